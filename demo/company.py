@@ -1,0 +1,191 @@
+"""The little company of `make run`: its source, its apps and its people, made once and found again on the next run.
+
+What a command shows only once (tokens, secrets, seeds) stands in `demo.json`, which is readable by its owner only. What
+is there and still works is used again; what is missing or no longer works is issued anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from demo.browser import Browser, UnexpectedPage
+from demo.hr import HumanResources, user
+from demo.person import Person
+from demo.relying_party import BACKCHANNEL, CALLBACK
+from demo.server import CommandFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from demo.mailbox import Mailbox
+    from demo.server import Ramet
+
+SOURCE = "demo"
+DOMAIN = "example.org"
+STAFF = (
+    ("alex.morgan", "Alex", "Morgan", "Field service"),
+    ("sam.okafor", "Sam", "Okafor", "Field service"),
+    ("noor.haddad", "Noor", "Haddad", "Workshop"),
+    ("kim.larsen", "Kim", "Larsen", "Workshop"),
+    ("robin.weiss", "Robin", "Weiss", "Office"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """An app as `client add` takes it; `options` are its further flags."""
+
+    name: str
+    redirect_uris: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+def registrations(app_url: str, *, app_port: int) -> list[Registration]:
+    """The demo relying party, a browser app without a server, and the phone's app.
+
+    app_url: where browsers find the demo relying party; its port on loopback is registered too, for test programs.
+    """
+    local, literal = f"http://localhost:{app_port}", f"http://127.0.0.1:{app_port}"
+    callbacks = dict.fromkeys((app_url + CALLBACK, local + CALLBACK, literal + CALLBACK, f"{local}/redirect_uri"))
+    leave = [option for url in dict.fromkeys((app_url, local)) for option in ("--post-logout-redirect-uri", url + "/")]
+    return [
+        Registration(
+            name=f"Demo app at {app_url.split('//')[1]}",
+            redirect_uris=tuple(callbacks),
+            options=("--backchannel-logout-uri", app_url + BACKCHANNEL, *leave),
+        ),
+        Registration(
+            name=f"Demo browser app at {app_url.split('//')[1]}",
+            redirect_uris=(f"{local}/browser-app",),
+            options=("--public", "--browser"),
+        ),
+        Registration(
+            name="Field app",
+            redirect_uris=("http://127.0.0.1/callback", "org.example.field:/callback"),
+            options=("--public", "--native", "--device"),
+        ),
+    ]
+
+
+class Company:
+    """Makes the company, or finds it.
+
+    known: what the last run wrote into `demo.json`, or an empty dict.
+    say: tells the person at the terminal what happens.
+    """
+
+    def __init__(
+        self, ramet: Ramet, http: httpx.Client, *, mailbox: Mailbox, known: dict[str, Any], say: Callable[[str], None]
+    ) -> None:
+        self._ramet = ramet
+        self._http = http
+        self._mailbox = mailbox
+        self._known = known
+        self._say = say
+
+    def assemble(self, wanted: list[Registration]) -> dict[str, Any]:
+        """Everything that `demo.json` holds.
+
+        Raises: CommandFailed, UnexpectedPage, httpx.HTTPError.
+        """
+        scim = self._source()
+        hr = HumanResources(self._http, base=scim["base"], token=scim["token"])
+        return {
+            "issuer": self._ramet.issuer,
+            "scim": scim,
+            "clients": [self._client(registration) for registration in wanted],
+            "people": [self._person(hr, number) for number in range(len(STAFF))],
+        }
+
+    def _source(self) -> dict[str, str]:
+        base = f"{self._ramet.issuer}/scim/v2"
+        token = str(self._known.get("scim", {}).get("token", ""))
+        headers = {"Authorization": f"Bearer {token}"}
+        if token and self._http.get(f"{base}/Users?count=1", headers=headers).status_code == httpx.codes.OK:
+            return {"base": base, "token": token}
+        names = {str(source["name"]) for source in self._ramet.ask("source", "list")}
+        self._say(f"identity source “{SOURCE}”")
+        if SOURCE in names:
+            return {"base": base, "token": str(self._ramet.ask("source", "rotate", SOURCE)["token"])}
+        return {"base": base, "token": str(self._ramet.ask("source", "add", SOURCE, "--vouches-ial", "2")["token"])}
+
+    def _client(self, wanted: Registration) -> dict[str, Any]:
+        for client in self._known.get("clients", []):
+            if set(client["redirect_uris"]) == set(wanted.redirect_uris) and self._is_known(client):
+                return dict(client)
+        self._say(f"app “{wanted.name}”")
+        uris = [option for uri in wanted.redirect_uris for option in ("--redirect-uri", uri)]
+        made = self._ramet.ask("client", "add", wanted.name, *uris, *wanted.options)
+        shown = {name: made[name] for name in ("client_id", "client_secret") if made.get(name)}
+        return {**shown, "redirect_uris": list(wanted.redirect_uris)}
+
+    def _is_known(self, client: dict[str, Any]) -> bool:
+        """Whether this registration still stands, with this secret."""
+        listed = {str(found["client_id"]) for found in self._ramet.ask("client", "list")}
+        if client["client_id"] not in listed or "client_secret" not in client:
+            return client["client_id"] in listed
+        # Any token will do: a client that may ask gets an answer.
+        endpoint = f"{self._ramet.issuer}/oidc/introspect"
+        credentials = (client["client_id"], client["client_secret"])
+        return self._http.post(endpoint, data={"token": "none"}, auth=credentials).status_code == httpx.codes.OK
+
+    def _person(self, hr: HumanResources, number: int) -> dict[str, str]:
+        username, given, family, department = STAFF[number]
+        person = Person(username, name=f"{given} {family}", email=f"{username}@{DOMAIN}")
+        known = next((found for found in self._known.get("people", []) if found["username"] == username), None)
+        if known and self._still_signs_in(username):
+            return dict(known)
+        self._say(f"{person.name}: pushed by HR, invited by mail, enrolled")
+        letters = len([mail for mail in self._mailbox.to(person.email) if mail.link("/invitation/")])
+        body = user(
+            username, names=(given, family), email=person.email, number=f"{2000 + number}", department=department
+        )
+        self._join(hr, body)
+        mail = self._mailbox.wait_for(person.email, link="/invitation/", after=letters, seconds=30)
+        if mail is None:
+            raise CommandFailed(f"no invitation came for {username}: {self._ramet.log_end('worker')}")
+        with httpx.Client(verify=self._ramet.verify, timeout=30) as cookies:
+            person.accept_invitation(Browser(cookies), mail.link("/invitation/"))
+        return {"username": username, "password": person.password, "totp_secret": person.totp_secret}
+
+    def _join(self, hr: HumanResources, body: dict[str, Any]) -> None:
+        """Push a person; one who is there already leaves and joins again, which is the only way to begin anew."""
+        found = hr.find(body["userName"])
+        if found is None:
+            answers = [hr.hire(body)]
+        else:
+            answers = [hr.set_active(found["id"], active=active) for active in (False, True)]
+        for answer in answers:
+            if not answer.is_success:
+                raise UnexpectedPage(f"SCIM answered {answer.status_code}: {answer.text[:300]}")
+
+    def _still_signs_in(self, username: str) -> bool:
+        try:
+            tree = self._ramet.ask("credential", "tree", username)
+        except CommandFailed:
+            return False
+        return any(credential["state"] == "active" and credential["parent"] is None for credential in tree)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What the last run wrote, or an empty dict."""
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write(path: Path, company: dict[str, Any]) -> None:
+    """Write `demo.json` for its owner only, whole or not at all."""
+    candidate = path.with_name(f".{path.name}-{os.getpid()}")
+    candidate.unlink(missing_ok=True)
+    with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(company, file, indent=1)
+    candidate.replace(path)

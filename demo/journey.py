@@ -1,0 +1,119 @@
+"""The whole journey over real HTTP, narrated: `python -m demo.journey`, which is what `make demo` runs.
+
+It starts a Ramet of its own (server and worker) on a temporary SQLite database, plays the operator, HR, a person at a
+desktop, an app and a phone against it, and checks every step. It ends with 0 only if every check held.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from demo import arrival, departure, phone
+from demo.browser import Browser, UnexpectedPage
+from demo.mailbox import Mailbox
+from demo.narration import Broken, Narration
+from demo.openid import Refused, Untrustworthy
+from demo.server import CommandFailed, Ramet, free_port
+from demo.showing import events_of
+from demo.web import serving
+from demo.world import World
+from device.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STEPS = {"account.opened", "credential.issued", "session.started", "tokens.granted", "credential.activated",
+          "account.terminated", "account.reopened"}  # fmt: skip
+_FORESEEN = (Broken, UnexpectedPage, CommandFailed, Refused, Untrustworthy, DeviceError, httpx.HTTPError)
+
+
+@contextmanager
+def _running(folder: Path, narration: Narration) -> Iterator[Ramet]:
+    """Start a server and a worker on a fresh database, until the block ends."""
+    port = free_port()
+    ramet = Ramet(var=folder, issuer=f"http://localhost:{port}", port=port)
+    narration.chapter("0. A Ramet of its own, on a temporary SQLite database")
+    narration.call("operator", "manage.py migrate")
+    ramet.manage("migrate", "--verbosity", "0")
+    narration.call("operator", f"manage.py serve --port {port}    and    manage.py worker")
+    try:
+        ramet.start("serve", "serve", "--port", str(port))
+        ramet.start("worker", "worker")
+        ramet.wait_until_ready()
+        yield ramet
+    finally:
+        ramet.stop()
+
+
+def _play(world: World) -> None:
+    """All chapters in their order.
+
+    Raises: one of `_FORESEEN` if a step leaves nothing to go on with.
+    """
+    arrival.operator_sets_up(world)
+    arrival.hr_pushes(world)
+    arrival.person_accepts(world)
+    with serving(world.app, host="localhost", port=world.app_port):
+        arrival.app_logs_in(world)
+        arrival.app_asks_too_much(world)
+        phone.add_phone(world)
+        phone.first_login(world)
+        phone.lesser_logins(world)
+        phone.everything_works(world)
+        departure.things_in_flight(world)
+        departure.hr_ends(world)
+        departure.everyone_is_told(world)
+        departure.nothing_comes_back(world)
+    _read_the_record(world)
+
+
+def _read_the_record(world: World) -> None:
+    """Every step above is one event in a hash chain, and the chain holds."""
+    tell = world.narration
+    tell.chapter("12. The record")
+    tell.call("operator", "manage.py audit verify")
+    try:
+        world.ramet.manage("audit", "verify")
+        tell.check("every chain holds", held=True)
+    except CommandFailed as error:
+        tell.check("every chain holds", held=False, seen=error)
+    events = world.ramet.ask("audit", "show", world.person.username)
+    tell.table(events_of(events))
+    missing = _STEPS - {event["kind"] for event in events}
+    tell.check("each step of the journey is in it", not missing, seen=missing)
+
+
+def main() -> int:
+    """Play the journey; 0 only if every check held."""
+    started = time.monotonic()
+    narration = Narration()
+    with (
+        tempfile.TemporaryDirectory(prefix="ramet-journey-") as name,
+        httpx.Client(timeout=30) as everybody,
+        httpx.Client(timeout=30) as cookies,
+    ):
+        folder = Path(name)
+        mailbox, desktop = Mailbox(folder / "mail"), Browser(cookies)
+        try:
+            with _running(folder, narration) as ramet:
+                _play(World(ramet, narration, mailbox=mailbox, http=everybody, desktop=desktop, app_port=free_port()))
+        except _FORESEEN as error:
+            narration.broken(f"{type(error).__name__}: {error}")
+            for log in ("serve", "worker"):
+                narration.note(f"--- the end of {log}.log ---\n{_end_of(folder / f'{log}.log')}")
+    return 0 if narration.verdict(seconds=time.monotonic() - started) else 1
+
+
+def _end_of(path: Path) -> str:
+    return path.read_text(errors="replace")[-3000:] if path.exists() else "(none)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

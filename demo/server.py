@@ -1,0 +1,152 @@
+"""Start, ask and stop a Ramet in processes of its own, as an operator does: by `manage.py` and the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PROJECT = Path(__file__).resolve().parent.parent
+MANAGE = PROJECT / "manage.py"
+_START_SECONDS = 40.0
+_STOP_SECONDS = 10.0
+_COMMAND_SECONDS = 120
+
+
+class CommandFailed(Exception):
+    """A `manage.py` command or server ended as it should not; the message holds the end of what it said."""
+
+
+@dataclass
+class Ramet:
+    """One Ramet: its folder, its address, and the processes that were started for it.
+
+    var: RAMET_VAR: database, keys, mail and the logs of the processes.
+    issuer: its public URL.
+    extra: more `RAMET_…` variables.
+    verify: trust for HTTPS, as httpx takes it.
+    """
+
+    var: Path
+    issuer: str
+    port: int
+    extra: dict[str, str] = field(default_factory=dict)
+    verify: Any = True
+    _children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list, repr=False)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes: ours, with no RAMET_ variable but those set here."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAMET_")}
+        own = {"RAMET_VAR": str(self.var), "RAMET_ISSUER": self.issuer, "PYTHONUNBUFFERED": "1"}
+        return {**inherited, "RAMET_EMAIL_URL": "file:", **own, **self.extra}
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` and give its standard output.
+
+        Raises: CommandFailed.
+        """
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, str(MANAGE), *arguments],
+            cwd=PROJECT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CommandFailed(f"manage.py {' '.join(arguments[:3])}: {done.stderr.strip()[-800:]}")
+        return done.stdout
+
+    def ask(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
+        """Run a command with `--json` and read its answer.
+
+        Raises: CommandFailed.
+        """
+        said = self.manage(*arguments, "--json")
+        try:
+            return json.loads(said)
+        except ValueError as error:
+            raise CommandFailed(
+                f"manage.py {' '.join(arguments[:3])} --json did not print JSON: {said[:300]}"
+            ) from error
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start a long-running `manage.py` command; its output goes to `VAR/NAME.log`."""
+        self.start_process(name, [sys.executable, str(MANAGE), *arguments])
+
+    def start_process(self, name: str, command: list[str], *, extra: dict[str, str] | None = None) -> None:
+        """Start any process beside the server, to be stopped with it."""
+        with (self.var / f"{name}.log").open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                cwd=PROJECT,
+                env={**self.environment(), **(extra or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl+C reaches us alone, and we stop them in order
+            )
+        self._children.append((name, child))
+
+    def wait_until_ready(self) -> None:
+        """Wait until discovery answers.
+
+        Raises: CommandFailed if the server ends, or takes too long.
+        """
+        until = time.monotonic() + _START_SECONDS
+        with httpx.Client(verify=self.verify, timeout=5) as http:
+            while time.monotonic() < until:
+                self.require_alive()
+                try:
+                    if http.get(f"{self.issuer}/.well-known/openid-configuration").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.15)
+        raise CommandFailed(f"{self.issuer} did not answer within {_START_SECONDS:.0f} s: {self.log_end('serve')}")
+
+    def require_alive(self) -> None:
+        """Notice if one of the processes has ended.
+
+        Raises: CommandFailed.
+        """
+        for name, child in self._children:
+            if child.poll() is not None:
+                raise CommandFailed(f"{name} ended with {child.returncode}: {self.log_end(name)}")
+
+    def log_end(self, name: str) -> str:
+        """The last lines that a process wrote."""
+        path = self.var / f"{name}.log"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
+    def stop(self) -> None:
+        """Stop every process, the youngest first; each gets time to end by itself."""
+        for _, child in reversed(self._children):
+            if child.poll() is None:
+                child.terminate()
+        until = time.monotonic() + _STOP_SECONDS
+        for _, child in reversed(self._children):
+            try:
+                child.wait(timeout=max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                # Its whole session: a server's workers must not outlive it.
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        self._children.clear()
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

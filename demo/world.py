@@ -1,0 +1,70 @@
+"""What the chapters of the journey share: who there is, where they are, and what they hold so far."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from demo.person import Person
+from demo.showing import flat, tree_of
+
+if TYPE_CHECKING:
+    import httpx
+
+    from demo.browser import Browser
+    from demo.hr import HumanResources
+    from demo.mailbox import Mailbox
+    from demo.narration import Narration
+    from demo.openid import Login, OpenIdClient, Pending
+    from demo.relying_party import RelyingParty
+    from demo.server import Ramet
+    from device.client import Code, DeviceClient, Tokens
+    from device.key import DeviceKey
+
+AAL = "http://idmanagement.gov/ns/assurance/aal/"
+DEVICE_NAME = "Alex's phone"
+
+
+@dataclass
+class World:
+    """The stage of one journey; later fields are filled by the chapters, in their order.
+
+    http: for everybody who has no cookies.
+    passphrase: of the device; only in the person's head.
+    """
+
+    ramet: Ramet
+    narration: Narration
+    mailbox: Mailbox
+    http: httpx.Client
+    desktop: Browser
+    app_port: int
+    person: Person = field(
+        default_factory=lambda: Person("alex.morgan", name="Alex Morgan", email="alex.morgan@example.org")
+    )
+    passphrase: str = field(default="hedgerow plum lantern", repr=False)
+
+    hr: HumanResources = field(init=False)
+    user_id: str = field(init=False)
+    app_client: OpenIdClient = field(init=False)
+    app: RelyingParty = field(init=False)
+    phone_client: str = field(init=False)
+    device: DeviceClient = field(init=False)
+    credential_id: str = field(init=False)
+    app_login: Login = field(init=False)
+    phone_tokens: Tokens = field(init=False)
+    phone_auth_time: int = field(init=False)
+    code_in_flight: tuple[str, Pending] = field(init=False, repr=False)
+    binding_in_flight: tuple[Code, DeviceKey] = field(init=False, repr=False)
+
+    def show_tree(self, title: str) -> list[dict[str, Any]]:
+        """Show the person's credentials as the operator sees them, ended ones too; gives all rows, root or not."""
+        name = self.person.username
+        with ThreadPoolExecutor(2) as together:  # two commands, each mostly the start of a Python
+            rows = together.submit(self.ramet.ask, "credential", "tree", name, "--all")
+            shown = together.submit(self.ramet.ask, "person", "show", name)
+            found: list[dict[str, Any]] = rows.result()
+            status = shown.result()["account"]["status"]
+        self.narration.tree(tree_of(f"{title}  [dim]account: {status}[/]", found))
+        return flat(found)

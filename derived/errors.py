@@ -1,0 +1,89 @@
+"""Why something is refused: one closed enum of reasons, and the exception that carries one.
+
+    RametError
+    ├── Refused(reason)        a rule says no; the caller can read why and what to do
+    │   └── AlreadySpent       a single-use thing came twice
+    └── Unavailable(reason)    the house cannot decide (clock, key, database): fail closed, 503
+
+`derived` holds no status codes: `idp.errors` maps each reason to OAuth and HTTP, exhaustively.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Every reason for a refusal or an ending; the text after the name is for people."""
+
+    # why nothing is minted, renewed or let in
+    ACCOUNT_NOT_ACTIVE = "account_not_active"
+    ACCOUNT_CHANGED = "account_changed"
+    NOT_A_ROOT = "not_a_root"
+    LOGIN_TOO_WEAK = "login_too_weak"
+    LOGIN_TOO_OLD = "login_too_old"
+    LOGIN_ENDED = "login_ended"
+    KEY_TOO_WEAK = "key_too_weak"
+    KEY_SEEN_BEFORE = "key_seen_before"
+    TOO_MANY_CREDENTIALS = "too_many_credentials"
+    CREDENTIAL_NOT_LIVE = "credential_not_live"
+    CREDENTIAL_DISABLED = "credential_disabled"
+    ILLEGAL_MOVE = "illegal_move"
+    LEVEL_NOT_REACHED = "level_not_reached"
+    WRONG_FACTOR = "wrong_factor"
+    WEAK_SECRET = "weak_secret"
+    BAD_PROOF = "bad_proof"
+    BAD_CODE = "bad_code"
+    ALREADY_SPENT = "already_spent"
+    ALREADY_ENROLLED = "already_enrolled"
+    TRY_LATER = "try_later"
+
+    # why something ended
+    DEACTIVATED_BY_SOURCE = "deactivated_by_source"
+    DELETED_BY_SOURCE = "deleted_by_source"
+    ENDED_BY_MANAGER = "ended_by_manager"
+    REMOVED_BY_PERSON = "removed_by_person"
+    REPORTED_BY_PERSON = "reported_by_person"
+    REPLAY_DETECTED = "replay_detected"
+    PARENT_ENDED = "parent_ended"
+    SIGNED_OUT = "signed_out"
+    REVOKED_BY_CLIENT = "revoked_by_client"
+    COMPROMISED = "compromised"
+    REPLACED = "replaced"
+    EXPIRED = "expired"
+
+    # why the house cannot decide
+    CLOCK_SKEW = "clock_skew"
+    KEY_UNAVAILABLE = "key_unavailable"
+    DATABASE_BUSY = "database_busy"
+
+
+class RametError(Exception):
+    """The base of what this house raises on purpose; never raised itself."""
+
+
+class Refused(RametError):
+    """A rule says no.
+
+    spends: what was claimed before the refusal stays claimed: the transaction commits (spent means spent).
+    """
+
+    def __init__(self, reason: Reason, *, spends: bool = False) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.spends = spends
+
+
+class AlreadySpent(Refused):
+    """A single-use thing was presented a second time, or after its time."""
+
+    def __init__(self, *, spends: bool = False) -> None:
+        super().__init__(Reason.ALREADY_SPENT, spends=spends)
+
+
+class Unavailable(RametError):
+    """The house cannot decide now, so the answer is no, with an invitation to try again."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason

@@ -1,0 +1,159 @@
+"""Signing keys by purpose: made once, kept wrapped, rotated with an overlap in which no verifier fails (C73).
+
+A key is published before it signs and stays published after: pending → active → retiring → retired. Any number of
+processes may start together; the unique constraint on the active key picks one winner. Private halves are unwrapped once
+per process and kept in memory, never in a cache that others share.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from joserfc import jws
+from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
+
+from derived.errors import Reason, Unavailable
+from derived.models import SigningKey
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.wrapping import Wrapper
+
+JWKS_MAX_AGE = timedelta(minutes=5)
+SKEW = timedelta(seconds=60)
+PUBLISHED_BEFORE_USE = JWKS_MAX_AGE + SKEW
+LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens live shorter
+PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
+
+
+class Purpose(StrEnum):
+    """What a key may sign; a key of one purpose is never used for another (P67)."""
+
+    TOKENS = "tokens"
+    CHECKPOINT = "checkpoint"
+
+
+class Keyring:
+    """The signing keys of this house, as one process sees them.
+
+    wrapper: unwraps private keys. One instance per process; safe for threads.
+    """
+
+    def __init__(self, wrapper: Wrapper) -> None:
+        self._wrapper = wrapper
+        self._private: dict[str, Key] = {}
+        self._mutex = threading.Lock()
+
+    def ensure(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
+        """The active key of a purpose; made on the first call ever, by exactly one of the callers."""
+        found = self._active(purpose, alg, now=now)
+        if found is not None:
+            return found
+        try:
+            with transaction.atomic():
+                return self._make(purpose, alg, state="active", active_from=now, now=now)
+        except IntegrityError:
+            winner = self._active(purpose, alg, now=now)
+            if winner is None:
+                raise Unavailable(Reason.KEY_UNAVAILABLE) from None
+            return winner
+
+    def rotate(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
+        """Publish a new key, which takes over when every verifier that honours cache headers has seen it."""
+        self.ensure(purpose, alg, now=now)
+        with transaction.atomic():
+            pending = SigningKey.objects.filter(purpose=purpose, alg=alg, state="pending").first()
+            return pending or self._make(purpose, alg, state="pending", active_from=now + PUBLISHED_BEFORE_USE, now=now)
+
+    def advance(self, *, now: datetime) -> None:
+        """Let due keys take over, and retire those whose last signature has expired. The worker calls it; so does signing."""
+        for due in SigningKey.objects.filter(state="pending", active_from__lte=now):
+            with transaction.atomic():
+                rows = SigningKey.objects.filter(purpose=due.purpose, alg=due.alg)
+                rows.filter(state="active").update(state="retiring", retired_at=now + PUBLISHED_AFTER_USE)
+                rows.filter(kid=due.kid, state="pending").update(state="active")
+        SigningKey.objects.filter(state="retiring", retired_at__lte=now).update(state="retired")
+
+    def revoke(self, kid: str, *, now: datetime) -> SigningKey:
+        """Emergency: take a key out of use and out of the JWKS at once, and make another.
+
+        Raises: SigningKey.DoesNotExist.
+        """
+        with transaction.atomic():
+            key = SigningKey.objects.select_for_update().get(kid=kid)
+            SigningKey.objects.filter(kid=kid).update(state="retired", retired_at=now)
+        return self.ensure(Purpose(key.purpose), key.alg, now=now)
+
+    def prepare(self, *algs: str, now: datetime) -> None:
+        """Make sure that tokens can be signed with these algorithms, before anything is claimed.
+
+        Raises: Unavailable(KEY_UNAVAILABLE).
+        """
+        for alg in dict.fromkeys(algs):
+            self._unwrapped(self.ensure(Purpose.TOKENS, alg, now=now))
+
+    def sign(self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: Purpose = Purpose.TOKENS) -> str:
+        """A compact JWS over claims, by the active key of the purpose. Call it outside the account lock.
+
+        Raises: Unavailable(KEY_UNAVAILABLE) if the key cannot be unwrapped.
+        """
+        key = self.ensure(purpose, alg, now=now)
+        private = self._unwrapped(key)
+        payload = json.dumps(claims, separators=(",", ":"))
+        return jws.serialize_compact({"alg": alg, "kid": key.kid, "typ": typ}, payload, private, algorithms=[alg])
+
+    def published(self, purpose: Purpose = Purpose.TOKENS) -> KeySet:
+        """The public keys that verifiers may need: pending, active and retiring ones."""
+        rows = SigningKey.objects.filter(purpose=purpose, state__in=["pending", "active", "retiring"])
+        return KeySet([_public(row) for row in rows.order_by("created_at", "kid")])
+
+    def _active(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey | None:
+        rows = list(SigningKey.objects.filter(purpose=purpose, alg=alg, state__in=["active", "pending"]))
+        if any(row.state == "pending" and row.active_from <= now for row in rows):
+            self.advance(now=now)
+            return SigningKey.objects.filter(purpose=purpose, alg=alg, state="active").first()
+        return next((row for row in rows if row.state == "active"), None)
+
+    def _make(self, purpose: Purpose, alg: str, *, state: str, active_from: datetime, now: datetime) -> SigningKey:
+        key = _generate(alg)
+        kid = key.thumbprint()
+        private = json.dumps(key.as_dict(private=True)).encode()
+        return SigningKey.objects.create(
+            kid=kid, purpose=purpose, alg=alg, state=state, created_at=now, active_from=active_from,
+            public_jwk={**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": alg},
+            wrapped=self._wrapper.wrap(private, purpose="signing-key", owner=kid),
+        )
+
+    def _unwrapped(self, row: SigningKey) -> Key:
+        with self._mutex:
+            if row.kid not in self._private:
+                raw = self._wrapper.unwrap(bytes(row.wrapped), purpose="signing-key", owner=row.kid)
+                self._private[row.kid] = _import(json.loads(raw))
+            return self._private[row.kid]
+
+
+def _generate(alg: str) -> Key:
+    match alg:
+        case "ES256":
+            return ECKey.generate_key("P-256")
+        case "EdDSA":
+            return OKPKey.generate_key("Ed25519")
+        case "RS256" | "PS256":
+            return RSAKey.generate_key(3072)
+        case _:
+            raise Unavailable(Reason.KEY_UNAVAILABLE)
+
+
+def _import(jwk: dict[str, str]) -> Key:
+    kinds: dict[str, type[ECKey | OKPKey | RSAKey]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
+    return kinds[jwk["kty"]].import_key(jwk)
+
+
+def _public(row: SigningKey) -> Key:
+    return _import(row.public_jwk)

@@ -1,0 +1,60 @@
+"""Every kind of credential: what it can reach at most, how long it lives, what it needs.
+
+Policy is code, changed by review. A ceiling here is what the *kind* may ever reach; `capping.cap` takes the minimum
+with what one credential proved and with its ancestors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from derived.assurance import AAL
+
+
+class Kind(StrEnum):
+    """The kinds of credential that stand in the ledger."""
+
+    PASSWORD_TOTP = "password_totp"
+    DEVICE_KEY = "device_key"
+    TOKEN_FAMILY = "token_family"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What holds for every credential of one kind.
+
+    ceiling: the highest AAL that the kind may reach.
+    floor: the lowest AAL at which it is worth minting (ruling 1).
+    lifetime: from minting to expiry; None for as long as the account lives (X-6: not cut to the root's expiry).
+    root: the person already had it, or bound it by invitation; it may be a parent.
+    counted: whether it counts towards the cap on derived credentials per person (EL-5).
+    """
+
+    label: str
+    ceiling: AAL
+    floor: AAL
+    lifetime: timedelta | None
+    root: bool = False
+    counted: bool = False
+
+
+POLICIES: dict[Kind, Policy] = {
+    Kind.PASSWORD_TOTP: Policy(
+        label="Password and authenticator app", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=None, root=True
+    ),
+    Kind.DEVICE_KEY: Policy(
+        label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True
+    ),
+    Kind.TOKEN_FAMILY: Policy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
+}
+
+MINT_FRESHNESS = timedelta(minutes=20)  # AU-8
+MINT_FLOOR = AAL.AAL2  # EL-1
+MOST_DERIVED_PER_PERSON = 10  # EL-5
+
+
+def policy(kind: Kind) -> Policy:
+    """The policy of a kind; every kind has one (a test asserts it)."""
+    return POLICIES[kind]

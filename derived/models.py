@@ -1,0 +1,270 @@
+"""The ledger, the record and the outbox.
+
+`Account` is one row per person, and the lock: whatever mints, renews, suspends or revokes locks it first
+(`derived.locking`). Rows of other storeys carry account, epoch and credential, and every read of them joins these.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from derived.assurance import AAL, IAL
+from derived.kinds import Kind
+from derived.lifecycle import LIVING, State
+
+
+class AccountStatus(models.TextChoices):
+    """Whether an identity account may do anything at all."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    TERMINATED = "terminated"
+
+
+class Account(models.Model):
+    """The identity account of one person, and the lock of everything that hangs on it.
+
+    epoch: rises with every ending of the whole account; rows that carry an older one are dead.
+    audit_head, audit_seq: the end of this account's chain of Events.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    status = models.CharField(max_length=12, choices=AccountStatus.choices, default=AccountStatus.ACTIVE)
+    epoch = models.PositiveIntegerField(default=1)
+    ial = models.PositiveSmallIntegerField(default=IAL.NONE)
+    audit_head = models.CharField(max_length=64, default="0" * 64)
+    audit_seq = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="account_ial_is_a_level", condition=Q(ial__lte=IAL.IAL3)),
+        ]
+
+    def __str__(self) -> str:
+        return f"account {self.id}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this account may log in, mint and be vouched for in tokens."""
+        return self.status == AccountStatus.ACTIVE
+
+
+class Credential(models.Model):
+    """One row of the ledger: a root, something that grew from it, or a family of refresh tokens.
+
+    root: the ancestor that the person already had; None for a root itself.
+    parent: the credential that was used to make this one (for a device the root, for a family what logged in).
+    aal: the level at which it was minted; `status.level` takes the minimum with its ancestors' at every use.
+    jkt: RFC 7638 thumbprint of its key; unique for ever, also after revocation (C5, C6).
+    evidence: on what the level rests (BI-6): protection, factors, phishing_resistant, exportable.
+    failures: consecutive wrong guesses (TH-1).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credentials")
+    epoch = models.PositiveIntegerField()
+    kind = models.CharField(max_length=24, choices=[(kind.value, kind.value) for kind in Kind])
+    state = models.CharField(max_length=12, choices=[(state.value, state.value) for state in State])
+    root = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="grown")
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
+    aal = models.PositiveSmallIntegerField()
+    ial = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=80, default="")
+    evidence = models.JSONField(default=dict)
+    jkt = models.CharField(max_length=43, null=True, unique=True)  # noqa: DJ001 - unique, and most rows have none
+    failures = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField()
+    activated_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=32, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="credential_aal_is_a_level", condition=Q(aal__gte=AAL.AAL1, aal__lte=AAL.AAL3)),
+            models.CheckConstraint(
+                name="credential_root_and_parent_together",
+                condition=Q(root__isnull=True, parent__isnull=True) | Q(root__isnull=False, parent__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="credential_ended_says_when",
+                condition=Q(state__in=sorted(LIVING), ended_at__isnull=True) | Q(ended_at__isnull=False),
+            ),
+            models.CheckConstraint(name="credential_is_not_its_own_parent", condition=~Q(parent=F("id"))),
+        ]
+        indexes: ClassVar = [models.Index(fields=["account", "state"], name="credential_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class PasswordAndTotp(models.Model):
+    """What verifies a password + TOTP root: an argon2 hash, a wrapped seed, and the last time step used (AU-5)."""
+
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="password_totp")
+    password_hash = models.CharField(max_length=256)
+    totp_seed = models.BinaryField()
+    totp_last_step = models.BigIntegerField(default=-1)
+
+    def __str__(self) -> str:
+        return f"verifier of {self.credential_id}"
+
+
+class RecoveryCode(models.Model):
+    """One saved recovery code, hashed; used once (RC-3)."""
+
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.credential_id}"
+
+
+class DeviceKey(models.Model):
+    """What verifies a device: its public key, and the hash of the passphrase that goes with it (ruling 1).
+
+    jwk: RFC 7517 EC public key.
+    clients: client_ids for which it may ask for tokens by assertion, fixed at binding (ruling 2).
+    authenticated_at: the last login with key and passphrase; a key-only call repeats it and never moves it.
+    """
+
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="device_key")
+    jwk = models.JSONField()
+    passphrase_hash = models.CharField(max_length=256)
+    clients = models.JSONField(default=list)
+    authenticated_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"verifier of {self.credential_id}"
+
+
+class Request(models.Model):
+    """Who asked for which credential, on what login, and what became of it (RQ-1)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
+    requested_by = models.CharField(max_length=80)
+    kind = models.CharField(max_length=24)
+    device_name = models.CharField(max_length=80)
+    purpose = models.CharField(max_length=120)
+    login_aal = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField()
+    decided_at = models.DateTimeField()
+    decision = models.CharField(max_length=12)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="requests")
+
+    def __str__(self) -> str:
+        return f"request {self.id}"
+
+
+class Event(models.Model):
+    """One link of an account's chain: what changed the ledger (RE-1). Append-only; a trigger refuses the rest.
+
+    body: what is hashed; holds ids and facts, and salted commitments to what is personal.
+    hash: SHA-256 over account, seq, at, kind, actor, body and the previous hash, as canonical JSON.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="events")
+    seq = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=48)
+    actor = models.CharField(max_length=120)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="events")
+    body = models.JSONField()
+    previous = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["account", "seq"], name="event_chain_has_no_forks")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.seq} of {self.account_id}"
+
+
+class EventDetail(models.Model):
+    """The personal side of an Event: name, value and salt of a commitment in its body; may be erased."""
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="details")
+    name = models.CharField(max_length=48)
+    value = models.TextField()
+    salt = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"detail {self.name} of event {self.event_id}"
+
+
+class OutboxRow(models.Model):
+    """Something that must reach the outside, written with the change that causes it; delivered at least once.
+
+    payload: ids only; links and tokens are made when it is sent (ruling 10).
+    receiver: delivered in order per receiver, each receiver by itself (C83).
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="outbox")
+    kind = models.CharField(max_length=48)
+    receiver = models.CharField(max_length=255)
+    payload = models.JSONField()
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    parked_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, default="")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["receiver", "id"],
+                name="outbox_waiting",
+                condition=Q(delivered_at__isnull=True, parked_at__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.receiver}"
+
+
+class Spent(models.Model):
+    """A `jti` or a step that was seen: an insert on its unique key is the claim (I3)."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"spent {self.key[:8]}…"
+
+
+class SigningKey(models.Model):
+    """One signing key of one purpose; the private half is wrapped by the key-encryption key.
+
+    state: pending (published, not yet used) → active → retiring (published, verifies) → retired.
+    """
+
+    kid = models.CharField(max_length=43, primary_key=True)
+    purpose = models.CharField(max_length=24)
+    alg = models.CharField(max_length=8)
+    state = models.CharField(max_length=12)
+    public_jwk = models.JSONField()
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField()
+    active_from = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["purpose", "alg"], condition=Q(state="active"), name="one_active_key_per_purpose_and_alg"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} key {self.kid}"

@@ -1,0 +1,66 @@
+"""What must reach the outside: written with the change that causes it, leased and delivered by workers.
+
+At least once, in order per receiver, and no receiver waits for another (C83). Several workers may run.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+from django.db.models import OuterRef, Q, Subquery
+
+from derived.models import OutboxRow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from derived.models import Account
+
+LEASE = timedelta(seconds=60)
+FIRST_RETRY = timedelta(seconds=5)
+LONGEST_RETRY = timedelta(hours=1)
+PARK_AFTER = timedelta(hours=24)
+
+
+def enqueue(
+    *, kind: str, receiver: str, account: Account | None, payload: Mapping[str, object], now: datetime
+) -> OutboxRow:
+    """Write one row, in the caller's transaction.
+
+    receiver: `mail:{account}`, `client:{client_id}` or `worker`; the unit of ordering. payload: ids only (ruling 10).
+    """
+    return OutboxRow.objects.create(
+        account=account, kind=kind, receiver=receiver, payload=dict(payload), created_at=now, due_at=now
+    )
+
+
+def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:
+    """Take up to `most` rows to deliver: the oldest waiting row of each receiver, if it is due and not leased."""
+    waiting = Q(delivered_at__isnull=True, parked_at__isnull=True)
+    first = OutboxRow.objects.filter(waiting, receiver=OuterRef("receiver")).order_by("id").values("id")[:1]
+    free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
+    with transaction.atomic():
+        rows = OutboxRow.objects.filter(waiting, free, due_at__lte=now, id=Subquery(first)).order_by("due_at", "id")
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        taken = list(rows[:most])
+        OutboxRow.objects.filter(id__in=[row.id for row in taken]).update(leased_until=now + LEASE)
+    return taken
+
+
+def delivered(row: OutboxRow, *, now: datetime) -> None:
+    """The row reached its receiver."""
+    OutboxRow.objects.filter(id=row.id).update(delivered_at=now, leased_until=None, last_error="")
+
+
+def failed(row: OutboxRow, why: str, *, now: datetime) -> None:
+    """The row did not reach its receiver: try later, and after a day park it where an operator sees it."""
+    wait = min(FIRST_RETRY * 2 ** min(row.attempts, 12), LONGEST_RETRY)
+    park = now - row.created_at > PARK_AFTER
+    OutboxRow.objects.filter(id=row.id).update(
+        attempts=row.attempts + 1, leased_until=None, due_at=now + wait,
+        last_error=why[:200], parked_at=now if park else None,
+    )

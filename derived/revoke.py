@@ -1,0 +1,68 @@
+"""The only way out: one credential, a tree, or all of a person's. The caller holds the account's lock.
+
+One flip ends everything, whichever storey holds it: rows elsewhere carry account, epoch and credential, and every read
+of them joins these, so nothing here needs to know sessions, codes or tokens. One outbox row tells `idp` to tell others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived import audit, outbox
+from derived.errors import Reason
+from derived.kinds import Kind
+from derived.lifecycle import LIVING, State
+from derived.models import Account, AccountStatus, Credential
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+
+def _end(rows: QuerySet[Credential], *, because: Reason, now: datetime) -> int:
+    return rows.filter(state__in=LIVING).update(state=State.REVOKED, ended_at=now, end_reason=because.value)
+
+
+def one(credential: Credential, *, account: Account, because: Reason, now: datetime, actor: str) -> bool:
+    """End one credential and the token families that it opened; what grew from it as a root lives on (trap 1).
+
+    False if it had ended before.
+    """
+    if not _end(Credential.objects.filter(id=credential.id, account=account), because=because, now=now):
+        return False
+    families = _end(
+        Credential.objects.filter(parent=credential, kind=Kind.TOKEN_FAMILY), because=Reason.PARENT_ENDED, now=now
+    )
+    body = {"credential_kind": credential.kind, "because": because.value, "families": families}
+    audit.record(account, "credential.revoked", now=now, actor=actor, credential=credential, body=body)
+    if credential.kind != Kind.TOKEN_FAMILY:
+        payload = {"credential": str(credential.id), "because": because.value}
+        outbox.enqueue(kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+        outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
+    return True
+
+
+def tree(root: Credential, *, account: Account, because: Reason, since: datetime, now: datetime, actor: str) -> int:
+    """End a root whose key was compromised, and all that it authorised from `since` on (IV-6); how many that were."""
+    grown = list(Credential.objects.filter(root=root, account=account, created_at__gte=since, state__in=LIVING))
+    ended = sum(one(child, account=account, because=because, now=now, actor=actor) for child in grown)
+    return ended + one(root, account=account, because=because, now=now, actor=actor)
+
+
+def everything(account: Account, *, because: Reason, now: datetime, actor: str) -> int:
+    """End the account, and every credential that it ever had, roots too (promise 4, IV-1); how many were living.
+
+    Idempotent: a second call changes nothing and writes nothing.
+    """
+    if account.status == AccountStatus.TERMINATED:
+        return 0
+    account.status, account.epoch = AccountStatus.TERMINATED, account.epoch + 1
+    account.save(update_fields=["status", "epoch"])
+    ended = _end(Credential.objects.filter(account=account), because=because, now=now)
+    body = {"because": because.value, "credentials": ended, "epoch": account.epoch}
+    audit.record(account, "account.terminated", now=now, actor=actor, body=body)
+    payload = {"because": because.value}
+    outbox.enqueue(kind="account.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
+    return ended

@@ -1,0 +1,75 @@
+"""The read side: is this live, and how strong is it now. Asked of the database at every use; nothing is cached (TK-1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+
+from derived.assurance import AAL, IAL
+from derived.capping import cap
+from derived.kinds import Kind, policy
+from derived.lifecycle import LIVING, State
+from derived.models import Account, AccountStatus, Credential
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+
+def is_live(credential: Credential, account: Account, *, now: datetime) -> bool:
+    """Whether a credential may be used now: active, unexpired, and of the account's present epoch."""
+    return (
+        account.status == AccountStatus.ACTIVE
+        and credential.account_id == account.id
+        and credential.epoch == account.epoch
+        and credential.state == State.ACTIVE
+        and (credential.expires_at is None or credential.expires_at > now)
+    )
+
+
+def live(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
+    """`is_live` as a filter of ledger rows."""
+    from django.db.models import F  # noqa: PLC0415
+
+    return rows.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+        account__status=AccountStatus.ACTIVE, account__epoch=F("epoch"), state=State.ACTIVE,
+    )
+
+
+def level(credential: Credential, own: AAL | None = None) -> AAL:
+    """How strong a credential is now: its own level, never above its parent's or its root's present one (C2, I1).
+
+    own: the level that this use of it proved, where that is less than what it was minted at.
+    """
+    proved = AAL(credential.aal) if own is None else min(own, AAL(credential.aal))
+    ancestors = [AAL(row.aal) for row in (credential.parent, credential.root) if row is not None]
+    return cap(Kind(credential.kind), proved, *ancestors)
+
+
+def ial(account: Account) -> IAL:
+    """The identity assurance of everything that hangs on an account (AS-1)."""
+    return IAL(account.ial)
+
+
+def is_root(credential: Credential) -> bool:
+    """Whether a credential may be a parent: a root kind that grew from nothing here (no chains, trap 10)."""
+    return policy(Kind(credential.kind)).root and credential.root_id is None
+
+
+def living(account_id: uuid.UUID) -> QuerySet[Credential]:
+    """The credentials of an account that have not ended, roots first, families left out."""
+    return (
+        Credential.objects.filter(account_id=account_id, state__in=LIVING)
+        .exclude(kind=Kind.TOKEN_FAMILY)
+        .select_related("root", "parent", "account")
+        .order_by("root_id", "created_at")
+    )
+
+
+def was_ever_enrolled(account: Account) -> bool:
+    """Whether this account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
+    return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()

@@ -1,0 +1,95 @@
+"""What the device remembers: its key, and to whom it is bound. One file, readable by its owner only.
+
+The passphrase is never among it: that would make two factors one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from joserfc.errors import JoseError
+
+from device.errors import NotEnrolled
+from device.key import DeviceKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OWNER_ONLY = 0o600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolment:
+    """A key and where it is bound.
+
+    issuer: the provider's URL, exactly as it calls itself.
+    credential_id: what the provider calls this credential; empty until the desktop has confirmed.
+    clients: the client_ids for which this device may ask for tokens.
+    """
+
+    key: DeviceKey = field(repr=False)
+    issuer: str
+    device_name: str
+    credential_id: str = ""
+    clients: tuple[str, ...] = ()
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the provider has given this key a credential."""
+        return bool(self.credential_id)
+
+    def bound(self, credential_id: str) -> Self:
+        """The same, now that the desktop has confirmed."""
+        return replace(self, credential_id=credential_id)
+
+    def public(self) -> dict[str, Any]:
+        """What may be shown: everything but the private key."""
+        return {
+            "issuer": self.issuer,
+            "credential_id": self.credential_id or None,
+            "device_name": self.device_name,
+            "jkt": self.key.jkt,
+            "clients": list(self.clients),
+        }
+
+
+def save(enrolment: Enrolment, path: Path) -> None:
+    """Write the file with mode 0600, whole or not at all.
+
+    Raises: OSError.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = json.dumps({**enrolment.public(), "key": enrolment.key.private_jwk()}, indent=1)
+    candidate = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    # Opened with its mode: between creation and a later chmod somebody could read it.
+    with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    candidate.replace(path)
+
+
+def load(path: Path) -> Enrolment:
+    """Read what `save` wrote.
+
+    Raises: NotEnrolled if there is no such file or it is not one of ours.
+    """
+    try:
+        kept = json.loads(path.read_text())
+        return Enrolment(
+            key=DeviceKey.from_private_jwk(kept["key"]),
+            issuer=str(kept["issuer"]),
+            device_name=str(kept["device_name"]),
+            credential_id=str(kept["credential_id"] or ""),
+            clients=tuple(str(client) for client in kept["clients"]),
+        )
+    except FileNotFoundError as error:
+        message = f"no device key at {path}: enrol first"
+        raise NotEnrolled(message) from error
+    except (ValueError, KeyError, TypeError, AttributeError, JoseError) as error:
+        message = f"{path} is not a device key file"
+        raise NotEnrolled(message) from error

@@ -1,0 +1,21 @@
+"""The Django apps of the top floor: ours, and the borrowed registry of clients."""
+
+from django.apps import AppConfig
+from oidc_provider.apps import OIDCProviderConfig
+
+
+class IdpConfig(AppConfig):
+    """Logins, OpenID Connect, enrolment, signals."""
+
+    name = "idp"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks that refuse to start an unsafe house."""
+        from idp import checks  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
+
+
+class RegistryConfig(OIDCProviderConfig):
+    """django-oidc-provider as a registry: its tables, with the key type that its migrations were written for."""
+
+    default_auto_field = "django.db.models.AutoField"

@@ -1,0 +1,103 @@
+"""The outermost layer: who is calling, headers for every answer, and a refusal when the house cannot decide (I9)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.db import DatabaseError
+from django.http import HttpResponse, JsonResponse
+
+from derived.errors import Reason, RametError, Refused, Unavailable
+from idp import pages
+from idp.config import config
+from idp.errors import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
+
+_PROTOCOL_PATHS = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/")
+_MOST_QUERY = 16 * 1024
+
+
+class Edge:
+    """Middleware around everything else."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, or refuse in the form that the caller's protocol asks for."""
+        request.META["ramet.peer"] = _peer(request)
+        if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
+            return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
+        return _harden(self._get_response(request))
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The last net: a refusal that a view let through, or a house that cannot decide."""
+        match error:
+            case Refused() | Unavailable():
+                found = answer(error.reason)
+                return _refusal(request, found.status, found.error, found.words)
+            case DatabaseError():
+                logger.error("the database did not answer: %s", type(error).__name__)
+                found = answer(Reason.DATABASE_BUSY)
+                return _refusal(request, found.status, found.error, found.words)
+            case RequestDataTooBig() | TooManyFieldsSent():
+                return _refusal(request, 413, "invalid_request", "The request is too large.")
+            case DisallowedHost():
+                return HttpResponse("unknown host", status=400, content_type="text/plain")
+            case SuspiciousOperation() | UnicodeDecodeError():
+                return _refusal(request, 400, "invalid_request", "The request is malformed.")
+            case RametError():
+                return _refusal(request, 400, "invalid_request", "The request was refused.")
+        return None
+
+
+def _peer(request: HttpRequest) -> str:
+    """The caller's address: the socket's, or the last untrusted hop of X-Forwarded-For behind a listed proxy (P52)."""
+    peer = request.META.get("REMOTE_ADDR", "")
+    trusted = set(config().trusted_proxies)
+    if peer not in trusted:
+        return _address(peer)
+    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        if hop.strip() not in trusted:
+            return _address(hop.strip())
+    return _address(peer)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - an unknown place, as a label
+
+
+def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpResponse:
+    if request.path.startswith("/scim/"):
+        body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": str(status), "detail": words}
+        response: HttpResponse = JsonResponse(body, status=status, content_type="application/scim+json")
+    elif request.path.startswith(_PROTOCOL_PATHS):
+        response = JsonResponse({"error": error, "error_description": words}, status=status)
+    else:
+        response = pages.problem(request, words, status=status)
+    if status in {429, 503}:
+        response["Retry-After"] = "5"
+    return response
+
+
+def _harden(response: HttpResponse) -> HttpResponse:
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if config().is_https:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    return response

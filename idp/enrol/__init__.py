@@ -1,0 +1,1 @@
+"""Self-service: invitations, binding codes, devices. May import `idp.login`, `idp.clients`, `idp.models` and below."""

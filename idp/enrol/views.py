@@ -1,0 +1,333 @@
+"""The pages around enrolment: invitation, My devices, adding one, the device's own page, and the link that undoes."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import segno
+from django.http import JsonResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock, revoke, status
+from derived.assurance import Factor
+from derived.eligibility import refusal
+from derived.errors import Reason, Refused
+from derived.kinds import Kind, policy
+from derived.locking import under_lock
+from derived.models import Account, Credential
+from idp import clients, pages
+from idp.config import config
+from idp.enrol import binding, invitation, undo
+from idp.errors import answer
+from idp.login import password, totp
+from idp.login.session import establish, is_live, login_of, signed_in
+from idp.login.views import fresh_login_needed
+from idp.models import Binding
+from idp.secrets import grouped
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest, HttpResponse
+
+    from idp.models import LoginSession
+
+_STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
+_WORDS = {Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase"}
+_SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."
+
+
+# --- invitation -------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def invited(request: HttpRequest, token: str) -> HttpResponse:
+    """Choose a password. Opening the link spends nothing."""
+    row = invitation.valid(token, now=clock.now())
+    if row is None:
+        return _no_invitation(request)
+    person = row.account.person
+    values: dict[str, Any] = {
+        "error": None, "address_hint": row.address, "display_name": person.display_name(), "username": person.login_name,
+    }
+    if request.method == "GET":
+        return pages.page(request, "invitation", values)
+    secret = request.POST.get("password", "")
+    context = (person.login_name or "", row.address, person.display_name(), "ramet")
+    error = password.objection(secret, context=context)
+    if not error and secret != request.POST.get("password_again", ""):
+        error = "The two passwords are not the same."
+    if error:
+        return pages.page(request, "invitation", {**values, "error": error}, status=400)
+    credential_id = uuid4()
+    request.session.cycle_key()
+    request.session["enrolling"] = {
+        "invitation": row.token_hash, "credential": str(credential_id), "password_hash": password.hashed(secret),
+        "seed": b64encode(totp.wrap(totp.new_seed(), owner=credential_id)).decode(),
+    }
+    return redirect("invitation-totp", token=token)
+
+
+def _no_invitation(request: HttpRequest) -> HttpResponse:
+    reason = "This invitation was used, replaced by a newer one, or is older than 24 hours."
+    return pages.page(request, "invitation_invalid", {"reason": reason}, status=410)
+
+
+@require_http_methods(["GET", "POST"])
+def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
+    """Add the seed to an authenticator app and prove it; that spends the invitation and signs the person in."""
+    now = clock.now()
+    row = invitation.valid(token, now=now)
+    begun = request.session.get("enrolling")
+    if row is None:
+        return _no_invitation(request)
+    if not begun or begun["invitation"] != row.token_hash:
+        return redirect("invitation", token=token)
+    credential_id, wrapped = UUID(begun["credential"]), b64decode(begun["seed"])
+    seed = totp.unwrap(wrapped, owner=credential_id)
+    if request.method == "GET":
+        return _totp_page(request, row, seed, None)
+    step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
+    if step is None:
+        return _totp_page(request, row, seed, "That code is not right. Check the clock of your device, and try the next one.")
+    credential, codes = invitation.accept(
+        row, credential_id=credential_id, password_hash=begun["password_hash"], totp_seed=wrapped, totp_step=step, now=now
+    )
+    request.session.pop("enrolling")
+    # Both factors were shown in this one transaction, so it is a login like any other (ruling 6).
+    establish(request, credential, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now)
+    return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/devices"})
+
+
+def _totp_page(request: HttpRequest, row: invitation.Invitation, seed: bytes, error: str | None) -> HttpResponse:
+    otpauth = totp.otpauth(seed, account_name=row.account.person.login_name or row.address, issuer="Ramet")
+    values = {
+        "error": error, "secret": totp.spelled(seed), "otpauth": otpauth,
+        "qr": segno.make(otpauth, error="m").svg_data_uri(scale=6, border=3, light="#fff"),
+    }
+    return pages.page(request, "invitation_totp", values, status=400 if error else 200)
+
+
+# --- my devices -------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET"])
+def devices(request: HttpRequest) -> HttpResponse:
+    """What may sign in as me, how it grew, and where I am signed in."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    now = clock.now()
+    rows = [one for one in status.living(session.account_id) if one.expires_at is None or one.expires_at > now]
+    values = {
+        "devices": [_device(one, session) for one in rows if one.root_id],
+        "roots": [_root(one) for one in rows if status.is_root(one)],
+        "sessions": _sessions(session, now=now),
+        "notice": request.session.pop("notice", None),
+    }
+    return pages.page(request, "devices", values)
+
+
+def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
+    listed = getattr(row, "device_key", None)
+    names = {party.client_id: party.name for party in clients.for_devices()}
+    return {
+        "id": row.id, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "state": row.state,
+        "state_label": _STATES[row.state], "aal": int(status.level(row)), "added": row.created_at,
+        "last_used": row.last_used_at, "this_device": session.event.credential_id == row.id,
+        "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
+    }
+
+
+def _root(row: Credential) -> dict[str, Any]:
+    return {
+        "id": row.id, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "aal": int(status.level(row)),
+        "added": row.created_at, "last_used": row.last_used_at,
+    }
+
+
+def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
+    rows = session.account.sessions.filter(ended_at__isnull=True, expires_at__gt=now).select_related(
+        "account", "event__credential__root", "event__credential__parent"
+    )
+    return [
+        {
+            "id": one.id, "started": one.created_at, "last_seen": one.last_seen_at, "aal": int(login_of(one.event).aal),
+            "method_label": " and ".join(_WORDS[Factor(factor)] for factor in one.event.factors).capitalize(),
+            "this_session": one.id == session.id, "place": _browser(one.browser, one.network),
+        }
+        for one in rows.order_by("-last_seen_at")
+        if is_live(one, now=now)
+    ]
+
+
+def _browser(user_agent: str, network: str) -> str:
+    """What a person recognises a browser by."""
+    systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
+    browsers = ("Firefox", "Edg", "Chrome", "Safari")
+    system = next((one for one in systems if one in user_agent), "Unknown system")
+    browser = next((one for one in browsers if one in user_agent), "Browser")
+    return f"{browser.replace('Edg', 'Edge')} on {system.replace('Macintosh', 'Mac')}, {network}"
+
+
+def _mine(session: LoginSession, credential_id: UUID) -> Credential | None:
+    return status.living(session.account_id).filter(id=credential_id, root__isnull=False).first()
+
+
+@require_http_methods(["GET", "POST"])
+def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Ask, and then end a device of mine at once; one factor suffices to end something (IV-7, ruling 14)."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=f"/devices/{credential_id}/remove")
+    row = _mine(session, credential_id)
+    if row is None:
+        return pages.problem(request, "There is no such device of yours, or it was removed already.", status=404)
+    if request.method == "GET":
+        return pages.page(request, "device_remove", {"device": _device(row, session)})
+
+    def work(account: Account) -> None:
+        revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+
+    under_lock(session.account_id, work, now=clock.now())
+    request.session["notice"] = f"{row.name} was removed. It cannot sign in any more."
+    return redirect("devices")
+
+
+@require_http_methods(["POST"])
+def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Call a device of mine by another name."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path="/devices")
+    row = _mine(session, credential_id)
+    if row is None:
+        return pages.problem(request, "There is no such device of yours.", status=404)
+    Credential.objects.filter(id=row.id).update(name=binding.clean_name(request.POST.get("name", "")[:200]))
+    return redirect("devices")
+
+
+# --- adding one -------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    """Begin a binding, after a fresh login with a root; its code is shown on the next page, once."""
+    session = signed_in(request)
+    now = clock.now()
+    if session is None or request.method == "GET":
+        why = "" if session is None else _why_not(session, now=now)
+        return fresh_login_needed(request, why or _SIGN_IN_AGAIN, next_path="/devices") if session is None or why else redirect("devices")
+    if why := _why_not(session, now=now):
+        return fresh_login_needed(request, why, next_path="/devices")
+    begun = binding.begin(session, now=now)
+    request.session["binding"] = {"id": str(begun.binding.id), "code": begun.code, "short": begun.short_code}
+    return redirect("device-adding", binding_id=begun.binding.id)
+
+
+def _why_not(session: LoginSession, *, now: datetime) -> str:
+    reason = refusal(login_of(session.event), now=now)
+    if reason is None:
+        return ""
+    return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else answer(reason).words
+
+
+def _own(request: HttpRequest, session: LoginSession, binding_id: UUID) -> Binding | None:
+    return Binding.objects.filter(id=binding_id, session=session).select_related("account__person").first()
+
+
+@require_http_methods(["GET"])
+def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """The code; then what the device shows, and the question whether they agree; then the outcome."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    row = _own(request, session, binding_id)
+    if row is None:
+        return pages.problem(request, "This was begun in another browser.", status=404, next_step="Add the device from My devices.")
+    return pages.page(request, "device_add", {"binding": _binding(request, row, now=clock.now())})
+
+
+def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, Any]:
+    state = binding.state(row, now=now)
+    # The code is shown once: the first page takes it out of the browser's store (it is stored hashed otherwise).
+    shown = request.session.get("binding") or {}
+    code = shown.get("code") if state == "waiting" and shown.get("id") == str(row.id) else None
+    if shown.get("id") == str(row.id):
+        request.session.pop("binding")
+    url = f"{config().issuer}/enrol"
+    names = {party.client_id: party.name for party in clients.for_devices()}
+    return {
+        "id": row.id, "state": state, "code": grouped(code) if code else None, "enrol_url": url,
+        "short_code": grouped(shown["short"]) if code else None, "username": row.account.person.login_name,
+        "qr": segno.make(f"{url}#code={code}", error="m").svg_data_uri(scale=6, border=3, light="#fff") if code else None,
+        "expires_at": row.expires_at, "seconds_left": max(0, int((row.expires_at - now).total_seconds())),
+        "number": row.number, "device_name": row.device_name, "clients": [names[one] for one in row.clients if one in names],
+    }
+
+
+@require_http_methods(["GET"])
+def adding_status(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """The same, for the page's script."""
+    session = signed_in(request)
+    row = _own(request, session, binding_id) if session else None
+    if row is None:
+        return JsonResponse({"status": "expired"}, status=404)
+    body = {"status": binding.state(row, now=clock.now()), "number": row.number, "device_name": row.device_name}
+    return JsonResponse(body)
+
+
+@require_http_methods(["POST"])
+def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """Yes: the number and the name are those on my device."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=f"/devices/add/{binding_id}")
+    try:
+        binding.confirm(binding_id, session, request.POST.get("number", ""), now=clock.now())
+    except Refused as refused:
+        if refused.reason == Reason.LOGIN_TOO_OLD:
+            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=f"/devices/add/{binding_id}")
+        found = answer(refused.reason)
+        return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
+    return redirect("device-adding", binding_id=binding_id)
+
+
+@require_http_methods(["POST"])
+def refuse(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """No: nothing is added."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path="/devices")
+    binding.refuse(binding_id, session, now=clock.now())
+    return redirect("device-adding", binding_id=binding_id)
+
+
+@require_http_methods(["GET"])
+def enrol(request: HttpRequest) -> HttpResponse:
+    """The page that the new device opens; its code stands in the fragment, which never reaches us."""
+    return pages.page(request, "enrol", {})
+
+
+# --- this was not me --------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def undone(request: HttpRequest, token: str) -> HttpResponse:
+    """The link in a notice: GET asks, POST revokes; it never restores (ruling 4, BI-5)."""
+    now = clock.now()
+    link = undo.valid(token, now=now)
+    if link is None:
+        return pages.problem(
+            request, "This link was used already or is too old.", status=410, next_step="Sign in and look at My devices, or ask for help."
+        )
+    row = link.credential
+    if request.method == "GET":
+        return pages.page(request, "undo", {"what": policy(Kind(row.kind)).label, "device_name": row.name})
+    undo.use(link, now=now)
+    return pages.page(request, "undone", {"device_name": row.name})
+
+

@@ -1,0 +1,41 @@
+"""Django's database sessions, stored under the hash of their key: a copy of the table logs nobody in (I10)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.contrib.sessions.models import Session
+
+from derived import clock
+from idp.secrets import stored
+
+
+class SessionStore(DatabaseStore):
+    """A browser's anonymous state; what it is signed in as is a `LoginSession` that this points to."""
+
+    @property
+    def _row_key(self) -> str:
+        return stored(self.session_key or "", kind="browser")[:40]
+
+    def _get_session_from_db(self) -> Session | None:
+        row = Session.objects.filter(session_key=self._row_key, expire_date__gt=clock.now()).first()
+        if row is None:
+            self._session_key = None
+        return row
+
+    def exists(self, session_key: str) -> bool:
+        """Whether a key is taken."""
+        return Session.objects.filter(session_key=stored(session_key, kind="browser")[:40]).exists()
+
+    def create_model_instance(self, data: dict[str, Any]) -> Session:
+        """The row to save: keyed by the hash."""
+        expires: datetime = self.get_expiry_date()
+        return Session(session_key=self._row_key, session_data=self.encode(data), expire_date=expires)
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Forget a browser."""
+        key = session_key or self.session_key
+        if key:
+            Session.objects.filter(session_key=stored(key, kind="browser")[:40]).delete()

@@ -1,0 +1,102 @@
+"""Signing in with a derived device key: its signature first, then its passphrase (rulings 1, 2 and 13; DK-1, DK-2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from derived import issue, status
+from derived.assurance import AAL, Factor, reach
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.lifecycle import State
+from derived.locking import transacted
+from derived.minting.device_key import DevicePublicKey, check_claims, unverified_header, verify
+from derived.models import Account, Credential, DeviceKey
+from derived.once import spend
+from idp.login import password, throttle
+from idp.models import AuthenticationEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WITH_PASSPHRASE = frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE})
+KEY_ALONE = frozenset({Factor.DEVICE_KEY})
+_JTI_KEPT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class ProvenDevice:
+    """A device whose signature over a fresh proof was right; its passphrase is another matter."""
+
+    device: DeviceKey
+    claims: Mapping[str, Any]
+
+    @property
+    def credential(self) -> Credential:
+        """Its row of the ledger."""
+        return self.device.credential
+
+
+def prove(proof: object, *, typ: str, expected: Mapping[str, str], now: datetime) -> ProvenDevice:
+    """Find the device that signed a proof, verify it, and spend the proof's `jti`.
+
+    Raises: Refused(BAD_PROOF), Refused(CREDENTIAL_NOT_LIVE), AlreadySpent.
+    """
+    jkt = unverified_header(proof).get("kid")
+    device = (
+        DeviceKey.objects.filter(credential__jkt=jkt).select_related(
+            "credential__account", "credential__root", "credential__parent"
+        ).first()
+        if isinstance(jkt, str)
+        else None
+    )
+    if device is None:
+        raise Refused(Reason.BAD_PROOF)
+    claims = verify(proof, DevicePublicKey(device.jwk, str(device.credential.jkt)), typ=typ)
+    jti = check_claims(claims, expected=expected, now=now)
+    if not transacted(lambda: spend(typ, str(device.credential.jkt), jti, expires_at=now + _JTI_KEPT)):
+        raise AlreadySpent
+    if device.credential.state not in {State.PENDING, State.ACTIVE} or not device.credential.account.is_active:
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    return ProvenDevice(device, claims)
+
+
+def check_passphrase(proven: ProvenDevice, passphrase: str, *, place: str, now: datetime) -> None:
+    """Look at one guess of the passphrase, counted before it is looked at; slow, so outside the account lock.
+
+    place: the back-off key of where it comes from.
+    Raises: Refused(TRY_LATER), Refused(CREDENTIAL_DISABLED), Refused(WRONG_FACTOR).
+    """
+    throttle.admit(place, now=now)
+    throttle.count_guess(proven.credential)
+    if not password.matches(passphrase, proven.device.passphrase_hash):
+        raise Refused(Reason.WRONG_FACTOR)
+    throttle.forgive(place)
+
+
+def claim_login(proven: ProvenDevice, account: Account, *, now: datetime) -> None:
+    """Under the account's lock: the first login makes the credential active; each moves its `authenticated_at`.
+
+    Raises: Refused.
+    """
+    credential = Credential.objects.get(id=proven.credential.id)
+    if credential.state == State.PENDING:
+        issue.activate(credential, account=account, now=now, actor="person")
+    DeviceKey.objects.filter(credential=credential).update(authenticated_at=now)
+
+
+def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> AuthenticationEvent:
+    """Under the account's lock: the key alone proves one factor, and repeats the time of the last whole login (ruling 2).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE) if it was never used with its passphrase, or is not live.
+    """
+    credential = Credential.objects.select_related("root", "parent").get(id=proven.credential.id)
+    at = DeviceKey.objects.values_list("authenticated_at", flat=True).get(credential=credential)
+    if at is None or not status.is_live(credential, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    Credential.objects.filter(id=credential.id).update(last_used_at=now)
+    return AuthenticationEvent.objects.create(
+        account=account, credential=credential, factors=sorted(KEY_ALONE), root=False,
+        aal=min(status.level(credential, reach(KEY_ALONE)), AAL.AAL1), at=at,
+    )

@@ -1,0 +1,83 @@
+"""One login transaction: which factors this browser has shown so far, for ten minutes, for one account (ruling 6).
+
+It lives in the browser's anonymous store, ends when the login succeeds, and is never added to another one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.urls import reverse
+
+from derived import status
+from derived.errors import Reason, Refused
+from derived.kinds import Kind
+from derived.models import Credential
+from idp.login import password, throttle
+from scim.models import Person
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_KEY = "login"
+LASTS = timedelta(minutes=10)
+
+
+def first_factor(request: HttpRequest, username: str, secret: str, *, now: datetime) -> None:
+    """Look at a password; a right one opens the transaction. Nobody learns whether the name exists (C67).
+
+    Raises: Refused(TRY_LATER), Refused(WRONG_FACTOR), Refused(CREDENTIAL_DISABLED) for a right password whose
+    authenticator is disabled.
+    """
+    credential = _credential_of(username, now=now)
+    place = throttle.place(request, str(credential.account_id) if credential else username.casefold()[:320])
+    throttle.admit(place, now=now)
+    disabled = False
+    if credential is not None:
+        try:
+            throttle.count_guess(credential)
+        except Refused:
+            disabled = True
+    stored_hash = credential.password_totp.password_hash if credential is not None and not disabled else ""
+    if not password.matches(secret, stored_hash) or credential is None:
+        raise Refused(Reason.WRONG_FACTOR)
+    throttle.uncount_guess(credential)
+    request.session.cycle_key()
+    request.session[_KEY] = {"credential": str(credential.id), "at": now.timestamp(), "place": place}
+
+
+def _credential_of(username: str, *, now: datetime) -> Credential | None:
+    person = Person.objects.filter(login_name_fold=fold(username[:320])).first()
+    if person is None:
+        return None
+    rows = Credential.objects.filter(account_id=person.account_id, kind=Kind.PASSWORD_TOTP)
+    return status.live(rows, now=now).select_related("account", "password_totp").first()
+
+
+def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] | None:
+    """The credential whose password this browser has just shown and the back-off place, or None."""
+    state = request.session.get(_KEY)
+    if not state or now - datetime.fromtimestamp(state["at"], tz=UTC) > LASTS:
+        return None
+    row = Credential.objects.filter(id=state["credential"]).select_related("account", "password_totp").first()
+    if row is None or not status.is_live(row, row.account, now=now):
+        return None
+    return row, state["place"]
+
+
+def destination(request: HttpRequest) -> str:
+    """Where a finished login goes: back to the waiting authorization request, to a page of ours, or to My devices."""
+    flow = request.session.pop("flow", "")
+    if flow:
+        return reverse("authorize-go-on", args=[flow])
+    return safe_path(request.session.pop("next", "")) or reverse("devices")
+
+
+def safe_path(wanted: str) -> str:
+    """A path of this site, or nothing."""
+    parts = urlsplit(wanted[:500])
+    clean = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if clean and not parts.netloc and not parts.scheme else ""

@@ -1,0 +1,81 @@
+"""Passwords and device passphrases: the SP 800-63B-4 §3.1.1.2 rules, argon2id, and a bound on what runs at once."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from functools import lru_cache
+
+from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
+from django.contrib.auth.password_validation import CommonPasswordValidator
+
+from derived.errors import Reason, Refused
+
+LEAST = 8  # AU-6: always used together with a second factor
+MOST = 256
+_LEAST_CONTEXT = 4
+_CONTEXT = frozenset({"ramet", "password", "passphrase", "passwort"})
+_AT_ONCE = threading.BoundedSemaphore(4)  # each hash holds 19 MiB
+
+
+class Argon2(Argon2PasswordHasher):
+    """argon2id with the memory that a small host can spare (OWASP's 19 MiB, 2 passes)."""
+
+    time_cost = 2
+    memory_cost = 19 * 1024
+    parallelism = 1
+
+
+def normalised(secret: str) -> str:
+    """A password as it is compared: NFKC, so that another keyboard makes the same characters (63B-4 §3.1.1.2)."""
+    return unicodedata.normalize("NFKC", secret)
+
+
+@lru_cache(maxsize=1)
+def _blocklist() -> CommonPasswordValidator:
+    return CommonPasswordValidator()
+
+
+def objection(secret: str, *, context: tuple[str, ...] = ()) -> str | None:
+    """What is wrong with a new password, in words for the person, or None if it will do.
+
+    context: names of the person and the service, which may not be the whole of it.
+    """
+    secret = normalised(secret)
+    if len(secret) < LEAST:
+        return f"Use at least {LEAST} characters. A few words are easy to remember and hard to guess."
+    if len(secret) > MOST:
+        return f"Use at most {MOST} characters."
+    if "\x00" in secret:
+        return "That has a character that cannot be typed again."
+    folded = secret.casefold().strip()
+    words = {part for word in context for part in (word.casefold(), word.casefold().split("@")[0])} | _CONTEXT
+    stripped = folded.rstrip("0123456789!?.#*-_ ")
+    if len(set(folded)) < _LEAST_CONTEXT or folded in _blocklist().passwords or stripped in _blocklist().passwords:
+        return "That is one of the passwords that are guessed first. Choose another."
+    if stripped in {word for word in words if len(word) >= _LEAST_CONTEXT}:
+        return "That is too close to your name or to the name of this service. Choose another."
+    return None
+
+
+def require_good(secret: str, *, context: tuple[str, ...] = ()) -> None:
+    """Raises: Refused(WEAK_SECRET) if there is an objection to the secret."""
+    if objection(secret, context=context):
+        raise Refused(Reason.WEAK_SECRET)
+
+
+def hashed(secret: str) -> str:
+    """The argon2id hash to store; slow on purpose, so call it outside the account lock."""
+    with _AT_ONCE:
+        return make_password(normalised(secret))
+
+
+def matches(secret: str, stored_hash: str) -> bool:
+    """Whether a secret is the one that was hashed; takes as long for an unknown person (C67)."""
+    with _AT_ONCE:
+        return check_password(normalised(secret[:MOST]), stored_hash or _nobody()) and bool(stored_hash)
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    return make_password("a hash that nothing is compared to but the guesses at people who do not exist")

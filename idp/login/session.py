@@ -1,0 +1,172 @@
+"""Who is signed in with this browser: read from the database at every request, joined with account and credential.
+
+The browser's cookie leads to an anonymous store (`browser_store`), which points to a `LoginSession`. Its level is that of
+its one present event (AS-4); signing in again replaces the event, and the cookie's value changes each time (C11, SS-4).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from derived import audit, clock, outbox, status
+from derived.assurance import AAL, Authentication, Factor, reach
+from derived.errors import Reason, Refused
+from derived.locking import under_lock
+from derived.models import Account, Credential
+from idp.login.throttle import clear_guesses, network
+from idp.models import AuthenticationEvent, LoginSession
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+_POINTER = "login_session"
+_BROWSER = "browser"
+_TOUCH_EVERY = timedelta(seconds=60)
+_LIMITS = {  # SS-1, SS-2: overall, idle
+    AAL.AAL1: (timedelta(hours=24), timedelta(hours=1)),
+    AAL.AAL2: (timedelta(hours=24), timedelta(hours=1)),
+    AAL.AAL3: (timedelta(hours=12), timedelta(minutes=15)),
+}
+
+
+def login_of(event: AuthenticationEvent) -> Authentication:
+    """The evidence of a recorded login, its level capped by what the credential's ancestors are worth today (C2)."""
+    return Authentication(
+        factors=frozenset(Factor(value) for value in event.factors),
+        aal=status.level(event.credential, AAL(event.aal)),
+        root=event.root and status.is_root(event.credential),
+        phishing_resistant=event.phishing_resistant,
+        at=event.at,
+    )
+
+
+def is_standing(session: LoginSession, *, now: datetime) -> bool:
+    """Whether a session has not ended: for what hangs on it without a browser, idleness aside (ruling 17)."""
+    return (
+        session.ended_at is None
+        and session.expires_at > now
+        and session.account.is_active
+        and session.epoch == session.account.epoch
+        and status.is_live(session.event.credential, session.account, now=now)
+    )
+
+
+def is_live(session: LoginSession, *, now: datetime) -> bool:
+    """Whether a browser may act on this session now."""
+    idle = _LIMITS[AAL(session.event.aal)][1]
+    return is_standing(session, now=now) and now - session.last_seen_at <= idle
+
+
+def of_browser(request: HttpRequest, *, now: datetime) -> LoginSession | None:
+    """The live session of this browser, or None."""
+    pointer = request.session.get(_POINTER)
+    if not pointer:
+        return None
+    found = (
+        LoginSession.objects.filter(id=UUID(pointer))
+        .select_related("account__person", "event__credential__root", "event__credential__parent")
+        .first()
+    )
+    if found is None or not is_live(found, now=now):
+        return None
+    if now - found.last_seen_at > _TOUCH_EVERY:
+        found.last_seen_at = now
+        LoginSession.objects.filter(id=found.id, last_seen_at__lt=now).update(last_seen_at=now)
+    return found
+
+
+def browser_hash(request: HttpRequest) -> str:
+    """What an authorization request or a challenge is bound to: this browser and no other (P23)."""
+    if _BROWSER not in request.session:
+        request.session[_BROWSER] = opaque()
+    return stored(request.session[_BROWSER], kind="browser-binding")
+
+
+def establish(
+    request: HttpRequest, credential: Credential, factors: frozenset[Factor], *, now: datetime,
+    claim: Callable[[Account], None] | None = None,
+) -> LoginSession:
+    """Record a login, and make this browser's session stand on it; the cookie's value changes.
+
+    claim: what is spent or activated by this login, under the account's lock.
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and what `claim` raises.
+    """
+    before = of_browser(request, now=now)
+
+    def work(account: Account) -> LoginSession:
+        event = record_login(account, credential, factors, now=now, claim=claim)
+        clear_guesses(credential)
+        return _stand(request, before, account, event, now=now)
+
+    session = under_lock(credential.account_id, work, now=now)
+    request.session.cycle_key()
+    request.session[_POINTER] = str(session.id)
+    request.session.pop("login", None)
+    request.ramet_session = session  # type: ignore[attr-defined]
+    return session
+
+
+def record_login(
+    account: Account, credential: Credential, factors: frozenset[Factor], *, now: datetime,
+    claim: Callable[[Account], None] | None = None,
+) -> AuthenticationEvent:
+    """Write the event of one login; the caller holds the account's lock.
+
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and what `claim` raises.
+    """
+    if not account.is_active:
+        raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
+    if claim is not None:
+        claim(account)
+    fresh = Credential.objects.select_related("root", "parent").get(id=credential.id)
+    if not status.is_live(fresh, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    Credential.objects.filter(id=fresh.id).update(last_used_at=now)
+    return AuthenticationEvent.objects.create(
+        account=account, credential=fresh, factors=sorted(factors), aal=status.level(fresh, reach(factors)),
+        root=status.is_root(fresh), phishing_resistant=False, at=now,
+    )
+
+
+def _stand(
+    request: HttpRequest, before: LoginSession | None, account: Account, event: AuthenticationEvent, *, now: datetime
+) -> LoginSession:
+    overall = _LIMITS[AAL(event.aal)][0]
+    if before is not None and before.account_id == account.id:
+        before.event, before.last_seen_at, before.expires_at = event, now, now + overall
+        before.save(update_fields=["event", "last_seen_at", "expires_at"])
+        audit_kind, session = "session.renewed", before
+    else:
+        session = LoginSession.objects.create(
+            sid=opaque(), account=account, epoch=account.epoch, event=event, created_at=now, last_seen_at=now,
+            expires_at=now + overall, browser=request.headers.get("User-Agent", "")[:120], network=network(request),
+        )
+        audit_kind = "session.started"
+    body = {"session": str(session.id), "aal": event.aal, "factors": event.factors}
+    audit.record(account, audit_kind, now=now, actor="person", credential=event.credential, body=body)
+    return session
+
+
+def end(session: LoginSession, *, now: datetime, actor: str) -> None:
+    """End a session; the relying parties that it signed in to are told, and families that hang on it are dead at once."""
+
+    def work(account: Account) -> None:
+        if LoginSession.objects.filter(id=session.id, ended_at__isnull=True).update(ended_at=now):
+            audit.record(account, "session.ended", now=now, actor=actor, body={"session": str(session.id)})
+            payload = {"session": str(session.id), "because": Reason.SIGNED_OUT.value}
+            outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
+
+    under_lock(session.account_id, work, now=now)
+
+
+def signed_in(request: HttpRequest) -> LoginSession | None:
+    """The live session of this browser; looked up once a request, and only when somebody asks."""
+    if not hasattr(request, "ramet_session"):
+        request.ramet_session = of_browser(request, now=clock.now())  # type: ignore[attr-defined]
+    found: LoginSession | None = request.ramet_session  # type: ignore[attr-defined]
+    return found

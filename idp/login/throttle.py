@@ -1,0 +1,110 @@
+"""Guessing is slowed per browser and per network, and ends at 100 wrong guesses per authenticator (TH-1 to TH-3, ruling 13).
+
+A guess is counted before it is looked at, in one UPDATE, so that parallel guesses count too (P53). Somebody else's
+guesses from another network do not slow a person in a browser that they have signed in with before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.core import signing
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from derived.errors import Reason, Refused
+from derived.models import Credential
+from idp.models import Throttle
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+MOST_FAILURES = 100
+FREE_TRIES = 5
+LONGEST_WAIT = timedelta(minutes=15)
+FORGET_AFTER = timedelta(hours=24)
+KNOWN_COOKIE = "ramet_known"
+_KNOWN_FOR = timedelta(days=180)
+_SALT = "ramet/known-browser"
+
+
+def place(request: HttpRequest, subject: str) -> str:
+    """The back-off key of this request against one subject: the known browser if it is one, else the network.
+
+    subject: the account's id, or the folded login name where there is no such account.
+    """
+    known = _known(request)
+    where = f"browser:{known[1]}" if known and known[0] == subject else f"network:{network(request)}"
+    return hashlib.sha256(f"{where}\x00{subject}".encode()).hexdigest()
+
+
+def network(request: HttpRequest) -> str:
+    """The /24 or /56 that a request comes from."""
+    address = ipaddress.ip_address(request.META.get("ramet.peer") or "0.0.0.0")  # noqa: S104 - only a label
+    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 56}", strict=False))  # noqa: PLR2004
+
+
+def remember(response: HttpResponse, account_id: UUID, *, secure: bool, nonce: str) -> None:
+    """Make this browser a known one of the account."""
+    value = signing.dumps([str(account_id), nonce], salt=_SALT)
+    response.set_cookie(
+        ("__Host-" if secure else "") + KNOWN_COOKIE, value, max_age=_KNOWN_FOR, secure=secure, httponly=True, samesite="Lax"
+    )
+
+
+def _known(request: HttpRequest) -> list[str] | None:
+    raw = request.COOKIES.get("__Host-" + KNOWN_COOKIE) or request.COOKIES.get(KNOWN_COOKIE) or ""
+    try:
+        value = signing.loads(raw[:512], salt=_SALT, max_age=_KNOWN_FOR)
+    except signing.BadSignature:
+        return None
+    return value if isinstance(value, list) and len(value) == 2 else None  # noqa: PLR2004
+
+
+def admit(key: str, *, now: datetime) -> None:
+    """Count one try from a place.
+
+    Raises: Refused(TRY_LATER) while the place is in back-off.
+    """
+    try:
+        with transaction.atomic():
+            Throttle.objects.create(key=key, until=now, seen_at=now)
+    except IntegrityError:
+        pass
+    Throttle.objects.filter(key=key, seen_at__lt=now - FORGET_AFTER).update(failures=0)
+    admitted = Throttle.objects.filter(key=key, until__lte=now).update(failures=F("failures") + 1, seen_at=now)
+    if not admitted:
+        raise Refused(Reason.TRY_LATER)
+    failures = Throttle.objects.values_list("failures", flat=True).get(key=key)
+    if failures > FREE_TRIES:
+        wait = min(timedelta(seconds=2 ** min(failures - FREE_TRIES, 12)), LONGEST_WAIT)
+        Throttle.objects.filter(key=key).update(until=now + wait)
+
+
+def forgive(key: str) -> None:
+    """A success: the place starts afresh."""
+    Throttle.objects.filter(key=key).delete()
+
+
+def count_guess(credential: Credential) -> None:
+    """Count one guess against an authenticator, before it is looked at.
+
+    Raises: Refused(CREDENTIAL_DISABLED) at the hundredth in a row; only binding anew helps then.
+    """
+    rows = Credential.objects.filter(id=credential.id, failures__lt=MOST_FAILURES)
+    if rows.update(failures=F("failures") + 1) != 1:
+        raise Refused(Reason.CREDENTIAL_DISABLED)
+
+
+def uncount_guess(credential: Credential) -> None:
+    """That guess was right, and another factor is still to come."""
+    Credential.objects.filter(id=credential.id, failures__gt=0).update(failures=F("failures") - 1)
+
+
+def clear_guesses(credential: Credential) -> None:
+    """The whole login succeeded (TH-5)."""
+    Credential.objects.filter(id=credential.id).update(failures=0)

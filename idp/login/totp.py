@@ -1,0 +1,70 @@
+"""Time-based one-time passwords (RFC 6238): a wrapped seed, one step of tolerance, each step once (AU-5, C56)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from base64 import b32encode
+from datetime import datetime
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from django_otp.oath import hotp
+
+from derived.models import PasswordAndTotp
+from idp.keys import wrapper
+
+STEP = 30
+_DIGITS = 6
+_TOLERANCE = 1
+_CODE = re.compile(r"[0-9]{6}", re.ASCII)
+_PURPOSE = "totp-seed"
+
+
+def new_seed() -> bytes:
+    """A 160-bit seed."""
+    return secrets.token_bytes(20)
+
+
+def wrap(seed: bytes, *, owner: UUID) -> bytes:
+    """The seed as it is stored, bound to the credential that owns it."""
+    return wrapper().wrap(seed, purpose=_PURPOSE, owner=str(owner))
+
+
+def unwrap(wrapped: bytes, *, owner: UUID) -> bytes:
+    """The seed.
+
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    return wrapper().unwrap(wrapped, purpose=_PURPOSE, owner=str(owner))
+
+
+def spelled(seed: bytes) -> str:
+    """The seed in base32, as authenticator apps take it."""
+    return b32encode(seed).decode().rstrip("=")
+
+
+def otpauth(seed: bytes, *, account_name: str, issuer: str) -> str:
+    """The `otpauth:` URI that a QR code carries."""
+    label = quote(f"{issuer}:{account_name}")
+    return f"otpauth://totp/{label}?" + urlencode({"secret": spelled(seed), "issuer": issuer, "digits": _DIGITS, "period": STEP})
+
+
+def matching_step(seed: bytes, typed: str, *, now: datetime) -> int | None:
+    """The time step that a typed code belongs to, or None; ASCII digits only, no spaces in between (P5)."""
+    if not _CODE.fullmatch(typed):
+        return None
+    present = int(now.timestamp()) // STEP
+    found = None
+    for step in range(present - _TOLERANCE, present + _TOLERANCE + 1):
+        expected = f"{hotp(seed, step, digits=_DIGITS):0{_DIGITS}d}"
+        if hmac.compare_digest(expected, typed):
+            found = step
+    return found
+
+
+def claim_step(verifier: PasswordAndTotp, step: int) -> bool:
+    """Spend a step: True for the first caller only, and never for a step at or before one that was spent."""
+    rows = PasswordAndTotp.objects.filter(credential_id=verifier.credential_id, totp_last_step__lt=step)
+    return rows.update(totp_last_step=step) == 1

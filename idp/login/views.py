@@ -1,0 +1,209 @@
+"""The login pages: a password and then a code, or this device and its passphrase; and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.assurance import Factor
+from derived.errors import Reason, Refused
+from derived.locking import transacted
+from derived.models import Account
+from derived.once import spend
+from idp import pages
+from idp.config import config
+from idp.errors import answer
+from idp.login import device, flow, session, throttle, totp
+from idp.models import AuthorizationRequest
+from idp.secrets import opaque
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Credential
+
+_WRONG_PASSWORD = "That user name and password do not go together. Check both and try again."  # noqa: S105 - words
+_WRONG_CODE = "That code is not right, or was used already. Wait for the next one and try again."
+_WRONG_DEVICE = "That did not work. Check the passphrase of this device and try again."
+LOGIN_TYP = "ramet-login+jwt"
+
+
+@require_http_methods(["GET", "POST"])
+def login(request: HttpRequest) -> HttpResponse:
+    """User name and password."""
+    if request.method == "GET":
+        _remember_where_to(request)
+        return _password_page(request, None)
+    username, secret = request.POST.get("username", "").strip(), request.POST.get("password", "")
+    try:
+        flow.first_factor(request, username, secret, now=clock.now())
+    except Refused as refused:
+        words = _WRONG_PASSWORD if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
+        return _password_page(request, words, status=429 if refused.reason == Reason.TRY_LATER else 400)
+    return redirect("login-totp")
+
+
+def _remember_where_to(request: HttpRequest) -> None:
+    """Keep the waiting request, or the page, that the login is for."""
+    flow_id, wanted = request.GET.get("flow", "")[:43], request.GET.get("next", "")
+    if flow_id:
+        request.session["flow"] = flow_id
+        request.session.pop("next", None)
+    elif wanted:
+        request.session["next"] = flow.safe_path(wanted)
+        request.session.pop("flow", None)
+
+
+def _waiting(request: HttpRequest) -> AuthorizationRequest | None:
+    flow_id = request.session.get("flow", "")
+    return AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
+
+
+def _page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
+    """A login page: it says what it is for, and its form may end at the relying party that waits."""
+    waiting = _waiting(request)
+    common = {
+        "why": request.session.get("why") or None,
+        "client_name": waiting.client.name if waiting else None,
+        "flow": "",
+    }
+    response = pages.page(request, name, {**common, **values}, status=status)
+    return pages.leads_to(response, waiting.redirect_uri) if waiting else response
+
+
+def _password_page(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
+    waiting = _waiting(request)
+    hint = waiting.ask.get("login_hint", "") if waiting else ""
+    username = request.POST.get("username", "")[:320] or hint
+    values = {"error": error, "username": username, "device_url": reverse("login-device")}
+    return _page(request, "login_password", values, status=status if error else 200)
+
+
+@require_http_methods(["GET", "POST"])
+def login_totp(request: HttpRequest) -> HttpResponse:
+    """The code of the authenticator app, which completes the login that the password began."""
+    now = clock.now()
+    half = flow.half_done(request, now=now)
+    if half is None:
+        return redirect("login")
+    if request.method == "GET":
+        return _page(request, "login_totp", {"error": None})
+    credential, place = half
+    try:
+        _finish(request, credential, place, now=now)
+    except Refused as refused:
+        words = _WRONG_CODE if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
+        status = 429 if refused.reason == Reason.TRY_LATER else 400
+        return _page(request, "login_totp", {"error": words}, status=status)
+    return _signed_in(request, credential)
+
+
+def _finish(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> None:
+    """Verify the code, counted before it is looked at, and stand the session on both factors.
+
+    Raises: Refused.
+    """
+    throttle.admit(place, now=now)
+    throttle.count_guess(credential)
+    verifier = credential.password_totp
+    seed = totp.unwrap(bytes(verifier.totp_seed), owner=credential.id)
+    step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
+    if step is None:
+        raise Refused(Reason.WRONG_FACTOR)
+
+    def claim(_account: Account) -> None:
+        if not totp.claim_step(verifier, step):
+            raise Refused(Reason.WRONG_FACTOR)
+
+    session.establish(request, credential, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now, claim=claim)
+    throttle.forgive(place)
+
+
+def _signed_in(request: HttpRequest, credential: Credential) -> HttpResponse:
+    request.session.pop("why", None)
+    response = redirect(flow.destination(request))
+    throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+def login_device(request: HttpRequest) -> HttpResponse:
+    """This device's key over a one-time challenge of this browser, and its passphrase (docs/device-protocol.md §5)."""
+    if request.method == "GET":
+        _remember_where_to(request)
+        return _device_page(request, None)
+    now = clock.now()
+    try:
+        proven = _proven(request, now=now)
+        device.check_passphrase(
+            proven, request.POST.get("passphrase", ""), place=throttle.place(request, str(proven.credential.account_id)), now=now
+        )
+        session.establish(
+            request, proven.credential, device.WITH_PASSPHRASE, now=now,
+            claim=lambda account: device.claim_login(proven, account, now=now),
+        )
+    except Refused as refused:
+        known = {Reason.TRY_LATER, Reason.CREDENTIAL_NOT_LIVE, Reason.CREDENTIAL_DISABLED, Reason.ACCOUNT_NOT_ACTIVE}
+        words = answer(refused.reason).words if refused.reason in known else _WRONG_DEVICE
+        return _device_page(request, words, status=429 if refused.reason == Reason.TRY_LATER else 400)
+    return _signed_in(request, proven.credential)
+
+
+def _proven(request: HttpRequest, *, now: datetime) -> device.ProvenDevice:
+    """The device that signed this browser's own challenge, which is spent whatever comes after.
+
+    Raises: Refused.
+    """
+    challenge = request.session.pop("device_challenge", "")
+    if not challenge or not transacted(lambda: spend("login-challenge", challenge, expires_at=now + flow.LASTS)):
+        raise Refused(Reason.BAD_PROOF)
+    expected = {"aud": config().issuer, "nonce": challenge}
+    return device.prove(request.POST.get("proof", ""), typ=LOGIN_TYP, expected=expected, now=now)
+
+
+def _device_page(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
+    challenge = opaque()
+    request.session["device_challenge"] = challenge
+    return _page(request, "login_device", {"error": error, "challenge": challenge}, status=status)
+
+
+def fresh_login_needed(request: HttpRequest, why: str, *, next_path: str) -> HttpResponse:
+    """Send a person to sign in again, saying why, and back to the page afterwards."""
+    request.session["why"], request.session["next"] = why, next_path
+    request.session.pop("flow", None)
+    return redirect("login")
+
+
+@require_http_methods(["POST"])
+def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """End one of my sessions, this one or another (C66)."""
+    mine = session.signed_in(request)
+    if mine is None:
+        return redirect("login")
+    found = mine.account.sessions.filter(id=session_id).select_related("account").first()
+    if found is None:
+        return pages.problem(request, "There is no such session of yours.", status=404)
+    session.end(found, now=clock.now(), actor="person")
+    if found.id == mine.id:
+        request.session.flush()
+        request.ramet_session = None  # type: ignore[attr-defined]
+        return pages.page(request, "logged_out", {})
+    return redirect("devices")
+
+
+@require_http_methods(["POST"])
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere else."""
+    mine = session.signed_in(request)
+    if mine is None:
+        return redirect("login")
+    for other in mine.account.sessions.filter(ended_at__isnull=True).exclude(id=mine.id).select_related("account"):
+        session.end(other, now=clock.now(), actor="person")
+    return redirect("devices")

@@ -1,0 +1,68 @@
+"""`manage.py audit`: walk the chains, show one, sign a checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from derived import audit, clock
+from derived.keyring import Purpose
+from derived.models import Account, Event
+from idp.config import config
+from idp.keys import keyring
+from idp.management.verbs import Noun, nothing
+from scim.models import Person
+from scim.values import fold
+
+
+def _show(parser: CommandParser) -> None:
+    parser.add_argument("name", help="the person's login name, or an account's id")
+
+
+class Command(Noun):
+    """The operator's verbs for the record."""
+
+    help = "The tamper-evident record: verify, show, checkpoint."
+    verbs = {  # noqa: RUF012 - a table
+        "verify": ("Walk every chain; exit 1 and name the first broken link if one is broken.", nothing),
+        "show": ("The Events of one account.", _show),
+        "checkpoint": ("A signed statement over all chain heads, to be kept elsewhere.", nothing),
+    }
+
+    def verify(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Walk."""
+        checked = 0
+        for account in Account.objects.order_by("created_at", "id").iterator():
+            broken = audit.verify(account)
+            checked += 1
+            if broken is not None:
+                found = {"ok": False, "account": broken.account_id, "event": broken.seq, "why": broken.why}
+                if options["json"]:
+                    self.stdout.write(str(found))
+                    sys.exit(1)
+                message = f"account {broken.account_id}, event {broken.seq}: {broken.why}"
+                raise CommandError(message)
+        return {"ok": True, "accounts": checked, "events": Event.objects.count()}
+
+    def show(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """One chain."""
+        name = options["name"]
+        person = Person.objects.filter(login_name_fold=fold(name)).first()
+        account_id = person.account_id if person else name
+        if person is None and len(name) != 36:  # noqa: PLR2004 - a UUID
+            message = f"There is no person {name}."
+            raise CommandError(message)
+        rows = Event.objects.filter(account_id=account_id).order_by("seq")
+        return [
+            {"seq": one.seq, "at": one.at, "kind": one.kind, "actor": one.actor, "credential": one.credential_id, "hash": one.hash[:12]}
+            for one in rows
+        ]
+
+    def checkpoint(self, _options: dict[str, Any]) -> dict[str, Any]:
+        """Sign."""
+        digest, count = audit.heads_digest()
+        now = clock.now()
+        claims: dict[str, object] = {"iss": config().issuer, "iat": int(now.timestamp()), "heads": digest, "accounts": count}
+        return {**claims, "statement": keyring().sign(claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=Purpose.CHECKPOINT)}

@@ -1,0 +1,128 @@
+"""`manage.py credential`: the ledger, as lists and as the tree that it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError, CommandParser
+from rich.console import Console
+from rich.tree import Tree
+
+from derived import clock, revoke, status
+from derived.errors import Reason
+from derived.locking import under_lock
+from derived.models import Credential
+from idp.management.verbs import Noun
+from scim.models import Person
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from derived.models import Account
+
+
+def _person(parser: CommandParser) -> None:
+    parser.add_argument("name", help="the person's login name")
+    parser.add_argument("--all", action="store_true", help="those that have ended too")
+
+
+def _one(parser: CommandParser) -> None:
+    parser.add_argument("id", help="the credential's id")
+
+
+def _revoke(parser: CommandParser) -> None:
+    _one(parser)
+    parser.add_argument(
+        "--compromised-since", metavar="ISO-DATE", help="its key was compromised then: what it authorised since ends too (IV-6)"
+    )
+
+
+class Command(Noun):
+    """The operator's verbs for credentials."""
+
+    help = "Credentials: list, tree, show, revoke."
+    verbs = {  # noqa: RUF012 - a table
+        "list": ("A person's credentials.", _person),
+        "tree": ("A person's credentials, as they grew.", _person),
+        "show": ("One credential, on what evidence, and what happened to it.", _one),
+        "revoke": ("End one credential.", _revoke),
+    }
+
+    def list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """All of a person."""
+        return [_facts(one) for one in self._rows(options)]
+
+    def tree(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """The same, nested by parent."""
+        return _grown(list(self._rows(options)), None)
+
+    def show(self, options: dict[str, Any]) -> dict[str, Any]:
+        """One credential."""
+        row = self._one(options["id"])
+        events = row.events.order_by("seq").values("seq", "at", "kind", "actor")
+        return {**_facts(row), "evidence": row.evidence, "jkt": row.jkt, "failures": row.failures, "events": [dict(one) for one in events]}
+
+    def present(self, verb: str, found: Any) -> None:  # noqa: ANN401
+        """A tree as a tree."""
+        if verb != "tree":
+            super().present(verb, found)
+            return
+        console = Console(file=self.stdout._out, highlight=False)  # type: ignore[attr-defined]  # noqa: SLF001
+        for root in found:
+            console.print(_picture(root))
+
+    def revoke(self, options: dict[str, Any]) -> str:
+        """End it."""
+        from django.utils.dateparse import parse_datetime  # noqa: PLC0415 - one use
+
+        row = self._one(options["id"])
+        since = parse_datetime(options["compromised_since"]) if options["compromised_since"] else None
+        if options["compromised_since"] and (since is None or since.tzinfo is None):
+            message = "give --compromised-since as an ISO date with a time zone, like 2026-11-01T00:00:00Z"
+            raise CommandError(message)
+        now = clock.now()
+
+        def work(account: Account) -> int:
+            if since is not None:
+                return revoke.tree(row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor="operator")
+            return revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
+
+        return f"{int(under_lock(row.account_id, work, now=now))} ended"
+
+    def _rows(self, options: dict[str, Any]) -> Any:  # noqa: ANN401
+        person = Person.objects.filter(login_name_fold=fold(options["name"])).first()
+        if person is None:
+            message = f"There is no person {options['name']}. See: manage.py person list"
+            raise CommandError(message)
+        rows = Credential.objects.filter(account_id=person.account_id) if options["all"] else status.living(person.account_id)
+        return rows.select_related("root", "parent").order_by("created_at")
+
+    def _one(self, credential_id: str) -> Credential:
+        rows = Credential.objects.select_related("root", "parent", "account")
+        found = rows.filter(id=credential_id).first() if len(credential_id) == 36 else None  # noqa: PLR2004
+        if found is None:
+            message = "There is no such credential. See: manage.py credential list NAME"
+            raise CommandError(message)
+        return found
+
+
+def _facts(row: Credential) -> dict[str, Any]:
+    return {
+        "id": row.id, "kind": row.kind, "name": row.name, "state": row.state, "aal": int(status.level(row)), "ial": row.ial,
+        "parent": row.parent_id, "created": row.created_at, "last_used": row.last_used_at, "expires": row.expires_at,
+        "ended": row.ended_at, "because": row.end_reason,
+    }
+
+
+def _grown(rows: list[Credential], parent: UUID | None) -> list[dict[str, Any]]:
+    return [{**_facts(row), "children": _grown(rows, row.id)} for row in rows if row.parent_id == parent]
+
+
+def _picture(node: dict[str, Any], under: Tree | None = None) -> Tree:
+    colour = {"active": "green", "pending": "yellow", "suspended": "yellow"}.get(node["state"], "red")
+    label = f"[bold]{node['kind']}[/] {node['name']} · AAL{node['aal']} IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
+    branch = Tree(label) if under is None else under.add(label)
+    for child in node["children"]:
+        _picture(child, branch)
+    return branch

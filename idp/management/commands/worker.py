@@ -1,0 +1,38 @@
+"""`manage.py worker`: deliver the outbox, let keys take over, expire, clean up. Several may run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand
+
+from derived import clock
+from idp.signals import worker
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+
+
+class Command(BaseCommand):
+    """Run until stopped, or once."""
+
+    help = "Send mail and logout tokens from the outbox, rotate and retire keys, expire and clean up. Run one or more."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Only --once."""
+        parser.add_argument("--once", action="store_true", help="deliver what is due now, tidy up, and stop")
+
+    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
+        """Work."""
+        if options["once"]:
+            worker.housekeeping(now=clock.now())
+            while worker.step(now=clock.now()):
+                pass
+            return
+        stop = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
+        self.stdout.write("ramet worker: running")
+        worker.run(stop.is_set)

@@ -1,0 +1,92 @@
+"""What the operator's commands share: verbs under one noun, tables for people, `--json` for scripts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from rich.console import Console
+from rich.table import Table
+
+from derived.errors import RametError, Refused
+from idp.errors import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+
+class Noun(BaseCommand):
+    """A command that is a noun (`source`, `client` …) with verbs (`add`, `list` …).
+
+    A subclass fills `verbs`: name → (help, add_arguments, method name). A verb returns data; this class prints it.
+    """
+
+    verbs: Mapping[str, tuple[str, Callable[[CommandParser], None]]] = {}
+    methods: Mapping[str, str] = {}  # where a verb is a keyword of Python's
+
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One sub-parser per verb, each with --json."""
+        added = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
+        for name, (text, arguments) in self.verbs.items():
+            verb = added.add_parser(name, help=text, description=text)
+            verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
+            arguments(verb)
+
+    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
+        """Run the verb and print what it returns."""
+        verb: str = options["verb"]
+        try:
+            found = getattr(self, self.methods.get(verb, verb))(options)
+        except Refused as refused:
+            raise CommandError(answer(refused.reason).words) from refused
+        except RametError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            message = f"The database does not answer ({type(error).__name__}). Is it up, and migrated (manage.py migrate)?"
+            raise CommandError(message) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2, default=str))
+        else:
+            self.present(verb, found)
+
+    def present(self, verb: str, found: object) -> None:  # noqa: ARG002 - a subclass may treat verbs differently
+        """For people: a list as a table, a mapping as lines."""
+        console = Console(file=self.stdout._out, highlight=False)  # type: ignore[attr-defined]  # noqa: SLF001
+        if isinstance(found, list):
+            if not found:
+                console.print("nothing here yet")
+                return
+            console.print(table(found))
+        elif isinstance(found, dict):
+            for name, value in found.items():
+                console.print(f"[bold]{name}[/]: ", end="")
+                console.print(value if isinstance(value, str) else json.dumps(value, default=str, indent=2), markup=False)
+        elif found is not None:
+            console.print(str(found), markup=False)
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> Table:
+    """Rows of equal keys as a table."""
+    made = Table(show_edge=False, pad_edge=False)
+    for name in rows[0]:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*("" if value is None else str(value) for value in row.values()))
+    return made
+
+
+def nothing(parser: CommandParser) -> None:
+    """A verb without arguments of its own."""
+
+
+def named(what: str) -> Callable[[CommandParser], None]:
+    """A verb that takes one name."""
+
+    def arguments(parser: CommandParser) -> None:
+        parser.add_argument("name", help=what)
+
+    return arguments

@@ -1,0 +1,215 @@
+"""The authorization endpoint: one stored decision object per request, its gates asked again at every step (E1, P1, P50).
+
+    GET/POST /oidc/authorize            parse, store, go on
+    GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
+    POST     /oidc/authorize/ID/consent the person's answer
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock, status
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.locking import under_lock
+from derived.once import claim_once
+from idp import clients, pages
+from idp.clients import RelyingParty
+from idp.config import config
+from idp.login.session import browser_hash, is_live, login_of, signed_in
+from idp.models import AuthorizationRequest, Code
+from idp.oidc import gate, lifetimes
+from idp.oidc.ask import Ask, parse
+from idp.oidc.decision import Decision, Next, Reachable, decide
+from idp.oidc.provider import server
+from idp.oidc.server import UntrustedRequest, authorization_request
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from derived.models import Account
+    from idp.models import LoginSession
+
+SCOPE_WORDS = {
+    "openid": "know that it is you",
+    "profile": "see your name and user name",
+    "email": "see your e-mail address",
+    "offline_access": "stay signed in when you are away",
+    "assurance": "see how strongly you signed in and how your identity was checked",
+}
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    """OpenID Connect Core §3.1.2.1; both methods, the parameters from one place only."""
+    try:
+        raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
+        parameters = gate.parameters(raw) if raw is not None else gate.form(request)
+    except OAuth2Error as error:
+        return _page(request, error.description)
+    try:
+        party, scope = authorization_request(server(), request, parameters)
+    except UntrustedRequest as error:
+        return _page(request, str(error))
+    except OAuth2Error as error:
+        return _back(error.redirect_uri, parameters.get("state", ""), error=error.error, words=error.description)
+    try:
+        ask = parse(parameters, scope=scope)
+    except InvalidRequestError as error:
+        return _back(
+            parameters["redirect_uri"], parameters.get("state", ""), error=_specific(parameters) or error.error,
+            words=error.description,
+        )
+    row = _store(request, party, ask, redirect_uri=parameters["redirect_uri"], now=clock.now())
+    return _go_on(request, row, party)
+
+
+def _specific(parameters: dict[str, str]) -> str | None:
+    """OpenID Connect Core §3.1.2.6 has errors of their own for what is not supported."""
+    return next((f"{name}_not_supported" for name in ("request", "request_uri", "registration") if name in parameters), None)
+
+
+def _store(
+    request: HttpRequest, party: RelyingParty, ask: Ask, *, redirect_uri: str, now: datetime
+) -> AuthorizationRequest:
+    return AuthorizationRequest.objects.create(
+        id=opaque(), client=party.client, browser=browser_hash(request), redirect_uri=redirect_uri, ask=ask.stored(),
+        created_at=now, expires_at=now + lifetimes.REQUEST,
+    )
+
+
+def pending(request: HttpRequest, flow: str, *, now: datetime) -> AuthorizationRequest | None:
+    """The waiting request of that id, if this browser began it and it is not over."""
+    row = AuthorizationRequest.objects.select_related("client").filter(
+        id=flow, browser=browser_hash(request), consumed_at__isnull=True, expires_at__gt=now
+    )
+    return row.first()
+
+
+@require_http_methods(["GET"])
+def go_on(request: HttpRequest, flow: str) -> HttpResponse:
+    """After a login: every gate again."""
+    row, party = _resumed(request, flow)
+    if row is None or party is None:
+        return _page(request, "This sign-in has expired or was begun in another browser.")
+    return _go_on(request, row, party)
+
+
+@require_http_methods(["POST"])
+def consent(request: HttpRequest, flow: str) -> HttpResponse:
+    """The person's answer; it carries an id, and every gate is asked again."""
+    row, party = _resumed(request, flow)
+    if row is None or party is None:
+        return _page(request, "This sign-in has expired or was begun in another browser.")
+    if request.POST.get("decision") != "allow":
+        AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=clock.now())
+        return _back(row.redirect_uri, Ask.restored(row.ask).state, error="access_denied", words="The person said no.")
+    return _go_on(request, row, party, allowed=True)
+
+
+def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
+    row = pending(request, flow, now=clock.now())
+    return (row, clients.of(row.client)) if row else (None, None)
+
+
+def _go_on(
+    request: HttpRequest, row: AuthorizationRequest, party: RelyingParty, *, allowed: bool = False
+) -> HttpResponse:
+    now = clock.now()
+    ask = Ask.restored(row.ask)
+    session = signed_in(request)
+    decision = _decision(row, ask, party, session, allowed=allowed, now=now)
+    match decision.next:
+        case Next.LOG_IN:
+            request.session["why"] = decision.words
+            return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
+        case Next.CONSENT:
+            values = {
+                "client_name": party.name, "request_id": row.id,
+                "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in ask.scope.split() if one in SCOPE_WORDS],
+            }
+            return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
+        case Next.REFUSE:
+            AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=now)
+            return _back(row.redirect_uri, ask.state, error=decision.error, words=decision.words)
+        case Next.GRANT:
+            return _grant(row, ask, party, session, allowed=allowed, now=now)
+
+
+def _decision(  # noqa: PLR0913 - the evidence
+    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, allowed: bool, now: datetime
+) -> Decision:
+    consent_needed = False
+    reachable: list[Reachable] = []
+    if session is not None:
+        person = session.account.person
+        consent_needed = not allowed and clients.consent_needed(party, person, ask.scope, now=now)
+        reachable = [
+            Reachable(aal=status.level(one), phishing_resistant=bool(one.evidence.get("phishing_resistant")))
+            for one in status.living(session.account_id)
+            if status.is_live(one, session.account, now=now)
+        ]
+    if allowed:
+        ask = Ask.restored({**ask.stored(), "prompt": [one for one in ask.prompt if one != "consent"]})
+    return decide(
+        ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
+        reachable=reachable, consent_needed=consent_needed, now=now,
+    )
+
+
+def _grant(  # noqa: PLR0913 - the evidence
+    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, allowed: bool, now: datetime
+) -> HttpResponse:
+    """Make the code, under the account's lock, if every gate still says yes there."""
+    assert session is not None  # noqa: S101 - GRANT is never decided without a login
+    code = opaque()
+
+    def work(account: Account) -> None:
+        fresh = type(session).objects.select_related(
+            "account__person", "event__credential__root", "event__credential__parent"
+        ).get(id=session.id)
+        fresh.account.status, fresh.account.epoch = account.status, account.epoch
+        if not is_live(fresh, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+        if _decision(row, ask, party, fresh, allowed=allowed, now=now).next != Next.GRANT:
+            raise Refused(Reason.ACCOUNT_CHANGED)
+        if not claim_once(AuthorizationRequest.objects.filter(id=row.id), now=now):
+            raise AlreadySpent
+        Code.objects.create(
+            code_hash=stored(code, kind="code"), request=row, session=fresh, event=fresh.event, account=account,
+            epoch=account.epoch, created_at=now, expires_at=now + lifetimes.CODE,
+        )
+
+    under_lock(session.account_id, work, now=now)
+    if allowed:
+        clients.remember_consent(party, session.account.person, ask.scope, now=now, until=now + lifetimes.CONSENT)
+    return _back(row.redirect_uri, ask.state, code=code)
+
+
+def _back(redirect_uri: str, state: str, *, code: str = "", error: str = "", words: str | None = "") -> HttpResponse:
+    """To the relying party, with `iss` always (RFC 9207; C34), every value encoded (E13)."""
+    pairs = {"code": code, "error": error, "error_description": words or "", "state": state, "iss": config().issuer}
+    query = urlencode({name: value for name, value in pairs.items() if value})
+    joint = "&" if "?" in redirect_uri else "?"
+    response = HttpResponse(status=303 if code else 302)
+    response["Location"] = f"{redirect_uri}{joint}{query}"
+    return response
+
+
+def _page(request: HttpRequest, words: str | None) -> HttpResponse:
+    """An error that may not be sent anywhere: the person sees it (P41)."""
+    return pages.problem(
+        request, words or "The request is malformed.", status=400, title="This sign-in cannot go on",
+        next_step="Go back to the application and start again. If this happens again, tell its operator.",
+    )

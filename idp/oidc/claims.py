@@ -1,0 +1,68 @@
+"""Scope to claims, and the one place where reserved claims are written: last, and by us (decision 6, C17, E22, A7)."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from oidc_provider.lib.claims import StandardScopeClaims
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scim.models import Person
+
+RESERVED = frozenset(
+    {
+        "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "acr", "amr", "auth_time", "aal", "ial", "fal", "azp", "cnf", "nonce",
+        "at_hash", "c_hash", "s_hash", "sid", "typ", "token_type", "client_id", "scope", "grant_id", "active", "may_act", "act",
+        "events", "username", "vc", "vp", "sub_id", "htm", "htu", "ath",
+    }
+)
+
+
+class _OfPerson(StandardScopeClaims):  # type: ignore[misc] - django-oidc-provider is untyped
+    """The registry's map of scopes to claims, over what we know of a person."""
+
+    def __init__(self, known: Mapping[str, Any], scope: str) -> None:
+        # Its base class asks a settings function for the values; ours are given.
+        self.user = SimpleNamespace()
+        self.userinfo = dict(known)
+        self.scopes = scope.split()
+        self.client = None
+
+    def scope_email(self) -> dict[str, Any]:
+        return {"email": self.userinfo.get("email"), "email_verified": self.userinfo.get("email_verified")}
+
+
+def attributes(person: Person, scope: str) -> dict[str, Any]:
+    """The claims about a person that a scope opens (FA-5: for userinfo, not for the ID token)."""
+    return dict(_OfPerson(of_profile(person), scope).create_response_dic())
+
+
+def of_profile(person: Person) -> dict[str, Any]:
+    """A person's merged profile in the names of OpenID Connect Core §5.1."""
+    profile = person.profile
+    name = profile.get("name") or {}
+    addresses = person.addresses()
+    return {
+        "name": profile.get("displayName") or name.get("formatted") or " ".join(
+            part for part in (name.get("givenName"), name.get("familyName")) if part
+        ),
+        "given_name": name.get("givenName"),
+        "family_name": name.get("familyName"),
+        "middle_name": name.get("middleName"),
+        "nickname": profile.get("nickName"),
+        "preferred_username": person.login_name,
+        "locale": profile.get("locale"),
+        "zoneinfo": profile.get("timezone"),
+        "updated_at": int(person.updated_at.timestamp()),
+        "email": addresses[0] if addresses else None,
+        "email_verified": False if addresses else None,  # a source's word is no proof of the address
+    }
+
+
+def assembled(about: Mapping[str, Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes first and never a reserved name, then what only we may say."""
+    kept = {name: value for name, value in about.items() if name not in RESERVED}
+    return {**kept, **{name: value for name, value in reserved.items() if value not in (None, "")}}

@@ -1,0 +1,108 @@
+"""Every gate between a request and a code, as one question: it is asked at GET, after each login, at the consent POST,
+under the lock when the code is made, and (the gates that can change) again when it is redeemed (P1, C1, C42; E1).
+
+Pure: evidence in, a decision out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from derived.assurance import AAL
+from idp.errors import UNMET
+from idp.oidc import acr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from derived.assurance import Authentication
+    from idp.oidc.ask import Ask
+
+
+class Next(StrEnum):
+    """What has to happen now."""
+
+    GRANT = "grant"
+    LOG_IN = "log_in"
+    CONSENT = "consent"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What has to happen, and why: an OAuth error for a refusal, words for the person for a login, the `acr` for a grant."""
+
+    next: Next
+    error: str = ""
+    words: str = ""
+    acr: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reachable:
+    """What one live credential of the account could reach by a fresh login."""
+
+    aal: AAL
+    phishing_resistant: bool
+
+
+def _refuse(error: str, words: str) -> Decision:
+    return Decision(next=Next.REFUSE, error=error, words=words)
+
+
+def decide(  # noqa: PLR0911, PLR0913 - one gate after the other, read from top to bottom
+    ask: Ask,
+    login: Authentication | None,
+    *,
+    asked_at: datetime,
+    min_aal: AAL,
+    reachable: Iterable[Reachable],
+    consent_needed: bool,
+    now: datetime,
+) -> Decision:
+    """What has to happen with a request, given the live login of this browser (None for none).
+
+    reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
+    """
+    silent = "none" in ask.prompt
+    if login is None:
+        return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN)
+    fresh = login.at >= asked_at
+    if (why := _stale(ask, login, fresh=fresh, now=now)) is not None:
+        return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why)
+    value = acr.first_true(ask.acr_values, login)
+    if value is None or login.aal < min_aal:
+        return _step_up(ask, fresh=fresh, silent=silent, min_aal=min_aal, reachable=reachable)
+    if consent_needed or "consent" in ask.prompt:
+        if silent:
+            return _refuse("consent_required", "The person has not allowed this yet.")
+        return Decision(next=Next.CONSENT, acr=value)
+    return Decision(next=Next.GRANT, acr=value)
+
+
+def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
+    """Why this login is not recent enough, or None (SS-6)."""
+    if not fresh and {"login", "select_account"} & set(ask.prompt):
+        return "This application asks you to sign in again."
+    if ask.max_age is not None and now - login.at > timedelta(seconds=ask.max_age) and not (fresh and ask.max_age == 0):
+        return "This application needs a more recent sign-in."
+    return None
+
+
+def _step_up(
+    ask: Ask, *, fresh: bool, silent: bool, min_aal: AAL, reachable: Iterable[Reachable]
+) -> Decision:
+    """Ask for a stronger login where one is possible; else say that the level is unmet, and never pretend (AS-5, TK-2)."""
+    wanted = acr.known(ask.acr_values)
+    possible = any(
+        option.aal >= min_aal
+        and (not wanted or any(acr.is_true(value, aal=option.aal, phishing_resistant=option.phishing_resistant) for value in wanted))
+        for option in reachable
+    )
+    if fresh or silent or not possible:
+        return _refuse(UNMET, "The requested authentication level cannot be reached with the credentials of this person.")
+    return Decision(next=Next.LOG_IN, words="This application needs a stronger sign-in.")

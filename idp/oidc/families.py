@@ -1,0 +1,54 @@
+"""Opening a token family, and adding a refresh token to it; the caller holds the account's lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived import issue
+from derived.assurance import AAL
+from idp.config import config
+from idp.login.session import login_of
+from idp.models import Grant, RefreshToken
+from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.models import Account
+    from idp.clients import RelyingParty
+    from idp.models import AuthenticationEvent, LoginSession
+
+
+def open_family(  # noqa: PLR0913 - the parts of a grant
+    account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
+    acr: str, nonce: str, jkt: str, refreshes: bool, now: datetime,
+) -> tuple[Grant, str | None]:
+    """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
+
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
+    """
+    login = login_of(event)
+    offline = "offline_access" in scope.split()
+    if offline:
+        life = OFFLINE[AAL(max(login.aal, AAL.AAL1))]
+    else:
+        life = session.expires_at - now if session is not None else ACCESS_TOKEN
+    family = issue.token_family(
+        account, used=event.credential, login=login, client_id=party.client_id, lifetime=life, now=now,
+        actor=f"client:{party.client_id}",
+    )
+    grant = Grant.objects.create(
+        family=family, client=party.client, event=event, session=session, scope=scope, audience=config().issuer, acr=acr,
+        nonce=nonce, jkt=jkt, offline=offline,
+    )
+    return grant, add_refresh_token(grant, now=now) if refreshes else None
+
+
+def add_refresh_token(grant: Grant, *, now: datetime) -> str:
+    """A new refresh token, in clear; it lives as long as its family."""
+    token = opaque()
+    RefreshToken.objects.create(
+        token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=grant.family.expires_at
+    )
+    return token

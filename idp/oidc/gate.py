@@ -1,0 +1,98 @@
+"""What arrives is bounded before anything parses it: repeats, lengths, characters (C43, C76, A9, A11, A12, E23; J5)."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.http import HttpRequest
+
+_TEXT = re.compile(r"[\x20-\x7e]*")
+_UNQUOTED = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")  # what RFC 6749 appendix A lets stand in most parameters
+_MOST_PARAMETERS = 50
+_MOST = 2048
+_LENGTHS = {
+    "client_id": 255, "redirect_uri": 500, "scope": 500, "state": 2048, "nonce": 255, "response_type": 64, "grant_type": 128,
+    "response_mode": 32, "code_challenge": 128, "code_challenge_method": 16, "prompt": 64, "max_age": 10,
+    "acr_values": 500, "login_hint": 320, "ui_locales": 100, "claims": 4096, "id_token_hint": 8192, "code": 128,
+    "code_verifier": 128, "refresh_token": 128, "client_secret": 255, "token": 8192, "token_type_hint": 32,
+    "assertion": 4096, "client_assertion": 8192, "passphrase": 256, "resource": 500, "dpop_jkt": 64, "request": 8192,
+    "request_uri": 500, "post_logout_redirect_uri": 500,
+}
+_FREE = frozenset({"passphrase", "login_hint", "claims", "state", "ui_locales"})
+
+
+def parameters(raw: str) -> dict[str, str]:
+    """The parameters of a query or of a form body.
+
+    Raises: InvalidRequestError naming the parameter that comes twice, is too long, or has characters it may not have.
+    """
+    try:
+        pairs = parse_qsl(
+            raw, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, encoding="utf-8", errors="strict"
+        )
+    except ValueError:
+        raise InvalidRequestError("The request is not form-encoded UTF-8 or has too many parameters.") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", name):
+            raise InvalidRequestError("A parameter name is malformed.")
+        if name in found:
+            raise InvalidRequestError(f"Parameter {name} comes more than once.")
+        _check(name, value)
+        found[name] = value
+    return {name: value for name, value in found.items() if value != ""}  # empty means omitted (RFC 6749 §3.1)
+
+
+def _check(name: str, value: str) -> None:
+    if len(value) > _LENGTHS.get(name, _MOST):
+        raise InvalidRequestError(f"Parameter {name} is too long.")
+    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):  # noqa: PLR2004
+        raise InvalidRequestError(f"Parameter {name} has control characters.")
+    if name not in _FREE and not (_UNQUOTED if name in _LENGTHS else _TEXT).fullmatch(value):
+        raise InvalidRequestError(f"Parameter {name} has characters that are not allowed in it.")
+
+
+def form(request: HttpRequest) -> dict[str, str]:
+    """The form of a POST to a protocol endpoint; nothing may stand in the URL (A9).
+
+    Raises: InvalidRequestError.
+    """
+    if request.META.get("QUERY_STRING"):
+        raise InvalidRequestError("Send parameters in the body, not in the URL.")
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise InvalidRequestError("Send the body as application/x-www-form-urlencoded.")
+    try:
+        raw = request.body.decode("ascii")
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The body is not form-encoded.") from None
+    return parameters(raw)
+
+
+def headers(request: HttpRequest) -> Mapping[str, str]:
+    """The headers that the engine may see; a Basic credential that is not clean never gets there (A12).
+
+    Raises: InvalidRequestError.
+    """
+    authorization = request.headers.get("Authorization", "")
+    if not authorization:
+        return {}
+    if len(authorization) > _MOST or not _TEXT.fullmatch(authorization):
+        raise InvalidRequestError("The Authorization header is malformed.")
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            decoded = b64decode(credentials.strip(), validate=True).decode("ascii")
+        except (Base64Error, ValueError):
+            raise InvalidRequestError("The Authorization header is malformed.") from None
+        if ":" not in decoded or not _TEXT.fullmatch(decoded):
+            raise InvalidRequestError("The Authorization header is malformed.")
+    return {"Authorization": authorization}

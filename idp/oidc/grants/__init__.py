@@ -1,0 +1,1 @@
+"""One module per grant type: each turns a proof of authority into a `Grant`; `oidc.tokens` turns that into tokens."""

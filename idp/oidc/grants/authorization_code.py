@@ -1,0 +1,110 @@
+"""Redeem an authorization code (RFC 6749 §4.1.3): claimed under the account's lock, compared after, spent either way (C25, C26)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from derived import revoke
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.locking import under_lock
+from derived.once import claim_once
+from idp.login.session import is_standing, login_of
+from idp.models import Code
+from idp.oidc import acr
+from idp.oidc.ask import Ask
+from idp.oidc.families import open_family
+from idp.oidc.grants.terms import Terms
+from idp.oidc.tokens import Granted
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.models import Account
+    from idp.clients import RelyingParty
+
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+class Grant(Terms):
+    """`grant_type=authorization_code`."""
+
+    GRANT_TYPE = "authorization_code"
+    REQUIRED = ("code", "redirect_uri", "code_verifier")
+
+    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
+        """Redeem the code of this request."""
+        form = self.request.form
+        return redeem(
+            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form["code_verifier"], jkt=jkt, now=now
+        )
+
+
+def redeem(  # noqa: PLR0913 - what a code is bound to
+    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, jkt: str, now: datetime
+) -> Granted:
+    """Tokens for a code, once. A second try ends what the first one got (RFC 9700 §4.5).
+
+    Raises: Refused.
+    """
+    code_hash = stored(code, kind="code")
+    found = Code.objects.filter(code_hash=code_hash).values_list("account_id", flat=True).first()
+    if found is None:
+        raise Refused(Reason.BAD_CODE)
+
+    def work(account: Account) -> Granted:
+        row = (
+            Code.objects.select_related(
+                "request__client", "session__event__credential__root", "session__event__credential__parent",
+                "event__credential__root", "event__credential__parent", "family",
+            )
+            .get(code_hash=code_hash)
+        )
+        row.session.account = account
+        if not claim_once(Code.objects.filter(code_hash=code_hash), now=now):
+            if row.family is not None:
+                revoke.one(row.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
+            raise AlreadySpent(spends=True)
+        ask = Ask.restored(row.request.ask)
+        _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=jkt)
+        value = _gates(row, ask, account, party, now=now)
+        grant, refresh_token = open_family(
+            account, party=party, event=row.event, session=row.session, scope=ask.scope, acr=value, nonce=ask.nonce,
+            jkt=jkt, refreshes=True, now=now,
+        )
+        Code.objects.filter(code_hash=code_hash).update(family=grant.family)
+        return Granted(
+            grant=grant, account=account, party=party, scope=ask.scope, refresh_token=refresh_token, nonce=ask.nonce
+        )
+
+    return under_lock(found, work, now=now)
+
+
+def _compare(  # noqa: PLR0913 - what a code is bound to
+    row: Code, ask: Ask, party: RelyingParty, *, redirect_uri: str, code_verifier: str, jkt: str
+) -> None:
+    """The client, the redirect URI, PKCE and the DPoP key are those of the request, or the code is burnt (P13, C20)."""
+    same = (
+        row.request.client_id == party.client.pk
+        and row.request.redirect_uri == redirect_uri
+        and _VERIFIER.fullmatch(code_verifier) is not None
+        and hmac.compare_digest(create_s256_code_challenge(code_verifier), ask.code_challenge)
+        and (not ask.dpop_jkt or hmac.compare_digest(ask.dpop_jkt, jkt))
+    )
+    if not same:
+        raise Refused(Reason.BAD_CODE, spends=True)
+
+
+def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
+    """What may have changed since the code was made: account, session, credential, levels (C1, C16); the `acr` to answer."""
+    if row.epoch != account.epoch or not is_standing(row.session, now=now):
+        raise Refused(Reason.LOGIN_ENDED, spends=True)
+    login = login_of(row.event)
+    value = acr.first_true(ask.acr_values, login)
+    if value is None or login.aal < party.min_aal:
+        raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
+    return value

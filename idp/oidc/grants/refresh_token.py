@@ -1,0 +1,93 @@
+"""Refresh (RFC 6749 §6, RFC 9700 §4.14): rotation, and reuse of an old token ends the family (C3, C26, ruling 17)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from derived import revoke, status
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.locking import under_lock
+from derived.once import claim_once
+from idp.login.session import is_standing, login_of
+from idp.models import RefreshToken
+from idp.oidc.families import add_refresh_token
+from idp.oidc.grants.terms import Terms, narrowed
+from idp.oidc.tokens import Granted
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.models import Account
+    from idp import models
+    from idp.clients import RelyingParty
+
+_JOINED = (
+    "grant__family__parent__root", "grant__family__root", "grant__event__credential__root",
+    "grant__event__credential__parent", "grant__session__event__credential", "grant__client",
+)
+
+
+class Grant(Terms):
+    """`grant_type=refresh_token`."""
+
+    GRANT_TYPE = "refresh_token"
+    REQUIRED = ("refresh_token",)
+
+    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
+        """Rotate the token of this request."""
+        form = self.request.form
+        return rotate(party, refresh_token=form["refresh_token"], scope=form.get("scope"), jkt=jkt, now=now)
+
+
+def rotate(party: RelyingParty, *, refresh_token: str, scope: str | None, jkt: str, now: datetime) -> Granted:
+    """New tokens for a refresh token: the same login, the same `auth_time`, never a higher level (TK-5).
+
+    Raises: Refused; InvalidScopeError.
+    """
+    token_hash = stored(refresh_token, kind="refresh-token")
+    found = (
+        RefreshToken.objects.filter(token_hash=token_hash).values_list("grant__family__account_id", flat=True).first()
+    )
+    if found is None:
+        raise Refused(Reason.BAD_CODE)
+
+    def work(account: Account) -> Granted:
+        row = RefreshToken.objects.select_related(*_JOINED).get(token_hash=token_hash)
+        grant = row.grant
+        if grant.client_id != party.client.pk:
+            raise Refused(Reason.BAD_CODE)
+        if row.consumed_at is not None:
+            revoke.one(grant.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
+            raise AlreadySpent(spends=True)
+        require_live(grant, account, party, now=now)
+        if grant.jkt and not hmac.compare_digest(grant.jkt, jkt):
+            raise Refused(Reason.BAD_PROOF)
+        narrow = narrowed(scope, grant.scope)
+        fresh = None
+        if party.is_public or not grant.jkt:
+            if not claim_once(RefreshToken.objects.filter(token_hash=token_hash), now=now):
+                raise AlreadySpent
+            fresh = add_refresh_token(grant, now=now)
+        elif row.expires_at <= now:
+            raise AlreadySpent
+        return Granted(grant=grant, account=account, party=party, scope=narrow, refresh_token=fresh)
+
+    return under_lock(found, work, now=now)
+
+
+def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
+    """The family, what it was opened with, and the session that it hangs on are all live (TK-1, I2).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED).
+    """
+    family = grant.family
+    if not status.is_live(family, account, now=now) or not status.is_live(grant.event.credential, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if grant.session is not None and not grant.offline:
+        grant.session.account = account
+        if not is_standing(grant.session, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+    if login_of(grant.event).aal < party.min_aal:
+        raise Refused(Reason.LEVEL_NOT_REACHED)

@@ -1,0 +1,99 @@
+"""What every grant checks in the same way, so that none can forget it: client, grant type, DPoP, scope (dex's table of hooks)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import (
+    BaseGrant,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    OAuth2Error,
+    TokenEndpointMixin,
+    UnauthorizedClientError,
+)
+
+from derived import clock
+from derived.errors import Reason, Refused, Unavailable
+from idp.errors import answer
+from idp.oidc import dpop, tokens
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from idp.clients import RelyingParty
+    from idp.oidc.tokens import Granted
+
+
+class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] - Authlib is untyped
+    """A grant at the token endpoint. A subclass names its type and its parameters, and turns them into a `Granted`."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]  # noqa: RUF012
+    REQUIRED: tuple[str, ...] = ()
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client, and see that what this grant needs is there."""
+        party: RelyingParty = self.authenticate_token_endpoint_client()
+        if not party.check_grant_type(self.GRANT_TYPE):
+            raise UnauthorizedClientError("This client may not use this grant type.")
+        for name in self.REQUIRED:
+            if not self.request.form.get(name):
+                raise InvalidRequestError(f"Missing {name} in request.")
+        self.request.client = party
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Check the proof, prepare the keys, let the grant decide under the lock, then sign."""
+        now = clock.now()
+        party: RelyingParty = self.request.client
+        tokens.ready(party, now=now)
+        jkt = self._proven_key(party, now=now)
+        try:
+            granted = self.grant(party, jkt=jkt, now=now)
+        except Refused as refused:
+            raise _as_oauth(refused) from refused
+        return 200, tokens.response(granted, now=now), self.TOKEN_RESPONSE_HEADER
+
+    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
+        """Decide; jkt: the thumbprint of the key that the request's DPoP proof showed, or "".
+
+        Raises: Refused.
+        """
+        raise NotImplementedError
+
+    def _proven_key(self, party: RelyingParty, *, now: datetime) -> str:
+        http = self.request.http
+        if dpop.proof_of(http) is None:
+            if party.policy.dpop_required:
+                raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
+            return ""
+        try:
+            return dpop.verify(http, now=now)
+        except Refused as refused:
+            words = "The DPoP proof was used before." if refused.reason == Reason.ALREADY_SPENT else "The DPoP proof is not valid."
+            raise OAuth2Error(error="invalid_dpop_proof", description=words) from refused
+        except Unavailable:
+            raise
+
+
+def narrowed(requested: str | None, granted: str) -> str:
+    """The scope of a new access token: the grant's, or less (RFC 6749 §6, C52).
+
+    Raises: InvalidScopeError.
+    """
+    if not requested:
+        return granted
+    wanted = list(dict.fromkeys(requested.split()))
+    if not set(wanted) <= set(granted.split()):
+        raise InvalidScopeError("The requested scope is more than what was granted.")
+    return " ".join(wanted)
+
+
+def _as_oauth(refused: Refused) -> OAuth2Error:
+    """A refusal as the token endpoint says it: what is about the grant is `invalid_grant` (RFC 6749 §5.2)."""
+    found = answer(refused.reason)
+    if refused.reason == Reason.LEVEL_NOT_REACHED:
+        return OAuth2Error(error=found.error, description=found.words)
+    if refused.reason == Reason.TRY_LATER:
+        return OAuth2Error(error=found.error, description=found.words, status_code=429)
+    return InvalidGrantError(found.words)

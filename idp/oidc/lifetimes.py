@@ -1,0 +1,16 @@
+"""How long things live; `manage.py exposure` prints what follows from these (R10)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from derived.assurance import AAL
+
+REQUEST = timedelta(minutes=10)
+CODE = timedelta(seconds=60)
+ACCESS_TOKEN = timedelta(seconds=300)
+ID_TOKEN = timedelta(minutes=10)
+LOGOUT_TOKEN = timedelta(minutes=2)
+CONSENT = timedelta(days=90)
+# An offline family's absolute life, by the level of its login (ruling 17).
+OFFLINE = {AAL.AAL1: timedelta(days=30), AAL.AAL2: timedelta(days=30), AAL.AAL3: timedelta(days=1)}

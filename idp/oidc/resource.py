@@ -1,0 +1,126 @@
+"""What an access token is worth now: verified, then read from the ledger at every use (TK-1, I2; RFC 9068 §4, RFC 9449 §7)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
+
+from derived.errors import Reason, Refused
+from idp import clients
+from idp.config import config
+from idp.keys import keyring
+from idp.models import Grant
+from idp.oidc import dpop
+from idp.oidc.grants.refresh_token import require_live
+from idp.oidc.tokens import ACCESS_TOKEN_ALG
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+_MOST = 8192
+_JOINED = (
+    "family__account__person", "family__root", "family__parent", "event__credential__root", "event__credential__parent",
+    "session__event__credential", "client",
+)
+
+
+@dataclass(frozen=True)
+class LiveToken:
+    """A verified access token of a live grant."""
+
+    claims: dict[str, Any]
+    grant: Grant
+    party: RelyingParty
+
+
+def live_grant(family_id: str, *, now: datetime) -> tuple[Grant, RelyingParty] | None:
+    """The grant of a family and its client, if all that it hangs on is live now; one join."""
+    try:
+        key = UUID(family_id)
+    except ValueError:
+        return None
+    grant = Grant.objects.select_related(*_JOINED).filter(family_id=key).first()
+    party = clients.of(grant.client) if grant else None
+    if grant is None or party is None:
+        return None
+    try:
+        require_live(grant, grant.family.account, party, now=now)
+    except Refused:
+        return None
+    return grant, party
+
+
+def live_token(token: str, *, now: datetime) -> LiveToken | None:
+    """What stands behind an access token, or None: forged, expired, or of a grant that has ended."""
+    if len(token) > _MOST or token.count(".") != 2 or not token.isascii():  # noqa: PLR2004
+        return None
+    registry = JWSRegistry(algorithms=[ACCESS_TOKEN_ALG])
+    try:
+        decoded = jwt.decode(token, keyring().published(), algorithms=[ACCESS_TOKEN_ALG], registry=registry)
+    except (JoseError, ValueError, RecursionError):
+        return None
+    claims = decoded.claims
+    if decoded.header.get("typ") != "at+jwt" or claims.get("iss") != config().issuer:
+        return None
+    exp = claims.get("exp")
+    if not isinstance(exp, int) or exp <= now.timestamp():
+        return None
+    found = live_grant(str(claims.get("grant_id", "")), now=now)
+    return LiveToken(claims, *found) if found else None
+
+
+class Unauthorized(Exception):
+    """RFC 6750 §3.1, RFC 9449 §7.1: a 401 with its challenge."""
+
+    def __init__(self, scheme: str, error: str | None, words: str = "") -> None:
+        super().__init__(words)
+        self.scheme, self.error, self.words = scheme, error, words
+
+    def challenge(self) -> str:
+        """The WWW-Authenticate value."""
+        parts = [f'realm="{config().issuer}"']
+        if self.error:
+            parts += [f'error="{self.error}"', f'error_description="{self.words}"']
+        if self.scheme == "DPoP":
+            parts.append(f'algs="{" ".join(dpop.ALGS)}"')
+        return f"{self.scheme} {', '.join(parts)}"
+
+
+def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
+    """The live token of a call to a resource of ours: in the header only, in the scheme that it was issued for (C18, C21).
+
+    Raises: Unauthorized; Refused(BAD_PROOF) never leaves here.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme = {"bearer": "Bearer", "dpop": "DPoP"}.get(scheme.lower(), "")
+    if not scheme or not token:
+        raise Unauthorized("Bearer", None)
+    found = live_token(token, now=now)
+    if found is None or found.claims.get("aud") != config().issuer:
+        raise Unauthorized(scheme, "invalid_token", "The access token is invalid, expired or revoked.")
+    bound_to = (found.claims.get("cnf") or {}).get("jkt", "")
+    if bool(bound_to) != (scheme == "DPoP"):
+        raise Unauthorized("DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme.")
+    if bound_to:
+        _require_proof(request, token, bound_to, now=now)
+    return found
+
+
+def _require_proof(request: HttpRequest, token: str, bound_to: str, *, now: datetime) -> None:
+    try:
+        jkt = dpop.verify(request, now=now, access_token=token)
+    except Refused as refused:
+        words = "used before" if refused.reason == Reason.ALREADY_SPENT else "not valid"
+        raise Unauthorized("DPoP", "invalid_dpop_proof", f"The DPoP proof is {words}.") from refused
+    if not hmac.compare_digest(jkt, bound_to):
+        raise Unauthorized("DPoP", "invalid_token", "The access token is bound to another key.")

@@ -1,0 +1,133 @@
+"""One place turns a `Grant` into tokens, whatever grant type made it (RFC 9068, OpenID Connect Core §2; C38, C39, FA-1).
+
+Signing happens after the account's lock was released; the keys were fetched before it was taken, so that a missing key
+refuses before anything is claimed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from derived import status
+from derived.assurance import AAL, Factor, amr
+from idp.clients import RelyingParty, subject
+from idp.config import config
+from idp.keys import keyring
+from idp.login.session import login_of
+from idp.oidc import acr
+from idp.oidc.claims import assembled
+from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
+from idp.secrets import opaque
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.assurance import Authentication
+    from derived.models import Account
+    from idp.models import Grant
+
+ACCESS_TOKEN_ALG = "ES256"  # noqa: S105 - an algorithm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granted:
+    """What a grant type decided, ready to be signed.
+
+    refresh_token: the clear text, shown once. scope: of this access token, the grant's or less. nonce: at the first issue only.
+    """
+
+    grant: Grant
+    account: Account
+    party: RelyingParty
+    scope: str
+    refresh_token: str | None = None
+    nonce: str = ""
+
+
+def ready(party: RelyingParty, *, now: datetime) -> None:
+    """Fetch the keys that will sign, before anything is claimed.
+
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    keyring().prepare(ACCESS_TOKEN_ALG, party.policy.id_token_alg, now=now)
+
+
+def about_login(grant: Grant, account: Account, login: Authentication | None = None) -> dict[str, Any]:
+    """What is said of the authentication behind a grant: computed from its evidence and its ancestors, now (C2, TK-5).
+
+    `acr` is the one that was answered, as long as it is still true; a level that fell takes it down, nothing takes it up.
+    """
+    login = login or login_of(grant.event)
+    level = min(login.aal, AAL(grant.family.aal))
+    keeps = acr.is_true(grant.acr, aal=level, phishing_resistant=login.phishing_resistant)
+    return {
+        "acr": grant.acr if keeps else acr.of_level(level),
+        "amr": list(amr(frozenset(Factor(value) for value in grant.event.factors))),
+        "auth_time": int(grant.event.at.timestamp()),
+        "aal": int(level),
+        "ial": int(status.ial(account)),
+    }
+
+
+def response(granted: Granted, *, now: datetime) -> dict[str, Any]:
+    """The token response (RFC 6749 §5.1) for a grant."""
+    grant, party = granted.grant, granted.party
+    about = about_login(grant, granted.account)
+    access_token = _access_token(granted, about, now=now)
+    body: dict[str, Any] = {
+        "access_token": access_token,
+        "token_type": "DPoP" if grant.jkt else "Bearer",
+        "expires_in": int(ACCESS_TOKEN.total_seconds()),
+        "scope": granted.scope,
+    }
+    if granted.refresh_token:
+        body["refresh_token"] = granted.refresh_token
+    if "openid" in granted.scope.split():
+        body["id_token"] = _id_token(granted, about, access_token, alg=party.policy.id_token_alg, now=now)
+    return body
+
+
+def _access_token(granted: Granted, about: dict[str, Any], *, now: datetime) -> str:
+    grant = granted.grant
+    reserved = {
+        **about,
+        "iss": config().issuer,
+        "sub": subject(granted.party, granted.account),
+        "aud": grant.audience,
+        "exp": int((now + ACCESS_TOKEN).timestamp()),
+        "iat": int(now.timestamp()),
+        "jti": opaque(),
+        "client_id": granted.party.client_id,
+        "scope": granted.scope,
+        "grant_id": str(grant.family_id),
+        "cnf": {"jkt": grant.jkt} if grant.jkt else None,
+    }
+    return keyring().sign(assembled({}, reserved), typ="at+jwt", alg=ACCESS_TOKEN_ALG, now=now)
+
+
+def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg: str, now: datetime) -> str:
+    grant = granted.grant
+    reserved = {
+        **about,
+        "iss": config().issuer,
+        "sub": subject(granted.party, granted.account),
+        "aud": granted.party.client_id,
+        "exp": int((now + ID_TOKEN).timestamp()),
+        "iat": int(now.timestamp()),
+        "jti": opaque(),
+        "nonce": granted.nonce,
+        "fal": 2 if grant.nonce else 1,  # without a nonce the assertion is not injection-protected (FA-1)
+        "at_hash": _half_hash(access_token, alg),
+        "sid": grant.session.sid if grant.session else None,
+        "cnf": {"jkt": grant.jkt} if grant.jkt else None,
+    }
+    return keyring().sign(assembled({}, reserved), typ="JWT", alg=alg, now=now)
+
+
+def _half_hash(value: str, alg: str) -> str:
+    digest = hashlib.sha512(value.encode()) if alg == "EdDSA" else hashlib.sha256(value.encode())
+    raw = digest.digest()
+    return urlsafe_b64encode(raw[: len(raw) // 2]).rstrip(b"=").decode()

@@ -1,0 +1,68 @@
+"""What every page shares: its context, error pages, and a form's way out to a relying party."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from csp.constants import SELF
+from django.shortcuts import render
+
+from idp.config import config
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """For every template: who is signed in, the issuer, whom to ask."""
+    from idp.login.session import signed_in  # noqa: PLC0415 - the login floor stands above this one
+
+    session = signed_in(request) if hasattr(request, "session") else None
+    return {
+        "issuer": config().issuer,
+        "contact": config().contact,
+        "person": getattr(session.account, "person", None) if session else None,
+    }
+
+
+def page(request: HttpRequest, name: str, values: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """One page of `templates/pages`."""
+    return render(request, f"pages/{name}.html", values, status=status)
+
+
+def problem(
+    request: HttpRequest, message: str, *, status: int, title: str | None = None, next_step: str | None = None
+) -> HttpResponse:
+    """A page that says what went wrong and what to do next."""
+    title = title or {400: "That did not work", 403: "Not possible", 404: "Nothing here", 429: "Please wait"}.get(
+        status, HTTPStatus(status).phrase
+    )
+    values = {"title": title, "message": message, "next_step": next_step, "status": status}
+    return page(request, "error", values, status=status)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """A form that did not come from our own page, or from one that is too old."""
+    return problem(
+        request, "This form has expired or came from another site.", status=403, next_step="Go back, reload the page, and try again."
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """404."""
+    return problem(request, "There is no page at this address.", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500: our fault, without details."""
+    return problem(request, "Something went wrong on our side. Nothing was changed.", status=500)
+
+
+def leads_to(response: HttpResponse, redirect_uri: str) -> HttpResponse:
+    """Let this page's form end at a relying party: Chromium applies `form-action` to redirects too (ruling 22)."""
+    parts = urlsplit(redirect_uri)
+    target = f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+    response._csp_update = {"form-action": [SELF, target]}  # type: ignore[attr-defined]  # noqa: SLF001 - django-csp's hook
+    return response

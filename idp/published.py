@@ -1,0 +1,85 @@
+"""What anyone may fetch: discovery and the public keys, generated from what is really on (C55)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.keyring import JWKS_MAX_AGE, Purpose
+from idp.clients import DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES
+from idp.config import config
+from idp.keys import keyring
+from idp.oidc import acr, dpop
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_DISCOVERY_MAX_AGE = 3600
+
+
+def _at(name: str, *args: str) -> str:
+    return config().issuer + reverse(name, args=args)
+
+
+def metadata() -> dict[str, Any]:
+    """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2."""
+    methods = ["client_secret_basic", "client_secret_post", "none"]
+    return {
+        "issuer": config().issuer,
+        "authorization_endpoint": _at("authorize"),
+        "token_endpoint": _at("token"),
+        "userinfo_endpoint": _at("userinfo"),
+        "jwks_uri": _at("jwks"),
+        "introspection_endpoint": _at("introspect"),
+        "revocation_endpoint": _at("revoke"),
+        "end_session_endpoint": _at("logout"),
+        "ramet_challenge_endpoint": _at("enrol-challenge"),
+        "ramet_binding_endpoint": _at("enrol-bind"),
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT],
+        "subject_types_supported": ["public", "pairwise"],
+        "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGS),
+        "token_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods[:2],
+        "revocation_endpoint_auth_methods_supported": methods,
+        "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(dpop.ALGS),
+        "acr_values_supported": list(acr.SUPPORTED),
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "aal", "ial", "fal",
+            "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "locale", "zoneinfo",
+            "updated_at", "email", "email_verified",
+        ],
+    }
+
+
+def _public(response: HttpResponse, max_age: int) -> HttpResponse:
+    response["Cache-Control"] = f"public, max-age={max_age}"
+    response["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+@require_http_methods(["GET", "HEAD"])
+def discovery(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+    """`/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`."""
+    return _public(JsonResponse(metadata()), _DISCOVERY_MAX_AGE)
+
+
+@require_http_methods(["GET", "HEAD"])
+def jwks(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+    """The public keys; how long they may be cached agrees with how long a key is published before it signs (C73)."""
+    keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())
+    return _public(JsonResponse(keyring().published().as_dict(private=False)), int(JWKS_MAX_AGE.total_seconds()))

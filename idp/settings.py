@@ -1,0 +1,168 @@
+"""Django settings, all of them derived from `idp.config`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+from idp.config import PROJECT, config
+
+_config = config()
+
+
+def _derived_key(purpose: str) -> str:
+    return hmac.new(_config.kek_bytes, b"ramet/" + purpose.encode(), hashlib.sha256).hexdigest()
+
+
+DEBUG = False
+SECRET_KEY = _derived_key("django-secret-key")
+ALLOWED_HOSTS = [_config.host] + (["localhost", "127.0.0.1", "[::1]"] if _config.is_local else [])
+ROOT_URLCONF = "idp.urls"
+WSGI_APPLICATION = "idp.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",  # only because the registry's migrations name it; nobody signs in through it
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "idp.apps.RegistryConfig",  # the tables of django-oidc-provider; its views and admin are never loaded
+    "csp",
+    "derived",
+    "scim",
+    "idp",
+]
+
+MIDDLEWARE = [
+    "idp.edge.Edge",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [PROJECT / "templates"],
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request", "idp.pages.context"]},
+    }
+]
+
+AUTH_USER_MODEL = "scim.Person"
+AUTHENTICATION_BACKENDS: list[str] = []
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
+
+# --- database ---------------------------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = dict(dj_database_url.parse(url))
+    if found["ENGINE"] == "django.db.backends.sqlite3":
+        found["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",  # select_for_update is a no-op on SQLite: the write lock is the lock
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        }
+    else:
+        found["CONN_MAX_AGE"] = 60
+        found["CONN_HEALTH_CHECKS"] = True
+    found["ATOMIC_REQUESTS"] = False  # spent means spent, also when the answer is an error
+    return found
+
+
+DATABASES = {"default": _database(_config.database)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- passwords --------------------------------------------------------------------------------------------------------
+
+PASSWORD_HASHERS = ["idp.login.password.Argon2"]
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = []  # the 63B-4 rules live in idp/login/password.py
+
+# --- cookies and headers ----------------------------------------------------------------------------------------------
+
+_prefix = "__Host-" if _config.is_https else ""
+SESSION_ENGINE = "idp.login.browser_store"
+SESSION_COOKIE_NAME = _prefix + "ramet_session"
+SESSION_COOKIE_SECURE = _config.is_https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 24 * 3600
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
+CSRF_COOKIE_NAME = _prefix + "ramet_csrf"
+CSRF_COOKIE_SECURE = _config.is_https
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "idp.pages.csrf_failure"
+CSRF_TRUSTED_ORIGINS = [_config.issuer] if _config.is_https else []
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _config.trusted_proxies else None
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],  # widened per response where a form ends at a relying party (ruling 22)
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+# --- static files -----------------------------------------------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [PROJECT / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+
+# --- mail -------------------------------------------------------------------------------------------------------------
+
+_email = urlsplit(_config.email_url.get_secret_value())
+DEFAULT_FROM_EMAIL = _config.email_from
+EMAIL_BACKEND = {
+    "file": "django.core.mail.backends.filebased.EmailBackend",
+    "console": "django.core.mail.backends.console.EmailBackend",
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+}.get(_email.scheme, "django.core.mail.backends.console.EmailBackend")
+EMAIL_FILE_PATH = str(_config.var / "mail")
+EMAIL_HOST = _email.hostname or "localhost"
+EMAIL_PORT = _email.port or 25
+EMAIL_HOST_USER = unquote(_email.username or "")
+EMAIL_HOST_PASSWORD = unquote(_email.password or "")
+EMAIL_TIMEOUT = 10
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "idp.logs.OneLine"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": _config.log_level},
+    "loggers": {
+        # Their DEBUG lines carry secrets and tokens (A14, E2): never below WARNING, whatever the operator sets.
+        "authlib": {"level": "WARNING"},
+        "oidc_provider": {"level": "WARNING"},
+        "joserfc": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        # SQL with its parameters: hashes and names of people.
+        "django.db.backends": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
+}
+LOGGING_CONFIG = "logging.config.dictConfig"

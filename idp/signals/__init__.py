@@ -1,0 +1,1 @@
+"""What the worker delivers: mail, back-channel logout tokens. May import `idp.oidc`, `idp.clients`, `idp.models` and below."""

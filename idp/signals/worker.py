@@ -1,0 +1,102 @@
+"""The worker: deliver the outbox, let keys take over, expire, clean up, and sign a checkpoint a day. Several may run."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, connection
+
+from derived import audit, clock, outbox
+from derived.errors import Reason, RametError
+from derived.kinds import Kind
+from derived.lifecycle import LIVING, State
+from derived.locking import under_lock
+from derived.models import Account, Credential, OutboxRow, Spent
+from idp.keys import keyring
+from idp.models import AuthorizationRequest, RefreshToken, Throttle
+from idp.signals import backchannel, mail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_IDLE = 0.5  # seconds between looks at an empty outbox
+_HOUSEKEEPING = timedelta(minutes=5)
+_KEPT = timedelta(days=1)  # single-use rows stay a day past their time, so that a late replay is still seen as one
+_DELIVERED_KEPT = timedelta(days=30)
+
+
+def step(*, now: datetime) -> int:
+    """Deliver what is due once; how many rows were tried."""
+    rows = outbox.lease(now=now)
+    for row in rows:
+        try:
+            _deliver(row, now=clock.now())
+        except (backchannel.NotDelivered, OSError, smtplib.SMTPException, RametError, DatabaseError) as error:
+            logger.warning("outbox row %s (%s) was not delivered: %s", row.id, row.kind, type(error).__name__)
+            outbox.failed(row, f"{type(error).__name__}: {error}", now=clock.now())
+        else:
+            outbox.delivered(row, now=clock.now())
+    return len(rows)
+
+
+def _deliver(row: OutboxRow, *, now: datetime) -> None:
+    if row.kind == "fan_out":
+        backchannel.fan_out(row, now=now)
+    elif row.kind == "logout":
+        backchannel.deliver(row, now=now)
+    elif row.kind in mail.KINDS:
+        mail.deliver(row, now=now)
+    else:
+        message = f"no handler for {row.kind}"
+        raise backchannel.NotDelivered(message)
+
+
+def housekeeping(*, now: datetime) -> None:
+    """Everything that is enforced at use anyway (P19), made visible and tidied up."""
+    keyring().advance(now=now)
+    _expire(now=now)
+    Spent.objects.filter(expires_at__lt=now).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
+    Throttle.objects.filter(seen_at__lt=now - _KEPT).delete()
+    AuthorizationRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
+    RefreshToken.objects.filter(expires_at__lt=now - _KEPT).delete()
+    OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()
+
+
+def _expire(*, now: datetime) -> None:
+    due = Credential.objects.filter(state__in=LIVING, expires_at__lte=now)
+    due.filter(kind=Kind.TOKEN_FAMILY).update(state=State.EXPIRED, ended_at=now, end_reason=Reason.EXPIRED.value)
+    for credential in due.exclude(kind=Kind.TOKEN_FAMILY)[:500]:
+
+        def work(account: Account, credential: Credential = credential) -> None:
+            rows = Credential.objects.filter(id=credential.id, state__in=LIVING)
+            if rows.update(state=State.EXPIRED, ended_at=now, end_reason=Reason.EXPIRED.value):
+                audit.record(account, "credential.expired", now=now, actor="worker", credential=credential)
+                payload = {"credential": str(credential.id), "because": Reason.EXPIRED.value}
+                outbox.enqueue(kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+
+        under_lock(credential.account_id, work, now=now)
+
+
+def run(should_stop: Callable[[], bool]) -> None:
+    """Work until told to stop; a database that is away is waited for."""
+    next_housekeeping = clock.now()
+    while not should_stop():
+        try:
+            now = clock.now()
+            if now >= next_housekeeping:
+                housekeeping(now=now)
+                next_housekeeping = now + _HOUSEKEEPING
+            if step(now=now) == 0:
+                time.sleep(_IDLE)
+        except DatabaseError as error:
+            logger.warning("the database did not answer: %s", type(error).__name__)
+            connection.close()
+            time.sleep(2)

@@ -1,0 +1,70 @@
+"""What a SCIM client is told when the answer is no (RFC 7644 §3.12)."""
+
+from __future__ import annotations
+
+URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+class ScimError(Exception):
+    """A refusal in SCIM's own words: an HTTP status, a `scimType` of Table 9 where one fits, and a sentence.
+
+    detail: for the client's developer; holds names of attributes, never values.
+    """
+
+    def __init__(self, status: int, scim_type: str | None, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.scim_type = scim_type
+        self.detail = detail
+
+    def body(self) -> dict[str, object]:
+        """The JSON of the error; `status` is a string there (RFC 7644 §3.12)."""
+        body: dict[str, object] = {"schemas": [URN], "status": str(self.status), "detail": self.detail}
+        if self.scim_type is not None:
+            body["scimType"] = self.scim_type
+        return body
+
+
+def invalid_syntax(detail: str) -> ScimError:
+    """The message is not what SCIM's grammar or our schema allows."""
+    return ScimError(400, "invalidSyntax", detail)
+
+
+def invalid_value(detail: str) -> ScimError:
+    """A value does not fit its attribute, or a required one is missing."""
+    return ScimError(400, "invalidValue", detail)
+
+
+def invalid_path(detail: str) -> ScimError:
+    """The path of a PATCH operation is malformed, or names what does not exist."""
+    return ScimError(400, "invalidPath", detail)
+
+
+def invalid_filter(detail: str) -> ScimError:
+    """The filter is malformed, too large, or compares what cannot be compared."""
+    return ScimError(400, "invalidFilter", detail)
+
+
+def no_target(detail: str) -> ScimError:
+    """The path selects nothing."""
+    return ScimError(400, "noTarget", detail)
+
+
+def mutability(detail: str) -> ScimError:
+    """The attribute may not be changed so."""
+    return ScimError(400, "mutability", detail)
+
+
+def uniqueness(detail: str) -> ScimError:
+    """The value is in use."""
+    return ScimError(409, "uniqueness", detail)
+
+
+def not_found() -> ScimError:
+    """There is no such resource, or it is not the caller's (both look the same: C27)."""
+    return ScimError(404, None, "There is no such resource.")
+
+
+def precondition_failed(detail: str) -> ScimError:
+    """The resource has another version than the client thinks (RFC 7644 §3.14)."""
+    return ScimError(412, None, detail)

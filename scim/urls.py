@@ -1,0 +1,20 @@
+"""The addresses of SCIM, under `scim/v2/` (RFC 7644 §3.2)."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from scim import views
+
+app_name = "scim"
+
+urlpatterns = [
+    path("Users", views.users, name="users"),
+    path("Users/<str:unverified_id>", views.user, name="user"),
+    path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
+    path("ResourceTypes", views.resource_types, name="resource-types"),
+    path("ResourceTypes/<str:unverified_name>", views.resource_types, name="resource-type"),
+    path("Schemas", views.schemas, name="schemas"),
+    path("Schemas/<str:unverified_name>", views.schemas, name="schema"),
+    re_path(r"^(?P<rest>.*)$", views.nowhere),
+]

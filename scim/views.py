@@ -1,0 +1,204 @@
+"""SCIM over HTTP: what comes in is parsed and bounded here, what goes out is application/scim+json (RFC 7644)."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpResponse, JsonResponse
+from django.http.request import UnreadablePostError
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+
+from derived import clock
+from derived.errors import RametError, Unavailable
+from scim import body, directory, documents, provision
+from scim.auth import source_of
+from scim.errors import ScimError, invalid_filter, invalid_value, not_found
+from scim.filter import parse_filter
+from scim.projection import Projection, projection
+from scim.user import USER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+    from scim.models import Record, Source
+    from scim.schema import Json, Resource
+
+P = ParamSpec("P")
+
+CONTENT_TYPE = "application/scim+json"
+_DEFAULT_COUNT = 100
+_FARTHEST = 2**31
+_LONGEST_NUMBER = 18
+
+
+def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+    """A view for some methods, whose every refusal has SCIM's form (RFC 7644 §3.12)."""
+
+    def wrap(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+        @csrf_exempt
+        @functools.wraps(view)
+        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            try:
+                _check_method(request, methods)
+                return view(request, *args, **kwargs)
+            except ScimError as error:
+                return _refusal(error, methods)
+            except RequestDataTooBig:
+                return _refusal(ScimError(413, None, "The body is larger than 1 MiB."), methods)
+            except UnreadablePostError:
+                return _refusal(ScimError(400, "invalidSyntax", "The body could not be read."), methods)
+            except Unavailable:
+                return _refusal(ScimError(503, None, "Try again later."), methods)
+            except RametError:
+                return _refusal(ScimError(409, None, "The account's state does not allow this."), methods)
+
+        return wrapped
+
+    return wrap
+
+
+def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
+    if request.method not in methods:
+        raise ScimError(405, None, f"Here one may {', '.join(methods)}.")
+
+
+def _refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
+    response = JsonResponse(error.body(), status=error.status, content_type=CONTENT_TYPE)
+    match error.status:
+        case 401:
+            response["WWW-Authenticate"] = 'Bearer realm="scim"'
+        case 405:
+            response["Allow"] = ", ".join(methods)
+        case 503:
+            response["Retry-After"] = "2"
+    return response
+
+
+@scim("GET", "HEAD", "POST")
+def users(request: HttpRequest) -> HttpResponse:
+    """`/Users`: a page of this source's people, or a new one."""
+    source = _source(request)
+    if request.method == "POST":
+        shown = _projection(request)
+        return _one(request, provision.create_user(source, body.of(request), now=clock.now()), shown, status=201)
+    return _list(request, source)
+
+
+@scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
+def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
+    """`/Users/{id}`: one of this source's people."""
+    source = _source(request)
+    shown = _projection(request)
+    if_match, now = request.headers.get("If-Match"), clock.now()
+    match request.method:
+        case "PUT":
+            record = provision.replace_user(source, unverified_id, body.of(request), if_match=if_match, now=now)
+        case "PATCH":
+            record = provision.patch_user(source, unverified_id, body.of(request), if_match=if_match, now=now)
+        case "DELETE":
+            provision.delete_user(source, unverified_id, if_match=if_match, now=now)
+            return HttpResponse(status=204)
+        case _:
+            record = directory.find(source, unverified_id)
+            if record.etag in (request.headers.get("If-None-Match") or ""):
+                return HttpResponse(status=304, headers={"ETag": record.etag})
+    return _one(request, record, shown)
+
+
+@scim("GET", "HEAD")
+def service_provider_config(request: HttpRequest) -> HttpResponse:
+    """`/ServiceProviderConfig`: what is supported; anyone may read it."""
+    return _document(request, documents.service_provider_config(_base(request)))
+
+
+@scim("GET", "HEAD")
+def resource_types(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
+    """`/ResourceTypes` and one of them; anyone may read them."""
+    return _documents(request, documents.resource_types(_base(request)), unverified_name)
+
+
+@scim("GET", "HEAD")
+def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
+    """`/Schemas` and one of them; anyone may read them."""
+    return _documents(request, documents.schemas(_base(request)), unverified_name)
+
+
+@scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+def nowhere(_request: HttpRequest, /, **_rest: str) -> HttpResponse:
+    """Answer for every other address, in SCIM's words."""
+    raise not_found()
+
+
+def _source(request: HttpRequest) -> Source:
+    return source_of(request.headers.get("Authorization"), now=clock.now())
+
+
+def _base(request: HttpRequest) -> str:
+    return request.build_absolute_uri(reverse("scim:users")).removesuffix(USER.endpoint)
+
+
+def _answer(content: Resource, *, status: int = 200) -> HttpResponse:
+    return JsonResponse(content, status=status, content_type=CONTENT_TYPE)
+
+
+def _one(request: HttpRequest, record: Record, shown: Projection, *, status: int = 200) -> HttpResponse:
+    base = _base(request)
+    response = _answer(shown.of(directory.view(record, base=base)), status=status)
+    response["ETag"] = record.etag
+    response["Location"] = directory.location(record, base=base)
+    return response
+
+
+def _list(request: HttpRequest, source: Source) -> HttpResponse:
+    base, shown, text = _base(request), _projection(request), _parameter(request, "filter")
+    if text is not None and "\x00" in text:
+        raise invalid_filter("The filter has a character that no filter has.")
+    tree = parse_filter(text, USER) if text is not None else None
+    start = max(1, _number(request, "startIndex", 1))
+    count = min(documents.MOST_RESULTS, max(0, _number(request, "count", _DEFAULT_COUNT)))
+    total, records = directory.page(source, tree, start=start, count=count, base=base)
+    page = [shown.of(directory.view(record, base=base)) for record in records]
+    return _answer(documents.list_response(page, total=total, start=start))
+
+
+def _projection(request: HttpRequest) -> Projection:
+    attributes, excluded = _parameter(request, "attributes"), _parameter(request, "excludedAttributes")
+    return projection(USER, attributes=attributes, excluded=excluded)
+
+
+def _parameter(request: HttpRequest, name: str) -> str | None:
+    """A query parameter; one that is given twice has no meaning."""
+    given = request.GET.getlist(name)
+    if len(given) > 1:
+        raise invalid_value(f"{name} is given twice.")
+    return given[0] if given else None
+
+
+def _number(request: HttpRequest, name: str, default: int) -> int:
+    text = _parameter(request, name)
+    if text is None:
+        return default
+    digits = text.strip().removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _LONGEST_NUMBER:
+        raise invalid_value(f"{name} must be a whole number.")
+    return max(-_FARTHEST, min(_FARTHEST, int(text)))
+
+
+def _document(request: HttpRequest, content: Resource) -> HttpResponse:
+    if "filter" in request.GET:
+        raise ScimError(403, None, "Discovery cannot be filtered.")
+    return _answer(content)
+
+
+def _documents(request: HttpRequest, found: list[Resource], unverified_name: str | None) -> HttpResponse:
+    if unverified_name is None:
+        return _document(request, documents.list_response(found, total=len(found), start=1))
+    wanted: list[Json] = [one for one in found if str(one["id"]).lower() == unverified_name.lower()]
+    if not wanted or not isinstance(wanted[0], dict):
+        raise not_found()
+    return _document(request, wanted[0])

@@ -1,0 +1,1 @@
+"""Tests of the device client and of the demonstrations, without and with a running Ramet."""

@@ -1,0 +1,126 @@
+"""Sources: who they are, that none touches another's people, and that names are not stolen (C27, P36, P37, ID-3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from derived import clock
+from scim import provision
+from scim.models import Person, Record, Source
+from tests.scim.conftest import Scim, user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OFF = {"op": "replace", "path": "active", "value": False}
+
+
+def _everything(scim: Scim, record_id: str, **headers: str) -> list[int]:
+    """The status of every method on a record."""
+    return [
+        scim("GET", f"/Users/{record_id}", **headers)[0],
+        scim("PUT", f"/Users/{record_id}", user("stolen"), **headers)[0],
+        scim.patch(record_id, _OFF, **headers)[0],
+        scim("DELETE", f"/Users/{record_id}", **headers)[0],
+    ]
+
+
+def test_another_sources_record_does_not_exist(connect: Callable[..., Scim]) -> None:
+    """Three sources, every method: what is not one's own is 404 and unchanged (C27)."""
+    sources = [connect(name) for name in ("hr", "badge", "contractors")]
+    records = [scim.create(f"p{i}") for i, scim in enumerate(sources)]
+    for i, scim in enumerate(sources):
+        assert scim.names() == [f"p{i}"]
+        for record_id in records:
+            if record_id != records[i]:
+                assert _everything(scim, record_id) == [404] * 4
+                assert scim.names(f'?filter=id+eq+"{record_id}"') == []
+    assert set(Record.objects.values_list("version", "active")) == {(1, True)}
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic aHI6aHI=", "Bearer " + "x" * 5000, "bearer \x7f\u00e9"]
+)
+def test_nobody_gets_in(hr: Scim, header: str) -> None:
+    """No token, a wrong one or another scheme is 401 with a challenge, on every method."""
+    record_id = hr.create()
+    assert _everything(hr, record_id, Authorization=header) == [401] * 4
+    assert hr("GET", "/Users", Authorization=header)[0] == 401
+    assert hr("POST", "/Users", user("new"), Authorization=header)[0] == 401
+    assert hr.last is not None
+    assert hr.last["WWW-Authenticate"].startswith("Bearer")
+    assert Person.objects.get().active
+
+
+def test_rotation_and_disabling(hr: Scim) -> None:
+    """A new token ends the old one at once; a disabled source has none."""
+    source = Source.objects.get(name="hr")
+    new = Scim(provision.rotate_source(source))
+    assert (hr("GET", "/Users")[0], new("GET", "/Users")[0]) == (401, 200)
+    assert new.token not in str(source.__dict__)
+    provision.disable_source(source, now=clock.now())
+    assert new("GET", "/Users")[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("HR!", {}), ("", {}), ("hr", {"vouched_ial": 4}), ("hr", {"normalisers": ("nope",)}), ("taken", {})],
+)
+@pytest.mark.django_db
+def test_bad_source_is_refused(name: str, how: dict[str, int]) -> None:
+    """A name that is no slug or is in use, a level that does not exist, a normaliser that nobody wrote."""
+    provision.register_source("taken", now=clock.now())
+    with pytest.raises(ValueError, match="."):
+        provision.register_source(name, now=clock.now(), **how)  # type: ignore[arg-type]
+
+
+def test_external_id_is_scoped_to_its_source(connect: Callable[..., Scim]) -> None:
+    """HR's 123 and Security's 123 are two records (ID-3); within one source it is unique, and exact in case."""
+    hr, security = connect("hr"), connect("security")
+    hr.create("a", externalId="X-1")
+    security.create("b", externalId="X-1")
+    hr.create("c", externalId="x-1")
+    assert hr("POST", "/Users", user("d", externalId="X-1"))[1]["scimType"] == "uniqueness"
+    assert hr.names('?filter=externalId+eq+"X-1"') == ["a"]
+
+
+def test_login_names_are_first_come(connect: Callable[..., Scim]) -> None:
+    """A second source may push the same userName, but gets neither the person nor the login name (P36)."""
+    hr, other = connect("hr"), connect("other")
+    first = Record.objects.get(id=hr.create("ada")).person
+    second = Record.objects.get(id=other.create("ADA", externalId="1")).person
+    assert (first.login_name, second.login_name, second.login_name_taken) == ("ada", None, True)
+    assert first.account_id != second.account_id
+    hr("DELETE", f"/Users/{Record.objects.get(person=first).id}")
+    other.patch(str(Record.objects.get(person=second).id), {"op": "replace", "path": "title", "value": "x"})
+    second.refresh_from_db()
+    assert (second.login_name, second.login_name_taken) == ("ADA", False)
+
+
+def test_an_id_from_outside_never_becomes_ours(hr: Scim) -> None:
+    """`id` and `externalId` that look like ids or names of others choose nothing (P36)."""
+    first = hr.create("ada")
+    second = hr.create("eve", id=first, externalId=first)
+    assert second != first
+    assert hr("PUT", f"/Users/{second}", user("eve", id=first))[0] == 400
+    assert hr("GET", f"/Users/{first.upper()}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["emailVerified", "aal", "ial", "is_staff", "isSuperuser", "sub", "groups.admin", "_connector", "__class__", "pk__in"]
+)
+def test_authority_cannot_be_pushed(hr: Scim, name: str) -> None:
+    """Attributes that sound like authority or like our columns are unknown: 400 (P38, P39)."""
+    assert hr("POST", "/Users", user("eve", **{name: True}))[1]["scimType"] == "invalidSyntax"
+    record_id = hr.create()
+    assert hr.patch(record_id, {"op": "add", "value": {name: True}})[0] == 400
+    assert hr("GET", f"/Users?filter={name}+eq+true")[1]["scimType"] == "invalidFilter"
+
+
+def test_roles_are_data(hr: Scim) -> None:
+    """`roles` and `entitlements` are kept as the source's data and lift nothing (ruling 10)."""
+    record_id = hr.create(roles=[{"value": "admin", "primary": True}])
+    assert hr("GET", f"/Users/{record_id}")[1]["roles"] == [{"value": "admin", "primary": True}]
+    assert Record.objects.get(id=record_id).person.account.ial == 0
