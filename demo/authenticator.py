@@ -10,7 +10,8 @@ from base64 import b32decode
 from datetime import UTC, datetime
 
 STEP = 30
-_AHEAD = 1  # a server allows one step of clock drift, so the next step may be used a little early
+_DRIFT = 1  # a server allows one step of clock drift, so the next step may be used a little early
+_MARGIN = 5.0  # seconds that a server may take to read a code
 
 
 def totp(secret: str, *, step: int) -> str:
@@ -31,24 +32,36 @@ class Authenticator:
 
     def code(self) -> str:
         """The next unused code; waits if it lies too far ahead."""
-        step = max(self._last + 1, _current())
-        while step > _current() + _AHEAD:
+        return self._at(max(self._last + 1, _current()))
+
+    def first_code(self) -> str:
+        """The code of the step before, which a server still takes: that of now stays unused for the first login."""
+        if STEP - _seconds() % STEP < _MARGIN:  # about to be two steps old
+            time.sleep(_MARGIN)
+        return self._at(_current() - 1)
+
+    def _at(self, step: int) -> str:
+        while step > _current() + _DRIFT:
             time.sleep(0.5)
         self._last = step
         return totp(self._secret, step=step)
 
 
 def _current() -> int:
-    return int(datetime.now(UTC).timestamp()) // STEP
+    return int(_seconds()) // STEP
+
+
+def _seconds() -> float:
+    return datetime.now(UTC).timestamp()
 
 
 def main() -> None:
     """Print the code of now: `python -m demo.authenticator SECRET`."""
     if len(sys.argv) != 2:  # noqa: PLR2004 - the program and one argument
         sys.exit("usage: python -m demo.authenticator SECRET")
-    left = STEP - int(datetime.now(UTC).timestamp()) % STEP
+    left = STEP - int(_seconds()) % STEP
     try:
-        print(f"{totp(sys.argv[1], step=_current())}   (for {left} s more)")  # noqa: T201 - a command
+        print(f"{totp(sys.argv[1], step=_current())}   (for {left} s more)")
     except ValueError:
         sys.exit("that is not a base32 secret")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -116,20 +117,39 @@ class Company:
         return {"base": base, "token": str(self._ramet.ask("source", "add", SOURCE, "--vouches-ial", "2")["token"])}
 
     def _client(self, wanted: Registration) -> dict[str, Any]:
-        for client in self._known.get("clients", []):
-            if set(client["redirect_uris"]) == set(wanted.redirect_uris) and self._is_known(client):
-                return dict(client)
+        """An app: as `demo.json` knows it; or registered, with a new secret; or registered now."""
+        stands = self._standing(wanted)
+        known = next((one for one in self._known.get("clients", []) if one["client_id"] == stands), None)
+        if stands and known and self._secret_holds(known):
+            return dict(known)
         self._say(f"app “{wanted.name}”")
-        uris = [option for uri in wanted.redirect_uris for option in ("--redirect-uri", uri)]
-        made = self._ramet.ask("client", "add", wanted.name, *uris, *wanted.options)
+        if not stands:
+            uris = [option for uri in wanted.redirect_uris for option in ("--redirect-uri", uri)]
+            made = self._ramet.ask("client", "add", wanted.name, *uris, *wanted.options)
+        elif "--public" in wanted.options:
+            made = {"client_id": stands}
+        else:
+            made = self._ramet.ask("client", "rotate", stands)
         shown = {name: made[name] for name in ("client_id", "client_secret") if made.get(name)}
         return {**shown, "redirect_uris": list(wanted.redirect_uris)}
 
-    def _is_known(self, client: dict[str, Any]) -> bool:
-        """Whether this registration still stands, with this secret."""
-        listed = {str(found["client_id"]) for found in self._ramet.ask("client", "list")}
-        if client["client_id"] not in listed or "client_secret" not in client:
-            return client["client_id"] in listed
+    def _standing(self, wanted: Registration) -> str:
+        """The client_id of this registration if it was made before and is not disabled, or an empty text."""
+        for row in self._registered:
+            if row["name"] == wanted.name and not row["disabled"]:
+                found = self._ramet.ask("client", "show", row["client_id"])
+                if set(found["redirect_uris"]) == set(wanted.redirect_uris):
+                    return str(row["client_id"])
+        return ""
+
+    @cached_property
+    def _registered(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._ramet.ask("client", "list")
+        return rows
+
+    def _secret_holds(self, client: dict[str, Any]) -> bool:
+        if "client_secret" not in client:
+            return True
         # Any token will do: a client that may ask gets an answer.
         endpoint = f"{self._ramet.issuer}/oidc/introspect"
         credentials = (client["client_id"], client["client_secret"])
@@ -143,9 +163,7 @@ class Company:
             return dict(known)
         self._say(f"{person.name}: pushed by HR, invited by mail, enrolled")
         letters = len([mail for mail in self._mailbox.to(person.email) if mail.link("/invitation/")])
-        body = user(
-            username, names=(given, family), email=person.email, number=f"{2000 + number}", department=department
-        )
+        body = user(username, names=(given, family), email=person.email, number=f"{2000 + number}", department=department)
         self._join(hr, body)
         mail = self._mailbox.wait_for(person.email, link="/invitation/", after=letters, seconds=30)
         if mail is None:
@@ -157,10 +175,7 @@ class Company:
     def _join(self, hr: HumanResources, body: dict[str, Any]) -> None:
         """Push a person; one who is there already leaves and joins again, which is the only way to begin anew."""
         found = hr.find(body["userName"])
-        if found is None:
-            answers = [hr.hire(body)]
-        else:
-            answers = [hr.set_active(found["id"], active=active) for active in (False, True)]
+        answers = (hr.set_active(found["id"], active=active) for active in (False, True)) if found else (hr.hire(body),)
         for answer in answers:
             if not answer.is_success:
                 raise UnexpectedPage(f"SCIM answered {answer.status_code}: {answer.text[:300]}")

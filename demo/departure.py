@@ -42,9 +42,7 @@ def hr_ends(world: World) -> None:
     tell = world.narration
     tell.call("HR", f"PATCH /scim/v2/Users/{world.user_id[:8]}…  active=false")
     response = world.hr.set_active(world.user_id, active=False)
-    tell.need(
-        "acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}"
-    )
+    tell.need("acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}")
     tell.note("From the next request on:")
     tell.check("desktop session: My devices leads to the login page", _is_signed_out(world))
     seen = _refresh_error(world)
@@ -64,6 +62,8 @@ def hr_ends(world: World) -> None:
     seen = _binding_error(world)
     tell.check("the binding code: refused, also to the key that had it", seen not in {"", "slow_down"}, seen=seen)
     _nothing_lives(world, "Credentials after: roots too")
+    status = world.ramet.ask("person", "show", world.person.username)["account"]["status"]
+    tell.check("the account is terminated", status == "terminated", seen=status)
 
 
 def _phone_is_dead(world: World) -> None:
@@ -105,9 +105,7 @@ def nothing_comes_back(world: World) -> None:
     known = len([mail for mail in world.mailbox.to(person.email) if mail.link("/invitation/")])
     tell.call("HR", f"PATCH /scim/v2/Users/{world.user_id[:8]}…  active=true")
     response = world.hr.set_active(world.user_id, active=True)
-    tell.need(
-        "acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}"
-    )
+    tell.need("acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}")
     _phone_is_dead(world)
     seen = _refresh_error(world)
     tell.check("the app's refresh token: invalid_grant", seen == "invalid_grant", seen=seen)

@@ -38,7 +38,7 @@ class Person:
         page = browser.submit(page, needed(page, "password", "password_again"), values=self._new_password())
         self.totp_secret = "".join(page.by_id("totp-secret").split())
         self.authenticator = Authenticator(self.totp_secret)
-        page = browser.submit(page, needed(page, "totp"), values={"totp": self.authenticator.code()})
+        page = browser.submit(page, needed(page, "totp"), values={"totp": self.authenticator.first_code()})
         self.recovery_codes = page.by_class("recovery-code")
         if not self.recovery_codes:
             raise UnexpectedPage(f"{page.path} ({page.status}) shows no recovery codes: {page.words()}")

@@ -42,6 +42,7 @@ class Session:
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     pending: Pending | None = None
     login: Login | None = None
+    name: str = ""
     told: str = ""
 
 
@@ -93,9 +94,7 @@ class RelyingParty:
         try:
             answer = handler(self._request(environ)) if handler else _text("404 Not Found", "no such page")
         except (Refused, Untrustworthy) as error:
-            words = (
-                (error.error, error.error_description) if isinstance(error, Refused) else ("untrustworthy", str(error))
-            )
+            words = (error.error, error.error_description) if isinstance(error, Refused) else ("untrustworthy", str(error))
             answer = Answer("400 Bad Request", pages.failed(*words))
         except httpx.HTTPError as error:
             answer = Answer("502 Bad Gateway", pages.failed("provider_unreachable", type(error).__name__))
@@ -113,12 +112,19 @@ class RelyingParty:
         session = request.session
         if session is None or session.login is None:
             return Answer(body=pages.signed_out(told=_said(session)))
-        return Answer(body=pages.signed_in(session.login, csrf=session.csrf, userinfo=None, told=_said(session)))
+        return self._welcome(session, session.login)
+
+    def _welcome(self, session: Session, login: Login, *, userinfo: dict[str, Any] | None = None) -> Answer:
+        shown = pages.signed_in(login, name=session.name, csrf=session.csrf, userinfo=userinfo, told=_said(session))
+        return Answer(body=shown)
 
     def _send_off(self, request: Request) -> Answer:
         wanted = parse_qs(request.query).get("aal", [""])[0]
         pending = self._client.request(acr_values=AAL + wanted if wanted in {"1", "2", "3"} else "")
-        return self._redirect(pending.url, self._begin(request, Session(pending=pending)))
+        if request.session is None:
+            return self._redirect(pending.url, self._begin(request, Session(pending=pending)))
+        request.session.pending = pending  # who asks for more and is refused stays logged in as before
+        return self._redirect(pending.url)
 
     def _come_back(self, request: Request) -> Answer:
         if request.session is None or request.session.pending is None:
@@ -126,7 +132,16 @@ class RelyingParty:
         pending, request.session.pending = request.session.pending, None  # one answer per request
         code = self._client.code(f"{CALLBACK}?{request.query}", pending=pending)
         login = self._client.exchange(code, pending=pending)
-        return self._redirect("/", self._begin(request, Session(login=login)))  # a new session: no fixation
+        fresh = Session(login=login, name=self._name_of(login))
+        return self._redirect("/", self._begin(request, fresh))  # a new session: no fixation
+
+    def _name_of(self, login: Login) -> str:
+        """What to call somebody; the ID token says who they are, userinfo what they are called (OIDC Core §5.3.2)."""
+        response = self._client.userinfo(login.access_token)
+        said = response.json() if response.status_code == httpx.codes.OK else {}
+        if said.get("sub") != login.claims["sub"]:
+            return ""
+        return str(said.get("name") or said.get("preferred_username") or "")
 
     def _refresh(self, request: Request) -> Answer:
         session, login = _logged_in(request)
@@ -142,7 +157,7 @@ class RelyingParty:
         if response.status_code != httpx.codes.OK:
             session.told = f"Userinfo answered {response.status_code}: the access token is no longer good."
             return self._redirect("/")
-        return Answer(body=pages.signed_in(login, csrf=session.csrf, userinfo=response.json()))
+        return self._welcome(session, login, userinfo=response.json())
 
     def _logout(self, request: Request) -> Answer:
         _, login = _logged_in(request)
@@ -254,7 +269,7 @@ def main() -> None:
     )
     certificate = (given.tls_cert, given.tls_key) if given.tls_cert else None
     with serving(RelyingParty(client, base_url=base_url), host=given.host, port=given.port, certificate=certificate):
-        print(f"demo app: {base_url}", flush=True)  # noqa: T201 - a command
+        print(f"demo app: {base_url}", flush=True)
         threading.Event().wait()
 
 

@@ -66,9 +66,8 @@ def signed_out(*, told: str = "") -> str:
     )
 
 
-def signed_in(login: Login, *, csrf: str, userinfo: Mapping[str, Any] | None, told: str = "") -> str:
+def signed_in(login: Login, *, name: str, csrf: str, userinfo: Mapping[str, Any] | None, told: str = "") -> str:
     """The page of somebody who is logged in: the verified claims, and what can be done."""
-    name = str(login.claims.get("name") or login.claims.get("preferred_username") or login.claims["sub"])
     acts = [
         _button("/refresh", "Refresh the tokens", csrf=csrf) if login.refresh_token else "",
         _button("/userinfo", "Ask userinfo", csrf=csrf),
@@ -78,7 +77,7 @@ def signed_in(login: Login, *, csrf: str, userinfo: Mapping[str, Any] | None, to
     more = f"<section><h2>Userinfo</h2>{_table(userinfo)}</section>" if userinfo is not None else ""
     return _page(
         "Logged in",
-        f"""<section><h1>Hello, {escape(name)}</h1>{notice}<div class="acts">{"".join(acts)}</div></section>
+        f"""<section><h1>Hello, {escape(name or "whoever you are")}</h1>{notice}<div class="acts">{"".join(acts)}</div></section>
 <section><h2>What the ID token says</h2>{_table(login.claims)}</section>{more}
 <section><h2>The access token</h2><p>{login.expires_in} seconds, for “{escape(login.scope)}”.</p></section>""",
     )

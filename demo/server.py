@@ -54,7 +54,7 @@ class Ramet:
 
         Raises: CommandFailed.
         """
-        done = subprocess.run(  # noqa: S603 - our own command
+        done = subprocess.run(
             [sys.executable, str(MANAGE), *arguments],
             cwd=PROJECT,
             env=self.environment(),
@@ -76,9 +76,7 @@ class Ramet:
         try:
             return json.loads(said)
         except ValueError as error:
-            raise CommandFailed(
-                f"manage.py {' '.join(arguments[:3])} --json did not print JSON: {said[:300]}"
-            ) from error
+            raise CommandFailed(f"manage.py {' '.join(arguments[:3])} --json did not print JSON: {said[:300]}") from error
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a long-running `manage.py` command; its output goes to `VAR/NAME.log`."""
@@ -87,7 +85,7 @@ class Ramet:
     def start_process(self, name: str, command: list[str], *, extra: dict[str, str] | None = None) -> None:
         """Start any process beside the server, to be stopped with it."""
         with (self.var / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603 - our own command
+            child = subprocess.Popen(
                 command,
                 cwd=PROJECT,
                 env={**self.environment(), **(extra or {})},
@@ -101,19 +99,26 @@ class Ramet:
     def wait_until_ready(self) -> None:
         """Wait until discovery answers.
 
-        Raises: CommandFailed if the server ends, or takes too long.
+        Raises: CommandFailed if a process ends, or it takes too long.
+        """
+        self.wait_for(f"{self.issuer}/.well-known/openid-configuration", name="serve")
+
+    def wait_for(self, url: str, *, name: str) -> None:
+        """Wait until a page of the process of this name answers.
+
+        Raises: CommandFailed if a process ends, or it takes too long.
         """
         until = time.monotonic() + _START_SECONDS
         with httpx.Client(verify=self.verify, timeout=5) as http:
             while time.monotonic() < until:
                 self.require_alive()
                 try:
-                    if http.get(f"{self.issuer}/.well-known/openid-configuration").status_code == httpx.codes.OK:
+                    if http.get(url).status_code == httpx.codes.OK:
                         return
                 except httpx.TransportError:
                     pass
                 time.sleep(0.15)
-        raise CommandFailed(f"{self.issuer} did not answer within {_START_SECONDS:.0f} s: {self.log_end('serve')}")
+        raise CommandFailed(f"{url} did not answer within {_START_SECONDS:.0f} s: {self.log_end(name)}")
 
     def require_alive(self) -> None:
         """Notice if one of the processes has ended.

@@ -15,8 +15,8 @@ _COLOURS = {"active": "green", "pending": "yellow", "suspended": "yellow", "revo
 
 
 def tree_of(title: str, found: Sequence[Mapping[str, Any]]) -> Tree:
-    """The tree that `manage.py credential tree --json` describes; `title` may hold markup."""
-    tree = Tree(f"[bold]{title}[/]", guide_style="green")
+    """The tree that `manage.py credential tree --json` describes."""
+    tree = Tree(f"[bold]{escape(title)}[/]", guide_style="green")
     for credential in found:
         _grow(tree, credential)
     if not found:
@@ -28,9 +28,7 @@ def _grow(parent: Tree, credential: Mapping[str, Any]) -> None:
     state, because = str(credential["state"]), credential.get("because") or ""
     colour = _COLOURS.get(state, "white")
     level = f"AAL{credential['aal']} IAL{credential['ial']}"
-    words = (
-        f"{credential['kind']}  [dim]{escape(str(credential['name']))}[/]  {level}  [{colour}]{state}[/] [dim]{because}"
-    )
+    words = f"{credential['kind']}  [dim]{escape(str(credential['name']))}[/]  {level}  [{colour}]{state}[/] [dim]{because}"
     branch = parent.add(words)
     for child in credential.get("children", []):
         _grow(branch, child)

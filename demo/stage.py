@@ -135,6 +135,7 @@ def _start_app(stage: Stage, ramet: Ramet, client: dict[str, Any], *, host: str)
     who = ["--issuer", ramet.issuer, "--client-id", client["client_id"]]
     command = [sys.executable, "-m", "demo.relying_party", *who, *where, *trust]
     ramet.start_process("demo-app", command, extra={SECRET_VARIABLE: client["client_secret"]})
+    ramet.wait_for(f"{stage.app_url}/", name="demo-app")
 
 
 def _show(stage: Stage, made: dict[str, Any], *, written: Path) -> None:

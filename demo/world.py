@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +39,7 @@ class World:
     http: httpx.Client
     desktop: Browser
     app_port: int
-    person: Person = field(
-        default_factory=lambda: Person("alex.morgan", name="Alex Morgan", email="alex.morgan@example.org")
-    )
+    person: Person = field(default_factory=lambda: Person("alex.morgan", name="Alex Morgan", email="alex.morgan@example.org"))
     passphrase: str = field(default="hedgerow plum lantern", repr=False)
 
     hr: HumanResources = field(init=False)
@@ -60,11 +57,6 @@ class World:
 
     def show_tree(self, title: str) -> list[dict[str, Any]]:
         """Show the person's credentials as the operator sees them, ended ones too; gives all rows, root or not."""
-        name = self.person.username
-        with ThreadPoolExecutor(2) as together:  # two commands, each mostly the start of a Python
-            rows = together.submit(self.ramet.ask, "credential", "tree", name, "--all")
-            shown = together.submit(self.ramet.ask, "person", "show", name)
-            found: list[dict[str, Any]] = rows.result()
-            status = shown.result()["account"]["status"]
-        self.narration.tree(tree_of(f"{title}  [dim]account: {status}[/]", found))
+        found: list[dict[str, Any]] = self.ramet.ask("credential", "tree", self.person.username, "--all")
+        self.narration.tree(tree_of(title, found))
         return flat(found)

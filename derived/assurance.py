@@ -42,10 +42,10 @@ class FactorClass(StrEnum):
 class Factor(StrEnum):
     """What was verified in a login."""
 
-    PASSWORD = "password"
+    PASSWORD = "password"  # noqa: S105 - a name
     TOTP = "totp"
     DEVICE_KEY = "device_key"
-    DEVICE_PASSPHRASE = "device_passphrase"
+    DEVICE_PASSPHRASE = "device_passphrase"  # noqa: S105 - a name
 
     @property
     def factor_class(self) -> FactorClass:

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     ILLEGAL_MOVE = "illegal_move"
     LEVEL_NOT_REACHED = "level_not_reached"
     WRONG_FACTOR = "wrong_factor"
-    WEAK_SECRET = "weak_secret"
+    WEAK_SECRET = "weak_secret"  # noqa: S105 - a name
     BAD_PROOF = "bad_proof"
     BAD_CODE = "bad_code"
     ALREADY_SPENT = "already_spent"

@@ -150,9 +150,9 @@ def _generate(alg: str) -> Key:
             raise Unavailable(Reason.KEY_UNAVAILABLE)
 
 
-def _import(jwk: dict[str, str]) -> Key:
+def _import(jwk: dict[str, str | list[str]]) -> Key:
     kinds: dict[str, type[ECKey | OKPKey | RSAKey]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
-    return kinds[jwk["kty"]].import_key(jwk)
+    return kinds[str(jwk["kty"])].import_key(jwk)
 
 
 def _public(row: SigningKey) -> Key:

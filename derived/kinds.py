@@ -16,9 +16,9 @@ from derived.assurance import AAL
 class Kind(StrEnum):
     """The kinds of credential that stand in the ledger."""
 
-    PASSWORD_TOTP = "password_totp"
+    PASSWORD_TOTP = "password_totp"  # noqa: S105 - a name
     DEVICE_KEY = "device_key"
-    TOKEN_FAMILY = "token_family"
+    TOKEN_FAMILY = "token_family"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
 
-    from django.db.models import QuerySet
 
 T = TypeVar("T")
 
@@ -37,16 +36,15 @@ def database_now() -> datetime | None:
         return cursor.fetchone()[0].astimezone(UTC)  # type: ignore[no-any-return]
 
 
-def _lock(account_ids: list[uuid.UUID], *, now: datetime) -> list[Account]:
-    rows: QuerySet[Account] = Account.objects.filter(id__in=account_ids).order_by("id")
-    accounts = list(rows.select_for_update())
+def _lock(account_id: uuid.UUID) -> Account:
+    found = Account.objects.select_for_update().filter(id=account_id).first()
     there = database_now()
     # How long we waited for the lock must not count as skew, so the comparison is with this process's clock now.
     if there is not None and abs(there - datetime.now(tz=UTC)) > MOST_SKEW:
         raise Unavailable(Reason.CLOCK_SKEW)
-    if len(accounts) != len(set(account_ids)):
+    if found is None:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
-    return accounts
+    return found
 
 
 def transacted(work: Callable[[], T]) -> T:
@@ -83,10 +81,10 @@ def _worth_retrying(error: OperationalError) -> bool:
     return code in {"40001", "40P01", "55P03"} or "database is locked" in str(error)
 
 
-def under_lock(account_id: uuid.UUID, work: Callable[[Account], T], *, now: datetime) -> T:
+def under_lock(account_id: uuid.UUID, work: Callable[[Account], T]) -> T:
     """Run `work(account)` in one transaction, with that account's row locked.
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE) if there is no such account; Unavailable if clocks disagree or the lock cannot be
     had; whatever `work` raises (rolled back, unless it is a Refused that spends).
     """
-    return transacted(lambda: work(_lock([account_id], now=now)[0]))
+    return transacted(lambda: work(_lock(account_id)))

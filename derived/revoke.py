@@ -43,7 +43,9 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
     return True
 
 
-def tree(root: Credential, *, account: Account, because: Reason, since: datetime, now: datetime, actor: str) -> int:
+def tree(  # noqa: PLR0913 - which, why, since when, by whom
+    root: Credential, *, account: Account, because: Reason, since: datetime, now: datetime, actor: str
+) -> int:
     """End a root whose key was compromised, and all that it authorised from `since` on (IV-6); how many that were."""
     grown = list(Credential.objects.filter(root=root, account=account, created_at__gte=since, state__in=LIVING))
     ended = sum(one(child, account=account, because=because, now=now, actor=actor) for child in grown)

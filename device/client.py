@@ -222,9 +222,7 @@ class DeviceClient:
 
     # --- use: step 4 --------------------------------------------------------------------------------------------------
 
-    def login(
-        self, client_id: str, *, passphrase: str | None, scope: str = "openid", acr_values: str | None = None
-    ) -> Tokens:
+    def login(self, client_id: str, *, passphrase: str | None, scope: str = "openid", acr_values: str | None = None) -> Tokens:
         """Step 4: tokens for an app, by an assertion that the device key signs.
 
         passphrase: with it two factors are proven (AAL2); without it one (AAL1), and `auth_time` does not move.
@@ -236,9 +234,7 @@ class DeviceClient:
         extra = {"passphrase": passphrase, "acr_values": acr_values}
 
         def form() -> dict[str, str]:
-            signed = proofs.assertion(
-                mine.key, mine.credential_id, issuer=mine.issuer, client_id=client_id, now=self._clock()
-            )
+            signed = proofs.assertion(mine.key, mine.credential_id, issuer=mine.issuer, client_id=client_id, now=self._clock())
             fields = {"grant_type": GRANT, "client_id": client_id, "assertion": signed, "scope": scope}
             return fields | {name: value for name, value in extra.items() if value is not None}
 

@@ -15,7 +15,7 @@ class IdpConfig(AppConfig):
         from idp import checks  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
 
 
-class RegistryConfig(OIDCProviderConfig):
+class RegistryConfig(OIDCProviderConfig):  # type: ignore[misc]  # django-oidc-provider is untyped
     """django-oidc-provider as a registry: its tables, with the key type that its migrations were written for."""
 
     default_auto_field = "django.db.models.AutoField"

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -28,6 +26,9 @@ from idp.models import ClientPolicy, RegisteredUri
 from idp.secrets import stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from derived.models import Account
     from scim.models import Person
 
@@ -36,7 +37,7 @@ ID_TOKEN_ALGS = ("ES256", "RS256", "PS256", "EdDSA")
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-class RelyingParty(ClientMixin):  # type: ignore[misc] - Authlib is untyped
+class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     """One client: the registry's row and our policy."""
 
     def __init__(self, policy: ClientPolicy) -> None:
@@ -157,7 +158,7 @@ class Registration:
     consent: bool = False
     scopes: Sequence[str] = SCOPES
     min_aal: int = 1
-    id_token_alg: str = "ES256"
+    id_token_alg: str = "ES256"  # noqa: S105 - an algorithm
     subject_type: str = "public"
     backchannel_logout_uri: str = ""
     client_id: str = ""

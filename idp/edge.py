@@ -10,7 +10,7 @@ from django.core.exceptions import DisallowedHost, RequestDataTooBig, Suspicious
 from django.db import DatabaseError
 from django.http import HttpResponse, JsonResponse
 
-from derived.errors import Reason, RametError, Refused, Unavailable
+from derived.errors import RametError, Reason, Refused, Unavailable
 from idp import pages
 from idp.config import config
 from idp.errors import answer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PROTOCOL_PATHS = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/")
+_PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024
 
 
@@ -35,6 +36,11 @@ class Edge:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, or refuse in the form that the caller's protocol asks for."""
         request.META["ramet.peer"] = _peer(request)
+        try:
+            if request.path not in _PROBES:  # a load balancer probes by address
+                request.get_host()
+        except DisallowedHost:
+            return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
         return _harden(self._get_response(request))
@@ -57,7 +63,8 @@ class Edge:
                 return _refusal(request, 400, "invalid_request", "The request is malformed.")
             case RametError():
                 return _refusal(request, 400, "invalid_request", "The request was refused.")
-        return None
+            case _:
+                return None
 
 
 def _peer(request: HttpRequest) -> str:

@@ -19,7 +19,7 @@ class Answer:
     words: str
 
 
-def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0911, PLR0912 - a table
+def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
     """The answer for a reason; it tells the caller what to do, and nothing about anybody else."""
     match reason:
         case Reason.ACCOUNT_NOT_ACTIVE | Reason.ACCOUNT_CHANGED:

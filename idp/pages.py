@@ -50,6 +50,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     )
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """400, for what is refused before any view of ours sees it."""
+    return problem(request, "The request is malformed, too large, or came from a page that is too old.", status=400)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
     """404."""
     return problem(request, "There is no page at this address.", status=404)

@@ -11,6 +11,7 @@ from idp.home import home
 from idp.login import views as login
 from idp.oidc import authorize, logout, views
 
+handler400 = "idp.pages.bad_request"
 handler404 = "idp.pages.not_found"
 handler500 = "idp.pages.server_error"
 

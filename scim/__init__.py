@@ -7,6 +7,7 @@ Floors inside (imports only run down)::
     provision                             the only writer
     settle | auth | directory             what follows from a write; a token names a source; the read side
     models                                Person, Source, Record
+    query                                 a list request, from an address or a body
     aggregate | body | documents | normalise | patch | projection
     filter | operations                   the only door to scim2-filter-parser; the message of a PATCH
     tokens | tree                         how a filter is spelled, and what it means

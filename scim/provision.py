@@ -127,7 +127,7 @@ def replace_user(
     """
     resource = values.resource(unverified_body, USER)
     sequence = _sequence(unverified_body)
-    if isinstance(unverified_body, dict) and unverified_body.get("id") not in {None, unverified_id}:
+    if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
         raise invalid_value("The id in the body is not the id in the path.")
 
     def change(record: Record) -> Resource | None:
@@ -173,7 +173,7 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
         _record(account, "person.deleted", record, now=now)
         end(Write(account=account, person=record.person, actor=source.actor, now=now))
 
-    under_lock(find(source, unverified_id).person.account_id, work, now=now)
+    under_lock(find(source, unverified_id).person.account_id, work)
 
 
 def _write(  # noqa: PLR0913 - what every change of a record needs
@@ -198,7 +198,7 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
         settle(write)
         return record
 
-    return _unique(lambda: under_lock(find(source, unverified_id).person.account_id, work, now=now))
+    return _unique(lambda: under_lock(find(source, unverified_id).person.account_id, work))
 
 
 def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:

@@ -180,9 +180,6 @@ class ResourceType:
         return Located(extension.urn if extension else None, attribute, inner)
 
     def locate_key(self, key: str) -> Located | None:
-        """What a key of a JSON object means: a name, a URN with a name, or the URN of a whole extension."""
-        extension = self.extension(key)
-        if extension is not None:
-            return Located(extension.urn, None)
+        """What a key of a JSON object means: a name, or a URN with a name."""
         urn, colon, name = key.rpartition(":")
         return self.locate(name, urn=urn if colon else None)

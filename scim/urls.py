@@ -9,6 +9,8 @@ from scim import views
 app_name = "scim"
 
 urlpatterns = [
+    path(".search", views.search, name="search"),
+    path("Users/.search", views.search, name="users-search"),
     path("Users", views.users, name="users"),
     path("Users/<str:unverified_id>", views.user, name="user"),
     path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
@@ -16,5 +18,5 @@ urlpatterns = [
     path("ResourceTypes/<str:unverified_name>", views.resource_types, name="resource-type"),
     path("Schemas", views.schemas, name="schemas"),
     path("Schemas/<str:unverified_name>", views.schemas, name="schema"),
-    re_path(r"^(?P<rest>.*)$", views.nowhere),
+    re_path(r"^(?P<rest>[\s\S]*)\Z", views.nowhere),
 ]

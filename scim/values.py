@@ -160,7 +160,9 @@ def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Located
         if whole is None:
             inside: list[tuple[Located | None, Json]] = [(kind.locate_key(key), value)]
         elif value is None or isinstance(value, dict):
-            inside = [(kind.locate(name, urn=whole.urn), inner) for name, inner in (value or {}).items()]
+            # Some clients (scim2-models) repeat `schemas` inside an extension; it says nothing there.
+            given = {name: inner for name, inner in (value or {}).items() if name.lower() != "schemas"}
+            inside = [(kind.locate(name, urn=whole.urn), inner) for name, inner in given.items()]
         else:
             raise invalid_syntax(f"{whole.urn} must be an object.")
         for located, inner in inside:

@@ -13,10 +13,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from derived import clock
 from derived.errors import RametError, Unavailable
-from scim import body, directory, documents, provision
+from scim import body, directory, documents, provision, query
 from scim.auth import source_of
-from scim.errors import ScimError, invalid_filter, invalid_value, not_found
-from scim.filter import parse_filter
+from scim.errors import ScimError, invalid_value, not_found
 from scim.projection import Projection, projection
 from scim.user import USER
 
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from scim.models import Record, Source
+    from scim.query import Query
     from scim.schema import Json, Resource
 
 P = ParamSpec("P")
 
 CONTENT_TYPE = "application/scim+json"
-_DEFAULT_COUNT = 100
-_FARTHEST = 2**31
-_LONGEST_NUMBER = 18
+_LONGEST_NAME = 32
 
 
 def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
@@ -76,6 +74,8 @@ def _refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
             response["Allow"] = ", ".join(methods)
         case 503:
             response["Retry-After"] = "2"
+        case _:
+            pass
     return response
 
 
@@ -86,7 +86,13 @@ def users(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         shown = _projection(request)
         return _one(request, provision.create_user(source, body.of(request), now=clock.now()), shown, status=201)
-    return _list(request, source)
+    return _list(request, source, query.of_parameters(_parameters(request), USER))
+
+
+@scim("POST")
+def search(request: HttpRequest) -> HttpResponse:
+    """`/.search` and `/Users/.search`: a page, asked for in a body (people are all there is to search)."""
+    return _list(request, _source(request), query.of_body(body.of(request), USER))
 
 
 @scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
@@ -154,39 +160,26 @@ def _one(request: HttpRequest, record: Record, shown: Projection, *, status: int
     return response
 
 
-def _list(request: HttpRequest, source: Source) -> HttpResponse:
-    base, shown, text = _base(request), _projection(request), _parameter(request, "filter")
-    if text is not None and "\x00" in text:
-        raise invalid_filter("The filter has a character that no filter has.")
-    tree = parse_filter(text, USER) if text is not None else None
-    start = max(1, _number(request, "startIndex", 1))
-    count = min(documents.MOST_RESULTS, max(0, _number(request, "count", _DEFAULT_COUNT)))
-    total, records = directory.page(source, tree, start=start, count=count, base=base)
-    page = [shown.of(directory.view(record, base=base)) for record in records]
-    return _answer(documents.list_response(page, total=total, start=start))
+def _list(request: HttpRequest, source: Source, asked: Query) -> HttpResponse:
+    base = _base(request)
+    total, records = directory.page(source, asked.tree, start=asked.start, count=asked.count, base=base)
+    page = [asked.shown.of(directory.view(record, base=base)) for record in records]
+    return _answer(documents.list_response(page, total=total, start=asked.start))
+
+
+def _parameters(request: HttpRequest) -> dict[str, str]:
+    """The query parameters; one that is given twice has no meaning."""
+    found: dict[str, str] = {}
+    for name, values in request.GET.lists():
+        if len(values) > 1:
+            raise invalid_value(f"{name[:_LONGEST_NAME]} is given twice.")
+        found[name] = str(values[0])
+    return found
 
 
 def _projection(request: HttpRequest) -> Projection:
-    attributes, excluded = _parameter(request, "attributes"), _parameter(request, "excludedAttributes")
-    return projection(USER, attributes=attributes, excluded=excluded)
-
-
-def _parameter(request: HttpRequest, name: str) -> str | None:
-    """A query parameter; one that is given twice has no meaning."""
-    given = request.GET.getlist(name)
-    if len(given) > 1:
-        raise invalid_value(f"{name} is given twice.")
-    return given[0] if given else None
-
-
-def _number(request: HttpRequest, name: str, default: int) -> int:
-    text = _parameter(request, name)
-    if text is None:
-        return default
-    digits = text.strip().removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > _LONGEST_NUMBER:
-        raise invalid_value(f"{name} must be a whole number.")
-    return max(-_FARTHEST, min(_FARTHEST, int(text)))
+    given = _parameters(request)
+    return projection(USER, attributes=given.get("attributes"), excluded=given.get("excludedAttributes"))
 
 
 def _document(request: HttpRequest, content: Resource) -> HttpResponse:

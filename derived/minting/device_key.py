@@ -12,7 +12,7 @@ import re
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -37,7 +37,7 @@ _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 class DevicePublicKey:
     """A P-256 public key, and its RFC 7638 thumbprint."""
 
-    jwk: dict[str, str]
+    jwk: dict[str, str | list[str]]
     jkt: str
 
 
@@ -54,7 +54,7 @@ def public_key(unverified_jwk: object) -> DevicePublicKey:
         raise Refused(Reason.BAD_PROOF)
     if not all(isinstance(value, str) and _COORDINATE.fullmatch(value) for value in point):
         raise Refused(Reason.BAD_PROOF)
-    clean = {name: str(value) for name, value in jwk.items()}
+    clean: dict[str, str | list[str]] = {name: str(value) for name, value in jwk.items()}
     try:
         key = ECKey.import_key(clean)
         return DevicePublicKey(clean, key.thumbprint())
@@ -128,5 +128,5 @@ def check_claims(claims: Mapping[str, Any], *, expected: Mapping[str, str], now:
     return jti
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**40

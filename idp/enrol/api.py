@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from idp.models import Binding
+
 _MOST_BODY = 16 * 1024
 _MOST_BRACKETS = 64
 _MOST_TEXT = {"code": 64, "username": 320, "device_name": 200, "passphrase": 256, "proof": 4096}
@@ -90,7 +92,7 @@ def _json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) 
     return wrapped
 
 
-def _located(request: HttpRequest, document: dict[str, Any]) -> binding.Binding:
+def _located(request: HttpRequest, document: dict[str, Any]) -> Binding:
     code, username = _text(document, "code"), _text(document, "username", required=False)
     now = clock.now()
     place = throttle.place(request, "enrol")

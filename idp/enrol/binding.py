@@ -11,7 +11,6 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.db.models import F
 
@@ -33,6 +32,7 @@ from scim.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
 CODE_LIVES = timedelta(minutes=10)  # BI-2
 DECISION_LIVES = timedelta(minutes=5)  # after the code's own time, for the yes on the desktop
@@ -82,7 +82,7 @@ def begin(session: LoginSession, *, now: datetime) -> Begun:
             created_at=now, expires_at=now + CODE_LIVES,
         )
 
-    return Begun(under_lock(session.account_id, work, now=now), code, short_code)
+    return Begun(under_lock(session.account_id, work), code, short_code)
 
 
 def _short_hash(account_id: UUID, short_code: str) -> str:
@@ -142,7 +142,7 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
             challenge_expires_at=now + CHALLENGE_LIVES,
         )
 
-    under_lock(binding.account_id, work, now=now)
+    under_lock(binding.account_id, work)
     return value
 
 
@@ -203,7 +203,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
         )
         return Binding.objects.get(id=row.id)
 
-    return under_lock(binding.account_id, work, now=now)
+    return under_lock(binding.account_id, work)
 
 
 def clean_name(typed: str) -> str:
@@ -255,7 +255,7 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
         row = Binding.objects.select_for_update().filter(id=binding_id, account=account, status="answered").first()
         if row is None or row.session_id != session.id or now >= row.expires_at + DECISION_LIVES:
             raise Refused(Reason.BAD_CODE)
-        if row.epoch != account.epoch or not hmac.compare_digest(row.number.encode(), number.encode()):
+        if row.jwk is None or row.epoch != account.epoch or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
         fresh = _reread(session.id, account)
         _require_eligible(fresh, now=now)
@@ -269,7 +269,7 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
         )
         return credential
 
-    return under_lock(session.account_id, work, now=now)
+    return under_lock(session.account_id, work)
 
 
 def refuse(binding_id: UUID, session: LoginSession, *, now: datetime) -> None:
@@ -280,4 +280,4 @@ def refuse(binding_id: UUID, session: LoginSession, *, now: datetime) -> None:
             status="refused", decided_at=now, consumed_at=now, passphrase_hash=""
         )
 
-    under_lock(session.account_id, work, now=now)
+    under_lock(session.account_id, work)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from derived import issue, status
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
-from derived.models import Account, Credential
 from derived.once import claim_once
 from idp.models import Invitation
 from idp.secrets import opaque, spoken, stored
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from derived.models import Account, Credential
     from scim.models import Person
 
 LIVES = timedelta(hours=24)
@@ -77,4 +78,4 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
             recovery_code_hashes=[stored(code, kind="recovery-code") for code in codes], now=now, actor="person",
         )
 
-    return under_lock(row.account_id, work, now=now), codes
+    return under_lock(row.account_id, work), codes

@@ -42,4 +42,4 @@ def use(link: UndoLink, *, now: datetime) -> None:
         if claim_once(UndoLink.objects.filter(token_hash=link.token_hash), now=now):
             revoke.one(link.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor="person")
 
-    under_lock(link.credential.account_id, work, now=now)
+    under_lock(link.credential.account_id, work)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-    from idp.models import LoginSession
+    from idp.models import Invitation, LoginSession
 
 _STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
 _WORDS = {Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase"}
@@ -102,7 +102,7 @@ def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
     return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/devices"})
 
 
-def _totp_page(request: HttpRequest, row: invitation.Invitation, seed: bytes, error: str | None) -> HttpResponse:
+def _totp_page(request: HttpRequest, row: Invitation, seed: bytes, error: str | None) -> HttpResponse:
     otpauth = totp.otpauth(seed, account_name=row.account.person.login_name or row.address, issuer="Ramet")
     values = {
         "error": error, "secret": totp.spelled(seed), "otpauth": otpauth,
@@ -192,7 +192,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     def work(account: Account) -> None:
         revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
 
-    under_lock(session.account_id, work, now=clock.now())
+    under_lock(session.account_id, work)
     request.session["notice"] = f"{row.name} was removed. It cannot sign in any more."
     return redirect("devices")
 
@@ -235,7 +235,7 @@ def _why_not(session: LoginSession, *, now: datetime) -> str:
     return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else answer(reason).words
 
 
-def _own(request: HttpRequest, session: LoginSession, binding_id: UUID) -> Binding | None:
+def _own(session: LoginSession, binding_id: UUID) -> Binding | None:
     return Binding.objects.filter(id=binding_id, session=session).select_related("account__person").first()
 
 
@@ -245,7 +245,7 @@ def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
-    row = _own(request, session, binding_id)
+    row = _own(session, binding_id)
     if row is None:
         return pages.problem(request, "This was begun in another browser.", status=404, next_step="Add the device from My devices.")
     return pages.page(request, "device_add", {"binding": _binding(request, row, now=clock.now())})
@@ -273,7 +273,7 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
 def adding_status(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     """The same, for the page's script."""
     session = signed_in(request)
-    row = _own(request, session, binding_id) if session else None
+    row = _own(session, binding_id) if session else None
     if row is None:
         return JsonResponse({"status": "expired"}, status=404)
     body = {"status": binding.state(row, now=clock.now()), "number": row.number, "device_name": row.device_name}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 
 from derived import clock
 from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class SessionStore(DatabaseStore):

@@ -103,7 +103,7 @@ def establish(
         clear_guesses(credential)
         return _stand(request, before, account, event, now=now)
 
-    session = under_lock(credential.account_id, work, now=now)
+    session = under_lock(credential.account_id, work)
     request.session.cycle_key()
     request.session[_POINTER] = str(session.id)
     request.session.pop("login", None)
@@ -161,7 +161,7 @@ def end(session: LoginSession, *, now: datetime, actor: str) -> None:
             payload = {"session": str(session.id), "because": Reason.SIGNED_OUT.value}
             outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
 
-    under_lock(session.account_id, work, now=now)
+    under_lock(session.account_id, work)
 
 
 def signed_in(request: HttpRequest) -> LoginSession | None:

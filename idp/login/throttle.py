@@ -10,7 +10,6 @@ import hashlib
 import ipaddress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.core import signing
 from django.db import IntegrityError, transaction
@@ -21,6 +20,8 @@ from derived.models import Credential
 from idp.models import Throttle
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.http import HttpRequest, HttpResponse
 
 MOST_FAILURES = 100

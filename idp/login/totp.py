@@ -6,14 +6,17 @@ import hmac
 import re
 import secrets
 from base64 import b32encode
-from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 from django_otp.oath import hotp
 
 from derived.models import PasswordAndTotp
 from idp.keys import wrapper
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
 
 STEP = 30
 _DIGITS = 6

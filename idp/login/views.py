@@ -13,7 +13,6 @@ from derived import clock
 from derived.assurance import Factor
 from derived.errors import Reason, Refused
 from derived.locking import transacted
-from derived.models import Account
 from derived.once import spend
 from idp import pages
 from idp.config import config
@@ -27,11 +26,12 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-    from derived.models import Credential
+    from derived.models import Account, Credential
 
 _WRONG_PASSWORD = "That user name and password do not go together. Check both and try again."  # noqa: S105 - words
 _WRONG_CODE = "That code is not right, or was used already. Wait for the next one and try again."
-_WRONG_DEVICE = "That did not work. Check the passphrase of this device and try again."
+_WRONG_DEVICE = "Check the passphrase of this device and try again."
+_ENDED_DEVICE = "This device can no longer sign in. Sign in another way and add it again in My devices."
 LOGIN_TYP = "ramet-login+jwt"
 
 
@@ -135,7 +135,7 @@ def _signed_in(request: HttpRequest, credential: Credential) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def login_device(request: HttpRequest) -> HttpResponse:
-    """This device's key over a one-time challenge of this browser, and its passphrase (docs/device-protocol.md §5)."""
+    """A device's key over a one-time challenge of this browser, and its passphrase (docs/device-protocol.md §5)."""
     if request.method == "GET":
         _remember_where_to(request)
         return _device_page(request, None)
@@ -150,8 +150,10 @@ def login_device(request: HttpRequest) -> HttpResponse:
             claim=lambda account: device.claim_login(proven, account, now=now),
         )
     except Refused as refused:
-        known = {Reason.TRY_LATER, Reason.CREDENTIAL_NOT_LIVE, Reason.CREDENTIAL_DISABLED, Reason.ACCOUNT_NOT_ACTIVE}
+        known = {Reason.TRY_LATER, Reason.CREDENTIAL_DISABLED, Reason.ACCOUNT_NOT_ACTIVE}
         words = answer(refused.reason).words if refused.reason in known else _WRONG_DEVICE
+        if refused.reason == Reason.CREDENTIAL_NOT_LIVE:
+            words = _ENDED_DEVICE
         return _device_page(request, words, status=429 if refused.reason == Reason.TRY_LATER else 400)
     return _signed_in(request, proven.credential)
 

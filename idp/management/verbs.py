@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
@@ -25,7 +25,7 @@ class Noun(BaseCommand):
     """
 
     verbs: Mapping[str, tuple[str, Callable[[CommandParser], None]]] = {}
-    methods: Mapping[str, str] = {}  # where a verb is a keyword of Python's
+    methods: Mapping[str, str] = {"list": "all"}  # where a verb is a word of Python's
 
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -55,7 +55,7 @@ class Noun(BaseCommand):
 
     def present(self, verb: str, found: object) -> None:  # noqa: ARG002 - a subclass may treat verbs differently
         """For people: a list as a table, a mapping as lines."""
-        console = Console(file=self.stdout._out, highlight=False)  # type: ignore[attr-defined]  # noqa: SLF001
+        console = Console(file=cast("IO[str]", self.stdout), highlight=False)
         if isinstance(found, list):
             if not found:
                 console.print("nothing here yet")

@@ -1,13 +1,12 @@
 """The authorization endpoint: one stored decision object per request, its gates asked again at every step (E1, P1, P50).
 
-    GET/POST /oidc/authorize            parse, store, go on
-    GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
-    POST     /oidc/authorize/ID/consent the person's answer
+GET/POST /oidc/authorize            parse, store, go on
+GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
+POST     /oidc/authorize/ID/consent the person's answer
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -23,7 +22,6 @@ from derived.errors import AlreadySpent, Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
 from idp import clients, pages
-from idp.clients import RelyingParty
 from idp.config import config
 from idp.login.session import browser_hash, is_live, login_of, signed_in
 from idp.models import AuthorizationRequest, Code
@@ -35,9 +33,12 @@ from idp.oidc.server import UntrustedRequest, authorization_request
 from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.http import HttpRequest
 
     from derived.models import Account
+    from idp.clients import RelyingParty
     from idp.models import LoginSession
 
 SCOPE_WORDS = {
@@ -191,7 +192,7 @@ def _grant(  # noqa: PLR0913 - the evidence
             epoch=account.epoch, created_at=now, expires_at=now + lifetimes.CODE,
         )
 
-    under_lock(session.account_id, work, now=now)
+    under_lock(session.account_id, work)
     if allowed:
         clients.remember_consent(party, session.account.person, ask.scope, now=now, until=now + lifetimes.CONSENT)
     return _back(row.redirect_uri, ask.state, code=code)

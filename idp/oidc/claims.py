@@ -21,7 +21,7 @@ RESERVED = frozenset(
 )
 
 
-class _OfPerson(StandardScopeClaims):  # type: ignore[misc] - django-oidc-provider is untyped
+class _OfPerson(StandardScopeClaims):  # type: ignore[misc]  # django-oidc-provider is untyped
     """The registry's map of scopes to claims, over what we know of a person."""
 
     def __init__(self, known: Mapping[str, Any], scope: str) -> None:

@@ -1,5 +1,7 @@
-"""Every gate between a request and a code, as one question: it is asked at GET, after each login, at the consent POST,
-under the lock when the code is made, and (the gates that can change) again when it is redeemed (P1, C1, C42; E1).
+"""Every gate between a request and a code, as one question (P1, C1, C42; E1).
+
+It is asked at GET, after each login, at the consent POST, under the lock when the code is made, and (the gates that can
+change) again when it is redeemed.
 
 Pure: evidence in, a decision out.
 """
@@ -11,7 +13,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from derived.assurance import AAL
 from idp.errors import UNMET
 from idp.oidc import acr
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from derived.assurance import Authentication
+    from derived.assurance import AAL, Authentication
     from idp.oidc.ask import Ask
 
 
@@ -54,7 +55,7 @@ def _refuse(error: str, words: str) -> Decision:
     return Decision(next=Next.REFUSE, error=error, words=words)
 
 
-def decide(  # noqa: PLR0911, PLR0913 - one gate after the other, read from top to bottom
+def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     ask: Ask,
     login: Authentication | None,
     *,

@@ -49,6 +49,6 @@ def add_refresh_token(grant: Grant, *, now: datetime) -> str:
     """A new refresh token, in clear; it lives as long as its family."""
     token = opaque()
     RefreshToken.objects.create(
-        token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=grant.family.expires_at
+        token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=grant.family.expires_at or now
     )
     return token

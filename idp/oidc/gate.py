@@ -88,6 +88,8 @@ def headers(request: HttpRequest) -> Mapping[str, str]:
     if len(authorization) > _MOST or not _TEXT.fullmatch(authorization):
         raise InvalidRequestError("The Authorization header is malformed.")
     scheme, _, credentials = authorization.partition(" ")
+    if not scheme or not credentials.strip():
+        raise InvalidRequestError("The Authorization header is malformed.")  # the engine would split it in two, unasked
     if scheme.lower() == "basic":
         try:
             decoded = b64decode(credentials.strip(), validate=True).decode("ascii")

@@ -143,4 +143,4 @@ def _end(account_id: UUID, grant: Grant, *, actor: str, now: datetime) -> None:
     def work(account: Account) -> bool:
         return revoke.one(grant.family, account=account, because=Reason.REVOKED_BY_CLIENT, now=now, actor=actor)
 
-    under_lock(account_id, work, now=now)
+    under_lock(account_id, work)

@@ -41,8 +41,13 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     credential = Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
     template, values = _notice(row, credential, now=now)
     if template:
-        addresses = row.payload.get("addresses") or person.addresses()
-        _send(template, {**values, "display_name": person.display_name()}, list(addresses))
+        _send(template, {**values, "display_name": person.display_name()}, _addresses(row, person))
+
+
+def _addresses(row: OutboxRow, person: Person) -> list[str]:
+    """Every address of the person; for what an intruder would hide also those that were replaced (trap 3, NT-1, ID-9)."""
+    former = person.former_addresses if row.kind in {"device.bound", "device.active", "profile_changed"} else []
+    return list(dict.fromkeys([*person.addresses(), *former]))
 
 
 def _invite(account: Account, person: Person, *, now: datetime) -> None:
@@ -55,7 +60,7 @@ def _invite(account: Account, person: Person, *, now: datetime) -> None:
             return None
         return invitation.make(locked, address, now=now)
 
-    token = under_lock(account.id, work, now=now)
+    token = under_lock(account.id, work)
     if token:
         link = f"{config().issuer}/invitation/{token}"
         hours = int(invitation.LIVES.total_seconds() // 3600)
@@ -79,7 +84,8 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
         case "profile_changed", _:
             changed = ", ".join(str(one) for one in row.payload.get("changed", [])) or "your record"
             return "profile_changed", {"changes": changed}
-    return "", {}
+        case _:
+            return "", {}
 
 
 def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:

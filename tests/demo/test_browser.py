@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from base64 import b32encode
+from datetime import UTC, datetime
 
 import pytest
 
-from demo.authenticator import totp
+from demo.authenticator import STEP, Authenticator, totp
 from demo.browser import Page, UnexpectedPage
 
 PAGE = """<!doctype html><html><body><main><h1>Hi</h1><p>plain<br>text &amp; more</p>
@@ -60,3 +61,14 @@ def test_a_missing_element_says_where_and_what_was_there() -> None:
 def test_totp_gives_the_vectors_of_rfc_6238(seconds: int, code: str) -> None:
     """RFC 6238 appendix B, the last six of its eight digits."""
     assert totp(b32encode(b"12345678901234567890").decode(), step=seconds // 30) == code
+
+
+def test_an_authenticator_shows_no_step_twice() -> None:
+    """The step before for enrolling, then that of now, then the next: three codes without waiting, all different."""
+    secret = b32encode(b"12345678901234567890").decode()
+    start = int(datetime.now(UTC).timestamp()) // STEP
+    app = Authenticator(secret)
+    codes = [app.first_code(), app.code(), app.code()]
+    steps = range(start - 1, start + 4)  # the clock may turn while this runs
+    found = [next(step for step in steps if totp(secret, step=step) == code) for code in codes]
+    assert found == sorted(set(found))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from demo.openid import LOGOUT_EVENT, OpenIdClient, Refused, Untrustworthy
+from demo.openid import LOGOUT_EVENT, Login, OpenIdClient, Refused, Untrustworthy
 from demo.relying_party import RelyingParty
 from demo.server import free_port
 from demo.web import serving
@@ -82,9 +82,7 @@ def test_an_honest_id_token_is_believed(server: Provider, client: OpenIdClient) 
         {"at_hash": "AAAA"},
     ],
 )
-def test_an_id_token_with_a_wrong_claim_is_not_believed(
-    server: Provider, client: OpenIdClient, lie: dict[str, Any]
-) -> None:
+def test_an_id_token_with_a_wrong_claim_is_not_believed(server: Provider, client: OpenIdClient, lie: dict[str, Any]) -> None:
     """OIDC Core §3.1.3.7, claim by claim."""
     with pytest.raises(Untrustworthy):
         client.id_token_claims(server.signed({"nonce": "n", **lie}), nonce="n", access_token="a")
@@ -122,8 +120,11 @@ def test_the_whole_app_logs_in_and_obeys_a_logout_token_once(server: Provider) -
     app = RelyingParty(client, base_url=base_url)
     with serving(app, host="localhost", port=port), httpx.Client(base_url=base_url) as browser:
         away = parse_qs(urlsplit(browser.get("/login").headers["Location"]).query)
-        token = server.signed({"nonce": away["nonce"][0], "name": "<b>Alex</b>", "sid": "s-1"})
-        server.answers = [("200 OK", {"access_token": "a", "token_type": "Bearer", "id_token": token}, {})]
+        token = server.signed({"nonce": away["nonce"][0], "sid": "s-1"})
+        server.answers = [
+            ("200 OK", {"access_token": "a", "token_type": "Bearer", "id_token": token}, {}),
+            ("200 OK", {"sub": "alex", "name": "<b>Alex</b>"}, {}),
+        ]
         answer = {"state": away["state"][0], "iss": server.issuer, "code": "c"}
         assert browser.get("/callback", params=answer).headers["Location"] == "/"
         page = browser.get("/")
@@ -131,6 +132,10 @@ def test_the_whole_app_logs_in_and_obeys_a_logout_token_once(server: Provider) -
         assert "<b>Alex" not in page.text
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
         assert browser.get("/callback", params=answer).status_code == 400
+        more = parse_qs(urlsplit(browser.get("/login?aal=3").headers["Location"]).query)
+        refusal = {"state": more["state"][0], "iss": server.issuer, "error": "unmet_authentication_requirements"}
+        assert "cannot honestly reach" in browser.get("/callback", params=refusal).text
+        assert len(app.logins()) == 1  # a refused step-up does not end what was there
         logout = server.signed({"jti": "j", "sid": "s-1", "events": {LOGOUT_EVENT: {}}}, typ="logout+jwt")
         assert browser.post("/backchannel-logout", data={"logout_token": logout}).status_code == 200
         assert app.logins() == []
@@ -157,6 +162,25 @@ def test_what_is_not_a_logout_token_ends_nothing(
         client.logout_claims(server.signed(claims, **header))
 
 
+def test_userinfo_about_somebody_else_is_not_shown(server: Provider) -> None:
+    """OIDC Core §5.3.2: a userinfo response whose `sub` is another's must not be used."""
+    port = free_port()
+    base_url = f"http://localhost:{port}"
+    client = OpenIdClient(server.issuer, CLIENT_ID, client_secret="s", redirect_uri=f"{base_url}/callback")
+    app = RelyingParty(client, base_url=base_url)
+    with serving(app, host="localhost", port=port), httpx.Client(base_url=base_url) as browser:
+        away = parse_qs(urlsplit(browser.get("/login").headers["Location"]).query)
+        token = server.signed({"nonce": away["nonce"][0]})
+        server.answers = [
+            ("200 OK", {"access_token": "a", "token_type": "Bearer", "id_token": token}, {}),
+            ("200 OK", {"sub": "mallory", "name": "Mallory"}, {}),
+        ]
+        browser.get("/callback", params={"state": away["state"][0], "iss": server.issuer, "code": "c"})
+        page = browser.get("/").text
+    assert "Hello, " in page
+    assert "Mallory" not in page
+
+
 def test_a_button_without_the_pages_token_does_nothing(server: Provider) -> None:
     """The app's own forms are guarded against other sites."""
     app = RelyingParty(
@@ -168,7 +192,7 @@ def test_a_button_without_the_pages_token_does_nothing(server: Provider) -> None
     assert answer.status_code == 400
 
 
-def _login(server: Provider, client: OpenIdClient) -> Any:  # noqa: ANN401 - demo.openid.Login
+def _login(server: Provider, client: OpenIdClient) -> Login:
     pending = client.request()
     token = server.signed({"nonce": pending.nonce, "auth_time": 1})
     server.answers = [("200 OK", {"access_token": "a", "token_type": "Bearer", "id_token": token}, {})]

@@ -57,17 +57,17 @@ def test_shared_cases_over_http(hr: Scim) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "password pr", "a[b[c eq \"k\"].d eq \"e\"].f eq \"g\"", "active gt true", "userName co null", "userName eq 5",
-        "emails[type eq \"work\"]", "name eq \"x\"", "displayName[type eq \"x\"]", "emails[emails[type eq \"x\"]]",
-        "emails[type eq \"work\"] pr", "emails.value[type eq \"x\"] eq \"y\"", "emails .value pr", "_connector eq \"x\"",
-        "__class__ pr", "pk__in eq \"1\"", "userName\neq \"x\"", "userName eq \"\\u0000\"", "userName eq \"\\ud800\"",
+        "password pr", 'a[b[c eq "k"].d eq "e"].f eq "g"', "active gt true", "userName co null", "userName eq 5",
+        'emails[type eq "work"]', 'name eq "x"', 'displayName[type eq "x"]', 'emails[emails[type eq "x"]]',
+        'emails[type eq "work"] pr', 'emails.value[type eq "x"] eq "y"', "emails .value pr", '_connector eq "x"',
+        "__class__ pr", 'pk__in eq "1"', 'userName\neq "x"', 'userName eq "\\u0000"', 'userName eq "\\ud800"',
         "(", ")", "not", "not title pr", "employeeNumber pr", f"{ENTERPRISE} pr", f"{ENTERPRISE}:userName pr", "\x00",
-        "meta.created co \"2020-01-01T00:00:00Z\"", "x509Certificates.value gt \"AAAA\"", "userName eq 1e999999",
+        'meta.created co "2020-01-01T00:00:00Z"', 'x509Certificates.value gt "AAAA"', "userName eq 1e999999",
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str) -> None:
     """Grammar, names and types that do not fit are 400 invalidFilter before any row is read."""
-    if text == "emails[type eq \"work\"]":
+    if text == 'emails[type eq "work"]':
         assert _names(text) == ["Bob", "alice", "carol"]
     else:
         assert _names(text) == "invalidFilter"

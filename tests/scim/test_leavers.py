@@ -112,7 +112,7 @@ def test_reactivation_brings_no_credential_back(hr: Scim) -> None:
 
 
 def test_what_a_manager_ended_no_source_opens(hr: Scim) -> None:
-    """off and on from a source does not lift a manager's termination."""
+    """Off and on from a source does not lift a manager's termination."""
     record_id = hr.create()
     person = _person(record_id)
     now = clock.now()
@@ -231,7 +231,7 @@ def test_verbatim_but_no_secret(hr: Scim) -> None:
     record = Record.objects.get(id=record_id)
     assert (record.pushed["title"], record.resource["title"]) == ("E\u0301lan", "\u00c9lan")
     assert "canary" not in str(record.pushed) + str(record.resource)
-    hr.patch(record_id, {"op": "replace", "path": "nickName", "value": "A"}, )
+    hr.patch(record_id, {"op": "replace", "path": "nickName", "value": "A"} )
     hr.patch(record_id, {"op": "replace", "path": "password", "value": "canary-s3cret"})
     record.refresh_from_db()
     assert (record.pushed["title"], record.pushed["nickName"]) == ("E\u0301lan", "A")

@@ -99,6 +99,12 @@ def test_whole_resource_sent_back() -> None:
     assert after == {"id": "me", **_BEFORE, "title": "Lady"}
 
 
+def test_schemas_inside_an_extension_says_nothing() -> None:
+    """scim2-models repeats `schemas` inside the extension's object; it is passed over."""
+    after = _after({"op": "add", "path": ENTERPRISE, "value": {"schemas": [ENTERPRISE], "division": "D"}})
+    assert after[ENTERPRISE] == {**_BEFORE[ENTERPRISE], "division": "D"}  # type: ignore[dict-item]
+
+
 def test_password_is_dropped() -> None:
     """A password changes nothing and is kept nowhere (ruling 10)."""
     assert _after({"op": "replace", "path": "password", "value": "s3cret"}) == {"id": "me", **_BEFORE}
@@ -108,6 +114,25 @@ def test_sub_attribute_cleared_in_a_complex_value() -> None:
     """Null and the empty string clear a sub-attribute; a complex value with nothing left is unassigned."""
     assert "manager" not in _after({"op": "replace", "path": f"{ENTERPRISE}:manager", "value": {"value": ""}})[ENTERPRISE]
     assert _after({"op": "replace", "path": "name", "value": {"familyName": None}})["name"] == {"givenName": "Ada"}
+
+
+def test_extension_cleared_and_refused() -> None:
+    """Null takes a whole extension away; anything else that is no object is refused, and so are too many values."""
+    assert _after({"op": "replace", "path": ENTERPRISE, "value": None})["schemas"] == [CORE]
+    assert _refusal({"op": "replace", "path": ENTERPRISE, "value": "x"}) == "invalidValue"
+    assert _refusal({"op": "add", "path": "emails", "value": [{"value": f"a{i}@x"} for i in range(999)]}) == "invalidValue"
+
+
+def test_element_replaced_merged_or_taken_away() -> None:
+    """Through a value path, replace gives the whole element, add merges into it, null takes it away."""
+    path = 'emails[type eq "home"]'
+    assert _after({"op": "replace", "path": path, "value": [{"value": "n@x.org"}]})["emails"][1] == {"value": "n@x.org"}
+    assert _after({"op": "add", "path": path, "value": {"display": "D"}})["emails"][1] == {
+        "value": "h@x.org", "type": "home", "display": "D",
+    }
+    assert len(_after({"op": "replace", "path": path, "value": None})["emails"]) == 1
+    assert _after({"op": "add", "path": path, "value": None})["emails"] == _BEFORE["emails"]
+    assert _refusal({"op": "replace", "path": path, "value": "x"}) == "invalidValue"
 
 
 def test_a_failure_changes_nothing() -> None:

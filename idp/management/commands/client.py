@@ -51,7 +51,7 @@ class Command(Noun):
         ),
     }
 
-    methods = {"import": "take_over"}  # noqa: RUF012 - a table
+    methods = {"list": "all", "import": "take_over"}  # noqa: RUF012 - a table
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register."""
@@ -70,7 +70,7 @@ class Command(Noun):
         shown = {"client_secret": secret} if secret else {}
         return {"client_id": party.client_id, **shown, "redirect_uris": list(wanted.redirect_uris)}
 
-    def list(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         rows = ClientPolicy.objects.select_related("client").order_by("client__name")
         return [

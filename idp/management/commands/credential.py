@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
@@ -49,7 +49,7 @@ class Command(Noun):
         "revoke": ("End one credential.", _revoke),
     }
 
-    def list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+    def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of a person."""
         return [_facts(one) for one in self._rows(options)]
 
@@ -68,7 +68,7 @@ class Command(Noun):
         if verb != "tree":
             super().present(verb, found)
             return
-        console = Console(file=self.stdout._out, highlight=False)  # type: ignore[attr-defined]  # noqa: SLF001
+        console = Console(file=cast("IO[str]", self.stdout), highlight=False)
         for root in found:
             console.print(_picture(root))
 
@@ -88,7 +88,7 @@ class Command(Noun):
                 return revoke.tree(row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor="operator")
             return revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
 
-        return f"{int(under_lock(row.account_id, work, now=now))} ended"
+        return f"{int(under_lock(row.account_id, work))} ended"
 
     def _rows(self, options: dict[str, Any]) -> Any:  # noqa: ANN401
         person = Person.objects.filter(login_name_fold=fold(options["name"])).first()

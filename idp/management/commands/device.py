@@ -8,6 +8,7 @@ import os
 import ssl
 import sys
 from argparse import RawDescriptionHelpFormatter
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ The passphrase comes from --passphrase-file, from RAMET_DEVICE_PASSPHRASE, or is
 
 AAL = "http://idmanagement.gov/ns/assurance/aal/"
 PASSPHRASE_VARIABLE = "RAMET_DEVICE_PASSPHRASE"  # noqa: S105 - its name, not its value
+_TOKENS = frozenset({"access_token", "id_token", "refresh_token"})
+_TELLING = ("sub", "acr", "amr", "aal", "ial", "auth_time")  # of an ID token, what a person would ask about
 DEFAULT_KEY_FILE = Path.home() / ".ramet" / "device.json"
 
 
@@ -93,14 +96,12 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=1) from error
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}", returncode=1) from error
-        self.stdout.write(json.dumps(answer) if options["json"] else _as_text(answer))
+        self.stdout.write(json.dumps(answer) if options["json"] else _as_text(_read_aloud(answer)))
 
     def _enroll(self, options: dict[str, Any]) -> dict[str, Any]:
         path: Path = options["key_file"]
         if _holds_a_credential(path) and not options["replace"]:
-            raise CommandError(
-                f"{path} already holds a credential; --replace forgets it, --key-file names another file"
-            )
+            raise CommandError(f"{path} already holds a credential; --replace forgets it, --key-file names another file")
         client = DeviceClient(http=_http(options))
         enrolment = client.enroll(
             options["issuer"] or os.environ.get("RAMET_ISSUER", "http://localhost:8000"),
@@ -191,6 +192,23 @@ def _shown(tokens: Tokens) -> dict[str, Any]:
     }
     optional = {"id_token": tokens.id_token, "refresh_token": tokens.refresh_token}
     return answer | {name: value for name, value in optional.items() if value}
+
+
+def _read_aloud(answer: dict[str, Any]) -> dict[str, Any]:
+    """For a person's eyes: what the ID token says in place of the tokens, which are for programs (--json)."""
+    unverified_claims = _unverified_claims(answer.get("id_token", ""))
+    told = {name: unverified_claims[name] for name in _TELLING if name in unverified_claims}
+    return {name: value for name, value in answer.items() if name not in _TOKENS} | told
+
+
+def _unverified_claims(token: str) -> dict[str, Any]:
+    # Only shown, never relied on; it came straight from the token endpoint (OIDC Core §3.1.3.7, item 6).
+    payload = token.partition(".")[2].partition(".")[0]
+    try:
+        found = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _as_json(error: DeviceError) -> dict[str, Any]:

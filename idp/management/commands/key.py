@@ -32,7 +32,7 @@ class Command(Noun):
         "revoke": ("Emergency: take a key out of the JWKS now; what it signed is refused here at once.", _kid),
     }
 
-    def list(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         rows = SigningKey.objects.order_by("created_at")
         return [

@@ -38,7 +38,7 @@ class Command(Noun):
         "end": ("End a person's account and everything that grew from it. For good.", named(_NAME)),
     }
 
-    def list(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         rows = Person.objects.select_related("account").order_by("login_name")
         return [
@@ -78,7 +78,7 @@ class Command(Noun):
             outbox.enqueue(kind="invite", receiver=receiver, account=account, payload={}, now=clock.now())
             return True
 
-        if not under_lock(person.account_id, work, now=clock.now()):
+        if not under_lock(person.account_id, work):
             message = "This account is not active, or has authenticators: a person is invited only once."
             raise CommandError(message)
         return f"an invitation goes to {person.invitation_address()} when the worker next runs"
@@ -105,12 +105,11 @@ class Command(Noun):
         ended = under_lock(
             person.account_id,
             lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"),
-            now=clock.now(),
         )
         return f"terminated; {ended} credentials ended"
 
     def _under(self, person: Person, work: Any) -> None:  # noqa: ANN401
-        under_lock(person.account_id, work, now=clock.now())
+        under_lock(person.account_id, work)
 
     def _found(self, options: dict[str, Any]) -> Person:
         name = options["name"]

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 
 from derived import clock
 from derived.keyring import Purpose
@@ -52,7 +53,7 @@ class Command(BaseCommand):
             "idp.wsgi:application", address=options["host"], port=options["port"], interface=Interfaces.WSGI,
             workers=options["workers"], blocking_threads=options["threads"] or 4, backlog=1024, log_access=False,
             websockets=False, ssl_cert=options["tls_cert"], ssl_key=options["tls_key"], respawn_failed_workers=True,
-            log_level="warning",
+            log_level=LogLevels.warning,
         ).serve()
 
     def _require_migrated(self) -> None:

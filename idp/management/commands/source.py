@@ -43,7 +43,7 @@ class Command(Noun):
             raise CommandError(str(error)) from error
         return {"name": source.name, "base": f"{config().issuer}/scim/v2", "token": token}
 
-    def list(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         return [
             {
@@ -55,7 +55,7 @@ class Command(Noun):
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
         """A new token."""
-        return {"name": options["name"], "token": provision.rotate_source(self._found(options), now=clock.now())}
+        return {"name": options["name"], "token": provision.rotate_source(self._found(options))}
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""

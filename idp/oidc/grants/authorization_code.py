@@ -81,7 +81,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
             grant=grant, account=account, party=party, scope=ask.scope, refresh_token=refresh_token, nonce=ask.nonce
         )
 
-    return under_lock(found, work, now=now)
+    return under_lock(found, work)
 
 
 def _compare(  # noqa: PLR0913 - what a code is bound to

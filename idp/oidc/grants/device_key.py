@@ -93,4 +93,4 @@ def _decide(  # noqa: PLR0913 - what was proved, and what is asked
         )
         return Granted(grant=grant, account=account, party=party, scope=scope, refresh_token=refresh_token)
 
-    return under_lock(proven.credential.account_id, work, now=now)
+    return under_lock(proven.credential.account_id, work)

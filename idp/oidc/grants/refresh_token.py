@@ -74,7 +74,7 @@ def rotate(party: RelyingParty, *, refresh_token: str, scope: str | None, jkt: s
             raise AlreadySpent
         return Granted(grant=grant, account=account, party=party, scope=narrow, refresh_token=fresh)
 
-    return under_lock(found, work, now=now)
+    return under_lock(found, work)
 
 
 def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:

@@ -1,0 +1,65 @@
+"""From the mail to the first session: password, authenticator app, recovery codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from demo.authenticator import Authenticator
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Arrive
+    from tests.browser.place import Place
+    from tests.browser.visitor import Visitor
+
+
+def test_an_invitation_makes_a_root_credential_and_a_session(place: Place, desktop: Visitor, arrive: Arrive) -> None:
+    """A mistyped and a weak password are explained; then TOTP and codes, and the person is signed in; the link is dead."""
+    person, link = place.newcomer("Ines", "Alvarez")
+    page = desktop.page
+    page.goto(link)
+    desktop.reads("Welcome, Ines Alvarez")
+    desktop.look("invitation")
+    desktop.choose_password(person.password, again="something else")
+    expect(page.get_by_role("alert")).to_contain_text("The two passwords are not the same.")
+    desktop.look("invitation-error")
+    desktop.choose_password("password1")
+    expect(page.get_by_role("alert")).to_contain_text("guessed first")
+
+    desktop.choose_password(person.password)
+    desktop.reads("Connect an authenticator app")
+    desktop.look("invitation-totp")
+    authenticator = Authenticator(page.locator("#totp-secret").inner_text())
+    page.get_by_label("Code from the app").fill("000000")
+    desktop.press("Continue")
+    expect(page.get_by_role("alert")).to_contain_text("That code is not right.")
+    page.get_by_label("Code from the app").fill(authenticator.code())
+    desktop.press("Continue")
+
+    desktop.reads("Your recovery codes")
+    assert page.locator(".recovery-code").count() >= 8
+    expect(page.get_by_role("button", name="Print")).to_be_visible()
+    desktop.look("recovery-codes")
+    desktop.press("I have kept them: continue")
+    desktop.is_at(f"{place.url}/devices")
+    desktop.reads("My devices")
+    expect(page.get_by_text("No device has grown from your account yet")).to_be_visible()
+    desktop.look("devices-empty")
+
+    stranger = arrive()
+    stranger.page.goto(link)
+    stranger.reads("This invitation does not work")
+    stranger.look("invitation-invalid")
+
+
+def test_the_password_can_be_shown_while_it_is_typed(place: Place, desktop: Visitor) -> None:
+    """SP 800-63B-4 §3.1.1.2: "Show" turns dots into letters, and back before they are sent."""
+    _, link = place.newcomer("Juno", "Park")
+    desktop.page.goto(link)
+    field = desktop.page.get_by_label("New password", exact=True)
+    expect(field).to_be_focused()
+    desktop.press("Show New password")
+    expect(field).to_have_attribute("type", "text")
+    desktop.press("Hide New password")
+    expect(field).to_have_attribute("type", "password")

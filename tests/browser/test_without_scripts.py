@@ -1,0 +1,75 @@
+"""Whatever needs no key works in a browser that runs no scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from demo.authenticator import Authenticator
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Arrive
+    from tests.browser.place import Place
+
+
+def test_invitation_login_consent_and_logout_need_no_scripts(place: Place, arrive: Arrive) -> None:
+    """From the mail to the app and out again with JavaScript switched off."""
+    person, link = place.newcomer("Ulla", "Frisk")
+    plain = arrive(scripts=False)
+    page = plain.page
+    page.goto(link)
+    plain.choose_password(person.password)
+    person.authenticator = Authenticator(page.locator("#totp-secret").inner_text())
+    page.get_by_label("Code from the app").fill(person.authenticator.code())
+    plain.press("Continue")
+    plain.reads("Your recovery codes")
+    plain.look("noscript-recovery-codes")
+    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    plain.press("I have kept them: continue")
+    plain.reads("My devices")
+
+    page.get_by_role("navigation").get_by_role("link", name="Sign out").click()
+    plain.reads("Sign out?")
+    page.get_by_role("main").get_by_role("button", name="Sign out").click()
+    plain.reads("You are signed out")
+
+    plain.sign_in(person, f"{place.asking.url}/login")
+    plain.reads(f"Allow {place.asking.name}?")
+    plain.look("noscript-consent")
+    plain.press("Allow")
+    plain.is_at(f"{place.asking.url}/")
+    plain.reads("Hello, Ulla Frisk")
+
+
+def test_adding_a_device_without_scripts_says_what_is_needed(place: Place, arrive: Arrive) -> None:
+    """A key can only be made by a script: the pages say so, and lead to what works."""
+    plain = arrive(scripts=False)
+    plain.page.goto(f"{place.url}/enrol")
+    # By CSS: Playwright's own selectors by text and role pass over what stands in <noscript>.
+    expect(plain.page.locator("noscript strong")).to_have_text("This needs JavaScript.")
+    expect(plain.page.locator("noscript .note")).to_be_visible()
+    plain.look("noscript-enrol")
+    plain.page.goto(f"{place.url}/login/device")
+    expect(plain.page.locator("noscript strong")).to_have_text("This way to sign in needs JavaScript.")
+    plain.look("noscript-login-device")
+    plain.page.locator("noscript a").click()
+    plain.reads("Sign in")
+
+
+def test_the_desktops_half_of_adding_a_device_works_without_scripts(place: Place, arrive: Arrive) -> None:
+    """The page cannot ask by itself, so it has a link that asks."""
+    person = place.employee("Vera", "Holm")
+    plain, tablet = arrive(scripts=False), arrive()
+    plain.sign_in(person, f"{place.url}/devices")
+    plain.press("Add a device")
+    long = plain.page.locator("#binding-code").inner_text()
+    plain.look("noscript-device-add")
+    tablet.page.goto(f"{place.url}/enrol#code={long}")
+    number = tablet.answer_code("Kiosk", "hedgerow plum lantern")
+    plain.page.locator("noscript a").click()
+    plain.reads("Does your device show exactly this?")
+    expect(plain.page.locator(".number")).to_have_text(number)
+    plain.press("Yes, it is the same: add this device")
+    plain.reads("“Kiosk” is added")
+    tablet.reads("This device is added")

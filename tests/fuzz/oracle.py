@@ -1,0 +1,94 @@
+"""What holds for every answer, whatever was asked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from tests.world import CALLBACK, ISSUER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.fuzz.wire import Answer, Draft
+
+SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+ENDS = (CALLBACK, "https://spa.example/cb", "https://app.example/out")  # every address that is registered
+OAUTH = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo")
+DEVICE = ("/enrol/v1/challenges", "/enrol/v1/bindings")
+_ERRORS = {
+    "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_token",
+    "insufficient_scope", "invalid_dpop_proof", "access_denied", "temporarily_unavailable", "unmet_authentication_requirements",
+}
+
+
+def faults(draft: Draft, answer: Answer, *, secrets: Iterable[str]) -> list[str]:
+    """Everything that is wrong with an answer; nothing is the only good answer."""
+    found = []
+    if answer.status >= 500:
+        found.append(f"status {answer.status}")
+    if answer.status in {301, 302, 303, 307, 308}:
+        found += _of_redirect(answer)
+    if answer.status >= 400 and draft.method != "HEAD":
+        found += _of_refusal(draft, answer)
+        shown = _sent(draft)
+        found += ["a secret in the answer" for secret in secrets if secret.encode() in answer.body and secret not in shown]
+    for name in ("x-content-type-options", "cache-control"):
+        if name not in answer.headers:
+            found.append(f"no {name}")
+    if any(one in value for value in answer.headers.values() for one in "\r\n\x00"):
+        found.append("a header of two lines")
+    return found
+
+
+def _sent(draft: Draft) -> str:
+    return str(draft.query) + draft.body().decode("latin-1")
+
+
+def _of_redirect(answer: Answer) -> list[str]:
+    target = answer.headers["location"]
+    parts = urlsplit(target)
+    if not target.startswith("/") or target.startswith(("//", "/\\")):
+        bare = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        if bare not in ENDS:
+            return [f"a redirect to {target[:120]}"]
+    if bare_is_end := target.startswith(ENDS[:2]):
+        query = parse_qs(parts.query, keep_blank_values=True)
+        if query.get("iss") != [ISSUER] or any(len(values) > 1 for values in query.values()):
+            return [f"an answer without its one iss: {target[:200]}"]
+        if ("code" in query) == ("error" in query):
+            return [f"an answer that is neither code nor error: {target[:200]}"]
+    return [] if bare_is_end or not parts.fragment else ["a redirect with a fragment"]
+
+
+def _of_refusal(draft: Draft, answer: Answer) -> list[str]:
+    """The protocol's own form of error, wherever a route answered."""
+    kind = answer.headers.get("content-type", "").split(";")[0]
+    if answer.status == 405:
+        return [] if "allow" in answer.headers else ["a 405 without Allow"]
+    if answer.body == b"unknown host":
+        return []
+    if draft.path.startswith("/scim/v2/"):
+        return _of_scim(answer, kind)
+    if draft.path in OAUTH or draft.path in DEVICE:
+        found = _object(answer)
+        if kind != "application/json" or found.get("error") not in _ERRORS:
+            return [f"not OAuth's form of an error: {kind} {answer.body[:200]!r}"]
+        missing = answer.status == 401 and "www-authenticate" not in answer.headers
+        return ["a 401 without its challenge"] if missing else []
+    return [] if kind in {"text/html", "application/json", "text/plain", ""} else [f"a page of type {kind}"]
+
+
+def _of_scim(answer: Answer, kind: str) -> list[str]:
+    found = _object(answer)
+    good = kind == "application/scim+json" and found.get("schemas") == [SCIM_ERROR] and found.get("status") == str(answer.status)
+    return [] if good else [f"not SCIM's form of an error: {kind} {answer.body[:200]!r}"]
+
+
+def _object(answer: Answer) -> dict[str, object]:
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

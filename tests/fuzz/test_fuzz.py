@@ -1,0 +1,93 @@
+"""Mutated requests over every route and method: no 5xx, nothing unhandled, nobody sent to where they should not be (R11)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from django.urls import Resolver404, get_resolver, resolve
+
+from tests.fuzz.drafts import DRAFTS, House
+from tests.fuzz.mutation import mutated
+from tests.fuzz.oracle import faults
+from tests.fuzz.wire import Draft, deliver
+from tests.live import LONG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.django_db]
+
+REQUESTS = 20_000 if LONG else 2_000
+SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815"))
+RENEW_EVERY = 250
+SLOWEST = 5.0
+
+
+class Complaints(logging.Handler):
+    """What was logged as an error: in this house that is a fault, because every refusal has its own answer."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it, with its traceback; what Django calls suspicious was answered with a 400 and is no fault."""
+        if record.name.startswith("django.security."):
+            return
+        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+        self.said.append(f"{record.name}: {record.getMessage()}\n{trace}")
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Listens to every logger."""
+    listening = Complaints()
+    logging.getLogger().addHandler(listening)
+    yield listening
+    logging.getLogger().removeHandler(listening)
+
+
+def _route(draft: Draft) -> str:
+    try:
+        return resolve(draft.path).view_name
+    except (Resolver404, UnicodeError):
+        return ""
+
+
+def _routes() -> set[str]:
+    """Every name in the URLconf."""
+    names: set[str] = set()
+    for name in get_resolver().reverse_dict:
+        names |= {name} if isinstance(name, str) else set()
+    for space, (_, inner) in get_resolver().namespace_dict.items():
+        names |= {f"{space}:{name}" for name in inner.reverse_dict if isinstance(name, str)}
+    return names
+
+
+def test_no_mutated_request_shakes_the_house(complaints: Complaints) -> None:
+    """Every answer is a refusal in the protocol's own form, or a success; the seed is printed, so that a fault can be seen again."""
+    random = Random(SEED)
+    house, statuses, reached, slowest = House(random), Counter[int](), set[str](), (0.0, "")
+    for number in range(REQUESTS):
+        if number % RENEW_EVERY == RENEW_EVERY - 1:
+            house.renew()
+        draft = mutated(random.choice(DRAFTS)(house), random)
+        complaints.said.clear()
+        began = time.monotonic()
+        answer = deliver(draft, address=f"10.{random.randrange(256)}.{random.randrange(256)}.7")
+        took = time.monotonic() - began
+        wrong = faults(draft, answer, secrets=house.secrets) + complaints.said
+        assert not wrong, f"seed {SEED}, request {number}: {wrong}\n{str(draft)[:3000]}\n{answer.status} {answer.headers} {answer.body[:500]!r}"
+        assert took < SLOWEST, f"seed {SEED}, request {number} took {took:.1f} s: {str(draft)[:3000]}"
+        statuses[answer.status] += 1
+        reached.add(_route(draft))
+        slowest = max(slowest, (took, f"{draft.method} {draft.path[:60]}"))
+    print(f"fuzz: seed {SEED}, {REQUESTS} requests, {dict(sorted(statuses.items()))}, slowest {slowest[0]:.2f} s ({slowest[1]})")  # noqa: T201
+    assert _routes() - reached == set(), "routes that no request reached"
+    assert statuses.keys() >= {200, 302, 400, 401, 404, 405}, "so uniform a fuzz proves little"

@@ -1,0 +1,241 @@
+"""One more process with a live server's environment: it prepares people for races, and looks at the ledger afterwards.
+
+JSON lines: `{"command": …, arguments}` in, `{"right": …}` or `{"wrong": …}` out. It writes rows by the product's own
+functions; what is raced is then done over HTTP, by others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from base64 import b64encode
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
+django.setup()
+
+from django.db import connection  # noqa: E402 - Django's apps come first
+from joserfc.jwk import ECKey  # noqa: E402
+
+from derived import clock, issue  # noqa: E402
+from derived.assurance import Factor  # noqa: E402
+from derived.lifecycle import LIVING  # noqa: E402
+from derived.locking import under_lock  # noqa: E402
+from derived.minting.device_key import public_key  # noqa: E402
+from derived.models import Account, Credential, OutboxRow, SigningKey  # noqa: E402
+from idp import clients, keys  # noqa: E402
+from idp.enrol import binding, invitation  # noqa: E402
+from idp.login import password, totp  # noqa: E402
+from idp.login.browser_store import SessionStore  # noqa: E402
+from idp.login.session import record_login  # noqa: E402
+from idp.models import Binding, LoginSession  # noqa: E402
+from idp.secrets import opaque, stored  # noqa: E402
+from scim import provision  # noqa: E402
+from scim.models import Person, Source  # noqa: E402
+from tests.races import watched  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
+PASSWORD, PASSPHRASE = "mossy stones by the river", "seven mossy stones"
+_hashes: dict[str, str] = {}
+
+
+def _hashed(secret: str) -> str:
+    """argon2id, once per secret: a thousand people may share a password here."""
+    return _hashes.setdefault(secret, password.hashed(secret))
+
+
+def source(name: str) -> str:
+    """Register a source; its bearer token."""
+    return provision.register_source(name, vouched_ial=2, now=clock.now())[1]
+
+
+def client(**wanted: Any) -> dict[str, str]:
+    """Register a relying party."""
+    party, secret = clients.register(clients.Registration(**wanted), now=clock.now())
+    return {"client_id": party.client_id, **({"client_secret": secret} if secret else {})}
+
+
+def people(count: int, *, enrolled: bool) -> list[dict[str, Any]]:
+    """Push people, and let them enrol and sign in."""
+    return [_person(enrolled=enrolled) for _ in range(count)]
+
+
+def _person(*, enrolled: bool) -> dict[str, Any]:
+    name = f"racer-{secrets.token_hex(6)}@example.org"
+    body = {
+        "schemas": [CORE], "userName": name, "name": {"givenName": "Race", "familyName": "Runner"},
+        "emails": [{"value": name, "type": "work", "primary": True}],
+    }
+    record = provision.create_user(Source.objects.get(name="hr"), body, now=clock.now())
+    found: dict[str, Any] = {"username": name, "scim_id": str(record.id), "account": str(record.person.account_id)}
+    return {**found, **_enrolled(record.person)} if enrolled else found
+
+
+def _enrolled(person: Person) -> dict[str, Any]:
+    credential_id, seed, now = uuid4(), totp.new_seed(), clock.now()
+
+    def work(account: Account) -> Credential:
+        return issue.password_totp(
+            account, credential_id=credential_id, password_hash=_hashed(PASSWORD), totp_seed=totp.wrap(seed, owner=credential_id),
+            totp_step=0, recovery_code_hashes=[], now=now, actor="person",
+        )
+
+    root = under_lock(person.account_id, work)
+    session, login = sign_in(str(person.account_id)).values()
+    return {"root": str(root.id), "totp_secret": totp.spelled(seed), "session": session, "login": login}
+
+
+def sign_in(account: str, browser: str | None = None) -> dict[str, str]:
+    """A browser that is signed in with password and TOTP: the value of its cookie, and the id of its session."""
+    now = clock.now()
+    root = Credential.objects.get(account_id=account, kind="password_totp", state__in=LIVING)
+
+    def work(locked: Account) -> LoginSession:
+        event = record_login(locked, root, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now)
+        return LoginSession.objects.create(
+            sid=opaque(), account=locked, epoch=locked.epoch, event=event, created_at=now, last_seen_at=now,
+            expires_at=now + timedelta(hours=24), network="127.0.0.0/24",
+        )
+
+    login = under_lock(UUID(account), work)
+    return {"session": _browser({"login_session": str(login.id)}, browser), "login": str(login.id)}
+
+
+def _browser(values: dict[str, Any], key: str | None = None) -> str:
+    """A browser's store with these values; the value of its cookie."""
+    store = SessionStore(key)
+    store.update(values)
+    if key is None:
+        store.create()
+    else:
+        store.save()
+    return str(store.session_key)
+
+
+def half_logins(root: str, count: int) -> list[str]:
+    """Browsers that have shown the password, each in a place of its own, so that no back-off hides the race."""
+    at = clock.now().timestamp()
+    state = [{"credential": root, "at": at, "place": stored(opaque(), kind="place")} for _ in range(count)]
+    return [_browser({"login": one}) for one in state]
+
+
+def invitations(account: str, count: int) -> dict[str, Any]:
+    """One invitation, and browsers that have each chosen a password and been shown a seed of their own for it."""
+    while OutboxRow.objects.filter(account_id=account, kind="invite", delivered_at=None).exists():
+        time.sleep(0.05)  # the worker's own link would void this one
+    person, now = Person.objects.get(account_id=account), clock.now()
+    token = under_lock(
+        UUID(account), lambda locked: invitation.make(locked, person.invitation_address() or "", now=now), now=now
+    )
+    browsers = []
+    for _ in range(count):
+        credential_id, seed = uuid4(), totp.new_seed()
+        begun = {
+            "invitation": stored(token, kind="invitation"), "credential": str(credential_id), "password_hash": _hashed(PASSWORD),
+            "seed": b64encode(totp.wrap(seed, owner=credential_id)).decode(),
+        }
+        browsers.append({"session": _browser({"enrolling": begun}), "totp_secret": totp.spelled(seed)})
+    return {"token": token, "browsers": browsers}
+
+
+def binding_code(login: str) -> str:
+    """A binding code for a session."""
+    return binding.begin(LoginSession.objects.get(id=login), now=clock.now()).code
+
+
+def answered(login: str) -> dict[str, Any]:
+    """A binding that a device has answered and the desktop has not: its id, its number and the device's private key."""
+    session = LoginSession.objects.get(id=login)
+    begun = binding.begin(session, now=clock.now())
+    key = ECKey.generate_key("P-256")
+    public = public_key(key.as_dict(private=False))
+    Binding.objects.filter(id=begun.binding.id).update(
+        status="answered", number="42", device_name="Race phone", passphrase_hash=_hashed(PASSPHRASE), protection="software",
+        clients=[party.client_id for party in clients.for_devices()], jkt=public.jkt, jwk=public.jwk, consumed_at=clock.now(),
+    )
+    return {"binding": str(begun.binding.id), "number": "42", "jwk": key.as_dict(private=True)}
+
+
+def device(login: str) -> dict[str, Any]:
+    """A bound device that waits for its first login: its private key, and its credential's id."""
+    found, session = answered(login), LoginSession.objects.select_related("account").get(id=login)
+    row = binding.confirm(UUID(found["binding"]), session, "42", now=clock.now())
+    return {"credential": str(row.id), "jwk": found["jwk"]}
+
+
+def ledger(account: str) -> dict[str, Any]:
+    """What stands in the ledger for an account, and what waits to be told."""
+    rows = Credential.objects.filter(account_id=account)
+    outbox = OutboxRow.objects.filter(account_id=account)
+    return {
+        "status": Account.objects.get(id=account).status,
+        "living": sorted(rows.filter(state__in=LIVING).values_list("kind", flat=True)),
+        "ended": sorted(rows.exclude(state__in=LIVING).values_list("kind", flat=True)),
+        "ending_mails": outbox.filter(kind="account.ended").count(),
+        "sessions": LoginSession.objects.filter(account_id=account).count(),
+    }
+
+
+def signing_keys() -> list[dict[str, Any]]:
+    """Every signing key, unwrapped: only for the search for what must not be anywhere else."""
+    ring = keys.keyring()
+    return [ring._unwrapped(row).as_dict(private=True) for row in SigningKey.objects.all()]
+
+
+def dump() -> list[str]:
+    """Every value of every row of every table, and what the browsers' stores hold in clear."""
+    found: list[str] = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608 - a table's own name
+            found += [_text(value) for row in cursor.fetchall() for value in row if value is not None]
+            if table == "django_session":
+                cursor.execute("SELECT session_data FROM django_session")
+                found += [json.dumps(SessionStore().decode(data)) for (data,) in cursor.fetchall()]
+    return found
+
+
+def _text(value: object) -> str:
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else str(value)
+
+
+def execute(sql: str) -> int:
+    """Break something: one statement, committed; how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.rowcount)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    one.__name__: one
+    for one in (
+        source, client, people, sign_in, half_logins, invitations, binding_code, answered, device, ledger, signing_keys, dump, execute,
+        *watched.COMMANDS,
+    )
+}
+
+
+def main() -> None:
+    """Answer until there are no more questions."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            said: dict[str, Any] = {"right": COMMANDS[asked.pop("command")](**asked)}
+        except Exception as error:  # noqa: BLE001 - the asker decides what it means
+            said = {"wrong": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

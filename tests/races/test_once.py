@@ -1,0 +1,218 @@
+"""What may be used once is used once, with a hundred at the same moment (I3, C25, C26, R4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.authenticator import totp
+from device import proofs
+from device.key import DeviceKey
+from tests.live import CALLBACK, Answer, Live, Request, cookies, document, page_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = [pytest.mark.database, pytest.mark.slow]
+
+MANY = 100
+STEP = 30
+
+
+def single_winner(answers: list[Answer], won: Callable[[Answer], bool], *, losers: Callable[[Answer], bool]) -> Answer:
+    """The one answer that won; the others lost in the words of their protocol, and none with a 5xx."""
+    counted = Counter((answer.status, answer.error) for answer in answers)
+    winners = [answer for answer in answers if won(answer)]
+    assert len(answers) == MANY
+    assert len(winners) == 1, counted
+    assert all(losers(answer) for answer in answers if not won(answer)), counted
+    return winners[0]
+
+
+def is_ok(answer: Answer) -> bool:
+    """A token response, or another success with a body."""
+    return answer.status == 200
+
+
+def is_invalid_grant(answer: Answer) -> bool:
+    """The refusal of RFC 6749 §5.2."""
+    return answer.status == 400 and answer.error == "invalid_grant" and answer.headers["cache-control"] == "no-store"
+
+
+def is_refusal_page(answer: Answer) -> bool:
+    """A page that says no: to a form that came too late, too often, or from a browser whose cookie has just changed."""
+    return answer.status in {400, 409, 410, 429} and "Location" not in answer.headers
+
+
+@pytest.fixture
+def desk(live: Live) -> dict[str, str]:
+    """A confidential client."""
+    return live.client()
+
+
+@pytest.fixture
+def spa(live: Live) -> dict[str, str]:
+    """A public client, whose refresh tokens rotate."""
+    return live.client(name="Race app", public=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_to_complain_about(live: Live) -> object:
+    before = len(live.complaints())
+    yield
+    assert live.complaints()[before:] == []
+
+
+def test_one_authorization_code_serves_once_and_its_replay_ends_what_it_became(live: Live, desk: dict[str, str]) -> None:
+    """One of 100 redemptions gets tokens, and the replays end even those (C25, C26, RFC 9700 §4.5)."""
+    person = live.people(1)[0]
+    request = live.redemption(desk, person["session"])
+    winner = single_winner(live.together([request] * MANY), is_ok, losers=is_invalid_grant).json()
+    assert live.introspection(desk, winner["access_token"]) == {"active": False}
+    assert live.introspection(desk, winner["refresh_token"]) == {"active": False}
+    again = live.call(live.token_request(desk, grant_type="refresh_token", refresh_token=winner["refresh_token"]))
+    assert is_invalid_grant(again), again
+    found = live.inside.ask("ledger", account=person["account"])
+    assert (found["living"], found["ended"]) == (["password_totp"], ["token_family"])
+
+
+def test_one_refresh_token_rotates_once_and_its_replay_ends_the_family(live: Live, spa: dict[str, str]) -> None:
+    """One of 100 refreshes of a public client wins, and then the successor is dead too (C26, RFC 9700 §4.14)."""
+    person = live.people(1)[0]
+    first = live.call(live.redemption(spa, person["session"]))
+    assert first.status == 200, first.text
+    request = live.token_request(spa, grant_type="refresh_token", refresh_token=first.json()["refresh_token"])
+    winner = single_winner(live.together([request] * MANY), is_ok, losers=is_invalid_grant).json()
+    successor = live.token_request(spa, grant_type="refresh_token", refresh_token=winner["refresh_token"])
+    assert is_invalid_grant(live.call(successor))
+    userinfo = Request("GET", "/oidc/userinfo", {"Authorization": f"Bearer {winner['access_token']}"})
+    assert live.call(userinfo).status == 401
+    found = live.inside.ask("ledger", account=person["account"])
+    assert (found["living"], found["ended"]) == (["password_totp"], ["token_family"])
+
+
+def test_one_binding_code_is_answered_once(live: Live) -> None:
+    """One of 100 answers by the pinned key, each with a proof of its own, is pending; the code is spent (BI-3, C12)."""
+    person = live.people(1)[0]
+    code = live.inside.ask("binding_code", login=person["login"])
+    key = DeviceKey.generate()
+    asked = live.call(document("POST", "/enrol/v1/challenges", {"code": code, "jwk": key.public_jwk}))
+    assert asked.status == 201, asked.text
+
+    def answered() -> Request:
+        proof = proofs.binding(key, asked.json()["challenge"], issuer=live.issuer, now=datetime.now(UTC))
+        body = {"code": code, "proof": proof, "device_name": "Race phone", "passphrase": "seven mossy stones"}
+        return document("POST", "/enrol/v1/bindings", body)
+
+    answers = live.together([answered() for _ in range(MANY)])
+    single_winner(
+        answers, lambda answer: answer.status == 202,
+        losers=lambda answer: answer.status == 400 and answer.error in {"invalid_grant", "invalid_request"},
+    )
+    assert live.inside.ask("ledger", account=person["account"])["living"] == ["password_totp"]
+
+
+def test_one_binding_is_confirmed_once(live: Live) -> None:
+    """Of 100 clicks on yes, all lead back to the page or say no, and one credential stands in the ledger (C14)."""
+    person = live.people(1)[0]
+    waiting = live.inside.ask("answered", login=person["login"])
+    request = page_form(f"/devices/add/{waiting['binding']}/confirm", person["session"], number=waiting["number"])
+    answers = live.together([request] * MANY)
+    single_winner(answers, lambda answer: answer.status == 302, losers=is_refusal_page)
+    assert live.inside.ask("ledger", account=person["account"])["living"] == ["device_key", "password_totp"]
+
+
+def test_one_totp_step_signs_in_once(live: Live) -> None:
+    """A hundred browsers that know the password show the same code: one is signed in (AU-5, C56)."""
+    person = live.people(1)[0]
+    browsers = live.inside.ask("half_logins", root=person["root"], count=MANY)
+    now = int(datetime.now(UTC).timestamp())
+    code = totp(person["totp_secret"], step=(now + 5) // STEP)  # a step that will still be tolerated after the wait
+    answers = live.together([page_form("/login/totp", browser, totp=code) for browser in browsers])
+    single_winner(answers, lambda answer: answer.status == 302, losers=lambda answer: answer.status == 400)
+    assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2  # the first one is of the preparation
+
+
+def test_the_consent_to_one_request_makes_one_code(live: Live) -> None:
+    """The same form sent 100 times: one code, and its family lives (ruling 20)."""
+    client = live.client(name="Consent desk", consent=True)
+    person = live.people(1)[0]
+    answer, verifier = live.authorization(client, person["session"])
+    assert answer.status == 200, answer.status
+    action = answer.text.split('action="', 1)[1].split('"', 1)[0]
+    answers = live.together([page_form(action, person["session"], decision="allow")] * MANY)
+    winner = single_winner(answers, lambda answer: answer.status == 303, losers=is_refusal_page)
+    redeemed = live.call(
+        live.token_request(
+            client, grant_type="authorization_code", code=winner.location["code"], redirect_uri=CALLBACK, code_verifier=verifier
+        )
+    )
+    assert is_ok(redeemed), redeemed.text
+
+
+def test_going_on_with_one_request_makes_one_code(live: Live, desk: dict[str, str]) -> None:
+    """A login that comes back 100 times to the request that waited for it gets one code (ruling 20)."""
+    person = live.people(1)[0]
+    browser = live.inside.ask("half_logins", root=person["root"], count=1)[0]
+    waiting, _ = live.authorization(desk, browser)
+    assert waiting.headers["location"].startswith("/login"), waiting.headers
+    live.inside.ask("sign_in", account=person["account"], browser=browser)
+    request = Request("GET", f"/oidc/authorize/{waiting.location['flow']}", cookies(browser))
+    single_winner(live.together([request] * MANY), lambda answer: answer.status == 303, losers=is_refusal_page)
+
+
+def test_one_invitation_binds_one_root(live: Live) -> None:
+    """A hundred browsers accept one invitation, each with a password and a seed of its own: one root (ruling 3)."""
+    person = live.people(1, enrolled=False)[0]
+    made = live.inside.ask("invitations", account=person["account"], count=MANY)
+    step = int(datetime.now(UTC).timestamp() + 5) // STEP
+    requests = [
+        page_form(f"/invitation/{made['token']}/totp", one["session"], totp=totp(one["totp_secret"], step=step))
+        for one in made["browsers"]
+    ]
+    winner = single_winner(live.together(requests), is_ok, losers=is_refusal_page)
+    assert "recovery" in winner.text.lower()
+    found = live.inside.ask("ledger", account=person["account"])
+    assert (found["living"], found["sessions"]) == (["password_totp"], 1)
+
+
+def test_one_device_assertion_serves_once(live: Live) -> None:
+    """One assertion with 100 fresh DPoP proofs: one token response, whatever passphrase comes with it (ruling 2, C19)."""
+    client = live.client(name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True)
+    person = live.people(1)[0]
+    bound = live.inside.ask("device", login=person["login"])
+    key, now = DeviceKey.from_private_jwk(bound["jwk"]), datetime.now(UTC)
+    assertion = proofs.assertion(key, bound["credential"], issuer=live.issuer, client_id=client["client_id"], now=now)
+    fields = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "scope": "openid",
+        "passphrase": "seven mossy stones",
+    }
+    plain = live.token_request(client, **fields)
+    url = f"{live.issuer}/oidc/token"
+    requests = [
+        Request("POST", plain.path, {**plain.headers, "DPoP": proofs.dpop(key, "POST", url=url, now=now)}, plain.body)
+        for _ in range(MANY)
+    ]
+    single_winner(live.together(requests), is_ok, losers=is_invalid_grant)
+
+
+def test_one_dpop_proof_serves_once(live: Live, desk: dict[str, str]) -> None:
+    """A hundred requests with one proof: one is heard, and told that its token is none; the others fail by the proof (C19, I3)."""
+    key = DeviceKey.generate()
+    proof = proofs.dpop(key, "POST", url=f"{live.issuer}/oidc/token", now=datetime.now(UTC))
+    plain = live.token_request(desk, grant_type="refresh_token", refresh_token=token_urlsafe(32))
+    request = Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)
+    answers = live.together([request] * MANY)
+    single_winner(answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof"))
+
+
+def test_an_unknown_code_is_refused_like_a_spent_one(live: Live, desk: dict[str, str]) -> None:
+    """Nobody learns whether a code was ever made: the same status and error (A13)."""
+    request = live.token_request(
+        desk, grant_type="authorization_code", code=token_urlsafe(32), redirect_uri=CALLBACK, code_verifier=token_urlsafe(32)
+    )
+    assert is_invalid_grant(live.call(request))

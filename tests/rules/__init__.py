@@ -1,0 +1,1 @@
+"""Rules: pure, mostly Hypothesis, no database."""

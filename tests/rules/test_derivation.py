@@ -1,0 +1,133 @@
+"""What may be minted, and how strong (AS-1, AS-2, EL-1, EL-5, AU-8, DK-2, MT-3, C2, C30)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from derived.assurance import AAL, Authentication, Factor, amr, reach
+from derived.capping import cap
+from derived.eligibility import refusal, refusal_of_key
+from derived.errors import Reason
+from derived.kinds import MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, POLICIES, Kind, policy
+from derived.lifecycle import ENDED, LIVING, State, may_move
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+levels = st.sampled_from(AAL)
+kinds = st.sampled_from(Kind)
+factors = st.frozensets(st.sampled_from(Factor))
+
+
+def login(**changed: object) -> Authentication:
+    values: dict[str, object] = {"factors": frozenset({Factor.PASSWORD, Factor.TOTP}), "aal": AAL.AAL2, "root": True, "at": NOW}
+    return Authentication(**{**values, **changed})  # type: ignore[arg-type]
+
+
+@given(kinds, levels, st.lists(levels, max_size=4))
+def test_no_credential_outranks_any_ancestor_its_own_proof_or_its_kind(kind: Kind, own: AAL, ancestors: list[AAL]) -> None:
+    """The cap is the least of everything that it stands on (AS-2, I1)."""
+    found = cap(kind, own, *ancestors)
+    assert all(found <= bound for bound in [own, policy(kind).ceiling, *ancestors])
+    assert found in {own, policy(kind).ceiling, *ancestors}
+
+
+@given(kinds, levels, st.lists(levels, min_size=1, max_size=4))
+def test_one_more_ancestor_never_raises_a_level(kind: Kind, own: AAL, ancestors: list[AAL]) -> None:
+    """A longer line is never stronger (C4)."""
+    assert cap(kind, own, *ancestors) <= cap(kind, own, *ancestors[:-1])
+
+
+def test_every_kind_has_a_policy() -> None:
+    """A kind without a policy could not be capped."""
+    assert set(POLICIES) == set(Kind)
+
+
+@given(factors)
+def test_two_factors_of_one_class_are_one_factor(shown: frozenset[Factor]) -> None:
+    """Two secrets, or two things one has, are AAL1; AAL3 is never reached by factors alone (P4, DK-2)."""
+    classes = {factor.factor_class for factor in shown}
+    level = reach(shown)
+    assert level <= AAL.AAL2
+    assert (level == AAL.AAL2) == (len(classes) > 1)
+    assert (level == AAL.NONE) == (not shown)
+
+
+@given(factors)
+def test_mfa_is_claimed_only_for_two_classes(shown: frozenset[Factor]) -> None:
+    """`amr` says mfa exactly when it is true (RFC 8176)."""
+    assert ("mfa" in amr(shown)) == (len({factor.factor_class for factor in shown}) > 1)
+
+
+@pytest.mark.parametrize(
+    ("shown", "level", "methods"),
+    [
+        ({Factor.PASSWORD, Factor.TOTP}, AAL.AAL2, ("mfa", "otp", "pwd")),
+        ({Factor.DEVICE_KEY}, AAL.AAL1, ("pop",)),
+        ({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}, AAL.AAL2, ("mfa", "pop", "pwd")),
+        ({Factor.PASSWORD}, AAL.AAL1, ("pwd",)),
+        ({Factor.TOTP, Factor.DEVICE_KEY}, AAL.AAL1, ("otp", "pop")),
+    ],
+)
+def test_the_rows_of_the_assurance_table(shown: set[Factor], level: AAL, methods: tuple[str, ...]) -> None:
+    """standards.md, assurance lookup."""
+    assert (reach(frozenset(shown)), amr(frozenset(shown))) == (level, methods)
+
+
+def test_a_fresh_root_login_at_aal2_may_mint() -> None:
+    """EL-1."""
+    assert refusal(login(), now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"root": False}, Reason.NOT_A_ROOT),
+        ({"aal": AAL.AAL1}, Reason.LOGIN_TOO_WEAK),
+        ({"aal": AAL.NONE}, Reason.LOGIN_TOO_WEAK),
+        ({"at": NOW - MINT_FRESHNESS - timedelta(seconds=1)}, Reason.LOGIN_TOO_OLD),
+        ({"at": NOW + timedelta(seconds=1)}, Reason.LOGIN_TOO_OLD),
+    ],
+)
+def test_any_other_login_may_not(changed: dict[str, object], reason: Reason) -> None:
+    """A derived credential is no parent, AAL1 grows nothing, and a stale login must be repeated (EL-1, AU-8, trap 10)."""
+    assert refusal(login(**changed), now=NOW) == reason
+
+
+@given(st.sampled_from(AAL), st.booleans(), st.integers(-3600, 3600))
+def test_what_may_mint_is_always_a_fresh_root_at_aal2(aal: AAL, root: bool, age: int) -> None:  # noqa: FBT001
+    """No combination gets past the three conditions."""
+    allowed = refusal(login(aal=aal, root=root, at=NOW - timedelta(seconds=age)), now=NOW) is None
+    assert allowed == (root and aal >= AAL.AAL2 and 0 <= age <= MINT_FRESHNESS.total_seconds())
+
+
+def test_a_device_key_below_aal2_is_not_worth_minting() -> None:
+    """Ruling 1."""
+    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL1, counted_already=0) == Reason.KEY_TOO_WEAK
+    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL2, counted_already=0) is None
+
+
+def test_a_person_has_a_bounded_number_of_devices() -> None:
+    """EL-5; families of tokens are not counted (ruling 17)."""
+    most = MOST_DERIVED_PER_PERSON
+    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL2, counted_already=most) == Reason.TOO_MANY_CREDENTIALS
+    assert refusal_of_key(Kind.TOKEN_FAMILY, AAL.AAL2, counted_already=most) is None
+
+
+@given(st.sampled_from(sorted(ENDED)), st.sampled_from(State))
+def test_no_path_leaves_an_end(ended: State, after: State) -> None:
+    """Revoked and expired stay so (MT-3, C30)."""
+    assert not may_move(ended, after)
+
+
+@given(st.sampled_from(sorted(LIVING)))
+def test_everything_living_can_be_revoked(state: State) -> None:
+    """IV-1."""
+    assert may_move(state, State.REVOKED)
+
+
+def test_nothing_becomes_pending_again() -> None:
+    """An activation is not repeated."""
+    assert not any(may_move(state, State.PENDING) for state in State)

@@ -1,0 +1,1 @@
+"""Whole moves against the database: mint, revoke, record."""
