@@ -116,6 +116,8 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
 def find(client_id: str) -> RelyingParty | None:
     """The client of that id, if it is there and not disabled."""
+    if not client_id or not client_id.isprintable():  # a NUL is an error to PostgreSQL, and a client to nobody
+        return None
     policy = (
         ClientPolicy.objects.filter(client__client_id=client_id, disabled_at__isnull=True)
         .select_related("client")

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from django.http import HttpResponse, JsonResponse
 
 from derived.errors import RametError, Reason, Refused, Unavailable
@@ -51,6 +51,8 @@ class Edge:
             case Refused() | Unavailable():
                 found = answer(error.reason)
                 return _refusal(request, found.status, found.error, found.words)
+            case DataError():  # a NUL or a number that PostgreSQL cannot hold: theirs, not ours (E23)
+                return _refusal(request, 400, "invalid_request", "The request has a value that cannot be.")
             case DatabaseError():
                 logger.error("the database did not answer: %s", type(error).__name__)
                 found = answer(Reason.DATABASE_BUSY)

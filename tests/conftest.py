@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from idp.login.password import Argon2
 
@@ -20,6 +22,25 @@ def fast_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2id with its smallest parameters: the real function, without the wait."""
     monkeypatch.setattr(Argon2, "time_cost", 1)
     monkeypatch.setattr(Argon2, "memory_cost", 64)
+
+
+@pytest.fixture(autouse=True)
+def one_clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Time is travelled in this process only, so the database server's clock is not compared here (but where a test asks)."""
+    if "two_clocks" not in request.fixturenames:
+        monkeypatch.setattr("derived.locking.database_now", lambda: None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_connection() -> None:
+    """Requests in this process share the test's transaction, as with Django's own test client."""
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+
+
+@pytest.fixture
+def two_clocks() -> None:
+    """Leave the comparison with the database's clock on."""
 
 
 @pytest.fixture

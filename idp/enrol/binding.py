@@ -27,8 +27,8 @@ from idp.login import password
 from idp.login.session import is_standing, login_of
 from idp.models import Binding, LoginSession
 from idp.secrets import heard, opaque, spoken, stored
+from scim.directory import person_by_login_name
 from scim.models import Person
-from scim.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ def locate(typed: str, username: str, *, now: datetime) -> Binding:
 
 def _by_short_code(code: str, username: str, *, now: datetime) -> Binding | None:
     """Count the guess against the person's waiting code before it is looked at; five, and only the long form serves."""
-    person = Person.objects.filter(login_name_fold=fold(username[:320])).first()
+    person = person_by_login_name(username)
     if person is None:
         return None
     waiting = Binding.objects.filter(

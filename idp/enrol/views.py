@@ -22,6 +22,7 @@ from idp import clients, pages
 from idp.config import config
 from idp.enrol import binding, invitation, undo
 from idp.errors import answer
+from idp.keys import wrapper
 from idp.login import password, totp
 from idp.login.session import establish, is_live, login_of, signed_in
 from idp.login.views import fresh_login_needed
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
 _WORDS = {Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase"}
+_SHOWN_ONCE = "binding-code"
 _SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."
 
 
@@ -224,8 +226,19 @@ def add(request: HttpRequest) -> HttpResponse:
     if why := _why_not(session, now=now):
         return fresh_login_needed(request, why, next_path="/devices")
     begun = binding.begin(session, now=now)
-    request.session["binding"] = {"id": str(begun.binding.id), "code": begun.code, "short": begun.short_code}
+    request.session["binding"] = {"id": str(begun.binding.id), "codes": _sealed(begun)}
     return redirect("device-adding", binding_id=begun.binding.id)
+
+
+def _sealed(begun: binding.Begun) -> str:
+    """Both forms of a code for the one page that will show them: a copy of the browsers' store must not hold them (I10)."""
+    codes = f"{begun.code} {begun.short_code}".encode()
+    return b64encode(wrapper().wrap(codes, purpose=_SHOWN_ONCE, owner=str(begun.binding.id))).decode()
+
+
+def _opened(sealed: str, *, owner: UUID) -> tuple[str, str]:
+    code, short_code = wrapper().unwrap(b64decode(sealed), purpose=_SHOWN_ONCE, owner=str(owner)).decode().split()
+    return code, short_code
 
 
 def _why_not(session: LoginSession, *, now: datetime) -> str:
@@ -255,14 +268,15 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
     state = binding.state(row, now=now)
     # The code is shown once: the first page takes it out of the browser's store (it is stored hashed otherwise).
     shown = request.session.get("binding") or {}
-    code = shown.get("code") if state == "waiting" and shown.get("id") == str(row.id) else None
-    if shown.get("id") == str(row.id):
+    mine = shown.get("id") == str(row.id)
+    code, short_code = _opened(shown["codes"], owner=row.id) if mine and state == "waiting" else (None, None)
+    if mine:
         request.session.pop("binding")
     url = f"{config().issuer}/enrol"
     names = {party.client_id: party.name for party in clients.for_devices()}
     return {
         "id": row.id, "state": state, "code": grouped(code) if code else None, "enrol_url": url,
-        "short_code": grouped(shown["short"]) if code else None, "username": row.account.person.login_name,
+        "short_code": grouped(short_code) if short_code else None, "username": row.account.person.login_name,
         "qr": segno.make(f"{url}#code={code}", error="m").svg_data_uri(scale=6, border=3, light="#fff") if code else None,
         "expires_at": row.expires_at, "seconds_left": max(0, int((row.expires_at - now).total_seconds())),
         "number": row.number, "device_name": row.device_name, "clients": [names[one] for one in row.clients if one in names],

@@ -48,7 +48,7 @@ def prove(proof: object, *, typ: str, expected: Mapping[str, str], now: datetime
         DeviceKey.objects.filter(credential__jkt=jkt).select_related(
             "credential__account", "credential__root", "credential__parent"
         ).first()
-        if isinstance(jkt, str)
+        if isinstance(jkt, str) and jkt.isprintable()
         else None
     )
     if device is None:

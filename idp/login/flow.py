@@ -16,8 +16,7 @@ from derived.errors import Reason, Refused
 from derived.kinds import Kind
 from derived.models import Credential
 from idp.login import password, throttle
-from scim.models import Person
-from scim.values import fold
+from scim.directory import person_by_login_name
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -50,7 +49,7 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
 
 
 def _credential_of(username: str, *, now: datetime) -> Credential | None:
-    person = Person.objects.filter(login_name_fold=fold(username[:320])).first()
+    person = person_by_login_name(username)
     if person is None:
         return None
     rows = Credential.objects.filter(account_id=person.account_id, kind=Kind.PASSWORD_TOTP)

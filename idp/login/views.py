@@ -53,7 +53,7 @@ def login(request: HttpRequest) -> HttpResponse:
 def _remember_where_to(request: HttpRequest) -> None:
     """Keep the waiting request, or the page, that the login is for."""
     flow_id, wanted = request.GET.get("flow", "")[:43], request.GET.get("next", "")
-    if flow_id:
+    if flow_id.isprintable() and flow_id:
         request.session["flow"] = flow_id
         request.session.pop("next", None)
     elif wanted:

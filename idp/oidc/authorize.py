@@ -92,6 +92,8 @@ def _store(
 
 def pending(request: HttpRequest, flow: str, *, now: datetime) -> AuthorizationRequest | None:
     """The waiting request of that id, if this browser began it and it is not over."""
+    if not flow.isprintable():
+        return None
     row = AuthorizationRequest.objects.select_related("client").filter(
         id=flow, browser=browser_hash(request), consumed_at__isnull=True, expires_at__gt=now
     )

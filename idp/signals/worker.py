@@ -44,6 +44,10 @@ def step(*, now: datetime) -> int:
         except (OSError, smtplib.SMTPException, RametError, DatabaseError, UnknownKind) as error:
             _not_delivered(row, f"{type(error).__name__}: {error}")
             continue
+        except Exception as error:  # a mail folder that is a file, a template that is gone: one row must not stop the others
+            logger.exception("outbox row %s (%s) was not delivered", row.id, row.kind)
+            outbox.failed(row, type(error).__name__, now=clock.now())
+            continue
         if letter is None:
             outbox.delivered(row, now=clock.now())
         else:

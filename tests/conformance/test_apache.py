@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.conformance.stage import Stage
 
 CONFIGURATION = Path(__file__).with_name("httpd.conf")
+pytestmark = pytest.mark.usefixtures("program")  # first of all: what is to be skipped starts no server
 MODULES = Path("/usr/lib/apache2/modules")
 _HOW = "mod_auth_openidc is missing: apt-get install --no-install-recommends apache2 libapache2-mod-auth-openidc"
 _START_SECONDS = 20
@@ -49,7 +50,7 @@ class Site:
         return f"{self.url}/{name}.shtml"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def program() -> str:
     """Apache, with the module."""
     found = shutil.which("apache2", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "node"
 _HOW = "openid-client is missing: install Node 20 with npm, then `npm ci` in tests/conformance/node"
+pytestmark = pytest.mark.usefixtures("node")  # first of all: what is to be skipped starts no server
 _LOCKED = FOLDER / "node_modules" / ".package-lock.json"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def node() -> str:
     """Node, with what the lock file names installed."""
     program, npm = shutil.which("node"), shutil.which("npm")
@@ -41,7 +42,7 @@ def node() -> str:
 
 
 @pytest.fixture(scope="module")
-def person(node: str, stage: Stage) -> Person:
+def person(stage: Stage) -> Person:
     """One of the demo people."""
     return stage.person()
 
@@ -83,6 +84,7 @@ def _believes(seen: dict[str, Any], stage: Stage, person: Person, *, client_id: 
     assert claims["iss"] == stage.issuer
     assert client_id in ([claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"])
     assert claims["acr"] == AAL + "2"
+    assert claims["at_hash"]
     assert {"pwd", "otp", "mfa"} <= {*claims["amr"]}
     assert seen["userinfo"]["sub"] == claims["sub"]
     assert seen["userinfo"]["preferred_username"] == person.username

@@ -13,7 +13,8 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 TYPES = [
     FORM, JSON, SCIM, "", "text/plain", "multipart/form-data; boundary=x", "multipart/form-data", "application/json; charset=utf-16",
     "application/scim+json; charset=\x7f", FORM + "; charset=nonsense", "a/b; =; ;;", "application/xml", ";", "\u00e9/\u00e9",
-    "multipart/form-data; boundary=" + "x" * 300, FORM + "; charset=utf-7",
+    "multipart/form-data; boundary=" + "x" * 300, FORM + "; charset=utf-7", JSON + "; charset=base64",
+    FORM + "; charset*=x'y'%ff", SCIM + "; charset=rot13", "x" * 20_000, FORM + "; " * 3000,
 ]
 TEXTS = [
     "", " ", "\x00", "a\x00b", "\ud800", "\udfff\ud800", "\U0001f4a3" * 40, "A" * 300, "A" * 5000, "%", "%00", "%zz", "../../etc/passwd",

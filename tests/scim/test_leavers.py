@@ -118,7 +118,7 @@ def test_what_a_manager_ended_no_source_opens(hr: Scim) -> None:
     now = clock.now()
     under_lock(
         person.account_id,
-        lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator"), now=now,
+        lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator"),
     )
     hr.patch(record_id, _OFF)
     hr.patch(record_id, _ON)
@@ -131,7 +131,7 @@ def test_repeated_deactivation_ends_what_was_opened_in_between(hr: Scim) -> None
     hr.patch(record_id, _OFF)
     now = clock.now()
     under_lock(
-        _person(record_id).account_id, lambda account: accounts.reopen(account, now=now, actor="operator"), now=now
+        _person(record_id).account_id, lambda account: accounts.reopen(account, now=now, actor="operator")
     )
     hr.patch(record_id, _OFF)
     assert _person(record_id).account.status == AccountStatus.TERMINATED

@@ -131,14 +131,19 @@ def _scopes(given: list[str]) -> list[str]:
     return [one for text in given for one in text.split()] or list(SCOPES)
 
 
+def _lines(text: str) -> list[str]:
+    """One URI a line; only a line feed ends a line, or U+2028 would smuggle a second URI in (E20)."""
+    return [line for line in (one.strip("\r\t ") for one in text.split("\n")) if line]
+
+
 def _taken_over(client: Client) -> dict[str, Any]:
     from django.db import transaction  # noqa: PLC0415 - one use
 
     from idp import uris  # noqa: PLC0415 - one use
 
     public = client.client_type == "public" or not client.client_secret
-    good = [("redirect", one) for one in client._redirect_uris.split()]  # noqa: SLF001 - the registry has no clean reader (E20)
-    good += [("post_logout", one) for one in client._post_logout_redirect_uris.split()]  # noqa: SLF001
+    good = [("redirect", one) for one in _lines(client._redirect_uris)]  # noqa: SLF001 - the registry has no clean reader (E20)
+    good += [("post_logout", one) for one in _lines(client._post_logout_redirect_uris)]  # noqa: SLF001
     refused = [one for _, one in good if uris.objection(one, application_type="web")]
     with transaction.atomic():
         policy = ClientPolicy.objects.create(

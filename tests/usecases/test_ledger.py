@@ -1,0 +1,335 @@
+"""The ledger's moves against the database: the record, the cascade, the lock's clock, keys, the outbox (I2, I4, RE-1, C73, C83, C94)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from derived import accounts, audit, clock, issue, outbox, revoke, status, suspend
+from derived.assurance import AAL, Authentication, Factor
+from derived.errors import AlreadySpent, Reason, Refused, Unavailable
+from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, Keyring, Purpose
+from derived.locking import transacted, under_lock
+from derived.minting.device_key import public_key
+from derived.models import Account, AccountStatus, Credential, Event, EventDetail, OutboxRow, SigningKey, Spent
+from derived.once import spend
+from derived.wrapping import Wrapper
+from device.key import DeviceKey
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+pytestmark = pytest.mark.django_db
+BOTH = frozenset({Factor.PASSWORD, Factor.TOTP})
+
+
+def account() -> Account:
+    return transacted(lambda: accounts.open_account(ial=2, now=clock.now(), actor="test"))
+
+
+def root_of(owner: Account) -> Credential:
+    from uuid import uuid4
+
+    return under_lock(owner.id, lambda locked: issue.password_totp(
+        locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], now=clock.now(), actor="test",
+    ))  # fmt: skip
+
+
+def login(aal: AAL = AAL.AAL2) -> Authentication:
+    return Authentication(factors=BOTH, aal=aal, root=True, at=clock.now())
+
+
+def device_of(owner_id: UUID, root: Credential) -> Credential:
+    return under_lock(owner_id, lambda locked: issue.device_key(
+        locked, login=login(), root=root, key=public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", name="Phone", clients=[],
+        protection="software", now=clock.now(), actor="test",
+    ))  # fmt: skip
+
+
+def family_of(owner_id: UUID, used: Credential) -> Credential:
+    def work(locked: Account) -> Credential:
+        if used.state == "pending":
+            issue.activate(used, account=locked, now=clock.now(), actor="test")
+        return issue.token_family(locked, used=used, login=login(), client_id="c", lifetime=timedelta(hours=1), now=clock.now(), actor="test")
+
+    return under_lock(owner_id, work)
+
+
+# --- the cascade ------------------------------------------------------------------------------------------------------
+
+
+def test_ending_an_account_ends_all_that_grew_from_it(db: None) -> None:
+    """Promise 4, IV-1: root, device, families of both; idempotent; one Event and the outbox rows."""
+    owner = account()
+    root = root_of(owner)
+    device = device_of(owner.id, root)
+    family_of(owner.id, root)
+    family_of(owner.id, device)
+    ended = under_lock(owner.id, lambda locked: revoke.everything(locked, because=Reason.DELETED_BY_SOURCE, now=clock.now(), actor="source:hr"))
+    assert ended == 4
+    assert not Credential.objects.exclude(state="revoked").exists()
+    assert under_lock(owner.id, lambda locked: revoke.everything(locked, because=Reason.COMPROMISED, now=clock.now(), actor="x")) == 0
+    assert Event.objects.filter(kind="account.terminated").count() == 1
+    assert set(OutboxRow.objects.filter(kind__in=["account.ended", "fan_out"]).values_list("kind", flat=True)) == {"account.ended", "fan_out"}
+    owner.refresh_from_db()
+    assert (owner.status, owner.epoch) == (AccountStatus.TERMINATED, 2)
+
+
+def test_a_lost_root_does_not_take_its_devices_along(db: None) -> None:
+    """IV-4, trap 1: a device lives on; what the root itself opened does not."""
+    owner = account()
+    root = root_of(owner)
+    device = device_of(owner.id, root)
+    of_root, of_device = family_of(owner.id, root), family_of(owner.id, device)
+    under_lock(owner.id, lambda locked: revoke.one(root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"))
+    states = {row.id: row.state for row in Credential.objects.all()}
+    assert [states[row.id] for row in (root, of_root, device, of_device)] == ["revoked", "revoked", "active", "active"]
+    owner.refresh_from_db()
+    device.refresh_from_db()
+    assert status.is_live(device, owner, now=clock.now())
+
+
+def test_a_compromised_key_takes_what_it_authorised_since(db: None) -> None:
+    """IV-6: minted before the date lives, since then ends."""
+    owner = account()
+    root = root_of(owner)
+    before, after = device_of(owner.id, root), device_of(owner.id, root)
+    Credential.objects.filter(id=before.id).update(created_at=clock.now() - timedelta(days=9))
+    since = clock.now() - timedelta(days=1)
+    under_lock(owner.id, lambda locked: revoke.tree(root, account=locked, because=Reason.COMPROMISED, since=since, now=clock.now(), actor="operator"))
+    states = {row.id: row.state for row in Credential.objects.all()}
+    assert [states[row.id] for row in (root, before, after)] == ["revoked", "pending", "revoked"]
+
+
+def test_nothing_is_minted_from_what_has_ended(db: None) -> None:
+    """EL-4: a dead root, an ended account, another person's root, a derived one."""
+    owner, stranger = account(), account()
+    root = root_of(owner)
+    device = device_of(owner.id, root)
+    family_of(owner.id, device)
+    for holder, parent, reason in ((stranger, root, Reason.CREDENTIAL_NOT_LIVE), (owner, device, Reason.NOT_A_ROOT)):
+        with pytest.raises(Refused, match=reason.value):
+            device_of(holder.id, Credential.objects.get(id=parent.id))
+    under_lock(owner.id, lambda locked: revoke.everything(locked, because=Reason.DELETED_BY_SOURCE, now=clock.now(), actor="x"))
+    with pytest.raises(Refused, match="account_not_active"):
+        device_of(owner.id, root)
+    under_lock(owner.id, lambda locked: accounts.reopen(locked, now=clock.now(), actor="x"))
+    with pytest.raises(Refused, match="credential_not_live"):
+        device_of(owner.id, Credential.objects.get(id=root.id))
+
+
+def test_suspension_stops_everything_and_brings_it_back(db: None) -> None:
+    """MT-7, design.md: nothing ends."""
+    owner = account()
+    root = root_of(owner)
+    under_lock(owner.id, lambda locked: suspend.suspend(locked, now=clock.now(), actor="x"))
+    owner.refresh_from_db()
+    assert not status.is_live(root, owner, now=clock.now())
+    with pytest.raises(Refused, match="illegal_move"):
+        under_lock(owner.id, lambda locked: suspend.suspend(locked, now=clock.now(), actor="x"))
+    under_lock(owner.id, lambda locked: suspend.resume(locked, now=clock.now(), actor="x"))
+    owner.refresh_from_db()
+    assert status.is_live(root, owner, now=clock.now())
+
+
+def test_an_expired_credential_is_dead_without_any_worker(db: None) -> None:
+    """MT-6, P19."""
+    owner = account()
+    device = device_of(owner.id, root_of(owner))
+    family_of(owner.id, device)
+    device.refresh_from_db()
+    owner.refresh_from_db()
+    assert device.expires_at is not None
+    assert status.is_live(device, owner, now=device.expires_at - timedelta(seconds=1))
+    assert not status.is_live(device, owner, now=device.expires_at)
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def _tamper(statement: str, *values: object) -> None:
+    """What somebody with the database's password could do: switch the guard off, and write."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("DROP TRIGGER derived_event_no_update")
+            cursor.execute("DROP TRIGGER derived_event_no_delete")
+        else:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE derived_event DISABLE TRIGGER derived_event_append_only")
+        cursor.execute(statement, values)
+
+
+@pytest.mark.parametrize("what", ["body", "kind", "actor", "at", "middle", "last", "detail", "head"])
+def test_verify_names_the_first_broken_link(db: None, what: str) -> None:
+    """Issue 2.6: a changed, missing or cut Event, and a changed personal detail."""
+    owner = account()
+    for name in ("one", "two", "three"):
+        under_lock(owner.id, lambda locked, name=name: audit.record(locked, "test", now=clock.now(), actor="x", body={"n": name}, personal={"who": name}))
+    owner.refresh_from_db()
+    assert audit.verify(owner) is None
+    victim = Event.objects.get(seq=3)
+    EventDetail.objects.filter(event=victim).update(value="two") if what != "detail" else EventDetail.objects.filter(event=victim).update(value="changed")
+    if what in {"middle", "last"}:
+        doomed = Event.objects.get(seq=3 if what == "middle" else 4)
+        EventDetail.objects.filter(event=doomed).delete()
+        _tamper("DELETE FROM derived_event WHERE id = %s", doomed.id)
+    elif what == "head":
+        Account.objects.filter(id=owner.id).update(audit_head="f" * 64)
+    elif what != "detail":
+        new = {"body": '{"n": "changed"}', "at": "2020-01-01 00:00:00+00:00"}.get(what, "changed")
+        _tamper(f"UPDATE derived_event SET {what} = %s WHERE id = %s", new, victim.id)  # noqa: S608
+    owner.refresh_from_db()
+    broken = audit.verify(owner)
+    assert broken is not None
+    assert broken.seq == {"last": 4, "head": 5}.get(what, 3)
+
+
+def test_an_erased_detail_does_not_break_the_chain(db: None) -> None:
+    """design.md: personal data stand beside the hashed body."""
+    owner = account()
+    under_lock(owner.id, lambda locked: audit.record(locked, "test", now=clock.now(), actor="x", personal={"who": "Alex Moss"}))
+    EventDetail.objects.all().delete()
+    owner.refresh_from_db()
+    assert audit.verify(owner) is None
+    assert "Alex" not in str(list(Event.objects.values()))
+
+
+@pytest.mark.parametrize("statement", ["UPDATE derived_event SET kind = 'x'", "DELETE FROM derived_event"])
+def test_the_database_refuses_to_change_an_event(db: None, statement: str) -> None:
+    """Append-only, on both databases."""
+    account()
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_an_unknown_column_of_a_checkpoint_is_noticed(db: None) -> None:
+    """A deleted chain changes the digest over all heads."""
+    account()
+    before = audit.heads_digest()
+    account()
+    assert audit.heads_digest()[1] == before[1] + 1
+    assert audit.heads_digest()[0] != before[0]
+
+
+# --- once, and the lock -----------------------------------------------------------------------------------------------
+
+
+def test_what_was_spent_stays_spent_when_the_answer_is_an_error(db: None) -> None:
+    """design.md: spent means spent; any other refusal takes its writes back."""
+    owner = account()
+
+    def work(spends: bool) -> None:  # noqa: FBT001
+        spend("test", f"{spends}", expires_at=clock.now() + timedelta(hours=1))
+        raise AlreadySpent(spends=spends)
+
+    for spends in (True, False):
+        with pytest.raises(AlreadySpent):
+            under_lock(owner.id, lambda _locked, spends=spends: work(spends))
+    assert Spent.objects.count() == 1
+
+
+def test_parts_of_a_key_do_not_run_into_each_other(db: None) -> None:
+    """P49, P65: length-prefixed, per kind."""
+    until = clock.now() + timedelta(hours=1)
+    assert spend("a", "bc", "d", expires_at=until)
+    assert spend("a", "b", "cd", expires_at=until)
+    assert spend("ab", "c", "d", expires_at=until)
+    assert not spend("a", "bc", "d", expires_at=until)
+
+
+def test_a_skewed_clock_is_a_refusal(db: None, two_clocks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ruling 15, C94: more than two seconds apart, and nothing is decided."""
+    owner = account()
+    for seconds, fine in ((1.5, True), (-1.5, True), (3, False), (-3600, False)):
+        monkeypatch.setattr("derived.locking.database_now", lambda seconds=seconds: clock.now() + timedelta(seconds=seconds))
+        if fine:
+            under_lock(owner.id, lambda _: None)
+        else:
+            with pytest.raises(Unavailable, match="clock_skew"):
+                under_lock(owner.id, lambda _: None)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_published_before_it_signs_and_after(db: None) -> None:
+    """C73: pending, active, retiring, retired, and a verifier that honours cache headers never fails."""
+    from joserfc import jwt
+
+    ring, now = Keyring(Wrapper(b"k" * 32)), clock.now()
+    first = ring.ensure(Purpose.TOKENS, "ES256", now=now)
+    old = ring.sign({"n": 1}, typ="x", alg="ES256", now=now)
+    second = ring.rotate(Purpose.TOKENS, "ES256", now=now)
+    assert ring.rotate(Purpose.TOKENS, "ES256", now=now).kid == second.kid
+    cached = ring.published()
+    assert {key.kid for key in cached.keys} == {first.kid, second.kid}
+    soon = now + PUBLISHED_BEFORE_USE
+    assert jwt.decode(ring.sign({"n": 2}, typ="x", alg="ES256", now=soon - timedelta(seconds=1)), cached, algorithms=["ES256"]).header["kid"] == first.kid
+    assert jwt.decode(ring.sign({"n": 3}, typ="x", alg="ES256", now=soon), cached, algorithms=["ES256"]).header["kid"] == second.kid
+    jwt.decode(old, ring.published(), algorithms=["ES256"])
+    ring.advance(now=now + PUBLISHED_AFTER_USE - timedelta(seconds=1))
+    assert len(ring.published().keys) == 2
+    ring.advance(now=now + PUBLISHED_BEFORE_USE + PUBLISHED_AFTER_USE)
+    assert [key.kid for key in ring.published().keys] == [second.kid]
+
+
+def test_an_emergency_takes_a_key_out_at_once(db: None) -> None:
+    """C73: not in the JWKS from the next read on, and another signs."""
+    ring, now = Keyring(Wrapper(b"k" * 32)), clock.now()
+    first = ring.ensure(Purpose.TOKENS, "ES256", now=now)
+    second = ring.revoke(first.kid, now=now)
+    assert [key.kid for key in ring.published().keys] == [second.kid]
+    assert second.kid != first.kid
+
+
+def test_keys_are_wrapped_and_another_kek_opens_nothing(db: None) -> None:
+    """C74, I9: the wrong key-encryption key is a refusal; a blob of another row does not open either."""
+    now = clock.now()
+    Keyring(Wrapper(b"k" * 32)).ensure(Purpose.TOKENS, "ES256", now=now)
+    row = SigningKey.objects.get()
+    assert b'"d"' not in bytes(row.wrapped)
+    assert "d" not in row.public_jwk
+    with pytest.raises(Unavailable, match="key_unavailable"):
+        Keyring(Wrapper(b"x" * 32)).sign({}, typ="x", alg="ES256", now=now)
+    wrapper = Wrapper(b"k" * 32)
+    blob = wrapper.wrap(b"secret", purpose="totp-seed", owner="a")
+    for purpose, owner in (("totp-seed", "b"), ("signing-key", "a")):
+        with pytest.raises(Unavailable):
+            wrapper.unwrap(blob, purpose=purpose, owner=owner)
+    assert wrapper.unwrap(blob, purpose="totp-seed", owner="a") == b"secret"
+
+
+# --- the outbox -------------------------------------------------------------------------------------------------------
+
+
+def test_the_outbox_keeps_order_per_receiver_and_no_receiver_waits_for_another(db: None) -> None:
+    """C83: the oldest row of each receiver; a failed one is retried later, the others go on."""
+    now = clock.now()
+    for receiver, number in (("a", 1), ("a", 2), ("b", 3)):
+        outbox.enqueue(kind="test", receiver=receiver, account=None, payload={"n": number}, now=now)
+    first = {row.payload["n"]: row for row in outbox.lease(now=now)}
+    assert set(first) == {1, 3}
+    assert outbox.lease(now=now) == []
+    outbox.delivered(first[3], now=now)
+    outbox.failed(first[1], "down", now=now)
+    assert outbox.lease(now=now) == []
+    later = now + outbox.FIRST_RETRY
+    again = outbox.lease(now=later)
+    assert [row.payload["n"] for row in again] == [1]
+    outbox.delivered(again[0], now=later)
+    assert [row.payload["n"] for row in outbox.lease(now=later)] == [2]
+
+
+def test_a_lease_that_was_lost_is_taken_again_and_a_day_of_failures_parks(db: None) -> None:
+    """C83: a worker that died loses nothing; what cannot be delivered is parked where it is seen."""
+    now = clock.now()
+    outbox.enqueue(kind="test", receiver="a", account=None, payload={}, now=now)
+    row = outbox.lease(now=now)[0]
+    assert outbox.lease(now=now + outbox.LEASE - timedelta(seconds=1)) == []
+    assert outbox.lease(now=now + outbox.LEASE)[0].id == row.id
+    outbox.failed(row, "x" * 500, now=now + outbox.PARK_AFTER + timedelta(seconds=1))
+    assert OutboxRow.objects.get().parked_at is not None
+    assert outbox.lease(now=now + timedelta(days=3)) == []

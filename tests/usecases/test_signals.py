@@ -1,0 +1,256 @@
+"""Logout tokens to a real receiver, checks that refuse an unsafe start, and the operator's verbs (C49, C83, C84, R31)."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from derived import clock
+from derived.models import OutboxRow
+from idp import checks
+from idp.signals import worker
+from tests.world import ISSUER, claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.world import World
+
+pytestmark = pytest.mark.django_db
+
+
+class Receiver(HTTPServer):
+    """A relying party's back-channel logout URI."""
+
+    def __init__(self, answers: int = 200) -> None:
+        self.tokens: list[str] = []
+        self.answers = answers
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                outer.tokens.append(parse_qs(body)["logout_token"][0])
+                self.send_response(outer.answers)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/backchannel"
+
+
+@pytest.fixture
+def receivers() -> Iterator[list[Receiver]]:
+    """Two relying parties: one that takes logout tokens, one that is broken."""
+    made = [Receiver(), Receiver(500)]
+    yield made
+    for one in made:
+        one.shutdown()
+        one.server_close()
+
+
+def drain() -> None:
+    while worker.step(now=clock.now()):
+        pass
+
+
+def test_each_relying_party_of_an_ended_person_gets_a_logout_token(world: World, receivers: list[Receiver]) -> None:
+    """Issue 2.5, C49, C83: signed, typed, with sub, sid and event, no nonce; a broken one delays nobody."""
+    _, desktop = world.enrolled()
+    good = world.app(backchannel_logout_uri=receivers[0].uri)
+    broken = world.app(name="Broken", backchannel_logout_uri=receivers[1].uri)
+    login = claims(world.tokens(good, desktop)["id_token"])
+    world.tokens(broken, desktop)
+    world.deactivate()
+    drain()
+    assert len(receivers[0].tokens) == 1
+    told = claims(receivers[0].tokens[0])
+    assert (told["sub"], told["sid"], told["aud"], told["iss"]) == (login["sub"], login["sid"], good.client_id, ISSUER)
+    assert "http://schemas.openid.net/event/backchannel-logout" in told["events"]
+    assert "nonce" not in told
+    assert 0 < told["exp"] - told["iat"] <= 120
+    assert len(receivers[1].tokens) == 1
+    waiting = OutboxRow.objects.filter(kind="logout", delivered_at__isnull=True)
+    assert [row.attempts for row in waiting] == [1]
+
+
+def test_signing_out_tells_the_parties_of_that_session_only(world: World, receivers: list[Receiver]) -> None:
+    """C66: the other browser's login lives on."""
+    person, first = world.enrolled()
+    second = world.signed_in(person)
+    app = world.app(backchannel_logout_uri=receivers[0].uri)
+    sid = claims(world.tokens(app, first)["id_token"])["sid"]
+    world.tokens(app, second)
+    page = first.get(f"{ISSUER}/oidc/logout")
+    first.submit(page, page.form_to("confirmed"))
+    drain()
+    assert [claims(token)["sid"] for token in receivers[0].tokens] == [sid]
+
+
+def test_housekeeping_changes_nothing_that_counts(world: World) -> None:
+    """P19: expiry is enforced at use; the worker only tidies."""
+    _, desktop = world.enrolled()
+    found = world.tokens(world.app(), desktop)
+    worker.housekeeping(now=clock.now())
+    assert claims(found["access_token"])
+    assert desktop.get(f"{ISSUER}/devices").path == "/devices"
+
+
+# --- start-up ---------------------------------------------------------------------------------------------------------
+
+
+def ids(check: Any) -> set[str]:
+    return {str(error.id) for error in check(None)}
+
+
+def test_the_house_as_it_is_starts() -> None:
+    """No check complains."""
+    assert ids(checks.engines_are_behind_their_doors) | ids(checks.settings_are_safe) | ids(checks.database_is_durable) == set()
+
+
+@override_settings(ROOT_URLCONF="tests.usecases.unsafe_urls")
+def test_a_routed_view_of_the_registry_refuses_to_start() -> None:
+    """Must hold: no view of django-oidc-provider is reachable, however deep it is included."""
+    from django.urls import clear_url_caches
+
+    clear_url_caches()
+    try:
+        assert "ramet.E001" in ids(checks.engines_are_behind_their_doors)
+    finally:
+        clear_url_caches()
+
+
+def test_insecure_transport_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """security.md §1.2."""
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
+    assert "ramet.E003" in ids(checks.engines_are_behind_their_doors)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"ATOMIC_REQUESTS": True}, "ramet.E010"),
+        ({"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"timeout": 20}}, "ramet.E014"),
+        ({"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 1}}, "ramet.E014"),
+    ],
+)
+def test_unsafe_database_settings_refuse_to_start(changed: dict[str, Any], error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite without IMMEDIATE or a busy timeout, and ATOMIC_REQUESTS."""
+    from django.conf import settings
+
+    monkeypatch.setitem(settings.DATABASES, "default", {**settings.DATABASES["default"], **changed})
+    assert error in ids(checks.settings_are_safe)
+
+
+@override_settings(DEBUG=True)
+def test_debug_refuses_to_start() -> None:
+    """C80."""
+    assert "ramet.E011" in ids(checks.settings_are_safe)
+
+
+@pytest.mark.parametrize(
+    ("variables", "part"),
+    [
+        ({"RAMET_ISSUER": "http://login.example.org"}, "https"), ({"RAMET_ISSUER": "https://x.example/path"}, "path"),
+        ({"RAMET_ISSUER": "https://u@x.example"}, "user"), ({"RAMET_ISSUER": "https://login.example.org"}, "RAMET_KEK"),
+        ({"RAMET_KEK": "c2hvcnQ="}, "32 bytes"), ({"RAMET_LOG_LEVEL": "LOUD"}, "log_level"),
+    ],
+)  # fmt: skip
+def test_a_bad_environment_is_named(variables: dict[str, str], part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R31, and the value of a bad secret is not printed."""
+    from pydantic import ValidationError
+
+    from idp.config import Config
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=part) as caught:
+        Config()
+    assert "c2hvcnQ=" not in str(caught.value)
+
+
+# --- the operator -----------------------------------------------------------------------------------------------------
+
+
+def said(*words: str) -> Any:
+    out = io.StringIO()
+    call_command(*words, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_the_operators_verbs_say_what_is(world: World) -> None:
+    """Issue 2, commands: JSON for scripts, tables for people."""
+    person, desktop = world.enrolled()
+    phone = world.device(desktop)
+    assert [row["name"] for row in said("source", "list")] == ["hr"]
+    added = said("source", "add", "badges")
+    assert added["token"]
+    assert said("source", "rotate", "badges")["token"] != added["token"]
+    client = said("client", "add", "Travel", "--redirect-uri", "https://travel.example/cb")
+    assert client["redirect_uris"] == ["https://travel.example/cb"]
+    shown = said("client", "show", client["client_id"])
+    assert client["client_secret"] not in json.dumps(shown)
+    tree = said("credential", "tree", person.username)
+    assert [child["kind"] for child in tree[0]["children"]] == ["device_key"]
+    assert said("person", "show", person.username)["account"]["ial"] == 2
+    assert said("audit", "verify")["ok"]
+    assert said("audit", "show", person.username)[0]["kind"] == "account.opened"
+    assert said("audit", "checkpoint")["statement"].count(".") == 2
+    assert said("key", "rotate")["state"] == "pending"
+    assert said("exposure")
+    call_command("credential", "revoke", phone.enrolment.credential_id, stdout=io.StringIO())
+    assert said("credential", "show", phone.enrolment.credential_id)["because"] == "ended_by_manager"
+    call_command("person", "end", person.username, stdout=io.StringIO())
+    assert said("person", "show", person.username)["account"]["status"] == "terminated"
+    assert said("credential", "list", person.username) == []
+    out = io.StringIO()
+    call_command("credential", "tree", person.username, "--all", stdout=out)
+    assert "device_key" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("source", "rotate", "nobody"), ("client", "show", "nobody"), ("person", "show", "nobody"), ("credential", "show", "nobody"), ("key", "revoke", "x"),
+        ("client", "add", "X"), ("client", "add", "X", "--redirect-uri", "http://evil.example/"), ("client", "add", "X", "--redirect-uri", "https://a/", "--scope", "admin"),
+        ("source", "add", "No Spaces"), ("person", "invite", "nobody"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_says_what_to_do(words: tuple[str, ...], db: None) -> None:
+    """Commands that explain themselves."""
+    with pytest.raises(CommandError):
+        call_command(*words, stdout=io.StringIO())
+
+
+def test_clients_of_the_registry_are_taken_over(db: None) -> None:
+    """Design: a site that runs django-oidc-provider brings its clients; secrets end up hashed, and its columns empty (E19, E20)."""
+    from oidc_provider.models import Client
+
+    from idp import clients
+
+    old = Client.objects.create(name="Old", client_id="123456", client_secret="plain-secret", client_type="confidential")
+    old._redirect_uris = "https://old.example/cb\nhttp://old.example/insecure\u2028https://smuggled.example/"
+    old.save()
+    taken = said("client", "import")
+    assert taken[0]["client_id"] == "123456"
+    assert "http://old.example/insecure" in taken[0]["left_out"]
+    party = clients.find("123456")
+    assert party is not None
+    assert party.check_client_secret("plain-secret")
+    assert party.redirect_uris() == ["https://old.example/cb"]
+    old.refresh_from_db()
+    assert (old.client_secret, old._redirect_uris) == ("", "")
