@@ -134,9 +134,7 @@ def invitations(account: str, count: int) -> dict[str, Any]:
     while OutboxRow.objects.filter(account_id=account, kind="invite", delivered_at=None).exists():
         time.sleep(0.05)  # the worker's own link would void this one
     person, now = Person.objects.get(account_id=account), clock.now()
-    token = under_lock(
-        UUID(account), lambda locked: invitation.make(locked, person.invitation_address() or "", now=now), now=now
-    )
+    token = under_lock(UUID(account), lambda locked: invitation.make(locked, person.invitation_address() or "", now=now))
     browsers = []
     for _ in range(count):
         credential_id, seed = uuid4(), totp.new_seed()
