@@ -53,18 +53,19 @@ def _row(  # noqa: PLR0913 - one ledger row
 
 def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolment
     account: Account, *, credential_id: UUID, password_hash: str, totp_seed: bytes, totp_step: int,
-    recovery_code_hashes: Sequence[str], now: datetime, actor: str,
+    recovery_code_hashes: Sequence[str], now: datetime, actor: str, replaces: AAL | None = None,
 ) -> Credential:
     """Record the first root of an account: a password and a TOTP seed, both just proved by an invitation (ruling 3).
 
+    replaces: the level of the root that this one takes the place of (`derived.renew`), which it never exceeds.
     totp_seed: wrapped, owned by credential_id. totp_step: the step of the code that proved it, spent (AU-5).
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED).
     """
     _require_active(account)
-    if status.was_ever_enrolled(account):
+    if replaces is None and status.was_ever_enrolled(account):
         raise Refused(Reason.ALREADY_ENROLLED)
     factors = frozenset({Factor.PASSWORD, Factor.TOTP})
-    level = cap(Kind.PASSWORD_TOTP, reach(factors))
+    level = cap(Kind.PASSWORD_TOTP, reach(factors), *([] if replaces is None else [replaces]))
     evidence = {"factors": sorted(factors), "phishing_resistant": False, "protection": "software", "exportable": True}
     row = _row(
         account, Kind.PASSWORD_TOTP, level=level, state=State.ACTIVE, name=policy(Kind.PASSWORD_TOTP).label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.enrol import api
+from idp.enrol import api, recovery
 from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import views as login
@@ -34,6 +34,8 @@ urlpatterns = [
     path("oidc/logout/confirmed", logout.logout_confirmed, name="logout-confirmed"),
     path("login", login.login, name="login"),
     path("login/totp", login.login_totp, name="login-totp"),
+    path("login/recover", recovery.recover, name="login-recover"),
+    path("login/recover/totp", recovery.recover_totp, name="login-recover-totp"),
     path("login/device", login.login_device, name="login-device"),
     path("sessions/end-others", login.end_other_sessions, name="sessions-end-others"),
     path("sessions/<uuid:session_id>/end", login.end_session, name="session-end"),

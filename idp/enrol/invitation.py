@@ -14,7 +14,7 @@ from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
 from idp.models import Invitation
-from idp.secrets import opaque, spoken, stored
+from idp.secrets import heard, opaque, spoken, stored
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -58,6 +58,16 @@ def _still_meant(row: Invitation, account: Account) -> bool:
     )
 
 
+def recovery_codes() -> list[str]:
+    """New recovery codes, to be shown once and kept as hashes (RC-3)."""
+    return [spoken(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
+
+
+def recovery_hash(typed: str) -> str:
+    """What is kept of a recovery code, however it was typed."""
+    return stored(heard(typed), kind="recovery-code")
+
+
 def accept(  # noqa: PLR0913 - what the enrolment proved
     row: Invitation, *, credential_id: UUID, password_hash: str, totp_seed: bytes, totp_step: int, now: datetime
 ) -> tuple[Credential, list[str]]:
@@ -65,7 +75,7 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
 
     Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more; Refused(ALREADY_ENROLLED).
     """
-    codes = [spoken(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
+    codes = recovery_codes()
 
     def work(account: Account) -> Credential:
         fresh = Invitation.objects.select_related("account__person").get(token_hash=row.token_hash)
@@ -75,7 +85,7 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
             raise Refused(Reason.BAD_CODE)
         return issue.password_totp(
             account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
-            recovery_code_hashes=[stored(code, kind="recovery-code") for code in codes], now=now, actor="person",
+            recovery_code_hashes=[recovery_hash(code) for code in codes], now=now, actor="person",
         )
 
     return under_lock(row.account_id, work), codes
