@@ -31,10 +31,15 @@ def vouch(account: Account, *, ial: int, now: datetime, actor: str) -> None:
 def reopen(account: Account, *, now: datetime, actor: str) -> None:
     """A terminated account may be used again; no credential comes back (C30): the person is invited anew.
 
+    One that was suspended when it ended is suspended again: only `suspend.resume` lifts that.
+
     Raises: Refused(ILLEGAL_MOVE) for an account that is not terminated.
     """
     if account.status != AccountStatus.TERMINATED:
         raise Refused(Reason.ILLEGAL_MOVE)
-    account.status, account.epoch = AccountStatus.ACTIVE, account.epoch + 1
+    moves = account.events.filter(kind__in=["account.suspended", "account.resumed"]).order_by("-seq")
+    suspended = moves.values_list("kind", flat=True).first() == "account.suspended"
+    account.status, account.epoch = AccountStatus.SUSPENDED if suspended else AccountStatus.ACTIVE, account.epoch + 1
     account.save(update_fields=["status", "epoch"])
-    audit.record(account, "account.reopened", now=now, actor=actor, body={"epoch": account.epoch})
+    body = {"epoch": account.epoch, "status": str(account.status)}
+    audit.record(account, "account.reopened", now=now, actor=actor, body=body)

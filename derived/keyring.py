@@ -76,6 +76,9 @@ class Keyring:
         for due in SigningKey.objects.filter(state="pending", active_from__lte=now):
             with transaction.atomic():
                 rows = SigningKey.objects.filter(purpose=due.purpose, alg=due.alg)
+                held = rows.filter(state__in=["active", "pending"]).order_by("kid").select_for_update()
+                if not any(row.kid == due.kid and row.state == "pending" for row in held):
+                    continue  # another process was first: what is active now is this very key
                 rows.filter(state="active").update(state="retiring", retired_at=now + PUBLISHED_AFTER_USE)
                 rows.filter(kid=due.kid, state="pending").update(state="active")
         SigningKey.objects.filter(state="retiring", retired_at__lte=now).update(state="retired")

@@ -30,11 +30,17 @@ def enqueue(
 ) -> OutboxRow:
     """Write one row, in the caller's transaction.
 
-    receiver: `mail:{account}`, `client:{client_id}` or `worker`; the unit of ordering. payload: ids only (ruling 10).
+    receiver: `mail:{account}`, `client:{client_id}:{account}` or `worker:{account}`; the unit of ordering.
+    payload: ids only (ruling 10).
     """
     return OutboxRow.objects.create(
         account=account, kind=kind, receiver=receiver, payload=dict(payload), created_at=now, due_at=now
     )
+
+
+def fan_out(account: Account, payload: Mapping[str, object], *, now: datetime) -> OutboxRow:
+    """One row that tells `idp` to tell others; each account has its own queue, so none waits for another's (C83)."""
+    return enqueue(kind="fan_out", receiver=f"worker:{account.id}", account=account, payload=payload, now=now)
 
 
 def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:

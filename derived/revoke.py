@@ -39,7 +39,7 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
     if credential.kind != Kind.TOKEN_FAMILY:
         payload = {"credential": str(credential.id), "because": because.value}
         outbox.enqueue(kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
-        outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
+        outbox.fan_out(account, payload, now=now)
     return True
 
 
@@ -52,12 +52,21 @@ def tree(  # noqa: PLR0913 - which, why, since when, by whom
     return ended + one(root, account=account, because=because, now=now, actor=actor)
 
 
+def terminated_because(account: Account) -> str | None:
+    """Why an account was last terminated, as the record has it; None if it never was."""
+    last = account.events.filter(kind="account.terminated").order_by("-seq").first()
+    return None if last is None else str(last.body.get("because"))
+
+
 def everything(account: Account, *, because: Reason, now: datetime, actor: str) -> int:
     """End the account, and every credential that it ever had, roots too (promise 4, IV-1); how many were living.
 
-    Idempotent: a second call changes nothing and writes nothing.
+    Idempotent: a second call changes nothing and writes nothing, but that a manager's word is recorded over a source's.
     """
     if account.status == AccountStatus.TERMINATED:
+        if because == Reason.ENDED_BY_MANAGER and terminated_because(account) != because.value:
+            body = {"because": because.value, "credentials": 0, "epoch": account.epoch}
+            audit.record(account, "account.terminated", now=now, actor=actor, body=body)
         return 0
     account.status, account.epoch = AccountStatus.TERMINATED, account.epoch + 1
     account.save(update_fields=["status", "epoch"])
@@ -66,5 +75,5 @@ def everything(account: Account, *, because: Reason, now: datetime, actor: str) 
     audit.record(account, "account.terminated", now=now, actor=actor, body=body)
     payload = {"because": because.value}
     outbox.enqueue(kind="account.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
-    outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
+    outbox.fan_out(account, payload, now=now)
     return ended

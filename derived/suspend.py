@@ -18,7 +18,7 @@ def suspend(account: Account, *, now: datetime, actor: str) -> None:
     Raises: Refused(ILLEGAL_MOVE) unless it is active.
     """
     _move(account, AccountStatus.ACTIVE, AccountStatus.SUSPENDED, kind="account.suspended", now=now, actor=actor)
-    outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload={"because": "suspended"}, now=now)
+    outbox.fan_out(account, {"because": "suspended"}, now=now)
 
 
 def resume(account: Account, *, now: datetime, actor: str) -> None:

@@ -65,8 +65,8 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return AAL(self.policy.min_aal)
 
     def redirect_uris(self) -> list[str]:
-        """The registered redirect URIs."""
-        return [row.uri for row in self.policy.uris.all() if row.use == "redirect"]
+        """The registered redirect URIs, in the order of registration: the first is the sector of pairwise subjects."""
+        return [row.uri for row in sorted(self.policy.uris.all(), key=lambda row: row.id) if row.use == "redirect"]
 
     def post_logout_uris(self) -> list[str]:
         """The registered post-logout redirect URIs."""

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _PROTOCOL_PATHS = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/")
 _PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024
+_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
 
 class Edge:
@@ -43,6 +44,9 @@ class Edge:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
+        if request.content_type == "multipart/form-data":  # Django would spool files of any size to the disk
+            status = 415 if request.path.startswith("/scim/") else 400
+            return _harden(_refusal(request, status, "invalid_request", "Nothing here takes files."))
         return _harden(self._get_response(request))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -73,17 +77,19 @@ def _peer(request: HttpRequest) -> str:
     """The caller's address: the socket's, or the last untrusted hop of X-Forwarded-For behind a listed proxy (P52)."""
     peer = request.META.get("REMOTE_ADDR", "")
     trusted = set(config().trusted_proxies)
-    if peer not in trusted:
+    if not {peer, _address(peer)} & trusted:
         return _address(peer)
     for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        if hop.strip() not in trusted:
+        if not {hop.strip(), _address(hop.strip())} & trusted:
             return _address(hop.strip())
     return _address(peer)
 
 
 def _address(text: str) -> str:
+    """One spelling per address: no zone, and IPv4 as itself where a dual-stack socket gave it as IPv6."""
     try:
-        return str(ipaddress.ip_address(text))
+        found = ipaddress.ip_address(text.partition("%")[0])
+        return str(getattr(found, "ipv4_mapped", None) or found)
     except ValueError:
         return "0.0.0.0"  # noqa: S104 - an unknown place, as a label
 
@@ -102,6 +108,7 @@ def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpR
 
 
 def _harden(response: HttpResponse) -> HttpResponse:
+    response.headers.setdefault("Content-Security-Policy", _CSP)  # where no page of ours has set its own
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("X-Frame-Options", "DENY")

@@ -11,6 +11,8 @@ MOST = 500
 _PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")  # printable ASCII but " < > \ ^ ` { | }
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # a reversed domain name, as RFC 8252 §7.1 asks
 _LITERALS = frozenset({"127.0.0.1", "::1"})
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_BARE_LITERAL = re.compile(r"(127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 
 
 def is_plain(uri: str) -> bool:
@@ -27,6 +29,8 @@ def objection(uri: str, *, application_type: str) -> str | None:
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         return "it is not a URI"
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+        return "its host is malformed"
     if parts.fragment or "#" in uri:
         return "it has a fragment"
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
@@ -55,7 +59,7 @@ def same(presented: str, registered: str, *, application_type: str) -> bool:
             return False
     except ValueError:
         return False
-    if "@" in theirs.netloc:
+    if not _BARE_LITERAL.fullmatch(theirs.netloc):  # Python before 3.11.12 overlooks what stands around the brackets
         return False
     return (theirs.scheme, theirs.hostname, theirs.path, theirs.query, theirs.fragment) == (
         ours.scheme, ours.hostname, ours.path, ours.query, "",

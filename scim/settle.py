@@ -111,8 +111,7 @@ def _reopen(write: Write) -> bool:
     """Open an account again that a source closed; what a manager closed, no source opens."""
     if write.account.status != AccountStatus.TERMINATED:
         return False
-    last = write.account.events.filter(kind="account.terminated").order_by("-seq").first()
-    if last is None or last.body.get("because") not in _BY_SOURCE:
+    if revoke.terminated_because(write.account) not in _BY_SOURCE:
         return False
     accounts.reopen(write.account, now=write.now, actor=write.actor)
     return True

@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from idp.login.password import Argon2
 
@@ -31,11 +30,10 @@ def one_clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
         monkeypatch.setattr("derived.locking.database_now", lambda: None)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_connection() -> None:
-    """Requests in this process share the test's transaction, as with Django's own test client."""
-    request_started.disconnect(close_old_connections)
-    request_finished.disconnect(close_old_connections)
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests in this process share the test's transaction; Django's own test client would connect the signals again that end it."""
+    monkeypatch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", lambda _: None)
 
 
 @pytest.fixture

@@ -11,19 +11,18 @@ from django.http import JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from derived import clock, revoke, status
+from derived import audit, clock, revoke, status
 from derived.assurance import Factor
 from derived.eligibility import refusal
 from derived.errors import Reason, Refused
 from derived.kinds import Kind, policy
 from derived.locking import under_lock
-from derived.models import Account, Credential
 from idp import clients, pages
 from idp.config import config
 from idp.enrol import binding, invitation, undo
 from idp.errors import answer
 from idp.keys import wrapper
-from idp.login import password, totp
+from idp.login import password, throttle, totp
 from idp.login.session import establish, is_live, login_of, signed_in
 from idp.login.views import fresh_login_needed
 from idp.models import Binding
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
+    from derived.models import Account, Credential
     from idp.models import Invitation, LoginSession
 
 _STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
@@ -101,7 +101,10 @@ def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
     request.session.pop("enrolling")
     # Both factors were shown in this one transaction, so it is a login like any other (ruling 6).
     establish(request, credential, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now)
-    return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/devices"})
+    values = {"codes": [grouped(code) for code in codes], "continue_url": "/devices"}
+    response = pages.page(request, "recovery_codes", values)
+    throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
+    return response
 
 
 def _totp_page(request: HttpRequest, row: Invitation, seed: bytes, error: str | None) -> HttpResponse:
@@ -208,7 +211,15 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     row = _mine(session, credential_id)
     if row is None:
         return pages.problem(request, "There is no such device of yours.", status=404)
-    Credential.objects.filter(id=row.id).update(name=binding.clean_name(request.POST.get("name", "")[:200]))
+    name = binding.clean_name(request.POST.get("name", "")[:200])
+
+    def work(account: Account) -> None:
+        if status.living(account.id).filter(id=row.id).update(name=name):
+            audit.record(
+                account, "credential.renamed", now=clock.now(), actor="person", credential=row, personal={"name": name}
+            )
+
+    under_lock(session.account_id, work)
     return redirect("devices")
 
 

@@ -62,16 +62,17 @@ def prove(proof: object, *, typ: str, expected: Mapping[str, str], now: datetime
     return ProvenDevice(device, claims)
 
 
-def check_passphrase(proven: ProvenDevice, passphrase: str, *, place: str, now: datetime) -> None:
+def check_passphrase(proven: ProvenDevice, passphrase: str, *, now: datetime) -> None:
     """Look at one guess of the passphrase, counted before it is looked at; slow, so outside the account lock.
 
-    place: the back-off key of where it comes from.
     Raises: Refused(TRY_LATER), Refused(CREDENTIAL_DISABLED), Refused(WRONG_FACTOR).
     """
+    place = throttle.place_of_device(proven.credential)
     throttle.admit(place, now=now)
     throttle.count_guess(proven.credential)
     if not password.matches(passphrase, proven.device.passphrase_hash):
         raise Refused(Reason.WRONG_FACTOR)
+    throttle.uncount_guess(proven.credential)  # a gate may still say no, and that is no failure of the person
     throttle.forgive(place)
 
 
@@ -89,12 +90,15 @@ def claim_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Non
 def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> AuthenticationEvent:
     """Under the account's lock: the key alone proves one factor, and repeats the time of the last whole login (ruling 2).
 
-    Raises: Refused(CREDENTIAL_NOT_LIVE) if it was never used with its passphrase, or is not live.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) if it was never used with its passphrase, or is not live;
+    Refused(CREDENTIAL_DISABLED) after a hundred wrong guesses, which disable the key too (TH-1).
     """
     credential = Credential.objects.select_related("root", "parent").get(id=proven.credential.id)
     at = DeviceKey.objects.values_list("authenticated_at", flat=True).get(credential=credential)
     if at is None or not status.is_live(credential, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if credential.failures >= throttle.MOST_FAILURES:
+        raise Refused(Reason.CREDENTIAL_DISABLED)
     Credential.objects.filter(id=credential.id).update(last_used_at=now)
     return AuthenticationEvent.objects.create(
         account=account, credential=credential, factors=sorted(KEY_ALONE), root=False,

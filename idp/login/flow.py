@@ -17,30 +17,33 @@ from derived.kinds import Kind
 from derived.models import Credential
 from idp.login import password, throttle
 from scim.directory import person_by_login_name
+from scim.values import fold
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _KEY = "login"
+_LONGEST_NAME = 320
 LASTS = timedelta(minutes=10)
 
 
 def first_factor(request: HttpRequest, username: str, secret: str, *, now: datetime) -> None:
     """Look at a password; a right one opens the transaction. Nobody learns whether the name exists (C67).
 
-    Raises: Refused(TRY_LATER), Refused(WRONG_FACTOR), Refused(CREDENTIAL_DISABLED) for a right password whose
-    authenticator is disabled.
+    Raises: Refused(TRY_LATER), Refused(WRONG_FACTOR), also for a right password whose authenticator is disabled.
     """
     credential = _credential_of(username, now=now)
-    place = throttle.place(request, str(credential.account_id) if credential else username.casefold()[:320])
+    place = throttle.place(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
     throttle.admit(place, now=now)
-    disabled = False
-    if credential is not None:
-        try:
+    stored_hash = ""
+    try:
+        if credential is not None:
             throttle.count_guess(credential)
-        except Refused:
-            disabled = True
-    stored_hash = credential.password_totp.password_hash if credential is not None and not disabled else ""
+            stored_hash = credential.password_totp.password_hash
+    except Refused:
+        credential = None
+    if credential is None:
+        throttle.count_nothing(place, now=now)
     if not password.matches(secret, stored_hash) or credential is None:
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(credential)

@@ -13,6 +13,7 @@ from derived.errors import Reason, Refused
 
 LEAST = 8  # AU-6: always used together with a second factor
 MOST = 256
+_MOST_COMPOSED = 4  # code points that NFKC makes one of: a letter and three marks
 _LEAST_CONTEXT = 4
 _CONTEXT = frozenset({"ramet", "password", "passphrase", "passwort"})
 _AT_ONCE = threading.BoundedSemaphore(4)  # each hash holds 19 MiB
@@ -41,6 +42,8 @@ def objection(secret: str, *, context: tuple[str, ...] = ()) -> str | None:
 
     context: names of the person and the service, which may not be the whole of it.
     """
+    if len(secret) > MOST * _MOST_COMPOSED:
+        return f"Use at most {MOST} characters."
     secret = normalised(secret)
     if len(secret) < LEAST:
         return f"Use at least {LEAST} characters. A few words are easy to remember and hard to guess."
@@ -72,8 +75,11 @@ def hashed(secret: str) -> str:
 
 def matches(secret: str, stored_hash: str) -> bool:
     """Whether a secret is the one that was hashed; takes as long for an unknown person (C67)."""
+    plain = normalised(secret[: MOST * _MOST_COMPOSED])
+    if len(plain) > MOST or len(secret) > MOST * _MOST_COMPOSED:
+        plain, stored_hash = "", ""  # never a part of it (P65)
     with _AT_ONCE:
-        return check_password(normalised(secret[:MOST]), stored_hash or _nobody()) and bool(stored_hash)
+        return check_password(plain, stored_hash or _nobody()) and bool(stored_hash)
 
 
 @lru_cache(maxsize=1)

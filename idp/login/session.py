@@ -104,6 +104,8 @@ def establish(
         return _stand(request, before, account, event, now=now)
 
     session = under_lock(credential.account_id, work)
+    if before is not None and before.account_id != session.account_id:
+        end(before, now=now, actor="person")  # nobody could sign it out any more: its browser is another person's now
     request.session.cycle_key()
     request.session[_POINTER] = str(session.id)
     request.session.pop("login", None)
@@ -159,7 +161,7 @@ def end(session: LoginSession, *, now: datetime, actor: str) -> None:
         if LoginSession.objects.filter(id=session.id, ended_at__isnull=True).update(ended_at=now):
             audit.record(account, "session.ended", now=now, actor=actor, body={"session": str(session.id)})
             payload = {"session": str(session.id), "because": Reason.SIGNED_OUT.value}
-            outbox.enqueue(kind="fan_out", receiver="worker", account=account, payload=payload, now=now)
+            outbox.fan_out(account, payload, now=now)
 
     under_lock(session.account_id, work)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.core import signing
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 
 from derived.errors import Reason, Refused
@@ -29,6 +29,7 @@ FREE_TRIES = 5
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=24)
 KNOWN_COOKIE = "ramet_known"
+_MOST_COUNTED = 30_000
 _KNOWN_FOR = timedelta(days=180)
 _SALT = "ramet/known-browser"
 
@@ -36,11 +37,16 @@ _SALT = "ramet/known-browser"
 def place(request: HttpRequest, subject: str) -> str:
     """The back-off key of this request against one subject: the known browser if it is one, else the network.
 
-    subject: the account's id, or the folded login name where there is no such account.
+    subject: the account's id, or the login name as it is compared where there is no such account.
     """
     known = _known(request)
     where = f"browser:{known[1]}" if known and known[0] == subject else f"network:{network(request)}"
     return hashlib.sha256(f"{where}\x00{subject}".encode()).hexdigest()
+
+
+def place_of_device(credential: Credential) -> str:
+    """The back-off key of a device's passphrase: only who has its key gets there, so no stranger shares it (ruling 13)."""
+    return hashlib.sha256(f"device\x00{credential.id}".encode()).hexdigest()
 
 
 def network(request: HttpRequest) -> str:
@@ -71,19 +77,16 @@ def admit(key: str, *, now: datetime) -> None:
 
     Raises: Refused(TRY_LATER) while the place is in back-off.
     """
-    try:
-        with transaction.atomic():
-            Throttle.objects.create(key=key, until=now, seen_at=now)
-    except IntegrityError:
-        pass
-    Throttle.objects.filter(key=key, seen_at__lt=now - FORGET_AFTER).update(failures=0)
-    admitted = Throttle.objects.filter(key=key, until__lte=now).update(failures=F("failures") + 1, seen_at=now)
-    if not admitted:
-        raise Refused(Reason.TRY_LATER)
-    failures = Throttle.objects.values_list("failures", flat=True).get(key=key)
-    if failures > FREE_TRIES:
-        wait = min(timedelta(seconds=2 ** min(failures - FREE_TRIES, 12)), LONGEST_WAIT)
-        Throttle.objects.filter(key=key).update(until=now + wait)
+    with transaction.atomic():
+        Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
+        # Held from the look to the count, so that parallel tries wait for each other; None: forgiven this very moment.
+        row = Throttle.objects.select_for_update().filter(key=key).first() or Throttle(key=key, until=now, seen_at=now)
+        if row.until > now:
+            raise Refused(Reason.TRY_LATER)
+        failures = 1 if row.seen_at < now - FORGET_AFTER else min(row.failures + 1, _MOST_COUNTED)
+        over = failures - FREE_TRIES
+        wait = min(timedelta(seconds=2 ** min(over, 12)), LONGEST_WAIT) if over > 0 else timedelta()
+        Throttle.objects.filter(key=key).update(failures=failures, seen_at=now, until=now + wait)
 
 
 def forgive(key: str) -> None:
@@ -99,6 +102,11 @@ def count_guess(credential: Credential) -> None:
     rows = Credential.objects.filter(id=credential.id, failures__lt=MOST_FAILURES)
     if rows.update(failures=F("failures") + 1) != 1:
         raise Refused(Reason.CREDENTIAL_DISABLED)
+
+
+def count_nothing(key: str, *, now: datetime) -> None:
+    """As many writes as `count_guess`, where there is nothing to count against: time must not tell (C67, P54)."""
+    Throttle.objects.filter(key=key).update(seen_at=now)
 
 
 def uncount_guess(credential: Credential) -> None:

@@ -142,9 +142,7 @@ def login_device(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     try:
         proven = _proven(request, now=now)
-        device.check_passphrase(
-            proven, request.POST.get("passphrase", ""), place=throttle.place(request, str(proven.credential.account_id)), now=now
-        )
+        device.check_passphrase(proven, request.POST.get("passphrase", ""), now=now)
         session.establish(
             request, proven.credential, device.WITH_PASSPHRASE, now=now,
             claim=lambda account: device.claim_login(proven, account, now=now),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+UNKNOWN = "?"
 _LONGEST_MAX_AGE = 10 * 365 * 24 * 3600
 
 
@@ -18,6 +19,7 @@ _LONGEST_MAX_AGE = 10 * 365 * 24 * 3600
 class Ask:
     """One authorization request, validated.
 
+    meant: the `sub` that `id_token_hint` named, "" for anybody, UNKNOWN where the hint could not be verified.
     acr_values: in order of preference. max_age: seconds. dpop_jkt: RFC 9449 §10. code_challenge: S256.
     """
 
@@ -32,6 +34,7 @@ class Ask:
     login_hint: str = ""
     response_mode: str = "query"
     audience: str = field(default="")
+    meant: str = ""
 
     def stored(self) -> dict[str, Any]:
         """As JSON."""
@@ -53,10 +56,10 @@ class Ask:
         return "offline_access" in self.scope.split()
 
 
-def parse(parameters: Mapping[str, str], *, scope: str) -> Ask:
+def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "") -> Ask:
     """Read the parameters that the engine does not.
 
-    scope: as cut to what the client is allowed.
+    scope: as cut to what the client is allowed. meant: as in `Ask`.
     Raises: InvalidRequestError.
     """
     prompt = tuple(dict.fromkeys(parameters.get("prompt", "").split()))
@@ -80,6 +83,7 @@ def parse(parameters: Mapping[str, str], *, scope: str) -> Ask:
         acr_values=tuple(parameters.get("acr_values", "").split()),
         dpop_jkt=dpop_jkt,
         login_hint=parameters.get("login_hint", ""),
+        meant=meant,
     )
 
 

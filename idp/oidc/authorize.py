@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -25,8 +26,8 @@ from idp import clients, pages
 from idp.config import config
 from idp.login.session import browser_hash, is_live, login_of, signed_in
 from idp.models import AuthorizationRequest, Code
-from idp.oidc import gate, lifetimes
-from idp.oidc.ask import Ask, parse
+from idp.oidc import gate, issued, lifetimes
+from idp.oidc.ask import UNKNOWN, Ask, parse
 from idp.oidc.decision import Decision, Next, Reachable, decide
 from idp.oidc.provider import server
 from idp.oidc.server import UntrustedRequest, authorization_request
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
     from idp.models import LoginSession
 
+_ASKED = "asked"
 SCOPE_WORDS = {
     "openid": "know that it is you",
     "profile": "see your name and user name",
@@ -66,14 +68,27 @@ def authorize(request: HttpRequest) -> HttpResponse:
     except OAuth2Error as error:
         return _back(error.redirect_uri, parameters.get("state", ""), error=error.error, words=error.description)
     try:
-        ask = parse(parameters, scope=scope)
+        ask = parse(parameters, scope=scope, meant=_meant(parameters.get("id_token_hint"), party))
     except InvalidRequestError as error:
         return _back(
             parameters["redirect_uri"], parameters.get("state", ""), error=_specific(parameters) or error.error,
             words=error.description,
         )
+    if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        # A POST from another site comes without the cookie (SameSite=Lax), and a new one would take its place.
+        response = HttpResponse(status=303)
+        response["Location"] = f"{request.path}?{urlencode(parameters)}"
+        return response
     row = _store(request, party, ask, redirect_uri=parameters["redirect_uri"], now=clock.now())
     return _go_on(request, row, party)
+
+
+def _meant(id_token_hint: str | None, party: RelyingParty) -> str:
+    """The `sub` of a hint that we gave this client; UNKNOWN for a hint that says nothing we can rely on."""
+    if not id_token_hint:
+        return ""
+    found = issued.hint(id_token_hint) or {}
+    return found.get("sub", UNKNOWN) if found.get("aud") == party.client_id else UNKNOWN
 
 
 def _specific(parameters: dict[str, str]) -> str | None:
@@ -118,7 +133,13 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
     if request.POST.get("decision") != "allow":
         AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=clock.now())
         return _back(row.redirect_uri, Ask.restored(row.ask).state, error="access_denied", words="The person said no.")
-    return _go_on(request, row, party, allowed=True)
+    session = signed_in(request)
+    return _go_on(request, row, party, allowed=session is not None and request.session.get(_ASKED) == _asked(row, session))
+
+
+def _asked(row: AuthorizationRequest, session: LoginSession) -> list[str]:
+    """What an answer belongs to: this request, and the session of the person whom the page asked."""
+    return [row.id, str(session.id)]
 
 
 def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
@@ -138,6 +159,8 @@ def _go_on(
             request.session["why"] = decision.words
             return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
         case Next.CONSENT:
+            assert session is not None  # noqa: S101 - nobody is asked before they are known
+            request.session[_ASKED] = _asked(row, session)
             values = {
                 "client_name": party.name, "request_id": row.id,
                 "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in ask.scope.split() if one in SCOPE_WORDS],
@@ -168,6 +191,7 @@ def _decision(  # noqa: PLR0913 - the evidence
     return decide(
         ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
         reachable=reachable, consent_needed=consent_needed, now=now,
+        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)},
     )
 
 

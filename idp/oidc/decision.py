@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from idp.errors import UNMET
 from idp.oidc import acr
+from idp.oidc.ask import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,15 +65,19 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     reachable: Iterable[Reachable],
     consent_needed: bool,
     now: datetime,
+    is_meant: bool = True,
 ) -> Decision:
     """What has to happen with a request, given the live login of this browser (None for none).
 
     reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
+    is_meant: whether who is signed in is the person that `id_token_hint` names (Core §3.1.2.1).
     """
     silent = "none" in ask.prompt
     if login is None:
         return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN)
     fresh = login.at >= asked_at
+    if not is_meant and (another := _another(ask, fresh=fresh, silent=silent)) is not None:
+        return another
     if (why := _stale(ask, login, fresh=fresh, now=now)) is not None:
         return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why)
     value = acr.first_true(ask.acr_values, login)
@@ -83,6 +88,15 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
             return _refuse("consent_required", "The person has not allowed this yet.")
         return Decision(next=Next.CONSENT, acr=value)
     return Decision(next=Next.GRANT, acr=value)
+
+
+def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
+    """What to do where somebody else is signed in than was meant; None where a hint that cannot be verified is passed over."""
+    if silent or (fresh and ask.meant != UNKNOWN):
+        return _refuse("login_required", "Somebody else is signed in.")
+    if ask.meant == UNKNOWN:
+        return None
+    return Decision(next=Next.LOG_IN, words="This application expects another person than the one who is signed in.")
 
 
 def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:

@@ -98,7 +98,10 @@ def _check(claims: dict[str, Any], request: HttpRequest, *, now: datetime, acces
         raise Refused(Reason.BAD_PROOF)
     if not isinstance(jti, str) or not _JTI.fullmatch(jti):
         raise Refused(Reason.BAD_PROOF)
-    if access_token is not None and not hmac.compare_digest(str(claims.get("ath", "")).encode(), ath(access_token).encode()):
+    given = claims.get("ath")
+    if access_token is not None and not (
+        isinstance(given, str) and given.isascii() and hmac.compare_digest(given, ath(access_token))
+    ):
         raise Refused(Reason.BAD_PROOF)
     return jti, iat
 

@@ -6,23 +6,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc6749 import OAuth2Error
-from django.shortcuts import redirect
+from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jws import JWSRegistry
 
 from derived import clock
 from idp import clients, pages
-from idp.clients import ID_TOKEN_ALGS
-from idp.config import config
-from idp.keys import keyring
 from idp.login.session import end, signed_in
-from idp.oidc import gate
+from idp.oidc import gate, issued
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
     from idp.clients import RelyingParty
     from idp.models import LoginSession
@@ -40,7 +34,7 @@ def logout(request: HttpRequest) -> HttpResponse:
         parameters = gate.parameters(raw)
     except (OAuth2Error, UnicodeDecodeError):
         return pages.problem(request, "The request to sign out is malformed.", status=400)
-    hint = _verified(parameters.get("id_token_hint", ""))
+    hint = issued.hint(parameters.get("id_token_hint", ""))
     party = clients.find(parameters.get("client_id", "") or (hint or {}).get("aud", ""))
     if party is not None:
         parameters["client_id"] = party.client_id
@@ -49,7 +43,7 @@ def logout(request: HttpRequest) -> HttpResponse:
         return pages.problem(request, "The address to return to is not registered for this application.", status=400)
     session = signed_in(request)
     if session is None:
-        return redirect(target) if target else pages.page(request, "logged_out", {})
+        return _away(request, target)
     if hint is not None and _is_of(hint, session):
         return _out(request, session, target)
     carried = {name: parameters[name] for name in _CARRIED if name in parameters} if target else {}
@@ -66,7 +60,7 @@ def logout_confirmed(request: HttpRequest) -> HttpResponse:
     parameters = {name: request.POST[name][:2048] for name in _CARRIED if name in request.POST}
     target = _target(parameters, None, clients.find(parameters.get("client_id", "")[:255]))
     if session is None:
-        return redirect(target) if target else pages.page(request, "logged_out", {})
+        return _away(request, target)
     return _out(request, session, target)
 
 
@@ -74,21 +68,16 @@ def _out(request: HttpRequest, session: LoginSession, target: str | None) -> Htt
     end(session, now=clock.now(), actor="person")
     request.session.flush()
     request.ramet_session = None  # type: ignore[attr-defined]
-    return redirect(target) if target else pages.page(request, "logged_out", {})
+    return _away(request, target)
 
 
-def _verified(id_token_hint: str) -> dict[str, str] | None:
-    """The claims of an ID token of ours, expired or not; None for anything else (E11)."""
-    if not id_token_hint or id_token_hint.count(".") != 2:  # noqa: PLR2004
-        return None
-    algs = list(ID_TOKEN_ALGS)
-    try:
-        decoded = jwt.decode(id_token_hint, keyring().published(), algorithms=algs, registry=JWSRegistry(algorithms=algs))
-    except (JoseError, ValueError, RecursionError):
-        return None
-    claims = decoded.claims
-    ours = decoded.header.get("typ") == "JWT" and claims.get("iss") == config().issuer
-    return {name: one for name, one in claims.items() if isinstance(one, str)} if ours else None
+def _away(request: HttpRequest, target: str | None) -> HttpResponse:
+    """To the registered address, of an app's private scheme too, which Django's own redirect refuses."""
+    if not target:
+        return pages.page(request, "logged_out", {})
+    response = HttpResponse(status=302)
+    response["Location"] = target
+    return response
 
 
 def _is_of(hint: dict[str, str], session: LoginSession) -> bool:

@@ -1,100 +1,23 @@
-"""A valid request of every route, in parts, from a house in which people are signed in and phones are bound."""
+"""A valid request of every route, in parts."""
 
 from __future__ import annotations
 
 import secrets
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from demo.browser import Browser
-from derived import clock
-from derived.models import Credential
-from device.client import Code, DeviceClient
-from device.key import DeviceKey
 from device.proofs import THUMBPRINT_URN
-from idp.models import Throttle
+from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
-from tests.world import CALLBACK, CORE, ISSUER, PATCH, World, http
+from tests.world import CALLBACK, CORE, ISSUER, PATCH, http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
-CSRF = "0123456789abcdefghijklmnopqrstuv"
+    from demo.person import Person
+
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-PASSPHRASE = "seven mossy stones"
-
-
-class House:
-    """What valid requests need: renewed from time to time, because requests use it up or end it.
-
-    person: nobody ends them. victim: their sessions, devices and account may end at any request.
-    """
-
-    def __init__(self, random: Random) -> None:
-        self.random, self.world, self.number = random, World(), 0
-        self.app = self.world.app(post_logout_uris=["https://app.example/out"])
-        self.consent_app = self.world.app(name="Consent desk", consent=True)
-        self.browser_app = self.world.app(name="Browser app", public=True, application_type="browser", redirect_uris=["https://spa.example/cb"])
-        self.field_app = self.world.phone_app()
-        self.renew()
-
-    def renew(self) -> None:
-        """New people, sessions, tokens, codes and devices; back-off is forgotten."""
-        self.number += 1
-        Throttle.objects.all().delete()
-        Credential.objects.update(failures=0)
-        self.person, self.desktop = self.world.enrolled(f"fuzz{self.number}@example.org")
-        self.victim, self.victims = self.world.enrolled(f"victim{self.number}@example.org")
-        self.phone, self.victims_phone = self.world.device(self.desktop), self.world.device(self.victims)
-        mobile = self.phone.login(self.field_app.client_id, passphrase=PASSPHRASE, scope="openid offline_access")
-        self.mobile_tokens = (mobile.access_token, mobile.refresh_token or "")
-        self.tokens = self.world.tokens(self.app, self.desktop, scope="openid profile email offline_access")
-        self.page, self.code, self.short_code = self.world.begin_binding(self.desktop)
-        self.key = DeviceKey.generate()
-        self.challenge = DeviceClient(http=http()).ask_challenge(ISSUER, Code(text=self.code), key=self.key)[0]
-        self.world.push(f"new{self.number}@example.org")
-        self.invitation = self.world.invitation(f"new{self.number}@example.org").removeprefix(ISSUER)
-        self.undo = next(
-            (word.removeprefix(ISSUER) for mail in reversed(self.world.mails(self.victim.username)) for word in str(mail.body).split() if "/undo/" in word),
-            "/undo/" + "a" * 43,
-        )
-        self.enrolling = Browser(http())
-        page = self.enrolling.get(ISSUER + self.invitation)
-        self.enrolling.submit(page, page.forms()[0], values={"password": "a fern in the wood", "password_again": "a fern in the wood"})
-
-    @property
-    def secrets(self) -> list[str]:
-        """What no answer to a bad request may hold."""
-        known = [str(self.app.secret), self.world.token, self.person.password, self.person.totp_secret, self.tokens["refresh_token"]]
-        return [*known, *self.mobile_tokens, self.key.private_jwk()["d"], PASSPHRASE]
-
-    def cookies(self, browser: Browser) -> dict[str, str]:
-        """A browser's cookies, with a CSRF cookie that we know."""
-        return {**dict(browser._http.cookies), "ramet_csrf": CSRF}
-
-    def fresh_code(self) -> str:
-        """A code that works, sometimes; the shape of one, mostly."""
-        return self.world.ask(self.app, self.desktop)["code"] if self.random.random() < 0.3 else secrets.token_urlsafe(32)
-
-    def flow(self) -> str:
-        """The id of a request that waits for its answer."""
-        page = self.desktop.get(self.consent_app.url(prompt="consent"))
-        return page.form_to("/consent").action.split("/")[-2]
-
-    def basic(self) -> str:
-        """The relying party's own Authorization header."""
-        return "Basic " + b64encode(f"{self.app.client_id}:{self.app.secret}".encode()).decode()
-
-    def proof(self, path: str, method: str = "POST") -> Jws:
-        """A DPoP proof by the phone."""
-        key = self.phone.enrolment.key
-        return Jws({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public_jwk}, {"htm": method, "htu": ISSUER + path, **_fresh()}, key)
-
-
-def _fresh() -> dict[str, Any]:
-    return {"iat": int(clock.now().timestamp()), "jti": secrets.token_urlsafe(16)}
 
 
 def _page(house: House, path: str, browser: Browser | None = None, **fields: Any) -> Draft:
@@ -156,7 +79,7 @@ def token_of_refresh(house: House) -> Draft:
 
 def token_of_device(house: House) -> Draft:
     mine, client_id = house.phone.enrolment, house.field_app.client_id
-    claims = {"iss": THUMBPRINT_URN + mine.key.jkt, "sub": mine.credential_id, "aud": ISSUER, "client_id": client_id, **_fresh()}
+    claims = {"iss": THUMBPRINT_URN + mine.key.jkt, "sub": mine.credential_id, "aud": ISSUER, "client_id": client_id, **fresh()}
     claims["exp"] = claims["iat"] + 60
     assertion = Jws({"typ": "ramet-device+jwt", "alg": "ES256", "kid": mine.key.jkt}, claims, mine.key)
     form = [
@@ -207,19 +130,35 @@ def login(house: House) -> Draft:
     return _page(house, "/login", Browser(http()), username=house.person.username, password=house.person.password)
 
 
-def login_totp(house: House) -> Draft:
-    """From a browser that has just shown the password."""
+def _half(person: Person) -> Browser:
+    """A browser that has just shown the password."""
     browser = Browser(http())
     page = browser.get(f"{ISSUER}/login")
-    browser.submit(page, page.forms()[0], values={"username": house.person.username, "password": house.person.password})
-    return _page(house, "/login/totp", browser, totp="123456")
+    browser.submit(page, page.forms()[0], values={"username": person.username, "password": person.password})
+    return browser
+
+
+def login_totp(house: House) -> Draft:
+    return _page(house, "/login/totp", _half(house.person), totp="123456")
+
+
+def login_recover(house: House) -> Draft:
+    return _page(house, "/login/recover", _half(house.victim), code=house.victim.recovery_codes[0])
+
+
+def login_recover_totp(house: House) -> Draft:
+    browser = _half(house.victim)
+    page = browser.get(f"{ISSUER}/login/recover")
+    if form := page.form_with("code"):
+        browser.submit(page, form, values={"code": house.victim.recovery_codes[0]})
+    return _page(house, "/login/recover/totp", browser, totp="123456")
 
 
 def login_device(house: House) -> Draft:
     browser, key = Browser(http()), house.phone.enrolment.key
     page = browser.get(f"{ISSUER}/login/device")
     challenge = page.html.split('data-challenge="', 1)[-1].split('"', 1)[0]
-    proof = Jws({"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **_fresh()}, key)
+    proof = Jws({"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **fresh()}, key)
     return _page(house, "/login/device", browser, proof=proof, passphrase=PASSPHRASE)
 
 
@@ -287,7 +226,7 @@ def enrol_challenge(house: House) -> Draft:
 
 def enrol_bind(house: House) -> Draft:
     header = {"typ": "ramet-binding+jwt", "alg": "ES256", "jwk": house.key.public_jwk}
-    proof = Jws(header, {"aud": ISSUER, "nonce": house.challenge, **_fresh()}, house.key)
+    proof = Jws(header, {"aud": ISSUER, "nonce": house.challenge, **fresh()}, house.key)
     body = {"code": house.code, "proof": proof, "device_name": "Phone", "passphrase": PASSPHRASE, "clients": [house.field_app.client_id]}
     return _json("/enrol/v1/bindings", body)
 
@@ -295,7 +234,7 @@ def enrol_bind(house: House) -> Draft:
 def enrol_status(house: House) -> Draft:
     binding = house.page.path.split("/")[-1]
     header = {"typ": "ramet-binding-status+jwt", "alg": "ES256", "kid": house.key.jkt}
-    return _json(f"/enrol/v1/bindings/{binding}", {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **_fresh()}, house.key)})
+    return _json(f"/enrol/v1/bindings/{binding}", {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **fresh()}, house.key)})
 
 
 def undo(house: House) -> Draft:
@@ -362,7 +301,7 @@ def public(house: House) -> Draft:
 
 DRAFTS: list[Callable[[House], Draft]] = [
     authorize, authorize, authorize_go_on, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
-    userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_device, sessions_end_others, session_end, invitation,
+    userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
     scim_documents, public,

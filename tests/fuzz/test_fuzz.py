@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from django.urls import Resolver404, get_resolver, resolve
 
-from tests.fuzz.drafts import DRAFTS, House
+from tests.fuzz.drafts import DRAFTS
+from tests.fuzz.house import House
 from tests.fuzz.mutation import mutated
 from tests.fuzz.oracle import faults
 from tests.fuzz.wire import Draft, deliver

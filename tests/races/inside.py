@@ -29,7 +29,7 @@ from derived.assurance import Factor  # noqa: E402
 from derived.lifecycle import LIVING  # noqa: E402
 from derived.locking import under_lock  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
-from derived.models import Account, Credential, OutboxRow, SigningKey  # noqa: E402
+from derived.models import Account, Credential, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
 from idp import clients, keys  # noqa: E402
 from idp.enrol import binding, invitation  # noqa: E402
 from idp.login import password, totp  # noqa: E402
@@ -146,6 +146,18 @@ def invitations(account: str, count: int) -> dict[str, Any]:
     return {"token": token, "browsers": browsers}
 
 
+def recoveries(root: str, count: int) -> list[dict[str, str]]:
+    """Browsers that have each shown the password and the same saved recovery code, and been shown a seed of their own."""
+    code_hash, now, browsers = opaque(), clock.now(), []
+    RecoveryCode.objects.create(credential_id=root, code_hash=code_hash, expires_at=now + timedelta(days=1))
+    for _ in range(count):
+        fresh, seed = uuid4(), totp.new_seed()
+        begun = {"code": code_hash, "old": root, "new": str(fresh), "seed": b64encode(totp.wrap(seed, owner=fresh)).decode()}
+        half = {"credential": root, "at": now.timestamp(), "place": "x"}
+        browsers.append({"session": _browser({"login": half, "recovering": begun}), "totp_secret": totp.spelled(seed)})
+    return browsers
+
+
 def binding_code(login: str) -> str:
     """A binding code for a session."""
     return binding.begin(LoginSession.objects.get(id=login), now=clock.now()).code
@@ -217,7 +229,7 @@ def execute(sql: str) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        source, client, people, sign_in, half_logins, invitations, binding_code, answered, device, ledger, signing_keys, dump, execute,
+        source, client, people, sign_in, half_logins, invitations, recoveries, binding_code, answered, device, ledger, signing_keys, dump, execute,
         *watched.COMMANDS,
     )
 }

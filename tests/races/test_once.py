@@ -45,7 +45,7 @@ def is_invalid_grant(answer: Answer) -> bool:
 
 def is_refusal_page(answer: Answer) -> bool:
     """A page that says no: to a form that came too late, too often, or from a browser whose cookie has just changed."""
-    return answer.status in {400, 409, 410, 429} and "Location" not in answer.headers
+    return answer.status in {400, 409, 410, 429} and "location" not in answer.headers
 
 
 @pytest.fixture
@@ -178,6 +178,18 @@ def test_one_invitation_binds_one_root(live: Live) -> None:
     assert "recovery" in winner.text.lower()
     found = live.inside.ask("ledger", account=person["account"])
     assert (found["living"], found["sessions"]) == (["password_totp"], 1)
+
+
+def test_one_recovery_code_connects_one_new_app(live: Live) -> None:
+    """A hundred browsers with one saved code, each with a seed of its own: one new root, and the old one has ended (RC-1, RC-3)."""
+    person = live.people(1)[0]
+    browsers = live.inside.ask("recoveries", root=person["root"], count=MANY)
+    step = int(datetime.now(UTC).timestamp() + 5) // STEP
+    requests = [page_form("/login/recover/totp", one["session"], totp=totp(one["totp_secret"], step=step)) for one in browsers]
+    # Who comes after the winner is either told no, or sent to sign in, because the password was that of the root that ended.
+    single_winner(live.together(requests), is_ok, losers=lambda answer: is_refusal_page(answer) or answer.headers.get("location") == "/login")
+    found = live.inside.ask("ledger", account=person["account"])
+    assert (found["living"], found["ended"]) == (["password_totp"], ["password_totp"])
 
 
 def test_one_device_assertion_serves_once(live: Live) -> None:

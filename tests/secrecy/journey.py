@@ -186,6 +186,7 @@ def _go_wrong(journey: Journey, person: Person, client: dict[str, str]) -> None:
         form("/login", {"password": person.password, **{f"p{number}": known["passphrase"] for number in range(200)}}),
         page_form("/login/totp", anonymous, totp="000000"),
         page_form("/login/totp", anonymous, totp=known["recovery code 0"]),
+        page_form("/login/recover", anonymous, code=known["recovery code 0"] + "Z"),
         document("POST", "/enrol/v1/challenges", {"code": known["binding code"], "jwk": {"d": known["device key"]}}),
         document("POST", "/enrol/v1/challenges", {"code": [known["binding code"]]}),
         document("POST", "/enrol/v1/bindings", {"code": known["binding code"], "proof": "x", "device_name": "x", "passphrase": known["passphrase"]}),

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
+from rich.markup import escape
 from rich.tree import Tree
 
 from derived import clock, revoke, status
@@ -121,7 +122,7 @@ def _grown(rows: list[Credential], parent: UUID | None) -> list[dict[str, Any]]:
 
 def _picture(node: dict[str, Any], under: Tree | None = None) -> Tree:
     colour = {"active": "green", "pending": "yellow", "suspended": "yellow"}.get(node["state"], "red")
-    label = f"[bold]{node['kind']}[/] {node['name']} · AAL{node['aal']} IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
+    label = f"[bold]{node['kind']}[/] {escape(node['name'])} · AAL{node['aal']} IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
     branch = Tree(label) if under is None else under.add(label)
     for child in node["children"]:
         _picture(child, branch)

@@ -51,8 +51,7 @@ class Grant(Terms):
         _same_device(proven, party, jkt)
         passphrase = form.get("passphrase")
         if passphrase is not None:
-            place = throttle.place(self.request.http, str(proven.credential.account_id))
-            device.check_passphrase(proven, passphrase, place=place, now=now)
+            device.check_passphrase(proven, passphrase, now=now)
         return _decide(
             proven, party, whole=passphrase is not None, jkt=jkt, scope=party.get_allowed_scope(form.get("scope")),
             acr_values=form.get("acr_values", "").split(), now=now,

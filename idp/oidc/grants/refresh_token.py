@@ -85,6 +85,8 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
     family = grant.family
     if not status.is_live(family, account, now=now) or not status.is_live(grant.event.credential, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if party.policy.dpop_required and not grant.jkt:  # granted before its client had to (C21)
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if grant.session is not None and not grant.offline:
         grant.session.account = account
         if not is_standing(grant.session, now=now):

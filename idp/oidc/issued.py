@@ -1,0 +1,44 @@
+"""JWTs of ours that come back: the signature by a published key, the one `typ` that is asked for, and our `iss` (E11, J5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
+
+from derived.errors import Refused
+from derived.minting.device_key import bounded_json
+from idp.clients import ID_TOKEN_ALGS
+from idp.config import config
+from idp.keys import keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST, _DOTS = 8192, 2
+
+
+def claims(unverified_token: str, *, typ: str, algs: Sequence[str]) -> dict[str, Any] | None:
+    """The claims of a token that we signed, expired or not; None for anything else."""
+    if len(unverified_token) > _MOST or unverified_token.count(".") != _DOTS or not unverified_token.isascii():
+        return None
+    try:
+        header = bounded_json(unverified_token.split(".", maxsplit=1)[0])
+        # The engine trips over a `crit` or a `kid` of another type; ours have no `crit`, and a text as `kid`.
+        if header.get("typ") != typ or header.get("alg") not in algs or not isinstance(header.get("kid"), str) or "crit" in header:
+            return None
+        decoded = jwt.decode(
+            unverified_token, keyring().published(), algorithms=list(algs), registry=JWSRegistry(algorithms=list(algs))
+        )
+    except (JoseError, Refused, ValueError, RecursionError):
+        return None
+    found: dict[str, Any] = decoded.claims
+    return found if found.get("iss") == config().issuer else None
+
+
+def hint(id_token_hint: str) -> dict[str, str] | None:
+    """The claims of an ID token of ours that are texts; a hint of who is meant, never a credential (C42, C48)."""
+    found = claims(id_token_hint, typ="JWT", algs=ID_TOKEN_ALGS)
+    return None if found is None else {name: one for name, one in found.items() if isinstance(one, str)}
