@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.db import IntegrityError, transaction
+
 from derived import audit, outbox, status
 from derived.assurance import AAL, Factor, reach
 from derived.capping import cap
@@ -112,10 +114,14 @@ def device_key(  # noqa: PLR0913 - the parts of a binding
         "factors": sorted(factors), "phishing_resistant": False, "protection": protection,
         "exportable": "unproven", "login_aal": int(login.aal), "login_at": login.at.isoformat(),
     }
-    row = _row(
-        account, Kind.DEVICE_KEY, level=level, state=State.PENDING, name=name, evidence=evidence, now=now,
-        parent=root, jkt=key.jkt,
-    )
+    try:
+        with transaction.atomic():
+            row = _row(
+                account, Kind.DEVICE_KEY, level=level, state=State.PENDING, name=name, evidence=evidence, now=now,
+                parent=root, jkt=key.jkt,
+            )
+    except IntegrityError:  # another account binds the same key at this very moment: its lock is not ours
+        raise Refused(Reason.KEY_SEEN_BEFORE) from None
     DeviceKey.objects.create(credential=row, jwk=key.jwk, passphrase_hash=passphrase_hash, clients=list(clients))
     Request.objects.create(
         account=account, requested_by=actor, kind=Kind.DEVICE_KEY, device_name=name, purpose="sign in on another device",

@@ -19,7 +19,7 @@ from derived.lifecycle import LIVING, State
 from derived.locking import under_lock
 from derived.models import Account, Credential, OutboxRow, Spent
 from idp.keys import keyring
-from idp.models import AuthorizationRequest, RefreshToken, Throttle
+from idp.models import AuthorizationRequest, Binding, RefreshToken, Throttle
 from idp.signals import backchannel, mail
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def housekeeping(*, now: datetime) -> None:
     _expire(now=now)
     Spent.objects.filter(expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
+    Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
     Throttle.objects.filter(seen_at__lt=now - _KEPT).delete()
     AuthorizationRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
     RefreshToken.objects.filter(expires_at__lt=now - _KEPT).delete()

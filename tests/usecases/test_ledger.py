@@ -333,3 +333,21 @@ def test_a_lease_that_was_lost_is_taken_again_and_a_day_of_failures_parks(db: No
     outbox.failed(row, "x" * 500, now=now + outbox.PARK_AFTER + timedelta(seconds=1))
     assert OutboxRow.objects.get().parked_at is not None
     assert outbox.lease(now=now + timedelta(days=3)) == []
+
+
+def test_two_accounts_that_bind_one_key_at_the_same_moment(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C6: their locks are not each other's, so the unique key decides, and the loser is told what it is."""
+    from django.db.models.query import QuerySet
+
+    key, owners = public_key(DeviceKey.generate().public_jwk), [account(), account()]
+    roots = [root_of(owner) for owner in owners]
+
+    def bind(owner: Account, root: Credential) -> Credential:
+        return under_lock(owner.id, lambda locked: issue.device_key(
+            locked, login=login(), root=root, key=key, passphrase_hash="x", name="Phone", clients=[], protection="software", now=clock.now(), actor="test",
+        ))  # fmt: skip
+
+    bind(owners[0], roots[0])
+    monkeypatch.setattr(QuerySet, "exists", lambda _: False)  # the look before the other's commit
+    with pytest.raises(Refused, match="key_seen_before"):
+        bind(owners[1], roots[1])
