@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.enrol import api, recovery
+from idp.enrol import api, invited, recovery
 from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import views as login
@@ -39,8 +39,8 @@ urlpatterns = [
     path("login/device", login.login_device, name="login-device"),
     path("sessions/end-others", login.end_other_sessions, name="sessions-end-others"),
     path("sessions/<uuid:session_id>/end", login.end_session, name="session-end"),
-    path("invitation/<str:token>", enrol.invited, name="invitation"),
-    path("invitation/<str:token>/totp", enrol.invited_totp, name="invitation-totp"),
+    path("invitation/<str:token>", invited.invited, name="invitation"),
+    path("invitation/<str:token>/totp", invited.invited_totp, name="invitation-totp"),
     path("devices", enrol.devices, name="devices"),
     path("devices/add", enrol.add, name="device-add"),
     path("devices/add/<uuid:binding_id>", enrol.adding, name="device-adding"),

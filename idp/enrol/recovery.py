@@ -6,10 +6,9 @@ It is no login: nobody is signed in by it, the old root ends, and every address 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-import segno
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
@@ -20,6 +19,7 @@ from derived.models import Credential, RecoveryCode
 from derived.once import claim_once
 from idp import pages
 from idp.enrol.invitation import recovery_codes, recovery_hash
+from idp.enrol.invited import WRONG_CODE, connect_an_app
 from idp.errors import answer
 from idp.login import flow, throttle, totp
 from idp.secrets import grouped
@@ -83,11 +83,12 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
         return redirect("login")
     old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])
     seed = totp.unwrap(wrapped, owner=fresh)
+    name = old.account.person.login_name or ""
     if request.method == "GET":
-        return _connect(request, old, seed, None)
+        return connect_an_app(request, seed, name=name, error=None, recovering=True)
     step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
     if step is None:
-        return _connect(request, old, seed, "That code is not right. Check the clock of your device, and try the next one.")
+        return connect_an_app(request, seed, name=name, error=WRONG_CODE, recovering=True)
     codes = recovery_codes()
 
     def work(account: Account) -> None:
@@ -102,12 +103,3 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     under_lock(old.account_id, work)
     request.session.flush()
     return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/login", "recovering": True})
-
-
-def _connect(request: HttpRequest, old: Credential, seed: bytes, error: str | None) -> HttpResponse:
-    otpauth = totp.otpauth(seed, account_name=old.account.person.login_name or "", issuer="Ramet")
-    values: dict[str, Any] = {
-        "recovering": True, "error": error, "secret": totp.spelled(seed), "otpauth": otpauth,
-        "qr": segno.make(otpauth, error="m").svg_data_uri(scale=6, border=3, light="#fff"),
-    }
-    return pages.page(request, "invitation_totp", values, status=400 if error else 200)
