@@ -77,6 +77,8 @@ def _of_refusal(draft: Draft, answer: Answer) -> list[str]:
             return [f"not OAuth's form of an error: {kind} {answer.body[:200]!r}"]
         missing = answer.status == 401 and "www-authenticate" not in answer.headers
         return ["a 401 without its challenge"] if missing else []
+    if draft.path.startswith("/scim") and kind == "application/scim+json":
+        return _of_scim(answer, kind)
     return [] if kind in {"text/html", "application/json", "text/plain", ""} else [f"a page of type {kind}"]
 
 

@@ -12,14 +12,15 @@ import pytest
 from demo.authenticator import totp
 from device import proofs
 from device.key import DeviceKey
-from tests.live import CALLBACK, Answer, Live, Request, cookies, document, page_form
+from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, document, page_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
 MANY = 100
+ROUNDS = 3 if LONG else 1
 STEP = 30
 
 
@@ -60,8 +61,8 @@ def spa(live: Live) -> dict[str, str]:
     return live.client(name="Race app", public=True)
 
 
-@pytest.fixture(autouse=True)
-def _nothing_to_complain_about(live: Live) -> object:
+@pytest.fixture(autouse=True, params=range(ROUNDS))
+def _nothing_to_complain_about(live: Live) -> Iterator[None]:
     before = len(live.complaints())
     yield
     assert live.complaints()[before:] == []
