@@ -162,7 +162,7 @@ LOGGING = {
         # SQL with its parameters: hashes and names of people.
         "django.db.backends": {"level": "INFO"},
         "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},  # refused forms and sizes: a stranger could fill the log with them
     },
 }
 LOGGING_CONFIG = "logging.config.dictConfig"

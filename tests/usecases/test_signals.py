@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import httpx
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
@@ -16,7 +17,7 @@ from django.test import override_settings
 from derived import clock
 from derived.models import OutboxRow
 from idp import checks
-from idp.signals import worker
+from idp.signals import backchannel, worker
 from tests.world import ISSUER, claims
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class Receiver(HTTPServer):
 
 
 @pytest.fixture
-def receivers() -> Iterator[list[Receiver]]:
-    """Two relying parties: one that takes logout tokens, one that is broken."""
+def receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
+    """Two relying parties: one that takes logout tokens, one that is broken. A busy test machine is no dead party."""
+    monkeypatch.setattr(backchannel, "_TIMEOUT", httpx.Timeout(30.0))
     made = [Receiver(), Receiver(500)]
     yield made
     for one in made:
