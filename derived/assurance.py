@@ -32,11 +32,15 @@ class IAL(IntEnum):
 
 
 class FactorClass(StrEnum):
-    """The three kinds of factor; the same kind twice is still one factor (P4)."""
+    """The kinds of factor; the same kind twice is still one factor (P4).
+
+    ACTIVATION is what a key asked for before it answered, a secret or a finger: which of the two only the key knows.
+    """
 
     KNOW = "know"
     HAVE = "have"
-    ARE = "are"
+    ACTIVATION = "activation"
+    VOUCHED = "vouched"
 
 
 class Factor(StrEnum):
@@ -46,55 +50,133 @@ class Factor(StrEnum):
     TOTP = "totp"
     DEVICE_KEY = "device_key"
     DEVICE_PASSPHRASE = "device_passphrase"  # noqa: S105 - a name
+    PIV_CARD = "piv_card"
+    PIV_PIN = "piv_pin"
+    CERTIFICATE = "certificate"
+    PASSKEY = "passkey"
+    USER_VERIFICATION = "user_verification"
+    UPSTREAM = "upstream"
 
     @property
     def factor_class(self) -> FactorClass:
-        """Which of the three kinds of factor this is."""
-        return {
-            Factor.PASSWORD: FactorClass.KNOW,
-            Factor.DEVICE_PASSPHRASE: FactorClass.KNOW,
-            Factor.TOTP: FactorClass.HAVE,
-            Factor.DEVICE_KEY: FactorClass.HAVE,
-        }[self]
+        """Which kind of factor this is."""
+        return _CLASSES[self]
 
 
-# RFC 8176 values, by factor. A device key is `pop`: what holds it is not claimed without attestation (standards.md).
-_AMR = {
-    Factor.PASSWORD: "pwd",
-    Factor.DEVICE_PASSPHRASE: "pwd",
-    Factor.TOTP: "otp",
-    Factor.DEVICE_KEY: "pop",
+_CLASSES = {
+    Factor.PASSWORD: FactorClass.KNOW,
+    Factor.DEVICE_PASSPHRASE: FactorClass.KNOW,
+    Factor.PIV_PIN: FactorClass.KNOW,
+    Factor.TOTP: FactorClass.HAVE,
+    Factor.DEVICE_KEY: FactorClass.HAVE,
+    Factor.PIV_CARD: FactorClass.HAVE,
+    Factor.CERTIFICATE: FactorClass.HAVE,
+    Factor.PASSKEY: FactorClass.HAVE,
+    Factor.USER_VERIFICATION: FactorClass.ACTIVATION,
+    Factor.UPSTREAM: FactorClass.VOUCHED,
+}
+
+# Keys whose proof names the verifier it was made for: TLS client authentication and WebAuthn (63B-4 §3.2.5).
+_PHISHING_RESISTANT = frozenset({Factor.PIV_CARD, Factor.CERTIFICATE, Factor.PASSKEY})
+
+# RFC 8176 values, by factor. A bare key is `pop`: what holds it is claimed (`hwk`) only where it was proven (standards.md).
+_AMR: dict[Factor, tuple[str, ...]] = {
+    Factor.PASSWORD: ("pwd",),
+    Factor.DEVICE_PASSPHRASE: ("pwd",),
+    Factor.TOTP: ("otp",),
+    Factor.DEVICE_KEY: ("pop",),
+    Factor.PIV_CARD: ("sc", "hwk"),
+    Factor.PIV_PIN: ("pin",),
+    Factor.CERTIFICATE: ("pop",),
+    Factor.PASSKEY: ("pop", "user"),
+    Factor.USER_VERIFICATION: ("user",),
 }
 
 
-def reach(factors: frozenset[Factor]) -> AAL:
-    """The level that a set of verified factors reaches by itself (SP 800-63B-4 §2.1, §2.2; DK-2).
+@dataclass(frozen=True, kw_only=True)
+class Assertion:
+    """What a trusted upstream said of a login, after its exact table and its cap (AU-7, C10); silence is NONE.
 
-    Two factors of different classes, one of them a thing one has, are AAL2; a single class is AAL1. Nothing here can be AAL3: that
-    takes proof of a non-exportable key.
+    issuer: the upstream (FA-8). ial: recorded as evidence; it never moves the account's own (rulings 3, 9).
     """
-    classes = {factor.factor_class for factor in factors}
-    if not classes:
-        return AAL.NONE
-    return AAL.AAL2 if FactorClass.HAVE in classes and len(classes) > 1 else AAL.AAL1
+
+    issuer: str
+    aal: AAL
+    ial: IAL = IAL.NONE
+    phishing_resistant: bool = False
+    hardware: bool = False
+    amr: tuple[str, ...] = ()
 
 
-def amr(factors: frozenset[Factor]) -> tuple[str, ...]:
-    """The RFC 8176 `amr` values of a set of verified factors, sorted, with `mfa` where it is true."""
-    values = {_AMR[factor] for factor in factors}
-    if len({factor.factor_class for factor in factors}) > 1:
-        values.add("mfa")
-    return tuple(sorted(values))
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What one login transaction verified (ruling 6); the level, `amr` and phishing resistance all follow from it.
+
+    hardware: the key among the factors is proven to be in hardware that does not give it out (attestation, PIV policy).
+    asserted: for a login at an upstream, which stands alone: its word is not added to factors of ours.
+    """
+
+    factors: frozenset[Factor]
+    hardware: bool = False
+    asserted: Assertion | None = None
+
+    def __post_init__(self) -> None:
+        if (Factor.UPSTREAM in self.factors) != (self.asserted is not None) or (self.asserted and len(self.factors) > 1):
+            message = "an upstream's word stands alone, and there is none without an upstream"
+            raise ValueError(message)
+
+    @property
+    def is_multi_factor(self) -> bool:
+        """Two kinds of factor, one of them a thing one has."""
+        classes = {factor.factor_class for factor in self.factors}
+        return FactorClass.HAVE in classes and len(classes) > 1
+
+    @property
+    def phishing_resistant(self) -> bool:
+        """Whether what was shown could not have been relayed by a false site (TK-3)."""
+        return self.asserted.phishing_resistant if self.asserted else bool(self.factors & _PHISHING_RESISTANT)
+
+    @property
+    def hardware_protected(self) -> bool:
+        """Whether the phishing-resistant key is proven to be in hardware (`phrh`)."""
+        return self.phishing_resistant and (self.asserted.hardware if self.asserted else self.hardware)
+
+    @property
+    def reach(self) -> AAL:
+        """The level that this reaches by itself (SP 800-63B-4 §2; AU-4, DK-2, PK-1, PK-2).
+
+        One kind of factor is AAL1; two, one of them a thing one has, AAL2; AAL3 also takes a phishing-resistant key that is
+        proven non-exportable.
+        """
+        if self.asserted:
+            return self.asserted.aal
+        if not self.factors:
+            return AAL.NONE
+        if not self.is_multi_factor:
+            return AAL.AAL1
+        return AAL.AAL3 if self.hardware_protected else AAL.AAL2
+
+    @property
+    def amr(self) -> tuple[str, ...]:
+        """The RFC 8176 values, sorted, with `mfa` where it is true."""
+        if self.asserted:
+            return tuple(sorted(set(self.asserted.amr)))
+        values = {value for factor in self.factors for value in _AMR[factor]}
+        if self.hardware and Factor.USER_VERIFICATION in self.factors:  # a key, proven and activated
+            values = values - {"pop"} | {"hwk"}
+        if self.is_multi_factor:
+            values.add("mfa")
+        return tuple(sorted(values))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Authentication:
-    """The evidence of one login: what was verified, when, and how far it reaches.
+    """A recorded login: what was verified, when, and how far it reaches today.
 
-    factors: what was verified in this one login transaction (ruling 6).
     aal: the level after capping by every ancestor of the credential.
     root: whether a root credential was used (only those may mint).
     at: when the last factor was verified (becomes `auth_time`).
+    amr: RFC 8176 values. upstream: the issuer that vouched, or "" (FA-8).
     """
 
     factors: frozenset[Factor]
@@ -102,8 +184,6 @@ class Authentication:
     root: bool
     at: datetime
     phishing_resistant: bool = False
-
-    @property
-    def amr(self) -> tuple[str, ...]:
-        """RFC 8176 values of this login."""
-        return amr(self.factors)
+    hardware_protected: bool = False
+    amr: tuple[str, ...] = ()
+    upstream: str = ""

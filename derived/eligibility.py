@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from derived.assurance import AAL
 from derived.errors import Reason
 from derived.kinds import MINT_FLOOR, MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, Kind, policy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.assurance import AAL, Authentication
+    from derived.assurance import Authentication
 
 
 def refusal(login: Authentication, *, now: datetime) -> Reason | None:
@@ -31,3 +34,57 @@ def refusal_of_key(kind: Kind, level: AAL, *, counted_already: int) -> Reason | 
     if policy(kind).counted and counted_already >= MOST_DERIVED_PER_PERSON:
         return Reason.TOO_MANY_CREDENTIALS
     return None
+
+
+class How(StrEnum):
+    """On whose word a root is bound to an account."""
+
+    INVITATION = "invitation"
+    LOGIN = "login"
+    MANAGER = "manager"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundBy:
+    """What a new root is bound on, and so what it can be worth at most (ruling 5: no ladder).
+
+    login: for LOGIN, the live login of the person, by a root. replaces: for RECOVERY, the level of the root that it follows.
+    """
+
+    how: How
+    login: Authentication | None = None
+    replaces: AAL = AAL.NONE
+
+    def ceiling(self, kind: Kind) -> AAL:
+        """The most that a root bound in this way may be worth.
+
+        A PIV card proves AAL3 by itself, to whoever invited its holder; every other root gets there only under a login
+        that was there already.
+        """
+        match self.how:
+            case How.LOGIN:
+                return self.login.aal if self.login else AAL.NONE
+            case How.RECOVERY:
+                return self.replaces
+            case How.INVITATION | How.MANAGER:
+                return AAL.AAL3 if kind == Kind.PIV_CARD else AAL.AAL2
+
+
+def refusal_to_change(login: Authentication, *, affected: AAL, now: datetime) -> Reason | None:
+    """Why this login may not add, rename or remove something that is worth `affected`, or None (P2, AU-1, EL-2).
+
+    It takes a root, fresh, and as strong as what is changed. Reporting a loss is not asked here: one factor suffices (ruling 14).
+    """
+    if reason := refusal(login, now=now):
+        return reason
+    return Reason.STEP_UP_NEEDED if login.aal < affected else None
+
+
+def refusal_to_add(login: Authentication, *, reaches: AAL, strongest: AAL, now: datetime) -> Reason | None:
+    """Why this login may not add a root, or None.
+
+    reaches: the most that the new root could be used at. strongest: the most that the account can reach. The login must be
+    as strong as the lesser of the two (AU-1).
+    """
+    return refusal_to_change(login, affected=min(reaches, strongest), now=now)

@@ -37,6 +37,27 @@ class Reason(StrEnum):
     ALREADY_SPENT = "already_spent"
     ALREADY_ENROLLED = "already_enrolled"
     TRY_LATER = "try_later"
+    STEP_UP_NEEDED = "step_up_needed"
+    LAST_WAY_IN = "last_way_in"
+    HELD_BY_ANOTHER = "held_by_another"
+    CREDENTIAL_UNKNOWN = "credential_unknown"
+
+    # why a certificate is not accepted (RFC 5280, FIPS 201-3 §6.2.3.1)
+    CERTIFICATE_LOGIN_OFF = "certificate_login_off"
+    CERTIFICATE_MISSING = "certificate_missing"
+    CERTIFICATE_MALFORMED = "certificate_malformed"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_WRONG_POLICY = "certificate_wrong_policy"
+    CERTIFICATE_NOT_FOR_AUTHENTICATION = "certificate_not_for_authentication"
+
+    # why an upstream's answer is not accepted (C10, P31-P35)
+    UPSTREAM_DISABLED = "upstream_disabled"
+    UPSTREAM_UNTRUSTED = "upstream_untrusted"
+    UPSTREAM_REFUSED = "upstream_refused"
+    UPSTREAM_SAYS_NOTHING = "upstream_says_nothing"
 
     # why something ended
     DEACTIVATED_BY_SOURCE = "deactivated_by_source"
@@ -51,11 +72,15 @@ class Reason(StrEnum):
     COMPROMISED = "compromised"
     REPLACED = "replaced"
     EXPIRED = "expired"
+    FROZEN_BY_PERSON = "frozen_by_person"
+    UPSTREAM_CAPPED = "upstream_capped"
 
     # why the house cannot decide
     CLOCK_SKEW = "clock_skew"
     KEY_UNAVAILABLE = "key_unavailable"
     DATABASE_BUSY = "database_busy"
+    CERTIFICATE_STATUS_UNKNOWN = "certificate_status_unknown"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
 
 
 class RametError(Exception):

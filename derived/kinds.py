@@ -17,6 +17,10 @@ class Kind(StrEnum):
     """The kinds of credential that stand in the ledger."""
 
     PASSWORD_TOTP = "password_totp"  # noqa: S105 - a name
+    PIV_CARD = "piv_card"
+    PASSKEY = "passkey"
+    UPSTREAM = "upstream"
+    DERIVED_CERTIFICATE = "derived_certificate"
     DEVICE_KEY = "device_key"
     TOKEN_FAMILY = "token_family"  # noqa: S105 - a name
 
@@ -43,6 +47,13 @@ class Policy:
 POLICIES: dict[Kind, Policy] = {
     Kind.PASSWORD_TOTP: Policy(
         label="Password and authenticator app", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=None, root=True
+    ),
+    Kind.PIV_CARD: Policy(label="PIV or CAC card", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=None, root=True),
+    Kind.PASSKEY: Policy(label="Passkey or security key", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True),
+    Kind.UPSTREAM: Policy(label="Sign-in at another provider", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True),
+    # Somebody else's derived PIV certificate (policies .40 and .41): it may sign in, and nothing grows from it (EL-2).
+    Kind.DERIVED_CERTIFICATE: Policy(
+        label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366)
     ),
     Kind.DEVICE_KEY: Policy(
         label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True

@@ -128,6 +128,94 @@ class RecoveryCode(models.Model):
         return f"recovery code of {self.credential_id}"
 
 
+class Holder(models.Model):
+    """Which account holds a card or an upstream identity at present: one row per thing, locked while that is decided.
+
+    key: SHA-256 of what names the thing, with its kind (`derived.holding`).
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+")
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"holder of {self.key[:8]}…"
+
+
+class CardCertificate(models.Model):
+    """One certificate seen on a card (or on a derived PIV credential): how its holder is known, with history (C24).
+
+    issuer: RFC 4514 name. issuer_key: SHA-256 of the issuer's DER name and its key identifier: two CAs of one name differ.
+    serial: hex. ski: hex of the subject key identifier, or of the RFC 5280 §4.2.1.2 (1) hash where the certificate has none.
+    fasc_n: hex of the 25 bytes. card_uuid: the `urn:uuid:` of the subject alternative name. fingerprint: SHA-256 of the DER.
+    superseded_at: when another certificate of the same card took its place.
+    """
+
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="certificates")
+    issuer = models.CharField(max_length=1000)
+    issuer_key = models.CharField(max_length=64, db_index=True)
+    serial = models.CharField(max_length=64)
+    ski = models.CharField(max_length=128)
+    fasc_n = models.CharField(max_length=64, default="", db_index=True)
+    card_uuid = models.CharField(max_length=36, default="", db_index=True)
+    fingerprint = models.CharField(max_length=64, db_index=True)
+    der = models.BinaryField()
+    not_after = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["credential", "fingerprint"], name="certificate_once_per_credential")
+        ]
+
+    def __str__(self) -> str:
+        return f"certificate {self.serial} of {self.credential_id}"
+
+
+class Passkey(models.Model):
+    """What verifies a WebAuthn credential: its COSE key and what was seen when it was registered (PK-1, PK-2, BI-6).
+
+    raw_id: as the authenticator names it, unique for ever. public_key: COSE. transports: hints for the browser.
+    backup_eligible, backed_up: BE and BS; BE decides the level and never changes (trap 4). aaguid: a UUID, unverified unless
+    attested. attested: its attestation led to a root of FIDO's metadata, and its model is on the allow-list.
+    discoverable: whether it signs in without a user name. hardware: proven non-exportable.
+    """
+
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="passkey")
+    raw_id = models.BinaryField(max_length=1023)
+    raw_id_hash = models.CharField(max_length=64, unique=True)
+    public_key = models.BinaryField()
+    sign_count = models.PositiveBigIntegerField(default=0)
+    backup_eligible = models.BooleanField()
+    backed_up = models.BooleanField()
+    user_verified = models.BooleanField()
+    discoverable = models.BooleanField(default=False)
+    aaguid = models.CharField(max_length=36, default="")
+    attestation = models.CharField(max_length=24, default="none")
+    attested = models.BooleanField(default=False)
+    hardware = models.BooleanField(default=False)
+    model = models.CharField(max_length=200, default="")
+    transports = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"verifier of {self.credential_id}"
+
+
+class UpstreamIdentity(models.Model):
+    """Who a person is at another provider: only (issuer, sub) names them, never a name or an address (P33)."""
+
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="upstream_identity")
+    issuer = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["issuer", "subject"], name="upstream_identity_is_sought")]
+
+    def __str__(self) -> str:
+        return f"identity at {self.issuer} of {self.credential_id}"
+
+
 class DeviceKey(models.Model):
     """What verifies a device: its public key, and the hash of the passphrase that goes with it (ruling 1).
 

@@ -1,4 +1,4 @@
-"""Replacing a root by a new one of the same kind, after recovery (RC-1): never stronger than the one before (ruling 5).
+"""Replacing a root by a new one: after recovery, for a new card, for a new password. Never stronger than what it rests on.
 
 What grew from the old one lives on (trap 1); the old one ends in the same transaction. The caller holds the account's lock.
 """
@@ -7,31 +7,84 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived import issue, revoke, status
+from django.db.models import F
+from django.db.models.functions import Least
+
+from derived import audit, issue, outbox, revoke, status
+from derived.assurance import AAL
+from derived.eligibility import BoundBy, How, refusal_to_change
 from derived.errors import Reason, Refused
+from derived.lifecycle import LIVING
+from derived.models import Credential, PasswordAndTotp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from derived.models import Account, Credential
+    from derived.assurance import Authentication
+    from derived.issue import Certificate
+    from derived.models import Account
 
 
 def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
     account: Account, old: Credential, *, credential_id: UUID, totp_seed: bytes, totp_step: int,
     recovery_code_hashes: Sequence[str], now: datetime, actor: str,
 ) -> Credential:
-    """A new TOTP seed and new recovery codes under the same password, in a row of its own.
+    """A new TOTP seed and new recovery codes under the same password, in a row of its own (RC-1).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE) if the old one has ended meanwhile; Refused(ACCOUNT_NOT_ACTIVE).
     """
     if not status.is_live(old, account, now=now) or not status.is_root(old):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     password_hash = old.password_totp.password_hash
-    bound = status.level(old)
+    bound_by = BoundBy(how=How.RECOVERY, replaces=status.level(old))
     revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
     return issue.password_totp(
         account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
-        recovery_code_hashes=recovery_code_hashes, now=now, actor=actor, replaces=bound,
+        recovery_code_hashes=recovery_code_hashes, bound_by=bound_by, now=now, actor=actor,
     )
+
+
+def password(  # noqa: PLR0913 - which, to what, on what
+    account: Account, row: Credential, password_hash: str, *, login: Authentication, now: datetime, actor: str
+) -> None:
+    """Another password beside the same TOTP seed; every address is told.
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
+    """
+    if not status.is_live(row, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if reason := refusal_to_change(login, affected=status.level(row), now=now):
+        raise Refused(reason)
+    PasswordAndTotp.objects.filter(credential=row).update(password_hash=password_hash)
+    audit.record(account, "credential.password_changed", now=now, actor=actor, credential=row)
+    outbox.enqueue(
+        kind="authenticator.changed", receiver=f"mail:{account.id}", account=account,
+        payload={"credential": str(row.id), "change": "password"}, now=now,
+    )
+
+
+def card(  # noqa: PLR0913 - the old, the new, and on what
+    account: Account, old: Credential, verified: Certificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
+) -> Credential:
+    """A new card of the same person takes the place of the old one, and what grew from that stands on it (ruling 8).
+
+    The levels of what grew only fall. bound_by: a login with another live credential at AAL2 or more, or a manager.
+    Raises: Refused(COMPROMISED) for an old card whose key was; otherwise as `issue.certificate`.
+    """
+    if old.account_id != account.id or old.end_reason == Reason.COMPROMISED or verified.derived:
+        raise Refused(Reason.COMPROMISED if old.end_reason == Reason.COMPROMISED else Reason.NOT_A_ROOT)
+    if bound_by.how not in {How.LOGIN, How.MANAGER}:
+        raise Refused(Reason.LOGIN_TOO_WEAK)
+    new = issue.certificate(account, verified, bound_by=bound_by, name=name, now=now, actor=actor)
+    moved = Credential.objects.filter(account=account, epoch=account.epoch, state__in=LIVING)
+    ceiling = AAL(new.aal)
+    grown = moved.filter(root=old).update(root=new, aal=Least(F("aal"), int(ceiling)))
+    moved.filter(parent=old, root=new).update(parent=new)
+    audit.record(
+        account, "credential.reparented", now=now, actor=actor, credential=new,
+        body={"from": str(old.id), "to": str(new.id), "grown": grown, "aal": int(ceiling)},
+    )
+    revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
+    return new

@@ -70,6 +70,18 @@ def living(account_id: uuid.UUID) -> QuerySet[Credential]:
     )
 
 
+def strongest(account: Account, *, now: datetime) -> AAL:
+    """The highest level that an account's live roots can reach (AU-1)."""
+    rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
+    return max((level(row) for row in live(rows, now=now).select_related("root", "parent") if is_root(row)), default=AAL.NONE)
+
+
+def ways_in(account: Account, *, now: datetime) -> list[Credential]:
+    """The account's live credentials that a person can sign in with and grow others from: roots, not disabled."""
+    rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
+    return [row for row in live(rows, now=now) if is_root(row)]
+
+
 def was_ever_enrolled(account: Account) -> bool:
     """Whether this account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
     return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()

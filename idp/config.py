@@ -26,6 +26,8 @@ class Config(BaseSettings):
     kek: base64 of 32 bytes that wrap every stored key; empty means a development key generated in `var`.
     email_url: `file:` (a folder under `var`), `console:` or `smtp://user:password@host:port`.
     trusted_proxies: addresses whose `X-Forwarded-For` is believed.
+    certificate_url: the public URL of the certificate host (PIV and CAC login), without a trailing slash; empty means off.
+    certificate_peers: addresses of the proxies of that host, or `unix`; certificate_secret: what they prove themselves with.
     """
 
     model_config = SettingsConfigDict(env_prefix="RAMET_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -39,6 +41,9 @@ class Config(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     contact: str = "your identity team"
+    certificate_url: str = ""
+    certificate_peers: tuple[str, ...] = ()
+    certificate_secret: SecretStr = SecretStr("")
 
     @field_validator("issuer")
     @classmethod

@@ -62,12 +62,50 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             return Answer(409, "invalid_request", "This account is set up already. Sign in instead.")
         case Reason.TRY_LATER:
             return Answer(429, "temporarily_unavailable", "Too many tries. Wait a little, then try again.")
+        case Reason.STEP_UP_NEEDED:
+            return Answer(403, "access_denied", "Sign in again with your strongest way of signing in: this changes something as strong.")
+        case Reason.LAST_WAY_IN:
+            return Answer(409, "invalid_request", "This is your last way of signing in. Add another one first.")
+        case Reason.HELD_BY_ANOTHER:
+            return Answer(409, "invalid_request", "This belongs to another account here. Ask your identity team if it should be yours.")
+        case Reason.CREDENTIAL_UNKNOWN:
+            return Answer(403, "access_denied", "No account here knows this. Sign in another way first, then add it in My devices.")
+        case Reason.CERTIFICATE_LOGIN_OFF:
+            return Answer(404, "invalid_request", "Signing in with a card is not switched on here.")
+        case Reason.CERTIFICATE_MISSING:
+            return Answer(400, "access_denied", "Your browser sent no certificate. Insert your card, restart the browser, and choose the certificate for authentication.")
+        case Reason.CERTIFICATE_MALFORMED:
+            return Answer(400, "invalid_request", "The certificate cannot be read.")
+        case Reason.CERTIFICATE_NOT_YET_VALID:
+            return Answer(403, "access_denied", "The certificate on this card is not valid yet.")
+        case Reason.CERTIFICATE_EXPIRED:
+            return Answer(403, "access_denied", "The certificate on this card has expired. Have the card renewed.")
+        case Reason.CERTIFICATE_REVOKED:
+            return Answer(403, "access_denied", "The certificate on this card was revoked. Ask your card office.")
+        case Reason.CERTIFICATE_UNTRUSTED:
+            return Answer(403, "access_denied", "This card comes from an issuer that is not trusted here.")
+        case Reason.CERTIFICATE_WRONG_POLICY:
+            return Answer(403, "access_denied", "This certificate is not one for PIV authentication. Choose the one named “PIV Authentication”.")
+        case Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION:
+            return Answer(403, "access_denied", "This certificate is for signing or encryption. Choose the one for authentication.")
+        case Reason.UPSTREAM_DISABLED:
+            return Answer(403, "access_denied", "Signing in through this provider is switched off.")
+        case Reason.UPSTREAM_UNTRUSTED:
+            return Answer(400, "access_denied", "The other provider's answer could not be trusted. Start again.")
+        case Reason.UPSTREAM_REFUSED:
+            return Answer(403, "access_denied", "The other provider did not sign you in. Start again, or sign in another way.")
+        case Reason.UPSTREAM_SAYS_NOTHING:
+            return Answer(403, "access_denied", "The other provider did not say how strongly it signed you in, so it counts as nothing here.")
         case (
             Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT
-            | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED
+            | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
         ):
             return Answer(400, "invalid_grant", "This has ended.")
+        case Reason.CERTIFICATE_STATUS_UNKNOWN:
+            return Answer(503, "temporarily_unavailable", "Whether this card was revoked cannot be found out just now. Try again in a moment.")
+        case Reason.UPSTREAM_UNREACHABLE:
+            return Answer(503, "temporarily_unavailable", "The other provider does not answer. Try again in a moment, or sign in another way.")
         case Reason.CLOCK_SKEW | Reason.KEY_UNAVAILABLE | Reason.DATABASE_BUSY:
             return Answer(503, "temporarily_unavailable", "The service cannot decide now. Try again in a moment.")
     assert_never(reason)
@@ -83,4 +121,6 @@ ENDINGS: dict[str, str] = {
     Reason.COMPROMISED: "its key was reported as compromised",
     Reason.REPLACED: "it was replaced",
     Reason.EXPIRED: "its time was over",
+    Reason.FROZEN_BY_PERSON: "the account was frozen through a link in a notice",
+    Reason.UPSTREAM_CAPPED: "the provider behind it is trusted less than before, or no more",
 }

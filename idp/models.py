@@ -16,14 +16,22 @@ from derived.models import Account, Credential
 
 
 class AuthenticationEvent(models.Model):
-    """The evidence of one login: what was verified, by which credential, when. Never edited; `auth_time` is its `at`."""
+    """The evidence of one login: what was verified, by which credential, when. Never edited; `auth_time` is its `at`.
+
+    beside: a second credential that took part (the password beside a security key); the login lives with both.
+    hardware: the phishing-resistant key is proven to be in hardware. upstream: the issuer that vouched, or "" (FA-8).
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="logins")
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="logins")
+    beside = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="+")
     factors = models.JSONField()
+    amr = models.JSONField(default=list)
     aal = models.PositiveSmallIntegerField()
     root = models.BooleanField()
     phishing_resistant = models.BooleanField(default=False)
+    hardware = models.BooleanField(default=False)
+    upstream = models.CharField(max_length=500, default="")
     at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -52,11 +60,147 @@ class LoginSession(models.Model):
         return f"session {self.id}"
 
 
+class CertificateLogin(models.Model):
+    """One login, or binding, by certificate: begun on the main host, proven on the certificate host, ended where it began (ruling 7).
+
+    browser: hash of the secret of the browser that began it. ticket_hash: what the certificate host is called with.
+    result_hash: what comes back, once. purpose: login, bind, replace or invitation; subject: what a binding is about.
+    verified: what the certificate said, as `derived.issue.Certificate` (its DER in base64). reason: why it was refused.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    browser = models.CharField(max_length=64)
+    ticket_hash = models.CharField(max_length=64, unique=True)
+    result_hash = models.CharField(max_length=64, default="")
+    purpose = models.CharField(max_length=12)
+    subject = models.CharField(max_length=64, default="")
+    verified = models.JSONField(null=True)
+    reason = models.CharField(max_length=48, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    presented_at = models.DateTimeField(null=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"certificate login {self.id}"
+
+
+class PkiObject(models.Model):
+    """A CRL, an OCSP answer or an issuer's certificate that was fetched, so that one slow responder fails no login (C22).
+
+    key: SHA-256 of what it is about. A stale one is kept, and never believed after `expires_at`.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    kind = models.CharField(max_length=12)
+    source = models.CharField(max_length=1000)
+    body = models.BinaryField(null=True)
+    fetched_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    tried_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, default="")
+
+    def __str__(self) -> str:
+        return f"{self.kind} from {self.source}"
+
+
+class Probe(models.Model):
+    """What the probe through the public address last showed: whether a forged certificate header is stripped (H4)."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    nonce_hash = models.CharField(max_length=64, default="")
+    at = models.DateTimeField()
+    passed = models.BooleanField(default=False)
+    words = models.CharField(max_length=300, default="")
+
+    def __str__(self) -> str:
+        return f"probe {self.name}"
+
+
+class Ceremony(models.Model):
+    """One WebAuthn challenge: of one browser, for one purpose, used once, for five minutes (C59).
+
+    browser: hash of the secret of the browser that asked. account: whose key is expected; None where the key itself says.
+    purpose: login, second (beside a password), register. options: what the answer is compared with.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    browser = models.CharField(max_length=64)
+    purpose = models.CharField(max_length=12)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+")
+    challenge = models.CharField(max_length=64)
+    options = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"ceremony {self.id}"
+
+
+class Upstream(models.Model):
+    """Another OpenID provider that people may sign in at, and exactly what its words are worth (AU-7, C10).
+
+    levels: {acr: [aal, ial]}, compared whole; an `acr` that is not in it is worth nothing. cap: the most that it is trusted for.
+    aal_claim, ial_claim: claims that say it instead of `acr`, where a provider has them (login.gov). secret: wrapped.
+    amr: {theirs: ours}; what is not in it is not passed on. phishing_resistant: acr values or claims values that say so.
+    """
+
+    slug = models.SlugField(primary_key=True, max_length=40)
+    name = models.CharField(max_length=80)
+    issuer = models.CharField(max_length=500, unique=True)
+    client_id = models.CharField(max_length=255)
+    auth_method = models.CharField(max_length=32, default="client_secret_basic")
+    secret = models.BinaryField(null=True)
+    scope = models.CharField(max_length=200, default="openid")
+    acr_values = models.CharField(max_length=500, default="")
+    preset = models.CharField(max_length=24, default="")
+    levels = models.JSONField(default=dict)
+    aal_claim = models.CharField(max_length=64, default="")
+    ial_claim = models.CharField(max_length=64, default="")
+    amr = models.JSONField(default=dict)
+    phishing_resistant = models.JSONField(default=list)
+    algs = models.JSONField(default=list)
+    cap = models.PositiveSmallIntegerField(default=2)
+    metadata = models.JSONField(default=dict)
+    metadata_at = models.DateTimeField(null=True)
+    disabled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"upstream {self.slug}"
+
+
+class UpstreamLogin(models.Model):
+    """One trip to an upstream: its state belongs to the browser that began it, and comes back once (P35, P32).
+
+    state_hash: SHA-256 of the state. purpose: login or link; account: who links. code_verifier: wrapped.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    upstream = models.ForeignKey(Upstream, on_delete=models.CASCADE, related_name="+")
+    browser = models.CharField(max_length=64)
+    state_hash = models.CharField(max_length=64, unique=True)
+    nonce_hash = models.CharField(max_length=64)
+    code_verifier = models.BinaryField()
+    purpose = models.CharField(max_length=8)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+")
+    max_age = models.PositiveIntegerField(null=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"trip to {self.upstream_id}"
+
+
 class ClientPolicy(models.Model):
     """What we add to a `Client` of the registry; the registry's own secret, URI and scope columns stay empty.
 
     application_type: web, native (RFC 8252) or browser (a public client with an origin of its own).
     device_assertion: may serve tokens for a device key without a browser (ruling 2).
+    most_idle, most_session: how long a login may have been idle, and may be old, for this client; never longer than the
+    level's own limits.
     origins: origins that may read answers cross-site. subject_type: public or pairwise (ruling 21).
     """
 
@@ -67,6 +211,8 @@ class ClientPolicy(models.Model):
     scopes = models.CharField(max_length=500)
     id_token_alg = models.CharField(max_length=8, default="ES256")
     min_aal = models.PositiveSmallIntegerField(default=1)
+    most_idle = models.DurationField(null=True)
+    most_session = models.DurationField(null=True)
     dpop_required = models.BooleanField(default=False)
     device_assertion = models.BooleanField(default=False)
     subject_type = models.CharField(max_length=8, default="public")
@@ -180,10 +326,11 @@ class Invitation(models.Model):
 
 
 class UndoLink(models.Model):
-    """A link in a notice that revokes one credential by POST; it never restores anything (ruling 4, BI-5)."""
+    """A link in a notice, used by POST: it revokes one credential or freezes the account; it never restores anything (ruling 4, BI-5)."""
 
     token_hash = models.CharField(primary_key=True, max_length=64)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=8, default="revoke")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     consumed_at = models.DateTimeField(null=True)

@@ -24,7 +24,7 @@ from derived.once import claim_once, spend
 from idp import clients
 from idp.config import config
 from idp.login import password
-from idp.login.session import is_standing, login_of
+from idp.login.session import is_standing, login_of, read
 from idp.models import Binding, LoginSession
 from idp.secrets import heard, opaque, spoken, stored
 from scim.directory import person_by_login_name
@@ -59,12 +59,6 @@ def _require_eligible(session: LoginSession, *, now: datetime) -> None:
         raise Refused(reason)
 
 
-def _reread(session_id: UUID, account: Account) -> LoginSession:
-    fresh = LoginSession.objects.select_related("event__credential__root", "event__credential__parent").get(id=session_id)
-    fresh.account = account
-    return fresh
-
-
 def begin(session: LoginSession, *, now: datetime) -> Begun:
     """A code for a person who has just signed in with a root; their earlier codes are dead.
 
@@ -73,7 +67,7 @@ def begin(session: LoginSession, *, now: datetime) -> Begun:
     code, short_code = spoken(LONG), spoken(SHORT)
 
     def work(account: Account) -> Binding:
-        fresh = _reread(session.id, account)
+        fresh = read(session.id, account)
         _require_eligible(fresh, now=now)
         account.bindings.filter(status__in=["waiting", "answered"]).update(status="burnt", consumed_at=now)
         return Binding.objects.create(
@@ -257,7 +251,7 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
             raise Refused(Reason.BAD_CODE)
         if row.jwk is None or row.epoch != account.epoch or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
-        fresh = _reread(session.id, account)
+        fresh = read(session.id, account)
         _require_eligible(fresh, now=now)
         credential = issue.device_key(
             account, login=login_of(fresh.event), root=fresh.event.credential, key=DevicePublicKey(row.jwk, row.jkt),

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from derived import issue, status
+from derived.eligibility import BoundBy, How
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
@@ -85,7 +86,8 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
             raise Refused(Reason.BAD_CODE)
         return issue.password_totp(
             account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
-            recovery_code_hashes=[recovery_hash(code) for code in codes], now=now, actor="person",
+            recovery_code_hashes=[recovery_hash(code) for code in codes], bound_by=BoundBy(how=How.INVITATION), now=now,
+            actor="person",
         )
 
     return under_lock(row.account_id, work), codes

@@ -11,12 +11,12 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.assurance import Factor
 from idp import pages
 from idp.config import config
 from idp.enrol import invitation
 from idp.login import password, throttle, totp
 from idp.login.session import establish
+from idp.login.views import PASSWORD_AND_TOTP
 from idp.secrets import grouped
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
     )
     request.session.pop("enrolling")
     # Both factors were shown in this one transaction, so it is a login like any other (ruling 6).
-    establish(request, credential, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now)
+    establish(request, credential, PASSWORD_AND_TOTP, now=now)
     values = {"codes": [grouped(code) for code in codes], "continue_url": "/devices"}
     response = pages.page(request, "recovery_codes", values)
     throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)

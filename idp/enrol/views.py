@@ -21,7 +21,7 @@ from idp.config import config
 from idp.enrol import binding, undo
 from idp.errors import answer
 from idp.keys import wrapper
-from idp.login.session import is_live, login_of, signed_in
+from idp.login.session import is_live, login_of, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
 from idp.models import Binding
 from idp.secrets import grouped
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from idp.models import LoginSession
 
 _STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
-_WORDS = {Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase"}
+_WORDS = {
+    Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase",
+    Factor.PIV_CARD: "card", Factor.PIV_PIN: "PIN", Factor.CERTIFICATE: "certificate", Factor.PASSKEY: "passkey",
+    Factor.USER_VERIFICATION: "screen lock or PIN", Factor.UPSTREAM: "another provider",
+}
 _SHOWN_ONCE = "binding-code"
 _SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."
 
@@ -80,9 +84,7 @@ def _root(row: Credential) -> dict[str, Any]:
 
 
 def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
-    rows = session.account.sessions.filter(ended_at__isnull=True, expires_at__gt=now).select_related(
-        "account", "event__credential__root", "event__credential__parent"
-    )
+    rows = with_evidence(session.account.sessions.filter(ended_at__isnull=True, expires_at__gt=now))
     return [
         {
             "id": one.id, "started": one.created_at, "last_seen": one.last_seen_at, "aal": int(login_of(one.event).aal),

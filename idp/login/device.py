@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from derived import issue, status
-from derived.assurance import AAL, Factor, reach
+from derived.assurance import AAL, Factor, Shown
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.lifecycle import State
 from derived.locking import transacted
@@ -20,8 +20,8 @@ from idp.models import AuthenticationEvent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WITH_PASSPHRASE = frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE})
-KEY_ALONE = frozenset({Factor.DEVICE_KEY})
+WITH_PASSPHRASE = Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
+KEY_ALONE = Shown(factors=frozenset({Factor.DEVICE_KEY}))
 _JTI_KEPT = timedelta(minutes=5)
 
 
@@ -101,6 +101,6 @@ def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Au
         raise Refused(Reason.CREDENTIAL_DISABLED)
     Credential.objects.filter(id=credential.id).update(last_used_at=now)
     return AuthenticationEvent.objects.create(
-        account=account, credential=credential, factors=sorted(KEY_ALONE), root=False,
-        aal=min(status.level(credential, reach(KEY_ALONE)), AAL.AAL1), at=at,
+        account=account, credential=credential, factors=sorted(KEY_ALONE.factors), amr=list(KEY_ALONE.amr), root=False,
+        aal=min(status.level(credential, KEY_ALONE.reach), AAL.AAL1), at=at,
     )

@@ -8,19 +8,22 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from derived import status
 from derived.errors import Reason, Refused
 from derived.kinds import Kind
 from derived.models import Credential
+from idp.config import config
 from idp.login import password, throttle
 from scim.directory import person_by_login_name
 from scim.values import fold
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
 
 _KEY = "login"
 _LONGEST_NAME = 320
@@ -68,6 +71,14 @@ def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] 
     if row is None or not status.is_live(row, row.account, now=now):
         return None
     return row, state["place"]
+
+
+def finish(request: HttpRequest, credential: Credential) -> HttpResponse:
+    """After `session.establish`, whatever the way: this browser is a known one, and goes where it was going."""
+    request.session.pop("why", None)
+    response = redirect(destination(request))
+    throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
+    return response
 
 
 def destination(request: HttpRequest) -> str:

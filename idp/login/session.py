@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from derived import audit, clock, outbox, status
-from derived.assurance import AAL, Authentication, Factor, reach
+from derived.assurance import AAL, Authentication, Factor, Shown
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Account, Credential
@@ -22,6 +22,7 @@ from idp.secrets import opaque, stored
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.db.models import Manager, QuerySet
     from django.http import HttpRequest
 
 _POINTER = "login_session"
@@ -41,8 +42,29 @@ def login_of(event: AuthenticationEvent) -> Authentication:
         aal=status.level(event.credential, AAL(event.aal)),
         root=event.root and status.is_root(event.credential),
         phishing_resistant=event.phishing_resistant,
+        hardware_protected=event.hardware,
+        amr=tuple(event.amr),
+        upstream=event.upstream,
         at=event.at,
     )
+
+
+def stands(event: AuthenticationEvent, account: Account, *, now: datetime) -> bool:
+    """Whether everything that a login was made with is still live."""
+    used = [event.credential, *([event.beside] if event.beside else [])]
+    return all(status.is_live(one, account, now=now) for one in used)
+
+
+def read(session_id: UUID, account: Account) -> LoginSession:
+    """A session as it is now, for whoever holds its account's lock."""
+    fresh = with_evidence(LoginSession.objects).get(id=session_id, account=account)
+    fresh.account.status, fresh.account.epoch = account.status, account.epoch
+    return fresh
+
+
+def with_evidence(rows: Manager[LoginSession] | QuerySet[LoginSession]) -> QuerySet[LoginSession]:
+    """Sessions joined with all that says whether they stand."""
+    return rows.select_related("account__person", "event__credential__root", "event__credential__parent", "event__beside")
 
 
 def is_standing(session: LoginSession, *, now: datetime) -> bool:
@@ -52,7 +74,7 @@ def is_standing(session: LoginSession, *, now: datetime) -> bool:
         and session.expires_at > now
         and session.account.is_active
         and session.epoch == session.account.epoch
-        and status.is_live(session.event.credential, session.account, now=now)
+        and stands(session.event, session.account, now=now)
     )
 
 
@@ -67,11 +89,7 @@ def of_browser(request: HttpRequest, *, now: datetime) -> LoginSession | None:
     pointer = request.session.get(_POINTER)
     if not pointer:
         return None
-    found = (
-        LoginSession.objects.filter(id=UUID(pointer))
-        .select_related("account__person", "event__credential__root", "event__credential__parent")
-        .first()
-    )
+    found = with_evidence(LoginSession.objects.filter(id=UUID(pointer))).first()
     if found is None or not is_live(found, now=now):
         return None
     if now - found.last_seen_at > _TOUCH_EVERY:
@@ -87,20 +105,22 @@ def browser_hash(request: HttpRequest) -> str:
     return stored(request.session[_BROWSER], kind="browser-binding")
 
 
-def establish(
-    request: HttpRequest, credential: Credential, factors: frozenset[Factor], *, now: datetime,
-    claim: Callable[[Account], None] | None = None,
+def establish(  # noqa: PLR0913 - the evidence
+    request: HttpRequest, credential: Credential, shown: Shown, *, now: datetime,
+    claim: Callable[[Account], None] | None = None, beside: Credential | None = None,
 ) -> LoginSession:
     """Record a login, and make this browser's session stand on it; the cookie's value changes.
 
-    claim: what is spent or activated by this login, under the account's lock.
+    beside: a second credential that took part. claim: what is spent or activated by this login, under the account's lock.
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and what `claim` raises.
     """
     before = of_browser(request, now=now)
 
     def work(account: Account) -> LoginSession:
-        event = record_login(account, credential, factors, now=now, claim=claim)
+        event = record_login(account, credential, shown, now=now, claim=claim, beside=beside)
         clear_guesses(credential)
+        if beside is not None:
+            clear_guesses(beside)
         return _stand(request, before, account, event, now=now)
 
     session = under_lock(credential.account_id, work)
@@ -113,9 +133,9 @@ def establish(
     return session
 
 
-def record_login(
-    account: Account, credential: Credential, factors: frozenset[Factor], *, now: datetime,
-    claim: Callable[[Account], None] | None = None,
+def record_login(  # noqa: PLR0913 - the evidence
+    account: Account, credential: Credential, shown: Shown, *, now: datetime,
+    claim: Callable[[Account], None] | None = None, beside: Credential | None = None,
 ) -> AuthenticationEvent:
     """Write the event of one login; the caller holds the account's lock.
 
@@ -126,12 +146,17 @@ def record_login(
     if claim is not None:
         claim(account)
     fresh = Credential.objects.select_related("root", "parent").get(id=credential.id)
-    if not status.is_live(fresh, account, now=now):
+    used = [fresh, *([Credential.objects.get(id=beside.id)] if beside else [])]
+    if not all(status.is_live(one, account, now=now) for one in used):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    Credential.objects.filter(id=fresh.id).update(last_used_at=now)
+    level = status.level(fresh, shown.reach)
+    if level == AAL.NONE:
+        raise Refused(Reason.LOGIN_TOO_WEAK)
+    Credential.objects.filter(id__in=[one.id for one in used]).update(last_used_at=now)
     return AuthenticationEvent.objects.create(
-        account=account, credential=fresh, factors=sorted(factors), aal=status.level(fresh, reach(factors)),
-        root=status.is_root(fresh), phishing_resistant=False, at=now,
+        account=account, credential=fresh, beside=beside, factors=sorted(shown.factors), amr=list(shown.amr), aal=level,
+        root=status.is_root(fresh), phishing_resistant=shown.phishing_resistant, hardware=shown.hardware_protected,
+        upstream=shown.asserted.issuer if shown.asserted else "", at=now,
     )
 
 

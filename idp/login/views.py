@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.assurance import Factor
+from derived.assurance import Factor, Shown
 from derived.errors import Reason, Refused
 from derived.locking import transacted
 from derived.once import spend
@@ -33,6 +33,7 @@ _WRONG_CODE = "That code is not right, or was used already. Wait for the next on
 _WRONG_DEVICE = "Check the passphrase of this device and try again."
 _ENDED_DEVICE = "This device can no longer sign in. Sign in another way and add it again in My devices."
 LOGIN_TYP = "ramet-login+jwt"
+PASSWORD_AND_TOTP = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,7 +103,7 @@ def login_totp(request: HttpRequest) -> HttpResponse:
         words = _WRONG_CODE if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
         status = 429 if refused.reason == Reason.TRY_LATER else 400
         return _page(request, "login_totp", {"error": words}, status=status)
-    return _signed_in(request, credential)
+    return flow.finish(request, credential)
 
 
 def _finish(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> None:
@@ -122,15 +123,8 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
         if not totp.claim_step(verifier, step):
             raise Refused(Reason.WRONG_FACTOR)
 
-    session.establish(request, credential, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now, claim=claim)
+    session.establish(request, credential, PASSWORD_AND_TOTP, now=now, claim=claim)
     throttle.forgive(place)
-
-
-def _signed_in(request: HttpRequest, credential: Credential) -> HttpResponse:
-    request.session.pop("why", None)
-    response = redirect(flow.destination(request))
-    throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
-    return response
 
 
 @require_http_methods(["GET", "POST"])
@@ -153,7 +147,7 @@ def login_device(request: HttpRequest) -> HttpResponse:
         if refused.reason == Reason.CREDENTIAL_NOT_LIVE:
             words = _ENDED_DEVICE
         return _device_page(request, words, status=429 if refused.reason == Reason.TRY_LATER else 400)
-    return _signed_in(request, proven.credential)
+    return flow.finish(request, proven.credential)
 
 
 def _proven(request: HttpRequest, *, now: datetime) -> device.ProvenDevice:

@@ -5,6 +5,7 @@ Pure: everything is computed from an `Authentication`, nothing from what was ask
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from derived.assurance import AAL
@@ -30,14 +31,30 @@ SUPPORTED: tuple[str, ...] = (
 )
 
 
-def is_true(value: str, *, aal: AAL, phishing_resistant: bool) -> bool:
-    """Whether a class is true of a login; `phrh` also needs a hardware-protected key, which only AAL3 proves here."""
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """What a login has shown, or what a credential could show, as far as a class asks for it."""
+
+    aal: AAL
+    phishing_resistant: bool
+    hardware_protected: bool
+
+    @classmethod
+    def of(cls, login: Authentication, *, at_most: AAL = AAL.AAL3) -> Reached:
+        """Of a login; at_most: what else caps it."""
+        return cls(
+            aal=min(login.aal, at_most), phishing_resistant=login.phishing_resistant, hardware_protected=login.hardware_protected
+        )
+
+
+def is_true(value: str, reached: Reached) -> bool:
+    """Whether a class is true of a login; `phrh` needs a key that is proven to be in hardware (TK-3)."""
     if value == PHR:
-        return phishing_resistant
+        return reached.phishing_resistant
     if value == PHRH:
-        return phishing_resistant and aal >= AAL.AAL3
+        return reached.phishing_resistant and reached.hardware_protected
     base, _, property_ = value.removeprefix(_NS).partition("?")
-    return aal >= AAL(int(base)) and (phishing_resistant or not property_)
+    return reached.aal >= AAL(int(base)) and (reached.phishing_resistant or not property_)
 
 
 def known(values: Iterable[str]) -> list[str]:
@@ -50,6 +67,4 @@ def first_true(asked: Sequence[str], login: Authentication) -> str | None:
     wanted = known(asked)
     if not wanted:
         return of_level(login.aal)
-    return next(
-        (value for value in wanted if is_true(value, aal=login.aal, phishing_resistant=login.phishing_resistant)), None
-    )
+    return next((value for value in wanted if is_true(value, Reached.of(login))), None)

@@ -24,11 +24,12 @@ from derived.locking import under_lock
 from derived.once import claim_once
 from idp import clients, pages
 from idp.config import config
-from idp.login.session import browser_hash, is_live, login_of, signed_in
+from idp.login.session import browser_hash, is_live, login_of, read, signed_in
 from idp.models import AuthorizationRequest, Code
 from idp.oidc import gate, issued, lifetimes
+from idp.oidc.acr import Reached
 from idp.oidc.ask import UNKNOWN, Ask, parse
-from idp.oidc.decision import Decision, Next, Reachable, decide
+from idp.oidc.decision import Decision, Next, decide
 from idp.oidc.provider import server
 from idp.oidc.server import UntrustedRequest, authorization_request
 from idp.secrets import opaque, stored
@@ -177,12 +178,15 @@ def _decision(  # noqa: PLR0913 - the evidence
     row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, allowed: bool, now: datetime
 ) -> Decision:
     consent_needed = False
-    reachable: list[Reachable] = []
+    reachable: list[Reached] = []
     if session is not None:
         person = session.account.person
         consent_needed = not allowed and clients.consent_needed(party, person, ask.scope, now=now)
         reachable = [
-            Reachable(aal=status.level(one), phishing_resistant=bool(one.evidence.get("phishing_resistant")))
+            Reached(
+                aal=status.level(one), phishing_resistant=one.evidence.get("phishing_resistant") is True,
+                hardware_protected=one.evidence.get("hardware") is True,
+            )
             for one in status.living(session.account_id)
             if status.is_live(one, session.account, now=now)
         ]
@@ -203,10 +207,7 @@ def _grant(  # noqa: PLR0913 - the evidence
     code = opaque()
 
     def work(account: Account) -> None:
-        fresh = type(session).objects.select_related(
-            "account__person", "event__credential__root", "event__credential__parent"
-        ).get(id=session.id)
-        fresh.account.status, fresh.account.epoch = account.status, account.epoch
+        fresh = read(session.id, account)
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         if _decision(row, ask, party, fresh, allowed=allowed, now=now).next != Next.GRANT:

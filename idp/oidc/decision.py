@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from derived.assurance import AAL, Authentication
+    from idp.oidc.acr import Reached
     from idp.oidc.ask import Ask
 
 
@@ -44,14 +45,6 @@ class Decision:
     acr: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reachable:
-    """What one live credential of the account could reach by a fresh login."""
-
-    aal: AAL
-    phishing_resistant: bool
-
-
 def _refuse(error: str, words: str) -> Decision:
     return Decision(next=Next.REFUSE, error=error, words=words)
 
@@ -62,7 +55,7 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     *,
     asked_at: datetime,
     min_aal: AAL,
-    reachable: Iterable[Reachable],
+    reachable: Iterable[Reached],
     consent_needed: bool,
     now: datetime,
     is_meant: bool = True,
@@ -109,13 +102,13 @@ def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> st
 
 
 def _step_up(
-    ask: Ask, *, fresh: bool, silent: bool, min_aal: AAL, reachable: Iterable[Reachable]
+    ask: Ask, *, fresh: bool, silent: bool, min_aal: AAL, reachable: Iterable[Reached]
 ) -> Decision:
     """Ask for a stronger login where one is possible; else say that the level is unmet, and never pretend (AS-5, TK-2)."""
     wanted = acr.known(ask.acr_values)
     possible = any(
         option.aal >= min_aal
-        and (not wanted or any(acr.is_true(value, aal=option.aal, phishing_resistant=option.phishing_resistant) for value in wanted))
+        and (not wanted or any(acr.is_true(value, option) for value in wanted))
         for option in reachable
     )
     if fresh or silent or not possible:

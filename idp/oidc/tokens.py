@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from derived import status
-from derived.assurance import AAL, Factor, amr
+from derived.assurance import AAL
 from idp.clients import RelyingParty, subject
 from idp.config import config
 from idp.keys import keyring
 from idp.login.session import login_of
 from idp.oidc import acr
+from idp.oidc.acr import Reached
 from idp.oidc.claims import assembled
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 from idp.secrets import opaque
@@ -62,10 +63,10 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
     """
     login = login or login_of(grant.event)
     level = min(login.aal, AAL(grant.family.aal))
-    keeps = acr.is_true(grant.acr, aal=level, phishing_resistant=login.phishing_resistant)
+    keeps = acr.is_true(grant.acr, Reached.of(login, at_most=level))
     return {
         "acr": grant.acr if keeps else acr.of_level(level),
-        "amr": list(amr(frozenset(Factor(value) for value in grant.event.factors))),
+        "amr": list(login.amr),
         "auth_time": int(grant.event.at.timestamp()),
         "aal": int(level),
         "ial": int(status.ial(account)),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
+from django.db.models import Q
 
 from derived import outbox
 from idp import clients
@@ -50,10 +51,12 @@ def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
     if session := row.payload.get("session"):
         return grants.filter(session_id=session)
     if credential := row.payload.get("credential"):
-        LoginSession.objects.filter(account=account, event__credential_id=credential, ended_at__isnull=True).update(
+        LoginSession.objects.filter(
+            Q(event__credential_id=credential) | Q(event__beside_id=credential), account=account, ended_at__isnull=True
+        ).update(
             ended_at=row.created_at
         )
-        return grants.filter(event__credential_id=credential)
+        return grants.filter(Q(event__credential_id=credential) | Q(event__beside_id=credential))
     return grants
 
 

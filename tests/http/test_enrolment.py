@@ -101,7 +101,10 @@ def test_enrolling_makes_one_root_row_with_its_evidence(world: World) -> None:
     person, _ = world.enrolled()
     root = Credential.objects.get()
     assert (root.kind, root.state, root.aal, root.ial, root.root_id) == ("password_totp", "active", 2, 2, None)
-    assert root.evidence == {"factors": ["password", "totp"], "phishing_resistant": False, "protection": "software", "exportable": True}
+    assert root.evidence == {
+        "factors": ["password", "totp"], "phishing_resistant": False, "hardware": False, "protection": "software", "exportable": True,
+        "bound_by": "invitation",
+    }
     verifier = PasswordAndTotp.objects.get()
     assert person.totp_secret.encode() not in bytes(verifier.totp_seed)
     assert verifier.password_hash.startswith("argon2$argon2id$")

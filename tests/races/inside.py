@@ -25,7 +25,8 @@ from django.db import connection  # noqa: E402 - Django's apps come first
 from joserfc.jwk import ECKey  # noqa: E402
 
 from derived import clock, issue  # noqa: E402
-from derived.assurance import Factor  # noqa: E402
+from derived.assurance import Factor, Shown  # noqa: E402
+from derived.eligibility import BoundBy, How  # noqa: E402
 from derived.lifecycle import LIVING  # noqa: E402
 from derived.locking import under_lock  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
@@ -87,7 +88,7 @@ def _enrolled(person: Person) -> dict[str, Any]:
     def work(account: Account) -> Credential:
         return issue.password_totp(
             account, credential_id=credential_id, password_hash=_hashed(PASSWORD), totp_seed=totp.wrap(seed, owner=credential_id),
-            totp_step=0, recovery_code_hashes=[], now=now, actor="person",
+            totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=now, actor="person",
         )
 
     root = under_lock(person.account_id, work)
@@ -101,7 +102,7 @@ def sign_in(account: str, browser: str | None = None) -> dict[str, str]:
     root = Credential.objects.get(account_id=account, kind="password_totp", state__in=LIVING)
 
     def work(locked: Account) -> LoginSession:
-        event = record_login(locked, root, frozenset({Factor.PASSWORD, Factor.TOTP}), now=now)
+        event = record_login(locked, root, Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now)
         return LoginSession.objects.create(
             sid=opaque(), account=locked, epoch=locked.epoch, event=event, created_at=now, last_seen_at=now,
             expires_at=now + timedelta(hours=24), network="127.0.0.0/24",

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from derived.assurance import AAL, Authentication, Factor
 from idp.oidc import acr
+from idp.oidc.acr import Reached
 from idp.oidc.ask import Ask
-from idp.oidc.decision import Next, Reachable, decide
+from idp.oidc.decision import Next, decide
 
 NS = "http://idmanagement.gov/ns/assurance/aal/"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -20,7 +21,7 @@ ASKED = NOW - timedelta(minutes=5)
 
 def login(aal: AAL = AAL.AAL2, *, at: datetime = NOW - timedelta(hours=1), phishing_resistant: bool = False) -> Authentication:
     factors = frozenset({Factor.PASSWORD, Factor.TOTP})
-    return Authentication(factors=factors, aal=aal, root=True, at=at, phishing_resistant=phishing_resistant)
+    return Authentication(factors=factors, aal=aal, root=True, at=at, phishing_resistant=phishing_resistant, hardware_protected=aal == AAL.AAL3)
 
 
 def ask(**changed: object) -> Ask:
@@ -30,7 +31,7 @@ def ask(**changed: object) -> Ask:
 def decided(wanted: Ask, evidence: Authentication | None, **changed: object) -> tuple[Next, str]:
     values: dict[str, object] = {
         "asked_at": ASKED, "min_aal": AAL.AAL1, "consent_needed": False, "now": NOW,
-        "reachable": [Reachable(aal=AAL.AAL2, phishing_resistant=False)],
+        "reachable": [Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)],
     }
     found = decide(wanted, evidence, **{**values, **changed})  # type: ignore[arg-type]
     return found.next, found.error or found.acr
@@ -62,7 +63,7 @@ def test_no_answer_is_ever_untrue(level: AAL, resistant: bool, asked: list[str])
     """Whatever is asked, what is answered is true of the login (P7, promise 1)."""
     found = acr.first_true(asked, login(level, phishing_resistant=resistant))
     if found is not None and found != f"{NS}0":
-        assert acr.is_true(found, aal=level, phishing_resistant=resistant)
+        assert acr.is_true(found, Reached.of(login(level, phishing_resistant=resistant)))
 
 
 def test_phrh_needs_hardware_as_well() -> None:
@@ -124,9 +125,9 @@ def test_a_grant_always_satisfies_what_was_asked(level: AAL, asked: list[str], l
     wanted = ask(acr_values=tuple(asked), max_age=3600)
     found = decide(
         wanted, evidence, asked_at=ASKED, min_aal=least, consent_needed=False, now=NOW,
-        reachable=[Reachable(aal=AAL.AAL3, phishing_resistant=True)],
+        reachable=[Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)],
     )
     if found.next == Next.GRANT:
         assert level >= least
         assert age <= 3600
-        assert not asked or (found.acr in asked and acr.is_true(found.acr, aal=level, phishing_resistant=False))
+        assert not asked or (found.acr in asked and acr.is_true(found.acr, Reached(aal=level, phishing_resistant=False, hardware_protected=False)))

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 from derived import accounts, audit, clock, issue, outbox, revoke, status, suspend
 from derived.assurance import AAL, Authentication, Factor
+from derived.eligibility import BoundBy, How
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, Keyring, Purpose
 from derived.locking import transacted, under_lock
@@ -34,7 +35,7 @@ def root_of(owner: Account) -> Credential:
     from uuid import uuid4
 
     return under_lock(owner.id, lambda locked: issue.password_totp(
-        locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], now=clock.now(), actor="test",
+        locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=clock.now(), actor="test",
     ))  # fmt: skip
 
 

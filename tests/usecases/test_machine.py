@@ -18,7 +18,8 @@ from hypothesis.extra.django import TestCase
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
 
 from derived import accounts, clock, issue, revoke, status
-from derived.assurance import AAL, Factor
+from derived.assurance import AAL, Factor, Shown
+from derived.eligibility import BoundBy, How
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.minting.device_key import public_key
@@ -36,7 +37,7 @@ from idp.oidc.resource import live_grant
 from scim import provision
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
-BOTH = frozenset({Factor.PASSWORD, Factor.TOTP})
+BOTH = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -82,7 +83,7 @@ class Machine(RuleBasedStateMachine):
     def invite(self) -> Any:
         try:
             root = under_lock(self.account_id, lambda locked: issue.password_totp(
-                locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], now=clock.now(), actor="t",
+                locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=clock.now(), actor="t",
             ))  # fmt: skip
         except Refused:
             return multiple()
@@ -104,7 +105,7 @@ class Machine(RuleBasedStateMachine):
         """Key and passphrase, or the key alone."""
         return self._log_in(device, WITH_PASSPHRASE if whole else KEY_ALONE)
 
-    def _log_in(self, used: Any, factors: frozenset[Factor]) -> Any:
+    def _log_in(self, used: Any, factors: Shown) -> Any:
         credential = Credential.objects.get(id=used)
 
         def claim(locked: Account) -> None:

@@ -1,0 +1,18 @@
+"""The only way in: refusal → lock → cap → record → audit → outbox. The caller holds the account's lock.
+
+What is slow (argon2, signatures, path validation) is done before the lock and handed in; what is claimed (a code, an
+invitation, a challenge) is claimed by the caller under the same lock, in the same transaction.
+
+`roots` binds what the person already has; `grown` mints what grows from it. May import what stands below it in the
+floors of `derived`.
+"""
+
+from __future__ import annotations
+
+from derived.issue.grown import activate, device_key, token_family
+from derived.issue.roots import Certificate, RegisteredPasskey, certificate, passkey, password_totp, seen, upstream
+
+__all__ = [
+    "Certificate", "RegisteredPasskey", "activate", "certificate", "device_key", "passkey", "password_totp", "seen",
+    "token_family", "upstream",
+]

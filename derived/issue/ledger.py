@@ -1,0 +1,57 @@
+"""One ledger row, its Event and its notice: what every way in writes, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived import outbox
+from derived.errors import Reason, Refused
+from derived.kinds import Kind, policy
+from derived.lifecycle import State
+from derived.models import Account, Credential
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from derived.assurance import AAL
+
+
+def require_active(account: Account) -> None:
+    """Raises: Refused(ACCOUNT_NOT_ACTIVE)."""
+    if not account.is_active:
+        raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
+
+
+def row_of(  # noqa: PLR0913 - one ledger row
+    account: Account, kind: Kind, *, level: AAL, state: State, name: str, evidence: dict[str, object], now: datetime,
+    parent: Credential | None = None, jkt: str | None = None, credential_id: UUID | None = None,
+    lifetime: timedelta | None = None,
+) -> Credential:
+    """Write the row; `level` is capped already."""
+    life = lifetime or policy(kind).lifetime
+    row = Credential(
+        account=account, epoch=account.epoch, kind=kind, state=state, aal=level, ial=account.ial, name=name,
+        evidence=evidence, jkt=jkt, created_at=now, activated_at=now if state == State.ACTIVE else None,
+        expires_at=now + life if life else None,
+        parent=parent, root=(parent.root or parent) if parent else None,
+    )
+    if credential_id:
+        row.id = credential_id
+    row.save(force_insert=True)
+    return row
+
+
+def facts(row: Credential) -> dict[str, object]:
+    """What the record says of a new row."""
+    return {
+        "credential_kind": row.kind, "aal": row.aal, "ial": row.ial, "root": str(row.root_id or ""),
+        "jkt": row.jkt or "", "evidence": row.evidence,
+    }
+
+
+def tell(account: Account, kind: str, row: Credential, *, now: datetime) -> None:
+    """A notice to every address that the person has (NT-1)."""
+    outbox.enqueue(
+        kind=kind, receiver=f"mail:{account.id}", account=account, payload={"credential": str(row.id)}, now=now
+    )
