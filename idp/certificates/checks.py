@@ -1,0 +1,31 @@
+"""System checks of `var/pki`: a mistake there is told at start-up, not at the first login (ramet.E030 to E032)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+
+from derived import clock
+from idp.certificates.configuration import BadConfiguration, current
+
+_MOST_WORDS = 300
+
+
+@register
+def pki_folder_is_usable(app_configs: Any, **_kwargs: Any) -> list[Error | Warning]:  # noqa: ANN401, ARG001
+    """Every file is readable and every key is known; anchors that have expired are named."""
+    try:
+        here = current()
+    except BadConfiguration as error:
+        hint = "Correct or remove it; docs/operating.md, Cards, lists what may stand there."
+        return [Error(f"var/pki/{fault[:_MOST_WORDS]}", hint=hint, id="ramet.E030") for fault in error.faults]
+    now = clock.now()
+    expired = [one for one in here.anchors if one.not_valid_after < now]
+    return [
+        Warning(
+            f"an anchor of var/pki has expired: {one.subject.human_friendly[:_MOST_WORDS]}",
+            hint="Replace it: nothing below it is accepted any more.", id="ramet.W031",
+        )
+        for one in expired
+    ]

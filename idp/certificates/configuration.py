@@ -1,0 +1,200 @@
+"""What an operator laid below `var/pki`: anchors, intermediates, and the policy; read again whenever a file changes.
+
+anchors/         PEM or DER: the authorities to trust. Without one, nobody signs in with a card.
+intermediates/   PEM, DER or PKCS #7 (.p7b, .p7c): what lies between; browsers often send the leaf alone
+policy.toml      all optional; the names are the fields of `Policy`
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from idp.certificates.reading import Unreadable, authority
+from idp.config import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from asn1crypto import x509 as asn1
+
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,17})){1,30}")
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?")
+_ANY_POLICY = "2.5.29.32.0"
+_MECHANISMS = ("ocsp", "crl")
+_MOST_FILE_BYTES = 8 * 1024 * 1024
+_FPKI = "2.16.840.1.101.3.2.1.3"
+
+
+class BadConfiguration(Exception):
+    """Something below `var/pki` cannot be used; each line says what and where."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What is accepted, and how fresh the news must be.
+
+    accepted: OIDs (after mapping) that mean a PIV authentication key on a card: id-fpki-common-authentication; DoD's and
+    others are added here. derived, derived_hardware: OIDs of derived PIV certificates, which sign in and are never a parent
+    (AU-3). refused: OIDs that are never accepted, whatever else a certificate claims: card authentication needs no PIN.
+    fetch_from: `host` or `host:port` that may be asked for issuers, CRLs and OCSP; nobody else is.
+    card_status_hours, authority_status_hours: how old the news of a card or of an authority may be, at most, even where
+    its issuer promises longer. status_from: the mechanisms to use, side by side.
+    answer_seconds: how long one question may take; total_seconds: how long all of them together may.
+    """
+
+    accepted: tuple[str, ...] = (f"{_FPKI}.13",)
+    derived: tuple[str, ...] = (f"{_FPKI}.40",)
+    derived_hardware: tuple[str, ...] = (f"{_FPKI}.41",)
+    refused: tuple[str, ...] = (f"{_FPKI}.17",)
+    fetch_from: tuple[str, ...] = ()
+    card_status_hours: int = 24
+    authority_status_hours: int = 24 * 31
+    status_from: tuple[str, ...] = _MECHANISMS
+    answer_seconds: int = 2
+    total_seconds: int = 6
+
+
+_LIMITS = {"card_status_hours": (1, 168), "authority_status_hours": (1, 24 * 40), "answer_seconds": (1, 5), "total_seconds": (2, 15)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """Everything that was read, ready to use."""
+
+    anchors: tuple[asn1.Certificate, ...]
+    intermediates: tuple[asn1.Certificate, ...]
+    policy: Policy
+
+
+def folder() -> Path:
+    """Where the operator lays it."""
+    return config().var / "pki"
+
+
+def current() -> Folder:
+    """What is there now.
+
+    Raises: BadConfiguration.
+    """
+    return _read(folder(), _fingerprint(folder()))
+
+
+def _fingerprint(where: Path) -> tuple[tuple[str, int, int], ...]:
+    """Changes whenever a file does."""
+    found = []
+    for path in [where / "policy.toml", *_files(where / "anchors"), *_files(where / "intermediates")]:
+        try:
+            facts = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), facts.st_mtime_ns, facts.st_size))
+    return tuple(found)
+
+
+def _files(where: Path) -> list[Path]:
+    return sorted(path for path in where.glob("*") if path.is_file() and not path.name.startswith(".")) if where.is_dir() else []
+
+
+@lru_cache(maxsize=4)
+def _read(where: Path, _fingerprint: tuple[tuple[str, int, int], ...]) -> Folder:
+    faults: list[str] = []
+    anchors = _certificates(where / "anchors", faults)
+    intermediates = _certificates(where / "intermediates", faults)
+    policy = _policy(where / "policy.toml", faults)
+    if faults:
+        raise BadConfiguration(faults)
+    return Folder(anchors=anchors, intermediates=intermediates, policy=policy)
+
+
+def _certificates(where: Path, faults: list[str]) -> tuple[asn1.Certificate, ...]:
+    found: dict[bytes, asn1.Certificate] = {}
+    for path in _files(where):
+        try:
+            if path.stat().st_size > _MOST_FILE_BYTES:
+                raise Unreadable("too large")
+            for one in several(path.read_bytes()):
+                certificate = authority(one.public_bytes(Encoding.DER))
+                found[certificate.sha256] = certificate
+        except (OSError, ValueError, Unreadable) as error:
+            faults.append(f"{path.parent.name}/{path.name}: {error or 'cannot be read'}")
+    return tuple(found.values())
+
+
+def several(data: bytes) -> list[x509.Certificate]:
+    """Certificates of a file or an answer: PEM, DER, or PKCS #7 in either.
+
+    Raises: ValueError.
+    """
+    if b"-----BEGIN PKCS7" in data:
+        return pkcs7.load_pem_pkcs7_certificates(data)
+    if b"-----BEGIN CERTIFICATE" in data:
+        return x509.load_pem_x509_certificates(data)
+    try:
+        return [x509.load_der_x509_certificate(data)]
+    except ValueError:
+        return pkcs7.load_der_pkcs7_certificates(data)
+
+
+def _policy(path: Path, faults: list[str]) -> Policy:
+    if not path.exists():
+        return Policy()
+    try:
+        given = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"policy.toml: {error}")
+        return Policy()
+    known = {field.name for field in fields(Policy)}
+    wrong = [f"policy.toml: {name} is not known" for name in given if name not in known]
+    values: dict[str, object] = {}
+    for name in known & set(given):
+        if name in _LIMITS:
+            values[name] = _number(name, given[name], wrong)
+        else:
+            values[name] = _words(name, given[name], wrong)
+    if wrong:
+        faults.extend(sorted(wrong))
+        return Policy()
+    policy = Policy(**values)  # type: ignore[arg-type]  # checked by name above
+    seen = [*policy.accepted, *policy.derived, *policy.derived_hardware, *policy.refused]
+    faults.extend(f"policy.toml: {oid} stands twice" for oid in sorted({oid for oid in seen if seen.count(oid) > 1}))
+    if policy.total_seconds < policy.answer_seconds:
+        faults.append("policy.toml: total_seconds is less than answer_seconds")
+    return policy
+
+
+def _number(name: str, value: object, wrong: list[str]) -> int:
+    least, most = _LIMITS[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        wrong.append(f"policy.toml: {name} must be a whole number from {least} to {most}")
+        return least
+    return value
+
+
+def _words(name: str, value: object, wrong: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        wrong.append(f"policy.toml: {name} must be a list of strings")
+        return ()
+    words = tuple(str(one) for one in value)
+    for one in words:
+        if name == "fetch_from":
+            good = _HOST.fullmatch(one) is not None
+        elif name == "status_from":
+            good = one in _MECHANISMS
+        else:
+            good = _OID.fullmatch(one) is not None and one != _ANY_POLICY
+        if not good:
+            wrong.append(f"policy.toml: {name}: {one!r} is not usable")
+    if not words and name in {"accepted", "status_from"}:
+        wrong.append(f"policy.toml: {name} must not be empty")
+    return words

@@ -1,0 +1,97 @@
+"""Issuers that a certificate points to (authorityInfoAccess, RFC 5280 §4.2.2.1), from hosts that an operator listed.
+
+Nothing fetched here is trusted: it is material for paths, like what a client sends.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from idp.certificates import store
+from idp.certificates.configuration import several
+from idp.certificates.reading import Unreadable, authority
+from idp.certificates.store import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from asn1crypto.x509 import Certificate
+
+    from idp.certificates.configuration import Folder
+
+_MOST_ROUNDS = 4
+_MOST_QUESTIONS = 6
+_MOST_CERTIFICATES = 50  # of one answer: bridges publish long lists
+_KEPT = timedelta(days=7)
+
+
+def of(leaf: Certificate, known: Iterable[Certificate], here: Folder, deadline: store.Deadline, *, now: datetime) -> list[Certificate]:
+    """Authorities' certificates found by following the pointers upwards from a leaf and from what is above it."""
+    found: dict[bytes, Certificate] = {}
+    asked: set[str] = set()
+    edge = [leaf]
+    everything = [*known, *here.anchors]
+    for _ in range(_MOST_ROUNDS):
+        questions = [Question(kind="issuer", url=url) for one in edge for url in _pointers(one) if url not in asked]
+        questions = questions[: _MOST_QUESTIONS - len(asked)]
+        asked |= {one.url for one in questions}
+        new = [one for one in _answers(questions, here, deadline, now=now) if one.sha256 not in found]
+        found |= {one.sha256: one for one in new}
+        edge = _above(edge, [*everything, *found.values()])
+        if not edge:
+            break
+    return list(found.values())
+
+
+def _above(edge: list[Certificate], everything: list[Certificate]) -> list[Certificate]:
+    """Who may have issued these, themselves not known to be self-signed."""
+    names = {one.issuer.hashable for one in edge}
+    below = {one.sha256 for one in edge}
+    return [one for one in everything if one.subject.hashable in names and one.subject != one.issuer and one.sha256 not in below][:_MOST_QUESTIONS]
+
+
+def _pointers(one: Certificate) -> list[str]:
+    access = one.authority_information_access_value or ()
+    urls = [
+        entry["access_location"].native for entry in access
+        if entry["access_method"].native == "ca_issuers" and entry["access_location"].name == "uniform_resource_identifier"
+    ]
+    return [url for url in urls if url.startswith(("http://", "https://"))][:2]
+
+
+def _answers(questions: list[Question], here: Folder, deadline: store.Deadline, *, now: datetime) -> list[Certificate]:
+    rows = store.kept(questions, now=now)
+    came = store.ask([one for one in questions if store.is_due(one, rows, needed=False, now=now)], here.policy, deadline, now=now)
+    found = []
+    for one in questions:
+        row = rows.get(one.key)
+        body = came.get(one.key) or (bytes(row.body) if row is not None and row.body is not None else b"")
+        if not body:
+            continue
+        certificates = authorities(body)
+        found += certificates
+        if one.key in came:
+            if certificates:
+                store.keep(one, body, until=now + _KEPT, now=now)
+            else:
+                store.refused(one, now=now)
+    return found
+
+
+def authorities(body: bytes) -> list[Certificate]:
+    """The authorities' certificates of one answer, in whatever form it came."""
+    try:
+        read_ones = several(body)[:_MOST_CERTIFICATES]
+    except Exception:  # noqa: BLE001 - what somebody else sent, through a parser of PKCS #7
+        return []
+    found = []
+    for one in read_ones:
+        try:
+            found.append(authority(one.public_bytes(Encoding.DER)))
+        except Unreadable:
+            continue
+    return found

@@ -1,0 +1,154 @@
+"""The strict front end: bytes that a stranger sent, before any engine sees them (X1, AU-3).
+
+A certificate is parsed by `cryptography` (strict DER) and must also be one that a PIV authentication certificate can be;
+only then is it handed on as asn1crypto's, which parses lazily and forgives more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from asn1crypto import x509 as asn1
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from derived.errors import Reason, Refused
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MOST_BYTES = 16 * 1024
+_MOST_SERIAL_BITS = 160  # RFC 5280 §4.1.2.2: 20 octets
+_RSA_BITS = range(2048, 8193)
+_CURVES = (ec.SECP256R1, ec.SECP384R1)
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_CARD_AUTH_USAGE = x509.ObjectIdentifier("2.16.840.1.101.3.6.8")  # id-PIV-cardAuth: answers without a PIN
+
+
+_Kind = TypeVar("_Kind", bound=x509.ExtensionType)
+
+
+class Unreadable(Exception):
+    """These bytes are not one well-formed certificate."""
+
+
+def parsed(der: bytes) -> x509.Certificate:
+    """One certificate of version 3, in strict DER, with its extensions readable and none of them doubled.
+
+    Raises: Unreadable.
+    """
+    if not 0 < len(der) <= MOST_BYTES:
+        raise Unreadable("too large, or empty")
+    inner = _for_engine(der)
+    if not 0 < inner.serial_number.bit_length() <= _MOST_SERIAL_BITS or inner.serial_number < 0:
+        raise Unreadable("serial number")
+    if inner["tbs_certificate"]["signature"].dump() != inner["signature_algorithm"].dump():
+        raise Unreadable("two signature algorithms")  # RFC 5280 §4.1.1.2
+    try:
+        found = x509.load_der_x509_certificate(der)
+        version = found.version
+        list(found.extensions)
+        found.public_key()
+        name = found.subject.rfc4514_string() + found.issuer.rfc4514_string()
+    except Exception as error:  # noqa: BLE001 - a parser of strangers' bytes: whatever it throws, they are unreadable
+        raise Unreadable(type(error).__name__) from None
+    if version != x509.Version.v3:
+        raise Unreadable("version")
+    if "\x00" in name:
+        raise Unreadable("a name with a NUL")
+    return found
+
+
+def authority(der: bytes) -> asn1.Certificate:
+    """An authority's certificate, with a strong key, as the engine speaks it.
+
+    Raises: Unreadable.
+    """
+    strong = is_strong_key(parsed(der))
+    found = _for_engine(der)
+    if not found.ca:
+        raise Unreadable("a certificate that is not an authority's")
+    if not strong:
+        raise Unreadable("an authority with a weak key")
+    return found
+
+
+def _for_engine(der: bytes) -> asn1.Certificate:
+    """Everything that is parsed lazily is parsed here, so that nothing malformed surfaces later.
+
+    Raises: Unreadable.
+    """
+    try:
+        found = asn1.Certificate.load(der, strict=True)
+        found.native  # noqa: B018 - parses all of it
+        found.subject.hashable, found.issuer.hashable, found.ca, found.critical_extensions  # noqa: B018
+    except Exception as error:  # noqa: BLE001 - likewise
+        raise Unreadable(type(error).__name__) from None
+    return found
+
+
+def is_strong_key(certificate: x509.Certificate) -> bool:
+    """RSA from 2048 bits, P-256 or P-384 (SP 800-78)."""
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size in _RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
+
+
+def leaf(der: bytes, *, now: datetime) -> tuple[x509.Certificate, asn1.Certificate]:
+    """A certificate that could be for authentication: well-formed, strong, valid today, and made for nothing else.
+
+    Raises: Refused(CERTIFICATE_MALFORMED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_EXPIRED),
+    Refused(CERTIFICATE_NOT_FOR_AUTHENTICATION), Refused(CERTIFICATE_WRONG_POLICY) for a card authentication certificate.
+    """
+    try:
+        found = parsed(der)
+        hash_algorithm = found.signature_hash_algorithm
+        for_engine = _for_engine(der)
+    except (Unreadable, UnsupportedAlgorithm):
+        raise Refused(Reason.CERTIFICATE_MALFORMED) from None
+    if not is_strong_key(found) or not isinstance(hash_algorithm, _HASHES):
+        raise Refused(Reason.CERTIFICATE_MALFORMED)
+    require_purpose(found)
+    if now < found.not_valid_before_utc:
+        raise Refused(Reason.CERTIFICATE_NOT_YET_VALID)
+    if now > found.not_valid_after_utc:
+        raise Refused(Reason.CERTIFICATE_EXPIRED)
+    return found, for_engine
+
+
+def require_purpose(found: x509.Certificate) -> None:
+    """Key usage is digitalSignature and nothing else; an extended key usage, if there is one, names TLS client authentication.
+
+    The FPKI profile leaves the extended usage out or lists clientAuth with others. `anyExtendedKeyUsage` alone is not enough:
+    RFC 5280 §4.2.1.12 lets an application ask for the particular purpose, and signature certificates carry it too.
+    Raises: Refused(CERTIFICATE_NOT_FOR_AUTHENTICATION), Refused(CERTIFICATE_WRONG_POLICY).
+    """
+    usages = _extension(found, x509.ExtendedKeyUsage)
+    if usages is not None and _CARD_AUTH_USAGE in usages:
+        raise Refused(Reason.CERTIFICATE_WRONG_POLICY)
+    constraints = _extension(found, x509.BasicConstraints)
+    usage = _extension(found, x509.KeyUsage)
+    if (constraints is not None and constraints.ca) or usage is None or not _only_signs(usage):
+        raise Refused(Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION)
+    if usages is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        raise Refused(Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION)
+
+
+def _only_signs(usage: x509.KeyUsage) -> bool:
+    """Non-repudiation is a signature certificate's, the rest are for keys or authorities."""
+    others = (
+        usage.content_commitment, usage.key_encipherment, usage.data_encipherment, usage.key_agreement, usage.key_cert_sign,
+        usage.crl_sign,
+    )
+    return usage.digital_signature and not any(others)
+
+
+def _extension(found: x509.Certificate, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return found.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None

@@ -1,0 +1,248 @@
+"""Was anything on this path taken back? Every certificate below the anchor needs a fresh, signed word; silence is no (C22).
+
+CRLs and OCSP are used side by side: one that is slow or dead fails no login while the other answers, and one that says
+"revoked" is never outvoted by one that says "good".
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from derived.errors import Reason, Refused, Unavailable
+from idp.certificates import store
+from idp.certificates.engine import (
+    News,
+    Path,
+    Term,
+    Word,
+    deltas_named_by,
+    deltas_of_crl,
+    is_signed_by,
+    term_of_answer,
+    term_of_crl,
+    urls_of,
+)
+from idp.certificates.issuers import authorities
+from idp.certificates.store import Question
+from idp.models import PkiObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from asn1crypto.x509 import Certificate
+
+    from idp.certificates.configuration import Folder, Policy
+
+logger = logging.getLogger(__name__)
+
+_MOST_SOURCES = 2  # of one kind, of one certificate
+_MOST_REFRESHED = 100
+_OCSP_ACCESS = "ocsp"
+
+
+@dataclass
+class _About:
+    """One certificate of the path, and what may be asked about it."""
+
+    index: int
+    most: timedelta
+    questions: list[Question]
+    bodies: dict[str, bytes] = field(default_factory=dict)
+
+
+def require_good(
+    path: Path, policy: Policy, deadline: store.Deadline, *, others: Iterable[Certificate] = (), now: datetime
+) -> None:
+    """Every certificate of the path below its anchor is known to be good.
+
+    Raises: Refused(CERTIFICATE_REVOKED), Refused(CERTIFICATE_UNTRUSTED) where an authority was revoked,
+    Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    """
+    issuers = {one.subject.hashable for one in path.chain[1:]}
+    others = [one for one in others if one.subject.hashable in issuers]
+    abouts = [_about(path.chain, index, policy) for index in range(len(path.chain) - 1)]
+    rows = store.kept([one for about in abouts for one in about.questions], now=now)
+    for about in abouts:
+        about.bodies = {one.key: body for one in about.questions if (body := _body(rows.get(one.key)))}
+    fresh = {about.index for about in abouts if _word(path, about, others, now=now) is Word.GOOD}
+    due = [
+        one for about in abouts for one in about.questions
+        if store.is_due(one, rows, needed=about.index not in fresh, now=now)
+    ]
+    _ask(path, abouts, due, others, policy, deadline, now=now)
+    _judge(path, abouts, others, now=now)
+
+
+def _judge(path: Path, abouts: Sequence[_About], others: Sequence[Certificate], *, now: datetime) -> None:
+    words = {about.index: _word(path, about, others, now=now) for about in abouts}
+    if words[0] is Word.REVOKED:
+        raise Refused(Reason.CERTIFICATE_REVOKED)
+    if Word.REVOKED in words.values():
+        logger.warning("an authority on a certificate's path was revoked: %s", path.chain[0].issuer.human_friendly)
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+    if Word.NOTHING in words.values():
+        silent = [path.chain[index].issuer.human_friendly for index, word in words.items() if word is Word.NOTHING]
+        logger.warning("no fresh word about what these issued: %s", "; ".join(silent))
+        raise Unavailable(Reason.CERTIFICATE_STATUS_UNKNOWN)
+
+
+def _body(row: PkiObject | None) -> bytes:
+    return bytes(row.body) if row is not None and row.body is not None else b""
+
+
+def _about(chain: Sequence[Certificate], index: int, policy: Policy) -> _About:
+    certificate, issuer = chain[index], chain[index + 1]
+    hours = policy.authority_status_hours if index else policy.card_status_hours
+    questions: list[Question] = []
+    if "ocsp" in policy.status_from:
+        questions += [_ocsp_question(certificate, issuer, url) for url in _ocsp_urls(certificate)[:_MOST_SOURCES]]
+    if "crl" in policy.status_from:
+        points = certificate.crl_distribution_points_value
+        lists = urls_of(points)[:_MOST_SOURCES] if points else []
+        lists += [url for url in deltas_named_by(certificate)[:1] if url not in lists]
+        questions += [Question(kind="crl", url=url) for url in lists]
+    return _About(index, timedelta(hours=hours), questions)
+
+
+def _ocsp_urls(certificate: Certificate) -> list[str]:
+    access = certificate.authority_information_access_value or ()
+    found = [
+        one["access_location"].native for one in access
+        if one["access_method"].native == _OCSP_ACCESS and one["access_location"].name == "uniform_resource_identifier"
+    ]
+    return [url for url in found if url.startswith(("http://", "https://"))]
+
+
+def _ocsp_question(certificate: Certificate, issuer: Certificate, url: str) -> Question:
+    """RFC 6960 §4.1, with a nonce; SHA-1 here names the issuer and protects nothing (RFC 5019 §2.1.1 asks for it)."""
+    nonce = secrets.token_bytes(32)
+    request = (
+        ocsp.OCSPRequestBuilder()
+        .add_certificate(
+            x509.load_der_x509_certificate(certificate.dump()), x509.load_der_x509_certificate(issuer.dump()), hashes.SHA1()  # noqa: S303
+        )
+        .add_extension(x509.OCSPNonce(nonce), critical=False)
+        .build()
+    )
+    about = f"{issuer.sha256.hex()} {certificate.serial_number:x}"
+    return Question(kind="ocsp", url=url, about=about, body=request.public_bytes(Encoding.DER), nonce=nonce)
+
+
+def _ask(  # noqa: PLR0913 - one round of questions
+    path: Path, abouts: Sequence[_About], due: Sequence[Question], others: Sequence[Certificate], policy: Policy,
+    deadline: store.Deadline, *, now: datetime,
+) -> None:
+    """Ask what is due, keep what is good, then once more for the deltas that CRLs name."""
+    came = store.ask(due, policy, deadline, now=now)
+    asked = {one.key for one in due}
+    for about in abouts:
+        _take(path, about, [one for one in about.questions if one.key in asked], came, others, now=now)
+    more = []
+    for about in abouts:
+        named = {url for one in about.questions if one.kind == "crl" and one.key in about.bodies for url in deltas_of_crl(about.bodies[one.key])}
+        new = [Question(kind="crl", url=url) for url in sorted(named)[:1] if url not in {one.url for one in about.questions}]
+        about.questions += new
+        more += new
+    if not more:
+        return
+    rows = store.kept(more, now=now)
+    came = store.ask([one for one in more if store.is_due(one, rows, needed=False, now=now)], policy, deadline, now=now)
+    came = {key: body for key, row in rows.items() if (body := _body(row))} | came
+    for about in abouts:
+        _take(path, about, [one for one in about.questions if one in more], came, others, now=now)
+
+
+def _take(  # noqa: PLR0913 - what came of one round
+    path: Path, about: _About, questions: Sequence[Question], came: dict[str, bytes], others: Sequence[Certificate], *, now: datetime
+) -> None:
+    """Take over what is usable and newer than what was there, and keep it."""
+    for one in questions:
+        if one.key not in came:
+            continue
+        body = came[one.key]
+        term = _term(one, body)
+        usable = term is not None and term.holds(now, most=about.most) and _is_signed(path, about, one, body, others, now=now)
+        before = _term(one, about.bodies[one.key], kept=True) if one.key in about.bodies else None
+        if not usable or term is None or (before is not None and term.since < before.since):  # an older one played back
+            store.refused(one, now=now)
+            continue
+        about.bodies[one.key] = body
+        store.keep(one, body, until=min(term.until, term.since + about.most), now=now)
+
+
+def _is_signed(  # noqa: PLR0913 - one question of one certificate
+    path: Path, about: _About, one: Question, body: bytes, others: Sequence[Certificate], *, now: datetime
+) -> bool:
+    """Whether it is an answer at all, before it is kept.
+
+    A delta, or a base without the delta that it names, says nothing by itself: there the issuer's signature is looked at.
+    """
+    if one.kind == "crl" and is_signed_by(body, path.chain[about.index + 1]):
+        return True
+    trial = _About(about.index, about.most, [one], {one.key: body})
+    return _word(path, trial, others, now=now) is not Word.NOTHING
+
+
+def _term(one: Question, body: bytes, *, kept: bool = False) -> Term | None:
+    return term_of_crl(body) if one.kind == "crl" else term_of_answer(body, nonce=None if kept else one.nonce)
+
+
+def _word(path: Path, about: _About, others: Sequence[Certificate], *, now: datetime) -> Word:
+    """What is said of one certificate, by everything that may be believed now; "revoked" from any of them wins."""
+    crls: list[bytes] = []
+    answers: list[bytes] = []
+    for one in about.questions:
+        body = about.bodies.get(one.key, b"")
+        term = _term(one, body, kept=True) if body else None
+        if term is not None and term.holds(now, most=about.most):
+            (crls if one.kind == "crl" else answers).append(body)
+    if not crls and not answers:
+        return Word.NOTHING
+    news = News(path.chain, now=now, crls=crls, answers=answers, others=others)
+    said = {news.of_crls(about.index) if crls else Word.NOTHING, news.of_answers(about.index) if answers else Word.NOTHING}
+    if Word.REVOKED in said:
+        return Word.REVOKED
+    return Word.GOOD if Word.GOOD in said else Word.NOTHING
+
+
+def refresh(here: Folder, *, now: datetime) -> int:
+    """Fetch again the CRLs that are kept and old enough; verified against the authority that signed them; how many came.
+
+    A kept CRL says itself who issued it; that authority's certificate is looked for among the configured ones and those that
+    were fetched. What cannot be verified does not replace what is kept.
+    """
+    rows = PkiObject.objects.filter(kind="crl", body__isnull=False, expires_at__gt=now)[:_MOST_REFRESHED]
+    questions = {row.key: Question(kind="crl", url=row.source) for row in rows}
+    by_key = {row.key: row for row in rows}
+    due = [one for key, one in questions.items() if key == one.key and store.is_due(one, by_key, needed=False, now=now)]
+    came = store.ask(due, here.policy, store.Deadline(here.policy.total_seconds), now=now)
+    kept = 0
+    for one in due:
+        if one.key not in came:
+            continue
+        before, after = bytes(by_key[one.key].body or b""), came[one.key]
+        term, old = term_of_crl(after), term_of_crl(before)
+        most = timedelta(hours=here.policy.authority_status_hours)
+        if term is None or old is None or term.since < old.since or not term.holds(now, most=most) or not _same_signer(before, after, here):
+            store.refused(one, now=now)
+            continue
+        store.keep(one, after, until=min(term.until, term.since + most), now=now)
+        kept += 1
+    return kept
+
+
+def _same_signer(before: bytes, after: bytes, here: Folder) -> bool:
+    """Whether one known authority signed both."""
+    kept_issuers = [bytes(row.body) for row in PkiObject.objects.filter(kind="issuer", body__isnull=False)[:_MOST_REFRESHED] if row.body]
+    candidates = [*here.anchors, *here.intermediates, *(one for body in kept_issuers for one in authorities(body))]
+    return any(is_signed_by(before, one) and is_signed_by(after, one) for one in candidates)

@@ -1,0 +1,150 @@
+"""What was fetched from authorities and kept (`PkiObject`): issuers' certificates, CRLs and OCSP answers (C22).
+
+Kept is not believed: everything is verified again at each use. A kept one that is fresh spares a question; when a responder
+is slow or dead, it is not asked again for a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from idp.models import PkiObject
+from idp.outbound import NotFetched, fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from idp.certificates.configuration import Policy
+
+_MOST_BYTES = {"crl": 4 * 1024 * 1024, "ocsp": 64 * 1024, "issuer": 512 * 1024}
+_NOT_AGAIN = timedelta(seconds=60)  # where there is a fresh word without it
+_NOT_AT_ONCE_AGAIN = timedelta(seconds=5)  # where there is none: a person tries again in a moment
+_ASK_AGAIN = {"ocsp": timedelta(minutes=10), "crl": timedelta(hours=1), "issuer": timedelta(days=1)}
+_MOST_AT_ONCE = 16
+_MOST_URL = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One thing to fetch: an address, and for OCSP what is posted there.
+
+    about: what it is about, if the address alone does not say.
+    """
+
+    kind: str
+    url: str
+    about: str = ""
+    body: bytes = b""
+    nonce: bytes | None = None
+
+    @property
+    def key(self) -> str:
+        """Under which it is kept."""
+        return hashlib.sha256(f"{self.kind}\n{self.url}\n{self.about}".encode()).hexdigest()
+
+
+class Deadline:
+    """Until when a whole validation may take, on this process's clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds; never less than zero."""
+        return max(0.0, self._at - time.monotonic())
+
+
+def kept(questions: Iterable[Question], *, now: datetime) -> dict[str, PkiObject]:
+    """What is kept of these, by key, and not past its time; a row may also only say that a try failed."""
+    found = PkiObject.objects.in_bulk([one.key for one in questions])
+    for row in found.values():
+        if row.expires_at <= now:
+            row.body = None
+    return found
+
+
+def is_due(question: Question, rows: dict[str, PkiObject], *, needed: bool, now: datetime) -> bool:
+    """Whether to ask: nothing is kept, or it is getting old; and the last try that failed is not of just now.
+
+    needed: without an answer the login fails.
+    """
+    row = rows.get(question.key)
+    if row is None:
+        return True
+    if row.last_error and row.tried_at is not None and abs(now - row.tried_at) < (_NOT_AT_ONCE_AGAIN if needed else _NOT_AGAIN):
+        return False
+    return needed or row.body is None or now - row.fetched_at >= _ASK_AGAIN[question.kind]
+
+
+def ask(questions: Sequence[Question], policy: Policy, deadline: Deadline, *, now: datetime) -> dict[str, bytes]:
+    """Ask side by side, none longer than the policy says and all not longer than the deadline; answers by key.
+
+    What failed is written down, so that the next login does not wait for it; what came is not: it is not verified yet.
+    """
+    hosts = frozenset(policy.fetch_from)
+    asked = [one for one in {one.key: one for one in questions}.values() if len(one.url) <= _MOST_URL][:_MOST_AT_ONCE]
+    seconds = min(float(policy.answer_seconds), deadline.left)
+    if not asked or not hosts or seconds <= 0:
+        return {}
+    pool = ThreadPoolExecutor(max_workers=len(asked))
+    try:
+        running = {pool.submit(_fetched, one, hosts, seconds): one for one in asked}
+        done, late = wait(running, timeout=seconds + 0.25)
+        answers = {}
+        for future in done:
+            body, error = future.result()
+            if body:
+                answers[running[future].key] = body
+            else:
+                _failed(running[future], error, now=now)
+        for future in late:
+            _failed(running[future], "too slow", now=now)
+        return answers
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple[bytes, str]:
+    headers = {"Content-Type": "application/ocsp-request"} if question.body else {}
+    try:
+        answer = fetch(
+            question.url, allowed_hosts=hosts, method="POST" if question.body else "GET", content=question.body or None,
+            headers=headers, most_bytes=_MOST_BYTES[question.kind], seconds=seconds, plain=True,
+        )
+    except (NotFetched, ValueError) as error:
+        return b"", str(error)
+    return (answer.body, "") if answer.status == 200 else (b"", f"status {answer.status}")  # noqa: PLR2004 - OK
+
+
+def _failed(question: Question, why: str, *, now: datetime) -> None:
+    """Note a try; what is kept from before stays as it is."""
+    PkiObject.objects.update_or_create(
+        key=question.key, defaults={"tried_at": now, "last_error": (why or "empty")[:200]},
+        create_defaults={
+            "kind": question.kind, "source": question.url, "body": None, "fetched_at": now, "expires_at": now,
+            "tried_at": now, "last_error": (why or "empty")[:200],
+        },
+    )
+
+
+def refused(question: Question, *, now: datetime) -> None:
+    """Note that what came was not usable."""
+    _failed(question, "not usable", now=now)
+
+
+def keep(question: Question, body: bytes, *, until: datetime, now: datetime) -> None:
+    """Keep something verified."""
+    PkiObject.objects.update_or_create(
+        key=question.key,
+        defaults={
+            "kind": question.kind, "source": question.url, "body": body, "fetched_at": now, "expires_at": until, "tried_at": now,
+            "last_error": "",
+        },
+    )

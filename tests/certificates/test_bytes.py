@@ -1,0 +1,114 @@
+"""Whatever bytes come, the answer is a refusal (X1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from derived.errors import Reason, Refused, Unavailable
+from idp.certificates import configuration, validate
+from tests.certificates.conftest import NOW
+
+if TYPE_CHECKING:
+    from tests.certificates.conftest import Bench
+
+FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FUZZ
+@given(der=st.binary(max_size=400), chain=st.lists(st.binary(max_size=100), max_size=3))
+@example(der=b"0\x80", chain=[])
+def test_any_bytes(bench: Bench, der: bytes, chain: list[bytes]) -> None:
+    """Random bytes are malformed."""
+    with pytest.raises(Refused) as caught:
+        validate(der, chain, now=NOW)
+    assert caught.value.reason == Reason.CERTIFICATE_MALFORMED
+
+
+@FUZZ
+@given(data=st.data())
+def test_mutated_certificates(bench: Bench, data: st.DataObject) -> None:
+    """A good certificate with a few bytes changed, cut out or doubled: never accepted, and never anything but a refusal."""
+    card = _card(bench)
+    der = bytearray(card)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(der) - 1))
+        match data.draw(st.sampled_from(["change", "cut", "double"])):
+            case "change":
+                der[at] ^= data.draw(st.integers(1, 255))
+            case "cut":
+                del der[at]
+            case _:
+                der.insert(at, der[at])
+    if bytes(der) == card:
+        return
+    with pytest.raises((Refused, Unavailable)):
+        validate(bytes(der), [bytes(der)], now=NOW)
+
+
+@FUZZ
+@given(data=st.data())
+def test_mutated_chains(bench: Bench, data: st.DataObject) -> None:
+    """What is sent beside the leaf may be anything: the good leaf is accepted or refused, and nothing breaks."""
+    whole = bytearray(bench.pki.intermediates()[data.draw(st.integers(0, 4))].public_bytes(Encoding.DER))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= data.draw(st.integers(1, 255))
+    try:
+        validate(_card(bench), [bytes(whole)], now=NOW)
+    except (Refused, Unavailable):
+        return
+
+
+_CARDS: dict[int, bytes] = {}
+
+
+def _card(bench: Bench) -> bytes:
+    return _CARDS.setdefault(id(bench), bench.pki.card().der)
+
+
+BAD = [
+    ("unknown = 1", "unknown is not known"), ("accepted = []", "accepted must not be empty"), ("accepted = ['2.5.29.32.0']", "not usable"),
+    ("accepted = ['PIV']", "not usable"), ("accepted = '2.16'", "must be a list"), ("fetch_from = ['http://crl.example']", "not usable"),
+    ("fetch_from = ['*.example']", "not usable"), ("card_status_hours = 0", "whole number"), ("card_status_hours = true", "whole number"),
+    ("card_status_hours = 1000", "whole number"), ("status_from = ['none']", "not usable"), ("accepted = [", "policy.toml"),
+    ("refused = ['2.16.840.1.101.3.2.1.3.13']", "stands twice"), ("answer_seconds = 5\ntotal_seconds = 2", "total_seconds"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD, ids=[row[0] for row in BAD])
+def test_a_mistake_in_the_policy_is_told_at_start_up(bench: Bench, text: str, words: str) -> None:
+    """C22: an unknown key or a bad value is an error of the system check, never ignored."""
+    from idp.certificates.checks import pki_folder_is_usable
+
+    assert pki_folder_is_usable(None) == []
+    (bench.folder / "policy.toml").write_text(text + "\n")
+    [fault, *_] = pki_folder_is_usable(None)
+    assert fault.id == "ramet.E030"
+    assert words in fault.msg
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "leaf"])
+def test_a_file_that_is_no_authority_is_told_at_start_up(bench: Bench, content: bytes | str) -> None:
+    """C22: an anchor that cannot be read, or that is somebody's card, stops the start."""
+    from idp.certificates.checks import pki_folder_is_usable
+
+    (bench.folder / "anchors" / "x.pem").write_bytes(bench.pki.card().pem if isinstance(content, str) else content)
+    assert [fault.id for fault in pki_folder_is_usable(None)] == ["ramet.E030"]
+    with pytest.raises(configuration.BadConfiguration):
+        configuration.current()
+
+
+def test_an_expired_anchor_is_named(bench: Bench) -> None:
+    """An operator is warned; nothing below it is accepted any more."""
+    from datetime import timedelta
+
+    import time_machine
+
+    from idp.certificates.checks import pki_folder_is_usable
+
+    with time_machine.travel(NOW + timedelta(days=4000)):
+        assert [fault.id for fault in pki_folder_is_usable(None)] == ["ramet.W031"]
