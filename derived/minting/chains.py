@@ -1,0 +1,41 @@
+"""Does a chain of certificates lead to one of these roots, at this time? For attestation, where nothing is revoked by CRL."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from OpenSSL import crypto
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+_MOST = 6
+
+
+def leads_to(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) -> bool:
+    """Whether a chain (DER, its leaf first) leads to one of the roots (DER), all of it valid now.
+
+    No roots: no. A root may be the leaf itself or an authority in between, as FIDO's metadata has it.
+    """
+    if not chain or len(chain) > _MOST:
+        return False
+    store = crypto.X509Store()
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    store.set_time(now.astimezone(UTC))
+    trusted = 0
+    for root in roots:
+        try:
+            store.add_cert(crypto.load_certificate(crypto.FILETYPE_ASN1, root))
+        except (ValueError, TypeError, crypto.Error):  # one bad root of many
+            continue
+        trusted += 1
+    if not trusted:
+        return False
+    try:
+        leaf, *between = [crypto.load_certificate(crypto.FILETYPE_ASN1, one) for one in chain]
+        crypto.X509StoreContext(store, leaf, between).verify_certificate()
+    except (ValueError, TypeError, crypto.Error, crypto.X509StoreContextError):
+        return False
+    return True

@@ -1,0 +1,196 @@
+"""FIDO's metadata about models of authenticators, read tolerantly, and what of it this house believes (PK-2, C60, RQ-4).
+
+The file is JSON as FIDO publishes it inside a signed BLOB (FIDO Metadata Service 3.1). An entry that cannot be understood is
+left out: its model is then unknown, and nothing follows from an unknown model.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from derived.errors import Reason, Refused
+from derived.minting.chains import leads_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+NOBODY = "00000000-0000-0000-0000-000000000000"  # the AAGUID of those that do not say what they are
+SIGNER = "mds.fidoalliance.org"
+# GlobalSign Root CA - R3, which FIDO's BLOB leads to: SHA-256 of its DER.
+PUBLISHED_ROOT = "cbb522d7b7f127ad6a0113865bdf1cd4102e7d0759af635a7cf4720dc963c53b"
+
+_CERTIFIED = "FIDO_CERTIFIED"
+_BAD = frozenset({
+    "REVOKED", "USER_VERIFICATION_BYPASS", "ATTESTATION_KEY_COMPROMISE", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE",
+})
+_ISOLATED = frozenset({"secure_element", "tee"})
+_ES256_SIGNATURE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One entry: a model of authenticator.
+
+    ids: its AAGUID, or for U2F the key identifiers (RFC 5280 §4.2.1.2 (1), hex) of its attestation certificates.
+    roots: base64 DER of what its attestation leads to: trust anchors, or the attestation certificates themselves.
+    """
+
+    ids: tuple[str, ...]
+    description: str
+    roots: tuple[str, ...]
+    statuses: tuple[str, ...]
+    key_protection: frozenset[str]
+
+    @property
+    def trust_anchors(self) -> list[bytes]:
+        """The roots as DER; what is not base64 is left out."""
+        found = []
+        for root in self.roots:
+            try:
+                found.append(base64.b64decode("".join(root.split()), validate=True))
+            except (binascii.Error, ValueError):
+                continue
+        return found
+
+    @property
+    def keeps_its_keys(self) -> bool:
+        """Whether its keys live in hardware that is isolated and does not give them out (63B-4 §3.2.13)."""
+        said = self.key_protection
+        return "hardware" in said and bool(said & _ISOLATED) and "software" not in said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Which models count as attested (RQ-4).
+
+    allow: only these, by AAGUID or key identifier; None for every model that FIDO has certified. deny: never these. What FIDO
+    reports as broken never counts, whoever allows it.
+    """
+
+    allow: frozenset[str] | None = None
+    deny: frozenset[str] = frozenset()
+
+    def admits(self, model: Model) -> bool:
+        """Whether this model may count."""
+        if _BAD.intersection(model.statuses) or self.deny.intersection(model.ids):
+            return False
+        if self.allow is not None:
+            return bool(self.allow.intersection(model.ids))
+        return any(status.startswith(_CERTIFIED) for status in model.statuses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What FIDO says of every model that it knows.
+
+    number: of the publication; it only rises. next_update: when another one should have been fetched.
+    """
+
+    number: int = 0
+    next_update: date | None = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+    def model(self, name: str) -> Model | None:
+        """The model of an AAGUID or a key identifier; nobody's AAGUID names no model."""
+        return None if name == NOBODY else self.models.get(name.lower())
+
+    def is_stale(self, today: date) -> bool:
+        """Whether a newer publication should have been imported."""
+        return self.next_update is None or self.next_update < today
+
+
+def key_identifier(certificate: x509.Certificate) -> str:
+    """How FIDO's metadata names a U2F attestation certificate: SHA-1 of its public key (RFC 5280 §4.2.1.2 (1)), hex."""
+    return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()
+
+
+def read(document: bytes) -> Metadata:
+    """Read a publication.
+
+    Raises: Refused(BAD_PROOF) if it is not a publication at all.
+    """
+    try:
+        found = json.loads(document)
+        entries, number = found["entries"], int(found["no"])
+        next_update = date.fromisoformat(found["nextUpdate"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise Refused(Reason.BAD_PROOF) from None
+    models: dict[str, Model] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        model = _model(entry)
+        for name in model.ids if model else ():
+            models[name] = model  # type: ignore[assignment]
+    return Metadata(number=number, next_update=next_update, models=models)
+
+
+def _model(entry: Any) -> Model | None:  # noqa: ANN401 - somebody else's JSON
+    """One entry, or None where it lacks what we need or names only a UAF model."""
+    try:
+        said = entry["metadataStatement"]
+        ids = [entry["aaguid"]] if "aaguid" in entry else entry.get("attestationCertificateKeyIdentifiers", [])
+        made = Model(
+            ids=tuple(str(one).lower() for one in ids),
+            description=str(said.get("description", ""))[:200],
+            roots=tuple(str(one) for one in said.get("attestationRootCertificates", [])),
+            statuses=tuple(str(one["status"]) for one in entry["statusReports"]),
+            key_protection=frozenset(str(one) for one in said.get("keyProtection", [])),
+        )
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return made if made.ids else None
+
+
+def opened(token: str, *, anchors: Sequence[bytes], now: datetime) -> bytes:
+    """The publication inside a signed BLOB (a JWS of RFC 7515), after its signature and its signer were verified.
+
+    anchors: DER of the roots that the signer's certificate may lead to. Not checked: whether that certificate was revoked.
+    Raises: Refused(BAD_PROOF).
+    """
+    try:
+        signed, _, signature64 = token.strip().rpartition(".")
+        header64, payload64 = signed.split(".")
+        header = json.loads(_unpadded(header64))
+        chain = [base64.b64decode(one, validate=True) for one in header["x5c"]]
+        leaf = x509.load_der_x509_certificate(chain[0])
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+        _verify(leaf, header["alg"], _unpadded(signature64), signed.encode())
+        payload = _unpadded(payload64)
+    except (ValueError, TypeError, KeyError, IndexError, InvalidSignature, x509.ExtensionNotFound, RecursionError):
+        raise Refused(Reason.BAD_PROOF) from None
+    # Any site may have a certificate of the same authority: only FIDO's own name makes it FIDO's word.
+    if SIGNER not in names or not leads_to(chain, anchors, now=now):
+        raise Refused(Reason.BAD_PROOF)
+    return payload
+
+
+def _verify(leaf: x509.Certificate, alg: str, signature: bytes, signed: bytes) -> None:
+    key = leaf.public_key()
+    if alg == "RS256" and isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, signed, padding.PKCS1v15(), SHA256())
+    elif alg == "ES256" and isinstance(key, ec.EllipticCurvePublicKey) and len(signature) == _ES256_SIGNATURE:
+        r, s = (int.from_bytes(half) for half in (signature[:32], signature[32:]))
+        key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(SHA256()))
+    else:
+        raise InvalidSignature
+
+
+def _unpadded(text: str) -> bytes:
+    return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def fingerprint(der: bytes) -> str:
+    """SHA-256 of a certificate, hex."""
+    return hashlib.sha256(der).hexdigest()

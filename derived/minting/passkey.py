@@ -1,0 +1,317 @@
+"""WebAuthn: verify a registration or an assertion (Web Authentication Level 3 §7), over what the browser sent and what was asked.
+
+`webauthn` does the grammar and the signatures. What it leaves open is decided here: the size and shape of what is parsed,
+the exact origin, `crossOrigin`, the algorithms and their keys, the user handle, BE, the counter, and what an attestation is
+worth. UV is never assumed: it is read from the authenticator's signed data each time (AU-4, trap 5).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import webauthn
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from webauthn.helpers import (
+    decode_credential_public_key,
+    decoded_public_key_to_cryptography,
+    parse_attestation_object,
+    parse_authenticator_data,
+)
+from webauthn.helpers.cose import COSEAlgorithmIdentifier
+from webauthn.helpers.structs import AttestationFormat
+
+from derived.assurance import AAL
+from derived.errors import Reason, Refused
+from derived.minting.attestation import FORMATS, Statement, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from derived.minting.metadata import Metadata, Policy
+
+T = TypeVar("T")
+
+ALGORITHMS = (COSEAlgorithmIdentifier.ECDSA_SHA_256, COSEAlgorithmIdentifier.EDDSA, COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256)
+MOST_BYTES = 64 * 1024
+_MOST_NESTED = 8
+_LEAST_ID, _MOST_ID = 16, 1023  # WebAuthn §4: 100 bits of entropy at least, 1023 bytes at most
+_LEAST_RSA, _MOST_RSA = 2048, 8192
+_LEAST_EXPONENT = 65537
+_TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
+_TEXTS = frozenset({"clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a ceremony was begun with.
+
+    origin: the whole of it; a subdomain is another origin (W2). user_verification: whether it was required.
+    """
+
+    challenge: bytes
+    rp_id: str
+    origin: str
+    user_verification: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredPasskey:
+    """A verified WebAuthn registration; the fields are those of `Passkey`.
+
+    attested: its attestation led to a root of its model, and that model is admitted. hardware: the key is proven not to leave
+    it. listed_as: under which name FIDO's metadata lists the model, "" where unattested.
+    """
+
+    raw_id: bytes
+    raw_id_hash: str
+    public_key: bytes
+    sign_count: int
+    backup_eligible: bool
+    backed_up: bool
+    user_verified: bool
+    discoverable: bool
+    aaguid: str
+    attestation: str
+    attested: bool
+    hardware: bool
+    model: str
+    transports: tuple[str, ...]
+    listed_as: str = ""
+
+    @property
+    def reaches(self) -> AAL:
+        """The most that it may ever be used at: with its own verification, or with a password beside it (PK-1, PK-2)."""
+        return AAL.AAL3 if self.hardware and self.attested and not self.backup_eligible else AAL.AAL2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifier:
+    """What an assertion is verified with: the credential as it was registered, and whose it is.
+
+    user_handle: the account's. named: whether the ceremony named this credential; if not, the key itself must say whose it is.
+    """
+
+    public_key: bytes
+    backup_eligible: bool
+    user_handle: bytes
+    named: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asserted:
+    """A verified assertion. Its counter is compared under the account's lock (`went_back`)."""
+
+    user_verified: bool
+    backed_up: bool
+    sign_count: int
+
+
+def went_back(before: int, now: int) -> bool:
+    """Whether a signature counter did not rise: the key may have been copied. Zero on both sides means that there is none."""
+    return (before > 0 or now > 0) and now <= before
+
+
+def hashed_id(raw_id: bytes) -> str:
+    """How a credential id is looked up."""
+    return hashlib.sha256(raw_id).hexdigest()
+
+
+def encoded(raw: bytes) -> str:
+    """base64url without padding, as WebAuthn's JSON has it."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decoded(text: str) -> bytes:
+    """The bytes of base64url without padding.
+
+    Raises: ValueError.
+    """
+    if "=" in text:
+        raise ValueError
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+# --- what the browser is asked ----------------------------------------------------------------------------------------
+
+
+def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
+    expected: Expected, *, user_handle: bytes, name: str, display_name: str, known: Sequence[tuple[bytes, Sequence[str]]], seconds: int
+) -> dict[str, Any]:
+    """PublicKeyCredentialCreationOptionsJSON (§5.1.4). known: every credential of the account, which no authenticator may repeat."""
+    return {
+        "rp": {"id": expected.rp_id, "name": "Ramet"},
+        "user": {"id": encoded(user_handle), "name": name, "displayName": display_name},
+        "challenge": encoded(expected.challenge),
+        "pubKeyCredParams": [{"type": "public-key", "alg": int(alg)} for alg in ALGORITHMS],
+        "timeout": seconds * 1000,
+        "excludeCredentials": [_descriptor(raw_id, transports) for raw_id, transports in known],
+        "authenticatorSelection": {
+            "residentKey": "preferred", "requireResidentKey": False,
+            "userVerification": "required" if expected.user_verification else "preferred",
+        },
+        "attestation": "direct",
+        "extensions": {"credProps": True},
+    }
+
+
+def options_to_assert(expected: Expected, *, allowed: Sequence[tuple[bytes, Sequence[str]]], seconds: int) -> dict[str, Any]:
+    """PublicKeyCredentialRequestOptionsJSON. allowed: nothing where the key itself says whose it is (C61)."""
+    return {
+        "challenge": encoded(expected.challenge), "rpId": expected.rp_id, "timeout": seconds * 1000,
+        "allowCredentials": [_descriptor(raw_id, transports) for raw_id, transports in allowed],
+        "userVerification": "required" if expected.user_verification else "preferred",
+    }
+
+
+def _descriptor(raw_id: bytes, transports: Sequence[str]) -> dict[str, Any]:
+    return {"type": "public-key", "id": encoded(raw_id), "transports": list(transports)}
+
+
+# --- what it answers --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """A browser's answer, of the right shape and size, and nothing about it verified."""
+
+    document: dict[str, Any]
+    unverified_raw_id: bytes
+    unverified_challenge: bytes
+    unverified_user_handle: bytes
+
+
+def parsed(text: str) -> Response:
+    """Read RegistrationResponseJSON or AuthenticationResponseJSON, bounded before it is parsed.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    if len(text) > MOST_BYTES or not text.isascii():
+        raise Refused(Reason.BAD_PROOF)
+    try:
+        document = json.loads(text)
+        _shallow(document, _MOST_NESTED)
+        inner = document["response"]
+        if not all(isinstance(inner[name], str) for name in _TEXTS.intersection(inner) if inner[name] is not None):
+            raise TypeError
+        client = json.loads(decoded(inner["clientDataJSON"]))
+        _shallow(client, _MOST_NESTED)
+        return Response(
+            document=document, unverified_raw_id=decoded(document["rawId"]), unverified_challenge=decoded(client["challenge"]),
+            unverified_user_handle=decoded(inner.get("userHandle") or ""),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Refused(Reason.BAD_PROOF) from None
+
+
+def _shallow(value: object, left: int) -> None:
+    if left < 0:
+        raise ValueError
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            _shallow(one, left - 1)
+
+
+def register(response: Response, *, expected: Expected, metadata: Metadata, policy: Policy, now: datetime) -> RegisteredPasskey:
+    """Verify a registration (§7.1), and what its attestation proves.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    _same_site(response)
+    verified = _checked(lambda: webauthn.verify_registration_response(
+        credential=response.document, expected_challenge=expected.challenge, expected_rp_id=expected.rp_id,
+        expected_origin=expected.origin, require_user_presence=True, require_user_verification=expected.user_verification,
+        supported_pub_key_algs=list(ALGORITHMS),
+    ))
+    _checked(lambda: _good_key(verified.credential_public_key))
+    raw_id, fmt = verified.credential_id, AttestationFormat(verified.fmt).value
+    # What the browser says is the id, and what the authenticator says, must be one: the first is what is looked up later.
+    if raw_id != response.unverified_raw_id or not _LEAST_ID <= len(raw_id) <= _MOST_ID or fmt not in FORMATS:
+        raise Refused(Reason.BAD_PROOF)
+    attested = _checked(lambda: parse_attestation_object(verified.attestation_object))
+    eligible = attested.auth_data.flags.be
+    verdict = judge(
+        Statement(
+            fmt=fmt, chain=tuple(attested.att_stmt.x5c or ()), aaguid=verified.aaguid, backup_eligible=eligible,
+            pub_area=attested.att_stmt.pub_area or b"",
+        ),
+        metadata=metadata, policy=policy, now=now,
+    )
+    return RegisteredPasskey(
+        raw_id=raw_id, raw_id_hash=hashed_id(raw_id), public_key=verified.credential_public_key, sign_count=verified.sign_count,
+        backup_eligible=eligible, backed_up=verified.credential_backed_up, user_verified=verified.user_verified,
+        discoverable=_says_discoverable(response.document), aaguid=verified.aaguid, attestation=verdict.attestation,
+        attested=verdict.attested, hardware=verdict.hardware, model=verdict.model, transports=_transports(response.document),
+        listed_as=verdict.listed_as,
+    )
+
+
+def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Asserted:
+    """Verify an assertion (§7.2) but for its counter, which is compared where it is kept.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    _same_site(response)
+    handle = response.unverified_user_handle
+    if (handle and handle != verifier.user_handle) or (not handle and not verifier.named):
+        raise Refused(Reason.BAD_PROOF)
+    verified = _checked(lambda: webauthn.verify_authentication_response(
+        credential=response.document, expected_challenge=expected.challenge, expected_rp_id=expected.rp_id,
+        expected_origin=expected.origin, credential_public_key=verifier.public_key, credential_current_sign_count=0,
+        require_user_verification=expected.user_verification,
+    ))
+    flags = _checked(lambda: parse_authenticator_data(decoded(response.document["response"]["authenticatorData"])).flags)
+    if flags.be != verifier.backup_eligible:  # BE is for life (§6.1.3): another answer is another key
+        raise Refused(Reason.BAD_PROOF)
+    return Asserted(user_verified=flags.uv, backed_up=flags.bs, sign_count=verified.new_sign_count)
+
+
+def _checked(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except Exception:  # noqa: BLE001 - whatever somebody else's parser stumbles over in hostile bytes is no proof
+        raise Refused(Reason.BAD_PROOF) from None
+
+
+def _same_site(response: Response) -> None:
+    """Raises: Refused(BAD_PROOF) for an answer that was made inside another site's page."""
+    client = json.loads(decoded(response.document["response"]["clientDataJSON"]))
+    if client.get("crossOrigin", False) is not False or "topOrigin" in client:
+        raise Refused(Reason.BAD_PROOF)
+
+
+def _good_key(cose: bytes) -> None:
+    """Raises: Refused(BAD_PROOF) for a key that is not what its algorithm says (RFC 9053), or too small."""
+    decoded = decode_credential_public_key(cose)
+    key: object = decoded_public_key_to_cryptography(decoded)
+    match decoded.alg:
+        case COSEAlgorithmIdentifier.ECDSA_SHA_256:
+            good = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+        case COSEAlgorithmIdentifier.EDDSA:
+            good = isinstance(key, ed25519.Ed25519PublicKey)
+        case COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256:
+            good = (
+                isinstance(key, rsa.RSAPublicKey) and _LEAST_RSA <= key.key_size <= _MOST_RSA
+                and key.public_numbers().e >= _LEAST_EXPONENT
+            )
+        case _:
+            good = False
+    if not good or cose[:1] == b"\x04":  # a bare U2F point carries no algorithm
+        raise Refused(Reason.BAD_PROOF)
+
+
+def _says_discoverable(document: dict[str, Any]) -> bool:
+    """What the browser says of it (credProps); a hint, and not signed."""
+    try:
+        return document["clientExtensionResults"]["credProps"]["rk"] is True
+    except (KeyError, TypeError):
+        return False
+
+
+def _transports(document: dict[str, Any]) -> tuple[str, ...]:
+    said = document["response"].get("transports")
+    return tuple(sorted(_TRANSPORTS.intersection(one for one in said if isinstance(one, str)))) if isinstance(said, list) else ()

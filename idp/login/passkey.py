@@ -1,0 +1,211 @@
+"""Signing in with a passkey or a security key: alone, or after the right password (AU-4, C58 to C61).
+
+A challenge belongs to one browser, one purpose and, where it is known, one account; it lives five minutes and is spent under
+the account's lock, together with what it pays for. Nobody learns from the options whether an account exists: before a
+password they name no key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from derived import audit, status
+from derived.assurance import AAL, Factor, Shown
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.kinds import Kind
+from derived.minting import passkey
+from derived.minting.passkey import Expected, Verifier
+from derived.models import Credential, Passkey
+from derived.once import claim_once
+from idp.config import config
+from idp.login import throttle
+from idp.login.session import browser_hash, establish
+from idp.login.ways import Way
+from idp.models import Ceremony
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from derived.minting.passkey import Asserted, Response
+    from derived.models import Account
+
+LASTS = timedelta(minutes=5)
+SECONDS = int(LASTS.total_seconds())
+LOGIN, SECOND = "login", "second"
+
+
+# --- ceremonies -------------------------------------------------------------------------------------------------------
+
+
+def begin(  # noqa: PLR0913 - what a challenge is bound to
+    request: HttpRequest, purpose: str, *, account: Account | None, now: datetime, user_verification: bool = False,
+    allowed: tuple[str, ...] = (),
+) -> Expected:
+    """A fresh challenge for this browser: the id of its row, so that it is found again, and 128 random bits.
+
+    allowed: hashes of the credential ids that may answer; none for any.
+    """
+    row = Ceremony(
+        id=uuid4(), browser=browser_hash(request), purpose=purpose, account=account, created_at=now, expires_at=now + LASTS,
+        options={"user_verification": user_verification, "allowed": list(allowed)},
+    )
+    row.challenge = passkey.encoded(row.id.bytes + secrets.token_bytes(16))
+    row.save(force_insert=True)
+    return expected(row)
+
+
+def expected(row: Ceremony) -> Expected:
+    """What an answer to a challenge is compared with."""
+    return Expected(
+        challenge=passkey.decoded(row.challenge), rp_id=config().host, origin=config().origin,
+        user_verification=row.options["user_verification"],
+    )
+
+
+def resumed(
+    request: HttpRequest, purpose: str, response: Response, *, account: Account | None, now: datetime
+) -> Ceremony:
+    """The challenge that an answer says it is for, if it was this browser's, for this purpose and account (P23).
+
+    Raises: Refused(BAD_PROOF), AlreadySpent for one that was used or is too old.
+    """
+    row = Ceremony.objects.filter(id=_row_id(response.unverified_challenge)).first()
+    if row is None or row.browser != browser_hash(request) or row.purpose != purpose:
+        raise Refused(Reason.BAD_PROOF)
+    if row.account_id != (account.id if account else None):
+        raise Refused(Reason.BAD_PROOF)
+    if row.consumed_at is not None or row.expires_at <= now:
+        raise AlreadySpent
+    return row
+
+
+def _row_id(challenge: bytes) -> UUID:
+    return UUID(bytes=challenge[:16].ljust(16, b"\0"))
+
+
+def spend(row: Ceremony, *, now: datetime) -> None:
+    """Under the account's lock.
+
+    Raises: AlreadySpent for everybody but the first.
+    """
+    if not claim_once(Ceremony.objects.filter(id=row.id), now=now):
+        raise AlreadySpent
+
+
+# --- whose keys -------------------------------------------------------------------------------------------------------
+
+
+def keys_of(account: Account, *, now: datetime) -> list[Passkey]:
+    """The keys of an account that may sign in now."""
+    rows = Credential.objects.filter(account=account, kind=Kind.PASSKEY)
+    return [row.passkey for row in status.live(rows, now=now).select_related("passkey").order_by("created_at")]
+
+
+def described(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
+    """Keys as the options of a ceremony name them."""
+    return [(bytes(key.raw_id), list(key.transports)) for key in keys]
+
+
+def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every module of ways has this shape
+    """How the login page offers it. The same to everybody: who has a key is not known before it answers (C67)."""
+    return [Way(
+        name="passkey", kind=Kind.PASSKEY, label="Use a passkey or security key",
+        hint="Your phone, this computer or a security key signs in without a password.", url="/login/passkey",
+        reaches=AAL.AAL3, phishing_resistant=True, hardware=True,
+    )]
+
+
+# --- signing in -------------------------------------------------------------------------------------------------------
+
+
+def options(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
+    """For signing in with a key alone: the key says whose it is (C61)."""
+    return passkey.options_to_assert(begin(request, LOGIN, account=None, now=now), allowed=(), seconds=SECONDS)
+
+
+def sign_in(request: HttpRequest, answer: str, *, now: datetime) -> Credential:
+    """A key as first and only step: with its own verification two factors, without it one (AU-4).
+
+    Raises: Refused.
+    """
+    response = passkey.parsed(answer)
+    row = resumed(request, LOGIN, response, account=None, now=now)
+    key = _key(response)
+    asserted = _verified(response, row, key, named=False)
+    shown = _shown(key, asserted)
+    establish(request, key.credential, shown, now=now, claim=lambda account: _claim(account, row, key, asserted, now=now))
+    return key.credential
+
+
+def second_options(request: HttpRequest, beside: Credential, *, now: datetime) -> dict[str, Any]:
+    """For a key after the right password: the account's own keys."""
+    keys = keys_of(beside.account, now=now)
+    hashes = tuple(key.raw_id_hash for key in keys)
+    asked = begin(request, SECOND, account=beside.account, now=now, allowed=hashes)
+    return passkey.options_to_assert(asked, allowed=described(keys), seconds=SECONDS)
+
+
+def second(request: HttpRequest, answer: str, beside: Credential, place: str, *, now: datetime) -> Credential:
+    """A key after the right password, which is another factor whether or not the key verified its user.
+
+    beside: the root whose password was shown; its guesses are not counted here, as nobody guesses a signature (C58).
+    Raises: Refused.
+    """
+    throttle.admit(place, now=now)
+    response = passkey.parsed(answer)
+    row = resumed(request, SECOND, response, account=beside.account, now=now)
+    key = _key(response)
+    if key.credential.account_id != beside.account_id or key.raw_id_hash not in row.options["allowed"]:
+        raise Refused(Reason.BAD_PROOF)
+    asserted = _verified(response, row, key, named=True)
+    establish(
+        request, key.credential, _shown(key, asserted, Factor.PASSWORD), now=now, beside=beside,
+        claim=lambda account: _claim(account, row, key, asserted, now=now),
+    )
+    throttle.forgive(place)
+    return key.credential
+
+
+def _key(response: Response) -> Passkey:
+    """The key that an answer says it is of; the account follows from it and from nothing else (C61)."""
+    rows = Passkey.objects.select_related("credential__account", "credential__root", "credential__parent")
+    found = rows.filter(raw_id_hash=passkey.hashed_id(response.unverified_raw_id)).first()
+    if found is None:
+        raise Refused(Reason.CREDENTIAL_UNKNOWN)
+    return found
+
+
+def _verified(response: Response, row: Ceremony, key: Passkey, *, named: bool) -> Asserted:
+    verifier = Verifier(
+        public_key=bytes(key.public_key), backup_eligible=key.backup_eligible, user_handle=key.credential.account_id.bytes, named=named
+    )
+    return passkey.verify(response, expected=expected(row), verifier=verifier)
+
+
+def _shown(key: Passkey, asserted: Asserted, *more: Factor) -> Shown:
+    factors = {Factor.PASSKEY, *more} | ({Factor.USER_VERIFICATION} if asserted.user_verified else set())
+    return Shown(factors=frozenset(factors), hardware=key.hardware)
+
+
+def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *, now: datetime) -> None:
+    """Under the account's lock: the challenge once, and the key's counter forward only.
+
+    Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered meanwhile.
+    """
+    spend(row, now=now)
+    rows = Passkey.objects.filter(credential_id=key.credential_id)
+    fresh = rows.get()
+    if passkey.went_back(fresh.sign_count, asserted.sign_count):
+        audit.record(
+            account, "passkey.sign_count_regressed", now=now, actor="person", credential=key.credential,
+            body={"kept": fresh.sign_count, "shown": asserted.sign_count},
+        )
+        raise Refused(Reason.KEY_MAY_BE_COPIED, spends=True)
+    if fresh.hardware != key.hardware:
+        raise Refused(Reason.LOGIN_ENDED)
+    rows.update(sign_count=asserted.sign_count, backed_up=asserted.backed_up)

@@ -1,0 +1,95 @@
+"""The pages and the options of signing in with a passkey or a security key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import JsonResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.errors import Reason, Refused
+from idp import pages
+from idp.errors import answer
+from idp.login import flow, passkey
+from idp.models import AuthorizationRequest
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+_WRONG = "This key was not accepted. If you took it off your account, or it belongs to another account, sign in another way."
+_TOO_OLD = "That took too long, or was sent twice. Try again."
+_NOT_LIVE = "This key can no longer sign in. Sign in another way."
+WORDS = {
+    Reason.BAD_PROOF: _WRONG, Reason.CREDENTIAL_UNKNOWN: _WRONG, Reason.ALREADY_SPENT: _TOO_OLD, Reason.CREDENTIAL_NOT_LIVE: _NOT_LIVE,
+}
+
+
+def words(refused: Refused) -> str:
+    """What a person is told of a key that was not accepted."""
+    return WORDS.get(refused.reason) or answer(refused.reason).words
+
+
+def page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
+    """A page of a login: it says what it is for, and its form may end at the relying party that waits (ruling 22)."""
+    flow_id = request.session.get("flow", "")
+    waiting = AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
+    common = {"why": request.session.get("why") or None, "client_name": waiting.client.name if waiting else None}
+    response = pages.page(request, name, {**common, **values}, status=status)
+    return pages.leads_to(response, waiting.redirect_uri) if waiting else response
+
+
+def _status(refused: Refused) -> int:
+    return 429 if refused.reason == Reason.TRY_LATER else 400
+
+
+@require_http_methods(["GET", "POST"])
+def login_passkey(request: HttpRequest) -> HttpResponse:
+    """A key as first and only step."""
+    if request.method == "GET":
+        return page(request, "passkey_login", {"error": None})
+    try:
+        credential = passkey.sign_in(request, request.POST.get("response", ""), now=clock.now())
+    except Refused as refused:
+        return page(request, "passkey_login", {"error": words(refused)}, status=_status(refused))
+    return flow.finish(request, credential)
+
+
+@require_http_methods(["POST"])
+def login_passkey_options(request: HttpRequest) -> HttpResponse:
+    """A challenge, and no more: it is the same for everybody (C61, C67)."""
+    return _uncached(JsonResponse(passkey.options(request, now=clock.now())))
+
+
+@require_http_methods(["GET", "POST"])
+def second_passkey(request: HttpRequest) -> HttpResponse:
+    """A key after the right password."""
+    now = clock.now()
+    half = flow.half_done(request, now=now)
+    if half is None:
+        return redirect("login")
+    beside, place = half
+    has_keys = bool(passkey.keys_of(beside.account, now=now))
+    if request.method == "GET":
+        return page(request, "passkey_second", {"error": None, "has_keys": has_keys})
+    try:
+        credential = passkey.second(request, request.POST.get("response", ""), beside, place, now=now)
+    except Refused as refused:
+        return page(request, "passkey_second", {"error": words(refused), "has_keys": has_keys}, status=_status(refused))
+    return flow.finish(request, credential)
+
+
+@require_http_methods(["POST"])
+def second_passkey_options(request: HttpRequest) -> HttpResponse:
+    """A challenge for the keys of the account whose password was just right."""
+    now = clock.now()
+    half = flow.half_done(request, now=now)
+    if half is None:
+        return JsonResponse({"error": "login_required"}, status=403)
+    return _uncached(JsonResponse(passkey.second_options(request, half[0], now=now)))
+
+
+def _uncached(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,1 @@
+"""Passkeys and security keys: the rules, the real attestations, and the whole life over HTTP."""
