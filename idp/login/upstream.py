@@ -1,0 +1,101 @@
+"""Signing in at another provider: which ways there are, what a waiting request needs of it, and whose identity came back.
+
+Only (issuer, sub) of a live link leads to an account; no name, no address, no claim of any other kind (P33).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.urls import reverse
+
+from derived import status
+from derived.assurance import AAL, Factor, Shown
+from derived.errors import Reason, Refused
+from derived.kinds import Kind
+from derived.models import UpstreamIdentity
+from idp.login import session
+from idp.login.ways import Way
+from idp.models import AuthorizationRequest
+from idp.upstreams import registry, trip
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from derived.models import Account, Credential
+    from idp.models import Upstream
+    from idp.upstreams.trip import Return
+
+
+def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is asked in the same form
+    """One way for each upstream that is on."""
+    return [_way(one) for one in registry.enabled()]
+
+
+def _way(upstream: Upstream) -> Way:
+    best = max((int(row[0]) for row in upstream.levels.values()), default=0)
+    return Way(
+        name=f"upstream-{upstream.slug}", kind=Kind.UPSTREAM, label=f"Sign in at {upstream.name}",
+        hint="If you linked it in My devices.", url=reverse("login-upstream", args=[upstream.slug]),
+        reaches=AAL(min(best, upstream.cap)), phishing_resistant=bool(upstream.phishing_resistant),
+    )
+
+
+def begin(request: HttpRequest, upstream: Upstream, *, now: datetime) -> str:
+    """Where to send this browser to sign in there.
+
+    Raises: as `trip.begin`.
+    """
+    waiting = awaited(request, now=now)
+    ask = waiting.ask if waiting else {}
+    fresh = bool(
+        request.session.get("why") or {"login", "select_account"} & set(ask.get("prompt", ())) or ask.get("max_age") is not None
+    )
+    wanted = " ".join(value for value in ask.get("acr_values", ()) if value in upstream.levels)
+    return trip.begin(
+        upstream, browser=session.browser_hash(request), purpose=trip.LOGIN, fresh=fresh, acr_values=wanted, now=now
+    )
+
+
+def awaited(request: HttpRequest, *, now: datetime) -> AuthorizationRequest | None:
+    """The authorization request that this browser's login is for, or None."""
+    flow = request.session.get("flow", "")
+    rows = AuthorizationRequest.objects.select_related("client").filter(
+        id=flow, browser=session.browser_hash(request), consumed_at__isnull=True, expires_at__gt=now
+    )
+    return rows.first() if flow else None
+
+
+def shown(back: Return) -> Shown:
+    """The evidence of a login at an upstream."""
+    return Shown(factors=frozenset({Factor.UPSTREAM}), asserted=back.asserted)
+
+
+def sign_in(request: HttpRequest, back: Return, *, now: datetime) -> Credential:
+    """Stand this browser's session on an identity that came back from an upstream.
+
+    Raises: Refused(CREDENTIAL_UNKNOWN), Refused(UPSTREAM_DISABLED) for one that was switched off meanwhile (P26), and as
+    `session.establish`.
+    """
+    credential = linked(back.upstream.issuer, back.subject, now=now)
+
+    def claim(_account: Account) -> None:
+        if registry.usable(back.upstream.slug).cap < back.asserted.aal:
+            raise Refused(Reason.UPSTREAM_UNTRUSTED)  # capped since; the next trip says the lower level
+
+    session.establish(request, credential, shown(back), now=now, claim=claim, at=back.at)
+    return credential
+
+
+def linked(issuer: str, subject: str, *, now: datetime) -> Credential:
+    """The live credential of an identity there.
+
+    Raises: Refused(CREDENTIAL_UNKNOWN).
+    """
+    rows = UpstreamIdentity.objects.filter(issuer=issuer, subject=subject).select_related("credential__account")
+    found = [row.credential for row in rows if status.is_live(row.credential, row.credential.account, now=now)]
+    if len(found) != 1:
+        raise Refused(Reason.CREDENTIAL_UNKNOWN)
+    return found[0]

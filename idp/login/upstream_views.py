@@ -1,0 +1,105 @@
+"""The pages of a sign-in at another provider: to it, and back from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from csp.constants import SELF
+from django.http import HttpResponse
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.errors import Reason, Refused, Unavailable
+from idp import pages
+from idp.errors import answer
+from idp.login import flow, upstream
+from idp.upstreams import documents, registry, trip
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.models import Upstream, UpstreamLogin
+
+_ANSWER = ("code", "state", "iss", "error")
+_MOST = 4096
+_NEXT = {
+    Reason.CREDENTIAL_UNKNOWN: "Sign in another way, open My devices, and link it there.",
+    Reason.UPSTREAM_UNTRUSTED: "Start again from the sign-in page, in this browser.",
+    Reason.UPSTREAM_SAYS_NOTHING: "Sign in another way, or ask your identity team to look at the settings of this provider.",
+}
+
+
+@require_http_methods(["GET", "POST"])
+def login_upstream(request: HttpRequest, slug: str) -> HttpResponse:
+    """GET says where the button leads; POST begins the trip."""
+    now = clock.now()
+    try:
+        found = registry.usable(slug)
+        if request.method == "POST":
+            return away(upstream.begin(request, found, now=now))
+        return _page(request, found, now=now)
+    except (Refused, Unavailable) as refused:
+        return refusal(request, refused.reason)
+
+
+def _page(request: HttpRequest, found: Upstream, *, now: datetime) -> HttpResponse:
+    waiting = upstream.awaited(request, now=now)
+    values = {
+        "upstream_name": found.name, "host": urlsplit(found.issuer).netloc, "why": request.session.get("why") or None,
+        "client_name": waiting.client.name if waiting else None,
+    }
+    response = pages.page(request, "upstream_login", values)
+    return leading_to(response, found, [waiting.redirect_uri] if waiting else [], now=now)
+
+
+def leading_to(response: HttpResponse, found: Upstream, others: list[str], *, now: datetime) -> HttpResponse:
+    """Let this page's form end at the upstream, and from there at what waits: Chromium applies `form-action` to redirects too."""
+    targets = [documents.metadata(found, now=now)["authorization_endpoint"], *others]
+    places = [urlsplit(one) for one in targets]
+    named = [f"{one.scheme}://{one.netloc}" if one.scheme in {"http", "https"} else f"{one.scheme}:" for one in places]
+    response._csp_update = {"form-action": [SELF, *named]}  # type: ignore[attr-defined]  # noqa: SLF001 - django-csp's hook
+    return response
+
+
+def away(url: str) -> HttpResponse:
+    """Send the browser to an upstream, by GET."""
+    response = HttpResponse(status=303)
+    response["Location"] = url
+    return response
+
+
+def parameters(request: HttpRequest) -> dict[str, str]:
+    """What an upstream sent back: each parameter once, short, printable.
+
+    Raises: Refused(UPSTREAM_UNTRUSTED).
+    """
+    found: dict[str, str] = {}
+    for name in _ANSWER:
+        values = request.GET.getlist(name)
+        if len(values) > 1 or any(len(one) > _MOST or not one.isprintable() for one in values):
+            raise Refused(Reason.UPSTREAM_UNTRUSTED)
+        if values:
+            found[name] = values[0]
+    return found
+
+
+def returned(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], *, now: datetime) -> HttpResponse:
+    """Back from a trip that was to sign in.
+
+    Raises: Refused, Unavailable.
+    """
+    back = trip.come_back(row, answered, now=now)
+    credential = upstream.sign_in(request, back, now=now)
+    return flow.finish(request, credential)
+
+
+def refusal(request: HttpRequest, reason: Reason) -> HttpResponse:
+    """Why it came to nothing, and what to do."""
+    found = answer(reason)
+    response = pages.problem(request, found.words, status=found.status, next_step=_NEXT.get(reason, "Sign in another way, or try again later."))
+    if found.status == 503:  # noqa: PLR2004 - Service Unavailable
+        response["Retry-After"] = "5"
+    return response

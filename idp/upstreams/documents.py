@@ -1,0 +1,125 @@
+"""An upstream's metadata and keys (OpenID Connect Discovery 1.0 §4): fetched through the one way out, kept, and bounded.
+
+What it says of algorithms, levels and other issuers is not read: those are ours to set.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from derived.errors import Reason, Refused, Unavailable
+from idp import outbound
+from idp.models import Upstream
+from idp.outbound import NotFetched
+from idp.upstreams.registry import hosts, place, safe_url
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+logger = logging.getLogger(__name__)
+
+FRESH = timedelta(hours=1)
+STALE = timedelta(hours=24)  # how long the last good metadata serves an upstream whose metadata cannot be fetched
+REFETCH = timedelta(minutes=5)  # an unknown kid asks for the keys again, but not more often than this
+_MOST = 256 * 1024
+_OK = 200
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_MOST_KEYS = 50
+
+
+def metadata(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
+    """Its metadata, an hour old at most where it answers.
+
+    Raises: Refused(UPSTREAM_UNTRUSTED) where it names another issuer, or addresses that are not its own;
+    Unavailable(UPSTREAM_UNREACHABLE).
+    """
+    kept: dict[str, Any] = upstream.metadata
+    if kept and upstream.metadata_at and now - upstream.metadata_at < FRESH:
+        return kept
+    try:
+        found = _document(upstream, f"{upstream.issuer.rstrip('/')}/.well-known/openid-configuration")
+    except NotFetched as error:
+        logger.warning("the metadata of upstream %s could not be fetched: %s", upstream.slug, error)
+        if kept and upstream.metadata_at and now - upstream.metadata_at < STALE:
+            return kept
+        raise Unavailable(Reason.UPSTREAM_UNREACHABLE) from error
+    if words := objection(upstream, found):
+        logger.warning("the metadata of upstream %s was refused: %s", upstream.slug, words)
+        raise Refused(Reason.UPSTREAM_UNTRUSTED)
+    used = {name: found[name] for name in ("issuer", *_ENDPOINTS)}
+    used["iss_promised"] = found.get("authorization_response_iss_parameter_supported") is True
+    Upstream.objects.filter(slug=upstream.slug).update(metadata=used, metadata_at=now)
+    upstream.metadata, upstream.metadata_at = used, now
+    return used
+
+
+def objection(upstream: Upstream, found: dict[str, Any]) -> str:
+    """Why this metadata is not that of this upstream, or ""."""
+    if found.get("issuer") != upstream.issuer:
+        return "it names another issuer"
+    for name in _ENDPOINTS:
+        if not safe_url(found.get(name)):
+            return f"its {name} is not an https address"
+        if place(found[name]) not in hosts(upstream):
+            return f"its {name} is on another host; list that with --host if it is the upstream's"
+    return ""
+
+
+def key(upstream: Upstream, kid: str, *, now: datetime) -> dict[str, Any]:
+    """The one public key of that name, fetched again at most every five minutes (security.md §1.2).
+
+    Raises: Refused(UPSTREAM_UNTRUSTED) where it has none; Unavailable(UPSTREAM_UNREACHABLE).
+    """
+    age = now - upstream.jwks_at if upstream.jwks_at else None
+    found = _named(upstream.jwks, kid)
+    if age is None or age >= FRESH or (not found and age >= REFETCH):
+        found = _named(fetch_keys(upstream, now=now), kid)
+    if len(found) != 1:
+        raise Refused(Reason.UPSTREAM_UNTRUSTED)
+    return found[0]
+
+
+def fetch_keys(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
+    """Its public keys, fetched now and kept.
+
+    Raises: Unavailable(UPSTREAM_UNREACHABLE).
+    """
+    try:
+        fetched = _document(upstream, metadata(upstream, now=now)["jwks_uri"])
+    except NotFetched as error:
+        logger.warning("the keys of upstream %s could not be fetched: %s", upstream.slug, error)
+        raise Unavailable(Reason.UPSTREAM_UNREACHABLE) from error
+    keys = fetched.get("keys")
+    listed = [one for one in keys if isinstance(one, dict)][:_MOST_KEYS] if isinstance(keys, list) else []
+    found = {"keys": listed}
+    Upstream.objects.filter(slug=upstream.slug).update(jwks=found, jwks_at=now)
+    upstream.jwks, upstream.jwks_at = found, now
+    return found
+
+
+def _named(jwks: dict[str, Any], kid: str) -> list[dict[str, Any]]:
+    """Keys of that name that may verify a signature; a symmetric one never does."""
+    return [
+        one for one in jwks.get("keys", [])
+        if one.get("kid") == kid and one.get("use", "sig") == "sig" and one.get("kty") in {"EC", "RSA", "OKP"}
+    ]
+
+
+def _document(upstream: Upstream, url: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises: NotFetched.
+    """
+    answer = outbound.fetch(url, allowed_hosts=hosts(upstream), headers={"Accept": "application/json"}, most_bytes=_MOST)
+    if answer.status != _OK:
+        raise NotFetched(f"it answered {answer.status}")
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        raise NotFetched("it is not JSON") from error
+    if not isinstance(found, dict):
+        raise NotFetched("it is not a JSON object")
+    return found
