@@ -95,7 +95,7 @@ def first_login(world: World) -> None:
     tell.claims("Access token (at+jwt, verified)", shown, stress=("cnf",))
     jkt = world.device.enrolment.key.jkt
     tell.check("it is bound to the phone's key (cnf.jkt)", access.get("cnf", {}).get("jkt") == jkt, seen=access.get("cnf"))
-    notice = world.mailbox.wait_for(world.person.email, link="/undo/")
+    notice = world.mailbox.wait_for(world.person.email, link="/undo/", subject="device")
     tell.need("Alex was told by mail", notice)
     assert notice is not None  # noqa: S101 - needed above
     undo = world.desktop.get(notice.link("/undo/"))

@@ -98,6 +98,7 @@ class Assertion:
     """What a trusted upstream said of a login, after its exact table and its cap (AU-7, C10); silence is NONE.
 
     issuer: the upstream (FA-8). ial: recorded as evidence; it never moves the account's own (rulings 3, 9).
+    fal: the federation level at which it reached us: 2 for a code and a nonce, less where it says less itself (AS-6).
     """
 
     issuer: str
@@ -106,6 +107,7 @@ class Assertion:
     phishing_resistant: bool = False
     hardware: bool = False
     amr: tuple[str, ...] = ()
+    fal: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)

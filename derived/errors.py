@@ -41,10 +41,13 @@ class Reason(StrEnum):
     LAST_WAY_IN = "last_way_in"
     HELD_BY_ANOTHER = "held_by_another"
     CREDENTIAL_UNKNOWN = "credential_unknown"
+    KEY_MAY_BE_COPIED = "key_may_be_copied"
+    RECOVERY_IN_PERSON = "recovery_in_person"
 
     # why a certificate is not accepted (RFC 5280, FIPS 201-3 §6.2.3.1)
     CERTIFICATE_LOGIN_OFF = "certificate_login_off"
     CERTIFICATE_MISSING = "certificate_missing"
+    CERTIFICATE_NOT_PROVEN = "certificate_not_proven"
     CERTIFICATE_MALFORMED = "certificate_malformed"
     CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
     CERTIFICATE_EXPIRED = "certificate_expired"
@@ -74,6 +77,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     FROZEN_BY_PERSON = "frozen_by_person"
     UPSTREAM_CAPPED = "upstream_capped"
+    MODEL_NOT_TRUSTED = "model_not_trusted"
 
     # why the house cannot decide
     CLOCK_SKEW = "clock_skew"

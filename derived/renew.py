@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.db.models import F
 from django.db.models.functions import Least
 
-from derived import audit, issue, outbox, revoke, status
+from derived import audit, issue, outbox, review, revoke, status
 from derived.assurance import AAL
 from derived.eligibility import BoundBy, How, refusal_to_change
 from derived.errors import Reason, Refused
@@ -29,27 +29,54 @@ if TYPE_CHECKING:
 
 def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
     account: Account, old: Credential, *, credential_id: UUID, totp_seed: bytes, totp_step: int,
-    recovery_code_hashes: Sequence[str], now: datetime, actor: str,
+    recovery_code_hashes: Sequence[str], now: datetime, actor: str, password_hash: str = "",
 ) -> Credential:
-    """A new TOTP seed and new recovery codes under the same password, in a row of its own (RC-1).
+    """After a recovery: a new TOTP seed under the same password, or a new password beside the same seed; new codes (RC-1).
 
-    Raises: Refused(CREDENTIAL_NOT_LIVE) if the old one has ended meanwhile; Refused(ACCOUNT_NOT_ACTIVE).
+    It stands in a row of its own, and what was bound in the last seven days is put up for review (IV-5).
+    totp_seed: wrapped, owned by credential_id. password_hash: "" for the same password.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) if the old one has ended meanwhile; Refused(ACCOUNT_NOT_ACTIVE);
+    Refused(RECOVERY_IN_PERSON).
     """
     if not status.is_live(old, account, now=now) or not status.is_root(old):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    password_hash = old.password_totp.password_hash
+    if not status.may_recover(account):
+        raise Refused(Reason.RECOVERY_IN_PERSON)
+    password_hash = password_hash or old.password_totp.password_hash
     bound_by = BoundBy(how=How.RECOVERY, replaces=status.level(old))
     revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
+    review.put_up(account, old, because=Reason.REPLACED, now=now, actor=actor)
     return issue.password_totp(
         account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
         recovery_code_hashes=recovery_code_hashes, bound_by=bound_by, now=now, actor=actor,
     )
 
 
+def app(  # noqa: PLR0913 - everything that was proved
+    account: Account, old: Credential, *, credential_id: UUID, totp_seed: bytes, totp_step: int,
+    recovery_code_hashes: Sequence[str], login: Authentication, now: datetime, actor: str,
+) -> Credential:
+    """Another authenticator app under the same password, in a row of its own, by a login as strong as the old pair.
+
+    It also binds anew what wrong tries have disabled (TH-1).
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
+    """
+    if not status.is_live(old, account, now=now) or not status.is_root(old):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if reason := refusal_to_change(login, affected=status.level(old), now=now):
+        raise Refused(reason)
+    password_hash = old.password_totp.password_hash
+    revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
+    return issue.password_totp(
+        account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
+        recovery_code_hashes=recovery_code_hashes, bound_by=BoundBy(how=How.LOGIN, login=login), now=now, actor=actor,
+    )
+
+
 def password(  # noqa: PLR0913 - which, to what, on what
     account: Account, row: Credential, password_hash: str, *, login: Authentication, now: datetime, actor: str
 ) -> None:
-    """Another password beside the same TOTP seed; every address is told.
+    """Another password beside the same TOTP seed; every address is told. Wrong tries at the old one count no more (TH-1).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
     """
@@ -58,6 +85,7 @@ def password(  # noqa: PLR0913 - which, to what, on what
     if reason := refusal_to_change(login, affected=status.level(row), now=now):
         raise Refused(reason)
     PasswordAndTotp.objects.filter(credential=row).update(password_hash=password_hash)
+    Credential.objects.filter(id=row.id).update(failures=0)
     audit.record(account, "credential.password_changed", now=now, actor=actor, credential=row)
     outbox.enqueue(
         kind="authenticator.changed", receiver=f"mail:{account.id}", account=account,

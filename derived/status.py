@@ -8,7 +8,8 @@ from django.db.models import Q
 
 from derived.assurance import AAL, IAL
 from derived.capping import cap
-from derived.kinds import Kind, policy
+from derived.errors import Reason
+from derived.kinds import MINT_FLOOR, Kind, policy
 from derived.lifecycle import LIVING, State
 from derived.models import Account, AccountStatus, Credential
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django.db.models import QuerySet
+
+MOST_FAILURES = 100  # TH-1: wrong tries in a row; the last of them disables the authenticator until it is bound anew
 
 
 def is_live(credential: Credential, account: Account, *, now: datetime) -> bool:
@@ -79,7 +82,29 @@ def strongest(account: Account, *, now: datetime) -> AAL:
 def ways_in(account: Account, *, now: datetime) -> list[Credential]:
     """The account's live credentials that a person can sign in with and grow others from: roots, not disabled."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
-    return [row for row in live(rows, now=now) if is_root(row)]
+    return [row for row in live(rows, now=now).select_related("root", "parent", "passkey") if is_root(row) and not is_disabled(row)]
+
+
+def is_disabled(credential: Credential) -> bool:
+    """Whether too many wrong tries have disabled an authenticator (TH-1)."""
+    return credential.failures >= MOST_FAILURES
+
+
+def stands_alone(credential: Credential) -> bool:
+    """Whether a root signs in with two factors without another credential beside it, as a key without user verification does not."""
+    return level(credential) >= MINT_FLOOR and (credential.kind != Kind.PASSKEY or credential.passkey.user_verified)
+
+
+def reached(account: Account) -> AAL:
+    """The most that the account's roots were ever worth, but for those that were taken off it on purpose (RC-2)."""
+    rows = account.credentials.filter(epoch=account.epoch, root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
+    kept = rows.exclude(end_reason__in=[Reason.REMOVED_BY_PERSON.value, Reason.ENDED_BY_MANAGER.value])
+    return max((AAL(row.aal) for row in kept if is_root(row)), default=AAL.NONE)
+
+
+def may_recover(account: Account) -> bool:
+    """Whether an account may be recovered by oneself: not where that would take AAL3 and IAL3 in person (RC-2)."""
+    return not (reached(account) == AAL.AAL3 and ial(account) == IAL.IAL3)
 
 
 def was_ever_enrolled(account: Account) -> bool:

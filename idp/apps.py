@@ -12,7 +12,8 @@ class IdpConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks that refuse to start an unsafe house."""
-        from idp import checks  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
+        from idp import card_checks, checks  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
+        from idp.certificates import checks as pki_checks  # noqa: F401, PLC0415 - likewise
 
 
 class RegistryConfig(OIDCProviderConfig):  # type: ignore[misc]  # django-oidc-provider is untyped

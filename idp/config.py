@@ -85,6 +85,19 @@ class Config(BaseSettings):
         return urlsplit(self.issuer).hostname or ""
 
     @property
+    def origin(self) -> str:
+        """The origin of the issuer as a browser writes it: a lower-case host, and no port where it is the scheme's own."""
+        parts = urlsplit(self.issuer)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        own = {"http": 80, "https": 443}[parts.scheme]
+        return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, own} else "")
+
+    @property
+    def certificate_host(self) -> str:
+        """The host name of the certificate host, or "" where there is none."""
+        return urlsplit(self.certificate_url).hostname or ""
+
+    @property
     def is_local(self) -> bool:
         """Whether the issuer's host is loopback or a private address of a local network (development)."""
         return is_loopback(self.host) or is_private(self.host)

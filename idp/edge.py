@@ -14,6 +14,7 @@ from derived.errors import RametError, Reason, Refused, Unavailable
 from idp import pages
 from idp.config import config
 from idp.errors import answer
+from idp.login import hop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,8 @@ class Edge:
                 request.get_host()
         except DisallowedHost:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
+        if hop.is_certificate_host(request) != request.path.startswith("/certificate/") and request.path not in _PROBES:
+            return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
         if request.content_type == "multipart/form-data":  # Django would spool files of any size to the disk
@@ -79,9 +82,9 @@ def _peer(request: HttpRequest) -> str:
     trusted = set(config().trusted_proxies)
     if not {peer, _address(peer)} & trusted:
         return _address(peer)
-    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        if not {hop.strip(), _address(hop.strip())} & trusted:
-            return _address(hop.strip())
+    for place in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        if not {place.strip(), _address(place.strip())} & trusted:
+            return _address(place.strip())
     return _address(peer)
 
 

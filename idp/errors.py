@@ -70,10 +70,16 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             return Answer(409, "invalid_request", "This belongs to another account here. Ask your identity team if it should be yours.")
         case Reason.CREDENTIAL_UNKNOWN:
             return Answer(403, "access_denied", "No account here knows this. Sign in another way first, then add it in My devices.")
+        case Reason.RECOVERY_IN_PERSON:
+            return Answer(403, "access_denied", "This account is recovered in person only. Go to your identity team.")
+        case Reason.KEY_MAY_BE_COPIED:
+            return Answer(403, "access_denied", "This key counted backwards, as a copy of it would. Sign in another way, remove it, and tell your identity team.")
         case Reason.CERTIFICATE_LOGIN_OFF:
             return Answer(404, "invalid_request", "Signing in with a card is not switched on here.")
         case Reason.CERTIFICATE_MISSING:
             return Answer(400, "access_denied", "Your browser sent no certificate. Insert your card, restart the browser, and choose the certificate for authentication.")
+        case Reason.CERTIFICATE_NOT_PROVEN:
+            return Answer(400, "access_denied", "The card was not asked this time. Take it out, insert it again, and start again.")
         case Reason.CERTIFICATE_MALFORMED:
             return Answer(400, "invalid_request", "The certificate cannot be read.")
         case Reason.CERTIFICATE_NOT_YET_VALID:
@@ -100,6 +106,7 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT
             | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
+            | Reason.MODEL_NOT_TRUSTED
         ):
             return Answer(400, "invalid_grant", "This has ended.")
         case Reason.CERTIFICATE_STATUS_UNKNOWN:

@@ -20,6 +20,7 @@ class AuthenticationEvent(models.Model):
 
     beside: a second credential that took part (the password beside a security key); the login lives with both.
     hardware: the phishing-resistant key is proven to be in hardware. upstream: the issuer that vouched, or "" (FA-8).
+    fal: the federation level of the path up to here; 3 where nobody vouched (AS-6).
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="logins")
@@ -32,6 +33,7 @@ class AuthenticationEvent(models.Model):
     phishing_resistant = models.BooleanField(default=False)
     hardware = models.BooleanField(default=False)
     upstream = models.CharField(max_length=500, default="")
+    fal = models.PositiveSmallIntegerField(default=3)
     at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -143,7 +145,9 @@ class Upstream(models.Model):
 
     levels: {acr: [aal, ial]}, compared whole; an `acr` that is not in it is worth nothing. cap: the most that it is trusted for.
     aal_claim, ial_claim: claims that say it instead of `acr`, where a provider has them (login.gov). secret: wrapped.
+    A claim named with `[]` at its end is a list of texts; any other is one text, and nothing else is ever read.
     amr: {theirs: ours}; what is not in it is not passed on. phishing_resistant: acr values or claims values that say so.
+    hosts: `host` or `host:port` of its endpoints beside the issuer's own. jwks: its keys as they were last fetched.
     """
 
     slug = models.SlugField(primary_key=True, max_length=40)
@@ -164,6 +168,9 @@ class Upstream(models.Model):
     cap = models.PositiveSmallIntegerField(default=2)
     metadata = models.JSONField(default=dict)
     metadata_at = models.DateTimeField(null=True)
+    jwks = models.JSONField(default=dict)
+    jwks_at = models.DateTimeField(null=True)
+    hosts = models.JSONField(default=list)
     disabled_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
@@ -174,7 +181,8 @@ class Upstream(models.Model):
 class UpstreamLogin(models.Model):
     """One trip to an upstream: its state belongs to the browser that began it, and comes back once (P35, P32).
 
-    state_hash: SHA-256 of the state. purpose: login or link; account: who links. code_verifier: wrapped.
+    state_hash: SHA-256 of the state. purpose: login or link; account, session: who links, signed in as what. code_verifier: wrapped.
+    nonce_hash: of the one nonce that the answer must carry. max_age: what was asked for, in seconds; then `auth_time` must come.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -185,6 +193,7 @@ class UpstreamLogin(models.Model):
     code_verifier = models.BinaryField()
     purpose = models.CharField(max_length=8)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+")
+    session = models.ForeignKey(LoginSession, on_delete=models.PROTECT, null=True, related_name="+")
     max_age = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)

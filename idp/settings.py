@@ -21,7 +21,7 @@ def _derived_key(purpose: str) -> str:
 
 DEBUG = False
 SECRET_KEY = _derived_key("django-secret-key")
-ALLOWED_HOSTS = [_config.host] + (["localhost", "127.0.0.1", "[::1]"] if _config.is_local else [])
+ALLOWED_HOSTS = [_config.host, *([_config.certificate_host] if _config.certificate_host else [])] + (["localhost", "127.0.0.1", "[::1]"] if _config.is_local else [])
 ROOT_URLCONF = "idp.urls"
 WSGI_APPLICATION = "idp.wsgi.application"
 

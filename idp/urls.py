@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.enrol import api, invited, recovery
+from idp.enrol import api, cards, invited, passkeys, passwords, recovery, roots, upstream_links
 from idp.enrol import views as enrol
 from idp.home import home
+from idp.login import card_views, passkey_views, upstream_views
 from idp.login import views as login
 from idp.oidc import authorize, logout, views
 
@@ -37,16 +38,43 @@ urlpatterns = [
     path("login/recover", recovery.recover, name="login-recover"),
     path("login/recover/totp", recovery.recover_totp, name="login-recover-totp"),
     path("login/device", login.login_device, name="login-device"),
+    path("login/card", card_views.login_card, name="login-card"),
+    path("login/card/done", card_views.done, name="login-card-done"),
+    path("certificate/probe/<str:nonce>", card_views.probed, name="certificate-probe"),
+    path("certificate/<str:ticket>", card_views.present, name="certificate-present"),
+    path("devices/roots/card/add", cards.add, name="root-card-add"),
+    path("devices/roots/card/done", cards.added, name="root-card-done"),
+    path("invitation/card/done", cards.invited_done, name="invitation-card-done"),
+    path("invitation/<str:token>/card", cards.invited, name="invitation-card"),
+    path("login/passkey", passkey_views.login_passkey, name="login-passkey"),
+    path("login/passkey/options", passkey_views.login_passkey_options, name="login-passkey-options"),
+    path("login/second/passkey", passkey_views.second_passkey, name="login-second-passkey"),
+    path("login/second/passkey/options", passkey_views.second_passkey_options, name="login-second-passkey-options"),
+    path("login/upstream/<slug:slug>", upstream_views.login_upstream, name="login-upstream"),
+    path("login/upstream/<slug:slug>/callback", upstream_links.callback, name="upstream-callback"),
+    path("devices/roots/upstream/<slug:slug>/add", upstream_links.add, name="root-upstream-add"),
     path("sessions/end-others", login.end_other_sessions, name="sessions-end-others"),
     path("sessions/<uuid:session_id>/end", login.end_session, name="session-end"),
     path("invitation/<str:token>", invited.invited, name="invitation"),
     path("invitation/<str:token>/totp", invited.invited_totp, name="invitation-totp"),
+    path("invitation/<str:token>/passkey", passkeys.invited, name="invitation-passkey"),
+    path("invitation/<str:token>/passkey/options", passkeys.invited_options, name="invitation-passkey-options"),
+    path("devices/roots/passkey/add", passkeys.add, name="root-passkey-add"),
+    path("devices/roots/passkey/options", passkeys.add_options, name="root-passkey-options"),
+    path("devices/roots/passkey/<uuid:credential_id>", passkeys.worth, name="root-passkey"),
     path("devices", enrol.devices, name="devices"),
     path("devices/add", enrol.add, name="device-add"),
     path("devices/add/<uuid:binding_id>", enrol.adding, name="device-adding"),
     path("devices/add/<uuid:binding_id>/status", enrol.adding_status, name="device-adding-status"),
     path("devices/add/<uuid:binding_id>/confirm", enrol.confirm, name="device-confirm"),
     path("devices/add/<uuid:binding_id>/refuse", enrol.refuse, name="device-refuse"),
+    path("devices/roots/password/add", passwords.add, name="roots-password-add"),
+    path("devices/roots/password/add/app", passwords.add_app, name="roots-password-add-app"),
+    path("devices/roots/<uuid:credential_id>/password", passwords.change, name="root-password"),
+    path("devices/roots/<uuid:credential_id>/app", passwords.app, name="root-app"),
+    path("devices/roots/<uuid:credential_id>/rename", roots.rename, name="root-rename"),
+    path("devices/roots/<uuid:credential_id>/remove", roots.remove, name="root-remove"),
+    path("devices/roots/<uuid:credential_id>/report", roots.report, name="root-report"),
     path("devices/<uuid:credential_id>/remove", enrol.remove, name="device-remove"),
     path("devices/<uuid:credential_id>/rename", enrol.rename, name="device-rename"),
     path("enrol", enrol.enrol, name="enrol"),

@@ -10,7 +10,8 @@ floors of `derived`.
 from __future__ import annotations
 
 from derived.issue.grown import activate, device_key, token_family
-from derived.issue.roots import Certificate, RegisteredPasskey, certificate, passkey, password_totp, seen, upstream
+from derived.issue.roots import Certificate, certificate, passkey, password_totp, seen, upstream
+from derived.minting.passkey import RegisteredPasskey
 
 __all__ = [
     "Certificate", "RegisteredPasskey", "activate", "certificate", "device_key", "passkey", "password_totp", "seen",

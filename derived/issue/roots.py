@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.eligibility import BoundBy
+    from derived.minting.passkey import RegisteredPasskey
 
 RECOVERY_CODES_LIVE_YEARS = 10
 
@@ -72,31 +73,6 @@ class Certificate:
         if self.fasc_n or self.card_uuid:
             names.append(holding.key("card", self.issuer_key, self.fasc_n, self.card_uuid))
         return tuple(names)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredPasskey:
-    """A verified WebAuthn registration; the fields are those of `Passkey`."""
-
-    raw_id: bytes
-    raw_id_hash: str
-    public_key: bytes
-    sign_count: int
-    backup_eligible: bool
-    backed_up: bool
-    user_verified: bool
-    discoverable: bool
-    aaguid: str
-    attestation: str
-    attested: bool
-    hardware: bool
-    model: str
-    transports: tuple[str, ...]
-
-    @property
-    def reaches(self) -> AAL:
-        """The most that it may ever be used at: with its own verification, or with a password beside it (PK-1, PK-2)."""
-        return AAL.AAL3 if self.hardware and self.attested and not self.backup_eligible else AAL.AAL2
 
 
 def _admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, now: datetime) -> AAL:
@@ -220,7 +196,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     evidence = _evidence(
         shown, bound_by, protection="hardware" if shown.hardware else "unproven", attestation=verified.attestation,
         exportable=False if shown.hardware else (True if verified.backup_eligible else "unproven"), aaguid=verified.aaguid,
-        model=verified.model,
+        model=verified.model, listed_as=verified.listed_as,
     )
     try:
         with transaction.atomic():

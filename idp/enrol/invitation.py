@@ -59,6 +59,16 @@ def _still_meant(row: Invitation, account: Account) -> bool:
     )
 
 
+def spend(row: Invitation, account: Account, *, now: datetime) -> None:
+    """Under the account's lock: use an invitation up.
+
+    Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more.
+    """
+    fresh = Invitation.objects.select_related("account__person").get(token_hash=row.token_hash)
+    if not _still_meant(fresh, account) or not claim_once(Invitation.objects.filter(token_hash=row.token_hash), now=now):
+        raise Refused(Reason.BAD_CODE)
+
+
 def recovery_codes() -> list[str]:
     """New recovery codes, to be shown once and kept as hashes (RC-3)."""
     return [spoken(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
@@ -79,11 +89,7 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
     codes = recovery_codes()
 
     def work(account: Account) -> Credential:
-        fresh = Invitation.objects.select_related("account__person").get(token_hash=row.token_hash)
-        if not _still_meant(fresh, account):
-            raise Refused(Reason.BAD_CODE)
-        if not claim_once(Invitation.objects.filter(token_hash=row.token_hash), now=now):
-            raise Refused(Reason.BAD_CODE)
+        spend(row, account, now=now)
         return issue.password_totp(
             account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
             recovery_code_hashes=[recovery_hash(code) for code in codes], bound_by=BoundBy(how=How.INVITATION), now=now,

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from derived import clock, renew
+from derived import clock, renew, status
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Credential, RecoveryCode
@@ -47,9 +47,11 @@ def recover(request: HttpRequest) -> HttpResponse:
     half = flow.half_done(request, now=now)
     if half is None:
         return redirect("login")
+    credential, place = half
+    if not status.may_recover(credential.account):
+        return _in_person(request)
     if request.method == "GET":
         return pages.page(request, "recover", {"error": None})
-    credential, place = half
     try:
         code_hash = _looked_at(request, credential, place, now=now)
     except Refused as refused:
@@ -62,6 +64,12 @@ def recover(request: HttpRequest) -> HttpResponse:
         "seed": b64encode(totp.wrap(totp.new_seed(), owner=fresh)).decode(),
     }
     return redirect("login-recover-totp")
+
+
+def _in_person(request: HttpRequest) -> HttpResponse:
+    """What was once worth AAL3, of a person proofed to IAL3, no code brings back (RC-2)."""
+    found = answer(Reason.RECOVERY_IN_PERSON)
+    return pages.problem(request, found.words, status=found.status, next_step="Your identity team checks in person that it is you, and sets up a new way of signing in.")
 
 
 def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> str:

@@ -1,13 +1,17 @@
-"""Links in notices that revoke one credential: made when the mail is sent, used by POST, good for a week (ruling 4, NT-3)."""
+"""Links in notices: made when the mail is sent, used by POST, good for a week, once (ruling 4, NT-3, BI-5).
+
+One kind revokes what was added, the other freezes the account when something was taken away or changed. None restores.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from derived import revoke
+from derived import own, revoke, status, suspend
 from derived.errors import Reason
 from derived.locking import under_lock
+from derived.models import Credential
 from derived.once import claim_once
 from idp.models import UndoLink
 from idp.secrets import opaque, stored
@@ -15,16 +19,17 @@ from idp.secrets import opaque, stored
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.models import Account, Credential
+    from derived.models import Account
 
 LIVES = timedelta(days=7)
+REVOKE, FREEZE = "revoke", "freeze"
 
 
-def make(credential: Credential, *, now: datetime) -> str:
-    """A new link's token; it is not kept."""
+def make(credential: Credential, *, now: datetime, action: str = REVOKE) -> str:
+    """A new link's token; it is not kept. action: REVOKE ends the credential, FREEZE stops the whole account."""
     token = opaque()
     UndoLink.objects.create(
-        token_hash=stored(token, kind="undo"), credential=credential, created_at=now, expires_at=now + LIVES
+        token_hash=stored(token, kind="undo"), credential=credential, action=action, created_at=now, expires_at=now + LIVES
     )
     return token
 
@@ -35,11 +40,19 @@ def valid(token: str, *, now: datetime) -> UndoLink | None:
     return rows.filter(token_hash=stored(token, kind="undo"), consumed_at__isnull=True, expires_at__gt=now).first()
 
 
-def use(link: UndoLink, *, now: datetime) -> None:
-    """Revoke what the link is about; a second use changes nothing."""
+def use(link: UndoLink, *, now: datetime) -> bool:
+    """Do what the link is for; False, and nothing changes, the second time."""
 
-    def work(account: Account) -> None:
-        if claim_once(UndoLink.objects.filter(token_hash=link.token_hash), now=now):
-            revoke.one(link.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor="person")
+    def work(account: Account) -> bool:
+        if not claim_once(UndoLink.objects.filter(token_hash=link.token_hash), now=now):
+            return False
+        row = Credential.objects.select_related("root", "parent").get(id=link.credential_id)
+        if link.action == FREEZE:
+            suspend.freeze(account, now=now, actor="person")
+        elif status.is_root(row):
+            own.disown(account, row, now=now, actor="person")
+        else:
+            revoke.one(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor="person")
+        return True
 
-    under_lock(link.credential.account_id, work)
+    return under_lock(link.credential.account_id, work)

@@ -10,7 +10,7 @@ from django.http import JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from derived import audit, clock, revoke, status
+from derived import clock, own, revoke, status
 from derived.assurance import Factor
 from derived.eligibility import refusal
 from derived.errors import Reason, Refused
@@ -18,7 +18,7 @@ from derived.kinds import Kind, policy
 from derived.locking import under_lock
 from idp import clients, pages
 from idp.config import config
-from idp.enrol import binding, undo
+from idp.enrol import binding, roots, undo
 from idp.errors import answer
 from idp.keys import wrapper
 from idp.login.session import is_live, login_of, signed_in, with_evidence
@@ -58,7 +58,8 @@ def devices(request: HttpRequest) -> HttpResponse:
     rows = [one for one in status.living(session.account_id) if one.expires_at is None or one.expires_at > now]
     values = {
         "devices": [_device(one, session) for one in rows if one.root_id],
-        "roots": [_root(one) for one in rows if status.is_root(one)],
+        "roots": roots.listed(session, now=now),
+        "adding": roots.ways_to_add(session),
         "sessions": _sessions(session, now=now),
         "notice": request.session.pop("notice", None),
     }
@@ -73,13 +74,6 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
         "state_label": _STATES[row.state], "aal": int(status.level(row)), "added": row.created_at,
         "last_used": row.last_used_at, "this_device": session.event.credential_id == row.id,
         "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
-    }
-
-
-def _root(row: Credential) -> dict[str, Any]:
-    return {
-        "id": row.id, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "aal": int(status.level(row)),
-        "added": row.created_at, "last_used": row.last_used_at,
     }
 
 
@@ -141,10 +135,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     name = binding.clean_name(request.POST.get("name", "")[:200])
 
     def work(account: Account) -> None:
-        if status.living(account.id).filter(id=row.id).update(name=name):
-            audit.record(
-                account, "credential.renamed", now=clock.now(), actor="person", credential=row, personal={"name": name}
-            )
+        own.renamed(account, own.found(account, row.id), name, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
     return redirect("devices")
@@ -269,17 +260,16 @@ def enrol(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def undone(request: HttpRequest, token: str) -> HttpResponse:
-    """The link in a notice: GET asks, POST revokes; it never restores (ruling 4, BI-5)."""
+    """The link in a notice: GET asks, POST revokes or freezes; it never restores (ruling 4, BI-5)."""
     now = clock.now()
     link = undo.valid(token, now=now)
     if link is None:
         return pages.problem(
             request, "This link was used already or is too old.", status=410, next_step="Sign in and look at My devices, or ask for help."
         )
-    row = link.credential
+    row, freezes = link.credential, link.action == undo.FREEZE
     if request.method == "GET":
-        return pages.page(request, "undo", {"what": policy(Kind(row.kind)).label, "device_name": row.name})
+        values = {"what": policy(Kind(row.kind)).label, "device_name": row.name, "root": row.root_id is None}
+        return pages.page(request, "undo_freeze" if freezes else "undo", values)
     undo.use(link, now=now)
-    return pages.page(request, "undone", {"device_name": row.name})
-
-
+    return pages.page(request, "undone_frozen" if freezes else "undone", {"device_name": row.name})

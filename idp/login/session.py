@@ -107,7 +107,7 @@ def browser_hash(request: HttpRequest) -> str:
 
 def establish(  # noqa: PLR0913 - the evidence
     request: HttpRequest, credential: Credential, shown: Shown, *, now: datetime,
-    claim: Callable[[Account], None] | None = None, beside: Credential | None = None,
+    claim: Callable[[Account], None] | None = None, beside: Credential | None = None, at: datetime | None = None,
 ) -> LoginSession:
     """Record a login, and make this browser's session stand on it; the cookie's value changes.
 
@@ -117,7 +117,7 @@ def establish(  # noqa: PLR0913 - the evidence
     before = of_browser(request, now=now)
 
     def work(account: Account) -> LoginSession:
-        event = record_login(account, credential, shown, now=now, claim=claim, beside=beside)
+        event = record_login(account, credential, shown, now=now, claim=claim, beside=beside, at=at)
         clear_guesses(credential)
         if beside is not None:
             clear_guesses(beside)
@@ -135,7 +135,7 @@ def establish(  # noqa: PLR0913 - the evidence
 
 def record_login(  # noqa: PLR0913 - the evidence
     account: Account, credential: Credential, shown: Shown, *, now: datetime,
-    claim: Callable[[Account], None] | None = None, beside: Credential | None = None,
+    claim: Callable[[Account], None] | None = None, beside: Credential | None = None, at: datetime | None = None,
 ) -> AuthenticationEvent:
     """Write the event of one login; the caller holds the account's lock.
 
@@ -156,7 +156,8 @@ def record_login(  # noqa: PLR0913 - the evidence
     return AuthenticationEvent.objects.create(
         account=account, credential=fresh, beside=beside, factors=sorted(shown.factors), amr=list(shown.amr), aal=level,
         root=status.is_root(fresh), phishing_resistant=shown.phishing_resistant, hardware=shown.hardware_protected,
-        upstream=shown.asserted.issuer if shown.asserted else "", at=now,
+        upstream=shown.asserted.issuer if shown.asserted else "", fal=shown.asserted.fal if shown.asserted else 3,
+        at=min(at or now, now),
     )
 
 

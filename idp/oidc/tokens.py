@@ -70,6 +70,7 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
         "auth_time": int(grant.event.at.timestamp()),
         "aal": int(level),
         "ial": int(status.ial(account)),
+        "idp": login.upstream,  # who vouched for this login, if it was not us (FA-8)
     }
 
 
@@ -120,7 +121,8 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg
         "iat": int(now.timestamp()),
         "jti": opaque(),
         "nonce": granted.nonce,
-        "fal": 2 if grant.nonce else 1,  # without a nonce the assertion is not injection-protected (FA-1)
+        # Without a nonce the assertion is not injection-protected (FA-1); an upstream's is never bettered (AS-6).
+        "fal": min(2 if grant.nonce else 1, grant.event.fal),
         "at_hash": _half_hash(access_token, alg),
         "sid": grant.session.sid if grant.session else None,
         "cnf": {"jkt": grant.jkt} if grant.jkt else None,

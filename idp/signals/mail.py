@@ -11,6 +11,8 @@ from django.core.mail import EmailMessage, get_connection
 from django.template.loader import render_to_string
 
 from derived import status
+from derived.errors import Reason
+from derived.lifecycle import LIVING
 from derived.locking import under_lock
 from derived.models import Account, Credential
 from idp.config import config
@@ -23,7 +25,21 @@ if TYPE_CHECKING:
     from derived.models import OutboxRow
     from scim.models import Person
 
-KINDS = ("invite", "authenticator.bound", "device.bound", "device.active", "credential.ended", "account.ended", "profile_changed")
+KINDS = (
+    "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
+    "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed",
+)  # fmt: skip
+_BOUND_BY = {
+    "invitation": "through the invitation to your account", "login": "by someone who was signed in as you",
+    "manager": "by your identity team", "recovery": "with one of your recovery codes",
+}
+_CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
+_SUSPENDED = {
+    "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
+    "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
+}
+# What a person, or somebody in their place, ended: an intruder would do that too, so its notice can stop everything.
+_BY_PERSON = frozenset({Reason.REMOVED_BY_PERSON, Reason.REPORTED_BY_PERSON, Reason.REPLACED, Reason.COMPROMISED})
 
 
 def deliver(row: OutboxRow, *, now: datetime) -> None:
@@ -46,7 +62,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
 
 def _addresses(row: OutboxRow, person: Person) -> list[str]:
     """Every address of the person; for what an intruder would hide also those that were replaced (trap 3, NT-1, ID-9)."""
-    former = person.former_addresses if row.kind in {"device.bound", "device.active", "profile_changed"} else []
+    former = [] if row.kind == "account.ended" else person.former_addresses
     return list(dict.fromkeys([*person.addresses(), *former]))
 
 
@@ -69,23 +85,45 @@ def _invite(account: Account, person: Person, *, now: datetime) -> None:
 
 def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
     """The template of a notice and its values; "" where there is nothing to say."""
-    when = row.created_at.strftime("%-d %B %Y, %H:%M UTC")
-    because = ENDINGS.get(str(row.payload.get("because", "")), "it was ended")
+    values: dict[str, Any] = {"when": row.created_at.strftime("%-d %B %Y, %H:%M UTC")}
+    because = str(row.payload.get("because", ""))
+    why = ENDINGS.get(because, "it was ended")
     match row.kind, credential:
         case ("device.bound" | "device.active"), Credential():
-            link = f"{config().issuer}/undo/{undo.make(credential, now=now)}"
-            return row.kind.replace(".", "_"), {"device_name": credential.name, "when": when, "undo_link": link}
+            return row.kind.replace(".", "_"), {**values, "device_name": credential.name, "undo_link": _link(credential, undo.REVOKE, now=now)}
         case "authenticator.bound", Credential():
-            return "authenticator_bound", {"what": credential.name, "when": when}
+            how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
+            return "authenticator_bound", {**values, "what": credential.name, "how": how, "undo_link": _link(credential, undo.REVOKE, now=now)}
+        case "authenticator.changed", Credential():
+            change = _CHANGES.get(str(row.payload.get("change", "")), "It was changed")
+            return "authenticator_changed", {**values, "what": credential.name, "change": change, "freeze_link": _link(credential, undo.FREEZE, now=now)}
         case "credential.ended", Credential():
-            return "credential_ended", {"credential_name": credential.name, "when": when, "why": because}
+            link = _link(credential, undo.FREEZE, now=now) if because in _BY_PERSON else ""
+            return "credential_ended", {**values, "credential_name": credential.name, "why": why, "freeze_link": link}
+        case "credential.suspended", Credential():
+            return "credential_suspended", {**values, "credential_name": credential.name, "why": _SUSPENDED.get(because, "it has to be looked at first")}
+        case "credential.review", Credential():
+            return "credential_review", {**values, "lost": credential.name, "reviewed": _reviewed(row, now=now)}
         case "account.ended", _:
-            return "account_ended", {"why": because}
+            return "account_ended", {"why": why}
+        case "account.frozen", _:
+            return "account_frozen", values
         case "profile_changed", _:
             changed = ", ".join(str(one) for one in row.payload.get("changed", [])) or "your record"
             return "profile_changed", {"changes": changed}
         case _:
             return "", {}
+
+
+def _link(credential: Credential, action: str, *, now: datetime) -> str:
+    """A link that is made now and kept as a hash (BI-5, ruling 4)."""
+    return f"{config().issuer}/undo/{undo.make(credential, now=now, action=action)}"
+
+
+def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
+    """What is up for review and has not ended meanwhile, each with a link that ends it."""
+    rows = Credential.objects.filter(id__in=list(row.payload.get("reviewed", [])), account=row.account, state__in=LIVING)
+    return [{"name": one.name, "link": _link(one, undo.REVOKE, now=now)} for one in rows.order_by("created_at")]
 
 
 def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:

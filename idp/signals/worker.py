@@ -18,8 +18,10 @@ from derived.kinds import Kind
 from derived.lifecycle import LIVING, State
 from derived.locking import under_lock
 from derived.models import Account, Credential, OutboxRow, Spent
+from idp import certificates
 from idp.keys import keyring
-from idp.models import AuthorizationRequest, Binding, RefreshToken, Throttle
+from idp.login import probe
+from idp.models import AuthorizationRequest, Binding, Ceremony, CertificateLogin, RefreshToken, Throttle, UpstreamLogin
 from idp.signals import backchannel, mail
 
 if TYPE_CHECKING:
@@ -94,7 +96,12 @@ def housekeeping(*, now: datetime) -> None:
     Throttle.objects.filter(seen_at__lt=now - _KEPT).delete()
     AuthorizationRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
     RefreshToken.objects.filter(expires_at__lt=now - _KEPT).delete()
+    UpstreamLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
+    Ceremony.objects.filter(expires_at__lt=now).delete()
     OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()
+    CertificateLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
+    certificates.prefetch(now=now)
+    probe.repeat(now=now)
 
 
 def _expire(*, now: datetime) -> None:

@@ -175,7 +175,7 @@ def test_the_link_in_the_mail_revokes_the_device(
     """Opened by somebody who is not signed in: GET asks, POST revokes, and the key opens nothing any more."""
     person = place.employee("Sven", "Torres")
     _added(place, person, desktop, tablet)
-    mail = place.mailbox.wait_for(person.email, link="/undo/")
+    mail = place.mailbox.wait_for(person.email, link="/undo/", subject="device")
     assert mail is not None
     reader = arrive()
     reader.page.goto(mail.link("/undo/"))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from demo.browser import Browser
+from derived import clock
+from derived.models import Credential
 from device.proofs import THUMBPRINT_URN
+from idp.models import Upstream
 from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
+from tests.webauthn.authenticator import SoftKey
 from tests.world import CALLBACK, CORE, ISSUER, PATCH, http
 
 if TYPE_CHECKING:
@@ -215,6 +220,38 @@ def device_rename(house: House) -> Draft:
     return _page(house, f"/devices/{house.phone.enrolment.credential_id}/rename", name="My phone")
 
 
+def _root(house: House) -> str:
+    return f"/devices/roots/{Credential.objects.filter(account__person__login_name=house.victim.username, root=None).first().id}"  # type: ignore[union-attr]
+
+
+def root_rename(house: House) -> Draft:
+    return _page(house, _root(house) + "/rename", house.victims, name="My key")
+
+
+def root_remove(house: House) -> Draft:
+    return _page(house, _root(house) + "/remove", house.victims)
+
+
+def root_report(house: House) -> Draft:
+    return _page(house, f"/devices/roots/{uuid4()}/report", house.victims, used="yes", since="2026-11-20")
+
+
+def roots_password_add(house: House) -> Draft:
+    return _page(house, "/devices/roots/password/add", password="a fern in the wood", password_again="a fern in the wood")
+
+
+def roots_password_add_app(house: House) -> Draft:
+    return _page(house, "/devices/roots/password/add/app", totp="123456")
+
+
+def root_password(house: House) -> Draft:
+    return _page(house, _root(house) + "/password", house.victims, password="short", password_again="short")
+
+
+def root_app(house: House) -> Draft:
+    return _page(house, _root(house) + "/app", house.victims, totp="123456")
+
+
 def enrol(house: House) -> Draft:
     return _get(house, "/enrol")
 
@@ -239,6 +276,72 @@ def enrol_status(house: House) -> Draft:
 
 def undo(house: House) -> Draft:
     return _page(house, house.undo, Browser(http())) if house.random.random() < 0.5 else _get(house, house.undo, Browser(http()))
+
+
+# --- passkeys ---------------------------------------------------------------------------------------------------------
+
+
+def _challenge(browser: Browser, page_path: str, options_path: str) -> dict[str, Any]:
+    """The options that the script of a page fetches; what is not given now is made up."""
+    page = browser.get(ISSUER + page_path)
+    form = page.form_with("response")
+    token = form.fields["csrfmiddlewaretoken"] if form else CSRF
+    answer = browser._http.post(ISSUER + options_path, data={"csrfmiddlewaretoken": token}, headers={"Origin": ISSUER})
+    if answer.status_code == 200:
+        return dict(answer.json())
+    return {"challenge": secrets.token_urlsafe(32), "rpId": "localhost", "rp": {"id": "localhost"}, "user": {"id": "AAAA"}}
+
+
+def _answer(house: House, options: dict[str, Any]) -> Any:
+    """A registration or an assertion, sometimes with a part of it gone wrong."""
+    key = SoftKey(user_handle=secrets.token_bytes(16))
+    made = key.create(options) if "user" in options else key.get(options)
+    if house.random.random() < 0.5:
+        part = house.random.choice([made, made["response"]])
+        name = house.random.choice(list(part))
+        part[name] = house.random.choice([None, 7, [], {}, "", "AAAA", str(part[name])[:-4], "\u0000", "[" * 4000])
+    return json.dumps(made)
+
+
+def login_passkey(house: House) -> Draft:
+    browser = Browser(http())
+    return _page(house, "/login/passkey", browser, response=_answer(house, _challenge(browser, "/login/passkey", "/login/passkey/options")))
+
+
+def login_passkey_options(house: House) -> Draft:
+    return _page(house, "/login/passkey/options", Browser(http()))
+
+
+def login_second_passkey(house: House) -> Draft:
+    browser = _half(house.person)
+    options = _challenge(browser, "/login/second/passkey", "/login/second/passkey/options")
+    return _page(house, "/login/second/passkey", browser, response=_answer(house, options))
+
+
+def login_second_passkey_options(house: House) -> Draft:
+    return _page(house, "/login/second/passkey/options", _half(house.person))
+
+
+def root_passkey_add(house: House) -> Draft:
+    options = _challenge(house.victims, "/devices/roots/passkey/add", "/devices/roots/passkey/options")
+    return _page(house, "/devices/roots/passkey/add", house.victims, response=_answer(house, options), name="Key")
+
+
+def root_passkey_options(house: House) -> Draft:
+    return _page(house, "/devices/roots/passkey/options", house.victims)
+
+
+def root_passkey(house: House) -> Draft:
+    return _get(house, f"/devices/roots/passkey/{uuid4()}")
+
+
+def invitation_passkey(house: House) -> Draft:
+    path, browser = house.invitation + "/passkey", Browser(http())
+    return _page(house, path, browser, response=_answer(house, _challenge(browser, path, path + "/options")), name="Key")
+
+
+def invitation_passkey_options(house: House) -> Draft:
+    return _page(house, house.invitation + "/passkey/options", Browser(http()))
 
 
 # --- SCIM -------------------------------------------------------------------------------------------------------------
@@ -299,10 +402,50 @@ def public(house: House) -> Draft:
     return Draft("GET", house.random.choice(paths))
 
 
+# --- another provider -------------------------------------------------------------------------------------------------
+
+
+def _upstream() -> str:
+    """A registered upstream whose metadata is known already: no request of these leaves this machine."""
+    place = "http://127.0.0.1:9"
+    known = {
+        "issuer": place, "authorization_endpoint": f"{place}/authorize", "token_endpoint": f"{place}/token", "jwks_uri": f"{place}/jwks",
+        "iss_promised": False,
+    }
+    values = {
+        "name": "Elsewhere", "issuer": place, "client_id": "ramet", "auth_method": "none", "levels": {"high": [2, 0]}, "algs": ["ES256"],
+        "metadata": known, "metadata_at": clock.now(), "created_at": clock.now(),
+    }
+    Upstream.objects.update_or_create(slug="elsewhere", defaults=values)
+    return "elsewhere"
+
+
+def login_upstream(house: House) -> Draft:
+    path = f"/login/upstream/{_upstream()}"
+    return _get(house, path, Browser(http())) if house.random.random() < 0.3 else _page(house, path, Browser(http()))
+
+
+def upstream_callback(house: House) -> Draft:
+    browser = Browser(http())
+    page = browser.get(f"{ISSUER}/login/upstream/{_upstream()}")
+    away = browser.submit(page, page.forms()[-1], stop_at="http://127.0.0.1:9/authorize").stopped_at
+    state = away.partition("state=")[2].partition("&")[0]
+    answered = house.random.choice([{"error": "access_denied"}, {"code": "c", "iss": "https://other.example"}, {"iss": "http://127.0.0.1:9"}])
+    return _get(house, "/login/upstream/elsewhere/callback", browser, state=state, **answered)
+
+
+def root_upstream_add(house: House) -> Draft:
+    path = f"/devices/roots/upstream/{_upstream()}/add"
+    return _get(house, path) if house.random.random() < 0.3 else _page(house, path)
+
+
 DRAFTS: list[Callable[[House], Draft]] = [
+    root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
     authorize, authorize, authorize_go_on, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
-    scim_documents, public,
+    scim_documents, public, login_upstream, upstream_callback, root_upstream_add,
+    login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
+    invitation_passkey, invitation_passkey_options,
 ]

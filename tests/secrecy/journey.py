@@ -152,7 +152,7 @@ def _add_a_phone(journey: Journey, http: httpx.Client) -> None:
     known["device key"] = enrolment.key.private_jwk()["d"]
     tokens = device.login(field_app["client_id"], passphrase=str(known["passphrase"]), scope="openid offline_access")
     known |= {"phone's access token": tokens.access_token, "phone's refresh token": str(tokens.refresh_token)}
-    mail = Mailbox(live.var / "mail").wait_for(EMAIL, link="/undo/")
+    mail = Mailbox(live.var / "mail").wait_for(EMAIL, link="/undo/", subject="device")
     assert mail is not None
     known["undo link"] = mail.link("/undo/").rsplit("/", 1)[1]
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from derived import clock, revoke, status
-from derived.errors import Reason
+from derived import clock, review, revoke, status, suspend
+from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Credential
 from idp.management.verbs import Noun
@@ -39,24 +39,45 @@ def _revoke(parser: CommandParser) -> None:
     )
 
 
+def _list(parser: CommandParser) -> None:
+    parser.add_argument("name", nargs="?", default="", help="the person's login name; with --review it may be left out")
+    parser.add_argument("--all", action="store_true", help="those that have ended too")
+    parser.add_argument("--review", action="store_true", help="only those that somebody has to look at, of everybody (IV-5)")
+
+
 class Command(Noun):
     """The operator's verbs for credentials."""
 
-    help = "Credentials: list, tree, show, revoke."
+    help = "Credentials: list, tree, show, revoke, lift."
     verbs = {  # noqa: RUF012 - a table
-        "list": ("A person's credentials.", _person),
+        "list": ("A person's credentials; or, with --review, those that wait for a look.", _list),
+        "reviewed": ("Say that you looked at a credential that was up for review, and that it stays.", _one),
         "tree": ("A person's credentials, as they grew.", _person),
         "show": ("One credential, on what evidence, and what happened to it.", _one),
         "revoke": ("End one credential.", _revoke),
+        "lift": ("Open a suspended credential again, after you have reviewed it (MT-7).", _one),
     }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All of a person."""
+        """All of a person, or all that wait for a look."""
+        if options["review"]:
+            rows = review.waiting().select_related("root", "parent", "account__person").order_by("created_at")
+            wanted = fold(options["name"])
+            return [{"person": one.account.person.login_name, **_facts(one)} for one in rows if wanted in {"", one.account.person.login_name_fold}]
+        if not options["name"]:
+            message = "Whose? Give a login name, or --review."
+            raise CommandError(message)
         return [_facts(one) for one in self._rows(options)]
 
     def tree(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """The same, nested by parent."""
         return _grown(list(self._rows(options)), None)
+
+    def reviewed(self, options: dict[str, Any]) -> str:
+        """It stays."""
+        row = self._one(options["id"])
+        under_lock(row.account_id, lambda account: review.settle(account, row, now=clock.now(), actor="operator"))
+        return "it stays"
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
         """One credential."""
@@ -90,6 +111,19 @@ class Command(Noun):
             return revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
 
         return f"{int(under_lock(row.account_id, work))} ended"
+
+    def lift(self, options: dict[str, Any]) -> str:
+        """It was reviewed, and may be used again."""
+        row = self._one(options["id"])
+        now = clock.now()
+        try:
+            under_lock(row.account_id, lambda account: suspend.lift(account, row, now=now, actor="operator"))
+        except Refused as refused:
+            if refused.reason != Reason.KEY_TOO_WEAK:
+                raise
+            message = "What it rests on is too weak for it now: revoke it, and let the person add it again from a stronger sign-in."
+            raise CommandError(message) from refused
+        return f"{row.name} may be used again"
 
     def _rows(self, options: dict[str, Any]) -> Any:  # noqa: ANN401
         person = Person.objects.filter(login_name_fold=fold(options["name"])).first()

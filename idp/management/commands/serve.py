@@ -30,6 +30,7 @@ class Command(BaseCommand):
         """Where and how wide."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, behind your proxy)")
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--socket", type=Path, help="listen on a UNIX socket instead: for the proxy of the certificate host")
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
         parser.add_argument("--threads", type=int, default=0, help="threads a process (default: 4)")
         parser.add_argument("--tls-cert", type=Path, help="PEM chain, to serve TLS without a proxy")
@@ -46,11 +47,16 @@ class Command(BaseCommand):
         if not config().is_https and not is_loopback(options["host"]):
             message = "The issuer is plain http, so this listens on loopback only. Set RAMET_ISSUER to an https URL first."
             raise CommandError(message)
+        if options["socket"] and options["tls_cert"]:
+            message = "A UNIX socket has no TLS: leave --tls-cert to the proxy in front of it."
+            raise CommandError(message)
         connection.close()
-        self.stdout.write(f"ramet: serving {config().issuer} on {options['host']}:{options['port']}")
+        place = options["socket"] or f"{options['host']}:{options['port']}"
+        self.stdout.write(f"ramet: serving {config().issuer} on {place}")
         self.stdout.flush()
         Granian(
-            "idp.wsgi:application", address=options["host"], port=options["port"], interface=Interfaces.WSGI,
+            "idp.wsgi:application", address=options["host"], port=options["port"], uds=options["socket"],
+            uds_permissions=0o660, interface=Interfaces.WSGI,
             workers=options["workers"], blocking_threads=options["threads"] or 4, backlog=1024, log_access=False,
             websockets=False, ssl_cert=options["tls_cert"], ssl_key=options["tls_key"], respawn_failed_workers=True,
             log_level=LogLevels.warning,

@@ -1,0 +1,81 @@
+"""System checks of the certificate host: the combinations in which somebody could pretend to have a card (H1-H4, R31; ramet.E040 to E047)."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+
+from idp import certificates
+from idp.config import config, is_loopback
+from idp.login import hop
+
+_VARIABLE = "RAMET_CERTIFICATE_"
+
+
+@register
+def certificate_host_is_safe(app_configs: Any, **_kwargs: Any) -> list[Error | Warning]:  # noqa: ANN401, ARG001
+    """A certificate is believed only from a hop that nobody else can pretend to be."""
+    here = config()
+    if not here.certificate_url:
+        return []
+    return [*_url(here.certificate_url, here.issuer), *_hop(), *_server(), *_anchors()]
+
+
+def _url(url: str, issuer: str) -> list[Error]:
+    parts = urlsplit(url)
+    found = []
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or parts.fragment or parts.username:
+        hint = f"Set {_VARIABLE}URL to a bare URL like https://card.login.example.org, without a path."
+        return [Error("the certificate host's URL is malformed", hint=hint, id="ramet.E040")]
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        hint = f"Set {_VARIABLE}URL to an https URL: only TLS proves that a card was there."
+        found.append(Error("the certificate host is not https", hint=hint, id="ramet.E041"))
+    if parts.netloc.lower() == urlsplit(issuer).netloc.lower():
+        hint = "Give it a host name or a port of its own: every visitor would be asked for a card."
+        found.append(Error("the certificate host is the issuer's own", hint=hint, id="ramet.E042"))
+    return found
+
+
+def _hop() -> list[Error]:
+    here, found = config(), []
+    if len(here.certificate_secret.get_secret_value()) < hop.LEAST_SECRET:
+        hint = f"Set {_VARIABLE}SECRET to {hop.LEAST_SECRET} or more random characters (openssl rand -hex 32), here and in the proxy."
+        found.append(Error("the certificate host's secret is missing or short", hint=hint, id="ramet.E043"))
+    if not here.certificate_peers:
+        hint = f"""Set {_VARIABLE}PEERS to '["unix"]', or to the addresses of its proxy."""
+        found.append(Error("no peer may speak of certificates", hint=hint, id="ramet.E044"))
+    for peer in here.certificate_peers:
+        if peer != hop.UNIX and not _is_one_address(peer):
+            hint = "List single addresses, or unix: a range or a wildcard lets a neighbour pretend to be the proxy."
+            found.append(Error(f"“{peer}” is not one address", hint=hint, id="ramet.E045"))
+    return found
+
+
+def _is_one_address(text: str) -> bool:
+    try:
+        return not ipaddress.ip_address(text).is_unspecified
+    except ValueError:
+        return False
+
+
+def _server() -> list[Error]:
+    """Gunicorn can be told to take Client_Cert for Client-Cert; then what a client sends beside the proxy's header wins (H1)."""
+    said = [*sys.argv, *os.environ.get("GUNICORN_CMD_ARGS", "").split()]
+    if "--header-map=dangerous" in said or any(
+        one == "--header-map" and said[place + 1 : place + 2] == ["dangerous"] for place, one in enumerate(said)
+    ):
+        hint = "Remove --header-map dangerous, or unset RAMET_CERTIFICATE_URL."
+        return [Error("the server merges forged headers with the proxy's", hint=hint, id="ramet.E046")]
+    return []
+
+
+def _anchors() -> list[Warning]:
+    if certificates.is_configured():
+        return []
+    hint = "Lay the authorities of your cards in var/pki/anchors (docs/operating.md, Cards). Cards stay off until then."
+    return [Warning("there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047")]

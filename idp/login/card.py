@@ -1,0 +1,209 @@
+"""Signing in with a PIV or CAC card: begun here, proven on the certificate host, ended in the browser that began it (ruling 7).
+
+    1. The browser that wants to sign in gets a ticket: `begin`. Its hash is kept with the hash of that browser.
+    2. On the certificate host the browser shows its card; what the certificate said, or why it was refused, is kept with
+       the ticket, and the browser goes back with a result that nobody else has: `present`.
+    3. Here, in the same browser, once: `arrived`. Somebody who got another person to follow the ticket has a result that
+       their browser never saw, and the victim's browser one that it did not begin.
+
+Who a card belongs to is known by its certificate alone, or by the same card under the same issuer (C24); never by a name.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from derived import audit, clock, holding, issue, status
+from derived.assurance import AAL
+from derived.errors import AlreadySpent, Reason, Refused, Unavailable
+from derived.issue import Certificate
+from derived.kinds import Kind
+from derived.lifecycle import LIVING
+from derived.models import CardCertificate, Credential
+from derived.once import claim_once
+from idp import certificates
+from idp.config import config
+from idp.login import hop
+from idp.login.session import browser_hash
+from idp.login.ways import Way
+from idp.models import CertificateLogin, Probe
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+
+    from derived.models import Account
+
+LASTS = timedelta(minutes=3)
+PROBE = "certificate-host"
+PROBE_LASTS = timedelta(hours=24)
+_KINDS = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
+
+
+class Purpose(StrEnum):
+    """What a certificate is shown for; each ends on a page of its own."""
+
+    LOGIN = "login"
+    ADD = "add"
+    INVITATION = "invitation"
+
+
+_ENDS_AT = {Purpose.LOGIN: "/login/card/done", Purpose.ADD: "/devices/roots/card/done", Purpose.INVITATION: "/invitation/card/done"}
+
+
+def is_on(*, now: datetime) -> bool:
+    """Whether cards may be used: there is a host, there are anchors, and forged headers were seen to be stripped (H4)."""
+    if not config().certificate_url or not certificates.is_configured():
+        return False
+    return Probe.objects.filter(name=PROBE, passed=True, at__gt=now - PROBE_LASTS).exists()
+
+
+def require_on(*, now: datetime) -> None:
+    """Raises: Refused(CERTIFICATE_LOGIN_OFF)."""
+    if not is_on(now=now):
+        raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
+
+
+def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is asked in the same form
+    """The way of signing in with a card, where it is on."""
+    if not is_on(now=clock.now()):
+        return []
+    return [
+        Way(
+            name="card", kind=Kind.PIV_CARD, label="Use your PIV or CAC card", hint="Insert the card first; you will be asked for its PIN.",
+            url="/login/card", reaches=AAL.AAL3, phishing_resistant=True, hardware=True,
+        )
+    ]
+
+
+def begin(request: HttpRequest, purpose: Purpose, *, subject: str = "", now: datetime) -> str:
+    """Start; the address on the certificate host to go to.
+
+    subject: what else the end must find as it was at the beginning (an account, an invitation).
+    Raises: Refused(CERTIFICATE_LOGIN_OFF).
+    """
+    require_on(now=now)
+    ticket = opaque()
+    CertificateLogin.objects.create(
+        browser=browser_hash(request), ticket_hash=stored(ticket, kind="certificate-ticket"), purpose=purpose.value,
+        subject=subject, created_at=now, expires_at=now + LASTS,
+    )
+    return f"{config().certificate_url}/certificate/{ticket}"
+
+
+def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
+    """On the certificate host: look at the certificate once; the address on the main host to go back to.
+
+    What is wrong with it is told there, where the person began.
+    Raises: AlreadySpent for a ticket that was used, is too old, or never was.
+    """
+    row = CertificateLogin.objects.filter(ticket_hash=stored(ticket, kind="certificate-ticket"), expires_at__gt=now).first()
+    if row is None or not CertificateLogin.objects.filter(id=row.id, presented_at__isnull=True).update(presented_at=now):
+        raise AlreadySpent
+    result = opaque()
+    row.result_hash = stored(result, kind="certificate-result")
+    try:
+        shown = hop.presented(request)
+        row.verified = _frozen(certificates.validate(shown.unverified_leaf, shown.unverified_chain, now=now))
+    except (Refused, Unavailable) as refused:
+        row.reason = refused.reason.value
+    row.save(update_fields=["result_hash", "verified", "reason"])
+    return f"{config().issuer}{_ENDS_AT[Purpose(row.purpose)]}?result={result}"
+
+
+def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[CertificateLogin, Certificate]:
+    """Back on the main host: the row to be claimed, and what the certificate said.
+
+    A result that comes to another browser is spent by that.
+    Raises: AlreadySpent; Refused with why the certificate was refused; Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    """
+    require_on(now=now)
+    row = CertificateLogin.objects.filter(
+        result_hash=stored(request.GET.get("result", "")[:64], kind="certificate-result"), consumed_at__isnull=True, expires_at__gt=now,
+    ).exclude(result_hash="").first()
+    if row is None:
+        raise AlreadySpent
+    if row.browser != browser_hash(request) or row.purpose != purpose.value:
+        CertificateLogin.objects.filter(id=row.id).update(consumed_at=now)
+        raise AlreadySpent
+    if row.reason:
+        CertificateLogin.objects.filter(id=row.id).update(consumed_at=now)
+        reason = Reason(row.reason)
+        raise Unavailable(reason) if reason == Reason.CERTIFICATE_STATUS_UNKNOWN else Refused(reason)
+    return row, _thawed(row.verified or {})
+
+
+def claim(row: CertificateLogin, *, now: datetime) -> None:
+    """Under the account's lock: the result serves once.
+
+    Raises: AlreadySpent.
+    """
+    if not claim_once(CertificateLogin.objects.filter(id=row.id), now=now):
+        raise AlreadySpent
+
+
+def owner(verified: Certificate, *, now: datetime) -> Credential | None:
+    """The live credential that a certificate belongs to: that certificate itself, or the same card with a newer one (C24).
+
+    The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing, and
+    the same numbers from another authority are another card.
+    """
+    exact = _of_live(now=now).filter(
+        issuer_key=verified.issuer_key, serial=verified.serial, ski=verified.ski, fingerprint=verified.fingerprint
+    )
+    same_card = CardCertificate.objects.none()
+    if verified.fasc_n and verified.card_uuid:
+        same_card = _of_live(now=now).filter(
+            issuer_key=verified.issuer_key, fasc_n=verified.fasc_n, card_uuid=verified.card_uuid, credential__kind=verified.kind
+        )
+    found = exact.first() or same_card.first()
+    return found.credential if found and found.credential.kind == verified.kind else None
+
+
+def _of_live(*, now: datetime) -> QuerySet[CardCertificate]:
+    rows = status.live(Credential.objects.filter(kind__in=_KINDS), now=now)
+    return CardCertificate.objects.filter(credential__in=rows, superseded_at__isnull=True).select_related(
+        "credential__account", "credential__root", "credential__parent"
+    ).order_by("-seen_at")
+
+
+def note(credential: Credential, verified: Certificate, account: Account, *, now: datetime) -> None:
+    """Under the account's lock: a card that came with a newer certificate is remembered by it from now on.
+
+    Raises: Refused(HELD_BY_ANOTHER), Refused(CREDENTIAL_NOT_LIVE).
+    """
+    known = CardCertificate.objects.filter(credential=credential, superseded_at__isnull=True)
+    if known.filter(fingerprint=verified.fingerprint).exists():
+        return
+    latest = known.order_by("-seen_at").first()
+    if latest is None or latest.not_after > verified.not_after or CardCertificate.objects.filter(
+        credential=credential, fingerprint=verified.fingerprint
+    ).exists():
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # an older certificate of the card, which a newer one has superseded
+    holding.free(verified.holds, account)
+    issue.seen(credential, verified, now=now)
+    holding.take(verified.holds, account, credential)
+    body = {"issuer": verified.issuer, "serial": verified.serial, "fingerprint": verified.fingerprint}
+    audit.record(account, "credential.certificate_seen", now=now, actor="person", credential=credential, body=body)
+
+
+def cards_of(account: Account) -> list[Credential]:
+    """The account's cards of its present epoch, the newest first; also those that ended, but for a compromised key (ruling 8)."""
+    rows = account.credentials.filter(kind=Kind.PIV_CARD, epoch=account.epoch).exclude(
+        end_reason__in=[Reason.COMPROMISED, Reason.REPLACED]
+    )
+    return sorted(rows.order_by("-created_at"), key=lambda row: row.state not in LIVING)
+
+
+def _frozen(verified: Certificate) -> dict[str, Any]:
+    return {**asdict(verified), "der": b64encode(verified.der).decode(), "not_after": verified.not_after.isoformat()}
+
+
+def _thawed(kept: dict[str, Any]) -> Certificate:
+    der, until = b64decode(kept["der"]), datetime.fromisoformat(kept["not_after"])
+    return Certificate(**{**kept, "der": der, "not_after": until, "policies": tuple(kept["policies"])})

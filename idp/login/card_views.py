@@ -1,0 +1,103 @@
+"""The pages of signing in with a card, and the two addresses of the certificate host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.errors import AlreadySpent, Reason, Refused, Unavailable
+from idp import pages
+from idp.config import config
+from idp.errors import answer
+from idp.login import card, flow, hop, probe, session
+from idp.login.passkey_views import page
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from derived.models import Account
+
+_TOO_OLD = "This card sign-in took too long, was used already, or began in another browser."
+_AGAIN = "Go back to the sign-in page and start again in this browser."
+_UNKNOWN = "Your card is in order, but no account here knows it."
+_UNKNOWN_NEXT = "Sign in another way, then add the card in My devices. A new card can take the place of your old one there."
+
+
+@require_http_methods(["GET", "POST"])
+def login_card(request: HttpRequest) -> HttpResponse:
+    """What will happen, and the step to the certificate host."""
+    now = clock.now()
+    try:
+        card.require_on(now=now)
+        if request.method == "POST":
+            return to_the_card(card.begin(request, card.Purpose.LOGIN, now=now))
+    except Refused as refused:
+        return refusal(request, refused)
+    response = page(request, "card_login", {"error": None, "certificate_host": hop.netloc()})
+    return pages.leads_to(response, config().certificate_url)
+
+
+def to_the_card(url: str) -> HttpResponse:
+    """Leave for the certificate host; 303, so that the form is not sent along."""
+    response = HttpResponse(status=303)
+    response["Location"] = url
+    return response
+
+
+@require_http_methods(["GET"])
+def present(request: HttpRequest, ticket: str) -> HttpResponse:
+    """On the certificate host: the card has been asked; back to where the person began."""
+    try:
+        back = card.present(request, ticket, now=clock.now())
+    except AlreadySpent:
+        return HttpResponse(f"{_TOO_OLD} {_AGAIN}", status=410, content_type="text/plain; charset=utf-8")
+    response = redirect(back)
+    response["Connection"] = "close"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@require_http_methods(["GET"])
+def probed(request: HttpRequest, nonce: str) -> HttpResponse:
+    """On the certificate host: what a forged header became on its way here (H4)."""
+    found = probe.look(request, nonce, now=clock.now())
+    return JsonResponse({"passed": found}) if found is not None else JsonResponse({"error": "unknown probe"}, status=404)
+
+
+@require_http_methods(["GET"])
+def done(request: HttpRequest) -> HttpResponse:
+    """Back from the certificate host: the session stands on the card."""
+    now = clock.now()
+    try:
+        row, verified = card.arrived(request, card.Purpose.LOGIN, now=now)
+        credential = card.owner(verified, now=now)
+        if credential is None:
+            raise Refused(Reason.CREDENTIAL_UNKNOWN)
+
+        def claim(account: Account) -> None:
+            card.claim(row, now=now)
+            card.note(credential, verified, account, now=now)
+
+        session.establish(request, credential, verified.shown, now=now, claim=claim)
+    except (Refused, Unavailable) as refused:
+        return refusal(request, refused)
+    return flow.finish(request, credential)
+
+
+def refusal(request: HttpRequest, refused: Refused | Unavailable) -> HttpResponse:
+    """Why a card was not accepted, and what to do; nothing about whose it may be."""
+    found = answer(refused.reason)
+    words, next_step, status = found.words, "Sign in another way, or start again with the right card.", found.status
+    if refused.reason == Reason.ALREADY_SPENT:
+        words, next_step, status = _TOO_OLD, _AGAIN, 410
+    elif refused.reason == Reason.CREDENTIAL_UNKNOWN:
+        words, next_step = _UNKNOWN, _UNKNOWN_NEXT
+    values: dict[str, object] = {"message": words, "next_step": next_step, "reason": refused.reason.value}
+    response = page(request, "card_refused", values, status=status)
+    if status == 503:  # noqa: PLR2004
+        response["Retry-After"] = "5"
+    return response

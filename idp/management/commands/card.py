@@ -1,0 +1,114 @@
+"""`manage.py card`: PIV and CAC cards: whether they may be used, whose they are, and binding one that you have checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from django.core.management.base import CommandError, CommandParser
+
+from derived import clock, issue, renew
+from derived.eligibility import BoundBy, How
+from derived.errors import Unavailable
+from derived.locking import under_lock
+from derived.models import CardCertificate
+from idp import certificates
+from idp.config import config
+from idp.errors import answer
+from idp.login import card, probe
+from idp.management.verbs import Noun, named, nothing
+from idp.models import Probe
+from scim.models import Person
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from derived.models import Account, Credential
+
+
+def _bind(parser: CommandParser) -> None:
+    parser.add_argument("name", help="the login name of the person")
+    parser.add_argument("--certificate", type=Path, required=True, help="the card's certificate for authentication, PEM or DER")
+    parser.add_argument("--replaces", default="", metavar="ID", help="the person's old card, whose devices go on with this one")
+
+
+class Command(Noun):
+    """The operator's verbs for cards."""
+
+    help = "PIV and CAC cards: status (may they be used?), probe (are forged headers stripped?), bind, list (of one person)."
+    verbs = {  # noqa: RUF012 - a table
+        "status": ("Whether cards may be used now, and what is missing.", nothing),
+        "probe": ("Ask the certificate host through its public address whether it strips forged headers.", nothing),
+        "bind": ("Bind a card to a person whom you have checked.", _bind),
+        "list": ("The cards of one person, with every certificate seen on them.", named("the login name of the person")),
+    }
+
+    def status(self, _options: dict[str, Any]) -> dict[str, Any]:
+        """What is on, and what is missing."""
+        last = Probe.objects.filter(name=card.PROBE).first()
+        return {
+            "on": card.is_on(now=clock.now()), "certificate_url": config().certificate_url or "not set (RAMET_CERTIFICATE_URL)",
+            "pki": certificates.describe(), "probe": f"{last.at:%Y-%m-%d %H:%M} UTC: {last.words}" if last else "never probed: manage.py card probe",
+        }
+
+    def probe(self, _options: dict[str, Any]) -> dict[str, Any]:
+        """Probe now."""
+        if not config().certificate_url:
+            message = "There is no certificate host. Set RAMET_CERTIFICATE_URL."
+            raise CommandError(message)
+        passed, words = probe.run(now=clock.now())
+        if not passed:
+            message = f"The probe did not pass: {words}."
+            raise CommandError(message)
+        return {"passed": passed, "words": words}
+
+    def bind(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Validate a certificate now, and bind it on the manager's word (ruling 5: worth what a card proves)."""
+        person, now = _person(options["name"]), clock.now()
+        try:
+            verified = certificates.validate(_der(options["certificate"]), [], now=now)
+        except Unavailable as unavailable:
+            raise CommandError(answer(unavailable.reason).words) from unavailable
+        bound_by = BoundBy(how=How.MANAGER)
+
+        def work(account: Account) -> Credential:
+            if not options["replaces"]:
+                return issue.certificate(account, verified, bound_by=bound_by, name="PIV or CAC card", now=now, actor="manager")
+            old = next((one for one in card.cards_of(account) if str(one.id) == options["replaces"]), None)
+            if old is None:
+                message = "That person has no such card, or its key was compromised."
+                raise CommandError(message)
+            return renew.card(account, old, verified, bound_by=bound_by, name="PIV or CAC card", now=now, actor="manager")
+
+        row = under_lock(person.account_id, work)
+        return {"credential": row.id, "aal": row.aal, "subject": verified.subject, "issuer": verified.issuer, "card_uuid": verified.card_uuid}
+
+    def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Every certificate of every card."""
+        rows = CardCertificate.objects.filter(credential__account_id=_person(options["name"]).account_id).select_related("credential")
+        return [
+            {
+                "credential": one.credential_id, "state": one.credential.state, "aal": one.credential.aal, "issuer": one.issuer,
+                "serial": one.serial, "card_uuid": one.card_uuid, "not_after": one.not_after, "superseded": one.superseded_at,
+            }
+            for one in rows.order_by("credential__created_at", "seen_at")
+        ]
+
+
+def _person(name: str) -> Person:
+    person = Person.objects.select_related("account").filter(login_name_fold=fold(name)).first()
+    if person is None:
+        message = f"There is no person named {name}."
+        raise CommandError(message)
+    return person
+
+
+def _der(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        found = x509.load_pem_x509_certificate(raw) if raw.lstrip().startswith(b"-----") else x509.load_der_x509_certificate(raw)
+    except (OSError, ValueError) as error:
+        message = f"{path} holds no certificate: {error}"
+        raise CommandError(message) from error
+    return found.public_bytes(Encoding.DER)

@@ -1,0 +1,1 @@
+"""Managing one's own authenticators: who may, who is told, what comes back."""
