@@ -179,6 +179,7 @@ class Authentication:
     root: whether a root credential was used (only those may mint).
     at: when the last factor was verified (becomes `auth_time`).
     amr: RFC 8176 values. upstream: the issuer that vouched, or "" (FA-8).
+    by: the id of the credential that was used, so that what is bound on it can be found when it turns bad (IV-6).
     """
 
     factors: frozenset[Factor]
@@ -189,3 +190,4 @@ class Authentication:
     hardware_protected: bool = False
     amr: tuple[str, ...] = ()
     upstream: str = ""
+    by: str = ""

@@ -106,6 +106,8 @@ def card(  # noqa: PLR0913 - the old, the new, and on what
     if bound_by.how not in {How.LOGIN, How.MANAGER}:
         raise Refused(Reason.LOGIN_TOO_WEAK)
     new = issue.certificate(account, verified, bound_by=bound_by, name=name, now=now, actor=actor)
+    new.evidence = {**new.evidence, "replaces": str(old.id)}
+    new.save(update_fields=["evidence"])
     moved = Credential.objects.filter(account=account, epoch=account.epoch, state__in=LIVING)
     ceiling = AAL(new.aal)
     grown = moved.filter(root=old).update(root=new, aal=Least(F("aal"), int(ceiling)))

@@ -6,6 +6,7 @@ of them joins these, so nothing here needs to know sessions, codes or tokens. On
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from derived import audit, outbox
@@ -16,6 +17,7 @@ from derived.models import Account, AccountStatus, Credential
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -46,10 +48,38 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
 def tree(  # noqa: PLR0913 - which, why, since when, by whom
     root: Credential, *, account: Account, because: Reason, since: datetime, now: datetime, actor: str
 ) -> int:
-    """End a root whose key was compromised, and all that it authorised from `since` on (IV-6); how many that were."""
-    grown = list(Credential.objects.filter(root=root, account=account, created_at__gte=since, state__in=LIVING))
-    ended = sum(one(child, account=account, because=because, now=now, actor=actor) for child in grown)
-    return ended + one(root, account=account, because=because, now=now, actor=actor)
+    """End a root whose key was compromised, and all that it authorised from `since` on (IV-6); how many that were.
+
+    That is what grew from it, also where that stands on a successor since (ruling 8), and the roots that were bound under a
+    login with it, with all that grew from those: whoever held the key bound them.
+    """
+    rows = list(Credential.objects.filter(account=account).exclude(kind=Kind.TOKEN_FAMILY))
+    ended, waiting, seen = 0, [(root, since)], {root.id}
+    while waiting:
+        bad, from_then = waiting.pop()
+        stands_on = _successors(bad, rows)
+        for row in rows:
+            if row.created_at < from_then or row.id in seen:
+                continue
+            if row.root_id is None and row.evidence.get("login_by") == str(bad.id):
+                seen.add(row.id)
+                waiting.append((row, row.created_at))
+            elif row.root_id in stands_on and row.created_at < (stands_on[row.root_id] or now + timedelta(days=1)):
+                seen.add(row.id)
+                ended += one(row, account=account, because=because, now=now, actor=actor)
+        ended += one(bad, account=account, because=because, now=now, actor=actor)
+    return ended
+
+
+def _successors(root: Credential, rows: list[Credential]) -> dict[UUID, datetime | None]:
+    """The root, and each that took its place, with when: what is older than that came from the one before (ruling 8)."""
+    after = {row.evidence["replaces"]: row for row in rows if row.evidence.get("replaces")}
+    found: dict[UUID, datetime | None] = {root.id: None}
+    follower = after.get(str(root.id))
+    while follower is not None and follower.id not in found:
+        found[follower.id] = follower.created_at
+        follower = after.get(str(follower.id))
+    return found
 
 
 def terminated_because(account: Account) -> str | None:

@@ -110,7 +110,7 @@ def _evidence(shown: Shown, bound_by: BoundBy, **more: object) -> dict[str, obje
         "bound_by": bound_by.how.value, **more,
     }
     if bound_by.login is not None:
-        found |= {"login_aal": int(bound_by.login.aal), "login_at": bound_by.login.at.isoformat()}
+        found |= {"login_aal": int(bound_by.login.aal), "login_at": bound_by.login.at.isoformat(), "login_by": bound_by.login.by}
     return found
 
 

@@ -45,6 +45,7 @@ def login_of(event: AuthenticationEvent) -> Authentication:
         hardware_protected=event.hardware,
         amr=tuple(event.amr),
         upstream=event.upstream,
+        by=str(event.credential_id),
         at=event.at,
     )
 
