@@ -221,7 +221,8 @@ def device_rename(house: House) -> Draft:
 
 
 def _root(house: House) -> str:
-    return f"/devices/roots/{Credential.objects.filter(account__person__login_name=house.victim.username, root=None).first().id}"  # type: ignore[union-attr]
+    row = Credential.objects.filter(account__person__login_name=house.victim.username, root=None).first()
+    return f"/devices/roots/{row.id if row else uuid4()}"
 
 
 def root_rename(house: House) -> Draft:

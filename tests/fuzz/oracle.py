@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.fuzz.wire import Answer, Draft
 
 SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
-ENDS = (CALLBACK, "https://spa.example/cb", "https://app.example/out")  # every address that is registered
+ENDS = (CALLBACK, "https://spa.example/cb", "https://app.example/out", "http://127.0.0.1:9/authorize")  # every address that is registered
 OAUTH = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo")
 DEVICE = ("/enrol/v1/challenges", "/enrol/v1/bindings")
 _ERRORS = {
