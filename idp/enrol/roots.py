@@ -39,7 +39,7 @@ STRENGTHS = {
 }
 _STEP_UP = frozenset({Reason.NOT_A_ROOT, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_ENDED})
 _GONE = "There is no such way of signing in, or it has ended already."
-_ADDING = (("Password and authenticator app", "roots-password-add"), ("PIV or CAC card", "roots-card-add"), ("Passkey or security key", "roots-passkey-add"))
+_ADDING = (("Password and authenticator app", "roots-password-add"), ("PIV or CAC card", "root-card-add"), ("Passkey or security key", "root-passkey-add"))
 _OLDEST_USE = timedelta(days=3650)
 _FAR_EAST = timedelta(hours=14)
 
