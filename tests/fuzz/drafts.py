@@ -12,6 +12,7 @@ from derived import clock
 from derived.models import Credential
 from device.proofs import THUMBPRINT_URN
 from idp.models import Upstream
+from tests.card.desk import PLACE, SECRET, Reader
 from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
 from tests.webauthn.authenticator import SoftKey
@@ -345,6 +346,67 @@ def invitation_passkey_options(house: House) -> Draft:
     return _page(house, house.invitation + "/passkey/options", Browser(http()))
 
 
+# --- cards ------------------------------------------------------------------------------------------------------------
+
+
+def _ticket(browser: Browser, path: str, **values: str) -> str:
+    """The path on the certificate host that a browser is sent to, or one that nobody was."""
+    page = browser.get(ISSUER + path)
+    form = next((one for one in page.forms() if one.method == "post" and "username" not in one.fields), None)
+    sent = browser.submit(page, form, values=values, stop_at=f"https://{PLACE}").stopped_at if form else ""
+    return sent.removeprefix(f"https://{PLACE}") or f"/certificate/{secrets.token_urlsafe(32)}"
+
+
+def _result(browser: Browser, path: str) -> str:
+    """What comes back from the certificate host, now and then."""
+    sent = Reader().browser()
+    sent._http.cookies = browser._http.cookies
+    back = sent.get(f"https://{PLACE}{_ticket(browser, path)}", stop_at=ISSUER).stopped_at
+    return back.partition("result=")[2] or secrets.token_urlsafe(32)
+
+
+def _on_the_certificate_host(house: House, path: str, **headers: str) -> Draft:
+    return Draft("GET", path, cookies=house.cookies(Browser(http())), headers={"Host": PLACE, **headers})
+
+
+def login_card(house: House) -> Draft:
+    return _page(house, "/login/card", Browser(http()))
+
+
+def login_card_done(house: House) -> Draft:
+    browser = Browser(http())
+    return _get(house, "/login/card/done", browser, result=_result(browser, "/login/card"))
+
+
+def certificate_present(house: House) -> Draft:
+    shown = house.random.choice(["-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A", "%00", "x" * 3000, ""])
+    headers = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": house.random.choice([".", "r"]), "Ramet-Client-Cert": shown}
+    if house.random.random() < 0.5:
+        headers |= {"Client-Cert": house.random.choice([":AAAA:", ":AAAA:, :AAAA:", "::", ":" + "A" * 9000 + ":"]), "Ramet-Client-Cert": ""}
+    return _on_the_certificate_host(house, _ticket(Browser(http()), "/login/card"), **headers)
+
+
+def certificate_probe(house: House) -> Draft:
+    return _on_the_certificate_host(house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{"Client-Cert": ":AAAA:"})
+
+
+def root_card_add(house: House) -> Draft:
+    return _page(house, "/devices/roots/card/add", house.victims, replaces=str(uuid4()))
+
+
+def root_card_done(house: House) -> Draft:
+    return _get(house, "/devices/roots/card/done", house.victims, result=_result(house.victims, "/devices/roots/card/add"))
+
+
+def invitation_card(house: House) -> Draft:
+    return _page(house, house.invitation + "/card", Browser(http()))
+
+
+def invitation_card_done(house: House) -> Draft:
+    browser = Browser(http())
+    return _get(house, "/invitation/card/done", browser, result=_result(browser, house.invitation + "/card"))
+
+
 # --- SCIM -------------------------------------------------------------------------------------------------------------
 
 
@@ -446,7 +508,8 @@ DRAFTS: list[Callable[[House], Draft]] = [
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
-    scim_documents, public, login_upstream, upstream_callback, root_upstream_add,
+    scim_documents, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
-    invitation_passkey, invitation_passkey_options,
+    invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, root_card_add,
+    root_card_done, invitation_card, invitation_card_done,
 ]
