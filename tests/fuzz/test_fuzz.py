@@ -42,7 +42,7 @@ class Complaints(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it, with its traceback; what Django calls suspicious was answered with a 400 and is no fault."""
-        if record.name.startswith("django.security."):
+        if record.name.startswith("django.security.") or "Service Unavailable: /login/upstream/" in record.getMessage():
             return
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
         self.said.append(f"{record.name}: {record.getMessage()}\n{trace}")
