@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from demo import card_road
 from demo.openid import Refused
 from demo.person import needed
 from demo.phone import challenge_error, device_error, show_code
@@ -24,7 +25,7 @@ _TOLD_SECONDS = 20.0
 def things_in_flight(world: World) -> None:
     """Just before the end: an authorization code nobody has exchanged, a binding code nobody has answered."""
     tell = world.narration
-    tell.chapter("9. HR ends Alex: one PATCH")
+    tell.chapter("10. HR ends Alex: one PATCH")
     pending = world.app_client.request()
     page = world.desktop.get(pending.url, stop_at=pending.redirect_uri)
     page = page if page.stopped_at else world.person.sign_in(world.desktop, page, stop_at=pending.redirect_uri)
@@ -61,6 +62,7 @@ def hr_ends(world: World) -> None:
     tell.check("the authorization code in flight: invalid_grant", seen == "invalid_grant", seen=seen)
     seen = _binding_error(world)
     tell.check("the binding code: refused, also to the key that had it", seen not in {"", "slow_down"}, seen=seen)
+    card_road.is_dead(world)
     _nothing_lives(world, "Credentials after: roots too")
     status = world.ramet.ask("person", "show", world.person.username)["account"]["status"]
     tell.check("the account is terminated", status == "terminated", seen=status)
@@ -79,7 +81,7 @@ def _phone_is_dead(world: World) -> None:
 def everyone_is_told(world: World) -> None:
     """The worker delivers what was written with the change: a logout token per app, a mail to the person."""
     tell = world.narration
-    tell.chapter("10. Relying parties and Alex are told")
+    tell.chapter("11. Relying parties and Alex are told")
     sid = world.app_login.claims.get("sid")
     until = time.monotonic() + _TOLD_SECONDS
     while not world.app.logouts and time.monotonic() < until:
@@ -101,7 +103,7 @@ def everyone_is_told(world: World) -> None:
 def nothing_comes_back(world: World) -> None:
     """A rehire is invited anew and binds anew."""
     tell, person = world.narration, world.person
-    tell.chapter("11. Reactivation brings nothing back")
+    tell.chapter("12. Reactivation brings nothing back")
     known = len([mail for mail in world.mailbox.to(person.email) if mail.link("/invitation/")])
     tell.call("HR", f"PATCH /scim/v2/Users/{world.user_id[:8]}…  active=true")
     response = world.hr.set_active(world.user_id, active=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from demo import arrival, departure, phone
+from demo import arrival, card_road, departure, phone
 from demo.browser import Browser, UnexpectedPage
 from demo.mailbox import Mailbox
 from demo.narration import Broken, Narration
@@ -36,10 +36,10 @@ _FORESEEN = (Broken, UnexpectedPage, CommandFailed, Refused, Untrustworthy, Devi
 
 
 @contextmanager
-def _running(folder: Path, narration: Narration) -> Iterator[Ramet]:
-    """Start a server and a worker on a fresh database, until the block ends."""
-    port = free_port()
-    ramet = Ramet(var=folder, issuer=f"http://localhost:{port}", port=port)
+def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_road.CardOffice | None]]:
+    """Start a server and a worker on a fresh database, and a certificate host where there is an nginx, until the block ends."""
+    port, office = free_port(), card_road.open_office(folder)
+    ramet = Ramet(var=folder, issuer=f"http://localhost:{port}", port=port, extra=office.proxy.variables if office else {})
     narration.chapter("0. A Ramet of its own, on a temporary SQLite database")
     narration.call("operator", "manage.py migrate")
     ramet.manage("migrate", "--verbosity", "0")
@@ -48,8 +48,13 @@ def _running(folder: Path, narration: Narration) -> Iterator[Ramet]:
         ramet.start("serve", "serve", "--port", str(port))
         ramet.start("worker", "worker")
         ramet.wait_until_ready()
-        yield ramet
+        if office:
+            narration.call("operator", "manage.py serve --socket certificate.sock    and    nginx before it")
+            card_road.start(office, ramet)
+        yield ramet, office
     finally:
+        if office:
+            office.close()
         ramet.stop()
 
 
@@ -68,6 +73,7 @@ def _play(world: World) -> None:
         phone.first_login(world)
         phone.lesser_logins(world)
         phone.everything_works(world)
+        card_road.walk(world)
         departure.things_in_flight(world)
         departure.hr_ends(world)
         departure.everyone_is_told(world)
@@ -78,7 +84,7 @@ def _play(world: World) -> None:
 def _read_the_record(world: World) -> None:
     """Every step above is one event in a hash chain, and the chain holds."""
     tell = world.narration
-    tell.chapter("12. The record")
+    tell.chapter("13. The record")
     tell.call("operator", "manage.py audit verify    and    manage.py audit show alex.morgan")
     with ThreadPoolExecutor(2) as terminals:
         verified = terminals.submit(world.ramet.ask, "audit", "verify")
@@ -102,11 +108,12 @@ def main() -> int:
         folder = Path(name)
         mailbox, desktop = Mailbox(folder / "mail"), Browser(cookies)
         try:
-            with _running(folder, narration) as ramet:
-                _play(World(ramet, narration, mailbox=mailbox, http=everybody, desktop=desktop, app_port=free_port()))
+            with _running(folder, narration) as (ramet, office):
+                world = World(ramet, narration, mailbox=mailbox, http=everybody, desktop=desktop, app_port=free_port(), office=office)
+                _play(world)
         except _FORESEEN as error:
             narration.broken(f"{type(error).__name__}: {error}")
-            for log in ("serve", "worker"):
+            for log in ("serve", "certificate-host", "worker"):
                 narration.note(f"--- the end of {log}.log ---\n{_end_of(folder / f'{log}.log')}")
     return 0 if narration.verdict(seconds=time.monotonic() - started) else 1
 

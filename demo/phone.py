@@ -14,7 +14,7 @@ from device.errors import ProtocolError
 from device.key import DeviceKey
 
 if TYPE_CHECKING:
-    from demo.browser import Page
+    from demo.browser import Browser, Page
     from demo.world import World
 
 SCOPE = "openid profile offline_access"
@@ -61,16 +61,21 @@ def add_phone(world: World) -> None:
 
 
 def show_code(world: World) -> Page:
-    """Press “Add a phone”; the page that shows the code."""
-    page = world.desktop.get(f"{world.ramet.issuer}/devices")
-    return world.desktop.submit(page, page.form_to("/devices/add"))
+    """Press “Add a phone” at the desktop; the page that shows the code."""
+    return show_code_at(world, world.desktop)
 
 
-def wait_for_status(world: World, page: Page, wanted: str) -> dict[str, object]:
+def show_code_at(world: World, browser: Browser) -> Page:
+    """The same in any browser of Alex's."""
+    page = browser.get(f"{world.ramet.issuer}/devices")
+    return browser.submit(page, page.form_to("/devices/add"))
+
+
+def wait_for_status(world: World, page: Page, wanted: str, *, browser: Browser | None = None) -> dict[str, object]:
     """Poll as the desktop page's script does, until this status or the time is up."""
     until = time.monotonic() + _WAIT_SECONDS
     while True:
-        status = world.desktop.json(f"{page.url}/status")
+        status = (browser or world.desktop).json(f"{page.url}/status")
         if status.get("status") == wanted or time.monotonic() > until:
             return status
         time.sleep(0.2)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHIPPED = PROJECT / "deploy" / "nginx" / "certificate-host.conf"
 _START_SECONDS = 10.0
-_FRAME = """
+_FRAME = """{user}
 worker_processes 1;
 daemon off;
 pid {folder}/nginx.pid;
@@ -100,7 +100,8 @@ class CertificateProxy:
                 raise CommandFailed(f"the shipped nginx configuration has no “{old}”")
             server = server.replace(old, new)
         path = self.folder / "nginx.conf"
-        path.write_text(_FRAME.format(folder=self.folder, server=server))
+        user = "user root;" if os.geteuid() == 0 else ""  # the socket behind it is the user's own
+        path.write_text(_FRAME.format(folder=self.folder, server=server, user=user))
         path.chmod(0o600)
         said = (self.folder / "said.log").open("ab")
         self._child = subprocess.Popen(

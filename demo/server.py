@@ -103,6 +103,23 @@ class Ramet:
         """
         self.wait_for(f"{self.issuer}/.well-known/openid-configuration", name="serve")
 
+    def wait_for_socket(self, path: Path, *, name: str) -> None:
+        """Wait until something listens on a UNIX socket.
+
+        Raises: CommandFailed if a process ends, or it takes too long.
+        """
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            self.require_alive()
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(str(path))
+                except OSError:
+                    time.sleep(0.1)
+                else:
+                    return
+        raise CommandFailed(f"nothing listened on the socket within {_START_SECONDS:.0f} s: {self.log_end(name)}")
+
     def wait_for(self, url: str, *, name: str) -> None:
         """Wait until a page of the process of this name answers.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import httpx
 
     from demo.browser import Browser
+    from demo.card_road import CardOffice
     from demo.hr import HumanResources
     from demo.mailbox import Mailbox
     from demo.narration import Narration
@@ -30,7 +31,7 @@ class World:
     """The stage of one journey; later fields are filled by the chapters, in their order.
 
     http: for everybody who has no cookies.
-    passphrase: of the device; only in the person's head.
+    passphrase: of the device; only in the person's head. office: who issues cards, where there is an nginx.
     """
 
     ramet: Ramet
@@ -41,6 +42,7 @@ class World:
     app_port: int
     person: Person = field(default_factory=lambda: Person("alex.morgan", name="Alex Morgan", email="alex.morgan@example.org"))
     passphrase: str = field(default="hedgerow plum lantern", repr=False)
+    office: CardOffice | None = None
 
     hr: HumanResources = field(init=False)
     user_id: str = field(init=False)
