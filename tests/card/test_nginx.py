@@ -1,0 +1,282 @@
+"""The certificate host with real parts: nginx from the configuration that we ship, a UNIX socket, curl, openssl, SoftHSM2 (H1-H4, ruling 7)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from demo.browser import Browser
+from demo.card_road import CardOffice, open_office, start, why
+from demo.proxy import nginx
+from tests.live import Live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.browser import Page
+    from demo.pki import Card
+
+pytestmark = [pytest.mark.slow, pytest.mark.database]
+_MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
+_ENGINES = ("/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so", "/usr/lib/aarch64-linux-gnu/engines-3/pkcs11.so")
+
+
+@dataclass
+class Hall:
+    """A served Ramet, its certificate host, nginx before it, and one person with a card."""
+
+    live: Live
+    office: CardOffice
+    card: Card
+    name: str
+
+    def press(self, browser: Browser) -> Page:
+        page = browser.get(f"{self.live.issuer}/login/card")
+        return browser.submit(page, page.form_to("/login/card"))
+
+    def ticket(self, browser: Browser) -> str:
+        """The address on the certificate host that this browser was sent to."""
+        page = browser.get(f"{self.live.issuer}/login/card")
+        return browser.submit(page, page.form_to("/login/card"), stop_at=self.office.proxy.url).stopped_at
+
+    def probe(self) -> str:
+        """`manage.py card probe`, and what it said."""
+        try:
+            return str(self.live.ramet.ask("card", "probe")["words"])
+        except Exception as error:  # noqa: BLE001 - the command's words are what is asked for
+            return str(error)
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    if not nginx():
+        pytest.skip("nginx is missing: apt-get install --no-install-recommends nginx-light")
+    folder = tmp_path_factory.mktemp("hall")
+    office = open_office(folder)
+    assert office is not None
+    live = Live(extra=office.proxy.variables)
+    office.pki.write(live.var / "pki")
+    start(office, live.ramet)
+    name = live.people(1)[0]["username"]
+    card = office.pki.card(person="RACER")
+    (folder / "card.pem").write_bytes(card.pem)
+    found = Hall(live, office, card, name)
+    assert found.probe() == "forged headers are stripped"
+    live.ramet.ask("card", "bind", name, "--certificate", str(folder / "card.pem"))
+    yield found
+    office.close()
+    live.stop()
+
+
+def test_a_card_signs_in_through_nginx(hall: Hall) -> None:
+    """AU-2: a real handshake, the shipped configuration, a UNIX socket behind it."""
+    with hall.office.client(hall.card) as client:
+        page = hall.press(Browser(client))
+    assert page.path == "/devices", page.words()
+
+
+def test_without_a_card_or_with_anothers_nobody_is_signed_in(hall: Hall) -> None:
+    """The handshake with no certificate goes through, and ends in words."""
+    for card, reason in ((None, "certificate_missing"), (hall.office.pki.card(), "credential_unknown")):
+        with hall.office.client(card) as client:
+            assert why(hall.press(Browser(client))) == reason
+
+
+def curl(*arguments: str, **more: str) -> tuple[int, str, str]:
+    """Status, Location and body."""
+    done = subprocess.run(
+        ["curl", "--silent", "--show-error", "--include", "--max-time", "20", *arguments], capture_output=True, text=True, check=False, env=more or None,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    head, _, body = done.stdout.partition("\r\n\r\n")
+    location = re.search(r"(?im)^location: (\S+)", head)
+    return int(head.split()[1]), location[1] if location else "", body
+
+
+def forged(card: Card, *, secret: str = "") -> list[str]:
+    """Every header that could carry a certificate, in both spellings."""
+    escaped, structured = quote(card.pem, safe=""), ":" + "".join(card.pem.decode().splitlines()[1:-1]) + ":"
+    values = {"Client-Cert": structured, "Ramet-Client-Cert": escaped, "Ramet-Tls-Resumed": ".", **({"Ramet-Proxy-Secret": secret} if secret else {})}
+    spelled = [(spelling, value) for name, value in values.items() for spelling in (name, name.replace("-", "_"))]
+    return [part for name, value in spelled for part in ("--header", f"{name}: {value}")]
+
+
+@pytest.mark.parametrize("guess", ["", "g" * 64])
+@pytest.mark.parametrize("door", ["nginx", "the socket", "the main listener"])
+def test_forged_headers_are_nothing_at_every_door(hall: Hall, door: str, guess: str) -> None:
+    """H4, C22: with a good certificate of Alex in every header, and no key: nobody is signed in."""
+    with hall.office.client(None) as client:
+        browser = Browser(client)
+        url = hall.ticket(browser)
+        if door == "nginx":
+            way = ["--cacert", str(hall.office.proxy.ca_file), url]
+        elif door == "the socket":
+            way = ["--unix-socket", str(hall.office.socket), "--header", f"Host: localhost:{hall.office.proxy.port}", f"http://localhost{httpx.URL(url).path}"]
+        else:
+            way = ["--header", f"Host: localhost:{hall.office.proxy.port}", f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}"]
+        status, back, _ = curl(*forged(hall.card, secret=guess), *way)
+        assert status == 302
+        assert why(browser.get(back)) == "certificate_missing"
+
+
+def test_the_true_secret_from_another_peer_is_nothing(hall: Hall) -> None:
+    """C22: listed peer and secret, both: the main listener's peer is 127.0.0.1, and only `unix` is listed."""
+    with hall.office.client(None) as client:
+        browser = Browser(client)
+        url = hall.ticket(browser)
+        way = ["--header", f"Host: localhost:{hall.office.proxy.port}", f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}"]
+        _, back, _ = curl(*forged(hall.card, secret=hall.office.proxy.secret), *way)
+        assert why(browser.get(back)) == "certificate_missing"
+
+
+def test_the_hosts_serve_nothing_of_each_other(hall: Hall) -> None:
+    """A login page on the certificate host, or a presentation on the main one, is not there."""
+    for path in ("/login", "/", "/oidc/token", "/scim/v2/Users"):
+        assert curl("--cacert", str(hall.office.proxy.ca_file), hall.office.proxy.url + path)[0] == 404
+        assert curl("--unix-socket", str(hall.office.socket), "--header", f"Host: localhost:{hall.office.proxy.port}", f"http://localhost{path}")[0] == 404
+    assert curl(f"{hall.live.issuer}/certificate/anything")[0] == 404
+
+
+@pytest.fixture
+def other(hall: Hall, tmp_path: Path) -> Iterator[CardOffice]:
+    """One more nginx in the same place, for tests of what goes wrong with it."""
+    made = replace(hall.office.proxy, folder=tmp_path / "nginx", edit=())
+    made._child = None
+    hall.office.proxy.stop()
+    found = CardOffice(hall.office.folder, hall.office.pki, hall.office.responder, made)
+    yield found
+    made.stop()
+    hall.office.proxy.start()
+    assert hall.probe() == "forged headers are stripped"
+
+
+def start_edited(hall: Hall, other: CardOffice, *edit: tuple[str, str]) -> None:
+    other.proxy.folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tls.pem", "tls-key.pem", "tls-authority.pem"):
+        shutil.copyfile(hall.office.proxy.folder / name, other.proxy.folder / name)
+    other.proxy.edit = edit
+    other.proxy.start()
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ((('proxy_set_header Client-Cert "";', ""),), "came through"),
+        ((('proxy_set_header Client-Cert-Chain "";', ""),), "came through"),
+        ((("underscores_in_headers off;", "underscores_in_headers on;"),), "came through"),
+        ((("proxy_set_header Ramet-Client-Cert $ssl_client_escaped_cert;", ""),), "came through"),
+    ],
+    ids=["Client-Cert", "Client-Cert-Chain", "underscores", "our own header"],
+)  # fmt: skip
+def test_a_proxy_that_lets_forged_headers_through_turns_cards_off(
+    hall: Hall, other: CardOffice, edit: tuple[tuple[str, str], ...], words: str
+) -> None:
+    """H4: the probe sees it, and cards are off until it passes again."""
+    start_edited(hall, other, *edit)
+    assert words in hall.probe()
+    with httpx.Client() as client:
+        page = Browser(client).get(f"{hall.live.issuer}/login/card")
+    assert (page.status, why(page)) == (404, "certificate_login_off")
+
+
+def test_a_proxy_with_another_secret_or_none_at_all_turns_cards_off(hall: Hall, other: CardOffice) -> None:
+    """The probe must come through the believed hop; and there must be one."""
+    start_edited(hall, other, (f'Ramet-Proxy-Secret "{other.proxy.secret}"', 'Ramet-Proxy-Secret "something-else-something-else-something"'))
+    assert "listed peer with the secret" in hall.probe()
+    other.proxy.stop()
+    assert "could not be reached" in hall.probe()
+
+
+def resumed(hall: Hall, version: str, folder: Path) -> str:
+    """What openssl says of a second handshake that offers the first one's session."""
+    place, session = f"localhost:{hall.office.proxy.port}", folder / f"session-{version}"
+    said = ""
+    for option in ("-sess_out", "-sess_in"):
+        if option == "-sess_in" and not session.exists():
+            return "no session was given"
+        said = subprocess.run(
+            ["openssl", "s_client", "-connect", place, "-servername", "localhost", f"-{version}", option, str(session)],
+            input="GET /certificate/x HTTP/1.0\r\n\r\n", capture_output=True, text=True, timeout=20, check=False,
+        ).stdout  # fmt: skip
+    return "reused" if "\nReused, " in said else "a whole handshake"
+
+
+@pytest.mark.parametrize("version", ["tls1_2", "tls1_3"])
+def test_no_tls_session_is_resumed(hall: Hall, tmp_path: Path, version: str) -> None:
+    """Ruling 7: no tickets, no cache: every presentation asks the card."""
+    assert resumed(hall, version, tmp_path) in {"a whole handshake", "no session was given"}
+
+
+def test_where_the_proxy_allows_resumption_the_app_refuses_it(hall: Hall, other: CardOffice, tmp_path: Path) -> None:
+    """Ruling 7: seen with openssl to be resumable, and then refused by what nginx says of the handshake."""
+    start_edited(
+        hall, other, ("ssl_session_tickets off;", "ssl_session_tickets on;"), ("ssl_session_cache off;", "ssl_session_cache shared:x:1m;"),
+        ("ssl_protocols TLSv1.2 TLSv1.3;", "ssl_protocols TLSv1.2;"),
+    )  # fmt: skip
+    assert hall.probe() == "forged headers are stripped"
+    with hall.office.client(None) as client:
+        browser = Browser(client)
+        pem = tmp_path / "card.pem"
+        pem.write_bytes(hall.card.pem + hall.card.key_pem)
+        place, session = f"localhost:{hall.office.proxy.port}", tmp_path / "session"
+        backs = []
+        for option in ("-sess_out", "-sess_in"):
+            path = httpx.URL(hall.ticket(browser)).path
+            said = subprocess.run(
+                ["openssl", "s_client", "-connect", place, "-servername", "localhost", "-cert", str(pem), "-key", str(pem), option, str(session), "-ign_eof"],
+                input=f"GET {path} HTTP/1.0\r\nHost: {place}\r\n\r\n", capture_output=True, text=True, timeout=20, check=False,
+            ).stdout  # fmt: skip
+            backs.append((("\nReused, " in said), re.search(r"(?im)^location: (\S+)", said)[1]))  # type: ignore[index]
+        assert [one[0] for one in backs] == [False, True]
+        assert why(browser.get(backs[1][1])) == "certificate_not_proven"
+
+
+def test_one_connection_carries_one_request(hall: Hall) -> None:
+    """Ruling 7: no keep-alive: what comes next on it would have no handshake of its own."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"localhost:{hall.office.proxy.port}", "-servername", "localhost", "-ign_eof"],
+        input=f"GET /certificate/x HTTP/1.1\r\nHost: localhost:{hall.office.proxy.port}\r\n\r\n" * 2, capture_output=True, text=True, timeout=20, check=False,
+    ).stdout  # fmt: skip
+    assert done.count("HTTP/1.1 4") == 1
+
+
+def test_a_key_in_a_token_signs_in_through_pkcs11(hall: Hall, tmp_path: Path) -> None:
+    """The key never leaves SoftHSM2, as it never leaves a card: curl asks it to sign the handshake, after the PIN."""
+    if not _MODULE.exists() or not any(Path(one).exists() for one in _ENGINES) or not shutil.which("pkcs11-tool"):
+        pytest.skip("SoftHSM2's parts are missing: apt-get install --no-install-recommends softhsm2 opensc libengine-pkcs11-openssl")
+    tokens, pin = tmp_path / "tokens", "123456"
+    tokens.mkdir()
+    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    (tmp_path / "openssl.cnf").write_text("")
+    environment = {"SOFTHSM2_CONF": str(tmp_path / "softhsm2.conf"), "PATH": "/usr/bin:/bin", "OPENSSL_CONF": str(tmp_path / "openssl.cnf")}
+
+    def run(*command: str) -> None:
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    card = hall.office.pki.card(person="TOKEN")
+    (tmp_path / "key.pem").write_bytes(card.key_pem)
+    (tmp_path / "card.pem").write_bytes(card.pem)
+    run("softhsm2-util", "--init-token", "--free", "--label", "card", "--pin", pin, "--so-pin", "654321")
+    run("softhsm2-util", "--import", str(tmp_path / "key.pem"), "--token", "card", "--label", "piv", "--id", "01", "--pin", pin)
+    (tmp_path / "key.pem").unlink()
+    name = hall.live.people(1)[0]["username"]
+    hall.live.ramet.ask("card", "bind", name, "--certificate", str(tmp_path / "card.pem"))
+    with httpx.Client() as client:
+        browser = Browser(client)
+        url = hall.ticket(browser)
+        token = f"pkcs11:token=card;object=piv;type=private;pin-value={pin}"
+        status, back, _ = curl(
+            "--engine", "pkcs11", "--key-type", "ENG", "--key", token, "--cert", str(tmp_path / "card.pem"), "--cacert", str(hall.office.proxy.ca_file), url,
+            **environment, PKCS11_MODULE_PATH=str(_MODULE),
+        )  # fmt: skip
+        assert status == 302
+        page = browser.get(back)
+    assert page.path == "/devices", page.words()
