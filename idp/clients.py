@@ -27,7 +27,7 @@ from idp.secrets import stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from derived.models import Account
     from scim.models import Person
@@ -160,6 +160,8 @@ class Registration:
     consent: bool = False
     scopes: Sequence[str] = SCOPES
     min_aal: int = 1
+    most_idle: timedelta | None = None
+    most_session: timedelta | None = None
     id_token_alg: str = "ES256"  # noqa: S105 - an algorithm
     subject_type: str = "public"
     backchannel_logout_uri: str = ""
@@ -187,6 +189,7 @@ def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str 
             client=client, secret_hash=stored(secret, kind="client-secret") if secret else "",
             auth_method="none" if wanted.public else "client_secret_basic", application_type=wanted.application_type,
             scopes=" ".join(dict.fromkeys(wanted.scopes)), id_token_alg=wanted.id_token_alg, min_aal=wanted.min_aal,
+            most_idle=wanted.most_idle, most_session=wanted.most_session,
             dpop_required=wanted.dpop_required, device_assertion=wanted.device_assertion,
             subject_type=wanted.subject_type, backchannel_logout_uri=wanted.backchannel_logout_uri,
             origins=_origins(wanted), created_at=now,

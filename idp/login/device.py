@@ -9,20 +9,34 @@ from typing import TYPE_CHECKING, Any
 from derived import issue, status
 from derived.assurance import AAL, Factor, Shown
 from derived.errors import AlreadySpent, Reason, Refused
+from derived.kinds import Kind
 from derived.lifecycle import State
 from derived.locking import transacted
 from derived.minting.device_key import DevicePublicKey, check_claims, unverified_header, verify
 from derived.models import Account, Credential, DeviceKey
 from derived.once import spend
 from idp.login import password, throttle
+from idp.login.ways import Way
 from idp.models import AuthenticationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from django.http import HttpRequest
+
 WITH_PASSPHRASE = Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
 KEY_ALONE = Shown(factors=frozenset({Factor.DEVICE_KEY}))
 _JTI_KEPT = timedelta(minutes=5)
+
+
+def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is asked in the same form
+    """The key of the device at hand, for whoever added it in My devices."""
+    return [
+        Way(
+            name="device", kind=Kind.DEVICE_KEY, label="Use this device", hint="if you added it in My devices", url="/login/device",
+            reaches=AAL.AAL2,
+        )
+    ]
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] 
 def finish(request: HttpRequest, credential: Credential) -> HttpResponse:
     """After `session.establish`, whatever the way: this browser is a known one, and goes where it was going."""
     request.session.pop("why", None)
+    request.session.pop("need", None)
     response = redirect(destination(request))
     throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
     return response

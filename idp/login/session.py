@@ -93,10 +93,22 @@ def of_browser(request: HttpRequest, *, now: datetime) -> LoginSession | None:
     found = with_evidence(LoginSession.objects.filter(id=UUID(pointer))).first()
     if found is None or not is_live(found, now=now):
         return None
+    note_idle(found, now - found.last_seen_at)
     if now - found.last_seen_at > _TOUCH_EVERY:
         found.last_seen_at = now
         LoginSession.objects.filter(id=found.id, last_seen_at__lt=now).update(last_seen_at=now)
     return found
+
+
+def note_idle(session: LoginSession, span: timedelta) -> None:
+    """Remember, for this request, how long a session had been idle before it."""
+    session.was_idle = span  # type: ignore[attr-defined]
+
+
+def was_idle(session: LoginSession) -> timedelta:
+    """How long a session had been idle before this request."""
+    span: timedelta = getattr(session, "was_idle", timedelta())
+    return span
 
 
 def browser_hash(request: HttpRequest) -> str:

@@ -16,7 +16,7 @@ from derived.once import spend
 from idp import pages
 from idp.config import config
 from idp.errors import answer
-from idp.login import device, flow, session, throttle, totp
+from idp.login import choices, device, flow, session, throttle, totp
 from idp.models import AuthorizationRequest
 from idp.secrets import opaque
 
@@ -55,6 +55,8 @@ def _remember_where_to(request: HttpRequest) -> None:
     """Keep the waiting request, or the page, that the login is for."""
     flow_id, wanted = request.GET.get("flow", "")[:43], request.GET.get("next", "")
     if flow_id.isprintable() and flow_id:
+        if request.session.get("flow") != flow_id and "why" not in request.session:
+            request.session.pop("need", None)
         request.session["flow"] = flow_id
         request.session.pop("next", None)
     elif wanted:
@@ -83,7 +85,7 @@ def _password_page(request: HttpRequest, error: str | None, *, status: int = 200
     waiting = _waiting(request)
     hint = waiting.ask.get("login_hint", "") if waiting else ""
     username = request.POST.get("username", "")[:320] or hint
-    values = {"error": error, "username": username, "device_url": reverse("login-device")}
+    values = {"error": error, "username": username, "device_url": reverse("login-device"), **choices.offered(request)}
     return _page(request, "login_password", values, status=status if error else 200)
 
 
@@ -172,6 +174,7 @@ def fresh_login_needed(request: HttpRequest, why: str, *, next_path: str) -> Htt
     """Send a person to sign in again, saying why, and back to the page afterwards."""
     request.session["why"], request.session["next"] = why, next_path
     request.session.pop("flow", None)
+    request.session.pop("need", None)
     return redirect("login")
 
 

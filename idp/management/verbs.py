@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
+from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -77,6 +79,18 @@ def table(rows: Sequence[Mapping[str, object]]) -> Table:
     for row in rows:
         made.add_row(*("" if value is None else str(value) for value in row.values()))
     return made
+
+
+def span(text: str) -> timedelta:
+    """A length of time as people type it: `90s`, `15m`, `2h`.
+
+    Raises: ArgumentTypeError.
+    """
+    units = {"s": 1, "m": 60, "h": 3600}
+    if not (len(text) <= 6 and text[:-1].isdecimal() and text[-1:] in units and int(text[:-1]) > 0):  # noqa: PLR2004 - a day in seconds
+        message = f"{text} is not a length of time like 90s, 15m or 2h"
+        raise ArgumentTypeError(message)
+    return timedelta(seconds=int(text[:-1]) * units[text[-1]])
 
 
 def nothing(parser: CommandParser) -> None:

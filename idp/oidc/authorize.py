@@ -7,6 +7,7 @@ POST     /oidc/authorize/ID/consent the person's answer
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -24,12 +25,13 @@ from derived.locking import under_lock
 from derived.once import claim_once
 from idp import clients, pages
 from idp.config import config
-from idp.login.session import browser_hash, is_live, login_of, read, signed_in
+from idp.errors import UNMET
+from idp.login import choices
+from idp.login.session import browser_hash, is_live, login_of, note_idle, read, signed_in, was_idle
 from idp.models import AuthorizationRequest, Code
 from idp.oidc import gate, issued, lifetimes
-from idp.oidc.acr import Reached
 from idp.oidc.ask import UNKNOWN, Ask, parse
-from idp.oidc.decision import Decision, Next, decide
+from idp.oidc.decision import Decision, Next, Patience, decide
 from idp.oidc.provider import server
 from idp.oidc.server import UntrustedRequest, authorization_request
 from idp.secrets import opaque, stored
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from derived.models import Account
     from idp.clients import RelyingParty
     from idp.models import LoginSession
+    from idp.oidc.acr import Reached
 
 _ASKED = "asked"
 SCOPE_WORDS = {
@@ -133,7 +136,10 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
         return _page(request, "This sign-in has expired or was begun in another browser.")
     if request.POST.get("decision") != "allow":
         AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=clock.now())
-        return _back(row.redirect_uri, Ask.restored(row.ask).state, error="access_denied", words="The person said no.")
+        error, words = ("access_denied", "The person said no.")
+        if request.POST.get("decision") == "cannot":
+            error, words = UNMET, "The person did not sign in as strongly as was asked."
+        return _back(row.redirect_uri, Ask.restored(row.ask).state, error=error, words=words)
     session = signed_in(request)
     return _go_on(request, row, party, allowed=session is not None and request.session.get(_ASKED) == _asked(row, session))
 
@@ -158,6 +164,7 @@ def _go_on(
     match decision.next:
         case Next.LOG_IN:
             request.session["why"] = decision.words
+            request.session["need"] = decision.need.stored() if decision.need else None
             return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
         case Next.CONSENT:
             assert session is not None  # noqa: S101 - nobody is asked before they are known
@@ -183,10 +190,7 @@ def _decision(  # noqa: PLR0913 - the evidence
         person = session.account.person
         consent_needed = not allowed and clients.consent_needed(party, person, ask.scope, now=now)
         reachable = [
-            Reached(
-                aal=status.level(one), phishing_resistant=one.evidence.get("phishing_resistant") is True,
-                hardware_protected=one.evidence.get("hardware") is True,
-            )
+            choices.shown_by(one)
             for one in status.living(session.account_id)
             if status.is_live(one, session.account, now=now)
         ]
@@ -196,6 +200,9 @@ def _decision(  # noqa: PLR0913 - the evidence
         ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
         reachable=reachable, consent_needed=consent_needed, now=now,
         is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)},
+        patience=Patience(
+            most_session=party.policy.most_session, most_idle=party.policy.most_idle, idle=was_idle(session) if session else timedelta()
+        ),
     )
 
 
@@ -208,6 +215,7 @@ def _grant(  # noqa: PLR0913 - the evidence
 
     def work(account: Account) -> None:
         fresh = read(session.id, account)
+        note_idle(fresh, was_idle(session))
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         if _decision(row, ask, party, fresh, allowed=allowed, now=now).next != Next.GRANT:

@@ -8,12 +8,13 @@ Pure: evidence in, a decision out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from idp.errors import UNMET
+from idp.login.need import Need, Reached
 from idp.oidc import acr
 from idp.oidc.ask import UNKNOWN
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from derived.assurance import AAL, Authentication
-    from idp.oidc.acr import Reached
     from idp.oidc.ask import Ask
 
 
@@ -37,12 +37,28 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What has to happen, and why: an OAuth error for a refusal, words for the person for a login, the `acr` for a grant."""
+    """What has to happen, and why: an OAuth error for a refusal, words for the person for a login, the `acr` for a grant.
+
+    need: what the login has to be, so that the person is offered exactly what suffices.
+    """
 
     next: Next
     error: str = ""
     words: str = ""
     acr: str = ""
+    need: Need | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How old a login may be for one client, and how long its session may have been idle.
+
+    idle: how long it was, before this request.
+    """
+
+    most_session: timedelta | None = None
+    most_idle: timedelta | None = None
+    idle: timedelta = timedelta()
 
 
 def _refuse(error: str, words: str) -> Decision:
@@ -59,23 +75,26 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     consent_needed: bool,
     now: datetime,
     is_meant: bool = True,
+    patience: Patience | None = None,
 ) -> Decision:
     """What has to happen with a request, given the live login of this browser (None for none).
 
     reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
     is_meant: whether who is signed in is the person that `id_token_hint` names (Core §3.1.2.1).
+    patience: how old and how idle a login may be for this client, where it is stricter than we are.
     """
     silent = "none" in ask.prompt
+    need = Need(classes=tuple(acr.known(ask.acr_values)), min_aal=min_aal)
     if login is None:
-        return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN)
+        return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN, need=need)
     fresh = login.at >= asked_at
     if not is_meant and (another := _another(ask, fresh=fresh, silent=silent)) is not None:
         return another
-    if (why := _stale(ask, login, fresh=fresh, now=now)) is not None:
-        return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why)
+    if (why := _stale(ask, login, fresh=fresh, now=now) or _impatient(patience, login, now=now)) is not None:
+        return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why, need=need)
     value = acr.first_true(ask.acr_values, login)
     if value is None or login.aal < min_aal:
-        return _step_up(ask, fresh=fresh, silent=silent, min_aal=min_aal, reachable=reachable)
+        return _step_up(need, login, silent=silent, reachable=reachable)
     if consent_needed or "consent" in ask.prompt:
         if silent:
             return _refuse("consent_required", "The person has not allowed this yet.")
@@ -101,16 +120,21 @@ def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> st
     return None
 
 
-def _step_up(
-    ask: Ask, *, fresh: bool, silent: bool, min_aal: AAL, reachable: Iterable[Reached]
-) -> Decision:
-    """Ask for a stronger login where one is possible; else say that the level is unmet, and never pretend (AS-5, TK-2)."""
-    wanted = acr.known(ask.acr_values)
-    possible = any(
-        option.aal >= min_aal
-        and (not wanted or any(acr.is_true(value, option) for value in wanted))
-        for option in reachable
-    )
-    if fresh or silent or not possible:
+def _impatient(patience: Patience | None, login: Authentication, *, now: datetime) -> str | None:
+    """Why this login is too old or was idle too long for this client, or None."""
+    if patience is None:
+        return None
+    if patience.most_session is not None and now - login.at > patience.most_session:
+        return "This application needs a more recent sign-in."
+    if patience.most_idle is not None and patience.idle > patience.most_idle:
+        return "This application asks again after a pause."
+    return None
+
+
+def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[Reached]) -> Decision:
+    """Ask for a stronger login where one is possible, also when a weaker one has just been made; else say that the level is
+    unmet, and never pretend (AS-5, TK-2; ruling 16).
+    """  # noqa: D205 - one sentence
+    if silent or not any(need.is_met_by(option) for option in reachable):
         return _refuse(UNMET, "The requested authentication level cannot be reached with the credentials of this person.")
-    return Decision(next=Next.LOG_IN, words="This application needs a stronger sign-in.")
+    return Decision(next=Next.LOG_IN, words=f"This application needs {need.missing(Reached.of(login))}.", need=replace(need, of_this_person=True))

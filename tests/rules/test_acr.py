@@ -97,11 +97,12 @@ def test_an_unreachable_level_is_refused_at_once() -> None:
     assert decided(ask(acr_values=(f"{NS}3",)), login()) == (Next.REFUSE, "unmet_authentication_requirements")
 
 
-def test_a_reachable_level_is_a_step_up_and_only_one() -> None:
-    """A login at AAL1 with an AAL2 root at hand is asked for it; after a login in this flow the truth is final."""
+def test_a_reachable_level_is_asked_for_until_it_is_shown_or_declined() -> None:
+    """A login at AAL1 with an AAL2 root at hand is asked for it, also when that weak login was made for this request; never silently."""
     wanted = ask(acr_values=(f"{NS}2",))
     assert decided(wanted, login(AAL.AAL1))[0] == Next.LOG_IN
-    assert decided(wanted, login(AAL.AAL1, at=NOW)) == (Next.REFUSE, "unmet_authentication_requirements")
+    assert decided(wanted, login(AAL.AAL1, at=NOW))[0] == Next.LOG_IN
+    assert decided(ask(acr_values=(f"{NS}2",), prompt=("none",)), login(AAL.AAL1, at=NOW)) == (Next.REFUSE, "unmet_authentication_requirements")
     assert decided(ask(acr_values=(f"{NS}2",), prompt=("none",)), login(AAL.AAL1))[1] == "unmet_authentication_requirements"
 
 

@@ -11,7 +11,7 @@ from oidc_provider.models import Client
 from derived import clock
 from idp import clients
 from idp.clients import SCOPES, BadRegistration, Registration
-from idp.management.verbs import Noun, named, nothing
+from idp.management.verbs import Noun, named, nothing, span
 from idp.models import ClientPolicy, RegisteredUri
 from idp.secrets import stored
 
@@ -30,6 +30,8 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("--consent", action="store_true", help="ask people before the first sign-in")
     parser.add_argument("--scope", action="append", default=[], metavar="SCOPE", help=f"default: {' '.join(SCOPES)}")
     parser.add_argument("--min-aal", type=int, choices=[1, 2, 3], default=1, help="nobody enters below this level")
+    parser.add_argument("--most-idle", type=span, metavar="SPAN", help="ask again after such a pause, like 10m: stricter than the level's own")
+    parser.add_argument("--most-session", type=span, metavar="SPAN", help="ask again when the sign-in is older, like 2h")
     parser.add_argument("--id-token-alg", default="ES256", choices=clients.ID_TOKEN_ALGS)
     parser.add_argument("--pairwise", action="store_true", help="know each person by a subject of its own")
 
@@ -60,7 +62,7 @@ class Command(Noun):
             name=options["name"], redirect_uris=options["redirect_uri"], post_logout_uris=options["post_logout_redirect_uri"],
             application_type=kind, public=options["public"] or kind != "web", device_assertion=options["device"],
             dpop_required=options["dpop"], consent=options["consent"], scopes=_scopes(options["scope"]),
-            min_aal=options["min_aal"], id_token_alg=options["id_token_alg"], client_id=options["client_id"],
+            min_aal=options["min_aal"], most_idle=options["most_idle"], most_session=options["most_session"], id_token_alg=options["id_token_alg"], client_id=options["client_id"],
             subject_type="pairwise" if options["pairwise"] else "public", backchannel_logout_uri=options["backchannel_logout_uri"],
         )
         try:

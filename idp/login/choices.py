@@ -1,0 +1,74 @@
+"""What the login page offers: every way that is on, or, where a request needs more, exactly those that suffice.
+
+Who is not signed in sees the same as everybody (C67). Who is, and is asked for more, sees what they have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from derived import clock, status
+from derived.assurance import AAL
+from derived.kinds import Kind
+from idp.login import card, device, passkey, upstream
+from idp.login.need import Need, Reached
+from idp.login.session import signed_in
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from derived.models import Credential
+    from idp.login.ways import Way
+
+_CODE = Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)  # password and app
+_KEY = Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)  # password and the best security key
+_OF_A_CARD = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
+
+
+def need_of(request: HttpRequest) -> Need:
+    """What the waiting request needs, as it was put down when the person was sent here."""
+    kept = request.session.get("need")
+    return Need.restored(kept) if kept else Need()
+
+
+def suffices(way: Way, need: Need) -> bool:
+    """Whether the best that a way can show is enough."""
+    return need.is_met_by(Reached(aal=way.reaches, phishing_resistant=way.phishing_resistant, hardware_protected=way.hardware))
+
+
+def offered(request: HttpRequest) -> dict[str, Any]:
+    """For the login page: the ways, and whether the password, the passkey and this device are among them."""
+    need = need_of(request)
+    ways = [way for module in (card, passkey, upstream, device) for way in module.offers(request) if suffices(way, need)]
+    with_password = need.is_met_by(_CODE) or need.is_met_by(_KEY)
+    session = signed_in(request)
+    if need.of_this_person and session is not None:
+        mine = _mine(session.account_id)
+        ways = [way for way in ways if any(need.is_met_by(one) for one in mine.get(way.kind, []))]
+        keys = mine.get(Kind.PASSKEY, [])
+        with_password = Kind.PASSWORD_TOTP in mine and (need.is_met_by(_CODE) or any(need.is_met_by(one) for one in keys))
+    names = {way.name for way in ways}
+    return {
+        "ways": [way for way in ways if way.name not in {"passkey", "device"}], "with_password": with_password,
+        "with_passkey": "passkey" in names, "with_device": "device" in names, "second_key_only": with_password and not need.is_met_by(_CODE),
+        "nothing": not names and not with_password, "declines": request.session.get("flow", "") if need.is_more_than_any else "",
+    }
+
+
+def _mine(account_id: Any) -> dict[Kind, list[Reached]]:  # noqa: ANN401 - a UUID
+    """What the live credentials of an account can show, by the kind that offers them."""
+    found: dict[Kind, list[Reached]] = {}
+    now = clock.now()
+    for row in status.living(account_id):
+        if status.is_live(row, row.account, now=now):
+            kind = Kind.PIV_CARD if row.kind in _OF_A_CARD else Kind(row.kind)
+            found.setdefault(kind, []).append(shown_by(row))
+    return found
+
+
+def shown_by(row: Credential) -> Reached:
+    """The best that a credential can show in a fresh login."""
+    return Reached(
+        aal=status.level(row), phishing_resistant=row.evidence.get("phishing_resistant") is True,
+        hardware_protected=row.evidence.get("hardware") is True,
+    )

@@ -1,0 +1,159 @@
+"""The login page offers exactly what suffices, and says what is missing (SS-6, AS-4, AS-5, TK-2, TK-3, C67; ruling 16)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+
+from demo.browser import Browser
+from derived import clock
+from idp.models import LoginSession
+from tests.card.desk import opened
+from tests.webauthn import life
+from tests.webauthn.authenticator import Maker, SoftKey
+from tests.world import AAL, CALLBACK, ISSUER, answer, claims, http
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.browser import Page
+    from tests.card.desk import Desk
+    from tests.world import World
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+ALEX = "alex@example.org"
+UNMET = "unmet_authentication_requirements"
+
+
+@pytest.fixture
+def desk(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with opened(tmp_path, monkeypatch) as found:
+        yield found
+
+
+def offers(page: Page) -> set[str]:
+    """What a login page offers."""
+    links = {"card": "/login/card", "passkey": "/login/passkey", "device": "/login/device"}
+    found = {name for name, url in links.items() if f'href="{url}"' in page.html}
+    return found | ({"password"} if page.form_with("username", "password") else set())
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        (None, {"password", "card", "passkey", "device"}),
+        (f"{AAL}2", {"password", "card", "passkey", "device"}),
+        (f"{AAL}3", {"password", "card", "passkey"}),
+        ("phr", {"password", "card", "passkey"}),
+        ("phrh", {"password", "card", "passkey"}),
+        (f"phrh {AAL}2", {"password", "card", "passkey", "device"}),
+    ],
+)
+def test_a_stranger_is_offered_what_could_suffice(desk: Desk, world: World, asked: str | None, offered: set[str]) -> None:
+    """The same to everybody who is not signed in, whoever exists (C67); password beside a security key may reach AAL3."""
+    page = Browser(http()).get(world.app().url(acr_values=asked))
+    assert page.path == "/login"
+    assert offers(page) == offered
+
+
+def test_who_is_signed_in_is_offered_what_they_have_and_told_what_is_missing(desk: Desk, world: World, tmp_path: Path) -> None:
+    """A card at home, and signed in with password and code: only the card is offered, and the page says why."""
+    person, _ = world.enrolled()
+    desk.bind(ALEX, card := desk.pki.card(), tmp_path)
+    reader = desk.reader(card)
+    browser = reader.browser()
+    person.sign_in(browser, browser.get(f"{ISSUER}/login"))
+    app = world.app()
+    page = browser.get(app.url(acr_values=f"{AAL}3"), stop_at=CALLBACK)
+    assert page.path == "/login"
+    assert offers(page) == {"card"}
+    assert "needs a stronger sign-in (AAL3; you signed in at AAL2)" in page.html
+    page = desk.sign_in(browser, stop_at=CALLBACK)
+    page = page if page.stopped_at else browser.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=CALLBACK)
+    assert claims(app.redeem(answer(page)["code"]).json()["id_token"])["acr"] == f"{AAL}3"
+    assert "stronger" not in Browser(http()).get(f"{ISSUER}/login").html
+
+
+def test_a_weak_login_made_for_a_strong_request_is_asked_again_and_may_be_declined(desk: Desk, world: World, tmp_path: Path) -> None:
+    """Not an error at once, and not a quiet downgrade: the person may go back, and the application is told the truth."""
+    person, _ = world.enrolled()
+    desk.bind(ALEX, desk.pki.card(), tmp_path)
+    browser, app = Browser(http()), world.app()
+    page = browser.get(app.url(acr_values="phrh"), stop_at=CALLBACK)
+    page = browser.submit(page, page.form_with("username", "password"), values={"username": person.username, "password": person.password})
+    page = browser.submit(page, page.form_with("totp"), values={"totp": person.authenticator.code()}, stop_at=CALLBACK)  # type: ignore[union-attr]
+    assert (page.path, page.stopped_at) == ("/login", "")
+    assert "proven to be in hardware" in page.html
+    assert "Go back to Travel desk without this" in page.html
+    form = page.form_to("/consent")
+    assert answer(browser.submit(page, form, values={"decision": "cannot"}, stop_at=CALLBACK))["error"] == UNMET
+    assert browser.get(f"{ISSUER}/devices").path == "/devices"  # and stays signed in
+
+
+def test_what_the_person_cannot_reach_is_refused_at_once(world: World) -> None:
+    """Ruling 16: password and code alone will never be AAL3."""
+    person, _ = world.enrolled()
+    came = world.ask(world.app(), Browser(http()), person, acr_values=f"{AAL}3")
+    assert came["error"] == UNMET
+
+
+@pytest.mark.parametrize("verifies", [True, False])
+def test_the_password_stays_where_a_key_beside_it_suffices(world: World, monkeypatch: pytest.MonkeyPatch, verifies: bool) -> None:  # noqa: FBT001
+    """Password + security key reaches what the key's hardware allows; the page says that a code is not enough."""
+    maker = Maker()
+    monkeypatch.setattr("idp.login.metadata.known", lambda: life.listed(maker))
+    person, desktop = world.enrolled()
+    key = SoftKey(verifies=verifies, maker=maker)
+    assert life.register(desktop, key).status == 200
+    browser = world.signed_in(person)
+    page = browser.get(world.app().url(acr_values="phrh"), stop_at=CALLBACK)
+    assert offers(page) == {"password", "passkey"}
+    assert "a code from an app is not enough" in page.html
+
+
+def test_a_walk_away_leaves_the_session_as_it_was(world: World) -> None:
+    """SS-6: `prompt=login` re-authenticates within the flow; who does not go on stays signed in (E12)."""
+    person, _ = world.enrolled()
+    browser = world.signed_in(person)
+    before = LoginSession.objects.order_by("-created_at")[0].event_id
+    assert browser.get(world.app().url(prompt="login"), stop_at=CALLBACK).path == "/login"
+    assert browser.get(f"{ISSUER}/devices").path == "/devices"
+    assert LoginSession.objects.order_by("-created_at")[0].event_id == before
+
+
+@pytest.mark.parametrize(
+    ("limit", "pause", "again"),
+    [
+        ({"most_session": timedelta(minutes=30)}, timedelta(minutes=29), False),
+        ({"most_session": timedelta(minutes=30)}, timedelta(minutes=31), True),
+        ({"most_idle": timedelta(minutes=10)}, timedelta(minutes=9), False),
+        ({"most_idle": timedelta(minutes=10)}, timedelta(minutes=11), True),
+    ],
+)
+def test_a_client_may_ask_for_fresher_logins(world: World, limit: dict[str, Any], pause: timedelta, again: bool) -> None:  # noqa: FBT001
+    """SS-1: stricter per client, in GET and POST alike; another client goes on with the same session."""
+    person, _ = world.enrolled()
+    browser, strict, easy = world.signed_in(person), world.app(**limit), world.app(name="Canteen")
+    with time_machine.travel(clock.now() + pause, tick=True):
+        page = browser.get(strict.url(), stop_at=CALLBACK)
+        assert (page.path == "/login") == again
+        came = answer(browser.get(strict.url(prompt="none"), stop_at=CALLBACK)) if again and "most_session" in limit else {"error": "login_required"}
+        assert came["error"] == "login_required"
+        assert browser.get(easy.url(), stop_at=CALLBACK).path != "/login"
+
+
+def test_an_aal3_session_that_signs_in_again_at_aal2_is_aal2(desk: Desk, world: World, tmp_path: Path) -> None:
+    """AS-4: never a sum of old cookies."""
+    person, _ = world.enrolled()
+    desk.bind(ALEX, card := desk.pki.card(), tmp_path)
+    browser = desk.reader(card).browser()
+    desk.sign_in(browser)
+    app = world.app()
+    page = browser.get(app.url(prompt="login"), stop_at=CALLBACK)
+    page = person.sign_in(browser, page, stop_at=CALLBACK)
+    assert claims(app.redeem(answer(page)["code"]).json()["id_token"])["aal"] == 2
+    assert answer(browser.get(app.url(acr_values=f"{AAL}3", prompt="none"), stop_at=CALLBACK))["error"] == UNMET
