@@ -93,6 +93,22 @@ def report(
     return review.put_up(account, row, because=Reason.COMPROMISED, now=now, actor=actor, since=since)
 
 
+def disabled(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:
+    """Wrong tries have disabled it: an Event, and a notice to every address, once until it is bound anew (TH-1).
+
+    False where that was said before.
+    """
+    said = account.events.filter(credential=row, kind__in=["credential.disabled", "credential.password_changed"])
+    last = said.order_by("-seq").values_list("kind", flat=True).first()
+    if last == "credential.disabled":
+        return False
+    audit.record(account, "credential.disabled", now=now, actor=actor, credential=row)
+    outbox.enqueue(
+        kind="authenticator.disabled", receiver=f"mail:{account.id}", account=account, payload={"credential": str(row.id)}, now=now
+    )
+    return True
+
+
 def disown(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """“That was not me”: it ends, and all that grew from it, because none of it is the person's (BI-5, ruling 4)."""
     revoke.tree(row, account=account, because=Reason.REPORTED_BY_PERSON, since=row.created_at, now=now, actor=actor)

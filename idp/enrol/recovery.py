@@ -77,6 +77,7 @@ def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now:
     throttle.count_guess(credential)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
     if not _saved(credential, code_hash).filter(consumed_at__isnull=True, expires_at__gt=now).exists():
+        throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(credential)
     return code_hash

@@ -85,6 +85,7 @@ def check_passphrase(proven: ProvenDevice, passphrase: str, *, now: datetime) ->
     throttle.admit(place, now=now)
     throttle.count_guess(proven.credential)
     if not password.matches(passphrase, proven.device.passphrase_hash):
+        throttle.note_wrong(proven.credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(proven.credential)  # a gate may still say no, and that is no failure of the person
     throttle.forgive(place)
@@ -111,7 +112,7 @@ def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Au
     at = DeviceKey.objects.values_list("authenticated_at", flat=True).get(credential=credential)
     if at is None or not status.is_live(credential, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if credential.failures >= throttle.MOST_FAILURES:
+    if credential.failures >= status.MOST_FAILURES:
         raise Refused(Reason.CREDENTIAL_DISABLED)
     Credential.objects.filter(id=credential.id).update(last_used_at=now)
     return AuthenticationEvent.objects.create(

@@ -37,6 +37,7 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
     """
     credential = _credential_of(username, now=now)
     place = throttle.place(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
+    throttle.brake(request, str(credential.account_id) if credential else "", now=now)
     throttle.admit(place, now=now)
     stored_hash = ""
     try:
@@ -48,6 +49,8 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
     if credential is None:
         throttle.count_nothing(place, now=now)
     if not password.matches(secret, stored_hash) or credential is None:
+        if credential is not None:
+            throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(credential)
     request.session.cycle_key()

@@ -168,6 +168,7 @@ def second(request: HttpRequest, answer: str, beside: Credential, place: str, *,
         claim=lambda account: _claim(account, row, key, asserted, now=now),
     )
     throttle.forgive(place)
+    throttle.release(request, now=now)
     return key.credential
 
 

@@ -15,8 +15,11 @@ from django.core import signing
 from django.db import transaction
 from django.db.models import F
 
+from derived import own
 from derived.errors import Reason, Refused
+from derived.locking import under_lock
 from derived.models import Credential
+from derived.status import MOST_FAILURES
 from idp.models import Throttle
 
 if TYPE_CHECKING:
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-MOST_FAILURES = 100
 FREE_TRIES = 5
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=24)
+WINDOW = timedelta(minutes=10)
+MOST_OF_A_NETWORK = 100  # tries at passwords in a window, over all names, from browsers that nobody knows
+MOST_OF_EVERYBODY = 5_000
 KNOWN_COOKIE = "ramet_known"
 _MOST_COUNTED = 30_000
 _KNOWN_FOR = timedelta(days=180)
@@ -89,6 +94,35 @@ def admit(key: str, *, now: datetime) -> None:
         Throttle.objects.filter(key=key).update(failures=failures, seen_at=now, until=now + wait)
 
 
+def brake(request: HttpRequest, subject: str, *, now: datetime) -> None:
+    """Count one try at a password from a network, whatever the name, and one in the whole house (C57: spraying).
+
+    A browser that the person has signed in with before is not held up by what others do (ruling 13); nor is anybody who shows
+    a card or a key, because nothing can be guessed there (C58). Each count is one conditional UPDATE, before anything is looked at.
+    Raises: Refused(TRY_LATER).
+    """
+    known = _known(request)
+    if known and known[0] == subject:
+        return
+    for key, most in _brakes(request, now=now):
+        Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
+        if Throttle.objects.filter(key=key, failures__lt=most).update(failures=F("failures") + 1, seen_at=now) != 1:
+            raise Refused(Reason.TRY_LATER)
+
+
+def release(request: HttpRequest, *, now: datetime) -> None:
+    """A whole login from there: it was no guess, so an office that signs in at nine does not run into the brake."""
+    for key, _ in _brakes(request, now=now):
+        Throttle.objects.filter(key=key, failures__gt=0).update(failures=F("failures") - 1)
+
+
+def _brakes(request: HttpRequest, *, now: datetime) -> list[tuple[str, int]]:
+    """The counters of this request, of the present window, and their limits."""
+    window = int(now.timestamp() // WINDOW.total_seconds())
+    names = [(f"network:{network(request)}", MOST_OF_A_NETWORK), ("everybody", MOST_OF_EVERYBODY)]
+    return [(hashlib.sha256(f"brake\x00{window}\x00{name}".encode()).hexdigest(), most) for name, most in names]
+
+
 def forgive(key: str) -> None:
     """A success: the place starts afresh."""
     Throttle.objects.filter(key=key).delete()
@@ -112,6 +146,13 @@ def count_nothing(key: str, *, now: datetime) -> None:
 def uncount_guess(credential: Credential) -> None:
     """That guess was right, and another factor is still to come."""
     Credential.objects.filter(id=credential.id, failures__gt=0).update(failures=F("failures") - 1)
+
+
+def note_wrong(credential: Credential, *, now: datetime) -> None:
+    """After a wrong guess: if it was the last one allowed, the record and the person are told, once (TH-1)."""
+    if not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
+        return
+    under_lock(credential.account_id, lambda account: own.disabled(account, credential, now=now, actor="house"))
 
 
 def clear_guesses(credential: Credential) -> None:

@@ -119,6 +119,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     seed = totp.unwrap(bytes(verifier.totp_seed), owner=credential.id)
     step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
     if step is None:
+        throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)
 
     def claim(_account: Account) -> None:
@@ -127,6 +128,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
 
     session.establish(request, credential, PASSWORD_AND_TOTP, now=now, claim=claim)
     throttle.forgive(place)
+    throttle.release(request, now=now)
 
 
 @require_http_methods(["GET", "POST"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
-    "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed",
+    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account", "login": "by someone who was signed in as you",
@@ -94,9 +94,10 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
         case "authenticator.bound", Credential():
             how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
             return "authenticator_bound", {**values, "what": credential.name, "how": how, "undo_link": _link(credential, undo.REVOKE, now=now)}
-        case "authenticator.changed", Credential():
+        case ("authenticator.changed" | "authenticator.disabled"), Credential():
             change = _CHANGES.get(str(row.payload.get("change", "")), "It was changed")
-            return "authenticator_changed", {**values, "what": credential.name, "change": change, "freeze_link": _link(credential, undo.FREEZE, now=now)}
+            told = {**values, "what": credential.name, "change": change, "freeze_link": _link(credential, undo.FREEZE, now=now)}
+            return row.kind.replace(".", "_"), told
         case "credential.ended", Credential():
             link = _link(credential, undo.FREEZE, now=now) if because in _BY_PERSON else ""
             return "credential_ended", {**values, "credential_name": credential.name, "why": why, "freeze_link": link}
