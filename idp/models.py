@@ -211,6 +211,17 @@ class ClientPolicy(models.Model):
     most_idle, most_session: how long a login may have been idle, and may be old, for this client; never longer than the
     level's own limits.
     origins: origins that may read answers cross-site. subject_type: public or pairwise (ruling 21).
+    version: rises with whatever a person's consent was given to; a consent to an older one is asked for again (C54).
+
+    What it proves itself with, beside a secret: auth_alg: the one algorithm of its assertions (P43). jwks: RFC 7517 set of
+    public keys, or jwks_uri: where they are. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate
+    (RFC 8705 §2.1.2). certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its
+    registration access token (RFC 7592).
+    What it must do: par_required (RFC 9126), request_alg and request_required (RFC 9101), phishing_resistant logins.
+    What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
+    What it gets: grants beyond code and refresh; resources: resource indicators that it may ask for (RFC 8707);
+    access_token_format: jwt or opaque; lives, where shorter than ours; userinfo_alg, introspection_alg: "" for plain JSON.
+    shown: client_uri, policy_uri, tos_uri, logo_uri, contacts: text to show, never fetched (C46).
     """
 
     client = models.OneToOneField(Client, on_delete=models.CASCADE, primary_key=True, related_name="policy")
@@ -227,6 +238,28 @@ class ClientPolicy(models.Model):
     subject_type = models.CharField(max_length=8, default="public")
     origins = models.JSONField(default=list)
     backchannel_logout_uri = models.CharField(max_length=500, default="")
+    version = models.PositiveIntegerField(default=1)
+    auth_alg = models.CharField(max_length=8, default="")
+    jwks = models.JSONField(null=True)
+    jwks_uri = models.CharField(max_length=500, default="")
+    sector_identifier_uri = models.CharField(max_length=500, default="")
+    tls_subject = models.JSONField(default=dict)
+    certificate_bound = models.BooleanField(default=False)
+    registration_hash = models.CharField(max_length=64, default="")
+    par_required = models.BooleanField(default=False)
+    request_alg = models.CharField(max_length=8, default="")
+    request_required = models.BooleanField(default=False)
+    phishing_resistant = models.BooleanField(default=False)
+    pkce_optional = models.BooleanField(default=False)
+    nonce_optional = models.BooleanField(default=False)
+    grants = models.JSONField(default=list)
+    resources = models.JSONField(default=list)
+    access_token_format = models.CharField(max_length=8, default="jwt")
+    access_token_life = models.DurationField(null=True)
+    refresh_life = models.DurationField(null=True)
+    userinfo_alg = models.CharField(max_length=8, default="")
+    introspection_alg = models.CharField(max_length=8, default="")
+    shown = models.JSONField(default=dict)
     disabled_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
