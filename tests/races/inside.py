@@ -30,7 +30,7 @@ from derived.eligibility import BoundBy, How  # noqa: E402
 from derived.lifecycle import LIVING  # noqa: E402
 from derived.locking import under_lock  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
-from derived.models import Account, Credential, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
+from derived.models import Account, Credential, Event, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
 from idp import clients, keys  # noqa: E402
 from idp.enrol import binding, invitation  # noqa: E402
 from idp.login import password, totp  # noqa: E402
@@ -128,6 +128,21 @@ def half_logins(root: str, count: int) -> list[str]:
     at = clock.now().timestamp()
     state = [{"credential": root, "at": at, "place": stored(opaque(), kind="place")} for _ in range(count)]
     return [_browser({"login": one}) for one in state]
+
+
+def failures(root: str) -> int:
+    """How many wrong guesses in a row stand against an authenticator."""
+    return Credential.objects.values_list("failures", flat=True).get(id=root)
+
+
+def exhaust(root: str, failures: int) -> None:
+    """So many wrong guesses were made already."""
+    Credential.objects.filter(id=root).update(failures=failures)
+
+
+def events(account: str, kind: str) -> int:
+    """How often the record of an account says something."""
+    return Event.objects.filter(account_id=account, kind=kind).count()
 
 
 def invitations(account: str, count: int) -> dict[str, Any]:
@@ -230,7 +245,7 @@ def execute(sql: str) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        source, client, people, sign_in, half_logins, invitations, recoveries, binding_code, answered, device, ledger, signing_keys, dump, execute,
+        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, device, ledger, signing_keys, dump, execute,
         *watched.COMMANDS,
     )
 }
