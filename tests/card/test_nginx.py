@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -14,14 +14,13 @@ import httpx
 import pytest
 
 from demo.browser import Browser
-from demo.card_road import CardOffice, open_office, start, why
+from demo.card_road import CardOffice, why
 from demo.proxy import nginx
-from tests.live import Live
+from tests.card.hall import MISSING, Hall, opened_hall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from demo.browser import Page
     from demo.pki import Card
 
 pytestmark = [pytest.mark.slow, pytest.mark.database]
@@ -29,51 +28,12 @@ _MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 _ENGINES = ("/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so", "/usr/lib/aarch64-linux-gnu/engines-3/pkcs11.so")
 
 
-@dataclass
-class Hall:
-    """A served Ramet, its certificate host, nginx before it, and one person with a card."""
-
-    live: Live
-    office: CardOffice
-    card: Card
-    name: str
-
-    def press(self, browser: Browser) -> Page:
-        page = browser.get(f"{self.live.issuer}/login/card")
-        return browser.submit(page, page.form_to("/login/card"))
-
-    def ticket(self, browser: Browser) -> str:
-        """The address on the certificate host that this browser was sent to."""
-        page = browser.get(f"{self.live.issuer}/login/card")
-        return browser.submit(page, page.form_to("/login/card"), stop_at=self.office.proxy.url).stopped_at
-
-    def probe(self) -> str:
-        """`manage.py card probe`, and what it said."""
-        try:
-            return str(self.live.ramet.ask("card", "probe")["words"])
-        except Exception as error:  # noqa: BLE001 - the command's words are what is asked for
-            return str(error)
-
-
 @pytest.fixture(scope="module")
 def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
     if not nginx():
-        pytest.skip("nginx is missing: apt-get install --no-install-recommends nginx-light")
-    folder = tmp_path_factory.mktemp("hall")
-    office = open_office(folder)
-    assert office is not None
-    live = Live(extra=office.proxy.variables)
-    office.pki.write(live.var / "pki")
-    start(office, live.ramet)
-    name = live.people(1)[0]["username"]
-    card = office.pki.card(person="RACER")
-    (folder / "card.pem").write_bytes(card.pem)
-    found = Hall(live, office, card, name)
-    assert found.probe() == "forged headers are stripped"
-    live.ramet.ask("card", "bind", name, "--certificate", str(folder / "card.pem"))
-    yield found
-    office.close()
-    live.stop()
+        pytest.skip(MISSING)
+    with opened_hall(tmp_path_factory.mktemp("hall")) as found:
+        yield found
 
 
 def test_a_card_signs_in_through_nginx(hall: Hall) -> None:
