@@ -106,7 +106,7 @@ def _is_for_packed(leaf: x509.Certificate) -> bool:
 
 
 def _is_kept(statement: Statement, model: Model) -> bool:
-    """Whether the key is proven never to leave its hardware: not syncable, and the model's keys are isolated."""
-    if statement.backup_eligible or not model.keeps_its_keys:
+    """Whether the key is proven never to leave its hardware: not syncable, the model's keys isolated, its passcode not guessable (TH-4)."""
+    if statement.backup_eligible or not (model.keeps_its_keys and model.limits_guessing):
         return False
     return statement.fmt != "tpm" or int.from_bytes(statement.pub_area[4:8]) & _STAYS == _STAYS

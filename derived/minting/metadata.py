@@ -24,7 +24,7 @@ from derived.errors import Reason, Refused
 from derived.minting.chains import leads_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
 NOBODY = "00000000-0000-0000-0000-000000000000"  # the AAGUID of those that do not say what they are
@@ -38,6 +38,7 @@ _BAD = frozenset({
 })
 _ISOLATED = frozenset({"secure_element", "tee"})
 _ES256_SIGNATURE = 64
+_LEAST_PASSCODE, _MOST_TRIES = 4, 10  # 63B-4 §3.2.10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Model:
 
     ids: its AAGUID, or for U2F the key identifiers (RFC 5280 §4.2.1.2 (1), hex) of its attestation certificates.
     roots: base64 DER of what its attestation leads to: trust anchors, or the attestation certificates themselves.
+    passcodes: (least length, wrong tries before it locks) of each passcode that unlocks it; 0 where the entry does not say.
     """
 
     ids: tuple[str, ...]
@@ -53,6 +55,7 @@ class Model:
     roots: tuple[str, ...]
     statuses: tuple[str, ...]
     key_protection: frozenset[str]
+    passcodes: tuple[tuple[int, int], ...] = ()
 
     @property
     def trust_anchors(self) -> list[bytes]:
@@ -70,6 +73,14 @@ class Model:
         """Whether its keys live in hardware that is isolated and does not give them out (63B-4 §3.2.13)."""
         said = self.key_protection
         return "hardware" in said and bool(said & _ISOLATED) and "software" not in said
+
+    @property
+    def limits_guessing(self) -> bool:
+        """Whether no passcode of it is shorter, or may be guessed at more often, than an activation secret may (TH-4).
+
+        What the entry leaves open CTAP 2.1 §6.5 settles: four characters or more, and eight tries.
+        """
+        return all((not least or least >= _LEAST_PASSCODE) and tries <= _MOST_TRIES for least, tries in self.passcodes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +158,19 @@ def _model(entry: Any) -> Model | None:  # noqa: ANN401 - somebody else's JSON
             roots=tuple(str(one) for one in said.get("attestationRootCertificates", [])),
             statuses=tuple(str(one["status"]) for one in entry["statusReports"]),
             key_protection=frozenset(str(one) for one in said.get("keyProtection", [])),
+            passcodes=tuple(_passcodes(said)),
         )
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None
     return made if made.ids else None
+
+
+def _passcodes(said: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """FIDO Metadata Statement 3.1 §3.2.1: the passcodes among the ways in which it verifies its user."""
+    for together in said.get("userVerificationDetails", []):
+        for one in together:
+            if str(one.get("userVerificationMethod", "")).startswith("passcode") and (described := one.get("caDesc")):
+                yield int(described.get("minLength", 0)), int(described.get("maxRetries", 0))
 
 
 def opened(token: str, *, anchors: Sequence[bytes], now: datetime) -> bytes:

@@ -78,7 +78,7 @@ def test_a_right_passphrase_is_no_failure_where_the_level_is_refused(world: Worl
 
 
 def test_a_disabled_device_gets_nothing_by_its_key_alone(world: World) -> None:
-    """TH-1, ruling 13: a hundred wrong guesses disable the authenticator, not only its passphrase."""
+    """TH-1, TH-2, ruling 13: a hundred wrong guesses at one factor disable both: the key as well as its passphrase."""
     _, desktop = world.enrolled()
     app = world.phone_app()
     phone = world.device(desktop)

@@ -290,6 +290,17 @@ def test_a_key_is_kept_only_where_its_model_isolates_keys(protection: set[str], 
     assert (found.attested, found.hardware, found.reaches) == (True, kept_in, AAL.AAL3 if kept_in else AAL.AAL2)
 
 
+@pytest.mark.parametrize(
+    ("passcodes", "kept_in"),
+    [((), True), (((4, 10),), True), (((0, 0),), True), (((3, 8),), False), (((4, 11),), False), (((8, 8), (4, 32)), False)],
+)
+def test_a_key_whose_passcode_may_be_guessed_is_not_worth_aal3(passcodes: tuple[tuple[int, int], ...], kept_in: bool) -> None:  # noqa: FBT001 - a parameter
+    """TH-4: an activation secret has four characters or more, and at most ten tries; the worst of several decides."""
+    maker = Maker()
+    found = judged(SoftKey(maker=maker), known=listing(maker, passcodes=passcodes))
+    assert (found.attested, found.hardware) == (True, kept_in)
+
+
 @pytest.mark.parametrize("flags", [UP | UV | BE, UP | UV | BE | BS])
 def test_a_syncable_key_is_never_worth_aal3(flags: int) -> None:
     """BE decides, not BS, however good the attestation (PK-1, C60, trap 4)."""
@@ -325,6 +336,19 @@ def test_a_bad_entry_is_left_out_and_the_others_stay() -> None:
     found = metadata.read(json.dumps({"no": 1, "nextUpdate": "2026-01-01", "entries": [*bad, good]}).encode())
     assert [model.description for model in found.models.values()] == ["Good"]
     assert found.model(FIPS) is not None
+
+
+def test_the_worst_passcode_of_a_model_is_read() -> None:
+    """TH-4: every alternative of FIDO's `userVerificationDetails`; fingerprints and silence are no passcode."""
+    told = [
+        [{"userVerificationMethod": "passcode_external", "caDesc": {"base": 64, "minLength": 4, "maxRetries": 8}}],
+        [{"userVerificationMethod": "fingerprint_internal", "baDesc": {"maxRetries": 50}}, {"userVerificationMethod": "passcode_internal"}],
+        [{"userVerificationMethod": "presence_internal"}, {"userVerificationMethod": "passcode_internal", "caDesc": {"minLength": 4, "maxRetries": 32}}],
+    ]
+    entry = {"aaguid": FIPS, "metadataStatement": {"userVerificationDetails": told}, "statusReports": [{"status": "FIDO_CERTIFIED"}]}
+    model = metadata.read(json.dumps({"no": 1, "nextUpdate": "2026-01-01", "entries": [entry]}).encode()).model(FIPS)
+    assert model is not None
+    assert (model.passcodes, model.limits_guessing) == (((4, 8), (4, 32)), False)
 
 
 def test_nobodys_aaguid_names_no_model() -> None:
