@@ -33,6 +33,7 @@ class Reason(StrEnum):
     WRONG_FACTOR = "wrong_factor"
     WEAK_SECRET = "weak_secret"  # noqa: S105 - a name
     BAD_PROOF = "bad_proof"
+    NONCE_NEEDED = "nonce_needed"
     BAD_CODE = "bad_code"
     ALREADY_SPENT = "already_spent"
     ALREADY_ENROLLED = "already_enrolled"

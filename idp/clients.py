@@ -157,6 +157,7 @@ class Registration:
     public: bool = False
     device_assertion: bool = False
     dpop_required: bool = False
+    dpop_nonce: bool | None = None
     consent: bool = False
     scopes: Sequence[str] = SCOPES
     min_aal: int = 1
@@ -190,7 +191,7 @@ def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str 
             auth_method="none" if wanted.public else "client_secret_basic", application_type=wanted.application_type,
             scopes=" ".join(dict.fromkeys(wanted.scopes)), id_token_alg=wanted.id_token_alg, min_aal=wanted.min_aal,
             most_idle=wanted.most_idle, most_session=wanted.most_session,
-            dpop_required=wanted.dpop_required, device_assertion=wanted.device_assertion,
+            dpop_required=wanted.dpop_required, dpop_nonce=wanted.dpop_nonce, device_assertion=wanted.device_assertion,
             subject_type=wanted.subject_type, backchannel_logout_uri=wanted.backchannel_logout_uri,
             origins=_origins(wanted), created_at=now,
         )

@@ -54,6 +54,8 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             return Answer(400, "invalid_request", "Choose a passphrase of 8 or more characters that is not a common one.")
         case Reason.BAD_PROOF:
             return Answer(400, "invalid_request", "The key or the proof is not as the protocol asks.")
+        case Reason.NONCE_NEEDED:
+            return Answer(400, "use_dpop_nonce", "Send the proof again with the nonce of the DPoP-Nonce header.")
         case Reason.BAD_CODE:
             return Answer(400, "invalid_grant", "This code is wrong, used or too old. Get a new one on your other device.")
         case Reason.ALREADY_SPENT | Reason.REPLAY_DETECTED:

@@ -219,6 +219,7 @@ class ClientPolicy(models.Model):
     registration access token (RFC 7592).
     What it must do: par_required (RFC 9126), request_alg and request_required (RFC 9101), phishing_resistant logins.
     What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
+    dpop_nonce: its DPoP proofs carry our nonce (RFC 9449 §8); None is the default: public clients' do.
     What it gets: grants beyond code and refresh; resources: resource indicators that it may ask for (RFC 8707);
     access_token_format: jwt or opaque; lives, where shorter than ours; userinfo_alg, introspection_alg: "" for plain JSON.
     shown: client_uri, policy_uri, tos_uri, logo_uri, contacts: text to show, never fetched (C46).
@@ -234,6 +235,7 @@ class ClientPolicy(models.Model):
     most_idle = models.DurationField(null=True)
     most_session = models.DurationField(null=True)
     dpop_required = models.BooleanField(default=False)
+    dpop_nonce = models.BooleanField(null=True)
     device_assertion = models.BooleanField(default=False)
     subject_type = models.CharField(max_length=8, default="public")
     origins = models.JSONField(default=list)

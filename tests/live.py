@@ -16,6 +16,7 @@ import tempfile
 import threading
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
@@ -26,6 +27,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from demo.server import PROJECT, Ramet, free_port
+from device import proofs
+from device.key import DeviceKey
 from tests.environment import KIND
 
 if TYPE_CHECKING:
@@ -258,6 +261,12 @@ class Live:
     def token_request(self, client: Mapping[str, str], **fields: str) -> Request:
         """A token request of this client."""
         return form("/oidc/token", {**fields, **_credentials(client)})
+
+    def nonce(self, client: Mapping[str, str]) -> str:
+        """The nonce that the DPoP proofs of a public client must carry, as the answer to a proof without one gives it."""
+        proof = proofs.dpop(DeviceKey.generate(), "POST", url=f"{self.issuer}/oidc/token", now=datetime.now(UTC))
+        plain = self.token_request(client, grant_type="refresh_token", refresh_token="x")
+        return self.call(Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)).headers["dpop-nonce"]
 
     def introspection(self, client: Mapping[str, str], token: str) -> dict[str, Any]:
         """What a confidential client is told of a token."""

@@ -20,6 +20,7 @@ from joserfc.jwk import KeySet
 from demo.browser import Browser, Page
 from demo.person import Person
 from derived import clock
+from device import proofs
 from device.client import Code, DeviceClient
 from device.keeping import Enrolment
 from device.key import DeviceKey
@@ -88,6 +89,11 @@ class App:
         """Refresh."""
         headers = {"DPoP": value} if (value := changed.pop("dpop", None)) else {}
         return self.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": refresh_token, **changed}, **headers)
+
+    def nonce(self) -> str:
+        """The nonce that a public client's DPoP proofs must carry, as the answer to a proof without one gives it."""
+        proof = proofs.dpop(DeviceKey.generate(), "POST", url=f"{ISSUER}/oidc/token", now=clock.now())
+        return self.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": "x"}, DPoP=proof).headers["DPoP-Nonce"]
 
     def introspect(self, token: str) -> dict[str, Any]:
         """Ask about a token."""

@@ -1,4 +1,7 @@
-"""Demonstrating proof of possession (RFC 9449): one proof, checked whole, spent last (C18, C19, DK-3, P48, P49)."""
+"""Demonstrating proof of possession (RFC 9449): one proof, checked whole, spent last (C18, C19, DK-3, P48, P49).
+
+`verify` is about one proof; `shown_key` is what an endpoint that a client calls asks (token, PAR), `renewed` what its answer carries.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from authlib.oauth2.rfc6749 import OAuth2Error
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -18,9 +22,12 @@ from derived.locking import transacted
 from derived.minting.device_key import bounded_json, unverified_header
 from derived.once import spend
 from idp.config import config
+from idp.oidc import nonce
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
+
+    from idp.clients import RelyingParty
 
 ALGS = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
 WINDOW = timedelta(seconds=60)
@@ -32,6 +39,10 @@ _FAMILIES: dict[str, tuple[type[ECKey | OKPKey | RSAKey], str, str | None]] = {
     "PS256": (RSAKey, "RSA", None), "RS256": (RSAKey, "RSA", None),
 }
 _LEAST_RSA_BITS = 2048
+_WORDS = {
+    Reason.ALREADY_SPENT: "The DPoP proof was used before.",
+    Reason.NONCE_NEEDED: "Send a DPoP proof with the nonce of the DPoP-Nonce header.",
+}
 
 
 def proof_of(request: HttpRequest) -> str | None:
@@ -39,17 +50,58 @@ def proof_of(request: HttpRequest) -> str | None:
     return request.headers.get("DPoP")
 
 
-def verify(request: HttpRequest, *, now: datetime, access_token: str | None = None) -> str:
+def wants_nonce(party: RelyingParty) -> bool:
+    """Whether a client's proofs must carry our nonce (§8): public clients, and those that are registered so."""
+    return party.is_public if party.policy.dpop_nonce is None else party.policy.dpop_nonce
+
+
+def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> str:
+    """The thumbprint of the key that a client's request shows, "" where it shows none and need not.
+
+    Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19).
+    """
+    if proof_of(request) is None:
+        if party.policy.dpop_required:
+            raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
+        return ""
+    try:
+        return verify(request, now=now, nonced=wants_nonce(party))
+    except Refused as refused:
+        raise OAuth2Error(error=error_of(refused), description=words_of(refused)) from refused
+
+
+def error_of(refused: Refused) -> str:
+    """The error code of a proof that was refused (§5, §8)."""
+    return "use_dpop_nonce" if refused.reason == Reason.NONCE_NEEDED else "invalid_dpop_proof"
+
+
+def words_of(refused: Refused) -> str:
+    """What was wrong with it."""
+    return _WORDS.get(refused.reason, "The DPoP proof is not valid.")
+
+
+def renewed(request: HttpRequest, response: HttpResponse, *, now: datetime) -> HttpResponse:
+    """The answer, with the nonce for the next proof, where this one needed or carried a nonce (§8.2)."""
+    if getattr(request, "ramet_nonced", False):
+        response["DPoP-Nonce"] = nonce.current(now=now)
+    return response
+
+
+def verify(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> str:
     """The RFC 7638 thumbprint of the key that this request's proof shows; the proof is spent.
 
-    access_token: at a resource, what the proof's `ath` must be the hash of.
-    Raises: Refused(BAD_PROOF), Refused(ALREADY_SPENT) for a proof that was seen before.
+    access_token: at a resource, what the proof's `ath` must be the hash of. nonced: it must carry our nonce; one that it
+    carries unasked must be ours too.
+    Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED), Refused(ALREADY_SPENT) for a proof that was seen before.
     """
+    request.ramet_nonced = nonced  # type: ignore[attr-defined]  # read by `renewed`
     proof = proof_of(request) or ""
     header = unverified_header(proof)
     key, jkt = _key(header)
     claims = _verified(proof, key, str(header["alg"]))
     jti, iat = _check(claims, request, now=now, access_token=access_token)
+    if nonced or "nonce" in claims:
+        _check_nonce(claims.get("nonce"), request, now=now)
     until = datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP
     if not transacted(lambda: spend("dpop", jkt, jti, expires_at=until)):
         raise Refused(Reason.ALREADY_SPENT)
@@ -66,6 +118,8 @@ def _key(header: dict[str, Any]) -> tuple[ECKey | OKPKey | RSAKey, str]:
     names = ("kty", "n", "e") if kty == "RSA" else ("kty", "crv", "x", "y") if kty == "EC" else ("kty", "crv", "x")
     clean = {name: jwk.get(name) for name in names}
     if clean["kty"] != kty or (curve and clean["crv"] != curve) or not all(isinstance(one, str) for one in clean.values()):
+        raise Refused(Reason.BAD_PROOF)
+    if kty == "RSA" and len(str(clean["n"])) * 6 < _LEAST_RSA_BITS:  # the engine would import it, and only grumble
         raise Refused(Reason.BAD_PROOF)
     try:
         key = family.import_key({name: str(value) for name, value in clean.items()})
@@ -104,6 +158,12 @@ def _check(claims: dict[str, Any], request: HttpRequest, *, now: datetime, acces
     ):
         raise Refused(Reason.BAD_PROOF)
     return jti, iat
+
+
+def _check_nonce(given: object, request: HttpRequest, *, now: datetime) -> None:
+    request.ramet_nonced = True  # type: ignore[attr-defined]
+    if not isinstance(given, str) or not nonce.is_current(given, now=now):
+        raise Refused(Reason.NONCE_NEEDED)
 
 
 def ath(access_token: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from derived.errors import Reason, Refused
+from derived.errors import Refused
 from idp import clients
 from idp.config import config
 from idp.models import Grant
@@ -99,15 +99,14 @@ def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
     if bool(bound_to) != (scheme == "DPoP"):
         raise Unauthorized("DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme.")
     if bound_to:
-        _require_proof(request, token, bound_to, now=now)
+        _require_proof(request, token, bound_to, nonced=dpop.wants_nonce(found.party), now=now)
     return found
 
 
-def _require_proof(request: HttpRequest, token: str, bound_to: str, *, now: datetime) -> None:
+def _require_proof(request: HttpRequest, token: str, bound_to: str, *, nonced: bool, now: datetime) -> None:
     try:
-        jkt = dpop.verify(request, now=now, access_token=token)
+        jkt = dpop.verify(request, now=now, access_token=token, nonced=nonced)
     except Refused as refused:
-        words = "used before" if refused.reason == Reason.ALREADY_SPENT else "not valid"
-        raise Unauthorized("DPoP", "invalid_dpop_proof", f"The DPoP proof is {words}.") from refused
+        raise Unauthorized("DPoP", dpop.error_of(refused), dpop.words_of(refused)) from refused
     if not hmac.compare_digest(jkt, bound_to):
         raise Unauthorized("DPoP", "invalid_token", "The access token is bound to another key.")

@@ -15,7 +15,7 @@ from derived.locking import under_lock
 from idp.clients import subject
 from idp.config import config
 from idp.models import RefreshToken
-from idp.oidc import resource
+from idp.oidc import dpop, resource
 from idp.oidc.claims import assembled, attributes
 from idp.oidc.cors import readable_by_registered_origins
 from idp.oidc.provider import server
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @require_http_methods(["POST"])
 def token(request: HttpRequest) -> HttpResponse:
     """RFC 6749 §3.2."""
-    return server().respond_to_token_request(request)
+    return dpop.renewed(request, server().respond_to_token_request(request), now=clock.now())
 
 
 @csrf_exempt
@@ -47,8 +47,9 @@ def token(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def userinfo(request: HttpRequest) -> HttpResponse:
     """OpenID Connect Core §5.3."""
+    now = clock.now()
     try:
-        live = resource.authenticate(request, now=clock.now())
+        live = resource.authenticate(request, now=now)
         if "openid" not in live.claims["scope"].split():
             raise Unauthorized("Bearer", "insufficient_scope", "The access token has no openid scope.")
     except Unauthorized as refused:
@@ -56,8 +57,8 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         body = {"error": refused.error or "invalid_token", "error_description": refused.words or "Send an access token."}
         response = JsonResponse(body, status=status)
         response["WWW-Authenticate"] = refused.challenge()
-        return response
-    return JsonResponse(_userinfo(live))
+        return dpop.renewed(request, response, now=now)
+    return dpop.renewed(request, JsonResponse(_userinfo(live)), now=now)
 
 
 def _userinfo(live: LiveToken) -> dict[str, Any]:

@@ -91,4 +91,6 @@ class House:
     def proof(self, path: str, method: str = "POST") -> Jws:
         """A DPoP proof by the phone."""
         key = self.phone.enrolment.key
-        return Jws({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public_jwk}, {"htm": method, "htu": ISSUER + path, **fresh()}, key)
+        nonce = self.field_app.nonce() if self.random.random() < 0.8 else secrets.token_urlsafe(24)
+        claims = {"htm": method, "htu": ISSUER + path, "nonce": nonce, **fresh()}
+        return Jws({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public_jwk}, claims, key)

@@ -21,7 +21,7 @@ OAUTH = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo")
 DEVICE = ("/enrol/v1/challenges", "/enrol/v1/bindings")
 _ERRORS = {
     "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_token",
-    "insufficient_scope", "invalid_dpop_proof", "access_denied", "temporarily_unavailable", "unmet_authentication_requirements",
+    "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce", "access_denied", "temporarily_unavailable", "unmet_authentication_requirements",
 }
 
 

@@ -502,7 +502,7 @@ def test_a_wrong_assertion_is_refused(world: World, spoil: str) -> None:
         del body["exp"]
     assertion = signer.sign({"typ": "JWT" if spoil == "typ" else "ramet-device+jwt", "kid": signer.jkt}, body)
     prover = Key.generate() if spoil == "other dpop" else signer
-    headers = {} if spoil == "no dpop" else {"DPoP": proofs.dpop(prover, "POST", url=f"{ISSUER}/oidc/token", now=clock.now())}
+    headers = {} if spoil == "no dpop" else {"DPoP": proofs.dpop(prover, "POST", url=f"{ISSUER}/oidc/token", now=clock.now(), nonce=app.nonce())}
     form: dict[str, str | None] = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "passphrase": PASSPHRASE}
     response = app.post("/oidc/token", form, **headers)
     assert response.status_code == 400
@@ -518,7 +518,7 @@ def test_an_assertion_serves_once(world: World) -> None:
     assertion = proofs.assertion(key, phone.enrolment.credential_id, issuer=ISSUER, client_id=app.client_id, now=clock.now())
     form: dict[str, str | None] = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "passphrase": PASSPHRASE}
     for expected in (200, 400):
-        dpop = proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now())
+        dpop = proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now(), nonce=app.nonce())
         assert app.post("/oidc/token", form, DPoP=dpop).status_code == expected
 
 

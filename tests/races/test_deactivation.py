@@ -94,7 +94,8 @@ class Ground:
         return self._with_proof(jwk, form("/oidc/token", fields))
 
     def _with_proof(self, jwk: dict[str, str], plain: Request) -> Request:
-        proof = proofs.dpop(DeviceKey.from_private_jwk(jwk), "POST", url=f"{self.live.issuer}/oidc/token", now=datetime.now(UTC))
+        url, nonce = f"{self.live.issuer}/oidc/token", self.live.nonce(self.field)
+        proof = proofs.dpop(DeviceKey.from_private_jwk(jwk), "POST", url=url, now=datetime.now(UTC), nonce=nonce)
         return Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)
 
     def _token(self, request: Request) -> Answer:

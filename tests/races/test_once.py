@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.authenticator import totp
+from demo.server import free_port
 from device import proofs
 from device.key import DeviceKey
-from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, document, page_form
+from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, document, page_form, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,9 +207,9 @@ def test_one_device_assertion_serves_once(live: Live) -> None:
         "passphrase": "seven mossy stones",
     }
     plain = live.token_request(client, **fields)
-    url = f"{live.issuer}/oidc/token"
+    url, nonce = f"{live.issuer}/oidc/token", live.nonce(client)
     requests = [
-        Request("POST", plain.path, {**plain.headers, "DPoP": proofs.dpop(key, "POST", url=url, now=now)}, plain.body)
+        Request("POST", plain.path, {**plain.headers, "DPoP": proofs.dpop(key, "POST", url=url, now=now, nonce=nonce)}, plain.body)
         for _ in range(MANY)
     ]
     single_winner(live.together(requests), is_ok, losers=is_invalid_grant)
@@ -220,6 +222,21 @@ def test_one_dpop_proof_serves_once(live: Live, desk: dict[str, str]) -> None:
     plain = live.token_request(desk, grant_type="refresh_token", refresh_token=token_urlsafe(32))
     request = Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)
     answers = live.together([request] * MANY)
+    single_winner(answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof"))
+
+
+def test_one_dpop_proof_serves_once_at_two_servers(live: Live, spa: dict[str, str]) -> None:
+    """Two servers on one database agree on the nonce, and on which of 100 was first with a proof (C19, P49)."""
+    port = free_port()
+    live.ramet.start("second", "serve", "--port", str(port))
+    live.ramet.wait_for(f"http://127.0.0.1:{port}/livez", name="second")
+    key = DeviceKey.generate()
+    proof = proofs.dpop(key, "POST", url=f"{live.issuer}/oidc/token", now=datetime.now(UTC), nonce=live.nonce(spa))
+    plain = live.token_request(spa, grant_type="refresh_token", refresh_token=token_urlsafe(32))
+    request = Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)
+    with ThreadPoolExecutor(2) as pool:
+        halves = [pool.submit(together, one, [request] * (MANY // 2)) for one in (live.port, port)]
+        answers = [answer for half in halves for answer in half.result()]
     single_winner(answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof"))
 
 

@@ -27,6 +27,7 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("--browser", action="store_true", help="an app that runs in the browser, from the origin of its redirect URI; public")
     parser.add_argument("--device", action="store_true", help="may get tokens by a device's assertion, without a browser")
     parser.add_argument("--dpop", action="store_true", help="every token is bound to a DPoP key")
+    parser.add_argument("--dpop-nonce", choices=["on", "off"], help="whether its proofs carry our nonce (RFC 9449 §8); default: on for public clients")
     parser.add_argument("--consent", action="store_true", help="ask people before the first sign-in")
     parser.add_argument("--scope", action="append", default=[], metavar="SCOPE", help=f"default: {' '.join(SCOPES)}")
     parser.add_argument("--min-aal", type=int, choices=[1, 2, 3], default=1, help="nobody enters below this level")
@@ -61,7 +62,8 @@ class Command(Noun):
         wanted = Registration(
             name=options["name"], redirect_uris=options["redirect_uri"], post_logout_uris=options["post_logout_redirect_uri"],
             application_type=kind, public=options["public"] or kind != "web", device_assertion=options["device"],
-            dpop_required=options["dpop"], consent=options["consent"], scopes=_scopes(options["scope"]),
+            dpop_required=options["dpop"],
+            dpop_nonce={"on": True, "off": False}.get(options["dpop_nonce"]), consent=options["consent"], scopes=_scopes(options["scope"]),
             min_aal=options["min_aal"], most_idle=options["most_idle"], most_session=options["most_session"], id_token_alg=options["id_token_alg"], client_id=options["client_id"],
             subject_type="pairwise" if options["pairwise"] else "public", backchannel_logout_uri=options["backchannel_logout_uri"],
         )
@@ -91,6 +93,7 @@ class Command(Noun):
             "name": policy.client.name, "client_id": policy.client.client_id, "type": policy.application_type,
             "authentication": policy.auth_method, "scopes": policy.scopes, "min_aal": policy.min_aal,
             "id_token_alg": policy.id_token_alg, "subject_type": policy.subject_type, "dpop_required": policy.dpop_required,
+            "dpop_nonce": policy.auth_method == "none" if policy.dpop_nonce is None else policy.dpop_nonce,
             "device_assertion": policy.device_assertion, "consent": policy.client.require_consent, "origins": policy.origins,
             "redirect_uris": [one.uri for one in uris if one.use == "redirect"],
             "post_logout_redirect_uris": [one.uri for one in uris if one.use == "post_logout"],

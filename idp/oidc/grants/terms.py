@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749 import (
 )
 
 from derived import clock
-from derived.errors import Reason, Refused, Unavailable
+from derived.errors import Reason, Refused
 from idp.errors import answer
 from idp.oidc import dpop, tokens
 
@@ -47,7 +47,7 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
         now = clock.now()
         party: RelyingParty = self.request.client
         tokens.ready(party, now=now)
-        jkt = self._proven_key(party, now=now)
+        jkt = dpop.shown_key(self.request.http, party, now=now)
         try:
             granted = self.grant(party, jkt=jkt, now=now)
         except Refused as refused:
@@ -60,20 +60,6 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
         Raises: Refused.
         """
         raise NotImplementedError
-
-    def _proven_key(self, party: RelyingParty, *, now: datetime) -> str:
-        http = self.request.http
-        if dpop.proof_of(http) is None:
-            if party.policy.dpop_required:
-                raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
-            return ""
-        try:
-            return dpop.verify(http, now=now)
-        except Refused as refused:
-            words = "The DPoP proof was used before." if refused.reason == Reason.ALREADY_SPENT else "The DPoP proof is not valid."
-            raise OAuth2Error(error="invalid_dpop_proof", description=words) from refused
-        except Unavailable:
-            raise
 
 
 def narrowed(requested: str | None, granted: str) -> str:
