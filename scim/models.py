@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from derived.models import Account
 from scim import aggregate
+from scim.columns import CodePoints
 
 _IAL3 = 3
 
@@ -98,6 +99,7 @@ class Record(models.Model):
     """What one source says about one person; its id is the SCIM id.
 
     pushed: verbatim as last pushed, minus secrets. resource: the same, canonical, without `id` and `meta`.
+    external_id and what ends in _fold: parts of the resource to find it by (`scim.index`), None where unassigned.
     version: of the ETag. source_version: the source's own sequence number, if it sends one (C29).
     deleted_at: the tombstone; its names are free again, its id is not (ID-8).
     """
@@ -107,8 +109,11 @@ class Record(models.Model):
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="records")
     pushed = models.JSONField()
     resource = models.JSONField()
-    external_id = models.CharField(max_length=256, null=True)  # noqa: DJ001 - unique where given
-    user_name_fold = models.CharField(max_length=512)
+    external_id = CodePoints(max_length=256, null=True)
+    user_name_fold = CodePoints(max_length=512)
+    display_name_fold = CodePoints(max_length=512, null=True)
+    family_name_fold = CodePoints(max_length=512, null=True)
+    employee_number_fold = CodePoints(max_length=512, null=True)
     active = models.BooleanField()
     version = models.PositiveIntegerField(default=1)
     source_version = models.BigIntegerField(null=True)
@@ -133,6 +138,13 @@ class Record(models.Model):
             models.Index(
                 fields=["source", "created_at", "id"], condition=Q(deleted_at__isnull=True), name="record_of_source"
             ),
+            *(
+                models.Index(fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"record_by_{name}")
+                for name, fields in {
+                    "change": ["updated_at"], "display_name": ["display_name_fold"], "family_name": ["family_name_fold"],
+                    "number": ["employee_number_fold"], "active": ["active", "created_at"],
+                }.items()
+            ),
         ]
 
     def __str__(self) -> str:
@@ -142,3 +154,86 @@ class Record(models.Model):
     def etag(self) -> str:
         """The weak entity tag of this version (RFC 7644 §3.14)."""
         return f'W/"{self.version}"'
+
+
+class RecordEmail(models.Model):
+    """One e-mail address of a record, folded, to find it by; `scim.index` keeps it equal to the resource's.
+
+    source: the record's, so that no search reads another source's addresses.
+    """
+
+    record = models.ForeignKey(Record, on_delete=models.CASCADE, related_name="emails")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="+")
+    value_fold = CodePoints(max_length=512)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["source", "value_fold", "record"], name="record_by_email")]
+
+    def __str__(self) -> str:
+        return f"address of {self.record_id}"
+
+
+class Group(models.Model):
+    """A group, as one source describes it; its id is the SCIM id, and its members are rows of `Membership`.
+
+    display_name_fold: to find it by; names of groups need not be unique (RFC 7643 §4.2).
+    version: of the ETag; a change of members is a change. deleted_at: the tombstone; then it has no members.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="groups")
+    display_name = models.CharField(max_length=256)
+    display_name_fold = CodePoints(max_length=512)
+    external_id = CodePoints(max_length=256, null=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["source", "external_id"],
+                condition=Q(deleted_at__isnull=True, external_id__isnull=False),
+                name="group_external_id_per_source",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"group_by_{name}")
+            for name, fields in {
+                "creation": ["created_at"], "change": ["updated_at"], "display_name": ["display_name_fold"],
+            }.items()
+        ]
+
+    def __str__(self) -> str:
+        return f"group {self.id}"
+
+    @property
+    def etag(self) -> str:
+        """The weak entity tag of this version (RFC 7644 §3.14)."""
+        return f'W/"{self.version}"'
+
+
+class Membership(models.Model):
+    """One member of a group: a record of the same source, or another of its groups.
+
+    A deleted record or group is no member, whether its row is gone already or not: readers ask for `living`.
+    """
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    record = models.ForeignKey(Record, on_delete=models.CASCADE, null=True, related_name="memberships")
+    child = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, related_name="parents")
+    added_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["group", "record"], name="member_record_once"),
+            models.UniqueConstraint(fields=["group", "child"], name="member_group_once"),
+            models.CheckConstraint(
+                name="member_is_a_record_or_a_group",
+                condition=Q(record__isnull=False, child__isnull=True) | Q(record__isnull=True, child__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"member of {self.group_id}"

@@ -20,11 +20,11 @@ from derived import accounts, audit
 from derived.assurance import IAL
 from derived.locking import transacted, under_lock
 from derived.models import AccountStatus
-from scim import operations, patch, values
+from scim import index, operations, patch, values
 from scim.auth import token_hash
 from scim.directory import find
 from scim.errors import invalid_value, precondition_failed, uniqueness
-from scim.models import Person, Record, Source
+from scim.models import Person, Record, RecordEmail, Source
 from scim.normalise import NORMALISERS, normalise
 from scim.settle import Write, end, settle
 from scim.user import USER
@@ -211,14 +211,18 @@ def _current(source: Source, unverified_id: str, if_match: str | None) -> Record
 
 
 def _store(record: Record, resource: Resource, pushed: Json, *, now: datetime) -> None:
-    external = resource.get("externalId")
+    before = index.emails(record.resource) if record.version else []
     record.resource, record.pushed = resource, pushed
-    record.user_name_fold = values.fold(str(resource["userName"]))
-    record.external_id = external if isinstance(external, str) else None
+    for name, value in index.columns(resource).items():
+        setattr(record, name, value)
     record.active = resource.get("active") is not False
     record.version += 1
     record.updated_at = now
     record.save()
+    after = index.emails(resource)
+    if after != before:
+        RecordEmail.objects.filter(record=record).delete()
+        RecordEmail.objects.bulk_create(RecordEmail(record=record, source=record.source, value_fold=one) for one in after)
 
 
 def _check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 1000
 LONGEST_FOLD = 512
+_SHORT = 256  # what is no longer may stand in an index, folded
 # Nothing shows these, so two identifiers that differ only by them look the same: controls, formats (bidi, zero width),
 # line separators, private use, unassigned.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -95,7 +96,7 @@ def _number(attribute: Attribute, value: Json, *, where: str) -> Json:
 
 def _text(attribute: Attribute, value: str, *, where: str) -> str:
     text = unicodedata.normalize("NFC", value)
-    if len(text) > attribute.longest or (attribute.identifier and len(fold(text)) > LONGEST_FOLD):
+    if len(text) > attribute.longest or (attribute.longest <= _SHORT and len(fold(text)) > LONGEST_FOLD):
         raise invalid_value(f"{where} is longer than {attribute.longest} characters.")
     if attribute.identifier and (text != text.strip() or any(unicodedata.category(c) in _INVISIBLE for c in text)):
         raise invalid_value(f"{where} has invisible characters, or a space at an end.")
