@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from derived.assurance import AAL
+from derived.assurance import AAL, IAL, Factor
 from derived.errors import Reason
-from derived.kinds import MINT_FLOOR, MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, Kind, policy
+from derived.kinds import MINT_FLOOR, MINT_FRESHNESS, Kind, Label, policy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.assurance import Authentication
+    from derived.assurance import Authentication, Shown
 
 
 def refusal(login: Authentication, *, now: datetime) -> Reason | None:
@@ -27,13 +27,20 @@ def refusal(login: Authentication, *, now: datetime) -> Reason | None:
     return None
 
 
-def refusal_of_key(kind: Kind, level: AAL, *, counted_already: int) -> Reason | None:
-    """Why a key that would stand at `level` is not worth minting, or None (ruling 1, EL-5)."""
-    if level < policy(kind).floor:
-        return Reason.KEY_TOO_WEAK
-    if policy(kind).counted and counted_already >= MOST_DERIVED_PER_PERSON:
-        return Reason.TOO_MANY_CREDENTIALS
-    return None
+def refusal_of_key(kind: Kind, level: AAL) -> Reason | None:
+    """Why a key that would stand at `level` is not worth minting, or None (ruling 1)."""
+    return Reason.KEY_TOO_WEAK if level < policy(kind).floor else None
+
+
+def label_of(login: Authentication, *, root: Kind, ial: IAL, own: Shown, home_agency: bool) -> Label:
+    """What a credential that grows from this login may call itself.
+
+    *Derived PIV* takes a PIV card proven by PKI-AUTH (its certificate and its PIN, never the card-authentication key), of a
+    card of the home agency, a person at IAL3, and a key that is phishing-resistant itself (EL-2, EL-3, AS-3, BI-7).
+    """
+    by_card = root == Kind.PIV_CARD and login.root and {Factor.PIV_CARD, Factor.PIV_PIN} <= login.factors
+    earned = by_card and home_agency and ial == IAL.IAL3 and login.phishing_resistant and own.phishing_resistant
+    return Label.DERIVED_PIV if earned else Label.GENERIC
 
 
 class How(StrEnum):

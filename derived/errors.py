@@ -26,6 +26,8 @@ class Reason(StrEnum):
     KEY_TOO_WEAK = "key_too_weak"
     KEY_SEEN_BEFORE = "key_seen_before"
     TOO_MANY_CREDENTIALS = "too_many_credentials"
+    NOT_OFFERED = "not_offered"
+    DEVICE_NOT_APPROVED = "device_not_approved"
     CREDENTIAL_NOT_LIVE = "credential_not_live"
     CREDENTIAL_DISABLED = "credential_disabled"
     ILLEGAL_MOVE = "illegal_move"

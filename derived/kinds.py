@@ -14,7 +14,7 @@ from derived.assurance import AAL
 
 
 class Kind(StrEnum):
-    """The kinds of credential that stand in the ledger."""
+    """The kinds of credential that stand in the ledger; docs/adding-a-kind.md says how to add one."""
 
     PASSWORD_TOTP = "password_totp"  # noqa: S105 - a name
     PIV_CARD = "piv_card"
@@ -23,6 +23,13 @@ class Kind(StrEnum):
     DERIVED_CERTIFICATE = "derived_certificate"
     DEVICE_KEY = "device_key"
     TOKEN_FAMILY = "token_family"  # noqa: S105 - a name
+
+
+class Label(StrEnum):
+    """What a grown credential may call itself; it is decided when it is grown, and never again (EL-2, EL-3, BI-7)."""
+
+    DERIVED_PIV = "derived_piv"
+    GENERIC = "generic"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,7 @@ class Policy:
     lifetime: from minting to expiry; None for as long as the account lives (X-6: not cut to the root's expiry).
     root: the person already had it, or bound it by invitation; it may be a parent.
     counted: whether it counts towards the cap on derived credentials per person (EL-5).
+    grown: it is made here, from a root, by `issue.grow`. verifier: the model of `derived.models` that holds what verifies it.
     """
 
     label: str
@@ -42,6 +50,8 @@ class Policy:
     lifetime: timedelta | None
     root: bool = False
     counted: bool = False
+    grown: bool = False
+    verifier: str = "verifier"
 
 
 POLICIES: dict[Kind, Policy] = {
@@ -56,7 +66,8 @@ POLICIES: dict[Kind, Policy] = {
         label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366)
     ),
     Kind.DEVICE_KEY: Policy(
-        label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True
+        label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,
+        verifier="devicekey",
     ),
     Kind.TOKEN_FAMILY: Policy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
 }

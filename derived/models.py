@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from derived.assurance import AAL, IAL
-from derived.kinds import Kind
+from derived.kinds import Label
 from derived.lifecycle import LIVING, State
 
 
@@ -62,13 +62,14 @@ class Credential(models.Model):
     aal: the level at which it was minted; `status.level` takes the minimum with its ancestors' at every use.
     jkt: RFC 7638 thumbprint of its key; unique for ever, also after revocation (C5, C6).
     evidence: on what the level rests (BI-6): protection, factors, phishing_resistant, exportable.
+    label: *derived PIV* or generic, since it was made; the database refuses to change it (EL-2).
     failures: consecutive wrong guesses (TH-1).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credentials")
     epoch = models.PositiveIntegerField()
-    kind = models.CharField(max_length=24, choices=[(kind.value, kind.value) for kind in Kind])
+    kind = models.CharField(max_length=24)  # a `Kind`; no choices, so that a new kind is no migration
     state = models.CharField(max_length=12, choices=[(state.value, state.value) for state in State])
     root = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="grown")
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
@@ -76,6 +77,7 @@ class Credential(models.Model):
     ial = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=80, default="")
     evidence = models.JSONField(default=dict)
+    label = models.CharField(max_length=16, choices=[(label.value, label.value) for label in Label], default=Label.GENERIC)
     jkt = models.CharField(max_length=43, null=True, unique=True)  # noqa: DJ001 - unique, and most rows have none
     failures = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
@@ -234,14 +236,38 @@ class DeviceKey(models.Model):
         return f"verifier of {self.credential_id}"
 
 
+class Verifier(models.Model):
+    """What verifies a grown credential whose kind needs no table of its own: JSON that its module of `minting` understands."""
+
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="verifier")
+    data = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"verifier of {self.credential_id}"
+
+
+class BoundKey(models.Model):
+    """A public key that was bound once; never again, to anybody, also after its credential has ended (C5, C6).
+
+    name: SHA-256 of its SubjectPublicKeyInfo, hex, or of what else names it (`minting.proven`).
+    """
+
+    name = models.CharField(max_length=64, primary_key=True)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="keys")
+
+    def __str__(self) -> str:
+        return f"key {self.name[:8]}… of {self.credential_id}"
+
+
 class Request(models.Model):
-    """Who asked for which credential, on what login, and what became of it (RQ-1)."""
+    """Who asked for which credential, for which kind of device, on what login, and what became of it (RQ-1)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
     requested_by = models.CharField(max_length=80)
     kind = models.CharField(max_length=24)
     device_name = models.CharField(max_length=80)
+    device_type = models.CharField(max_length=24, default="software")
     purpose = models.CharField(max_length=120)
     login_aal = models.PositiveSmallIntegerField()
     created_at = models.DateTimeField()

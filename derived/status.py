@@ -9,7 +9,7 @@ from django.db.models import Q
 from derived.assurance import AAL, IAL
 from derived.capping import cap
 from derived.errors import Reason
-from derived.kinds import MINT_FLOOR, Kind, policy
+from derived.kinds import MINT_FLOOR, Kind, Label, policy
 from derived.lifecycle import LIVING, State
 from derived.models import Account, AccountStatus, Credential
 
@@ -56,6 +56,14 @@ def level(credential: Credential, own: AAL | None = None) -> AAL:
 def ial(account: Account) -> IAL:
     """The identity assurance of everything that hangs on an account (AS-1)."""
     return IAL(account.ial)
+
+
+def label(credential: Credential, account: Account) -> Label | None:
+    """What a grown credential may call itself now; None for a root. *Derived PIV* speaks of IAL3 always (AS-3)."""
+    if credential.root_id is None:
+        return None
+    kept = Label(credential.label)
+    return kept if kept == Label.GENERIC or ial(account) == IAL.IAL3 else Label.GENERIC
 
 
 def is_root(credential: Credential) -> bool:

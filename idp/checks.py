@@ -12,10 +12,12 @@ from django.core.checks import Error, register
 from django.db import DatabaseError, connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from idp import rulebook
 from idp.config import config
 
 _NEEDED_SQLITE = {"transaction_mode": "IMMEDIATE"}
 _LEAST_BUSY_SECONDS = 5
+_MOST_WORDS = 300
 
 
 @register
@@ -107,3 +109,14 @@ def _postgresql_faults() -> list[tuple[str, str]]:
     if isolation != "read committed":
         found.append((f"PostgreSQL's default isolation is {isolation}", "Set it to read committed: the account lock is built for it."))
     return found
+
+
+@register
+def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """A mistake in `var/policy.toml` is told at start-up, not at the first issuance."""
+    try:
+        rulebook.read(rulebook.path())
+    except (ValueError, OSError) as error:
+        hint = "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then nothing is issued."
+        return [Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E040")]
+    return []

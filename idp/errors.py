@@ -40,6 +40,10 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             return Answer(409, "invalid_request", "This key was bound before. Make a new key on the device.")
         case Reason.TOO_MANY_CREDENTIALS:
             return Answer(403, "access_denied", "You have as many devices as your policy allows. Remove one first.")
+        case Reason.NOT_OFFERED:
+            return Answer(403, "access_denied", "Your organisation does not issue this to you. Ask your identity team.")
+        case Reason.DEVICE_NOT_APPROVED:
+            return Answer(403, "access_denied", "Your organisation does not issue this to a device of this kind. Use one that it approves, or ask your identity team.")
         case Reason.CREDENTIAL_NOT_LIVE:
             return Answer(400, "invalid_grant", "This credential has ended. Bind the device again.")
         case Reason.CREDENTIAL_DISABLED:

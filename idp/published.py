@@ -59,7 +59,7 @@ def metadata() -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "aal", "ial", "fal", "idp",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "aal", "ial", "fal", "idp", "credential_label",
             "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "locale", "zoneinfo",
             "updated_at", "email", "email_verified",
         ],

@@ -9,11 +9,11 @@ floors of `derived`.
 
 from __future__ import annotations
 
-from derived.issue.grown import activate, device_key, token_family
+from derived.issue.grown import Asked, activate, grow, token_family
 from derived.issue.roots import Certificate, certificate, passkey, password_totp, seen, upstream
 from derived.minting.passkey import RegisteredPasskey
 
 __all__ = [
-    "Certificate", "RegisteredPasskey", "activate", "certificate", "device_key", "passkey", "password_totp", "seen",
+    "Asked", "Certificate", "RegisteredPasskey", "activate", "certificate", "grow", "passkey", "password_totp", "seen",
     "token_family", "upstream",
 ]

@@ -1,76 +1,144 @@
-"""What grows from a root, and the families of tokens (AS-2, DK-2)."""
+"""What grows from a root, of whatever kind, and the families of tokens (AS-2, DK-2, EL-2 to EL-5, C5, C6)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import IntegrityError, transaction
 
 from derived import audit, status
-from derived.assurance import Factor, Shown
+from derived.agency import agency_of
+from derived.assurance import AAL, IAL
 from derived.capping import cap
-from derived.eligibility import refusal, refusal_of_key
+from derived.eligibility import label_of, refusal, refusal_of_key
 from derived.errors import Reason, Refused
 from derived.issue.ledger import facts, require_active, row_of, tell
-from derived.kinds import Kind
+from derived.kinds import POLICIES, Kind, Label, policy
 from derived.lifecycle import LIVING, State, may_move
-from derived.models import Account, Credential, DeviceKey, Request
+from derived.models import Account, BoundKey, Credential, Request
+from derived.rulebook import Rulebook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     from derived.assurance import Authentication
-    from derived.minting.device_key import DevicePublicKey
+    from derived.minting.proven import Proven
 
 
-def device_key(  # noqa: PLR0913 - the parts of a binding
-    account: Account, *, login: Authentication, root: Credential, key: DevicePublicKey, passphrase_hash: str, name: str,
-    clients: Sequence[str], protection: str, now: datetime, actor: str,
-) -> Credential:
-    """Grow a device key from a root; it is pending until its first login with key and passphrase (BI-6, AS-2, DK-2).
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who asked for what, for whom, on which login, and by which rules (RQ-1).
 
-    login: the desktop's authentication, by `root`, which must be fresh. passphrase_hash: "" for none, which is refused.
-    Raises: Refused with the reason of eligibility, KEY_SEEN_BEFORE, CREDENTIAL_NOT_LIVE.
+    login: the live authentication, by `root`. name: what its holder calls the new one. by: who asked: `person`, `manager:…`.
+    person: the login name of whom it is for; groups: those that they are in.
+    """
+
+    login: Authentication
+    root: Credential
+    name: str
+    by: str = "person"
+    purpose: str = "sign in on another device"
+    person: str = ""
+    groups: frozenset[str] = frozenset()
+    rulebook: Rulebook = field(default_factory=Rulebook)
+
+
+def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, credential_id: UUID | None = None) -> Credential:
+    """Grow a credential from a root; it is pending until it has been used once (PK-4, BI-6, AS-2).
+
+    credential_id: of the new row, where something was made out to it beforehand.
+    Raises: Refused with the reason of eligibility or of the rulebook, KEY_SEEN_BEFORE, CREDENTIAL_NOT_LIVE.
+    """
+    root = _parent(account, asked, now=now)
+    label = _label(account, root, proven, asked)
+    if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
+        raise Refused(reason)
+    level = cap(
+        proven.kind, proven.shown.reach, asked.login.aal, status.level(root),
+        asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
+    )
+    if reason := refusal_of_key(proven.kind, level) or _too_many(account, proven.kind, asked.rulebook):
+        raise Refused(reason)
+    row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=credential_id)
+    Request.objects.create(
+        account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
+        purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
+    )
+    personal = {"name": asked.name, **({"serial": proven.device.serial} if proven.device.serial else {})}
+    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=facts(row), personal=personal)
+    tell(account, "device.bound", row, now=now)
+    return row
+
+
+def _parent(account: Account, asked: Asked, *, now: datetime) -> Credential:
+    """The root, as it is now under the lock, if this login may grow from it.
+
+    Raises: Refused.
     """
     require_active(account)
+    root = Credential.objects.select_related("root", "parent").get(id=asked.root.id)
     if not status.is_live(root, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if not status.is_root(root):
         raise Refused(Reason.NOT_A_ROOT)
-    if reason := refusal(login, now=now):
+    if reason := refusal(asked.login, now=now):
         raise Refused(reason)
-    factors = frozenset({Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase_hash else set()))
-    level = cap(Kind.DEVICE_KEY, Shown(factors=factors).reach, login.aal, status.level(root))
-    counted = Credential.objects.filter(
-        account=account, kind=Kind.DEVICE_KEY, state__in=LIVING, epoch=account.epoch
-    ).count()
-    if reason := refusal_of_key(Kind.DEVICE_KEY, level, counted_already=counted):
-        raise Refused(reason)
-    if Credential.objects.filter(jkt=key.jkt).exists():
+    return root
+
+
+def _label(account: Account, root: Credential, proven: Proven, asked: Asked) -> Label:
+    cards = root.certificates.filter(superseded_at__isnull=True).values_list("fasc_n", flat=True)
+    home = any(agency_of(one) in asked.rulebook.home_agencies for one in cards if agency_of(one))
+    label = label_of(asked.login, root=Kind(root.kind), ial=IAL(account.ial), own=proven.shown, home_agency=home)
+    # A key that can be copied may not bear the label where the rulebook says so; it is a generic one then (PK-3).
+    if proven.device.synced and label not in asked.rulebook.of(proven.kind).synced:
+        return Label.GENERIC
+    return label
+
+
+def _too_many(account: Account, kind: Kind, rulebook: Rulebook) -> Reason | None:
+    counted = [one for one in POLICIES if policy(one).counted]
+    living = Credential.objects.filter(account=account, state__in=LIVING, epoch=account.epoch, kind__in=counted)
+    return rulebook.refusal_of_number(kind, of_kind=living.filter(kind=kind).count(), in_all=living.count())
+
+
+def _written(  # noqa: PLR0913 - the parts of a row
+    account: Account, root: Credential, proven: Proven, asked: Asked, *, label: Label, level: AAL, now: datetime,
+    credential_id: UUID | None,
+) -> Credential:
+    """The row, the names of its keys and what verifies it, all or nothing.
+
+    Raises: Refused(KEY_SEEN_BEFORE).
+    """
+    if BoundKey.objects.filter(name__in=proven.keys).exists():
         raise Refused(Reason.KEY_SEEN_BEFORE)
-    evidence = {
-        "factors": sorted(factors), "phishing_resistant": False, "protection": protection,
-        "exportable": "unproven", "login_aal": int(login.aal), "login_at": login.at.isoformat(),
-    }
+    ends = [proven.not_after - now] if proven.not_after else []
+    ends += [life] if (life := asked.rulebook.lifetime(proven.kind)) else []
     try:
         with transaction.atomic():
             row = row_of(
-                account, Kind.DEVICE_KEY, level=level, state=State.PENDING, name=name, evidence=evidence, now=now,
-                parent=root, jkt=key.jkt,
+                account, proven.kind, level=level, state=State.PENDING, name=asked.name[:80], now=now, parent=root, jkt=proven.jkt,
+                evidence=_evidence(proven, asked), label=label, credential_id=credential_id, lifetime=min(ends, default=None),
             )
+            BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
+            apps.get_model("derived", policy(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
     except IntegrityError:  # another account binds the same key at this very moment: its lock is not ours
         raise Refused(Reason.KEY_SEEN_BEFORE) from None
-    DeviceKey.objects.create(credential=row, jwk=key.jwk, passphrase_hash=passphrase_hash, clients=list(clients))
-    Request.objects.create(
-        account=account, requested_by=actor, kind=Kind.DEVICE_KEY, device_name=name, purpose="sign in on another device",
-        login_aal=login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
-    )
-    audit.record(
-        account, "credential.issued", now=now, actor=actor, credential=row, body=facts(row), personal={"name": name}
-    )
-    tell(account, "device.bound", row, now=now)
     return row
+
+
+def _evidence(proven: Proven, asked: Asked) -> dict[str, object]:
+    """On what its level rests (BI-6)."""
+    device = {name: value for name, value in vars(proven.device).items() if value not in ("", False)}
+    return {
+        "factors": sorted(proven.shown.factors), "phishing_resistant": proven.shown.phishing_resistant,
+        "hardware": proven.shown.hardware_protected, "amr": list(proven.shown.amr), "reach": int(proven.shown.reach),
+        "device": device, "login_aal": int(asked.login.aal), "login_at": asked.login.at.isoformat(), "login_by": asked.login.by,
+        "login_factors": sorted(asked.login.factors), **proven.evidence,
+    }
 
 
 def token_family(  # noqa: PLR0913 - the parts of a grant

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from derived import outbox
 from derived.errors import Reason, Refused
-from derived.kinds import Kind, policy
+from derived.kinds import Kind, Label, policy
 from derived.lifecycle import State
 from derived.models import Account, Credential
 
@@ -26,13 +26,13 @@ def require_active(account: Account) -> None:
 def row_of(  # noqa: PLR0913 - one ledger row
     account: Account, kind: Kind, *, level: AAL, state: State, name: str, evidence: dict[str, object], now: datetime,
     parent: Credential | None = None, jkt: str | None = None, credential_id: UUID | None = None,
-    lifetime: timedelta | None = None,
+    lifetime: timedelta | None = None, label: Label = Label.GENERIC,
 ) -> Credential:
     """Write the row; `level` is capped already."""
     life = lifetime or policy(kind).lifetime
     row = Credential(
         account=account, epoch=account.epoch, kind=kind, state=state, aal=level, ial=account.ial, name=name,
-        evidence=evidence, jkt=jkt, created_at=now, activated_at=now if state == State.ACTIVE else None,
+        evidence=evidence, jkt=jkt, label=label, created_at=now, activated_at=now if state == State.ACTIVE else None,
         expires_at=now + life if life else None,
         parent=parent, root=(parent.root or parent) if parent else None,
     )
@@ -43,10 +43,13 @@ def row_of(  # noqa: PLR0913 - one ledger row
 
 
 def facts(row: Credential) -> dict[str, object]:
-    """What the record says of a new row."""
+    """What the record says of a new row; a serial number of somebody's device stands beside it, where it can be erased."""
+    evidence = dict(row.evidence)
+    if isinstance(device := evidence.get("device"), dict):
+        evidence["device"] = {name: value for name, value in device.items() if name != "serial"}
     return {
         "credential_kind": row.kind, "aal": row.aal, "ial": row.ial, "root": str(row.root_id or ""),
-        "jkt": row.jkt or "", "evidence": row.evidence,
+        "jkt": row.jkt or "", "label": row.label, "evidence": evidence,
     }
 
 

@@ -18,10 +18,13 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from derived.assurance import Factor, Shown
 from derived.errors import Reason, Refused
+from derived.kinds import Kind
+from derived.minting.proven import Proven, key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 MOST_BYTES = 4096
@@ -60,6 +63,20 @@ def public_key(unverified_jwk: object) -> DevicePublicKey:
         return DevicePublicKey(clean, key.thumbprint())
     except (JoseError, ValueError) as error:  # a point that is not on the curve
         raise Refused(Reason.BAD_PROOF) from error
+
+
+def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str]) -> Proven:
+    """A key that has signed its challenge, as a new credential: one factor, and two with a passphrase (ruling 1, DK-2).
+
+    passphrase_hash: "" for none. clients: those that it may serve (ruling 2).
+    """
+    factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase_hash else set())
+    return Proven(
+        kind=Kind.DEVICE_KEY, shown=Shown(factors=frozenset(factors)), jkt=key.jkt,
+        keys=(key_name(ECKey.import_key(key.jwk).public_key),),
+        verifier={"jwk": key.jwk, "passphrase_hash": passphrase_hash, "clients": list(clients)},
+        evidence={"protection": "software", "exportable": "unproven"},
+    )
 
 
 def unverified_header(proof: object) -> dict[str, Any]:

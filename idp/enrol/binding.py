@@ -18,11 +18,12 @@ from derived import issue
 from derived.eligibility import refusal
 from derived.errors import Reason, Refused
 from derived.locking import transacted, under_lock
-from derived.minting.device_key import DevicePublicKey, check_claims, verify
+from derived.minting.device_key import DevicePublicKey, check_claims, proven, verify
 from derived.models import Account, Credential
 from derived.once import claim_once, spend
 from idp import clients
 from idp.config import config
+from idp.enrol.asking import asked
 from idp.login import password
 from idp.login.session import is_standing, login_of, read
 from idp.models import Binding, LoginSession
@@ -253,11 +254,8 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
             raise Refused(Reason.BAD_CODE)
         fresh = read(session.id, account)
         _require_eligible(fresh, now=now)
-        credential = issue.device_key(
-            account, login=login_of(fresh.event), root=fresh.event.credential, key=DevicePublicKey(row.jwk, row.jkt),
-            passphrase_hash=row.passphrase_hash, name=row.device_name, clients=row.clients, protection=row.protection,
-            now=now, actor="person",
-        )
+        made = proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients)
+        credential = issue.grow(account, made, asked(fresh, name=row.device_name), now=now)
         Binding.objects.filter(id=row.id).update(
             status="bound", decided_at=now, credential=credential, passphrase_hash=""
         )

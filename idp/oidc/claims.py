@@ -17,6 +17,7 @@ RESERVED = frozenset(
         "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "acr", "amr", "auth_time", "aal", "ial", "fal", "azp", "cnf", "nonce",
         "at_hash", "c_hash", "s_hash", "sid", "typ", "token_type", "client_id", "scope", "grant_id", "active", "may_act", "act",
         "events", "username", "vc", "vp", "sub_id", "htm", "htu", "ath", "idp",
+        "credential_label",
     }
 )
 

@@ -70,6 +70,7 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
         "auth_time": int(grant.event.at.timestamp()),
         "aal": int(level),
         "ial": int(status.ial(account)),
+        "credential_label": status.label(grant.event.credential, account) or "",  # absent for what did not grow here (EL-2, AS-3)
         "idp": login.upstream,  # who vouched for this login, if it was not us (FA-8)
     }
 

@@ -14,6 +14,7 @@ from derived.eligibility import refusal, refusal_of_key
 from derived.errors import Reason
 from derived.kinds import MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, POLICIES, Kind, policy
 from derived.lifecycle import ENDED, LIVING, State, may_move
+from derived.rulebook import Rulebook
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 levels = st.sampled_from(AAL)
@@ -107,15 +108,15 @@ def test_what_may_mint_is_always_a_fresh_root_at_aal2(aal: AAL, root: bool, age:
 
 def test_a_device_key_below_aal2_is_not_worth_minting() -> None:
     """Ruling 1."""
-    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL1, counted_already=0) == Reason.KEY_TOO_WEAK
-    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL2, counted_already=0) is None
+    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL1) == Reason.KEY_TOO_WEAK
+    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL2) is None
 
 
 def test_a_person_has_a_bounded_number_of_devices() -> None:
     """EL-5; families of tokens are not counted (ruling 17)."""
     most = MOST_DERIVED_PER_PERSON
-    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL2, counted_already=most) == Reason.TOO_MANY_CREDENTIALS
-    assert refusal_of_key(Kind.TOKEN_FAMILY, AAL.AAL2, counted_already=most) is None
+    assert Rulebook().refusal_of_number(Kind.DEVICE_KEY, of_kind=1, in_all=most) == Reason.TOO_MANY_CREDENTIALS
+    assert Rulebook().refusal_of_number(Kind.TOKEN_FAMILY, of_kind=most, in_all=most) is None
 
 
 @given(st.sampled_from(sorted(ENDED)), st.sampled_from(State))

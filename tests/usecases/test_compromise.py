@@ -14,7 +14,7 @@ from derived.eligibility import BoundBy, How
 from derived.errors import Reason
 from derived.issue import Certificate
 from derived.locking import transacted, under_lock
-from derived.minting.device_key import public_key
+from derived.minting.device_key import proven, public_key
 from device.key import DeviceKey
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def bound(owner: Account, by: BoundBy, *, at: datetime, instead_of: Credential |
 
 
 def phone(owner: Account, root: Credential, *, at: datetime) -> Credential:
-    return under_lock(owner.id, lambda account: issue.device_key(
-        account, login=login(root, at), root=root, key=public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", name="Phone",
-        clients=[], protection="software", now=at, actor="t",
+    return under_lock(owner.id, lambda account: issue.grow(
+        account, proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[]),
+        issue.Asked(login=login(root, at), root=root, name="Phone", by="t"), now=at,
     ))  # fmt: skip
 
 

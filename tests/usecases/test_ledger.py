@@ -14,7 +14,7 @@ from derived.eligibility import BoundBy, How
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, Keyring, Purpose
 from derived.locking import transacted, under_lock
-from derived.minting.device_key import public_key
+from derived.minting.device_key import proven, public_key
 from derived.models import Account, AccountStatus, Credential, Event, EventDetail, OutboxRow, SigningKey, Spent
 from derived.once import spend
 from derived.wrapping import Wrapper
@@ -44,9 +44,9 @@ def login(aal: AAL = AAL.AAL2) -> Authentication:
 
 
 def device_of(owner_id: UUID, root: Credential) -> Credential:
-    return under_lock(owner_id, lambda locked: issue.device_key(
-        locked, login=login(), root=root, key=public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", name="Phone", clients=[],
-        protection="software", now=clock.now(), actor="test",
+    return under_lock(owner_id, lambda locked: issue.grow(
+        locked, proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[]),
+        issue.Asked(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
     ))  # fmt: skip
 
 
@@ -344,8 +344,8 @@ def test_two_accounts_that_bind_one_key_at_the_same_moment(db: None, monkeypatch
     roots = [root_of(owner) for owner in owners]
 
     def bind(owner: Account, root: Credential) -> Credential:
-        return under_lock(owner.id, lambda locked: issue.device_key(
-            locked, login=login(), root=root, key=key, passphrase_hash="x", name="Phone", clients=[], protection="software", now=clock.now(), actor="test",
+        return under_lock(owner.id, lambda locked: issue.grow(
+            locked, proven(key, passphrase_hash="x", clients=[]), issue.Asked(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
         ))  # fmt: skip
 
     bind(owners[0], roots[0])

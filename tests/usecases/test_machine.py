@@ -22,7 +22,7 @@ from derived.assurance import AAL, Factor, Shown
 from derived.eligibility import BoundBy, How
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
-from derived.minting.device_key import public_key
+from derived.minting.device_key import proven, public_key
 from derived.models import Account, Credential, DeviceKey
 from device.key import DeviceKey as Key
 from idp import clients
@@ -130,9 +130,9 @@ class Machine(RuleBasedStateMachine):
         event = AuthenticationEvent.objects.select_related("credential__root", "credential__parent").get(id=login)
         evidence = login_of(event)
         try:
-            device = under_lock(self.account_id, lambda locked: issue.device_key(
-                locked, login=evidence, root=event.credential, key=public_key(Key.generate().public_jwk), passphrase_hash="x", name="P", clients=[],
-                protection="software", now=clock.now(), actor="t",
+            device = under_lock(self.account_id, lambda locked: issue.grow(
+                locked, proven(public_key(Key.generate().public_jwk), passphrase_hash="x", clients=[]),
+                issue.Asked(login=evidence, root=event.credential, name="P", by="t"), now=clock.now(),
             ))  # fmt: skip
         except Refused:
             return multiple()

@@ -1,0 +1,26 @@
+"""The agency that a PIV card is of: the first field of its FASC-N (NIST SP 800-73, TIG SCEPACS 2.3 §2.1; EL-3)."""
+
+from __future__ import annotations
+
+_BYTES, _BITS, _DIGITS = 25, 5, 4
+
+
+def agency_of(fasc_n: str) -> str:
+    """The four digits of the agency code, or "" for what is no FASC-N; fasc_n: its 25 bytes in hex.
+
+    Forty characters of four bits, lowest first, and a bit of odd parity each; the first is a start sentinel.
+    """
+    if len(fasc_n) != 2 * _BYTES:
+        return ""
+    try:
+        bits = f"{int(fasc_n, 16):0{8 * _BYTES}b}"
+    except ValueError:
+        return ""
+    digits = ""
+    for at in range(1, 1 + _DIGITS):
+        character = bits[at * _BITS:(at + 1) * _BITS]
+        value = int(character[3::-1], 2)
+        if character.count("1") % 2 == 0 or value > 9:  # noqa: PLR2004
+            return ""
+        digits += str(value)
+    return digits
