@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from derived.assurance import Authentication
     from derived.models import Account
     from scim.models import Person
 
@@ -63,6 +64,20 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     def min_aal(self) -> AAL:
         """Below this level nobody enters."""
         return AAL(self.policy.min_aal)
+
+    @property
+    def needs_pkce(self) -> bool:
+        """Whether its requests must carry a challenge: always, but for a confidential client that is excused (C33)."""
+        return self.is_public or not self.policy.pkce_optional
+
+    @property
+    def needs_nonce(self) -> bool:
+        """Whether its OpenID requests must carry a nonce: always, but for a confidential client that is excused (FA-1)."""
+        return self.is_public or not self.policy.nonce_optional
+
+    def admits(self, login: Authentication) -> bool:
+        """Whether this login is as strong as everybody's must be who enters here (C16)."""
+        return login.aal >= self.min_aal and (login.phishing_resistant or not self.policy.phishing_resistant)
 
     def redirect_uris(self) -> list[str]:
         """The registered redirect URIs, in the order of registration: the first is the sector of pairwise subjects."""

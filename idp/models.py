@@ -324,6 +324,7 @@ class Grant(models.Model):
     """What a token family of the ledger may do: for whom, for what, with which key, and on which login.
 
     session: the family ends with it, unless `offline` (ruling 17). jkt: the DPoP key that its tokens are bound to.
+    fal: what the request allowed: 1 without a nonce or PKCE. claims: {"userinfo": [names], "id_token": [names]} asked for by name.
     """
 
     family = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="grant")
@@ -336,6 +337,8 @@ class Grant(models.Model):
     nonce = models.CharField(max_length=255, default="")
     jkt = models.CharField(max_length=43, default="")
     offline = models.BooleanField(default=False)
+    fal = models.PositiveSmallIntegerField(default=2)
+    claims = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return f"grant of family {self.family_id}"

@@ -14,6 +14,7 @@ from idp.clients import DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES
 from idp.config import config
 from idp.keys import keyring
 from idp.oidc import acr, dpop
+from idp.oidc.ask import MODES
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -41,7 +42,7 @@ def metadata() -> dict[str, Any]:
         "ramet_binding_endpoint": _at("enrol-bind"),
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(MODES),
         "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT],
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGS),
@@ -54,7 +55,7 @@ def metadata() -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

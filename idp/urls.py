@@ -26,6 +26,7 @@ urlpatterns = [
     path("oidc/jwks", published.jwks, name="jwks"),
     path("oidc/authorize", authorize.authorize, name="authorize"),
     path("oidc/authorize/<str:flow>", authorize.go_on, name="authorize-go-on"),
+    path("oidc/authorize/<str:flow>/account", authorize.account, name="authorize-account"),
     path("oidc/authorize/<str:flow>/consent", authorize.consent, name="authorize-consent"),
     path("oidc/token", views.token, name="token"),
     path("oidc/userinfo", views.userinfo, name="userinfo"),

@@ -69,16 +69,19 @@ def demands(value: str) -> Reached:
 class Need:
     """What a login must be: one of these classes (any, if there are none), and no less than a level.
 
-    of_this_person: somebody is signed in whom it asks for more, so that only what they have needs to be offered.
+    phishing_resistant: it must be that, whatever the class. of_this_person: somebody is signed in whom it asks for more, so that only what they have needs to be offered.
     """
 
     classes: tuple[str, ...] = ()
     min_aal: AAL = AAL.AAL1
+    phishing_resistant: bool = False
     of_this_person: bool = False
 
     def is_met_by(self, reached: Reached) -> bool:
         """Whether a login that shows this is enough."""
-        return reached.aal >= self.min_aal and (not self.classes or any(is_true(value, reached) for value in self.classes))
+        if reached.aal < self.min_aal or (self.phishing_resistant and not reached.phishing_resistant):
+            return False
+        return not self.classes or any(is_true(value, reached) for value in self.classes)
 
     @property
     def is_more_than_any(self) -> bool:
@@ -97,18 +100,24 @@ class Need:
             found.append(f"a stronger sign-in (AAL{int(level)}; you signed in at AAL{int(reached.aal)})")
         if wanted.hardware_protected and not reached.hardware_protected:
             found.append("a key that is proven to be in hardware")
-        elif wanted.phishing_resistant and not reached.phishing_resistant:
+        elif (wanted.phishing_resistant or self.phishing_resistant) and not reached.phishing_resistant:
             found.append("a sign-in that a false site cannot steal: a card, a passkey or a security key")
         return found
 
     def stored(self) -> dict[str, Any]:
         """As it is kept in a browser's store."""
-        return {"classes": list(self.classes), "min_aal": int(self.min_aal), "of_this_person": self.of_this_person}
+        return {
+            "classes": list(self.classes), "min_aal": int(self.min_aal), "phishing_resistant": self.phishing_resistant,
+            "of_this_person": self.of_this_person,
+        }
 
     @classmethod
     def restored(cls, kept: Mapping[str, Any]) -> Need:
         """What `stored` kept."""
-        return cls(classes=tuple(kept["classes"]), min_aal=AAL(kept["min_aal"]), of_this_person=bool(kept["of_this_person"]))
+        return cls(
+            classes=tuple(kept["classes"]), min_aal=AAL(kept["min_aal"]), phishing_resistant=bool(kept.get("phishing_resistant")),
+            of_this_person=bool(kept["of_this_person"]),
+        )
 
 
 _ANY = Reached(aal=AAL.AAL1, phishing_resistant=False, hardware_protected=False)

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
+from idp.oidc import asked
+from idp.oidc.asked import AskedClaims
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+MODES = ("query", "form_post")
 UNKNOWN = "?"
 _LONGEST_MAX_AGE = 10 * 365 * 24 * 3600
 
@@ -20,11 +24,12 @@ class Ask:
     """One authorization request, validated.
 
     meant: the `sub` that `id_token_hint` named, "" for anybody, UNKNOWN where the hint could not be verified.
-    acr_values: in order of preference. max_age: seconds. dpop_jkt: RFC 9449 §10. code_challenge: S256.
+    acr_values: in order of preference. max_age: seconds. dpop_jkt: RFC 9449 §10. code_challenge: S256, "" where a client is
+    excused. claims: what is asked for one by one.
     """
 
     scope: str
-    code_challenge: str
+    code_challenge: str = ""
     state: str = ""
     nonce: str = ""
     prompt: tuple[str, ...] = ()
@@ -35,6 +40,7 @@ class Ask:
     response_mode: str = "query"
     audience: str = field(default="")
     meant: str = ""
+    claims: AskedClaims = field(default_factory=AskedClaims)
 
     def stored(self) -> dict[str, Any]:
         """As JSON."""
@@ -43,7 +49,8 @@ class Ask:
     @classmethod
     def restored(cls, value: Mapping[str, Any]) -> Ask:
         """From JSON."""
-        return cls(**{**value, "prompt": tuple(value["prompt"]), "acr_values": tuple(value["acr_values"])})
+        lists = {name: tuple(value[name]) for name in ("prompt", "acr_values")}
+        return cls(**{**value, **lists, "claims": AskedClaims.restored(value.get("claims", {}))})
 
     @property
     def is_openid(self) -> bool:
@@ -56,26 +63,28 @@ class Ask:
         return "offline_access" in self.scope.split()
 
 
-def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "") -> Ask:
+def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "", nonce_required: bool = True) -> Ask:
     """Read the parameters that the engine does not.
 
-    scope: as cut to what the client is allowed. meant: as in `Ask`.
+    scope: as cut to what the client is allowed. meant: as in `Ask`. nonce_required: unless this client is excused (FA-1).
     Raises: InvalidRequestError.
     """
     prompt = tuple(dict.fromkeys(parameters.get("prompt", "").split()))
     if not set(prompt) <= _PROMPTS or ("none" in prompt and len(prompt) > 1):
         raise InvalidRequestError("prompt is none, or a list of login, consent, select_account.")
-    if parameters.get("response_mode", "query") != "query":
-        raise InvalidRequestError("response_mode: only query is supported.")
-    for name in ("request", "request_uri", "registration"):
-        if name in parameters:
-            raise InvalidRequestError(f"{name} is not supported.", state=parameters.get("state"))
+    if parameters.get("response_mode", "query") not in MODES:
+        raise InvalidRequestError("response_mode is query or form_post.")
+    if nonce_required and "openid" in scope.split() and not parameters.get("nonce"):
+        raise InvalidRequestError("Send a nonce: it ties the ID token to this request.")
+    wanted = asked.parse(parameters.get("claims", ""))
+    if wanted.sub and meant not in {"", wanted.sub}:
+        raise InvalidRequestError("claims and id_token_hint name two people.")
     dpop_jkt = parameters.get("dpop_jkt", "")
     if dpop_jkt and len(dpop_jkt) != 43:  # noqa: PLR2004 - SHA-256, base64url
         raise InvalidRequestError("dpop_jkt is an RFC 7638 SHA-256 thumbprint.")
     return Ask(
         scope=scope,
-        code_challenge=parameters["code_challenge"],
+        code_challenge=parameters.get("code_challenge", ""),
         state=parameters.get("state", ""),
         nonce=parameters.get("nonce", ""),
         prompt=prompt,
@@ -83,7 +92,9 @@ def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "") -> Ask:
         acr_values=tuple(parameters.get("acr_values", "").split()),
         dpop_jkt=dpop_jkt,
         login_hint=parameters.get("login_hint", ""),
-        meant=meant,
+        response_mode=parameters.get("response_mode", "query"),
+        meant=meant or wanted.sub,
+        claims=wanted,
     )
 
 

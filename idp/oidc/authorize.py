@@ -2,16 +2,18 @@
 
 GET/POST /oidc/authorize            parse, store, go on
 GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
+POST     /oidc/authorize/ID/account go on as who is signed in, or as somebody else
 POST     /oidc/authorize/ID/consent the person's answer
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+from authlib.oauth2.rfc6749 import OAuth2Error
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -24,16 +26,15 @@ from derived.errors import AlreadySpent, Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
 from idp import clients, pages
-from idp.config import config
 from idp.errors import UNMET
 from idp.login import choices
 from idp.login.session import browser_hash, is_live, login_of, note_idle, read, signed_in, was_idle
 from idp.models import AuthorizationRequest, Code
-from idp.oidc import gate, issued, lifetimes
-from idp.oidc.ask import UNKNOWN, Ask, parse
+from idp.oidc import answers, claims, gate, lifetimes
+from idp.oidc.answers import Declined
+from idp.oidc.ask import Ask
 from idp.oidc.decision import Decision, Next, Patience, decide
-from idp.oidc.provider import server
-from idp.oidc.server import UntrustedRequest, authorization_request
+from idp.oidc.intake import UntrustedRequest, admitted
 from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
     from idp.models import LoginSession
     from idp.oidc.acr import Reached
+    from idp.oidc.intake import Admitted
 
-_ASKED = "asked"
+_ASKED, _CHOSEN = "asked", "chosen"
+_OVER = "This sign-in has expired or was begun in another browser."
 SCOPE_WORDS = {
     "openid": "know that it is you",
     "profile": "see your name and user name",
@@ -63,49 +66,25 @@ def authorize(request: HttpRequest) -> HttpResponse:
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
         parameters = gate.parameters(raw) if raw is not None else gate.form(request)
-    except OAuth2Error as error:
-        return _page(request, error.description)
-    try:
-        party, scope = authorization_request(server(), request, parameters)
+        found = admitted(request, parameters)
     except UntrustedRequest as error:
         return _page(request, str(error))
+    except Declined as refusal:
+        return answers.declined(request, refusal)
     except OAuth2Error as error:
-        return _back(error.redirect_uri, parameters.get("state", ""), error=error.error, words=error.description)
-    try:
-        ask = parse(parameters, scope=scope, meant=_meant(parameters.get("id_token_hint"), party))
-    except InvalidRequestError as error:
-        return _back(
-            parameters["redirect_uri"], parameters.get("state", ""), error=_specific(parameters) or error.error,
-            words=error.description,
-        )
+        return _page(request, error.description)
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         # A POST from another site comes without the cookie (SameSite=Lax), and a new one would take its place.
         response = HttpResponse(status=303)
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
-    row = _store(request, party, ask, redirect_uri=parameters["redirect_uri"], now=clock.now())
-    return _go_on(request, row, party)
+    return _go_on(request, _store(request, found, now=clock.now()), found.party)
 
 
-def _meant(id_token_hint: str | None, party: RelyingParty) -> str:
-    """The `sub` of a hint that we gave this client; UNKNOWN for a hint that says nothing we can rely on."""
-    if not id_token_hint:
-        return ""
-    found = issued.hint(id_token_hint) or {}
-    return found.get("sub", UNKNOWN) if found.get("aud") == party.client_id else UNKNOWN
-
-
-def _specific(parameters: dict[str, str]) -> str | None:
-    """OpenID Connect Core §3.1.2.6 has errors of their own for what is not supported."""
-    return next((f"{name}_not_supported" for name in ("request", "request_uri", "registration") if name in parameters), None)
-
-
-def _store(
-    request: HttpRequest, party: RelyingParty, ask: Ask, *, redirect_uri: str, now: datetime
-) -> AuthorizationRequest:
+def _store(request: HttpRequest, found: Admitted, *, now: datetime) -> AuthorizationRequest:
     return AuthorizationRequest.objects.create(
-        id=opaque(), client=party.client, browser=browser_hash(request), redirect_uri=redirect_uri, ask=ask.stored(),
-        created_at=now, expires_at=now + lifetimes.REQUEST,
+        id=opaque(), client=found.party.client, browser=browser_hash(request), redirect_uri=found.redirect_uri,
+        ask=found.ask.stored(), created_at=now, expires_at=now + lifetimes.REQUEST,
     )
 
 
@@ -124,7 +103,20 @@ def go_on(request: HttpRequest, flow: str) -> HttpResponse:
     """After a login: every gate again."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
-        return _page(request, "This sign-in has expired or was begun in another browser.")
+        return _page(request, _OVER)
+    return _go_on(request, row, party)
+
+
+@require_http_methods(["POST"])
+def account(request: HttpRequest, flow: str) -> HttpResponse:
+    """Which account it shall be (`prompt=select_account`): the one that is signed in, or another one, after a login."""
+    row, party = _resumed(request, flow)
+    if row is None or party is None:
+        return _page(request, _OVER)
+    session = signed_in(request)
+    if request.POST.get("account") != "this" or session is None:
+        return _log_in(request, row, Decision(next=Next.LOG_IN))
+    request.session[_CHOSEN] = _asked(row, session)
     return _go_on(request, row, party)
 
 
@@ -133,15 +125,15 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
     """The person's answer; it carries an id, and every gate is asked again."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
-        return _page(request, "This sign-in has expired or was begun in another browser.")
+        return _page(request, _OVER)
     if request.POST.get("decision") != "allow":
-        AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=clock.now())
         error, words = ("access_denied", "The person said no.")
         if request.POST.get("decision") == "cannot":
             error, words = UNMET, "The person did not sign in as strongly as was asked."
-        return _back(row.redirect_uri, Ask.restored(row.ask).state, error=error, words=words)
+        return _refuse(request, row, error, words, now=clock.now())
     session = signed_in(request)
-    return _go_on(request, row, party, allowed=session is not None and request.session.get(_ASKED) == _asked(row, session))
+    said = session is not None and request.session.get(_ASKED) == _asked(row, session)
+    return _go_on(request, row, party, allowed=said)
 
 
 def _asked(row: AuthorizationRequest, session: LoginSession) -> list[str]:
@@ -154,52 +146,83 @@ def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | No
     return (row, clients.of(row.client)) if row else (None, None)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What the person has answered on our pages, for this request and in this session.
+
+    allowed: yes to the consent page. chosen: the account that is signed in.
+    """
+
+    allowed: bool
+    chosen: bool
+
+
 def _go_on(
     request: HttpRequest, row: AuthorizationRequest, party: RelyingParty, *, allowed: bool = False
 ) -> HttpResponse:
     now = clock.now()
     ask = Ask.restored(row.ask)
     session = signed_in(request)
-    decision = _decision(row, ask, party, session, allowed=allowed, now=now)
+    said = _Said(allowed, chosen=session is not None and request.session.get(_CHOSEN) == _asked(row, session))
+    decision = _decision(row, ask, party, session, said=said, now=now)
     match decision.next:
         case Next.LOG_IN:
-            request.session["why"] = decision.words
-            request.session["need"] = decision.need.stored() if decision.need else None
-            return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
+            return _log_in(request, row, decision)
+        case Next.CHOOSE:
+            named = {"client_name": party.name, "request_id": row.id}
+            return pages.leads_to(pages.page(request, "account", named), row.redirect_uri)
         case Next.CONSENT:
             assert session is not None  # noqa: S101 - nobody is asked before they are known
             request.session[_ASKED] = _asked(row, session)
-            values = {
+            values: dict[str, object] = {
                 "client_name": party.name, "request_id": row.id,
-                "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in ask.scope.split() if one in SCOPE_WORDS],
+                "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in _discloses(ask, party).split() if one in SCOPE_WORDS],
             }
             return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
         case Next.REFUSE:
-            AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=now)
-            return _back(row.redirect_uri, ask.state, error=decision.error, words=decision.words)
+            return _refuse(request, row, decision.error, decision.words, now=now)
         case Next.GRANT:
-            return _grant(row, ask, party, session, allowed=allowed, now=now)
+            return _grant(request, row, ask, party, session, said=said, now=now)
+
+
+def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision) -> HttpResponse:
+    request.session["why"] = decision.words
+    request.session["need"] = decision.need.stored() if decision.need else None
+    return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
+
+
+def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: str, *, now: datetime) -> HttpResponse:
+    """Say no to the relying party; the request is over."""
+    AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=now)
+    ask = Ask.restored(row.ask)
+    return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words)
+
+
+def _discloses(ask: Ask, party: RelyingParty) -> str:
+    """The scopes that are asked for, and those whose claims are asked for by name: what a person is asked to allow."""
+    opening = claims.opening(ask.claims.names, allowed=party.policy.scopes) if ask.is_openid else []
+    return " ".join(dict.fromkeys([*ask.scope.split(), *opening]))
 
 
 def _decision(  # noqa: PLR0913 - the evidence
-    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, allowed: bool, now: datetime
+    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, said: _Said, now: datetime
 ) -> Decision:
     consent_needed = False
     reachable: list[Reached] = []
     if session is not None:
         person = session.account.person
-        consent_needed = not allowed and clients.consent_needed(party, person, ask.scope, now=now)
+        consent_needed = not said.allowed and clients.consent_needed(party, person, _discloses(ask, party), now=now)
         reachable = [
             choices.shown_by(one)
             for one in status.living(session.account_id)
             if status.is_live(one, session.account, now=now)
         ]
-    if allowed:
-        ask = Ask.restored({**ask.stored(), "prompt": [one for one in ask.prompt if one != "consent"]})
+    if said.allowed:
+        ask = replace(ask, prompt=tuple(one for one in ask.prompt if one != "consent"))
     return decide(
         ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
-        reachable=reachable, consent_needed=consent_needed, now=now,
-        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)},
+        reachable=reachable, consent_needed=consent_needed, now=now, phishing_resistant=party.policy.phishing_resistant,
+        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)}, chosen=said.chosen,
         patience=Patience(
             most_session=party.policy.most_session, most_idle=party.policy.most_idle, idle=was_idle(session) if session else timedelta()
         ),
@@ -207,7 +230,8 @@ def _decision(  # noqa: PLR0913 - the evidence
 
 
 def _grant(  # noqa: PLR0913 - the evidence
-    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, allowed: bool, now: datetime
+    request: HttpRequest, row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *,
+    said: _Said, now: datetime,
 ) -> HttpResponse:
     """Make the code, under the account's lock, if every gate still says yes there."""
     assert session is not None  # noqa: S101 - GRANT is never decided without a login
@@ -218,7 +242,7 @@ def _grant(  # noqa: PLR0913 - the evidence
         note_idle(fresh, was_idle(session))
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
-        if _decision(row, ask, party, fresh, allowed=allowed, now=now).next != Next.GRANT:
+        if _decision(row, ask, party, fresh, said=said, now=now).next != Next.GRANT:
             raise Refused(Reason.ACCOUNT_CHANGED)
         if not claim_once(AuthorizationRequest.objects.filter(id=row.id), now=now):
             raise AlreadySpent
@@ -228,19 +252,9 @@ def _grant(  # noqa: PLR0913 - the evidence
         )
 
     under_lock(session.account_id, work)
-    if allowed:
-        clients.remember_consent(party, session.account.person, ask.scope, now=now, until=now + lifetimes.CONSENT)
-    return _back(row.redirect_uri, ask.state, code=code)
-
-
-def _back(redirect_uri: str, state: str, *, code: str = "", error: str = "", words: str | None = "") -> HttpResponse:
-    """To the relying party, with `iss` always (RFC 9207; C34), every value encoded (E13)."""
-    pairs = {"code": code, "error": error, "error_description": words or "", "state": state, "iss": config().issuer}
-    query = urlencode({name: value for name, value in pairs.items() if value})
-    joint = "&" if "?" in redirect_uri else "?"
-    response = HttpResponse(status=303 if code else 302)
-    response["Location"] = f"{redirect_uri}{joint}{query}"
-    return response
+    if said.allowed:
+        clients.remember_consent(party, session.account.person, _discloses(ask, party), now=now, until=now + lifetimes.CONSENT)
+    return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
 
 
 def _page(request: HttpRequest, words: str | None) -> HttpResponse:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from oidc_provider.lib.claims import StandardScopeClaims
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from scim.models import Person
 
@@ -39,6 +39,20 @@ class _OfPerson(StandardScopeClaims):  # type: ignore[misc]  # django-oidc-provi
 def attributes(person: Person, scope: str) -> dict[str, Any]:
     """The claims about a person that a scope opens (FA-5: for userinfo, not for the ID token)."""
     return dict(_OfPerson(of_profile(person), scope).create_response_dic())
+
+
+def by_name(person: Person, names: Iterable[str], *, allowed: str) -> dict[str, Any]:
+    """The claims that were asked for by name (Core §5.5), out of those that the scopes allowed to this client could open."""
+    wanted = set(names)
+    return {name: value for name, value in attributes(person, allowed).items() if name in wanted} if wanted else {}
+
+
+def opening(names: Iterable[str], *, allowed: str) -> list[str]:
+    """The scopes, of those allowed to a client, that would open claims of these names: what a person is asked to allow."""
+    wanted = set(names)
+    empty = _OfPerson({}, allowed)
+    known = {scope: getattr(empty, f"scope_{scope}", None) for scope in allowed.split()}
+    return [scope for scope, method in known.items() if method is not None and wanted & method().keys()]
 
 
 def of_profile(person: Person) -> dict[str, Any]:

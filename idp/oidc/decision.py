@@ -31,6 +31,7 @@ class Next(StrEnum):
 
     GRANT = "grant"
     LOG_IN = "log_in"
+    CHOOSE = "choose"
     CONSENT = "consent"
     REFUSE = "refuse"
 
@@ -76,24 +77,33 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     now: datetime,
     is_meant: bool = True,
     patience: Patience | None = None,
+    phishing_resistant: bool = False,
+    chosen: bool = False,
 ) -> Decision:
     """What has to happen with a request, given the live login of this browser (None for none).
 
     reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
     is_meant: whether who is signed in is the person that `id_token_hint` names (Core §3.1.2.1).
     patience: how old and how idle a login may be for this client, where it is stricter than we are.
+    phishing_resistant: whether this client is entered by nothing less. chosen: whether the person said that it shall be
+    the account that is signed in (`select_account`).
     """
     silent = "none" in ask.prompt
-    need = Need(classes=tuple(acr.known(ask.acr_values)), min_aal=min_aal)
+    classes = acr.needed(ask)
+    if classes is None:
+        return _refuse(UNMET, "None of the authentication levels that this application must have is known here.")
+    need = Need(classes=classes, min_aal=min_aal, phishing_resistant=phishing_resistant)
     if login is None:
         return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN, need=need)
     fresh = login.at >= asked_at
     if not is_meant and (another := _another(ask, fresh=fresh, silent=silent)) is not None:
         return another
+    if "select_account" in ask.prompt and not fresh and not chosen:
+        return Decision(next=Next.CHOOSE)
     if (why := _stale(ask, login, fresh=fresh, now=now) or _impatient(patience, login, now=now)) is not None:
         return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why, need=need)
-    value = acr.first_true(ask.acr_values, login)
-    if value is None or login.aal < min_aal:
+    value = acr.answered(ask, login)
+    if value is None or not need.is_met_by(Reached.of(login)):
         return _step_up(need, login, silent=silent, reachable=reachable)
     if consent_needed or "consent" in ask.prompt:
         if silent:
@@ -113,7 +123,7 @@ def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
 
 def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
     """Why this login is not recent enough, or None (SS-6)."""
-    if not fresh and {"login", "select_account"} & set(ask.prompt):
+    if not fresh and "login" in ask.prompt:
         return "This application asks you to sign in again."
     if ask.max_age is not None and now - login.at > timedelta(seconds=ask.max_age) and not (fresh and ask.max_age == 0):
         return "This application needs a more recent sign-in."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def open_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
-    acr: str, nonce: str, jkt: str, refreshes: bool, now: datetime,
+    acr: str, nonce: str, jkt: str, refreshes: bool, now: datetime, fal: int = 2, claims: dict[str, list[str]] | None = None,
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
@@ -40,7 +40,7 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
     )
     grant = Grant.objects.create(
         family=family, client=party.client, event=event, session=session, scope=scope, audience=config().issuer, acr=acr,
-        nonce=nonce, jkt=jkt, offline=offline,
+        nonce=nonce, jkt=jkt, offline=offline, fal=fal, claims=claims or {},
     )
     return grant, add_refresh_token(grant, now=now) if refreshes else None
 

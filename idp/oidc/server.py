@@ -15,7 +15,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from django.http import HttpResponse, JsonResponse
 
 from derived.errors import Refused, Unavailable
-from idp import clients, uris
+from idp import clients
 from idp.config import config
 from idp.errors import answer
 from idp.oidc import gate
@@ -66,13 +66,19 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
 
 
 class _S256(CodeChallenge):  # type: ignore[misc]  # Authlib is untyped
-    """PKCE with S256 and nothing else, and required when the code is asked for, not when it is redeemed (A5, C33)."""
+    """PKCE with S256 and nothing else, and required when the code is asked for, not when it is redeemed (A5, C33).
+
+    A confidential client may be excused from it; a request that has a part of it must have all of it.
+    """
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012 - Authlib's attribute
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:  # noqa: ANN401
         """RFC 7636 §4.4.1."""
         data = grant.request.payload.data
+        party = clients.find(data.get("client_id", ""))
+        if party is not None and not party.needs_pkce and not {"code_challenge", "code_challenge_method"} & data.keys():
+            return
         if "code_challenge" not in data or data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE is required: send code_challenge with code_challenge_method=S256.")
         if len(data["code_challenge"]) != 43:  # noqa: PLR2004 - SHA-256, base64url
@@ -146,31 +152,6 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
         status = error.status_code or 400
         body = {"error": error.error, **({"error_description": error.description} if error.description else {})}
         return self.handle_response(status, body, [])
-
-
-class UntrustedRequest(Exception):
-    """An authorization request whose client or redirect URI is not known: the answer is a page, never a redirect (P41)."""
-
-
-def authorization_request(server: Server, request: HttpRequest, parameters: dict[str, str]) -> tuple[RelyingParty, str]:
-    """The client of a request and its allowed scope, after Authlib's checks of grammar.
-
-    Raises: UntrustedRequest; OAuth2Error with `redirect_uri` set, to be sent back to the client.
-    """
-    party = clients.find(parameters.get("client_id", ""))
-    redirect_uri = parameters.get("redirect_uri", "")
-    if party is None:
-        message = "The application is not registered here."
-        raise UntrustedRequest(message)
-    if not uris.is_plain(redirect_uri) or not party.check_redirect_uri(redirect_uri):
-        message = "The application sent an address to return to that is not registered for it."
-        raise UntrustedRequest(message)
-    try:
-        grant = server.get_consent_grant(OAuthRequest(request, parameters))
-    except OAuth2Error as error:
-        error.redirect_uri = redirect_uri
-        raise
-    return party, grant.request.scope
 
 
 def build() -> Server:

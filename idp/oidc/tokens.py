@@ -19,7 +19,7 @@ from idp.keys import keyring
 from idp.login.session import login_of
 from idp.oidc import acr
 from idp.oidc.acr import Reached
-from idp.oidc.claims import assembled
+from idp.oidc.claims import assembled, by_name
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 from idp.secrets import opaque
 
@@ -122,13 +122,14 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg
         "iat": int(now.timestamp()),
         "jti": opaque(),
         "nonce": granted.nonce,
-        # Without a nonce the assertion is not injection-protected (FA-1); an upstream's is never bettered (AS-6).
-        "fal": min(2 if grant.nonce else 1, grant.event.fal),
+        # Without a nonce and PKCE the assertion is not injection-protected (FA-1); an upstream's is never bettered (AS-6).
+        "fal": min(2 if grant.nonce else 1, grant.fal, grant.event.fal),
         "at_hash": _half_hash(access_token, alg),
         "sid": grant.session.sid if grant.session else None,
         "cnf": {"jkt": grant.jkt} if grant.jkt else None,
     }
-    return keyring().sign(assembled({}, reserved), typ="JWT", alg=alg, now=now)
+    about_person = by_name(granted.account.person, grant.claims.get("id_token", ()), allowed=granted.party.policy.scopes)
+    return keyring().sign(assembled(about_person, reserved), typ="JWT", alg=alg, now=now)
 
 
 def _half_hash(value: str, alg: str) -> str:

@@ -16,7 +16,7 @@ from idp.clients import subject
 from idp.config import config
 from idp.models import RefreshToken
 from idp.oidc import dpop, resource
-from idp.oidc.claims import assembled, attributes
+from idp.oidc.claims import assembled, attributes, by_name
 from idp.oidc.cors import readable_by_registered_origins
 from idp.oidc.provider import server
 from idp.oidc.resource import LiveToken, Unauthorized
@@ -67,7 +67,9 @@ def _userinfo(live: LiveToken) -> dict[str, Any]:
     reserved: dict[str, Any] = {"sub": subject(live.party, account)}
     if "assurance" in scope.split():
         reserved |= about_login(live.grant, account)
-    return assembled(attributes(account.person, scope), reserved)
+    about_person = attributes(account.person, scope)
+    about_person |= by_name(account.person, live.grant.claims.get("userinfo", ()), allowed=live.party.policy.scopes)
+    return assembled(about_person, reserved)
 
 
 @csrf_exempt

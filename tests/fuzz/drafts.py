@@ -49,7 +49,11 @@ def _scim(house: House, method: str, path: str, document: Any = None, **query: s
 
 def authorize(house: House) -> Draft:
     app = house.random.choice([house.app, house.consent_app, house.browser_app])
-    extra = house.random.choice([{}, {"prompt": "none"}, {"max_age": "0"}, {"acr_values": "phr x"}, {"prompt": "login"}, {"login_hint": "a@b.c"}])
+    extra = house.random.choice([
+        {}, {"prompt": "none"}, {"max_age": "0"}, {"acr_values": "phr x"}, {"prompt": "login"}, {"login_hint": "a@b.c"}, {"prompt": "select_account"},
+        {"response_mode": "form_post"}, {"response_mode": "form_post", "prompt": "none"}, {"id_token_hint": house.tokens["id_token"]},
+        {"claims": json.dumps({"id_token": {"email": None, "acr": {"essential": True, "values": ["phr", "x"]}}, "userinfo": {"name": {"value": "x"}}})},
+    ])
     pairs = list({**app.parameters(**extra)}.items())
     browser = house.random.choice([house.desktop, Browser(http())])
     if house.random.random() < 0.3:
@@ -59,6 +63,10 @@ def authorize(house: House) -> Draft:
 
 def authorize_go_on(house: House) -> Draft:
     return _get(house, f"/oidc/authorize/{house.flow()}")
+
+
+def authorize_account(house: House) -> Draft:
+    return _page(house, f"/oidc/authorize/{house.flow()}/account", account=house.random.choice(["this", "other"]))
 
 
 def authorize_consent(house: House) -> Draft:
@@ -504,7 +512,7 @@ def root_upstream_add(house: House) -> Draft:
 
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
-    authorize, authorize, authorize_go_on, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
+    authorize, authorize, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +34,8 @@ def faults(draft: Draft, answer: Answer, *, secrets: Iterable[str]) -> list[str]
         found.append(f"status {answer.status}")
     if answer.status in {301, 302, 303, 307, 308}:
         found += _of_redirect(answer)
+    if b"data-go" in answer.body:
+        found += _of_posted_form(answer)
     if answer.status >= 400 and draft.method != "HEAD":
         found += _of_refusal(draft, answer)
         shown = _sent(draft)
@@ -65,6 +68,17 @@ def _of_redirect(answer: Answer) -> list[str]:
         if ("code" in query) == ("error" in query):
             return [f"an answer that is neither code nor error: {target[:200]}"]
     return [] if bare_is_end or not parts.fragment else ["a redirect with a fragment"]
+
+
+def _of_posted_form(answer: Answer) -> list[str]:
+    """A form_post page ends where a redirect may end, and is a code or an error, with its one iss."""
+    text = answer.body.decode()
+    target = re.findall(r'<form method="post" action="([^"]*)" data-go>', text)
+    names = re.findall(r'<input type="hidden" name="([^"]*)"', text)
+    if len(target) != 1 or target[0] not in ENDS:
+        return [f"a form that ends at {target}"]
+    good = names.count("iss") == 1 and ("code" in names) != ("error" in names) and len(names) == len(set(names))
+    return [] if good else [f"a form with {names}"]
 
 
 def _of_refusal(draft: Draft, answer: Answer) -> list[str]:

@@ -6,6 +6,7 @@ import hmac
 import re
 from typing import TYPE_CHECKING
 
+from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from derived import revoke
@@ -34,13 +35,19 @@ class Grant(Terms):
     """`grant_type=authorization_code`."""
 
     GRANT_TYPE = "authorization_code"
-    REQUIRED = ("code", "redirect_uri", "code_verifier")
+    REQUIRED = ("code", "redirect_uri")
+
+    def validate_token_request(self) -> None:
+        """What every grant checks, and that the verifier is there unless this client is excused from PKCE (C33)."""
+        super().validate_token_request()
+        if self.request.client.needs_pkce and not self.request.form.get("code_verifier"):
+            raise InvalidRequestError("Missing code_verifier in request.")
 
     def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
         """Redeem the code of this request."""
         form = self.request.form
         return redeem(
-            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form["code_verifier"], jkt=jkt, now=now
+            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form.get("code_verifier", ""), jkt=jkt, now=now
         )
 
 
@@ -74,7 +81,8 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
         value = _gates(row, ask, account, party, now=now)
         grant, refresh_token = open_family(
             account, party=party, event=row.event, session=row.session, scope=ask.scope, acr=value, nonce=ask.nonce,
-            jkt=jkt, refreshes=True, now=now,
+            jkt=jkt, refreshes=True, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
+            claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)},
         )
         Code.objects.filter(code_hash=code_hash).update(family=grant.family)
         return Granted(
@@ -91,12 +99,20 @@ def _compare(  # noqa: PLR0913 - what a code is bound to
     same = (
         row.request.client_id == party.client.pk
         and row.request.redirect_uri == redirect_uri
-        and _VERIFIER.fullmatch(code_verifier) is not None
-        and hmac.compare_digest(create_s256_code_challenge(code_verifier), ask.code_challenge)
+        and _verifies(code_verifier, ask.code_challenge)
         and (not ask.dpop_jkt or hmac.compare_digest(ask.dpop_jkt, jkt))
     )
     if not same:
         raise Refused(Reason.BAD_CODE, spends=True)
+
+
+def _verifies(code_verifier: str, code_challenge: str) -> bool:
+    """Whether a verifier answers a challenge; one without the other is a downgrade, and refused (E6b, C33, P20)."""
+    if not code_challenge or not code_verifier:
+        return not code_challenge and not code_verifier
+    if _VERIFIER.fullmatch(code_verifier) is None:
+        return False
+    return hmac.compare_digest(create_s256_code_challenge(code_verifier), code_challenge)
 
 
 def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
@@ -104,7 +120,7 @@ def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: d
     if row.epoch != account.epoch or not is_standing(row.session, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     login = login_of(row.event)
-    value = acr.first_true(ask.acr_values, login)
-    if value is None or login.aal < party.min_aal:
+    value = acr.answered(ask, login)
+    if value is None or not party.admits(login):
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
     return value

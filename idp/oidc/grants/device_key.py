@@ -84,7 +84,7 @@ def _decide(  # noqa: PLR0913 - what was proved, and what is asked
         event = login(account)
         evidence = login_of(event)
         value = acr.first_true(acr_values, evidence)
-        if value is None or evidence.aal < party.min_aal:
+        if value is None or not party.admits(evidence):
             raise Refused(Reason.LEVEL_NOT_REACHED)
         grant, refresh_token = open_family(
             account, party=party, event=event, session=None, scope=scope, acr=value, nonce="", jkt=jkt,

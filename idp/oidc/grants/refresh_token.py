@@ -91,5 +91,5 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
         grant.session.account = account
         if not is_standing(grant.session, now=now):
             raise Refused(Reason.LOGIN_ENDED)
-    if login_of(grant.event).aal < party.min_aal:
+    if not party.admits(login_of(grant.event)):
         raise Refused(Reason.LEVEL_NOT_REACHED)
