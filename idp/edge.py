@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PROTOCOL_PATHS = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/")
+_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/")
 _PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024
 _CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"

@@ -283,16 +283,36 @@ class RegisteredUri(models.Model):
         return self.uri
 
 
+class PushedRequest(models.Model):
+    """One validated request that a client pushed (RFC 9126): loaded for 90 seconds, spent by one decision (ruling 20).
+
+    id_hash: of the random part of its request_uri. expires_at: until when a page that loaded it in time may be answered.
+    """
+
+    id_hash = models.CharField(primary_key=True, max_length=64)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    redirect_uri = models.CharField(max_length=500)
+    ask = models.JSONField()
+    created_at = models.DateTimeField()
+    loads_until = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"pushed request {self.id_hash[:6]}…"
+
+
 class AuthorizationRequest(models.Model):
     """One validated authorization request: the decision object. Pages carry its id, never its content (E1).
 
-    browser: hash of the secret of the browser that began it; no other may go on with it (P23).
+    browser: hash of the secret of the browser that began it; no other may go on with it (P23). pushed: where it came from.
     """
 
     id = models.CharField(primary_key=True, max_length=43)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     browser = models.CharField(max_length=64)
     redirect_uri = models.CharField(max_length=500)
+    pushed = models.ForeignKey(PushedRequest, on_delete=models.CASCADE, null=True, related_name="+")
     ask = models.JSONField()
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)

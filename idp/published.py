@@ -32,6 +32,7 @@ def metadata() -> dict[str, Any]:
     return {
         "issuer": config().issuer,
         "authorization_endpoint": _at("authorize"),
+        "pushed_authorization_request_endpoint": _at("par"),
         "token_endpoint": _at("token"),
         "userinfo_endpoint": _at("userinfo"),
         "jwks_uri": _at("jwks"),
@@ -57,7 +58,8 @@ def metadata() -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
+        "request_uri_parameter_supported": False,  # by reference to elsewhere; a pushed request's is always
+        "require_pushed_authorization_requests": False,  # of all clients; it is required per client
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "aal", "ial", "fal", "idp", "credential_label",

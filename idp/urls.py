@@ -10,7 +10,7 @@ from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
 from idp.login import views as login
-from idp.oidc import authorize, logout, views
+from idp.oidc import authorize, logout, par, views
 
 handler400 = "idp.pages.bad_request"
 handler404 = "idp.pages.not_found"
@@ -28,6 +28,7 @@ urlpatterns = [
     path("oidc/authorize/<str:flow>", authorize.go_on, name="authorize-go-on"),
     path("oidc/authorize/<str:flow>/account", authorize.account, name="authorize-account"),
     path("oidc/authorize/<str:flow>/consent", authorize.consent, name="authorize-consent"),
+    path("oidc/par", par.push, name="par"),
     path("oidc/token", views.token, name="token"),
     path("oidc/userinfo", views.userinfo, name="userinfo"),
     path("oidc/introspect", views.introspect, name="introspect"),

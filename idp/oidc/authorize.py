@@ -29,8 +29,8 @@ from idp import clients, pages
 from idp.errors import UNMET
 from idp.login import choices
 from idp.login.session import browser_hash, is_live, login_of, note_idle, read, signed_in, was_idle
-from idp.models import AuthorizationRequest, Code
-from idp.oidc import answers, claims, gate, lifetimes
+from idp.models import AuthorizationRequest, Code, PushedRequest
+from idp.oidc import answers, claims, gate, lifetimes, par
 from idp.oidc.answers import Declined
 from idp.oidc.ask import Ask
 from idp.oidc.decision import Decision, Next, Patience, decide
@@ -63,10 +63,15 @@ SCOPE_WORDS = {
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
     """OpenID Connect Core §3.1.2.1; both methods, the parameters from one place only."""
+    now = clock.now()
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
         parameters = gate.parameters(raw) if raw is not None else gate.form(request)
-        found = admitted(request, parameters)
+        if par.is_ours(parameters.get("request_uri", "")):
+            parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
+            found, pushed = par.loaded(parameters, now=now)
+        else:
+            found, pushed = admitted(request, parameters), None
     except UntrustedRequest as error:
         return _page(request, str(error))
     except Declined as refusal:
@@ -78,12 +83,12 @@ def authorize(request: HttpRequest) -> HttpResponse:
         response = HttpResponse(status=303)
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
-    return _go_on(request, _store(request, found, now=clock.now()), found.party)
+    return _go_on(request, _store(request, found, pushed, now=now), found.party)
 
 
-def _store(request: HttpRequest, found: Admitted, *, now: datetime) -> AuthorizationRequest:
+def _store(request: HttpRequest, found: Admitted, pushed: PushedRequest | None, *, now: datetime) -> AuthorizationRequest:
     return AuthorizationRequest.objects.create(
-        id=opaque(), client=found.party.client, browser=browser_hash(request), redirect_uri=found.redirect_uri,
+        id=opaque(), client=found.party.client, browser=browser_hash(request), redirect_uri=found.redirect_uri, pushed=pushed,
         ask=found.ask.stored(), created_at=now, expires_at=now + lifetimes.REQUEST,
     )
 
@@ -193,7 +198,8 @@ def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision)
 
 def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: str, *, now: datetime) -> HttpResponse:
     """Say no to the relying party; the request is over."""
-    AuthorizationRequest.objects.filter(id=row.id).update(consumed_at=now)
+    AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
+    PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
     ask = Ask.restored(row.ask)
     return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words)
 
@@ -246,6 +252,8 @@ def _grant(  # noqa: PLR0913 - the evidence
             raise Refused(Reason.ACCOUNT_CHANGED)
         if not claim_once(AuthorizationRequest.objects.filter(id=row.id), now=now):
             raise AlreadySpent
+        if row.pushed_id and not claim_once(PushedRequest.objects.filter(pk=row.pushed_id), now=now):
+            raise AlreadySpent  # another page of the same pushed request was answered before (ruling 20)
         Code.objects.create(
             code_hash=stored(code, kind="code"), request=row, session=fresh, event=fresh.event, account=account,
             epoch=account.epoch, created_at=now, expires_at=now + lifetimes.CODE,

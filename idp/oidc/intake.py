@@ -5,7 +5,7 @@ The authorization endpoint, a pushed request and a signed request object all com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
@@ -38,9 +38,12 @@ class Admitted:
     redirect_uri: str
 
 
-def admitted(request: HttpRequest, parameters: dict[str, str]) -> Admitted:
+def admitted(
+    request: HttpRequest, parameters: dict[str, str], *, pushed: bool = False, jkt: str = ""
+) -> Admitted:
     """Validate the parameters of a request.
 
+    pushed: it came over the back channel, from the client itself. jkt: the key that the client showed there.
     Raises: UntrustedRequest; Declined, to be sent back to the client.
     """
     party = clients.find(parameters.get("client_id", ""))
@@ -50,7 +53,9 @@ def admitted(request: HttpRequest, parameters: dict[str, str]) -> Admitted:
     if not uris.is_plain(redirect_uri) or not party.check_redirect_uri(redirect_uri):
         raise UntrustedRequest("The application sent an address to return to that is not registered for it.")
     try:
-        return Admitted(party=party, ask=_ask(request, parameters, party), redirect_uri=redirect_uri)
+        if party.policy.par_required and not pushed:
+            raise InvalidRequestError("This client must push its requests (RFC 9126).")
+        return Admitted(party=party, ask=_bound(_ask(request, parameters, party), jkt), redirect_uri=redirect_uri)
     except OAuth2Error as error:
         raise declined(error, parameters, redirect_uri) from error
 
@@ -75,6 +80,13 @@ def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) 
         parameters, scope=grant.request.scope, meant=_meant(parameters.get("id_token_hint"), party),
         nonce_required=party.needs_nonce,
     )
+
+
+def _bound(ask: Ask, jkt: str) -> Ask:
+    """The request, with its code bound to the key that was shown with it (RFC 9449 §10.1)."""
+    if jkt and ask.dpop_jkt not in {"", jkt}:
+        raise OAuth2Error(error="invalid_dpop_proof", description="dpop_jkt names another key than the DPoP proof.")
+    return replace(ask, dpop_jkt=jkt or ask.dpop_jkt)
 
 
 def _meant(id_token_hint: str | None, party: RelyingParty) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from derived.assurance import AAL
 
 REQUEST = timedelta(minutes=10)
+PUSHED = timedelta(seconds=90)
 CODE = timedelta(seconds=60)
 ACCESS_TOKEN = timedelta(seconds=300)
 ID_TOKEN = timedelta(minutes=10)

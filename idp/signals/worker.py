@@ -21,7 +21,16 @@ from derived.models import Account, Credential, OutboxRow, Spent
 from idp import certificates
 from idp.keys import keyring
 from idp.login import probe
-from idp.models import AuthorizationRequest, Binding, Ceremony, CertificateLogin, RefreshToken, Throttle, UpstreamLogin
+from idp.models import (
+    AuthorizationRequest,
+    Binding,
+    Ceremony,
+    CertificateLogin,
+    PushedRequest,
+    RefreshToken,
+    Throttle,
+    UpstreamLogin,
+)
 from idp.signals import backchannel, mail
 
 if TYPE_CHECKING:
@@ -95,6 +104,7 @@ def housekeeping(*, now: datetime) -> None:
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
     Throttle.objects.filter(seen_at__lt=now - _KEPT).delete()
     AuthorizationRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
+    PushedRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
     RefreshToken.objects.filter(expires_at__lt=now - _KEPT).delete()
     UpstreamLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
     Ceremony.objects.filter(expires_at__lt=now).delete()

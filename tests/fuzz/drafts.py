@@ -61,6 +61,19 @@ def authorize(house: House) -> Draft:
     return Draft("GET", "/oidc/authorize", pairs, cookies=house.cookies(browser))
 
 
+def par(house: House) -> Draft:
+    """A pushed request, or the browser's half of one."""
+    form: list[tuple[str, Any]] = list(house.app.parameters().items())
+    headers: dict[str, Any] = {"Authorization": house.basic()}
+    if house.random.random() < 0.4:
+        headers["DPoP"] = house.proof("/oidc/par")
+    draft = Draft("POST", "/oidc/par", form=form, content_type=FORM, headers=headers)
+    if house.random.random() < 0.3:
+        pushed = house.app.post("/oidc/par", dict(form)).json()
+        return Draft("GET", "/oidc/authorize", [("client_id", house.app.client_id), ("request_uri", pushed["request_uri"])], cookies=house.cookies(house.desktop))
+    return draft
+
+
 def authorize_go_on(house: House) -> Draft:
     return _get(house, f"/oidc/authorize/{house.flow()}")
 
@@ -512,7 +525,7 @@ def root_upstream_add(house: House) -> Draft:
 
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
-    authorize, authorize, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
+    authorize, authorize, par, par, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,

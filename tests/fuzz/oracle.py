@@ -18,11 +18,12 @@ SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 ENDS = (CALLBACK, "https://spa.example/cb", "https://app.example/out", "http://127.0.0.1:9/authorize",
         *(f"{ISSUER}/{path}/card/done" for path in ("login", "devices/roots", "invitation")))  # every address that is registered
 CARDS = ("https://localhost:8443/certificate/",)
-OAUTH = ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo")
+OAUTH = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo")
 DEVICE = ("/enrol/v1/challenges", "/enrol/v1/bindings")
 _ERRORS = {
     "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_token",
-    "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce", "access_denied", "temporarily_unavailable", "unmet_authentication_requirements",
+    "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce", "access_denied", "temporarily_unavailable", "unsupported_response_type", "invalid_request_object", "request_not_supported", "request_uri_not_supported",
+    "registration_not_supported", "unmet_authentication_requirements",
 }
 
 

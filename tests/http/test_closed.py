@@ -37,6 +37,7 @@ def calls(token: str) -> dict[str, Callable[[], object]]:
         "login page": lambda: agent.get("/login", headers={"Cookie": "ramet_session=" + "a" * 32}),
         "devices": lambda: agent.get("/devices", headers={"Cookie": "ramet_session=" + "a" * 32}),
         "authorize": lambda: agent.get("/oidc/authorize?client_id=x&redirect_uri=https://a/"),
+        "par": lambda: agent.post("/oidc/par", data=form, auth=("a", "b")),
         "token": lambda: agent.post("/oidc/token", data=form, auth=("a", "b")),
         "introspect": lambda: agent.post("/oidc/introspect", data=form, auth=("a", "b")),
         "revoke": lambda: agent.post("/oidc/revoke", data=form, auth=("a", "b")),

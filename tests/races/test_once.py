@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from hashlib import sha256
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,7 +17,7 @@ from demo.authenticator import totp
 from demo.server import free_port
 from device import proofs
 from device.key import DeviceKey
-from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, document, page_form, together
+from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, document, form, page_form, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +169,24 @@ def test_going_on_with_one_request_makes_one_code(live: Live, desk: dict[str, st
     live.inside.ask("sign_in", account=person["account"], browser=browser)
     request = Request("GET", f"/oidc/authorize/{waiting.location['flow']}", cookies(browser))
     single_winner(live.together([request] * MANY), lambda answer: answer.status == 303, losers=is_refusal_page)
+
+
+def test_one_pushed_request_makes_one_code(live: Live, desk: dict[str, str]) -> None:
+    """A request_uri that 100 tabs load at once is spent by one decision (ruling 20, C35)."""
+    person = live.people(1)[0]
+    challenge = urlsafe_b64encode(sha256(b"v" * 43).digest()).rstrip(b"=").decode()
+    asked = {
+        "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid", "nonce": "n", "code_challenge": challenge, "code_challenge_method": "S256",
+    }
+    pushed = live.call(form("/oidc/par", {**asked, "client_id": desk["client_id"], "client_secret": desk["client_secret"]}))
+    assert pushed.status == 201, pushed.text
+    query = urlencode({"client_id": desk["client_id"], "request_uri": pushed.json()["request_uri"]})
+    request = Request("GET", f"/oidc/authorize?{query}", cookies(person["session"]))
+    winner = single_winner(live.together([request] * MANY), lambda answer: answer.status == 303, losers=is_refusal_page)
+    redeemed = live.call(
+        live.token_request(desk, grant_type="authorization_code", code=winner.location["code"], redirect_uri=CALLBACK, code_verifier="v" * 43)
+    )
+    assert is_ok(redeemed), redeemed.text
 
 
 def test_one_invitation_binds_one_root(live: Live) -> None:
