@@ -221,6 +221,7 @@ class ClientPolicy(models.Model):
     What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
     dpop_nonce: its DPoP proofs carry our nonce (RFC 9449 §8); None is the default: public clients' do.
     What it gets: grants beyond code and refresh; resources: resource indicators that it may ask for (RFC 8707);
+    serves: those that it answers for, so that it may introspect what is meant for them;
     access_token_format: jwt or opaque; lives, where shorter than ours; userinfo_alg, introspection_alg: "" for plain JSON.
     shown: client_uri, policy_uri, tos_uri, logo_uri, contacts: text to show, never fetched (C46).
     """
@@ -256,6 +257,7 @@ class ClientPolicy(models.Model):
     nonce_optional = models.BooleanField(default=False)
     grants = models.JSONField(default=list)
     resources = models.JSONField(default=list)
+    serves = models.JSONField(default=list)
     access_token_format = models.CharField(max_length=8, default="jwt")
     access_token_life = models.DurationField(null=True)
     refresh_life = models.DurationField(null=True)
@@ -343,7 +345,8 @@ class Code(models.Model):
 class Grant(models.Model):
     """What a token family of the ledger may do: for whom, for what, with which key, and on which login.
 
-    session: the family ends with it, unless `offline` (ruling 17). jkt: the DPoP key that its tokens are bound to.
+    session: the family ends with it, unless `offline` (ruling 17). resources: what its access tokens may be for (RFC 8707);
+    none: ourselves. jkt: the DPoP key that its tokens are bound to; x5t: the certificate that they were bound to at first.
     fal: what the request allowed: 1 without a nonce or PKCE. claims: {"userinfo": [names], "id_token": [names]} asked for by name.
     """
 
@@ -352,10 +355,11 @@ class Grant(models.Model):
     event = models.ForeignKey(AuthenticationEvent, on_delete=models.PROTECT, related_name="+")
     session = models.ForeignKey(LoginSession, on_delete=models.PROTECT, null=True, related_name="grants")
     scope = models.CharField(max_length=500)
-    audience = models.CharField(max_length=500)
+    resources = models.JSONField(default=list)
     acr = models.CharField(max_length=120)
     nonce = models.CharField(max_length=255, default="")
     jkt = models.CharField(max_length=43, default="")
+    x5t = models.CharField(max_length=43, default="")
     offline = models.BooleanField(default=False)
     fal = models.PositiveSmallIntegerField(default=2)
     claims = models.JSONField(default=dict)
@@ -375,6 +379,25 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"refresh token {self.token_hash[:6]}…"
+
+
+class OpaqueToken(models.Model):
+    """An access token that says nothing by itself, hashed: what it is worth is read here and in the ledger at every use.
+
+    grant: whose family it is of; it is as dead as that. audience, jkt, x5t: of this very token.
+    """
+
+    token_hash = models.CharField(primary_key=True, max_length=64)
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="+")
+    scope = models.CharField(max_length=500)
+    audience = models.CharField(max_length=500)
+    jkt = models.CharField(max_length=43, default="")
+    x5t = models.CharField(max_length=43, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"access token {self.token_hash[:6]}…"
 
 
 class Invitation(models.Model):

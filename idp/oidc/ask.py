@@ -24,8 +24,8 @@ class Ask:
     """One authorization request, validated.
 
     meant: the `sub` that `id_token_hint` named, "" for anybody, UNKNOWN where the hint could not be verified.
-    acr_values: in order of preference. max_age: seconds. dpop_jkt: RFC 9449 §10. code_challenge: S256, "" where a client is
-    excused. claims: what is asked for one by one.
+    resources: RFC 8707 indicators that this client may ask for. acr_values: in order of preference. max_age: seconds.
+    dpop_jkt: RFC 9449 §10. code_challenge: S256, "" where a client is excused. claims: what is asked for one by one.
     """
 
     scope: str
@@ -38,7 +38,7 @@ class Ask:
     dpop_jkt: str = ""
     login_hint: str = ""
     response_mode: str = "query"
-    audience: str = field(default="")
+    resources: tuple[str, ...] = ()
     meant: str = ""
     claims: AskedClaims = field(default_factory=AskedClaims)
 
@@ -49,7 +49,7 @@ class Ask:
     @classmethod
     def restored(cls, value: Mapping[str, Any]) -> Ask:
         """From JSON."""
-        lists = {name: tuple(value[name]) for name in ("prompt", "acr_values")}
+        lists = {name: tuple(value[name]) for name in ("prompt", "acr_values", "resources")}
         return cls(**{**value, **lists, "claims": AskedClaims.restored(value.get("claims", {}))})
 
     @property
@@ -95,6 +95,7 @@ def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "", nonce_r
         response_mode=parameters.get("response_mode", "query"),
         meant=meant or wanted.sub,
         claims=wanted,
+        resources=tuple(parameters.get("resource", "").split()),
     )
 
 

@@ -6,23 +6,25 @@ from typing import TYPE_CHECKING
 
 from derived import issue
 from derived.assurance import AAL
-from idp.config import config
 from idp.login.session import login_of
 from idp.models import Grant, RefreshToken
 from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
 from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from derived.models import Account
     from idp.clients import RelyingParty
     from idp.models import AuthenticationEvent, LoginSession
+    from idp.oidc.bound import Bound
 
 
 def open_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
-    acr: str, nonce: str, jkt: str, refreshes: bool, now: datetime, fal: int = 2, claims: dict[str, list[str]] | None = None,
+    acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
+    claims: dict[str, list[str]] | None = None,
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
@@ -34,13 +36,15 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
         life = OFFLINE[AAL(max(login.aal, AAL.AAL1))]
     else:
         life = session.expires_at - now if session is not None else ACCESS_TOKEN
+    if party.policy.refresh_life is not None:
+        life = min(life, party.policy.refresh_life)
     family = issue.token_family(
         account, used=event.credential, login=login, client_id=party.client_id, lifetime=life, now=now,
         actor=f"client:{party.client_id}",
     )
     grant = Grant.objects.create(
-        family=family, client=party.client, event=event, session=session, scope=scope, audience=config().issuer, acr=acr,
-        nonce=nonce, jkt=jkt, offline=offline, fal=fal, claims=claims or {},
+        family=family, client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
+        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=claims or {},
     )
     return grant, add_refresh_token(grant, now=now) if refreshes else None
 

@@ -27,6 +27,7 @@ _LENGTHS = {
     "assertion": 4096, "client_assertion": 8192, "passphrase": 256, "resource": 500, "dpop_jkt": 64, "request": 8192,
     "request_uri": 500, "post_logout_redirect_uri": 500,
 }
+_REPEATED = frozenset({"resource"})  # RFC 8707 §2: the values are kept as one text, separated by a space
 _FREE = frozenset({"passphrase", "login_hint", "claims", "state", "ui_locales"})
 
 
@@ -45,10 +46,10 @@ def parameters(raw: str) -> dict[str, str]:
     for name, value in pairs:
         if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", name):
             raise InvalidRequestError("A parameter name is malformed.")
-        if name in found:
+        if name in found and name not in _REPEATED:
             raise InvalidRequestError(f"Parameter {name} comes more than once.")
         _check(name, value)
-        found[name] = value
+        found[name] = f"{found[name]} {value}" if name in found else value
     return {name: value for name, value in found.items() if value != ""}  # empty means omitted (RFC 6749 §3.1)
 
 

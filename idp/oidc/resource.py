@@ -9,11 +9,15 @@ from uuid import UUID
 
 from derived.errors import Refused
 from idp import clients
+from idp.clients import subject
 from idp.config import config
-from idp.models import Grant
+from idp.models import Grant, OpaqueToken
 from idp.oidc import dpop, issued
+from idp.oidc.bound import Bound
+from idp.oidc.claims import assembled
 from idp.oidc.grants.refresh_token import require_live
 from idp.oidc.tokens import ACCESS_TOKEN_ALG
+from idp.secrets import stored
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +60,8 @@ def live_grant(family_id: str, *, now: datetime) -> tuple[Grant, RelyingParty] |
 
 def live_token(token: str, *, now: datetime) -> LiveToken | None:
     """What stands behind an access token, or None: forged, expired, or of a grant that has ended."""
+    if "." not in token:
+        return _live_opaque(token, now=now)
     claims = issued.claims(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG])
     if claims is None:
         return None
@@ -64,6 +70,20 @@ def live_token(token: str, *, now: datetime) -> LiveToken | None:
         return None
     found = live_grant(str(claims.get("grant_id", "")), now=now)
     return LiveToken(claims, *found) if found else None
+
+
+def _live_opaque(token: str, *, now: datetime) -> LiveToken | None:
+    row = OpaqueToken.objects.filter(token_hash=stored(token, kind="access-token"), expires_at__gt=now).first()
+    found = live_grant(str(row.grant_id), now=now) if row else None
+    if row is None or found is None:
+        return None
+    grant, party = found
+    claims = {
+        "iss": config().issuer, "sub": subject(party, grant.family.account), "aud": row.audience, "client_id": party.client_id,
+        "scope": row.scope, "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()),
+        "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
+    }
+    return LiveToken(assembled({}, claims), grant, party)
 
 
 class Unauthorized(Exception):

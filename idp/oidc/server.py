@@ -19,6 +19,7 @@ from idp import clients
 from idp.config import config
 from idp.errors import answer
 from idp.oidc import gate
+from idp.oidc.target import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +160,7 @@ def build() -> Server:
     from idp.oidc.grants import authorization_code, device_key, refresh_token  # noqa: PLC0415 - they import this door
 
     server = Server()
-    server.register_grant(_CodeRequest, [_S256(required=True)])
+    server.register_grant(_CodeRequest, [_S256(required=True), Resources()])
     for module in (authorization_code, refresh_token, device_key):
         server.register_grant(module.Grant)
     return server

@@ -17,11 +17,12 @@ from idp.clients import RelyingParty, subject
 from idp.config import config
 from idp.keys import keyring
 from idp.login.session import login_of
+from idp.models import OpaqueToken
 from idp.oidc import acr
 from idp.oidc.acr import Reached
 from idp.oidc.claims import assembled, by_name
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
-from idp.secrets import opaque
+from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,21 +30,25 @@ if TYPE_CHECKING:
     from derived.assurance import Authentication
     from derived.models import Account
     from idp.models import Grant
+    from idp.oidc.bound import Bound
 
 ACCESS_TOKEN_ALG = "ES256"  # noqa: S105 - an algorithm
+_OPAQUE = "opaque"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Granted:
     """What a grant type decided, ready to be signed.
 
-    refresh_token: the clear text, shown once. scope: of this access token, the grant's or less. nonce: at the first issue only.
+    audience: of the access token. bound: what the access token is bound to. refresh_token: the clear text, shown once. scope: of this access token, the grant's or less. nonce: at the first issue only.
     """
 
     grant: Grant
     account: Account
     party: RelyingParty
     scope: str
+    audience: str
+    bound: Bound
     refresh_token: str | None = None
     nonce: str = ""
 
@@ -79,11 +84,15 @@ def response(granted: Granted, *, now: datetime) -> dict[str, Any]:
     """The token response (RFC 6749 §5.1) for a grant."""
     grant, party = granted.grant, granted.party
     about = about_login(grant, granted.account)
-    access_token = _access_token(granted, about, now=now)
+    until = _until(grant, party, now=now)
+    if party.policy.access_token_format == _OPAQUE:
+        access_token = _opaque(granted, until=until, now=now)
+    else:
+        access_token = _access_token(granted, about, until=until, now=now)
     body: dict[str, Any] = {
         "access_token": access_token,
-        "token_type": "DPoP" if grant.jkt else "Bearer",
-        "expires_in": int(ACCESS_TOKEN.total_seconds()),
+        "token_type": granted.bound.token_type,
+        "expires_in": int((until - now).total_seconds()),
         "scope": granted.scope,
     }
     if granted.refresh_token:
@@ -93,20 +102,35 @@ def response(granted: Granted, *, now: datetime) -> dict[str, Any]:
     return body
 
 
-def _access_token(granted: Granted, about: dict[str, Any], *, now: datetime) -> str:
+def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
+    """When an access token ends: with its family at the latest, and never later than we or its client allow (A2)."""
+    life = min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
+    return min(now + life, grant.family.expires_at or now)
+
+
+def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
+    token = opaque()
+    OpaqueToken.objects.create(
+        token_hash=stored(token, kind="access-token"), grant=granted.grant, scope=granted.scope, audience=granted.audience,
+        jkt=granted.bound.jkt, x5t=granted.bound.x5t, created_at=now, expires_at=until,
+    )
+    return token
+
+
+def _access_token(granted: Granted, about: dict[str, Any], *, until: datetime, now: datetime) -> str:
     grant = granted.grant
     reserved = {
         **about,
         "iss": config().issuer,
         "sub": subject(granted.party, granted.account),
-        "aud": grant.audience,
-        "exp": int((now + ACCESS_TOKEN).timestamp()),
+        "aud": granted.audience,
+        "exp": int(until.timestamp()),
         "iat": int(now.timestamp()),
         "jti": opaque(),
         "client_id": granted.party.client_id,
         "scope": granted.scope,
         "grant_id": str(grant.family_id),
-        "cnf": {"jkt": grant.jkt} if grant.jkt else None,
+        "cnf": granted.bound.cnf,
     }
     return keyring().sign(assembled({}, reserved), typ="at+jwt", alg=ACCESS_TOKEN_ALG, now=now)
 
@@ -126,7 +150,7 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg
         "fal": min(2 if grant.nonce else 1, grant.fal, grant.event.fal),
         "at_hash": _half_hash(access_token, alg),
         "sid": grant.session.sid if grant.session else None,
-        "cnf": {"jkt": grant.jkt} if grant.jkt else None,
+        "cnf": granted.bound.cnf,
     }
     about_person = by_name(granted.account.person, grant.claims.get("id_token", ()), allowed=granted.party.policy.scopes)
     return keyring().sign(assembled(about_person, reserved), typ="JWT", alg=alg, now=now)

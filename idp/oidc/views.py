@@ -16,6 +16,7 @@ from idp.clients import subject
 from idp.config import config
 from idp.models import RefreshToken
 from idp.oidc import dpop, resource
+from idp.oidc.bound import Bound
 from idp.oidc.claims import assembled, attributes, by_name
 from idp.oidc.cors import readable_by_registered_origins
 from idp.oidc.provider import server
@@ -91,11 +92,11 @@ def _introspection(party: RelyingParty, value: str, *, now: datetime) -> dict[st
     inactive = {"active": False}
     live = resource.live_token(value, now=now)
     if live is not None:
-        if live.party.client_id != party.client_id and live.claims.get("aud") != party.client_id:
+        if live.party.client_id != party.client_id and live.claims.get("aud") not in party.policy.serves:
             return inactive
         claims = {name: one for name, one in live.claims.items() if name != "grant_id"}
         claims |= about_login(live.grant, live.grant.family.account)
-        return {**claims, "active": True, "token_type": "DPoP" if live.grant.jkt else "Bearer"}
+        return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
     return _introspected_refresh_token(party, value, now=now) or inactive
 
 
@@ -111,7 +112,7 @@ def _introspected_refresh_token(party: RelyingParty, value: str, *, now: datetim
     reserved = {
         **about_login(grant, account), "active": True, "iss": config().issuer, "sub": subject(owner, account),
         "client_id": owner.client_id, "scope": grant.scope, "exp": int(row.expires_at.timestamp()),
-        "iat": int(row.created_at.timestamp()), "cnf": {"jkt": grant.jkt} if grant.jkt else None,
+        "iat": int(row.created_at.timestamp()), "cnf": Bound(jkt=grant.jkt, x5t=grant.x5t).cnf,
     }
     return assembled({}, reserved)
 

@@ -31,6 +31,7 @@ from idp.login.device import KEY_ALONE, WITH_PASSPHRASE
 from idp.login.session import login_of, record_login
 from idp.models import AuthenticationEvent, Grant
 from idp.oidc import tokens
+from idp.oidc.bound import Bound
 from idp.oidc.families import add_refresh_token, open_family
 from idp.oidc.grants.refresh_token import rotate
 from idp.oidc.resource import live_grant
@@ -151,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         def work(locked: Account) -> tuple[Grant, str | None]:
             grant, _ = open_family(
                 locked, party=self.party, event=event, session=None, scope=scope, acr="http://idmanagement.gov/ns/assurance/aal/1", nonce="",
-                jkt="", refreshes=False, now=clock.now(),
+                bound=Bound(), refreshes=False, now=clock.now(),
             )  # fmt: skip
             return grant, add_refresh_token(grant, now=clock.now())
 
@@ -171,7 +172,7 @@ class Machine(RuleBasedStateMachine):
         """Rotate; what comes back is no newer a login and no stronger than before."""
         before = self.auth_times[family]
         try:
-            granted = rotate(self.party, refresh_token=self.refresh[family], scope=None, jkt="", now=clock.now())
+            granted = rotate(self.party, refresh_token=self.refresh[family], scope=None, bound=Bound(), now=clock.now())
         except Refused:
             return
         assert family not in self.dead
@@ -186,11 +187,11 @@ class Machine(RuleBasedStateMachine):
         """An old token comes back: the family is over."""
         old = self.refresh[family]
         try:
-            rotate(self.party, refresh_token=old, scope=None, jkt="", now=clock.now())
+            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), now=clock.now())
         except Refused:
             return
         try:
-            rotate(self.party, refresh_token=old, scope=None, jkt="", now=clock.now())
+            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), now=clock.now())
             raise AssertionError("a refresh token served twice")
         except Refused:
             self.dead.add(family)

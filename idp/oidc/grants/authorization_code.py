@@ -19,6 +19,7 @@ from idp.oidc import acr
 from idp.oidc.ask import Ask
 from idp.oidc.families import open_family
 from idp.oidc.grants.terms import Terms
+from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
 from idp.secrets import stored
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from derived.models import Account
     from idp.clients import RelyingParty
+    from idp.oidc.bound import Bound
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
@@ -43,16 +45,17 @@ class Grant(Terms):
         if self.request.client.needs_pkce and not self.request.form.get("code_verifier"):
             raise InvalidRequestError("Missing code_verifier in request.")
 
-    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Redeem the code of this request."""
         form = self.request.form
         return redeem(
-            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form.get("code_verifier", ""), jkt=jkt, now=now
+            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form.get("code_verifier", ""),
+            bound=bound, resource=form.get("resource", ""), now=now,
         )
 
 
 def redeem(  # noqa: PLR0913 - what a code is bound to
-    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, jkt: str, now: datetime
+    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, bound: Bound, resource: str = "", now: datetime
 ) -> Granted:
     """Tokens for a code, once. A second try ends what the first one got (RFC 9700 §4.5).
 
@@ -77,16 +80,18 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
                 revoke.one(row.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
             raise AlreadySpent(spends=True)
         ask = Ask.restored(row.request.ask)
-        _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=jkt)
+        _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=bound.jkt)
         value = _gates(row, ask, account, party, now=now)
+        target = audience(resource, ask.resources, ask.scope)
         grant, refresh_token = open_family(
             account, party=party, event=row.event, session=row.session, scope=ask.scope, acr=value, nonce=ask.nonce,
-            jkt=jkt, refreshes=True, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
+            bound=bound, refreshes=True, resources=ask.resources, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
             claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)},
         )
         Code.objects.filter(code_hash=code_hash).update(family=grant.family)
         return Granted(
-            grant=grant, account=account, party=party, scope=ask.scope, refresh_token=refresh_token, nonce=ask.nonce
+            grant=grant, account=account, party=party, scope=ask.scope, audience=target, bound=bound,
+            refresh_token=refresh_token, nonce=ask.nonce,
         )
 
     return under_lock(found, work)

@@ -19,6 +19,7 @@ from idp.login.session import login_of, record_login
 from idp.oidc import acr
 from idp.oidc.families import open_family
 from idp.oidc.grants.terms import Terms
+from idp.oidc.target import asked, audience
 from idp.oidc.tokens import Granted
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
     from idp.login.device import ProvenDevice
     from idp.models import AuthenticationEvent
+    from idp.oidc.bound import Bound
 
 TYP = "ramet-device+jwt"
 THUMBPRINT_URI = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"  # RFC 9278
@@ -39,8 +41,9 @@ class Grant(Terms):
     GRANT_TYPE = DEVICE_GRANT
     REQUIRED = ("assertion",)
 
-    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Verify the key, then the passphrase if there is one, then decide under the lock."""
+        jkt = bound.jkt
         if not jkt:
             raise OAuth2Error(error="invalid_dpop_proof", description="Send a DPoP proof by the device key.")
         form = self.request.form
@@ -53,7 +56,7 @@ class Grant(Terms):
         if passphrase is not None:
             device.check_passphrase(proven, passphrase, now=now)
         return _decide(
-            proven, party, whole=passphrase is not None, jkt=jkt, scope=party.get_allowed_scope(form.get("scope")),
+            proven, party, whole=passphrase is not None, bound=bound, resources=asked(form.get("resource", ""), party), scope=party.get_allowed_scope(form.get("scope")),
             acr_values=form.get("acr_values", "").split(), now=now,
         )
 
@@ -68,8 +71,11 @@ def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
 
 
 def _decide(  # noqa: PLR0913 - what was proved, and what is asked
-    proven: ProvenDevice, party: RelyingParty, *, whole: bool, jkt: str, scope: str, acr_values: list[str], now: datetime
+    proven: ProvenDevice, party: RelyingParty, *, whole: bool, bound: Bound, resources: list[str], scope: str,
+    acr_values: list[str], now: datetime,
 ) -> Granted:
+    target = audience("", resources, scope)
+
     def login(account: Account) -> AuthenticationEvent:
         if not whole:
             return device.repeat_login(proven, account, now=now)
@@ -87,9 +93,11 @@ def _decide(  # noqa: PLR0913 - what was proved, and what is asked
         if value is None or not party.admits(evidence):
             raise Refused(Reason.LEVEL_NOT_REACHED)
         grant, refresh_token = open_family(
-            account, party=party, event=event, session=None, scope=scope, acr=value, nonce="", jkt=jkt,
-            refreshes="offline_access" in scope.split(), now=now,
+            account, party=party, event=event, session=None, scope=scope, acr=value, nonce="", bound=bound,
+            resources=resources, refreshes="offline_access" in scope.split(), now=now,
         )
-        return Granted(grant=grant, account=account, party=party, scope=scope, refresh_token=refresh_token)
+        return Granted(
+            grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound, refresh_token=refresh_token
+        )
 
     return under_lock(proven.credential.account_id, work)

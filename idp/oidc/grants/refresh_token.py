@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING
 
 from derived import revoke, status
@@ -11,8 +10,10 @@ from derived.locking import under_lock
 from derived.once import claim_once
 from idp.login.session import is_standing, login_of
 from idp.models import RefreshToken
+from idp.oidc.bound import Bound
 from idp.oidc.families import add_refresh_token
 from idp.oidc.grants.terms import Terms, narrowed
+from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
 from idp.secrets import stored
 
@@ -35,13 +36,18 @@ class Grant(Terms):
     GRANT_TYPE = "refresh_token"
     REQUIRED = ("refresh_token",)
 
-    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Rotate the token of this request."""
         form = self.request.form
-        return rotate(party, refresh_token=form["refresh_token"], scope=form.get("scope"), jkt=jkt, now=now)
+        return rotate(
+            party, refresh_token=form["refresh_token"], scope=form.get("scope"), resource=form.get("resource", ""),
+            bound=bound, now=now,
+        )
 
 
-def rotate(party: RelyingParty, *, refresh_token: str, scope: str | None, jkt: str, now: datetime) -> Granted:
+def rotate(  # noqa: PLR0913 - what a refresh token is bound to
+    party: RelyingParty, *, refresh_token: str, scope: str | None, bound: Bound, resource: str = "", now: datetime
+) -> Granted:
     """New tokens for a refresh token: the same login, the same `auth_time`, never a higher level (TK-5).
 
     Raises: Refused; InvalidScopeError.
@@ -62,19 +68,28 @@ def rotate(party: RelyingParty, *, refresh_token: str, scope: str | None, jkt: s
             revoke.one(grant.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
             raise AlreadySpent(spends=True)
         require_live(grant, account, party, now=now)
-        if grant.jkt and not hmac.compare_digest(grant.jkt, jkt):
+        if not _held(grant, party).is_shown_by(bound):
             raise Refused(Reason.BAD_PROOF)
         narrow = narrowed(scope, grant.scope)
+        target = audience(resource, grant.resources, grant.scope)
         fresh = None
-        if party.is_public or not grant.jkt:
+        if party.is_public or not (grant.jkt or grant.x5t):
             if not claim_once(RefreshToken.objects.filter(token_hash=token_hash), now=now):
                 raise AlreadySpent
             fresh = add_refresh_token(grant, now=now)
         elif row.expires_at <= now:
             raise AlreadySpent
-        return Granted(grant=grant, account=account, party=party, scope=narrow, refresh_token=fresh)
+        return Granted(
+            grant=grant, account=account, party=party, scope=narrow, audience=target, refresh_token=fresh,
+            bound=Bound(jkt=grant.jkt, x5t=bound.x5t if grant.x5t else ""),
+        )
 
     return under_lock(found, work)
+
+
+def _held(grant: models.Grant, party: RelyingParty) -> Bound:
+    """What a refresh must show: the key; and the certificate, unless the client proves itself otherwise (RFC 8705 §7.1)."""
+    return Bound(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
 
 
 def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
@@ -85,7 +100,9 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
     family = grant.family
     if not status.is_live(family, account, now=now) or not status.is_live(grant.event.credential, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if party.policy.dpop_required and not grant.jkt:  # granted before its client had to (C21)
+    policy = party.policy
+    if (policy.dpop_required and not grant.jkt) or (policy.certificate_bound and not (grant.x5t or grant.jkt)):
+        # granted before its client had to (C21)
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if grant.session is not None and not grant.offline:
         grant.session.account = account

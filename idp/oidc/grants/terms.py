@@ -17,12 +17,13 @@ from authlib.oauth2.rfc6749 import (
 from derived import clock
 from derived.errors import Reason, Refused
 from idp.errors import answer
-from idp.oidc import dpop, tokens
+from idp.oidc import bound, tokens
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from idp.clients import RelyingParty
+    from idp.oidc.bound import Bound
     from idp.oidc.tokens import Granted
 
 
@@ -47,15 +48,15 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
         now = clock.now()
         party: RelyingParty = self.request.client
         tokens.ready(party, now=now)
-        jkt = dpop.shown_key(self.request.http, party, now=now)
+        shown = bound.shown(self.request.http, party, now=now)
         try:
-            granted = self.grant(party, jkt=jkt, now=now)
+            granted = self.grant(party, bound=shown, now=now)
         except Refused as refused:
             raise _as_oauth(refused) from refused
         return 200, tokens.response(granted, now=now), self.TOKEN_RESPONSE_HEADER
 
-    def grant(self, party: RelyingParty, *, jkt: str, now: datetime) -> Granted:
-        """Decide; jkt: the thumbprint of the key that the request's DPoP proof showed, or "".
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+        """Decide; bound: the key or the certificate that the request shows.
 
         Raises: Refused.
         """

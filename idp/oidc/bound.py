@@ -1,0 +1,56 @@
+"""What tokens are bound to: the key of a DPoP proof (RFC 9449 §6), or a client's certificate (RFC 8705 §3; C23)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from idp.oidc import dpop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a whole certificate. "" for neither."""
+
+    jkt: str = ""
+    x5t: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.jkt or self.x5t)
+
+    @classmethod
+    def of(cls, cnf: Mapping[str, str] | None) -> Bound:
+        """From a token's `cnf`."""
+        return cls(jkt=(cnf or {}).get("jkt", ""), x5t=(cnf or {}).get("x5t#S256", ""))
+
+    @property
+    def cnf(self) -> dict[str, str] | None:
+        """The claim (RFC 7800)."""
+        return {name: one for name, one in (("jkt", self.jkt), ("x5t#S256", self.x5t)) if one} or None
+
+    @property
+    def token_type(self) -> str:
+        """RFC 9449 §5; a token that is bound to a certificate is a bearer token to the eye (RFC 8705 §3)."""
+        return "DPoP" if self.jkt else "Bearer"
+
+    def is_shown_by(self, shown: Bound) -> bool:
+        """Whether a request shows all that this names."""
+        pairs = ((self.jkt, shown.jkt), (self.x5t, shown.x5t))
+        return all(hmac.compare_digest(mine, theirs) for mine, theirs in pairs if mine)
+
+
+def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
+    """What a client's request at the token endpoint shows, and must show by its registration (C21).
+
+    Raises: OAuth2Error.
+    """
+    return Bound(jkt=dpop.shown_key(request, party, now=now))

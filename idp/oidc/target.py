@@ -1,0 +1,73 @@
+"""Which resource an access token is for (RFC 8707; C38, ruling 18): asked for by its indicator, allowed per client, one per token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+
+from idp.config import config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from idp.clients import RelyingParty
+
+_MOST = 10
+
+
+class InvalidTarget(OAuth2Error):  # type: ignore[misc]  # Authlib is untyped
+    """RFC 8707 §2."""
+
+    error = "invalid_target"
+
+
+def asked(parameter: str, party: RelyingParty) -> list[str]:
+    """The resources of a request's parameter that this client may ask for; ourselves, it always may.
+
+    parameter: as the gate gives it: one indicator, or several separated by spaces.
+    Raises: InvalidTarget.
+    """
+    wanted = list(dict.fromkeys(parameter.split(" "))) if parameter else []
+    if len(wanted) > _MOST or not all(_is_indicator(one) for one in wanted):
+        raise InvalidTarget("resource is an absolute URI without a fragment.")
+    if unknown := [one for one in wanted if one not in party.policy.resources and one != config().issuer]:
+        raise InvalidTarget(f"This client may not ask for {unknown[0]}.")
+    return wanted
+
+
+def audience(parameter: str, granted: Sequence[str], scope: str) -> str:
+    """The one audience of an access token under a grant.
+
+    Nothing asked for: what was granted, if that is one resource; nothing granted: ourselves, which is userinfo.
+    Raises: InvalidTarget.
+    """
+    ours = config().issuer
+    if not parameter:
+        if len(granted) > 1:
+            raise InvalidTarget("Several resources were granted: name one of them for this token.")
+        return granted[0] if granted else ours
+    if parameter in granted or (parameter == ours and (not granted or "openid" in scope.split())):
+        return parameter
+    raise InvalidTarget("Name one resource of those that were granted.")
+
+
+class Resources:
+    """RFC 8707 §2.1 as an extension of the authorization request's grammar."""
+
+    def __call__(self, grant: Any) -> None:  # noqa: ANN401 - Authlib's grant
+        """Take part in its validation."""
+        grant.register_hook("after_validate_authorization_request_payload", self.validate)
+
+    def validate(self, grant: Any, redirect_uri: str) -> None:  # noqa: ANN401, ARG002 - Authlib's signature
+        """Every resource that is asked for is one that this client may ask for."""
+        asked(grant.request.payload.data.get("resource", ""), grant.request.client)
+
+
+def _is_indicator(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme and (parts.netloc or parts.path)) and "#" not in text and text.isascii() and text.isprintable()
