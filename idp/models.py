@@ -215,7 +215,8 @@ class ClientPolicy(models.Model):
 
     What it proves itself with, beside a secret: auth_alg: the one algorithm of its assertions (P43). jwks: RFC 7517 set of
     public keys, or jwks_uri: where they are. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate
-    (RFC 8705 §2.1.2). certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its
+    (RFC 8705 §2.1.2). hosts: `host` or `host:port` inside, that an operator allows this client's documents to be fetched
+    from. certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its
     registration access token (RFC 7592).
     What it must do: par_required (RFC 9126), request_alg and request_required (RFC 9101), phishing_resistant logins.
     What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
@@ -245,6 +246,7 @@ class ClientPolicy(models.Model):
     auth_alg = models.CharField(max_length=8, default="")
     jwks = models.JSONField(null=True)
     jwks_uri = models.CharField(max_length=500, default="")
+    hosts = models.JSONField(default=list)
     sector_identifier_uri = models.CharField(max_length=500, default="")
     tls_subject = models.JSONField(default=dict)
     certificate_bound = models.BooleanField(default=False)
@@ -269,6 +271,27 @@ class ClientPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.client_id}"
+
+
+class ClientKeys(models.Model):
+    """The public keys of one client as they were last fetched from its own address, for all nodes (C45).
+
+    tries, answered: how often it was asked, and the last of them that ended; they differ while somebody is asking.
+    """
+
+    policy = models.ForeignKey(ClientPolicy, on_delete=models.CASCADE, related_name="fetched_keys")
+    uri = models.CharField(max_length=500)
+    jwks = models.JSONField(default=dict)
+    fetched_at = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(null=True)
+    tries = models.PositiveBigIntegerField(default=0)
+    answered = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["policy", "uri"], name="keys_once_per_client")]
+
+    def __str__(self) -> str:
+        return f"keys of {self.policy_id}"
 
 
 class RegisteredUri(models.Model):

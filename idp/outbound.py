@@ -5,23 +5,26 @@ Everything that this house fetches from somewhere else goes through `fetch`.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
+from idp import wire
 from idp.config import config
+from idp.wire import Deadline, is_odd, is_own, is_public
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
+    from idp.wire import Address
+
 _CONNECT = 2.0
+_FAILURES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 
 class NotFetched(Exception):
@@ -55,40 +58,83 @@ def fetch(  # noqa: PLR0913 - one request
     used, for what is signed by itself (CRL, OCSP, AIA; RFC 5280 §8).
     Raises: NotFetched.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    here = f"{host}:{parts.port}" if parts.port else host
+    host, here = _place(url, plain=plain)
+    if here not in allowed_hosts:
+        raise NotFetched("that host is not on the allow-list")
+    deadline = Deadline(seconds)
+    addresses = _resolved(host, deadline)
+    # A listed name that leads to this machine, or to a link-local address, is refused outside development (rebinding).
+    if not config().is_local and any(is_own(one) for one in addresses):
+        raise NotFetched("the host's address is one of this machine")
+    return _asked(url, addresses, deadline, method=method, content=content, headers=headers, most_bytes=most_bytes)
+
+
+def fetch_public(
+    url: str, *, inside: frozenset[str], headers: Mapping[str, str] | None = None, most_bytes: int, seconds: float
+) -> Answer:
+    """Get what stands at an address that a stranger named: on the open internet, or on a host that an operator allowed (C45, P55).
+
+    inside: `host` or `host:port` that may have a private address. In development any private or loopback address will do.
+    Raises: NotFetched.
+    """
+    host, here = _place(url)
+    deadline = Deadline(seconds)
+    addresses = _resolved(host, deadline)
+    if config().is_local:
+        refused = any(is_odd(one) for one in addresses)
+    elif here in inside:
+        refused = any(is_own(one) for one in addresses)
+    else:
+        refused = not all(is_public(one) for one in addresses)
+    if refused:
+        raise NotFetched("the host's address is not a public one")
+    return _asked(url, addresses, deadline, method="GET", content=None, headers=headers, most_bytes=most_bytes)
+
+
+def _place(url: str, *, plain: bool = False) -> tuple[str, str]:
+    """The host of a URL, and the host with its port where it names one.
+
+    Raises: NotFetched.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError as error:
+        raise NotFetched("it is no address") from error
     if parts.scheme not in ({"https", "http"} if plain or config().is_local else {"https"}):
         raise NotFetched(f"{parts.scheme or 'no scheme'} is not allowed")
-    if parts.username or parts.password or here not in allowed_hosts:
-        raise NotFetched("that host is not on the allow-list")
-    _require_outside(host)
-    deadline = time.monotonic() + seconds
-    timeout = httpx.Timeout(seconds, connect=min(_CONNECT, seconds))
+    if parts.username or parts.password or not host:
+        raise NotFetched("it names a user, or no host")
+    return host, f"{host}:{port}" if port else host
+
+
+def _resolved(host: str, deadline: Deadline) -> list[Address]:
+    try:
+        found = wire.resolved(host, deadline)
+    except (OSError, httpcore.TimeoutException) as error:
+        raise NotFetched("the host's address is not known") from error
+    if not found:
+        raise NotFetched("the host's address is not known")
+    return found
+
+
+def _asked(  # noqa: PLR0913 - one request
+    url: str, addresses: list[Address], deadline: Deadline, *, method: str, content: bytes | None,
+    headers: Mapping[str, str] | None, most_bytes: int,
+) -> Answer:
+    sent = list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
+    wait = {name: _CONNECT if name == "connect" else None for name in ("connect", "read", "write", "pool")}
+    body = bytearray()
     try:
         with (
-            httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, verify=trust()) as client,
-            client.stream(method, url, content=content, headers=dict(headers or {})) as response,
+            wire.pool(addresses, deadline, trust()) as pool,
+            pool.stream(method, url, headers=sent, content=content, extensions={"timeout": wait}) as response,
         ):
-            body = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > most_bytes:
                     raise NotFetched("the answer is too large")
-                if time.monotonic() > deadline:
-                    raise NotFetched("the answer is too slow")
-            return Answer(status=response.status_code, headers=dict(response.headers), body=bytes(body))
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            got = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            return Answer(status=response.status, headers=got, body=bytes(body))
+    except (*_FAILURES, OSError, ValueError, TypeError) as error:  # the last two for a URL that cannot be written
         raise NotFetched(type(error).__name__) from error
-
-
-def _require_outside(host: str) -> None:
-    """A listed name that leads to this machine, or to a link-local address, is refused outside development (rebinding)."""
-    if config().is_local:
-        return
-    try:
-        found = {ipaddress.ip_address(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except (OSError, ValueError) as error:
-        raise NotFetched("the host's address is not known") from error
-    if not found or any(one.is_loopback or one.is_link_local or one.is_multicast or one.is_unspecified for one in found):
-        raise NotFetched("the host's address is one of this machine")

@@ -10,10 +10,10 @@ from django.views.decorators.http import require_http_methods
 
 from derived import clock
 from derived.keyring import JWKS_MAX_AGE, Purpose
-from idp.clients import DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES
+from idp.clients import CLIENT_ALGS, DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES
 from idp.config import config
 from idp.keys import keyring
-from idp.oidc import acr, dpop
+from idp.oidc import acr, client_auth, dpop
 from idp.oidc.ask import MODES
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def _at(name: str, *args: str) -> str:
 
 def metadata() -> dict[str, Any]:
     """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2."""
-    methods = ["client_secret_basic", "client_secret_post", "none"]
+    methods = list(client_auth.METHODS)
+    confidential = [one for one in methods if one != "none"]
     return {
         "issuer": config().issuer,
         "authorization_endpoint": _at("authorize"),
@@ -48,8 +49,11 @@ def metadata() -> dict[str, Any]:
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGS),
         "token_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": methods[:2],
+        "token_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(dpop.ALGS),
         "acr_values_supported": list(acr.SUPPORTED),

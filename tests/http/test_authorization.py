@@ -128,7 +128,7 @@ def test_a_client_with_a_minimum_is_entered_by_nobody_below_it(world: World) -> 
 
     person, _ = world.enrolled()
     browser = world.signed_in(person)
-    assert world.ask(world.app(min_aal=3), browser)["error"] == UNMET
+    assert world.ask(world.app(min_aal=3, public=True), browser)["error"] == UNMET
     app = world.app(min_aal=2)
     code = world.ask(app, browser)["code"]
     ClientPolicy.objects.filter(client__client_id=app.client_id).update(min_aal=3)

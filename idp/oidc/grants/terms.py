@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
     """A grant at the token endpoint. A subclass names its type and its parameters, and turns them into a `Granted`."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]  # noqa: RUF012
     REQUIRED: tuple[str, ...] = ()
 
     def validate_token_request(self) -> None:

@@ -1,0 +1,162 @@
+"""One client: the row of django-oidc-provider's `Client` and our policy, as Authlib wants a client to look."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from authlib.oauth2.rfc6749 import ClientMixin
+
+from derived.assurance import AAL
+from idp import uris
+from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
+from idp.config import config
+from idp.models import ClientPolicy
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from oidc_provider.models import Client
+
+    from derived.assurance import Authentication
+    from derived.models import Account
+
+
+class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
+    """One client: the registry's row and our policy."""
+
+    def __init__(self, policy: ClientPolicy) -> None:
+        self.policy = policy
+        self.client: Client = policy.client
+
+    @property
+    def client_id(self) -> str:
+        """RFC 6749 §2.2."""
+        return str(self.client.client_id)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.client.name or self.client_id)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no secret (RFC 6749 §2.1)."""
+        return self.policy.auth_method == "none"
+
+    @property
+    def min_aal(self) -> AAL:
+        """Below this level nobody enters."""
+        return AAL(self.policy.min_aal)
+
+    @property
+    def needs_pkce(self) -> bool:
+        """Whether its requests must carry a challenge: always, but for a confidential client that is excused (C33)."""
+        return self.is_public or not self.policy.pkce_optional
+
+    @property
+    def needs_nonce(self) -> bool:
+        """Whether its OpenID requests must carry a nonce: always, but for a confidential client that is excused (FA-1)."""
+        return self.is_public or not self.policy.nonce_optional
+
+    def admits(self, login: Authentication) -> bool:
+        """Whether this login is as strong as everybody's must be who enters here (C16)."""
+        return login.aal >= self.min_aal and (login.phishing_resistant or not self.policy.phishing_resistant)
+
+    def redirect_uris(self) -> list[str]:
+        """The registered redirect URIs, in the order of registration: the first is the sector of pairwise subjects."""
+        return [row.uri for row in sorted(self.policy.uris.all(), key=lambda row: row.id) if row.use == "redirect"]
+
+    def post_logout_uris(self) -> list[str]:
+        """The registered post-logout redirect URIs."""
+        return [row.uri for row in self.policy.uris.all() if row.use == "post_logout"]
+
+    def sector(self) -> str:
+        """The host that pairwise subjects are made for (Core §8.1), or ""."""
+        first = self.policy.sector_identifier_uri or next(iter(self.redirect_uris()), "")
+        return urlsplit(first).hostname or ""
+
+    # What Authlib asks of a client (its ClientMixin names the methods).
+
+    def get_client_id(self) -> str:
+        """The client_id."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """There is none: every request names its redirect_uri (A3)."""
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """The requested scope, cut to what this client is allowed (C52)."""
+        allowed = self.policy.scopes.split()
+        return " ".join(dict.fromkeys(one for one in (scope or "").split() if one in allowed))
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Whether it is one of the registered, whole (C31)."""
+        kind = self.policy.application_type
+        return any(uris.same(redirect_uri, known, application_type=kind) for known in self.redirect_uris())
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Compare by hash, in constant time (C71)."""
+        return bool(self.policy.secret_hash) and hmac.compare_digest(
+            stored(client_secret, kind="client-secret"), self.policy.secret_hash
+        )
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - Authlib's signature
+        """Its one way to authenticate; basic and post carry the same secret."""
+        if self.policy.auth_method in SECRET_METHODS:
+            return method in SECRET_METHODS
+        return method == self.policy.auth_method
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Code, and nothing else (C32)."""
+        return response_type == "code"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Code and refresh for all, every other for those registered for it."""
+        if grant_type == DEVICE_GRANT:
+            return self.policy.device_assertion
+        return grant_type in CODE_GRANTS or grant_type in self.policy.grants
+
+
+def find(client_id: str) -> RelyingParty | None:
+    """The client of that id, if it is there and not disabled."""
+    if not client_id or not client_id.isprintable():  # a NUL is an error to PostgreSQL, and a client to nobody
+        return None
+    policy = (
+        ClientPolicy.objects.filter(client__client_id=client_id, disabled_at__isnull=True)
+        .select_related("client")
+        .prefetch_related("uris")
+        .first()
+    )
+    return RelyingParty(policy) if policy else None
+
+
+def of(client: Client) -> RelyingParty | None:
+    """The relying party of a registry row, unless it is disabled."""
+    return find(client.client_id)
+
+
+def for_devices() -> list[RelyingParty]:
+    """The clients that a device may be allowed to serve without a browser (ruling 2)."""
+    rows = ClientPolicy.objects.filter(device_assertion=True, disabled_at__isnull=True).select_related("client")
+    return [RelyingParty(row) for row in rows.prefetch_related("uris").order_by("client__name")]
+
+
+def origins() -> set[str]:
+    """Every origin that a registered browser app may call from."""
+    found: set[str] = set()
+    for listed in ClientPolicy.objects.filter(disabled_at__isnull=True).exclude(origins=[]).values_list("origins", flat=True):
+        found.update(listed)
+    return found
+
+
+def subject(party: RelyingParty, account: Account) -> str:
+    """The `sub` that a relying party knows an account by: opaque, stable, never reused (FA-4, C53, ruling 21)."""
+    if party.policy.subject_type == "public":
+        return str(account.id)
+    sector = party.sector() or party.client_id
+    parts = [sector.encode(), str(account.id).encode()]
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    key = hmac.digest(config().kek_bytes, b"ramet/pairwise", hashlib.sha256)
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
