@@ -37,10 +37,16 @@ class HumanResources:
         return found[0] if found else None
 
     def set_active(self, user_id: str, *, active: bool) -> httpx.Response:
-        """`PATCH /Users/{id}`: the joiner's and the leaver's switch (RFC 7644 §3.5.2)."""
+        """`PATCH /Users/{id}`: the joiner's and the leaver's switch (RFC 7644 §3.5.2).
+
+        Whoever comes back does so on proof that this is newer than their end: with the entity tag of the present version.
+        """
         operation = {"op": "replace", "path": "active", "value": active}
         body = {"schemas": [PATCH], "Operations": [operation]}
-        return self._http.patch(f"{self._base}/Users/{user_id}", json=body, headers=self._headers)
+        headers = dict(self._headers)
+        if active:
+            headers["If-Match"] = self._http.get(f"{self._base}/Users/{user_id}", headers=self._headers).headers.get("ETag", "")
+        return self._http.patch(f"{self._base}/Users/{user_id}", json=body, headers=headers)
 
 
 def user(user_name: str, *, names: tuple[str, str], email: str, number: str, department: str) -> dict[str, Any]:

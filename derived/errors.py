@@ -46,6 +46,7 @@ class Reason(StrEnum):
     CREDENTIAL_UNKNOWN = "credential_unknown"
     KEY_MAY_BE_COPIED = "key_may_be_copied"
     RECOVERY_IN_PERSON = "recovery_in_person"
+    NOT_ELIGIBLE = "not_eligible"
 
     # why a certificate is not accepted (RFC 5280, FIPS 201-3 §6.2.3.1)
     CERTIFICATE_LOGIN_OFF = "certificate_login_off"
@@ -81,6 +82,8 @@ class Reason(StrEnum):
     FROZEN_BY_PERSON = "frozen_by_person"
     UPSTREAM_CAPPED = "upstream_capped"
     MODEL_NOT_TRUSTED = "model_not_trusted"
+    NAME_CHANGED = "name_changed"
+    JOINED_TO_ANOTHER = "joined_to_another"
 
     # why the house cannot decide
     CLOCK_SKEW = "clock_skew"

@@ -29,13 +29,14 @@ class Account(models.Model):
     """The identity account of one person, and the lock of everything that hangs on it.
 
     epoch: rises with every ending of the whole account; rows that carry an older one are dead.
-    audit_head, audit_seq: the end of this account's chain of Events.
+    eligible: whether the person may hold derived credentials (EL-4). audit_head, audit_seq: the end of this account's chain of Events.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     status = models.CharField(max_length=12, choices=AccountStatus.choices, default=AccountStatus.ACTIVE)
     epoch = models.PositiveIntegerField(default=1)
     ial = models.PositiveSmallIntegerField(default=IAL.NONE)
+    eligible = models.BooleanField(default=True)
     audit_head = models.CharField(max_length=64, default="0" * 64)
     audit_seq = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()

@@ -78,6 +78,8 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             return Answer(403, "access_denied", "No account here knows this. Sign in another way first, then add it in My devices.")
         case Reason.RECOVERY_IN_PERSON:
             return Answer(403, "access_denied", "This account is recovered in person only. Go to your identity team.")
+        case Reason.NOT_ELIGIBLE:
+            return Answer(403, "access_denied", "You may not hold derived credentials at present. Ask your identity team.")
         case Reason.KEY_MAY_BE_COPIED:
             return Answer(403, "access_denied", "This key counted backwards, as a copy of it would. Sign in another way, remove it, and tell your identity team.")
         case Reason.CERTIFICATE_LOGIN_OFF:
@@ -112,7 +114,7 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT
             | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
-            | Reason.MODEL_NOT_TRUSTED
+            | Reason.MODEL_NOT_TRUSTED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER
         ):
             return Answer(400, "invalid_grant", "This has ended.")
         case Reason.CERTIFICATE_STATUS_UNKNOWN:
@@ -135,5 +137,8 @@ ENDINGS: dict[str, str] = {
     Reason.REPLACED: "it was replaced",
     Reason.EXPIRED: "its time was over",
     Reason.FROZEN_BY_PERSON: "the account was frozen through a link in a notice",
+    Reason.NOT_ELIGIBLE: "you may not hold derived credentials at present",
+    Reason.NAME_CHANGED: "it showed a name that is no longer yours; you can add it again with the new one",
+    Reason.JOINED_TO_ANOTHER: "your two accounts here became one; sign in with the other",
     Reason.UPSTREAM_CAPPED: "the provider behind it is trusted less than before, or no more",
 }

@@ -4,14 +4,16 @@ Floors inside (imports only run down)::
 
     urls
     views                                 HTTP in, SCIM JSON out
-    provision                             the only writer
-    settle | auth | directory             what follows from a write; a token names a source; the read side
+    provision | returns                   the only writer of records; who comes back on a manager's word
+    settle | sources                      merging, and what follows from a write; who pushes, and what they are believed
+    consequences | auth | directory       what each change does; a request names a source; the read side
     models                                Person, Source, Record, Group, Membership
     query                                 a list request, from an address or a body
-    aggregate | body | columns | documents | index | normalise | patch | projection
-    filter | operations                   the only door to scim2-filter-parser; the message of a PATCH
+    aggregate | body | columns | documents | index | normalise | ordering | patch | projection
+    filter | operations | trust           the only door to scim2-filter-parser; the message of a PATCH; who is believed what
     tokens | tree                         how a filter is spelled, and what it means
-    user | values                         the User schema as data; one value, checked and made canonical
+    user                                  the User schema as data
+    assurance | values                    our own extension; one value, checked and made canonical
     schema                                attributes, schemas, lookups
     errors                                RFC 7644 §3.12
 

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from derived.models import Account
-from scim import aggregate
+from scim import aggregate, trust
 from scim.columns import CodePoints
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _IAL3 = 3
 
 
-class Source(models.Model):
-    """One pusher of SCIM, with one bearer token.
+def every_attribute() -> list[str]:
+    """What a source is trusted for unless its operator says otherwise."""
+    return sorted(trust.EVERY)
 
-    token_hash: sha256, in hex, of the token; the token has 256 random bits, so nothing slower is needed.
-    vouched_ial: the identity assurance level (0 to 3) of the people that it pushes; 0 unless it has that authority.
-    precedence: lower goes first where sources differ.
-    normalisers: names in `scim.normalise.NORMALISERS`.
+
+
+class Source(models.Model):
+    """One pusher of SCIM, and what it is believed.
+
+    vouched_ial: the most (0 to 3) that it may say of how people's identity was checked; a source that says nothing of a single
+    person means this. 0 unless it has that authority. precedence: lower goes first where sources differ.
+    trusted_for: attributes, as `scim.trust` names them; what it says beside them never reaches a person.
+    normalisers: names in `scim.normalise.NORMALISERS`. last_said: method and kind of its last request.
     """
 
     name = models.SlugField(max_length=63, unique=True)
-    token_hash = models.CharField(max_length=64, unique=True)
-    token_expires_at = models.DateTimeField(null=True)
     disabled_at = models.DateTimeField(null=True)
     vouched_ial = models.PositiveSmallIntegerField(default=0)
     precedence = models.IntegerField(default=100)
+    trusted_for = models.JSONField(default=every_attribute)
     normalisers = models.JSONField(default=list)
+    most_per_minute = models.PositiveIntegerField(default=60_000)
     created_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(null=True)
+    last_said = models.CharField(max_length=80, default="")
 
     class Meta:
         constraints: ClassVar = [
@@ -48,13 +58,42 @@ class Source(models.Model):
         return f"source:{self.name}"
 
 
+class SourceCredential(models.Model):
+    """One way in which a source shows who it is; it may have several, so that the old overlaps with the new.
+
+    key: `token:` and the SHA-256 of a bearer token (256 random bits, so nothing slower is needed), `client:` and a client_id of
+    our own provider, or `certificate:` and the SHA-256 of a certificate. One key names one source, for ever.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="credentials")
+    key = models.CharField(max_length=300, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id} of a source"
+
+    @property
+    def kind(self) -> str:
+        """token, client or certificate."""
+        return self.key.partition(":")[0]
+
+    def is_live(self, *, now: datetime) -> bool:
+        """Whether it opens the door now."""
+        return self.ended_at is None and (self.expires_at is None or self.expires_at > now)
+
+
 class Person(models.Model):
     """One person: the merge of what all sources say, and the name they log in with (AUTH_USER_MODEL).
 
     user_name: as the first source spells it; for people to read.
     login_name: unique over all sources; None if another person had it first, or none was given.
-    profile, provenance: as in `aggregate.Profile`. former_addresses: e-mail addresses that a source took away, newest
-    first; a notice about the change goes there too.
+    profile, provenance: as in `aggregate.Profile`. suspended: whether a source says so.
+    contact: the e-mail addresses that notices and invitations go to, as in a profile; like the login name and the IAL they come
+    from adopted records only (ruling 9). former_addresses: those that a source took away, newest first; a notice about the
+    change goes there too.
     """
 
     USERNAME_FIELD = "login_name_fold"
@@ -70,8 +109,11 @@ class Person(models.Model):
     login_name_taken = models.BooleanField(default=False)
     profile = models.JSONField(default=dict)
     provenance = models.JSONField(default=dict)
+    contact = models.JSONField(default=dict)
     former_addresses = models.JSONField(default=list)
     active = models.BooleanField(default=True)
+    suspended = models.BooleanField(default=False)
+    said_ial = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -84,11 +126,11 @@ class Person(models.Model):
 
     def addresses(self) -> list[str]:
         """Every e-mail address for notices, once each, the primary first."""
-        return aggregate.addresses(self.profile)
+        return aggregate.addresses(self.contact)
 
     def invitation_address(self) -> str | None:
         """Where an invitation goes, or None if no source gave an address (an ordinary case, ruling 3)."""
-        return aggregate.invitation_address(self.profile)
+        return aggregate.invitation_address(self.contact)
 
     def display_name(self) -> str:
         """The name to show."""
@@ -100,7 +142,12 @@ class Record(models.Model):
 
     pushed: verbatim as last pushed, minus secrets. resource: the same, canonical, without `id` and `meta`.
     external_id and what ends in _fold: parts of the resource to find it by (`scim.index`), None where unassigned.
-    version: of the ETag. source_version: the source's own sequence number, if it sends one (C29).
+    version: of the ETag. source_version: the source's own sequence number, if it sends one (C29). stated_at: when the source
+    says that it last changed it, else when it came.
+    adopted: whether it may move the login name, the mail targets and the IAL of its person: the record that brought the person
+    may, one that was joined later may once a manager says so (ruling 9).
+    was_active: whether it ever was. returns_at: when the source, in no provable order, wanted somebody active again whom it had
+    ended; until a manager agrees they stay ended (ruling 11, C29).
     deleted_at: the tombstone; its names are free again, its id is not (ID-8).
     """
 
@@ -117,6 +164,10 @@ class Record(models.Model):
     active = models.BooleanField()
     version = models.PositiveIntegerField(default=1)
     source_version = models.BigIntegerField(null=True)
+    adopted = models.BooleanField(default=True)
+    was_active = models.BooleanField(default=False)
+    returns_at = models.DateTimeField(null=True)
+    stated_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)

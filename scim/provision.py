@@ -3,97 +3,48 @@
 Each write is one transaction under the account's lock: the record, the merged person, and what follows for the account
 (`scim.settle`), so that an acknowledged `active:false` has already ended everything (promise 4).
 
-Order (ruling 11, C29): a source that numbers its records in `meta.version` (a plain number, not the entity tag that it
-got from us) has its events ordered by it: an older one is refused with 412. A PUT that does not say `active` leaves it
-as it is, so only an explicit `active:true` brings a leaver back, and with no credential (C30).
+Order (ruling 11, C29; `scim.ordering`): an older version is refused with 412. A PUT that does not say `active` leaves it as it
+is, so only an explicit `active:true` brings a leaver back, and with no credential (C30). Where that comes without a number or an
+entity tag, nobody can say that it is newer than the end: the source reads its own word again, and the person stays ended until a
+manager agrees (`scim.returns`). Who never was active has not ended: the first `active:true` needs nobody.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from django.db import IntegrityError
 
 from derived import accounts, audit
-from derived.assurance import IAL
+from derived.errors import Reason, Unavailable
 from derived.locking import transacted, under_lock
 from derived.models import AccountStatus
-from scim import index, operations, patch, values
-from scim.auth import token_hash
+from scim import index, operations, ordering, patch, trust, values
+from scim.consequences import note_beyond
 from scim.directory import find
 from scim.errors import invalid_value, precondition_failed, uniqueness
-from scim.models import Person, Record, RecordEmail, Source
-from scim.normalise import NORMALISERS, normalise
+from scim.models import Person, Record, RecordEmail
+from scim.normalise import normalise
 from scim.settle import Write, end, settle
+from scim.sources import disable_source, register_source, rotate_source
 from scim.user import USER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from derived.models import Account
+    from scim.models import Source
     from scim.schema import Json, Resource
+
+__all__ = [
+    "create_user", "delete_user", "disable_source", "patch_user", "register_source", "replace_user", "rotate_source",
+]
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SEQUENCE = re.compile(r"[0-9]{1,18}")
-
-
-def register_source(  # noqa: PLR0913 - what an operator decides about a source
-    name: str, *, now: datetime, vouched_ial: int = 0, precedence: int = 100,
-    normalisers: Sequence[str] = (), token_expires_at: datetime | None = None,
-) -> tuple[Source, str]:
-    """A new source, and its bearer token, which is not kept and cannot be shown again.
-
-    Raises: ValueError for a bad name, level or normaliser, or a name in use.
-    """
-    _check_source(name, vouched_ial, normalisers)
-    token = _new_token()
-    try:
-        source = transacted(
-            lambda: Source.objects.create(
-                name=name, token_hash=token_hash(token), vouched_ial=vouched_ial, precedence=precedence,
-                normalisers=list(normalisers), token_expires_at=token_expires_at, created_at=now,
-            )
-        )
-    except IntegrityError:
-        message = f"there is a source named {name} already"
-        raise ValueError(message) from None
-    return source, token
-
-
-def _check_source(name: str, vouched_ial: int, normalisers: Sequence[str]) -> None:
-    message = ""
-    if not _NAME.fullmatch(name):
-        message = "the name must be lower-case letters, digits and hyphens, 63 at most"
-    elif vouched_ial not in set(IAL):
-        message = "the identity assurance level must be 0, 1, 2 or 3"
-    elif set(normalisers) - set(NORMALISERS):
-        message = f"the normalisers are: {', '.join(NORMALISERS)}"
-    if message:
-        raise ValueError(message)
-
-
-def _new_token() -> str:
-    # The prefix lets secret scanners find a token that was committed somewhere.
-    return f"ramet_scim_{secrets.token_urlsafe(32)}"
-
-
-def rotate_source(source: Source, *, expires_at: datetime | None = None) -> str:
-    """Give a source a new token; the old one is dead at once. expires_at: when the new one ends, None for never."""
-    token = _new_token()
-    source.token_hash, source.token_expires_at = token_hash(token), expires_at
-    source.save(update_fields=["token_hash", "token_expires_at"])
-    return token
-
-
-def disable_source(source: Source, *, now: datetime) -> None:
-    """Refuse a source's token from now on; its people stay as they are."""
-    source.disabled_at = now
-    source.save(update_fields=["disabled_at"])
+_TRIES = 5
 
 
 def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Record:
@@ -102,20 +53,35 @@ def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Reco
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
     resource = values.resource(unverified_body, USER)
+    ordering.check_whole(ordering.sequence(unverified_body), resource)
     resource.setdefault("active", True)
     return _unique(lambda: transacted(lambda: _create(source, unverified_body, resource, now=now)))
 
 
 def _create(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record:
     _check_unique(source, resource, but=None)
-    account = accounts.open_account(ial=source.vouched_ial, now=now, actor=source.actor)
+    _check_not_stale(source, body, resource)
+    account = accounts.open_account(ial=0, now=now, actor=source.actor)
     person = Person.objects.create(account=account, user_name=str(resource["userName"]), created_at=now, updated_at=now)
-    record = Record(source=source, person=person, created_at=now, version=0, source_version=_sequence(body))
-    _store(record, resource, _without_secrets(body), now=now)
+    record = Record(source=source, person=person, created_at=now, version=0)
+    _store(record, resource, body, _without_secrets(body), now=now)
     write = Write(account=account, person=person, actor=source.actor, now=now, is_new=True)
     _record(account, "person.created", record, now=now)
+    note_beyond(write, resource, source.trusted_for)
     settle(write)
     return record
+
+
+def _check_not_stale(source: Source, body: Json, resource: Resource) -> None:
+    """A numbered version that is older than what its own source has deleted since is the past, and makes nobody (C28, C29).
+
+    Raises: ScimError 412.
+    """
+    number, external = ordering.sequence(body), resource.get("externalId")
+    if number is None or not isinstance(external, str):
+        return
+    if Record.objects.filter(source=source, external_id=external, deleted_at__isnull=False, source_version__gte=number).exists():
+        raise precondition_failed("This source has deleted a newer version of this record.")
 
 
 def replace_user(
@@ -126,19 +92,25 @@ def replace_user(
     Raises: ScimError 400 invalidSyntax or invalidValue, 404, 409 uniqueness, 412 for another or an older version.
     """
     resource = values.resource(unverified_body, USER)
-    sequence = _sequence(unverified_body)
+    number = ordering.sequence(unverified_body)
+    ordering.check_whole(number, resource)
     if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
         raise invalid_value("The id in the body is not the id in the path.")
 
-    def change(record: Record) -> Resource | None:
-        if sequence is not None and record.source_version is not None and sequence <= record.source_version:
-            if sequence == record.source_version and {"active": record.active, **resource} == record.resource:
-                return None
-            raise precondition_failed("There is a newer version from this source.")
-        record.source_version = sequence if sequence is not None else record.source_version
+    def change(record: Record) -> Resource:
+        if number is not None and record.source_version is not None and number <= record.source_version:
+            _check_order(record, resource, number)
         return {"active": record.active, **resource}
 
-    return _write(source, unverified_id, change, pushed=unverified_body, if_match=if_match, now=now)
+    push = _Push(body=unverified_body, says_active="active" in resource, versioned=ordering.is_versioned(number, if_match))
+    return _write(source, unverified_id, change, push, if_match=if_match, now=now)
+
+
+def _check_order(record: Record, resource: Resource, number: int) -> None:
+    """Raises: ScimError 412 for what is older than what stands, or as old and not what stands of two."""
+    same = resource == record.resource
+    if number < (record.source_version or 0) or not (same or ordering.overrules(resource, record.resource)):
+        raise precondition_failed("There is a newer version from this source.")
 
 
 def patch_user(
@@ -150,13 +122,14 @@ def patch_user(
     """
     asked = operations.parse(normalise(unverified_body, source.normalisers))
 
-    def change(record: Record) -> Resource | None:
+    def change(record: Record) -> Resource:
         after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)
         del after["id"]
         # Taking `active` away is no way back in.
         return after if record.active or "active" in after else {**after, "active": False}
 
-    return _write(source, unverified_id, change, pushed=None, if_match=if_match, now=now)
+    push = _Push(body=None, says_active=ordering.says_active(asked), versioned=ordering.is_versioned(None, if_match))
+    return _write(source, unverified_id, change, push, if_match=if_match, now=now)
 
 
 def delete_user(source: Source, unverified_id: str, *, if_match: str | None = None, now: datetime) -> None:
@@ -165,40 +138,79 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
     Raises: ScimError 404, 412 for another version.
     """
 
-    def work(account: Account) -> None:
-        record = _current(source, unverified_id, if_match)
-        record.deleted_at, record.active, record.updated_at = now, False, now
+    def work(account: Account, record: Record) -> None:
+        record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
         record.version += 1
-        record.save(update_fields=["deleted_at", "active", "updated_at", "version"])
+        record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
         _record(account, "person.deleted", record, now=now)
         end(Write(account=account, person=record.person, actor=source.actor, now=now))
 
-    under_lock(find(source, unverified_id).person.account_id, work)
+    _under_its_lock(source, unverified_id, if_match, work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Push:
+    """body: of a PUT, None for a PATCH. says_active: whether it speaks of `active`. versioned: shown to be newer (C29)."""
+
+    body: Json
+    says_active: bool
+    versioned: bool
 
 
 def _write(  # noqa: PLR0913 - what every change of a record needs
-    source: Source, unverified_id: str, change: Callable[[Record], Resource | None], *,
-    pushed: Json, if_match: str | None, now: datetime,
+    source: Source, unverified_id: str, change: Callable[[Record], Resource], push: _Push, *, if_match: str | None, now: datetime,
 ) -> Record:
     """Run one change under the lock; one that changes nothing leaves version and time as they are."""
 
-    def work(account: Account) -> Record:
-        record = _current(source, unverified_id, if_match)
+    def work(account: Account, record: Record) -> Record:
         write = Write(account=account, person=record.person, actor=source.actor, now=now)
-        resource = change(record)
-        if resource is None or resource == record.resource:
-            record.save(update_fields=["source_version"])
-            if not record.active and account.status != AccountStatus.TERMINATED:
+        before, resource, waits = record.resource, change(record), record.returns_at
+        _note_return(record, resource, push, now=now)
+        if resource == before:
+            record.source_version = ordering.sequence(push.body) or record.source_version
+            record.save(update_fields=["source_version", "returns_at"])
+            if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
                 settle(write)  # a repeated `active:false` ends what somebody opened in between
             return record
         _check_unique(source, resource, but=record)
-        kept = _without_secrets(pushed) if pushed is not None else _repushed(record, resource)
-        _store(record, resource, kept, now=now)
+        kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
+        _store(record, resource, push.body, kept, now=now)
         _record(account, "person.updated", record, now=now)
+        if set(trust.beyond(resource, source.trusted_for)) - set(trust.beyond(before, source.trusted_for)):
+            note_beyond(write, resource, source.trusted_for)
         settle(write)
         return record
 
-    return _unique(lambda: under_lock(find(source, unverified_id).person.account_id, work))
+    return _unique(lambda: _under_its_lock(source, unverified_id, if_match, work))
+
+
+def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
+    """Whether somebody whom this source had ended comes back at once, or waits for a manager (ruling 11, C29)."""
+    wanted = resource.get("active") is not False
+    if not wanted or not record.was_active or (push.versioned and push.says_active):
+        record.returns_at = None
+    elif not record.active:
+        record.returns_at = now
+
+
+def _under_its_lock(
+    source: Source, unverified_id: str, if_match: str | None, work: Callable[[Account, Record], T]
+) -> T:
+    """Run `work` on a record with its account locked; again where it has moved to another account meanwhile."""
+
+    def locked(account: Account) -> T | _Moved:
+        record = _current(source, unverified_id, if_match)
+        return work(account, record) if record.person.account_id == account.id else _Moved()
+
+    for _ in range(_TRIES):
+        found = under_lock(find(source, unverified_id).person.account_id, locked)
+        if not isinstance(found, _Moved):
+            return found
+    raise Unavailable(Reason.DATABASE_BUSY)
+
+
+class _Moved:
+    """The record belongs to another account than it did a moment ago."""
 
 
 def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:
@@ -210,12 +222,15 @@ def _current(source: Source, unverified_id: str, if_match: str | None) -> Record
     return record
 
 
-def _store(record: Record, resource: Resource, pushed: Json, *, now: datetime) -> None:
+def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now: datetime) -> None:
     before = index.emails(record.resource) if record.version else []
+    record.source_version = number if (number := ordering.sequence(body)) is not None else record.source_version
+    record.stated_at = ordering.stated_at(body, now=now)
     record.resource, record.pushed = resource, pushed
     for name, value in index.columns(resource).items():
         setattr(record, name, value)
     record.active = resource.get("active") is not False
+    record.was_active = record.was_active or record.active
     record.version += 1
     record.updated_at = now
     record.save()
@@ -243,13 +258,6 @@ def _unique(work: Callable[[], T]) -> T:
         if "record_" not in str(error) and "scim_record." not in str(error):
             raise
         raise uniqueness("userName or externalId is in use.") from None
-
-
-def _sequence(body: Json) -> int | None:
-    """The number that a source gives its versions: `meta.version` of digits only, else None."""
-    meta = body.get("meta") if isinstance(body, dict) else None
-    version = meta.get("version") if isinstance(meta, dict) else None
-    return int(version) if isinstance(version, str) and _SEQUENCE.fullmatch(version) else None
 
 
 def _without_secrets(value: Json) -> Json:

@@ -1,102 +1,117 @@
-"""The second half of every write: what all sources say now is merged, and what follows from it happens.
+"""The second half of every write: what all sources say now is merged, kept, and what follows from it happens.
 
-Called by `scim.provision` only, with the account locked. Termination, reopening, invitation and notices are calls, not
-signals.
+Called with the account locked. What follows is in `scim.consequences`: calls, not signals.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
-from derived import accounts, audit, outbox, revoke
-from derived.errors import Reason
-from derived.models import AccountStatus, Credential
-from scim import aggregate
+from derived import audit
+from derived.locking import under_lock
+from scim import aggregate, consequences, trust
+from scim.consequences import State, Write
 from scim.models import Person
 from scim.values import fold
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from derived.models import Account
-    from scim.schema import Resource
+    from scim.models import Record
 
-_BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SOURCE.value})
+__all__ = ["Write", "again", "end", "said", "settle"]
+
 _MOST_FORMER = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class Write:
-    """Who writes, when, and about whom; account: locked by this transaction (or made by it)."""
-
-    account: Account
-    person: Person
-    actor: str
-    now: datetime
-    is_new: bool = False
-
-
 def settle(write: Write) -> None:
-    """Merge what all records of a person say, and do what follows."""
-    person, was_active = write.person, write.person.active
-    before = aggregate.Profile(person.profile, person.provenance, was_active)
-    after = aggregate.merge(_said(person), before)
+    """Merge what all records of a person say, keep it, and do what follows."""
+    person = write.person
+    before = _before(person)
+    told = said(person)
+    after = State(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded(told))
     _keep(write, before, after)
-    if not after.active:
-        revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
-        return
-    reopened = not was_active and _reopen(write)
-    if write.account.status == AccountStatus.ACTIVE:
-        _invite(write, before.attributes, after.attributes, anew=write.is_new or reopened)
-    if not write.is_new:
-        _tell(write, before.attributes, after.attributes)
+    consequences.follow(write, before, after)
 
 
 def end(write: Write) -> None:
-    """The source deleted the person: everything ends, and the login name is free for another (C28).
+    """The source deleted its record: the others carry on; where there is none, everything ends and the login name is free (C28).
 
-    The profile stays, so that the last notice still finds its addresses.
+    The profile stays then, so that the last notice still finds its addresses.
     """
     person = write.person
+    if person.records.filter(deleted_at__isnull=True).exists():
+        settle(write)
+        return
     person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
     person.updated_at = write.now
     person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
-    revoke.everything(write.account, because=Reason.DELETED_BY_SOURCE, now=write.now, actor=write.actor)
+    consequences.delete(write)
 
 
-def _said(person: Person) -> list[aggregate.Said]:
-    records = person.records.filter(deleted_at__isnull=True).select_related("source")
-    return [
-        aggregate.Said(
-            source=record.source.name, precedence=record.source.precedence, active=record.active,
-            resource=record.resource, at=record.updated_at,
-        )
-        for record in records
-    ]
+def said(person: Person) -> list[aggregate.Said]:
+    """What every source says about a person now.
+
+    A source that is believed about `active` and deleted its record has said no, until a manager lifts it (ID-6).
+    """
+    alive = Q(deleted_at__isnull=True)
+    records = person.records.filter(alive | Q(was_active=True)).select_related("source")
+    return [_said(record) for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
 
 
-def _keep(write: Write, before: aggregate.Profile, after: aggregate.Profile) -> None:
+def _said(record: Record) -> aggregate.Said:
+    source = record.source
+    return aggregate.Said(
+        source=source.name, precedence=source.precedence, active=record.active,
+        resource=record.resource if record.deleted_at is None else {},
+        at=record.stated_at or record.updated_at, trusted_for=frozenset(source.trusted_for), returns=record.returns_at is not None,
+        adopted=record.adopted, vouched_ial=source.vouched_ial,
+    )
+
+
+def again(person_id: UUID, *, now: datetime, actor: str) -> None:
+    """Merge a person anew, under the lock: what a source is believed has changed, or a manager has decided something."""
+
+    def work(account: Account) -> None:
+        settle(Write(account=account, person=Person.objects.get(id=person_id), actor=actor, now=now))
+
+    under_lock(Person.objects.values_list("account_id", flat=True).get(id=person_id), work)
+
+
+def _before(person: Person) -> State:
+    profile = aggregate.Profile(person.profile, person.provenance, person.active, person.suspended)
+    guarded = aggregate.Guarded(user_name=person.user_name, contact=person.contact, ial=person.said_ial)
+    return State(profile=profile, guarded=guarded)
+
+
+def _keep(write: Write, before: State, after: State) -> None:
     person = write.person
-    gone = [one for one in aggregate.addresses(before.attributes) if one not in aggregate.addresses(after.attributes)]
+    now_has = aggregate.addresses(after.guarded.contact)
+    gone = [one for one in aggregate.addresses(before.guarded.contact) if one not in now_has]
     person.former_addresses = list(dict.fromkeys([*gone, *person.former_addresses]))[:_MOST_FORMER]
-    person.profile, person.provenance, person.active = after.attributes, after.provenance, after.active
-    person.user_name = str(after.attributes.get("userName", ""))
+    person.profile, person.provenance = after.profile.attributes, after.profile.provenance
+    person.active, person.suspended = after.profile.active, after.profile.suspended
+    person.contact, person.said_ial = after.guarded.contact, after.guarded.ial
+    person.user_name = after.guarded.user_name or str(after.profile.attributes.get("userName", "")) or person.user_name
     person.updated_at = write.now
     person.save()
-    _claim_login_name(write)
+    if after.guarded.user_name:
+        _claim_login_name(write, after.guarded.user_name)
 
 
-def _claim_login_name(write: Write) -> None:
+def _claim_login_name(write: Write, user_name: str) -> None:
     """Take the user name as the login name if no other person has it: first come (ruling 11)."""
-    person, wanted, was_taken = write.person, fold(write.person.user_name), write.person.login_name_taken
+    person, wanted, was_taken = write.person, fold(user_name), write.person.login_name_taken
     if person.login_name_fold == wanted:
-        Person.objects.filter(id=person.id).update(login_name=person.user_name)
-        person.login_name = person.user_name
+        Person.objects.filter(id=person.id).update(login_name=user_name)
+        person.login_name = user_name
         return
-    person.login_name, person.login_name_fold, person.login_name_taken = person.user_name, wanted, False
+    person.login_name, person.login_name_fold, person.login_name_taken = user_name, wanted, False
     try:
         with transaction.atomic():
             person.save(update_fields=["login_name", "login_name_fold", "login_name_taken"])
@@ -105,40 +120,3 @@ def _claim_login_name(write: Write) -> None:
         person.save(update_fields=["login_name", "login_name_fold", "login_name_taken"])
         if not was_taken:
             audit.record(write.account, "person.login_name_taken", now=write.now, actor=write.actor)
-
-
-def _reopen(write: Write) -> bool:
-    """Open an account again that a source closed; what a manager closed, no source opens."""
-    if write.account.status != AccountStatus.TERMINATED:
-        return False
-    if revoke.terminated_because(write.account) not in _BY_SOURCE:
-        return False
-    accounts.reopen(write.account, now=write.now, actor=write.actor)
-    return True
-
-
-def _invite(write: Write, before: Resource, after: Resource, *, anew: bool) -> None:
-    """Invite who is new or back, or whose address changed before they ever enrolled (ruling 3)."""
-    address = aggregate.invitation_address(after)
-    moved = address != aggregate.invitation_address(before)
-    if address is None or not (anew or moved):
-        return
-    if Credential.objects.filter(account=write.account, epoch=write.account.epoch).exists():
-        return
-    _enqueue(write, "invite", {})
-
-
-def _tell(write: Write, before: Resource, after: Resource) -> None:
-    """Tell a person that a source changed their name or their addresses (ID-9)."""
-    changed: list[str] = []
-    if aggregate.display_name(before) != aggregate.display_name(after) or before.get("name") != after.get("name"):
-        changed.append("name")
-    if set(aggregate.addresses(before)) != set(aggregate.addresses(after)):
-        changed.append("emails")
-    if changed:
-        _enqueue(write, "profile_changed", {"changed": changed})
-
-
-def _enqueue(write: Write, kind: str, payload: dict[str, object]) -> None:
-    receiver = f"mail:{write.account.id}"
-    outbox.enqueue(kind=kind, receiver=receiver, account=write.account, payload=payload, now=write.now)

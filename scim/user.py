@@ -1,7 +1,8 @@
-"""The User schema and its enterprise extension, as data (RFC 7643 §4.1, §4.3 and §8.7.1)."""
+"""The User schema, its enterprise extension and ours, as data (RFC 7643 §4.1, §4.3 and §8.7.1)."""
 
 from __future__ import annotations
 
+from scim.assurance import ASSURANCE
 from scim.schema import Attribute, Mutability, ResourceType, Returned, Schema, Type
 
 CORE_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -143,5 +144,5 @@ _ENTERPRISE = Schema(
 
 USER = ResourceType(
     name="User", endpoint="/Users", description="People, as this source describes them.", core=_CORE,
-    extensions=(_ENTERPRISE,),
+    extensions=(_ENTERPRISE, ASSURANCE),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import unicodedata
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from scim.errors import invalid_syntax, invalid_value
@@ -104,7 +105,21 @@ def _text(attribute: Attribute, value: str, *, where: str) -> str:
         raise invalid_value(f"{where} has control characters.")
     if attribute.type == Type.BINARY:
         _check_base64(text, where=where)
+    if attribute.type == Type.DATETIME:
+        _check_moment(text, where=where)
     return text
+
+
+def _check_moment(text: str, *, where: str) -> None:
+    """A date and time as xsd:dateTime (RFC 7643 §2.3.5)."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        fits = False
+    else:
+        fits = "T" in text
+    if not fits:
+        raise invalid_value(f"{where} must be a date and time, as in 2026-11-26T09:00:00Z.")
 
 
 def _check_base64(text: str, *, where: str) -> None:

@@ -13,8 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from derived import clock
 from derived.errors import RametError, Unavailable
-from scim import body, directory, documents, provision, query
-from scim.auth import source_of
+from scim import auth, body, directory, documents, provision, query
 from scim.errors import ScimError, invalid_value, not_found
 from scim.projection import Projection, projection
 from scim.user import USER
@@ -72,8 +71,8 @@ def _refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
             response["WWW-Authenticate"] = 'Bearer realm="scim"'
         case 405:
             response["Allow"] = ", ".join(methods)
-        case 503:
-            response["Retry-After"] = "2"
+        case 429 | 503:
+            response["Retry-After"] = "60" if error.status == 429 else "2"  # noqa: PLR2004 - statuses of HTTP
         case _:
             pass
     return response
@@ -141,7 +140,7 @@ def nowhere(_request: HttpRequest, /, **_rest: str) -> HttpResponse:
 
 
 def _source(request: HttpRequest) -> Source:
-    return source_of(request.headers.get("Authorization"), now=clock.now())
+    return auth.of_request(request, now=clock.now())
 
 
 def _base(request: HttpRequest) -> str:

@@ -151,6 +151,16 @@ class World:
         body = {"schemas": [PATCH], "Operations": [{"op": "replace", "value": value}]}
         return self.scim("PATCH", f"/Users/{self.ids[username]}", body)
 
+    def reactivate(self, username: str = "alex@example.org") -> None:
+        """Somebody comes back: HR shows the version that it means, so that this is newer than the end (C29)."""
+        path = f"/Users/{self.ids[username]}"
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/scim+json"}
+        body = {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"active": True}}]}
+        with http() as agent:
+            tag = agent.get(f"/scim/v2{path}", headers=headers).headers["ETag"]
+            response = agent.patch(f"/scim/v2{path}", json=body, headers={**headers, "If-Match": tag})
+        assert response.status_code == 200, response.text
+
     def deactivate(self, username: str = "alex@example.org") -> None:
         """A leaver."""
         assert self.patch(username, {"active": False}).status_code == 200

@@ -28,7 +28,12 @@ def row_of(  # noqa: PLR0913 - one ledger row
     parent: Credential | None = None, jkt: str | None = None, credential_id: UUID | None = None,
     lifetime: timedelta | None = None, label: Label = Label.GENERIC,
 ) -> Credential:
-    """Write the row; `level` is capped already."""
+    """Write the row; `level` is capped already.
+
+    Raises: Refused(NOT_ELIGIBLE) for what would grow on the account of somebody who may hold nothing derived (EL-4).
+    """
+    if parent is not None and kind != Kind.TOKEN_FAMILY and not account.eligible:
+        raise Refused(Reason.NOT_ELIGIBLE)
     life = lifetime or policy(kind).lifetime
     row = Credential(
         account=account, epoch=account.epoch, kind=kind, state=state, aal=level, ial=account.ial, name=name,

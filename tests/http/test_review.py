@@ -357,7 +357,7 @@ def test_what_a_manager_ends_after_a_source_did_no_source_opens(world: World) ->
     world.deactivate()
     account = Account.objects.get()
     under_lock(account.id, lambda row: revoke.everything(row, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"))
-    assert world.patch("alex@example.org", {"active": True}).status_code == 200
+    world.reactivate()
     account.refresh_from_db()
     assert account.status == "terminated"
 
@@ -370,7 +370,7 @@ def test_a_source_does_not_lift_a_managers_suspension(world: World) -> None:
     account = Account.objects.get()
     under_lock(account.id, lambda row: suspend.suspend(row, now=clock.now(), actor="operator"))
     world.deactivate()
-    assert world.patch("alex@example.org", {"active": True}).status_code == 200
+    world.reactivate()
     account.refresh_from_db()
     assert account.status == "suspended"
     assert not OutboxRow.objects.filter(kind="invite", account=account, delivered_at__isnull=True).exists()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
+ASSURANCE = "urn:ramet:params:scim:schemas:extension:assurance:1.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -47,6 +48,10 @@ class Scim:
     def patch(self, record_id: str, *operations: dict[str, Any], **headers: str) -> tuple[int, Any]:
         """Patch a person."""
         return self("PATCH", f"/Users/{record_id}", {"schemas": [PATCH], "Operations": list(operations)}, **headers)
+
+    def tag(self, record_id: str) -> str:
+        """The entity tag of a person's present version."""
+        return str(self("GET", f"/Users/{record_id}")[1]["meta"]["version"])
 
     def names(self, query: str = "") -> list[str]:
         """The user names of a list."""

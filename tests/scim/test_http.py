@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.scim.conftest import CORE, ENTERPRISE, PATCH, Scim, user
+from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, PATCH, Scim, user
 
 
 def test_create_answers_with_location_and_tag(hr: Scim) -> None:
@@ -180,7 +180,7 @@ def test_capabilities_are_the_truth(hr: Scim) -> None:
     supported = {name for name, value in config.items() if isinstance(value, dict) and value.get("supported")}
     assert supported == {"patch", "filter", "etag"}
     assert hr("GET", "/ResourceTypes")[1]["totalResults"] == 1
-    assert {one["id"] for one in hr("GET", "/Schemas")[1]["Resources"]} == {CORE, ENTERPRISE}
+    assert {one["id"] for one in hr("GET", "/Schemas")[1]["Resources"]} == {CORE, ENTERPRISE, ASSURANCE}
 
 
 @pytest.mark.parametrize("path", ["/", "/Groups", "/Bulk", "/Me", "/Users/", "/Users/x/y", "/Users/%00", "/Schemas/nope", "/x"])

@@ -102,7 +102,7 @@ def test_reactivation_brings_no_credential_back(hr: Scim) -> None:
     credential = _enrol(_person(record_id))
     epoch = _person(record_id).account.epoch
     hr.patch(record_id, _OFF)
-    assert hr.patch(record_id, _ON)[1]["active"] is True
+    assert hr.patch(record_id, _ON, If_Match=hr.tag(record_id))[1]["active"] is True
     person = _person(record_id)
     credential.refresh_from_db()
     assert (person.account.status, credential.state) == (AccountStatus.ACTIVE, "revoked")
@@ -121,7 +121,7 @@ def test_what_a_manager_ended_no_source_opens(hr: Scim) -> None:
         lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator"),
     )
     hr.patch(record_id, _OFF)
-    hr.patch(record_id, _ON)
+    hr.patch(record_id, _ON, If_Match=hr.tag(record_id))
     assert _person(record_id).account.status == AccountStatus.TERMINATED
 
 
@@ -215,11 +215,12 @@ def test_etags(hr: Scim) -> None:
 
 def test_sequence_of_the_source(hr: Scim) -> None:
     """A source that numbers its versions cannot be overtaken by its own past; our own tag is no number (C29)."""
-    record_id = hr.create(meta={"version": "5"})
+    record_id = hr.create(active=True, meta={"version": "5"})
     path = f"/Users/{record_id}"
     assert hr("PUT", path, user(active=False, meta={"version": "7"}))[0] == 200
     assert hr("PUT", path, user(active=True, meta={"version": "6"}))[0] == 412
     assert hr("PUT", path, user(active=True, meta={"version": "7"}))[0] == 412
+    assert hr("PUT", path, user(meta={"version": "8"}))[1]["scimType"] == "invalidValue"
     assert hr("PUT", path, user(active=False, meta={"version": "7"}))[0] == 200
     assert hr("GET", path)[1]["active"] is False
     assert hr("PUT", path, user(title="Boss", meta={"version": 'W/"1"'}))[0] == 200

@@ -57,7 +57,7 @@ def test_nobody_gets_in(hr: Scim, header: str) -> None:
 def test_rotation_and_disabling(hr: Scim) -> None:
     """A new token ends the old one at once; a disabled source has none."""
     source = Source.objects.get(name="hr")
-    new = Scim(provision.rotate_source(source))
+    new = Scim(provision.rotate_source(source, now=clock.now()))
     assert (hr("GET", "/Users")[0], new("GET", "/Users")[0]) == (401, 200)
     assert new.token not in str(source.__dict__)
     provision.disable_source(source, now=clock.now())

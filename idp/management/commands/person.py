@@ -1,15 +1,20 @@
-"""`manage.py person`: who exists, what each source says of them, and their life as an account."""
+"""`manage.py person`: who exists, which source said what of them and why it stands, and their life as an account."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.management.base import CommandError, CommandParser
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from derived import accounts, clock, outbox, revoke, status, suspend
 from derived.errors import Reason
 from derived.locking import under_lock
 from idp.management.verbs import Noun, named, nothing
+from scim import aggregate, returns, settle
 from scim.models import Person
 from scim.values import fold
 
@@ -24,13 +29,21 @@ def _vouch(parser: CommandParser) -> None:
     parser.add_argument("--ial", type=int, choices=[0, 1, 2, 3], required=True, help="the level that you checked, or 0 to take it back")
 
 
+def _adopt(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--source", required=True, help="the source whose record it is")
+
+
 class Command(Noun):
     """The operator's verbs for people."""
 
-    help = "People: list, show (who said what), invite (again), vouch (identity assurance), suspend, resume, end."
+    help = "People: list, show (who said what, and why it stands), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
     verbs = {  # noqa: RUF012 - a table
         "list": ("All people.", nothing),
-        "show": ("One person: profile with provenance, account, credentials.", named(_NAME)),
+        "show": ("One person: every attribute, which source said it, why it stands, and what lost; account, credentials.", named(_NAME)),
+        "waiting": ("Who was ended by a source and is wanted back by it, in no provable order: readmit, or leave.", nothing),
+        "readmit": ("Agree that an ended person is back. No credential comes back: they are invited anew.", named(_NAME)),
+        "adopt": ("Let a joined record move the login name, the mail addresses and the IAL.", _adopt),
         "invite": ("Send a person without authenticators a new invitation; an earlier one is void.", named(_NAME)),
         "vouch": ("Say that you checked a person's identity.", _vouch),
         "suspend": ("Stop everything of a person for a while.", named(_NAME)),
@@ -56,13 +69,47 @@ class Command(Noun):
         return {
             "login_name": person.login_name, "name": person.display_name(), "id": person.id,
             "account": {"id": account.id, "status": account.status, "ial": account.ial, "epoch": account.epoch},
-            "addresses": person.addresses(), "updated_at": person.updated_at, "profile": person.profile,
-            "provenance": person.provenance,
+            "addresses": person.addresses(), "updated_at": person.updated_at, "active": person.active, "suspended": person.suspended,
+            "eligible": account.eligible, "attributes": _attributes(person), "records": _records(person),
+            "profile": person.profile, "provenance": person.provenance,
             "credentials": [
                 {"id": one.id, "kind": one.kind, "name": one.name, "state": one.state, "aal": int(status.level(one))}
                 for one in status.living(account.id)
             ],
         }
+
+    def present(self, verb: str, found: object) -> None:
+        """A profile is a table of its own."""
+        if verb != "show" or not isinstance(found, dict):
+            super().present(verb, found)
+            return
+        shown = {name: value for name, value in found.items() if name not in {"attributes", "profile", "provenance"}}
+        super().present(verb, shown)
+        Console(file=cast("IO[str]", self.stdout), highlight=False).print(_table(found["attributes"]))
+
+    def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Who is wanted back."""
+        return [
+            {"login_name": one.person.login_name, "source": one.source.name, "since": one.returns_at, "id": one.person_id}
+            for one in returns.waiting()
+        ]
+
+    def readmit(self, options: dict[str, Any]) -> str:
+        """Agree."""
+        person = self._found(options)
+        returns.readmit(person, now=clock.now(), actor="operator")
+        person.account.refresh_from_db()
+        return f"readmitted; the account is {person.account.status}"
+
+    def adopt(self, options: dict[str, Any]) -> str:
+        """Let it speak."""
+        person = self._found(options)
+        record = person.records.select_related("source", "person").filter(source__name=options["source"], deleted_at=None).first()
+        if record is None:
+            message = f"{options['source']} says nothing about this person. See: manage.py person show {options['name']}"
+            raise CommandError(message)
+        returns.adopt(record, now=clock.now(), actor="operator")
+        return f"{options['source']} may move the login name, the addresses and the IAL from now on"
 
     def invite(self, options: dict[str, Any]) -> str:
         """Again."""
@@ -121,3 +168,46 @@ class Command(Noun):
             message = f"There is no person {name}. See: manage.py person list"
             raise CommandError(message)
         return found
+
+
+def _attributes(person: Person) -> list[dict[str, Any]]:
+    """Every attribute, with what stands and what lost."""
+    told = aggregate.explain(settle.said(person))
+    return [
+        {
+            "attribute": name, "value": next((one.value for one in words if one.stands), None),
+            "since": person.provenance.get(name, {}).get("since"),
+            "said": [{"source": one.source, "value": one.value, "stands": one.stands, "why": one.why.value} for one in words],
+        }
+        for name, words in told.items()
+    ]
+
+
+def _records(person: Person) -> list[dict[str, Any]]:
+    rows = person.records.select_related("source").order_by("source__precedence", "source__name")
+    return [
+        {
+            "id": one.id, "source": one.source.name, "active": one.active, "adopted": one.adopted, "waits_to_return": one.returns_at,
+            "version": one.source_version, "updated": one.updated_at, "deleted": one.deleted_at,
+        }
+        for one in rows
+    ]
+
+
+def _table(attributes: list[dict[str, Any]]) -> Table:
+    made = Table(show_edge=False, pad_edge=False, show_lines=True)
+    for title in ("attribute", "value", "source", "since", "why", "what lost"):
+        made.add_column(title, overflow="fold")
+    for one in attributes:
+        stands = next((word for word in one["said"] if word["stands"]), None)
+        lost = [f"{word['source']}: {_short(word['value'])} ({word['why']})" for word in one["said"] if not word["stands"]]
+        cells = [
+            one["attribute"].rpartition(":")[2], _short(one["value"]) if stands else "", stands["source"] if stands else "", one["since"] or "",
+            stands["why"] if stands else "", "\n".join(lost),
+        ]
+        made.add_row(*(escape(cell) for cell in cells))
+    return made
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - whatever a source said
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

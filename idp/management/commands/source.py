@@ -1,35 +1,83 @@
-"""`manage.py source`: the identity sources that push people over SCIM."""
+"""`manage.py source`: the identity sources: who pushes people, what each is believed, and how each shows who it is."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
+from rich.progress import track
 
 from derived import clock
 from idp.config import config
-from idp.management.verbs import Noun, named, nothing
-from scim import provision
-from scim.models import Source
+from idp.management.verbs import Noun, named, nothing, span
+from scim import settle, sources, trust
+from scim.models import Person, Source
+from scim.normalise import NORMALISERS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_NAME = "the source's name"
 
 
 def _add(parser: CommandParser) -> None:
     parser.add_argument("name", help="a short name, like hr")
     parser.add_argument(
         "--vouches-ial", type=int, choices=[0, 1, 2, 3], default=0,
-        help="the identity assurance level of the people it pushes, if it has the authority to say so (default: 0, none)",
+        help="the most it may say of how people's identity was checked, and what it means of a person of whom it says nothing (default: 0, none)",
     )
+    parser.add_argument("--preset", choices=sorted(trust.PRESETS), default="everything", help="what it is trusted for (default: everything but assurance and roles)")
+    parser.add_argument("--precedence", type=int, default=100, help="where sources differ, the lower number stands (default: 100)")
+    parser.add_argument("--normaliser", action="append", default=[], choices=sorted(NORMALISERS), help="a vendor's habit to rewrite; may be given several times")
+    parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="its token ends after so many days")
+
+
+def _rotate(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--overlap", type=span, metavar="SPAN", default=timedelta(), help="let the old tokens work so long beside the new one, like 24h (default: they end now)")
+    parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="the new token ends after so many days")
+
+
+def _trust(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--preset", choices=sorted(trust.PRESETS), help="start from this set")
+    parser.add_argument("--add", action="append", default=[], metavar="ATTRIBUTE", help="trust it for this too; may be given several times")
+    parser.add_argument("--remove", action="append", default=[], metavar="ATTRIBUTE", help="no longer for this")
+    parser.add_argument("--vouches-ial", type=int, choices=[0, 1, 2, 3], help="the most it may say of how people's identity was checked")
+    parser.add_argument("--precedence", type=int, help="where sources differ, the lower number stands")
+
+
+def _admit(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--client-id", help="a client of this provider, which gets access tokens for itself")
+    given.add_argument("--certificate", metavar="SHA256", help="the SHA-256 fingerprint of a client certificate")
+
+
+def _end(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("credential", type=int, help="its number, as `source show` lists it")
+
+
+def _days(text: str) -> timedelta:
+    return timedelta(days=int(text))
 
 
 class Command(Noun):
     """The operator's verbs for sources."""
 
-    help = "Identity sources (HR and others) that push people over SCIM: add, list, rotate, disable."
+    help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, rotate, admit, end, disable, enable."
     verbs = {  # noqa: RUF012 - a table
         "add": ("Register a source; its bearer token is shown once.", _add),
         "list": ("All sources, and when each last spoke.", nothing),
-        "rotate": ("Give a source a new token; the old one ends now.", named("the source's name")),
-        "disable": ("Refuse a source from now on; what it pushed stays.", named("the source's name")),
+        "show": ("One source: what it is trusted for, its credentials, when it last spoke and what it asked for.", named(_NAME)),
+        "trust": ("Say what a source is trusted for; people are merged anew.", _trust),
+        "rotate": ("Give a source a new token; the old ones end now, or after an overlap.", _rotate),
+        "admit": ("Let a client of this provider, or a certificate, speak for a source.", _admit),
+        "end": ("End one credential of a source.", _end),
+        "disable": ("Refuse a source from now on; what it pushed stays.", named(_NAME)),
+        "enable": ("Hear a disabled source again.", named(_NAME)),
     }
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +85,12 @@ class Command(Noun):
         if Source.objects.filter(name=options["name"]).exists():
             message = f"There is a source {options['name']} already. Use: manage.py source rotate {options['name']}"
             raise CommandError(message)
+        now = clock.now()
         try:
-            source, token = provision.register_source(options["name"], vouched_ial=options["vouches_ial"], now=clock.now())
+            source, token = sources.register_source(
+                options["name"], vouched_ial=options["vouches_ial"], precedence=options["precedence"], normalisers=options["normaliser"],
+                trusted_for=trust.PRESETS[options["preset"]], token_expires_at=_after(options["expires_in"], now), now=now,
+            )
         except ValueError as error:
             raise CommandError(str(error)) from error
         return {"name": source.name, "base": f"{config().issuer}/scim/v2", "token": token}
@@ -47,20 +99,85 @@ class Command(Noun):
         """All."""
         return [
             {
-                "name": one.name, "vouches_ial": one.vouched_ial, "people": one.records.filter(deleted_at=None).count(),
-                "last_seen": one.last_seen_at, "disabled": one.disabled_at,
+                "name": one.name, "precedence": one.precedence, "vouches_ial": one.vouched_ial,
+                "people": one.records.filter(deleted_at=None).count(), "last_seen": one.last_seen_at, "last_said": one.last_said,
+                "disabled": one.disabled_at,
             }
-            for one in Source.objects.order_by("name")
+            for one in Source.objects.order_by("precedence", "name")
         ]
+
+    def show(self, options: dict[str, Any]) -> dict[str, Any]:
+        """One source."""
+        one, now = self._found(options), clock.now()
+        return {
+            "name": one.name, "disabled": one.disabled_at, "precedence": one.precedence, "vouches_ial": one.vouched_ial,
+            "preset": next((name for name, names in trust.PRESETS.items() if names == set(one.trusted_for)), None),
+            "trusted_for": one.trusted_for, "normalisers": one.normalisers, "most_per_minute": one.most_per_minute,
+            "people": one.records.filter(deleted_at=None).count(), "last_seen": one.last_seen_at, "last_said": one.last_said,
+            "credentials": [
+                {
+                    "number": row.id, "kind": row.kind, "client_id": row.key.partition(":")[2] if row.kind == "client" else None,
+                    "works": row.is_live(now=now), "created": row.created_at, "expires": row.expires_at, "ended": row.ended_at,
+                    "last_used": row.last_used_at,
+                }
+                for row in one.credentials.order_by("id")
+            ],
+        }
+
+    def trust(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What it is believed."""
+        source = self._found(options)
+        start = trust.PRESETS[options["preset"]] if options["preset"] else frozenset(source.trusted_for)
+        try:
+            names = (start | trust.named(options["add"])) - trust.named(options["remove"])
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        for column, option in (("vouched_ial", "vouches_ial"), ("precedence", "precedence")):
+            if options[option] is not None:
+                setattr(source, column, options[option])
+                source.save(update_fields=[column])
+        believed = sources.trust_source(source, names)
+        people = list(Person.objects.filter(records__source=source).distinct().values_list("id", flat=True))
+        for person_id in track(people, description="merging people anew", transient=True, disable=options["json"] or len(people) < 200):  # noqa: PLR2004
+            settle.again(person_id, now=clock.now(), actor="operator")
+        return {"name": source.name, "trusted_for": believed, "people": len(people)}
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
         """A new token."""
-        return {"name": options["name"], "token": provision.rotate_source(self._found(options))}
+        now = clock.now()
+        token = sources.rotate_source(
+            self._found(options), overlap=options["overlap"], expires_at=_after(options["expires_in"], now), now=now
+        )
+        return {"name": options["name"], "token": token}
+
+    def admit(self, options: dict[str, Any]) -> str:
+        """Another way to show who it is."""
+        source = self._found(options)
+        try:
+            if options["client_id"]:
+                sources.admit_client(source, options["client_id"], now=clock.now())
+            else:
+                sources.admit_certificate(source, options["certificate"], now=clock.now())
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return f"{source.name} may speak with it from now on"
+
+    def end(self, options: dict[str, Any]) -> str:
+        """End one of its credentials."""
+        if not sources.end_credential(self._found(options), options["credential"], now=clock.now()):
+            message = f"It has no live credential of that number. See: manage.py source show {options['name']}"
+            raise CommandError(message)
+        return "ended"
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""
-        provision.disable_source(self._found(options), now=clock.now())
+        sources.disable_source(self._found(options), now=clock.now())
         return f"{options['name']} is disabled"
+
+    def enable(self, options: dict[str, Any]) -> str:
+        """Hear it again."""
+        sources.enable_source(self._found(options))
+        return f"{options['name']} is heard again"
 
     def _found(self, options: dict[str, Any]) -> Source:
         found = Source.objects.filter(name=options["name"]).first()
@@ -68,3 +185,7 @@ class Command(Noun):
             message = f"There is no source {options['name']}. See: manage.py source list"
             raise CommandError(message)
         return found
+
+
+def _after(life: timedelta | None, now: datetime) -> datetime | None:
+    return now + life if life else None

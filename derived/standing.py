@@ -1,0 +1,61 @@
+"""What a change in a person's standing does to the ledger: no longer eligible, vouched for less, another name.
+
+The caller holds the account's lock. What the changes are, and when they come, is `scim.consequences`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived import accounts, audit, revoke
+from derived.errors import Reason
+from derived.kinds import Kind
+from derived.lifecycle import LIVING
+from derived.models import Account, Credential
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+
+def eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) -> int:
+    """Whether a person may hold derived credentials: if not, those that they have end, and none is minted (EL-4, IV-1).
+
+    What they had before stays, and so does what they sign in with. How many ended.
+    """
+    if account.eligible == is_eligible:
+        return 0
+    account.eligible = is_eligible
+    account.save(update_fields=["eligible"])
+    ended = 0
+    if not is_eligible:
+        for row in _derived(account):
+            ended += revoke.one(row, account=account, because=Reason.NOT_ELIGIBLE, now=now, actor=actor)
+    kind = "account.eligible" if is_eligible else "account.ineligible"
+    audit.record(account, kind, now=now, actor=actor, body={"credentials": ended})
+    return ended
+
+
+def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
+    """The identity assurance that is vouched for now; a lower one lowers all that was minted on it (AS-1, promise 2)."""
+    if ial < account.ial:
+        Credential.objects.filter(account=account, state__in=LIVING, ial__gt=ial).update(ial=ial)
+    accounts.vouch(account, ial=ial, now=now, actor=actor)
+
+
+def renamed(account: Account, *, now: datetime, actor: str) -> int:
+    """The person has another name: what shows the old one ends and is issued anew; keys and passkeys show none (MT-4).
+
+    A credential shows a name where its evidence lists `names`. How many ended.
+    """
+    ended = 0
+    for row in _derived(account):
+        if row.evidence.get("names"):
+            ended += revoke.one(row, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
+    return ended
+
+
+def _derived(account: Account) -> QuerySet[Credential]:
+    rows = account.credentials.filter(state__in=LIVING, root__isnull=False).exclude(kind=Kind.TOKEN_FAMILY)
+    return rows.order_by("created_at")

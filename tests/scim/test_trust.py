@@ -1,0 +1,314 @@
+"""What each source is believed, how it shows who it is, and that its word about other things stays its own (ID-2, C27, P36 to P38)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from django.core.management import call_command
+
+from derived import audit, clock
+from derived.models import AccountStatus, Credential
+from scim import auth, provision, sources, trust
+from scim.models import Person, Record, Source, SourceCredential
+from scim.schema import Located
+from scim.user import USER
+from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+_OFF = {"op": "replace", "path": "active", "value": False}
+
+
+def _person(record_id: str) -> Person:
+    return Record.objects.select_related("person__account").get(id=record_id).person
+
+
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+
+def test_rotation_overlaps(hr: Scim) -> None:
+    """Old and new token work side by side until the overlap is over; neither is kept."""
+    source = Source.objects.get(name="hr")
+    now = clock.now()
+    new = Scim(sources.rotate_source(source, overlap=timedelta(hours=1), now=now))
+    assert (hr("GET", "/Users")[0], new("GET", "/Users")[0]) == (200, 200)
+    with time_machine.travel(now + timedelta(minutes=61)):
+        assert (hr("GET", "/Users")[0], new("GET", "/Users")[0]) == (401, 200)
+    kept = json.dumps(list(SourceCredential.objects.values_list("key", flat=True)))
+    assert hr.token not in kept
+    assert new.token not in kept
+
+
+def test_one_credential_of_several_ends(hr: Scim) -> None:
+    """A leaked token ends by itself; a disabled source has none that works, an enabled one has those it had."""
+    source = Source.objects.get(name="hr")
+    other = Scim(sources.rotate_source(source, overlap=timedelta(days=1), now=clock.now()))
+    first = source.credentials.order_by("id")[0]
+    assert sources.end_credential(source, first.id, now=clock.now())
+    assert not sources.end_credential(source, first.id, now=clock.now())
+    assert (hr("GET", "/Users")[0], other("GET", "/Users")[0]) == (401, 200)
+    sources.disable_source(source, now=clock.now())
+    assert other("GET", "/Users")[0] == 401
+    sources.enable_source(source)
+    assert (hr("GET", "/Users")[0], other("GET", "/Users")[0]) == (401, 200)
+
+
+def test_when_it_last_spoke_and_what(hr: Scim) -> None:
+    """When a source last spoke, and what it asked for, without anybody's id in it."""
+    record_id = hr.create()
+    with time_machine.travel(clock.now() + timedelta(minutes=5)):
+        hr("GET", f"/Users/{record_id}")
+        source = Source.objects.get(name="hr")
+        assert source.last_seen_at is not None
+        assert clock.now() - source.last_seen_at < timedelta(seconds=30)
+    assert source.last_said == "GET Users"
+    assert source.credentials.get().last_used_at is not None
+
+
+@pytest.fixture
+def recognised(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
+    """What a floor above would recognise in the next request."""
+    found: dict[str, str | None] = {"key": None}
+
+    def recogniser(_request: HttpRequest, _now: object) -> str | None:
+        return found["key"]
+
+    monkeypatch.setattr(auth, "_recognisers", [recogniser])
+    return found
+
+
+def test_a_client_or_a_certificate_speaks_for_a_source(hr: Scim, recognised: dict[str, str | None]) -> None:
+    """What the house recognises opens the door of the one source that admitted it, until that ends (P37)."""
+    source = Source.objects.get(name="hr")
+    nobody = Scim("x")
+    recognised["key"] = auth.key_of_client("c-1")
+    assert nobody("GET", "/Users")[0] == 401
+    row = sources.admit_client(source, "c-1", now=clock.now())
+    assert nobody("GET", "/Users")[0] == 200
+    assert nobody("GET", "/Users", Authorization="")[0] == 200
+    sources.end_credential(source, row.id, now=clock.now())
+    assert nobody("GET", "/Users")[0] == 401
+    recognised["key"] = auth.key_of_certificate("ab" * 32)
+    sources.admit_certificate(source, ":".join(["AB"] * 32), now=clock.now())
+    assert nobody("GET", "/Users")[0] == 200
+    other, _ = provision.register_source("other", now=clock.now())
+    for admit in (lambda: sources.admit_client(other, "c-1", now=clock.now()), lambda: sources.admit_certificate(other, "zz", now=clock.now())):
+        with pytest.raises(ValueError, match=r"."):
+            admit()
+
+
+def test_a_source_has_a_rate_of_its_own(connect: Callable[..., Scim]) -> None:
+    """Above its own rate a source waits, and no other source with it (C75)."""
+    hr, other = connect("hr"), connect("other")
+    Source.objects.filter(name="hr").update(most_per_minute=3)
+    assert [hr("GET", "/Users")[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert hr.last is not None
+    assert hr.last["Retry-After"] == "60"
+    assert other("GET", "/Users")[0] == 200
+    with time_machine.travel(clock.now() + timedelta(seconds=61)):
+        assert hr("GET", "/Users")[0] == 200
+
+
+# --- trust ------------------------------------------------------------------------------------------------------------
+
+
+def test_presets_name_attributes_that_exist() -> None:
+    """Every preset names attributes of the schemas; by default nobody is believed about assurance, roles or entitlements."""
+    for names in trust.PRESETS.values():
+        assert names <= trust.KNOWN
+    assert not {"roles", "entitlements", trust.IAL, trust.STATUS, trust.ELIGIBLE} & trust.PRESETS["everything"]
+    assert trust.ACTIVE not in trust.PRESETS["security"]
+    assert trust.named(["TITLE", "employeenumber", f"{ASSURANCE}:ial"]) == {"title", trust.EMPLOYEE_NUMBER, trust.IAL}
+    with pytest.raises(ValueError, match="salary"):
+        trust.named(["salary"])
+
+
+def test_untrusted_attributes_never_reach_a_profile(connect: Callable[..., Scim]) -> None:
+    """A source reads what it wrote, and the person has only what it is believed; the record says what was not (C27, P38)."""
+    scim = connect("badge", trusted_for=["userName", "active", "title"])
+    pushed = {"roles": [{"value": "admin"}], "nickName": "Al", ASSURANCE: {"ial": 3, "status": "active", "eligible": True}}
+    record_id = scim.create("al", title="Guard", **pushed)
+    seen = scim("GET", f"/Users/{record_id}")[1]
+    assert (seen["nickName"], seen[ASSURANCE]["ial"], seen["roles"]) == ("Al", 3, [{"value": "admin"}])
+    person = _person(record_id)
+    assert set(person.profile) == {"userName", "title"}
+    assert (person.account.ial, person.addresses()) == (0, [])
+    event = person.account.events.get(kind="person.not_believed")
+    assert {"nickName", "roles", trust.IAL, "emails"} <= set(event.body["attributes"])
+    assert audit.verify(person.account) is None
+
+
+def _value(located: Located) -> Any:
+    attribute = located.attribute
+    assert attribute is not None
+    if attribute.type.value == "complex":
+        names = ["value"] if attribute.sub("value") else ["locality"] if attribute.multi_valued else ["familyName"]
+        inner = dict.fromkeys(names, "eA==")
+        return [inner] if attribute.multi_valued else inner
+    return {"boolean": False, "integer": 3, "dateTime": "2026-01-01T00:00:00Z"}.get(attribute.type.value, "x")
+
+
+def test_no_attribute_reaches_a_person_from_a_source_that_is_not_trusted_for_it(connect: Callable[..., Scim]) -> None:
+    """Every attribute of every schema, pushed by a source that is trusted for the user name alone: nothing arrives (C27)."""
+    scim = connect("mute", trusted_for=["userName"], vouched_ial=0)
+    body: dict[str, Any] = user("mu")
+    for schema in (USER.core, *USER.extensions):
+        extension = None if schema is USER.core else schema.urn
+        home = body if extension is None else body.setdefault(extension, {})
+        for attribute in schema.attributes:
+            if not attribute.read_only and attribute.name not in {"userName", "password"}:
+                home[attribute.name] = _value(Located(extension, attribute))
+    status, found = scim("POST", "/Users", body)
+    assert status == 201, found
+    person = _person(found["id"])
+    assert set(person.profile) == {"userName"}
+    assert (person.account.ial, person.account.eligible, person.addresses()) == (0, True, [])
+
+
+def test_security_cannot_change_employment_status(connect: Callable[..., Scim]) -> None:
+    """`active` from a source that is not trusted for it neither ends nor opens an account (ID-2)."""
+    scim = connect("security", trusted_for=trust.PRESETS["security"])
+    person = _person(scim.create("x"))
+    assert (person.active, person.account.status, person.login_name) == (False, AccountStatus.TERMINATED, None)
+    hr = connect("hr", trusted_for=trust.PRESETS["hr"])
+    assert _person(hr.create("y")).active
+
+
+def test_trust_is_taken_back(connect: Callable[..., Scim]) -> None:
+    """When the operator takes an attribute from a source, the people of that source lose it at once."""
+    person = _person(connect("hr").create("a", title="Boss"))
+    assert person.profile["title"] == "Boss"
+    call_command("source", "trust", "hr", "--remove", "title", "--json")
+    person.refresh_from_db()
+    assert "title" not in person.profile
+
+
+# --- the assurance extension ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def office(connect: Callable[..., Scim]) -> Scim:
+    """A source that is believed about everything, assurance too, up to IAL2."""
+    return connect("office", trusted_for=trust.PRESETS["everything"] | trust.PRESETS["security"], vouched_ial=2)
+
+
+def _say(scim: Scim, record_id: str, **said: Any) -> None:
+    assert scim.patch(record_id, {"op": "add", "value": {ASSURANCE: said}})[0] == 200
+
+
+def test_ial_is_said_per_person_and_never_above_the_source(office: Scim) -> None:
+    """What a source says of one person counts up to what it may; a decrease lowers what was minted (AS-1)."""
+    record_id = office.create("a", **{ASSURANCE: {"ial": 3}})
+    person = _person(record_id)
+    assert person.account.ial == 2
+    credential = Credential.objects.create(
+        account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=2, created_at=clock.now()
+    )
+    _say(office, record_id, ial=1)
+    credential.refresh_from_db()
+    assert (_person(record_id).account.ial, credential.ial) == (1, 1)
+    _say(office, record_id, ial=2)
+    credential.refresh_from_db()
+    assert (_person(record_id).account.ial, credential.ial) == (2, 1)
+    assert audit.verify(_person(record_id).account) is None
+
+
+def test_status_suspends_until_its_source_clears_it(office: Scim) -> None:
+    """Only our extension's status suspends; the source that said so clears it, and what a manager stopped stays (ruling 11)."""
+    from derived import suspend
+    from derived.locking import under_lock
+
+    record_id = office.create("a")
+    _say(office, record_id, status="suspended")
+    assert _person(record_id).account.status == AccountStatus.SUSPENDED
+    _say(office, record_id, status="active")
+    assert _person(record_id).account.status == AccountStatus.ACTIVE
+    under_lock(_person(record_id).account_id, lambda account: suspend.suspend(account, now=clock.now(), actor="manager:x"))
+    _say(office, record_id, status="suspended")
+    _say(office, record_id, status="active")
+    assert _person(record_id).account.status == AccountStatus.SUSPENDED
+
+
+def test_cleared_while_ended(office: Scim) -> None:
+    """Who was suspended, ended, cleared and comes back is active; who was not cleared is suspended again."""
+    record_id = office.create("a")
+    for status, expected in (("active", AccountStatus.ACTIVE), ("suspended", AccountStatus.SUSPENDED)):
+        _say(office, record_id, status="suspended")
+        office.patch(record_id, _OFF)
+        _say(office, record_id, status=status)
+        office.patch(record_id, {**_OFF, "value": True}, If_Match=office.tag(record_id))
+        assert _person(record_id).account.status == expected
+
+
+def test_ial_that_falls_while_ended_does_not_come_back(office: Scim) -> None:
+    """A level that was taken back while the person was away is not there when they return."""
+    record_id = office.create("a")
+    office.patch(record_id, _OFF)
+    _say(office, record_id, ial=1)
+    office.patch(record_id, {**_OFF, "value": True}, If_Match=office.tag(record_id))
+    assert _person(record_id).account.ial == 1
+
+
+def test_ineligible_ends_what_was_derived(office: Scim) -> None:
+    """`eligible: false` ends derived credentials, leaves roots, and nothing is minted meanwhile (EL-4, IV-1)."""
+    from derived.errors import Refused
+    from derived.issue.ledger import row_of
+    from derived.kinds import Kind
+    from derived.lifecycle import State
+
+    record_id = office.create("a")
+    account = _person(record_id).account
+    common: dict[str, Any] = {"account": account, "epoch": account.epoch, "state": "active", "aal": 2, "ial": 0, "created_at": clock.now()}
+    root = Credential.objects.create(kind="password_totp", **common)
+    grown = Credential.objects.create(kind="device_key", root=root, parent=root, **common)
+    _say(office, record_id, eligible=False)
+    states = [Credential.objects.get(id=one.id).state for one in (root, grown)]
+    assert states == ["active", "revoked"]
+    account.refresh_from_db()
+    with pytest.raises(Refused, match="not_eligible"):
+        row_of(account, Kind.DEVICE_KEY, level=2, state=State.PENDING, name="x", evidence={}, now=clock.now(), parent=root)  # type: ignore[arg-type]
+    _say(office, record_id, eligible=True)
+    assert _person(record_id).account.eligible
+    assert Credential.objects.get(id=grown.id).state == "revoked"
+
+
+def test_a_bad_date_is_refused(hr: Scim) -> None:
+    """A dateTime is a date and a time."""
+    for bad in ("yesterday", "2026-01-01"):
+        assert hr("POST", "/Users", user("a", **{ASSURANCE: {"proofedAt": bad}}))[1]["scimType"] == "invalidValue"
+    assert hr("POST", "/Users", user("a", **{ASSURANCE: {"proofedAt": "2026-01-01T00:00:00Z"}, ENTERPRISE: {"division": "x"}}))[0] == 201
+
+
+# --- the operator's verbs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    """add, show, rotate, admit, end, disable, enable: what they print leads on."""
+    def run(*words: str) -> Any:
+        call_command("source", *words, "--json")
+        return json.loads(capsys.readouterr().out)
+
+    made = run("add", "badge", "--preset", "security", "--precedence", "5", "--vouches-ial", "2", "--expires-in", "90")
+    assert Scim(made["token"])("GET", "/Users")[0] == 200
+    shown = run("show", "badge")
+    assert (shown["preset"], shown["precedence"], shown["vouches_ial"]) == ("security", 5, 2)
+    token = run("rotate", "badge", "--overlap", "1h")["token"]
+    assert Scim(made["token"])("GET", "/Users")[0] == Scim(token)("GET", "/Users")[0] == 200
+    run("admit", "badge", "--client-id", "c-9")
+    shown = run("show", "badge")
+    assert [one["kind"] for one in shown["credentials"]] == ["token", "token", "client"]
+    run("end", "badge", str(shown["credentials"][0]["number"]))
+    assert Scim(made["token"])("GET", "/Users")[0] == 401
+    run("disable", "badge")
+    assert Scim(token)("GET", "/Users")[0] == 401
+    run("enable", "badge")
+    assert Scim(token)("GET", "/Users")[0] == 200
+    assert token not in json.dumps(run("show", "badge"), default=str)
