@@ -22,6 +22,7 @@ class Kind(StrEnum):
     UPSTREAM = "upstream"
     DERIVED_CERTIFICATE = "derived_certificate"
     DEVICE_KEY = "device_key"
+    DERIVED_PASSKEY = "derived_passkey"
     TOKEN_FAMILY = "token_family"  # noqa: S105 - a name
 
 
@@ -42,6 +43,7 @@ class Policy:
     root: the person already had it, or bound it by invitation; it may be a parent.
     counted: whether it counts towards the cap on derived credentials per person (EL-5).
     grown: it is made here, from a root, by `issue.grow`. verifier: the model of `derived.models` that holds what verifies it.
+    signs_in_as: the kind whose way of signing in serves it too, where it has none of its own.
     """
 
     label: str
@@ -52,6 +54,7 @@ class Policy:
     counted: bool = False
     grown: bool = False
     verifier: str = "verifier"
+    signs_in_as: Kind | None = None
 
 
 POLICIES: dict[Kind, Policy] = {
@@ -63,11 +66,16 @@ POLICIES: dict[Kind, Policy] = {
     Kind.UPSTREAM: Policy(label="Sign-in at another provider", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True),
     # Somebody else's derived PIV certificate (policies .40 and .41): it may sign in, and nothing grows from it (EL-2).
     Kind.DERIVED_CERTIFICATE: Policy(
-        label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366)
+        label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366),
+        signs_in_as=Kind.PIV_CARD,
     ),
     Kind.DEVICE_KEY: Policy(
         label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,
         verifier="devicekey",
+    ),
+    Kind.DERIVED_PASSKEY: Policy(
+        label="Derived passkey", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,
+        verifier="passkey", signs_in_as=Kind.PASSKEY,
     ),
     Kind.TOKEN_FAMILY: Policy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
 }

@@ -456,7 +456,8 @@ class Binding(models.Model):
     """One attempt to add a device: a code on the desktop, an answer from the device, a yes on the desktop (BI-1 to BI-5).
 
     code_hash, short_hash: the two forms of the code. short_tries: wrong guesses of the short form.
-    jkt: the key that the code belongs to from its first presentation on (C12). challenge_hash: what that key must sign.
+    kind: what it shall become. jkt: the key that the code belongs to from its first presentation on (C12); browser: the same,
+    where the key is made later. challenge_hash: what the key must sign. answered: what it proved, as its kind keeps it.
     consumed_at: when the device answered, or the code was burnt. status: waiting, answered, bound, refused or burnt.
     """
 
@@ -469,6 +470,9 @@ class Binding(models.Model):
     short_hash = models.CharField(max_length=64, unique=True)
     short_tries = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=8, default="waiting")
+    kind = models.CharField(max_length=24, default="device_key")
+    browser = models.CharField(max_length=64, default="")
+    answered = models.JSONField(null=True)
     jwk = models.JSONField(null=True)
     jkt = models.CharField(max_length=43, default="")
     challenge_hash = models.CharField(max_length=64, default="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.enrol import api, cards, invited, passkeys, passwords, recovery, roots, upstream_links
+from idp.enrol import api, cards, growing, invited, passkeys, passwords, recovery, roots, upstream_links
 from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
@@ -64,6 +64,7 @@ urlpatterns = [
     path("devices/roots/passkey/add", passkeys.add, name="root-passkey-add"),
     path("devices/roots/passkey/options", passkeys.add_options, name="root-passkey-options"),
     path("devices/roots/passkey/<uuid:credential_id>", passkeys.worth, name="root-passkey"),
+    *growing.urlpatterns(),
     path("devices", enrol.devices, name="devices"),
     path("devices/add", enrol.add, name="device-add"),
     path("devices/add/<uuid:binding_id>", enrol.adding, name="device-adding"),

@@ -18,7 +18,16 @@ from derived.errors import Reason, Refused
 from derived.issue.ledger import facts, require_active, row_of, tell
 from derived.kinds import Kind, policy
 from derived.lifecycle import LIVING, State
-from derived.models import Account, CardCertificate, Credential, Passkey, PasswordAndTotp, RecoveryCode, UpstreamIdentity
+from derived.models import (
+    Account,
+    BoundKey,
+    CardCertificate,
+    Credential,
+    Passkey,
+    PasswordAndTotp,
+    RecoveryCode,
+    UpstreamIdentity,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,7 +198,8 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     Raises: Refused(KEY_SEEN_BEFORE), and as above.
     """
     level = _admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
-    if Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists():
+    names = [name for name in (verified.key, verified.raw_id_hash) if name]
+    if Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists() or BoundKey.objects.filter(name__in=names).exists():
         raise Refused(Reason.KEY_SEEN_BEFORE)
     factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
     shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3)
@@ -203,6 +213,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
             row = row_of(
                 account, Kind.PASSKEY, level=level, state=State.ACTIVE, name=name[:80], evidence=evidence, now=now
             )
+            BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in names)
             Passkey.objects.create(
                 credential=row, raw_id=verified.raw_id, raw_id_hash=verified.raw_id_hash,
                 public_key=verified.public_key, sign_count=verified.sign_count, backup_eligible=verified.backup_eligible,

@@ -27,10 +27,13 @@ from webauthn.helpers.structs import AttestationFormat
 from derived.assurance import AAL
 from derived.errors import Reason, Refused
 from derived.minting.attestation import FORMATS, Statement, judge
+from derived.minting.proven import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
     from derived.minting.metadata import Metadata, Policy
 
@@ -64,7 +67,7 @@ class RegisteredPasskey:
     """A verified WebAuthn registration; the fields are those of `Passkey`.
 
     attested: its attestation led to a root of its model, and that model is admitted. hardware: the key is proven not to leave
-    it. listed_as: under which name FIDO's metadata lists the model, "" where unattested.
+    it. listed_as: under which name FIDO's metadata lists the model, "" where unattested. key: the name of its public key.
     """
 
     raw_id: bytes
@@ -82,6 +85,7 @@ class RegisteredPasskey:
     model: str
     transports: tuple[str, ...]
     listed_as: str = ""
+    key: str = ""
 
     @property
     def reaches(self) -> AAL:
@@ -246,7 +250,7 @@ def register(response: Response, *, expected: Expected, metadata: Metadata, poli
         backup_eligible=eligible, backed_up=verified.credential_backed_up, user_verified=verified.user_verified,
         discoverable=_says_discoverable(response.document), aaguid=verified.aaguid, attestation=verdict.attestation,
         attested=verdict.attested, hardware=verdict.hardware, model=verdict.model, transports=_transports(response.document),
-        listed_as=verdict.listed_as,
+        listed_as=verdict.listed_as, key=_checked(lambda: key_name(_public(verified.credential_public_key))),
     )
 
 
@@ -284,11 +288,14 @@ def _same_site(response: Response) -> None:
         raise Refused(Reason.BAD_PROOF)
 
 
+def _public(cose: bytes) -> PublicKeyTypes:
+    return decoded_public_key_to_cryptography(decode_credential_public_key(cose))
+
+
 def _good_key(cose: bytes) -> None:
     """Raises: Refused(BAD_PROOF) for a key that is not what its algorithm says (RFC 9053), or too small."""
-    decoded = decode_credential_public_key(cose)
-    key: object = decoded_public_key_to_cryptography(decoded)
-    match decoded.alg:
+    key: object = _public(cose)
+    match decode_credential_public_key(cose).alg:
         case COSEAlgorithmIdentifier.ECDSA_SHA_256:
             good = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
         case COSEAlgorithmIdentifier.EDDSA:

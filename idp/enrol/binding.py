@@ -17,12 +17,14 @@ from django.db.models import F
 from derived import issue
 from derived.eligibility import refusal
 from derived.errors import Reason, Refused
+from derived.kinds import Kind
 from derived.locking import transacted, under_lock
-from derived.minting.device_key import DevicePublicKey, check_claims, proven, verify
+from derived.minting.device_key import DevicePublicKey, check_claims, verify
 from derived.models import Account, Credential
 from derived.once import claim_once, spend
 from idp import clients
 from idp.config import config
+from idp.enrol import growing
 from idp.enrol.asking import asked
 from idp.login import password
 from idp.login.session import is_standing, login_of, read
@@ -60,8 +62,8 @@ def _require_eligible(session: LoginSession, *, now: datetime) -> None:
         raise Refused(reason)
 
 
-def begin(session: LoginSession, *, now: datetime) -> Begun:
-    """A code for a person who has just signed in with a root; their earlier codes are dead.
+def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Begun:
+    """A code for a person who has just signed in with a root, for one kind of credential; their earlier codes are dead.
 
     Raises: Refused with the reason of eligibility.
     """
@@ -72,7 +74,7 @@ def begin(session: LoginSession, *, now: datetime) -> Begun:
         _require_eligible(fresh, now=now)
         account.bindings.filter(status__in=["waiting", "answered"]).update(status="burnt", consumed_at=now)
         return Binding.objects.create(
-            account=account, epoch=account.epoch, session=fresh, event=fresh.event,
+            account=account, epoch=account.epoch, kind=kind, session=fresh, event=fresh.event,
             code_hash=stored(code, kind="binding-code"), short_hash=_short_hash(account.id, short_code),
             created_at=now, expires_at=now + CODE_LIVES,
         )
@@ -84,35 +86,35 @@ def _short_hash(account_id: UUID, short_code: str) -> str:
     return stored(f"{account_id}:{short_code}", kind="binding-code-short")
 
 
-def locate(typed: str, username: str, *, now: datetime) -> Binding:
+def locate(typed: str, username: str, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Binding:
     """The binding that a code belongs to: the long form alone, or the short one with its person's user name.
 
     Raises: Refused(BAD_CODE), for all that is wrong alike.
     """
     code = heard(typed)
-    rows = Binding.objects.filter(expires_at__gt=now).select_related("account")
+    rows = Binding.objects.filter(expires_at__gt=now, kind=kind).select_related("account__person")
     found: Binding | None = None
     if len(code) == LONG:
         found = rows.filter(code_hash=stored(code, kind="binding-code")).first()
     elif len(code) == SHORT and username:
-        found = _by_short_code(code, username, now=now)
+        found = _by_short_code(code, username, kind=kind, now=now)
     if found is None or found.status == "burnt" or not found.account.is_active or found.epoch != found.account.epoch:
         raise Refused(Reason.BAD_CODE)
     return found
 
 
-def _by_short_code(code: str, username: str, *, now: datetime) -> Binding | None:
+def _by_short_code(code: str, username: str, *, kind: Kind, now: datetime) -> Binding | None:
     """Count the guess against the person's waiting code before it is looked at; five, and only the long form serves."""
     person = person_by_login_name(username)
     if person is None:
         return None
     waiting = Binding.objects.filter(
-        account_id=person.account_id, expires_at__gt=now, status="waiting", short_tries__lt=MOST_SHORT_TRIES
+        account_id=person.account_id, kind=kind, expires_at__gt=now, status="waiting", short_tries__lt=MOST_SHORT_TRIES
     )
     if not waiting.update(short_tries=F("short_tries") + 1):
         return None
-    found = Binding.objects.filter(short_hash=_short_hash(person.account_id, code), expires_at__gt=now)
-    row = found.select_related("account").first()
+    found = Binding.objects.filter(short_hash=_short_hash(person.account_id, code), kind=kind, expires_at__gt=now)
+    row = found.select_related("account__person").first()
     if row is not None:
         Binding.objects.filter(id=row.id).update(short_tries=F("short_tries") - 1)
     return row
@@ -126,7 +128,7 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
     value = opaque()
 
     def work(account: Account) -> None:
-        row = _open(binding.id, account, now=now)
+        row = still_open(binding.id, account, now=now)
         if row.jkt and not hmac.compare_digest(row.jkt, key.jkt):
             Binding.objects.filter(id=row.id).update(status="burnt", consumed_at=now)
             raise Refused(Reason.BAD_CODE, spends=True)
@@ -141,7 +143,7 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
     return value
 
 
-def _open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
+def still_open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
     """A binding whose code has not been used, burnt or outlived, and whose login still stands.
 
     Raises: Refused(BAD_CODE).
@@ -185,7 +187,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
     number = f"{secrets.randbelow(90) + 10}"
 
     def work(account: Account) -> Binding:
-        row = _open(binding.id, account, now=now)
+        row = still_open(binding.id, account, now=now)
         fresh = row.challenge_expires_at is not None and row.challenge_expires_at > now
         if not fresh or row.jkt != key.jkt or not hmac.compare_digest(row.challenge_hash, hashed_nonce):
             raise Refused(Reason.BAD_PROOF)
@@ -250,14 +252,14 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
         row = Binding.objects.select_for_update().filter(id=binding_id, account=account, status="answered").first()
         if row is None or row.session_id != session.id or now >= row.expires_at + DECISION_LIVES:
             raise Refused(Reason.BAD_CODE)
-        if row.jwk is None or row.epoch != account.epoch or not hmac.compare_digest(row.number.encode(), number.encode()):
+        grows = growing.module(Kind(row.kind))
+        if grows is None or row.epoch != account.epoch or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
         fresh = read(session.id, account)
         _require_eligible(fresh, now=now)
-        made = proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients)
-        credential = issue.grow(account, made, asked(fresh, name=row.device_name), now=now)
+        credential = issue.grow(account, grows.proven(row), asked(fresh, name=row.device_name), now=now)
         Binding.objects.filter(id=row.id).update(
-            status="bound", decided_at=now, credential=credential, passphrase_hash=""
+            status="bound", decided_at=now, credential=credential, passphrase_hash="", answered=None
         )
         return credential
 
@@ -269,7 +271,7 @@ def refuse(binding_id: UUID, session: LoginSession, *, now: datetime) -> None:
 
     def work(account: Account) -> None:
         Binding.objects.filter(id=binding_id, account=account, status__in=["waiting", "answered"]).update(
-            status="refused", decided_at=now, consumed_at=now, passphrase_hash=""
+            status="refused", decided_at=now, consumed_at=now, passphrase_hash="", answered=None
         )
 
     under_lock(session.account_id, work)

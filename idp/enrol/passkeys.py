@@ -7,7 +7,7 @@ the key, so an invitation ends in a trial login with it and signs nobody in by i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from derived.minting.passkey import RegisteredPasskey
+    from derived.minting.passkey import Expected, RegisteredPasskey
     from derived.models import Account, Credential, Passkey
     from idp.models import Ceremony, Invitation, LoginSession
 
@@ -64,20 +64,26 @@ def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
     return refusal_to_add(login_of(session.event), reaches=AAL.AAL2, strongest=strongest, now=now)
 
 
-def _options(request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool) -> HttpResponse:
-    rows = status.living(account.id).filter(kind=Kind.PASSKEY).select_related("passkey")
-    person = account.person
+def options(request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool) -> HttpResponse:
+    """A challenge of this browser to register with."""
     asked = begin(request, purpose, account=account, now=now, user_verification=user_verification)
-    response = JsonResponse(webauthn.options_to_register(
-        asked, user_handle=account.id.bytes, name=person.login_name or person.display_name() or "account",
-        display_name=person.display_name() or person.login_name or "account", known=described([row.passkey for row in rows]),
-        seconds=SECONDS,
-    ))
+    response = JsonResponse(creation_options(account, asked))
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _registered(request: HttpRequest, account: Account, purpose: str, *, now: datetime) -> tuple[Ceremony, RegisteredPasskey]:
+def creation_options(account: Account, asked: Expected) -> dict[str, Any]:
+    """What the browser is asked; every key of the account, root or grown, is named, so that none is made twice."""
+    rows = status.living(account.id).filter(passkey__isnull=False).select_related("passkey")
+    person = account.person
+    return webauthn.options_to_register(
+        asked, user_handle=account.id.bytes, name=person.login_name or person.display_name() or "account",
+        display_name=person.display_name() or person.login_name or "account", known=described([row.passkey for row in rows]),
+        seconds=SECONDS,
+    )
+
+
+def registered(request: HttpRequest, account: Account, purpose: str, *, now: datetime) -> tuple[Ceremony, RegisteredPasskey]:
     """Verify what the browser posted; slow, so outside the lock.
 
     Raises: Refused.
@@ -89,7 +95,8 @@ def _registered(request: HttpRequest, account: Account, purpose: str, *, now: da
     )
 
 
-def _name(request: HttpRequest, verified: RegisteredPasskey) -> str:
+def named(request: HttpRequest, verified: RegisteredPasskey) -> str:
+    """What its holder calls it, or else what it is."""
     said = "".join(one for one in request.POST.get("name", "")[:_LONGEST_NAME * 2] if one.isprintable()).strip()
     return (said or verified.model or "Passkey or security key")[:_LONGEST_NAME]
 
@@ -110,8 +117,8 @@ def add(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return pages.page(request, "passkey_add", values)
     try:
-        ceremony, verified = _registered(request, session.account, REGISTER, now=now)
-        row = bind(session, ceremony, verified, name=_name(request, verified), now=now)
+        ceremony, verified = registered(request, session.account, REGISTER, now=now)
+        row = bind(session, ceremony, verified, name=named(request, verified), now=now)
     except Refused as refused:
         if refused.reason in _FOR_A_LOGIN:
             return _login_again(request, refused.reason)
@@ -129,7 +136,7 @@ def add_options(request: HttpRequest) -> HttpResponse:
     session, now = signed_in(request), clock.now()
     if session is None or _may_begin(session, now=now) is not None:
         return JsonResponse({"error": "login_required"}, status=403)
-    return _options(request, session.account, REGISTER, now=now, user_verification=False)
+    return options(request, session.account, REGISTER, now=now, user_verification=False)
 
 
 def bind(session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime) -> Credential:
@@ -164,8 +171,8 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "GET":
         return pages.page(request, "passkey_invited", values)
     try:
-        ceremony, verified = _registered(request, row.account, INVITED, now=now)
-        accept(row, ceremony, verified, name=_name(request, verified), now=now)
+        ceremony, verified = registered(request, row.account, INVITED, now=now)
+        accept(row, ceremony, verified, name=named(request, verified), now=now)
     except Refused as refused:
         return pages.page(request, "passkey_invited", {**values, "error": _words(refused)}, status=400)
     request.session.pop("enrolling", None)
@@ -185,7 +192,7 @@ def invited_options(request: HttpRequest, token: str) -> HttpResponse:
     row = invitation.valid(token, now=now)
     if row is None:
         return JsonResponse({"error": "invalid_request"}, status=410)
-    return _options(request, row.account, INVITED, now=now, user_verification=True)
+    return options(request, row.account, INVITED, now=now, user_verification=True)
 
 
 def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime) -> Credential:

@@ -18,7 +18,7 @@ from derived.kinds import Kind, policy
 from derived.locking import under_lock
 from idp import clients, pages
 from idp.config import config
-from idp.enrol import binding, roots, undo
+from idp.enrol import binding, growing, roots, undo
 from idp.errors import answer
 from idp.keys import wrapper
 from idp.login.session import is_live, login_of, signed_in, with_evidence
@@ -59,7 +59,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     values = {
         "devices": [_device(one, session) for one in rows if one.root_id],
         "roots": roots.listed(session, now=now),
-        "adding": roots.ways_to_add(session),
+        "adding": roots.ways_to_add(session), "offers": growing.offers(),
         "sessions": _sessions(session, now=now),
         "notice": request.session.pop("notice", None),
     }
@@ -70,7 +70,7 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
     listed = getattr(row, "device_key", None)
     names = {party.client_id: party.name for party in clients.for_devices()}
     return {
-        "id": row.id, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "state": row.state,
+        "id": row.id, "kind": row.kind, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "state": row.state,
         "state_label": _STATES[row.state], "aal": int(status.level(row)), "added": row.created_at,
         "last_used": row.last_used_at, "this_device": session.event.credential_id == row.id,
         "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
@@ -154,7 +154,10 @@ def add(request: HttpRequest) -> HttpResponse:
         return fresh_login_needed(request, why or _SIGN_IN_AGAIN, next_path="/devices") if session is None or why else redirect("devices")
     if why := _why_not(session, now=now):
         return fresh_login_needed(request, why, next_path="/devices")
-    begun = binding.begin(session, now=now)
+    kind = request.POST.get("kind", Kind.DEVICE_KEY)
+    if not growing.code_page(kind):
+        return pages.problem(request, "That cannot be added by a code.", status=400, next_step="Add it from My devices.")
+    begun = binding.begin(session, kind=Kind(kind), now=now)
     request.session["binding"] = {"id": str(begun.binding.id), "codes": _sealed(begun)}
     return redirect("device-adding", binding_id=begun.binding.id)
 
@@ -201,10 +204,10 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
     code, short_code = _opened(shown["codes"], owner=row.id) if mine and state == "waiting" else (None, None)
     if mine:
         request.session.pop("binding")
-    url = f"{config().issuer}/enrol"
+    url = f"{config().issuer}{growing.code_page(row.kind)}"
     names = {party.client_id: party.name for party in clients.for_devices()}
     return {
-        "id": row.id, "state": state, "code": grouped(code) if code else None, "enrol_url": url,
+        "id": row.id, "kind": row.kind, "state": state, "code": grouped(code) if code else None, "enrol_url": url,
         "short_code": grouped(short_code) if short_code else None, "username": row.account.person.login_name,
         "qr": segno.make(f"{url}#code={code}", error="m").svg_data_uri(scale=6, border=3, light="#fff") if code else None,
         "expires_at": row.expires_at, "seconds_left": max(0, int((row.expires_at - now).total_seconds())),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from derived import clock, status
 from derived.assurance import AAL
-from derived.kinds import Kind
+from derived.kinds import Kind, policy
 from idp.login import card, device, passkey, upstream
 from idp.login.need import Need, Reached
 from idp.login.session import signed_in
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _CODE = Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)  # password and app
 _KEY = Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)  # password and the best security key
-_OF_A_CARD = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
 
 
 def need_of(request: HttpRequest) -> Need:
@@ -61,8 +60,8 @@ def _mine(account_id: Any) -> dict[Kind, list[Reached]]:  # noqa: ANN401 - a UUI
     now = clock.now()
     for row in status.living(account_id):
         if status.is_live(row, row.account, now=now):
-            kind = Kind.PIV_CARD if row.kind in _OF_A_CARD else Kind(row.kind)
-            found.setdefault(kind, []).append(shown_by(row))
+            kind = Kind(row.kind)
+            found.setdefault(policy(kind).signs_in_as or kind, []).append(shown_by(row))
     return found
 
 

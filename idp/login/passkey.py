@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from derived import audit, status
+from derived import audit, issue, status
 from derived.assurance import AAL, Factor, Shown
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.kinds import Kind
+from derived.lifecycle import State
 from derived.minting import passkey
 from derived.minting.passkey import Expected, Verifier
 from derived.models import Credential, Passkey
@@ -193,12 +194,25 @@ def _shown(key: Passkey, asserted: Asserted, *more: Factor) -> Shown:
     return Shown(factors=frozenset(factors), hardware=key.hardware)
 
 
+def _awaken(account: Account, credential_id: UUID, asserted: Asserted, *, now: datetime) -> None:
+    """The first sign-in with a grown passkey makes it active, and takes its own verification of the user (PK-4).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE) for one that waits and did not verify its user.
+    """
+    row = Credential.objects.get(id=credential_id)
+    if row.state == State.PENDING:
+        if not asserted.user_verified:
+            raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+        issue.activate(row, account=account, now=now, actor="person")
+
+
 def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *, now: datetime) -> None:
     """Under the account's lock: the challenge once, and the key's counter forward only.
 
     Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered meanwhile.
     """
     spend(row, now=now)
+    _awaken(account, key.credential_id, asserted, now=now)
     rows = Passkey.objects.filter(credential_id=key.credential_id)
     fresh = rows.get()
     if passkey.went_back(fresh.sign_count, asserted.sign_count):

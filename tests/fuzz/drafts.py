@@ -358,6 +358,50 @@ def root_passkey(house: House) -> Draft:
     return _get(house, f"/devices/roots/passkey/{uuid4()}")
 
 
+def derived_passkey_add(house: House) -> Draft:
+    options = _challenge(house.victims, "/devices/passkey/add", "/devices/passkey/options")
+    return _page(house, "/devices/passkey/add", house.victims, response=_answer(house, options), name="Key")
+
+
+def derived_passkey_options(house: House) -> Draft:
+    return _page(house, "/devices/passkey/options", house.victims)
+
+
+def derived_passkey(house: House) -> Draft:
+    return _get(house, f"/devices/passkey/{uuid4()}")
+
+
+def enrol_passkey(house: House) -> Draft:
+    return _get(house, "/enrol/passkey", Browser(http()))
+
+
+def _code_of_a_passkey(house: House) -> str:
+    """A code of the victim's, or one that is none."""
+    page = house.victims.get(f"{ISSUER}/devices/passkey/add")
+    forms = [one for one in page.forms() if one.action.endswith("/devices/add")]
+    shown = house.victims.submit(page, forms[0]) if forms else page
+    return shown.by_id("binding-code") if "binding-code" in shown.html else "ABCD-EFGH"
+
+
+def enrol_passkey_options(house: House) -> Draft:
+    return _page(house, "/enrol/passkey/options", Browser(http()), code=_code_of_a_passkey(house), username=house.person.username)
+
+
+def enrol_passkey_answer(house: House) -> Draft:
+    browser, code = Browser(http()), _code_of_a_passkey(house)
+    page = browser.get(f"{ISSUER}/enrol/passkey")
+    form = page.form_with("code")
+    token = form.fields["csrfmiddlewaretoken"] if form else CSRF
+    headers = {"Origin": ISSUER, "Referer": page.url}
+    answer = browser._http.post(f"{ISSUER}/enrol/passkey/options", data={"csrfmiddlewaretoken": token, "code": code}, headers=headers)
+    options = answer.json() if answer.status_code == 200 else {"challenge": "AAAA", "rp": {"id": "localhost"}, "user": {"id": "AAAA"}}
+    return _page(house, "/enrol/passkey/answer", browser, code=code, name="Phone", response=_answer(house, options))
+
+
+def enrol_passkey_status(house: House) -> Draft:
+    return _page(house, f"/enrol/passkey/{uuid4()}", Browser(http()))
+
+
 def invitation_passkey(house: House) -> Draft:
     path, browser = house.invitation + "/passkey", Browser(http())
     return _page(house, path, browser, response=_answer(house, _challenge(browser, path, path + "/options")), name="Key")
@@ -531,6 +575,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
     scim_documents, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
+    derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, root_card_add,
     root_card_done, invitation_card, invitation_card_done,
 ]

@@ -262,3 +262,18 @@ def test_the_label_reaches_the_tokens(world: World) -> None:
     other = world.app()
     found = world.tokens(other, desktop)
     assert "credential_label" not in claims(found["id_token"])
+
+
+def test_a_kind_is_named_only_where_the_docs_say() -> None:
+    """Issue 6: adding a kind touches kinds.py, one file in minting/, one in enrol/ (and, if it signs in here, one in login/)."""
+    import ast
+    from pathlib import Path
+
+    home = Path(__file__).parents[2]
+    grown = [kind for kind in POLICIES if policy(kind).grown]
+    for path in [*home.glob("derived/**/*.py"), *home.glob("idp/**/*.py"), *home.glob("scim/**/*.py")]:
+        where = path.relative_to(home).as_posix()
+        named = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Kind"}
+        for kind in grown:
+            if kind.name in named:
+                assert where.startswith(("derived/kinds.py", "derived/minting/", "idp/enrol/", "idp/login/")), (where, kind)

@@ -1,0 +1,43 @@
+"""A passkey that grows from a root: a verified registration as a new credential (PK-1 to PK-4, AU-4, C14)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.assurance import AAL, Factor, Shown
+from derived.kinds import Kind
+from derived.minting.proven import Proven
+from derived.rulebook import Device
+
+if TYPE_CHECKING:
+    from derived.minting.passkey import RegisteredPasskey
+
+
+def proven(verified: RegisteredPasskey, *, relayed: bool) -> Proven:
+    """What a registration is worth as a credential of its own: without user verification it is one factor, and not minted.
+
+    relayed: a code led to it from another screen. What its maker says of its hardware is not believed then: whoever stood
+    between the two screens may have answered, so AAL3 never comes that way (C14).
+    """
+    factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
+    shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3 and not relayed)
+    return Proven(
+        kind=Kind.DERIVED_PASSKEY, shown=shown, keys=(verified.key, verified.raw_id_hash),
+        verifier={
+            "raw_id": verified.raw_id, "raw_id_hash": verified.raw_id_hash, "public_key": verified.public_key,
+            "sign_count": verified.sign_count, "backup_eligible": verified.backup_eligible, "backed_up": verified.backed_up,
+            "user_verified": verified.user_verified, "discoverable": verified.discoverable, "aaguid": verified.aaguid,
+            "attestation": verified.attestation, "attested": verified.attested, "hardware": shown.hardware,
+            "model": verified.model[:200], "transports": list(verified.transports),
+        },
+        evidence={
+            "protection": "hardware" if shown.hardware else "unproven", "attestation": verified.attestation,
+            "exportable": False if shown.hardware else (True if verified.backup_eligible else "unproven"),
+            "aaguid": verified.aaguid, "model": verified.model, "listed_as": verified.listed_as, "relayed": relayed,
+            "backup_eligible": verified.backup_eligible, "backed_up": verified.backed_up,
+        },
+        device=Device(
+            type="passkey", model=verified.model if verified.attested else "", aaguid=verified.aaguid if verified.attested else "",
+            synced=verified.backup_eligible,
+        ),
+    )
