@@ -61,7 +61,9 @@ def metadata() -> dict[str, Any]:
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(CLIENT_ALGS),
+        "require_signed_request_object": False,  # of all clients; it is required per client
         "request_uri_parameter_supported": False,  # by reference to elsewhere; a pushed request's is always
         "require_pushed_authorization_requests": False,  # of all clients; it is required per client
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

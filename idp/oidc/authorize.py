@@ -71,7 +71,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
             parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
             found, pushed = par.loaded(parameters, now=now)
         else:
-            found, pushed = admitted(request, parameters), None
+            found, pushed = admitted(request, parameters, now=now), None
     except UntrustedRequest as error:
         return _page(request, str(error))
     except Declined as refusal:

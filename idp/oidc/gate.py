@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from django.http import HttpRequest
 
@@ -42,6 +42,14 @@ def parameters(raw: str) -> dict[str, str]:
         )
     except ValueError:
         raise InvalidRequestError("The request is not form-encoded UTF-8 or has too many parameters.") from None
+    return bounded(pairs)
+
+
+def bounded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Parameters of any origin, each checked by itself.
+
+    Raises: InvalidRequestError naming the parameter.
+    """
     found: dict[str, str] = {}
     for name, value in pairs:
         if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", name):

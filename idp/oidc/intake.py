@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp import clients, uris
-from idp.oidc import issued
+from idp.oidc import issued, jar
 from idp.oidc.answers import Declined
 from idp.oidc.ask import MODES, UNKNOWN, Ask, parse
 from idp.oidc.provider import server
@@ -19,6 +19,7 @@ from idp.oidc.server import OAuthRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from django.http import HttpRequest
 
@@ -39,7 +40,7 @@ class Admitted:
 
 
 def admitted(
-    request: HttpRequest, parameters: dict[str, str], *, pushed: bool = False, jkt: str = ""
+    request: HttpRequest, parameters: dict[str, str], *, now: datetime, pushed: bool = False, jkt: str = ""
 ) -> Admitted:
     """Validate the parameters of a request.
 
@@ -49,8 +50,12 @@ def admitted(
     party = clients.find(parameters.get("client_id", ""))
     if party is None:
         raise UntrustedRequest("The application is not registered here.")
+    try:
+        parameters = jar.opened(parameters, party, now=now)
+    except OAuth2Error as error:
+        raise _about_object(error, parameters, party, pushed=pushed) from error
     redirect_uri = parameters.get("redirect_uri", "")
-    if not uris.is_plain(redirect_uri) or not party.check_redirect_uri(redirect_uri):
+    if not _is_registered(redirect_uri, party):
         raise UntrustedRequest("The application sent an address to return to that is not registered for it.")
     try:
         if party.policy.par_required and not pushed:
@@ -58,6 +63,20 @@ def admitted(
         return Admitted(party=party, ask=_bound(_ask(request, parameters, party), jkt), redirect_uri=redirect_uri)
     except OAuth2Error as error:
         raise declined(error, parameters, redirect_uri) from error
+
+
+def _is_registered(redirect_uri: str, party: RelyingParty) -> bool:
+    return uris.is_plain(redirect_uri) and party.check_redirect_uri(redirect_uri)
+
+
+def _about_object(
+    error: OAuth2Error, outer: Mapping[str, str], party: RelyingParty, *, pushed: bool
+) -> Declined | UntrustedRequest:
+    """An object that is not accepted: nothing in it is believed, so the error goes to a registered address outside of it, or to a page."""
+    redirect_uri = outer.get("redirect_uri", "")
+    if pushed or _is_registered(redirect_uri, party):
+        return declined(error, outer, redirect_uri)
+    return UntrustedRequest(f"The application sent a signed request that cannot be accepted. {error.description}")
 
 
 def declined(error: OAuth2Error, parameters: Mapping[str, str], redirect_uri: str) -> Declined:
@@ -70,7 +89,7 @@ def declined(error: OAuth2Error, parameters: Mapping[str, str], redirect_uri: st
 
 
 def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) -> Ask:
-    for name in ("request", "request_uri", "registration"):
+    for name in ("request_uri", "registration"):
         if name in parameters:
             raise OAuth2Error(error=f"{name}_not_supported", description=f"{name} is not supported.")
     if "response_type" not in parameters:

@@ -1,4 +1,7 @@
-"""RP-initiated logout: a verified hint of this very session logs out; anything else asks the person first (C48, E11)."""
+"""RP-initiated logout: a verified hint of this very session logs out; anything else asks the person first (C48, E11).
+
+The address to return to is one that is registered for the client that the hint, or `client_id`, names; compared whole.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc6749 import OAuth2Error
+from django.conf import settings
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -34,17 +38,25 @@ def logout(request: HttpRequest) -> HttpResponse:
         parameters = gate.parameters(raw)
     except (OAuth2Error, UnicodeDecodeError):
         return pages.problem(request, "The request to sign out is malformed.", status=400)
-    hint = issued.hint(parameters.get("id_token_hint", ""))
-    party = clients.find(parameters.get("client_id", "") or (hint or {}).get("aud", ""))
-    if party is not None:
-        parameters["client_id"] = party.client_id
-    target = _target(parameters, hint, party)
-    if parameters.get("post_logout_redirect_uri") and target is None:
+    if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        # A POST from another site comes without the cookie (SameSite=Lax): nobody would be signed out.
+        response = HttpResponse(status=303)
+        response["Location"] = f"{request.path}?{urlencode(parameters)}"
+        return response
+    given = parameters.get("id_token_hint", "")
+    hint = issued.hint(given) if given else None
+    party = clients.find((hint or {}).get("aud", "") or parameters.get("client_id", ""))
+    if party is not None and parameters.setdefault("client_id", party.client_id) != party.client_id:
+        return pages.problem(request, "The request to sign out names two applications.", status=400)
+    target = _target(parameters, party)
+    forged = bool(given) and hint is None
+    if parameters.get("post_logout_redirect_uri") and target is None and not forged:
         return pages.problem(request, "The address to return to is not registered for this application.", status=400)
+    target = None if forged else target  # nothing that came with a hint which is not ours is believed
     session = signed_in(request)
     if session is None:
         return _away(request, target)
-    if hint is not None and _is_of(hint, session):
+    if hint is not None and party is not None and _is_of(hint, session, party):
         return _out(request, session, target)
     carried = {name: parameters[name] for name in _CARRIED if name in parameters} if target else {}
     values = {"post_logout_host": urlsplit(target).netloc if target else None, "hidden": carried}
@@ -58,7 +70,7 @@ def logout_confirmed(request: HttpRequest) -> HttpResponse:
     """The person said yes on our page."""
     session = signed_in(request)
     parameters = {name: request.POST[name][:2048] for name in _CARRIED if name in request.POST}
-    target = _target(parameters, None, clients.find(parameters.get("client_id", "")[:255]))
+    target = _target(parameters, clients.find(parameters.get("client_id", "")[:255]))
     if session is None:
         return _away(request, target)
     return _out(request, session, target)
@@ -80,14 +92,15 @@ def _away(request: HttpRequest, target: str | None) -> HttpResponse:
     return response
 
 
-def _is_of(hint: dict[str, str], session: LoginSession) -> bool:
-    return hint.get("sid") == session.sid
+def _is_of(hint: dict[str, str], session: LoginSession, party: RelyingParty) -> bool:
+    """Whether a hint is of this very session, and of the person in it as this client knows them."""
+    return hint.get("sid") == session.sid and hint.get("sub") == clients.subject(party, session.account)
 
 
-def _target(parameters: dict[str, str], hint: dict[str, str] | None, party: RelyingParty | None) -> str | None:
+def _target(parameters: dict[str, str], party: RelyingParty | None) -> str | None:
     """The registered address to return to, with its `state`, or None."""
     uri = parameters.get("post_logout_redirect_uri", "")
-    if party is None or uri not in party.post_logout_uris() or (hint and hint.get("aud") != party.client_id):
+    if party is None or uri not in party.post_logout_uris():
         return None
     state = parameters.get("state")
     return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': state})}" if state else uri

@@ -69,7 +69,7 @@ def _admitted(request: HttpRequest, party: RelyingParty, parameters: dict[str, s
         raise InvalidRequestError("client_id names another client than the one that pushes.")
     jkt = dpop.shown_key(request, party, now=now) if dpop.proof_of(request) is not None else ""
     try:
-        return admitted(request, asked, pushed=True, jkt=jkt)
+        return admitted(request, asked, now=now, pushed=True, jkt=jkt)
     except UntrustedRequest as error:
         raise InvalidRequestError(str(error)) from error
     except Declined as refusal:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
-import httpx
 from django.db.models import Q
 
 from derived import outbox
-from idp import clients
+from idp import clients, outbound
 from idp.clients import subject
 from idp.config import config
 from idp.keys import keyring
 from idp.models import Grant, LoginSession
 from idp.oidc.lifetimes import LOGOUT_TOKEN
+from idp.outbound import NotFetched
 from idp.secrets import opaque
 
 if TYPE_CHECKING:
-    import ssl
     from datetime import datetime
 
     from django.db.models import QuerySet
 
     from derived.models import Account, OutboxRow
 
-_TIMEOUT = httpx.Timeout(3.0)
+_SECONDS = 3.0
+_MOST_BYTES = 64 * 1024
+_REST = timedelta(seconds=30)
+_RESTING: dict[str, datetime] = {}  # of this worker: until when a place that did not answer is left alone
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -60,14 +63,6 @@ def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
     return grants
 
 
-@lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    """Public authorities, and those that this machine's operator added: relying parties often live inside."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
-    return context
-
-
 @dataclass(frozen=True)
 class Letter:
     """One logout token and where it goes: all that the network part needs, so that it touches no database."""
@@ -76,14 +71,29 @@ class Letter:
     uri: str
     token: str
 
-    def send(self) -> str:
-        """Post it (three seconds, no redirects, a verified certificate); why it was not taken, or ""."""
+    @property
+    def place(self) -> str:
+        """The host, and the port where one is named: what is alive or dead as one."""
+        parts = urlsplit(self.uri)
+        return f"{(parts.hostname or '').lower()}:{parts.port}" if parts.port else (parts.hostname or "").lower()
+
+    def send(self, *, now: datetime) -> str:
+        """Post it (three seconds for everything, no redirects, a verified certificate); why it was not taken, or "".
+
+        A place that did not answer is left alone for a while: its letters fail at once, and hold nobody up (C83).
+        """
+        if (until := _RESTING.get(self.place)) is not None and until > now:
+            return "its place did not answer a moment ago"
         try:
-            with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False, verify=_trust()) as client:
-                answer = client.post(self.uri, data={"logout_token": self.token})
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return type(error).__name__
-        return "" if answer.status_code in {200, 204} else f"it answered {answer.status_code}"
+            answer = outbound.fetch(
+                self.uri, allowed_hosts=frozenset({self.place}), method="POST", content=urlencode({"logout_token": self.token}).encode(),
+                headers={"Content-Type": "application/x-www-form-urlencoded"}, most_bytes=_MOST_BYTES, seconds=_SECONDS,
+            )
+        except NotFetched as error:
+            _RESTING[self.place] = now + _REST
+            return str(error)
+        _RESTING.pop(self.place, None)
+        return "" if answer.status in {200, 204} else f"it answered {answer.status}"
 
 
 def letter(row: OutboxRow, *, now: datetime) -> Letter | None:

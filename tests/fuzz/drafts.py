@@ -74,6 +74,20 @@ def par(house: House) -> Draft:
     return draft
 
 
+def jar(house: House) -> Draft:
+    """A signed request object, in the address or pushed."""
+    app, key = house.signing_app, house.signing_key
+    now = int(clock.now().timestamp())
+    claims = {**app.parameters(), "iss": app.client_id, "aud": ISSUER, "iat": now, "nbf": now, "exp": now + 300, "jti": secrets.token_urlsafe(8)}
+    request = Jws({"typ": "oauth-authz-req+jwt", "alg": "ES256"}, claims, key)
+    fields: list[tuple[str, Any]] = [("client_id", app.client_id), ("request", request)]
+    if house.random.random() < 0.5:
+        return Draft("GET", "/oidc/authorize", [*fields, ("redirect_uri", CALLBACK)], cookies=house.cookies(house.desktop))
+    assertion = Jws({"alg": "ES256"}, {"iss": app.client_id, "sub": app.client_id, "aud": ISSUER, **fresh(), "exp": now + 60}, key)
+    form = [*fields, ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", assertion)]
+    return Draft("POST", "/oidc/par", form=form, content_type=FORM)
+
+
 def authorize_go_on(house: House) -> Draft:
     return _get(house, f"/oidc/authorize/{house.flow()}")
 
@@ -569,7 +583,7 @@ def root_upstream_add(house: House) -> Draft:
 
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
-    authorize, authorize, par, par, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
+    authorize, authorize, par, par, jar, jar, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,

@@ -39,6 +39,9 @@ class House:
         self.consent_app = self.world.app(name="Consent desk", consent=True)
         self.browser_app = self.world.app(name="Browser app", public=True, application_type="browser", redirect_uris=["https://spa.example/cb"])
         self.field_app = self.world.phone_app()
+        self.signing_key = DeviceKey.generate()
+        keys = {"keys": [self.signing_key.public_jwk]}
+        self.signing_app = self.world.app(name="Signing desk", auth_method="private_key_jwt", auth_alg="ES256", request_alg="ES256", jwks=keys)
         self.renew()
 
     def renew(self) -> None:

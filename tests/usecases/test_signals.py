@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import socket
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import httpx
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
@@ -57,7 +60,8 @@ class Receiver(HTTPServer):
 @pytest.fixture
 def receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
     """Two relying parties: one that takes logout tokens, one that is broken. A busy test machine is no dead party."""
-    monkeypatch.setattr(backchannel, "_TIMEOUT", httpx.Timeout(30.0))
+    monkeypatch.setattr(backchannel, "_SECONDS", 30.0)
+    monkeypatch.setattr(backchannel, "_RESTING", {})
     made = [Receiver(), Receiver(500)]
     yield made
     for one in made:
@@ -110,6 +114,62 @@ def test_housekeeping_changes_nothing_that_counts(world: World) -> None:
     worker.housekeeping(now=clock.now())
     assert claims(found["access_token"])
     assert desktop.get(f"{ISSUER}/devices").path == "/devices"
+
+
+class Dead:
+    """A place that takes connections, and says nothing, or so slowly that nobody can wait for it."""
+
+    def __init__(self, says: bytes = b"") -> None:
+        self.calls, self._says = 0, says
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.calls += 1
+            threading.Thread(target=self._drip, args=(connection,), daemon=True).start()
+
+    def _drip(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            for number in range(600):
+                connection.sendall(self._says[number : number + 1])
+                time.sleep(0.1)
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/backchannel"
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: " + b"z" * 500])
+def test_a_dead_client_delays_no_other(world: World, monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
+    """C83: ten people leave; the client that hangs, or drips, costs one wait, and every token of the other one arrives."""
+    monkeypatch.setattr(backchannel, "_SECONDS", 1.0)
+    monkeypatch.setattr(backchannel, "_RESTING", {})
+    dead, alive = Dead(says), Receiver()
+    first, second = world.app(name="Dead", backchannel_logout_uri=dead.uri), world.app(backchannel_logout_uri=alive.uri)
+    for number in range(10):
+        _, desktop = world.enrolled(f"leaver{number}@example.org")
+        world.tokens(first, desktop)
+        world.tokens(second, desktop)
+        world.deactivate(f"leaver{number}@example.org")
+    drain()
+    assert len(alive.tokens) == 10
+    assert OutboxRow.objects.filter(kind="logout", delivered_at__isnull=True).count() == 10
+    assert dead.calls <= 20, "it was called again while it rested"
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(tz=UTC) + timedelta(minutes=1))
+    calls = dead.calls
+    worker.step(now=clock.now())
+    assert dead.calls > calls, "it is tried again after a rest"
+    dead.close()
+    alive.shutdown()
+    alive.server_close()
 
 
 # --- start-up ---------------------------------------------------------------------------------------------------------
