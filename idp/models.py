@@ -10,7 +10,7 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
-from oidc_provider.models import Client
+from oidc_provider.models import Client, UserConsent
 
 from derived.models import Account, Credential
 
@@ -306,6 +306,17 @@ class RegisteredUri(models.Model):
 
     def __str__(self) -> str:
         return self.uri
+
+
+class ConsentTerms(models.Model):
+    """What the client was when a person allowed it something: its version, and the name that they saw (C54)."""
+
+    consent = models.OneToOneField(UserConsent, on_delete=models.CASCADE, primary_key=True, related_name="terms")
+    version = models.PositiveIntegerField()
+    name = models.CharField(max_length=255)
+
+    def __str__(self) -> str:
+        return f"terms of consent {self.consent_id}"
 
 
 class PushedRequest(models.Model):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from oidc_provider.models import UserConsent
 
+from idp.models import ConsentTerms
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -18,8 +20,17 @@ def consent_needed(party: RelyingParty, person: Person, scope: str, *, now: date
     """Whether this person still has to allow this client these scopes."""
     if not party.client.require_consent:
         return False
-    given = UserConsent.objects.filter(user=person, client=party.client, expires_at__gt=now).first()
-    return given is None or not set(scope.split()) <= set(given.scope)
+    given = UserConsent.objects.filter(user=person, client=party.client, expires_at__gt=now).select_related("terms").first()
+    return given is None or not _is_to_this(given, party) or not set(scope.split()) <= set(given.scope)
+
+
+def _is_to_this(given: UserConsent, party: RelyingParty) -> bool:
+    """Whether a consent was given to the client as it is now: the same version, under the same name.
+
+    One from before this was recorded, or brought over from the registry, is asked for again.
+    """
+    terms: ConsentTerms | None = getattr(given, "terms", None)
+    return terms is not None and (terms.version, terms.name) == (party.policy.version, party.name)
 
 
 def remember_consent(party: RelyingParty, person: Person, scope: str, *, now: datetime, until: datetime) -> None:
@@ -28,6 +39,8 @@ def remember_consent(party: RelyingParty, person: Person, scope: str, *, now: da
         given, _ = UserConsent.objects.select_for_update().get_or_create(
             user=person, client=party.client, defaults={"expires_at": until, "date_given": now}
         )
-        given.scope = sorted(set(given.scope) | set(scope.split()))
+        before = set(given.scope) if _is_to_this(given, party) else set()
+        given.scope = sorted(before | set(scope.split()))
         given.expires_at = until
         given.save()
+        ConsentTerms.objects.update_or_create(consent=given, defaults={"version": party.policy.version, "name": party.name})

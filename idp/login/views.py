@@ -14,6 +14,7 @@ from derived.errors import Reason, Refused
 from derived.locking import transacted
 from derived.once import spend
 from idp import pages
+from idp.clients import names
 from idp.config import config
 from idp.errors import answer
 from idp.login import choices, device, flow, session, throttle, totp
@@ -74,7 +75,7 @@ def _page(request: HttpRequest, name: str, values: dict[str, object], *, status:
     waiting = _waiting(request)
     common = {
         "why": request.session.get("why") or None,
-        "client_name": waiting.client.name if waiting else None,
+        "client_name": names.shown(waiting.client.name) if waiting else None,
         "flow": "",
     }
     response = pages.page(request, name, {**common, **values}, status=status)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 from django.conf import settings
@@ -26,6 +26,7 @@ from derived.errors import AlreadySpent, Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
 from idp import clients, pages
+from idp.clients import names
 from idp.errors import UNMET
 from idp.login import choices
 from idp.login.session import browser_hash, is_live, login_of, note_idle, read, signed_in, was_idle
@@ -54,6 +55,8 @@ SCOPE_WORDS = {
     "openid": "know that it is you",
     "profile": "see your name and user name",
     "email": "see your e-mail address",
+    "phone": "see your telephone number",
+    "address": "see your postal address",
     "offline_access": "stay signed in when you are away",
     "assurance": "see how strongly you signed in and how your identity was checked",
 }
@@ -137,13 +140,18 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
             error, words = UNMET, "The person did not sign in as strongly as was asked."
         return _refuse(request, row, error, words, now=clock.now())
     session = signed_in(request)
-    said = session is not None and request.session.get(_ASKED) == _asked(row, session)
+    said = session is not None and request.session.get(_ASKED) == [*_asked(row, session), *_seen(party)]
     return _go_on(request, row, party, allowed=said)
 
 
 def _asked(row: AuthorizationRequest, session: LoginSession) -> list[str]:
     """What an answer belongs to: this request, and the session of the person whom the page asked."""
     return [row.id, str(session.id)]
+
+
+def _seen(party: RelyingParty) -> list[str]:
+    """What the client was when the person was asked: a yes to an old page is no yes to a new name (C54)."""
+    return [str(party.policy.version), party.name]
 
 
 def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
@@ -174,20 +182,25 @@ def _go_on(
         case Next.LOG_IN:
             return _log_in(request, row, decision)
         case Next.CHOOSE:
-            named = {"client_name": party.name, "request_id": row.id}
-            return pages.leads_to(pages.page(request, "account", named), row.redirect_uri)
+            return pages.leads_to(pages.page(request, "account", dict(_who(row, party))), row.redirect_uri)
         case Next.CONSENT:
             assert session is not None  # noqa: S101 - nobody is asked before they are known
-            request.session[_ASKED] = _asked(row, session)
+            request.session[_ASKED] = [*_asked(row, session), *_seen(party)]
             values: dict[str, object] = {
-                "client_name": party.name, "request_id": row.id,
-                "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in _discloses(ask, party).split() if one in SCOPE_WORDS],
+                **_who(row, party), "mixed": names.looks_like_another(party.name),
+                "scopes": [{"name": one, "words": SCOPE_WORDS.get(one, one)} for one in _discloses(ask, party).split()],
             }
             return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
         case Next.REFUSE:
             return _refuse(request, row, decision.error, decision.words, now=now)
         case Next.GRANT:
             return _grant(request, row, ask, party, session, said=said, now=now)
+
+
+def _who(row: AuthorizationRequest, party: RelyingParty) -> dict[str, str]:
+    """For a page: what the client calls itself, and where the answer goes, which it cannot make up."""
+    parts = urlsplit(row.redirect_uri)
+    return {"client_name": names.shown(party.name), "client_host": parts.netloc or parts.scheme, "request_id": row.id}
 
 
 def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision) -> HttpResponse:

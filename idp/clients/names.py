@@ -1,0 +1,28 @@
+"""What a client calls itself, as people may see it: without signs that turn text around, and with a warning where letters deceive (C77).
+
+Pure: names in, names out.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_MOST = 80
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})  # controls, bidi and zero-width signs, and what is no letter at all
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDTH", "MATHEMATICAL")  # those with lookalikes
+
+
+def shown(name: str) -> str:
+    """A name for a page: NFC, one line, no hidden signs, 80 characters at most."""
+    clean = "".join(one for one in unicodedata.normalize("NFC", name) if unicodedata.category(one) not in _HIDDEN)
+    return " ".join(clean.split())[:_MOST] or "An application without a name"
+
+
+def looks_like_another(name: str) -> bool:
+    """Whether a name mixes scripts whose letters look alike, or is written in the lookalikes of plain letters."""
+    found = set()
+    for one in shown(name):
+        if one.isalpha():
+            words = unicodedata.name(one, "").split()
+            found |= {script for script in _SCRIPTS if script in words[:2]}
+    return len(found) > 1 or bool(found & {"FULLWIDTH", "MATHEMATICAL"})
