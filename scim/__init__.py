@@ -4,22 +4,23 @@ Floors inside (imports only run down)::
 
     urls
     views                                 HTTP in, SCIM JSON out
-    provision | returns                   the only writer of records; who comes back on a manager's word
-    settle | sources                      merging, and what follows from a write; who pushes, and what they are believed
-    consequences | auth | directory       what each change does; a request names a source; the read side
+    provision | returns | listing         the writer of people; who comes back on a manager's word; a page of a list
+    settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL
+    consequences | auth | directory       what each change does; a request names a source; one record or group, as its source sees it
     models                                Person, Source, Record, Group, Membership
-    query                                 a list request, from an address or a body
-    aggregate | body | columns | documents | index | normalise | ordering | patch | projection
+    answers | query                       the form of every answer; a list request, from an address or a body
+    aggregate | body | columns | documents | index | membership | normalise | ordering | patch | projection
     filter | operations | trust           the only door to scim2-filter-parser; the message of a PATCH; who is believed what
     tokens | tree                         how a filter is spelled, and what it means
-    user                                  the User schema as data
+    group | user                          the schemas as data
     assurance | values                    our own extension; one value, checked and made canonical
     schema                                attributes, schemas, lookups
+    cursors | tags                        where a reader of a list has got to; entity tags
     errors                                RFC 7644 §3.12
 
 Below `models` all is pure and imports no Django (but that `body` is handed a request, and `columns` is a column). `filter` stands below `patch`, and not beside `provision` as first drawn, because the
-value paths of PATCH are filters too. A list is filtered by the same evaluator (`tree.matches`) over the source's own
-records, so that SQLite and PostgreSQL cannot disagree.
+value paths of PATCH are filters too. What a filter means is said once, by `tree.matches`; `select` says in SQL what it
+can say exactly, over columns that are folded here and ordered by code points, so that SQLite and PostgreSQL agree.
 
-`provision` is the only writer, and calls `derived` when a person comes or goes. May import `derived`; never `idp`.
+`provision` and `groups` are the only writers; `provision` calls `derived` when a person comes or goes. May import `derived`; never `idp`.
 """

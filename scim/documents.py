@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scim.cursors import LIFE
+from scim.group import GROUP
 from scim.schema import COMMON, Json, Resource, Type
 from scim.user import USER
 
@@ -11,7 +13,8 @@ if TYPE_CHECKING:
     from scim.schema import Attribute, ResourceType, Schema
 
 MOST_RESULTS = 200
-RESOURCE_TYPES = (USER,)
+DEFAULT_RESULTS = 100
+RESOURCE_TYPES = (USER, GROUP)
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _CORE = "urn:ietf:params:scim:schemas:core:2.0"
 
@@ -25,8 +28,16 @@ def service_provider_config(base: str) -> Resource:
         "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
         "filter": {"supported": True, "maxResults": MOST_RESULTS},
         "changePassword": unsupported,
-        "sort": unsupported,
+        "sort": {"supported": True},
         "etag": {"supported": True},
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_RESULTS,
+            "maxPageSize": MOST_RESULTS,
+            "cursorTimeout": int(LIFE.total_seconds()),
+        },
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",
@@ -77,11 +88,18 @@ def schemas(base: str) -> list[Resource]:
     return [schema(each, base) for each in found.values()]
 
 
-def list_response(resources: list[Resource], *, total: int, start: int) -> Resource:
-    """A page of resources (RFC 7644 §3.4.2); start: 1-based."""
+def list_response(
+    resources: list[Resource], *, total: int | None, start: int | None = None, after: str | None = None
+) -> Resource:
+    """A page of resources (RFC 7644 §3.4.2); start: 1-based, None where a cursor leads on, to what comes `after`."""
     page: list[Json] = list(resources)
     return {
-        "schemas": [LIST_URN], "totalResults": total, "startIndex": start, "itemsPerPage": len(page), "Resources": page,
+        "schemas": [LIST_URN],
+        **({} if total is None else {"totalResults": total}),
+        **({} if start is None else {"startIndex": start}),
+        "itemsPerPage": len(page),
+        **({} if after is None else {"nextCursor": after}),
+        "Resources": page,
     }
 
 

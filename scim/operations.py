@@ -36,8 +36,8 @@ class Operation:
     has_value: bool
 
 
-def parse(body: Json) -> list[Operation]:
-    """The operations of a PATCH message.
+def parse(body: Json, *, most: int = MOST_OPERATIONS) -> list[Operation]:
+    """The operations of a PATCH message, `most` of them at the most.
 
     Raises: ScimError invalidSyntax for a body that is no PatchOp, or an operation that is none.
     """
@@ -50,8 +50,8 @@ def parse(body: Json) -> list[Operation]:
     operations = parts.get("operations")
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax("Operations must be a list with at least one operation.")
-    if len(operations) > MOST_OPERATIONS:
-        raise invalid_syntax(f"There are more than {MOST_OPERATIONS} operations.")
+    if len(operations) > most:
+        raise invalid_syntax(f"There are more than {most} operations.")
     return [_operation(operation) for operation in operations]
 
 

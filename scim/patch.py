@@ -16,7 +16,7 @@ from scim.filter import Path, parse_path
 from scim.operations import Op, Operation
 from scim.schema import Attribute, Json, Located, Mutability, Resource, ResourceType, Type
 from scim.tree import And, Compare, Tree, matches
-from scim.values import MOST_VALUES, check_primary, coerce, completed, is_unassigned, members
+from scim.values import check_primary, coerce, completed, is_unassigned, members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +144,7 @@ def _set_attribute(op: Op, target: Located, attribute: Attribute, value: Json, h
     if attribute.multi_valued:
         given = coerce(attribute, value, where=target.name)
         added = given if isinstance(given, list) else []
-        _put(home, attribute, _joined(_elements(home, attribute), added) if op == Op.ADD else added)
+        _put(home, attribute, _joined(attribute, _elements(home, attribute), added) if op == Op.ADD else added)
     elif attribute.type == Type.COMPLEX and not is_unassigned(value):
         before = home.get(attribute.name)
         _put(home, attribute, _merged(attribute, before if isinstance(before, dict) else {}, value, where=target.name))
@@ -163,7 +163,7 @@ def _merged(attribute: Attribute, before: Resource, value: Json, *, where: str) 
     return after
 
 
-def _joined(before: list[Json], added: list[Json]) -> list[Json]:
+def _joined(attribute: Attribute, before: list[Json], added: list[Json]) -> list[Json]:
     """Values with others added: none twice, and a new primary takes the place of the old (§3.5.2, RFC 7643 §2.4)."""
     after = list(before)
     for value in added:
@@ -172,8 +172,8 @@ def _joined(before: list[Json], added: list[Json]) -> list[Json]:
             after.append(value)
         elif _is_primary(value):
             after[same] = value
-    if len(after) > MOST_VALUES:
-        raise invalid_value(f"An attribute has more than {MOST_VALUES} values.")
+    if len(after) > attribute.most:
+        raise invalid_value(f"{attribute.name} has more than {attribute.most} values.")
     chosen = next((_bare(value) for value in added if _is_primary(value)), None)
     return after if chosen is None else [value if _bare(value) == chosen else _demoted(value) for value in after]
 

@@ -20,10 +20,11 @@ from derived import accounts, audit
 from derived.errors import Reason, Unavailable
 from derived.locking import transacted, under_lock
 from derived.models import AccountStatus
-from scim import index, operations, ordering, patch, trust, values
+from scim import index, operations, ordering, patch, tags, trust, values
 from scim.consequences import note_beyond
 from scim.directory import find
 from scim.errors import invalid_value, precondition_failed, uniqueness
+from scim.groups import forget
 from scim.models import Person, Record, RecordEmail
 from scim.normalise import normalise
 from scim.settle import Write, end, settle
@@ -125,8 +126,8 @@ def patch_user(
     def change(record: Record) -> Resource:
         after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)
         del after["id"]
-        # Taking `active` away is no way back in.
-        return after if record.active or "active" in after else {**after, "active": False}
+        # Taking `active` away changes nothing, so it is no way back in.
+        return after if "active" in after else {**after, "active": record.active}
 
     push = _Push(body=None, says_active=ordering.says_active(asked), versioned=ordering.is_versioned(None, if_match))
     return _write(source, unverified_id, change, push, if_match=if_match, now=now)
@@ -142,6 +143,7 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
         record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
         record.version += 1
         record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
+        forget(record, now=now)
         _record(account, "person.deleted", record, now=now)
         end(Write(account=account, person=record.person, actor=source.actor, now=now))
 
@@ -216,9 +218,7 @@ class _Moved:
 def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:
     """The record as it is under the lock, if the client means this version of it."""
     record = find(source, unverified_id)
-    tags = [tag.strip() for tag in (if_match or "*").split(",")]
-    if "*" not in tags and not any(tag.removeprefix("W/") == record.etag.removeprefix("W/") for tag in tags):
-        raise precondition_failed("The resource has another version.")
+    tags.check(if_match, record.etag)
     return record
 
 

@@ -29,6 +29,7 @@ class Mutability(StrEnum):
 
     READ_ONLY = "readOnly"
     READ_WRITE = "readWrite"
+    IMMUTABLE = "immutable"
     WRITE_ONLY = "writeOnly"
 
 
@@ -45,7 +46,7 @@ class Attribute:
     """One attribute and its characteristics (RFC 7643 §7).
 
     identifier: other systems find people by it, so it may hold no invisible characters (C76).
-    longest: characters, after normalisation.
+    longest: characters, after normalisation. most: values, where it has several.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Attribute:
     reference_types: tuple[str, ...] = ()
     identifier: bool = False
     longest: int = 256
+    most: int = 1000
 
     @cached_property
     def _subs(self) -> dict[str, Attribute]:

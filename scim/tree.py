@@ -83,9 +83,9 @@ def matches(tree: Tree, resource: Resource) -> bool:
         case Not(term):
             return not matches(term, resource)
         case Present(target):
-            return any(not is_unassigned(value) for value in _values(target, resource))
+            return any(not is_unassigned(value) for value in values_of(target, resource))
         case Within(target, term):
-            return any(isinstance(value, dict) and matches(term, value) for value in _values(target, resource))
+            return any(isinstance(value, dict) and matches(term, value) for value in values_of(target, resource))
         case Compare():
             return _compare(tree, resource)
 
@@ -110,29 +110,16 @@ def instant(text: str) -> datetime | None:
         return None
 
 
-def required_equalities(tree: Tree) -> dict[str, str]:
-    """The core attributes that must equal a string for a tree to hold: what an index may narrow a search by.
-
-    Names to operands, `userName` folded. A resource that satisfies the tree satisfies these; not the other way round.
-    """
-    terms = tree.terms if isinstance(tree, And) else (tree,)
-    found: dict[str, str] = {}
-    for term in terms:
-        if isinstance(term, Compare) and term.operator == "eq" and isinstance(term.operand, str):
-            if term.target.extension is None and term.target.sub is None:
-                found.setdefault(term.target.name, term.operand)
-        elif isinstance(term, And):
-            found = {**required_equalities(term), **found}
-    return found
-
-
-def _values(target: Located, resource: Resource) -> Iterator[Json]:
+def values_of(target: Located, resource: Resource, *, primary_first: bool = False) -> Iterator[Json]:
     """Every value that a name means in a resource; none for what is unassigned."""
     home: Json = resource if target.extension is None else resource.get(target.extension)
     if target.attribute is None or not isinstance(home, dict):
         return
     value = home.get(target.attribute.name)
-    for one in value if isinstance(value, list) else [value]:
+    several = value if isinstance(value, list) else [value]
+    if primary_first:
+        several = sorted(several, key=lambda one: not (isinstance(one, dict) and one.get("primary") is True))
+    for one in several:
         if target.sub is None:
             if not is_unassigned(one):
                 yield one
@@ -144,7 +131,7 @@ def _compare(tree: Compare, resource: Resource) -> bool:
     attribute = tree.target.last
     if attribute is None:
         return False
-    found = [comparable(attribute, value) for value in _values(tree.target, resource)]
+    found = [comparable(attribute, value) for value in values_of(tree.target, resource)]
     if tree.operand is None:
         return bool(found) == (tree.operator == "ne")
     if not found and tree.operator == "ne":

@@ -5,14 +5,21 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from scim import views
+from scim.group import GROUP
+from scim.user import USER
 
 app_name = "scim"
 
 urlpatterns = [
+    path("", views.everything, name="everything"),
     path(".search", views.search, name="search"),
-    path("Users/.search", views.search, name="users-search"),
+    path("Users/.search", views.search, {"kinds": [USER]}, name="users-search"),
+    path("Groups/.search", views.search, {"kinds": [GROUP]}, name="groups-search"),
     path("Users", views.users, name="users"),
     path("Users/<str:unverified_id>", views.user, name="user"),
+    path("Groups", views.all_groups, name="groups"),
+    path("Groups/<str:unverified_id>", views.group, name="group"),
+    path("Me", views.nobody, name="me"),
     path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
     path("ResourceTypes", views.resource_types, name="resource-types"),
     path("ResourceTypes/<str:unverified_name>", views.resource_types, name="resource-type"),

@@ -16,11 +16,10 @@ from scim.errors import invalid_syntax, invalid_value
 from scim.schema import Json, Located, Mutability, Resource, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from scim.schema import Attribute, ResourceType
 
-MOST_VALUES = 1000
 LONGEST_FOLD = 512
 _SHORT = 256  # what is no longer may stand in an index, folded
 # Nothing shows these, so two identifiers that differ only by them look the same: controls, formats (bidi, zero width),
@@ -48,15 +47,17 @@ def coerce(attribute: Attribute, value: Json, *, where: str) -> Json:
     if not attribute.multi_valued:
         return _single(attribute, value, where=where)
     given = value if isinstance(value, list) else [value]
-    if len(given) > MOST_VALUES:
-        raise invalid_value(f"{where} has more than {MOST_VALUES} values.")
-    values: list[Json] = []
-    for one in given:
-        canonical = _single(attribute, one, where=where)
-        if canonical is not None and canonical not in values:
-            values.append(canonical)
+    if len(given) > attribute.most:
+        raise invalid_value(f"{where} has more than {attribute.most} values.")
+    found = (_single(attribute, one, where=where) for one in given)
+    values: list[Json] = list({_key(one): one for one in found if one is not None}.values())
     check_primary(values, where=where)
     return values or None
+
+
+def _key(value: Json) -> Hashable:
+    """What makes a canonical value the same as another."""
+    return tuple(sorted((name, repr(inner)) for name, inner in value.items())) if isinstance(value, dict) else repr(value)
 
 
 def check_primary(values: list[Json], *, where: str) -> None:

@@ -2,80 +2,34 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING
 
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpResponse, JsonResponse
-from django.http.request import UnreadablePostError
+from django.conf import settings
+from django.http import HttpResponse
 from django.urls import reverse
-from django.views.decorators.csrf import csrf_exempt
+from django.utils.crypto import salted_hmac
 
 from derived import clock
-from derived.errors import RametError, Unavailable
-from scim import auth, body, directory, documents, provision, query
+from scim import auth, body, cursors, directory, documents, groups, listing, provision, query, tags
+from scim.answers import answer, scim
 from scim.errors import ScimError, invalid_value, not_found
+from scim.group import GROUP
+from scim.models import Membership
 from scim.projection import Projection, projection
 from scim.user import USER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from django.http import HttpRequest
 
-    from scim.models import Record, Source
+    from scim.directory import Row
+    from scim.models import Group, Source
     from scim.query import Query
-    from scim.schema import Json, Resource
+    from scim.schema import Json, Resource, ResourceType
 
-P = ParamSpec("P")
-
-CONTENT_TYPE = "application/scim+json"
 _LONGEST_NAME = 32
-
-
-def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
-    """A view for some methods, whose every refusal has SCIM's form (RFC 7644 §3.12)."""
-
-    def wrap(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
-        @csrf_exempt
-        @functools.wraps(view)
-        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            try:
-                _check_method(request, methods)
-                return view(request, *args, **kwargs)
-            except ScimError as error:
-                return _refusal(error, methods)
-            except RequestDataTooBig:
-                return _refusal(ScimError(413, None, "The body is larger than 1 MiB."), methods)
-            except UnreadablePostError:
-                return _refusal(ScimError(400, "invalidSyntax", "The body could not be read."), methods)
-            except Unavailable:
-                return _refusal(ScimError(503, None, "Try again later."), methods)
-            except RametError:
-                return _refusal(ScimError(409, None, "The account's state does not allow this."), methods)
-
-        return wrapped
-
-    return wrap
-
-
-def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
-    if request.method not in methods:
-        raise ScimError(405, None, f"Here one may {', '.join(methods)}.")
-
-
-def _refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
-    response = JsonResponse(error.body(), status=error.status, content_type=CONTENT_TYPE)
-    match error.status:
-        case 401:
-            response["WWW-Authenticate"] = 'Bearer realm="scim"'
-        case 405:
-            response["Allow"] = ", ".join(methods)
-        case 429 | 503:
-            response["Retry-After"] = "60" if error.status == 429 else "2"  # noqa: PLR2004 - statuses of HTTP
-        case _:
-            pass
-    return response
+_MOST_SHOWN = 300  # members; a larger group is answered without a body where it was patched
 
 
 @scim("GET", "HEAD", "POST")
@@ -83,22 +37,38 @@ def users(request: HttpRequest) -> HttpResponse:
     """`/Users`: a page of this source's people, or a new one."""
     source = _source(request)
     if request.method == "POST":
-        shown = _projection(request)
+        shown = _projection(request, USER)
         return _one(request, provision.create_user(source, body.of(request), now=clock.now()), shown, status=201)
-    return _list(request, source, query.of_parameters(_parameters(request), USER))
+    return _list(request, source, query.of_parameters(_parameters(request), [USER]))
+
+
+@scim("GET", "HEAD", "POST")
+def all_groups(request: HttpRequest) -> HttpResponse:
+    """`/Groups`: a page of this source's groups, or a new one."""
+    source = _source(request)
+    if request.method == "POST":
+        shown = _projection(request, GROUP)
+        return _one(request, groups.create_group(source, body.of(request), now=clock.now()), shown, status=201)
+    return _list(request, source, query.of_parameters(_parameters(request), [GROUP]))
 
 
 @scim("POST")
-def search(request: HttpRequest) -> HttpResponse:
-    """`/.search` and `/Users/.search`: a page, asked for in a body (people are all there is to search)."""
-    return _list(request, _source(request), query.of_body(body.of(request), USER))
+def search(request: HttpRequest, kinds: Sequence[ResourceType] = documents.RESOURCE_TYPES) -> HttpResponse:
+    """`/.search`, `/Users/.search` and `/Groups/.search`: a page, asked for in a body."""
+    return _list(request, _source(request), query.of_body(body.of(request), kinds))
+
+
+@scim("GET", "HEAD")
+def everything(request: HttpRequest) -> HttpResponse:
+    """`/`: a page of all resources, people first (RFC 7644 §3.4.2.1)."""
+    return _list(request, _source(request), query.of_parameters(_parameters(request), documents.RESOURCE_TYPES))
 
 
 @scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
 def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
     """`/Users/{id}`: one of this source's people."""
     source = _source(request)
-    shown = _projection(request)
+    shown = _projection(request, USER)
     if_match, now = request.headers.get("If-Match"), clock.now()
     match request.method:
         case "PUT":
@@ -109,10 +79,30 @@ def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
             provision.delete_user(source, unverified_id, if_match=if_match, now=now)
             return HttpResponse(status=204)
         case _:
-            record = directory.find(source, unverified_id)
-            if record.etag in (request.headers.get("If-None-Match") or ""):
-                return HttpResponse(status=304, headers={"ETag": record.etag})
+            return _seen(request, directory.find(source, unverified_id), shown)
     return _one(request, record, shown)
+
+
+@scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
+def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
+    """`/Groups/{id}`: one of this source's groups."""
+    source = _source(request)
+    shown = _projection(request, GROUP)
+    if_match, now = request.headers.get("If-Match"), clock.now()
+    match request.method:
+        case "PUT":
+            found = groups.replace_group(source, unverified_id, body.of(request), if_match=if_match, now=now)
+        case "PATCH":
+            found = groups.patch_group(source, unverified_id, body.of(request), if_match=if_match, now=now)
+            if shown.only is None and shown.shows("members") and _is_large(found):
+                location = directory.location(found, base=_base(request))
+                return HttpResponse(status=204, headers={"ETag": found.etag, "Location": location})
+        case "DELETE":
+            groups.delete_group(source, unverified_id, if_match=if_match, now=now)
+            return HttpResponse(status=204)
+        case _:
+            return _seen(request, directory.find_group(source, unverified_id), shown)
+    return _one(request, found, shown)
 
 
 @scim("GET", "HEAD")
@@ -134,6 +124,13 @@ def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpRes
 
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+def nobody(request: HttpRequest) -> HttpResponse:
+    """`/Me`: the resource of whoever asks (RFC 7644 §3.11); a source is no person, so there is none."""
+    _source(request)
+    raise ScimError(404, None, "A source is no person: it has no resource of its own.")
+
+
+@scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 def nowhere(_request: HttpRequest, /, **_rest: str) -> HttpResponse:
     """Answer for every other address, in SCIM's words."""
     raise not_found()
@@ -147,23 +144,35 @@ def _base(request: HttpRequest) -> str:
     return request.build_absolute_uri(reverse("scim:users")).removesuffix(USER.endpoint)
 
 
-def _answer(content: Resource, *, status: int = 200) -> HttpResponse:
-    return JsonResponse(content, status=status, content_type=CONTENT_TYPE)
+def _is_large(found: Group) -> bool:
+    return Membership.objects.filter(group=found)[_MOST_SHOWN : _MOST_SHOWN + 1].exists()
 
 
-def _one(request: HttpRequest, record: Record, shown: Projection, *, status: int = 200) -> HttpResponse:
+def _seen(request: HttpRequest, row: Row, shown: Projection) -> HttpResponse:
+    if tags.names(request.headers.get("If-None-Match"), row.etag):
+        return HttpResponse(status=304, headers={"ETag": row.etag})
+    return _one(request, row, shown)
+
+
+def _one(request: HttpRequest, row: Row, shown: Projection, *, status: int = 200) -> HttpResponse:
     base = _base(request)
-    response = _answer(shown.of(directory.view(record, base=base)), status=status)
-    response["ETag"] = record.etag
-    response["Location"] = directory.location(record, base=base)
+    response = answer(listing.view(row, shown, base=base), status=status)
+    response["ETag"] = row.etag
+    response["Location"] = directory.location(row, base=base)
     return response
 
 
 def _list(request: HttpRequest, source: Source, asked: Query) -> HttpResponse:
-    base = _base(request)
-    total, records = directory.page(source, asked.tree, start=asked.start, count=asked.count, base=base)
-    page = [asked.shown.of(directory.view(record, base=base)) for record in records]
-    return _answer(documents.list_response(page, total=total, start=asked.start))
+    now, listed, key = clock.now(), listing.key_of(source, asked), _cursor_key()
+    after = cursors.unseal(asked.cursor, listed, key=key, now=now) if asked.cursor else None
+    found = listing.page(source, asked, base=_base(request), after=after)
+    further = cursors.seal(found.after, listed, key=key, now=now) if found.after else None
+    start = asked.start if asked.cursor is None else None
+    return answer(documents.list_response(found.resources, total=found.total, start=start, after=further))
+
+
+def _cursor_key() -> bytes:
+    return salted_hmac("scim.cursor", "", secret=settings.SECRET_KEY, algorithm="sha256").digest()
 
 
 def _parameters(request: HttpRequest) -> dict[str, str]:
@@ -176,15 +185,15 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
     return found
 
 
-def _projection(request: HttpRequest) -> Projection:
+def _projection(request: HttpRequest, kind: ResourceType) -> Projection:
     given = _parameters(request)
-    return projection(USER, attributes=given.get("attributes"), excluded=given.get("excludedAttributes"))
+    return projection(kind, attributes=given.get("attributes"), excluded=given.get("excludedAttributes"))
 
 
 def _document(request: HttpRequest, content: Resource) -> HttpResponse:
     if "filter" in request.GET:
         raise ScimError(403, None, "Discovery cannot be filtered.")
-    return _answer(content)
+    return answer(content)
 
 
 def _documents(request: HttpRequest, found: list[Resource], unverified_name: str | None) -> HttpResponse:

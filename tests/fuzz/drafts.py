@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from demo.person import Person
 
+GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -511,7 +512,7 @@ def scim_search(house: House) -> Draft:
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": f'userName eq "{house.victim.username}"',
         "attributes": ["userName", "emails.value"], "startIndex": 1, "count": 2,
     }
-    return _scim(house, "POST", house.random.choice(["/.search", "/Users/.search"]), body)
+    return _scim(house, "POST", house.random.choice(["/.search", "/Users/.search", "/Groups/.search"]), body)
 
 
 def scim_create(house: House) -> Draft:
@@ -534,8 +535,42 @@ def scim_patch(house: House) -> Draft:
     return _scim(house, "PATCH", _victim(house), {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)})
 
 
+def _group(house: House) -> dict[str, Any]:
+    members = [{"value": house.world.ids[house.victim.username], "type": "User"}]
+    return {"schemas": [GROUP_URN], "displayName": "Guides", "externalId": f"g-{secrets.token_hex(4)}", "members": members}
+
+
+def _made_group(house: House) -> str:
+    nobody = {**_group(house), "members": []}  # the victim may be gone by now
+    return f"/Groups/{house.world.scim('POST', '/Groups', nobody).json()['id']}"
+
+
+def scim_groups(house: House) -> Draft:
+    if house.random.random() < 0.5:
+        return _scim(house, "POST", "/Groups", _group(house))
+    queries = [{"filter": 'displayName eq "Guides"', "sortBy": "displayName"}, {"cursor": "", "count": "1"}, {"sortBy": "meta.created", "sortOrder": "descending"}]
+    return _scim(house, "GET", house.random.choice(["/Groups", "/Users", "/"]), **house.random.choice(queries))
+
+
+def scim_group(house: House) -> Draft:
+    path, member = _made_group(house), house.world.ids[house.victim.username]
+    operations: list[dict[str, Any]] = [
+        {"op": "add", "path": "members", "value": [{"value": member}]}, {"op": "remove", "path": f'members[value eq "{member}"]'},
+        {"op": "replace", "value": {"displayName": "Others"}}, {"op": "remove", "path": 'members[type eq "Group"]'},
+    ]
+    return house.random.choice([
+        lambda: _scim(house, "PATCH", path, {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)}),
+        lambda: _scim(house, "PUT", path, _group(house)),
+        lambda: _scim(house, house.random.choice(["GET", "DELETE"]), path, excludedAttributes="members"),
+    ])()
+
+
+def scim_me(house: House) -> Draft:
+    return _scim(house, house.random.choice(["GET", "PATCH", "POST"]), "/Me")
+
+
 def scim_documents(house: House) -> Draft:
-    paths = ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas", f"/Schemas/{CORE}", "/Bulk", "/Me", ""]
+    paths = ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/Group", "/Schemas", f"/Schemas/{CORE}", "/Nope", "/Me"]
     return _scim(house, "GET", house.random.choice(paths))
 
 
@@ -587,7 +622,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
-    scim_documents, public, public, login_upstream, upstream_callback, root_upstream_add,
+    scim_groups, scim_group, scim_group, scim_me, scim_documents, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, root_card_add,

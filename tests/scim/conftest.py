@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ASSURANCE = "urn:ramet:params:scim:schemas:extension:assurance:1.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 

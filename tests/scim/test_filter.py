@@ -15,7 +15,7 @@ from scim2_models import EnterpriseUser, ScimFilter, User
 from scim.errors import ScimError
 from scim.filter import MOST_COMPARISONS, parse_filter, parse_path
 from scim.tokens import DEEPEST, LONGEST
-from scim.tree import matches, required_equalities
+from scim.tree import matches
 from scim.user import USER
 from scim.values import resource
 from tests.scim.conftest import ENTERPRISE, Scim
@@ -103,16 +103,6 @@ def test_case_and_dotless_i() -> None:
     assert matches(parse_filter('userName eq "ADMIN"', USER), people[0])
     assert not matches(parse_filter('userName eq "adm\\u0131n"', USER), people[0])
     assert matches(parse_filter('userName eq "straße"', USER), people[1])
-
-
-def test_index_narrows_only_by_what_must_hold() -> None:
-    """An equality under `or` or `not` narrows nothing; one under `and` does."""
-    assert required_equalities(parse_filter('userName eq "A" and title pr', USER)) == {"userName": "a"}
-    assert required_equalities(parse_filter('userName eq "a" or title pr', USER)) == {}
-    assert required_equalities(parse_filter('not (userName eq "a")', USER)) == {}
-    assert required_equalities(parse_filter('(externalId eq "X") and (userName eq "a")', USER)) == {
-        "externalId": "X", "userName": "a",
-    }
 
 
 _LEAVES = st.sampled_from(

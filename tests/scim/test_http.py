@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, PATCH, Scim, user
+from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, GROUP, PATCH, Scim, user
 
 
 def test_create_answers_with_location_and_tag(hr: Scim) -> None:
@@ -178,16 +178,27 @@ def test_capabilities_are_the_truth(hr: Scim) -> None:
     """What is announced is what is there, and no more."""
     config = hr("GET", "/ServiceProviderConfig")[1]
     supported = {name for name, value in config.items() if isinstance(value, dict) and value.get("supported")}
-    assert supported == {"patch", "filter", "etag"}
-    assert hr("GET", "/ResourceTypes")[1]["totalResults"] == 1
-    assert {one["id"] for one in hr("GET", "/Schemas")[1]["Resources"]} == {CORE, ENTERPRISE, ASSURANCE}
+    assert supported == {"patch", "filter", "etag", "sort"}
+    assert config["pagination"] == {
+        "cursor": True, "index": True, "defaultPaginationMethod": "index", "defaultPageSize": 100, "maxPageSize": 200,
+        "cursorTimeout": 3600,
+    }
+    assert hr("GET", "/ResourceTypes")[1]["totalResults"] == 2
+    assert {one["id"] for one in hr("GET", "/Schemas")[1]["Resources"]} == {CORE, ENTERPRISE, ASSURANCE, GROUP}
 
 
-@pytest.mark.parametrize("path", ["/", "/Groups", "/Bulk", "/Me", "/Users/", "/Users/x/y", "/Users/%00", "/Schemas/nope", "/x"])
+@pytest.mark.parametrize("path", ["/Bulk", "/Users/", "/Users/x/y", "/Users/%00", "/Schemas/nope", "/x"])
 def test_nowhere(hr: Scim, path: str) -> None:
     """Unknown addresses are 404 in SCIM's words."""
     status, body = hr("GET", path)
     assert (status, body["status"]) == (404, "404")
+
+
+def test_a_source_is_nobody(hr: Scim) -> None:
+    """`/Me` is the caller's own resource: a source has none, and whoever shows no token is not told even that."""
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        assert hr(method, "/Me", {})[0] == 404
+        assert hr(method, "/Me", {}, Authorization="")[0] == 401
 
 
 def test_wrong_method(hr: Scim) -> None:
