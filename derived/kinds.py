@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PASSKEY = "passkey"
     UPSTREAM = "upstream"
     DERIVED_CERTIFICATE = "derived_certificate"
+    CERTIFICATE = "certificate"
     DEVICE_KEY = "device_key"
     DERIVED_PASSKEY = "derived_passkey"
     TOKEN_FAMILY = "token_family"  # noqa: S105 - a name
@@ -68,6 +69,11 @@ POLICIES: dict[Kind, Policy] = {
     Kind.DERIVED_CERTIFICATE: Policy(
         label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366),
         signs_in_as=Kind.PIV_CARD,
+    ),
+    # Ours, for VPNs and web servers. AAL3 (.41) takes an in-person record that this house does not keep yet.
+    Kind.CERTIFICATE: Policy(
+        label="Certificate", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=365), counted=True, grown=True,
+        verifier="issuedcertificate",
     ),
     Kind.DEVICE_KEY: Policy(
         label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,

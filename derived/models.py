@@ -383,3 +383,96 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} key {self.kid}"
+
+
+class Authority(models.Model):
+    """One key that issues certificates to people, and the certificate that stands above it.
+
+    name: hex of the beginning of its key identifier; it stands in the addresses of its lists.
+    state: waiting (an authority above ours has not signed it yet) → active → retired: it issues no more, and signs its lists
+    until everything that it issued has expired.
+    signer: where its key is (`derived.signers`); reference: what names it there; secret: wrapped, the key itself or a PIN.
+    public: base64 of its SubjectPublicKeyInfo. chain: base64 of DER, from the one above it up to the root; lists: theirs.
+    base_url: where its lists and answers are, over http. oid: the policy of its generic certificates. asserts_piv: whether it may
+    assert the Common Policy's own. crl_number: of its newest lists. responder: who answers in its name, with a wrapped key.
+    """
+
+    name = models.CharField(max_length=16, primary_key=True)
+    state = models.CharField(max_length=8)
+    organisation = models.CharField(max_length=64)
+    common_name = models.CharField(max_length=64)
+    public = models.TextField()
+    certificate = models.BinaryField(null=True)
+    chain = models.JSONField(default=list)
+    lists = models.JSONField(default=list)
+    signer = models.CharField(max_length=12)
+    reference = models.JSONField(default=dict)
+    secret = models.BinaryField()
+    base_url = models.CharField(max_length=200)
+    oid = models.CharField(max_length=120)
+    asserts_piv = models.BooleanField(default=False)
+    crl_number = models.PositiveBigIntegerField(default=0)
+    responder = models.BinaryField(null=True)
+    responder_key = models.BinaryField(null=True)
+    created_at = models.DateTimeField()
+    not_after = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["state"], condition=Q(state="active"), name="one_authority_issues")
+        ]
+
+    def __str__(self) -> str:
+        return f"authority {self.name}"
+
+
+class IssuedCertificate(models.Model):
+    """A certificate of ours: its number, recorded before it is signed; its bytes, only when it is released (ruling 23).
+
+    shard: which of its authority's lists it is on. uuid: its own, and nothing else's (X-3). shown: what it says of the person (MT-4).
+    spki: the key. passphrase_hash: the second factor where it signs in here (ruling 1). replaces: the one that it renews (MT-5).
+    rechecked_at: when its parent's certificate was looked at once more (X-10).
+    """
+
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="issued")
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="issued")
+    serial = models.CharField(max_length=40)
+    shard = models.PositiveIntegerField()
+    uuid = models.UUIDField(unique=True)
+    shown = models.JSONField()
+    spki = models.BinaryField()
+    passphrase_hash = models.CharField(max_length=256, default="")
+    policies = models.JSONField(default=list)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    der = models.BinaryField(null=True)
+    fingerprint = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique, and it has none before its release
+    released_at = models.DateTimeField(null=True)
+    replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced_by")
+    rechecked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["authority", "serial"], name="serial_once_per_authority")]
+        indexes: ClassVar = [models.Index(fields=["authority", "shard"], name="certificates_of_a_shard")]
+
+    def __str__(self) -> str:
+        return f"certificate {self.serial} of {self.authority_id}"
+
+
+class RevocationList(models.Model):
+    """The newest list of an authority, or of one of its shards (shard -1 is the whole), as every node publishes it."""
+
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="revocation_lists")
+    shard = models.IntegerField()
+    number = models.PositiveBigIntegerField()
+    der = models.BinaryField()
+    entries = models.PositiveIntegerField()
+    made_at = models.DateTimeField()
+    next_update = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["authority", "shard"], name="one_list_per_shard")]
+
+    def __str__(self) -> str:
+        return f"list {self.number} of {self.authority_id}"

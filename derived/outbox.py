@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import connection, transaction
 from django.db.models import OuterRef, Q, Subquery
 
-from derived.models import OutboxRow
+from derived.models import IssuedCertificate, OutboxRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ LEASE = timedelta(seconds=60)
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 PARK_AFTER = timedelta(hours=24)
+LISTS = "lists"
 
 
 def enqueue(
@@ -41,6 +42,27 @@ def enqueue(
 def fan_out(account: Account, payload: Mapping[str, object], *, now: datetime) -> OutboxRow:
     """One row that tells `idp` to tell others; each account has its own queue, so none waits for another's (C83)."""
     return enqueue(kind="fan_out", receiver=f"worker:{account.id}", account=account, payload=payload, now=now)
+
+
+def lists_change(account: Account, *, now: datetime) -> None:
+    """A row that has our revocation lists signed anew, if the account has a certificate that may be on them (C92).
+
+    One queue for the whole house: who handles a row handles all that wait behind it.
+    """
+    if IssuedCertificate.objects.filter(credential__account=account, not_after__gt=now).exists():
+        enqueue(kind=LISTS, receiver=LISTS, account=None, payload={}, now=now)
+
+
+def waiting_now(receiver: str) -> int:
+    """The newest row that waits for a receiver; 0 for none."""
+    return OutboxRow.objects.filter(receiver=receiver, delivered_at__isnull=True).order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
+    """All rows of a receiver up to this one are done with."""
+    OutboxRow.objects.filter(receiver=receiver, id__lte=row_id, delivered_at__isnull=True).update(
+        delivered_at=now, leased_until=None, parked_at=None, last_error=""
+    )
 
 
 def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:

@@ -1,10 +1,12 @@
-"""Replacing a root by a new one: after recovery, for a new card, for a new password. Never stronger than what it rests on.
+"""Replacing one by a new one: a root after recovery, a card, a password, a certificate. Never stronger than what it rests on.
 
-What grew from the old one lives on (trap 1); the old one ends in the same transaction. The caller holds the account's lock.
+What grew from an old root lives on (trap 1); the old one ends in the same transaction. A certificate that is renewed lives on
+until the new one is used, or for a week. The caller holds the account's lock.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import F
@@ -15,16 +17,19 @@ from derived.assurance import AAL
 from derived.eligibility import BoundBy, How, refusal_to_change
 from derived.errors import Reason, Refused
 from derived.lifecycle import LIVING
-from derived.models import Credential, PasswordAndTotp
+from derived.models import Credential, IssuedCertificate, PasswordAndTotp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from derived.assurance import Authentication
-    from derived.issue import Certificate
+    from derived.issue import Asked, Certificate
+    from derived.minting.proven import Proven
     from derived.models import Account
+
+LONGEST_LINE = timedelta(days=12 * 365)  # MT-9: then somebody looks at the person again
+OLD_LIVES_ON = timedelta(days=7)
 
 
 def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
@@ -118,3 +123,28 @@ def card(  # noqa: PLR0913 - the old, the new, and on what
     )
     revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
     return new
+
+
+def certificate(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+    """A certificate with a new key and a new number, asked for with the one that it renews (MT-2, MT-5).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE) for one that has ended, expired, is suspended, or was renewed before (MT-3, MT-5);
+    Refused(STEP_UP_NEEDED) where its line began too long ago (MT-9); Refused(KEY_SEEN_BEFORE) for the same key; of eligibility.
+    """
+    if IssuedCertificate.objects.filter(replaces=old.id, credential__state__in=LIVING).exists():
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if now - datetime.fromisoformat(line_began(old)) >= LONGEST_LINE:
+        raise Refused(Reason.STEP_UP_NEEDED)
+    return issue.regrow(account, old, proven, asked, now=now)
+
+
+def line_began(row: Credential) -> str:
+    """When the person last signed in with a root for a certificate, or for the first of those that it renews."""
+    return str(row.evidence.get("line_began") or row.evidence["login_at"])
+
+
+def certificate_used(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+    """A certificate was used here: the one that it renews is not needed any more (MT-5)."""
+    issued = IssuedCertificate.objects.select_related("replaces__credential").filter(credential=row).first()
+    if issued is not None and issued.replaces is not None:
+        revoke.one(issued.replaces.credential, account=account, because=Reason.REPLACED, now=now, actor=actor)

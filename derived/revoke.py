@@ -42,6 +42,7 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
         payload = {"credential": str(credential.id), "because": because.value}
         outbox.enqueue(kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
         outbox.fan_out(account, payload, now=now)
+        outbox.lists_change(account, now=now)
     return True
 
 
@@ -106,4 +107,5 @@ def everything(account: Account, *, because: Reason, now: datetime, actor: str) 
     payload = {"because": because.value}
     outbox.enqueue(kind="account.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
     outbox.fan_out(account, payload, now=now)
+    outbox.lists_change(account, now=now)
     return ended

@@ -38,6 +38,7 @@ def freeze(account: Account, *, now: datetime, actor: str) -> bool:
     audit.record(account, "account.suspended", now=now, actor=actor, body=body)
     outbox.enqueue(kind="account.frozen", receiver=f"mail:{account.id}", account=account, payload=body, now=now)
     outbox.fan_out(account, body, now=now)
+    outbox.lists_change(account, now=now)
     return True
 
 
@@ -57,6 +58,7 @@ def _move(  # noqa: PLR0913 - one move, all of whose parts differ
     account.status = after
     account.save(update_fields=["status"])
     audit.record(account, kind, now=now, actor=actor)
+    outbox.lists_change(account, now=now)
 
 
 def credential(
@@ -74,6 +76,7 @@ def credential(
     audit.record(account, "credential.suspended", now=now, actor=actor, credential=row, body=body)
     outbox.enqueue(kind="credential.suspended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
     outbox.fan_out(account, payload, now=now)
+    outbox.lists_change(account, now=now)
     return True
 
 
@@ -90,3 +93,4 @@ def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> Non
         raise Refused(Reason.KEY_TOO_WEAK)
     Credential.objects.filter(id=found.id, state=State.SUSPENDED).update(state=State.ACTIVE)
     audit.record(account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))})
+    outbox.lists_change(account, now=now)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/")
+_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/", "/pki/")
+_AT_BOTH = "/.well-known/est/"
 _PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024
 _CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -43,7 +44,7 @@ class Edge:
                 request.get_host()
         except DisallowedHost:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
-        if hop.is_certificate_host(request) != request.path.startswith("/certificate/") and request.path not in _PROBES:
+        if not _is_at_its_host(request):
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
@@ -74,6 +75,13 @@ class Edge:
                 return _refusal(request, 400, "invalid_request", "The request was refused.")
             case _:
                 return None
+
+
+def _is_at_its_host(request: HttpRequest) -> bool:
+    """Certificates are shown at the certificate host, and nothing else happens there; EST is at both, for renewal needs one."""
+    if request.path in _PROBES or request.path.startswith(_AT_BOTH):
+        return True
+    return hop.is_certificate_host(request) == request.path.startswith("/certificate/")
 
 
 def _peer(request: HttpRequest) -> str:

@@ -19,7 +19,7 @@ class Answer:
     words: str
 
 
-def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
+def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
     """The answer for a reason; it tells the caller what to do, and nothing about anybody else."""
     match reason:
         case Reason.ACCOUNT_NOT_ACTIVE | Reason.ACCOUNT_CHANGED:
@@ -38,6 +38,8 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             return Answer(403, "access_denied", "This key alone is one factor. Set a device passphrase with it.")
         case Reason.KEY_SEEN_BEFORE:
             return Answer(409, "invalid_request", "This key was bound before. Make a new key on the device.")
+        case Reason.WEAK_KEY:
+            return Answer(400, "invalid_request", "This key is too weak, or one that others know. Make a new one: P-256, P-384, or RSA with 3072 bits.")
         case Reason.TOO_MANY_CREDENTIALS:
             return Answer(403, "access_denied", "You have as many devices as your policy allows. Remove one first.")
         case Reason.NOT_OFFERED:
@@ -114,9 +116,11 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912 - a table
             Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT
             | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
-            | Reason.MODEL_NOT_TRUSTED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER
+            | Reason.MODEL_NOT_TRUSTED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER | Reason.NEVER_RELEASED | Reason.ON_HOLD_TOO_LONG
         ):
             return Answer(400, "invalid_grant", "This has ended.")
+        case Reason.NO_AUTHORITY:
+            return Answer(503, "temporarily_unavailable", "No certificates are issued here at present. Ask your identity team.")
         case Reason.CERTIFICATE_STATUS_UNKNOWN:
             return Answer(503, "temporarily_unavailable", "Whether this card was revoked cannot be found out just now. Try again in a moment.")
         case Reason.UPSTREAM_UNREACHABLE:
@@ -136,6 +140,8 @@ ENDINGS: dict[str, str] = {
     Reason.COMPROMISED: "its key was reported as compromised",
     Reason.REPLACED: "it was replaced",
     Reason.EXPIRED: "its time was over",
+    Reason.NEVER_RELEASED: "it was never finished",
+    Reason.ON_HOLD_TOO_LONG: "it was on hold for longer than a certificate may be; make a new one in My devices",
     Reason.FROZEN_BY_PERSON: "the account was frozen through a link in a notice",
     Reason.NOT_ELIGIBLE: "you may not hold derived credentials at present",
     Reason.NAME_CHANGED: "it showed a name that is no longer yours; you can add it again with the new one",

@@ -503,6 +503,35 @@ class Binding(models.Model):
         return f"binding {self.id}"
 
 
+class CertificateOrder(models.Model):
+    """A certificate for another device: a code on the desktop, a request from there over EST, a yes on the desktop (BI-1 to BI-3, C14).
+
+    code_hash, short_hash: the two forms of the code; short_tries: wrong guesses of the short one. name, passphrase_hash: set at the
+    desktop. spki: the key that the code belongs to from its first presentation on (C12). status: waiting, asked, issued, refused, burnt.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="certificate_orders")
+    epoch = models.PositiveIntegerField()
+    session = models.ForeignKey(LoginSession, on_delete=models.PROTECT, related_name="certificate_orders")
+    code_hash = models.CharField(max_length=64, unique=True)
+    short_hash = models.CharField(max_length=64, unique=True)
+    short_tries = models.PositiveSmallIntegerField(default=0)
+    name = models.CharField(max_length=80)
+    passphrase_hash = models.CharField(max_length=256, default="")
+    status = models.CharField(max_length=8, default="waiting")
+    spki = models.BinaryField(null=True)
+    network = models.CharField(max_length=80, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    asked_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"certificate order {self.id}"
+
+
 class Throttle(models.Model):
     """Back-off for one known browser or one network against one account (ruling 13)."""
 

@@ -1,18 +1,22 @@
-"""What anyone may fetch: discovery and the public keys, generated from what is really on (C55)."""
+"""What anyone may fetch: discovery, the public keys, and what belongs to our certificates (C55, C92)."""
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
+from derived.authority import answers, lists
 from derived.keyring import JWKS_MAX_AGE, Purpose
 from idp.clients import CLIENT_ALGS, DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES
 from idp.config import config
-from idp.keys import keyring
+from idp.keys import keyring, wrapper
 from idp.oidc import acr, client_auth, dpop
 from idp.oidc.ask import MODES
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _DISCOVERY_MAX_AGE = 3600
+_LIST_MAX_AGE = 60
+_TYPES = {"crl": "application/pkix-crl", "cer": "application/pkix-cert", "pem": "application/x-pem-file"}
 
 
 def _at(name: str, *args: str) -> str:
@@ -92,3 +98,26 @@ def jwks(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for e
     """The public keys; how long they may be cached agrees with how long a key is published before it signs (C73)."""
     keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())
     return _public(JsonResponse(keyring().published().as_dict(private=False)), int(JWKS_MAX_AGE.total_seconds()))
+
+
+@require_http_methods(["GET", "HEAD"])
+def certificate_file(request: HttpRequest, name: str) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+    """`/pki/…`: revocation lists and authorities' certificates; the worker lays the same files for a static server."""
+    found = lists.file(name, now=clock.now())
+    if found is None:
+        return HttpResponse("nothing here", status=404, content_type="text/plain; charset=utf-8")
+    return _public(HttpResponse(found, content_type=_TYPES[name.rpartition(".")[2]]), _LIST_MAX_AGE)
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def certificate_status(request: HttpRequest, encoded: str = "") -> HttpResponse:
+    """OCSP over HTTP (RFC 6960 appendix A): a question in the body, or in the address."""
+    if request.method == "POST":
+        raw = request.read(answers.MOST_BYTES + 1) if not encoded else b""
+    else:
+        try:
+            raw = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            raw = b""
+    return HttpResponse(answers.about(raw, wrapper(), now=clock.now()), content_type="application/ocsp-response")

@@ -114,9 +114,10 @@ def _addresses(state: State) -> set[str]:
     return set(aggregate.addresses(state.guarded.contact))
 
 
-def _named(state: State) -> tuple[str, object]:
+def _named(state: State) -> tuple[str, object, object]:
+    """All that a credential may show of a person (MT-4)."""
     attributes = state.profile.attributes
-    return aggregate.display_name(attributes), attributes.get("name")
+    return aggregate.display_name(attributes), attributes.get("name"), attributes.get("userName")
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------

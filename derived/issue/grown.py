@@ -73,6 +73,36 @@ def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, crede
     return row
 
 
+def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+    """A successor of something that grew here, by that itself: of the same root and label, and no stronger (MT-2).
+
+    Whether it may be is asked anew, of the account and of the rulebook; no root signs in for it.
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_A_ROOT) where its root was compromised; as `grow`.
+    """
+    require_active(account)
+    fresh = Credential.objects.select_related("root", "parent").get(id=old.id)
+    if not status.is_live(fresh, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if fresh.root is None or fresh.kind != proven.kind or fresh.root.end_reason == Reason.COMPROMISED:
+        raise Refused(Reason.NOT_A_ROOT)
+    label = Label(fresh.label)
+    if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
+        raise Refused(reason)
+    allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)
+    level = cap(proven.kind, proven.shown.reach, status.level(fresh), allowed)
+    if reason := refusal_of_key(proven.kind, level):
+        raise Refused(reason)
+    row = _written(account, fresh.root, proven, asked, label=label, level=level, now=now, credential_id=None)
+    Request.objects.create(
+        account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
+        purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
+    )
+    body = {**facts(row), "renews": str(fresh.id)}
+    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name})
+    tell(account, "device.bound", row, now=now)
+    return row
+
+
 def _parent(account: Account, asked: Asked, *, now: datetime) -> Credential:
     """The root, as it is now under the lock, if this login may grow from it.
 

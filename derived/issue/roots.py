@@ -46,6 +46,7 @@ class Certificate:
 
     derived: it carries a derived-PIV policy: it may sign in, and is never a parent (AU-3, EL-2).
     hardware: its policy promises that the key is in hardware. policies: the OIDs it was accepted under, after mapping.
+    ours: this house made it: it grew from something here, and its key alone is one factor (ruling 1).
     """
 
     issuer: str
@@ -61,15 +62,20 @@ class Certificate:
     policies: tuple[str, ...]
     derived: bool = False
     hardware: bool = True
+    ours: bool = False
 
     @property
     def kind(self) -> Kind:
         """Which kind of credential it makes."""
+        if self.ours:
+            return Kind.CERTIFICATE
         return Kind.DERIVED_CERTIFICATE if self.derived else Kind.PIV_CARD
 
     @property
     def shown(self) -> Shown:
-        """What a login with it verifies: its key answers only after the PIN."""
+        """What a login with it verifies: a card's key answers only after the PIN."""
+        if self.ours:
+            return Shown(factors=frozenset({Factor.CERTIFICATE}))
         factors = {Factor.CERTIFICATE, Factor.USER_VERIFICATION} if self.derived else {Factor.PIV_CARD, Factor.PIV_PIN}
         return Shown(factors=frozenset(factors), hardware=self.hardware)
 
@@ -159,6 +165,8 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
 
     Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED) for a card that is bound to this account already, and as above.
     """
+    if verified.ours:
+        raise Refused(Reason.NOT_A_ROOT)
     level = _admitted(account, verified.kind, bound_by, reaches=verified.shown.reach, now=now)
     holding.free(verified.holds, account)
     if CardCertificate.objects.filter(

@@ -4,6 +4,7 @@
     paths           every way up to an anchor, bounded
     engine          RFC 5280 §6.1 for each way: signatures, names, policies; the only door to pyhanko-certvalidator
     revocation      a fresh signed word about everything on the way, from store (kept in the database) or from the network
+    own             certificates of our own authority: the ledger is here, so nobody else is asked
     subject         what the card says of itself, for binding
     configuration   what an operator laid in `var/pki`; checks says what is wrong with it
 
@@ -14,6 +15,7 @@ May import `idp.models`, `idp.config`, `idp.outbound`, `derived` and below.
 
 from __future__ import annotations
 
+from idp.certificates.own import ours
 from idp.certificates.validation import describe, is_configured, prefetch, validate
 
-__all__ = ["describe", "is_configured", "prefetch", "validate"]
+__all__ = ["describe", "is_configured", "ours", "prefetch", "validate"]

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from derived.errors import Reason, Refused, Unavailable
-from idp.certificates import engine, issuers, paths, reading, revocation, store, subject
+from idp.certificates import engine, issuers, own, paths, reading, revocation, store, subject
 from idp.certificates.configuration import BadConfiguration, Folder, current
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ _FURTHEST = (Reason.CERTIFICATE_REVOKED, Reason.CERTIFICATE_WRONG_POLICY, Reason
 
 
 def is_configured() -> bool:
-    """Whether there is an anchor to trust, and nothing wrong with the folder."""
+    """Whether there is an anchor to trust, or an authority of ours, and nothing wrong with the folder."""
     try:
-        return bool(current().anchors)
+        return bool(current().anchors) or own.exists()
     except BadConfiguration:
         return False
 
@@ -50,6 +50,9 @@ def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> C
     client sent, in any order; it is only material for paths.
     Raises: Refused(CERTIFICATE_LOGIN_OFF), Refused(CERTIFICATE_…) for each failure, Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
+    if (row := own.found(leaf_der)) is not None:
+        own.require_good(row, now=now)
+        return own.described(row)
     try:
         here = current()
     except BadConfiguration as error:

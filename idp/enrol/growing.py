@@ -33,7 +33,7 @@ class Grows(Protocol):
     """What such a module has.
 
     urlpatterns: its pages. OFFER: None where it is added by *Add a device* only. CODE_PAGE: where a new device brings its code
-    (a path of ours), "" for a kind that does not come that way.
+    (a path of ours), "" for a kind that does not come that way. It may have `is_offered`, asked each time.
     """
 
     urlpatterns: Sequence[URLPattern]
@@ -68,4 +68,9 @@ def urlpatterns() -> list[URLPattern]:
 
 def offers() -> list[Offer]:
     """What My devices offers besides a device."""
-    return [one.OFFER for one in modules() if one.OFFER is not None]
+    return [one.OFFER for one in modules() if one.OFFER is not None and getattr(one, "is_offered", _always)()]
+
+
+def _always() -> bool:
+    """For a kind that says nothing of when it is offered."""
+    return True

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from derived import audit, clock, holding, issue, status
-from derived.assurance import AAL
+from derived import audit, clock, holding, issue, renew, status
+from derived.assurance import AAL, Factor, Shown
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from derived.issue import Certificate
 from derived.kinds import Kind
@@ -26,6 +26,7 @@ from derived.lifecycle import LIVING
 from derived.models import CardCertificate, Credential
 from derived.once import claim_once
 from idp import certificates
+from idp.certificates import own
 from idp.config import config
 from idp.login import hop
 from idp.login.session import browser_hash
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 LASTS = timedelta(minutes=3)
 PROBE = "certificate-host"
 PROBE_LASTS = timedelta(hours=24)
+WITH_PASSPHRASE = Shown(factors=frozenset({Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}))
 _KINDS = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
 
 
@@ -153,6 +155,10 @@ def owner(verified: Certificate, *, now: datetime) -> Credential | None:
     The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing, and
     the same numbers from another authority are another card.
     """
+    if verified.ours:
+        row = own.found(verified.der)
+        live = row is not None and status.is_live(row.credential, row.credential.account, now=now)
+        return row.credential if row is not None and live else None
     exact = _of_live(now=now).filter(
         issuer_key=verified.issuer_key, serial=verified.serial, ski=verified.ski, fingerprint=verified.fingerprint
     )
@@ -177,6 +183,9 @@ def note(credential: Credential, verified: Certificate, account: Account, *, now
 
     Raises: Refused(HELD_BY_ANOTHER), Refused(CREDENTIAL_NOT_LIVE).
     """
+    if verified.ours:
+        renew.certificate_used(account, credential, now=now, actor="person")
+        return
     known = CardCertificate.objects.filter(credential=credential, superseded_at__isnull=True)
     if known.filter(fingerprint=verified.fingerprint).exists():
         return

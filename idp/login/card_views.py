@@ -13,13 +13,15 @@ from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from idp import pages
 from idp.config import config
 from idp.errors import answer
-from idp.login import card, flow, hop, probe, session
+from idp.login import card, device, flow, hop, probe, session
 from idp.login.passkey_views import page
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.http import HttpRequest
 
-    from derived.models import Account
+    from derived.models import Account, Credential
 
 _TOO_OLD = "This card sign-in took too long, was used already, or began in another browser."
 _AGAIN = "Go back to the sign-in page and start again in this browser."
@@ -68,24 +70,48 @@ def probed(request: HttpRequest, nonce: str) -> HttpResponse:
     return JsonResponse({"passed": found}) if found is not None else JsonResponse({"error": "unknown probe"}, status=404)
 
 
-@require_http_methods(["GET"])
+@require_http_methods(["GET", "POST"])
 def done(request: HttpRequest) -> HttpResponse:
-    """Back from the certificate host: the session stands on the card."""
+    """Back from the certificate host: the session stands on the card; or, for a certificate of ours, its passphrase is asked for."""
     now = clock.now()
     try:
         row, verified = card.arrived(request, card.Purpose.LOGIN, now=now)
         credential = card.owner(verified, now=now)
         if credential is None:
             raise Refused(Reason.CREDENTIAL_UNKNOWN)
+        shown = verified.shown
+        if verified.ours:
+            if asked := _passphrase_wrong(request, credential, now=now):
+                return asked
+            shown = card.WITH_PASSPHRASE
 
         def claim(account: Account) -> None:
             card.claim(row, now=now)
             card.note(credential, verified, account, now=now)
 
-        session.establish(request, credential, verified.shown, now=now, claim=claim)
+        session.establish(request, credential, shown, now=now, claim=claim)
     except (Refused, Unavailable) as refused:
         return refusal(request, refused)
     return flow.finish(request, credential)
+
+
+def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: datetime) -> HttpResponse | None:
+    """The question for the second factor, and again where the answer was wrong; None where it was right (ruling 1).
+
+    A certificate's key is one factor: who opened it, a PIN or nobody, only its holder's machine knows.
+    """
+    error, status = None, 200
+    if request.method == "POST":
+        try:
+            device.check_secret(credential, credential.issued.passphrase_hash, request.POST.get("passphrase", ""), now=now)
+        except Refused as refused:
+            if refused.reason not in {Reason.WRONG_FACTOR, Reason.TRY_LATER}:
+                raise
+            error, status = answer(refused.reason).words, answer(refused.reason).status
+        else:
+            return None
+    values: dict[str, object] = {"error": error, "name": credential.name, "result": request.GET.get("result", "")[:64]}
+    return page(request, "certificate_login", values, status=status)
 
 
 def refusal(request: HttpRequest, refused: Refused | Unavailable) -> HttpResponse:

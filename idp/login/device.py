@@ -81,13 +81,21 @@ def check_passphrase(proven: ProvenDevice, passphrase: str, *, now: datetime) ->
 
     Raises: Refused(TRY_LATER), Refused(CREDENTIAL_DISABLED), Refused(WRONG_FACTOR).
     """
-    place = throttle.place_of_device(proven.credential)
+    check_secret(proven.credential, proven.device.passphrase_hash, passphrase, now=now)
+
+
+def check_secret(credential: Credential, passphrase_hash: str, passphrase: str, *, now: datetime) -> None:
+    """The same for whatever key has a passphrase beside it; the key was proven before.
+
+    Raises: as `check_passphrase`.
+    """
+    place = throttle.place_of_device(credential)
     throttle.admit(place, now=now)
-    throttle.count_guess(proven.credential)
-    if not password.matches(passphrase, proven.device.passphrase_hash):
-        throttle.note_wrong(proven.credential, now=now)
+    throttle.count_guess(credential)
+    if not password.matches(passphrase, passphrase_hash):
+        throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)
-    throttle.uncount_guess(proven.credential)  # a gate may still say no, and that is no failure of the person
+    throttle.uncount_guess(credential)  # a gate may still say no, and that is no failure of the person
     throttle.forgive(place)
 
 

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 
 from derived import status
 from derived.errors import Reason
+from derived.kinds import Kind
 from derived.lifecycle import LIVING
 from derived.locking import under_lock
 from derived.models import Account, Credential
@@ -90,7 +91,7 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
     why = ENDINGS.get(because, "it was ended")
     match row.kind, credential:
         case ("device.bound" | "device.active"), Credential():
-            return row.kind.replace(".", "_"), {**values, "device_name": credential.name, "undo_link": _link(credential, undo.REVOKE, now=now)}
+            return row.kind.replace(".", "_"), {**values, "device_name": credential.name, "certificate": credential.kind == Kind.CERTIFICATE, "undo_link": _link(credential, undo.REVOKE, now=now)}
         case "authenticator.bound", Credential():
             how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
             return "authenticator_bound", {**values, "what": credential.name, "how": how, "undo_link": _link(credential, undo.REVOKE, now=now)}

@@ -13,25 +13,27 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 
 from derived import audit, clock, outbox
+from derived.authority import lists
 from derived.errors import RametError, Reason
 from derived.kinds import Kind
 from derived.lifecycle import LIVING, State
 from derived.locking import under_lock
 from derived.models import Account, Credential, OutboxRow, Spent
 from idp import certificates
-from idp.keys import keyring
+from idp.keys import keyring, wrapper
 from idp.login import probe
 from idp.models import (
     AuthorizationRequest,
     Binding,
     Ceremony,
     CertificateLogin,
+    CertificateOrder,
     PushedRequest,
     RefreshToken,
     Throttle,
     UpstreamLogin,
 )
-from idp.signals import backchannel, mail
+from idp.signals import backchannel, files, mail, tending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +84,12 @@ def _handled(row: OutboxRow, *, now: datetime) -> backchannel.Letter | None:
     """Do what a row asks for; what is left to send to a relying party."""
     if row.kind == "logout":
         return backchannel.letter(row, now=now)
-    if row.kind == "fan_out":
+    if row.kind == outbox.LISTS:
+        upto = outbox.waiting_now(outbox.LISTS)  # all that was committed before the ledger is read
+        lists.make_all(wrapper(), now=now)
+        files.mirror(now=now)
+        outbox.delivered_up_to(outbox.LISTS, upto, now=now)
+    elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
     elif row.kind in mail.KINDS:
         mail.deliver(row, now=now)
@@ -111,6 +118,9 @@ def housekeeping(*, now: datetime) -> None:
     Ceremony.objects.filter(expires_at__lt=now).delete()
     OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()
     CertificateLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
+    CertificateOrder.objects.filter(expires_at__lt=now - _KEPT).delete()
+    tending.tend(now=now)
+    lists.make_due(wrapper(), now=now)
     certificates.prefetch(now=now)
     probe.repeat(now=now)
 
@@ -139,6 +149,7 @@ def run(should_stop: Callable[[], bool]) -> None:
             if now >= next_housekeeping:
                 housekeeping(now=now)
                 next_housekeeping = now + _HOUSEKEEPING
+            files.mirror(now=now)
             if step(now=now) == 0:
                 time.sleep(_IDLE)
         except DatabaseError as error:

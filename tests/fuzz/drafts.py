@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from demo.browser import Browser
 from derived import clock
-from derived.models import Credential
+from derived.authority.keeping import certificate_of
+from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
 from idp.models import Upstream
 from tests.card.desk import PLACE, SECRET, Reader
@@ -17,6 +25,7 @@ from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
 from tests.webauthn.authenticator import SoftKey
 from tests.world import CALLBACK, CORE, ISSUER, PATCH, http
+from tests.x509.office import csr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -487,6 +496,76 @@ def invitation_card_done(house: House) -> Draft:
     return _get(house, "/invitation/card/done", browser, result=_result(browser, house.invitation + "/card"))
 
 
+# --- certificates -----------------------------------------------------------------------------------------------------
+
+
+def _certificate_key() -> Any:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _ordered(house: House) -> str:
+    """The path of an order of the victim's, mostly one that is open."""
+    page = house.victims.get(f"{ISSUER}/devices/certificates/add")
+    form = next((one for one in page.forms() if "way" in one.fields), None)
+    if form is None or house.random.random() < 0.3:
+        return f"/devices/certificates/orders/{uuid4()}"
+    return house.victims.submit(page, form, values={"name": "Router", "passphrase": PASSPHRASE, "way": "device"}).path
+
+
+def certificate_add(house: House) -> Draft:
+    request = csr(_certificate_key()).decode()
+    way = house.random.choice(["request", "request", "device", "file"])
+    return _page(house, "/devices/certificates/add", house.victims, name="VPN", passphrase=PASSPHRASE, way=way, request=request, transport="t" * 12)
+
+
+def certificate(house: House) -> Draft:
+    row = IssuedCertificate.objects.order_by("?").first()
+    return _get(house, f"/devices/certificates/{row.pk if row else uuid4()}{house.random.choice(['', '/pem'])}", house.victims)
+
+
+def certificate_order(house: House) -> Draft:
+    return _get(house, _ordered(house), house.victims)
+
+
+def certificate_confirm(house: House) -> Draft:
+    return _page(house, _ordered(house) + "/confirm", house.victims, fingerprint="0000 0000 0000 0000")
+
+
+def certificate_refuse(house: House) -> Draft:
+    return _page(house, _ordered(house) + "/refuse", house.victims)
+
+
+def est(house: House) -> Draft:
+    return Draft("GET", "/.well-known/est/" + house.random.choice(["cacerts", "csrattrs"]))
+
+
+def est_enroll(house: House) -> Draft:
+    der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
+    code = f"{house.victim.username}:{house.random.choice([house.short_code, house.code, 'AAAA-AAAA'])}"
+    headers = {"Authorization": "Basic " + b64encode(code.encode()).decode()}
+    operation = house.random.choice(["simpleenroll", "simpleenroll", "simplereenroll"])
+    if operation == "simplereenroll":
+        headers = {"Host": PLACE, "Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Client-Cert": ":AAAA:"}
+    return Draft("POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers)
+
+
+def pki(house: House) -> Draft:
+    row = Authority.objects.first()
+    name = row.name if row else "0" * 16
+    return Draft("GET", "/pki/" + house.random.choice([f"{name}.crl", f"{name}-0.crl", f"{name}.cer", "lists.pem", "authorities.pem", "x"]))
+
+
+def ocsp(house: House) -> Draft:
+    row = Authority.objects.first()
+    if row is None:
+        return Draft("POST", "/pki/ocsp", raw=b"hello", content_type="application/ocsp-request")
+    issuer = certificate_of(row)
+    raw = x509.ocsp.OCSPRequestBuilder().add_certificate(issuer, issuer, hashes.SHA256()).build().public_bytes(Encoding.DER)
+    if house.random.random() < 0.5:
+        return Draft("GET", "/pki/ocsp/" + quote(b64encode(raw).decode(), safe=""))
+    return Draft("POST", "/pki/ocsp", raw=raw, content_type="application/ocsp-request")
+
+
 # --- SCIM -------------------------------------------------------------------------------------------------------------
 
 
@@ -626,5 +705,6 @@ DRAFTS: list[Callable[[House], Draft]] = [
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, root_card_add,
-    root_card_done, invitation_card, invitation_card_done,
+    root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
+    certificate_refuse, est, est_enroll, pki, ocsp,
 ]

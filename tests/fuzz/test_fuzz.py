@@ -13,6 +13,7 @@ import pytest
 from django.urls import Resolver404, get_resolver, resolve
 
 from idp.login import hop
+from idp.signals import files
 from tests.card.desk import SECRET, opened
 from tests.fuzz.drafts import DRAFTS
 from tests.fuzz.house import House
@@ -20,6 +21,7 @@ from tests.fuzz.mutation import mutated
 from tests.fuzz.oracle import faults
 from tests.fuzz.wire import Draft, deliver
 from tests.live import LONG
+from tests.x509.office import begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +78,9 @@ def _routes() -> set[str]:
 
 @pytest.fixture
 def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A certificate host, whose proxy calls from anywhere."""
+    """A certificate host, whose proxy calls from anywhere, and an authority of the house's own."""
+    monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
+    begin(tmp_path)
     with opened(tmp_path, monkeypatch):
         monkeypatch.setattr(hop, "is_believed", lambda request: request.META.get(hop.SECRET) == SECRET and hop.is_certificate_host(request))
         yield

@@ -1,0 +1,73 @@
+"""OCSP: what is said of one certificate, now, from the ledger (RFC 6960, RFC 9654; C92).
+
+A key of its own answers, certified for that and nothing else, for a month; so nobody is asked about *it* (nocheck).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from cryptography.x509.ocsp import OCSPResponseStatus
+from django.db import transaction
+
+from derived.authority import lists
+from derived.authority.keeping import certificate_of, installed, signer_of
+from derived.errors import Reason, Unavailable
+from derived.minting.authority import Question, Unreadable, answer, no_answer, responder
+from derived.models import Authority, IssuedCertificate
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.wrapping import Wrapper
+
+_PURPOSE = "ocsp-key"
+_RENEWED_BEFORE = timedelta(days=7)
+_MOST_NONCE = 128  # RFC 9654 §2.1
+MOST_BYTES = 4096
+
+
+def about(unverified: bytes, wrapper: Wrapper, *, now: datetime) -> bytes:
+    """The answer to one request, as DER; a refusal of the protocol's own where it is not one that we can answer."""
+    if len(unverified) > MOST_BYTES:
+        return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
+    try:
+        question = Question.read(unverified)
+    except Unreadable:
+        return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
+    if question.nonce is not None and not 0 < len(question.nonce) <= _MOST_NONCE:
+        return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
+    authority = next((one for one in installed(now=now) if question.is_about(certificate_of(one))), None)
+    if authority is None:
+        return no_answer(OCSPResponseStatus.UNAUTHORIZED)
+    certificate, key = _responder(authority, wrapper, now=now)
+    issued = IssuedCertificate.objects.filter(authority=authority, serial=f"{question.serial:x}").first()
+    entry = next((one for _, one in lists.entries([issued], authority=authority, now=now)), None) if issued else None
+    known = issued is not None and issued.released_at is not None
+    return answer(question, entry if known else None, known=known, certificate=certificate, key=key, now=now)
+
+
+def _responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    if not row.responder or x509.load_der_x509_certificate(bytes(row.responder)).not_valid_after_utc < now + _RENEWED_BEFORE:
+        row = make_responder(row, wrapper, now=now)
+    raw = wrapper.unwrap(bytes(row.responder_key or b""), purpose=_PURPOSE, owner=row.name)
+    key = load_der_private_key(raw, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Unavailable(Reason.KEY_UNAVAILABLE)
+    return x509.load_der_x509_certificate(bytes(row.responder or b"")), key
+
+
+def make_responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> Authority:
+    """A new key that answers; certificate and key are written together, so whoever reads them has a pair."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = responder(key.public_key(), certificate_of(row), signer_of(row, wrapper), organisation=row.organisation, now=now)
+    raw = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    with transaction.atomic():
+        Authority.objects.filter(name=row.name).update(
+            responder=made.public_bytes(Encoding.DER), responder_key=wrapper.wrap(raw, purpose=_PURPOSE, owner=row.name)
+        )
+    return Authority.objects.get(name=row.name)

@@ -1,0 +1,232 @@
+"""An authority: its key, the certificate above it, and where it publishes.
+
+The root's key never stands here: it signs an issuing key once, from a file that the operator takes away again (or it is not
+ours at all, and gets a request). Exactly one authority issues; those before it go on signing their lists.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from django.db import transaction
+
+from derived import signers
+from derived.errors import Reason, Refused, Unavailable
+from derived.minting import authority as minting
+from derived.minting import signing
+from derived.minting.certificate import Addresses
+from derived.models import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from derived.minting.signing import Signer
+    from derived.signers import Where
+    from derived.wrapping import Wrapper
+
+PLACE = "pki"  # the first part of every path that is published
+ACTIVE, WAITING, RETIRED = "active", "waiting", "retired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an operator decides about a new authority.
+
+    organisation: stands in every name. base_url: http, without a trailing slash; certificates carry it for years.
+    oid: the policy of generic certificates. asserts_piv: this house issues under the Common Policy, and may say so (X-1).
+    """
+
+    organisation: str
+    base_url: str
+    oid: str
+    asserts_piv: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the new key is. secret: unwrapped: the key itself (wrapped), a PIN (pkcs11), or nothing."""
+
+    where: Where
+    reference: Mapping[str, str] = field(default_factory=dict)
+    secret: bytes = b""
+
+
+def name_of(key: ec.EllipticCurvePublicKey) -> str:
+    """What an authority is called: the beginning of its key identifier."""
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()[:16]
+
+
+def spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    """SubjectPublicKeyInfo as DER."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def begin(plan: Plan, place: Place, signer: Signer, wrapper: Wrapper, *, now: datetime) -> Authority:
+    """A new authority that waits for its certificate."""
+    name = name_of(signer.public_key)
+    return Authority.objects.create(
+        name=name, state=WAITING, organisation=plan.organisation, common_name=minting.new_common_name(),
+        public=b64encode(spki(signer.public_key)).decode(), signer=place.where, reference=dict(place.reference),
+        secret=wrapper.wrap(place.secret, purpose=signers.PURPOSE, owner=name), base_url=plan.base_url, oid=plan.oid,
+        asserts_piv=plan.asserts_piv, created_at=now,
+    )
+
+
+def signer_of(row: Authority, wrapper: Wrapper) -> Signer:
+    """The key of an authority.
+
+    Raises: Unavailable(KEY_UNAVAILABLE), also where what is there is another key.
+    """
+    found = signers.of(row.signer, reference=row.reference, secret=bytes(row.secret), owner=row.name, wrapper=wrapper)
+    if name_of(found.public_key) != row.name:
+        raise Unavailable(Reason.KEY_UNAVAILABLE)
+    return found
+
+
+def subject_of(row: Authority) -> x509.Name:
+    """The name that an authority asks for."""
+    return minting.name(row.organisation, row.common_name)
+
+
+def request(row: Authority, wrapper: Wrapper) -> bytes:
+    """A PKCS #10 request as DER, for an authority above that is not ours."""
+    signer = signer_of(row, wrapper)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject_of(row))
+    return signing.request(builder, signer, spki(signer.public_key))
+
+
+def certified_by_root(row: Authority, root: x509.Certificate, root_signer: Signer, *, now: datetime) -> x509.Certificate:
+    """The certificate of an authority, by our own root, whose key is at hand for a moment."""
+    key = _public_key(row)
+    above = name_of(root_signer.public_key)
+    return minting.issuing(
+        key, root, root_signer, common_name=row.common_name, organisation=row.organisation, oid=row.oid,
+        crl=f"{row.base_url}/{PLACE}/{above}.crl", issuer=f"{row.base_url}/{PLACE}/{above}.cer", now=now,
+    )
+
+
+def _public_key(row: Authority) -> ec.EllipticCurvePublicKey:
+    key = load_der_public_key(b64decode(row.public))
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise Unavailable(Reason.KEY_UNAVAILABLE)
+    return key
+
+
+def install(
+    row: Authority, certificate: x509.Certificate, chain: Sequence[x509.Certificate], lists: Sequence[bytes], *, now: datetime
+) -> Authority:
+    """The authority issues from now on; the one before it is retired.
+
+    chain: from the one above it up to the root. lists: DER, of the ones above; each must be signed by one of the chain.
+    Raises: Refused(ILLEGAL_MOVE) unless it waits; Refused(CERTIFICATE_UNTRUSTED) for a chain that is none, or of another key.
+    """
+    _require_chain(row, certificate, chain, lists, now=now)
+    with transaction.atomic():
+        held = Authority.objects.select_for_update().get(name=row.name)
+        if held.state != WAITING:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        Authority.objects.filter(state=ACTIVE).update(state=RETIRED, retired_at=now)
+        held.state, held.certificate, held.not_after = ACTIVE, certificate.public_bytes(Encoding.DER), certificate.not_valid_after_utc
+        held.chain = [_named(one) for one in chain]
+        held.lists = [{"name": _name_of_list(one, chain), "der": b64encode(one).decode()} for one in lists]
+        held.save()
+    return held
+
+
+def _named(one: x509.Certificate) -> dict[str, str]:
+    key = x509.SubjectKeyIdentifier.from_public_key(one.public_key()).digest.hex()[:16]
+    return {"name": key, "der": b64encode(one.public_bytes(Encoding.DER)).decode()}
+
+
+def _name_of_list(der: bytes, chain: Sequence[x509.Certificate]) -> str:
+    found = x509.load_der_x509_crl(der)
+    return next(_named(one)["name"] for one in chain if found.is_signature_valid(one.public_key()))  # type: ignore[arg-type]
+
+
+def _require_chain(
+    row: Authority, certificate: x509.Certificate, chain: Sequence[x509.Certificate], lists: Sequence[bytes], *, now: datetime
+) -> None:
+    key = certificate.public_key()
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    good = isinstance(key, ec.EllipticCurvePublicKey) and name_of(key) == row.name and constraints.ca and certificate.not_valid_after_utc > now
+    try:
+        for lower, upper in zip([certificate, *chain], [*chain, chain[-1]], strict=True):
+            lower.verify_directly_issued_by(upper)
+        for one in lists:
+            _name_of_list(one, chain)
+    except (IndexError, StopIteration, InvalidSignature, TypeError, ValueError):
+        good = False
+    if not good:
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+
+
+def list_of_root(root: x509.Certificate, der: bytes, *, now: datetime) -> list[str]:
+    """A newer list of the root takes the place of the one before, for every authority below it; which those are."""
+    own, changed = _named(root), []
+    for row in installed(now=now):
+        if row.chain and row.chain[-1] == own:
+            with transaction.atomic():
+                held = Authority.objects.select_for_update().get(name=row.name)
+                kept = [one for one in held.lists if one["name"] != own["name"]]
+                held.lists, held.crl_number = [*kept, {"name": own["name"], "der": b64encode(der).decode()}], held.crl_number + 1
+                held.save(update_fields=["lists", "crl_number"])
+            changed.append(row.name)
+    return changed
+
+
+def taken_back_by_root(root: x509.Certificate) -> list[minting.Entry]:
+    """What the newest list of a root that we know of has on it: what was taken back stays so."""
+    own = _named(root)["name"]
+    known = [b64decode(one["der"]) for row in Authority.objects.all() for one in row.lists if one["name"] == own]
+    found = max((x509.load_der_x509_crl(der) for der in known), key=lambda one: one.last_update_utc, default=None)
+    return [minting.Entry(serial=one.serial_number, at=one.revocation_date_utc, because=Reason.COMPROMISED) for one in found or ()]
+
+
+def is_taken_back(row: Authority) -> bool:
+    """Whether the root has said that this issuing key must not be trusted any more."""
+    numbers = {one.serial_number for kept in row.lists for one in x509.load_der_x509_crl(b64decode(kept["der"]))}
+    return certificate_of(row).serial_number in numbers
+
+
+def certificate_of(row: Authority) -> x509.Certificate:
+    """The certificate of an authority that was installed."""
+    return x509.load_der_x509_certificate(bytes(row.certificate or b""))
+
+
+def chain_of(row: Authority) -> list[x509.Certificate]:
+    """What stands above it, the root last."""
+    return [x509.load_der_x509_certificate(b64decode(one["der"])) for one in row.chain]
+
+
+def current(*, now: datetime) -> Authority | None:
+    """The authority that issues, or None."""
+    return Authority.objects.filter(state=ACTIVE, not_after__gt=now).first()
+
+
+def require_current(*, now: datetime) -> Authority:
+    """The same.
+
+    Raises: Unavailable(NO_AUTHORITY).
+    """
+    found = current(now=now)
+    if found is None:
+        raise Unavailable(Reason.NO_AUTHORITY)
+    return found
+
+
+def installed(*, now: datetime) -> list[Authority]:
+    """All that still have something to say: the one that issues, and those before it whose certificates may be alive."""
+    return list(Authority.objects.exclude(state=WAITING).filter(not_after__gt=now).order_by("created_at"))
+
+
+def addresses(row: Authority, shard: int) -> Addresses:
+    """Where its certificates point to."""
+    base = f"{row.base_url}/{PLACE}"
+    return Addresses(crl=f"{base}/{row.name}-{shard}.crl", issuer=f"{base}/{row.name}.cer", ocsp=f"{base}/ocsp")

@@ -1,0 +1,70 @@
+"""Making one certificate: what is recorded before, and the signature that comes between two looks at the account (ruling 23)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from derived.assurance import AAL
+from derived.authority import lists
+from derived.authority.keeping import addresses, certificate_of, signer_of
+from derived.errors import Reason, Refused
+from derived.kinds import Label
+from derived.minting import certificate as minting
+from derived.minting import signing
+from derived.models import IssuedCertificate
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from cryptography import x509
+
+    from derived.minting.csr import CertificateKey
+    from derived.minting.proven import Proven
+    from derived.models import Authority
+    from derived.wrapping import Wrapper
+
+
+def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
+    authority: Authority, key: CertificateKey, *, name: str, login: str, passphrase_hash: str, life: timedelta | None, now: datetime,
+    made_here: bool = False, replaces: IssuedCertificate | None = None, evidence: dict[str, Any] | None = None,
+) -> Proven:
+    """What `issue` records of a certificate before there is one: its number, its shard, what it will show.
+
+    life: as the rulebook has it; the certificate ends no later than its issuer (C91).
+    Raises: Refused(WEAK_KEY).
+    """
+    start = (now - minting.BACKDATED).replace(microsecond=0)
+    ends = [start + minting.LONGEST_LIFE, certificate_of(authority).not_valid_after_utc, *([now.replace(microsecond=0) + life] if life else [])]
+    return minting.proven(
+        key, passphrase_hash=passphrase_hash, not_before=start, not_after=min(ends), made_here=made_here,
+        evidence={"names": [one for one in (minting.shown(name), minting.shown(login, 256)) if one], **(evidence or {})},
+        verifier={
+            "authority": authority, "serial": f"{minting.new_serial():x}", "shard": lists.open_shard(authority), "uuid": uuid.uuid4(),
+            "shown": {"name": minting.shown(name), "login": minting.shown(login, 256)}, "replaces": replaces,
+        },
+    )
+
+
+def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
+    """The certificate of a recorded number. It is not released: nobody gets it before `issue.release` has looked again.
+
+    Raises: Refused, Unavailable(KEY_UNAVAILABLE).
+    """
+    row = IssuedCertificate.objects.select_related("authority", "credential").get(credential=credential_id)
+    authority, credential = row.authority, row.credential
+    key = load_der_public_key(bytes(row.spki))
+    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise Refused(Reason.WEAK_KEY)
+    order = minting.Order(
+        key=key, serial=int(row.serial, 16), uuid=row.uuid, organisation=authority.organisation, name=row.shown["name"],
+        login=row.shown["login"], not_before=row.not_before, not_after=row.not_after, addresses=addresses(authority, row.shard),
+        policies=minting.policies_of(
+            Label(credential.label), AAL(credential.aal), own=authority.oid, asserts_piv=authority.asserts_piv
+        ),
+    )
+    return signing.certificate(minting.builder(order, certificate_of(authority)), signer_of(authority, wrapper))

@@ -1,0 +1,77 @@
+"""A certificate signing request gives the key, and nothing else (C91, P58): no name, no extension, no attribute of it is read.
+
+Its own signature is the proof of possession (RFC 2986 §3).
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from derived.errors import Reason, Refused
+from derived.minting.weak import is_weak
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_BYTES = 16 * 1024
+CertificateKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+_BLOCK = re.compile(
+    r"-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END (?:NEW )?CERTIFICATE REQUEST-----"
+)
+_Found = TypeVar("_Found")
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+
+def from_text(unverified: str) -> CertificateKey:
+    """The key of the one PEM request in a text that a person pasted, whatever stands around it.
+
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+    """
+    if len(unverified) > MOST_BYTES:
+        raise Refused(Reason.BAD_PROOF)
+    found = _BLOCK.findall(unverified)
+    if len(found) != 1 or "PRIVATE KEY" in unverified:  # whoever pastes a private key has no key any more
+        raise Refused(Reason.BAD_PROOF)
+    return from_base64(found[0])
+
+
+def from_base64(unverified: str) -> CertificateKey:
+    """The key of a request in base64, with or without line breaks (RFC 7030 §4.2.1, RFC 8951).
+
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+    """
+    try:
+        der = b64decode("".join(unverified.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refused(Reason.BAD_PROOF) from error
+    return from_der(der)
+
+
+def from_der(unverified: bytes) -> CertificateKey:
+    """The key, if the request is well-formed, signed by that very key, and the key is a strong one.
+
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+    """
+    if not 0 < len(unverified) <= MOST_BYTES:
+        raise Refused(Reason.BAD_PROOF)
+    found = _tried(lambda: x509.load_der_x509_csr(unverified))
+    key = _tried(found.public_key)
+    if not isinstance(key, CertificateKey) or is_weak(key):
+        raise Refused(Reason.WEAK_KEY)
+    if not isinstance(_tried(lambda: found.signature_hash_algorithm), _HASHES) or not _tried(lambda: found.is_signature_valid):
+        raise Refused(Reason.BAD_PROOF)
+    return key
+
+
+def _tried(read: Callable[[], _Found]) -> _Found:
+    try:
+        return read()
+    except Exception as error:  # a parser of strangers' bytes: whatever it throws, they are no request
+        raise Refused(Reason.BAD_PROOF) from error

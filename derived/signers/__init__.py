@@ -1,0 +1,55 @@
+"""Where the key of an authority is: in the database under the operator's key, in an HSM, or with somebody else.
+
+All of them are a `minting.signing.Signer`; nothing else of the house knows which it is. Another place (a cloud's key service,
+an authority that others run) is one more module here.
+
+    wrapped   under the key-encryption key, like every other key of ours
+    token     PKCS #11: a smart card, an HSM, SoftHSM2
+    command   whatever a program of the operator's asks
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from derived.errors import Reason, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from derived.minting.signing import Signer
+    from derived.wrapping import Wrapper
+
+PURPOSE = "authority-key"
+
+
+class Where(StrEnum):
+    """The places."""
+
+    WRAPPED = "wrapped"
+    TOKEN = "pkcs11"  # noqa: S105 - a name
+    COMMAND = "command"
+
+
+def of(where: str, *, reference: Mapping[str, str], secret: bytes, owner: str, wrapper: Wrapper) -> Signer:
+    """The signer of an authority.
+
+    secret: wrapped: the key itself, or the PIN of its token. owner: the name of the authority.
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    match where:
+        case Where.WRAPPED:
+            from derived.signers import wrapped  # noqa: PLC0415 - only the one that is used
+
+            return wrapped.signer(wrapper.unwrap(secret, purpose=PURPOSE, owner=owner))
+        case Where.TOKEN:
+            from derived.signers import token  # noqa: PLC0415 - python-pkcs11 is an extra
+
+            return token.signer(reference, pin=wrapper.unwrap(secret, purpose=PURPOSE, owner=owner).decode())
+        case Where.COMMAND:
+            from derived.signers import command  # noqa: PLC0415
+
+            return command.signer(reference)
+        case _:
+            raise Unavailable(Reason.KEY_UNAVAILABLE)

@@ -1,0 +1,71 @@
+"""Certificates of our own authority: no path and no list, because the ledger itself is here (TK-1, trap 29).
+
+A certificate is ours if it is, byte for byte, one that was released; whether it is good is what the ledger says now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from derived import status
+from derived.authority.keeping import certificate_of, is_taken_back
+from derived.errors import Reason, Refused
+from derived.issue import Certificate
+from derived.models import Authority, IssuedCertificate
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def exists() -> bool:
+    """Whether this house has an authority that has issued, or may."""
+    return Authority.objects.exclude(certificate=None).exists()
+
+
+def found(der: bytes) -> IssuedCertificate | None:
+    """The row of these bytes, if they were ever released; nothing is said of whether they are good."""
+    rows = IssuedCertificate.objects.select_related("credential__account", "credential__root", "credential__parent", "authority")
+    row = rows.filter(fingerprint=hashlib.sha256(der).hexdigest(), released_at__isnull=False).first()
+    return row if row is not None and bytes(row.der or b"") == der else None
+
+
+def require_good(row: IssuedCertificate, *, now: datetime) -> None:
+    """Raises: Refused(CERTIFICATE_EXPIRED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_REVOKED), Refused(CERTIFICATE_UNTRUSTED)."""
+    try:
+        x509.load_der_x509_certificate(bytes(row.der or b"")).verify_directly_issued_by(certificate_of(row.authority))
+    except (InvalidSignature, ValueError, TypeError):
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED) from None
+    if is_taken_back(row.authority):
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+    if now < row.not_before:
+        raise Refused(Reason.CERTIFICATE_NOT_YET_VALID)
+    if now >= row.not_after:
+        raise Refused(Reason.CERTIFICATE_EXPIRED)
+    if not status.is_live(row.credential, row.credential.account, now=now):
+        raise Refused(Reason.CERTIFICATE_REVOKED)
+
+
+def ours(der: bytes, *, now: datetime) -> IssuedCertificate:
+    """A good certificate of ours.
+
+    Raises: Refused(CERTIFICATE_UNTRUSTED) for anybody else's; as `require_good`.
+    """
+    row = found(der)
+    if row is None:
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+    require_good(row, now=now)
+    return row
+
+
+def described(row: IssuedCertificate) -> Certificate:
+    """The facts of one, in the form in which those of others come."""
+    certificate = x509.load_der_x509_certificate(bytes(row.der or b""))
+    return Certificate(
+        issuer=certificate.issuer.rfc4514_string(), issuer_key=row.authority_id, serial=row.serial, ski="", fasc_n="", card_uuid="",
+        fingerprint=str(row.fingerprint), der=bytes(row.der or b""), not_after=row.not_after, subject=certificate.subject.rfc4514_string(),
+        policies=tuple(row.policies), derived=True, hardware=False, ours=True,
+    )

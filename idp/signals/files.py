@@ -1,0 +1,53 @@
+"""Lay what is published as files, so that any static server can hand it out while this house is down (C92).
+
+The database has the lists; every node's worker copies them to `published/pki` below `var`, a file at a time, each whole.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from derived.authority import lists
+from derived.authority.keeping import PLACE
+from idp.config import config
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+_laid: dict[Path, tuple[tuple[str, int], ...]] = {}
+
+
+def folder() -> Path:
+    """Where the files are; point a web server at its parent."""
+    return config().var / "published" / PLACE
+
+
+def mirror(*, now: datetime) -> bool:
+    """Bring the folder up to date; whether there was anything to do. Cheap to ask: one row per authority."""
+    here, version = folder(), lists.version()
+    if not version or (_laid.get(here) == version and here.is_dir()):
+        return False
+    here.mkdir(parents=True, exist_ok=True)
+    for name, content in lists.files(now=now).items():
+        _lay(here / name, content)
+    _laid[here] = version
+    return True
+
+
+def _lay(path: Path, content: bytes) -> None:
+    """Whole or not at all: a reader never sees half a list."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except OSError:
+        pass
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.chmod(0o644)
+    draft.replace(path)

@@ -1,0 +1,100 @@
+"""What certificates need while nobody looks: unfinished ones end, held ones do not stay so for ever, parents are looked at again.
+
+Each is an ending or a review by the one way there is (`derived.revoke`, `derived.review`), under the account's lock.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from derived import renew, review, revoke
+from derived.authority import lists
+from derived.errors import Reason, Refused, Unavailable
+from derived.kinds import Kind
+from derived.lifecycle import LIVING, State
+from derived.locking import under_lock
+from derived.models import AccountStatus, IssuedCertificate
+from idp import certificates
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.models import Account
+
+NEVER_RELEASED_AFTER = timedelta(minutes=15)
+LONGEST_HOLD = timedelta(days=30)  # MT-8
+RECHECKED_AFTER, GIVEN_UP_AFTER = timedelta(days=7), timedelta(days=14)  # X-10
+_AT_ONCE = 50
+
+
+def tend(*, now: datetime) -> None:
+    """All of it, a few at a time."""
+    rows = IssuedCertificate.objects.select_related("credential__account", "credential__root")
+    unfinished = rows.filter(released_at__isnull=True, credential__state=State.PENDING, credential__created_at__lt=now - NEVER_RELEASED_AFTER)
+    renewed = rows.filter(
+        credential__state__in=LIVING, replaced_by__released_at__lt=now - renew.OLD_LIVES_ON, replaced_by__credential__state__in=LIVING
+    )
+    for row in unfinished[:_AT_ONCE]:
+        _end(row, Reason.NEVER_RELEASED, now=now)
+    for row in renewed[:_AT_ONCE]:
+        _end(row, Reason.REPLACED, now=now)
+    for row in _held(now=now):
+        _end(row, Reason.ON_HOLD_TOO_LONG, now=now)
+    _recheck(now=now)
+
+
+def _end(row: IssuedCertificate, because: Reason, *, now: datetime) -> None:
+    def work(account: Account) -> None:
+        revoke.one(row.credential, account=account, because=because, now=now, actor="worker")
+
+    under_lock(row.credential.account_id, work)
+
+
+def _held(*, now: datetime) -> list[IssuedCertificate]:
+    """Those on hold for longer than a certificate may be; a list of those that come and go helps nobody (trap 28)."""
+    rows = IssuedCertificate.objects.select_related("credential").filter(not_after__gt=now, credential__state__in=LIVING)
+    alone = rows.filter(credential__state=State.SUSPENDED)
+    with_all = rows.filter(credential__account__status=AccountStatus.SUSPENDED)
+    due = []
+    for row in [*alone[:_AT_ONCE], *with_all[:_AT_ONCE]]:
+        since = lists.held_since(row, now=now)
+        if since is not None and now - since > LONGEST_HOLD:
+            due.append(row)
+    return due
+
+
+def _recheck(*, now: datetime) -> None:
+    """A week after a certificate was made: is the card that it grew from still good (X-10)? A no puts it up for review (trap 2)."""
+    due = IssuedCertificate.objects.select_related("credential__account", "credential__root").filter(
+        rechecked_at__isnull=True, released_at__lt=now - RECHECKED_AFTER, credential__state__in=LIVING, credential__root__kind=Kind.PIV_CARD,
+    )
+    for row in due[:_AT_ONCE]:
+        word = _word_on_parent(row, now=now)
+        if word == Reason.CERTIFICATE_STATUS_UNKNOWN and row.released_at is not None and now - row.released_at < GIVEN_UP_AFTER:
+            continue  # asked again at the next round
+        if word == Reason.CERTIFICATE_REVOKED:
+            _put_up(row, now=now)
+        IssuedCertificate.objects.filter(pk=row.pk).update(rechecked_at=now)
+
+
+def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
+    """What is wrong with the card's certificate as it was last seen; None for nothing."""
+    seen = row.credential.root.certificates.filter(superseded_at__isnull=True).order_by("-seen_at").first() if row.credential.root else None
+    if seen is None:
+        return None
+    try:
+        certificates.validate(bytes(seen.der), [], now=now)
+    except (Refused, Unavailable) as said:
+        return said.reason
+    return None
+
+
+def _put_up(row: IssuedCertificate, *, now: datetime) -> None:
+    def work(account: Account) -> None:
+        if row.credential.root is not None:
+            review.put_up(
+                account, row.credential.root, because=Reason.CERTIFICATE_REVOKED, now=now, actor="worker", since=row.credential.created_at
+            )
+
+    under_lock(row.credential.account_id, work)

@@ -1,0 +1,192 @@
+"""The profile, row by row: X-1 to X-6, C91; by parsing, and by openssl's strictest."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from derived.assurance import AAL
+from derived.errors import Reason, Refused
+from derived.kinds import Label
+from derived.minting import authority as minting
+from derived.minting import signing
+from derived.minting.certificate import (
+    DERIVED_PIV,
+    DERIVED_PIV_HARDWARE,
+    LONGEST_LIFE,
+    Addresses,
+    Order,
+    builder,
+    new_serial,
+    policies_of,
+)
+from derived.minting.signing import Held
+from idp.management.commands.ca import GENERIC
+from tests.x509.office import csr, issued, new_key, openssl, published
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.world import World
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+WHERE = Addresses(crl="http://pki.example/pki/a-0.crl", issuer="http://pki.example/pki/a.cer", ocsp="http://pki.example/pki/ocsp")
+
+
+@pytest.fixture(scope="module")
+def issuer() -> tuple[x509.Certificate, Held]:
+    """A root and an issuing key, without a database."""
+    root, key = Held(ec.generate_private_key(ec.SECP384R1())), Held(ec.generate_private_key(ec.SECP384R1()))
+    above = minting.root(root, organisation="Agency", now=NOW)
+    made = minting.issuing(
+        key.public_key, above, root, common_name="Issuing", organisation="Agency", oid=GENERIC, crl=WHERE.crl, issuer=WHERE.issuer, now=NOW
+    )
+    return made, key
+
+
+def order(**changed: Any) -> Order:
+    good: dict[str, Any] = {
+        "key": new_key().public_key(), "serial": new_serial(), "uuid": uuid.uuid4(), "organisation": "Agency", "name": "Alex Moss",
+        "login": "alex@example.org", "policies": (GENERIC,), "not_before": NOW, "not_after": NOW + timedelta(days=365), "addresses": WHERE,
+    }
+    return Order(**{**good, **changed})
+
+
+def made(issuer: tuple[x509.Certificate, Held], **changed: Any) -> x509.Certificate:
+    return signing.certificate(builder(order(**changed), issuer[0]), issuer[1])
+
+
+def policies(certificate: x509.Certificate) -> list[str]:
+    found = certificate.extensions.get_extension_for_class(x509.CertificatePolicies)
+    assert not found.critical
+    return [one.policy_identifier.dotted_string for one in found.value]
+
+
+def test_the_piv_policies_stand_only_under_the_piv_label() -> None:
+    """X-1: every combination of label, level and promise; .41 takes AAL3, and none of them is there without the promise."""
+    for label in Label:
+        for level in (AAL.AAL2, AAL.AAL3):
+            for asserts in (True, False):
+                found = policies_of(label, level, own=GENERIC, asserts_piv=asserts)
+                piv = label == Label.DERIVED_PIV and asserts
+                assert found == ((DERIVED_PIV_HARDWARE if level == AAL.AAL3 else DERIVED_PIV,) if piv else (GENERIC,))
+
+
+def test_a_certificate_can_do_nothing_but_authenticate(issuer: tuple[x509.Certificate, Held]) -> None:
+    """X-2: keyUsage is critical and digitalSignature alone; clientAuth and no other purpose; no authority."""
+    extensions = made(issuer).extensions
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    value = usage.value
+    assert usage.critical
+    assert value.digital_signature
+    assert not any((
+        value.content_commitment, value.key_encipherment, value.data_encipherment, value.key_agreement, value.key_cert_sign, value.crl_sign,
+    ))  # fmt: skip
+    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    with pytest.raises(x509.ExtensionNotFound):
+        extensions.get_extension_for_class(x509.BasicConstraints)
+
+
+def test_it_points_to_its_list_its_issuer_and_its_answers_over_http(issuer: tuple[x509.Certificate, Held]) -> None:
+    """X-4."""
+    extensions = made(issuer).extensions
+    [point] = extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    assert [one.value for one in point.full_name or ()] == [WHERE.crl]
+    assert (point.reasons, point.crl_issuer, point.relative_name) == (None, None, None)
+    access = {one.access_method: one.access_location.value for one in extensions.get_extension_for_class(x509.AuthorityInformationAccess).value}
+    assert access == {AuthorityInformationAccessOID.CA_ISSUERS: WHERE.issuer, AuthorityInformationAccessOID.OCSP: WHERE.ocsp}
+    assert all(url.startswith("http://") for url in access.values())
+
+
+_RSA = {size: rsa.generate_private_key(65537, size).public_key() for size in (2048, 3072)}
+LAST_DAY = datetime(2030, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("key", "not_after", "good"),
+    [
+        (_RSA[2048], LAST_DAY, True), (_RSA[2048], LAST_DAY + timedelta(seconds=1), False), (_RSA[3072], LAST_DAY + timedelta(seconds=1), True),
+        (ec.generate_private_key(ec.SECP256R1()).public_key(), LAST_DAY + timedelta(days=1), True),
+        (ec.generate_private_key(ec.SECP384R1()).public_key(), LAST_DAY + timedelta(days=1), True),
+    ],
+    ids=["2048 to the last day", "2048 a second longer", "3072", "P-256", "P-384"],
+)  # fmt: skip
+def test_a_small_rsa_key_ends_with_2030(issuer: tuple[x509.Certificate, Held], key: Any, not_after: datetime, good: bool) -> None:  # noqa: FBT001
+    """X-5: the boundary is a second wide."""
+    start = not_after - timedelta(days=300)
+    if good:
+        assert made(issuer, key=key, not_before=start, not_after=not_after).not_valid_after_utc == not_after
+        return
+    with pytest.raises(Refused) as refused:
+        made(issuer, key=key, not_before=start, not_after=not_after)
+    assert refused.value.reason == Reason.WEAK_KEY
+
+
+def test_a_life_is_three_years_at_most_and_within_its_issuers(issuer: tuple[x509.Certificate, Held]) -> None:
+    """X-6, C91: notAfter ≤ the parent's."""
+    assert made(issuer, not_after=NOW + LONGEST_LIFE).not_valid_after_utc == NOW + LONGEST_LIFE
+    late = issuer[0].not_valid_after_utc - timedelta(days=1)
+    for start, end in ((NOW, NOW + LONGEST_LIFE + timedelta(seconds=1)), (late, late + timedelta(days=2)), (NOW, NOW)):
+        with pytest.raises(Refused):
+            made(issuer, not_before=start, not_after=end)
+
+
+def test_numbers_are_long_positive_and_random() -> None:
+    """C91: more than 64 random bits from `secrets`, in at most 20 octets."""
+    numbers = [new_serial() for _ in range(500)]
+    assert len({one & (2**64 - 1) for one in numbers}) == 500
+    assert all(64 < one.bit_length() <= 159 for one in numbers)
+    assert sum(one >> 70 & 1 for one in numbers) in range(150, 350)
+
+
+@pytest.mark.django_db
+@pytest.mark.database
+def test_two_certificates_have_two_uuids_and_nothing_of_the_request(authority: dict[str, Any], world: World) -> None:
+    """X-3, C91: a name, a purpose and an authority that were asked for are not in it; each has a UUID of its own."""
+    _, desktop = world.enrolled()
+    asked = (x509.BasicConstraints(ca=True, path_length=None), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+             x509.SubjectAlternativeName([x509.DNSName("vpn.example.org"), x509.UniformResourceIdentifier("urn:uuid:" + "0" * 32)]))  # fmt: skip
+    seen = set()
+    for name in ("One", "Two"):
+        key = new_key()
+        held = issued(desktop, key, name=name)
+        plain = csr(key, subject="root", extensions=asked)
+        assert b"CERTIFICATE REQUEST" in plain
+        names = held.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        [uri] = list(names.value)
+        assert isinstance(uri, x509.UniformResourceIdentifier)
+        assert uuid.UUID(uri.value) == held.row.uuid
+        seen.add(uri.value)
+        subject = {one.oid: one.value for one in held.certificate.subject}
+        assert subject == {
+            NameOID.ORGANIZATION_NAME: "Mossy Agency", NameOID.COMMON_NAME: "Alex Moss", NameOID.USER_ID: "alex@example.org",
+        }  # fmt: skip
+    assert len(seen) == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.database
+def test_whoever_verifies_strictly_accepts_it(authority: dict[str, Any], world: World, tmp_path: Path) -> None:
+    """Openssl with every list and an explicit policy, and `cryptography`'s own verifier: two that we did not write."""
+    _, desktop = world.enrolled()
+    held = issued(desktop)
+    certificate, _ = held.write(tmp_path)
+    here = published()
+    strict = [
+        "verify", "-x509_strict", "-crl_check_all", "-CAfile", str(here / "authorities.pem"), "-CRLfile", str(here / "lists.pem"),
+        "-purpose", "sslclient", "-explicit_policy", "-policy",
+    ]  # fmt: skip
+    assert b"OK" in openssl(*strict, GENERIC, str(certificate)).stdout
+    assert openssl(*strict, DERIVED_PIV, str(certificate), check=False).returncode != 0
+    everything = x509.load_pem_x509_certificates((here / "authorities.pem").read_bytes())
+    roots = [one for one in everything if one.subject == one.issuer]
+    verifier = PolicyBuilder().store(Store(roots)).time(datetime.now(tz=UTC)).build_client_verifier()
+    chain = verifier.verify(held.certificate, [one for one in everything if one.subject != one.issuer]).chain
+    assert len(chain) == 3
