@@ -336,7 +336,7 @@ def ask(held: Holding, folder: Path, *options: str, get: bool = False) -> tuple[
     (folder / "issuer.pem").write_bytes(issuer.public_bytes(Encoding.PEM))
     certificate, _ = held.write(folder)
     about = ["-issuer", str(folder / "issuer.pem"), "-cert", str(certificate)]
-    openssl("ocsp", *about, *options, "-reqout", str(folder / "question"))
+    openssl("ocsp", *options, *about, "-reqout", str(folder / "question"))
     question = (folder / "question").read_bytes()
     with http() as agent:
         if get:
@@ -345,7 +345,7 @@ def ask(held: Holding, folder: Path, *options: str, get: bool = False) -> tuple[
             answer = agent.post("/pki/ocsp", content=question, headers={"Content-Type": "application/ocsp-request"})
     assert answer.headers["Content-Type"] == "application/ocsp-response"
     (folder / "answer").write_bytes(answer.content)
-    done = openssl("ocsp", *about, *options, "-reqin", str(folder / "question"), "-respin", str(folder / "answer"), "-CAfile", str(here / "authorities.pem"))
+    done = openssl("ocsp", *options, *about, "-no_nonce", "-reqin", str(folder / "question"), "-respin", str(folder / "answer"), "-CAfile", str(here / "authorities.pem"))
     return (done.stdout + done.stderr).decode(), question, answer.content
 
 

@@ -455,8 +455,8 @@ def test_a_certificate_and_its_passphrase_sign_in_at_aal2(host: None, world: Wor
     found = claims(app.redeem(answer(back)["code"]).json()["id_token"])
     assert (found["acr"], found["aal"], found["amr"]) == (AAL + "2", 2, ["mfa", "pop", "pwd"])
     assert browser.get(f"{ISSUER}/devices/certificates/add").path == "/login"  # nothing grows from it
-    strict = world.app(min_aal=3)
-    assert answer(browser.get(strict.url(), stop_at=strict.redirect_uri))["error"]
+    back = browser.get(app.url(acr_values=AAL + "3"), stop_at=app.redirect_uri)
+    assert answer(back)["error"] == "unmet_authentication_requirements"
 
 
 def test_the_certificate_alone_signs_nobody_in(host: None, world: World) -> None:
