@@ -380,7 +380,7 @@ class Grant(models.Model):
     """What a token family of the ledger may do: for whom, for what, with which key, and on which login.
 
     session: the family ends with it, unless `offline` (ruling 17). resources: what its access tokens may be for (RFC 8707);
-    none: ourselves. jkt: the DPoP key that its tokens are bound to; x5t: the certificate that they were bound to at first.
+    none: ourselves. relayed: the person signed in on one device for another one (RFC 8628). jkt: the DPoP key that its tokens are bound to; x5t: the certificate that they were bound to at first.
     fal: what the request allowed: 1 without a nonce or PKCE. claims: {"userinfo": [names], "id_token": [names]} asked for by name.
     """
 
@@ -395,6 +395,7 @@ class Grant(models.Model):
     jkt = models.CharField(max_length=43, default="")
     x5t = models.CharField(max_length=43, default="")
     offline = models.BooleanField(default=False)
+    relayed = models.BooleanField(default=False)
     fal = models.PositiveSmallIntegerField(default=2)
     claims = models.JSONField(default=dict)
 
@@ -432,6 +433,58 @@ class OpaqueToken(models.Model):
 
     def __str__(self) -> str:
         return f"access token {self.token_hash[:6]}…"
+
+
+class ServiceToken(models.Model):
+    """An access token that a client got for itself: about nobody, so it is in no account's ledger; this row is its life.
+
+    id_hash: of the opaque token, or of the JWT's `jti`. It is dead when it has ended, or its client is disabled.
+    """
+
+    id_hash = models.CharField(primary_key=True, max_length=64)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    scope = models.CharField(max_length=500)
+    audience = models.CharField(max_length=500)
+    jkt = models.CharField(max_length=43, default="")
+    x5t = models.CharField(max_length=43, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"service token {self.id_hash[:6]}…"
+
+
+class DeviceAuthorization(models.Model):
+    """A device without a browser waits for a person to type its code on another one (RFC 8628; C13, A8).
+
+    browser, network: where it was asked from, for the person to recognise. status: waiting, approved or denied.
+    session, event: who approved it, signed in how. interval: seconds that the device must leave between its questions.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    device_hash = models.CharField(max_length=64, unique=True)
+    user_hash = models.CharField(max_length=64, unique=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    scope = models.CharField(max_length=500)
+    resources = models.JSONField(default=list)
+    acr_values = models.JSONField(default=list)
+    browser = models.CharField(max_length=120, default="")
+    network = models.CharField(max_length=45, default="")
+    status = models.CharField(max_length=8, default="waiting")
+    interval = models.PositiveSmallIntegerField(default=5)
+    asked_at = models.DateTimeField(null=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+")
+    epoch = models.PositiveIntegerField(default=0)
+    session = models.ForeignKey(LoginSession, on_delete=models.PROTECT, null=True, related_name="+")
+    event = models.ForeignKey(AuthenticationEvent, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    decided_at = models.DateTimeField(null=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"device authorization {self.id}"
 
 
 class Invitation(models.Model):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.authority import answers, lists
 from derived.keyring import JWKS_MAX_AGE, Purpose
-from idp.clients import CLIENT_ALGS, DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES
+from idp.clients import CLIENT_ALGS, CLIENT_CREDENTIALS, DEVICE_CODE, DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES, SERVICE_SCOPES
 from idp.config import config
 from idp.keys import keyring, wrapper
 from idp.oidc import acr, client_auth, dpop
@@ -41,6 +41,7 @@ def metadata() -> dict[str, Any]:
         "authorization_endpoint": _at("authorize"),
         "pushed_authorization_request_endpoint": _at("par"),
         "token_endpoint": _at("token"),
+        "device_authorization_endpoint": _at("device-authorization"),
         "userinfo_endpoint": _at("userinfo"),
         "jwks_uri": _at("jwks"),
         "introspection_endpoint": _at("introspect"),
@@ -48,12 +49,14 @@ def metadata() -> dict[str, Any]:
         "end_session_endpoint": _at("logout"),
         "ramet_challenge_endpoint": _at("enrol-challenge"),
         "ramet_binding_endpoint": _at("enrol-bind"),
-        "scopes_supported": list(SCOPES),
+        "scopes_supported": [*SCOPES, *SERVICE_SCOPES],
         "response_types_supported": ["code"],
         "response_modes_supported": list(MODES),
-        "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT],
+        "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT, DEVICE_CODE, CLIENT_CREDENTIALS],
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGS),
+        "userinfo_signing_alg_values_supported": list(ID_TOKEN_ALGS),
+        "introspection_signing_alg_values_supported": list(ID_TOKEN_ALGS),
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
         "introspection_endpoint_auth_methods_supported": confidential,

@@ -10,7 +10,7 @@ from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
 from idp.login import views as login
-from idp.oidc import authorize, logout, par, views
+from idp.oidc import authorize, device_flow, logout, par, views
 
 handler400 = "idp.pages.bad_request"
 handler404 = "idp.pages.not_found"
@@ -33,6 +33,9 @@ urlpatterns = [
     path("oidc/authorize/<str:flow>/consent", authorize.consent, name="authorize-consent"),
     path("oidc/par", par.push, name="par"),
     path("oidc/token", views.token, name="token"),
+    path("oidc/device_authorization", device_flow.device_authorization, name="device-authorization"),
+    path("device", device_flow.enter, name="device-code"),
+    path("device/approval", device_flow.approval, name="device-approval"),
     path("oidc/userinfo", views.userinfo, name="userinfo"),
     path("oidc/introspect", views.introspect, name="introspect"),
     path("oidc/revoke", views.revocation, name="revoke"),

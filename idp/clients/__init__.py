@@ -25,12 +25,13 @@ from idp.clients.terms import (
     DEVICE_GRANT,
     ID_TOKEN_ALGS,
     SCOPES,
+    SERVICE_SCOPES,
     BadRegistration,
     Registration,
 )
 
 __all__ = [
-    "CLIENT_ALGS", "CLIENT_CREDENTIALS", "DEVICE_CODE", "DEVICE_GRANT", "ID_TOKEN_ALGS", "SCOPES", "BadRegistration", "Registration",
-    "RelyingParty", "change", "consent_needed", "described", "find", "for_devices", "hashed_secret", "of", "origins", "register", "remember_consent",
+    "CLIENT_ALGS", "CLIENT_CREDENTIALS", "DEVICE_CODE", "DEVICE_GRANT", "ID_TOKEN_ALGS", "SCOPES", "SERVICE_SCOPES",
+    "BadRegistration", "Registration", "RelyingParty", "change", "consent_needed", "described", "find", "for_devices", "hashed_secret", "of", "origins", "register", "remember_consent",
     "rotate_secret", "subject",
 ]

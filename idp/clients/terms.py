@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SCOPES = ("openid", "profile", "email", "offline_access", "assurance")
+SERVICE_SCOPES = ("introspect",)  # of a client's own tokens: about nobody
 ID_TOKEN_ALGS = ("ES256", "RS256", "PS256", "EdDSA")
 CLIENT_ALGS = jwk.ALGS
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -76,6 +77,7 @@ class Registration:
     scopes: Sequence[str] = SCOPES
     grants: Sequence[str] = ()
     resources: Sequence[str] = ()
+    serves: Sequence[str] = ()
     access_token_format: str = "jwt"  # noqa: S105 - a format
     access_token_life: timedelta | None = None
     refresh_life: timedelta | None = None
@@ -250,13 +252,17 @@ def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a 
     for name, alg in (("userinfo", wanted.userinfo_alg), ("introspection", wanted.introspection_alg)):
         if alg and alg not in ID_TOKEN_ALGS:
             yield _no(f"{name} algorithm: one of {', '.join(ID_TOKEN_ALGS)}, or none for plain JSON", f"{name}_signed_response_alg")
-    if unknown := [scope for scope in wanted.scopes if scope not in SCOPES]:
-        yield _no(f"unknown scope {unknown[0]!r}: choose from {', '.join(SCOPES)}", "scope")
+    if unknown := [scope for scope in wanted.scopes if scope not in (*SCOPES, *SERVICE_SCOPES)]:
+        yield _no(f"unknown scope {unknown[0]!r}: choose from {', '.join((*SCOPES, *SERVICE_SCOPES))}", "scope")
     if unknown := [one for one in wanted.grants if one not in MORE_GRANTS]:
         yield _no(f"unknown grant {unknown[0]!r}: beyond code and refresh there are {', '.join(MORE_GRANTS)}", "grant_types")
     if CLIENT_CREDENTIALS in wanted.grants and wanted.public:
         yield _no("client_credentials needs a client that proves itself: a public one does not (E9)", "grant_types")
-    for one in wanted.resources:
+    if set(wanted.scopes) & set(SERVICE_SCOPES) and CLIENT_CREDENTIALS not in wanted.grants:
+        yield _no(f"the scope {' '.join(SERVICE_SCOPES)} is of a client's own tokens: it needs the grant client_credentials", "scope")
+    if wanted.serves and wanted.public:
+        yield _no("a resource server asks about tokens, so it proves itself: it is not public", "")
+    for one in (*wanted.resources, *wanted.serves):
         if not uris.is_plain(one) or not urlsplit(one).scheme or urlsplit(one).fragment:
             yield _no(f"resource {one!r} is not an absolute URI without a fragment (RFC 8707 §2)", "resources")
     if wanted.access_token_format not in {"jwt", "opaque"}:

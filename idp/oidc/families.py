@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from derived import issue
@@ -15,22 +16,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from derived.assurance import Authentication
     from derived.models import Account
     from idp.clients import RelyingParty
     from idp.models import AuthenticationEvent, LoginSession
     from idp.oidc.bound import Bound
 
 
+def relayed_login(event: AuthenticationEvent) -> Authentication:
+    """A login that a person made for another device: AAL2 at most, and never safe from who sent them the code (C13, P68)."""
+    login = login_of(event)
+    return replace(login, aal=min(login.aal, AAL.AAL2), phishing_resistant=False, hardware_protected=False)
+
+
+def login_behind(grant: Grant) -> Authentication:
+    """The evidence of a grant's login, as far as it counts for the grant."""
+    return relayed_login(grant.event) if grant.relayed else login_of(grant.event)
+
+
 def open_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
     acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
-    claims: dict[str, list[str]] | None = None,
+    claims: dict[str, list[str]] | None = None, relayed: bool = False,
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
     """
-    login = login_of(event)
+    login = relayed_login(event) if relayed else login_of(event)
     offline = "offline_access" in scope.split()
     if offline:
         life = OFFLINE[AAL(max(login.aal, AAL.AAL1))]
@@ -44,7 +57,7 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
     )
     grant = Grant.objects.create(
         family=family, client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
-        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=claims or {},
+        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=claims or {}, relayed=relayed,
     )
     return grant, add_refresh_token(grant, now=now) if refreshes else None
 

@@ -22,7 +22,7 @@ _MOST = 2048
 _LENGTHS = {
     "client_id": 255, "redirect_uri": 500, "scope": 500, "state": 2048, "nonce": 255, "response_type": 64, "grant_type": 128,
     "response_mode": 32, "code_challenge": 128, "code_challenge_method": 16, "prompt": 64, "max_age": 10,
-    "acr_values": 500, "login_hint": 320, "ui_locales": 100, "claims": 4096, "id_token_hint": 8192, "code": 128,
+    "acr_values": 500, "login_hint": 320, "ui_locales": 100, "claims": 4096, "id_token_hint": 8192, "code": 128, "device_code": 128,
     "code_verifier": 128, "refresh_token": 128, "client_secret": 255, "token": 8192, "token_type_hint": 32,
     "assertion": 4096, "client_assertion": 8192, "passphrase": 256, "resource": 500, "dpop_jkt": 64, "request": 8192,
     "request_uri": 500, "post_logout_redirect_uri": 500,

@@ -11,6 +11,7 @@ PUSHED = timedelta(seconds=90)
 CODE = timedelta(seconds=60)
 ACCESS_TOKEN = timedelta(seconds=300)
 ID_TOKEN = timedelta(minutes=10)
+DEVICE_CODE = timedelta(seconds=600)
 LOGOUT_TOKEN = timedelta(minutes=2)
 CONSENT = timedelta(days=90)
 # An offline family's absolute life, by the level of its login (ruling 17).

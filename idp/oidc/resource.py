@@ -11,7 +11,7 @@ from derived.errors import Refused
 from idp import clients
 from idp.clients import subject
 from idp.config import config
-from idp.models import Grant, OpaqueToken
+from idp.models import Grant, OpaqueToken, ServiceToken
 from idp.oidc import dpop, issued
 from idp.oidc.bound import Bound
 from idp.oidc.claims import assembled
@@ -34,10 +34,10 @@ _JOINED = (
 
 @dataclass(frozen=True)
 class LiveToken:
-    """A verified access token of a live grant."""
+    """A verified access token of a live grant; grant: None for what a client got for itself."""
 
     claims: dict[str, Any]
-    grant: Grant
+    grant: Grant | None
     party: RelyingParty
 
 
@@ -58,24 +58,41 @@ def live_grant(family_id: str, *, now: datetime) -> tuple[Grant, RelyingParty] |
     return grant, party
 
 
-def live_token(token: str, *, now: datetime) -> LiveToken | None:
-    """What stands behind an access token, or None: forged, expired, or of a grant that has ended."""
+def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = None) -> LiveToken | None:
+    """What stands behind an access token, or None: forged, expired, or of a grant that has ended.
+
+    asked_by: a client that may only know its own tokens, and those for the resources that it serves; whether it may is
+    compared before the ledger is asked, so that time does not tell either (C40).
+    """
     if "." not in token:
-        return _live_opaque(token, now=now)
+        return _live_opaque(token, asked_by=asked_by, now=now)
     claims = issued.claims(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG])
     if claims is None:
         return None
     exp = claims.get("exp")
     if not isinstance(exp, int) or exp <= now.timestamp():
         return None
-    found = live_grant(str(claims.get("grant_id", "")), now=now)
+    if not _may_know(asked_by, client_id=str(claims.get("client_id")), audience=str(claims.get("aud"))):
+        return None
+    if "grant_id" not in claims:
+        return _live_service(str(claims.get("jti", "")), asked_by=asked_by, now=now)
+    found = live_grant(str(claims["grant_id"]), now=now)
     return LiveToken(claims, *found) if found else None
 
 
-def _live_opaque(token: str, *, now: datetime) -> LiveToken | None:
-    row = OpaqueToken.objects.filter(token_hash=stored(token, kind="access-token"), expires_at__gt=now).first()
-    found = live_grant(str(row.grant_id), now=now) if row else None
-    if row is None or found is None:
+def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> bool:
+    return asker is None or client_id == asker.client_id or audience in asker.policy.serves
+
+
+def _live_opaque(token: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
+    rows = OpaqueToken.objects.filter(token_hash=stored(token, kind="access-token"), expires_at__gt=now)
+    row = rows.select_related("grant__client").first()
+    if row is None:
+        return _live_service(token, asked_by=asked_by, now=now)
+    if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
+        return None
+    found = live_grant(str(row.grant_id), now=now)
+    if found is None:
         return None
     grant, party = found
     claims = {
@@ -84,6 +101,28 @@ def _live_opaque(token: str, *, now: datetime) -> LiveToken | None:
         "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
     }
     return LiveToken(assembled({}, claims), grant, party)
+
+
+def service_row(secret: str, *, now: datetime) -> ServiceToken | None:
+    """The row of a client's own token, by the token or its `jti`, while it lives."""
+    rows = ServiceToken.objects.filter(id_hash=stored(secret, kind="service-token"), ended_at__isnull=True, expires_at__gt=now)
+    return rows.select_related("client").first()
+
+
+def _live_service(secret: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
+    row = service_row(secret, now=now)
+    if row is None or not _may_know(asked_by, client_id=row.client.client_id, audience=row.audience):
+        return None
+    party = clients.of(row.client)
+    if party is None or party.is_public or not party.check_grant_type("client_credentials"):
+        return None
+    scope = party.get_allowed_scope(row.scope)  # what its client may not do any more, its token may not either (C16)
+    claims = {
+        "iss": config().issuer, "sub": party.client_id, "aud": row.audience, "client_id": party.client_id, "scope": scope,
+        "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()), "jti": secret,
+        "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
+    }
+    return LiveToken({**assembled({}, claims), "scope": scope}, None, party)
 
 
 class Unauthorized(Exception):

@@ -135,6 +135,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
                 response["Retry-After"] = "5"
             return response
 
+    def parameters(self, request: HttpRequest) -> dict[str, str]:
+        """The form of a back-channel call that proves itself by an access token.
+
+        Raises: OAuth2Error.
+        """
+        return gate.form(request)
+
     def authenticated(self, request: HttpRequest) -> tuple[RelyingParty, dict[str, str]]:
         """The client that calls a back-channel endpoint, and its parameters.
 
@@ -159,10 +166,10 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
 
 def build() -> Server:
     """The server with its grants; a grant type is on if it is registered here (discovery reads the same list)."""
-    from idp.oidc.grants import authorization_code, device_key, refresh_token  # noqa: PLC0415 - they import this door
+    from idp.oidc.grants import authorization_code, client_credentials, device_code, device_key, refresh_token  # noqa: PLC0415 - they import this door
 
     server = Server()
     server.register_grant(_CodeRequest, [_S256(required=True), Resources()])
-    for module in (authorization_code, refresh_token, device_key):
+    for module in (authorization_code, refresh_token, device_key, device_code, client_credentials):
         server.register_grant(module.Grant)
     return server

@@ -16,11 +16,11 @@ from derived.assurance import AAL
 from idp.clients import RelyingParty, subject
 from idp.config import config
 from idp.keys import keyring
-from idp.login.session import login_of
-from idp.models import OpaqueToken
+from idp.models import OpaqueToken, ServiceToken
 from idp.oidc import acr
 from idp.oidc.acr import Reached
 from idp.oidc.claims import assembled, by_name
+from idp.oidc.families import login_behind
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 from idp.secrets import opaque, stored
 
@@ -53,6 +53,16 @@ class Granted:
     nonce: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceGranted:
+    """What a client got for itself: no person, no ID token, no refresh token (E9)."""
+
+    party: RelyingParty
+    scope: str
+    audience: str
+    bound: Bound
+
+
 def ready(party: RelyingParty, *, now: datetime) -> None:
     """Fetch the keys that will sign, before anything is claimed.
 
@@ -66,7 +76,7 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
 
     `acr` is the one that was answered, as long as it is still true; a level that fell takes it down, nothing takes it up.
     """
-    login = login or login_of(grant.event)
+    login = login or login_behind(grant)
     level = min(login.aal, AAL(grant.family.aal))
     keeps = acr.is_true(grant.acr, Reached.of(login, at_most=level))
     return {
@@ -80,8 +90,10 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
     }
 
 
-def response(granted: Granted, *, now: datetime) -> dict[str, Any]:
+def response(granted: Granted | ServiceGranted, *, now: datetime) -> dict[str, Any]:
     """The token response (RFC 6749 §5.1) for a grant."""
+    if isinstance(granted, ServiceGranted):
+        return _service_response(granted, now=now)
     grant, party = granted.grant, granted.party
     about = about_login(grant, granted.account)
     until = _until(grant, party, now=now)
@@ -100,6 +112,25 @@ def response(granted: Granted, *, now: datetime) -> dict[str, Any]:
     if "openid" in granted.scope.split():
         body["id_token"] = _id_token(granted, about, access_token, alg=party.policy.id_token_alg, now=now)
     return body
+
+
+def _service_response(granted: ServiceGranted, *, now: datetime) -> dict[str, Any]:
+    """RFC 6749 §4.4.3; the row that `resource` reads is the token's life."""
+    party, bound = granted.party, granted.bound
+    until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
+    secret = opaque()
+    ServiceToken.objects.create(
+        id_hash=stored(secret, kind="service-token"), client=party.client, scope=granted.scope, audience=granted.audience,
+        jkt=bound.jkt, x5t=bound.x5t, created_at=now, expires_at=until,
+    )
+    claims = {
+        "iss": config().issuer, "sub": party.client_id, "aud": granted.audience, "exp": int(until.timestamp()),
+        "iat": int(now.timestamp()), "jti": secret, "client_id": party.client_id, "scope": granted.scope, "cnf": bound.cnf,
+    }
+    is_opaque = party.policy.access_token_format == _OPAQUE
+    token = secret if is_opaque else keyring().sign(assembled({}, claims), typ="at+jwt", alg=ACCESS_TOKEN_ALG, now=now)
+    life = int((until - now).total_seconds())
+    return {"access_token": token, "token_type": bound.token_type, "expires_in": life, "scope": granted.scope}
 
 
 def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:

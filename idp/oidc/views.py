@@ -14,19 +14,18 @@ from derived.errors import Reason
 from derived.locking import under_lock
 from idp.clients import subject
 from idp.config import config
-from idp.models import RefreshToken
-from idp.oidc import dpop, resource
-from idp.oidc.bound import Bound
+from idp.keys import keyring
+from idp.models import RefreshToken, ServiceToken
+from idp.oidc import dpop, introspection, resource
 from idp.oidc.claims import assembled, attributes, by_name
 from idp.oidc.cors import readable_by_registered_origins
 from idp.oidc.provider import server
-from idp.oidc.resource import LiveToken, Unauthorized
+from idp.oidc.resource import Unauthorized
 from idp.oidc.tokens import about_login
 from idp.secrets import stored
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from uuid import UUID
 
     from django.http import HttpRequest
 
@@ -47,74 +46,61 @@ def token(request: HttpRequest) -> HttpResponse:
 @readable_by_registered_origins
 @require_http_methods(["GET", "POST"])
 def userinfo(request: HttpRequest) -> HttpResponse:
-    """OpenID Connect Core §5.3."""
+    """OpenID Connect Core §5.3; signed where the client is registered so (§5.3.2)."""
     now = clock.now()
     try:
         live = resource.authenticate(request, now=now)
-        if "openid" not in live.claims["scope"].split():
-            raise Unauthorized("Bearer", "insufficient_scope", "The access token has no openid scope.")
+        if live.grant is None or "openid" not in live.claims["scope"].split():
+            raise Unauthorized("Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope.")
     except Unauthorized as refused:
-        status = 403 if refused.error == "insufficient_scope" else 401
-        body = {"error": refused.error or "invalid_token", "error_description": refused.words or "Send an access token."}
-        response = JsonResponse(body, status=status)
-        response["WWW-Authenticate"] = refused.challenge()
-        return dpop.renewed(request, response, now=now)
-    return dpop.renewed(request, JsonResponse(_userinfo(live)), now=now)
+        return dpop.renewed(request, _unauthorized(refused), now=now)
+    return dpop.renewed(request, _said(_userinfo(live.grant, live.claims["scope"], live.party), live.party, now=now), now=now)
 
 
-def _userinfo(live: LiveToken) -> dict[str, Any]:
-    scope = live.claims["scope"]
-    account = live.grant.family.account
-    reserved: dict[str, Any] = {"sub": subject(live.party, account)}
+def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
+    account = grant.family.account
+    reserved: dict[str, Any] = {"sub": subject(party, account)}
     if "assurance" in scope.split():
-        reserved |= about_login(live.grant, account)
+        reserved |= about_login(grant, account)
     about_person = attributes(account.person, scope)
-    about_person |= by_name(account.person, live.grant.claims.get("userinfo", ()), allowed=live.party.policy.scopes)
+    about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
     return assembled(about_person, reserved)
+
+
+def _said(claims: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
+    """As JSON, or as a JWT of a type of its own, so that it is taken for nothing else (J2)."""
+    if not party.policy.userinfo_alg:
+        response: HttpResponse = JsonResponse(claims)
+    else:
+        whole = {**claims, "iss": config().issuer, "aud": party.client_id, "iat": int(now.timestamp())}
+        signed = keyring().sign(whole, typ="userinfo+jwt", alg=party.policy.userinfo_alg, now=now)
+        response = HttpResponse(signed, content_type="application/jwt")
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _unauthorized(refused: Unauthorized) -> HttpResponse:
+    status = 403 if refused.error == "insufficient_scope" else 401
+    body = {"error": refused.error or "invalid_token", "error_description": refused.words or "Send an access token."}
+    response = JsonResponse(body, status=status)
+    response["WWW-Authenticate"] = refused.challenge()
+    return response
 
 
 @csrf_exempt
 @require_http_methods(["POST"])
 def introspect(request: HttpRequest) -> HttpResponse:
     """RFC 7662: for the client that owns a token and the resource it is meant for; anything else is just not active (C40)."""
+    now = clock.now()
     try:
-        party, parameters = server().authenticated(request)
-        if party.is_public:
-            raise OAuth2Error(error="invalid_client")
+        party, parameters = introspection.asker(request, now=now)
         if "token" not in parameters:
             raise InvalidRequestError("Missing token in request.")
     except OAuth2Error as error:
         return server().refuse(error)
-    return JsonResponse(_introspection(party, parameters["token"], now=clock.now()))
-
-
-def _introspection(party: RelyingParty, value: str, *, now: datetime) -> dict[str, Any]:
-    inactive = {"active": False}
-    live = resource.live_token(value, now=now)
-    if live is not None:
-        if live.party.client_id != party.client_id and live.claims.get("aud") not in party.policy.serves:
-            return inactive
-        claims = {name: one for name, one in live.claims.items() if name != "grant_id"}
-        claims |= about_login(live.grant, live.grant.family.account)
-        return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
-    return _introspected_refresh_token(party, value, now=now) or inactive
-
-
-def _introspected_refresh_token(party: RelyingParty, value: str, *, now: datetime) -> dict[str, Any] | None:
-    row = RefreshToken.objects.filter(
-        token_hash=stored(value, kind="refresh-token"), consumed_at__isnull=True, expires_at__gt=now
-    ).first()
-    found = resource.live_grant(str(row.grant_id), now=now) if row else None
-    if row is None or found is None or found[1].client_id != party.client_id:
-        return None
-    grant, owner = found
-    account = grant.family.account
-    reserved = {
-        **about_login(grant, account), "active": True, "iss": config().issuer, "sub": subject(owner, account),
-        "client_id": owner.client_id, "scope": grant.scope, "exp": int(row.expires_at.timestamp()),
-        "iat": int(row.created_at.timestamp()), "cnf": Bound(jkt=grant.jkt, x5t=grant.x5t).cnf,
-    }
-    return assembled({}, reserved)
+    except Unauthorized as refused:
+        return dpop.renewed(request, _unauthorized(refused), now=now)
+    return introspection.answered(request, introspection.about(parameters["token"], party, now=now), party, now=now)
 
 
 @csrf_exempt
@@ -128,23 +114,24 @@ def revocation(request: HttpRequest) -> HttpResponse:
             raise InvalidRequestError("Missing token in request.")
     except OAuth2Error as error:
         return server().refuse(error)
-    now = clock.now()
-    grant = _grant_of(parameters["token"], now=now)
+    now, value = clock.now(), parameters["token"]
+    live = resource.live_token(value, asked_by=party, now=now)
+    grant = live.grant if live is not None else _of_refresh_token(value)
     if grant is not None and grant.client_id == party.client.pk:
-        _end(grant.family.account_id, grant, actor=f"client:{party.client_id}", now=now)
+        _end(grant, actor=f"client:{party.client_id}", now=now)
+    if live is not None and grant is None:
+        row = resource.service_row(str(live.claims["jti"]), now=now)
+        ServiceToken.objects.filter(pk=row.pk if row else None, client=party.client).update(ended_at=now)
     return HttpResponse(status=200)
 
 
-def _grant_of(value: str, *, now: datetime) -> Grant | None:
-    live = resource.live_token(value, now=now)
-    if live is not None:
-        return live.grant
+def _of_refresh_token(value: str) -> Grant | None:
     row = RefreshToken.objects.select_related("grant__family").filter(token_hash=stored(value, kind="refresh-token")).first()
     return row.grant if row else None
 
 
-def _end(account_id: UUID, grant: Grant, *, actor: str, now: datetime) -> None:
+def _end(grant: Grant, *, actor: str, now: datetime) -> None:
     def work(account: Account) -> bool:
         return revoke.one(grant.family, account=account, because=Reason.REVOKED_BY_CLIENT, now=now, actor=actor)
 
-    under_lock(account_id, work)
+    under_lock(grant.family.account_id, work)

@@ -8,10 +8,10 @@ from derived import revoke, status
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
-from idp.login.session import is_standing, login_of
+from idp.login.session import is_standing
 from idp.models import RefreshToken
 from idp.oidc.bound import Bound
-from idp.oidc.families import add_refresh_token
+from idp.oidc.families import add_refresh_token, login_behind
 from idp.oidc.grants.terms import Terms, narrowed
 from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
@@ -108,5 +108,5 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
         grant.session.account = account
         if not is_standing(grant.session, now=now):
             raise Refused(Reason.LOGIN_ENDED)
-    if not party.admits(login_of(grant.event)):
+    if not party.admits(login_behind(grant)):
         raise Refused(Reason.LEVEL_NOT_REACHED)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from idp.clients import RelyingParty
     from idp.oidc.bound import Bound
-    from idp.oidc.tokens import Granted
+    from idp.oidc.tokens import Granted, ServiceGranted
 
 
 class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
@@ -54,7 +54,7 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
             raise _as_oauth(refused) from refused
         return 200, tokens.response(granted, now=now), self.TOKEN_RESPONSE_HEADER
 
-    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted | ServiceGranted:
         """Decide; bound: the key or the certificate that the request shows.
 
         Raises: Refused.
