@@ -260,7 +260,7 @@ class Live:
 
     def token_request(self, client: Mapping[str, str], **fields: str) -> Request:
         """A token request of this client."""
-        return form("/oidc/token", {**fields, **_credentials(client)})
+        return form("/oidc/token", {**fields, **credentials(client)})
 
     def nonce(self, client: Mapping[str, str]) -> str:
         """The nonce that the DPoP proofs of a public client must carry, as the answer to a proof without one gives it."""
@@ -270,7 +270,7 @@ class Live:
 
     def introspection(self, client: Mapping[str, str], token: str) -> dict[str, Any]:
         """What a confidential client is told of a token."""
-        found: dict[str, Any] = self.call(form("/oidc/introspect", {"token": token, **_credentials(client)})).json()
+        found: dict[str, Any] = self.call(form("/oidc/introspect", {"token": token, **credentials(client)})).json()
         return found
 
     def logs(self) -> dict[str, str]:
@@ -290,7 +290,8 @@ class Live:
         shutil.rmtree(self.var, ignore_errors=True)
 
 
-def _credentials(client: Mapping[str, str]) -> dict[str, str]:
+def credentials(client: Mapping[str, str]) -> dict[str, str]:
+    """What a client proves itself with, in the body."""
     return {name: client[name] for name in ("client_id", "client_secret") if client.get(name)}
 
 

@@ -246,7 +246,7 @@ def _duties(wanted: Registration) -> Iterator[BadRegistration]:
         yield _no("a client that lets nobody in below AAL3 is excused from PKCE or from the nonce, not from both", "")
 
 
-def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a list of rules
+def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901, PLR0912 - a list of rules
     if wanted.id_token_alg not in ID_TOKEN_ALGS:
         yield _no(f"ID token algorithm: one of {', '.join(ID_TOKEN_ALGS)}", "id_token_signed_response_alg")
     for name, alg in (("userinfo", wanted.userinfo_alg), ("introspection", wanted.introspection_alg)):

@@ -140,6 +140,39 @@ def token_of_device(house: House) -> Draft:
     return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"DPoP": house.proof("/oidc/token")})
 
 
+def token_of_device_code(house: House) -> Draft:
+    code = house.random.choice([house.screen["device_code"], secrets.token_urlsafe(32)])
+    form = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", code), ("resource", ISSUER)]
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"Authorization": house.basic()})
+
+
+def token_of_service(house: House) -> Draft:
+    form = [("grant_type", "client_credentials"), ("scope", "introspect"), ("resource", ISSUER)]
+    headers: dict[str, Any] = {"Authorization": house.basic()}
+    if house.random.random() < 0.3:
+        headers["DPoP"] = house.proof("/oidc/token")
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers=headers)
+
+
+def device_authorization(house: House) -> Draft:
+    form = [("scope", "openid profile"), ("resource", ISSUER), ("acr_values", "http://idmanagement.gov/ns/assurance/aal/2 x")]
+    return Draft("POST", "/oidc/device_authorization", form=form, content_type=FORM, headers={"Authorization": house.basic(), "User-Agent": "Screen/1"})
+
+
+def device_code(house: House) -> Draft:
+    if house.random.random() < 0.3:
+        return _get(house, "/device", house.random.choice([house.victims, Browser(http())]))
+    return _page(house, "/device", house.victims, code=house.random.choice([house.screen["user_code"], "ABCD-EFGH"]))
+
+
+def device_approval(house: House) -> Draft:
+    browser = house.victims
+    page = browser.get(f"{ISSUER}/device")
+    if form := page.form_with("code"):
+        browser.submit(page, form, values={"code": house.screen["user_code"]})
+    return _page(house, "/device/approval", browser, decision=house.random.choice(["allow", "deny", ""]))
+
+
 def userinfo(house: House) -> Draft:
     if house.random.random() < 0.5:
         return Draft("GET", "/oidc/userinfo", headers={"Authorization": f"Bearer {house.tokens['access_token']}", "Origin": "https://spa.example"})
@@ -698,6 +731,7 @@ def root_upstream_add(house: House) -> Draft:
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
     authorize, authorize, par, par, jar, jar, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
+    token_of_device_code, token_of_service, device_authorization, device_code, device_approval,
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,

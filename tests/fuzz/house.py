@@ -11,6 +11,7 @@ from derived import clock
 from derived.models import Credential
 from device.client import Code, DeviceClient
 from device.key import DeviceKey
+from idp.clients import CLIENT_CREDENTIALS, DEVICE_CODE, SCOPES, SERVICE_SCOPES
 from idp.models import Throttle
 from tests.fuzz.wire import Jws
 from tests.world import ISSUER, World, http
@@ -35,7 +36,9 @@ class House:
 
     def __init__(self, random: Random) -> None:
         self.random, self.world, self.number = random, World(), 0
-        self.app = self.world.app(post_logout_uris=["https://app.example/out"])
+        self.app = self.world.app(
+            post_logout_uris=["https://app.example/out"], grants=[CLIENT_CREDENTIALS, DEVICE_CODE], scopes=[*SCOPES, *SERVICE_SCOPES]
+        )
         self.consent_app = self.world.app(name="Consent desk", consent=True)
         self.browser_app = self.world.app(name="Browser app", public=True, application_type="browser", redirect_uris=["https://spa.example/cb"])
         self.field_app = self.world.phone_app()
@@ -56,6 +59,7 @@ class House:
         self.mobile_tokens = (mobile.access_token, mobile.refresh_token or "")
         self.tokens = self.world.tokens(self.app, self.desktop, scope="openid profile email offline_access")
         self.page, self.code, self.short_code = self.world.begin_binding(self.desktop)
+        self.screen = self.app.post("/oidc/device_authorization", {"scope": "openid profile"}).json()
         self.key = DeviceKey.generate()
         self.challenge = DeviceClient(http=http()).ask_challenge(ISSUER, Code(text=self.code), key=self.key)[0]
         self.world.push(f"new{self.number}@example.org")

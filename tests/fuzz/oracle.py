@@ -22,7 +22,7 @@ OAUTH = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/
 DEVICE = ("/enrol/v1/challenges", "/enrol/v1/bindings")
 _ERRORS = {
     "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_token",
-    "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce", "access_denied", "temporarily_unavailable", "unsupported_response_type", "invalid_request_object", "request_not_supported", "request_uri_not_supported",
+    "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce", "invalid_target", "authorization_pending", "slow_down", "expired_token", "access_denied", "temporarily_unavailable", "unsupported_response_type", "invalid_request_object", "request_not_supported", "request_uri_not_supported",
     "registration_not_supported", "unmet_authentication_requirements",
 }
 

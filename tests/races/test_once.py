@@ -17,7 +17,7 @@ from demo.authenticator import totp
 from demo.server import free_port
 from device import proofs
 from device.key import DeviceKey
-from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, document, form, page_form, together
+from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, credentials, document, form, page_form, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,6 +259,20 @@ def test_one_dpop_proof_serves_once_at_two_servers(live: Live, spa: dict[str, st
         halves = [pool.submit(together, one, [request] * (MANY // 2)) for one in (live.port, port)]
         answers = [answer for half in halves for answer in half.result()]
     single_winner(answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof"))
+
+
+def test_one_device_code_serves_once(live: Live) -> None:
+    """A hundred polls with one approved device code: one token response (A8, RFC 8628)."""
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    client = live.client(name="Wall screen", grants=[grant])
+    person = live.people(1)[0]
+    asked = live.call(form("/oidc/device_authorization", {"scope": "openid", **credentials(client)})).json()
+    typed = live.call(page_form("/device", person["session"], code=asked["user_code"]))
+    assert "Wall screen" in typed.text
+    answers = live.together([page_form("/device/approval", person["session"], decision="allow")] * 20)
+    assert sum("<h1>Allowed" in answer.text for answer in answers) == 1
+    request = live.token_request(client, grant_type=grant, device_code=asked["device_code"])
+    single_winner(live.together([request] * MANY), is_ok, losers=is_invalid_grant)
 
 
 def test_an_unknown_code_is_refused_like_a_spent_one(live: Live, desk: dict[str, str]) -> None:
