@@ -4,9 +4,11 @@ Floors inside (imports only run down)::
 
     urls
     views                                 HTTP in, SCIM JSON out
-    provision | returns | listing         the writer of people; who comes back on a manager's word; a page of a list
+    provision | listing                   the writer of people; a page of a list
+    matching | returns                    joins and splits; who comes back on a manager's word
     settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL
-    consequences | auth | directory       what each change does; a request names a source; one record or group, as its source sees it
+    candidates | consequences | auth | directory  whose record is this; what each change does; a request names a source; one record
+                                          or group, as its source sees it
     models                                Person, Source, Record, Group, Membership
     answers | query                       the form of every answer; a list request, from an address or a body
     aggregate | body | columns | documents | index | membership | normalise | ordering | patch | projection

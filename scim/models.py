@@ -288,3 +288,62 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"member of {self.group_id}"
+
+
+class RecordKey(models.Model):
+    """An identifier that a record says, and its source is trusted for: what records of one person may be joined by (ruling 9)."""
+
+    record = models.ForeignKey(Record, on_delete=models.CASCADE, related_name="keys")
+    attribute = models.CharField(max_length=160)
+    value = CodePoints(max_length=512)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["record", "attribute"], name="key_once_per_record")]
+        indexes: ClassVar = [models.Index(fields=["attribute", "value"], name="key_is_sought")]
+
+    def __str__(self) -> str:
+        return f"{self.attribute} of {self.record_id}"
+
+
+class MatchRule(models.Model):
+    """The operator lets records be joined where this attribute is equal; without a rule nothing is ever joined."""
+
+    attribute = models.CharField(max_length=160, unique=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"join by {self.attribute}"
+
+
+class MatchState(models.TextChoices):
+    """What became of a record that may belong to a person."""
+
+    WAITING = "waiting"
+    JOINED = "joined"
+    APART = "apart"
+    UNDONE = "undone"
+
+
+class Match(models.Model):
+    """One record that may belong, belongs, or does not belong to one person, and who said so; nothing is asked twice.
+
+    attribute: the rule that found it, "" for a manager's own join. why: what makes it ambiguous. from_person: whom the record was
+    of before it was joined, None where it came as a new one.
+    """
+
+    record = models.ForeignKey(Record, on_delete=models.PROTECT, related_name="matches")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="matches")
+    from_person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    attribute = models.CharField(max_length=160, default="")
+    state = models.CharField(max_length=8, choices=MatchState.choices)
+    why = models.CharField(max_length=80, default="")
+    created_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=120, default="")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["record", "person"], name="match_once_per_pair")]
+        indexes: ClassVar = [models.Index(fields=["state", "created_at"], name="match_by_state")]
+
+    def __str__(self) -> str:
+        return f"match {self.id}"

@@ -20,7 +20,7 @@ from derived import accounts, audit
 from derived.errors import Reason, Unavailable
 from derived.locking import transacted, under_lock
 from derived.models import AccountStatus
-from scim import index, operations, ordering, patch, tags, trust, values
+from scim import index, matching, operations, ordering, patch, tags, trust, values
 from scim.consequences import note_beyond
 from scim.directory import find
 from scim.errors import invalid_value, precondition_failed, uniqueness
@@ -56,7 +56,37 @@ def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Reco
     resource = values.resource(unverified_body, USER)
     ordering.check_whole(ordering.sequence(unverified_body), resource)
     resource.setdefault("active", True)
-    return _unique(lambda: transacted(lambda: _create(source, unverified_body, resource, now=now)))
+    record = _attached(source, unverified_body, resource, now=now)
+    if record is None:
+        record = _unique(lambda: transacted(lambda: _create(source, unverified_body, resource, now=now)))
+        matching.after(record, now=now)
+    return record
+
+
+def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record | None:
+    """The new record, at a person who is there already, if the operator's rules clearly say whose it is; else None."""
+    found = matching.sole(source, resource)
+    if found is None:
+        return None
+
+    def work(account: Account) -> Record | None:
+        still = matching.sole(source, resource)
+        if still is None or still.person.account_id != account.id:
+            return None
+        _check_unique(source, resource, but=None)
+        _check_not_stale(source, body, resource)
+        record = Record(
+            source=source, person=still.person, created_at=now, version=0, adopted=matching.speaks(source, still.person)
+        )
+        _store(record, resource, body, _without_secrets(body), now=now)
+        write = Write(account=account, person=still.person, actor=source.actor, now=now)
+        _record(account, "person.updated", record, now=now)
+        matching.attached(record, still, account, now=now, actor=source.actor)
+        note_beyond(write, resource, source.trusted_for)
+        settle(write)
+        return record
+
+    return _unique(lambda: under_lock(found.person.account_id, work))
 
 
 def _create(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record:
@@ -64,7 +94,7 @@ def _create(source: Source, body: Json, resource: Resource, *, now: datetime) ->
     _check_not_stale(source, body, resource)
     account = accounts.open_account(ial=0, now=now, actor=source.actor)
     person = Person.objects.create(account=account, user_name=str(resource["userName"]), created_at=now, updated_at=now)
-    record = Record(source=source, person=person, created_at=now, version=0)
+    record = Record(source=source, person=person, created_at=now, version=0, adopted=matching.speaks(source, None))
     _store(record, resource, body, _without_secrets(body), now=now)
     write = Write(account=account, person=person, actor=source.actor, now=now, is_new=True)
     _record(account, "person.created", record, now=now)
@@ -163,10 +193,12 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
     source: Source, unverified_id: str, change: Callable[[Record], Resource], push: _Push, *, if_match: str | None, now: datetime,
 ) -> Record:
     """Run one change under the lock; one that changes nothing leaves version and time as they are."""
+    old: dict[str, Resource] = {}
 
     def work(account: Account, record: Record) -> Record:
         write = Write(account=account, person=record.person, actor=source.actor, now=now)
         before, resource, waits = record.resource, change(record), record.returns_at
+        old["resource"] = before
         _note_return(record, resource, push, now=now)
         if resource == before:
             record.source_version = ordering.sequence(push.body) or record.source_version
@@ -183,7 +215,10 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
         settle(write)
         return record
 
-    return _unique(lambda: _under_its_lock(source, unverified_id, if_match, work))
+    record = _unique(lambda: _under_its_lock(source, unverified_id, if_match, work))
+    if record.resource is not old.get("resource"):
+        matching.after(record, now=now)
+    return record
 
 
 def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
@@ -223,7 +258,8 @@ def _current(source: Source, unverified_id: str, if_match: str | None) -> Record
 
 
 def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now: datetime) -> None:
-    before = index.emails(record.resource) if record.version else []
+    was: Resource = record.resource if record.version else {}
+    before = index.emails(was)
     record.source_version = number if (number := ordering.sequence(body)) is not None else record.source_version
     record.stated_at = ordering.stated_at(body, now=now)
     record.resource, record.pushed = resource, pushed
@@ -234,6 +270,7 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.version += 1
     record.updated_at = now
     record.save()
+    matching.note_keys(record, was)
     after = index.emails(resource)
     if after != before:
         RecordEmail.objects.filter(record=record).delete()

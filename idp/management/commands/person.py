@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from derived import accounts, clock, outbox, revoke, status, suspend
@@ -15,7 +16,7 @@ from derived.errors import Reason
 from derived.locking import under_lock
 from idp.management.verbs import Noun, named, nothing
 from scim import aggregate, returns, settle
-from scim.models import Person
+from scim.models import Person, Record
 from scim.values import fold
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def _vouch(parser: CommandParser) -> None:
 
 
 def _adopt(parser: CommandParser) -> None:
-    parser.add_argument("name", help=_NAME)
+    parser.add_argument("name", nargs="?", default="", help=f"{_NAME}; left out with --all")
     parser.add_argument("--source", required=True, help="the source whose record it is")
+    parser.add_argument("--all", action="store_true", help="everybody to whom this source's record was joined")
 
 
 class Command(Noun):
@@ -103,6 +105,11 @@ class Command(Noun):
 
     def adopt(self, options: dict[str, Any]) -> str:
         """Let it speak."""
+        if options["all"]:
+            rows = list(Record.objects.select_related("source", "person").filter(source__name=options["source"], adopted=False, deleted_at=None))
+            for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < 200):  # noqa: PLR2004
+                returns.adopt(row, now=clock.now(), actor="operator")
+            return f"{options['source']} may move the login name, the addresses and the IAL of {len(rows)} people from now on"
         person = self._found(options)
         record = person.records.select_related("source", "person").filter(source__name=options["source"], deleted_at=None).first()
         if record is None:

@@ -1,0 +1,127 @@
+"""`manage.py match`: records of one person, joined by the operator's rules or by hand, and split again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.core.management.base import CommandError, CommandParser
+
+from derived import clock
+from idp.management.verbs import Noun, named, nothing
+from scim import candidates, matching
+from scim.models import Match, MatchRule, MatchState, Person, Record
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_KEY = f"one of {', '.join(one.rpartition(':')[2] for one in candidates.KEYS)}"
+
+
+def _number(parser: CommandParser) -> None:
+    parser.add_argument("number", type=int, help="its number, as `match list` or `match joined` shows it")
+
+
+def _join(parser: CommandParser) -> None:
+    parser.add_argument("record", help="the id of a source's record, as `person show` lists it")
+    parser.add_argument("name", help="the login name or the id of the person whose record it is")
+
+
+class Command(Noun):
+    """The operator's verbs for matching."""
+
+    help = "Records of one person: by, not-by (rules), list (what waits for you), accept, apart, join, joined, split."
+    verbs = {  # noqa: RUF012 - a table
+        "rules": ("What records are joined by; without a rule, by nothing.", nothing),
+        "by": ("Join records by an identifier, where both sources are trusted for it.", named(_KEY)),
+        "not-by": ("No longer join by it; what was joined stays.", named(_KEY)),
+        "list": ("Ambiguous cases that wait for somebody.", nothing),
+        "accept": ("This case is one person: join.", _number),
+        "apart": ("This case is two people: never join them by rule.", _number),
+        "join": ("Join a record to a person by hand.", _join),
+        "joined": ("What was joined, by what, and when.", nothing),
+        "split": ("Undo a join.", _number),
+    }
+    methods = {"list": "all", "not-by": "not_by"}  # noqa: RUF012 - a table
+
+    def rules(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """All rules."""
+        return [{"by": one.attribute, "since": one.created_at} for one in MatchRule.objects.order_by("attribute")]
+
+    def by(self, options: dict[str, Any]) -> str:
+        """A rule."""
+        try:
+            made = matching.rule(options["name"], now=clock.now())
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return f"records are joined by {made.attribute}, where both sources are trusted for it"
+
+    def not_by(self, options: dict[str, Any]) -> str:
+        """No rule."""
+        try:
+            there_was = matching.unrule(options["name"])
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return "no longer" if there_was else "there was no such rule"
+
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """What waits."""
+        return _rows(matching.waiting())
+
+    def joined(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """What was joined."""
+        return _rows(Match.objects.filter(state=MatchState.JOINED).select_related("record__source", "person").order_by("decided_at"))
+
+    def accept(self, options: dict[str, Any]) -> str:
+        """One person."""
+        match = self._found(options, MatchState.WAITING)
+        matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor="operator")
+        return "joined"
+
+    def apart(self, options: dict[str, Any]) -> str:
+        """Two people."""
+        matching.keep_apart(self._found(options, MatchState.WAITING), now=clock.now(), actor="operator")
+        return "kept apart"
+
+    def join(self, options: dict[str, Any]) -> str:
+        """By hand."""
+        record = Record.objects.select_related("person").filter(id=_id(options["record"]), deleted_at=None).first()
+        person = Person.objects.filter(login_name_fold=fold(options["name"])).first() or Person.objects.filter(id=_id(options["name"])).first()
+        if record is None or person is None:
+            message = "There is no such record, or no such person. See: manage.py person list, manage.py person show NAME"
+            raise CommandError(message)
+        matching.join(record, person, now=clock.now(), actor="operator")
+        return "joined"
+
+    def split(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Undo."""
+        person = matching.split(self._found(options, MatchState.JOINED), now=clock.now(), actor="operator")
+        return {"person": person.id, "login_name": person.login_name}
+
+    def _found(self, options: dict[str, Any], state: MatchState) -> Match:
+        rows = Match.objects.select_related("record__person", "record__source", "person")
+        found = rows.filter(id=options["number"], state=state).first()
+        if found is None:
+            message = "There is no such case. See: manage.py match list, manage.py match joined"
+            raise CommandError(message)
+        return found
+
+
+def _id(text: str) -> UUID:
+    """An id, or one that nothing has."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)
+
+
+def _rows(matches: Iterable[Match]) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": one.id, "record": f"{one.record.resource['userName']} ({one.record.source.name})",
+            "person": one.person.login_name or one.person.user_name, "by": one.attribute.rpartition(":")[2] or "hand",
+            "why": one.why, "since": one.created_at, "decided_by": one.decided_by,
+        }
+        for one in matches
+    ]
