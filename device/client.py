@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from device import proofs
+from device import proofs, tpm
 from device.errors import BindingFailed, NotEnrolled, ProtocolError, Unreachable
 from device.keeping import Enrolment
-from device.key import DeviceKey
+from device.key import DeviceKey, Signer
 from device.transport import Endpoints, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SHORTEST_INTERVAL = 0.2
@@ -127,15 +127,17 @@ class DeviceClient:
         passphrase: str,
         on_number: Callable[[Answered], None],
         clients: Sequence[str] | None = None,
+        key: Signer | None = None,
     ) -> Enrolment:
         """Make a key and bind it: steps 1, 2 and 3.
 
         on_number: shows the number and the device's name to the person, who compares them with the desktop's.
         clients: the client_ids to ask for; None for all that are offered.
+        key: a fresh one that was made elsewhere, as in a TPM; None to make one here.
 
         Raises: BindingFailed, ProtocolError, UntrustedIssuer, Unreachable.
         """
-        key = DeviceKey.generate()  # always a fresh one: a key that was ever bound is refused
+        key = key or DeviceKey.generate()  # always a fresh one: a key that was ever bound is refused
         challenge, offered = self.ask_challenge(issuer, code, key=key)
         wanted = [client for client in offered if clients is None or client in clients]
         answered = self.bind(issuer, code, key=key, challenge=challenge, device_name=device_name,
@@ -151,7 +153,7 @@ class DeviceClient:
         )
         return self._enrolment
 
-    def ask_challenge(self, issuer: str, code: Code, *, key: DeviceKey) -> tuple[str, list[str]]:
+    def ask_challenge(self, issuer: str, code: Code, *, key: Signer) -> tuple[str, list[str]]:
         """Step 1: get a challenge, and pin the key to the code. Also gives the client_ids on offer.
 
         Raises: ProtocolError, UntrustedIssuer, Unreachable.
@@ -168,22 +170,28 @@ class DeviceClient:
         issuer: str,
         code: Code,
         *,
-        key: DeviceKey,
+        key: Signer,
         challenge: str,
         device_name: str,
         passphrase: str,
         clients: Sequence[str],
+        attestation: Mapping[str, Any] | None = None,
     ) -> Answered:
         """Step 2: answer the challenge with a proof, and set the device's name and passphrase.
+
+        attestation: what the device's hardware says of the key; None for what a TPM says, where the key is in one.
 
         Raises: ProtocolError, UntrustedIssuer, Unreachable.
         """
         endpoints = self._at(issuer)
         proof = proofs.binding(key, challenge, issuer=endpoints.issuer, now=self._clock())
-        body = {"proof": proof, "device_name": device_name, "passphrase": passphrase, "clients": list(clients)}
+        body: dict[str, Any] = {"proof": proof, "device_name": device_name, "passphrase": passphrase, "clients": list(clients)}
+        said = tpm.attestation_of(key, challenge) if attestation is None else attestation
+        if said is not None:
+            body["attestation"] = said
         return _answered(self._transport.post_json(endpoints.binding, {**code.fields(), **body}))
 
-    def wait_for_desktop(self, issuer: str, answered: Answered, *, key: DeviceKey) -> str:
+    def wait_for_desktop(self, issuer: str, answered: Answered, *, key: Signer) -> str:
         """Step 3: poll until the desktop has decided; gives the credential_id.
 
         Raises: BindingFailed, ProtocolError, UntrustedIssuer, Unreachable.
@@ -207,7 +215,7 @@ class DeviceClient:
                 raise BindingFailed(str(status["status"]))
         raise BindingFailed("expired")
 
-    def binding_status(self, issuer: str, binding_id: str, *, key: DeviceKey) -> dict[str, Any]:
+    def binding_status(self, issuer: str, binding_id: str, *, key: Signer) -> dict[str, Any]:
         """Step 3, once: how the binding stands.
 
         Raises: ProtocolError, UntrustedIssuer, Unreachable.

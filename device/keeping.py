@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from joserfc.errors import JoseError
 
+from device import tpm
 from device.errors import NotEnrolled
-from device.key import DeviceKey
+from device.key import DeviceKey, Signer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ class Enrolment:
     clients: the client_ids for which this device may ask for tokens.
     """
 
-    key: DeviceKey = field(repr=False)
+    key: Signer = field(repr=False)
     issuer: str
     device_name: str
     credential_id: str = ""
@@ -81,7 +82,7 @@ def load(path: Path) -> Enrolment:
     try:
         kept = json.loads(path.read_text())
         return Enrolment(
-            key=DeviceKey.from_private_jwk(kept["key"]),
+            key=tpm.restored(kept["key"]) if "tpm" in kept["key"] else DeviceKey.from_private_jwk(kept["key"]),
             issuer=str(kept["issuer"]),
             device_name=str(kept["device_name"]),
             credential_id=str(kept["credential_id"] or ""),

@@ -7,7 +7,7 @@ private half. This reference keeps it in a file, which is why its holder also ne
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from joserfc import jws
 from joserfc.jwk import ECKey
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 
 ALGORITHM = "ES256"
 _PUBLIC = ("crv", "kty", "x", "y")
+
+
+class Signer(Protocol):
+    """A device key, wherever it is kept."""
+
+    @property
+    def jkt(self) -> str:
+        """RFC 7638 thumbprint."""
+
+    @property
+    def public_jwk(self) -> dict[str, str]:
+        """The public half."""
+
+    def private_jwk(self) -> dict[str, str]:
+        """What the device's file keeps of it."""
+
+    def sign(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
+        """A compact JWS."""
 
 
 class DeviceKey:

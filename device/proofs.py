@@ -14,39 +14,39 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from device.key import DeviceKey
+    from device.key import Signer
 
 THUMBPRINT_URN = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 ASSERTION_SECONDS = 60
 
 
-def binding(key: DeviceKey, challenge: str, *, issuer: str, now: datetime) -> str:
+def binding(key: Signer, challenge: str, *, issuer: str, now: datetime) -> str:
     """Step 2, Bind: the new key answers the challenge, and shows itself."""
     header = {"typ": "ramet-binding+jwt", "jwk": key.public_jwk}
     return key.sign(header, {"aud": issuer, "nonce": challenge, **_fresh(now)})
 
 
-def binding_status(key: DeviceKey, binding_id: str, *, issuer: str, now: datetime) -> str:
+def binding_status(key: Signer, binding_id: str, *, issuer: str, now: datetime) -> str:
     """Step 3, Wait for the desktop: only the key that answered may ask how it went."""
     header = {"typ": "ramet-binding-status+jwt", "kid": key.jkt}
     return key.sign(header, {"aud": issuer, "sub": binding_id, **_fresh(now)})
 
 
-def assertion(key: DeviceKey, credential_id: str, *, issuer: str, client_id: str, now: datetime) -> str:
+def assertion(key: Signer, credential_id: str, *, issuer: str, client_id: str, now: datetime) -> str:
     """Step 4, Log in: the RFC 7523 assertion of this device for one client; at most 60 seconds, once."""
     claims = {"iss": THUMBPRINT_URN + key.jkt, "sub": credential_id, "aud": issuer, "client_id": client_id}
     times = {**_fresh(now), "exp": int(now.timestamp()) + ASSERTION_SECONDS}
     return key.sign({"typ": "ramet-device+jwt", "kid": key.jkt}, {**claims, **times})
 
 
-def browser_login(key: DeviceKey, challenge: str, *, issuer: str, now: datetime) -> str:
+def browser_login(key: Signer, challenge: str, *, issuer: str, now: datetime) -> str:
     """Step 5, Log in a browser on the device: answer the challenge of the login page's form."""
     header = {"typ": "ramet-login+jwt", "kid": key.jkt}
     return key.sign(header, {"aud": issuer, "nonce": challenge, **_fresh(now)})
 
 
 def dpop(  # noqa: PLR0913 - the claims of RFC 9449 §4.2
-    key: DeviceKey, method: str, *, url: str, now: datetime, nonce: str | None = None, access_token: str | None = None
+    key: Signer, method: str, *, url: str, now: datetime, nonce: str | None = None, access_token: str | None = None
 ) -> str:
     """A DPoP proof for one HTTP request (RFC 9449 §4.2).
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from device.key import DeviceKey
+    from device.key import Signer
 
 _UNAUTHORIZED = 401
 _ERROR_STATUS = 400
@@ -79,7 +79,7 @@ class Transport:
         """
         return self._answer("POST", url, json=dict(body))
 
-    def post_form(self, url: str, key: DeviceKey, *, form: Callable[[], Mapping[str, str]]) -> dict[str, Any]:
+    def post_form(self, url: str, key: Signer, *, form: Callable[[], Mapping[str, str]]) -> dict[str, Any]:
         """Post a form with a DPoP proof (RFC 9449 §5).
 
         form: makes the fields anew at each try, because an assertion in them serves once.
@@ -88,7 +88,7 @@ class Transport:
         """
         return self._with_nonce(lambda: self._answer("POST", url, data=form(), headers=self._proof(key, "POST", url=url)))
 
-    def get(self, url: str, key: DeviceKey, *, access_token: str) -> dict[str, Any]:
+    def get(self, url: str, key: Signer, *, access_token: str) -> dict[str, Any]:
         """Get a protected resource with a DPoP-bound access token (RFC 9449 §7.1).
 
         Raises: Unreachable, ProtocolError.
@@ -108,7 +108,7 @@ class Transport:
                 raise
         return once()  # the nonce came with the error; one more try, never a loop (RFC 9449 §8)
 
-    def _proof(self, key: DeviceKey, method: str, *, url: str, access_token: str | None = None) -> dict[str, str]:
+    def _proof(self, key: Signer, method: str, *, url: str, access_token: str | None = None) -> dict[str, str]:
         nonce = self._nonces.get(_origin(url))
         proof = proofs.dpop(key, method, url=url, now=self._clock(), nonce=nonce, access_token=access_token)
         return {"DPoP": proof}

@@ -12,7 +12,7 @@ from django.core.checks import Error, register
 from django.db import DatabaseError, connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from idp import rulebook
+from idp import attestation, rulebook
 from idp.config import config
 
 _NEEDED_SQLITE = {"transaction_mode": "IMMEDIATE"}
@@ -119,4 +119,15 @@ def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[E
     except (ValueError, OSError) as error:
         hint = "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then nothing is issued."
         return [Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E040")]
+    return []
+
+
+@register
+def attestation_is_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """A mistake in `var/attestation` is told at start-up, not when somebody adds a phone."""
+    try:
+        attestation.read()
+    except (ValueError, OSError) as error:
+        hint = "Correct or remove it; docs/operating.md, Proof of hardware, lists what may lie there."
+        return [Error(f"var/attestation is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E041")]
     return []

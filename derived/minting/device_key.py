@@ -22,10 +22,13 @@ from derived.assurance import Factor, Shown
 from derived.errors import Reason, Refused
 from derived.kinds import Kind
 from derived.minting.proven import Proven, key_name
+from derived.rulebook import Device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from derived.minting.hardware import Kept
 
 MOST_BYTES = 4096
 FRESH = timedelta(seconds=60)
@@ -65,17 +68,22 @@ def public_key(unverified_jwk: object) -> DevicePublicKey:
         raise Refused(Reason.BAD_PROOF) from error
 
 
-def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str]) -> Proven:
-    """A key that has signed its challenge, as a new credential: one factor, and two with a passphrase (ruling 1, DK-2).
+def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str], kept: Kept | None = None) -> Proven:
+    """A key that has signed its challenge, as a new credential (ruling 1, DK-2).
 
-    passphrase_hash: "" for none. clients: those that it may serve (ruling 2).
+    One factor; two with a passphrase, or with proof that each use of it asks for its holder.
+    passphrase_hash: "" for none. clients: those that it may serve (ruling 2). kept: what was proven of its hardware.
     """
     factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase_hash else set())
+    factors |= {Factor.USER_VERIFICATION} if kept and kept.verifies_user else set()
+    evidence: dict[str, object] = {"protection": "software", "exportable": "unproven"}
+    if kept is not None:
+        evidence = {"protection": "hardware", "exportable": False, "activation": "per_use" if kept.verifies_user else "unproven", **kept.facts}
     return Proven(
-        kind=Kind.DEVICE_KEY, shown=Shown(factors=frozenset(factors)), jkt=key.jkt,
+        kind=Kind.DEVICE_KEY, shown=Shown(factors=frozenset(factors), hardware=kept is not None), jkt=key.jkt,
         keys=(key_name(ECKey.import_key(key.jwk).public_key),),
         verifier={"jwk": key.jwk, "passphrase_hash": passphrase_hash, "clients": list(clients)},
-        evidence={"protection": "software", "exportable": "unproven"},
+        evidence=evidence, device=kept.device if kept else Device(),
     )
 
 

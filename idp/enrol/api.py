@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from idp.models import Binding
 
-_MOST_BODY = 16 * 1024
+_MOST_BODY = 32 * 1024
 _MOST_BRACKETS = 64
 _MOST_TEXT = {"code": 64, "username": 320, "device_name": 200, "passphrase": 256, "proof": 4096}
 INTERVAL = 2
@@ -125,7 +125,8 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
         raise _Malformed(message)
     given = binding.Answer(
         proof=_text(document, "proof"), device_name=_text(document, "device_name"),
-        passphrase=_text(document, "passphrase", required=False), clients=wanted,
+        passphrase=_text(document, "passphrase", required=False), clients=wanted, attestation=document.get("attestation"),
+        code=_text(document, "code"),
     )
     now = clock.now()
     row = binding.answer(_located(request, document), given, now=now)

@@ -19,12 +19,14 @@ from derived.eligibility import refusal
 from derived.errors import Reason, Refused
 from derived.kinds import Kind
 from derived.locking import transacted, under_lock
+from derived.minting import hardware
 from derived.minting.device_key import DevicePublicKey, check_claims, verify
+from derived.minting.hardware import Asked as AboutKey
 from derived.models import Account, Credential
 from derived.once import claim_once, spend
-from idp import clients
+from idp import attestation, clients
 from idp.config import config
-from idp.enrol import growing
+from idp.enrol import device_key, growing
 from idp.enrol.asking import asked
 from idp.login import password
 from idp.login.session import is_standing, login_of, read
@@ -36,6 +38,8 @@ from scim.models import Person
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    from derived.minting.hardware import Kept
 
 CODE_LIVES = timedelta(minutes=10)  # BI-2
 DECISION_LIVES = timedelta(minutes=5)  # after the code's own time, for the yes on the desktop
@@ -158,12 +162,17 @@ def still_open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a device sends: a proof over the challenge, its name, its passphrase, and the apps it wants tokens for."""
+    """What a device sends: a proof over the challenge, its name, its passphrase, and the apps it wants tokens for.
+
+    attestation: what its hardware says of the key, or None. code: as it was typed, for hardware that speaks when a key is made.
+    """
 
     proof: object
     device_name: str
     passphrase: str
     clients: Sequence[str] | None
+    attestation: object = None
+    code: str = ""
 
 
 def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
@@ -178,11 +187,10 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
     nonce = claims.get("nonce")
     hashed_nonce = stored(nonce, kind="binding-challenge") if isinstance(nonce, str) else ""
     jti = check_claims(claims, expected={"aud": config().issuer}, now=now)
-    if not given.passphrase:
+    kept = _attested(given, nonce, key, now=now)
+    if not given.passphrase and not (kept and kept.verifies_user):
         raise Refused(Reason.KEY_TOO_WEAK)
-    person: Person = Person.objects.get(account_id=binding.account_id)
-    password.require_good(given.passphrase, context=(person.login_name or "", given.device_name, "ramet"))
-    passphrase_hash = password.hashed(given.passphrase)
+    passphrase_hash = _hashed(binding, given) if given.passphrase else ""
     name, allowed = clean_name(given.device_name), _allowed(given.clients)
     number = f"{secrets.randbelow(90) + 10}"
 
@@ -195,12 +203,29 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
             raise Refused(Reason.BAD_CODE)
         spend(BINDING_TYP, key.jkt, jti, expires_at=now + CHALLENGE_LIVES)
         Binding.objects.filter(id=row.id).update(
-            status="answered", number=number, device_name=name, passphrase_hash=passphrase_hash, protection="software",
-            clients=allowed, challenge_hash="",
+            status="answered", number=number, device_name=name, passphrase_hash=passphrase_hash,
+            protection="hardware" if kept else "software", answered=device_key.kept(kept), clients=allowed, challenge_hash="",
         )
         return Binding.objects.get(id=row.id)
 
     return under_lock(binding.account_id, work)
+
+
+def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: datetime) -> Kept | None:
+    """What the device's hardware says; slow, so outside the lock.
+
+    Raises: Refused(BAD_PROOF) for a statement that does not hold.
+    """
+    if given.attestation is None:
+        return None
+    asked = AboutKey(key=key, nonce=hardware.nonce_of(str(nonce), key.jkt), made_for=hardware.made_for(heard(given.code)), now=now)
+    return hardware.judge(given.attestation, asked, attestation.trust())
+
+
+def _hashed(binding: Binding, given: Answer) -> str:
+    person: Person = Person.objects.get(account_id=binding.account_id)
+    password.require_good(given.passphrase, context=(person.login_name or "", given.device_name, "ramet"))
+    return password.hashed(given.passphrase)
 
 
 def clean_name(typed: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from derived.errors import Reason, Refused
 from derived.minting import device_key
 from derived.minting.device_key import DevicePublicKey
+from derived.minting.hardware import Kept
+from derived.rulebook import Device
 
 if TYPE_CHECKING:
     from django.urls import URLPattern
@@ -14,6 +17,16 @@ if TYPE_CHECKING:
     from derived.minting.proven import Proven
     from idp.enrol.growing import Offer
     from idp.models import Binding
+
+
+def kept(found: Kept | None) -> dict[str, Any] | None:
+    """What a device's statement proved, as a binding keeps it until the desktop has said yes."""
+    return None if found is None else asdict(found)
+
+
+def _restored(row: Binding) -> Kept | None:
+    return None if row.answered is None else Kept(**{**row.answered, "device": Device(**row.answered["device"])})
+
 
 urlpatterns: list[URLPattern] = []  # its protocol is `api`, its pages are *Add a device*
 OFFER: Offer | None = None
@@ -27,4 +40,4 @@ def proven(row: Binding) -> Proven:
     """
     if row.jwk is None:
         raise Refused(Reason.BAD_CODE)
-    return device_key.proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients)
+    return device_key.proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients, kept=_restored(row))

@@ -26,6 +26,23 @@ if TYPE_CHECKING:
 
 WITH_PASSPHRASE = Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
 KEY_ALONE = Shown(factors=frozenset({Factor.DEVICE_KEY}))
+
+
+def shown_by(credential: Credential, *, passphrase: bool) -> Shown:
+    """What a signature by a device's key verifies: by itself, or with its passphrase beside it (DK-2).
+
+    What was proven when it was bound counts at each use: that the key is in hardware, and that it asks for its holder.
+    """
+    factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase else set())
+    factors |= {Factor.USER_VERIFICATION} if verifies_user(credential) else set()
+    return Shown(factors=frozenset(factors), hardware=credential.evidence.get("protection") == "hardware")
+
+
+def verifies_user(credential: Credential) -> bool:
+    """Whether its hardware was proven to ask for its holder at each use, so that the key alone is two factors."""
+    return bool(credential.evidence.get("protection") == "hardware" and credential.evidence.get("activation") == "per_use")
+
+
 _JTI_KEPT = timedelta(minutes=5)
 
 
@@ -123,7 +140,8 @@ def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Au
     if credential.failures >= status.MOST_FAILURES:
         raise Refused(Reason.CREDENTIAL_DISABLED)
     Credential.objects.filter(id=credential.id).update(last_used_at=now)
+    shown = shown_by(credential, passphrase=False)
     return AuthenticationEvent.objects.create(
-        account=account, credential=credential, factors=sorted(KEY_ALONE.factors), amr=list(KEY_ALONE.amr), root=False,
-        aal=min(status.level(credential, KEY_ALONE.reach), AAL.AAL1), at=at,
+        account=account, credential=credential, factors=sorted(shown.factors), amr=list(shown.amr), root=False,
+        aal=min(status.level(credential, shown.reach), AAL.AAL1), at=at,
     )

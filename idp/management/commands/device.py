@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from django.core.management.base import BaseCommand, CommandError
 
-from device import keeping
+from device import keeping, tpm
 from device.client import Code, DeviceClient, utc_now
 from device.errors import DeviceError, NotEnrolled, ProtocolError
 
@@ -73,6 +73,9 @@ class Command(BaseCommand):
         enroll.add_argument("--issuer", help="URL of the provider (default: RAMET_ISSUER, or http://localhost:8000)")
         enroll.add_argument("--name", default="", help="what to call this device (default: this machine's name)")
         enroll.add_argument("--replace", action="store_true", help="forget the credential that the key file holds")
+        enroll.add_argument("--tpm", metavar="HANDLE", help="make the key in the TPM 2.0, at this free persistent handle (0x81…)")
+        enroll.add_argument("--tpm-ak", metavar="HANDLE", help="where the TPM's attestation key is")
+        enroll.add_argument("--ak-certificate", type=Path, action="append", help="its certificate (PEM), and what stands above it")
         login = verbs.add_parser("login", help="get tokens for an app")
         login.add_argument("--client", help="client_id of the app (default: the first that was bound)")
         login.add_argument("--no-passphrase", action="store_true", help="prove the key alone: one factor, aal/1")
@@ -109,6 +112,7 @@ class Command(BaseCommand):
             device_name=options["name"] or f"{os.uname().nodename} (command line)",
             passphrase=_passphrase(options, new=True),
             on_number=self._show_number,
+            key=_key_in_tpm(options),
         )
         keeping.save(enrolment, path)
         return {"status": "bound", **enrolment.public()}
@@ -137,6 +141,15 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> dict[str, Any]:
         return keeping.load(options["key_file"]).public()
+
+
+def _key_in_tpm(options: dict[str, Any]) -> tpm.TpmKey | None:
+    """A fresh key in the TPM, if that was asked for."""
+    if not options["tpm"]:
+        return None
+    if not (options["tpm_ak"] and options["ak_certificate"]):
+        raise CommandError("--tpm needs --tpm-ak and --ak-certificate: without them nobody vouches for the key")
+    return tpm.TpmKey.make(handle=options["tpm"], ak=options["tpm_ak"], chain=tpm.chain_of(options["ak_certificate"]))
 
 
 def _add_common(verb: ArgumentParser) -> None:

@@ -56,7 +56,7 @@ class Grant(Terms):
         if passphrase is not None:
             device.check_passphrase(proven, passphrase, now=now)
         return _decide(
-            proven, party, whole=passphrase is not None, bound=bound, resources=asked(form.get("resource", ""), party), scope=party.get_allowed_scope(form.get("scope")),
+            proven, party, passphrase=passphrase is not None, bound=bound, resources=asked(form.get("resource", ""), party), scope=party.get_allowed_scope(form.get("scope")),
             acr_values=form.get("acr_values", "").split(), now=now,
         )
 
@@ -71,16 +71,16 @@ def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
 
 
 def _decide(  # noqa: PLR0913 - what was proved, and what is asked
-    proven: ProvenDevice, party: RelyingParty, *, whole: bool, bound: Bound, resources: list[str], scope: str,
+    proven: ProvenDevice, party: RelyingParty, *, passphrase: bool, bound: Bound, resources: list[str], scope: str,
     acr_values: list[str], now: datetime,
 ) -> Granted:
     target = audience("", resources, scope)
 
     def login(account: Account) -> AuthenticationEvent:
-        if not whole:
+        if not passphrase and not device.verifies_user(proven.credential):
             return device.repeat_login(proven, account, now=now)
         event = record_login(
-            account, proven.credential, device.WITH_PASSPHRASE, now=now,
+            account, proven.credential, device.shown_by(proven.credential, passphrase=passphrase), now=now,
             claim=lambda locked: device.claim_login(proven, locked, now=now),
         )
         throttle.clear_guesses(proven.credential)
