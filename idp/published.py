@@ -14,7 +14,16 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.authority import answers, lists
 from derived.keyring import JWKS_MAX_AGE, Purpose
-from idp.clients import CLIENT_ALGS, CLIENT_CREDENTIALS, DEVICE_CODE, DEVICE_GRANT, ID_TOKEN_ALGS, SCOPES, SERVICE_SCOPES
+from idp.clients import (
+    CLIENT_ALGS,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    DEVICE_GRANT,
+    ID_TOKEN_ALGS,
+    MORE_SCOPES,
+    SCOPES,
+    SERVICE_SCOPES,
+)
 from idp.config import config
 from idp.keys import keyring, wrapper
 from idp.oidc import acr, client_auth, dpop
@@ -49,7 +58,7 @@ def metadata() -> dict[str, Any]:
         "end_session_endpoint": _at("logout"),
         "ramet_challenge_endpoint": _at("enrol-challenge"),
         "ramet_binding_endpoint": _at("enrol-bind"),
-        "scopes_supported": [*SCOPES, *SERVICE_SCOPES],
+        "scopes_supported": [*SCOPES, *MORE_SCOPES, *SERVICE_SCOPES],
         "response_types_supported": ["code"],
         "response_modes_supported": list(MODES),
         "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT, DEVICE_CODE, CLIENT_CREDENTIALS],
@@ -79,7 +88,8 @@ def metadata() -> dict[str, Any]:
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "aal", "ial", "fal", "idp", "credential_label",
             "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "locale", "zoneinfo",
-            "updated_at", "email", "email_verified",
+            "updated_at", "email", "email_verified", "phone_number", "phone_number_verified", "address",
+            "credential_origin", "credential_kind", "home_organization", "piv_federation",
         ],
     }
 

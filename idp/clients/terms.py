@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SCOPES = ("openid", "profile", "email", "offline_access", "assurance")
+MORE_SCOPES = ("phone", "address")  # only for those that ask for them
 SERVICE_SCOPES = ("introspect",)  # of a client's own tokens: about nobody
 ID_TOKEN_ALGS = ("ES256", "RS256", "PS256", "EdDSA")
 CLIENT_ALGS = jwk.ALGS
@@ -36,6 +37,7 @@ _MOST_NAME = 80
 _MOST_URIS = 50
 _ACCESS_LIFE = (timedelta(seconds=30), timedelta(minutes=5))  # C38: never longer than ours
 _REFRESH_LIFE = (timedelta(minutes=1), timedelta(days=30))
+_EVERY_SCOPE = (*SCOPES, *MORE_SCOPES, *SERVICE_SCOPES)
 _CLIENT_ID = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _HOST = re.compile(r"[a-z0-9.-]{1,253}(:[1-9][0-9]{0,4})?")
 
@@ -252,8 +254,8 @@ def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901, PLR
     for name, alg in (("userinfo", wanted.userinfo_alg), ("introspection", wanted.introspection_alg)):
         if alg and alg not in ID_TOKEN_ALGS:
             yield _no(f"{name} algorithm: one of {', '.join(ID_TOKEN_ALGS)}, or none for plain JSON", f"{name}_signed_response_alg")
-    if unknown := [scope for scope in wanted.scopes if scope not in (*SCOPES, *SERVICE_SCOPES)]:
-        yield _no(f"unknown scope {unknown[0]!r}: choose from {', '.join((*SCOPES, *SERVICE_SCOPES))}", "scope")
+    if unknown := [scope for scope in wanted.scopes if scope not in _EVERY_SCOPE]:
+        yield _no(f"unknown scope {unknown[0]!r}: choose from {', '.join(_EVERY_SCOPE)}", "scope")
     if unknown := [one for one in wanted.grants if one not in MORE_GRANTS]:
         yield _no(f"unknown grant {unknown[0]!r}: beyond code and refresh there are {', '.join(MORE_GRANTS)}", "grant_types")
     if CLIENT_CREDENTIALS in wanted.grants and wanted.public:

@@ -24,7 +24,7 @@ RESERVED = frozenset(
     urn:3gpp:aud query_params x5t#S256 jwks metadata constraints crit ref delegation logo_uri authority_hints trust_anchor
     trust_marks trust_mark trust_mark_issuers trust_mark_owners metadata_policy metadata_policy_crit source_endpoint
     claims nonce_supported status exp_status iat_status cti typ
-    aal ial fal idp token_type active username grant_id subjects credential_label
+    aal ial fal idp token_type active username grant_id subjects credential_origin credential_kind home_organization piv_federation credential_label
     """.split()  # noqa: SIM905 - a list to be read
 )
 
@@ -41,6 +41,22 @@ class _OfPerson(StandardScopeClaims):  # type: ignore[misc]  # django-oidc-provi
 
     def scope_email(self) -> dict[str, Any]:
         return {"email": self.userinfo.get("email"), "email_verified": self.userinfo.get("email_verified")}
+
+
+def _phone(profile: Mapping[str, Any]) -> str | None:
+    """The primary telephone number, or the first; SCIM keeps it as an RFC 3966 URI."""
+    found = [one for one in profile.get("phoneNumbers") or [] if isinstance(one, dict) and isinstance(one.get("value"), str)]
+    first = next((one for one in found if one.get("primary")), found[0] if found else None)
+    return str(first["value"]).removeprefix("tel:") if first else None
+
+
+def _address(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """The primary postal address, or the first, in the names of OpenID Connect Core §5.1.1."""
+    found = [one for one in profile.get("addresses") or [] if isinstance(one, dict)]
+    first = next((one for one in found if one.get("primary")), found[0] if found else {})
+    names = {"formatted": "formatted", "street_address": "streetAddress", "locality": "locality", "region": "region",
+             "postal_code": "postalCode", "country": "country"}  # fmt: skip
+    return {ours: first[theirs] for ours, theirs in names.items() if isinstance(first.get(theirs), str)}
 
 
 def attributes(person: Person, scope: str) -> dict[str, Any]:
@@ -81,6 +97,9 @@ def of_profile(person: Person) -> dict[str, Any]:
         "updated_at": int(person.updated_at.timestamp()),
         "email": addresses[0] if addresses else None,
         "email_verified": False if addresses else None,  # a source's word is no proof of the address
+        "phone_number": (number := _phone(profile)),
+        "phone_number_verified": False if number else None,
+        "address": _address(profile),
     }
 
 

@@ -17,7 +17,7 @@ from idp.clients import RelyingParty, subject
 from idp.config import config
 from idp.keys import keyring
 from idp.models import OpaqueToken, ServiceToken
-from idp.oidc import acr
+from idp.oidc import acr, assurance
 from idp.oidc.acr import Reached
 from idp.oidc.claims import assembled, by_name
 from idp.oidc.families import login_behind
@@ -177,12 +177,13 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg
         "iat": int(now.timestamp()),
         "jti": opaque(),
         "nonce": granted.nonce,
-        # Without a nonce and PKCE the assertion is not injection-protected (FA-1); an upstream's is never bettered (AS-6).
-        "fal": min(2 if grant.nonce else 1, grant.fal, grant.event.fal),
+        "fal": assurance.fal(grant),
         "at_hash": _half_hash(access_token, alg),
         "sid": grant.session.sid if grant.session else None,
         "cnf": granted.bound.cnf,
     }
+    if assurance.SCOPE in granted.scope.split():
+        reserved |= assurance.said(grant, granted.account)
     about_person = by_name(granted.account.person, grant.claims.get("id_token", ()), allowed=granted.party.policy.scopes)
     return keyring().sign(assembled(about_person, reserved), typ="JWT", alg=alg, now=now)
 

@@ -16,7 +16,7 @@ from idp.clients import subject
 from idp.config import config
 from idp.keys import keyring
 from idp.models import RefreshToken, ServiceToken
-from idp.oidc import dpop, introspection, resource
+from idp.oidc import assurance, dpop, introspection, resource
 from idp.oidc.claims import assembled, attributes, by_name
 from idp.oidc.cors import readable_by_registered_origins
 from idp.oidc.provider import server
@@ -60,8 +60,8 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
     account = grant.family.account
     reserved: dict[str, Any] = {"sub": subject(party, account)}
-    if "assurance" in scope.split():
-        reserved |= about_login(grant, account)
+    if assurance.SCOPE in scope.split():
+        reserved |= about_login(grant, account) | assurance.said(grant, account)
     about_person = attributes(account.person, scope)
     about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
     return assembled(about_person, reserved)
