@@ -43,8 +43,8 @@ def _at(name: str, *args: str) -> str:
 
 def metadata() -> dict[str, Any]:
     """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2."""
-    methods = list(client_auth.METHODS)
-    confidential = [one for one in methods if one != "none"]
+    confidential = client_auth.methods()
+    methods = [*confidential, "none"]
     return {
         "issuer": config().issuer,
         "authorization_endpoint": _at("authorize"),
@@ -72,6 +72,7 @@ def metadata() -> dict[str, Any]:
         "introspection_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
+        **_by_certificate(),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(dpop.ALGS),
         "acr_values_supported": list(acr.SUPPORTED),
@@ -92,6 +93,18 @@ def metadata() -> dict[str, Any]:
             "credential_origin", "credential_kind", "home_organization", "piv_federation",
         ],
     }
+
+
+def _by_certificate() -> dict[str, Any]:
+    """RFC 8705 §5, where there is a certificate host."""
+    if not config().certificate_url:
+        return {}
+    names = {
+        "token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect", "revocation_endpoint": "revoke",
+        "pushed_authorization_request_endpoint": "par",
+    }
+    aliases = {name: config().certificate_url + reverse(f"certificate-{route}") for name, route in names.items()}
+    return {"mtls_endpoint_aliases": aliases, "tls_client_certificate_bound_access_tokens": True}
 
 
 def _public(response: HttpResponse, max_age: int) -> HttpResponse:

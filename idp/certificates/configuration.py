@@ -1,6 +1,7 @@
 """What an operator laid below `var/pki`: anchors, intermediates, and the policy; read again whenever a file changes.
 
 anchors/         PEM or DER: the authorities to trust. Without one, nobody signs in with a card.
+clients/         PEM or DER: the authorities that certify relying parties (RFC 8705 §2.1); they certify nobody's card
 intermediates/   PEM, DER or PKCS #7 (.p7b, .p7c): what lies between; browsers often send the leaf alone
 policy.toml      all optional; the names are the fields of `Policy`
 """
@@ -73,6 +74,7 @@ class Folder:
     """Everything that was read, ready to use."""
 
     anchors: tuple[asn1.Certificate, ...]
+    clients: tuple[asn1.Certificate, ...]
     intermediates: tuple[asn1.Certificate, ...]
     policy: Policy
 
@@ -93,7 +95,7 @@ def current() -> Folder:
 def _fingerprint(where: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes whenever a file does."""
     found = []
-    for path in [where / "policy.toml", *_files(where / "anchors"), *_files(where / "intermediates")]:
+    for path in [where / "policy.toml", *_files(where / "anchors"), *_files(where / "clients"), *_files(where / "intermediates")]:
         try:
             facts = path.stat()
         except OSError:
@@ -110,11 +112,12 @@ def _files(where: Path) -> list[Path]:
 def _read(where: Path, _fingerprint: tuple[tuple[str, int, int], ...]) -> Folder:
     faults: list[str] = []
     anchors = _certificates(where / "anchors", faults)
+    clients = _certificates(where / "clients", faults)
     intermediates = _certificates(where / "intermediates", faults)
     policy = _policy(where / "policy.toml", faults)
     if faults:
         raise BadConfiguration(faults)
-    return Folder(anchors=anchors, intermediates=intermediates, policy=policy)
+    return Folder(anchors=anchors, clients=clients, intermediates=intermediates, policy=policy)
 
 
 def _certificates(where: Path, faults: list[str]) -> tuple[asn1.Certificate, ...]:

@@ -42,7 +42,7 @@ def parsed(der: bytes) -> x509.Certificate:
     """
     if not 0 < len(der) <= MOST_BYTES:
         raise Unreadable("too large, or empty")
-    inner = _for_engine(der)
+    inner = for_engine(der)
     if not 0 < inner.serial_number.bit_length() <= _MOST_SERIAL_BITS or inner.serial_number < 0:
         raise Unreadable("serial number")
     if inner["tbs_certificate"]["signature"].dump() != inner["signature_algorithm"].dump():
@@ -68,7 +68,7 @@ def authority(der: bytes) -> asn1.Certificate:
     Raises: Unreadable.
     """
     strong = is_strong_key(parsed(der))
-    found = _for_engine(der)
+    found = for_engine(der)
     if not found.ca:
         raise Unreadable("a certificate that is not an authority's")
     if not strong:
@@ -76,8 +76,8 @@ def authority(der: bytes) -> asn1.Certificate:
     return found
 
 
-def _for_engine(der: bytes) -> asn1.Certificate:
-    """Everything that is parsed lazily is parsed here, so that nothing malformed surfaces later.
+def for_engine(der: bytes) -> asn1.Certificate:
+    """A certificate as the engine speaks it. Everything that is parsed lazily is parsed here, so that nothing malformed surfaces later.
 
     Raises: Unreadable.
     """
@@ -107,7 +107,7 @@ def leaf(der: bytes, *, now: datetime) -> tuple[x509.Certificate, asn1.Certifica
     try:
         found = parsed(der)
         hash_algorithm = found.signature_hash_algorithm
-        for_engine = _for_engine(der)
+        as_engine = for_engine(der)
     except (Unreadable, UnsupportedAlgorithm):
         raise Refused(Reason.CERTIFICATE_MALFORMED) from None
     if not is_strong_key(found) or not isinstance(hash_algorithm, _HASHES):
@@ -117,7 +117,7 @@ def leaf(der: bytes, *, now: datetime) -> tuple[x509.Certificate, asn1.Certifica
         raise Refused(Reason.CERTIFICATE_NOT_YET_VALID)
     if now > found.not_valid_after_utc:
         raise Refused(Reason.CERTIFICATE_EXPIRED)
-    return found, for_engine
+    return found, as_engine
 
 
 def require_purpose(found: x509.Certificate) -> None:

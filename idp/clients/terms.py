@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from idp import uris
 from idp.clients import jwk
@@ -154,6 +157,20 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()  # noqa: PLR2004
 
 
+def _is_name(kind: str, value: object) -> bool:
+    """Whether a name can be one of a certificate (RFC 8705 §2.1.2)."""
+    if kind not in TLS_NAMES or not _is_text(value):
+        return False
+    try:
+        if kind == "dn":
+            return bool(x509.Name.from_rfc4514_string(str(value)).rdns)
+        if kind == "ip":
+            ip_address(str(value))
+    except ValueError:
+        return False
+    return True
+
+
 def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a list of rules
     listed = [*wanted.redirect_uris, *wanted.post_logout_uris]
     if len(listed) > _MOST_URIS:
@@ -199,8 +216,7 @@ def _proof(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a
     elif wanted.auth_alg:
         yield _no("an algorithm for assertions belongs to private_key_jwt", "token_endpoint_auth_signing_alg")
     if method == "tls_client_auth":
-        good = len(wanted.tls_subject) == 1 and all(name in TLS_NAMES and _is_text(one) for name, one in wanted.tls_subject.items())
-        if not good:
+        if len(wanted.tls_subject) != 1 or not all(_is_name(kind, one) for kind, one in wanted.tls_subject.items()):
             yield _no(f"tls_client_auth: say one name of its certificate, one of {', '.join(TLS_NAMES)}", "tls_client_auth_subject_dn")
     elif wanted.tls_subject:
         yield _no("a certificate's name belongs to tls_client_auth", "tls_client_auth_subject_dn")

@@ -59,6 +59,11 @@ def is_certificate_host(request: HttpRequest) -> bool:
         return False
 
 
+def base(request: HttpRequest) -> str:
+    """The public URL of the host that a request is for: the issuer, or the certificate host."""
+    return config().certificate_url if is_certificate_host(request) else config().issuer
+
+
 def is_believed(request: HttpRequest) -> bool:
     """Whether a request came through the proxy of the certificate host."""
     secret = config().certificate_secret.get_secret_value()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from idp.config import config
 from idp.login import hop
-from idp.login.card import PROBE
+from idp.login.card import PROBE, PROBE_LASTS
 from idp.models import Probe
 from idp.outbound import NotFetched, fetch
 from idp.secrets import opaque, stored
@@ -75,3 +75,8 @@ def repeat(*, now: datetime) -> None:
         return
     if not Probe.objects.filter(name=PROBE, passed=True, at__gt=now - _REPEAT).exists():
         run(now=now)
+
+
+def has_passed(*, now: datetime) -> bool:
+    """Whether the last probe passed, not too long ago."""
+    return Probe.objects.filter(name=PROBE, passed=True, at__gt=now - PROBE_LASTS).exists()

@@ -6,7 +6,9 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from idp.oidc import dpop
+from authlib.oauth2.rfc6749 import InvalidRequestError
+
+from idp.oidc import certificate, dpop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,4 +55,10 @@ def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
 
     Raises: OAuth2Error.
     """
-    return Bound(jkt=dpop.shown_key(request, party, now=now))
+    jkt = dpop.shown_key(request, party, now=now)
+    if not party.policy.certificate_bound:
+        return Bound(jkt=jkt)
+    x5t = certificate.thumbprint(request, now=now)
+    if not x5t and not jkt:
+        raise InvalidRequestError("This client's tokens are bound to its certificate: use the mtls_endpoint_aliases, and present it.")
+    return Bound(jkt=jkt, x5t=x5t or "")

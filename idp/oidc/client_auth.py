@@ -22,16 +22,21 @@ from derived.errors import Refused
 from derived.locking import transacted
 from derived.once import spend
 from idp import clients
+from idp.certificates import parties
 from idp.clients import signed
-from idp.clients.terms import SECRET_METHODS
+from idp.clients.terms import SECRET_METHODS, TLS_METHODS
 from idp.config import config
+from idp.login import hop
+from idp.oidc import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from django.http import HttpRequest
+
     from idp.clients import RelyingParty
 
-METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+_ALWAYS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MOST_LIFE = timedelta(minutes=5)
 _LEAP = timedelta(seconds=15)  # how far a client's clock may run ahead (FAPI 2.0 §5.3.2.1 asks for 10 at least)
@@ -49,19 +54,24 @@ class _Shown:
     proof: str = ""
 
 
-def authenticate(form: Mapping[str, str], headers: Mapping[str, str], *, now: datetime | None = None) -> RelyingParty:
+def methods() -> list[str]:
+    """The methods of confidential clients that are on: certificates, where there is a certificate host."""
+    by_certificate = ["self_signed_tls_client_auth"] if config().certificate_url else []
+    return [*_ALWAYS, *(["tls_client_auth"] if by_certificate and parties.is_configured() else []), *by_certificate]
+
+
+def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping[str, str]) -> RelyingParty:
     """The client that sent this form.
 
     headers: through the gate. Raises: InvalidClientError, always the same one; InvalidRequestError for two methods at once.
     """
-    shown = _shown(form, headers)
-    now = now or clock.now()
+    shown, now = _shown(form, headers), clock.now()
     try:
         match shown.method:
             case "private_key_jwt":
                 return _by_assertion(shown, now=now)
             case "none":
-                return _public(shown)
+                return _by_connection(request, shown, now=now)
             case _:
                 return _by_secret(shown)
     except Refused as refused:
@@ -94,10 +104,20 @@ def _party(client_id: str, method: str) -> RelyingParty | None:
     return party if party is not None and party.check_endpoint_auth_method(method, "") else None
 
 
-def _public(shown: _Shown) -> RelyingParty:
-    party = _party(shown.client_id, "none")
-    if party is None:
+def certificate_of(request: HttpRequest) -> str | None:
+    """x5t#S256 of the certificate whose key this request's connection proved, or None (RFC 8705 §3)."""
+    return certificate.thumbprint(request, now=clock.now())
+
+
+def _by_connection(request: HttpRequest, shown: _Shown, *, now: datetime) -> RelyingParty:
+    """By the certificate of the TLS connection (RFC 8705 §2); or by nothing, for a public client."""
+    party = clients.find(shown.client_id)
+    found = certificate.presented(request, now=now) if hop.is_certificate_host(request) else None
+    if party is not None and party.is_public:
+        return party
+    if party is None or found is None or party.policy.auth_method not in TLS_METHODS:
         raise InvalidClientError
+    certificate.require_of(party, found, now=now)
     return party
 
 

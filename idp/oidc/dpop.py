@@ -21,7 +21,7 @@ from derived.errors import Reason, Refused
 from derived.locking import transacted
 from derived.minting.device_key import bounded_json, unverified_header
 from derived.once import spend
-from idp.config import config
+from idp.login import hop
 from idp.oidc import nonce
 
 if TYPE_CHECKING:
@@ -172,6 +172,6 @@ def ath(access_token: str) -> str:
 
 
 def _same_url(htu: str, request: HttpRequest) -> bool:
-    """Whether `htu` is this endpoint, query and fragment aside; the host is the issuer's, never the Host header's (E15)."""
+    """Whether `htu` is this endpoint, query and fragment aside; the host is the issuer's (or the certificate host's), never the Host header's (E15)."""
     bare = htu.split("#", 1)[0].split("?", 1)[0]
-    return bare == config().issuer + request.path
+    return bare == hop.base(request) + request.path

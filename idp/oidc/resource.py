@@ -12,7 +12,7 @@ from idp import clients
 from idp.clients import subject
 from idp.config import config
 from idp.models import Grant, OpaqueToken, ServiceToken
-from idp.oidc import dpop, issued
+from idp.oidc import certificate, dpop, issued
 from idp.oidc.bound import Bound
 from idp.oidc.claims import assembled
 from idp.oidc.grants.refresh_token import require_live
@@ -159,6 +159,9 @@ def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
         raise Unauthorized("DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme.")
     if bound_to:
         _require_proof(request, token, bound_to, nonced=dpop.wants_nonce(found.party), now=now)
+    x5t = (found.claims.get("cnf") or {}).get("x5t#S256", "")
+    if x5t and not hmac.compare_digest(certificate.thumbprint(request, now=now) or "", x5t):
+        raise Unauthorized(scheme, "invalid_token", "The access token is bound to a certificate that was not presented here.")
     return found
 
 

@@ -152,7 +152,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
 
     def authenticate_client(self, request: OAuthRequest, methods: object = (), endpoint: str = "") -> RelyingParty:  # noqa: ARG002
         """Authlib's way to ask who calls; which method a client may use is in its registration, for all endpoints."""
-        return client_auth.authenticate(request.form, request.headers)
+        return client_auth.authenticate(request.http, request.form, request.headers)
 
     def refuse(self, error: OAuth2Error) -> HttpResponse:
         """An OAuth error as JSON; which client or what about it was wrong is not said (A13)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64encode
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -512,6 +513,33 @@ def certificate_probe(house: House) -> Draft:
     return _on_the_certificate_host(house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{"Client-Cert": ":AAAA:"})
 
 
+def _by_certificate(draft: Draft) -> Draft:
+    """The same on the certificate host, with something for a certificate."""
+    shown = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Ramet-Client-Cert": "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A"}
+    path = "/certificate" + draft.path if draft.path.startswith("/oidc/") else draft.path
+    return replace(draft, path=path, headers={**draft.headers, "Host": PLACE, **shown})
+
+
+def certificate_token(house: House) -> Draft:
+    return _by_certificate(token_of_refresh(house))
+
+
+def certificate_par(house: House) -> Draft:
+    return _by_certificate(Draft("POST", "/oidc/par", form=list(house.app.parameters().items()), content_type=FORM, headers={"Authorization": house.basic()}))
+
+
+def certificate_userinfo(house: House) -> Draft:
+    return _by_certificate(userinfo(house))
+
+
+def certificate_introspect(house: House) -> Draft:
+    return _by_certificate(introspect(house))
+
+
+def certificate_revoke(house: House) -> Draft:
+    return _by_certificate(revoke(house))
+
+
 def root_card_add(house: House) -> Draft:
     return _page(house, "/devices/roots/card/add", house.victims, replaces=str(uuid4()))
 
@@ -738,7 +766,8 @@ DRAFTS: list[Callable[[House], Draft]] = [
     scim_groups, scim_group, scim_group, scim_me, scim_documents, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
-    invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, root_card_add,
+    invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
+    certificate_userinfo, certificate_introspect, certificate_revoke, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
     certificate_refuse, est, est_enroll, pki, ocsp,
 ]

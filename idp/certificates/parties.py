@@ -1,0 +1,123 @@
+"""Whether a certificate is a relying party's, by an authority that an operator laid in `var/pki/clients` (RFC 8705 §2.1).
+
+Another question than a card's: no certificate policy is asked for, and its own authorities answer it. Where a certificate says
+where its status is to be had, it must be had, and be good; one that says nothing is revoked by disabling its client.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from derived.errors import Reason, Refused, Unavailable
+from idp.certificates import engine, paths, reading, revocation, store
+from idp.certificates.configuration import BadConfiguration, current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from asn1crypto.x509 import Certificate as Parsed
+
+    from idp.certificates.configuration import Folder
+
+logger = logging.getLogger(__name__)
+
+_ANY_POLICY = "2.5.29.32.0"
+_MOST_SENT = 10
+
+
+def is_configured() -> bool:
+    """Whether there is an authority that certifies relying parties."""
+    try:
+        return bool(current().clients)
+    except BadConfiguration:
+        return False
+
+
+def presentable(leaf_der: bytes, *, now: datetime) -> x509.Certificate:
+    """A well-formed certificate for a TLS client, with a strong key, of today; nobody has vouched for it yet.
+
+    Raises: Refused(CERTIFICATE_…).
+    """
+    try:
+        found = reading.parsed(leaf_der)
+    except reading.Unreadable:
+        raise Refused(Reason.CERTIFICATE_MALFORMED) from None
+    if not reading.is_strong_key(found):
+        raise Refused(Reason.CERTIFICATE_MALFORMED)
+    for kind, is_wrong in ((x509.ExtendedKeyUsage, _is_for_others), (x509.KeyUsage, _cannot_sign)):
+        try:
+            value = found.extensions.get_extension_for_class(kind).value
+        except x509.ExtensionNotFound:
+            continue
+        if is_wrong(value):
+            raise Refused(Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION)
+    if now < found.not_valid_before_utc:
+        raise Refused(Reason.CERTIFICATE_NOT_YET_VALID)
+    if now > found.not_valid_after_utc:
+        raise Refused(Reason.CERTIFICATE_EXPIRED)
+    return found
+
+
+def _is_for_others(usages: x509.ExtensionType) -> bool:
+    return ExtendedKeyUsageOID.CLIENT_AUTH not in usages  # type: ignore[operator]  # an ExtendedKeyUsage
+
+
+def _cannot_sign(usage: x509.ExtensionType) -> bool:
+    return not usage.digital_signature  # type: ignore[attr-defined]  # a KeyUsage
+
+
+def certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> x509.Certificate:
+    """The certificate of a relying party, if one of its authorities vouches for it now.
+
+    Raises: Refused(CERTIFICATE_LOGIN_OFF) where there are none, Refused(CERTIFICATE_…), Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    """
+    try:
+        here = current()
+    except BadConfiguration as error:
+        logger.error("the pki folder cannot be used: %s", error)  # noqa: TRY400 - the faults are the words
+        raise Refused(Reason.CERTIFICATE_LOGIN_OFF) from None
+    if not here.clients:
+        raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
+    found = presentable(leaf_der, now=now)
+    leaf = reading.for_engine(leaf_der)
+    pool = [*here.intermediates, *_sent(chain_der)]
+    _require_path(leaf, pool, here, has_status=_says_where(found), now=now)
+    return found
+
+
+def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
+    found = []
+    for der in chain_der[:_MOST_SENT]:
+        try:
+            found.append(reading.authority(der))
+        except reading.Unreadable:
+            continue
+    return found
+
+
+def _says_where(found: x509.Certificate) -> bool:
+    """Whether it points to a CRL or an OCSP responder."""
+    kinds = (x509.CRLDistributionPoints, x509.AuthorityInformationAccess)
+    return any(isinstance(one.value, kinds) for one in found.extensions)
+
+
+def _require_path(leaf: Parsed, pool: list[Parsed], here: Folder, *, has_status: bool, now: datetime) -> None:
+    deadline = store.Deadline(here.policy.total_seconds)
+    failed: Refused | Unavailable = Refused(Reason.CERTIFICATE_UNTRUSTED)
+    for chain in paths.build(leaf, pool, here.clients):
+        try:
+            path = engine.validated(chain, wanted=[_ANY_POLICY], inputs=engine.Inputs(explicit_policy=False), now=now)
+            if has_status:
+                revocation.require_good(path, here.policy, deadline, others=pool, now=now)
+        except (Refused, Unavailable) as error:
+            failed = error
+            if isinstance(error, Refused) and error.reason == Reason.CERTIFICATE_REVOKED:
+                break
+        else:
+            return
+    raise failed

@@ -1,0 +1,105 @@
+"""The certificate that a client's TLS connection proved the key of, as the certificate host hands it on (RFC 8705; C22, C23, P51).
+
+Only the believed hop may speak of one, after the probe has shown that it strips what clients forge (`idp.login.hop`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from derived.errors import Reason, Refused
+from idp.certificates import parties
+from idp.clients import jwk, keys
+from idp.login import hop, probe
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+    from idp.login.hop import Presented
+
+
+def presented(request: HttpRequest, *, now: datetime) -> Presented | None:
+    """What was presented on this connection, or None; nothing of it is validated yet."""
+    try:
+        found = hop.presented(request)
+    except Refused:
+        return None
+    return found if probe.has_passed(now=now) else None
+
+
+def thumbprint(request: HttpRequest, *, now: datetime) -> str | None:
+    """x5t#S256 of the whole certificate that this connection proved the key of (RFC 8705 §3.1), or None."""
+    found = presented(request, now=now)
+    return _thumbprint(found.unverified_leaf) if found else None
+
+
+def _thumbprint(der: bytes) -> str:
+    return urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+
+
+def require_of(party: RelyingParty, found: Presented, *, now: datetime) -> None:
+    """See that a certificate is this client's, in the way that it is registered for.
+
+    Raises: Refused, Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    """
+    if party.policy.auth_method == "tls_client_auth":
+        certificate = parties.certified(found.unverified_leaf, found.unverified_chain, now=now)
+        if not _is_named(certificate, party.policy.tls_subject):
+            raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+        return
+    certificate = parties.presentable(found.unverified_leaf, now=now)
+    if not any(_is_key_of(certificate, one) for one in keys.document(party, now=now).get("keys", [])):
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+
+
+def _is_named(certificate: x509.Certificate, expected: dict[str, str]) -> bool:
+    """RFC 8705 §2.1.2: exactly one expected name, compared whole."""
+    ((kind, value),) = expected.items() if len(expected) == 1 else (("", ""),)
+    if kind == "dn":
+        try:
+            return bool(certificate.subject.rdns) and certificate.subject == x509.Name.from_rfc4514_string(value)
+        except ValueError:
+            return False
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    match kind:
+        case "dns":
+            return value.lower() in {one.lower() for one in names.get_values_for_type(x509.DNSName)}
+        case "uri":
+            return value in names.get_values_for_type(x509.UniformResourceIdentifier)
+        case "ip":
+            return ip_address(value) in names.get_values_for_type(x509.IPAddress)
+        case "email":
+            return value in names.get_values_for_type(x509.RFC822Name)
+        case _:
+            return False
+
+
+def _is_key_of(certificate: x509.Certificate, entry: dict[str, Any]) -> bool:
+    """Whether a key of the client's set is this certificate's: by the certificate in it, its thumbprint, or the key itself."""
+    der = certificate.public_bytes(Encoding.DER)
+    if entry.get("x5c"):
+        chain = entry["x5c"]
+        try:
+            return isinstance(chain, list) and isinstance(chain[0], str) and b64decode(chain[0], validate=True) == der
+        except (Base64Error, ValueError):
+            return False
+    if "x5t#S256" in entry:
+        return bool(entry["x5t#S256"] == _thumbprint(der))
+    try:
+        known = jwk.accepted(entry).key.as_der(private=False)
+    except jwk.BadKey:
+        return False
+    return bool(known == certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
