@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from idp import attestation, rulebook
-from idp.config import config
+from idp.config import config, is_loopback
 
 _NEEDED_SQLITE = {"transaction_mode": "IMMEDIATE"}
 _LEAST_BUSY_SECONDS = 5
@@ -69,6 +69,15 @@ def settings_are_safe(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa:
             hint = "Leave OPTIONS as idp/settings.py sets them: BEGIN IMMEDIATE is the account lock on SQLite."
             found.append(Error("SQLite is not in IMMEDIATE mode with a busy timeout of 5 s or more", hint=hint, id="ramet.E014"))
     return found
+
+
+@register
+def the_conformance_profile_is_on_loopback(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """The profile with a fixed second factor runs over https on loopback, and starts nowhere else."""
+    if not getattr(settings, "RAMET_CONFORMANCE", False) or (is_loopback(config().host) and config().is_https):
+        return []
+    hint = "It is for the OpenID conformance suite on this machine: set RAMET_ISSUER to https://localhost:PORT, or use idp.settings."
+    return [Error("the profile conformance is on, and the issuer is not https on loopback", hint=hint, id="ramet.E040")]
 
 
 @register

@@ -34,7 +34,7 @@ INSTALLED_APPS = [
     "csp",
     "derived",
     "scim",
-    "idp",
+    "idp.apps.IdpConfig",  # named: with two configurations in one module Django takes neither, and no check would run
 ]
 
 MIDDLEWARE = [

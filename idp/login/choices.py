@@ -50,7 +50,7 @@ def offered(request: HttpRequest) -> dict[str, Any]:
     return {
         "ways": [way for way in ways if way.name not in {"passkey", "device"}], "with_password": with_password,
         "with_passkey": "passkey" in names, "with_device": "device" in names, "second_key_only": with_password and not need.is_met_by(_CODE),
-        "nothing": not names and not with_password, "declines": request.session.get("flow", "") if need.is_more_than_any else "",
+        "nothing": not names and not with_password, "declines": request.session.get("flow", ""), "declines_as": "cannot" if need.is_more_than_any else "deny",
     }
 
 

@@ -13,7 +13,7 @@ from derived.assurance import Factor, Shown
 from derived.errors import Reason, Refused
 from derived.locking import transacted
 from derived.once import spend
-from idp import pages
+from idp import conformance, pages
 from idp.clients import names
 from idp.config import config
 from idp.errors import answer
@@ -118,7 +118,10 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     throttle.count_guess(credential)
     verifier = credential.password_totp
     seed = totp.unwrap(bytes(verifier.totp_seed), owner=credential.id)
-    step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
+    typed = request.POST.get("totp", "").strip()
+    step = totp.matching_step(seed, typed, now=now)
+    if step is None:
+        step = conformance.fixed_step(credential, typed)
     if step is None:
         throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from oidc_provider.lib.claims import StandardScopeClaims
 
 if TYPE_CHECKING:
@@ -95,12 +96,21 @@ def of_profile(person: Person) -> dict[str, Any]:
         "locale": profile.get("locale"),
         "zoneinfo": profile.get("timezone"),
         "updated_at": int(person.updated_at.timestamp()),
+        "profile": profile.get("profileUrl"),
+        "picture": _first(profile, "photos").get("value"),
         "email": addresses[0] if addresses else None,
         "email_verified": False if addresses else None,  # a source's word is no proof of the address
         "phone_number": (number := _phone(profile)),
         "phone_number_verified": False if number else None,
         "address": _address(profile),
+        **getattr(settings, "RAMET_MORE_CLAIMS", {}),  # of the conformance profile
     }
+
+
+def _first(profile: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The primary value of a plural attribute, or its first."""
+    values = [one for one in profile.get(name) or [] if isinstance(one, dict)]
+    return next((one for one in values if one.get("primary") is True), values[0] if values else {})
 
 
 def assembled(about: Mapping[str, Any], reserved: Mapping[str, Any]) -> dict[str, Any]:

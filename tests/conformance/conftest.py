@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance import suite
 from tests.conformance.stage import Stage, running
 
 if TYPE_CHECKING:
@@ -23,4 +24,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """What `make run` serves."""
     with running(tmp_path_factory.mktemp("stage")) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def suites_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[suite.House]:
+    """A server under the profile `conformance`."""
+    with suite.running(tmp_path_factory.mktemp("conformance")) as found:
         yield found

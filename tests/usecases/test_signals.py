@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from derived import clock
 from derived.models import OutboxRow
 from idp import checks
+from idp.config import Config
 from idp.signals import backchannel, worker
 from tests.world import ISSUER, claims
 
@@ -182,6 +185,32 @@ def ids(check: Any) -> set[str]:
 def test_the_house_as_it_is_starts() -> None:
     """No check complains."""
     assert ids(checks.engines_are_behind_their_doors) | ids(checks.settings_are_safe) | ids(checks.database_is_durable) == set()
+
+
+def test_the_checks_are_really_run_at_a_start() -> None:
+    """R31: Django knows them, not only this test; two configurations in one module once hid ours from it."""
+    from django.core.checks.registry import registry
+
+    known = {f"{one.__module__}.{one.__name__}" for one in registry.get_checks()}
+    assert {"idp.checks.settings_are_safe", "idp.checks.engines_are_behind_their_doors", "idp.checks.database_is_durable"} <= known
+    assert type(apps.get_app_config("idp")).__name__ == "IdpConfig"
+    with override_settings(DEBUG=True), pytest.raises(SystemCheckError):
+        call_command("check")
+
+
+@pytest.mark.parametrize(("issuer", "refuses"), [("https://login.example.org", True), ("http://localhost:8000", True), ("https://localhost:9443", False)])
+def test_the_conformance_profile_starts_on_loopback_only(monkeypatch: pytest.MonkeyPatch, issuer: str, refuses: bool) -> None:  # noqa: FBT001
+    """The fixed second factor: refused by a check anywhere else, and worth nothing there."""
+    from idp import conformance
+
+    where = Config(issuer=issuer, kek="A" * 43 + "=")
+    for module in (checks, conformance):
+        monkeypatch.setattr(module, "config", lambda: where)
+    with override_settings(RAMET_CONFORMANCE=True):
+        assert ("ramet.E040" in ids(checks.the_conformance_profile_is_on_loopback)) is refuses
+        assert conformance.is_on() is (where.host == "localhost")
+    assert ids(checks.the_conformance_profile_is_on_loopback) == set()
+    assert not conformance.is_on()
 
 
 @override_settings(ROOT_URLCONF="tests.usecases.unsafe_urls")

@@ -94,6 +94,8 @@ class Command(Noun):
             "authentication": policy.auth_method, "scopes": policy.scopes, "min_aal": policy.min_aal,
             "id_token_alg": policy.id_token_alg, "subject_type": policy.subject_type, "dpop_required": policy.dpop_required,
             "dpop_nonce": policy.auth_method == "none" if policy.dpop_nonce is None else policy.dpop_nonce,
+            "par_required": policy.par_required, "request_alg": policy.request_alg, "request_required": policy.request_required,
+            "phishing_resistant": policy.phishing_resistant, "pkce_optional": policy.pkce_optional, "nonce_optional": policy.nonce_optional,
             "device_assertion": policy.device_assertion, "consent": policy.client.require_consent, "origins": policy.origins,
             "redirect_uris": [one.uri for one in uris if one.use == "redirect"],
             "post_logout_redirect_uris": [one.uri for one in uris if one.use == "post_logout"],

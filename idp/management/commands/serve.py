@@ -14,6 +14,7 @@ from granian.log import LogLevels
 
 from derived import clock
 from derived.keyring import Purpose
+from idp import conformance
 from idp.config import config, is_loopback
 from idp.keys import keyring
 
@@ -46,6 +47,9 @@ class Command(BaseCommand):
             raise CommandError(message)
         if not config().is_https and not is_loopback(options["host"]):
             message = "The issuer is plain http, so this listens on loopback only. Set RAMET_ISSUER to an https URL first."
+            raise CommandError(message)
+        if conformance.is_on() and not is_loopback(options["host"]):
+            message = "The profile conformance listens on loopback only."
             raise CommandError(message)
         if options["socket"] and options["tls_cert"]:
             message = "A UNIX socket has no TLS: leave --tls-cert to the proxy in front of it."

@@ -1,0 +1,287 @@
+"""The OpenID conformance suite, as far as this house can be asked the same things without it.
+
+It reads the configuration that `manage.py conformance load` wrote, drives a browser without JavaScript by the tasks in it, and
+sends what the suite's modules send, over HTTPS to a server under the profile.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import hashlib
+import json
+import re
+import secrets
+import ssl
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from demo.browser import Browser, Page
+from demo.server import Ramet, free_port
+from derived import clock
+from device import proofs
+from device.key import DeviceKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ALIAS = "ramet"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class Callbacks(ThreadingHTTPServer):
+    """The suite's own address: it keeps what is posted to it."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, dict[str, str]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                outer.posted.append((self.path, {name: values[0] for name, values in parse_qs(body).items()}))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@dataclass
+class House:
+    """A server under the profile, and what `conformance load` said of it."""
+
+    ramet: Ramet
+    said: dict[str, Any]
+    callbacks: Callbacks
+    trust: ssl.SSLContext = field(repr=False)
+
+    @property
+    def issuer(self) -> str:
+        return self.ramet.issuer
+
+    def plan(self, name: str) -> Suite:
+        """The suite, configured for a plan."""
+        path = next(path for path in self.said["configurations"].values() if Path(path).stem == name)
+        return Suite(self, json.loads(Path(path).read_text()))
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(verify=self.trust, timeout=30, base_url=self.issuer)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[House]:
+    """As docs/conformance.md says: migrate, load, serve, worker."""
+    port, callbacks = free_port(), Callbacks()
+    ramet = Ramet(folder, f"https://localhost:{port}", port, {"DJANGO_SETTINGS_MODULE": "idp.conformance.settings", "RAMET_LOG_LEVEL": "WARNING"})
+    try:
+        ramet.manage("migrate", "--verbosity", "0")
+        said = ramet.ask("conformance", "load", "--suite", callbacks.url, "--alias", ALIAS)
+        trust = ssl.create_default_context(cafile=said["authority"])
+        ramet.verify = trust
+        _, *serve = said["serve"].split()
+        ramet.start("serve", *serve, "--port", str(port))
+        ramet.start("worker", "worker")
+        ramet.wait_until_ready()
+        yield House(ramet, said, callbacks, trust)
+    finally:
+        ramet.stop()
+        callbacks.shutdown()
+        callbacks.server_close()
+
+
+class Suite:
+    """One plan's configuration, and a fresh browser."""
+
+    def __init__(self, house: House, configuration: dict[str, Any]) -> None:
+        self.house, self.configuration = house, configuration
+        self.browser = Browser(house.http())
+        self.metadata = house.http().get(urlsplit(configuration["server"]["discoveryUrl"]).path).json()
+        self.base = f"{house.callbacks.url}/test/a/{ALIAS}"
+        self.redirect_uri = f"{self.base}/callback"
+        self.key = DeviceKey.generate()
+        self.verifier = secrets.token_urlsafe(32)
+        self.seen: list[str] = []
+
+    # --- the scripted browser ------------------------------------------------------------------------------------------
+
+    def visit(self, url: str, module: str = "") -> tuple[Page, dict[str, str]]:
+        """Go there, do what the configuration says on each page, and give the last page, and what came to the suite."""
+        override = self.configuration.get("override", {}).get(module, {})
+        entry = next(one for one in override.get("browser", self.configuration["browser"]) if fnmatch.fnmatch(url, one["match"]))
+        page, came = self.browser.get(url, stop_at=self.base), {}
+        for task in entry["tasks"]:
+            if page.stopped_at or came:
+                break
+            if not fnmatch.fnmatch(page.url, task["match"]):
+                assert task.get("optional"), f"{task['task']} is not at {page.url}"
+                continue
+            self.seen.append(task["task"])
+            page, came = self._do(page, task["commands"])
+        return page, came or self._query(page)
+
+    def _query(self, page: Page) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(page.stopped_at).query).items()}
+
+    def _do(self, page: Page, commands: list[list[Any]]) -> tuple[Page, dict[str, str]]:
+        typed: dict[str, str] = {}
+        for command in commands:
+            match command:
+                case ["text", "id", name, value]:
+                    assert f'id="{name}"' in page.html
+                    typed[name] = value
+                case ["wait", "css", _selector, _seconds, words, *_]:
+                    assert re.search(words, page.words()), page.words()
+                case ["wait", *_]:
+                    pass
+                case ["click", how, name]:
+                    return self._click(page, how, name, typed)
+        return page, {}
+
+    def _click(self, page: Page, how: str, name: str, typed: dict[str, str]) -> tuple[Page, dict[str, str]]:
+        if how == "name":
+            form = next(one for one in page.forms() if name in one.buttons)
+            typed = {**typed, name: re.findall(rf'name="{name}" value="([^"]*)"', page.html)[0]}
+        else:
+            form = page.forms()[0]
+            if "value=allow" in name:
+                typed = {**typed, "decision": "allow"}
+        if form.action.startswith(self.base):
+            return page, {key: value for key, value in form.fields.items() if key}
+        return self.browser.submit(page, form, values=typed, stop_at=self.base), {}
+
+    # --- requests ------------------------------------------------------------------------------------------------------
+
+    def client(self, which: str = "client") -> dict[str, Any]:
+        found: dict[str, Any] = self.configuration[which]
+        return found
+
+    def parameters(self, which: str = "client", **changed: str | None) -> dict[str, str]:
+        """What the basic plan asks with: no PKCE."""
+        good: dict[str, str | None] = {
+            "response_type": "code", "client_id": self.client(which)["client_id"], "redirect_uri": self.redirect_uri, "scope": "openid",
+            "state": secrets.token_urlsafe(8), "nonce": secrets.token_urlsafe(8),
+        }
+        return {name: value for name, value in {**good, **changed}.items() if value is not None}
+
+    def ask(self, module: str = "", which: str = "client", **changed: str | None) -> dict[str, str]:
+        """An authorization request through the front channel; what came to the callback."""
+        asked = self.parameters(which, **changed)
+        page, came = self.visit(f"{self.metadata['authorization_endpoint']}?{urlencode(asked)}", module)
+        assert came, f"nothing came back: {page.status} {page.words()}"
+        assert (came.get("state"), came["iss"]) == (asked.get("state"), self.house.issuer)
+        return came
+
+    def token(self, code: str, which: str = "client", *, post: bool = False, **changed: str) -> httpx.Response:
+        """Exchange a code with a secret."""
+        client = self.client(which)
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri, **changed}
+        with self.house.http() as http:
+            if post:
+                return http.post(self.metadata["token_endpoint"], data={**form, **client})
+            return http.post(self.metadata["token_endpoint"], data=form, auth=(client["client_id"], client["client_secret"]))
+
+    def claims(self, token: str, alg: str = "RS256") -> dict[str, Any]:
+        """What the published keys verify; the header as it must be."""
+        with self.house.http() as http:
+            keys = KeySet.import_key_set(http.get(self.metadata["jwks_uri"]).json())
+        decoded = jwt.decode(token, keys, algorithms=[alg])
+        assert decoded.header["kid"]
+        return dict(decoded.claims)
+
+    def login(self, module: str = "", **changed: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A whole login: the tokens, and the ID token's claims."""
+        asked = {"nonce": secrets.token_urlsafe(8), **changed}
+        response = self.token(self.ask(module, **asked)["code"])
+        assert response.status_code == 200, response.text
+        about = self.claims(response.json()["id_token"])
+        assert about.get("nonce") == asked["nonce"]
+        assert (about["iss"], about["aud"]) == (self.house.issuer, self.client()["client_id"])
+        return response.json(), about
+
+    def userinfo(self, token: str, how: str = "get") -> httpx.Response:
+        """In the three ways of RFC 6750."""
+        url, bearer = self.metadata["userinfo_endpoint"], {"Authorization": f"Bearer {token}"}
+        with self.house.http() as http:
+            if how == "body":
+                return http.post(url, data={"access_token": token})
+            return http.post(url, headers=bearer) if how == "post" else http.get(url, headers=bearer)
+
+    def leave(self, module: str = "", **query: str) -> tuple[Page, dict[str, str]]:
+        """Go to the end-session endpoint."""
+        return self.visit(f"{self.metadata['end_session_endpoint']}?{urlencode(query)}", module)
+
+    # --- FAPI ----------------------------------------------------------------------------------------------------------
+
+    def signed(self, claims: dict[str, Any], which: str = "client", alg: str = "PS256", **header: str) -> str:
+        """By the client's private key."""
+        key = self.client(which)["jwks"]["keys"][0]
+        bare = {name: value for name, value in key.items() if name != "alg"}
+        return jwt.encode({"alg": alg, "kid": key["kid"], **header}, claims, KeySet.import_key_set({"keys": [bare]}).keys[0], algorithms=[alg])
+
+    def assertion(self, which: str = "client", alg: str = "PS256", **changed: Any) -> dict[str, str]:
+        """A client assertion, as form fields."""
+        now, client_id = int(time.time()), self.client(which)["client_id"]
+        good = {"iss": client_id, "sub": client_id, "aud": self.house.issuer, "exp": now + 60, "iat": now, "jti": secrets.token_urlsafe(12)}
+        claims = {name: value for name, value in {**good, **changed}.items() if value is not None}
+        return {"client_assertion_type": ASSERTION, "client_assertion": self.signed(claims, which, alg)}
+
+    def proof(self, url: str, method: str = "POST", *, key: DeviceKey | None = None, access_token: str | None = None) -> dict[str, str]:
+        return {"DPoP": proofs.dpop(key or self.key, method, url=url, now=clock.now(), access_token=access_token)}
+
+    def fapi(self, which: str = "client", **changed: str | None) -> dict[str, str]:
+        """What a FAPI client pushes."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+        return self.parameters(which, **{"code_challenge": challenge, "code_challenge_method": "S256", **changed})
+
+    def object(self, which: str = "client", alg: str = "PS256", inside: dict[str, Any] | None = None, **changed: str | None) -> dict[str, str]:
+        """The same as a request object."""
+        now, asked = int(time.time()), self.fapi(which, **changed)
+        good = {**asked, "iss": asked["client_id"], "aud": self.house.issuer, "nbf": now, "exp": now + 300, **(inside or {})}
+        claims = {name: value for name, value in good.items() if value is not None}
+        return {"client_id": asked["client_id"], "request": self.signed(claims, which, alg, typ="oauth-authz-req+jwt")}
+
+    def push(self, form: dict[str, str], which: str = "client", *, assertion: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+        with self.house.http() as http:
+            return http.post(
+                self.metadata["pushed_authorization_request_endpoint"], data={**form, **(assertion or self.assertion(which))}, headers=headers
+            )
+
+    def begin(self, request_uri: str, module: str = "", which: str = "client", **more: str) -> tuple[Page, dict[str, str]]:
+        """The browser's half of a pushed request."""
+        query = {"client_id": self.client(which)["client_id"], "request_uri": request_uri, **more}
+        return self.visit(f"{self.metadata['authorization_endpoint']}?{urlencode(query)}", module)
+
+    def redeem(self, code: str, which: str = "client", *, assertion: dict[str, str] | None = None, key: DeviceKey | None = None, **changed: str | None) -> httpx.Response:
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri, "code_verifier": self.verifier, **changed}
+        url = self.metadata["token_endpoint"]
+        sent = {name: value for name, value in form.items() if value is not None}
+        with self.house.http() as http:
+            return http.post(url, data={**sent, **(self.assertion(which) if assertion is None else assertion)}, headers=self.proof(url, key=key))
+
+    def pushed_code(self, form: dict[str, str], which: str = "client", **headers: str) -> str:
+        """From the push to the code."""
+        response = self.push(form, which, **headers)
+        assert response.status_code == 201, response.text
+        page, came = self.begin(response.json()["request_uri"], which=which)
+        assert "code" in came, (came, page.status, page.words())
+        return came["code"]
+
+

@@ -1,0 +1,231 @@
+"""The modules of the FAPI 2.0 plans, security profile (private_key_jwt, DPoP) and message signing (JAR), by the names that the suite gives them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from device.key import DeviceKey
+
+if TYPE_CHECKING:
+    from tests.conformance.suite import House, Suite
+
+
+@pytest.fixture(params=["fapi", "signing"])
+def plan(suites_house: House, request: pytest.FixtureRequest) -> Suite:
+    """The modules that both plans have: plain parameters in one, a request object in the other."""
+    found = suites_house.plan(request.param)
+    if request.param == "signing":
+        found.fapi_form = found.object  # type: ignore[attr-defined]
+    else:
+        found.fapi_form = found.fapi  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture
+def fapi(suites_house: House) -> Suite:
+    return suites_house.plan("fapi")
+
+
+@pytest.fixture
+def signing(suites_house: House) -> Suite:
+    return suites_house.plan("signing")
+
+
+def form(suite: Suite, which: str = "client", **changed: str | None) -> dict[str, str]:
+    """What this plan pushes."""
+    made: dict[str, str] = suite.fapi_form(which, **changed)  # type: ignore[attr-defined]
+    return made
+
+
+def refused(response: Any, *errors: str, status: int = 400) -> None:
+    assert response.status_code == status, response.text
+    assert response.json()["error"] in errors
+
+
+def test_discovery_end_point_verification(fapi: Suite) -> None:
+    said = fapi.metadata
+    assert "private_key_jwt" in said["token_endpoint_auth_methods_supported"]
+    assert said["code_challenge_methods_supported"] == ["S256"]
+    assert said["authorization_response_iss_parameter_supported"] is True
+    assert {"PS256", "ES256"} <= set(said["request_object_signing_alg_values_supported"])
+    assert {"PS256", "ES256"} <= set(said["token_endpoint_auth_signing_alg_values_supported"])
+    assert {"PS256", "ES256"} <= set(said["dpop_signing_alg_values_supported"])
+    assert said["pushed_authorization_request_endpoint"].startswith("https://")
+
+
+def test_happy_flow(plan: Suite) -> None:
+    """And -ensure-other-scope-order-succeeds, -access-token-type-header-case-sensitivity, the refresh token, for both clients."""
+    for which in ("client", "client2"):
+        response = plan.redeem(plan.pushed_code(form(plan, which), which), which)
+        assert response.status_code == 200, response.text
+        tokens = response.json()
+        assert tokens["token_type"] == "DPoP"
+        assert plan.claims(tokens["id_token"], "PS256")["aud"] == plan.client(which)["client_id"]
+        url = plan.configuration["resource"]["resourceUrl"]
+        for scheme in ("DPoP", "dpop"):
+            with plan.house.http() as http:
+                proof = plan.proof(url, "GET", access_token=tokens["access_token"])
+                assert http.get(url, headers={"Authorization": f"{scheme} {tokens['access_token']}", **proof}).status_code == 200
+
+
+def test_user_rejects_authentication(plan: Suite) -> None:
+    """The way back that stands on the login page, as the configuration's override presses it."""
+    module = "fapi2-security-profile-final-user-rejects-authentication"
+    _, came = plan.begin(plan.push(form(plan)).json()["request_uri"], module)
+    assert (came["error"], came["iss"]) == ("access_denied", plan.house.issuer)
+
+
+@pytest.mark.parametrize("changed", [{"state": None}, {"nonce": None}, {"nonce": "n" * 64}, {"scope": "email openid"}, {"scope": "openid"}])
+def test_requests_that_succeed(plan: Suite, changed: dict[str, str | None]) -> None:
+    """-without-state-success, -without-nonce-success, -with-64-char-nonce-success."""
+    assert plan.redeem(plan.pushed_code(form(plan, **changed))).status_code == 200
+
+
+@pytest.mark.parametrize("changed", [{"nonce": "n" * 384}, {"state": "s" * 384}])
+def test_long_values_work_or_are_refused(plan: Suite, changed: dict[str, str]) -> None:
+    response = plan.push(form(plan, **changed))
+    if response.status_code != 201:
+        refused(response, "invalid_request", "invalid_request_object")
+
+
+def test_dpop_code_binding(plan: Suite) -> None:
+    """-ensure-mismatched-dpop-jkt-fails, -token-endpoint-fails-with-mismatched-dpop-proof-jkt and -dpop-jkt, both successes."""
+    url, other = plan.metadata["pushed_authorization_request_endpoint"], DeviceKey.generate()
+    refused(plan.push(form(plan, dpop_jkt=other.jkt), **plan.proof(url)), "invalid_request", "invalid_dpop_proof")
+    refused(plan.redeem(plan.pushed_code(form(plan), **plan.proof(url)), key=other), "invalid_grant", "invalid_dpop_proof")
+    refused(plan.redeem(plan.pushed_code(form(plan, dpop_jkt=plan.key.jkt)), key=other), "invalid_grant", "invalid_dpop_proof")
+    assert plan.redeem(plan.pushed_code(form(plan), **plan.proof(url))).status_code == 200
+    assert plan.redeem(plan.pushed_code(form(plan, dpop_jkt=plan.key.jkt))).status_code == 200
+
+
+def test_token_endpoint_negatives(fapi: Suite) -> None:
+    """-authorization-code-is-bound-to-client, -holder-of-key-required, -client-assertion-in-token-endpoint, code reuse."""
+    refused(fapi.redeem(fapi.pushed_code(fapi.fapi()), "client2"), "invalid_grant")
+    code = fapi.pushed_code(fapi.fapi())
+    with fapi.house.http() as http:
+        sent = {"grant_type": "authorization_code", "code": code, "redirect_uri": fapi.redirect_uri, "code_verifier": fapi.verifier}
+        bare = http.post(fapi.metadata["token_endpoint"], data={**sent, **fapi.assertion()})
+        assert bare.json()["error"] in {"invalid_dpop_proof", "use_dpop_nonce", "invalid_request"}
+        url = fapi.metadata["token_endpoint"]
+        nobody = http.post(url, data={**sent, "client_id": fapi.client()["client_id"]}, headers=fapi.proof(url))
+        assert nobody.json()["error"] == "invalid_client"
+    tokens = fapi.redeem(code).json()
+    time.sleep(1)
+    refused(fapi.redeem(code), "invalid_grant")
+    url = fapi.configuration["resource"]["resourceUrl"]
+    with fapi.house.http() as http:
+        proof = fapi.proof(url, "GET", access_token=tokens["access_token"])
+        assert http.get(url, headers={"Authorization": f"DPoP {tokens['access_token']}", **proof}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"alg": "RS256"}, {"exp": int(time.time()) - 300}, {"aud": "https://wrong.example"}, {"sub": None}, {"aud": "TOKEN"}, {"aud": "PAR"},
+        {"aud": ["PAR"]}, {"iat": int(time.time()) + 600, "nbf": int(time.time()) + 600},
+    ],
+)  # fmt: skip
+def test_client_assertions_that_fail(fapi: Suite, changed: dict[str, Any]) -> None:
+    """-signed-client-assertion-with-RS256-fails, -exp-is-5-minutes-in-past, -wrong-aud, -no-sub, par-…-as-audience-fails, -iat-nbf-over-60-seconds."""
+    places = {"TOKEN": fapi.metadata["token_endpoint"], "PAR": fapi.metadata["pushed_authorization_request_endpoint"]}
+    audience = changed.get("aud")
+    if isinstance(audience, list):
+        changed = {**changed, "aud": [places[one] for one in audience]}
+    elif audience in places:
+        changed = {**changed, "aud": places[audience]}
+    response = fapi.push(fapi.fapi(), assertion=fapi.assertion(**changed))
+    refused(response, "invalid_client", status=401)
+
+
+def test_client_assertion_8_seconds_ahead_is_accepted(fapi: Suite) -> None:
+    now = int(time.time())
+    assert fapi.push(fapi.fapi(), assertion=fapi.assertion(iat=now + 8, nbf=now + 8)).status_code == 201
+
+
+def test_par_request_uris(plan: Suite) -> None:
+    """-reused-request-uri-before-authentication-completion, -attempt-reuse, -bound-to-client, -reject-request_uri-in-par-…, -invalid-http-verb."""
+    uri = plan.push(form(plan)).json()["request_uri"]
+    page = plan.browser.get(f"{plan.metadata['authorization_endpoint']}?client_id={plan.client()['client_id']}&request_uri={uri}")
+    assert page.path == "/login"
+    page, came = plan.begin(uri, which="client2")
+    assert (page.status, came) == (400, {})
+    _, came = plan.begin(uri)
+    assert "code" in came
+    page, came = plan.begin(uri)
+    assert (page.status, came) == (400, {})
+    refused(plan.push({**form(plan), "request_uri": uri}), "invalid_request", "invalid_request_object")
+    with plan.house.http() as http:
+        assert http.get(plan.metadata["pushed_authorization_request_endpoint"]).status_code == 405
+        assert http.put(plan.metadata["pushed_authorization_request_endpoint"]).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("changed", "errors"),
+    [
+        ({"redirect_uri": "https://unregistered.example/"}, {"invalid_request", "invalid_redirect_uri"}), ({"redirect_uri": None}, {"invalid_request"}),
+        ({"response_type": "code id_token"}, {"unsupported_response_type", "invalid_request"}), ({"response_type": "token"}, {"unsupported_response_type", "invalid_request"}),
+        ({"code_challenge": None, "code_challenge_method": None}, {"invalid_request"}), ({"code_challenge_method": "plain"}, {"invalid_request"}),
+    ],
+)  # fmt: skip
+def test_pushed_requests_that_fail(plan: Suite, changed: dict[str, str | None], errors: set[str]) -> None:
+    """-registered-redirect-uri, -redirect-uri-in-authorization-request, -response-type-…-fails, par-ensure-pkce-required, -plain-pkce-rejected."""
+    refused(plan.push(form(plan, **changed)), *errors, "invalid_request_object")
+
+
+@pytest.mark.parametrize("verifier", [None, "wrong" * 10])
+def test_pkce_verifier(plan: Suite, verifier: str | None) -> None:
+    """par-ensure-pkce-code-verifier-required, par-incorrect-pkce-code-verifier-rejected."""
+    refused(plan.redeem(plan.pushed_code(form(plan)), code_verifier=verifier), "invalid_grant", "invalid_request")
+
+
+def test_unsigned_request_without_par_fails(plan: Suite) -> None:
+    """-ensure-unsigned-authorization-request-without-using-par-fails."""
+    import httpx
+
+    _, came = plan.visit(f"{plan.metadata['authorization_endpoint']}?{httpx.QueryParams(plan.fapi())}")
+    assert came["error"] in {"invalid_request", "access_denied"}
+
+
+# --- message signing --------------------------------------------------------------------------------------------------
+
+
+def test_request_objects_that_succeed(signing: Suite) -> None:
+    """-multiple-aud, -nbf-8-seconds-in-the-future-is-accepted, -state-only-outside-request-object-not-used, -different-nonce and -state inside and outside."""
+    now = int(time.time())
+    for inside in ({"aud": [signing.house.issuer, "https://other.example"]}, {"nbf": now + 8}):
+        assert signing.redeem(signing.pushed_code(signing.object(inside=inside))).status_code == 200
+    response = signing.push({**signing.object(state=None), "state": "outside"})
+    _, came = signing.begin(response.json()["request_uri"])
+    assert "state" not in came
+    response = signing.push({**signing.object(state="inside", nonce="inside"), "state": "outside", "nonce": "outside"})
+    _, came = signing.begin(response.json()["request_uri"])
+    assert came["state"] == "inside"
+    assert signing.claims(signing.redeem(came["code"]).json()["id_token"], "PS256")["nonce"] == "inside"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"exp": None}, {"nbf": None}, {"exp": -60}, {"aud": "https://wrong.example"}, {"exp": 4200}, {"nbf": -4200}, {"redirect_uri": None},
+    ],
+)  # fmt: skip
+def test_request_objects_that_fail(signing: Suite, inside: dict[str, Any]) -> None:
+    """-without-exp-fails, -without-nbf-fails, -expired-…, -bad-aud, -exp-over-60, -nbf-over-60, -without-redirect-uri-fails."""
+    now = int(time.time())
+    changed = {name: now + value if isinstance(value, int) else value for name, value in inside.items()}
+    refused(signing.push(signing.object(inside=changed)), "invalid_request_object", "invalid_request")
+
+
+def test_signatures_that_fail(signing: Suite) -> None:
+    """-signed-request-object-with-RS256-fails, -signature-algorithm-is-not-none, -invalid-signature-fails, -matching-key-…, -unsigned-request-at-par-endpoint-fails."""
+    refused(signing.push(signing.object(alg="RS256")), "invalid_request_object")
+    good = signing.object()
+    header, payload, signature = good["request"].split(".")
+    refused(signing.push({**good, "request": f"eyJhbGciOiJub25lIn0.{payload}."}), "invalid_request_object")
+    refused(signing.push({**good, "request": f"{header}.{payload}.{signature[:-8]}AAAAAAAA"}), "invalid_request_object")
+    others = {**good, "request": signing.object("client2")["request"]}
+    refused(signing.push(others), "invalid_request_object", "invalid_request")
+    refused(signing.push(signing.fapi()), "invalid_request", "invalid_request_object")
