@@ -24,6 +24,7 @@ from idp.clients.terms import (
     DEVICE_CODE,
     DEVICE_GRANT,
     ID_TOKEN_ALGS,
+    MORE_GRANTS,
     MORE_SCOPES,
     SCOPES,
     SERVICE_SCOPES,
@@ -32,7 +33,7 @@ from idp.clients.terms import (
 )
 
 __all__ = [
-    "CLIENT_ALGS", "CLIENT_CREDENTIALS", "DEVICE_CODE", "DEVICE_GRANT", "ID_TOKEN_ALGS", "MORE_SCOPES", "SCOPES", "SERVICE_SCOPES",
+    "CLIENT_ALGS", "CLIENT_CREDENTIALS", "DEVICE_CODE", "DEVICE_GRANT", "ID_TOKEN_ALGS", "MORE_GRANTS", "MORE_SCOPES", "SCOPES", "SERVICE_SCOPES",
     "BadRegistration", "Registration", "RelyingParty", "change", "consent_needed", "described", "find", "for_devices", "hashed_secret", "of", "origins", "register", "remember_consent",
     "rotate_secret", "subject",
 ]

@@ -10,7 +10,7 @@ from oidc_provider.models import Client
 
 from derived import clock
 from idp import clients
-from idp.clients import SCOPES, BadRegistration, Registration
+from idp.clients import MORE_GRANTS, SCOPES, BadRegistration, Registration
 from idp.management.verbs import Noun, named, nothing, span
 from idp.models import ClientPolicy, RegisteredUri
 from idp.secrets import stored
@@ -34,6 +34,14 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("--most-idle", type=span, metavar="SPAN", help="ask again after such a pause, like 10m: stricter than the level's own")
     parser.add_argument("--most-session", type=span, metavar="SPAN", help="ask again when the sign-in is older, like 2h")
     parser.add_argument("--id-token-alg", default="ES256", choices=clients.ID_TOKEN_ALGS)
+    parser.add_argument("--grant", action="append", default=[], metavar="GRANT", help=f"beyond code and refresh: {' or '.join(MORE_GRANTS)}")
+    parser.add_argument("--resource", action="append", default=[], metavar="URI", help="an API that it may get tokens for (RFC 8707)")
+    parser.add_argument("--serves", action="append", default=[], metavar="URI", help="an API that it is, whose tokens it may introspect")
+    parser.add_argument("--opaque", action="store_true", help="its access tokens say nothing by themselves: they are introspected")
+    parser.add_argument("--access-token-life", type=span, metavar="SPAN", help="like 60s; 5m at most, which is the default")
+    parser.add_argument("--refresh-life", type=span, metavar="SPAN", help="like 8h: when its refresh tokens end, whatever happens")
+    parser.add_argument("--userinfo-alg", default="", choices=["", *clients.ID_TOKEN_ALGS], help="sign userinfo; default: plain JSON")
+    parser.add_argument("--introspection-alg", default="", choices=["", *clients.ID_TOKEN_ALGS], help="always sign introspection (RFC 9701)")
     parser.add_argument("--pairwise", action="store_true", help="know each person by a subject of its own")
 
 
@@ -63,6 +71,9 @@ class Command(Noun):
             name=options["name"], redirect_uris=options["redirect_uri"], post_logout_uris=options["post_logout_redirect_uri"],
             application_type=kind, public=options["public"] or kind != "web", device_assertion=options["device"],
             dpop_required=options["dpop"],
+            grants=options["grant"], resources=options["resource"], serves=options["serves"],
+            access_token_format="opaque" if options["opaque"] else "jwt", access_token_life=options["access_token_life"],
+            refresh_life=options["refresh_life"], userinfo_alg=options["userinfo_alg"], introspection_alg=options["introspection_alg"],
             dpop_nonce={"on": True, "off": False}.get(options["dpop_nonce"]), consent=options["consent"], scopes=_scopes(options["scope"]),
             min_aal=options["min_aal"], most_idle=options["most_idle"], most_session=options["most_session"], id_token_alg=options["id_token_alg"], client_id=options["client_id"],
             subject_type="pairwise" if options["pairwise"] else "public", backchannel_logout_uri=options["backchannel_logout_uri"],
@@ -93,6 +104,9 @@ class Command(Noun):
             "name": policy.client.name, "client_id": policy.client.client_id, "type": policy.application_type,
             "authentication": policy.auth_method, "scopes": policy.scopes, "min_aal": policy.min_aal,
             "id_token_alg": policy.id_token_alg, "subject_type": policy.subject_type, "dpop_required": policy.dpop_required,
+            "grants": policy.grants, "resources": policy.resources, "serves": policy.serves,
+            "access_token_format": policy.access_token_format, "access_token_life": policy.access_token_life,
+            "refresh_life": policy.refresh_life, "userinfo_alg": policy.userinfo_alg, "introspection_alg": policy.introspection_alg,
             "dpop_nonce": policy.auth_method == "none" if policy.dpop_nonce is None else policy.dpop_nonce,
             "par_required": policy.par_required, "request_alg": policy.request_alg, "request_required": policy.request_required,
             "phishing_resistant": policy.phishing_resistant, "pkce_optional": policy.pkce_optional, "nonce_optional": policy.nonce_optional,

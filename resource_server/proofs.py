@@ -1,0 +1,92 @@
+"""The proof of possession that comes with a DPoP-bound access token (RFC 9449 §4.3, §7.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALGS = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
+WINDOW, LEAP = 60, 10
+_KINDS: dict[str, type[ECKey | OKPKey | RSAKey]] = {"ES": ECKey, "Ed": OKPKey, "PS": RSAKey, "RS": RSAKey}
+_PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+_LONGEST = 8192
+
+
+class BadProof(Exception):
+    """Why a proof is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request as the API got it. url: of the API as its callers know it, without query. headers: names in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class Seen:
+    """The proofs of the last minute, in this process. Give several processes one store with the same method."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, int] = {}
+        self._mutex = threading.Lock()
+
+    def first(self, key: str, *, until: int, now: int) -> bool:
+        """Whether this is the first time."""
+        with self._mutex:
+            self._until = {one: end for one, end in self._until.items() if end > now}
+            if key in self._until:
+                return False
+            self._until[key] = until
+            return True
+
+
+def key_of(call: Call, access_token: str, *, seen: Seen, now: int) -> str:
+    """The thumbprint of the key that this request's proof shows.
+
+    Raises: BadProof.
+    """
+    proof = call.headers.get("dpop", "")
+    try:
+        header = json.loads(_decoded(proof.split(".")[0])) if len(proof) <= _LONGEST else {}
+        jwk, alg = header["jwk"], header["alg"]
+        if header.get("typ") != "dpop+jwt" or alg not in ALGS or "crit" in header or _PRIVATE & set(jwk):
+            raise BadProof("not a DPoP proof")
+        key = _KINDS[alg[:2]].import_key(jwk)
+        claims: dict[str, Any] = json.loads(jws.deserialize_compact(proof, key, algorithms=[alg]).payload)
+        jti, iat = claims["jti"], claims["iat"]
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadProof("not a DPoP proof") from error
+    _check(claims, call, access_token, now=now)
+    jkt: str = key.thumbprint()
+    if not isinstance(jti, str) or not seen.first(f"{jkt} {jti}", until=iat + WINDOW + LEAP, now=now):
+        raise BadProof("seen before")
+    return jkt
+
+
+def _check(claims: Mapping[str, Any], call: Call, access_token: str, *, now: int) -> None:
+    htu, iat, ath = claims.get("htu"), claims.get("iat"), claims.get("ath")
+    if claims.get("htm") != call.method or not isinstance(htu, str) or htu.split("#")[0].split("?")[0] != call.url:
+        raise BadProof("made for another request")
+    if not isinstance(iat, int) or not now - WINDOW <= iat <= now + LEAP:
+        raise BadProof("not of now")
+    digest = urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=")
+    if not isinstance(ath, str) or not hmac.compare_digest(ath.encode(), digest):
+        raise BadProof("made for another token")
+
+
+def _decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
