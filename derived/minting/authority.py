@@ -5,7 +5,6 @@ Lists and answers are RFC 5280 §5 and RFC 6960; a list is built in one go, beca
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,9 +44,7 @@ ROOT_LIST_LIFE = timedelta(days=366)  # made offline; it lists issuing keys, of 
 ANSWER_LIFE = timedelta(minutes=10)  # of an OCSP answer
 _SKEW = timedelta(minutes=2)
 
-_NO_SERVERS = [
-    x509.DNSName(""), x509.IPAddress(ipaddress.ip_network("0.0.0.0/0")), x509.IPAddress(ipaddress.ip_network("::/0")),
-]  # fmt: skip
+_NO_SERVERS = [x509.DNSName("")]  # every name of a host
 _FLAGS = x509.ReasonFlags
 _REASONS: dict[str, x509.ReasonFlags] = {
     Reason.COMPROMISED: _FLAGS.key_compromise,
@@ -110,7 +107,7 @@ def issuing(  # noqa: PLR0913 - the parts of a certificate
 ) -> x509.Certificate:
     """The certificate of the online key, by the root's: for people's authentication, never for a server, and nothing below (C91).
 
-    Names of directories are not constrained: Go's verifier and that of `cryptography` refuse such a constraint whole.
+    Only names of hosts are constrained: Go and `cryptography` refuse a constraint on directories whole, strongSwan one on addresses.
     oid: this house's own policy. crl, issuer: where the root's list and certificate are.
     """
     constraints = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=_NO_SERVERS)

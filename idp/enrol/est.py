@@ -67,11 +67,13 @@ def _est(method: str) -> Callable[[Callable[[HttpRequest], HttpResponse]], Calla
         @wraps(view)
         def wrapped(request: HttpRequest) -> HttpResponse:
             try:
-                return view(request)
+                response = view(request)
             except (Refused, Unavailable) as refused:
                 found = answer(refused.reason)
                 wrong_code = refused.reason == Reason.BAD_CODE
-                return _said(401 if wrong_code else found.status, found.words)
+                response = _said(401 if wrong_code else found.status, found.words)
+            response["Content-Length"] = str(len(response.content))  # strongSwan reads nothing without it
+            return response
 
         return wrapped
 

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from derived.minting.signing import Signer
 
-# ITU-T's arc for examples. An OID made from a UUID (2.25) would be ours, but its long number breaks verifiers: pkilint, older Go.
-GENERIC = "2.999.4050.1"
+# Below the enterprise number for documentation (RFC 5612). One made from a UUID (2.25) would be ours, but its long number breaks
+# verifiers: pkilint, and Go before 1.22.
+GENERIC = "1.3.6.1.4.1.32473.1.40"
 _LEAST_PASSPHRASE = 12
 
 

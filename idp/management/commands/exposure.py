@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
+from derived.minting.authority import ANSWER_LIFE, LIST_LIFE
+from derived.models import Authority
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 
 if TYPE_CHECKING:
@@ -27,10 +29,15 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
         """The bound of each kind of artefact."""
+        listed = {
+            "certificate, at who reads the list every minute (60 s to sign it)": timedelta(seconds=120),
+            "certificate, at who keeps a list for as long as it holds": LIST_LIFE,
+            "certificate, at who keeps an OCSP answer": ANSWER_LIFE,
+        } if Authority.objects.exclude(certificate=None).exists() else {}
         bounds = {
             "access token (JWT, verified offline)": ACCESS_TOKEN + SKEW,
             "ID token (as a login, with 60 s of skew)": ID_TOKEN + SKEW,
-            "introspection, userinfo, refresh, sign-in here": timedelta(0),
+            "introspection, userinfo, refresh, sign-in here": timedelta(0), **listed,
         }
         seconds = {name: int(bound.total_seconds()) for name, bound in bounds.items()}
         if options["json"]:
