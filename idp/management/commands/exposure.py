@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
+from derived.kinds import Kind
 from derived.minting.authority import ANSWER_LIFE, LIST_LIFE
-from derived.models import Authority
+from derived.minting.certificate import LONGEST_LIFE
+from idp import rulebook
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ SKEW = timedelta(seconds=60)
 class Command(BaseCommand):
     """Print the bound."""
 
-    help = "The longest time for which a relying party that verifies tokens offline can accept one of somebody who has gone."
+    help = "The longest time for which a relying party that verifies tokens or certificates offline can accept one of somebody who has gone."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Only --json."""
@@ -29,19 +31,19 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
         """The bound of each kind of artefact."""
-        listed = {
-            "certificate, at who reads the list every minute (60 s to sign it)": timedelta(seconds=120),
-            "certificate, at who keeps a list for as long as it holds": LIST_LIFE,
-            "certificate, at who keeps an OCSP answer": ANSWER_LIFE,
-        } if Authority.objects.exclude(certificate=None).exists() else {}
+        life = rulebook.rules().lifetime(Kind.CERTIFICATE) or LONGEST_LIFE
         bounds = {
             "access token (JWT, verified offline)": ACCESS_TOKEN + SKEW,
             "ID token (as a login, with 60 s of skew)": ID_TOKEN + SKEW,
-            "introspection, userinfo, refresh, sign-in here": timedelta(0), **listed,
+            "introspection, userinfo, refresh, sign-in here": timedelta(0),
+            "certificate, where the list is read every minute": timedelta(seconds=120),  # and it is signed within the other
+            "certificate, where an OCSP answer is kept": ANSWER_LIFE,
+            "certificate, where a list is kept as long as it holds": LIST_LIFE,
+            "certificate, where no list is read at all (its life)": life,
         }
         seconds = {name: int(bound.total_seconds()) for name, bound in bounds.items()}
         if options["json"]:
             self.stdout.write(json.dumps(seconds, indent=2))
             return
         for name, bound in seconds.items():
-            self.stdout.write(f"{bound:>5} s  {name}")
+            self.stdout.write(f"{bound:>8} s  {name}")
