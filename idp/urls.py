@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.enrol import api, cards, growing, invited, passkeys, passwords, recovery, roots, upstream_links
+from idp.enrol import api, cards, growing, invited, passkeys, passwords, recovery, roots, tree, upstream_links
 from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
@@ -89,6 +89,7 @@ urlpatterns = [
     path("devices/roots/<uuid:credential_id>/rename", roots.rename, name="root-rename"),
     path("devices/roots/<uuid:credential_id>/remove", roots.remove, name="root-remove"),
     path("devices/roots/<uuid:credential_id>/report", roots.report, name="root-report"),
+    path("devices/apps/<uuid:family_id>/end", tree.end_family, name="family-end"),
     path("devices/<uuid:credential_id>/remove", enrol.remove, name="device-remove"),
     path("devices/<uuid:credential_id>/rename", enrol.rename, name="device-rename"),
     path("enrol", enrol.enrol, name="enrol"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from derived.issue import Asked
 from idp import rulebook
 from idp.login.session import login_of
+from scim.models import Membership
 
 if TYPE_CHECKING:
     from idp.models import LoginSession
@@ -23,7 +24,6 @@ def asked(session: LoginSession, *, name: str, purpose: str = "sign in on anothe
 
 
 def groups_of(person: Person) -> frozenset[str]:
-    """The names of the groups that a person is in, as their sources have them."""
-    said = person.profile.get("groups")
-    entries = said if isinstance(said, list) else []
-    return frozenset(str(one["display"]) for one in entries if isinstance(one, dict) and one.get("display"))
+    """The names of the groups that a person is in, by any of their sources; of groups inside groups, the innermost alone."""
+    rows = Membership.objects.filter(record__person=person, record__deleted_at__isnull=True, group__deleted_at__isnull=True)
+    return frozenset(rows.values_list("group__display_name", flat=True))

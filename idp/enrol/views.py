@@ -18,7 +18,7 @@ from derived.kinds import Kind, policy
 from derived.locking import under_lock
 from idp import clients, pages
 from idp.config import config
-from idp.enrol import binding, growing, roots, undo
+from idp.enrol import binding, growing, roots, tree, undo
 from idp.errors import answer
 from idp.keys import wrapper
 from idp.login.session import is_live, login_of, signed_in, with_evidence
@@ -59,7 +59,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     values = {
         "devices": [_device(one, session) for one in rows if one.root_id],
         "roots": roots.listed(session, now=now),
-        "adding": roots.ways_to_add(session), "offers": growing.offers(),
+        "adding": roots.ways_to_add(session), "offers": growing.offers(), "tree": tree.tree(session, now=now),
         "sessions": _sessions(session, now=now),
         "notice": request.session.pop("notice", None),
     }

@@ -425,6 +425,10 @@ def derived_passkey_options(house: House) -> Draft:
     return _page(house, "/devices/passkey/options", house.victims)
 
 
+def family_end(house: House) -> Draft:
+    return _page(house, f"/devices/apps/{uuid4()}/end", house.victims)
+
+
 def derived_passkey(house: House) -> Draft:
     return _get(house, f"/devices/passkey/{uuid4()}")
 
@@ -765,7 +769,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
     scim_groups, scim_group, scim_group, scim_me, scim_documents, scim_documents, scim_documents, public, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
-    derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
+    family_end, derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
     certificate_userinfo, certificate_introspect, certificate_revoke, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
