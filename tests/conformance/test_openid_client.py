@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from demo.relying_party import AAL
 from tests.conformance.stage import browser
@@ -143,3 +144,54 @@ def test_other_kinds_of_clients(
         assert seen["introspection"]["cnf"]["jkt"]
     if method == "none":
         assert seen["refreshed"]["rotated"] is True
+
+
+_STRICT = """
+import json, sys
+from derived import clock
+from idp import clients
+from idp.clients import Registration, SCOPES, SERVICE_SCOPES, CLIENT_CREDENTIALS, DEVICE_CODE
+party, _ = clients.register(Registration(
+    name="Strict desk", redirect_uris=["https://strict.example.org/callback"], auth_method="private_key_jwt", auth_alg="ES256",
+    jwks={"keys": [json.loads(%r)]}, request_alg="ES256", request_required=True, par_required=True, dpop_required=True, dpop_nonce=True,
+    grants=[CLIENT_CREDENTIALS, DEVICE_CODE], scopes=[*SCOPES, *SERVICE_SCOPES],
+), now=clock.now())
+print(json.dumps({"client_id": party.client_id}))
+"""
+
+
+def test_the_strictest_client(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
+    """Issue 4, done when 2: private_key_jwt, JAR in PAR, PKCE, DPoP with nonces, refresh, introspection, revocation; a device; a service."""
+    key = ECKey.generate_key("P-256")
+    kid = key.thumbprint()
+    public = {**key.as_dict(private=False), "kid": kid, "alg": "ES256", "use": "sig"}
+    made = json.loads(stage.ramet.manage("shell", "-v", "0", "-c", _STRICT % json.dumps(public)).splitlines()[-1])
+    redirect_uri = "https://strict.example.org/callback"
+    asked = {
+        "issuer": stage.issuer, "client_id": made["client_id"], "redirect_uri": redirect_uri,
+        "jwk": {**key.as_dict(private=True), "kid": kid},
+    }  # fmt: skip
+    with subprocess.Popen([node, "strict.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            page = desktop.get(_exchange(child, asked)["authorize"], stop_at=redirect_uri)
+            page = person.sign_in(desktop, page, stop_at=redirect_uri)
+            assert page.stopped_at, f"{page.path} ({page.status}): {page.words()}"
+            device = _exchange(child, {"callback": page.stopped_at})["device"]
+            page = desktop.get(device["verification_uri"])
+            page = desktop.submit(page, page.form_with("code"), values={"code": device["user_code"]})
+            desktop.submit(page, page.form_to("/device/approval"), values={"decision": "allow"})
+            seen = _exchange(child, {"typed": True})["seen"]
+        finally:
+            child.kill()
+    assert seen["plain"] != "accepted"  # this client's requests are signed
+    assert "request_uri=" in seen["url"]
+    assert "scope" not in seen["url"]
+    assert (seen["token_type"], seen["claims"]["acr"]) == ("dpop", AAL + "2")
+    assert seen["userinfo"]["preferred_username"] == person.username
+    assert seen["introspection"]["active"]
+    assert seen["introspection"]["cnf"]["jkt"]
+    assert seen["anotherKey"] != "accepted"
+    assert seen["introspectionAfter"] == {"active": False}
+    assert seen["refreshAfter"] == "invalid_grant"
+    assert (seen["device"]["token_type"], seen["device"]["interval"], seen["device"]["claims"]["acr"]) == ("dpop", 5, AAL + "2")
+    assert (seen["service"]["active"], seen["service"]["sub"]) == (True, made["client_id"])
