@@ -80,6 +80,8 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             return Answer(403, "access_denied", "No account here knows this. Sign in another way first, then add it in My devices.")
         case Reason.RECOVERY_IN_PERSON:
             return Answer(403, "access_denied", "This account is recovered in person only. Go to your identity team.")
+        case Reason.NOT_ENTITLED:
+            return Answer(403, "access_denied", "You are not assigned to this. Ask your identity team for access, and say what for.")
         case Reason.NOT_ELIGIBLE:
             return Answer(403, "access_denied", "You may not hold derived credentials at present. Ask your identity team.")
         case Reason.KEY_MAY_BE_COPIED:

@@ -90,7 +90,7 @@ def metadata() -> dict[str, Any]:
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "aal", "ial", "fal", "idp", "credential_label",
             "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "locale", "zoneinfo",
             "updated_at", "profile", "picture", "email", "email_verified", "phone_number", "phone_number_verified", "address",
-            "credential_origin", "credential_kind", "home_organization", "piv_federation",
+            "credential_origin", "credential_kind", "home_organization", "piv_federation", "entitlements", "groups", "roles",
         ],
     }
 

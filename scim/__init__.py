@@ -9,6 +9,7 @@ Floors inside (imports only run down)::
     settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL
     candidates | consequences | auth | directory  whose record is this; what each change does; a request names a source; one record
                                           or group, as its source sees it
+    entitlements                          who may enter which client, and as what
     models                                Person, Source, Record, Group, Membership
     answers | query                       the form of every answer; a list request, from an address or a body
     aggregate | body | columns | documents | index | membership | normalise | ordering | patch | projection

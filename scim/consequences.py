@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from derived import accounts, audit, outbox, revoke, standing, suspend
 from derived.errors import Reason
 from derived.models import AccountStatus, Credential
-from scim import aggregate, trust
+from scim import aggregate, entitlements, trust
 from scim.assurance import ASSURANCE_URN
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Change(StrEnum):
     INELIGIBLE = "ineligible"
     RENAMED = "renamed"
     RETURNED = "returned"
+    MOVED = "moved"
     LEVEL_ROSE = "level rose"
     ELIGIBLE = "eligible"
     SUSPENDED = "suspended"
@@ -86,6 +87,8 @@ def changes(before: State, after: State, *, is_new: bool = False) -> list[Change
         found.add(Change.CLEARED)
     if is_new or Change.RETURNED in found or _address(before) != _address(after):
         found.add(Change.INVITED)
+    if before.profile.attributes != after.profile.attributes and not is_new:
+        found.add(Change.MOVED)
     if not is_new and _named(before) != _named(after):
         found |= {Change.RENAMED, Change.TOLD}
     if not is_new and _addresses(before) != _addresses(after):
@@ -150,6 +153,10 @@ def _rename(write: Write, _before: State, _after: State) -> None:
     standing.renamed(write.account, now=write.now, actor=write.actor)
 
 
+def _move(write: Write, _before: State, _after: State) -> None:
+    entitlements.end_stale(write.person, write.account, now=write.now, actor=write.actor)
+
+
 def _suspend(write: Write, _before: State, _after: State) -> None:
     if write.account.status == AccountStatus.ACTIVE:
         suspend.suspend(write.account, now=write.now, actor=write.actor)
@@ -203,6 +210,7 @@ TABLE: dict[Change, Consequence] = {
     Change.INELIGIBLE: Consequence("Derived credentials end and none is minted; ways of signing in stay.", _eligible),
     Change.RENAMED: Consequence("Certificates that show the old name end; keys, passkeys and devices stay.", _rename),
     Change.RETURNED: Consequence("The account opens again in a new epoch; no credential comes back.", _reopen),
+    Change.MOVED: Consequence("Access that the person's attributes no longer allow ends.", _move),
     Change.LEVEL_ROSE: Consequence("The identity assurance rises for what signs in from now on.", _vouch),
     Change.ELIGIBLE: Consequence("Derived credentials may be minted again; none comes back.", _eligible),
     Change.SUSPENDED: Consequence("The account stops until its authority clears it; nothing ends.", _suspend),

@@ -347,3 +347,72 @@ class Match(models.Model):
 
     def __str__(self) -> str:
         return f"match {self.id}"
+
+
+class AccessRule(models.Model):
+    """Who may enter one client, and with which entitlement; a client without rules admits everybody (EN-1).
+
+    client_key: its client_id. entitlement: what the client is told, "" for nothing but entry.
+    kind, subject: everyone; a person's id; a group's id; a role; or an attribute as `department=IT`.
+    by_request: whoever matches may ask for it, and has it only once it was approved.
+    """
+
+    client_key = models.CharField(max_length=255)
+    entitlement = models.CharField(max_length=120, default="")
+    kind = models.CharField(max_length=12)
+    subject = models.CharField(max_length=400, default="")
+    by_request = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["client_key"], condition=Q(ended_at__isnull=True), name="rule_of_client")]
+
+    def __str__(self) -> str:
+        return f"access rule {self.id}"
+
+
+class AccessState(models.TextChoices):
+    """What became of a request for access."""
+
+    REQUESTED = "requested"
+    ASSIGNED = "assigned"
+    REFUSED = "refused"
+    REMOVED = "removed"
+
+
+class Access(models.Model):
+    """One request of one person under one rule, who decided it, and when it ended (EN-1). Counts in the epoch it was made in."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="accesses")
+    epoch = models.PositiveIntegerField()
+    rule = models.ForeignKey(AccessRule, on_delete=models.PROTECT, related_name="accesses")
+    purpose = models.CharField(max_length=300)
+    state = models.CharField(max_length=10, choices=AccessState.choices, default=AccessState.REQUESTED)
+    requested_by = models.CharField(max_length=120)
+    requested_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=120, default="")
+    decided_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["person", "rule"], condition=Q(state__in=["requested", "assigned"]), name="access_once_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"access {self.id}"
+
+
+class Manager(models.Model):
+    """A person whom the operator appointed to look after others (ruling 24); counts in the epoch it was made in (C30)."""
+
+    person = models.OneToOneField(Person, on_delete=models.PROTECT, related_name="manager")
+    epoch = models.PositiveIntegerField()
+    appointed_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"manager {self.person_id}"

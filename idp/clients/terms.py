@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCOPES = ("openid", "profile", "email", "offline_access", "assurance")
 MORE_SCOPES = ("phone", "address")  # only for those that ask for them
-SERVICE_SCOPES = ("introspect",)  # of a client's own tokens: about nobody
+SERVICE_SCOPES = ("introspect", "scim")  # of a client's own tokens: about nobody
 ID_TOKEN_ALGS = ("ES256", "RS256", "PS256", "EdDSA")
 CLIENT_ALGS = jwk.ALGS
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

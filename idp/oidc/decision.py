@@ -76,6 +76,7 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     consent_needed: bool,
     now: datetime,
     is_meant: bool = True,
+    is_entitled: bool = True,
     patience: Patience | None = None,
     phishing_resistant: bool = False,
     chosen: bool = False,
@@ -84,6 +85,7 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
 
     reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
     is_meant: whether who is signed in is the person that `id_token_hint` names (Core §3.1.2.1).
+    is_entitled: whether the rules of this client admit who is signed in (EN-1, C16).
     patience: how old and how idle a login may be for this client, where it is stricter than we are.
     phishing_resistant: whether this client is entered by nothing less. chosen: whether the person said that it shall be
     the account that is signed in (`select_account`).
@@ -102,6 +104,8 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
         return Decision(next=Next.CHOOSE)
     if (why := _stale(ask, login, fresh=fresh, now=now) or _impatient(patience, login, now=now)) is not None:
         return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why, need=need)
+    if not is_entitled:
+        return _refuse("access_denied", "This person is not assigned to this application.")
     value = acr.answered(ask, login)
     if value is None or not need.is_met_by(Reached.of(login)):
         return _step_up(need, login, silent=silent, reachable=reachable)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from derived import issue
 from derived.assurance import AAL
+from derived.errors import Reason, Refused
 from idp.login.session import login_of
 from idp.models import Grant, RefreshToken
 from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
 from idp.secrets import opaque, stored
+from scim import entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,15 @@ def login_behind(grant: Grant) -> Authentication:
     return relayed_login(grant.event) if grant.relayed else login_of(grant.event)
 
 
+def require_entitled(account: Account, party: RelyingParty, *, spends: bool = False) -> None:
+    """Whoever may not enter this client gets nothing for it, in whatever way they come (C16, P34, EN-1).
+
+    Raises: Refused(NOT_ENTITLED).
+    """
+    if not entitlements.may_enter(account.person, party.client_id):
+        raise Refused(Reason.NOT_ENTITLED, spends=spends)
+
+
 def open_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
     acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
@@ -41,8 +52,9 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
-    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_ENTITLED).
     """
+    require_entitled(account, party)
     login = relayed_login(event) if relayed else login_of(event)
     offline = "offline_access" in scope.split()
     if offline:

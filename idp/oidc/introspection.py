@@ -21,6 +21,7 @@ from idp.oidc.provider import server
 from idp.oidc.resource import Unauthorized
 from idp.oidc.tokens import about_login
 from idp.secrets import stored
+from scim import entitlements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,6 +60,7 @@ def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     claims = {name: one for name, one in live.claims.items() if name != "grant_id"}
     if live.grant is not None:
         claims |= about_login(live.grant, live.grant.family.account)
+        claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id)
     return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
 
 

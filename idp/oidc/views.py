@@ -23,6 +23,7 @@ from idp.oidc.provider import server
 from idp.oidc.resource import Unauthorized
 from idp.oidc.tokens import about_login
 from idp.secrets import stored
+from scim import entitlements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,6 +65,7 @@ def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
         reserved |= about_login(grant, account) | assurance.said(grant, account)
     about_person = attributes(account.person, scope)
     about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
+    about_person |= entitlements.claims_for(account.person, party.client_id)
     return assembled(about_person, reserved)
 
 

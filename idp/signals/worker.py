@@ -34,6 +34,7 @@ from idp.models import (
     UpstreamLogin,
 )
 from idp.signals import backchannel, files, mail, tending
+from scim import entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,7 @@ def housekeeping(*, now: datetime) -> None:
     """Everything that is enforced at use anyway (P19), made visible and tidied up."""
     keyring().advance(now=now)
     _expire(now=now)
+    entitlements.review_all(now=now, actor="worker")
     Spent.objects.filter(expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)

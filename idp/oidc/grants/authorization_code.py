@@ -17,7 +17,7 @@ from idp.login.session import is_standing, login_of
 from idp.models import Code
 from idp.oidc import acr
 from idp.oidc.ask import Ask
-from idp.oidc.families import open_family
+from idp.oidc.families import open_family, require_entitled
 from idp.oidc.grants.terms import Terms
 from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
@@ -124,6 +124,7 @@ def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: d
     """What may have changed since the code was made: account, session, credential, levels (C1, C16); the `acr` to answer."""
     if row.epoch != account.epoch or not is_standing(row.session, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
+    require_entitled(account, party, spends=True)
     login = login_of(row.event)
     value = acr.answered(ask, login)
     if value is None or not party.admits(login):

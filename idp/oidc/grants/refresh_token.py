@@ -11,7 +11,7 @@ from derived.once import claim_once
 from idp.login.session import is_standing
 from idp.models import RefreshToken
 from idp.oidc.bound import Bound
-from idp.oidc.families import add_refresh_token, login_behind
+from idp.oidc.families import add_refresh_token, login_behind, require_entitled
 from idp.oidc.grants.terms import Terms, narrowed
 from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
@@ -95,7 +95,7 @@ def _held(grant: models.Grant, party: RelyingParty) -> Bound:
 def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
     """The family, what it was opened with, and the session that it hangs on are all live (TK-1, I2).
 
-    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED).
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
     """
     family = grant.family
     if not status.is_live(family, account, now=now) or not status.is_live(grant.event.credential, account, now=now):
@@ -110,3 +110,4 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
             raise Refused(Reason.LOGIN_ENDED)
     if not party.admits(login_behind(grant)):
         raise Refused(Reason.LEVEL_NOT_REACHED)
+    require_entitled(account, party)

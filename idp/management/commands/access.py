@@ -1,0 +1,160 @@
+"""`manage.py access`: who may enter which client: rules, requests, and what was assigned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from derived import clock
+from idp import clients
+from idp.management.verbs import Noun, nothing
+from scim import entitlements
+from scim.models import Access, AccessRule, AccessState, Person
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def _rule(parser: CommandParser) -> None:
+    parser.add_argument("client_id", help="the client that people may enter by this rule, and from now on only by its rules")
+    parser.add_argument("kind", choices=entitlements.KINDS)
+    parser.add_argument("subject", nargs="?", default="", help="a group's id, a role, a person's id, or an attribute as department=IT")
+    parser.add_argument("--entitlement", default="", help="what the client is told in `entitlements`")
+    parser.add_argument("--by-request", action="store_true", help="whoever matches may ask, and enters once a manager has said yes")
+
+
+def _number(parser: CommandParser) -> None:
+    parser.add_argument("number", type=int, help="its number, as the lists show it")
+
+
+def _ask(parser: CommandParser) -> None:
+    _number(parser)
+    parser.add_argument("name", help="the login name of the person")
+    parser.add_argument("--purpose", required=True, help="what it is needed for")
+
+
+def _who(parser: CommandParser) -> None:
+    parser.add_argument("client_id")
+    parser.add_argument("name", help="the login name of the person")
+
+
+class Command(Noun):
+    """The operator's verbs for access."""
+
+    help = "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review."
+    verbs = {  # noqa: RUF012 - a table
+        "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
+        "rules": ("All rules.", nothing),
+        "end-rule": ("End a rule, and what was assigned by it.", _number),
+        "ask": ("Ask for a person, under a rule that needs a yes.", _ask),
+        "waiting": ("Requests that wait.", nothing),
+        "approve": ("Say yes to a request; the rule is compared again.", _number),
+        "refuse": ("Say no to a request.", _number),
+        "list": ("What is assigned.", nothing),
+        "remove": ("Take an assignment away.", _number),
+        "may": ("Whether a person may enter a client now, and what it is told.", _who),
+        "review": ("End what people's changed groups and attributes no longer allow (the worker does it too).", nothing),
+    }
+    methods = {"list": "all", "end-rule": "end_rule"}  # noqa: RUF012 - a table
+
+    def rule(self, options: dict[str, Any]) -> dict[str, Any]:
+        """A rule."""
+        if clients.find(options["client_id"]) is None:
+            message = f"There is no client {options['client_id']}. See: manage.py client list"
+            raise CommandError(message)
+        try:
+            made = entitlements.add_rule(
+                options["client_id"], options["kind"], options["subject"], entitlement=options["entitlement"],
+                by_request=options["by_request"], now=clock.now(),
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return {"number": made.id}
+
+    def rules(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """All rules."""
+        return [
+            {
+                "number": one.id, "client_id": one.client_key, "kind": one.kind, "subject": one.subject, "entitlement": one.entitlement,
+                "by_request": one.by_request,
+            }
+            for one in AccessRule.objects.filter(ended_at=None).order_by("client_key", "id")
+        ]
+
+    def end_rule(self, options: dict[str, Any]) -> str:
+        """End one."""
+        rule = AccessRule.objects.filter(id=options["number"], ended_at=None).first()
+        if rule is None:
+            message = "There is no such rule. See: manage.py access rules"
+            raise CommandError(message)
+        return f"ended; {entitlements.end_rule(rule, now=clock.now())} assignments or requests with it"
+
+    def ask(self, options: dict[str, Any]) -> dict[str, Any]:
+        """For somebody."""
+        rule = AccessRule.objects.filter(id=options["number"], ended_at=None).first()
+        if rule is None:
+            message = "There is no such rule. See: manage.py access rules"
+            raise CommandError(message)
+        made = entitlements.ask(self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor="operator")
+        return {"number": made.id}
+
+    def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """What waits."""
+        return _rows(entitlements.waiting())
+
+    def approve(self, options: dict[str, Any]) -> str:
+        """Yes."""
+        entitlements.decide(self._found(options), approve=True, by=None, now=clock.now(), actor="operator")
+        return "assigned"
+
+    def refuse(self, options: dict[str, Any]) -> str:
+        """No."""
+        entitlements.decide(self._found(options), approve=False, by=None, now=clock.now(), actor="operator")
+        return "refused"
+
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """What is assigned."""
+        return _rows(Access.objects.filter(state=AccessState.ASSIGNED).select_related("person", "rule").order_by("id"))
+
+    def remove(self, options: dict[str, Any]) -> str:
+        """Take away."""
+        entitlements.remove(self._found(options), now=clock.now(), actor="operator")
+        return "removed"
+
+    def may(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Ask the two questions."""
+        person = self._person(options)
+        return {
+            "may_enter": entitlements.may_enter(person, options["client_id"]), **entitlements.claims_for(person, options["client_id"]),
+        }
+
+    def review(self, _options: dict[str, Any]) -> str:
+        """Tidy up."""
+        return f"{entitlements.review_all(now=clock.now(), actor='operator')} ended"
+
+    def _found(self, options: dict[str, Any]) -> Access:
+        found = Access.objects.select_related("person", "rule").filter(id=options["number"]).first()
+        if found is None:
+            message = "There is no such request. See: manage.py access waiting"
+            raise CommandError(message)
+        return found
+
+    def _person(self, options: dict[str, Any]) -> Person:
+        found = Person.objects.select_related("account").filter(login_name_fold=fold(options["name"])).first()
+        if found is None:
+            message = f"There is no person {options['name']}. See: manage.py person list"
+            raise CommandError(message)
+        return found
+
+
+def _rows(accesses: Iterable[Access]) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": one.id, "person": one.person.login_name or one.person.user_name, "client_id": one.rule.client_key,
+            "entitlement": one.rule.entitlement, "purpose": one.purpose, "requested_by": one.requested_by, "since": one.requested_at,
+            "decided_by": one.decided_by,
+        }
+        for one in accesses
+    ]
