@@ -9,6 +9,7 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from idp.login.password import Argon2
+from tests.environment import KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,20 @@ def world(db: None) -> World:
     from tests.world import World
 
     return World()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What never asks a database says on PostgreSQL what it said on SQLite: it runs there once."""
+    if KIND != "postgresql":
+        return
+    asks = [item for item in items if _asks_a_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _asks_a_database(item)])
+    items[:] = asks
+
+
+def _asks_a_database(item: pytest.Item) -> bool:
+    marks = any(item.get_closest_marker(name) for name in ("django_db", "database", "slow", "browser"))
+    return marks or bool({"db", "transactional_db", "live"} & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.hookimpl(wrapper=True)
