@@ -21,16 +21,21 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup()
 
-from django.db import connection  # noqa: E402 - Django's apps come first
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402 - Django's apps come first
+from django.db import connection  # noqa: E402
 from joserfc.jwk import ECKey  # noqa: E402
 
 from derived import clock, issue  # noqa: E402
 from derived.assurance import Factor, Shown  # noqa: E402
+from derived.authority import keeping, lists  # noqa: E402
 from derived.eligibility import BoundBy, How  # noqa: E402
 from derived.lifecycle import LIVING  # noqa: E402
 from derived.locking import under_lock  # noqa: E402
+from derived.minting import authority as minting  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
-from derived.models import Account, Credential, Event, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
+from derived.minting.signing import Held  # noqa: E402
+from derived.models import Account, Credential, Event, IssuedCertificate, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
+from derived.signers import Where, wrapped  # noqa: E402
 from idp import clients, keys  # noqa: E402
 from idp.enrol import binding, invitation  # noqa: E402
 from idp.login import password, totp  # noqa: E402
@@ -212,6 +217,32 @@ def ledger(account: str) -> dict[str, Any]:
     }
 
 
+def authority() -> str:
+    """An authority, as `ca init` makes it, once; its root's key is thrown away."""
+    found = keeping.current(now=clock.now())
+    if found is None:
+        now, raw = clock.now(), wrapped.new()
+        plan = keeping.Plan(organisation="Race", base_url="http://pki.race.example", oid="1.3.6.1.4.1.32473.1")
+        found = keeping.begin(plan, keeping.Place(where=Where.WRAPPED, secret=raw), wrapped.signer(raw), keys.wrapper(), now=now)
+        root_key = Held(ec.generate_private_key(ec.SECP384R1()))
+        root = minting.root(root_key, organisation="Race", now=now)
+        keeping.install(found, keeping.certified_by_root(found, root, root_key, now=now), [root], [], now=now)
+    return str(found.name)
+
+
+def certificates(account: str) -> dict[str, Any]:
+    """What became of an account's certificates; late: how many the record says were released after the end of the account."""
+    ends = Event.objects.filter(account_id=account, kind="account.terminated").values_list("seq", flat=True)
+    released = Event.objects.filter(account_id=account, kind="certificate.released").values_list("seq", flat=True)
+    rows = IssuedCertificate.objects.filter(credential__account_id=account)
+    now, authority = clock.now(), keeping.require_current(now=clock.now())
+    return {
+        "recorded": rows.count(), "released": rows.filter(released_at__isnull=False).count(), "bytes": rows.exclude(der=None).count(),
+        "late": sum(seq > min(ends, default=seq) for seq in released),
+        "listed": len(lists.entries(list(rows), authority=authority, now=now)),
+    }
+
+
 def signing_keys() -> list[dict[str, Any]]:
     """Every signing key, unwrapped: only for the search for what must not be anywhere else."""
     ring = keys.keyring()
@@ -245,7 +276,7 @@ def execute(sql: str) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, device, ledger, signing_keys, dump, execute,
+        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, device, ledger, authority, certificates, signing_keys, dump, execute,
         *watched.COMMANDS,
     )
 }

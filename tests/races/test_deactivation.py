@@ -16,6 +16,7 @@ import pytest
 from device import proofs
 from device.key import DeviceKey
 from tests.live import LONG, Answer, Live, Request, form, page_form
+from tests.x509.office import csr, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,18 @@ class Ground:
 
         return Race(person, self._assertion(bound["jwk"], bound["credential"]), lambda answer: answer.status == 200, dead, 0.08)
 
+    def certificate(self, person: dict[str, Any]) -> Race:
+        """A request is pasted: recorded, signed, and released under a second look (ruling 23)."""
+        self.live.inside.ask("authority")
+        fields = {"name": "VPN", "passphrase": PASSPHRASE, "way": "request", "request": csr(new_key()).decode(), "transport": ""}
+        mint = page_form("/devices/certificates/add", person["session"], **fields)
+
+        def dead(_answer: Answer) -> bool:
+            found = self.live.inside.ask("certificates", account=person["account"])
+            return bool(found["late"] == 0 and found["recorded"] == found["listed"] == 1 and found["released"] == found["bytes"] == 1)
+
+        return Race(person, mint, lambda answer: answer.headers.get("location", "").startswith("/devices/certificates/"), dead, 0.4)
+
     def _assertion(self, jwk: dict[str, str], credential: str) -> Request:
         key, client_id = DeviceKey.from_private_jwk(jwk), self.field["client_id"]
         signed = proofs.assertion(key, credential, issuer=self.live.issuer, client_id=client_id, now=datetime.now(UTC))
@@ -130,7 +143,7 @@ def _struck(live: Live, race: Race, *, head_start: float) -> tuple[Answer, Answe
     return answers["mint"], answers["end"]
 
 
-@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion])
+@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion, Ground.certificate])
 def test_an_end_leaves_nothing_alive_whatever_was_being_minted(ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]) -> None:
     """After both have answered: no living row in the ledger, what was minted is refused, and the person is told once (I2, I4)."""
     random, seen, live = Random(SEED), Counter[str](), ground.live
@@ -145,6 +158,9 @@ def test_an_end_leaves_nothing_alive_whatever_was_being_minted(ground: Ground, k
         assert (found["status"], found["living"], found["ending_mails"]) == ("terminated", [], 1), where
         if race.won(mint):
             assert race.dead(mint), where
+        if kind is Ground.certificate:
+            certificates = live.inside.ask("certificates", account=race.person["account"])
+            assert (certificates["late"], certificates["released"]) == (0, int(race.won(mint))), (where, certificates)
         seen["minted first" if race.won(mint) else "ended first"] += 1
     print(f"deactivation against {kind.__name__}: {RACES} races, {dict(seen)}, 0 left alive")  # noqa: T201 - the figure to quote
     assert len(seen) == 2 or not LONG, f"only one order was seen, so nothing was raced: {seen}"
