@@ -103,7 +103,7 @@ def card(account: Account) -> Credential:
 def with_card(account: Account) -> LoginSession:
     """The account's present session, as it is after a login with a card (AAL3)."""
     row = card(account)
-    shown = Certificate.shown.fget(type("V", (), {"derived": False, "hardware": True})())  # type: ignore[attr-defined]
+    shown = Certificate.shown.fget(type("V", (), {"derived": False, "hardware": True, "ours": False})())  # type: ignore[attr-defined]
     event = under_lock(account.id, lambda locked: record_login(locked, row, shown, now=clock.now()))
     session = session_of(account)
     session.event, session.expires_at = event, clock.now() + timedelta(hours=12)
