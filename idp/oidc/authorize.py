@@ -189,7 +189,7 @@ def _go_on(
             request.session[_ASKED] = [*_asked(row, session), *_seen(party)]
             values: dict[str, object] = {
                 **_who(row, party), "mixed": names.looks_like_another(party.name),
-                "scopes": [{"name": one, "words": SCOPE_WORDS.get(one, one)} for one in _discloses(ask, party).split()],
+                "scopes": [{"name": one, "words": SCOPE_WORDS.get(one, one)} for one in claims.discloses(ask, allowed=party.policy.scopes).split()],
             }
             return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
         case Next.REFUSE:
@@ -218,12 +218,6 @@ def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: 
     return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words)
 
 
-def _discloses(ask: Ask, party: RelyingParty) -> str:
-    """The scopes that are asked for, and those whose claims are asked for by name: what a person is asked to allow."""
-    opening = claims.opening(ask.claims.names, allowed=party.policy.scopes) if ask.is_openid else []
-    return " ".join(dict.fromkeys([*ask.scope.split(), *opening]))
-
-
 def _decision(  # noqa: PLR0913 - the evidence
     row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, said: _Said, now: datetime
 ) -> Decision:
@@ -231,7 +225,7 @@ def _decision(  # noqa: PLR0913 - the evidence
     reachable: list[Reached] = []
     if session is not None:
         person = session.account.person
-        consent_needed = not said.allowed and clients.consent_needed(party, person, _discloses(ask, party), now=now)
+        consent_needed = not said.allowed and clients.consent_needed(party, person, claims.discloses(ask, allowed=party.policy.scopes), now=now)
         reachable = [
             choices.shown_by(one)
             for one in status.living(session.account_id)
@@ -276,7 +270,7 @@ def _grant(  # noqa: PLR0913 - the evidence
 
     under_lock(session.account_id, work)
     if said.allowed:
-        clients.remember_consent(party, session.account.person, _discloses(ask, party), now=now, until=now + lifetimes.CONSENT)
+        clients.remember_consent(party, session.account.person, claims.discloses(ask, allowed=party.policy.scopes), now=now, until=now + lifetimes.CONSENT)
     return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
 
 

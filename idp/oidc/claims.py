@@ -11,6 +11,7 @@ from oidc_provider.lib.claims import StandardScopeClaims
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from idp.oidc.ask import Ask
     from scim.models import Person
 
 # What an attribute of a person may never be called: every name of IANA's registry of JWT claims that is not about a person.
@@ -77,6 +78,12 @@ def opening(names: Iterable[str], *, allowed: str) -> list[str]:
     empty = _OfPerson({}, allowed)
     known = {scope: getattr(empty, f"scope_{scope}", None) for scope in allowed.split()}
     return [scope for scope, method in known.items() if method is not None and wanted & method().keys()]
+
+
+def discloses(ask: Ask, *, allowed: str) -> str:
+    """The scopes that a request asks for, and those whose claims it asks for by name: what a person is asked to allow."""
+    by_names = opening(ask.claims.names, allowed=allowed) if ask.is_openid else []
+    return " ".join(dict.fromkeys([*ask.scope.split(), *by_names]))
 
 
 def of_profile(person: Person) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from derived import revoke
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.locking import under_lock
 from derived.once import claim_once
+from idp import clients
 from idp.login.session import is_standing, login_of
 from idp.models import Code
-from idp.oidc import acr
+from idp.oidc import acr, claims
 from idp.oidc.ask import Ask
 from idp.oidc.families import open_family, require_entitled
 from idp.oidc.grants.terms import Terms
@@ -121,7 +122,7 @@ def _verifies(code_verifier: str, code_challenge: str) -> bool:
 
 
 def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
-    """What may have changed since the code was made: account, session, credential, levels (C1, C16); the `acr` to answer."""
+    """What may have changed since the code was made: account, session, credential, levels, consent (C1, C16); the `acr` to answer."""
     if row.epoch != account.epoch or not is_standing(row.session, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     require_entitled(account, party, spends=True)
@@ -129,4 +130,6 @@ def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: d
     value = acr.answered(ask, login)
     if value is None or not party.admits(login):
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
+    if clients.consent_needed(party, account.person, claims.discloses(ask, allowed=party.policy.scopes), now=now):
+        raise Refused(Reason.BAD_CODE, spends=True)
     return value
