@@ -28,8 +28,11 @@ from idp.models import (
     Ceremony,
     CertificateLogin,
     CertificateOrder,
+    DeviceAuthorization,
+    OpaqueToken,
     PushedRequest,
     RefreshToken,
+    ServiceToken,
     Throttle,
     UpstreamLogin,
 )
@@ -116,6 +119,9 @@ def housekeeping(*, now: datetime) -> None:
     AuthorizationRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
     PushedRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
     RefreshToken.objects.filter(expires_at__lt=now - _KEPT).delete()
+    OpaqueToken.objects.filter(expires_at__lt=now).delete()
+    ServiceToken.objects.filter(expires_at__lt=now).delete()
+    DeviceAuthorization.objects.filter(expires_at__lt=now - _KEPT).delete()
     UpstreamLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
     Ceremony.objects.filter(expires_at__lt=now).delete()
     OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()

@@ -13,6 +13,7 @@ from derived import clock
 from derived.models import AccountStatus, Credential
 from idp.clients import DEVICE_CODE
 from idp.models import ClientPolicy, DeviceAuthorization, Grant, LoginSession
+from scim.models import AccessRule
 from tests.world import AAL, ISSUER, App, claims, http, userinfo
 
 if TYPE_CHECKING:
@@ -229,6 +230,16 @@ def test_gates_are_asked_when_it_is_approved(world: World, person_and_browser: t
         page = person.sign_in(browser, page)
         assert (page.path, person.asked[-1]) == ("/device/approval", "consent")
         assert "access_token" in polled(app, asked).json()
+
+
+def test_who_may_not_enter_a_client_does_not_enter_it_by_a_code(app: App, person_and_browser: tuple[Person, Browser]) -> None:
+    """EN-1, C16: asked when it is approved, and again when it is redeemed."""
+    first, second = begun(app), begun(app)
+    answered(person_and_browser[1], first["user_code"])
+    AccessRule.objects.create(client_key=app.client_id, kind="person", subject="somebody else", created_at=clock.now())
+    assert error(polled(app, first)) == "invalid_grant"
+    assert typed(person_and_browser[1], second["user_code"]).status == 403
+    assert error(polled(app, second)) == "access_denied"
 
 
 def test_another_client_cannot_redeem_it(world: World, app: App, person_and_browser: tuple[Person, Browser]) -> None:
