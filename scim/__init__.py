@@ -4,6 +4,7 @@ Floors inside (imports only run down)::
 
     urls
     views                                 HTTP in, SCIM JSON out
+    importing                             files of people, through the same door
     provision | listing                   the writer of people; a page of a list
     matching | returns                    joins and splits; who comes back on a manager's word
     settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL
@@ -15,6 +16,7 @@ Floors inside (imports only run down)::
     aggregate | body | columns | documents | index | membership | normalise | ordering | patch | projection
     filter | operations | trust           the only door to scim2-filter-parser; the message of a PATCH; who is believed what
     tokens | tree                         how a filter is spelled, and what it means
+    tables                                people in files, as resources
     group | user                          the schemas as data
     assurance | values                    our own extension; one value, checked and made canonical
     schema                                attributes, schemas, lookups

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from scim.schema import Json, Resource
 
 __all__ = [
-    "create_user", "delete_user", "disable_source", "patch_user", "register_source", "replace_user", "rotate_source",
+    "check_unique", "create_user", "delete_user", "disable_source", "patch_user", "register_source", "replace_user", "rotate_source",
 ]
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) 
         still = matching.sole(source, resource)
         if still is None or still.person.account_id != account.id:
             return None
-        _check_unique(source, resource, but=None)
+        check_unique(source, resource, but=None)
         _check_not_stale(source, body, resource)
         record = Record(
             source=source, person=still.person, created_at=now, version=0, adopted=matching.speaks(source, still.person)
@@ -90,7 +90,7 @@ def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) 
 
 
 def _create(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record:
-    _check_unique(source, resource, but=None)
+    check_unique(source, resource, but=None)
     _check_not_stale(source, body, resource)
     account = accounts.open_account(ial=0, now=now, actor=source.actor)
     person = Person.objects.create(account=account, user_name=str(resource["userName"]), created_at=now, updated_at=now)
@@ -206,7 +206,7 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
             if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
                 settle(write)  # a repeated `active:false` ends what somebody opened in between
             return record
-        _check_unique(source, resource, but=record)
+        check_unique(source, resource, but=record)
         kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
         _store(record, resource, push.body, kept, now=now)
         _record(account, "person.updated", record, now=now)
@@ -277,7 +277,8 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
         RecordEmail.objects.bulk_create(RecordEmail(record=record, source=record.source, value_fold=one) for one in after)
 
 
-def _check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:
+def check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:
+    """Raises: ScimError 409 where another record of this source has the user name or the externalId."""
     others = Record.objects.filter(source=source, deleted_at__isnull=True)
     if but is not None:
         others = others.exclude(id=but.id)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
+from rich.console import Console
 from rich.progress import track
 
 from derived import clock
 from idp.config import config
 from idp.management.verbs import Noun, named, nothing, span
-from scim import settle, sources, trust
+from scim import importing, settle, sources, tables, trust
 from scim.models import Person, Source
 from scim.normalise import NORMALISERS
 
@@ -60,6 +62,13 @@ def _end(parser: CommandParser) -> None:
     parser.add_argument("credential", type=int, help="its number, as `source show` lists it")
 
 
+def _import(parser: CommandParser) -> None:
+    parser.add_argument("file", type=Path, help="people.csv (with a header), people.ldif (inetOrgPerson) or people.jsonl (a SCIM User per line)")
+    parser.add_argument("--source", required=True, metavar="NAME", help="whose people they are")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; say what would change")
+    parser.add_argument("--complete", action="store_true", help="the file names everybody: whoever is not in it has left, and ends")
+
+
 def _days(text: str) -> timedelta:
     return timedelta(days=int(text))
 
@@ -67,7 +76,7 @@ def _days(text: str) -> timedelta:
 class Command(Noun):
     """The operator's verbs for sources."""
 
-    help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, rotate, admit, end, disable, enable."
+    help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, import, rotate, admit, end, disable, enable."
     verbs = {  # noqa: RUF012 - a table
         "add": ("Register a source; its bearer token is shown once.", _add),
         "list": ("All sources, and when each last spoke.", nothing),
@@ -75,10 +84,13 @@ class Command(Noun):
         "trust": ("Say what a source is trusted for; people are merged anew.", _trust),
         "rotate": ("Give a source a new token; the old ones end now, or after an overlap.", _rotate),
         "admit": ("Let a client of this provider, or a certificate, speak for a source.", _admit),
+        "import": ("Push a file of people, as the source itself would; rehearse with --dry-run.", _import),
         "end": ("End one credential of a source.", _end),
         "disable": ("Refuse a source from now on; what it pushed stays.", named(_NAME)),
         "enable": ("Hear a disabled source again.", named(_NAME)),
     }
+
+    methods = {"list": "all", "import": "take_in"}  # noqa: RUF012 - words of Python's
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register."""
@@ -168,6 +180,32 @@ class Command(Noun):
             message = f"It has no live credential of that number. See: manage.py source show {options['name']}"
             raise CommandError(message)
         return "ended"
+
+    def take_in(self, options: dict[str, Any]) -> dict[str, Any]:
+        """A file."""
+        source = self._found({"name": options["source"]})
+        form = options["file"].suffix.lower().removeprefix(".")
+        if form not in tables.FORMATS:
+            message = f"The file's name must end in one of: {', '.join('.' + one for one in tables.FORMATS)}"
+            raise CommandError(message)
+        summary, dry_run, now = importing.Summary(), options["dry_run"], clock.now()
+        try:
+            with options["file"].open(encoding="utf-8-sig", newline="") as file:
+                people = list(tables.entries(file, form))
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        progress = Console(stderr=True)
+        for entry in track(people, description="rehearsing" if dry_run else "importing", console=progress, transient=True, disable=options["json"]):
+            importing.take(source, entry, summary, dry_run=dry_run, now=now)
+        if options["complete"]:
+            if summary.refused:
+                message = f"{len(summary.refused)} lines are refused, so nobody is ended for not being in the file. First: line {summary.refused[0][0]}: {summary.refused[0][1]}"
+                raise CommandError(message)
+            importing.end_the_rest(source, summary, dry_run=dry_run, now=now)
+        counts = {one.value: summary.counts[one] for one in importing.Outcome}
+        return {
+            "dry_run": dry_run, **counts, "refused_lines": [{"line": line, "why": why} for line, why in summary.refused],
+        }
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""
