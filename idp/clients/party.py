@@ -132,6 +132,12 @@ def find(client_id: str) -> RelyingParty | None:
     return RelyingParty(policy) if policy else None
 
 
+def any_of(client_id: str) -> RelyingParty | None:
+    """The client of that id, disabled or not: for those who manage it, never for those who let it in."""
+    policy = ClientPolicy.objects.filter(client__client_id=client_id).select_related("client").prefetch_related("uris").first()
+    return RelyingParty(policy) if policy else None
+
+
 def of(client: Client) -> RelyingParty | None:
     """The relying party of a registry row, unless it is disabled."""
     return find(client.client_id)
