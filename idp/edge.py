@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
+_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
 _AT_BOTH = "/.well-known/est/"
 _PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024

@@ -273,6 +273,19 @@ class ClientPolicy(models.Model):
         return f"policy of {self.client_id}"
 
 
+class RegistrationToken(models.Model):
+    """An initial access token (RFC 7591 §3): hashed; registers so many clients, until then."""
+
+    token_hash = models.CharField(primary_key=True, max_length=64)
+    label = models.CharField(max_length=80)
+    uses_left = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"registration token {self.label}"
+
+
 class ClientKeys(models.Model):
     """The public keys of one client as they were last fetched from its own address, for all nodes (C45).
 

@@ -26,7 +26,7 @@ from idp.clients import (
 )
 from idp.config import config
 from idp.keys import keyring, wrapper
-from idp.oidc import acr, client_auth, dpop
+from idp.oidc import acr, client_auth, dpop, registration
 from idp.oidc.ask import MODES
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def metadata() -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
         **_by_certificate(),
+        **({"registration_endpoint": _at("register")} if registration.is_on(now=clock.now()) else {}),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(dpop.ALGS),
         "acr_values_supported": list(acr.SUPPORTED),

@@ -10,7 +10,7 @@ from idp.enrol import views as enrol
 from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
 from idp.login import views as login
-from idp.oidc import authorize, device_flow, logout, par, views
+from idp.oidc import authorize, device_flow, logout, par, registration, views
 
 handler400 = "idp.pages.bad_request"
 handler404 = "idp.pages.not_found"
@@ -32,6 +32,8 @@ urlpatterns = [
     path("oidc/authorize/<str:flow>/account", authorize.account, name="authorize-account"),
     path("oidc/authorize/<str:flow>/consent", authorize.consent, name="authorize-consent"),
     path("oidc/par", par.push, name="par"),
+    path("oidc/register", registration.register, name="register"),
+    path("oidc/register/<str:client_id>", registration.manage, name="registration"),
     path("oidc/token", views.token, name="token"),
     path("oidc/device_authorization", device_flow.device_authorization, name="device-authorization"),
     path("device", device_flow.enter, name="device-code"),

@@ -6,6 +6,7 @@ import json
 import secrets
 from base64 import b64encode
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -20,7 +21,8 @@ from derived import clock
 from derived.authority.keeping import certificate_of
 from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
-from idp.models import Upstream
+from idp.models import ClientPolicy, RegistrationToken, Upstream
+from idp.secrets import stored
 from tests.card.desk import PLACE, SECRET, Reader
 from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
@@ -70,6 +72,28 @@ def authorize(house: House) -> Draft:
     if house.random.random() < 0.3:
         return Draft("POST", "/oidc/authorize", form=pairs, content_type=FORM, cookies=house.cookies(browser))
     return Draft("GET", "/oidc/authorize", pairs, cookies=house.cookies(browser))
+
+
+def register(house: House) -> Draft:
+    document = {
+        "redirect_uris": ["https://dyn.example.org/cb"], "client_name": "Dynamic", "token_endpoint_auth_method": "client_secret_basic", "scope": "openid email",
+        "contacts": ["a@b.example"], "grant_types": ["authorization_code"], "tls_client_auth_subject_dn": "CN=x", "jwks": {"keys": []},
+    }  # fmt: skip
+    token = secrets.token_urlsafe(16)
+    RegistrationToken.objects.create(
+        token_hash=stored(token, kind="initial-access-token"), label="fuzz", uses_left=1, created_at=clock.now(), expires_at=clock.now() + timedelta(days=1)
+    )
+    kept = {name: document[name] for name in house.random.sample(sorted(document), house.random.randint(1, len(document)))}
+    return replace(_json("/oidc/register", kept), headers={"Authorization": f"Bearer {token}"})
+
+
+def registration(house: House) -> Draft:
+    access = secrets.token_urlsafe(16)
+    ClientPolicy.objects.filter(pk=house.app.party.policy.pk).update(registration_hash=stored(access, kind="registration-access-token"))
+    document = {"client_id": house.app.client_id, "redirect_uris": [], "client_name": "x" * 90}  # never a good one: the app is needed
+    path = f"/oidc/register/{house.app.client_id}"
+    method = house.random.choice(["GET", "PUT"])
+    return Draft(method, path, document=document if method == "PUT" else None, content_type=JSON, headers={"Authorization": f"Bearer {access}"})
 
 
 def par(house: House) -> Draft:
@@ -762,7 +786,7 @@ def root_upstream_add(house: House) -> Draft:
 
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
-    authorize, authorize, par, par, jar, jar, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
+    authorize, authorize, register, registration, par, par, jar, jar, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
     token_of_device_code, token_of_service, device_authorization, device_code, device_approval,
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,

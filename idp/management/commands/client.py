@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -10,9 +11,11 @@ from django.core.management.base import CommandError, CommandParser
 from derived import clock
 from idp import clients
 from idp.clients import BadRegistration, Registration, registry
+from idp.config import config
 from idp.management import terms
-from idp.management.verbs import Noun, named, nothing
-from idp.models import ClientPolicy
+from idp.management.verbs import Noun, named, nothing, span
+from idp.models import ClientPolicy, RegistrationToken
+from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
     from idp.clients import RelyingParty
@@ -39,10 +42,16 @@ def _set(parser: CommandParser) -> None:
     terms.offer(parser)
 
 
+def _token(parser: CommandParser) -> None:
+    parser.add_argument("name", metavar="label", help="for whom it is; 1 to 80 characters")
+    parser.add_argument("--uses", type=int, default=1, help="how many clients it may register: 1 to 1000")
+    parser.add_argument("--life", type=span, default=timedelta(hours=24), metavar="SPAN", help="how long it serves, like 2h; default: a day")
+
+
 class Command(Noun):
     """The operator's verbs for clients."""
 
-    help = "Relying parties: add, set, list, show, rotate-secret, disable, enable, import."
+    help = "Relying parties: add, set, list, show, rotate-secret, token, disable, enable, import."
     verbs = {  # noqa: RUF012 - a table
         "add": ("Register a client; its secret is shown once.", _add),
         "set": ("Change what is given; the rules are asked of the whole client as it will be. `--X none` empties a list.", _set),
@@ -50,6 +59,7 @@ class Command(Noun):
         "show": ("One client, whole, and what it is excused from.", named("its client_id")),
         "rotate-secret": ("Give a client a new secret; the old one ends now.", named("its client_id")),
         "rotate": ("The same as rotate-secret.", named("its client_id")),
+        "token": ("Make an initial access token: whoever has it may register clients (RFC 7591). Without one, nobody may.", _token),
         "disable": ("Refuse a client from now on, its tokens too.", named("its client_id")),
         "enable": ("Let a disabled client in again.", named("its client_id")),
         "import": (
@@ -126,6 +136,18 @@ class Command(Noun):
             return {"client_id": party.client_id, "client_secret": clients.rotate_secret(party)}
         except BadRegistration as bad:
             raise CommandError(str(bad)) from bad
+
+    def token(self, options: dict[str, Any]) -> dict[str, Any]:
+        """An initial access token, shown once."""
+        if not 1 <= options["uses"] <= 1000 or not 0 < len(options["name"]) <= 80:  # noqa: PLR2004
+            message = "--uses is 1 to 1000, and the label 1 to 80 characters"
+            raise CommandError(message)
+        token, now = opaque(), clock.now()
+        RegistrationToken.objects.create(
+            token_hash=stored(token, kind="initial-access-token"), label=options["name"], uses_left=options["uses"], created_at=now,
+            expires_at=now + options["life"],
+        )
+        return {"initial_access_token": token, "uses": options["uses"], "expires": now + options["life"], "endpoint": config().issuer + "/oidc/register"}
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""
