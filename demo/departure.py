@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from demo import card_road
+from demo import card_road, certificate
 from demo.openid import Refused
 from demo.person import needed
 from demo.phone import challenge_error, device_error, show_code
@@ -63,6 +63,7 @@ def hr_ends(world: World) -> None:
     seen = _binding_error(world)
     tell.check("the binding code: refused, also to the key that had it", seen not in {"", "slow_down"}, seen=seen)
     card_road.is_dead(world)
+    certificate.is_dead(world)
     _nothing_lives(world, "Credentials after: roots too")
     status = world.ramet.ask("person", "show", world.person.username)["account"]["status"]
     tell.check("the account is terminated", status == "terminated", seen=status)

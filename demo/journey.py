@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from demo import arrival, card_road, departure, phone
+from demo import arrival, card_road, certificate, departure, phone
 from demo.browser import Browser, UnexpectedPage
 from demo.mailbox import Mailbox
 from demo.narration import Broken, Narration
@@ -74,6 +74,7 @@ def _play(world: World) -> None:
         phone.lesser_logins(world)
         phone.everything_works(world)
         card_road.walk(world)
+        certificate.walk(world)
         departure.things_in_flight(world)
         departure.hr_ends(world)
         departure.everyone_is_told(world)
@@ -110,7 +111,10 @@ def main() -> int:
         try:
             with _running(folder, narration) as (ramet, office):
                 world = World(ramet, narration, mailbox=mailbox, http=everybody, desktop=desktop, app_port=free_port(), office=office)
-                _play(world)
+                try:
+                    _play(world)
+                finally:
+                    certificate.close(world)
         except _FORESEEN as error:
             narration.broken(f"{type(error).__name__}: {error}")
             for log in ("serve", "certificate-host", "worker"):

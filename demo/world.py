@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from demo.browser import Browser
     from demo.card_road import CardOffice
+    from demo.certificate import Certificate
     from demo.hr import HumanResources
     from demo.mailbox import Mailbox
     from demo.narration import Narration
@@ -45,6 +46,7 @@ class World:
     office: CardOffice | None = None
 
     hr: HumanResources = field(init=False)
+    certificate: Certificate = field(init=False)
     user_id: str = field(init=False)
     app_client: OpenIdClient = field(init=False)
     app: RelyingParty = field(init=False)
