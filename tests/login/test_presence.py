@@ -13,7 +13,7 @@ from derived import clock
 from tests.card.desk import opened
 from tests.webauthn import life
 from tests.webauthn.authenticator import Maker, SoftKey
-from tests.world import ISSUER, answer, http
+from tests.world import AAL, ISSUER, answer, http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,15 +51,15 @@ def test_after_fifteen_idle_minutes_aal3_takes_the_whole_login_again(desk: Desk,
     desk.bind(person.username, card, tmp_path)
     browser = desk.reader(card).browser()
     assert desk.sign_in(browser).path == "/devices"
-    app = world.app(min_aal=3)
+    app, strongest = world.app(), f"{AAL}3"
     with time_machine.travel(clock.now() + timedelta(minutes=14), tick=True):
-        assert "code" in answer(browser.get(app.url(), stop_at=app.redirect_uri))
+        assert "code" in answer(browser.get(app.url(acr_values=strongest), stop_at=app.redirect_uri))
         with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
-            assert answer(browser.get(app.url(prompt="none"), stop_at=app.redirect_uri))["error"] == "login_required"
+            assert answer(browser.get(app.url(prompt="none", acr_values=strongest), stop_at=app.redirect_uri))["error"] == "login_required"
             page = browser.get(f"{ISSUER}/login")
             page = person.sign_in(browser, page)
             assert page.path == "/devices"
-            assert answer(browser.get(app.url(prompt="none"), stop_at=app.redirect_uri))["error"] == "unmet_authentication_requirements"
+            assert answer(browser.get(app.url(prompt="none", acr_values=strongest), stop_at=app.redirect_uri))["error"] == "unmet_authentication_requirements"
 
 
 def test_an_access_token_is_nobodys_presence(world: World) -> None:
