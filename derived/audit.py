@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from derived.models import Account, Credential, Event, EventDetail
+from derived.prepared import write
 
 if TYPE_CHECKING:
     import uuid
@@ -53,24 +54,38 @@ def record(  # noqa: PLR0913 - the parts of an Event
     body: facts and ids. personal: what may have to be erased; only a commitment to it enters the chain.
     """
     salted = {name: (value, secrets.token_hex(16)) for name, value in (personal or {}).items()}
-    facts: dict[str, object] = json.loads(json.dumps(dict(body or {})))
+    facts = dict(body or {})
     if salted:
         facts["commitments"] = {name: _digest([salt, value]) for name, (value, salt) in salted.items()}
-    seq = account.audit_seq + 1
-    link = _link(
-        account_id=account.id, seq=seq, at=now, kind=kind, actor=actor,
-        credential_id=credential.id if credential else None, body=facts, previous=account.audit_head,
-    )
-    event = Event.objects.create(
-        account=account, seq=seq, at=now, kind=kind, actor=actor, credential=credential,
-        body=facts, previous=account.audit_head, hash=link,
-    )
+    event = drafted(account, kind, now=now, actor=actor, body=facts, credential=credential)
+    if not salted:
+        write(event)
+        return event
+    event.save(force_insert=True)
     EventDetail.objects.bulk_create(
         EventDetail(event=event, name=name, value=value, salt=salt) for name, (value, salt) in salted.items()
     )
-    account.audit_seq, account.audit_head = seq, link
-    account.save(update_fields=["audit_seq", "audit_head"])
     return event
+
+
+def drafted(  # noqa: PLR0913 - the parts of an Event
+    account: Account, kind: str, *, now: datetime, actor: str, body: Mapping[str, object], credential: Credential | None = None
+) -> Event:
+    """The next Event of an account's chain, for who writes it together with other rows, in this transaction.
+
+    The head on `account` moves here; that of its row moves in the database, by a trigger, when the Event is written: so no
+    Event stands there that the head does not know.
+    """
+    facts: dict[str, object] = json.loads(json.dumps(dict(body)))
+    seq, previous = account.audit_seq + 1, account.audit_head
+    link = _link(
+        account_id=account.id, seq=seq, at=now, kind=kind, actor=actor,
+        credential_id=credential.id if credential else None, body=facts, previous=previous,
+    )
+    account.audit_seq, account.audit_head = seq, link
+    return Event(
+        account=account, seq=seq, at=now, kind=kind, actor=actor, credential=credential, body=facts, previous=previous, hash=link
+    )
 
 
 @dataclass(frozen=True)

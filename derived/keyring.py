@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, Subquery
 from joserfc import jws
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
@@ -23,6 +25,8 @@ from derived.models import SigningKey
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from django.db.models import Expression, OuterRef
+
     from derived.wrapping import Wrapper
 
 JWKS_MAX_AGE = timedelta(minutes=5)
@@ -30,6 +34,7 @@ SKEW = timedelta(seconds=60)
 PUBLISHED_BEFORE_USE = JWKS_MAX_AGE + SKEW
 LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens live shorter
 PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
+PUBLISHED = ("pending", "active", "retiring")
 
 
 class Purpose(StrEnum):
@@ -37,6 +42,30 @@ class Purpose(StrEnum):
 
     TOKENS = "tokens"
     CHECKPOINT = "checkpoint"
+
+
+def in_use(alg: str | OuterRef) -> Subquery:
+    """For a statement that reads something else anyway: the kid of the key that signs tokens now."""
+    return Subquery(SigningKey.objects.filter(purpose=Purpose.TOKENS.value, alg=alg, state="active").values("kid")[:1])
+
+
+def is_published(kid: str | Expression) -> Exists:
+    """For a statement that reads something else anyway: whether a token signed by this key may still be believed."""
+    return Exists(SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS.value, state__in=PUBLISHED))
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One private key, unwrapped, and what it signs with."""
+
+    _key: Key
+    kid: str
+    alg: str
+
+    def sign(self, claims: dict[str, object], *, typ: str) -> str:
+        """A compact JWS over claims."""
+        payload = json.dumps(claims, separators=(",", ":"))
+        return jws.serialize_compact({"alg": self.alg, "kid": self.kid, "typ": typ}, payload, self._key, algorithms=[self.alg])
 
 
 class Keyring:
@@ -48,6 +77,7 @@ class Keyring:
     def __init__(self, wrapper: Wrapper) -> None:
         self._wrapper = wrapper
         self._private: dict[str, Key] = {}
+        self._public: dict[tuple[str, str], Key] = {}  # by thumbprint, so never stale; whether one is still good is asked each time
         self._mutex = threading.Lock()
 
     def ensure(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
@@ -93,13 +123,19 @@ class Keyring:
             SigningKey.objects.filter(kid=kid).update(state="retired", retired_at=now)
         return self.ensure(Purpose(key.purpose), key.alg, now=now)
 
-    def prepare(self, *algs: str, now: datetime) -> None:
-        """Make sure that tokens can be signed with these algorithms, before anything is claimed.
+    def signer(self, alg: str, *, now: datetime, kid: str = "") -> Signer:
+        """What signs tokens with this algorithm; asked for before anything is claimed, so that a missing key refuses first.
 
+        kid: the key in use, where a statement of this request has read it (`in_use`): then only one that this process has
+        never held is read again.
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
-        for alg in dict.fromkeys(algs):
-            self._unwrapped(self.ensure(Purpose.TOKENS, alg, now=now))
+        with self._mutex:
+            held = self._private.get(kid)
+        if held is None:
+            key = self.ensure(Purpose.TOKENS, alg, now=now)
+            kid, held = key.kid, self._unwrapped(key)
+        return Signer(held, kid, alg)
 
     def sign(self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: Purpose = Purpose.TOKENS) -> str:
         """A compact JWS over claims, by the active key of the purpose. Call it outside the account lock.
@@ -107,14 +143,32 @@ class Keyring:
         Raises: Unavailable(KEY_UNAVAILABLE) if the key cannot be unwrapped.
         """
         key = self.ensure(purpose, alg, now=now)
-        private = self._unwrapped(key)
-        payload = json.dumps(claims, separators=(",", ":"))
-        return jws.serialize_compact({"alg": alg, "kid": key.kid, "typ": typ}, payload, private, algorithms=[alg])
+        return Signer(self._unwrapped(key), key.kid, alg).sign(claims, typ=typ)
 
     def published(self, purpose: Purpose = Purpose.TOKENS) -> KeySet:
         """The public keys that verifiers may need: pending, active and retiring ones."""
-        rows = SigningKey.objects.filter(purpose=purpose, state__in=["pending", "active", "retiring"])
-        return KeySet([_public(row) for row in rows.order_by("created_at", "kid")])
+        rows = SigningKey.objects.filter(purpose=purpose, state__in=PUBLISHED).order_by("created_at", "kid")
+        return KeySet([self._public_half(row) for row in rows])
+
+    def public(self, kid: str) -> Key | None:
+        """The public half of one key, whatever became of it: who believes its signature also asks `is_published`."""
+        with self._mutex:
+            held = self._public.get((Purpose.TOKENS, kid))
+        if held is None:
+            row = SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS).first()
+            return None if row is None else self._public_half(row)
+        return held
+
+    def is_published(self, kid: str) -> bool:
+        """Whether a token signed by this key may still be believed."""
+        return SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS, state__in=PUBLISHED).exists()
+
+    def _public_half(self, row: SigningKey) -> Key:
+        with self._mutex:
+            name = (row.purpose, row.kid)
+            if name not in self._public:
+                self._public[name] = _import(row.public_jwk)
+            return self._public[name]
 
     def _active(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey | None:
         rows = list(SigningKey.objects.filter(purpose=purpose, alg=alg, state__in=["active", "pending"]))
@@ -156,7 +210,3 @@ def _generate(alg: str) -> Key:
 def _import(jwk: dict[str, str | list[str]]) -> Key:
     kinds: dict[str, type[ECKey | OKPKey | RSAKey]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
     return kinds[str(jwk["kty"])].import_key(jwk)
-
-
-def _public(row: SigningKey) -> Key:
-    return _import(row.public_jwk)

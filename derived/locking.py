@@ -1,13 +1,14 @@
 """The account lock: everything that mints, renews, suspends or revokes runs under it.
 
 The order is always the same: a plain read finds the account; the Account row is locked in a statement of its own; state
-is read; single-use things are claimed; rows are written. Measured: any other order left live children under revoked
-parents. On SQLite `select_for_update` does nothing, and `BEGIN IMMEDIATE` is the lock (a test asserts it).
+is read; single-use things are claimed; rows are written. (Whose a thing is may be found in the statement that locks: it
+never changes.) Measured: any other order left live children under revoked parents. On SQLite `select_for_update` does nothing, and `BEGIN IMMEDIATE` is the lock (a test asserts it).
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +16,7 @@ from django.db import OperationalError, connection, transaction
 
 from derived.errors import Reason, Refused, Unavailable
 from derived.models import Account
+from derived.prepared import Given, Read
 
 if TYPE_CHECKING:
     import uuid
@@ -22,9 +24,26 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 
 MOST_SKEW = timedelta(seconds=2)  # ruling 15
+_LONG_WAIT = timedelta(milliseconds=500)
 _TRIES = 4
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Something that belongs to one account for ever, like a code or a refresh token.
+
+    select: the text of a SELECT of its account's id, by one value. missing: why nothing happens where there is none.
+    """
+
+    select: str
+    missing: Reason
+
+
+_ITSELF = Owned("%s", Reason.ACCOUNT_NOT_ACTIVE)
+_ACCOUNT = Read(lambda: Account.objects.filter(id=Given("id", Account._meta.pk)))  # noqa: SLF001
 
 
 def database_now() -> datetime | None:
@@ -36,12 +55,41 @@ def database_now() -> datetime | None:
         return cursor.fetchone()[0].astimezone(UTC)  # type: ignore[no-any-return]
 
 
-def _lock(account_id: uuid.UUID) -> Account:
-    found = Account.objects.select_for_update().filter(id=account_id).first()
-    there = database_now()
-    # How long we waited for the lock must not count as skew, so the comparison is with this process's clock now.
-    if there is not None and abs(there - datetime.now(tz=UTC)) > MOST_SKEW:
+def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime | None]:
+    """Lock one Account row, in a statement that reads nothing else but whose it is, and what the database's clock says.
+
+    That a thing belongs to an account never changes, so it may be looked up in the same statement; everything else is read
+    after it (a joined lock reads stale rows).
+    """
+    names = [field.attname for field in Account._meta.concrete_fields]  # noqa: SLF001
+    columns = ", ".join([*names, "clock_timestamp()"])
+    text = f'SELECT {columns} FROM "derived_account" WHERE id = ({owned.select}) FOR UPDATE'  # noqa: S608 - names of ours
+    with connection.cursor() as cursor:
+        cursor.execute(text, [key])
+        row = cursor.fetchone()
+    return (None, None) if row is None else (Account.from_db(connection.alias, names, row[:-1]), row[-1].astimezone(UTC))
+
+
+def _require_one_time(there: datetime | None, before: datetime) -> None:
+    """Raises: Unavailable(CLOCK_SKEW) where this clock and the database's are more than two seconds apart (ruling 15).
+
+    The database may have looked at its clock before it waited for the lock or after: that is between `before` and now. Where
+    that was long, it is asked again.
+    """
+    after = datetime.now(tz=UTC)
+    if there is not None and after - before > _LONG_WAIT:
+        there, before, after = database_now(), after, datetime.now(tz=UTC)
+    if there is not None and not before - MOST_SKEW <= there <= after + MOST_SKEW:
         raise Unavailable(Reason.CLOCK_SKEW)
+
+
+def _lock(account_id: uuid.UUID) -> Account:
+    if connection.vendor == "postgresql":
+        before = datetime.now(tz=UTC)
+        found, there = _hold(_ITSELF, account_id)
+        _require_one_time(there, before)
+    else:
+        found = _ACCOUNT.first(id=account_id)
     if found is None:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
     return found
@@ -97,3 +145,26 @@ def under_locks(account_ids: Iterable[uuid.UUID], work: Callable[[dict[uuid.UUID
     """
     ordered = sorted(set(account_ids))
     return transacted(lambda: work({account_id: _lock(account_id) for account_id in ordered}))
+
+
+def under_lock_of(owned: Owned, key: str, read: Callable[[], Row | None], work: Callable[[Row], T]) -> T:
+    """As `under_lock`, for something whose account is not known yet: find and lock, then `read` in a statement of its own.
+
+    read: the thing, joined with its Account and with everything that is decided on. On SQLite it is the first statement after
+    BEGIN IMMEDIATE, which is the lock there.
+    Raises: Refused(owned.missing); Unavailable; whatever `work` raises.
+    """
+
+    def held() -> T:
+        if connection.vendor == "postgresql":
+            before = datetime.now(tz=UTC)
+            account, there = _hold(owned, key)
+            if account is None:
+                raise Refused(owned.missing)
+            _require_one_time(there, before)
+        row = read()
+        if row is None:
+            raise Refused(owned.missing)
+        return work(row)
+
+    return transacted(held)

@@ -14,15 +14,19 @@ from derived.assurance import AAL, IAL
 from derived.capping import cap
 from derived.eligibility import label_of, refusal, refusal_of_key
 from derived.errors import Reason, Refused
-from derived.issue.ledger import facts, require_active, row_of, tell
+from derived.issue.ledger import drafted, facts, require_active, row_of, tell
 from derived.kinds import POLICIES, Kind, Label, policy
 from derived.lifecycle import LIVING, State, may_move
 from derived.models import Account, BoundKey, Credential, Request
+from derived.prepared import write
 from derived.rulebook import Rulebook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
+
+    from django.db.models import Model
 
     from derived.assurance import Authentication
     from derived.minting.proven import Proven
@@ -173,23 +177,26 @@ def _evidence(proven: Proven, asked: Asked) -> dict[str, object]:
 
 def token_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, used: Credential, login: Authentication, client_id: str, lifetime: timedelta, now: datetime,
-    actor: str,
+    actor: str, family_id: UUID | None = None, hanging: Callable[[Credential], Sequence[Model]] = lambda _: (),
 ) -> Credential:
     """Record a family of tokens: what one login at one relying party may live on. Never above what logged in (C3).
 
+    family_id: its id, where something that it pays with names it already. hanging: rows of the storey above that hang on the new family; they are written with it, at once where the database can.
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
     """
     require_active(account)
     if not status.is_live(used, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     level = cap(Kind.TOKEN_FAMILY, login.aal, status.level(used))
-    row = row_of(
+    row = drafted(
         account, Kind.TOKEN_FAMILY, level=level, state=State.ACTIVE, name=client_id[:80], now=now, parent=used,
         evidence={"factors": sorted(login.factors), "auth_time": int(login.at.timestamp())}, lifetime=lifetime,
+        credential_id=family_id,
     )
-    audit.record(
+    event = audit.drafted(
         account, "tokens.granted", now=now, actor=actor, credential=row, body={"client_id": client_id, "aal": int(level)}
     )
+    write(row, event, *hanging(row))
     return row
 
 

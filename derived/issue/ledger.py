@@ -32,6 +32,23 @@ def row_of(  # noqa: PLR0913 - one ledger row
 
     Raises: Refused(NOT_ELIGIBLE) for what would grow on the account of somebody who may hold nothing derived (EL-4).
     """
+    row = drafted(
+        account, kind, level=level, state=state, name=name, evidence=evidence, now=now, parent=parent, jkt=jkt,
+        credential_id=credential_id, lifetime=lifetime, label=label,
+    )
+    row.save(force_insert=True)
+    return row
+
+
+def drafted(  # noqa: PLR0913 - one ledger row
+    account: Account, kind: Kind, *, level: AAL, state: State, name: str, evidence: dict[str, object], now: datetime,
+    parent: Credential | None = None, jkt: str | None = None, credential_id: UUID | None = None,
+    lifetime: timedelta | None = None, label: Label = Label.GENERIC,
+) -> Credential:
+    """The row, for who writes it together with others, in this transaction.
+
+    Raises: Refused(NOT_ELIGIBLE) for what would grow on the account of somebody who may hold nothing derived (EL-4).
+    """
     if parent is not None and kind != Kind.TOKEN_FAMILY and not account.eligible:
         raise Refused(Reason.NOT_ELIGIBLE)
     life = lifetime or policy(kind).lifetime
@@ -43,7 +60,6 @@ def row_of(  # noqa: PLR0913 - one ledger row
     )
     if credential_id:
         row.id = credential_id
-    row.save(force_insert=True)
     return row
 
 

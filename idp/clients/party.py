@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import ClientMixin
+from django.db.models import OuterRef
+from oidc_provider.models import Client
 
 from derived.assurance import AAL
+from derived.keyring import in_use
+from derived.prepared import Given, Read, columns
 from idp import uris
 from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
 from idp.config import config
@@ -17,10 +22,9 @@ from idp.models import ClientPolicy
 from idp.secrets import stored
 
 if TYPE_CHECKING:
-    from oidc_provider.models import Client
-
     from derived.assurance import Authentication
     from derived.models import Account
+    from idp.models import RegisteredUri
 
 
 class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
@@ -66,11 +70,20 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
     def redirect_uris(self) -> list[str]:
         """The registered redirect URIs, in the order of registration: the first is the sector of pairwise subjects."""
-        return [row.uri for row in sorted(self.policy.uris.all(), key=lambda row: row.id) if row.use == "redirect"]
+        return [row.uri for row in self._uris if row.use == "redirect"]
 
     def post_logout_uris(self) -> list[str]:
         """The registered post-logout redirect URIs."""
-        return [row.uri for row in self.policy.uris.all() if row.use == "post_logout"]
+        return [row.uri for row in self._uris if row.use == "post_logout"]
+
+    @cached_property
+    def _uris(self) -> list[RegisteredUri]:
+        """Read when first asked for: most requests of a client need none."""
+        return sorted(self.policy.uris.all(), key=lambda row: row.id)
+
+    def kid(self, alg: str) -> str:
+        """The key in use for tokens of this algorithm, as it was read with this client; "" where it was not."""
+        return self.policy.__dict__.get("kid_of_id_tokens" if alg == self.policy.id_token_alg else f"kid_of_{alg}") or ""
 
     def sector(self) -> str:
         """The host that pairwise subjects are made for (Core §8.1), or ""."""
@@ -119,16 +132,21 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return grant_type in CODE_GRANTS or grant_type in self.policy.grants
 
 
+_CLIENT = Read(
+    lambda: ClientPolicy.objects.filter(
+        client__client_id=Given("client_id", Client._meta.get_field("client_id")), disabled_at__isnull=True  # noqa: SLF001
+    )
+    .select_related("client")
+    .annotate(kid_of_ES256=in_use("ES256"), kid_of_id_tokens=in_use(OuterRef("id_token_alg")))
+    .only(*columns("client", "client_id", "name", "require_consent"), *(field.name for field in ClientPolicy._meta.concrete_fields))  # noqa: SLF001
+)
+
+
 def find(client_id: str) -> RelyingParty | None:
     """The client of that id, if it is there and not disabled."""
     if not client_id or not client_id.isprintable():  # a NUL is an error to PostgreSQL, and a client to nobody
         return None
-    policy = (
-        ClientPolicy.objects.filter(client__client_id=client_id, disabled_at__isnull=True)
-        .select_related("client")
-        .prefetch_related("uris")
-        .first()
-    )
+    policy = _CLIENT.first(client_id=client_id)
     return RelyingParty(policy) if policy else None
 
 
@@ -139,8 +157,13 @@ def any_of(client_id: str) -> RelyingParty | None:
 
 
 def of(client: Client) -> RelyingParty | None:
-    """The relying party of a registry row, unless it is disabled."""
-    return find(client.client_id)
+    """The relying party of a registry row, unless it is disabled; a row that was joined with its policy is not read again."""
+    joined = "policy" in client._state.fields_cache  # noqa: SLF001
+    policy = client.policy if joined else ClientPolicy.objects.filter(client=client).first()
+    if policy is None or policy.disabled_at is not None:
+        return None
+    policy.client = client
+    return RelyingParty(policy)
 
 
 def for_devices() -> list[RelyingParty]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a whole certificate. "" for neither."""
+    """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a whole certificate. "" for neither.
+
+    proof: what showed the key in this request, to be spent by who grants something for it.
+    """
 
     jkt: str = ""
     x5t: str = ""
+    proof: dpop.Proof | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.jkt or self.x5t)
@@ -51,14 +55,15 @@ class Bound:
 
 
 def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
-    """What a client's request at the token endpoint shows, and must show by its registration (C21).
+    """What a client's request at the token endpoint shows, and must show by its registration (C21); its proof is not spent yet.
 
     Raises: OAuth2Error.
     """
-    jkt = dpop.shown_key(request, party, now=now)
+    proof = dpop.shown(request, party, now=now)
+    jkt = proof.jkt if proof else ""
     if not party.policy.certificate_bound:
-        return Bound(jkt=jkt)
+        return Bound(jkt=jkt, proof=proof)
     x5t = certificate.thumbprint(request, now=now)
     if not x5t and not jkt:
         raise InvalidRequestError("This client's tokens are bound to its certificate: use the mtls_endpoint_aliases, and present it.")
-    return Bound(jkt=jkt, x5t=x5t or "")
+    return Bound(jkt=jkt, x5t=x5t or "", proof=proof)

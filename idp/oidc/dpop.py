@@ -1,6 +1,6 @@
 """Demonstrating proof of possession (RFC 9449): one proof, checked whole, spent last (C18, C19, DK-3, P48, P49).
 
-`verify` is about one proof; `shown_key` is what an endpoint that a client calls asks (token, PAR), `renewed` what its answer carries.
+`verify` is about one proof; `shown` and `shown_key` are what an endpoint that a client calls asks (token, PAR), `renewed` what its answer carries.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +20,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from derived.errors import Reason, Refused
-from derived.locking import transacted
 from derived.minting.device_key import bounded_json, unverified_header
 from derived.once import spend
 from idp.login import hop
 from idp.oidc import nonce
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.http import HttpRequest, HttpResponse
 
     from idp.clients import RelyingParty
@@ -55,17 +58,60 @@ def wants_nonce(party: RelyingParty) -> bool:
     return party.is_public if party.policy.dpop_nonce is None else party.policy.dpop_nonce
 
 
+@dataclass(frozen=True)
+class Proof:
+    """A proof that is right in everything, but for whether it was seen before.
+
+    jkt: the RFC 7638 thumbprint of its key.
+    """
+
+    jkt: str
+    jti: str
+    until: datetime
+
+    def spend(self) -> None:
+        """Record it as seen, in the transaction of what it pays for.
+
+        Raises: Refused(ALREADY_SPENT) if it was seen before.
+        """
+        if not spend("dpop", self.jkt, self.jti, expires_at=self.until):
+            raise Refused(Reason.ALREADY_SPENT)
+
+
 def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> str:
-    """The thumbprint of the key that a client's request shows, "" where it shows none and need not.
+    """The thumbprint of the key that a client's request shows, "" where it shows none and need not; the proof is spent.
+
+    Raises: as `shown`.
+    """
+    proof = shown(request, party, now=now)
+    if proof is None:
+        return ""
+    with as_oauth():
+        proof.spend()
+    return proof.jkt
+
+
+def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Proof | None:
+    """The proof of a client's request, for who spends it; None where it has none and need not.
 
     Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19).
     """
     if proof_of(request) is None:
         if party.policy.dpop_required:
             raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
-        return ""
+        return None
+    with as_oauth():
+        return checked(request, now=now, nonced=wants_nonce(party))
+
+
+@contextmanager
+def as_oauth() -> Iterator[None]:
+    """What a proof is refused for, as the token endpoint says it.
+
+    Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce`.
+    """
     try:
-        return verify(request, now=now, nonced=wants_nonce(party))
+        yield
     except Refused as refused:
         raise OAuth2Error(error=error_of(refused), description=words_of(refused)) from refused
 
@@ -90,9 +136,19 @@ def renewed(request: HttpRequest, response: HttpResponse, *, now: datetime) -> H
 def verify(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> str:
     """The RFC 7638 thumbprint of the key that this request's proof shows; the proof is spent.
 
+    Raises: as `checked`; Refused(ALREADY_SPENT) for a proof that was seen before.
+    """
+    proof = checked(request, now=now, access_token=access_token, nonced=nonced)
+    proof.spend()
+    return proof.jkt
+
+
+def checked(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> Proof:
+    """The proof of this request, which its caller must spend.
+
     access_token: at a resource, what the proof's `ath` must be the hash of. nonced: it must carry our nonce; one that it
     carries unasked must be ours too.
-    Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED), Refused(ALREADY_SPENT) for a proof that was seen before.
+    Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED).
     """
     request.ramet_nonced = nonced  # type: ignore[attr-defined]  # read by `renewed`
     proof = proof_of(request) or ""
@@ -102,10 +158,7 @@ def verify(request: HttpRequest, *, now: datetime, access_token: str | None = No
     jti, iat = _check(claims, request, now=now, access_token=access_token)
     if nonced or "nonce" in claims:
         _check_nonce(claims.get("nonce"), request, now=now)
-    until = datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP
-    if not transacted(lambda: spend("dpop", jkt, jti, expires_at=until)):
-        raise Refused(Reason.ALREADY_SPENT)
-    return jkt
+    return Proof(jkt, jti, datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP)
 
 
 def _key(header: dict[str, Any]) -> tuple[ECKey | OKPKey | RSAKey, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from derived import issue
 from derived.assurance import AAL
 from derived.errors import Reason, Refused
+from derived.prepared import write
 from idp.login.session import login_of
 from idp.models import Grant, RefreshToken
 from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
@@ -17,9 +18,12 @@ from scim import entitlements
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
+
+    from django.db.models import Model
 
     from derived.assurance import Authentication
-    from derived.models import Account
+    from derived.models import Account, Credential
     from idp.clients import RelyingParty
     from idp.models import AuthenticationEvent, LoginSession
     from idp.oidc.bound import Bound
@@ -48,7 +52,7 @@ def require_entitled(account: Account, party: RelyingParty, *, spends: bool = Fa
 def open_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
     acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
-    claims: dict[str, list[str]] | None = None, relayed: bool = False,
+    claims: dict[str, list[str]] | None = None, relayed: bool = False, family_id: UUID | None = None,
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
@@ -63,21 +67,30 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
         life = session.expires_at - now if session is not None else ACCESS_TOKEN
     if party.policy.refresh_life is not None:
         life = min(life, party.policy.refresh_life)
-    family = issue.token_family(
-        account, used=event.credential, login=login, client_id=party.client_id, lifetime=life, now=now,
-        actor=f"client:{party.client_id}",
-    )
-    grant = Grant.objects.create(
-        family=family, client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
+    grant = Grant(
+        client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
         nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=claims or {}, relayed=relayed,
     )
-    return grant, add_refresh_token(grant, now=now) if refreshes else None
+    token = opaque() if refreshes else None
+
+    def hanging(family: Credential) -> list[Model]:
+        grant.family = family
+        return [grant, _refresh_token(token, grant, now=now)] if token else [grant]
+
+    issue.token_family(
+        account, used=event.credential, login=login, client_id=party.client_id, lifetime=life, now=now,
+        actor=f"client:{party.client_id}", family_id=family_id, hanging=hanging,
+    )
+    return grant, token
 
 
 def add_refresh_token(grant: Grant, *, now: datetime) -> str:
     """A new refresh token, in clear; it lives as long as its family."""
     token = opaque()
-    RefreshToken.objects.create(
-        token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=grant.family.expires_at or now
-    )
+    write(_refresh_token(token, grant, now=now))
     return token
+
+
+def _refresh_token(token: str, grant: Grant, *, now: datetime) -> RefreshToken:
+    expires_at = grant.family.expires_at or now
+    return RefreshToken(token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=expires_at)

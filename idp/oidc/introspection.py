@@ -13,12 +13,12 @@ from django.http import HttpResponse, JsonResponse
 from idp.clients import subject
 from idp.config import config
 from idp.keys import keyring
-from idp.models import RefreshToken
 from idp.oidc import resource
 from idp.oidc.bound import Bound
 from idp.oidc.claims import assembled
 from idp.oidc.provider import server
 from idp.oidc.resource import Unauthorized
+from idp.oidc.statements import REFRESH_TOKEN
 from idp.oidc.tokens import about_login
 from idp.secrets import stored
 from scim import entitlements
@@ -79,10 +79,11 @@ def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *
 
 def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any] | None:
     """Of a refresh token, its owner alone is told."""
-    rows = RefreshToken.objects.filter(token_hash=stored(value, kind="refresh-token"), consumed_at__isnull=True, expires_at__gt=now)
-    row = rows.filter(grant__client=party.client).first()
-    found = resource.live_grant(str(row.grant_id), now=now) if row else None
-    if row is None or found is None:
+    row = REFRESH_TOKEN.first(token_hash=stored(value, kind="refresh-token"))
+    if row is None or row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
+        return None
+    found = resource.if_live(row.grant, now=now)
+    if found is None:
         return None
     grant, owner = found
     account = grant.family.account

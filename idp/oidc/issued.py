@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from derived.errors import Refused
@@ -20,22 +22,38 @@ if TYPE_CHECKING:
 _MOST, _DOTS = 8192, 2
 
 
+@dataclass(frozen=True)
+class Signed:
+    """A token that carries a signature of ours, by a key that may have been taken out of use since."""
+
+    claims: dict[str, Any]
+    kid: str
+
+
 def claims(unverified_token: str, *, typ: str, algs: Sequence[str]) -> dict[str, Any] | None:
     """The claims of a token that we signed, expired or not; None for anything else."""
+    found = signed(unverified_token, typ=typ, algs=algs)
+    return found.claims if found is not None and keyring().is_published(found.kid) else None
+
+
+def signed(unverified_token: str, *, typ: str, algs: Sequence[str]) -> Signed | None:
+    """As `claims`, for who reads in a statement of its own whether the key is still published; None for anything else."""
     if len(unverified_token) > _MOST or unverified_token.count(".") != _DOTS or not unverified_token.isascii():
         return None
     try:
         header = bounded_json(unverified_token.split(".", maxsplit=1)[0])
+        kid = header.get("kid")
         # The engine trips over a `crit` or a `kid` of another type; ours have no `crit`, and a text as `kid`.
-        if header.get("typ") != typ or header.get("alg") not in algs or not isinstance(header.get("kid"), str) or "crit" in header:
+        if header.get("typ") != typ or header.get("alg") not in algs or not isinstance(kid, str) or "crit" in header:
             return None
-        decoded = jwt.decode(
-            unverified_token, keyring().published(), algorithms=list(algs), registry=JWSRegistry(algorithms=list(algs))
-        )
+        key = keyring().public(kid)
+        if key is None:
+            return None
+        decoded = jwt.decode(unverified_token, KeySet([key]), algorithms=list(algs), registry=JWSRegistry(algorithms=list(algs)))
     except (JoseError, Refused, ValueError, RecursionError):
         return None
     found: dict[str, Any] = decoded.claims
-    return found if found.get("iss") == config().issuer else None
+    return Signed(found, kid) if found.get("iss") == config().issuer else None
 
 
 def hint(id_token_hint: str) -> dict[str, str] | None:

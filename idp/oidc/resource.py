@@ -11,11 +11,13 @@ from derived.errors import Refused
 from idp import clients
 from idp.clients import subject
 from idp.config import config
-from idp.models import Grant, OpaqueToken, ServiceToken
+from idp.keys import keyring
+from idp.models import ServiceToken
 from idp.oidc import certificate, dpop, issued
 from idp.oidc.bound import Bound
 from idp.oidc.claims import assembled
 from idp.oidc.grants.refresh_token import require_live
+from idp.oidc.statements import GRANT, GRANT_AND_PERSON, OPAQUE_TOKEN, OPAQUE_TOKEN_AND_PERSON
 from idp.oidc.tokens import ACCESS_TOKEN_ALG
 from idp.secrets import stored
 
@@ -25,11 +27,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from idp.clients import RelyingParty
-
-_JOINED = (
-    "family__account__person", "family__root", "family__parent", "event__credential__root", "event__credential__parent",
-    "session__event__credential", "client",
-)
+    from idp.models import Grant
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,10 @@ class LiveToken:
     party: RelyingParty
 
 
-def live_grant(family_id: str, *, now: datetime) -> tuple[Grant, RelyingParty] | None:
-    """The grant of a family and its client, if all that it hangs on is live now; one join."""
-    try:
-        key = UUID(family_id)
-    except ValueError:
-        return None
-    grant = Grant.objects.select_related(*_JOINED).filter(family_id=key).first()
-    party = clients.of(grant.client) if grant else None
-    if grant is None or party is None:
+def if_live(grant: Grant, *, now: datetime) -> tuple[Grant, RelyingParty] | None:
+    """A grant that was read whole, and its client, if all that it hangs on is live now."""
+    party = clients.of(grant.client)
+    if party is None:
         return None
     try:
         require_live(grant, grant.family.account, party, now=now)
@@ -58,25 +51,32 @@ def live_grant(family_id: str, *, now: datetime) -> tuple[Grant, RelyingParty] |
     return grant, party
 
 
-def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = None) -> LiveToken | None:
-    """What stands behind an access token, or None: forged, expired, or of a grant that has ended.
+def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = None, person: bool = False) -> LiveToken | None:
+    """What stands behind an access token, or None: forged, expired, of a grant that has ended, or by a key that was given up.
 
     asked_by: a client that may only know its own tokens, and those for the resources that it serves; whether it may is
     compared before the ledger is asked, so that time does not tell either (C40).
+    person: read who it is about too, in the one statement.
     """
     if "." not in token:
-        return _live_opaque(token, asked_by=asked_by, now=now)
-    claims = issued.claims(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG])
-    if claims is None:
+        return _live_opaque(token, asked_by=asked_by, person=person, now=now)
+    signed = issued.signed(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG])
+    if signed is None:
         return None
-    exp = claims.get("exp")
+    claims, exp = signed.claims, signed.claims.get("exp")
     if not isinstance(exp, int) or exp <= now.timestamp():
         return None
     if not _may_know(asked_by, client_id=str(claims.get("client_id")), audience=str(claims.get("aud"))):
         return None
     if "grant_id" not in claims:
-        return _live_service(str(claims.get("jti", "")), asked_by=asked_by, now=now)
-    found = live_grant(str(claims["grant_id"]), now=now)
+        live = _live_service(str(claims.get("jti", "")), asked_by=asked_by, now=now)
+        return live if keyring().is_published(signed.kid) else None
+    try:
+        family_id = UUID(str(claims["grant_id"]))
+    except ValueError:
+        return None
+    grant = (GRANT_AND_PERSON if person else GRANT).first(kid=signed.kid, family_id=family_id)
+    found = if_live(grant, now=now) if grant else None
     return LiveToken(claims, *found) if found else None
 
 
@@ -84,14 +84,13 @@ def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> b
     return asker is None or client_id == asker.client_id or audience in asker.policy.serves
 
 
-def _live_opaque(token: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
-    rows = OpaqueToken.objects.filter(token_hash=stored(token, kind="access-token"), expires_at__gt=now)
-    row = rows.select_related("grant__client").first()
-    if row is None:
+def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now: datetime) -> LiveToken | None:
+    row = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(token_hash=stored(token, kind="access-token"))
+    if row is None or row.expires_at <= now:
         return _live_service(token, asked_by=asked_by, now=now)
     if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
         return None
-    found = live_grant(str(row.grant_id), now=now)
+    found = if_live(row.grant, now=now)
     if found is None:
         return None
     grant, party = found
@@ -106,7 +105,7 @@ def _live_opaque(token: str, *, asked_by: RelyingParty | None, now: datetime) ->
 def service_row(secret: str, *, now: datetime) -> ServiceToken | None:
     """The row of a client's own token, by the token or its `jti`, while it lives."""
     rows = ServiceToken.objects.filter(id_hash=stored(secret, kind="service-token"), ended_at__isnull=True, expires_at__gt=now)
-    return rows.select_related("client").first()
+    return rows.select_related("client__policy").first()
 
 
 def _live_service(secret: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
@@ -151,7 +150,7 @@ def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
     scheme = {"bearer": "Bearer", "dpop": "DPoP"}.get(scheme.lower(), "")
     if not scheme or not token:
         raise Unauthorized("Bearer", None)
-    found = live_token(token, now=now)
+    found = live_token(token, now=now, person=True)
     if found is None or found.claims.get("aud") != config().issuer:
         raise Unauthorized(scheme, "invalid_token", "The access token is invalid, expired or revoked.")
     bound_to = (found.claims.get("cnf") or {}).get("jkt", "")

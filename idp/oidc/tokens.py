@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from derived import status
 from derived.assurance import AAL
+from derived.prepared import write
 from idp.clients import RelyingParty, subject
 from idp.config import config
 from idp.keys import keyring
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from derived.assurance import Authentication
+    from derived.keyring import Signer
     from derived.models import Account
     from idp.models import Grant
     from idp.oidc.bound import Bound
@@ -63,12 +65,23 @@ class ServiceGranted:
     bound: Bound
 
 
-def ready(party: RelyingParty, *, now: datetime) -> None:
-    """Fetch the keys that will sign, before anything is claimed.
+@dataclass(frozen=True)
+class Signing:
+    """The keys that will sign."""
+
+    access_token: Signer
+    id_token: Signer
+
+
+def ready(party: RelyingParty, *, now: datetime) -> Signing:
+    """The keys that will sign, fetched before anything is claimed.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
-    keyring().prepare(ACCESS_TOKEN_ALG, party.policy.id_token_alg, now=now)
+    for_access, for_id = ACCESS_TOKEN_ALG, party.policy.id_token_alg
+    access_token = keyring().signer(for_access, kid=party.kid(for_access), now=now)
+    same = for_id == for_access
+    return Signing(access_token, access_token if same else keyring().signer(for_id, kid=party.kid(for_id), now=now))
 
 
 def about_login(grant: Grant, account: Account, login: Authentication | None = None) -> dict[str, Any]:
@@ -90,17 +103,17 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
     }
 
 
-def response(granted: Granted | ServiceGranted, *, now: datetime) -> dict[str, Any]:
+def response(granted: Granted | ServiceGranted, signing: Signing, *, now: datetime) -> dict[str, Any]:
     """The token response (RFC 6749 §5.1) for a grant."""
     if isinstance(granted, ServiceGranted):
-        return _service_response(granted, now=now)
-    grant, party = granted.grant, granted.party
+        return _service_response(granted, signing.access_token, now=now)
+    grant = granted.grant
     about = about_login(grant, granted.account)
-    until = _until(grant, party, now=now)
-    if party.policy.access_token_format == _OPAQUE:
+    until = _until(grant, granted.party, now=now)
+    if granted.party.policy.access_token_format == _OPAQUE:
         access_token = _opaque(granted, until=until, now=now)
     else:
-        access_token = _access_token(granted, about, until=until, now=now)
+        access_token = _access_token(granted, about, signing.access_token, until=until, now=now)
     body: dict[str, Any] = {
         "access_token": access_token,
         "token_type": granted.bound.token_type,
@@ -110,25 +123,27 @@ def response(granted: Granted | ServiceGranted, *, now: datetime) -> dict[str, A
     if granted.refresh_token:
         body["refresh_token"] = granted.refresh_token
     if "openid" in granted.scope.split():
-        body["id_token"] = _id_token(granted, about, access_token, alg=party.policy.id_token_alg, now=now)
+        body["id_token"] = _id_token(granted, about, access_token, signing.id_token, now=now)
     return body
 
 
-def _service_response(granted: ServiceGranted, *, now: datetime) -> dict[str, Any]:
+def _service_response(granted: ServiceGranted, signer: Signer, *, now: datetime) -> dict[str, Any]:
     """RFC 6749 §4.4.3; the row that `resource` reads is the token's life."""
     party, bound = granted.party, granted.bound
     until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     secret = opaque()
-    ServiceToken.objects.create(
-        id_hash=stored(secret, kind="service-token"), client=party.client, scope=granted.scope, audience=granted.audience,
-        jkt=bound.jkt, x5t=bound.x5t, created_at=now, expires_at=until,
+    write(
+        ServiceToken(
+            id_hash=stored(secret, kind="service-token"), client=party.client, scope=granted.scope, audience=granted.audience,
+            jkt=bound.jkt, x5t=bound.x5t, created_at=now, expires_at=until,
+        )
     )
     claims = {
         "iss": config().issuer, "sub": party.client_id, "aud": granted.audience, "exp": int(until.timestamp()),
         "iat": int(now.timestamp()), "jti": secret, "client_id": party.client_id, "scope": granted.scope, "cnf": bound.cnf,
     }
     is_opaque = party.policy.access_token_format == _OPAQUE
-    token = secret if is_opaque else keyring().sign(assembled({}, claims), typ="at+jwt", alg=ACCESS_TOKEN_ALG, now=now)
+    token = secret if is_opaque else signer.sign(assembled({}, claims), typ="at+jwt")
     life = int((until - now).total_seconds())
     return {"access_token": token, "token_type": bound.token_type, "expires_in": life, "scope": granted.scope}
 
@@ -141,14 +156,16 @@ def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
 
 def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
     token = opaque()
-    OpaqueToken.objects.create(
-        token_hash=stored(token, kind="access-token"), grant=granted.grant, scope=granted.scope, audience=granted.audience,
-        jkt=granted.bound.jkt, x5t=granted.bound.x5t, created_at=now, expires_at=until,
+    write(
+        OpaqueToken(
+            token_hash=stored(token, kind="access-token"), grant=granted.grant, scope=granted.scope, audience=granted.audience,
+            jkt=granted.bound.jkt, x5t=granted.bound.x5t, created_at=now, expires_at=until,
+        )
     )
     return token
 
 
-def _access_token(granted: Granted, about: dict[str, Any], *, until: datetime, now: datetime) -> str:
+def _access_token(granted: Granted, about: dict[str, Any], signer: Signer, *, until: datetime, now: datetime) -> str:
     grant = granted.grant
     reserved = {
         **about,
@@ -163,10 +180,10 @@ def _access_token(granted: Granted, about: dict[str, Any], *, until: datetime, n
         "grant_id": str(grant.family_id),
         "cnf": granted.bound.cnf,
     }
-    return keyring().sign(assembled({}, reserved), typ="at+jwt", alg=ACCESS_TOKEN_ALG, now=now)
+    return signer.sign(assembled({}, reserved), typ="at+jwt")
 
 
-def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg: str, now: datetime) -> str:
+def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer: Signer, *, now: datetime) -> str:
     grant = granted.grant
     reserved = {
         **about,
@@ -178,14 +195,15 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, *, alg
         "jti": opaque(),
         "nonce": granted.nonce,
         "fal": assurance.fal(grant),
-        "at_hash": _half_hash(access_token, alg),
+        "at_hash": _half_hash(access_token, signer.alg),
         "sid": grant.session.sid if grant.session else None,
         "cnf": granted.bound.cnf,
     }
     if assurance.SCOPE in granted.scope.split():
         reserved |= assurance.said(grant, granted.account)
-    about_person = by_name(granted.account.person, grant.claims.get("id_token", ()), allowed=granted.party.policy.scopes)
-    return keyring().sign(assembled(about_person, reserved), typ="JWT", alg=alg, now=now)
+    names = grant.claims.get("id_token", ())
+    about_person = by_name(granted.account.person, names, allowed=granted.party.policy.scopes) if names else {}
+    return signer.sign(assembled(about_person, reserved), typ="JWT")
 
 
 def _half_hash(value: str, alg: str) -> str:

@@ -34,7 +34,7 @@ from idp.oidc import tokens
 from idp.oidc.bound import Bound
 from idp.oidc.families import add_refresh_token, open_family
 from idp.oidc.grants.refresh_token import rotate
-from idp.oidc.resource import live_grant
+from idp.oidc.resource import if_live
 from scim import provision
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
@@ -172,7 +172,7 @@ class Machine(RuleBasedStateMachine):
         """Rotate; what comes back is no newer a login and no stronger than before."""
         before = self.auth_times[family]
         try:
-            granted = rotate(self.party, refresh_token=self.refresh[family], scope=None, bound=Bound(), now=clock.now())
+            granted = rotate(self.party, refresh_token=self.refresh[family], scope=None, bound=Bound(), spend_proof=lambda: None, now=clock.now())
         except Refused:
             return
         assert family not in self.dead
@@ -187,11 +187,11 @@ class Machine(RuleBasedStateMachine):
         """An old token comes back: the family is over."""
         old = self.refresh[family]
         try:
-            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), now=clock.now())
+            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), spend_proof=lambda: None, now=clock.now())
         except Refused:
             return
         try:
-            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), now=clock.now())
+            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), spend_proof=lambda: None, now=clock.now())
             raise AssertionError("a refresh token served twice")
         except Refused:
             self.dead.add(family)
@@ -259,7 +259,7 @@ class Machine(RuleBasedStateMachine):
             assert not status.is_live(row, account, now=clock.now()), row.kind
         for family in self.families_of:
             if family in self.dead:
-                assert live_grant(str(family), now=clock.now()) is None
+                assert if_live(Grant.objects.get(family_id=family), now=clock.now()) is None
 
 
 class TestMachine(TestCase, Machine.TestCase):  # type: ignore[misc,name-defined]

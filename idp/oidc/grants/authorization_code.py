@@ -5,26 +5,29 @@ from __future__ import annotations
 import hmac
 import re
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from derived import revoke
 from derived.errors import AlreadySpent, Reason, Refused
-from derived.locking import under_lock
-from derived.once import claim_once
+from derived.locking import under_lock_of
+from derived.once import claim_key
 from idp import clients
-from idp.login.session import is_standing, login_of
+from idp.login.session import is_standing, login_of, stands
 from idp.models import Code
 from idp.oidc import acr, claims
 from idp.oidc.ask import Ask
 from idp.oidc.families import open_family, require_entitled
 from idp.oidc.grants.terms import Terms
+from idp.oidc.statements import CODE, OWNER_OF_CODE
 from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
 from idp.secrets import stored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from derived.models import Account
@@ -39,6 +42,7 @@ class Grant(Terms):
 
     GRANT_TYPE = "authorization_code"
     REQUIRED = ("code", "redirect_uri")
+    SPENDS_PROOF = True
 
     def validate_token_request(self) -> None:
         """What every grant checks, and that the verifier is there unless this client is excused from PKCE (C33)."""
@@ -51,51 +55,49 @@ class Grant(Terms):
         form = self.request.form
         return redeem(
             party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form.get("code_verifier", ""),
-            bound=bound, resource=form.get("resource", ""), now=now,
+            bound=bound, resource=form.get("resource", ""), spend_proof=self.spend_proof, now=now,
         )
 
 
 def redeem(  # noqa: PLR0913 - what a code is bound to
-    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, bound: Bound, resource: str = "", now: datetime
+    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, bound: Bound, resource: str = "",
+    spend_proof: Callable[[], None], now: datetime,
 ) -> Granted:
     """Tokens for a code, once. A second try ends what the first one got (RFC 9700 §4.5).
 
     Raises: Refused.
     """
     code_hash = stored(code, kind="code")
-    found = Code.objects.filter(code_hash=code_hash).values_list("account_id", flat=True).first()
-    if found is None:
-        raise Refused(Reason.BAD_CODE)
 
-    def work(account: Account) -> Granted:
-        row = (
-            Code.objects.select_related(
-                "request__client", "session__event__credential__root", "session__event__credential__parent",
-                "event__credential__root", "event__credential__parent", "family",
-            )
-            .get(code_hash=code_hash)
-        )
-        row.session.account = account
-        if not claim_once(Code.objects.filter(code_hash=code_hash), now=now):
+    def work(row: Code) -> Granted:
+        row.session.account = account = row.account
+        ask = Ask.restored(row.request.ask)
+        spend_proof()
+        refused = None
+        try:
+            _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=bound.jkt)
+            value = _gates(row, ask, account, party, now=now)
+        except Refused as why:
+            refused = why
+        family_id = uuid4()
+        if not claim_key(Code, code_hash, now=now, family_id=None if refused else family_id):
             if row.family is not None:
                 revoke.one(row.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
             raise AlreadySpent(spends=True)
-        ask = Ask.restored(row.request.ask)
-        _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=bound.jkt)
-        value = _gates(row, ask, account, party, now=now)
+        if refused is not None:
+            raise refused
         target = audience(resource, ask.resources, ask.scope)
         grant, refresh_token = open_family(
             account, party=party, event=row.event, session=row.session, scope=ask.scope, acr=value, nonce=ask.nonce,
             bound=bound, refreshes=True, resources=ask.resources, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
-            claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)},
+            claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)}, family_id=family_id,
         )
-        Code.objects.filter(code_hash=code_hash).update(family=grant.family)
         return Granted(
             grant=grant, account=account, party=party, scope=ask.scope, audience=target, bound=bound,
             refresh_token=refresh_token, nonce=ask.nonce,
         )
 
-    return under_lock(found, work)
+    return under_lock_of(OWNER_OF_CODE, code_hash, lambda: CODE.first(code_hash=code_hash), work)
 
 
 def _compare(  # noqa: PLR0913 - what a code is bound to
@@ -123,13 +125,15 @@ def _verifies(code_verifier: str, code_challenge: str) -> bool:
 
 def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
     """What may have changed since the code was made: account, session, credential, levels, consent (C1, C16); the `acr` to answer."""
-    if row.epoch != account.epoch or not is_standing(row.session, now=now):
+    if row.epoch != account.epoch or not is_standing(row.session, now=now) or not stands(row.event, account, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     require_entitled(account, party, spends=True)
     login = login_of(row.event)
     value = acr.answered(ask, login)
     if value is None or not party.admits(login):
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
-    if clients.consent_needed(party, account.person, claims.discloses(ask, allowed=party.policy.scopes), now=now):
+    discloses = claims.discloses(ask, allowed=party.policy.scopes)
+    # The person is read only where somebody must have allowed something.
+    if party.client.require_consent and clients.consent_needed(party, account.person, discloses, now=now):
         raise Refused(Reason.BAD_CODE, spends=True)
     return value

@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING
 
 from derived import revoke, status
 from derived.errors import AlreadySpent, Reason, Refused
-from derived.locking import under_lock
-from derived.once import claim_once
-from idp.login.session import is_standing
+from derived.locking import under_lock_of
+from derived.once import claim_key
+from idp.login.session import is_standing, stands
 from idp.models import RefreshToken
 from idp.oidc.bound import Bound
 from idp.oidc.families import add_refresh_token, login_behind, require_entitled
 from idp.oidc.grants.terms import Terms, narrowed
+from idp.oidc.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
 from idp.oidc.target import audience
 from idp.oidc.tokens import Granted
 from idp.secrets import stored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from derived.models import Account
     from idp import models
     from idp.clients import RelyingParty
-
-_JOINED = (
-    "grant__family__parent__root", "grant__family__root", "grant__event__credential__root",
-    "grant__event__credential__parent", "grant__session__event__credential", "grant__client",
-)
 
 
 class Grant(Terms):
@@ -35,33 +32,30 @@ class Grant(Terms):
 
     GRANT_TYPE = "refresh_token"
     REQUIRED = ("refresh_token",)
+    SPENDS_PROOF = True
 
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Rotate the token of this request."""
         form = self.request.form
         return rotate(
             party, refresh_token=form["refresh_token"], scope=form.get("scope"), resource=form.get("resource", ""),
-            bound=bound, now=now,
+            bound=bound, spend_proof=self.spend_proof, now=now,
         )
 
 
 def rotate(  # noqa: PLR0913 - what a refresh token is bound to
-    party: RelyingParty, *, refresh_token: str, scope: str | None, bound: Bound, resource: str = "", now: datetime
+    party: RelyingParty, *, refresh_token: str, scope: str | None, bound: Bound, resource: str = "",
+    spend_proof: Callable[[], None], now: datetime,
 ) -> Granted:
     """New tokens for a refresh token: the same login, the same `auth_time`, never a higher level (TK-5).
 
     Raises: Refused; InvalidScopeError.
     """
     token_hash = stored(refresh_token, kind="refresh-token")
-    found = (
-        RefreshToken.objects.filter(token_hash=token_hash).values_list("grant__family__account_id", flat=True).first()
-    )
-    if found is None:
-        raise Refused(Reason.BAD_CODE)
 
-    def work(account: Account) -> Granted:
-        row = RefreshToken.objects.select_related(*_JOINED).get(token_hash=token_hash)
-        grant = row.grant
+    def work(row: RefreshToken) -> Granted:
+        spend_proof()
+        grant, account = row.grant, row.grant.family.account
         if grant.client_id != party.client.pk:
             raise Refused(Reason.BAD_CODE)
         if row.consumed_at is not None:
@@ -74,7 +68,7 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
         target = audience(resource, grant.resources, grant.scope)
         fresh = None
         if party.is_public or not (grant.jkt or grant.x5t):
-            if not claim_once(RefreshToken.objects.filter(token_hash=token_hash), now=now):
+            if not claim_key(RefreshToken, token_hash, now=now):
                 raise AlreadySpent
             fresh = add_refresh_token(grant, now=now)
         elif row.expires_at <= now:
@@ -84,7 +78,7 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
             bound=Bound(jkt=grant.jkt, x5t=bound.x5t if grant.x5t else ""),
         )
 
-    return under_lock(found, work)
+    return under_lock_of(OWNER_OF_REFRESH_TOKEN, token_hash, lambda: REFRESH_TOKEN.first(token_hash=token_hash), work)
 
 
 def _held(grant: models.Grant, party: RelyingParty) -> Bound:
@@ -98,7 +92,7 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
     """
     family = grant.family
-    if not status.is_live(family, account, now=now) or not status.is_live(grant.event.credential, account, now=now):
+    if not status.is_live(family, account, now=now) or not stands(grant.event, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     policy = party.policy
     if (policy.dpop_required and not grant.jkt) or (policy.certificate_bound and not (grant.x5t or grant.jkt)):

@@ -17,7 +17,7 @@ from authlib.oauth2.rfc6749 import (
 from derived import clock
 from derived.errors import Reason, Refused
 from idp.errors import answer
-from idp.oidc import bound, tokens
+from idp.oidc import bound, dpop, tokens
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 
 
 class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
-    """A grant at the token endpoint. A subclass names its type and its parameters, and turns them into a `Granted`."""
+    """A grant at the token endpoint. A subclass names its type and its parameters, and turns them into a `Granted`.
+
+    SPENDS_PROOF: it calls `spend_proof` itself, in the transaction of what the proof pays for, so that there is one commit.
+    """
 
     REQUIRED: tuple[str, ...] = ()
+    SPENDS_PROOF = False
+    _proof: dpop.Proof | None = None
 
     def validate_token_request(self) -> None:
         """Authenticate the client, and see that what this grant needs is there."""
@@ -46,13 +51,38 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
         """Check the proof, prepare the keys, let the grant decide under the lock, then sign."""
         now = clock.now()
         party: RelyingParty = self.request.client
-        tokens.ready(party, now=now)
+        signing = tokens.ready(party, now=now)
         shown = bound.shown(self.request.http, party, now=now)
+        self._proof = shown.proof
+        if not self.SPENDS_PROOF:
+            self.spend_proof()
+        granted = self._granted(party, shown, now=now)
+        return 200, tokens.response(granted, signing, now=now), self.TOKEN_RESPONSE_HEADER
+
+    def _granted(self, party: RelyingParty, shown: Bound, *, now: datetime) -> Granted | ServiceGranted:
+        """What the grant decides; a refusal that was rolled back still burns the proof, and one seen before is told first (C19).
+
+        Raises: OAuth2Error.
+        """
         try:
-            granted = self.grant(party, bound=shown, now=now)
+            return self.grant(party, bound=shown, now=now)
         except Refused as refused:
+            if self.SPENDS_PROOF and not refused.spends:
+                self.spend_proof()
             raise _as_oauth(refused) from refused
-        return 200, tokens.response(granted, now=now), self.TOKEN_RESPONSE_HEADER
+        except OAuth2Error:
+            if self.SPENDS_PROOF:
+                self.spend_proof()
+            raise
+
+    def spend_proof(self) -> None:
+        """Record the request's DPoP proof as seen, if there is one.
+
+        Raises: OAuth2Error of `invalid_dpop_proof` for one that was seen before.
+        """
+        if self._proof is not None:
+            with dpop.as_oauth():
+                self._proof.spend()
 
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted | ServiceGranted:
         """Decide; bound: the key or the certificate that the request shows.

@@ -1,0 +1,168 @@
+"""Statements that the ORM writes once: composed on first use, kept per kind of database, and from then on only bound and run.
+
+Composing a joined SELECT costs more than running it, by ten times (performance.md). What comes back are instances of the
+models with the columns that were asked for; any other column is read when it is touched, as after `only()`, which a test
+that counts statements then notices. Nothing about rows is kept, only text.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import AutoField, Expression, Model
+from django.db.models.base import ModelState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Field, QuerySet
+
+M = TypeVar("M", bound=Model)
+
+
+class Given(Expression):
+    """A value that is known only when the statement runs; stands in a filter or an annotation.
+
+    like: the column that it is compared with, which knows how the database writes such values.
+    """
+
+    def __init__(self, name: str, like: Field[Any, Any]) -> None:
+        super().__init__(output_field=like)
+        self.name = name
+
+    def as_sql(self, _compiler: object, _connection: object) -> tuple[str, list[Given]]:  # type: ignore[override]  # not a value yet
+        """A placeholder, and ourselves as its parameter, to be found and replaced."""
+        return "%s", [self]
+
+    def bound(self, given: Mapping[str, object], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - what the driver takes
+        """The value, as this database writes it."""
+        return self.output_field.get_db_prep_value(given[self.name], database, prepared=False)
+
+
+def columns(prefix: str, *names: str) -> list[str]:
+    """Names for `only()`, of what stands behind a relation."""
+    return [f"{prefix}__{name}" for name in names]
+
+
+class Read(Generic[M]):
+    """A SELECT of at most one row of `M`, and of what is joined to it.
+
+    compose: the queryset, with `Given` where values go.
+    """
+
+    def __init__(self, compose: Callable[[], QuerySet[M]]) -> None:
+        self._compose = compose
+        self._plans: dict[str, _Plan] = {}
+
+    def first(self, **given: object) -> M | None:
+        """The row, or None."""
+        plan = self.plan()
+        with connection.cursor() as cursor:
+            cursor.execute(plan.sql, plan.bound(given, connection))
+            row = cursor.fetchone()
+        return None if row is None else plan.made(row, connection)
+
+    def plan(self) -> _Plan:
+        """How it is run on this database."""
+        found = self._plans.get(connection.vendor)
+        if found is None:
+            found = self._plans[connection.vendor] = _Plan(self._compose(), connection)
+        return found
+
+
+class _Plan:
+    """The text of one SELECT, where its values go, and how a row becomes instances."""
+
+    def __init__(self, queryset: QuerySet[Any], database: BaseDatabaseWrapper) -> None:
+        compiler = queryset.query.get_compiler(connection=database)
+        self.sql, self._parameters = compiler.as_sql()
+        if compiler.klass_info is None:
+            message = "only rows of a model can be prepared"
+            raise TypeError(message)
+        self._converters = [
+            (place, convert, expression)
+            for place, (converters, expression) in compiler.get_converters([one for one, _, _ in compiler.select]).items()
+            for convert in converters
+        ]
+        self._root = _Node(compiler.klass_info, compiler.select)
+        self._annotations: list[tuple[str, int]] = list((compiler.annotation_col_map or {}).items())
+
+    def bound(self, given: dict[str, object], database: BaseDatabaseWrapper) -> list[Any]:
+        """The parameters, with the given values in their places."""
+        return [one.bound(given, database) if isinstance(one, Given) else one for one in self._parameters]
+
+    def made(self, row: Sequence[Any], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - an instance of the root's model
+        """Instances from one row."""
+        values = list(row)
+        for place, convert, expression in self._converters:
+            values[place] = convert(values[place], expression, database)
+        instance = self._root.made(values, database.alias)
+        for name, place in self._annotations:
+            instance.__dict__[name] = values[place]
+        return instance
+
+
+class _Node:
+    """One model of a joined SELECT: its columns in the row, and how it hangs on the model before it."""
+
+    def __init__(self, info: dict[str, Any], select: Sequence[Any]) -> None:
+        self._model: type[Model] = info["model"]
+        places = info["select_fields"]
+        self._names = [select[place][0].target.attname for place in places]
+        self._pick = itemgetter(*places) if len(places) > 1 else lambda row, only=places[0]: (row[only],)
+        self._key = places[self._names.index(self._model._meta.pk.attname)]  # noqa: SLF001
+        self._local, self._remote = info.get("local_setter"), info.get("remote_setter")
+        self._nested = [_Node(one, select) for one in info.get("related_klass_infos", ())]
+
+    def made(self, row: Sequence[Any], alias: str) -> Model:
+        """The instance and all that is joined to it; without `__init__`, which would only ask for what is not here."""
+        instance = self._model.__new__(self._model)
+        instance.__dict__.update(zip(self._names, self._pick(row), strict=True))
+        state = ModelState()
+        state.db, state.adding = alias, False
+        instance._state = state  # noqa: SLF001
+        for node in self._nested:
+            related = None if row[node._key] is None else node.made(row, alias)  # noqa: SLF001
+            node._local(instance, related)  # type: ignore[misc]  # noqa: SLF001 - every joined node has both
+            if related is not None:
+                node._remote(related, instance)  # type: ignore[misc]  # noqa: SLF001
+        return instance
+
+
+_inserts: dict[tuple[str, type[Model]], tuple[str, list[Field[Any, Any]]]] = {}
+
+
+def _insert(model: type[Model]) -> tuple[str, list[Field[Any, Any]]]:
+    """The INSERT of one row of a model, and the fields that it binds."""
+    found = _inserts.get((connection.vendor, model))
+    if found is None:
+        meta, quote = model._meta, connection.ops.quote_name  # noqa: SLF001
+        fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
+        names = ", ".join(quote(str(field.column)) for field in fields)
+        places = ", ".join(["%s"] * len(fields))
+        found = _inserts[connection.vendor, model] = (f"INSERT INTO {quote(meta.db_table)} ({names}) VALUES ({places})", fields)  # noqa: S608 - names of ours
+    return found
+
+
+def write(*rows: Model) -> None:
+    """Insert rows of any models, in this order: one statement where the database can (PostgreSQL), else one for each.
+
+    Keys that the database makes are not read back.
+    """
+    texts, values = [], []
+    for row in rows:
+        text, fields = _insert(type(row))
+        texts.append(text)
+        values.append([field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            earlier = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(texts[:-1]))
+            cursor.execute(f"WITH {earlier} {texts[-1]}" if earlier else texts[-1], [one for some in values for one in some])
+        else:
+            for text, some in zip(texts, values, strict=True):
+                cursor.execute(text, some)
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001
