@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes
 
-.PHONY: help setup setup-dev run demo test test-long check format lock clean
+.PHONY: help setup setup-dev run demo test test-long check format bench lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ check: setup-dev ## ruff, mypy, import contracts, migrations, the tests of rules
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@RAMET_VAR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python -m pytest -q tests/rules
+
+bench: setup-dev ## requests per second on one core, beside node-oidc-provider (BENCH=--small for a short look)
+	@$(BIN)/python -m bench $(BENCH)
 
 lock: setup-dev ## resolve the dependencies of pyproject.toml anew, hashed, naming no host
 	@$(BIN)/python tests/lock.py

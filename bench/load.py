@@ -1,0 +1,119 @@
+"""The load: prepared requests over a few kept-alive connections to loopback, from the core that serves nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import selectors
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_REQUESTS = 20_000
+MOST_SECONDS = 60.0
+CONNECTIONS = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run showed. seconds: of the whole; slowest: the 99th percentile of single answers, in milliseconds."""
+
+    requests: int
+    seconds: float
+    slowest: float
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds
+
+
+class Unexpected(Exception):
+    """An answer that was not the success which is measured."""
+
+
+@dataclass
+class _Line:
+    """One connection: what has come of the present answer, and when it was asked for."""
+
+    socket: socket.socket
+    came: bytearray = field(default_factory=bytearray)
+    asked: float = 0.0
+
+    def ask(self, request: bytes) -> None:
+        """Send one request; they are small enough for a socket's buffer."""
+        self.came.clear()
+        self.asked = time.perf_counter()
+        self.socket.sendall(request)
+
+    def answered(self) -> bool:
+        """Read what is there; whether the answer is whole.
+
+        Raises: Unexpected.
+        """
+        got = self.socket.recv(65536)
+        if not got:
+            raise Unexpected("the connection was closed")
+        self.came += got
+        head, found, body = bytes(self.came).partition(b"\r\n\r\n")
+        if not found:
+            return False
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise Unexpected(f"{head.splitlines()[0]!r} {body[:300]!r}")
+        lowered = head.lower()
+        if b"transfer-encoding: chunked" in lowered:
+            return body.endswith(b"0\r\n\r\n")
+        length = lowered.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
+        return len(body) >= int(length)
+
+
+def run(port: int, requests: Sequence[bytes]) -> Run:
+    """Send each request once, over a few connections, and read every answer.
+
+    Raises: Unexpected for an answer that is not 200, or where it takes too long.
+    """
+    if len(requests) > MOST_REQUESTS:
+        raise ValueError("too many requests for one run")
+    waiting, spans = list(reversed(requests)), []
+    selector = selectors.DefaultSelector()
+    lines = [_Line(_connected(port)) for _ in range(min(CONNECTIONS, len(requests)))]
+    began = time.perf_counter()
+    try:
+        for line in lines:
+            selector.register(line.socket, selectors.EVENT_READ, line)
+            line.ask(waiting.pop())
+        while len(spans) < len(requests):
+            if time.perf_counter() - began > MOST_SECONDS:
+                raise Unexpected(f"{len(spans)} of {len(requests)} answers in {MOST_SECONDS:.0f} s")
+            for key, _ in selector.select(timeout=1):
+                line = key.data
+                if line.answered():
+                    spans.append(time.perf_counter() - line.asked)
+                    if waiting:
+                        line.ask(waiting.pop())
+    finally:
+        seconds = time.perf_counter() - began
+        selector.close()
+        for line in lines:
+            line.socket.close()
+    return Run(len(requests), seconds, sorted(spans)[int(len(spans) * 0.99)] * 1000)
+
+
+def _connected(port: int) -> socket.socket:
+    where = "127.0.0.1"
+    if not ipaddress.ip_address(where).is_loopback:
+        raise ValueError("this load is for loopback only")
+    made = socket.create_connection((where, port), timeout=10)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def http(method: str, path: str, port: int, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """One request as bytes."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *(f"{name}: {value}" for name, value in headers.items())]
+    if method == "POST":
+        lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
