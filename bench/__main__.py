@@ -6,6 +6,7 @@ Bounded in count and time, on loopback only; it stops by itself, and leaves noth
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -94,6 +95,7 @@ def main() -> None:
     rounds, count = _SMALL if asked.small else _FULL
     names = [name for name in OPERATIONS if not asked.operation or name in asked.operation]
     cores.load_here()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     with tempfile.TemporaryDirectory(prefix="ramet-bench-") as folder, ExitStack() as stack:
         servers = _started(stack, Path(folder), asked.server)
         found = _measured(servers, names, rounds=rounds, count=count)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     """One client: the registry's row and our policy."""
 
+    has_rules = True  # about who may enter; False where a statement of this request has seen that there are none
+
     def __init__(self, policy: ClientPolicy) -> None:
         self.policy = policy
         self.client: Client = policy.client

@@ -60,7 +60,8 @@ def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     claims = {name: one for name, one in live.claims.items() if name != "grant_id"}
     if live.grant is not None:
         claims |= about_login(live.grant, live.grant.family.account)
-        claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id)
+        if live.party.has_rules:
+            claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id)
     return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
 
 
@@ -82,7 +83,7 @@ def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[st
     row = REFRESH_TOKEN.first(token_hash=stored(value, kind="refresh-token"))
     if row is None or row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
         return None
-    found = resource.if_live(row.grant, now=now)
+    found = resource.if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
     if found is None:
         return None
     grant, owner = found

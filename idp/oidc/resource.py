@@ -39,11 +39,15 @@ class LiveToken:
     party: RelyingParty
 
 
-def if_live(grant: Grant, *, now: datetime) -> tuple[Grant, RelyingParty] | None:
-    """A grant that was read whole, and its client, if all that it hangs on is live now."""
+def if_live(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, RelyingParty] | None:
+    """A grant that was read whole, and its client, if all that it hangs on is live now.
+
+    has_rules: whether there are rules about who may enter its client, as the same statement has read.
+    """
     party = clients.of(grant.client)
     if party is None:
         return None
+    party.has_rules = has_rules
     try:
         require_live(grant, grant.family.account, party, now=now)
     except Refused:
@@ -76,7 +80,7 @@ def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = Non
     except ValueError:
         return None
     grant = (GRANT_AND_PERSON if person else GRANT).first(kid=signed.kid, family_id=family_id)
-    found = if_live(grant, now=now) if grant else None
+    found = if_live(grant, has_rules=grant.has_rules, now=now) if grant else None  # type: ignore[attr-defined]
     return LiveToken(claims, *found) if found else None
 
 
@@ -90,7 +94,7 @@ def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now
         return _live_service(token, asked_by=asked_by, now=now)
     if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
         return None
-    found = if_live(row.grant, now=now)
+    found = if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
     if found is None:
         return None
     grant, party = found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db.models import Model
+from django.db.models import Exists, Model, OuterRef
 
 from derived.errors import Reason
 from derived.keyring import is_published
@@ -16,7 +16,7 @@ from derived.locking import Owned
 from derived.models import Credential, SigningKey
 from derived.prepared import Given, Read, columns
 from idp.models import AuthorizationRequest, ClientPolicy, Code, Grant, OpaqueToken, RefreshToken
-from scim.models import Person
+from scim.models import AccessRule, Person
 
 if TYPE_CHECKING:
     from django.db.models import Field, QuerySet
@@ -71,8 +71,11 @@ def _owned_grant(at: str = "", *more: str) -> list[str]:
     return [*_grant(at), *client, *more]
 
 
-def _read(rows: QuerySet[M], names: list[str]) -> QuerySet[M]:
-    return rows.select_related(*_joins(names)).only(*names)
+def _read(rows: QuerySet[M], names: list[str], *, client: str) -> QuerySet[M]:
+    """The rows with these columns, and with `has_rules`: whether rules say who may enter this client (EN-1)."""
+    rules = AccessRule.objects.filter(client_key=OuterRef(client + "__client_id"), ended_at__isnull=True)
+    annotated: QuerySet[M] = rows.select_related(*_joins(names)).only(*names).annotate(has_rules=Exists(rules))  # type: ignore[assignment]
+    return annotated
 
 
 OWNER_OF_CODE = Owned("SELECT account_id FROM idp_code WHERE code_hash = %s", Reason.BAD_CODE)
@@ -82,18 +85,22 @@ OWNER_OF_REFRESH_TOKEN = Owned(
     Reason.BAD_CODE,
 )
 
-CODE = Read(lambda: _read(Code.objects.filter(code_hash=Given("code_hash", _key(Code))), _code()))
+CODE = Read(lambda: _read(Code.objects.filter(code_hash=Given("code_hash", _key(Code))), _code(), client="request__client"))
 REFRESH_TOKEN = Read(
     lambda: _read(
         RefreshToken.objects.filter(token_hash=Given("token_hash", _key(RefreshToken))),
         [*_all(RefreshToken), *_owned_grant("grant__")],
+        client="grant__client",
     )
 )
-GRANT = Read(lambda: _read(_by_token(), _owned_grant()))
-GRANT_AND_PERSON = Read(lambda: _read(_by_token(), _owned_grant("", *_all(Person, "family__account__person__"))))
-OPAQUE_TOKEN = Read(lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__")]))
+GRANT = Read(lambda: _read(_by_token(), _owned_grant(), client="client"))
+GRANT_AND_PERSON = Read(lambda: _read(_by_token(), _owned_grant("", *_all(Person, "family__account__person__")), client="client"))
+OPAQUE_TOKEN = Read(lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__")], client="grant__client"))
 OPAQUE_TOKEN_AND_PERSON = Read(
-    lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))])
+    lambda: _read(
+        _by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))],
+        client="grant__client",
+    )
 )
 
 

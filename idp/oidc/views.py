@@ -65,7 +65,8 @@ def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
         reserved |= about_login(grant, account) | assurance.said(grant, account)
     about_person = attributes(account.person, scope)
     about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
-    about_person |= entitlements.claims_for(account.person, party.client_id)
+    if party.has_rules:
+        about_person |= entitlements.claims_for(account.person, party.client_id)
     return assembled(about_person, reserved)
 
 

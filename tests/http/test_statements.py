@@ -1,6 +1,6 @@
 """How many SQL statements a token costs: the budget of performance.md, which no change may exceed unseen.
 
-BEGIN, COMMIT and savepoints apart. Ramet is warm: what a process reads once (keys, the text of statements) was read.
+BEGIN, COMMIT and savepoints apart; a client with rules about who may enter also pays for those rules. Ramet is warm: what a process reads once (keys, the text of statements) was read.
 """
 
 from __future__ import annotations

@@ -259,7 +259,7 @@ class Machine(RuleBasedStateMachine):
             assert not status.is_live(row, account, now=clock.now()), row.kind
         for family in self.families_of:
             if family in self.dead:
-                assert if_live(Grant.objects.get(family_id=family), now=clock.now()) is None
+                assert if_live(Grant.objects.get(family_id=family), has_rules=True, now=clock.now()) is None
 
 
 class TestMachine(TestCase, Machine.TestCase):  # type: ignore[misc,name-defined]

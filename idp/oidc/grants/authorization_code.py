@@ -71,6 +71,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
 
     def work(row: Code) -> Granted:
         row.session.account = account = row.account
+        party.has_rules = row.has_rules  # type: ignore[attr-defined]  # read with it, under the lock
         ask = Ask.restored(row.request.ask)
         spend_proof()
         refused = None

@@ -56,6 +56,7 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
     def work(row: RefreshToken) -> Granted:
         spend_proof()
         grant, account = row.grant, row.grant.family.account
+        party.has_rules = row.has_rules  # type: ignore[attr-defined]  # read with it, under the lock
         if grant.client_id != party.client.pk:
             raise Refused(Reason.BAD_CODE)
         if row.consumed_at is not None:
