@@ -175,7 +175,7 @@ def test_a_login_of_aal3_is_worth_aal2_there(world: World, app: App, person_and_
     """C13: whatever the person signed in with, the device's tokens say AAL2, and never that they are phishing-resistant."""
     from idp.models import AuthenticationEvent
 
-    Credential.objects.update(aal=3)
+    Credential.objects.update(aal=3, kind="piv_card")
     AuthenticationEvent.objects.update(aal=3, phishing_resistant=True, hardware=True, factors=["piv_card", "piv_pin"])
     asked = begun(app, acr_values=f"phr {AAL}2", scope="openid offline_access")
     answered(person_and_browser[1], asked["user_code"])
