@@ -215,7 +215,7 @@ def test_an_offline_family_has_an_absolute_life(world: World) -> None:
 
 
 def test_a_sender_constrained_confidential_client_keeps_its_refresh_token(world: World, person_and_browser: tuple[Person, Browser]) -> None:
-    """Ruling 17 (FAPI 2.0), and the key is demanded each time (C18)."""
+    """Ruling 17 (FAPI 2.0), and the key is demanded each time: another one is refused (DK-4, C18)."""
     app, key = world.app(dpop_required=True), DeviceKey.generate()
     code = world.ask(app, person_and_browser[1], scope="openid offline_access")["code"]
     found = app.redeem(code, dpop=dpop(key)).json()

@@ -6,6 +6,7 @@ functions; what is raced is then done over HTTP, by others.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -16,12 +17,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import cbor2
 import django
+from cryptography.hazmat.primitives.asymmetric import ec
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup()
 
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402 - Django's apps come first
 from django.db import connection  # noqa: E402
 from joserfc.jwk import ECKey  # noqa: E402
 
@@ -29,15 +31,18 @@ from derived import clock, issue  # noqa: E402
 from derived.assurance import Factor, Shown  # noqa: E402
 from derived.authority import keeping, lists  # noqa: E402
 from derived.eligibility import BoundBy, How  # noqa: E402
+from derived.kinds import Kind  # noqa: E402
 from derived.lifecycle import LIVING  # noqa: E402
 from derived.locking import under_lock  # noqa: E402
 from derived.minting import authority as minting  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
+from derived.minting.passkey import RegisteredPasskey  # noqa: E402
+from derived.minting.proven import key_name  # noqa: E402
 from derived.minting.signing import Held  # noqa: E402
 from derived.models import Account, Credential, Event, IssuedCertificate, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
 from derived.signers import Where, wrapped  # noqa: E402
 from idp import clients, keys  # noqa: E402
-from idp.enrol import binding, invitation  # noqa: E402
+from idp.enrol import binding, derived_passkey, invitation  # noqa: E402
 from idp.login import password, totp  # noqa: E402
 from idp.login.browser_store import SessionStore  # noqa: E402
 from idp.login.session import record_login  # noqa: E402
@@ -46,6 +51,7 @@ from idp.secrets import opaque, stored  # noqa: E402
 from scim import provision  # noqa: E402
 from scim.models import Person, Source  # noqa: E402
 from tests.races import watched  # noqa: E402
+from tests.webauthn.authenticator import cose  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,6 +210,30 @@ def device(login: str) -> dict[str, Any]:
     return {"credential": str(row.id), "jwk": found["jwk"]}
 
 
+def answered_passkey(login: str) -> dict[str, Any]:
+    """A binding that a phone has answered with a passkey: its id, its number and the passkey's private key."""
+    session = LoginSession.objects.get(id=login)
+    begun = binding.begin(session, kind=Kind.DERIVED_PASSKEY, now=clock.now())
+    private, raw_id = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(32)
+    made = RegisteredPasskey(
+        raw_id=raw_id, raw_id_hash=hashlib.sha256(raw_id).hexdigest(), public_key=cbor2.dumps(cose(private)), sign_count=0, backup_eligible=False,
+        backed_up=False, user_verified=True, discoverable=True, aaguid="", attestation="none", attested=False, hardware=False, model="",
+        transports=(), key=key_name(private.public_key()),
+    )
+    Binding.objects.filter(id=begun.binding.id).update(
+        status="answered", number="42", device_name="Race phone", answered=derived_passkey._kept(made), consumed_at=clock.now()
+    )
+    number = private.private_numbers().private_value
+    return {"binding": str(begun.binding.id), "number": "42", "private": f"{number:x}", "raw_id": raw_id.hex(), "user": session.account_id.hex}
+
+
+def passkey(login: str) -> dict[str, Any]:
+    """A grown passkey that waits for its first sign-in."""
+    found, session = answered_passkey(login), LoginSession.objects.select_related("account").get(id=login)
+    binding.confirm(UUID(found["binding"]), session, "42", now=clock.now())
+    return found
+
+
 def ledger(account: str) -> dict[str, Any]:
     """What stands in the ledger for an account, and what waits to be told."""
     rows = Credential.objects.filter(account_id=account)
@@ -276,7 +306,7 @@ def execute(sql: str) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, device, ledger, authority, certificates, signing_keys, dump, execute,
+        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, answered_passkey, device, passkey, ledger, authority, certificates, signing_keys, dump, execute,
         *watched.COMMANDS,
     )
 }

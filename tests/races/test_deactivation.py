@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
-from time import sleep
+from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from device import proofs
 from device.key import DeviceKey
 from tests.live import LONG, Answer, Live, Request, form, page_form
+from tests.webauthn.authenticator import SoftKey
 from tests.x509.office import csr, new_key
 
 if TYPE_CHECKING:
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
-RACES = 170 if LONG else 8  # of each kind
+KINDS = 6
+IN_ALL = int(os.environ.get("RAMET_TEST_RACES", "510" if LONG else "40"))  # tests/run --nightly: 10,000 per database (C8)
+RACES = IN_ALL // KINDS  # of each kind
 SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815"))
 PASSPHRASE = "seven mossy stones"
 
@@ -97,6 +102,34 @@ class Ground:
 
         return Race(person, mint, lambda answer: answer.headers.get("location", "").startswith("/devices/certificates/"), dead, 0.4)
 
+    def passkey_confirmation(self, person: dict[str, Any]) -> Race:
+        """The desktop says yes to a passkey that a phone has made."""
+        waiting = self.live.inside.ask("answered_passkey", login=person["login"])
+        mint = page_form(f"/devices/add/{waiting['binding']}/confirm", person["session"], number=waiting["number"])
+        return Race(
+            person, mint, lambda answer: answer.headers.get("location", "").startswith("/devices/"),
+            lambda _: self._is_refused(self._passkey_sign_in(waiting, person["session"])), 0.02,
+        )
+
+    def passkey_login(self, person: dict[str, Any]) -> Race:
+        """A phone signs in with its passkey for the first time, which also makes it active."""
+        made, browser = self.live.inside.ask("passkey", login=person["login"]), self.live.inside.ask("people", count=1, enrolled=True)[0]["session"]
+        return Race(
+            person, self._passkey_sign_in(made, browser), lambda answer: answer.status == 302,
+            lambda _: self._is_refused(self._passkey_sign_in(made, person["session"])), 0.03,
+        )
+
+    def _passkey_sign_in(self, made: dict[str, Any], session: str) -> Request:
+        options = self.live.call(page_form("/login/passkey/options", session)).json()
+        key = SoftKey(
+            key=ec.derive_private_key(int(made["private"], 16), ec.SECP256R1()), raw_id=bytes.fromhex(made["raw_id"]),
+            user_handle=bytes.fromhex(made["user"]), origin=self.live.issuer, count=int(time()),
+        )
+        return page_form("/login/passkey", session, response=json.dumps(key.get(options)))
+
+    def _is_refused(self, request: Request) -> bool:
+        return self.live.call(request).status == 400
+
     def _assertion(self, jwk: dict[str, str], credential: str) -> Request:
         key, client_id = DeviceKey.from_private_jwk(jwk), self.field["client_id"]
         signed = proofs.assertion(key, credential, issuer=self.live.issuer, client_id=client_id, now=datetime.now(UTC))
@@ -143,7 +176,7 @@ def _struck(live: Live, race: Race, *, head_start: float) -> tuple[Answer, Answe
     return answers["mint"], answers["end"]
 
 
-@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion, Ground.certificate])
+@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion, Ground.certificate, Ground.passkey_confirmation, Ground.passkey_login])
 def test_an_end_leaves_nothing_alive_whatever_was_being_minted(ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]) -> None:
     """After both have answered: no living row in the ledger, what was minted is refused, and the person is told once (I2, I4)."""
     random, seen, live = Random(SEED), Counter[str](), ground.live

@@ -21,13 +21,11 @@ from derived import accounts, clock, issue, revoke, status
 from derived.assurance import AAL, Factor, Shown
 from derived.eligibility import BoundBy, How
 from derived.errors import Reason, Refused
+from derived.kinds import POLICIES, Kind, policy
 from derived.locking import under_lock
-from derived.minting.device_key import proven, public_key
 from derived.models import Account, Credential, DeviceKey
-from device.key import DeviceKey as Key
 from idp import clients
 from idp.clients import Registration
-from idp.login.device import KEY_ALONE, WITH_PASSPHRASE
 from idp.login.session import login_of, record_login
 from idp.models import AuthenticationEvent, Grant
 from idp.oidc import tokens
@@ -36,9 +34,11 @@ from idp.oidc.families import add_refresh_token, open_family
 from idp.oidc.grants.refresh_token import rotate
 from idp.oidc.resource import if_live
 from scim import provision
+from tests.usecases import grown
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
 BOTH = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+GROWN = [kind for kind in POLICIES if policy(kind).grown]
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -103,8 +103,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=logins, device=devices, whole=st.booleans())
     def log_in_with_device(self, device: Any, whole: bool) -> Any:  # noqa: FBT001
-        """Key and passphrase, or the key alone."""
-        return self._log_in(device, WITH_PASSPHRASE if whole else KEY_ALONE)
+        """All that it takes, or the key alone."""
+        kind = Kind(Credential.objects.get(id=device).kind)
+        return self._log_in(device, grown.WHOLE[kind] if whole else grown.ALONE[kind])
 
     def _log_in(self, used: Any, factors: Shown) -> Any:
         credential = Credential.objects.get(id=used)
@@ -112,7 +113,7 @@ class Machine(RuleBasedStateMachine):
         def claim(locked: Account) -> None:
             fresh = Credential.objects.get(id=used)
             if fresh.state == "pending":
-                if factors == KEY_ALONE:
+                if not factors.is_multi_factor:
                     raise Refused(Reason.CREDENTIAL_NOT_LIVE)
                 issue.activate(fresh, account=locked, now=clock.now(), actor="t")
             DeviceKey.objects.filter(credential=fresh).update(authenticated_at=clock.now())
@@ -125,14 +126,14 @@ class Machine(RuleBasedStateMachine):
         self.auth_times[event.id] = clock.now()
         return event.id
 
-    @rule(target=devices, login=logins)
-    def enrol(self, login: Any) -> Any:
-        """Grow a device from a login."""
+    @rule(target=devices, login=logins, kind=st.sampled_from(GROWN))
+    def enrol(self, login: Any, kind: Kind) -> Any:
+        """Grow something from a login."""
         event = AuthenticationEvent.objects.select_related("credential__root", "credential__parent").get(id=login)
         evidence = login_of(event)
         try:
             device = under_lock(self.account_id, lambda locked: issue.grow(
-                locked, proven(public_key(Key.generate().public_jwk), passphrase_hash="x", clients=[]),
+                locked, grown.PROOFS[kind](),
                 issue.Asked(login=evidence, root=event.credential, name="P", by="t"), now=clock.now(),
             ))  # fmt: skip
         except Refused:
@@ -266,7 +267,7 @@ class TestMachine(TestCase, Machine.TestCase):  # type: ignore[misc,name-defined
     """The machine, each run in a transaction of its own."""
 
     settings = settings(
-        max_examples=1000 if LONG else 60, stateful_step_count=50 if LONG else 30, deadline=None, derandomize=not LONG,
+        max_examples=1000 if LONG else int(os.environ.get("RAMET_TEST_EXAMPLES", "60")), stateful_step_count=50 if LONG else 30, deadline=None, derandomize=not LONG,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
 

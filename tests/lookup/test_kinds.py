@@ -1,0 +1,172 @@
+"""Kind × root × evidence → AAL, label, `amr`: every cell grown, used once and read back (AS-1, AS-2, AS-3, AS-5, EL-2, BI-6, BI-7, DK-2, PK-1, PK-2, X-7).
+
+`pytest tests/lookup/test_kinds.py -s -k printed` prints the table; `KINDS` and `ROOTS` say what each cell must be, written down by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from derived import accounts, clock, issue, status
+from derived.assurance import AAL, Assertion, Authentication, Factor, Shown
+from derived.eligibility import BoundBy, How
+from derived.errors import Reason, Refused
+from derived.kinds import Kind, policy
+from derived.locking import transacted, under_lock
+from derived.minting import derived_passkey, device_key
+from derived.minting.device_key import public_key
+from derived.minting.hardware import Kept
+from derived.models import Account, Credential, Passkey
+from derived.rulebook import Approved, Device, Rulebook
+from device.key import DeviceKey
+from idp.login.session import login_of, record_login
+from tests.usecases.grown import PROOFS, registered
+from tests.usecases.test_grown import card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from derived.minting.proven import Proven
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was proven. reach: what it is worth by itself, by hand; amr: of its best use; resistant: it bears the PIV label."""
+
+    kind: Kind
+    words: str
+    make: Callable[[], Proven]
+    reach: int
+    amr: str
+    resistant: bool = False
+
+
+def _key(passphrase: str, kept: Kept | None = None) -> Callable[[], Proven]:
+    return lambda: device_key.proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash=passphrase, clients=[], kept=kept)
+
+
+def _passkey(*, relayed: bool = False, **said: bool) -> Callable[[], Proven]:
+    return lambda: derived_passkey.proven(registered(**said), relayed=relayed)
+
+
+_TPM = Kept(device=Device(type="tpm"), verifies_user=False, level="TPM 2.0")
+_PHONE = Kept(device=Device(type="android"), verifies_user=True, level="StrongBox")
+KINDS = [
+    Evidence(Kind.DEVICE_KEY, "key alone", _key(""), 1, ""),
+    Evidence(Kind.DEVICE_KEY, "key, passphrase", _key("x"), 2, "mfa pop pwd"),
+    Evidence(Kind.DEVICE_KEY, "TPM alone", _key("", _TPM), 1, ""),
+    Evidence(Kind.DEVICE_KEY, "TPM, passphrase", _key("x", _TPM), 2, "hwk mfa pwd"),
+    Evidence(Kind.DEVICE_KEY, "TEE or StrongBox, asks each time", _key("", _PHONE), 2, "hwk mfa user"),
+    Evidence(Kind.DERIVED_PASSKEY, "UV=0", _passkey(user_verified=False), 1, ""),
+    Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=1", _passkey(synced=True), 2, "mfa pop user"),
+    Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, none", _passkey(), 2, "mfa pop user", resistant=True),
+    Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, attested, over a code", _passkey(hardware=True, relayed=True), 2, "mfa pop user", resistant=True),
+    Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, attested", _passkey(hardware=True), 3, "hwk mfa user", resistant=True),
+    Evidence(Kind.CERTIFICATE, "key, passphrase", PROOFS[Kind.CERTIFICATE], 2, "mfa pop pwd", resistant=True),
+]
+ROOTS = {
+    "password and TOTP": 2, "passkey (AAL2)": 2, "security key (AAL3)": 3, "upstream (AAL2)": 2, "PIV card, another agency": 3,
+    "PIV card, home agency, IAL3": 3,
+}  # fmt: skip
+HOME = "PIV card, home agency, IAL3"
+
+
+def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
+    """A root of this account, and a fresh login with it."""
+    now, by = clock.now(), BoundBy(how=How.INVITATION)
+    if name.startswith("PIV"):
+        row = card(account) if name == HOME else card(account, fasc_n="")
+        shown = Shown(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), hardware=True)
+    elif name.startswith("password"):
+        row = under_lock(account.id, lambda locked: issue.password_totp(
+            locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=by, now=now, actor="t",
+        ))  # fmt: skip
+        shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+    elif name.startswith("upstream"):
+        shown = Shown(factors=frozenset({Factor.UPSTREAM}), asserted=Assertion(issuer="https://up", aal=AAL.AAL2, phishing_resistant=True))
+        row = under_lock(account.id, lambda locked: issue.upstream(
+            locked, issuer="https://up", subject=str(uuid4()), shown=shown, reaches=AAL.AAL2, bound_by=by, name="Up", now=now, actor="t",
+        ))  # fmt: skip
+    else:
+        strong = "AAL3" in name
+        if strong:
+            first = card(account, fasc_n="")
+            by = BoundBy(how=How.LOGIN, login=Authentication(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL.AAL3, root=True, at=now, by=str(first.id)))
+        row = under_lock(account.id, lambda locked: issue.passkey(locked, registered(hardware=strong), bound_by=by, name="Key", now=now, actor="t"))
+        shown = Shown(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}), hardware=strong)
+    event = under_lock(account.id, lambda locked: record_login(locked, row, shown, now=now))
+    return row, login_of(event)
+
+
+def cell(evidence: Evidence, root_name: str) -> tuple[int, str, str]:
+    """What the product makes of it: level, label and `amr` of a login; (0, reason, "") where it is refused."""
+    account = transacted(lambda: accounts.open_account(ial=3, now=clock.now(), actor="t"))
+    root, login = _root(root_name, account)
+    assert login.aal == ROOTS[root_name]
+    made = evidence.make()
+    rulebook = Rulebook(
+        home_agencies=frozenset({"0032"}), assigned={"S1": "alex"}, approved=Approved(aaguids=frozenset({made.device.aaguid} - {""}))
+    )
+    asked = issue.Asked(login=login, root=root, name="It", person="alex", rulebook=rulebook)
+
+    def work(locked: Account) -> tuple[int, str, str]:
+        now = clock.now()
+        row = issue.grow(locked, made, asked, now=now)
+        issue.activate(row, account=locked, now=now, actor="t")
+        found = login_of(record_login(locked, row, made.shown, now=now))
+        assert (row.ial, found.root, status.is_root(row), found.aal) == (3, False, False, row.aal)
+        return int(found.aal), row.label, " ".join(found.amr)
+
+    try:
+        return under_lock(account.id, work)
+    except Refused as refused:
+        return 0, refused.reason.value, ""
+
+
+def expected(evidence: Evidence, root_name: str) -> tuple[int, str, str]:
+    """By hand: the least of both, nothing below two factors; AAL3 under the PIV label takes a device of this person (RQ-5)."""
+    if evidence.reach == 1:
+        return 0, Reason.KEY_TOO_WEAK.value, ""
+    piv = root_name == HOME and evidence.resistant
+    level = min(evidence.reach, ROOTS[root_name], 2 if piv else 3)
+    return level, "derived_piv" if piv else "generic", evidence.amr
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("evidence", KINDS, ids=lambda one: f"{one.kind}: {one.words}")
+def test_cell(evidence: Evidence, root: str) -> None:
+    """AS-1 to AS-3, AS-5, EL-2, BI-7, DK-2, PK-1, PK-2, RQ-5: one cell of the table."""
+    assert cell(evidence, root) == expected(evidence, root)
+
+
+def test_a_certificate_is_never_aal3() -> None:
+    """X-7, X-9: .41 takes a key in the target device and a record of an in-person check, which this house does not keep: the kind ends at AAL2."""
+    assert policy(Kind.CERTIFICATE).ceiling == AAL.AAL2
+
+
+def test_relying_parties_get_no_key_of_a_device_or_a_passkey(client: Any) -> None:
+    """DK-5: who would verify such a key without us finds none: neither published, nor in a token."""
+    account = transacted(lambda: accounts.open_account(ial=3, now=clock.now(), actor="t"))
+    root, login = _root("password and TOTP", account)
+    kept = _key("x")()
+    asked = issue.Asked(login=login, root=root, name="It")
+    under_lock(account.id, lambda locked: issue.grow(locked, kept, asked, now=clock.now()))
+    for path in ("/oidc/jwks", "/.well-known/openid-configuration"):
+        assert str(kept.verifier["jwk"]["x"]) not in client.get(path).content.decode()
+    assert not Passkey.objects.exists()
+
+
+def test_the_table_is_printed() -> None:
+    """Issue 6, "done when" 3."""
+    lines = ["| kind | evidence | " + " | ".join(ROOTS) + " |", "|---" * (len(ROOTS) + 2) + "|"]
+    for one in KINDS:
+        cells = [expected(one, root) for root in ROOTS]
+        said = ["not minted" if not level else f"AAL{level} {label.replace('_', ' ')}" for level, label, _ in cells]
+        lines.append(f"| {one.kind} | {one.words}{f' ({one.amr})' if one.amr else ''} | " + " | ".join(said) + " |")
+    print("\n" + "\n".join(lines))  # noqa: T201 - the table to quote
