@@ -8,6 +8,7 @@ never changes.) Measured: any other order left live children under revoked paren
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -20,7 +21,7 @@ from derived.prepared import Given, Read
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 T = TypeVar("T")
@@ -127,6 +128,30 @@ def transacted(work: Callable[[], T]) -> T:
 def _worth_retrying(error: OperationalError) -> bool:
     code = getattr(error.__cause__, "sqlstate", None)
     return code in {"40001", "40P01", "55P03"} or "database is locked" in str(error)
+
+
+@contextmanager
+def synced_once(last: Callable[[], object]) -> Iterator[None]:
+    """Transactions inside commit in order but do not wait for the disk; leaving waits for all of them.
+
+    For a caller who acknowledges many transactions in one answer: either the disk has them all, or nobody was told so.
+    last: a transaction that writes at least one row; the disk takes what was committed before it with it.
+    """
+    if connection.in_atomic_block:  # a test's own transaction: nothing here reaches the disk anyway
+        yield
+        return
+    is_sqlite = connection.vendor == "sqlite"
+    _tell("PRAGMA synchronous=NORMAL" if is_sqlite else "SET synchronous_commit = off")
+    try:
+        yield
+    finally:
+        _tell("PRAGMA synchronous=FULL" if is_sqlite else "SET synchronous_commit = on")
+        transacted(last)
+
+
+def _tell(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def under_lock(account_id: uuid.UUID, work: Callable[[Account], T]) -> T:

@@ -4,7 +4,7 @@ Floors inside (imports only run down)::
 
     urls
     views                                 HTTP in, SCIM JSON out
-    importing                             files of people, through the same door
+    importing | bulk                      files of people, through the same door; many operations in one request
     provision | listing                   the writer of people; a page of a list
     matching | returns                    joins and splits; who comes back on a manager's word
     settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from scim.schema import Attribute, ResourceType, Schema
 
 MOST_RESULTS = 200
+MOST_BULK = 1000
+LARGEST_PAYLOAD = 1024 * 1024  # as `scim.body` has it
 DEFAULT_RESULTS = 100
 RESOURCE_TYPES = (USER, GROUP)
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -25,7 +27,7 @@ def service_provider_config(base: str) -> Resource:
     return {
         "schemas": [f"{_CORE}:ServiceProviderConfig"],
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": True, "maxOperations": MOST_BULK, "maxPayloadSize": LARGEST_PAYLOAD},
         "filter": {"supported": True, "maxResults": MOST_RESULTS},
         "changePassword": unsupported,
         "sort": {"supported": True},

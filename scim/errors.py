@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
@@ -17,9 +19,9 @@ class ScimError(Exception):
         self.scim_type = scim_type
         self.detail = detail
 
-    def body(self) -> dict[str, object]:
+    def body(self) -> dict[str, Any]:
         """The JSON of the error; `status` is a string there (RFC 7644 §3.12)."""
-        body: dict[str, object] = {"schemas": [URN], "status": str(self.status), "detail": self.detail}
+        body: dict[str, Any] = {"schemas": [URN], "status": str(self.status), "detail": self.detail}
         if self.scim_type is not None:
             body["scimType"] = self.scim_type
         return body

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from scim.schema import Json, Resource
 
 
-def columns(resource: Resource) -> dict[str, str | None]:
+def columns(resource: Resource) -> dict[str, str | bool | None]:
     """The columns of `models.Record` for a canonical User, by their names."""
     name, enterprise = resource.get("name"), resource.get(ENTERPRISE_URN)
-    external = resource.get("externalId")
+    external, active = resource.get("externalId"), resource.get("active")
     return {
         "user_name_fold": fold(str(resource["userName"])),
         "external_id": external if isinstance(external, str) else None,
         "display_name_fold": _folded(resource.get("displayName")),
         "family_name_fold": _folded(name.get("familyName") if isinstance(name, dict) else None),
         "employee_number_fold": _folded(enterprise.get("employeeNumber") if isinstance(enterprise, dict) else None),
+        "shows_active": active if isinstance(active, bool) else None,
     }
 
 

@@ -141,7 +141,8 @@ class Record(models.Model):
     """What one source says about one person; its id is the SCIM id.
 
     pushed: verbatim as last pushed, minus secrets. resource: the same, canonical, without `id` and `meta`.
-    external_id and what ends in _fold: parts of the resource to find it by (`scim.index`), None where unassigned.
+    external_id and what ends in _fold: parts of the resource to find it by (`scim.index`), None where unassigned;
+    so is shows_active, while active is what it means.
     version: of the ETag. source_version: the source's own sequence number, if it sends one (C29). stated_at: when the source
     says that it last changed it, else when it came.
     adopted: whether it may move the login name, the mail targets and the IAL of its person: the record that brought the person
@@ -161,6 +162,7 @@ class Record(models.Model):
     display_name_fold = CodePoints(max_length=512, null=True)
     family_name_fold = CodePoints(max_length=512, null=True)
     employee_number_fold = CodePoints(max_length=512, null=True)
+    shows_active = models.BooleanField(null=True)
     active = models.BooleanField()
     version = models.PositiveIntegerField(default=1)
     source_version = models.BigIntegerField(null=True)
@@ -193,7 +195,7 @@ class Record(models.Model):
                 models.Index(fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"record_by_{name}")
                 for name, fields in {
                     "change": ["updated_at"], "display_name": ["display_name_fold"], "family_name": ["family_name_fold"],
-                    "number": ["employee_number_fold"], "active": ["active", "created_at"],
+                    "number": ["employee_number_fold"], "active": ["shows_active", "created_at"],
                 }.items()
             ),
         ]

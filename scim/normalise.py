@@ -1,10 +1,13 @@
 """What single vendors send beside the RFC, rewritten into it before the strict engine sees it; pure, chosen per source.
 
-Each takes the body of a PATCH and gives back another. A source has none unless its operator names them.
+Each takes the body of a PATCH and gives back another. A source has none unless its operator names them, one by one or by the
+name of a vendor. What most vendors do and no reading of the RFC forbids (operations in any case, booleans as words, one bare
+object for a list, a `remove` with a value) the engine takes from everybody.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from scim.operations import URN
@@ -15,12 +18,13 @@ if TYPE_CHECKING:
 
     from scim.schema import Json, Resource
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MANAGER = f"{ENTERPRISE_URN}:manager".lower()
 
 
 def normalise(body: Json, names: Iterable[str]) -> Json:
     """The body after the normalisers of these names, in the order of `NORMALISERS`; unknown names do nothing."""
-    chosen = set(names)
+    chosen = {part for name in names for part in VENDORS.get(name, (name,))}
     for name, rewrite in NORMALISERS.items():
         if name in chosen and isinstance(body, dict):
             body = rewrite(body)
@@ -47,12 +51,30 @@ def create_on_replace(body: Resource) -> Resource:
     return _each(body, lambda operation: [_as_add(operation)])
 
 
+def foreign_members(body: Resource) -> Resource:
+    """Some connectors name members whom they never pushed, by ids that are not ours: these are left out, the others come."""
+    return _each(body, lambda operation: [_without_foreign(operation)])
+
+
 NORMALISERS: dict[str, Callable[[Resource], Resource]] = {
     "missing_schemas": missing_schemas,
     "dotted_keys": dotted_keys,
     "bare_manager": bare_manager,
     "create_on_replace": create_on_replace,
+    "foreign_members": foreign_members,
 }
+VENDORS: dict[str, tuple[str, ...]] = {
+    "entra": ("dotted_keys", "bare_manager", "create_on_replace"),
+    "okta": (),
+    "onelogin": ("missing_schemas", "create_on_replace"),
+    "jumpcloud": (),
+    "ping": ("create_on_replace",),
+    "sailpoint": ("create_on_replace", "bare_manager"),
+    "authentik": (),
+    "keycloak": ("dotted_keys",),
+    "hr": ("missing_schemas", "dotted_keys", "bare_manager", "create_on_replace", "foreign_members"),
+}
+KNOWN = (*NORMALISERS, *VENDORS)
 
 
 def _part(given: Resource, name: str) -> Json:
@@ -107,3 +129,20 @@ def _as_add(operation: Resource) -> Json:
     if not replaces or not isinstance(path, str) or "[" not in path or _part(operation, "value") is None:
         return operation
     return {**{key: value for key, value in operation.items() if key.lower() != "op"}, "op": "add"}
+
+
+def _without_foreign(operation: Resource) -> Json:
+    path, value = _part(operation, "path"), _part(operation, "value")
+    if isinstance(path, str) and path.lower() == "members":
+        return {**{key: inner for key, inner in operation.items() if key.lower() != "value"}, "value": _ours(value)}
+    if path is not None or not isinstance(value, dict):
+        return operation
+    kept: Resource = {key: _ours(inner) if key.lower() == "members" else inner for key, inner in value.items()}
+    return {**{key: inner for key, inner in operation.items() if key.lower() != "value"}, "value": kept}
+
+
+def _ours(value: Json) -> Json:
+    """Members whose id could be one of ours; what is none at all stays, and is refused by the engine."""
+    members = value if isinstance(value, list) else [value]
+    named = [one for one in members if isinstance(one, dict) and isinstance(one.get("value"), str)]
+    return [one for one in members if one not in named or _ID.fullmatch(str(one["value"] if isinstance(one, dict) else ""))]

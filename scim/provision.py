@@ -156,8 +156,8 @@ def patch_user(
     def change(record: Record) -> Resource:
         after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)
         del after["id"]
-        # Taking `active` away changes nothing, so it is no way back in.
-        return after if "active" in after else {**after, "active": record.active}
+        # Taking `active` away is no way back in.
+        return after if record.active or "active" in after else {**after, "active": False}
 
     push = _Push(body=None, says_active=ordering.says_active(asked), versioned=ordering.is_versioned(None, if_match))
     return _write(source, unverified_id, change, push, if_match=if_match, now=now)

@@ -78,7 +78,7 @@ PEOPLE = Shelf(USER, Record, {
     "displayName": Column("display_name_fold", "text", nullable=True),
     "name.familyName": Column("family_name_fold", "text", nullable=True),
     f"{ENTERPRISE_URN}:employeeNumber": Column("employee_number_fold", "text", nullable=True),
-    "active": Column("active", "flag"),
+    "active": Column("shows_active", "flag", nullable=True),
 })  # fmt: skip
 GROUPS = Shelf(GROUP, Group, {**_COMMON, "displayName": Column("display_name_fold", "text")})
 _ADDRESS = {"value": Column("value_fold", "text")}

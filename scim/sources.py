@@ -18,7 +18,7 @@ from derived.locking import transacted
 from scim import trust
 from scim.auth import key_of_certificate, key_of_client, key_of_token
 from scim.models import Source, SourceCredential
-from scim.normalise import NORMALISERS
+from scim.normalise import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -62,8 +62,8 @@ def _check(name: str, vouched_ial: int, normalisers: Sequence[str]) -> None:
         message = "the name must be lower-case letters, digits and hyphens, 63 at most"
     elif vouched_ial not in set(IAL):
         message = "the identity assurance level must be 0, 1, 2 or 3"
-    elif set(normalisers) - set(NORMALISERS):
-        message = f"the normalisers are: {', '.join(NORMALISERS)}"
+    elif set(normalisers) - set(KNOWN):
+        message = f"the normalisers are: {', '.join(KNOWN)}"
     if message:
         raise ValueError(message)
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("Users/<str:unverified_id>", views.user, name="user"),
     path("Groups", views.all_groups, name="groups"),
     path("Groups/<str:unverified_id>", views.group, name="group"),
+    path("Bulk", views.many, name="bulk"),
     path("Me", views.nobody, name="me"),
     path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
     path("ResourceTypes", views.resource_types, name="resource-types"),

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
 from derived import clock
-from scim import auth, body, cursors, directory, documents, groups, listing, provision, query, tags
+from scim import auth, body, bulk, cursors, directory, documents, groups, listing, provision, query, tags
 from scim.answers import answer, scim
 from scim.errors import ScimError, invalid_value, not_found
 from scim.group import GROUP
@@ -121,6 +121,13 @@ def resource_types(request: HttpRequest, unverified_name: str | None = None) -> 
 def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
     """`/Schemas` and one of them; anyone may read them."""
     return _documents(request, documents.schemas(_base(request)), unverified_name)
+
+
+@scim("POST")
+def many(request: HttpRequest) -> HttpResponse:
+    """`/Bulk`: many operations at once (RFC 7644 §3.7)."""
+    source = _source(request)
+    return answer(bulk.run(source, bulk.parse(body.of(request)), base=_base(request), now=clock.now()))
 
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -12,7 +12,8 @@ def fill(apps, schema_editor):
 
     record, email = apps.get_model("scim", "Record"), apps.get_model("scim", "RecordEmail")
     for one in record.objects.iterator(chunk_size=500):
-        record.objects.filter(id=one.id).update(**index.columns(one.resource))
+        known = {name: value for name, value in index.columns(one.resource).items() if name != "shows_active"}
+        record.objects.filter(id=one.id).update(**known)
         email.objects.bulk_create(
             email(record_id=one.id, source_id=one.source_id, value_fold=value) for value in index.emails(one.resource)
         )

@@ -733,6 +733,21 @@ def scim_group(house: House) -> Draft:
     ])()
 
 
+def scim_bulk(house: House) -> Draft:
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": "u", "data": _user(house, f"bulk-{secrets.token_hex(4)}@example.org")},
+        {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"schemas": [GROUP_URN], "displayName": "b", "members": [{"value": "bulkId:u"}]}},
+        {"method": "PATCH", "path": _victim(house), "data": {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}]}},
+        {"method": "DELETE", "path": "/Users/bulkId:u"},
+    ]
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "failOnErrors": 1, "Operations": operations}
+    return _scim(house, "POST", "/Bulk", body)
+
+
+def scim_document(house: House) -> Draft:
+    return _scim(house, "GET", house.random.choice(["/ResourceTypes/User", f"/Schemas/{CORE}"]))
+
+
 def scim_me(house: House) -> Draft:
     return _scim(house, house.random.choice(["GET", "PATCH", "POST"]), "/Me")
 
@@ -791,7 +806,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
-    scim_groups, scim_group, scim_group, scim_me, scim_documents, scim_documents, scim_documents, public, public, public, login_upstream, upstream_callback, root_upstream_add,
+    scim_groups, scim_group, scim_group, scim_bulk, scim_bulk, scim_document, scim_me, scim_documents, scim_documents, scim_documents, public, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     family_end, derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,

@@ -66,9 +66,9 @@ def _hashed(secret: str) -> str:
     return _hashes.setdefault(secret, password.hashed(secret))
 
 
-def source(name: str) -> str:
+def source(name: str, normalisers: tuple[str, ...] = ()) -> str:
     """Register a source; its bearer token."""
-    return provision.register_source(name, vouched_ial=2, now=clock.now())[1]
+    return provision.register_source(name, vouched_ial=2, normalisers=normalisers, now=clock.now())[1]
 
 
 def client(**wanted: Any) -> dict[str, str]:

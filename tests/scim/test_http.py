@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scim.body import LARGEST
 from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, GROUP, PATCH, Scim, user
 
 
@@ -178,7 +179,8 @@ def test_capabilities_are_the_truth(hr: Scim) -> None:
     """What is announced is what is there, and no more."""
     config = hr("GET", "/ServiceProviderConfig")[1]
     supported = {name for name, value in config.items() if isinstance(value, dict) and value.get("supported")}
-    assert supported == {"patch", "filter", "etag", "sort"}
+    assert supported == {"patch", "filter", "etag", "sort", "bulk"}
+    assert config["bulk"] == {"supported": True, "maxOperations": 1000, "maxPayloadSize": LARGEST}
     assert config["pagination"] == {
         "cursor": True, "index": True, "defaultPaginationMethod": "index", "defaultPageSize": 100, "maxPageSize": 200,
         "cursorTimeout": 3600,
@@ -187,7 +189,7 @@ def test_capabilities_are_the_truth(hr: Scim) -> None:
     assert {one["id"] for one in hr("GET", "/Schemas")[1]["Resources"]} == {CORE, ENTERPRISE, ASSURANCE, GROUP}
 
 
-@pytest.mark.parametrize("path", ["/Bulk", "/Users/", "/Users/x/y", "/Users/%00", "/Schemas/nope", "/x"])
+@pytest.mark.parametrize("path", ["/Users/", "/Users/x/y", "/Users/%00", "/Schemas/nope", "/x"])
 def test_nowhere(hr: Scim, path: str) -> None:
     """Unknown addresses are 404 in SCIM's words."""
     status, body = hr("GET", path)

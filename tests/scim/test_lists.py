@@ -59,6 +59,7 @@ def town(hr: Scim) -> Scim:
             members = [{"value": one} for one in ids[number::3]]
             assert hr("POST", "/Groups", {"schemas": [GROUP], "displayName": name, "members": members})[0] == 201
         hr.patch(ids[0], {"op": "replace", "path": "title", "value": "y"})
+        hr.patch(ids[1], {"op": "remove", "path": "active"})
     return hr
 
 

@@ -15,7 +15,7 @@ from idp.config import config
 from idp.management.verbs import Noun, named, nothing, span
 from scim import importing, settle, sources, tables, trust
 from scim.models import Person, Source
-from scim.normalise import NORMALISERS
+from scim.normalise import KNOWN
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +31,7 @@ def _add(parser: CommandParser) -> None:
     )
     parser.add_argument("--preset", choices=sorted(trust.PRESETS), default="everything", help="what it is trusted for (default: everything but assurance and roles)")
     parser.add_argument("--precedence", type=int, default=100, help="where sources differ, the lower number stands (default: 100)")
-    parser.add_argument("--normaliser", action="append", default=[], choices=sorted(NORMALISERS), help="a vendor's habit to rewrite; may be given several times")
+    parser.add_argument("--normaliser", action="append", default=[], choices=sorted(KNOWN), help="a vendor, or a vendor's habit, to rewrite; may be given several times")
     parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="its token ends after so many days")
 
 
