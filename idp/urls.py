@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
+from idp.console import views as console
 from idp.enrol import api, cards, growing, invited, passkeys, passwords, recovery, roots, tree, upstream_links
 from idp.enrol import views as enrol
 from idp.home import home
@@ -98,5 +99,11 @@ urlpatterns = [
     path("enrol/v1/challenges", api.challenge, name="enrol-challenge"),
     path("enrol/v1/bindings", api.bind, name="enrol-bind"),
     path("enrol/v1/bindings/<uuid:binding_id>", api.status, name="enrol-status"),
+    path("console", console.console, name="console"),
+    path("console/matches/<int:number>", console.match, name="console-match"),
+    path("console/people/<uuid:person_id>", console.person, name="console-person"),
+    path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
+    path("console/records/<uuid:record_id>/adopt", console.adopt, name="console-adopt"),
+    path("console/access/<int:number>", console.access, name="console-access"),
     path("undo/<str:token>", enrol.undone, name="undo"),
 ]

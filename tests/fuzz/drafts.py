@@ -23,6 +23,8 @@ from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
 from idp.models import ClientPolicy, RegistrationToken, Upstream
 from idp.secrets import stored
+from scim import directory
+from scim.models import Access, AccessRule, Manager, Match
 from tests.card.desk import PLACE, SECRET, Reader
 from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
@@ -33,7 +35,8 @@ from tests.x509.office import csr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from demo.person import Person
+    from demo.person import Person as DemoPerson
+    from scim.models import Person
 
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -239,7 +242,7 @@ def login(house: House) -> Draft:
     return _page(house, "/login", Browser(http()), username=house.person.username, password=house.person.password)
 
 
-def _half(person: Person) -> Browser:
+def _half(person: DemoPerson) -> Browser:
     """A browser that has just shown the password."""
     browser = Browser(http())
     page = browser.get(f"{ISSUER}/login")
@@ -799,6 +802,53 @@ def root_upstream_add(house: House) -> Draft:
     return _get(house, path) if house.random.random() < 0.3 else _page(house, path)
 
 
+# --- the console ------------------------------------------------------------------------------------------------------
+
+
+def _managed(house: House) -> Person:
+    """The person whom nobody ends, as an identity manager."""
+    found = directory.person_by_login_name(house.person.username)
+    assert found is not None
+    Manager.objects.update_or_create(person=found, defaults={"epoch": found.account.epoch, "appointed_at": clock.now(), "ended_at": None})
+    victim = directory.person_by_login_name(house.victim.username)
+    return victim or found
+
+
+def console(house: House) -> Draft:
+    _managed(house)
+    return _get(house, "/console", person=house.random.choice(["victim", "%", ""]))
+
+
+def console_match(house: House) -> Draft:
+    person = _managed(house)
+    record = person.records.order_by("created_at")[0]
+    case = Match.objects.get_or_create(record=record, person=person, defaults={"state": "waiting", "created_at": clock.now()})[0]
+    path = f"/console/matches/{case.id}"
+    return _get(house, path) if house.random.random() < 0.5 else _page(house, path, decision="apart")
+
+
+def console_person(house: House) -> Draft:
+    return _get(house, f"/console/people/{_managed(house).id}")
+
+
+def console_readmit(house: House) -> Draft:
+    return _page(house, f"/console/people/{_managed(house).id}/readmit")
+
+
+def console_adopt(house: House) -> Draft:
+    record = _managed(house).records.order_by("created_at")[0]
+    return _page(house, f"/console/records/{record.id}/adopt")
+
+
+def console_access(house: House) -> Draft:
+    person = _managed(house)
+    rule = AccessRule.objects.create(client_key="nobody's", kind="everyone", by_request=True, created_at=clock.now())
+    made = Access.objects.create(
+        person=person, epoch=person.account.epoch, rule=rule, purpose="x", requested_by="operator", requested_at=clock.now()
+    )
+    return _page(house, f"/console/access/{made.id}", decision=house.random.choice(["approve", "refuse"]))
+
+
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
     authorize, authorize, register, registration, par, par, jar, jar, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
@@ -813,4 +863,5 @@ DRAFTS: list[Callable[[House], Draft]] = [
     certificate_userinfo, certificate_introspect, certificate_revoke, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
     certificate_refuse, est, est_enroll, pki, ocsp,
+    console, console_match, console_person, console_readmit, console_adopt, console_access,
 ]

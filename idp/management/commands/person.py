@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from derived import accounts, clock, outbox, revoke, status, suspend
+from derived import accounts, audit, clock, outbox, revoke, status, suspend
 from derived.errors import Reason
 from derived.locking import under_lock
 from idp.management.verbs import Noun, named, nothing
 from scim import aggregate, returns, settle
-from scim.models import Person, Record
+from scim.models import Manager, Person, Record
 from scim.values import fold
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Command(Noun):
         "waiting": ("Who was ended by a source and is wanted back by it, in no provable order: readmit, or leave.", nothing),
         "readmit": ("Agree that an ended person is back. No credential comes back: they are invited anew.", named(_NAME)),
         "adopt": ("Let a joined record move the login name, the mail addresses and the IAL.", _adopt),
+        "appoint": ("Let a person decide for others in the console (identity manager).", named(_NAME)),
+        "dismiss": ("Take that back.", named(_NAME)),
         "invite": ("Send a person without authenticators a new invitation; an earlier one is void.", named(_NAME)),
         "vouch": ("Say that you checked a person's identity.", _vouch),
         "suspend": ("Stop everything of a person for a while.", named(_NAME)),
@@ -117,6 +119,30 @@ class Command(Noun):
             raise CommandError(message)
         returns.adopt(record, now=clock.now(), actor="operator")
         return f"{options['source']} may move the login name, the addresses and the IAL from now on"
+
+    def appoint(self, options: dict[str, Any]) -> str:
+        """A manager."""
+        person, now = self._found(options), clock.now()
+
+        def work(account: Account) -> None:
+            values = {"epoch": account.epoch, "appointed_at": now, "ended_at": None}
+            Manager.objects.update_or_create(person=person, defaults=values)
+            audit.record(account, "manager.appointed", now=now, actor="operator")
+
+        under_lock(person.account_id, work)
+        return f"{person.display_name()} is an identity manager, from their next sign-in with two factors"
+
+    def dismiss(self, options: dict[str, Any]) -> str:
+        """No manager."""
+        person, now = self._found(options), clock.now()
+
+        def work(account: Account) -> int:
+            ended = Manager.objects.filter(person=person, ended_at=None).update(ended_at=now)
+            if ended:
+                audit.record(account, "manager.dismissed", now=now, actor="operator")
+            return ended
+
+        return "dismissed" if under_lock(person.account_id, work) else "was no manager"
 
     def invite(self, options: dict[str, Any]) -> str:
         """Again."""

@@ -1,0 +1,182 @@
+"""What waits, one case with both sides, one person with their provenance, and the decisions (ID-1, ruling 9, C29, EN-1)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock, status
+from derived.errors import Reason, Refused
+from derived.kinds import Kind, policy
+from idp import clients, pages
+from idp.console.door import managers_only, name_of
+from scim import aggregate, entitlements, matching, returns, settle, trust
+from scim.models import Access, Match, MatchState, Person, Record
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+_MOST = 100
+
+
+@require_http_methods(["GET"])
+@managers_only
+def console(request: HttpRequest, manager: Person) -> HttpResponse:
+    """Everything that waits for a manager, the oldest first, and a way to find a person."""
+    sought = request.GET.get("person", "").strip()[:256]
+    values = {
+        "matches": [_case(one) for one in matching.waiting()[:_MOST]],
+        "returns": [
+            {"person_id": one.person_id, "name": one.person.display_name(), "source": one.source.name, "since": one.returns_at}
+            for one in returns.waiting()[:_MOST]
+        ],
+        "requests": [_request(one, manager) for one in entitlements.waiting()[:_MOST]],
+        "notice": request.session.pop("notice", None), "sought": sought, "found": _search(sought),
+    }
+    return pages.page(request, "console", values)
+
+
+def _search(sought: str) -> list[dict[str, Any]]:
+    if not sought or not sought.isprintable():
+        return []
+    rows = Person.objects.select_related("account").filter(user_name__icontains=sought).order_by("user_name")[:20]
+    return [{"id": one.id, "name": one.display_name(), "login_name": one.login_name, "status": one.account.status} for one in rows]
+
+
+def _case(match: Match) -> dict[str, Any]:
+    return {
+        "id": match.id, "by": match.attribute.rpartition(":")[2], "why": match.why, "since": match.created_at,
+        "record": match.record.resource["userName"], "source": match.record.source.name, "person": match.person.display_name(),
+    }
+
+
+def _request(access: Access, manager: Person) -> dict[str, Any]:
+    party = clients.find(access.rule.client_key)
+    own = access.person_id == manager.id or access.requested_by == entitlements.name_of(manager)
+    return {
+        "id": access.id, "person": access.person.display_name(), "person_id": access.person_id, "client": party.name if party else access.rule.client_key,
+        "entitlement": access.rule.entitlement, "purpose": access.purpose, "since": access.requested_at, "own": own,
+        "rule": f"{access.rule.kind} {access.rule.subject.rpartition(':')[2]}".strip(), "holds": entitlements.matches(access.rule, access.person),
+    }
+
+
+@require_http_methods(["GET", "POST"])
+@managers_only
+def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
+    """One case: what the record says, and what the person's records say, side by side; and the decision."""
+    row = get_object_or_404(Match.objects.select_related("record__source", "record__person__account", "person__account"), id=number)
+    if request.method == "POST":
+        return _decide_match(request, manager, row)
+    theirs = list(row.person.records.filter(deleted_at=None).exclude(id=row.record_id).select_related("source").order_by("source__precedence"))
+    sides = [row.record, *theirs]
+    names = sorted({name for one in sides for name in trust.said(one.resource)}, key=lambda name: (":" in name, name))
+    values = {
+        "case": _case(row), "state": row.state, "columns": [one.source.name for one in sides],
+        "rows": [_compared(name, sides) for name in names],
+        "person": row.person.display_name(), "person_id": row.person_id, "in_use": row.record.person.account.credentials.exists(),
+    }
+    return pages.page(request, "console_match", values)
+
+
+def _compared(name: str, sides: list[Record]) -> dict[str, Any]:
+    """One attribute over all records; whether each source is believed about it, and whether they agree with the first."""
+    said = [trust.said(one.resource).get(name) for one in sides]
+    cells = [
+        {"text": _text(value), "believed": name in one.source.trusted_for, "same": value == said[0] and value is not None}
+        for value, one in zip(said, sides, strict=True)
+    ]
+    return {"name": name.rpartition(":")[2], "cells": cells, "differs": any(value not in (None, said[0]) for value in said[1:])}
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - whatever a source said
+    if isinstance(value, list):
+        return ", ".join(_text(one.get("value", one) if isinstance(one, dict) else one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(one)}" for name, one in value.items())
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResponse:
+    now, actor, decision = clock.now(), name_of(manager), request.POST.get("decision", "")
+    if manager.id in {row.person_id, row.record.person_id}:
+        raise Refused(Reason.ILLEGAL_MOVE)  # nobody decides whose records are their own
+    if decision == "split":
+        matching.split(row, now=now, actor=actor)
+        words = "They are two people again."
+    elif row.state != MatchState.WAITING or decision not in {"join", "apart"}:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    elif decision == "join":
+        matching.join(row.record, row.person, attribute=row.attribute, now=now, actor=actor)
+        words = "They are one person now. Login name, addresses and identity assurance did not move."
+    else:
+        matching.keep_apart(row, now=now, actor=actor)
+        words = "They stay two people, and it will not be asked again."
+    request.session["notice"] = words
+    return redirect("console")
+
+
+@require_http_methods(["GET"])
+@managers_only
+def person(request: HttpRequest, _manager: Person, person_id: UUID) -> HttpResponse:
+    """A profile: every value, which source said it, why it stands, and what lost."""
+    found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
+    said = settle.said(found)
+    values = {
+        "found": found, "account": found.account, "name": found.display_name(), "addresses": found.addresses(),
+        "attributes": [
+            {
+                "name": name.rpartition(":")[2], "since": found.provenance.get(name, {}).get("since", "")[:10],
+                "said": [{"source": one.source, "text": _text(one.value), "stands": one.stands, "why": one.why.value} for one in told],
+            }
+            for name, told in aggregate.explain(said).items()
+        ],
+        "records": list(found.records.filter(deleted_at=None).select_related("source").order_by("source__precedence")),
+        "joined": [_case(one) for one in found.matches.filter(state=MatchState.JOINED).select_related("record__source", "person")],
+        "waits": found.records.filter(returns_at__isnull=False, deleted_at=None).exists(),
+        "credentials": [
+            {"name": one.name or policy(Kind(one.kind)).label, "kind": policy(Kind(one.kind)).label, "aal": int(status.level(one)), "state": one.state}
+            for one in status.living(found.account_id)
+        ],
+        "notice": request.session.pop("notice", None),
+    }
+    return pages.page(request, "console_person", values)
+
+
+@require_http_methods(["POST"])
+@managers_only
+def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
+    """Agree that somebody is back."""
+    found = get_object_or_404(Person, id=person_id)
+    if found.id == manager.id:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    returns.readmit(found, now=clock.now(), actor=name_of(manager))
+    request.session["notice"] = "They are back, and invited anew: no credential came back."
+    return redirect("console-person", person_id=found.id)
+
+
+@require_http_methods(["POST"])
+@managers_only
+def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpResponse:
+    """Let a joined record speak of login name, addresses and identity assurance."""
+    record = get_object_or_404(Record.objects.select_related("person", "source"), id=record_id)
+    if record.person_id == manager.id:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    returns.adopt(record, now=clock.now(), actor=name_of(manager))
+    request.session["notice"] = f"{record.source.name} may move the login name, the addresses and the identity assurance from now on."
+    return redirect("console-person", person_id=record.person_id)
+
+
+@require_http_methods(["POST"])
+@managers_only
+def access(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
+    """Yes or no to a request for access."""
+    row = get_object_or_404(Access.objects.select_related("person", "rule"), id=number)
+    approve = request.POST.get("decision") == "approve"
+    entitlements.decide(row, approve=approve, by=manager, now=clock.now(), actor=name_of(manager))
+    request.session["notice"] = "Assigned." if approve else "Refused."
+    return redirect("console")

@@ -1,0 +1,65 @@
+"""A leaver's push in each vendor's shape ends a live phone, its tokens and its session in the same request (promise 4, ID-6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from demo.browser import Browser
+from derived.models import Account, AccountStatus, Credential
+from device.errors import ProtocolError
+from tests.world import CORE, ISSUER, PATCH, World, userinfo
+
+_ALEX = "alex@example.org"
+
+
+def _patch(*operations: dict[str, Any]) -> tuple[str, Any]:
+    return "PATCH", {"schemas": [PATCH], "Operations": list(operations)}
+
+
+def _put(active: Any) -> tuple[str, Any]:
+    return "PUT", {"schemas": [CORE], "userName": _ALEX, "active": active}
+
+
+SHAPES: dict[str, tuple[str, Any]] = {
+    "RFC 7644": _patch({"op": "replace", "path": "active", "value": False}),
+    "Entra, pathless": _patch({"op": "Replace", "value": {"active": "False"}}),
+    "Entra, with a path": _patch({"op": "Replace", "path": "active", "value": "False"}),
+    "Entra, add": _patch({"op": "Add", "path": "active", "value": "False"}),
+    "Okta": _patch({"op": "replace", "value": {"active": False}}),
+    "OneLogin": _patch({"op": "replace", "path": "active", "value": "false"}),
+    "JumpCloud": _put(active=False),
+    "Ping": _patch({"op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User:active", "value": False}),
+    "SailPoint": _patch({"op": "REPLACE", "path": "ACTIVE", "value": False}),
+    "authentik": _put(active="False"),
+    "Keycloak": _patch({"op": "replace", "path": "active", "value": "FALSE"}),
+    "HR connector, several": _patch({"op": "replace", "path": "title", "value": "Leaver"}, {"op": "replace", "path": "active", "value": False}),
+    "numbered PUT": ("PUT", {"schemas": [CORE], "userName": _ALEX, "active": False, "meta": {"version": "9"}}),
+    "DELETE": ("DELETE", None),
+}
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.django_db
+def test_a_leaver_in_every_shape_ends_everything_at_once(shape: str) -> None:
+    """Before: phone, session, tokens live. One request. After it, with no worker run: nothing does."""
+    world = World()
+    person, desktop = world.enrolled()
+    field, app = world.phone_app(), world.app()
+    phone = world.device(desktop)
+    phone.login(field.client_id, passphrase="seven mossy stones")
+    tokens = world.tokens(app, desktop, person)
+    assert app.introspect(tokens["access_token"])["active"]
+    method, body = SHAPES[shape]
+    answer = world.scim(method, f"/Users/{world.ids[_ALEX]}", body)
+    assert answer.status_code in {200, 204}, answer.text
+    assert Account.objects.get().status == AccountStatus.TERMINATED
+    assert not Credential.objects.filter(state__in=["active", "pending", "suspended"]).exists()
+    with pytest.raises(ProtocolError):
+        phone.login(field.client_id, passphrase="seven mossy stones")
+    assert not app.introspect(tokens["access_token"])["active"]
+    assert userinfo(tokens["access_token"]).status_code == 401
+    assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert desktop.get(f"{ISSUER}/devices").path == "/login"
+    assert isinstance(desktop, Browser)
