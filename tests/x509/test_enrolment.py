@@ -21,6 +21,8 @@ from derived import clock, revoke
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
+from device import est
+from device.errors import ProtocolError
 from idp.certificates import configuration
 from idp.enrol import certificates, ordering
 from idp.login import probe
@@ -265,6 +267,22 @@ def test_a_device_enrols_over_est_when_the_desktop_says_yes(authority: dict[str,
     assert found.public_key() == key.public_key()
     assert certificate_in(enroll(codes[form], key)) == found  # a lost answer is asked for again
     assert "certificate-code" not in desktop.get(page.url).html
+
+
+def test_the_reference_device_enrols_and_renews(host: None, world: World) -> None:
+    """The same from `device/`: it waits for the desktop, and later asks with what it has; a wrong code is an error of its own."""
+    _, desktop = world.enrolled()
+    page, code, _ = order(desktop)
+    with http() as agent:
+        made = est.enroll(agent, ISSUER, username=ALEX, code=code, sleep=lambda _: confirm(desktop, page) and None)
+        with pytest.raises(ProtocolError, match="http_401"):
+            est.enroll(agent, ISSUER, username=ALEX, code="AAAA-AAAA")
+    held = Holding(IssuedCertificate.objects.get(), made.key)
+    assert held.certificate == made.certificate
+    with behind_the_proxy(held) as agent:
+        again = est.renew(agent, f"https://{PLACE}")
+    assert again.certificate.subject == made.certificate.subject
+    assert again.key.public_key() != made.key.public_key()
 
 
 def test_a_code_belongs_to_the_first_key_and_is_dead_with_the_second(authority: dict[str, Any], world: World) -> None:
