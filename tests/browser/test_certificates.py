@@ -52,13 +52,13 @@ def test_a_request_is_pasted_and_a_certificate_downloaded(place: Place, arrive: 
     plain.page.get_by_label("Passphrase for signing in here with it", exact=True).fill(PASSPHRASE)
     plain.page.get_by_label("The request, as text").fill(csr(new_key()).decode())
     plain.press("Make the certificate")
-    plain.reads("Your certificate is ready")
+    plain.reads("VPN on my laptop")
     plain.look("certificate")
     with plain.page.expect_download() as download:
         plain.page.get_by_role("link", name="Download the certificate").click()
     assert len(x509.load_pem_x509_certificates(download.value.path().read_bytes())) == 2
     plain.page.goto(f"{place.url}/devices")
-    plain.reads("VPN on my laptop")
+    expect(plain.page.get_by_role("heading", name="VPN on my laptop")).to_be_visible()
     plain.look("certificate-listed")
 
 
