@@ -169,7 +169,7 @@ def _explained_active(one: Said, said: Sequence[Said]) -> Told:
     deciding = [other for other in said if other.is_believed(trust.ACTIVE)]
     effective = all(other.holds for other in deciding)
     return Told(
-        source=one.source, value=one.active, stands=one.holds == effective, why=Why.ONLY if len(deciding) == 1 else Why.PRECEDENCE
+        source=one.source, value=one.holds, stands=one.holds == effective, why=Why.ONLY if len(deciding) == 1 else Why.PRECEDENCE
     )
 
 
