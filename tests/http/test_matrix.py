@@ -40,6 +40,7 @@ ROUTES: dict[str, str] = {
         "derived-passkey-add", "derived-passkey-options", "root-app", "root-card-add", "root-card-done", "root-passkey", "root-passkey-add",
         "root-passkey-options", "root-password", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
         "roots-password-add-app", "session-end", "sessions-end-others", "family-end",
+        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-access",
     ], SESSION),
     "authorize-account": "tests/http/test_requests.py",
     **dict.fromkeys(["device-authorization", "device-code", "device-approval"], "tests/http/test_device_grant.py"),
@@ -52,7 +53,7 @@ ROUTES: dict[str, str] = {
     **dict.fromkeys(["enrol-passkey", "enrol-passkey-answer", "enrol-passkey-options", "enrol-passkey-status"], "tests/webauthn"),
     **dict.fromkeys(["est-cacerts", "est-csrattrs", "est-simpleenroll", "est-simplereenroll", "ocsp", "ocsp-get", "pki-file"], "tests/certificates"),
     **dict.fromkeys(["register", "registration"], "tests/http/test_registration.py"),
-    **dict.fromkeys(["users", "users-search", "user", "groups", "groups-search", "group", "everything", "search", "me"], "tests/scim"),
+    **dict.fromkeys(["users", "users-search", "user", "groups", "groups-search", "group", "everything", "search", "me", "bulk"], "tests/scim"),
     **dict.fromkeys(["revoke", "certificate-revoke", "undo", "logout", "logout-confirmed"], NOTHING),  # they only end
     **dict.fromkeys(["home", "livez", "readyz", "discovery", "discovery-oauth", "jwks"], NOTHING),  # the same for everyone
     **dict.fromkeys(["service-provider-config", "resource-types", "resource-type", "schemas", "schema"], NOTHING),
@@ -253,7 +254,7 @@ def test_scope_is_never_more_than_the_client_s(ready: Prepared) -> None:
 
 def path_of(name: str) -> str:
     """An address of a route, with values of the kinds that it takes."""
-    for arguments in ([], [uuid4()], ["elsewhere"], [secrets.token_urlsafe(16)]):
+    for arguments in ([], [uuid4()], [1], ["elsewhere"], [secrets.token_urlsafe(16)]):
         try:
             return reverse(name, args=arguments)
         except Exception:  # noqa: BLE001, S112 - the next kind of argument
