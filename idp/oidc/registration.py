@@ -103,6 +103,8 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     wanted = metadata.read(said)
     _require_sector(wanted)
     changes = {one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR}
+    allowed = party.policy.scopes.split()  # an operator may have narrowed them: what is gone stays gone (C52)
+    changes["scopes"] = tuple(one for one in wanted.scopes if one in allowed)
     return clients.change(party, now=now, **changes)
 
 

@@ -107,6 +107,16 @@ def test_a_client_reads_replaces_and_ends_itself(world: World) -> None:
     assert send("GET", where, token).status_code == 401
 
 
+def test_what_an_operator_took_away_does_not_come_back(world: World) -> None:
+    """C52: a client that replaces itself keeps the scopes that were left to it, and no more."""
+    made = registered(scope="openid profile email")
+    ClientPolicy.objects.filter(client__client_id=made["client_id"]).update(scopes="openid profile")
+    where, token = made["registration_client_uri"], made["registration_access_token"]
+    changed = send("PUT", where, token, {**GOOD, "client_id": made["client_id"], "scope": "openid profile email phone"})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["scope"] == "openid profile"
+
+
 def test_a_disabled_client_cannot_bring_itself_back(world: World) -> None:
     """P29, A13: its token is good for nothing; and one answer for all who have none."""
     assert world
