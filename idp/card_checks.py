@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+from django.db import DatabaseError
 
 from idp import certificates
 from idp.config import config, is_loopback
@@ -75,7 +76,10 @@ def _server() -> list[Error]:
 
 
 def _anchors() -> list[Warning]:
-    if certificates.is_configured():
-        return []
+    try:
+        if certificates.is_configured():
+            return []
+    except DatabaseError:  # before the first migration there is no authority of ours either
+        pass
     hint = "Lay the authorities of your cards in var/pki/anchors (docs/operating.md, Cards). Cards stay off until then."
     return [Warning("there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047")]

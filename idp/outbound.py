@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from idp import wire
-from idp.config import config
+from idp.config import config, is_loopback
 from idp.wire import Deadline, is_odd, is_own, is_public
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def trust() -> ssl.SSLContext:
 def fetch(  # noqa: PLR0913 - one request
     url: str, *, allowed_hosts: frozenset[str], method: str = "GET", content: bytes | None = None,
     headers: Mapping[str, str] | None = None, most_bytes: int = 1024 * 1024, seconds: float = 3.0, plain: bool = False,
+    outside: bool = False,
 ) -> Answer:
     """Ask one address once.
 
@@ -64,8 +65,10 @@ def fetch(  # noqa: PLR0913 - one request
     deadline = Deadline(seconds)
     addresses = _resolved(host, deadline)
     # A listed name that leads to this machine, or to a link-local address, is refused outside development (rebinding).
-    if not config().is_local and any(is_own(one) for one in addresses):
+    if not is_loopback(config().host) and any(is_own(one) for one in addresses):
         raise NotFetched("the host's address is one of this machine")
+    if outside and not is_loopback(config().host) and not all(is_public(one) for one in addresses):
+        raise NotFetched("the host's address is not a public one")
     return _asked(url, addresses, deadline, method=method, content=content, headers=headers, most_bytes=most_bytes)
 
 
@@ -80,7 +83,7 @@ def fetch_public(
     host, here = _place(url)
     deadline = Deadline(seconds)
     addresses = _resolved(host, deadline)
-    if config().is_local:
+    if is_loopback(config().host):
         refused = any(is_odd(one) for one in addresses)
     elif here in inside:
         refused = any(is_own(one) for one in addresses)
@@ -101,7 +104,7 @@ def _place(url: str, *, plain: bool = False) -> tuple[str, str]:
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError as error:
         raise NotFetched("it is no address") from error
-    if parts.scheme not in ({"https", "http"} if plain or config().is_local else {"https"}):
+    if parts.scheme not in ({"https", "http"} if plain or is_loopback(config().host) else {"https"}):
         raise NotFetched(f"{parts.scheme or 'no scheme'} is not allowed")
     if parts.username or parts.password or not host:
         raise NotFetched("it names a user, or no host")

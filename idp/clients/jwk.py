@@ -89,7 +89,8 @@ def _kid(jwk: Mapping[str, Any]) -> str:
 
 
 def _algs(key: ECKey | OKPKey | RSAKey, clean: Mapping[str, Any], jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+    ops = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(ops, list) or "verify" not in ops:
         raise BadKey("it is not for signatures")
     if isinstance(key, RSAKey):
         algs: tuple[str, ...] = ("PS256", "RS256")

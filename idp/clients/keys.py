@@ -91,13 +91,15 @@ def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
     due = Q(tried_at__isnull=True) | Q(tried_at__lte=now - REFETCH)
     if rows.filter(due).update(tried_at=now, tries=F("tries") + 1) != 1:
         return _waited(row)
+    found = None
     try:
         found = fetch(party)
     except NotFetched as error:
         logger.warning("the keys of client %s could not be fetched: %s", party.client_id, error)
-        rows.update(answered=F("tries"))
+    finally:  # whatever happened: who waits for an answer holds a thread
+        rows.update(answered=F("tries"), **({} if found is None else {"jwks": found, "fetched_at": now}))
+    if found is None:
         return False
-    rows.update(jwks=found, fetched_at=now, answered=F("tries"))
     row.jwks, row.fetched_at = found, now
     return True
 

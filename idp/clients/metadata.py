@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from idp import uris
 from idp.clients.terms import CODE_GRANTS, MORE_GRANTS, SCOPES, SHOWN, BadRegistration, Registration
-from idp.config import config
+from idp.config import config, is_loopback
 from idp.wire import is_public
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def read(said: Mapping[str, Any]) -> Registration:
     found["shown"] = {name: _list(said, name) if name == "contacts" else _typed(said, name, str) for name in SHOWN if said.get(name)}
     found["scopes"] = tuple(dict.fromkeys(_typed(said, "scope", str).split())) if said.get("scope") is not None else SCOPES
     found["grants"] = _grants(said)
+    if found["subject_type"] != "pairwise":
+        raise BadRegistration("subject_type is pairwise for clients that register themselves", about="subject_type")
     found["public"] = found.get("auth_method") == "none" or (found.get("application_type") == "native" and "auth_method" not in found)
     wanted = Registration(**found)
     _require_outside(said, wanted)
@@ -109,7 +111,7 @@ def inside(uri: str, *, native: bool) -> str | None:
     """Why a URI does not lead to the open internet, or None. The loopback of a native app's own device is meant to be there."""
     parts = urlsplit(uri)
     host = (parts.hostname or "").rstrip(".")
-    if parts.scheme not in {"http", "https"} or config().is_local:
+    if parts.scheme not in {"http", "https"} or is_loopback(config().host):
         return None
     if parts.scheme == "http":
         return None if native else "http is for the loopback of native apps"

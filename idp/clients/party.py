@@ -17,7 +17,7 @@ from derived.keyring import in_use
 from derived.prepared import Given, Read, columns
 from idp import uris
 from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
-from idp.config import config
+from idp.config import config, is_loopback
 from idp.models import ClientPolicy
 from idp.secrets import stored
 
@@ -186,7 +186,9 @@ def subject(party: RelyingParty, account: Account) -> str:
     """The `sub` that a relying party knows an account by: opaque, stable, never reused (FA-4, C53, ruling 21)."""
     if party.policy.subject_type == "public":
         return str(account.id)
-    sector = party.sector() or party.client_id
+    sector = party.sector()
+    if not sector or is_loopback(sector):  # every native app has that address, and they are no one sector
+        sector = party.client_id
     parts = [sector.encode(), str(account.id).encode()]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     key = hmac.digest(config().kek_bytes, b"ramet/pairwise", hashlib.sha256)

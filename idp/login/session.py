@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _POINTER = "login_session"
 _BROWSER = "browser"
+_PAUSE = "longest-pause"  # seconds, since the login: a client's own limit asks about it, whatever was clicked since
 _TOUCH_EVERY = timedelta(seconds=60)
 _LIMITS = {  # SS-1, SS-2: overall, idle
     AAL.AAL1: (timedelta(hours=24), timedelta(hours=1)),
@@ -93,8 +94,11 @@ def of_browser(request: HttpRequest, *, now: datetime) -> LoginSession | None:
     found = with_evidence(LoginSession.objects.filter(id=UUID(pointer))).first()
     if found is None or not is_live(found, now=now):
         return None
-    note_idle(found, now - found.last_seen_at)
-    if now - found.last_seen_at > _TOUCH_EVERY:
+    idle = now - found.last_seen_at
+    longest = max(int(request.session.get(_PAUSE, 0)), int(idle.total_seconds()))
+    note_idle(found, timedelta(seconds=longest))
+    if idle > _TOUCH_EVERY:
+        request.session[_PAUSE] = longest
         found.last_seen_at = now
         LoginSession.objects.filter(id=found.id, last_seen_at__lt=now).update(last_seen_at=now)
     return found
@@ -142,6 +146,7 @@ def establish(  # noqa: PLR0913 - the evidence
     request.session.cycle_key()
     request.session[_POINTER] = str(session.id)
     request.session.pop("login", None)
+    request.session.pop(_PAUSE, None)
     request.ramet_session = session  # type: ignore[attr-defined]
     return session
 

@@ -36,7 +36,7 @@ def said(grant: Grant, account: Account) -> dict[str, Any]:
         "credential_origin": "derived" if credential.root_id else "root",
         "credential_kind": credential.kind,
         "home_organization": organization if isinstance(organization, str) else None,
-        "piv_federation": is_piv(credential, account) or None,
+        "piv_federation": (not grant.relayed and is_piv(credential, account)) or None,
         "updated_at": int(person.updated_at.timestamp()),
     }
 

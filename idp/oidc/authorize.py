@@ -157,7 +157,10 @@ def _seen(party: RelyingParty) -> list[str]:
 
 def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
     row = pending(request, flow, now=clock.now())
-    return (row, clients.of(row.client)) if row else (None, None)
+    party = clients.of(row.client) if row else None
+    if party is None or row is None or not party.check_redirect_uri(row.redirect_uri):  # it may have been taken away since
+        return None, None
+    return row, party
 
 
 @dataclass(frozen=True)

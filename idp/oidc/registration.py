@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 64 * 1024
 _MOST_NESTED = 500
-_KEPT_BY_THE_OPERATOR = frozenset({"client_id", "hosts", "min_aal", "pkce_optional", "nonce_optional", "grants", "serves", "resources", "phishing_resistant"})
+_KEPT_BY_THE_OPERATOR = frozenset({"client_id", "hosts", "min_aal", "pkce_optional", "nonce_optional", "grants", "serves", "resources", "phishing_resistant", "most_idle", "most_session", "access_token_format", "access_token_life", "refresh_life", "dpop_nonce", "device_assertion", "consent", "subject_type"})
+_NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
 
 
 class _NoToken(Exception):
@@ -103,8 +104,9 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     wanted = metadata.read(said)
     _require_sector(wanted)
     changes = {one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR}
-    allowed = party.policy.scopes.split()  # an operator may have narrowed them: what is gone stays gone (C52)
-    changes["scopes"] = tuple(one for one in wanted.scopes if one in allowed)
+    was = clients.described(party)
+    changes |= {name: True for name in _NEVER_OFF if getattr(was, name)}
+    changes["scopes"] = [one for one in wanted.scopes if one in was.scopes]  # less, never more
     return clients.change(party, now=now, **changes)
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from derived.errors import Refused
-from idp import clients
+from idp import clients, models
 from idp.clients import subject
 from idp.config import config
 from idp.keys import keyring
-from idp.models import ServiceToken
+from idp.models import OpaqueToken, ServiceToken
 from idp.oidc import certificate, dpop, issued
 from idp.oidc.bound import Bound
 from idp.oidc.claims import assembled
@@ -84,6 +84,19 @@ def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = Non
     return LiveToken(claims, *found) if found else None
 
 
+def grant_behind(token: str) -> Grant | None:
+    """The grant of an access token of ours, whether or not what it hangs on is live just now: to end it (C41)."""
+    if "." not in token:
+        row = OpaqueToken.objects.select_related("grant__family").filter(token_hash=stored(token, kind="access-token")).first()
+        return row.grant if row else None
+    claims = issued.claims(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG]) or {}
+    try:
+        family_id = UUID(str(claims.get("grant_id")))
+    except ValueError:
+        return None
+    return models.Grant.objects.select_related("family").filter(family_id=family_id).first()
+
+
 def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> bool:
     return asker is None or client_id == asker.client_id or audience in asker.policy.serves
 
@@ -91,7 +104,7 @@ def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> b
 def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now: datetime) -> LiveToken | None:
     row = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(token_hash=stored(token, kind="access-token"))
     if row is None or row.expires_at <= now:
-        return _live_service(token, asked_by=asked_by, now=now)
+        return _live_service(stored(token, kind="service-token"), asked_by=asked_by, now=now)
     if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
         return None
     found = if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
@@ -106,14 +119,14 @@ def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now
     return LiveToken(assembled({}, claims), grant, party)
 
 
-def service_row(secret: str, *, now: datetime) -> ServiceToken | None:
-    """The row of a client's own token, by the token or its `jti`, while it lives."""
-    rows = ServiceToken.objects.filter(id_hash=stored(secret, kind="service-token"), ended_at__isnull=True, expires_at__gt=now)
+def service_row(jti: str, *, now: datetime) -> ServiceToken | None:
+    """The row of a client's own token, by its `jti`, while it lives."""
+    rows = ServiceToken.objects.filter(id_hash=jti, ended_at__isnull=True, expires_at__gt=now)
     return rows.select_related("client__policy").first()
 
 
-def _live_service(secret: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
-    row = service_row(secret, now=now)
+def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
+    row = service_row(jti, now=now)
     if row is None or not _may_know(asked_by, client_id=row.client.client_id, audience=row.audience):
         return None
     party = clients.of(row.client)
@@ -122,7 +135,7 @@ def _live_service(secret: str, *, asked_by: RelyingParty | None, now: datetime) 
     scope = party.get_allowed_scope(row.scope)  # what its client may not do any more, its token may not either (C16)
     claims = {
         "iss": config().issuer, "sub": party.client_id, "aud": row.audience, "client_id": party.client_id, "scope": scope,
-        "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()), "jti": secret,
+        "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()), "jti": jti,
         "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
     }
     return LiveToken({**assembled({}, claims), "scope": scope}, None, party)

@@ -37,6 +37,17 @@ def asked(parameter: str, party: RelyingParty) -> list[str]:
     return wanted
 
 
+def still_allowed(granted: Sequence[str], party: RelyingParty) -> list[str]:
+    """Of what was granted, what this client may still ask for (C16).
+
+    Raises: InvalidTarget where nothing is left: then it is not a token for ourselves instead.
+    """
+    kept = [one for one in granted if one in party.policy.resources or one == config().issuer]
+    if granted and not kept:
+        raise InvalidTarget("This client may not ask for that any more.")
+    return kept
+
+
 def audience(parameter: str, granted: Sequence[str], scope: str) -> str:
     """The one audience of an access token under a grant.
 

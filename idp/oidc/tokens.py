@@ -132,15 +132,16 @@ def _service_response(granted: ServiceGranted, signer: Signer, *, now: datetime)
     party, bound = granted.party, granted.bound
     until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     secret = opaque()
+    id_hash = stored(secret, kind="service-token")  # what names the token must not be the token
     write(
         ServiceToken(
-            id_hash=stored(secret, kind="service-token"), client=party.client, scope=granted.scope, audience=granted.audience,
+            id_hash=id_hash, client=party.client, scope=granted.scope, audience=granted.audience,
             jkt=bound.jkt, x5t=bound.x5t, created_at=now, expires_at=until,
         )
     )
     claims = {
         "iss": config().issuer, "sub": party.client_id, "aud": granted.audience, "exp": int(until.timestamp()),
-        "iat": int(now.timestamp()), "jti": secret, "client_id": party.client_id, "scope": granted.scope, "cnf": bound.cnf,
+        "iat": int(now.timestamp()), "jti": id_hash, "client_id": party.client_id, "scope": granted.scope, "cnf": bound.cnf,
     }
     is_opaque = party.policy.access_token_format == _OPAQUE
     token = secret if is_opaque else signer.sign(assembled({}, claims), typ="at+jwt")

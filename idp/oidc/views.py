@@ -55,7 +55,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
             raise Unauthorized("Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope.")
     except Unauthorized as refused:
         return dpop.renewed(request, _unauthorized(refused), now=now)
-    return dpop.renewed(request, _said(_userinfo(live.grant, live.claims["scope"], live.party), live.party, now=now), now=now)
+    return dpop.renewed(request, _said(_userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party), live.party, now=now), now=now)
 
 
 def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def revocation(request: HttpRequest) -> HttpResponse:
         return server().refuse(error)
     now, value = clock.now(), parameters["token"]
     live = resource.live_token(value, asked_by=party, now=now)
-    grant = live.grant if live is not None else _of_refresh_token(value)
+    grant = live.grant if live is not None else _of_refresh_token(value) or resource.grant_behind(value)
     if grant is not None and grant.client_id == party.client.pk:
         _end(grant, actor=f"client:{party.client_id}", now=now)
     if live is not None and grant is None:

@@ -70,6 +70,7 @@ class Letter:
     row: OutboxRow
     uri: str
     token: str
+    outside: bool = False  # a stranger named it: on the open internet only (C45)
 
     @property
     def place(self) -> str:
@@ -87,7 +88,7 @@ class Letter:
         try:
             answer = outbound.fetch(
                 self.uri, allowed_hosts=frozenset({self.place}), method="POST", content=urlencode({"logout_token": self.token}).encode(),
-                headers={"Content-Type": "application/x-www-form-urlencoded"}, most_bytes=_MOST_BYTES, seconds=_SECONDS,
+                headers={"Content-Type": "application/x-www-form-urlencoded"}, most_bytes=_MOST_BYTES, seconds=_SECONDS, outside=self.outside,
             )
         except NotFetched as error:
             _RESTING[self.place] = now + _REST
@@ -111,4 +112,4 @@ def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
     if row.payload.get("sid"):
         claims["sid"] = row.payload["sid"]
     token = keyring().sign(claims, typ="logout+jwt", alg=party.policy.id_token_alg, now=now)
-    return Letter(row, party.policy.backchannel_logout_uri, token)
+    return Letter(row, party.policy.backchannel_logout_uri, token, outside=bool(party.policy.registration_hash))

@@ -22,7 +22,7 @@ from idp.oidc.ask import Ask
 from idp.oidc.families import open_family, require_entitled
 from idp.oidc.grants.terms import Terms
 from idp.oidc.statements import CODE, OWNER_OF_CODE
-from idp.oidc.target import audience
+from idp.oidc.target import audience, still_allowed
 from idp.oidc.tokens import Granted
 from idp.secrets import stored
 
@@ -87,14 +87,15 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
             raise AlreadySpent(spends=True)
         if refused is not None:
             raise refused
-        target = audience(resource, ask.resources, ask.scope)
+        scope = party.get_allowed_scope(ask.scope)
+        target = audience(resource, still_allowed(ask.resources, party), scope)
         grant, refresh_token = open_family(
-            account, party=party, event=row.event, session=row.session, scope=ask.scope, acr=value, nonce=ask.nonce,
+            account, party=party, event=row.event, session=row.session, scope=scope, acr=value, nonce=ask.nonce,
             bound=bound, refreshes=True, resources=ask.resources, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
             claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)}, family_id=family_id,
         )
         return Granted(
-            grant=grant, account=account, party=party, scope=ask.scope, audience=target, bound=bound,
+            grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound,
             refresh_token=refresh_token, nonce=ask.nonce,
         )
 

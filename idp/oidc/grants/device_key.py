@@ -92,6 +92,8 @@ def _decide(  # noqa: PLR0913 - what was proved, and what is asked
         value = acr.first_true(acr_values, evidence)
         if value is None or not party.admits(evidence):
             raise Refused(Reason.LEVEL_NOT_REACHED)
+        if party.policy.most_session is not None and now - evidence.at > party.policy.most_session:
+            raise Refused(Reason.LOGIN_ENDED)
         grant, refresh_token = open_family(
             account, party=party, event=event, session=None, scope=scope, acr=value, nonce="", bound=bound,
             resources=resources, refreshes="offline_access" in scope.split(), now=now,

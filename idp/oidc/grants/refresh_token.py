@@ -8,13 +8,14 @@ from derived import revoke, status
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.locking import under_lock_of
 from derived.once import claim_key
+from idp.clients import DEVICE_CODE
 from idp.login.session import is_standing, stands
 from idp.models import RefreshToken
 from idp.oidc.bound import Bound
 from idp.oidc.families import add_refresh_token, login_behind, require_entitled
 from idp.oidc.grants.terms import Terms, narrowed
 from idp.oidc.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
-from idp.oidc.target import audience
+from idp.oidc.target import audience, still_allowed
 from idp.oidc.tokens import Granted
 from idp.secrets import stored
 
@@ -65,8 +66,10 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
         require_live(grant, account, party, now=now)
         if not _held(grant, party).is_shown_by(bound):
             raise Refused(Reason.BAD_PROOF)
-        narrow = narrowed(scope, grant.scope)
-        target = audience(resource, grant.resources, grant.scope)
+        if party.policy.certificate_bound and not (grant.jkt or bound.x5t):  # else the new token would be bound to nothing (C23)
+            raise Refused(Reason.BAD_PROOF)
+        narrow = party.get_allowed_scope(narrowed(scope, grant.scope))
+        target = audience(resource, still_allowed(grant.resources, party), narrow)
         fresh = None
         if party.is_public or not (grant.jkt or grant.x5t):
             if not claim_key(RefreshToken, token_hash, now=now):
@@ -103,6 +106,8 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
         grant.session.account = account
         if not is_standing(grant.session, now=now):
             raise Refused(Reason.LOGIN_ENDED)
+    if grant.relayed and not party.check_grant_type(DEVICE_CODE):  # the operator took it away since (C13, C16)
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if not party.admits(login_behind(grant)):
         raise Refused(Reason.LEVEL_NOT_REACHED)
     require_entitled(account, party)
