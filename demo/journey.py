@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from demo import arrival, card_road, certificate, departure, phone
+from demo import arrival, card_road, certificate, departure, passkey_road, phone
 from demo.browser import Browser, UnexpectedPage
 from demo.mailbox import Mailbox
 from demo.narration import Broken, Narration
@@ -73,6 +73,7 @@ def _play(world: World) -> None:
         phone.first_login(world)
         phone.lesser_logins(world)
         phone.everything_works(world)
+        passkey_road.walk(world)
         card_road.walk(world)
         certificate.walk(world)
         departure.things_in_flight(world)
