@@ -15,6 +15,7 @@ from django.urls import Resolver404, get_resolver, resolve
 from idp.login import hop
 from idp.signals import files
 from tests.card.desk import SECRET, opened
+from tests.environment import KIND
 from tests.fuzz.drafts import DRAFTS
 from tests.fuzz.house import House
 from tests.fuzz.mutation import mutated
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.django_db]
 
-REQUESTS = 20_000 if LONG else 2_500
-SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815"))
+REQUESTS = int(os.environ.get("RAMET_TEST_FUZZ", "10000" if LONG else "2500"))  # on each database, with seeds of its own: 20,000 in CI
+SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815")) + (KIND == "postgresql")
 RENEW_EVERY = 250
 SLOWEST = 5.0
 
