@@ -156,8 +156,7 @@ def patch_user(
     def change(record: Record) -> Resource:
         after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)
         del after["id"]
-        # Taking `active` away is no way back in.
-        return after if record.active or "active" in after else {**after, "active": False}
+        return after
 
     push = _Push(body=None, says_active=ordering.says_active(asked), versioned=ordering.is_versioned(None, if_match))
     return _write(source, unverified_id, change, push, if_match=if_match, now=now)
@@ -223,11 +222,16 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
 
 def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
     """Whether somebody whom this source had ended comes back at once, or waits for a manager (ruling 11, C29)."""
-    wanted = resource.get("active") is not False
+    wanted = _means_active(record, resource)
     if not wanted or not record.was_active or (push.versioned and push.says_active):
         record.returns_at = None
     elif not record.active:
         record.returns_at = now
+
+
+def _means_active(record: Record, resource: Resource) -> bool:
+    """Whether the person is here, as this source now says; taking `active` away says nothing, and is no way back in."""
+    return resource["active"] is not False if "active" in resource else record.active
 
 
 def _under_its_lock(
@@ -265,7 +269,7 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.resource, record.pushed = resource, pushed
     for name, value in index.columns(resource).items():
         setattr(record, name, value)
-    record.active = resource.get("active") is not False
+    record.active = _means_active(record, resource)
     record.was_active = record.was_active or record.active
     record.version += 1
     record.updated_at = now

@@ -124,13 +124,15 @@ def test_token_endpoint_negatives(fapi: Suite) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"alg": "RS256"}, {"exp": int(time.time()) - 300}, {"aud": "https://wrong.example"}, {"sub": None}, {"aud": "TOKEN"}, {"aud": "PAR"},
-        {"aud": ["PAR"]}, {"iat": int(time.time()) + 600, "nbf": int(time.time()) + 600},
+        {"alg": "RS256"}, {"exp": -300}, {"aud": "https://wrong.example"}, {"sub": None}, {"aud": "TOKEN"}, {"aud": "PAR"},
+        {"aud": ["PAR"]}, {"iat": 600, "nbf": 600},
     ],
 )  # fmt: skip
 def test_client_assertions_that_fail(fapi: Suite, changed: dict[str, Any]) -> None:
     """-signed-client-assertion-with-RS256-fails, -exp-is-5-minutes-in-past, -wrong-aud, -no-sub, par-…-as-audience-fails, -iat-nbf-over-60-seconds."""
     places = {"TOKEN": fapi.metadata["token_endpoint"], "PAR": fapi.metadata["pushed_authorization_request_endpoint"]}
+    now = int(time.time())  # when the test runs, not when it is collected
+    changed = {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
     audience = changed.get("aud")
     if isinstance(audience, list):
         changed = {**changed, "aud": [places[one] for one in audience]}
