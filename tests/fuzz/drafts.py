@@ -92,9 +92,9 @@ def register(house: House) -> Draft:
 
 def registration(house: House) -> Draft:
     access = secrets.token_urlsafe(16)
-    ClientPolicy.objects.filter(pk=house.app.party.policy.pk).update(registration_hash=stored(access, kind="registration-access-token"))
-    document = {"client_id": house.app.client_id, "redirect_uris": [], "client_name": "x" * 90}  # never a good one: the app is needed
-    path = f"/oidc/register/{house.app.client_id}"
+    ClientPolicy.objects.filter(pk=house.registered_app.party.policy.pk).update(disabled_at=None, registration_hash=stored(access, kind="registration-access-token"))
+    document = {"client_id": house.registered_app.client_id, "redirect_uris": [], "client_name": "x" * 90}  # never a good one: the app is needed
+    path = f"/oidc/register/{house.registered_app.client_id}"
     method = house.random.choice(["GET", "PUT"])
     return Draft(method, path, document=document if method == "PUT" else None, content_type=JSON, headers={"Authorization": f"Bearer {access}"})
 

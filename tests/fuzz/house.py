@@ -45,6 +45,7 @@ class House:
         self.signing_key = DeviceKey.generate()
         keys = {"keys": [self.signing_key.public_jwk]}
         self.signing_app = self.world.app(name="Signing desk", auth_method="private_key_jwt", auth_alg="ES256", request_alg="ES256", jwks=keys)
+        self.registered_app = self.world.app(name="Registered desk")  # which may change and end itself
         self.renew()
 
     def renew(self) -> None:
