@@ -200,8 +200,11 @@ def guarded(said: Sequence[Said]) -> Guarded:
 
 
 def _ial(one: Said) -> int:
-    """What a source vouches for: what it says of this person, never above what it may; nothing said is all of it."""
-    level = one.believed().get(trust.IAL) if one.trusted_for is not None else None
+    """What a source vouches for: what it says of this person, never above what it may; nothing said is all of it.
+
+    It may always say less, also where its word on the attribute does not reach the profile.
+    """
+    level = trust.said(one.resource).get(trust.IAL)
     if not isinstance(level, int) or isinstance(level, bool):
         return one.vouched_ial
     return max(0, min(level, one.vouched_ial, _MOST_IAL))

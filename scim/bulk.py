@@ -12,7 +12,7 @@ the last operation, and not a thousand times.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,10 @@ _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(kw_only=True)
 class Operation:
-    """One operation: its place in the request, and what it asks. target: the id in its path, None for a POST."""
+    """One operation: its place in the request, and what it asks. target: the id in its path, None for a POST.
+
+    waits: the bulkIds that it refers to and that are still to be made.
+    """
 
     place: int
     method: str
@@ -51,6 +54,7 @@ class Operation:
     version: str | None
     data: Json
     later: list[Json] = field(default_factory=list)
+    waits: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -120,25 +124,29 @@ class _Run:
     def __init__(self, source: Source, asked: Request, *, base: str, now: datetime) -> None:
         self._source, self._asked, self._base, self._now = source, asked, base, now
         self._made: dict[str, str] = {}
-        self._failed: set[str] = set()
+        self._waiting_for: dict[str, list[Operation]] = defaultdict(list)
         self._answers: dict[int, Resource] = {}
         self._errors = 0
 
     def all(self) -> Resource:
         waiting, skipped = deque(self._asked.operations), 0
         unmade = {one.bulk_id for one in waiting if one.method == "POST" and one.bulk_id}
+        for operation in waiting:  # read once: each of a thousand may have to be asked a thousand times whether it can run
+            operation.waits = {name for name in _references(operation.data, operation.target) if name in unmade}
+            for name in operation.waits:
+                self._waiting_for[name].append(operation)
         while waiting and not self._is_over():
             operation = waiting.popleft()
-            missing = {name for name in _references(operation.data, operation.target) if name in unmade and name not in self._made}
-            missing -= self._failed
-            if missing and skipped <= len(waiting):
+            if operation.waits and skipped <= len(waiting):
                 waiting.append(operation)
                 skipped += 1
                 continue
-            if missing:
-                _put_off(operation, missing)
+            if operation.waits:
+                _put_off(operation, operation.waits)
             skipped = 0
             self._one(operation)
+            for other in self._waiting_for.pop(operation.bulk_id or "", ()):
+                other.waits.discard(operation.bulk_id or "")
         self._complete()
         ordered: list[Json] = [self._answers[place] for place in sorted(self._answers)]
         return {"schemas": [RESPONSE_URN], "Operations": ordered}
@@ -158,8 +166,6 @@ class _Run:
 
     def _refused(self, operation: Operation, error: ScimError) -> None:
         self._errors += 1
-        if operation.bulk_id is not None:
-            self._failed.add(operation.bulk_id)
         place = {} if operation.target is None else {"location": f"{self._base}/{operation.kind}/{operation.target}"}
         self._answers[operation.place] = {**_head(operation), **place, "status": str(error.status), "response": error.body()}
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from django.db.models import QuerySet
+
     from scim.models import Person, Source
     from scim.schema import Resource
 
@@ -26,8 +28,10 @@ KEYS = (trust.EMPLOYEE_NUMBER, trust.PIV_IDENTIFIER, trust.PERSON_IDENTIFIER)
 _EXACT = frozenset(
     f"{schema.urn}:{one.name}" for schema in USER.extensions for one in schema.attributes if one.case_exact
 )
+_DECIDED = (MatchState.APART, MatchState.UNDONE)
 SEVERAL = "several people have this identifier"
 SAME_SOURCE = "its source has or had another record of that person"
+KEPT_APART = "a manager has kept a record of its source apart from that person"
 DIFFERS = "another identifier differs"
 IN_USE = "both have an account that is in use"
 
@@ -77,7 +81,7 @@ def _rows(attribute: str, value: str, record: Record | None) -> list[RecordKey]:
 
 def _apart(record: Record, people: list[UUID]) -> set[UUID]:
     """Those of them whom a manager has kept apart from this record, or whose records from this record's person."""
-    decided = Match.objects.filter(state__in=[MatchState.APART, MatchState.UNDONE])
+    decided = Match.objects.filter(state__in=_DECIDED)
     theirs = decided.filter(Q(record=record, person__in=people) | Q(record__person__in=people, person=record.person_id))
     found: set[UUID] = set()
     for match in theirs.select_related("record"):
@@ -87,15 +91,27 @@ def _apart(record: Record, people: list[UUID]) -> set[UUID]:
 
 def _ambiguity(person: Person, source: Source, keys: Mapping[str, str], record: Record | None) -> str:
     """Why a manager has to look at the only person who was found, or ""."""
-    theirs = Record.objects.filter(person=person, source=source)
-    if theirs.filter(Q(deleted_at__isnull=True) | Q(was_active=True)).exists():
+    if Match.objects.filter(state__in=_DECIDED, record__source=source, person=person).exists():
+        return KEPT_APART
+    sources = {source.id} if record is None else {source.id, *_counted(record.person).values_list("source", flat=True)}
+    if _counted(person).filter(source__in=sources).exists():
         return SAME_SOURCE
-    known = RecordKey.objects.filter(record__person=person, record__deleted_at__isnull=True).values_list("attribute", "value")
-    if any(keys.get(attribute, value) != value for attribute, value in known):
+    mine = set(keys.items()) if record is None else set(keys.items()) | _known(record.person)
+    if any(name == other and value != theirs for name, value in mine for other, theirs in _known(person)):
         return DIFFERS
     if record is not None and not is_light(record.person) and not is_light(person):
         return IN_USE
     return ""
+
+
+def _counted(person: Person) -> QuerySet[Record]:
+    """The records by which a source has, or had, said something of a person."""
+    return Record.objects.filter(Q(deleted_at__isnull=True) | Q(was_active=True), person=person)
+
+
+def _known(person: Person) -> set[tuple[str, str]]:
+    """The identifiers that a person's records say: whoever joins two people joins all of both."""
+    return set(RecordKey.objects.filter(record__person=person, record__deleted_at__isnull=True).values_list("attribute", "value"))
 
 
 def is_light(person: Person) -> bool:

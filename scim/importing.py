@@ -89,11 +89,16 @@ def end_the_rest(source: Source, summary: Summary, *, dry_run: bool, now: dateti
 
 
 def _present(source: Source, resource: Resource) -> Record | None:
-    """The record that an entry is about: by externalId where the entry has one, else by userName."""
+    """The record that an entry is about: by externalId where the entry has one, else by userName.
+
+    A record with another externalId is somebody else, who had that name before or has it still (C28).
+    """
     rows = Record.objects.filter(source=source, deleted_at__isnull=True)
     external = resource.get("externalId")
     found = rows.filter(external_id=external).first() if isinstance(external, str) else None
-    return found or rows.filter(user_name_fold=values.fold(str(resource["userName"]))).first()
+    named = rows.filter(user_name_fold=values.fold(str(resource["userName"]))).first() if found is None else found
+    differs = named is not None and isinstance(external, str) and named.external_id not in (None, external)
+    return None if differs else named
 
 
 def _check_once(summary: Summary, resource: Resource, line: int) -> None:

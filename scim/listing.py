@@ -284,7 +284,7 @@ def _tested(stretch: _Stretch, rows: QuerySet[Any], *, base: str) -> Iterator[Ro
     for row, passed in _judged(stretch, rows, base=base, most=None):
         if passed:
             yield row
-        elif time.monotonic() - begun > _LONGEST:
+        if time.monotonic() - begun > _LONGEST:
             raise ScimError(400, "tooMany", "The filter asks too much of too many resources; narrow it, or page by cursor.")
 
 

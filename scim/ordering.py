@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from scim.errors import invalid_value
@@ -38,9 +38,9 @@ def stated_at(body: Json, *, now: datetime) -> datetime:
         return now
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return min(found.astimezone(UTC), now) if found.tzinfo is not None else now
+    except (ValueError, OverflowError):  # no time at all, or one whose UTC is not in the calendar
         return now
-    return min(found, now) if found.tzinfo is not None else now
 
 
 def _meta(body: Json, name: str) -> Json:

@@ -9,13 +9,14 @@ with a value removes that value and never the rest (Entra, authentik).
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING
 
 from scim.errors import invalid_value, mutability, no_target
 from scim.filter import Path, parse_path
 from scim.operations import Op, Operation
 from scim.schema import Attribute, Json, Located, Mutability, Resource, ResourceType, Type
-from scim.tree import And, Compare, Tree, matches
+from scim.tree import And, Compare, Tree, comparisons, matches
 from scim.values import check_primary, coerce, completed, is_unassigned, members
 
 if TYPE_CHECKING:
@@ -34,12 +35,16 @@ def apply(resource: Resource, operations: Sequence[Operation], kind: ResourceTyp
     return completed(work.resource, kind)
 
 
+_MOST_LOOKS = 50_000  # at values that are there already, each comparison one; this runs while the account is locked
+
+
 class _Work:
     """The copy being worked on."""
 
     def __init__(self, resource: Resource, kind: ResourceType) -> None:
         self.resource = resource
         self._kind = kind
+        self._left = _MOST_LOOKS
 
     def run(self, operation: Operation) -> None:
         """Apply one operation."""
@@ -76,6 +81,7 @@ class _Work:
             return
         _check_writable(target)
         home = self._home(target)
+        self._look(path, home)
         if path.only is not None or (target.sub is not None and attribute.multi_valued):
             _set_elements(op, path, value, home)
         elif target.sub is not None:
@@ -94,6 +100,16 @@ class _Work:
             raise invalid_value(f"{target.extension} must be an object.")
         for located, inner in members({target.extension or "": value}, self._kind):
             self._set(op, Path(located), inner)
+
+    def _look(self, path: Path, home: Resource) -> None:
+        """Count the values that an operation has to look at, and how closely.
+
+        Raises: ScimError invalidValue where a message asks for more than a request may cost (C75).
+        """
+        if path.target.attribute is not None:
+            self._left -= len(_elements(home, path.target.attribute)) * (1 if path.only is None else comparisons(path.only))
+        if self._left < 0:
+            raise invalid_value("The operations look at too many values; send fewer in one message.")
 
     def _home(self, target: Located) -> Resource:
         """The object that an attribute stands in: the resource, or one of its extensions."""
@@ -114,6 +130,7 @@ class _Work:
         if target.last is not None and target.last.required:
             raise mutability(f"{target.name} is required.")
         home = self._home(target)
+        self._look(path, home)
         if path.only is None and target.sub is None and operation.value is not None and attribute.multi_valued:
             _remove_values(target, attribute, operation.value, home)
         elif path.only is not None or target.sub is not None:
@@ -166,16 +183,27 @@ def _merged(attribute: Attribute, before: Resource, value: Json, *, where: str) 
 def _joined(attribute: Attribute, before: list[Json], added: list[Json]) -> list[Json]:
     """Values with others added: none twice, and a new primary takes the place of the old (§3.5.2, RFC 7643 §2.4)."""
     after = list(before)
+    places = {_spelled(value): place for place, value in reversed(list(enumerate(before)))}
     for value in added:
-        same = next((i for i, other in enumerate(after) if _bare(other) == _bare(value)), None)
-        if same is None:
+        same = places.setdefault(_spelled(value), len(after))
+        if same == len(after):
             after.append(value)
         elif _is_primary(value):
             after[same] = value
-    if len(after) > attribute.most:
-        raise invalid_value(f"{attribute.name} has more than {attribute.most} values.")
+    _check_number(attribute, after)
     chosen = next((_bare(value) for value in added if _is_primary(value)), None)
     return after if chosen is None else [value if _bare(value) == chosen else _demoted(value) for value in after]
+
+
+def _check_number(attribute: Attribute, values: list[Json]) -> None:
+    """Raises: ScimError invalidValue for more values than an attribute may have, whatever brought them."""
+    if len(values) > attribute.most:
+        raise invalid_value(f"{attribute.name} has more than {attribute.most} values.")
+
+
+def _spelled(value: Json) -> str:
+    """A value without its mark of preference, to find it by."""
+    return json.dumps(_bare(value), sort_keys=True)
 
 
 def _is_primary(value: Json) -> bool:
@@ -197,17 +225,19 @@ def _set_elements(op: Op, path: Path, value: Json, home: Resource) -> None:
     if attribute is None:
         return
     elements = _elements(home, attribute)
-    chosen = [i for i, element in enumerate(elements) if _is_selected(element, path.only)]
+    chosen = {i for i, element in enumerate(elements) if _is_selected(element, path.only)}
     if not chosen:
-        described = _described(path.only) if op == Op.ADD else None
+        described = _described(attribute, path.only, where=target.name) if op == Op.ADD else None
         if described is None:
             raise no_target(f"No element of {target.name} matches.")
-        elements, chosen = [*elements, described], [len(elements)]
+        elements, chosen = [*elements, described], {len(elements)}
+        _check_number(attribute, elements)
     changed = [_changed(op, element, path, value) if i in chosen else element for i, element in enumerate(elements)]
     kept = [element for element in changed if not is_unassigned(element)]
     check_primary([element for i, element in enumerate(changed) if i in chosen], where=target.name)
     if any(_is_primary(changed[i]) and not _is_primary(elements[i]) for i in chosen):
-        kept = [element if any(element is changed[i] for i in chosen) else _demoted(element) for element in kept]
+        new = {id(changed[i]) for i in chosen}
+        kept = [element if id(element) in new else _demoted(element) for element in kept]
     _put(home, attribute, kept)
 
 
@@ -234,8 +264,11 @@ def _changed(op: Op, element: Json, path: Path, value: Json) -> Json:
     return {**element, **canonical} if op == Op.ADD and isinstance(canonical, dict) else canonical
 
 
-def _described(only: Tree | None) -> Json:
-    """The element that a filter of equalities describes, or None if it says anything else (Entra relies on it)."""
+def _described(attribute: Attribute, only: Tree | None, *, where: str) -> Json:
+    """The element that a filter of equalities describes, or None if it says anything else (Entra relies on it).
+
+    Raises: ScimError invalidValue where that would be no value of the attribute: a filter may ask for anything.
+    """
     terms = only.terms if isinstance(only, And) else (only,)
     found: Resource = {}
     for term in terms:
@@ -244,7 +277,8 @@ def _described(only: Tree | None) -> Json:
         found[term.target.attribute.name] = term.written if isinstance(term.written, str) else None
         if isinstance(term.operand, bool):
             found[term.target.attribute.name] = term.operand
-    return found
+    element = coerce(attribute, [found], where=where)
+    return element[0] if isinstance(element, list) else None
 
 
 def _remove_values(target: Located, attribute: Attribute, value: Json, home: Resource) -> None:

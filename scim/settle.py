@@ -70,7 +70,7 @@ def _said(record: Record) -> aggregate.Said:
         source=source.name, precedence=source.precedence, active=record.active,
         resource=record.resource if record.deleted_at is None else {},
         at=record.stated_at or record.updated_at, trusted_for=frozenset(source.trusted_for), returns=record.returns_at is not None,
-        adopted=record.adopted, vouched_ial=source.vouched_ial,
+        adopted=record.adopted, vouched_ial=source.vouched_ial if record.deleted_at is None else 0,
     )
 
 

@@ -90,6 +90,17 @@ def matches(tree: Tree, resource: Resource) -> bool:
             return _compare(tree, resource)
 
 
+def comparisons(tree: Tree) -> int:
+    """How many questions a tree asks of one resource at the most."""
+    match tree:
+        case And(terms) | Or(terms):
+            return sum(map(comparisons, terms))
+        case Not(term) | Within(_, term):
+            return comparisons(term)
+        case _:
+            return 1
+
+
 def comparable(attribute: Attribute, value: Json) -> Operand:
     """A stored value in the form in which its attribute is compared; None if it has none."""
     if is_unassigned(value) or isinstance(value, list | dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -167,3 +168,11 @@ def test_no_bytes_are_more_than_a_refusal(raw: bytes) -> None:
     """P58: whatever is sent."""
     assert reason_of(reading.from_der, raw) in {Reason.BAD_PROOF, Reason.WEAK_KEY}
     assert reason_of(reading.from_base64, raw.decode("latin-1")) in {Reason.BAD_PROOF, Reason.WEAK_KEY}
+
+
+@pytest.mark.parametrize("inside", [" ", "\n", "A", "A ", "= \t"])
+def test_a_page_of_blanks_is_refused_at_once(inside: str) -> None:
+    """What a person pastes is read in one pass: a request that begins and does not end holds nobody's thread (C75)."""
+    begun = time.monotonic()
+    assert reason_of(reading.from_text, ("-----BEGIN CERTIFICATE REQUEST-----" + inside * reading.MOST_BYTES)[:reading.MOST_BYTES]) == Reason.BAD_PROOF
+    assert time.monotonic() - begun < 1

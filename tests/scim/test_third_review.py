@@ -1,0 +1,174 @@
+"""What a third pair of eyes broke in the SCIM service, each as it is refused now (C27 to C29, C75, C76; ruling 9, ruling 11)."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.core.management import call_command
+
+from derived import clock
+from derived.models import Credential
+from scim import bulk, matching, trust
+from scim.models import Match, MatchState, Person, Record
+from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, PATCH, Scim, user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_KEYED = {*trust.EVERY, trust.EMPLOYEE_NUMBER}
+
+
+def _record(record_id: str) -> Record:
+    return Record.objects.select_related("person__account", "source").get(id=record_id)
+
+
+def _number(number: str) -> dict[str, Any]:
+    return {ENTERPRISE: {"employeeNumber": number}}
+
+
+# --- values that came in through a path -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [
+    'emails[value eq "ada@x.org\\u000aBcc: eve@x.org"].type', 'emails[value eq "ada\\u0007@x.org"].type',
+    'x509Certificates[value eq "no base64!"].type', 'emails[value eq null].type', 'phoneNumbers[value eq "\\u001b"].type',
+])
+def test_what_a_value_path_describes_is_a_value_like_any_other(hr: Scim, path: str) -> None:
+    """C76: an element that `add` makes out of its own filter is checked and made canonical; none smuggles a line into an address."""
+    ada = hr.create("ada")
+    before = hr("GET", f"/Users/{ada}")[1]
+    status, found = hr.patch(ada, {"op": "add", "path": path, "value": "work"})
+    after = hr("GET", f"/Users/{ada}")[1]
+    if status == 200:
+        assert all("value" not in one or one["value"] for one in found["emails"]), found
+    assert after["emails"] == before["emails"] or "eq null" in path, after
+    assert "x509Certificates" not in after
+    assert "phoneNumbers" not in after
+
+
+def test_value_paths_add_no_more_than_fits(hr: Scim) -> None:
+    """The bound on the number of values holds for whichever operation adds them."""
+    ada = hr.create("ada", phoneNumbers=[{"value": str(number)} for number in range(995)])
+    status, found = hr.patch(ada, *({"op": "add", "path": f'phoneNumbers[value eq "+{number}"].type', "value": "x"} for number in range(10)))
+    assert (status, found["scimType"]) == (400, "invalidValue")
+
+
+def test_a_patch_cannot_hold_the_lock_for_minutes(hr: Scim) -> None:
+    """C75: a thousand operations over a thousand values are refused, or done, in little time."""
+    ada = hr.create("ada", phoneNumbers=[{"value": str(number)} for number in range(1000)])
+    begun = time.monotonic()
+    hr.patch(ada, *({"op": "replace", "path": "phoneNumbers[value pr].display", "value": str(number)} for number in range(1000)))
+    hr.patch(ada, *({"op": "add", "path": "phoneNumbers", "value": [{"value": str(one)} for one in range(1000)]} for _ in range(30)))
+    assert time.monotonic() - begun < 10
+
+
+# --- numbers and times ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00Z", "2026-11-26T09:00:00+00:00:00.000001"])
+def test_a_time_at_the_edge_of_the_calendar(hr: Scim, at: str) -> None:
+    """`meta.lastModified` is a stranger's text: no 5xx now, and none at the next read."""
+    ada = hr.create("ada")
+    pushed = user("ada", active=True, title="x", meta={"version": "7", "lastModified": at})
+    assert hr("PUT", f"/Users/{ada}", pushed)[0] == 200
+    assert hr.patch(ada, {"op": "replace", "path": "title", "value": "y"})[0] == 200
+    assert hr("GET", f"/Users/{ada}")[0] == 200
+
+
+def test_a_filter_is_stopped_also_where_everything_passes(hr: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C75: the time that asking rows one by one may take does not depend on the answer."""
+    for name in ("ada", "bob"):
+        hr.create(name)
+    monkeypatch.setattr("scim.listing._LONGEST", -1.0)
+    assert hr("GET", '/Users?filter=not (title eq "x")')[1]["scimType"] == "tooMany"
+
+
+# --- matching ---------------------------------------------------------------------------------------------------------
+
+
+def _enrol(person: Person) -> None:
+    Credential.objects.create(
+        account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now()
+    )
+
+
+def test_a_changed_key_drags_nobody_into_another_account(connect: Callable[..., Scim]) -> None:
+    """C27, ruling 9: a joined record that says another number now does not pull the person of that number in: HR has two of them."""
+    matching.rule("employeeNumber", now=clock.now())
+    hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
+    ada, bob = hr.create("ada", **_number("1")), hr.create("bob", **_number("2"))
+    badge = badges.create("badge", **_number("1"))
+    assert _record(badge).person == _record(ada).person
+    _enrol(_record(ada).person)
+    assert badges.patch(badge, {"op": "replace", "path": f"{ENTERPRISE}:employeeNumber", "value": "2"})[0] == 200
+    assert _record(bob).person != _record(ada).person
+    assert _record(bob).person.account.is_active
+    assert Match.objects.filter(state=MatchState.WAITING).exists()
+
+
+def test_a_record_made_anew_does_not_undo_a_managers_word(connect: Callable[..., Scim]) -> None:
+    """What a manager split or kept apart is not joined by rule again because its source deletes the record and pushes it anew."""
+    matching.rule("employeeNumber", now=clock.now())
+    hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
+    ada = hr.create("ada", **_number("1"))
+    badge = badges.create("badge", **_number("1"))
+    matching.split(Match.objects.get(state=MatchState.JOINED), now=clock.now(), actor="manager:m")
+    assert badges("DELETE", f"/Users/{badge}")[0] == 204
+    again = badges.create("badge", **_number("1"))
+    assert _record(again).person != _record(ada).person
+
+
+def test_a_source_may_always_vouch_for_less(connect: Callable[..., Scim]) -> None:
+    """AS-1: what a source says of one person's proofing is never raised to what it could have said."""
+    hr = connect("hr", vouched_ial=2)
+    one, none = hr.create("ada", **{ASSURANCE: {"ial": 1}}), hr.create("bob", **{ASSURANCE: {"ial": 0}})
+    assert [_record(each).person.account.ial for each in (one, none, hr.create("cyd"), hr.create("dee", **{ASSURANCE: {"ial": 3}}))] == [1, 0, 2, 2]
+
+
+def test_deleting_a_record_vouches_for_nobody(connect: Callable[..., Scim]) -> None:
+    """A tombstone says no; it does not say the most that its source may."""
+    hr = connect("hr", vouched_ial=3, trusted_for=_KEYED | {trust.IAL})
+    directory = connect("directory", trusted_for=_KEYED)
+    matching.rule("employeeNumber", now=clock.now())
+    ada = hr.create("ada", **{ASSURANCE: {"ial": 1}}, **_number("1"))
+    directory.create("al", **_number("1"))
+    assert hr("DELETE", f"/Users/{ada}")[0] == 204
+    assert _record(ada).person.account.ial <= 1
+
+
+# --- files and bulk ---------------------------------------------------------------------------------------------------
+
+
+def test_a_new_hire_with_an_old_name_is_another_person(hr: Scim, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """C28: a line of a file with another externalId is not the person who has the user name."""
+    old = hr.create("jdoe", externalId="1")
+    path = tmp_path / "people.csv"
+    path.write_text("userName,externalId\njdoe,2\n", encoding="utf-8")
+    call_command("source", "import", str(path), "--source", "hr", "--json")
+    assert json.loads(capsys.readouterr().out)["refused"]
+    assert _record(old).external_id == "1"
+
+
+def test_references_in_reverse_cost_little(hr: Scim) -> None:
+    """C75: a bulk request in which each operation waits for the next is answered in the time of any other."""
+    last = 1000
+    padding = [{"value": f"{number}"} for number in range(60)]
+    asked = [
+        {"method": "POST", "path": "/Groups", "bulkId": str(place), "data": {"schemas": ["x"], "displayName": f"bulkId:{place + 1}", "x": padding}}
+        for place in range(last)
+    ]
+    body = {"schemas": [bulk.URN], "Operations": asked}
+    assert len(json.dumps(body)) < 2 * 1024 * 1024
+    request, begun = bulk.parse(body), time.monotonic()
+    bulk.run(_source(), request, base="https://x", now=clock.now())
+    assert time.monotonic() - begun < 6
+
+
+def _source() -> Any:
+    from scim.models import Source  # noqa: PLC0415
+
+    return Source.objects.get()
