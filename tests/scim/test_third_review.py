@@ -13,7 +13,7 @@ from derived import clock
 from derived.models import Credential
 from scim import bulk, matching, trust
 from scim.models import Match, MatchState, Person, Record
-from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, PATCH, Scim, user
+from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def _number(number: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [
     'emails[value eq "ada@x.org\\u000aBcc: eve@x.org"].type', 'emails[value eq "ada\\u0007@x.org"].type',
-    'x509Certificates[value eq "no base64!"].type', 'emails[value eq null].type', 'phoneNumbers[value eq "\\u001b"].type',
+    'x509Certificates[value eq "no base64!"].type', "emails[value eq null].type", 'phoneNumbers[value eq "\\u001b"].type',
 ])
 def test_what_a_value_path_describes_is_a_value_like_any_other(hr: Scim, path: str) -> None:
     """C76: an element that `add` makes out of its own filter is checked and made canonical; none smuggles a line into an address."""
@@ -169,6 +169,6 @@ def test_references_in_reverse_cost_little(hr: Scim) -> None:
 
 
 def _source() -> Any:
-    from scim.models import Source  # noqa: PLC0415
+    from scim.models import Source
 
     return Source.objects.get()
