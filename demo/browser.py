@@ -93,14 +93,17 @@ class Browser:
         """Go to a URL. `stop_at`: do not follow a redirect to a URL that begins with this."""
         return self._follow(self._http.build_request("GET", url), stop_at=stop_at)
 
-    def submit(self, page: Page, form: Form, *, values: Mapping[str, str] | None = None, stop_at: str = "") -> Page:
-        """Fill in a form of a page and send it."""
+    def submit(
+        self, page: Page, form: Form, *, values: Mapping[str, str] | None = None, stop_at: str = "",
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+    ) -> Page:
+        """Fill in a form of a page and send it; files: name and content, by field."""
         url = urljoin(page.url, form.action or page.url)
         fields = {**form.fields, **(values or {})}
         # A browser names where the form came from; Django's CSRF check reads it over TLS.
         headers = {"Referer": page.url, "Origin": _origin(page.url)}
         if form.method == "post":
-            request = self._http.build_request("POST", url, data=fields, headers=headers)
+            request = self._http.build_request("POST", url, data=fields, files=files, headers=headers)
         else:
             request = self._http.build_request("GET", url, params=fields, headers=headers)
         return self._follow(request, stop_at=stop_at)

@@ -164,7 +164,7 @@ class Shown:
         if self.asserted:
             return tuple(sorted(set(self.asserted.amr)))
         values = {value for factor in self.factors for value in _AMR[factor]}
-        if self.hardware and self.factors & {Factor.USER_VERIFICATION, Factor.DEVICE_KEY}:  # a key, proven to be kept
+        if self.hardware and self.factors & {Factor.USER_VERIFICATION, Factor.DEVICE_KEY, Factor.CERTIFICATE}:  # a key, proven to be kept
             values = values - {"pop"} | {"hwk"}
         if self.is_multi_factor:
             values.add("mfa")

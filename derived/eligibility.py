@@ -43,6 +43,19 @@ def label_of(login: Authentication, *, root: Kind, ial: IAL, own: Shown, home_ag
     return Label.DERIVED_PIV if earned else Label.GENERIC
 
 
+def most(kind: Kind, label: Label, own: Shown, *, vetted: bool) -> AAL:
+    """The most that a new one may be worth, whatever it shows by itself (X-7, X-9).
+
+    A certificate speaks for itself at places that never ask us. So at AAL3 it takes the PIV label, a key that was made in hardware
+    which asks for its holder at each use, and a record of who checked its holder in person.
+    vetted: whether there is such a record, unused.
+    """
+    asks_its_holder = own.hardware_protected and Factor.USER_VERIFICATION in own.factors
+    if not policy(kind).in_person or (label == Label.DERIVED_PIV and asks_its_holder and vetted):
+        return AAL.AAL3
+    return AAL.AAL2
+
+
 class How(StrEnum):
     """On whose word a root is bound to an account."""
 

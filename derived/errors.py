@@ -49,6 +49,7 @@ class Reason(StrEnum):
     RECOVERY_IN_PERSON = "recovery_in_person"
     NOT_ELIGIBLE = "not_eligible"
     NOT_ENTITLED = "not_entitled"
+    IDENTITY_CHECK_NEEDED = "identity_check_needed"
 
     # why a certificate is not accepted (RFC 5280, FIPS 201-3 §6.2.3.1)
     CERTIFICATE_LOGIN_OFF = "certificate_login_off"

@@ -45,6 +45,8 @@ class Policy:
     counted: whether it counts towards the cap on derived credentials per person (EL-5).
     grown: it is made here, from a root, by `issue.grow`. verifier: the model of `derived.models` that holds what verifies it.
     signs_in_as: the kind whose way of signing in serves it too, where it has none of its own.
+    in_person: AAL3 takes, besides what it shows, the PIV label, a key that asks for its holder at each use, and the record of a
+    check in person (X-7, X-9; `eligibility.most`).
     """
 
     label: str
@@ -56,6 +58,7 @@ class Policy:
     grown: bool = False
     verifier: str = "verifier"
     signs_in_as: Kind | None = None
+    in_person: bool = False
 
 
 POLICIES: dict[Kind, Policy] = {
@@ -70,10 +73,10 @@ POLICIES: dict[Kind, Policy] = {
         label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366),
         signs_in_as=Kind.PIV_CARD,
     ),
-    # Ours, for VPNs and web servers. AAL3 (.41) takes an in-person record that this house does not keep yet (X-7, X-9).
+    # Ours, for VPNs and web servers; at AAL3 its policy is .41 (X-1).
     Kind.CERTIFICATE: Policy(
-        label="Certificate", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=365), counted=True, grown=True,
-        verifier="issuedcertificate",
+        label="Certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=365), counted=True, grown=True,
+        verifier="issuedcertificate", in_person=True,
     ),
     Kind.DEVICE_KEY: Policy(
         label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,

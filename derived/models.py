@@ -460,6 +460,31 @@ class IssuedCertificate(models.Model):
         return f"certificate {self.serial} of {self.authority_id}"
 
 
+class IdentityCheck(models.Model):
+    """Who has seen a person, and found them to be the one: the record that a certificate at AAL3 takes (X-9, RQ-6).
+
+    how: in person, or supervised remote. officer: who it was, never the person themselves (RQ-3); place: where. compared: which
+    biometric, one to one; against: with what. sample: as it was taken then, sealed under the operator's key; digest: SHA-256 of it.
+    credential: what was issued on it, once. The database refuses any other change, and that it is taken away.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="identity_checks")
+    epoch = models.PositiveIntegerField()
+    how = models.CharField(max_length=20)
+    officer = models.CharField(max_length=120)
+    place = models.CharField(max_length=120)
+    compared = models.CharField(max_length=20)
+    against = models.CharField(max_length=120)
+    sample = models.BinaryField()
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, null=True, related_name="identity_check")
+
+    def __str__(self) -> str:
+        return f"identity check {self.id}"
+
+
 class RevocationList(models.Model):
     """The newest list of an authority, or of one of its shards (shard -1 is the whole), as every node publishes it."""
 

@@ -205,6 +205,12 @@ def in_words(rules: Rulebook) -> list[str]:
     return said
 
 
+_IN_PERSON = [(
+    "  AAL3 takes besides: the label derived PIV, a key proven to be in hardware that asks for its holder at each use, and a check in"
+    " person within 90 days on which nothing was issued (manage.py identity)."
+)]
+
+
 def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
     terms, life = rules.of(kind), rules.lifetime(kind)
     if not terms.offered:
@@ -216,6 +222,7 @@ def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
         (f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy(kind).floor)} to"
         f" AAL{int(min(policy(kind).ceiling, terms.most_aal))}, never above the sign-in or the root that it grew from."),
         f"  At most {min(terms.most, rules.most_in_all)} a person, each for {f'{life.days} days' if life else 'as long as the account lives'}.",
+        *_IN_PERSON[: policy(kind).in_person],
         f"  A key that can be copied to other devices: {_listed(label.value for label in terms.synced) if terms.synced else 'refused'}.",
     ]
 

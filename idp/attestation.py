@@ -12,20 +12,24 @@ import re
 import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from derived.errors import Reason, Unavailable
+from derived.minting import hardware
 from derived.minting.hardware import Trust
 from idp.config import config
 from idp.login import metadata
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 FORMATS = ("android-key", "apple-appattest", "tpm", "yubikey-piv")
 WINDOWS_HELLO = "08987058-cadc-4b81-b6e1-30de50dcbe96"  # whose entry lists the makers of TPMs
 _SHIPPED = Path(__file__).parent / "attestation_roots"
-_LISTS = frozenset({"apps", "verifying", "revoked"})
+_LISTS = frozenset({"apps", "developing", "verifying", "revoked"})
 _BEGIN = b"-----BEGIN"
 _SERIAL = re.compile(r"[0-9a-f]{1,64}")
 
@@ -44,6 +48,14 @@ def trust() -> Trust:
         return read()
     except (OSError, ValueError):
         raise Unavailable(Reason.KEY_UNAVAILABLE) from None
+
+
+def believes(evidence: Mapping[str, Any]) -> bool:
+    """Whether what was proven of a key's hardware when it was bound would be believed now (RQ-4, TH-4); evidence: of its row.
+
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    return evidence.get("protection") == "hardware" and hardware.is_still_vouched(evidence.get("vouched"), trust())
 
 
 def read() -> Trust:
@@ -97,4 +109,4 @@ def _lists(here: Path) -> dict[str, Any]:
         revoked |= {str(one).lower().lstrip("0") for one in entries["entries"]}
     if bad := [one for one in revoked if not _SERIAL.fullmatch(one)]:
         raise ValueError(f"{bad[0]!r} is no serial number in hex")
-    return {"apps": frozenset(said.get("apps", [])), "verifying": frozenset(said.get("verifying", [])), "revoked": frozenset(revoked)}
+    return {"apps": frozenset(said.get("apps", [])), "developing": frozenset(said.get("developing", [])), "verifying": frozenset(said.get("verifying", [])), "revoked": frozenset(revoked)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
 _AT_BOTH = "/.well-known/est/"
+_TAKES_FILES = {
+    re.compile(r"/devices/certificates/add"): 128 * 1024, re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
+}
 _PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024
 _CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -48,9 +52,8 @@ class Edge:
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
-        if request.content_type == "multipart/form-data":  # Django would spool files of any size to the disk
-            status = 415 if request.path.startswith("/scim/") else 400
-            return _harden(_refusal(request, status, "invalid_request", "Nothing here takes files."))
+        if request.method not in {"GET", "HEAD"} and request.content_type == "multipart/form-data" and (no := _no_file(request)):
+            return _harden(no)
         return _harden(self._get_response(request))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -75,6 +78,17 @@ class Edge:
                 return _refusal(request, 400, "invalid_request", "The request was refused.")
             case _:
                 return None
+
+
+def _no_file(request: HttpRequest) -> HttpResponse | None:
+    """Files are taken at few places, and no larger than what belongs there: they stay in memory."""
+    most = next((size for place, size in _TAKES_FILES.items() if place.fullmatch(request.path)), 0)
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not most:
+        return _refusal(request, 415 if request.path.startswith("/scim/") else 400, "invalid_request", "Nothing here takes files.")
+    if not length.isdecimal() or int(length) > most:
+        return _refusal(request, 413, "invalid_request", f"A file here has at most {most // 1024} KiB.")
+    return None
 
 
 def _is_at_its_host(request: HttpRequest) -> bool:

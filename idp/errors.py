@@ -82,6 +82,8 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             return Answer(403, "access_denied", "This account is recovered in person only. Go to your identity team.")
         case Reason.NOT_ENTITLED:
             return Answer(403, "access_denied", "You are not assigned to this. Ask your identity team for access, and say what for.")
+        case Reason.IDENTITY_CHECK_NEEDED:
+            return Answer(403, "access_denied", "This takes a check in person that nothing was issued on yet. Ask your identity team for one.")
         case Reason.NOT_ELIGIBLE:
             return Answer(403, "access_denied", "You may not hold derived credentials at present. Ask your identity team.")
         case Reason.KEY_MAY_BE_COPIED:

@@ -573,7 +573,7 @@ class CertificateOrder(models.Model):
     """A certificate for another device: a code on the desktop, a request from there over EST, a yes on the desktop (BI-1 to BI-3, C14).
 
     code_hash, short_hash: the two forms of the code; short_tries: wrong guesses of the short one. name, passphrase_hash: set at the
-    desktop. spki: the key that the code belongs to from its first presentation on (C12). status: waiting, asked, issued, refused, burnt.
+    desktop. spki: the key that the code belongs to from its first presentation on (C12). answered: what was proven of its hardware. status: waiting, asked, issued, refused, burnt.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -587,6 +587,7 @@ class CertificateOrder(models.Model):
     passphrase_hash = models.CharField(max_length=256, default="")
     status = models.CharField(max_length=8, default="waiting")
     spki = models.BinaryField(null=True)
+    answered = models.JSONField(null=True)
     network = models.CharField(max_length=80, default="")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)

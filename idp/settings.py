@@ -105,6 +105,10 @@ CSRF_TRUSTED_ORIGINS = [_config.issuer] if _config.is_https else []
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _config.trusted_proxies else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+# The few files that a form sends (`idp.edge` says where, and how large) are never laid on a disk.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FILES = 4
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

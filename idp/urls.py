@@ -103,6 +103,7 @@ urlpatterns = [
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
+    path("console/people/<uuid:person_id>/checks", console.check, name="console-check"),
     path("console/records/<uuid:record_id>/adopt", console.adopt, name="console-adopt"),
     path("console/access/<int:number>", console.access, name="console-access"),
     path("undo/<str:token>", enrol.undone, name="undo"),

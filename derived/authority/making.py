@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from derived.minting.csr import CertificateKey
+    from derived.minting.hardware import Kept
     from derived.minting.proven import Proven
     from derived.models import Authority
     from derived.wrapping import Wrapper
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
     authority: Authority, key: CertificateKey, *, name: str, login: str, passphrase_hash: str, life: timedelta | None, now: datetime,
-    made_here: bool = False, replaces: IssuedCertificate | None = None, evidence: dict[str, Any] | None = None,
+    made_here: bool = False, kept: Kept | None = None, replaces: IssuedCertificate | None = None, evidence: dict[str, Any] | None = None,
 ) -> Proven:
     """What `issue` records of a certificate before there is one: its number, its shard, what it will show.
 
@@ -41,7 +42,7 @@ def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
     start = (now - minting.BACKDATED).replace(microsecond=0)
     ends = [start + minting.LONGEST_LIFE, certificate_of(authority).not_valid_after_utc, *([now.replace(microsecond=0) + life] if life else [])]
     return minting.proven(
-        key, passphrase_hash=passphrase_hash, not_before=start, not_after=min(ends), made_here=made_here,
+        key, passphrase_hash=passphrase_hash, not_before=start, not_after=min(ends), made_here=made_here, kept=kept,
         evidence={"names": [one for one in (minting.shown(name), minting.shown(login, 256)) if one], **(evidence or {})},
         verifier={
             "authority": authority, "serial": f"{minting.new_serial():x}", "shard": lists.open_shard(authority), "uuid": uuid.uuid4(),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from django.apps import apps
 from django.db import IntegrityError, transaction
 
-from derived import audit, status
+from derived import audit, status, vetting
 from derived.agency import agency_of
 from derived.assurance import AAL, IAL
 from derived.capping import cap
-from derived.eligibility import label_of, refusal, refusal_of_key
+from derived.eligibility import label_of, most, refusal, refusal_of_key
 from derived.errors import Reason, Refused
 from derived.issue.ledger import drafted, facts, require_active, row_of, tell
 from derived.kinds import POLICIES, Kind, Label, policy
@@ -63,6 +63,7 @@ def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, crede
     level = cap(
         proven.kind, proven.shown.reach, asked.login.aal, status.level(root),
         asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
+        most(proven.kind, label, proven.shown, vetted=vetting.waiting(account, now=now) is not None),
     )
     if reason := refusal_of_key(proven.kind, level) or _too_many(account, proven.kind, asked.rulebook):
         raise Refused(reason)
@@ -93,6 +94,7 @@ def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, n
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
     allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)
+    allowed = min(allowed, most(proven.kind, label, proven.shown, vetted=False))  # another module is issuance anew (MT-2)
     level = cap(proven.kind, proven.shown.reach, status.level(fresh), allowed)
     if reason := refusal_of_key(proven.kind, level):
         raise Refused(reason)

@@ -66,6 +66,8 @@ def drafted(  # noqa: PLR0913 - one ledger row
 def facts(row: Credential) -> dict[str, object]:
     """What the record says of a new row; a serial number of somebody's device stands beside it, where it can be erased."""
     evidence = dict(row.evidence)
+    if isinstance(vouched := evidence.get("vouched"), dict):  # numbers of certificates name a device too
+        evidence["vouched"] = {name: value for name, value in vouched.items() if name != "numbers"}
     if isinstance(device := evidence.get("device"), dict):
         evidence["device"] = {name: value for name, value in device.items() if name != "serial"}
     return {

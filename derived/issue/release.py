@@ -11,10 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived import audit
+from derived import audit, vetting
+from derived.assurance import AAL
 from derived.errors import Reason, Refused
 from derived.issue.ledger import require_active
 from derived.lifecycle import State, may_move
+from derived.minting.certificate import DERIVED_PIV_HARDWARE
 from derived.models import Credential, IssuedCertificate
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     """The certificate is its holder's from now on; its key was proven in the request, so it is active at once.
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE) for what ended since its number was recorded,
-    Refused(ILLEGAL_MOVE) for one that was released before.
+    Refused(ILLEGAL_MOVE) for one that was released before; Refused(IDENTITY_CHECK_NEEDED) at AAL3 without the record of a check in
+    person, which is used up by this (X-9).
     """
     require_active(account)
     row = IssuedCertificate.objects.select_related("credential__root").get(credential=credential_id, credential__account=account)
@@ -40,6 +43,10 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     if row.released_at is not None or not may_move(State(credential.state), State.ACTIVE) or f"{made.serial_number:x}" != row.serial:
         raise Refused(Reason.ILLEGAL_MOVE)
     policies = [one.policy_identifier.dotted_string for one in made.extensions.get_extension_for_class(x509.CertificatePolicies).value]
+    if DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3:
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # what it rests on has fallen since it was recorded
+    if credential.aal == AAL.AAL3:
+        vetting.use(account, credential, now=now)
     IssuedCertificate.objects.filter(credential=credential).update(
         der=made.public_bytes(Encoding.DER), fingerprint=made.fingerprint(SHA256()).hex(), released_at=now, policies=policies
     )

@@ -39,7 +39,7 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
 
     Raises: Refused(BAD_PROOF).
     """
-    chain = trusted(chain_of(statement), FORM, asked, trust)
+    chain, by = trusted(chain_of(statement), FORM, asked, trust)
     described = extension(chain[0], KEY_DESCRIPTION)
     # An attested key could sign a certificate of its own below the true one: only the leaf may describe a key.
     if described is None or any(extension(one, KEY_DESCRIPTION) is not None for one in chain[1:]) or not is_the_key(chain[0], asked):
@@ -57,7 +57,7 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     level = _LEVELS[min(levels)]
     return Kept(
         device=Device(type="android", model=_model(enforced)), verifies_user=_asks_each_time(enforced, said), level=level,
-        facts={"keymint": attested.integer, "version": version.integer, "boot_key": boot_key, "level": level},
+        facts={"keymint": attested.integer, "version": version.integer, "boot_key": boot_key, "level": level, **by},
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FORM = "apple-appattest"
 NONCE = "1.2.840.113635.100.8.2"
-PRODUCTION = b"appattest" + bytes(7)
+PRODUCTION, DEVELOPMENT = b"appattest" + bytes(7), b"appattestdevelop"
 _HEAD, _AAGUID, _ID = 37, 16, 32
 _MOST_CERTIFICATES = 3
 
@@ -45,26 +45,27 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     right = form == FORM and isinstance(data, bytes) and isinstance(listed, list) and 1 <= len(listed) <= _MOST_CERTIFICATES
     if not right or not all(isinstance(one, bytes) for one in listed):
         raise Refused(Reason.BAD_PROOF)
-    leaf = trusted(listed, FORM, asked, trust)[0]
+    chain, by = trusted(listed, FORM, asked, trust)
+    leaf = chain[0]
     said = extension(leaf, NONCE)
     expected = hashlib.sha256(data + asked.nonce).digest()
     if said is None or not hmac.compare_digest(_nonce(said), expected):
         raise Refused(Reason.BAD_PROOF)
-    app = _app(data, trust)
+    app, environment = _app(data, trust)
     key = leaf.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise Refused(Reason.BAD_PROOF)
     name = hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
     end = _HEAD + _AAGUID + 2 + _ID
     right = (
-        int.from_bytes(data[33:37]) == 0 and data[_HEAD:_HEAD + _AAGUID] == PRODUCTION
+        int.from_bytes(data[33:37]) == 0 and data[_HEAD:_HEAD + _AAGUID] == environment
         and int.from_bytes(data[_HEAD + _AAGUID:end - _ID]) == _ID and data[end - _ID:end] == name
     )
     if not right:
         raise Refused(Reason.BAD_PROOF)
     return Kept(
         device=Device(type="apple", model=app), verifies_user=app in trust.verifying, level="Secure Enclave",
-        facts={"app": app, "level": "Secure Enclave"},
+        facts={"app": app, "environment": "production" if environment == PRODUCTION else "development", "level": "Secure Enclave", **by},
     )
 
 
@@ -73,12 +74,13 @@ def _nonce(said: bytes) -> bytes:
     return der.only(der.only(said).expect(der.SEQUENCE)).inner.expect(der.OCTETS)
 
 
-def _app(data: bytes, trust: Trust) -> str:
-    """Which listed app it is; the development environment is not one.
+def _app(data: bytes, trust: Trust) -> tuple[str, bytes]:
+    """Which listed app it is, and the AAGUID of the one environment that it is believed in.
 
+    What anybody with a developer's account can make counts nowhere but in a house that asks for it.
     Raises: Refused(BAD_PROOF).
     """
-    for app in sorted(trust.apps):
+    for app in sorted(trust.apps | trust.developing):
         if hmac.compare_digest(hashlib.sha256(app.encode()).digest(), data[:32]):
-            return app
+            return app, DEVELOPMENT if app in trust.developing else PRODUCTION
     raise Refused(Reason.BAD_PROOF)

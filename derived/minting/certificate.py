@@ -19,6 +19,7 @@ from derived.errors import Reason, Refused
 from derived.kinds import Kind, Label
 from derived.minting.proven import Proven, key_name
 from derived.minting.weak import is_outlived, is_weak
+from derived.rulebook import Device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.minting.csr import CertificateKey
+    from derived.minting.hardware import Kept
 
 DERIVED_PIV = "2.16.840.1.101.3.2.1.3.40"  # id-fpki-common-derived-pivAuth
 DERIVED_PIV_HARDWARE = "2.16.840.1.101.3.2.1.3.41"
@@ -80,27 +82,41 @@ def policies_of(label: Label, level: AAL, *, own: str, asserts_piv: bool) -> tup
 
 def proven(  # noqa: PLR0913 - the parts of a certificate that is to be
     key: CertificateKey, *, passphrase_hash: str, not_before: datetime, not_after: datetime, verifier: Mapping[str, Any],
-    made_here: bool = False, evidence: Mapping[str, Any] | None = None,
+    made_here: bool = False, kept: Kept | None = None, evidence: Mapping[str, Any] | None = None,
 ) -> Proven:
     """A key that signed its request, as a new credential: one factor, and two with a passphrase that we know (ruling 1).
 
-    made_here: the key was made by us for a device that cannot (X-8); verifier: further fields of `IssuedCertificate`.
-    Raises: Refused(WEAK_KEY) for a key that does not last as long as the certificate (X-5).
+    Hardware that asks for its holder at each use is a second factor too.
+    made_here: the key was made by us for a device that cannot (X-8). kept: what was proven of its hardware (X-7).
+    verifier: further fields of `IssuedCertificate`.
+    Raises: Refused(WEAK_KEY) for a key that does not last as long as the certificate (X-5); Refused(BAD_PROOF) for one that is said
+    to be in hardware, and was made here.
     """
+    if made_here and kept is not None:
+        raise Refused(Reason.BAD_PROOF)
     if is_weak(key) or is_outlived(key, not_after) or not_after - not_before > LONGEST_LIFE:
         raise Refused(Reason.WEAK_KEY)
     factors = {Factor.CERTIFICATE} | ({Factor.DEVICE_PASSPHRASE} if passphrase_hash else set())
+    factors |= {Factor.USER_VERIFICATION} if kept and kept.verifies_user else set()
     public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Proven(
-        kind=Kind.CERTIFICATE, shown=Shown(factors=frozenset(factors)), keys=(key_name(key),), not_after=not_after,
+        kind=Kind.CERTIFICATE, shown=Shown(factors=frozenset(factors), hardware=kept is not None), keys=(key_name(key),), not_after=not_after,
+        device=kept.device if kept else Device(),
         verifier={
             **verifier, "spki": public, "passphrase_hash": passphrase_hash, "not_before": not_before, "not_after": not_after,
         },
-        evidence={
-            "protection": "software", "exportable": True if made_here else "unproven", "key_made": "here" if made_here else "by its holder",
-            **(evidence or {}),
-        },
+        evidence={**_protection(kept, made_here=made_here), **(evidence or {})},
     )
+
+
+def _protection(kept: Kept | None, *, made_here: bool) -> dict[str, Any]:
+    """What holds the key, for the record (BI-6)."""
+    if kept is not None:
+        activation = "per_use" if kept.verifies_user else "unproven"
+        return {"protection": "hardware", "exportable": False, "key_made": "in its hardware", "activation": activation, **kept.facts}
+    return {
+        "protection": "software", "exportable": True if made_here else "unproven", "key_made": "here" if made_here else "by its holder",
+    }
 
 
 def builder(order: Order, issuer: x509.Certificate) -> x509.CertificateBuilder:

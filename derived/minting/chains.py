@@ -19,8 +19,13 @@ def leads_to(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) -
 
     No roots: no. A root may be the leaf itself or an authority in between, as FIDO's metadata has it.
     """
+    return root_of(chain, roots, now=now) is not None
+
+
+def root_of(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) -> bytes | None:
+    """The root (DER) that a chain leads to, or None."""
     if not chain or len(chain) > _MOST:
-        return False
+        return None
     store = crypto.X509Store()
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     store.set_time(now.astimezone(UTC))
@@ -32,10 +37,10 @@ def leads_to(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) -
             continue
         trusted += 1
     if not trusted:
-        return False
+        return None
     try:
         leaf, *between = [crypto.load_certificate(crypto.FILETYPE_ASN1, one) for one in chain]
-        crypto.X509StoreContext(store, leaf, between).verify_certificate()
+        found = crypto.X509StoreContext(store, leaf, between).get_verified_chain()
     except (ValueError, TypeError, crypto.Error, crypto.X509StoreContextError):
-        return False
-    return True
+        return None
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, found[-1])

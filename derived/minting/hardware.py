@@ -1,7 +1,7 @@
 """Proof that a device key lives in hardware: Android Key Attestation, Apple App Attest, TPM 2.0 certify, YubiKey PIV attestation.
 
 A device sends a statement beside its proof of possession, or none. None means software: one factor (DK-2). A statement that
-does not hold in every part is refused, never ignored: who sends a forged one gets nothing. Chains are verified by `leads_to`
+does not hold in every part is refused, never ignored: who sends a forged one gets nothing. Chains are verified by `root_of`
 against the roots of that one format, and without roots nothing leads anywhere.
 """
 
@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from derived.errors import Reason, Refused
-from derived.minting.chains import leads_to
+from derived.minting.chains import root_of
+from derived.minting.proven import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from derived.minting.device_key import DevicePublicKey
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
     from derived.rulebook import Device
 
 _MOST_CERTIFICATES = 6
@@ -36,12 +37,13 @@ class Trust:
     """What is believed: roots (DER) by format, certificates that their maker has revoked, and whose apps on Apple's devices.
 
     revoked: serial numbers, lower-case hex without leading zeros (Google's status list). apps: App IDs (team and bundle);
-    verifying: those of them that ask for a face, a finger or a passcode at each use of the key, as the operator has found.
+    developing: apps that are believed in Apple's development environment, and only there. verifying: those of both that ask for a face, a finger or a passcode at each use of the key, as the operator has found.
     """
 
     roots: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     revoked: frozenset[str] = frozenset()
     apps: frozenset[str] = frozenset()
+    developing: frozenset[str] = frozenset()
     verifying: frozenset[str] = frozenset()
 
 
@@ -49,11 +51,11 @@ class Trust:
 class Asked:
     """What a statement must be about: this key, and this attempt.
 
-    nonce: for what is said after the key was made: SHA-256 of the challenge and the key's thumbprint. made_for: for what is
+    nonce: for what is said after the key was made: SHA-256 of the challenge and the key's name. made_for: for what is
     said while a key is made (Android): SHA-256 of the binding code, which is as fresh and serves once.
     """
 
-    key: DevicePublicKey
+    key: PublicKeyTypes
     nonce: bytes
     made_for: bytes
     now: datetime
@@ -73,9 +75,9 @@ class Kept:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def nonce_of(challenge: str, jkt: str) -> bytes:
-    """What a statement about an existing key must contain."""
-    return hashlib.sha256(f"ramet-attestation:{challenge}:{jkt}".encode()).digest()
+def nonce_of(challenge: str, key: str) -> bytes:
+    """What a statement about an existing key must contain; key: its thumbprint, or the name of a certificate's key (`key_name`)."""
+    return hashlib.sha256(f"ramet-attestation:{challenge}:{key}".encode()).digest()
 
 
 def made_for(code: str) -> bytes:
@@ -127,23 +129,47 @@ def chain_of(statement: Mapping[str, Any]) -> list[bytes]:
     return [taken({"one": one}, "one") for one in listed]
 
 
-def trusted(chain: Sequence[bytes], form: str, asked: Asked, trust: Trust) -> list[x509.Certificate]:
-    """The certificates, if they lead to a root of this format and none of them was revoked.
+def bodies(pem: bytes) -> list[str]:
+    """The certificates of a PEM text, each in base64, as a statement has them.
+
+    Raises: Refused(BAD_PROOF) for anything else in it.
+    """
+    try:
+        found = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise Refused(Reason.BAD_PROOF) from None
+    if b"PRIVATE KEY" in pem:
+        raise Refused(Reason.BAD_PROOF)
+    return [b64encode(one.public_bytes(Encoding.DER)).decode() for one in found]
+
+
+def trusted(chain: Sequence[bytes], form: str, asked: Asked, trust: Trust) -> tuple[list[x509.Certificate], dict[str, Any]]:
+    """The certificates, if they lead to a root of this format and none of them was revoked; and who vouches, for the record.
 
     Raises: Refused(BAD_PROOF).
     """
     found = [x509.load_der_x509_certificate(one) for one in chain]
-    if any(f"{one.serial_number:x}" in trust.revoked for one in found) or not leads_to(chain, trust.roots.get(form, ()), now=asked.now):
+    numbers = [f"{one.serial_number:x}" for one in found]
+    root = root_of(chain, trust.roots.get(form, ()), now=asked.now)
+    if root is None or not trust.revoked.isdisjoint(numbers):
         raise Refused(Reason.BAD_PROOF)
-    return found
+    return found, {"vouched": {"format": form, "root": hashlib.sha256(root).hexdigest(), "numbers": numbers}}
+
+
+def is_still_vouched(vouched: object, trust: Trust) -> bool:
+    """Whether what was believed when a key was bound would be believed now: the same root, and nothing on the way to it revoked.
+
+    vouched: as `trusted` gave it for the record; anything else is nobody's word.
+    """
+    if not isinstance(vouched, dict):
+        return False
+    roots = {hashlib.sha256(one).hexdigest() for one in trust.roots.get(str(vouched.get("format")), ())}
+    return vouched.get("root") in roots and trust.revoked.isdisjoint(vouched.get("numbers", ()))
 
 
 def is_the_key(certificate: x509.Certificate, asked: Asked) -> bool:
     """Whether a certificate is of the very key that is being bound."""
-    said, wanted = certificate.public_key(), ECKey.import_key(asked.key.jwk).public_key
-    if not isinstance(said, ec.EllipticCurvePublicKey) or not isinstance(wanted, ec.EllipticCurvePublicKey):
-        return False
-    return said.curve.name == wanted.curve.name and said.public_numbers() == wanted.public_numbers()
+    return key_name(certificate.public_key()) == key_name(asked.key)
 
 
 def extension(certificate: x509.Certificate, oid: str) -> bytes | None:

@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import ECKey
 
 from derived.errors import Reason, Refused
 from derived.minting.hardware import Kept, chain_of, taken, trusted
@@ -67,16 +66,16 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
 
     Raises: Refused(BAD_PROOF).
     """
-    chain = trusted(chain_of(statement), FORM, asked, trust)
+    chain, by = trusted(chain_of(statement), FORM, asked, trust)
     info, public = taken(statement, "certify_info"), taken(statement, "public")
     _is_an_attestation_key(chain[0])
     _signed(chain[0], taken(statement, "signature"), info)
     certified(info, public, qualifying=asked.nonce)
     point = device_point(public)
-    wanted = ECKey.import_key(asked.key.jwk).public_key
+    wanted = asked.key
     if not isinstance(wanted, ec.EllipticCurvePublicKey) or wanted.public_numbers() != ec.EllipticCurvePublicNumbers(*point, ec.SECP256R1()):
         raise Refused(Reason.BAD_PROOF)
-    return Kept(device=Device(type="tpm", model=_model(chain[0])), verifies_user=False, level="TPM 2.0", facts={"level": "TPM 2.0"})
+    return Kept(device=Device(type="tpm", model=_model(chain[0])), verifies_user=False, level="TPM 2.0", facts={"level": "TPM 2.0", **by})
 
 
 def _is_an_attestation_key(leaf: x509.Certificate) -> None:

@@ -35,7 +35,7 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
 
     Raises: Refused(BAD_PROOF).
     """
-    chain = trusted(chain_of(statement), FORM, asked, trust)
+    chain, by = trusted(chain_of(statement), FORM, asked, trust)
     slot, [name] = chain[0], chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     named, firmware, policy = _NAME.fullmatch(str(name.value)), extension(slot, _FIRMWARE), extension(slot, _POLICY)
     if not is_the_key(slot, asked) or named is None or firmware is None or policy is None:
@@ -50,5 +50,5 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
             type="yubikey", model=f"YubiKey {firmware[0]}{' FIPS' if fips else ''}", serial=str(der.only(serial).integer) if serial else ""
         ),
         verifies_user=policy[0] in _EACH_TIME, level="YubiKey",
-        facts={"slot": named[1], "firmware": version, "pin_policy": policy[0], "touch_policy": policy[1], "level": "YubiKey"},
+        facts={"slot": named[1], "firmware": version, "pin_policy": policy[0], "touch_policy": policy[1], "level": "YubiKey", **by},
     )

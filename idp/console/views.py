@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
-from derived import clock, status
+from derived import clock, status, vetting
 from derived.errors import Reason, Refused
 from derived.kinds import Kind, policy
+from derived.locking import under_lock
+from derived.vetting import Compared, Seen
 from idp import clients, pages
 from idp.console.door import managers_only, name_of
+from idp.keys import wrapper
 from scim import aggregate, entitlements, matching, returns, settle, trust
 from scim.models import Access, Match, MatchState, Person, Record
 
@@ -122,7 +126,7 @@ def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResp
 
 @require_http_methods(["GET"])
 @managers_only
-def person(request: HttpRequest, _manager: Person, person_id: UUID) -> HttpResponse:
+def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """A profile: every value, which source said it, why it stands, and what lost."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     said = settle.said(found)
@@ -142,9 +146,34 @@ def person(request: HttpRequest, _manager: Person, person_id: UUID) -> HttpRespo
             {"name": one.name or policy(Kind(one.kind)).label, "kind": policy(Kind(one.kind)).label, "aal": int(status.level(one)), "state": one.state}
             for one in status.living(found.account_id)
         ],
+        "checks": [
+            {**vetting.facts(one), "of": one.credential.name if one.credential else ""}
+            for one in found.account.identity_checks.defer("sample").select_related("credential").order_by("-at")
+        ],
+        "ways": list(Seen), "compared": list(Compared), "own": found.id == manager.id, "most_sample": vetting.MOST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_person", values)
+
+
+@require_http_methods(["POST"])
+@managers_only
+def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
+    """Write down that this manager has seen the person, and found them to be the one (X-9); never themselves (RQ-3)."""
+    found = get_object_or_404(Person, id=person_id)
+    if found.id == manager.id:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    given, sample = request.POST, request.FILES.get("sample")
+    if given.get("how") not in list(Seen) or given.get("compared") not in list(Compared) or not isinstance(sample, UploadedFile):
+        raise Refused(Reason.BAD_PROOF)
+    said = vetting.Check(
+        how=Seen(given["how"]), officer=name_of(manager), place=given.get("place", ""), compared=Compared(given["compared"]),
+        against=given.get("against", ""), sample=sample.read(vetting.MOST_SAMPLE + 1),
+    )
+    now = clock.now()
+    under_lock(found.account_id, lambda account: vetting.record(account, said, wrapper(), now=now, actor=name_of(manager)))
+    request.session["notice"] = "Recorded, for good. A certificate at AAL3 may be issued on it within 90 days, once."
+    return redirect("console-person", person_id=found.id)
 
 
 @require_http_methods(["POST"])

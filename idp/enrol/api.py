@@ -27,30 +27,34 @@ if TYPE_CHECKING:
 
 _MOST_BODY = 32 * 1024
 _MOST_BRACKETS = 64
-_MOST_TEXT = {"code": 64, "username": 320, "device_name": 200, "passphrase": 256, "proof": 4096}
+_MOST_TEXT = {"code": 64, "request": 24_000, "username": 320, "device_name": 200, "passphrase": 256, "proof": 4096}
 INTERVAL = 2
 
 
-class _Malformed(Exception):
+class Malformed(Exception):
     """The request does not have the shape that the protocol asks for; the text says where."""
 
 
-def _document(request: HttpRequest) -> dict[str, Any]:
+def document_of(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object in the body.
+
+    Raises: Malformed.
+    """
     if request.content_type != "application/json":
         message = "Send application/json."
-        raise _Malformed(message)
+        raise Malformed(message)
     raw = request.body
     if len(raw) > _MOST_BODY or raw.count(b"{") + raw.count(b"[") > _MOST_BRACKETS:
         message = "The body is too large or nested."
-        raise _Malformed(message)
+        raise Malformed(message)
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         message = "The body is not JSON."
-        raise _Malformed(message) from None
+        raise Malformed(message) from None
     if not isinstance(value, dict):
         message = "The body is not a JSON object."
-        raise _Malformed(message)
+        raise Malformed(message)
     return value
 
 
@@ -58,18 +62,22 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _text(document: dict[str, Any], name: str, *, required: bool = True) -> str:
+def text_of(document: dict[str, Any], name: str, *, required: bool = True) -> str:
+    """A member that is a text of bounded length.
+
+    Raises: Malformed.
+    """
     value = document.get(name, "" if not required else None)
     if not isinstance(value, str) or len(value) > _MOST_TEXT[name]:
         message = f"{name} is a string of at most {_MOST_TEXT[name]} characters."
-        raise _Malformed(message)
+        raise Malformed(message)
     if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value) or (required and not value):
         message = f"{name} is missing or has characters that it may not have."
-        raise _Malformed(message)
+        raise Malformed(message)
     return value
 
 
-def _json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -> Callable[..., HttpResponse]:
+def json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -> Callable[..., HttpResponse]:
     """A POST of JSON, answered with JSON, refusals included."""
 
     @csrf_exempt
@@ -77,8 +85,8 @@ def _json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) 
     @wraps(view)
     def wrapped(request: HttpRequest, **kwargs: UUID) -> HttpResponse:
         try:
-            found = view(request, _document(request), **kwargs)
-        except _Malformed as malformed:
+            found = view(request, document_of(request), **kwargs)
+        except Malformed as malformed:
             return JsonResponse({"error": "invalid_request", "error_description": str(malformed)}, status=400)
         except (Refused, Unavailable) as refused:
             said = answer(refused.reason)
@@ -93,7 +101,7 @@ def _json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) 
 
 
 def _located(request: HttpRequest, document: dict[str, Any]) -> Binding:
-    code, username = _text(document, "code"), _text(document, "username", required=False)
+    code, username = text_of(document, "code"), text_of(document, "username", required=False)
     now = clock.now()
     place = throttle.place(request, "enrol")
     try:
@@ -103,7 +111,7 @@ def _located(request: HttpRequest, document: dict[str, Any]) -> Binding:
         raise
 
 
-@_json_api
+@json_api
 def challenge(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Step 1: pin the key to the code."""
     found = _located(request, document)
@@ -116,17 +124,17 @@ def challenge(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict
     return 201, body
 
 
-@_json_api
+@json_api
 def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Step 2: the proof, the passphrase, the name."""
     wanted = document.get("clients")
     if wanted is not None and not (isinstance(wanted, list) and all(isinstance(one, str) for one in wanted)):
         message = "clients is a list of client_ids."
-        raise _Malformed(message)
+        raise Malformed(message)
     given = binding.Answer(
-        proof=_text(document, "proof"), device_name=_text(document, "device_name"),
-        passphrase=_text(document, "passphrase", required=False), clients=wanted, attestation=document.get("attestation"),
-        code=_text(document, "code"),
+        proof=text_of(document, "proof"), device_name=text_of(document, "device_name"),
+        passphrase=text_of(document, "passphrase", required=False), clients=wanted, attestation=document.get("attestation"),
+        code=text_of(document, "code"),
     )
     now = clock.now()
     row = binding.answer(_located(request, document), given, now=now)
@@ -137,11 +145,11 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
     return 202, body
 
 
-@_json_api
+@json_api
 def status(request: HttpRequest, document: dict[str, Any], *, binding_id: UUID) -> dict[str, Any]:  # noqa: ARG001
     """Step 3: what the desktop said."""
     now = clock.now()
-    row = binding.standing(binding_id, _text(document, "proof"), now=now)
+    row = binding.standing(binding_id, text_of(document, "proof"), now=now)
     word = {"answered": "pending", "waiting": "pending", "locked": "refused"}.get(
         found := binding.state(row, now=now), found
     )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import F
+from joserfc.jwk import ECKey
 
 from derived import issue
 from derived.eligibility import refusal
@@ -218,7 +219,7 @@ def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: dateti
     """
     if given.attestation is None:
         return None
-    asked = AboutKey(key=key, nonce=hardware.nonce_of(str(nonce), key.jkt), made_for=hardware.made_for(heard(given.code)), now=now)
+    asked = AboutKey(key=ECKey.import_key(key.jwk).public_key, nonce=hardware.nonce_of(str(nonce), key.jkt), made_for=hardware.made_for(heard(given.code)), now=now)
     return hardware.judge(given.attestation, asked, attestation.trust())
 
 

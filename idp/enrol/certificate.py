@@ -1,4 +1,4 @@
-"""The pages of a certificate of mine: by a request that is pasted, for another device with a code, or as a sealed file (X-8)."""
+"""The pages of a certificate of mine: by a request that is pasted or uploaded, for another device with a code, or as a sealed file (X-8)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from derived.minting import csr
 from derived.models import IssuedCertificate
 from idp import pages
 from idp.config import config
-from idp.enrol import certificates, est, ordering
+from idp.enrol import attesting, certificates, est, ordering, requested
 from idp.enrol.binding import clean_name
 from idp.enrol.growing import Offer
 from idp.errors import answer
@@ -46,7 +46,10 @@ _SHOWN_ONCE = "certificate-code"
 _LEAST_TRANSPORT = 12
 _WAYS = ("request", "device", "file")
 _WORDS = {
-    Reason.BAD_PROOF: "This is not one certificate signing request, or it is not signed by its own key. It begins with “-----BEGIN CERTIFICATE REQUEST-----”.",
+    Reason.BAD_PROOF: (
+        "This is not one certificate signing request, or it is not signed by its own key, or the proof of its hardware does not hold for"
+        " it. A request begins with “-----BEGIN CERTIFICATE REQUEST-----”; paste it or choose its file, not both."
+    ),
     Reason.KEY_TOO_WEAK: "A certificate needs a passphrase here: its key alone is one factor.",
 }
 _PRIVATE = "You pasted a private key. It is not secret any more: delete it, make a new key and a new request, and paste only the request."
@@ -81,7 +84,7 @@ def add(request: HttpRequest) -> HttpResponse:
     except (Refused, Unavailable) as refused:
         if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=_ADD)
-        pasted_key = "PRIVATE KEY" in request.POST.get("request", "")
+        pasted_key = requested.has_private_key(request)
         found = answer(refused.reason)
         return _form(request, _PRIVATE if pasted_key else _WORDS.get(refused.reason, found.words), status=found.status)
 
@@ -91,7 +94,7 @@ def _form(request: HttpRequest, error: str, *, status: int = 200) -> HttpRespons
     values = {
         "error": error, "name": request.POST.get("name", "")[:80], "way": way if way in _WAYS else "request",
         "request_text": "" if "PRIVATE KEY" in request.POST.get("request", "") else request.POST.get("request", "")[: csr.MOST_BYTES],
-        "least_transport": _LEAST_TRANSPORT,
+        "least_transport": _LEAST_TRANSPORT, "proof_text": request.POST.get("proof", "")[: csr.MOST_BYTES] if "PRIVATE KEY" not in request.POST.get("proof", "") else "",
     }
     return pages.page(request, "certificate_add", values, status=status)
 
@@ -99,13 +102,14 @@ def _form(request: HttpRequest, error: str, *, status: int = 200) -> HttpRespons
 def _made(request: HttpRequest, session: LoginSession, *, now: datetime) -> HttpResponse:
     """Raises: Refused, Unavailable."""
     name, way = clean_name(request.POST.get("name", "")[:200]), request.POST.get("way", "")
-    key = csr.from_text(request.POST.get("request", "")) if way == "request" else None
+    key = requested.key(request) if way == "request" else None
+    kept = requested.kept(request, key, now=now) if key is not None else None
     transport = request.POST.get("transport", "")
     if way not in _WAYS or (way == "file" and (len(transport) < _LEAST_TRANSPORT or not transport.isprintable())):
         raise Refused(Reason.WEAK_SECRET)
     passphrase_hash = certificates.good_passphrase(session.account, request.POST.get("passphrase", ""), name=name)
     if key is not None:
-        made = certificates.make(session, certificates.Wanted(key=key, name=name, passphrase_hash=passphrase_hash), now=now)
+        made = certificates.make(session, certificates.Wanted(key=key, name=name, passphrase_hash=passphrase_hash, kept=kept), now=now)
         return redirect("certificate", credential_id=made.credential_id)
     if way == "device":
         begun = ordering.begin(session, name=name, passphrase_hash=passphrase_hash, now=now)
@@ -196,7 +200,7 @@ def ordered(request: HttpRequest, order_id: UUID) -> HttpResponse:
     code, short_code = _codes(request, row, state)
     values: dict[str, Any] = {
         "order": row, "state": state, "code": code, "short_code": short_code, "username": row.account.person.login_name,
-        "fingerprint": ordering.fingerprint(row), "issuer": config().issuer, "expires_at": row.expires_at,
+        "fingerprint": ordering.fingerprint(row), "hardware": (row.answered or {}).get("level", ""), "issuer": config().issuer, "expires_at": row.expires_at,
     }
     return pages.page(request, "certificate_order", values)
 
@@ -234,5 +238,6 @@ urlpatterns = [
     path("devices/certificates/orders/<uuid:order_id>", ordered, name="certificate-order"),
     path("devices/certificates/orders/<uuid:order_id>/confirm", confirm, name="certificate-confirm"),
     path("devices/certificates/orders/<uuid:order_id>/refuse", refuse, name="certificate-refuse"),
+    *attesting.urlpatterns,
     *est.urlpatterns,
 ]

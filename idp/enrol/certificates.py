@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from derived.issue import Asked
     from derived.minting.csr import CertificateKey
+    from derived.minting.hardware import Kept
     from derived.minting.proven import Proven
     from idp.models import LoginSession
     from scim.models import Person
@@ -41,12 +42,13 @@ PURPOSE = "VPN, Wi-Fi and web servers"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A certificate that somebody asks for. made_here: its key is ours for a moment (X-8)."""
+    """A certificate that somebody asks for. made_here: its key is ours for a moment (X-8). kept: what was proven of its hardware (X-7)."""
 
     key: CertificateKey
     name: str
     passphrase_hash: str = field(repr=False)
     made_here: bool = False
+    kept: Kept | None = None
 
 
 def life() -> timedelta | None:
@@ -91,7 +93,7 @@ def _planned(
     person: Person = account.person
     return making.planned(
         require_current(now=now), wanted.key, name=person.display_name(), login=person.login_name or "", life=life(), now=now,
-        passphrase_hash=wanted.passphrase_hash, made_here=wanted.made_here, replaces=replaces, evidence=evidence,
+        passphrase_hash=wanted.passphrase_hash, made_here=wanted.made_here, kept=wanted.kept, replaces=replaces, evidence=evidence,
     )
 
 

@@ -24,8 +24,9 @@ def kept(found: Kept | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def _restored(row: Binding) -> Kept | None:
-    return None if row.answered is None else Kept(**{**row.answered, "device": Device(**row.answered["device"])})
+def restored(answered: dict[str, Any] | None) -> Kept | None:
+    """The same, as it was."""
+    return None if answered is None else Kept(**{**answered, "device": Device(**answered["device"])})
 
 
 urlpatterns: list[URLPattern] = []  # its protocol is `api`, its pages are *Add a device*
@@ -40,4 +41,4 @@ def proven(row: Binding) -> Proven:
     """
     if row.jwk is None:
         raise Refused(Reason.BAD_CODE)
-    return device_key.proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients, kept=_restored(row))
+    return device_key.proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients, kept=restored(row.answered))

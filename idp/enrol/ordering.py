@@ -17,7 +17,12 @@ from django.db.models import F
 from derived.eligibility import refusal
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
+from derived.minting import hardware
+from derived.minting.hardware import Asked as AboutKey
+from derived.minting.proven import key_name
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
+from idp import attestation
+from idp.enrol import device_key
 from idp.enrol.binding import CODE_LIVES, DECISION_LIVES, LONG, MOST_SHORT_TRIES, SHORT
 from idp.enrol.certificates import Wanted, finish, record
 from idp.login.session import is_standing, login_of, read
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.minting.csr import CertificateKey
+    from derived.minting.hardware import Kept
 
 _LONG_KIND, _SHORT_KIND = "certificate-code", "certificate-code-short"
 _OPEN = ("waiting", "asked")
@@ -105,9 +111,10 @@ def _by_short_code(account_id: UUID, code: str, *, now: datetime) -> Certificate
     return found
 
 
-def ask(order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime) -> CertificateOrder:
+def ask(order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: Kept | None = None) -> CertificateOrder:
     """A device has come with the code and a request: the first time its key is pinned, afterwards it must be that key (C12).
 
+    kept: what was proven of its hardware; it counts only with the first, so that the desktop says yes to what it was shown.
     Raises: Refused(BAD_CODE), and the code is burnt where a second key comes with it; Refused(KEY_SEEN_BEFORE).
     """
     public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -120,15 +127,34 @@ def ask(order: CertificateOrder, key: CertificateKey, *, network: str, now: date
                 rows.update(status="burnt", decided_at=now)
             raise Refused(Reason.BAD_CODE, spends=True)
         if row.status != "waiting":
+            if kept is not None and row.answered is None:
+                raise Refused(Reason.BAD_PROOF)
             return row
         if row.expires_at <= now or row.epoch != account.epoch or not is_standing(read(row.session_id, account), now=now):
             raise Refused(Reason.BAD_CODE)
         if BoundKey.objects.filter(name=hashlib.sha256(public).hexdigest()).exists():
             raise Refused(Reason.KEY_SEEN_BEFORE)
-        rows.update(status="asked", spki=public, network=network, asked_at=now)
+        rows.update(status="asked", spki=public, network=network, asked_at=now, answered=device_key.kept(kept))
         return rows.select_related("credential").get()
 
     return under_lock(order.account_id, work)
+
+
+def attest(  # noqa: PLR0913 - the parts of one answer
+    order: CertificateOrder, key: CertificateKey, statement: object, typed: str, *, network: str, now: datetime
+) -> Kept:
+    """What the hardware of a device says of the key that it asks with; before the desktop is asked, or not at all (X-7).
+
+    typed: the code, in its long form: the statement is about it, so it serves one attempt and one key.
+    Raises: Refused(BAD_PROOF) for a statement that does not hold, or comes too late; as `ask`.
+    """
+    code = heard(typed)
+    if len(code) != LONG:
+        raise Refused(Reason.BAD_CODE)
+    about = AboutKey(key=key, nonce=hardware.nonce_of(code, key_name(key)), made_for=hardware.made_for(code), now=now)
+    kept = hardware.judge(statement, about, attestation.trust())
+    ask(order, key, network=network, now=now, kept=kept)
+    return kept
 
 
 def state(row: CertificateOrder, *, now: datetime) -> str:
@@ -160,7 +186,7 @@ def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime)
         if not hmac.compare_digest(fingerprint(row).encode(), shown.encode()):
             raise Refused(Reason.BAD_CODE)
         key: CertificateKey = load_der_public_key(bytes(row.spki or b""))  # type: ignore[assignment]  # `csr` accepted it
-        wanted = Wanted(key=key, name=row.name, passphrase_hash=row.passphrase_hash)
+        wanted = Wanted(key=key, name=row.name, passphrase_hash=row.passphrase_hash, kept=device_key.restored(row.answered))
         credential = record(account, session, wanted, now=now, live=True)
         CertificateOrder.objects.filter(id=row.id).update(status="issued", decided_at=now, credential=credential, passphrase_hash="")
         return credential

@@ -25,7 +25,7 @@ from derived.kinds import Kind
 from derived.lifecycle import LIVING
 from derived.models import CardCertificate, Credential
 from derived.once import claim_once
-from idp import certificates
+from idp import attestation, certificates
 from idp.certificates import own
 from idp.config import config
 from idp.login import hop
@@ -43,8 +43,15 @@ if TYPE_CHECKING:
 LASTS = timedelta(minutes=3)
 PROBE = "certificate-host"
 PROBE_LASTS = timedelta(hours=24)
-WITH_PASSPHRASE = Shown(factors=frozenset({Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}))
 _KINDS = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
+
+
+def with_passphrase(credential: Credential) -> Shown:
+    """What a certificate of ours and its passphrase verify; what was proven of its key's hardware counts while it is believed (X-7)."""
+    factors, kept = {Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}, attestation.believes(credential.evidence)
+    if kept and credential.evidence.get("activation") == "per_use":
+        factors.add(Factor.USER_VERIFICATION)
+    return Shown(factors=frozenset(factors), hardware=kept)
 
 
 class Purpose(StrEnum):

@@ -83,7 +83,7 @@ def done(request: HttpRequest) -> HttpResponse:
         if verified.ours:
             if asked := _passphrase_wrong(request, credential, now=now):
                 return asked
-            shown = card.WITH_PASSPHRASE
+            shown = card.with_passphrase(credential)
 
         def claim(account: Account) -> None:
             card.claim(row, now=now)

@@ -15,6 +15,7 @@ from derived.locking import transacted
 from derived.minting.device_key import DevicePublicKey, check_claims, unverified_header, verify
 from derived.models import Account, Credential, DeviceKey
 from derived.once import spend
+from idp import attestation
 from idp.login import password, throttle
 from idp.login.ways import Way
 from idp.models import AuthenticationEvent
@@ -31,16 +32,17 @@ KEY_ALONE = Shown(factors=frozenset({Factor.DEVICE_KEY}))
 def shown_by(credential: Credential, *, passphrase: bool) -> Shown:
     """What a signature by a device's key verifies: by itself, or with its passphrase beside it (DK-2).
 
-    What was proven when it was bound counts at each use: that the key is in hardware, and that it asks for its holder.
+    What was proven when it was bound counts at each use, as long as who said it is believed: that the key is in hardware, and that it
+    asks for its holder.
     """
     factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase else set())
     factors |= {Factor.USER_VERIFICATION} if verifies_user(credential) else set()
-    return Shown(factors=frozenset(factors), hardware=credential.evidence.get("protection") == "hardware")
+    return Shown(factors=frozenset(factors), hardware=attestation.believes(credential.evidence))
 
 
 def verifies_user(credential: Credential) -> bool:
-    """Whether its hardware was proven to ask for its holder at each use, so that the key alone is two factors."""
-    return bool(credential.evidence.get("protection") == "hardware" and credential.evidence.get("activation") == "per_use")
+    """Whether its hardware was proven to ask for its holder at each use, so that the key alone is two factors; and whether that is still believed."""
+    return credential.evidence.get("activation") == "per_use" and attestation.believes(credential.evidence)
 
 
 _JTI_KEPT = timedelta(minutes=5)

@@ -22,7 +22,7 @@ from derived.minting.passkey import Expected, Verifier
 from derived.models import Credential, Passkey
 from derived.once import claim_once
 from idp.config import config
-from idp.login import throttle
+from idp.login import metadata, throttle, withdrawn
 from idp.login.session import browser_hash, establish
 from idp.login.ways import Way
 from idp.models import Ceremony
@@ -191,7 +191,7 @@ def _verified(response: Response, row: Ceremony, key: Passkey, *, named: bool) -
 
 def _shown(key: Passkey, asserted: Asserted, *more: Factor) -> Shown:
     factors = {Factor.PASSKEY, *more} | ({Factor.USER_VERIFICATION} if asserted.user_verified else set())
-    return Shown(factors=frozenset(factors), hardware=key.hardware)
+    return Shown(factors=frozenset(factors), hardware=key.hardware and withdrawn.is_believed(key, metadata.known(), metadata.policy()))
 
 
 def _awaken(account: Account, credential_id: UUID, asserted: Asserted, *, now: datetime) -> None:

@@ -15,6 +15,7 @@ from derived.assurance import AAL, Authentication, Factor, Shown
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Account, Credential
+from idp.login import approved
 from idp.login.throttle import clear_guesses, network
 from idp.models import AuthenticationEvent, LoginSession
 from idp.secrets import opaque, stored
@@ -167,7 +168,7 @@ def record_login(  # noqa: PLR0913 - the evidence
     used = [fresh, *([Credential.objects.get(id=beside.id)] if beside else [])]
     if not all(status.is_live(one, account, now=now) for one in used):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    level = status.level(fresh, shown.reach)
+    level = approved.at_most(fresh, status.level(fresh, shown.reach))
     if level == AAL.NONE:
         raise Refused(Reason.LOGIN_TOO_WEAK)
     Credential.objects.filter(id__in=[one.id for one in used]).update(last_used_at=now)

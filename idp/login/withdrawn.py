@@ -38,8 +38,14 @@ def found(known: Metadata, policy: Policy) -> list[Withdrawn]:
     return [
         Withdrawn(credential=key.credential, model=key.model)
         for key in rows.order_by("credential__account_id", "credential__created_at")
-        if (model := known.model(str(key.credential.evidence.get("listed_as", "")))) is None or not policy.admits(model)
+        if not is_believed(key, known, policy)
     ]
+
+
+def is_believed(key: Passkey, known: Metadata, policy: Policy) -> bool:
+    """Whether the model that a key was attested as is admitted now; asked at each sign-in with it (TH-4)."""
+    model = known.model(str(key.credential.evidence.get("listed_as", "")))
+    return model is not None and policy.admits(model)
 
 
 def withdraw(one: Withdrawn, *, now: datetime, actor: str) -> None:

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from derived.minting.device_key import DevicePublicKey, public_key
 from derived.minting.hardware import Asked, Trust
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -93,11 +92,11 @@ class Maker:
         return Trust(**{"roots": {self.form: [self.root.public_bytes(Encoding.DER)]}, "apps": frozenset({APP}), **changed})
 
     def asked(self, **changed: Any) -> Asked:
-        return Asked(**{"key": public_key(jwk_of(self.key)), "nonce": NONCE, "made_for": MADE_FOR, "now": NOW, **changed})
+        return Asked(**{"key": self.key.public_key(), "nonce": NONCE, "made_for": MADE_FOR, "now": NOW, **changed})
 
 
-def other() -> DevicePublicKey:
-    return public_key(jwk_of(fresh()))
+def other() -> ec.EllipticCurvePublicKey:
+    return fresh().public_key()
 
 
 def x5c(*chain: x509.Certificate) -> list[str]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from derived.assurance import AAL, Factor
 from derived.errors import Refused, Unavailable
-from derived.minting import app_attest, der, device_key, tpm
+from derived.minting import der, device_key, tpm
 from derived.minting.device_key import public_key
 from derived.minting.hardware import Asked, Kept, Trust, judge, made_for, nonce_of
 from derived.rulebook import Device
@@ -59,11 +59,10 @@ def refused(statement: object, maker: Maker, *, asked: Asked | None = None, trus
     return False
 
 
-def jwk_in(certificate: bytes) -> dict[str, str]:
+def key_in(certificate: bytes) -> ec.EllipticCurvePublicKey:
     key = x509.load_der_x509_certificate(certificate).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
-    point = key.public_numbers()
-    return {"kty": "EC", "crv": "P-256", **{name: base64.urlsafe_b64encode(value.to_bytes(32)).rstrip(b"=").decode() for name, value in (("x", point.x), ("y", point.y))}}
+    return key
 
 
 # --- real samples -----------------------------------------------------------------------------------------------------
@@ -72,13 +71,13 @@ def jwk_in(certificate: bytes) -> dict[str, str]:
 def pixel() -> tuple[dict[str, Any], Asked]:
     whole, client = Captured("PIXEL_8A", NOW).parts
     chain = cbor2.loads(whole)["attStmt"]["x5c"]
-    asked = Asked(key=public_key(jwk_in(chain[0])), nonce=b"", made_for=hashlib.sha256(client).digest(), now=datetime(2025, 1, 20, 12, tzinfo=UTC))
+    asked = Asked(key=key_in(chain[0]), nonce=b"", made_for=hashlib.sha256(client).digest(), now=datetime(2025, 1, 20, 12, tzinfo=UTC))
     return {"format": "android-key", "x5c": [b64(one) for one in chain]}, asked
 
 
 def yubikey(name: str = "yubikey-piv") -> tuple[dict[str, Any], Asked]:
     chain = SAMPLES[name]["x5c"]
-    key = public_key(jwk_in(base64.b64decode(chain[0])))
+    key = key_in(base64.b64decode(chain[0]))
     return {"format": "yubikey-piv", "x5c": chain}, Asked(key=key, nonce=NONCE, made_for=MADE_FOR, now=NOW)
 
 
@@ -111,18 +110,28 @@ def test_a_real_yubikey_that_does_not_lead_to_a_root_for_piv() -> None:
         judge(*yubikey("yubikey-4"), shipped())
 
 
-def test_a_real_iphone_against_apples_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample is of Apple's development environment, which is refused; all else of it holds, for the listed app alone."""
+def test_a_real_iphone_against_apples_root() -> None:
+    """The sample is of Apple's development environment: refused where the app is believed in production, accepted where it is listed for that."""
     app = SAMPLES["apple-appattest"]["app"]
     with pytest.raises(Refused):
         judge(*iphone(), shipped(apps=frozenset({app})))
-    monkeypatch.setattr(app_attest, "PRODUCTION", b"appattestdevelop")
-    found = judge(*iphone(), shipped(apps=frozenset({app})))
+    found = judge(*iphone(), shipped(developing=frozenset({app})))
     assert (found.device.type, found.device.model, found.level, found.verifies_user) == ("apple", app, "Secure Enclave", False)
-    assert judge(*iphone(), shipped(apps=frozenset({app}), verifying=frozenset({app}))).verifies_user
+    assert found.facts["environment"] == "development"
+    assert judge(*iphone(), shipped(developing=frozenset({app}), verifying=frozenset({app}))).verifies_user
     for apps in (set(), {"35MFYY2JY5.co.chiff"}):
         with pytest.raises(Refused):
-            judge(*iphone(), shipped(apps=frozenset(apps)))
+            judge(*iphone(), shipped(developing=frozenset(apps)))
+
+
+@pytest.mark.parametrize("aaguid", [b"appattest" + bytes(7), b"appattestdevelop", bytes(16), b"appattest" + b"\x01" * 7])
+@pytest.mark.parametrize("mode", ["apps", "developing"])
+def test_each_of_apples_environments_counts_in_its_own_mode(mode: str, aaguid: bytes) -> None:
+    """Production and development are told apart by the AAGUID, and each is refused in the other's mode."""
+    phone, right = Apple(), {"apps": b"appattest" + bytes(7), "developing": b"appattestdevelop"}[mode]
+    trust = phone.trust(**{"apps": frozenset(), mode: frozenset({APP})})
+    statement = phone.statement(phone.data(aaguid=aaguid))
+    assert refused(statement, phone, trust=trust) == (aaguid != right)
 
 
 def test_a_real_tpms_word() -> None:
@@ -155,7 +164,7 @@ def test_not_one_byte_of_a_real_chain_may_differ(sample: Callable[[], tuple[dict
 def test_a_real_statement_serves_one_key_one_attempt_and_its_time(sample: Callable[[], tuple[dict[str, Any], Asked]]) -> None:
     """Another key, another challenge, another time, no roots, the roots of another format, a revoked certificate (libraries.md trap: no roots, no trust)."""
     statement, asked = sample()
-    known = shipped(apps=frozenset({SAMPLES["apple-appattest"]["app"]}))
+    known = shipped(developing=frozenset({SAMPLES["apple-appattest"]["app"]}))
     form = statement["format"]
     worse = [
         (Asked(**{**vars(asked), "now": datetime(2019, 1, 1, tzinfo=UTC) - timedelta(days=2000)}), known),

@@ -641,6 +641,13 @@ def est_enroll(house: House) -> Draft:
     return Draft("POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers)
 
 
+def certificate_attest(house: House) -> Draft:
+    der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
+    code = house.random.choice([house.short_code, house.code, "AAAA-AAAA"])
+    said = {"code": code, "username": house.victim.username, "request": b64encode(der).decode(), "attestation": {"format": "tpm", "x5c": ["AAAA"]}}
+    return _json("/enrol/v1/certificates/attestations", said)
+
+
 def pki(house: House) -> Draft:
     row = Authority.objects.first()
     name = row.name if row else "0" * 16
@@ -835,6 +842,10 @@ def console_readmit(house: House) -> Draft:
     return _page(house, f"/console/people/{_managed(house).id}/readmit")
 
 
+def console_check(house: House) -> Draft:
+    return _page(house, f"/console/people/{_managed(house).id}/checks", how="in_person", place="Desk", compared="face", against="the card")
+
+
 def console_adopt(house: House) -> Draft:
     record = _managed(house).records.order_by("created_at")[0]
     return _page(house, f"/console/records/{record.id}/adopt")
@@ -862,6 +873,6 @@ DRAFTS: list[Callable[[House], Draft]] = [
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
     certificate_userinfo, certificate_introspect, certificate_revoke, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
-    certificate_refuse, est, est_enroll, pki, ocsp,
-    console, console_match, console_person, console_readmit, console_adopt, console_access,
+    certificate_refuse, certificate_attest, est, est_enroll, pki, ocsp,
+    console, console_match, console_person, console_readmit, console_adopt, console_access, console_check,
 ]

@@ -40,7 +40,7 @@ ROUTES: dict[str, str] = {
         "derived-passkey-add", "derived-passkey-options", "root-app", "root-card-add", "root-card-done", "root-passkey", "root-passkey-add",
         "root-passkey-options", "root-password", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
         "roots-password-add-app", "session-end", "sessions-end-others", "family-end",
-        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-access",
+        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-access", "console-check",
     ], SESSION),
     "authorize-account": "tests/http/test_requests.py",
     **dict.fromkeys(["device-authorization", "device-code", "device-approval"], "tests/http/test_device_grant.py"),
@@ -51,7 +51,7 @@ ROUTES: dict[str, str] = {
     **dict.fromkeys(["invitation", "invitation-totp", "invitation-passkey", "invitation-passkey-options", "invitation-card", "invitation-card-done"], "tests/http/test_enrolment.py"),
     **dict.fromkeys(["enrol", "enrol-bind", "enrol-challenge", "enrol-status"], "tests/http/test_enrolment.py"),
     **dict.fromkeys(["enrol-passkey", "enrol-passkey-answer", "enrol-passkey-options", "enrol-passkey-status"], "tests/webauthn"),
-    **dict.fromkeys(["est-cacerts", "est-csrattrs", "est-simpleenroll", "est-simplereenroll", "ocsp", "ocsp-get", "pki-file"], "tests/certificates"),
+    **dict.fromkeys(["est-cacerts", "est-csrattrs", "est-simpleenroll", "est-simplereenroll", "certificate-attest", "ocsp", "ocsp-get", "pki-file"], "tests/certificates"),
     **dict.fromkeys(["register", "registration"], "tests/http/test_registration.py"),
     **dict.fromkeys(["users", "users-search", "user", "groups", "groups-search", "group", "everything", "search", "me", "bulk"], "tests/scim"),
     **dict.fromkeys(["revoke", "certificate-revoke", "undo", "logout", "logout-confirmed"], NOTHING),  # they only end

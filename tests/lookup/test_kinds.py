@@ -1,4 +1,4 @@
-"""Kind × root × evidence → AAL, label, `amr`: every cell grown, used once and read back (AS-1, AS-2, AS-3, AS-5, EL-2, BI-6, BI-7, DK-2, PK-1, PK-2, X-7).
+"""Kind × root × evidence → AAL, label, `amr`, policy of a certificate: every cell grown, used once and read back (AS-1, AS-2, AS-3, AS-5, EL-2, BI-6, BI-7, DK-2, PK-1, PK-2, X-1, X-7 to X-9).
 
 `pytest tests/lookup/test_kinds.py -s -k printed` prints the table; `KINDS` and `ROOTS` say what each cell must be, written down by hand.
 """
@@ -6,23 +6,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from derived import accounts, clock, issue, status
+from derived import accounts, clock, issue, status, vetting
 from derived.assurance import AAL, Assertion, Authentication, Factor, Shown
 from derived.eligibility import BoundBy, How
 from derived.errors import Reason, Refused
-from derived.kinds import Kind, policy
+from derived.kinds import Kind, Label
 from derived.locking import transacted, under_lock
-from derived.minting import derived_passkey, device_key
+from derived.minting import certificate, derived_passkey, device_key
 from derived.minting.device_key import public_key
 from derived.minting.hardware import Kept
 from derived.models import Account, Credential, Passkey
 from derived.rulebook import Approved, Device, Rulebook
+from derived.vetting import Compared, Seen
 from device.key import DeviceKey
+from idp.keys import wrapper
 from idp.login.session import login_of, record_login
 from tests.usecases.grown import PROOFS, registered
 from tests.usecases.test_grown import card
@@ -37,7 +42,10 @@ pytestmark = pytest.mark.django_db
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was proven. reach: what it is worth by itself, by hand; amr: of its best use; resistant: it bears the PIV label."""
+    """What was proven. reach: what it is worth by itself, by hand; amr: of its best use; resistant: it bears the PIV label.
+
+    theirs: it lives in a device that was issued to this person (RQ-5). seen: they were checked in person (X-9).
+    """
 
     kind: Kind
     words: str
@@ -45,6 +53,8 @@ class Evidence:
     reach: int
     amr: str
     resistant: bool = False
+    theirs: bool = False
+    seen: bool = False
 
 
 def _key(passphrase: str, kept: Kept | None = None) -> Callable[[], Proven]:
@@ -55,6 +65,19 @@ def _passkey(*, relayed: bool = False, **said: bool) -> Callable[[], Proven]:
     return lambda: derived_passkey.proven(registered(**said), relayed=relayed)
 
 
+def _certificate(kept: Kept | None = None, *, made_here: bool = False) -> Callable[[], Proven]:
+    def make() -> Proven:
+        now, plain = clock.now(), PROOFS[Kind.CERTIFICATE]()
+        return certificate.proven(
+            ec.generate_private_key(ec.SECP256R1()).public_key(), passphrase_hash="x", not_before=now, not_after=now + timedelta(days=300),
+            verifier={name: plain.verifier[name] for name in ("authority", "serial", "shard", "uuid", "shown")}, kept=kept, made_here=made_here,
+        )
+
+    return make
+
+
+_YUBIKEY = Kept(device=Device(type="yubikey", model="YubiKey 5 FIPS", serial="S1"), verifies_user=True, level="YubiKey")
+_STRANGE = Kept(device=Device(type="yubikey", model="YubiKey 5 FIPS", serial="S2"), verifies_user=True, level="YubiKey")
 _TPM = Kept(device=Device(type="tpm"), verifies_user=False, level="TPM 2.0")
 _PHONE = Kept(device=Device(type="android"), verifies_user=True, level="StrongBox")
 KINDS = [
@@ -69,6 +92,12 @@ KINDS = [
     Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, attested, over a code", _passkey(hardware=True, relayed=True), 2, "mfa pop user", resistant=True),
     Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, attested", _passkey(hardware=True), 3, "hwk mfa user", resistant=True),
     Evidence(Kind.CERTIFICATE, "key, passphrase", PROOFS[Kind.CERTIFICATE], 2, "mfa pop pwd", resistant=True),
+    Evidence(Kind.CERTIFICATE, "key, passphrase, seen in person", PROOFS[Kind.CERTIFICATE], 2, "mfa pop pwd", resistant=True, seen=True),
+    Evidence(Kind.CERTIFICATE, "key made here (.p12), seen in person", _certificate(made_here=True), 2, "mfa pop pwd", resistant=True, seen=True),
+    Evidence(Kind.CERTIFICATE, "TPM, passphrase, seen in person", _certificate(_TPM), 2, "hwk mfa pwd", resistant=True, seen=True),
+    Evidence(Kind.CERTIFICATE, "hardware that asks each time", _certificate(_YUBIKEY), 2, "hwk mfa pwd user", resistant=True, theirs=True),
+    Evidence(Kind.CERTIFICATE, "somebody's hardware that asks each time, seen in person", _certificate(_STRANGE), 2, "hwk mfa pwd user", resistant=True, seen=True),
+    Evidence(Kind.CERTIFICATE, "their hardware that asks each time, seen in person", _certificate(_YUBIKEY), 3, "hwk mfa pwd user", resistant=True, theirs=True, seen=True),
 ]
 ROOTS = {
     "password and TOTP": 2, "passkey (AAL2)": 2, "security key (AAL3)": 3, "upstream (AAL2)": 2, "PIV card, another agency": 3,
@@ -104,50 +133,62 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
     return row, login_of(event)
 
 
-def cell(evidence: Evidence, root_name: str) -> tuple[int, str, str]:
-    """What the product makes of it: level, label and `amr` of a login; (0, reason, "") where it is refused."""
+def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str, str]:
+    """What the product makes of it: level, label and `amr` of a login, policy; (0, reason, "", "") where it is refused."""
     account = transacted(lambda: accounts.open_account(ial=3, now=clock.now(), actor="t"))
     root, login = _root(root_name, account)
     assert login.aal == ROOTS[root_name]
     made = evidence.make()
     rulebook = Rulebook(
-        home_agencies=frozenset({"0032"}), assigned={"S1": "alex"}, approved=Approved(aaguids=frozenset({made.device.aaguid} - {""}))
+        home_agencies=frozenset({"0032"}), assigned={"S1": "alex"}, approved=Approved(
+            aaguids=frozenset({made.device.aaguid} - {""}), models=frozenset({"YubiKey 5 FIPS"}),
+        ),
     )
+    monkeypatch.setattr("idp.rulebook.rules", lambda: rulebook)
+    monkeypatch.setattr(type(account), "person", SimpleNamespace(login_name="alex"), raising=False)
+    if evidence.seen:
+        said = vetting.Check(how=Seen.IN_PERSON, officer="Mona", place="Desk 1", compared=Compared.FACE, against="the card", sample=b"x")
+        under_lock(account.id, lambda locked: vetting.record(locked, said, wrapper(), now=clock.now(), actor="t"))
     asked = issue.Asked(login=login, root=root, name="It", person="alex", rulebook=rulebook)
 
-    def work(locked: Account) -> tuple[int, str, str]:
+    def work(locked: Account) -> tuple[int, str, str, str]:
         now = clock.now()
         row = issue.grow(locked, made, asked, now=now)
         issue.activate(row, account=locked, now=now, actor="t")
         found = login_of(record_login(locked, row, made.shown, now=now))
         assert (row.ial, found.root, status.is_root(row), found.aal) == (3, False, False, row.aal)
-        return int(found.aal), row.label, " ".join(found.amr)
+        said = certificate.policies_of(Label(row.label), AAL(row.aal), own="own", asserts_piv=True)[0] if evidence.kind == Kind.CERTIFICATE else ""
+        return int(found.aal), row.label, " ".join(found.amr), said.removeprefix("2.16.840.1.101.3.2.1.3")
 
     try:
         return under_lock(account.id, work)
     except Refused as refused:
-        return 0, refused.reason.value, ""
+        return 0, refused.reason.value, "", ""
 
 
-def expected(evidence: Evidence, root_name: str) -> tuple[int, str, str]:
-    """By hand: the least of both, nothing below two factors; AAL3 under the PIV label takes a device of this person (RQ-5)."""
+def expected(evidence: Evidence, root_name: str) -> tuple[int, str, str, str]:
+    """By hand: the least of both, nothing below two factors; AAL3 under the PIV label takes a device of this person (RQ-5), a
+    certificate takes the label for it, and somebody who saw them (X-9).
+    """
     if evidence.reach == 1:
-        return 0, Reason.KEY_TOO_WEAK.value, ""
-    piv = root_name == HOME and evidence.resistant
-    level = min(evidence.reach, ROOTS[root_name], 2 if piv else 3)
-    return level, "derived_piv" if piv else "generic", evidence.amr
+        return 0, Reason.KEY_TOO_WEAK.value, "", ""
+    piv, is_certificate = root_name == HOME and evidence.resistant, evidence.kind == Kind.CERTIFICATE
+    level = min(evidence.reach, ROOTS[root_name], 2 if (piv and not evidence.theirs) or (is_certificate and not piv) else 3)
+    policy_of = (f".4{level - 2}" if piv else "own") if is_certificate else ""
+    return level, "derived_piv" if piv else "generic", evidence.amr, policy_of
 
 
 @pytest.mark.parametrize("root", ROOTS)
 @pytest.mark.parametrize("evidence", KINDS, ids=lambda one: f"{one.kind}: {one.words}")
-def test_cell(evidence: Evidence, root: str) -> None:
-    """AS-1 to AS-3, AS-5, EL-2, BI-7, DK-2, PK-1, PK-2, RQ-5: one cell of the table."""
-    assert cell(evidence, root) == expected(evidence, root)
+def test_cell(evidence: Evidence, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AS-1 to AS-3, AS-5, EL-2, BI-7, DK-2, PK-1, PK-2, RQ-5, X-1, X-7 to X-9: one cell of the table."""
+    assert cell(evidence, root, monkeypatch) == expected(evidence, root)
 
 
-def test_a_certificate_is_never_aal3() -> None:
-    """X-7, X-9: .41 takes a key in the target device and a record of an in-person check, which this house does not keep: the kind ends at AAL2."""
-    assert policy(Kind.CERTIFICATE).ceiling == AAL.AAL2
+def test_a_key_that_we_made_is_in_no_hardware() -> None:
+    """X-8: whatever is said of it."""
+    with pytest.raises(Refused, match="bad_proof"):
+        _certificate(_YUBIKEY, made_here=True)()
 
 
 def test_relying_parties_get_no_key_of_a_device_or_a_passkey(client: Any) -> None:
@@ -167,6 +208,6 @@ def test_the_table_is_printed() -> None:
     lines = ["| kind | evidence | " + " | ".join(ROOTS) + " |", "|---" * (len(ROOTS) + 2) + "|"]
     for one in KINDS:
         cells = [expected(one, root) for root in ROOTS]
-        said = ["not minted" if not level else f"AAL{level} {label.replace('_', ' ')}" for level, label, _ in cells]
+        said = ["not minted" if not level else f"AAL{level} {label.replace('_', ' ')} {own}".strip() for level, label, _, own in cells]
         lines.append(f"| {one.kind} | {one.words}{f' ({one.amr})' if one.amr else ''} | " + " | ".join(said) + " |")
     print("\n" + "\n".join(lines))  # noqa: T201 - the table to quote

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from derived.rulebook import Rulebook
+from idp import rulebook
 from idp.signals import files
+from tests.card.desk import Desk, opened
 from tests.x509 import office
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -17,3 +21,13 @@ if TYPE_CHECKING:
 def authority(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
     return office.begin(tmp_path)
+
+
+@pytest.fixture
+def desk(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A card office, cards of one home agency, and an authority that issues under the Common Policy."""
+    monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
+    monkeypatch.setattr(rulebook, "rules", lambda: Rulebook(home_agencies=frozenset({str(office.AGENCY)})))
+    with opened(tmp_path, monkeypatch) as found:
+        office.begin(tmp_path, "--asserts-piv")
+        yield found

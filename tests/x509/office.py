@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from demo.browser import Browser, Page
 
+AGENCY = 4700
 PASSPHRASE = "seven mossy stones"
 ORGANISATION = "Mossy Agency"
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -58,14 +59,14 @@ def begin(folder: Path, *more: str) -> dict[str, Any]:
     return found
 
 
-def add(browser: Browser, *, name: str = "Laptop VPN", request: bytes = b"", way: str = "request", passphrase: str = PASSPHRASE, **more: str) -> Page:
+def add(browser: Browser, *, name: str = "Laptop VPN", request: bytes = b"", way: str = "request", passphrase: str = PASSPHRASE, files: Any = None, **more: str) -> Page:
     """Fill in the page."""
     page = browser.get(f"{ISSUER}/devices/certificates/add")
     assert page.path == "/devices/certificates/add", page.words()
     form = page.form_with("way")
     assert form is not None
     values = {"name": name, "passphrase": passphrase, "way": way, "request": request.decode(), "transport": "", **more}
-    return browser.submit(page, form, values=values)
+    return browser.submit(page, form, values=values, files=files)
 
 
 @dataclass(frozen=True)

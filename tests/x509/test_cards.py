@@ -12,35 +12,21 @@ from cryptography import x509
 from demo.pki import number_of
 from derived import clock, review
 from derived.models import Authority, Credential, IssuedCertificate
-from derived.rulebook import Rulebook
-from idp import rulebook
 from idp.management.commands.ca import GENERIC
-from idp.signals import files, tending
-from tests.card.desk import Desk, opened
-from tests.x509 import office
+from idp.signals import tending
 from tests.x509.office import issued
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from demo.pki import Card
+    from tests.card.desk import Desk
     from tests.world import World
     from tests.x509.office import Holding
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 ALEX, AGENCY = "alex@example.org", 4700
 PIV = "2.16.840.1.101.3.2.1.3.40"
-
-
-@pytest.fixture
-def desk(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A card office, cards of one home agency, and an authority that issues under the Common Policy."""
-    monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
-    monkeypatch.setattr(rulebook, "rules", lambda: Rulebook(home_agencies=frozenset({str(AGENCY)})))
-    with opened(tmp_path, monkeypatch) as found:
-        office.begin(tmp_path, "--asserts-piv")
-        yield found
 
 
 def grown(desk: Desk, world: World, folder: Path, card: Card, *, ial: int = 3) -> Holding:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from derived import clock, review, revoke, status, suspend
+from derived import clock, review, revoke, status, suspend, vetting
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
-from derived.models import Credential
+from derived.models import Credential, IdentityCheck
 from idp.management.verbs import Noun
 from scim.models import Person
 from scim.values import fold
@@ -83,7 +83,9 @@ class Command(Noun):
         """One credential."""
         row = self._one(options["id"])
         events = row.events.order_by("seq").values("seq", "at", "kind", "actor")
-        return {**_facts(row), "evidence": row.evidence, "jkt": row.jkt, "failures": row.failures, "events": [dict(one) for one in events]}
+        check = IdentityCheck.objects.defer("sample").filter(credential=row).first()
+        seen = {"identity_check": vetting.facts(check)} if check else {}
+        return {**_facts(row), "label": row.label, **seen, "evidence": row.evidence, "jkt": row.jkt, "failures": row.failures, "events": [dict(one) for one in events]}
 
     def present(self, verb: str, found: Any) -> None:  # noqa: ANN401
         """A tree as a tree."""

@@ -1,0 +1,79 @@
+"""`manage.py identity`: records of checks in person, which a certificate at AAL3 takes (X-9)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from derived import clock, vetting
+from derived.errors import Refused
+from derived.locking import under_lock
+from derived.vetting import Check, Compared, Seen
+from idp.keys import wrapper
+from idp.management.verbs import Noun, named
+from scim.models import Person
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from derived.models import Account, IdentityCheck
+
+_NAME = "the person's login name"
+
+
+def _record(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--officer", required=True, help="who checked: another person, by a name that can be found again")
+    parser.add_argument("--place", required=True, help="where: an office, or the station of a supervised remote session")
+    parser.add_argument("--how", choices=[one.value for one in Seen], default=Seen.IN_PERSON.value, help="default: %(default)s")
+    parser.add_argument("--compared", choices=[one.value for one in Compared], required=True, help="which biometric was compared, one to one")
+    parser.add_argument("--against", required=True, help="with what, for example “the facial image on the PIV card”")
+    parser.add_argument("--sample", type=Path, required=True, help="the file with the sample as it was taken; it is kept, sealed")
+
+
+class Command(Noun):
+    """The operator's verbs for checks in person."""
+
+    help = "Checks in person: record, list. A certificate at AAL3 (policy .41) takes one, within 90 days, and uses it up."
+    verbs = {  # noqa: RUF012 - a table
+        "list": ("A person's checks, and what was issued on them.", named(_NAME)),
+        "record": ("Write down, for good, that an officer saw this person and found them to be the one.", _record),
+    }
+
+    def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """All of a person."""
+        rows = _found(options["name"]).account.identity_checks.defer("sample").order_by("at")
+        return [vetting.facts(one) for one in rows]
+
+    def record(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Write one down."""
+        person, path = _found(options["name"]), options["sample"]
+        if fold(options["officer"].strip()) in {person.login_name_fold, fold(person.display_name())}:
+            message = "Nobody checks themselves: --officer is another person."
+            raise CommandError(message)
+        try:
+            sample = path.read_bytes() if path.stat().st_size <= vetting.MOST_SAMPLE else b""
+        except OSError as error:
+            raise CommandError(f"{error.strerror}: {error.filename}") from error
+        said = Check(
+            how=Seen(options["how"]), officer=options["officer"], place=options["place"], compared=Compared(options["compared"]),
+            against=options["against"], sample=sample,
+        )
+
+        def work(account: Account) -> IdentityCheck:
+            return vetting.record(account, said, wrapper(), now=clock.now(), actor="operator")
+
+        try:
+            return vetting.facts(under_lock(person.account_id, work))
+        except Refused as refused:
+            message = f"Not recorded: the account must be active, no text empty, and the sample has 1 to {vetting.MOST_SAMPLE // 1024} KiB."
+            raise CommandError(message) from refused
+
+
+def _found(name: str) -> Person:
+    found = Person.objects.select_related("account").filter(login_name_fold=fold(name)).first()
+    if found is None:
+        message = f"There is no person {name}. See: manage.py person list"
+        raise CommandError(message)
+    return found

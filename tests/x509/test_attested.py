@@ -1,0 +1,438 @@
+"""Certificates whose keys are proven to be in hardware: .41 at AAL3, and everything that it takes (X-1, X-7, X-8, X-9, RQ-3 to RQ-6, BI-6)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+
+from demo.pki import Card, number_of
+from derived import clock
+from derived.errors import Refused
+from derived.minting import hardware, signing
+from derived.minting.hardware import Trust
+from derived.minting.signing import Held
+from derived.models import Credential, Event, EventDetail, IdentityCheck, IssuedCertificate
+from derived.rulebook import Approved, Rulebook
+from device import tpm
+from idp import attestation, rulebook
+from idp.keys import wrapper
+from idp.models import AuthenticationEvent
+from scim.models import Person
+from tests.attestation.makers import Tpm, YubiKey
+from tests.attestation.test_binding import Chip, chip
+from tests.card.desk import Desk, Reader
+from tests.world import ISSUER, http
+from tests.x509.office import AGENCY, Holding, add, csr, issued, new_key
+from tests.x509.test_cards import policies
+from tests.x509.test_enrolment import certificate_in, confirm, enroll, order, reenroll, sign_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.browser import Browser
+    from tests.world import World
+
+__all__ = ["chip"]  # a fixture
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+ALEX = "alex@example.org"
+AAL2_POLICY, AAL3_POLICY = "2.16.840.1.101.3.2.1.3.40", "2.16.840.1.101.3.2.1.3.41"
+SERIAL, MODEL = "7654321", "YubiKey 5 FIPS"
+GOOD = Rulebook(
+    home_agencies=frozenset({str(AGENCY)}), approved=Approved(models=frozenset({MODEL})), assigned={SERIAL: ALEX}
+)
+
+
+@pytest.fixture
+def maker(monkeypatch: pytest.MonkeyPatch) -> YubiKey:
+    """A YubiKey of the agency's, whose maker is believed, and rules under which it may hold .41."""
+    found = YubiKey()
+    monkeypatch.setattr(attestation, "trust", found.trust)
+    monkeypatch.setattr(rulebook, "rules", lambda: GOOD)
+    return found
+
+
+def proof(of: YubiKey, **said: Any) -> str:
+    """What `ykman piv keys attest` gives, and slot F9."""
+    return "".join(
+        f"-----BEGIN CERTIFICATE-----\n{one}\n-----END CERTIFICATE-----\n" for one in of.statement(**said)["x5c"]
+    )
+
+
+def see(name: str = ALEX, **changed: str) -> Any:
+    """`manage.py identity record`."""
+    said, values = StringIO(), {"officer": "Mona Moss", "place": "Desk 4", "compared": "face", "against": "the image on the card", **changed}
+    sample = changed.pop("sample", "") or values.pop("sample", "")
+    call_command("identity", "record", name, *(f"--{key}={value}" for key, value in values.items()), f"--sample={sample}", "--json", stdout=said)
+    return json.loads(said.getvalue())
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> str:
+    (tmp_path / "face.jpg").write_bytes(b"a face")
+    return str(tmp_path / "face.jpg")
+
+
+def with_card(desk: Desk, world: World, folder: Path, *, agency: int = AGENCY) -> Browser:
+    """Signed in with a card, at IAL3."""
+    card = desk.pki.card(fasc_n=number_of(agency=agency))
+    if not Person.objects.filter(login_name=ALEX).exists():
+        world.push(ALEX)
+    row = desk.bind(ALEX, card, folder)
+    type(row.account).objects.filter(id=row.account_id).update(ial=3)
+    browser = desk.reader(card).browser()
+    assert desk.sign_in(browser).path == "/devices"
+    return browser
+
+
+def worth(held: Holding) -> tuple[int, list[str]]:
+    return held.row.credential.aal, policies(held)
+
+
+def test_a_key_in_their_yubikey_of_whom_somebody_saw_is_41(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+    """X-1, X-7, X-9, RQ-5: at AAL3; the record is kept with it, shown, and used up; a second certificate is .40; signing in says AAL3."""
+    browser = with_card(desk, world, tmp_path)
+    seen = see(sample=sample)
+    held = issued(browser, maker.key, proof=proof(maker))
+    assert worth(held) == (3, [AAL3_POLICY])
+    row = held.row.credential
+    assert (row.label, row.evidence["protection"], row.evidence["exportable"], row.evidence["activation"]) == ("derived_piv", "hardware", False, "per_use")
+    check = IdentityCheck.objects.get(credential=row)
+    assert (str(check.id), check.digest) == (seen["id"], hashlib.sha256(b"a face").hexdigest())
+    assert wrapper().unwrap(bytes(check.sample), purpose="identity-check", owner=str(check.id)) == b"a face"
+    said = StringIO()
+    call_command("credential", "show", str(row.id), "--json", stdout=said)
+    assert json.loads(said.getvalue())["identity_check"]["officer"] == "Mona Moss"
+    second = YubiKey()
+    second.root, second.root_key, second.device, second.device_key = maker.root, maker.root_key, maker.device, maker.device_key
+    other = issued(browser, second.key, proof=proof(second))
+    assert worth(other) == (2, [AAL2_POLICY])
+    assert other.row.credential.evidence["protection"] == "hardware"
+    reader = Reader(card=Card(held.certificate, held.key, "ours")).browser()
+    _, page = sign_in(held, browser=reader)
+    assert page.path == "/devices", page.words()
+    event = AuthenticationEvent.objects.get(credential=row)
+    assert (event.aal, event.phishing_resistant, event.hardware, event.root) == (3, True, True, False)
+    assert set(event.amr) == {"hwk", "mfa", "pwd", "user"}
+
+
+WRONG: dict[str, Any] = {
+    "nobody saw them": {"seen": False}, "seen 91 days ago": {"days": 91}, "a card of another agency": {"agency": 9999},
+    "a model that is not listed": {"rules": {"approved": Approved()}}, "somebody else's YubiKey": {"rules": {"assigned": {SERIAL: "sam@example.org"}}},
+    "nobody's YubiKey": {"rules": {"assigned": {}}}, "a slot that never asks": {"said": {"8": b"\x01\x01"}},
+    "a slot that asks once": {"said": {"8": b"\x02\x01"}}, "no proof": {"proof": False}, "a key that we make": {"way": "file"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_missing_for_41_makes_it_40_or_generic(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """X-7, X-8, X-9, RQ-4 to RQ-6, EL-3: each alone; it is issued, at AAL2."""
+    how = WRONG[wrong]
+    monkeypatch.setattr(rulebook, "rules", lambda: replace(GOOD, **how.get("rules", {})))
+    if how.get("seen", True):
+        world.push(ALEX)
+        with time_machine.travel(clock.now() - timedelta(days=how.get("days", 0)), tick=True):
+            see(sample=sample)
+    browser = with_card(desk, world, tmp_path, agency=how.get("agency", AGENCY))
+    said = proof(maker, **how.get("said", {})) if how.get("proof", True) else ""
+    if way := how.get("way", ""):
+        add(browser, way=way, transport="twelve stones here", proof=said)
+        held = Holding(IssuedCertificate.objects.select_related("credential").get(), maker.key)
+        assert held.row.credential.evidence["key_made"] == "here"
+    else:
+        held = issued(browser, maker.key, proof=said)
+    level, [policy] = worth(held)
+    assert (level, policy == AAL3_POLICY) == (2, False)
+    assert not IdentityCheck.objects.exclude(credential=None).exists()
+
+
+@pytest.mark.parametrize("wrong", ["another key", "another root", "no certificates", "one byte", "a private key", "imported", "without slot F9"])
+def test_a_proof_that_does_not_hold_is_refused(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, wrong: str) -> None:
+    """X-7: never ignored; nothing is made."""
+    browser = with_card(desk, world, tmp_path)
+    see(sample=sample)
+    good = proof(maker)
+    middle = len(good) // 4
+    said = {
+        "another key": proof(maker, key=new_key()), "another root": proof(YubiKey(), key=maker.key), "no certificates": "an attestation",
+        "one byte": good[:middle] + ("A" if good[middle] != "A" else "B") + good[middle + 1:],
+        "a private key": good + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "imported": proof(maker, drop="8"),
+        "without slot F9": good[: good.index("-----END CERTIFICATE-----\n") + 26],
+    }[wrong]  # fmt: skip
+    page = add(browser, request=csr(maker.key), proof=said)
+    assert page.status == 400, page.words()
+    assert not IssuedCertificate.objects.exists()
+    if wrong == "a private key":
+        assert "not secret any more" in page.html
+        assert "PRIVATE KEY" not in page.html
+
+
+def test_files_are_taken_as_text_is(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+    """Request and proof as files, PEM and DER; both forms of one, or a large one, are refused."""
+    browser = with_card(desk, world, tmp_path)
+    see(sample=sample)
+    pem, said = csr(maker.key), proof(maker).encode()
+    der = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
+    for files, request, status in (
+        ({"request_file": ("a.der", der)}, pem, 400), ({"request_file": ("a.der", b"\x30" * 20_000)}, b"", 400), ({"request_file": ("a.der", b"")}, b"", 400),
+        ({"request_file": ("a.der", b"\x30" * 200_000)}, b"", 413), ({"request_file": ("a", b"-----BEGIN\xff")}, b"", 400),
+        ({"request_file": ("k", b"-----BEGIN PRIVATE KEY-----")}, b"", 400),
+    ):  # fmt: skip
+        assert add(browser, request=request, files=files).status == status
+    page = add(browser, files={"request_file": ("a.der", der), "proof_file": ("p.pem", said)})
+    assert page.path.startswith("/devices/certificates/"), page.words()
+    held = Holding(IssuedCertificate.objects.select_related("credential").get(), maker.key)
+    assert worth(held) == (3, [AAL3_POLICY])
+    page = add(browser, files={"request_file": ("b.csr", csr(new_key()))})
+    assert page.path.startswith("/devices/certificates/"), page.words()
+    assert browser.submit(page, browser.get(f"{ISSUER}/devices").forms()[0], files={"x": ("x", b"x")}).status == 400
+
+
+def test_its_renewal_is_another_module_and_40(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+    """MT-2: over EST with a new key, nothing is proven of that: AAL2, under the same label, and no check is used up."""
+    browser = with_card(desk, world, tmp_path)
+    see(sample=sample)
+    held = issued(browser, maker.key, proof=proof(maker))
+    see(sample=sample)
+    assert worth(held) == (3, [AAL3_POLICY])
+    found = certificate_in(reenroll(held, new_key()))
+    new = IssuedCertificate.objects.select_related("credential").get(replaces=held.row)
+    assert (new.credential.aal, new.credential.label, new.policies) == (2, "derived_piv", [AAL2_POLICY])
+    assert found.serial_number == int(new.serial, 16)
+    assert IdentityCheck.objects.filter(credential=None).count() == 1
+
+
+def test_between_record_and_release_what_it_rests_on_may_fall(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X-9, ruling 23: the check was used by another meanwhile, or the level fell: .41 is signed, and not released."""
+    from idp.enrol import certificates
+
+    browser = with_card(desk, world, tmp_path)
+    see(sample=sample)
+    whole = certificates.making.signed
+
+    def meanwhile(act: Any) -> Any:
+        def signed(credential_id: Any, keys: Any) -> x509.Certificate:
+            made = whole(credential_id, keys)
+            act(credential_id)
+            return made
+
+        return signed
+
+    monkeypatch.setattr(certificates.making, "signed", meanwhile(lambda _: IdentityCheck.objects.update(credential=Credential.objects.get(kind="piv_card"))))
+    page = add(browser, request=csr(maker.key), proof=proof(maker))
+    assert (page.status, "check in person" in page.html) == (403, True)
+    see(sample=sample)
+    monkeypatch.setattr(certificates.making, "signed", meanwhile(lambda one: Credential.objects.filter(id=one).update(aal=2)))
+    second = YubiKey()
+    second.root, second.root_key, second.device, second.device_key = maker.root, maker.root_key, maker.device, maker.device_key
+    assert add(browser, request=csr(second.key), proof=proof(second)).status != 200
+    assert not IssuedCertificate.objects.filter(released_at__isnull=False).exists()
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_is_for_life(world: World, sample: str, tmp_path: Path) -> None:
+    """X-9, RQ-3: the database changes none and takes none away; nobody checks themselves; nothing empty, nothing large."""
+    world.push(ALEX)
+    for bad in ({"officer": ALEX}, {"officer": " "}, {"place": ""}, {"against": "x" * 200}, {"sample": str(tmp_path / "none")}):
+        with pytest.raises(CommandError):
+            see(**{"sample": sample, **bad})
+    (tmp_path / "large").write_bytes(b"x" * (512 * 1024 + 1))
+    with pytest.raises(CommandError):
+        see(sample=str(tmp_path / "large"))
+    see(sample=sample)
+    row = IdentityCheck.objects.get()
+    for change in ({"officer": "Nobody"}, {"sample": b"x"}, {"at": clock.now()}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            IdentityCheck.objects.update(**change)
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM derived_identitycheck")
+    event = Event.objects.get(kind="identity.checked")
+    assert (event.body["digest"], "Mona" in str(event.body)) == (row.digest, False)
+    assert {one.name for one in EventDetail.objects.filter(event=event)} == {"officer", "place", "against"}
+
+
+def test_a_manager_writes_it_down_and_never_of_themselves(world: World) -> None:
+    """X-9, RQ-3: by the console, with a file and without a script; both see it there."""
+    _, desktop = world.enrolled("mona@example.org")
+    call_command("person", "appoint", "mona@example.org")
+    world.push(ALEX)
+    alex, mona = (Person.objects.get(login_name=name) for name in (ALEX, "mona@example.org"))
+    page = desktop.get(f"{ISSUER}/console/people/{alex.id}")
+    values = {"place": "Desk 4", "against": "the card", "how": "supervised_remote", "compared": "iris"}
+    form = page.form_to("/checks")
+    assert form is not None
+    assert desktop.submit(page, form, values={**values, "how": "by post"}, files={"sample": ("a", b"iris")}).status == 400
+    assert desktop.submit(page, form, values=values).status == 400
+    assert desktop.submit(page, form, values=values, files={"sample": ("a", b"x" * 800_000)}).status == 413
+    done = desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")})
+    assert (done.path, "supervised remote, Desk 4" in done.html) == (page.path, True)
+    assert IdentityCheck.objects.get().officer == f"manager:{mona.id}"
+    own = desktop.get(f"{ISSUER}/console/people/{mona.id}")
+    assert own.form_to("/checks") is None
+    form = replace(form, action=f"/console/people/{mona.id}/checks")
+    assert desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")}).status in {403, 409}
+    assert IdentityCheck.objects.count() == 1
+
+
+# --- what is believed no more -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "hardware"),
+    [("nothing", 3, True), ("root", 2, False), ("revoked", 2, False), ("model", 2, True), ("assigned", 2, True), ("only approved", 1, True)],
+)  # fmt: skip
+def test_what_was_withdrawn_counts_for_less_at_the_next_sign_in(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch, change: str, level: int, hardware: bool  # noqa: FBT001
+) -> None:
+    """RQ-4, RQ-5, TH-4: the maker's root, a certificate on the way, the model, whose it is; and nothing that is not in approved devices."""
+    browser = with_card(desk, world, tmp_path)
+    see(sample=sample)
+    held = issued(browser, maker.key, proof=proof(maker))
+    assert worth(held) == (3, [AAL3_POLICY])
+    trust: dict[str, Trust] = {"root": Trust(), "revoked": maker.trust(revoked=frozenset({f"{maker.device.serial_number:x}"}))}
+    from derived.kinds import Kind
+    from derived.rulebook import Terms
+
+    rules = {
+        "model": {"approved": Approved()}, "assigned": {"assigned": {}},
+        "only approved": {"approved": Approved(), "terms": {Kind.CERTIFICATE: Terms(only_approved=True)}},
+    }
+    if change in trust:
+        monkeypatch.setattr(attestation, "trust", lambda: trust[change])
+    monkeypatch.setattr(rulebook, "rules", lambda: replace(GOOD, **rules.get(change, {})))
+    sign_in(held)
+    event = AuthenticationEvent.objects.get(credential=held.row.credential_id)
+    assert (event.aal, event.hardware, "hwk" in event.amr) == (level, hardware, hardware)
+
+
+# --- a TPM, over a code -----------------------------------------------------------------------------------------------
+
+
+class TpmSigner:
+    """A key in a TPM, as what signs a request."""
+
+    def __init__(self, key: tpm.TpmKey, folder: Path) -> None:
+        self._key, self._folder = key, folder
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        from joserfc.jwk import ECKey
+
+        found = ECKey.import_key(dict(self._key.public_jwk)).public_key
+        assert isinstance(found, ec.EllipticCurvePublicKey)
+        return found
+
+    def sign(self, message: bytes) -> bytes:
+        import subprocess
+
+        (self._folder / "tbs").write_bytes(message)
+        subprocess.run(
+            ["tpm2_sign", "-Q", "-c", self._key.handle, "-g", "sha256", "-s", "ecdsa", "-f", "plain", "-o", str(self._folder / "sig"), str(self._folder / "tbs")],
+            check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+        return (self._folder / "sig").read_bytes()
+
+
+def named(key: ec.EllipticCurvePublicKey) -> str:
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def request_of(signer: Any) -> bytes:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return signing.request(builder, signer, signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def attest(code: str, der: bytes, statement: Any) -> Any:
+    with http() as agent:
+        return agent.post("/enrol/v1/certificates/attestations", json={"code": code, "request": b64encode(der).decode(), "attestation": statement})
+
+
+def heard(code: str) -> str:
+    return code.replace("-", "").replace(" ", "").upper()
+
+
+def test_a_key_in_a_tpm_gets_a_certificate(authority: dict[str, Any], world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X-7: made and kept in a real (software) TPM, certified for this code, asked for over EST, confirmed on the desktop: `hwk`, AAL2."""
+    monkeypatch.setattr(attestation, "trust", lambda: Trust(roots={"tpm": [x509.load_pem_x509_certificate(chip.root).public_bytes(Encoding.DER)]}))
+    _, desktop = world.enrolled()
+    key = tpm.TpmKey.make(handle="0x81010011", ak=chip.ak, chain=chip.chain)
+    signer = TpmSigner(key, tmp_path)
+    der = request_of(signer)
+    page, code, _ = order(desktop)
+
+    def certified(about: str) -> Any:
+        info, signature = key._certified(hardware.nonce_of(about, named(signer.public_key)))
+        chain = [b64encode(one.public_bytes(Encoding.DER)).decode() for one in x509.load_pem_x509_certificates(chip.chain.encode())]
+        return {"format": "tpm", "x5c": chain, "certify_info": b64encode(info).decode(), "signature": b64encode(signature).decode(), "public": b64encode(key.public_area).decode()}
+
+    assert attest(code, der, certified("ABCD" * 6)).status_code == 400  # of another code
+    found = attest(code, der, certified(heard(code)))
+    assert (found.status_code, found.json()["level"], found.json()["asks_each_time"]) == (202, "TPM 2.0", False)
+    assert "TPM 2.0" in desktop.get(page.url).html
+    basic = {"Authorization": "Basic " + b64encode(f"{ALEX}:{code}".encode()).decode(), "Content-Type": "application/pkcs10"}
+    with http() as agent:
+        assert agent.post("/.well-known/est/simpleenroll", content=b64encode(der), headers=basic).status_code == 202
+        confirm(desktop, page)
+        made = certificate_in(agent.post("/.well-known/est/simpleenroll", content=b64encode(der), headers=basic))
+    assert made.public_key() == signer.public_key
+    row = IssuedCertificate.objects.select_related("credential").get().credential
+    assert (row.aal, row.evidence["protection"], row.evidence["exportable"], row.evidence["device"]["type"]) == (2, "hardware", False, "tpm")
+    assert set(row.evidence["amr"]) == {"hwk", "mfa", "pwd"}
+    assert "numbers" in row.evidence["vouched"]
+    assert "numbers" not in str(Event.objects.get(kind="credential.issued", credential=row).body)
+
+
+def test_a_tpm_wrong_in_one_thing(authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X-7, C12: another key's word, one that may leave, another root, an old code, a code of 40 bits, after the desktop was asked."""
+    maker = Tpm()
+    monkeypatch.setattr(attestation, "trust", maker.trust)
+    _, desktop = world.enrolled()
+    _, code, short = order(desktop)
+    signer = Held(maker.key)
+    der, name = request_of(signer), named(maker.key.public_key())
+
+    def statement(about: str, of: Tpm = maker, **said: Any) -> Any:
+        public = of.public(**said)
+        return of.statement(public=public, info=of.info(public, qualifying=hardware.nonce_of(about, name)))
+
+    right, stranger = heard(code), Tpm()
+    bad = [
+        (code, statement("ABCD" * 6)), (code, statement(right, attributes=0x00040070)), (code, statement(right, stranger)), (code, None), (code, {"format": "none"}),
+        (code, {"format": "tpm"}),
+    ]  # fmt: skip
+    for typed, said in bad:
+        assert attest(typed, der, said).status_code == 400, said
+    assert attest(short, der, statement(heard(short))).status_code in {401, 400, 403}
+    assert attest("AAAA-AAAA-AAAA-AAAA-AAAA-AAAA", der, statement(right)).status_code in {401, 400, 403}
+    assert attest(code, request_of(Held(new_key())), statement(right)).status_code == 400
+    from idp.models import CertificateOrder
+
+    assert CertificateOrder.objects.get().status == "waiting"
+    assert enroll(code, maker.key).status_code == 202
+    assert attest(code, der, statement(right)).status_code == 400  # the desktop was asked already, about a key of which nothing was proven
+    assert CertificateOrder.objects.get().answered is None
+
+
+def test_a_statement_on_the_page_is_a_yubikeys(desk: Desk, world: World, maker: YubiKey, tmp_path: Path) -> None:
+    """A TPM's or a phone's word is about an attempt, and the page has none: it is heard over a code alone."""
+    browser = with_card(desk, world, tmp_path)
+    said = json.dumps(Tpm().statement())
+    assert add(browser, request=csr(maker.key), proof=said).status == 400
+    with pytest.raises(Refused):
+        hardware.bodies(said.encode())
