@@ -14,10 +14,11 @@ class IdpConfig(AppConfig):
         """Register the system checks that refuse to start an unsafe house."""
         from idp import card_checks, checks  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
         from idp.certificates import checks as pki_checks  # noqa: F401, PLC0415 - likewise
-        from idp.oidc.service import source_key  # noqa: PLC0415 - likewise
+        from idp.oidc.service import keys_of_certificate, keys_of_token  # noqa: PLC0415 - likewise
         from scim.auth import recognise_by  # noqa: PLC0415 - likewise
 
-        recognise_by(source_key)
+        recognise_by(keys_of_token)
+        recognise_by(keys_of_certificate, connection=True)
 
 
 class RegistryConfig(OIDCProviderConfig):  # type: ignore[misc]  # django-oidc-provider is untyped

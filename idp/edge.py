@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
+_SCIM = ("/scim/", "/certificate/scim/")
 _AT_BOTH = "/.well-known/est/"
 _TAKES_FILES = {
     re.compile(r"/devices/certificates/add"): 128 * 1024, re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
@@ -85,7 +86,7 @@ def _no_file(request: HttpRequest) -> HttpResponse | None:
     most = next((size for place, size in _TAKES_FILES.items() if place.fullmatch(request.path)), 0)
     length = request.META.get("CONTENT_LENGTH") or ""
     if not most:
-        return _refusal(request, 415 if request.path.startswith("/scim/") else 400, "invalid_request", "Nothing here takes files.")
+        return _refusal(request, 415 if request.path.startswith(_SCIM) else 400, "invalid_request", "Nothing here takes files.")
     if not length.isdecimal() or int(length) > most:
         return _refusal(request, 413, "invalid_request", f"A file here has at most {most // 1024} KiB.")
     return None
@@ -120,7 +121,7 @@ def _address(text: str) -> str:
 
 
 def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpResponse:
-    if request.path.startswith("/scim/"):
+    if request.path.startswith(_SCIM):
         body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": str(status), "detail": words}
         response: HttpResponse = JsonResponse(body, status=status, content_type="application/scim+json")
     elif request.path.startswith(_PROTOCOL_PATHS):

@@ -52,6 +52,7 @@ urlpatterns = [
     path("login/card", card_views.login_card, name="login-card"),
     path("login/card/done", card_views.done, name="login-card-done"),
     path("certificate/probe/<str:nonce>", card_views.probed, name="certificate-probe"),
+    path("certificate/scim/v2/", include("scim.urls", namespace="certificate-scim")),
     path("certificate/oidc/token", views.token, name="certificate-token"),
     path("certificate/oidc/par", par.push, name="certificate-par"),
     path("certificate/oidc/userinfo", views.userinfo, name="certificate-userinfo"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse, JsonResponse
-from django.http.request import UnreadablePostError
+from django.http.request import RawPostDataException, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from derived.errors import RametError, Unavailable
@@ -35,14 +36,19 @@ def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpR
             try:
                 _check_method(request, methods)
                 return view(request, *args, **kwargs)
-            except ScimError as error:
-                return refusal(error, methods)
-            except (RequestDataTooBig, UnreadablePostError, RametError) as error:
+            except (ScimError, RequestDataTooBig, UnreadablePostError, RametError) as error:
+                _read_to_the_end(request)
                 return refusal(as_scim(error), methods)
 
         return wrapped
 
     return wrap
+
+
+def _read_to_the_end(request: HttpRequest) -> None:
+    """Read what is still being sent, within our limit: a proxy loses an answer on a connection that closes while it writes."""
+    with contextlib.suppress(RequestDataTooBig, UnreadablePostError, RawPostDataException):
+        _ = request.body
 
 
 def as_scim(error: Exception) -> ScimError:

@@ -2,8 +2,9 @@
 
 A source shows a bearer token of its own. Or it shows what another part of the house recognises: an access token that our own
 provider issued to a client for itself, or a client certificate. Those parts stand above this floor, so they come down and say
-how: `recognise_by`. Whatever they find is only a key, looked up here; without a row for it, and a source that is heard, the
-answer is the same 401.
+how: `recognise_by`. Whatever they find is only keys, looked up here; without a row for one, and a source that is heard, the
+answer is the same 401. A request may show a header and a certificate; then both must be of one source, and a header that leads
+nowhere is a no, whatever else is shown.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from scim.errors import ScimError
 from scim.models import Source, SourceCredential
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 _SEEN_EVERY = timedelta(minutes=1)
 _LONGEST_TOKEN = 512
 _KINDS = frozenset({"Users", "Groups", "Bulk", "Me", ".search", "Events"})
 
-Recogniser = Callable[[HttpRequest, datetime], "str | None"]
-_recognisers: list[Recogniser] = []
+Recogniser = Callable[[HttpRequest, datetime], "Collection[str]"]
+_of_headers: list[Recogniser] = []
+_of_connections: list[Recogniser] = []
 
 
 def key_of_token(token: str) -> str:
@@ -45,47 +47,53 @@ def key_of_certificate(sha256: str) -> str:
     return f"certificate:{sha256}"
 
 
-def recognise_by(recogniser: Recogniser) -> None:
-    """Let a floor above say whose request this is: it returns a key as made here, or None; it never raises for a stranger."""
-    if recogniser not in _recognisers:
-        _recognisers.append(recogniser)
+def key_of_certified_name(authority: str, name: str) -> str:
+    """The key of whoever an authority certifies under a name. authority: SHA-256 of its certificate, in hex; name: as `dns:hr.example.org`."""
+    return f"certified:{authority}:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def recognise_by(recogniser: Recogniser, *, connection: bool = False) -> None:
+    """Let a floor above say whose request this is: it returns keys as made here; it never raises for a stranger.
+
+    connection: it looks at the connection (a certificate), and not at the Authorization header.
+    """
+    known = _of_connections if connection else _of_headers
+    if recogniser not in known:
+        known.append(recogniser)
 
 
 def of_request(request: HttpRequest, *, now: datetime) -> Source:
     """The source that sent a request.
 
+    One hash and one look-up by it for a token, whatever it is, so time tells nothing about it. The answer is the same for an
+    unknown, an expired and a disabled one.
     Raises: ScimError 401, 429 above its own rate.
     """
-    source = source_of(
-        request.headers.get("Authorization"), now=now, said=_said(request),
-        others=(key for recogniser in _recognisers if (key := recogniser(request, now)) is not None),
-    )
-    _check_rate(source, now=now)
-    return source
+    header = request.headers.get("Authorization", "").strip()
+    by_header = _of_header(header, request, now=now) if header else []
+    by_connection = _rows([key for recogniser in _of_connections for key in recogniser(request, now)])
+    shown = _live(by_header or ([] if header else by_connection), now=now)
+    if shown is None or len({row.source_id for row in [*by_header, *by_connection]}) > 1:
+        raise ScimError(401, None, "The credentials are not valid, or not of one source." if header or by_connection else "A bearer token is needed.")
+    _note(shown, _said(request), now=now)
+    _check_rate(shown.source, now=now)
+    return shown.source
 
 
-def source_of(unverified_header: str | None, *, now: datetime, said: str = "", others: Iterable[str] = ()) -> Source:
-    """The source whose token an Authorization header carries, or to which one of the `others` leads.
-
-    One hash and one look-up by it, whatever the token, so time tells nothing about it. The answer is the same for an
-    unknown, an expired and a disabled one.
-    Raises: ScimError 401.
-    """
-    scheme, _, token = (unverified_header or "").strip().partition(" ")
-    is_ours = scheme.lower() == "bearer" and len(token) <= _LONGEST_TOKEN
-    credential = _credential(key_of_token(token.strip()), now=now) if is_ours else None
-    if credential is None:
-        found = (_credential(key, now=now) for key in others)
-        credential = next((one for one in found if one is not None), None)
-    if credential is None:
-        raise ScimError(401, None, "The bearer token is not valid." if is_ours else "A bearer token is needed.")
-    _note(credential, said, now=now)
-    return credential.source
+def _of_header(header: str, request: HttpRequest, *, now: datetime) -> list[SourceCredential]:
+    """The rows that an Authorization header leads to: by a token of ours, or by what a floor above finds in it."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() == "bearer" and len(token) <= _LONGEST_TOKEN and (found := _rows([key_of_token(token.strip())])):
+        return found
+    return _rows([key for recogniser in _of_headers for key in recogniser(request, now)])
 
 
-def _credential(key: str, *, now: datetime) -> SourceCredential | None:
-    row = SourceCredential.objects.select_related("source").filter(key=key).first()
-    return row if row is not None and row.is_live(now=now) and row.source.disabled_at is None else None
+def _rows(keys: list[str]) -> list[SourceCredential]:
+    return list(SourceCredential.objects.select_related("source").filter(key__in=keys)) if keys else []
+
+
+def _live(rows: list[SourceCredential], *, now: datetime) -> SourceCredential | None:
+    return next((row for row in rows if row.is_live(now=now) and row.source.disabled_at is None), None)
 
 
 def _said(request: HttpRequest) -> str:

@@ -62,11 +62,13 @@ class SourceCredential(models.Model):
     """One way in which a source shows who it is; it may have several, so that the old overlaps with the new.
 
     key: `token:` and the SHA-256 of a bearer token (256 random bits, so nothing slower is needed), `client:` and a client_id of
-    our own provider, or `certificate:` and the SHA-256 of a certificate. One key names one source, for ever.
+    our own provider, `certificate:` and the SHA-256 of a certificate, or `certified:` with the SHA-256 of an authority and of a
+    name that it certifies. One key names one source, for ever. shown: what it is, for people to read.
     """
 
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="credentials")
     key = models.CharField(max_length=300, unique=True)
+    shown = models.CharField(max_length=500, default="")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -77,7 +79,7 @@ class SourceCredential(models.Model):
 
     @property
     def kind(self) -> str:
-        """token, client or certificate."""
+        """token, client, certificate or certified (a name, by an authority)."""
         return self.key.partition(":")[0]
 
     def is_live(self, *, now: datetime) -> bool:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from derived.assurance import IAL
 from derived.locking import transacted
 from scim import trust
-from scim.auth import key_of_certificate, key_of_client, key_of_token
+from scim.auth import key_of_certificate, key_of_certified_name, key_of_client, key_of_token
 from scim.models import Source, SourceCredential
 from scim.normalise import KNOWN
 
@@ -105,7 +105,7 @@ def admit_client(source: Source, client_id: str, *, now: datetime, expires_at: d
     if not _CLIENT.fullmatch(client_id):
         message = "that is no client_id"
         raise ValueError(message)
-    return _admit(source, key_of_client(client_id), now=now, expires_at=expires_at)
+    return _admit(source, key_of_client(client_id), shown=client_id, now=now, expires_at=expires_at)
 
 
 def admit_certificate(source: Source, sha256: str, *, now: datetime, expires_at: datetime | None = None) -> SourceCredential:
@@ -117,17 +117,32 @@ def admit_certificate(source: Source, sha256: str, *, now: datetime, expires_at:
     if not _FINGERPRINT.fullmatch(plain):
         message = "give the SHA-256 fingerprint of the certificate: 64 hexadecimal digits"
         raise ValueError(message)
-    return _admit(source, key_of_certificate(plain), now=now, expires_at=expires_at)
+    return _admit(source, key_of_certificate(plain), shown=plain, now=now, expires_at=expires_at)
 
 
-def _admit(source: Source, key: str, *, now: datetime, expires_at: datetime | None) -> SourceCredential:
+def admit_certified_name(  # noqa: PLR0913 - who, by whom, until when
+    source: Source, authority: str, name: str, *, now: datetime, authority_name: str = "", expires_at: datetime | None = None
+) -> SourceCredential:
+    """Let whoever an authority certifies under a name speak for a source (RFC 8705 §2.1): renewed certificates too, no other authority's.
+
+    authority: SHA-256 of its certificate, in hex. name: in the one spelling that `idp.certificates.names` gives it.
+    Raises: ValueError for what is no such fingerprint, or a name that speaks for another source.
+    """
+    if not _FINGERPRINT.fullmatch(authority):
+        message = "give the SHA-256 fingerprint of the authority: 64 hexadecimal digits"
+        raise ValueError(message)
+    shown = f"{name}, certified by {authority_name or authority}"
+    return _admit(source, key_of_certified_name(authority, name), shown=shown, now=now, expires_at=expires_at)
+
+
+def _admit(source: Source, key: str, *, shown: str, now: datetime, expires_at: datetime | None) -> SourceCredential:
     with transaction.atomic():
         row, _ = SourceCredential.objects.get_or_create(key=key, defaults={"source": source, "created_at": now})
         if row.source_id != source.id:
             message = "it speaks for another source already"
             raise ValueError(message)
-        row.ended_at, row.expires_at = None, expires_at
-        row.save(update_fields=["ended_at", "expires_at"])
+        row.ended_at, row.expires_at, row.shown = None, expires_at, shown[:500]
+        row.save(update_fields=["ended_at", "expires_at", "shown"])
     return row
 
 

@@ -148,7 +148,9 @@ def _source(request: HttpRequest) -> Source:
 
 
 def _base(request: HttpRequest) -> str:
-    return request.build_absolute_uri(reverse("scim:users")).removesuffix(USER.endpoint)
+    """Where this request's resources are: under the address by which it came."""
+    came_by = request.resolver_match.namespace if request.resolver_match else None
+    return request.build_absolute_uri(reverse("scim:users", current_app=came_by)).removesuffix(USER.endpoint)
 
 
 def _is_large(found: Group) -> bool:

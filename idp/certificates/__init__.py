@@ -6,7 +6,8 @@
     revocation      a fresh signed word about everything on the way, from store (kept in the database) or from the network
     own             certificates of our own authority: the ledger is here, so nobody else is asked
     subject         what the card says of itself, for binding
-    parties         the certificate of a relying party, which is another question: no policy, no card (RFC 8705)
+    parties         the certificate of a relying party or a source, which is another question: no policy, no card (RFC 8705)
+    names           the names of a certificate, each in one spelling
     configuration   what an operator laid in `var/pki`; checks says what is wrong with it
 
 A question is answered from the outside in, and the first thing that is wrong is the reason that a person is told. Whatever

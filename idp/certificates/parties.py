@@ -38,6 +38,14 @@ def is_configured() -> bool:
         return False
 
 
+def authorities() -> dict[str, str]:
+    """The authorities that certify relying parties: the SHA-256 of each one's certificate, and its name."""
+    try:
+        return {one.sha256.hex(): str(one.subject.human_friendly) for one in current().clients}
+    except BadConfiguration:
+        return {}
+
+
 def presentable(leaf_der: bytes, *, now: datetime) -> x509.Certificate:
     """A well-formed certificate for a TLS client, with a strong key, of today; nobody has vouched for it yet.
 
@@ -71,22 +79,23 @@ def _cannot_sign(usage: x509.ExtensionType) -> bool:
     return not usage.digital_signature  # type: ignore[attr-defined]  # a KeyUsage
 
 
-def certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> x509.Certificate:
+def certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime, by: str = "") -> x509.Certificate:
     """The certificate of a relying party, if one of its authorities vouches for it now.
 
-    Raises: Refused(CERTIFICATE_LOGIN_OFF) where there are none, Refused(CERTIFICATE_…), Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    by: only this one, by the SHA-256 of its certificate in hex. Raises: Refused(CERTIFICATE_LOGIN_OFF) where there are none, Refused(CERTIFICATE_…), Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
     try:
         here = current()
     except BadConfiguration as error:
         logger.error("the pki folder cannot be used: %s", error)  # noqa: TRY400 - the faults are the words
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF) from None
-    if not here.clients:
+    anchors = [one for one in here.clients if not by or one.sha256.hex() == by]
+    if not anchors:
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
     found = presentable(leaf_der, now=now)
     leaf = reading.for_engine(leaf_der)
     pool = [*here.intermediates, *_sent(chain_der)]
-    _require_path(leaf, pool, here, has_status=_says_where(found), now=now)
+    _require_path(leaf, pool, here, anchors, has_status=_says_where(found), now=now)
     return found
 
 
@@ -106,10 +115,10 @@ def _says_where(found: x509.Certificate) -> bool:
     return any(isinstance(one.value, kinds) for one in found.extensions)
 
 
-def _require_path(leaf: Parsed, pool: list[Parsed], here: Folder, *, has_status: bool, now: datetime) -> None:
+def _require_path(leaf: Parsed, pool: list[Parsed], here: Folder, anchors: list[Parsed], *, has_status: bool, now: datetime) -> None:  # noqa: PLR0913
     deadline = store.Deadline(here.policy.total_seconds)
     failed: Refused | Unavailable = Refused(Reason.CERTIFICATE_UNTRUSTED)
-    for chain in paths.build(leaf, pool, here.clients):
+    for chain in paths.build(leaf, pool, anchors):
         try:
             path = engine.validated(chain, wanted=[_ANY_POLICY], inputs=engine.Inputs(explicit_policy=False), now=now)
             if has_status:

@@ -8,20 +8,19 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from derived.errors import Reason, Refused
-from idp.certificates import parties
+from idp.certificates import names, parties
 from idp.clients import jwk, keys
 from idp.login import hop, probe
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cryptography import x509
     from django.http import HttpRequest
 
     from idp.clients import RelyingParty
@@ -65,26 +64,8 @@ def require_of(party: RelyingParty, found: Presented, *, now: datetime) -> None:
 def _is_named(certificate: x509.Certificate, expected: dict[str, str]) -> bool:
     """RFC 8705 §2.1.2: exactly one expected name, compared whole."""
     ((kind, value),) = expected.items() if len(expected) == 1 else (("", ""),)
-    if kind == "dn":
-        try:
-            return bool(certificate.subject.rdns) and certificate.subject == x509.Name.from_rfc4514_string(value)
-        except ValueError:
-            return False
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return False
-    match kind:
-        case "dns":
-            return value.lower() in {one.lower() for one in names.get_values_for_type(x509.DNSName)}
-        case "uri":
-            return value in names.get_values_for_type(x509.UniformResourceIdentifier)
-        case "ip":
-            return ip_address(value) in names.get_values_for_type(x509.IPAddress)
-        case "email":
-            return value in names.get_values_for_type(x509.RFC822Name)
-        case _:
-            return False
+    name = names.spelled(kind, value)
+    return name is not None and name in names.names(certificate)
 
 
 def _is_key_of(certificate: x509.Certificate, entry: dict[str, Any]) -> bool:

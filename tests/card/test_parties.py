@@ -289,6 +289,15 @@ def test_a_relying_party_shows_its_certificate_to_nginx(tmp_path: Path) -> None:
 
         assert [ask(own, known), ask(certified, named)] == [200, 200]
         assert [ask(one, two) for one, two in ((stranger, known), (stranger, named), (None, known), (own, named), (certified, known))] == [401] * 5
+        live.ramet.ask("source", "add", "payroll")
+        live.ramet.ask("source", "admit", "payroll", "--certified-name", "dns:rp.example.org")
+
+        def pushes(card: Card | None, **forged: str) -> int:
+            with office.client(card, **forged) as agent:
+                body = '{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada"}' + " " * 100_000  # larger than a pipe: an answer must not get lost
+                return agent.post(f"{office.proxy.url}/certificate/scim/v2/Users", content=body, headers={"Content-Type": "application/scim+json"}).status_code
+
+        assert [pushes(one) for one in (certified, stranger, own, None)] == [201, 401, 401, 401]
         pem = own.pem.decode().replace("\n", "%0A").replace(" ", "%20").replace("+", "%2B")
         assert ask(None, known, **{"Ramet-Client-Cert": pem, "Ramet-Tls-Resumed": ".", "Client-Cert": ":AAAA:"}) == 401
     finally:

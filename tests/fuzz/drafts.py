@@ -7,6 +7,7 @@ import secrets
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -33,7 +34,7 @@ from tests.world import CALLBACK, CORE, ISSUER, PATCH, http
 from tests.x509.office import csr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from demo.person import Person as DemoPerson
     from scim.models import Person
@@ -547,7 +548,7 @@ def certificate_probe(house: House) -> Draft:
 def _by_certificate(draft: Draft) -> Draft:
     """The same on the certificate host, with something for a certificate."""
     shown = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Ramet-Client-Cert": "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A"}
-    path = "/certificate" + draft.path if draft.path.startswith("/oidc/") else draft.path
+    path = "/certificate" + draft.path if draft.path.startswith(("/oidc/", "/scim/")) else draft.path
     return replace(draft, path=path, headers={**draft.headers, "Host": PLACE, **shown})
 
 
@@ -767,6 +768,21 @@ def scim_documents(house: House) -> Draft:
     return _scim(house, "GET", house.random.choice(paths))
 
 
+_AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
+    [
+        ("GET", "/"), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"), ("GET", "/Users/x"), ("GET", "/Groups"),
+        ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("GET", "/Me"), ("GET", "/ServiceProviderConfig"), ("GET", "/ResourceTypes"), ("GET", "/ResourceTypes/User"),
+        ("GET", "/Schemas"), ("GET", f"/Schemas/{CORE}"),
+    ]
+)  # fmt: skip
+
+
+def certificate_scim(house: House) -> Draft:
+    """Each of SCIM's addresses in its turn, by a source that shows a certificate too."""
+    method, path = next(_AT_BOTH_HOSTS)
+    return _by_certificate(_scim(house, method, path, {"schemas": [PATCH], "Operations": []} if method in {"POST", "PATCH"} else None))
+
+
 def public(house: House) -> Draft:
     paths = ["/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere"]
     return Draft("GET", house.random.choice(paths))
@@ -871,7 +887,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     family_end, derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
-    certificate_userinfo, certificate_introspect, certificate_revoke, root_card_add,
+    certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 4, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
     certificate_refuse, certificate_attest, est, est_enroll, pki, ocsp,
     console, console_match, console_person, console_readmit, console_adopt, console_access, console_check,

@@ -21,7 +21,6 @@ from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django.http import HttpRequest
 
 _OFF = {"op": "replace", "path": "active", "value": False}
 
@@ -73,31 +72,29 @@ def test_when_it_last_spoke_and_what(hr: Scim) -> None:
 
 
 @pytest.fixture
-def recognised(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
-    """What a floor above would recognise in the next request."""
-    found: dict[str, str | None] = {"key": None}
-
-    def recogniser(_request: HttpRequest, _now: object) -> str | None:
-        return found["key"]
-
-    monkeypatch.setattr(auth, "_recognisers", [recogniser])
+def recognised(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What floors above would recognise in the next request: in its header, and in its connection."""
+    found: dict[str, list[str]] = {"header": [], "connection": []}
+    monkeypatch.setattr(auth, "_of_headers", [lambda _request, _now: found["header"]])
+    monkeypatch.setattr(auth, "_of_connections", [lambda _request, _now: found["connection"]])
     return found
 
 
-def test_a_client_or_a_certificate_speaks_for_a_source(hr: Scim, recognised: dict[str, str | None]) -> None:
+def test_a_client_or_a_certificate_speaks_for_a_source(hr: Scim, recognised: dict[str, list[str]]) -> None:
     """What the house recognises opens the door of the one source that admitted it, until that ends (P37)."""
     source = Source.objects.get(name="hr")
     nobody = Scim("x")
-    recognised["key"] = auth.key_of_client("c-1")
+    recognised["header"] = [auth.key_of_client("c-1")]
     assert nobody("GET", "/Users")[0] == 401
     row = sources.admit_client(source, "c-1", now=clock.now())
     assert nobody("GET", "/Users")[0] == 200
-    assert nobody("GET", "/Users", Authorization="")[0] == 200
+    assert nobody("GET", "/Users", Authorization="")[0] == 401
     sources.end_credential(source, row.id, now=clock.now())
     assert nobody("GET", "/Users")[0] == 401
-    recognised["key"] = auth.key_of_certificate("ab" * 32)
+    recognised["connection"] = [auth.key_of_certificate("ab" * 32)]
     sources.admit_certificate(source, ":".join(["AB"] * 32), now=clock.now())
-    assert nobody("GET", "/Users")[0] == 200
+    assert nobody("GET", "/Users")[0] == 401  # a header that leads nowhere is a no
+    assert nobody("GET", "/Users", Authorization="")[0] == 200
     other, _ = provision.register_source("other", now=clock.now())
     for admit in (lambda: sources.admit_client(other, "c-1", now=clock.now()), lambda: sources.admit_certificate(other, "zz", now=clock.now())):
         with pytest.raises(ValueError, match=r"."):

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import track
 
 from derived import clock
+from idp.certificates import names, parties
 from idp.config import config
+from idp.management.terms import tls_subject
 from idp.management.verbs import Noun, named, nothing, span
 from scim import importing, settle, sources, tables, trust
 from scim.models import Person, Source
@@ -54,7 +56,10 @@ def _admit(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--client-id", help="a client of this provider, which gets access tokens for itself")
-    given.add_argument("--certificate", metavar="SHA256", help="the SHA-256 fingerprint of a client certificate")
+    given.add_argument("--certificate", metavar="SHA256", help="the SHA-256 fingerprint of a client certificate: this one and no other")
+    given.add_argument("--certified-name", type=tls_subject, metavar="NAME", help="whoever an authority in var/pki/clients certifies under a name, like dns:hr.example.org")
+    parser.add_argument("--authority", default="", metavar="SHA256", help="which authority that is, by its fingerprint (default: the only one)")
+    parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="it ends after so many days")
 
 
 def _end(parser: CommandParser) -> None:
@@ -128,7 +133,7 @@ class Command(Noun):
             "people": one.records.filter(deleted_at=None).count(), "last_seen": one.last_seen_at, "last_said": one.last_said,
             "credentials": [
                 {
-                    "number": row.id, "kind": row.kind, "client_id": row.key.partition(":")[2] if row.kind == "client" else None,
+                    "number": row.id, "kind": row.kind, "shown": row.shown or (row.key.partition(":")[2] if row.kind != "token" else None),
                     "works": row.is_live(now=now), "created": row.created_at, "expires": row.expires_at, "ended": row.ended_at,
                     "last_used": row.last_used_at,
                 }
@@ -165,14 +170,20 @@ class Command(Noun):
     def admit(self, options: dict[str, Any]) -> str:
         """Another way to show who it is."""
         source = self._found(options)
+        now = clock.now()
+        until = _after(options["expires_in"], now)
         try:
             if options["client_id"]:
-                sources.admit_client(source, options["client_id"], now=clock.now())
+                sources.admit_client(source, options["client_id"], expires_at=until, now=now)
+            elif options["certificate"]:
+                sources.admit_certificate(source, options["certificate"], expires_at=until, now=now)
             else:
-                sources.admit_certificate(source, options["certificate"], now=clock.now())
+                authority, called = _authority(options["authority"])
+                sources.admit_certified_name(source, authority, _name_of(options["certified_name"]), authority_name=called, expires_at=until, now=now)
         except ValueError as error:
             raise CommandError(str(error)) from error
-        return f"{source.name} may speak with it from now on"
+        where = f"{config().issuer}/scim/v2" if options["client_id"] else f"{config().certificate_url or 'the certificate host'}/certificate/scim/v2"
+        return f"{source.name} may speak with it from now on, at {where}"
 
     def end(self, options: dict[str, Any]) -> str:
         """End one of its credentials."""
@@ -227,3 +238,24 @@ class Command(Noun):
 
 def _after(life: timedelta | None, now: datetime) -> datetime | None:
     return now + life if life else None
+
+
+def _name_of(given: dict[str, str]) -> str:
+    ((kind, value),) = given.items()
+    name = names.spelled(kind, value)
+    if name is None:
+        message = f"no certificate can be named {kind}:{value}"
+        raise ValueError(message)
+    return name
+
+
+def _authority(given: str) -> tuple[str, str]:
+    """The fingerprint and the name of the authority that is meant."""
+    known = parties.authorities()
+    wanted = given.replace(":", "").lower()
+    found = [one for one in known if not wanted or one == wanted]
+    if len(found) != 1:
+        listed = "; ".join(f"{fingerprint} ({name})" for fingerprint, name in known.items()) or "none: lay its certificate in var/pki/clients"
+        message = f"say which authority with --authority; those in var/pki/clients are: {listed}"
+        raise ValueError(message)
+    return found[0], known[found[0]]
