@@ -16,7 +16,7 @@ from derived import audit, issue, outbox, review, revoke, status
 from derived.assurance import AAL
 from derived.eligibility import BoundBy, How, refusal_to_change
 from derived.errors import Reason, Refused
-from derived.lifecycle import LIVING
+from derived.lifecycle import LIVING, State
 from derived.models import Credential, IssuedCertificate, PasswordAndTotp
 
 if TYPE_CHECKING:
@@ -136,6 +136,34 @@ def certificate(account: Account, old: Credential, proven: Proven, asked: Asked,
     if now - datetime.fromisoformat(line_began(old)) >= LONGEST_LINE:
         raise Refused(Reason.STEP_UP_NEEDED)
     return issue.regrow(account, old, proven, asked, now=now)
+
+
+def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+    """The same certificate under the person's present name: the same key, until the same day, with a number of its own (MT-4).
+
+    The old one is on hold since the name changed; it ends when this one is released. Never stronger.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) where nothing waits for that, it is under way, the key is another, or its root has ended.
+    """
+    held = IssuedCertificate.objects.select_related("replaces", "credential__root", "credential__parent").filter(credential=old.id).first()
+    if held is None or not waits_for_a_name(held.credential, account, now=now) or proven.not_after != held.not_after:
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if bytes(proven.verifier["spki"]) != bytes(held.spki) or IssuedCertificate.objects.filter(replaces=held, credential__state__in=LIVING).exists():
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    return issue.reissue(account, held, proven, asked, now=now)
+
+
+def waits_for_a_name(row: Credential, account: Account, *, now: datetime) -> bool:
+    """Whether a certificate is on hold for the one reason that its holder's name has changed."""
+    unexpired = row.expires_at is None or row.expires_at > now
+    mine = row.account_id == account.id and row.epoch == account.epoch and account.is_active
+    return mine and unexpired and row.state == State.SUSPENDED and row.end_reason == Reason.NAME_CHANGED
+
+
+def delivered(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+    """A certificate was released: the one whose name it corrects ends."""
+    issued = IssuedCertificate.objects.select_related("replaces__credential").get(credential=row)
+    if issued.replaces is not None and waits_for_a_name(issued.replaces.credential, account, now=now):
+        revoke.one(issued.replaces.credential, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
 
 
 def line_began(row: Credential) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived import accounts, audit, revoke
+from derived import accounts, audit, revoke, suspend
 from derived.errors import Reason
 from derived.kinds import Kind
-from derived.lifecycle import LIVING
+from derived.lifecycle import LIVING, State
 from derived.models import Account, Credential
 
 if TYPE_CHECKING:
@@ -45,15 +45,21 @@ def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
 
 
 def renamed(account: Account, *, now: datetime, actor: str) -> int:
-    """The person has another name: what shows the old one ends and is issued anew; keys and passkeys show none (MT-4).
+    """The person has another name: what shows the old one is good for nothing from now on; keys and passkeys show none (MT-4).
 
-    A credential shows a name where its evidence lists `names`. How many ended.
+    It is on hold, for its holder to have it issued anew for the same key (`renew.reissued`), which ends it; or it ends after the
+    longest hold. What cannot wait ends now. A credential shows a name where its evidence lists `names`. How many that were.
     """
-    ended = 0
+    changed = 0
     for row in _derived(account):
-        if row.evidence.get("names"):
-            ended += revoke.one(row, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
-    return ended
+        if not row.evidence.get("names") or (row.state == State.SUSPENDED and row.end_reason == Reason.NAME_CHANGED):
+            continue
+        if suspend.credential(account, row, because=Reason.NAME_CHANGED, now=now, actor=actor):
+            Credential.objects.filter(id=row.id, state=State.SUSPENDED).update(end_reason=Reason.NAME_CHANGED.value)
+            changed += 1
+        else:
+            changed += revoke.one(row, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
+    return changed
 
 
 def _derived(account: Account) -> QuerySet[Credential]:

@@ -83,11 +83,11 @@ def credential(
 def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """A manager has reviewed a suspended credential, and it may be used again, at the level that it has now (MT-7).
 
-    Raises: Refused(ILLEGAL_MOVE) unless it is suspended and of the present epoch; Refused(KEY_TOO_WEAK) where what it rests
+    Raises: Refused(ILLEGAL_MOVE) unless it is suspended and of the present epoch, or where it shows a name of before; Refused(KEY_TOO_WEAK) where what it rests
     on no longer reaches the floor of its kind.
     """
     found = Credential.objects.select_related("root", "parent").filter(id=row.id, account=account, epoch=account.epoch).first()
-    if found is None or found.state != State.SUSPENDED or not account.is_active:
+    if found is None or found.state != State.SUSPENDED or not account.is_active or found.end_reason == Reason.NAME_CHANGED:
         raise Refused(Reason.ILLEGAL_MOVE)
     if status.level(found) < policy(Kind(found.kind)).floor:
         raise Refused(Reason.KEY_TOO_WEAK)

@@ -20,7 +20,7 @@ from derived.models import IdentityCheck
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.models import Account, Credential
+    from derived.models import Account, Credential, IssuedCertificate
     from derived.wrapping import Wrapper
 
 SERVES = timedelta(days=90)  # RQ-6
@@ -99,6 +99,18 @@ def use(account: Account, credential: Credential, *, now: datetime) -> IdentityC
     body = {"check": str(found.id), "digest": found.digest}
     audit.record(account, "identity.check_used", now=now, actor="system", credential=credential, body=body)
     return found
+
+
+def first_of(row: IssuedCertificate) -> IssuedCertificate:
+    """The first certificate of the same key: those after it show another name (MT-4)."""
+    while row.replaces is not None and bytes(row.replaces.spki) == bytes(row.spki):
+        row = row.replaces
+    return row
+
+
+def of(row: IssuedCertificate) -> IdentityCheck | None:
+    """The check that a certificate rests on, or the first of those of its key."""
+    return IdentityCheck.objects.defer("sample").filter(credential=first_of(row).credential_id).first()
 
 
 def facts(row: IdentityCheck) -> dict[str, object]:

@@ -28,7 +28,7 @@ _PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke
 _SCIM = ("/scim/", "/certificate/scim/")
 _AT_BOTH = "/.well-known/est/"
 _TAKES_FILES = {
-    re.compile(r"/devices/certificates/add"): 128 * 1024, re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
+    re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024, re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
 }
 _PROBES = ("/livez", "/readyz")
 _MOST_QUERY = 16 * 1024

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 
 def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
-    authority: Authority, key: CertificateKey, *, name: str, login: str, passphrase_hash: str, life: timedelta | None, now: datetime,
+    authority: Authority, key: CertificateKey, *, name: str, login: str, passphrase_hash: str, life: timedelta | None, now: datetime, until: datetime | None = None,
     made_here: bool = False, kept: Kept | None = None, replaces: IssuedCertificate | None = None, evidence: dict[str, Any] | None = None,
 ) -> Proven:
     """What `issue` records of a certificate before there is one: its number, its shard, what it will show.
 
-    life: as the rulebook has it; the certificate ends no later than its issuer (C91).
+    life: as the rulebook has it; until: no later than this, in any case. The certificate ends no later than its issuer (C91).
     Raises: Refused(WEAK_KEY).
     """
     start = (now - minting.BACKDATED).replace(microsecond=0)
-    ends = [start + minting.LONGEST_LIFE, certificate_of(authority).not_valid_after_utc, *([now.replace(microsecond=0) + life] if life else [])]
+    ends = [start + minting.LONGEST_LIFE, certificate_of(authority).not_valid_after_utc, *([now.replace(microsecond=0) + life] if life else []), *([until] if until else [])]
     return minting.proven(
         key, passphrase_hash=passphrase_hash, not_before=start, not_after=min(ends), made_here=made_here, kept=kept,
         evidence={"names": [one for one in (minting.shown(name), minting.shown(login, 256)) if one], **(evidence or {})},

@@ -9,12 +9,12 @@ floors of `derived`.
 
 from __future__ import annotations
 
-from derived.issue.grown import Asked, activate, grow, regrow, token_family
+from derived.issue.grown import Asked, activate, grow, regrow, reissue, token_family
 from derived.issue.release import release
 from derived.issue.roots import Certificate, certificate, passkey, password_totp, seen, upstream
 from derived.minting.passkey import RegisteredPasskey
 
 __all__ = [
-    "Asked", "Certificate", "RegisteredPasskey", "activate", "certificate", "grow", "passkey", "password_totp", "regrow",
+    "Asked", "Certificate", "RegisteredPasskey", "activate", "certificate", "grow", "passkey", "password_totp", "regrow", "reissue",
     "release", "seen", "token_family", "upstream",
 ]

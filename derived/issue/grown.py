@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.apps import apps
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from derived.assurance import Authentication
     from derived.minting.proven import Proven
+    from derived.models import IssuedCertificate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +91,47 @@ def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, n
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if fresh.root is None or fresh.kind != proven.kind or fresh.root.end_reason == Reason.COMPROMISED:
         raise Refused(Reason.NOT_A_ROOT)
-    label = Label(fresh.label)
+    return _succeeds(account, fresh, fresh.root, proven, asked, vetted=False, now=now)  # another module is issuance anew (MT-2)
+
+
+def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+    """A successor for the very key, of a certificate that is on hold: of the same root and label, and no stronger (MT-4).
+
+    The caller has seen that it is on hold for that, and that the key is the same.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) where its root has ended; Refused(KEY_SEEN_BEFORE) where the key was bound elsewhere.
+    """
+    require_active(account)
+    root = old.credential.root
+    if root is None or not status.is_live(root, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    first = vetting.first_of(old)
+    if BoundKey.objects.filter(name__in=proven.keys).exclude(credential=first.credential_id).exists():
+        raise Refused(Reason.KEY_SEEN_BEFORE)
+    vetted = vetting.of(old) is not None
+    return _succeeds(account, old.credential, root, replace(proven, keys=()), asked, vetted=vetted, now=now)
+
+
+def _succeeds(  # noqa: PLR0913 - the parts of a successor
+    account: Account, old: Credential, root: Credential, proven: Proven, asked: Asked, *, vetted: bool, now: datetime
+) -> Credential:
+    """The row after another one, and what is written with it.
+
+    Raises: Refused.
+    """
+    label = Label(old.label)
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
     allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)
-    allowed = min(allowed, most(proven.kind, label, proven.shown, vetted=False))  # another module is issuance anew (MT-2)
-    level = cap(proven.kind, proven.shown.reach, status.level(fresh), allowed)
+    allowed = min(allowed, most(proven.kind, label, proven.shown, vetted=vetted))
+    level = cap(proven.kind, proven.shown.reach, status.level(old), allowed)
     if reason := refusal_of_key(proven.kind, level):
         raise Refused(reason)
-    row = _written(account, fresh.root, proven, asked, label=label, level=level, now=now, credential_id=None)
+    row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=None)
     Request.objects.create(
         account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
         purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
     )
-    body = {**facts(row), "renews": str(fresh.id)}
+    body = {**facts(row), "renews": str(old.id)}
     audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name})
     tell(account, "device.bound", row, now=now)
     return row

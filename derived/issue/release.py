@@ -34,7 +34,7 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     person, which is used up by this (X-9).
     """
     require_active(account)
-    row = IssuedCertificate.objects.select_related("credential__root").get(credential=credential_id, credential__account=account)
+    row = IssuedCertificate.objects.select_related("credential__root", "replaces__replaces").get(credential=credential_id, credential__account=account)
     credential = row.credential
     if credential.epoch != account.epoch or credential.state not in {State.PENDING, State.ACTIVE}:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
@@ -45,7 +45,7 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     policies = [one.policy_identifier.dotted_string for one in made.extensions.get_extension_for_class(x509.CertificatePolicies).value]
     if DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # what it rests on has fallen since it was recorded
-    if credential.aal == AAL.AAL3:
+    if credential.aal == AAL.AAL3 and vetting.of(row) is None:  # of the same key under another name, it may stand on that one's
         vetting.use(account, credential, now=now)
     IssuedCertificate.objects.filter(credential=credential).update(
         der=made.public_bytes(Encoding.DER), fingerprint=made.fingerprint(SHA256()).hex(), released_at=now, policies=policies

@@ -17,7 +17,7 @@ May import `idp.models`, `idp.config`, `idp.outbound`, `derived` and below.
 
 from __future__ import annotations
 
-from idp.certificates.own import ours
+from idp.certificates.own import ours, renamed
 from idp.certificates.validation import describe, is_configured, prefetch, validate
 
-__all__ = ["describe", "is_configured", "ours", "prefetch", "validate"]
+__all__ = ["describe", "is_configured", "ours", "prefetch", "renamed", "validate"]

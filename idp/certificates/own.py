@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from derived import status
+from derived import renew, status
 from derived.authority.keeping import certificate_of, is_taken_back
 from derived.errors import Reason, Refused
 from derived.issue import Certificate
@@ -33,14 +33,33 @@ def found(der: bytes) -> IssuedCertificate | None:
     return row if row is not None and bytes(row.der or b"") == der else None
 
 
-def require_good(row: IssuedCertificate, *, now: datetime) -> None:
-    """Raises: Refused(CERTIFICATE_EXPIRED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_REVOKED), Refused(CERTIFICATE_UNTRUSTED)."""
+def renamed(der: bytes, *, now: datetime) -> IssuedCertificate | None:
+    """One that is good but for the name that it shows: it is on hold for that alone, and serves to have it corrected (MT-4).
+
+    Raises: Refused(CERTIFICATE_UNTRUSTED), Refused(CERTIFICATE_EXPIRED).
+    """
+    row = found(der)
+    if row is None or not renew.waits_for_a_name(row.credential, row.credential.account, now=now):
+        return None
+    _require_signed(row)
+    if now >= row.not_after:
+        raise Refused(Reason.CERTIFICATE_EXPIRED)
+    return row
+
+
+def _require_signed(row: IssuedCertificate) -> None:
+    """Raises: Refused(CERTIFICATE_UNTRUSTED)."""
     try:
         x509.load_der_x509_certificate(bytes(row.der or b"")).verify_directly_issued_by(certificate_of(row.authority))
     except (InvalidSignature, ValueError, TypeError):
         raise Refused(Reason.CERTIFICATE_UNTRUSTED) from None
     if is_taken_back(row.authority):
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+
+
+def require_good(row: IssuedCertificate, *, now: datetime) -> None:
+    """Raises: Refused(CERTIFICATE_EXPIRED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_REVOKED), Refused(CERTIFICATE_UNTRUSTED)."""
+    _require_signed(row)
     if now < row.not_before:
         raise Refused(Reason.CERTIFICATE_NOT_YET_VALID)
     if now >= row.not_after:

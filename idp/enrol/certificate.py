@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from derived import clock
+from derived import clock, renew
 from derived.authority import keeping
 from derived.eligibility import refusal
 from derived.errors import Reason, Refused, Unavailable
@@ -51,6 +51,10 @@ _WORDS = {
         " it. A request begins with “-----BEGIN CERTIFICATE REQUEST-----”; paste it or choose its file, not both."
     ),
     Reason.KEY_TOO_WEAK: "A certificate needs a passphrase here: its key alone is one factor.",
+}
+_NOT_THE_KEY = {
+    Reason.BAD_PROOF: _WORDS[Reason.BAD_PROOF],
+    Reason.CREDENTIAL_NOT_LIVE: "This request is for another key, or what the certificate grew from has ended. Add a new certificate instead.",
 }
 _PRIVATE = "You pasted a private key. It is not secret any more: delete it, make a new key and a new request, and paste only the request."
 
@@ -166,6 +170,31 @@ def _pem(row: IssuedCertificate) -> str:
     return "".join(one.public_bytes(Encoding.PEM).decode() for one in [certificates.certificate(row), *certificates.between(row)])
 
 
+@require_http_methods(["GET", "POST"])
+def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """My name has changed: the same certificate with the new one, for whoever shows that they have its key (MT-4)."""
+    session, now = signed_in(request), clock.now()
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    if why := _why_not(session, now=now):
+        return fresh_login_needed(request, why, next_path=request.path)
+    row = _mine(session, credential_id)
+    if row is None or not renew.waits_for_a_name(row.credential, session.account, now=now):
+        return pages.problem(request, "No certificate of yours waits for a new name here.", status=404, next_step="See My devices.")
+    values: dict[str, Any] = {"certificate": row, "name": session.account.person.display_name(), "error": ""}
+    if request.method == "GET":
+        return pages.page(request, "certificate_reissue", values)
+    try:
+        made = certificates.reissued(row, requested.key(request), session=session, now=now)
+    except (Refused, Unavailable) as refused:
+        if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
+            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=request.path)
+        found = answer(refused.reason)
+        words = _PRIVATE if requested.has_private_key(request) else _NOT_THE_KEY.get(refused.reason, found.words)
+        return pages.page(request, "certificate_reissue", {**values, "error": words}, status=found.status)
+    return redirect("certificate", credential_id=made.credential_id)
+
+
 # --- for another device -----------------------------------------------------------------------------------------------
 
 
@@ -235,6 +264,7 @@ urlpatterns = [
     path("devices/certificates/add", add, name="certificate-add"),
     path("devices/certificates/<uuid:credential_id>", shown, name="certificate"),
     path("devices/certificates/<uuid:credential_id>/pem", pem, name="certificate-pem"),
+    path("devices/certificates/<uuid:credential_id>/reissue", reissue, name="certificate-reissue"),
     path("devices/certificates/orders/<uuid:order_id>", ordered, name="certificate-order"),
     path("devices/certificates/orders/<uuid:order_id>/confirm", confirm, name="certificate-confirm"),
     path("devices/certificates/orders/<uuid:order_id>/refuse", refuse, name="certificate-refuse"),

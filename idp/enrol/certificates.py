@@ -17,11 +17,14 @@ from derived import clock, issue, renew, status
 from derived.assurance import Authentication, Factor
 from derived.authority import making
 from derived.authority.keeping import certificate_of, chain_of, require_current
+from derived.eligibility import refusal_to_change
 from derived.errors import Reason, Refused
 from derived.kinds import Kind
 from derived.locking import under_lock
+from derived.minting.hardware import Kept
 from derived.models import Account, Credential, IssuedCertificate
-from idp import rulebook
+from derived.rulebook import Device
+from idp import attestation, rulebook
 from idp.enrol.asking import asked, groups_of
 from idp.keys import wrapper
 from idp.login import password
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 
     from derived.issue import Asked
     from derived.minting.csr import CertificateKey
-    from derived.minting.hardware import Kept
     from derived.minting.proven import Proven
     from idp.models import LoginSession
     from scim.models import Person
@@ -87,13 +89,49 @@ def record(account: Account, session: LoginSession, wanted: Wanted, *, now: date
     return issue.grow(account, proven, asked(fresh, name=wanted.name, purpose=PURPOSE), now=now)
 
 
-def _planned(
-    account: Account, wanted: Wanted, *, now: datetime, replaces: IssuedCertificate | None = None, evidence: dict[str, object] | None = None
+def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
+    account: Account, wanted: Wanted, *, now: datetime, replaces: IssuedCertificate | None = None, evidence: dict[str, object] | None = None,
+    until: datetime | None = None,
 ) -> Proven:
     person: Person = account.person
     return making.planned(
         require_current(now=now), wanted.key, name=person.display_name(), login=person.login_name or "", life=life(), now=now,
-        passphrase_hash=wanted.passphrase_hash, made_here=wanted.made_here, kept=wanted.kept, replaces=replaces, evidence=evidence,
+        passphrase_hash=wanted.passphrase_hash, made_here=wanted.made_here, kept=wanted.kept, replaces=replaces, evidence=evidence, until=until,
+    )
+
+
+def reissued(old: IssuedCertificate, key: CertificateKey, *, session: LoginSession | None = None, now: datetime) -> IssuedCertificate:
+    """The same certificate under the present name, for whoever proves to have its key (MT-4).
+
+    session: the person's, on the page; None where it is asked for over a handshake with the old one.
+    Raises: Refused of `renew.reissued`, and Refused(LOGIN_ENDED), or of eligibility, on the page; Unavailable.
+    """
+
+    def work(account: Account) -> Credential:
+        row = Credential.objects.select_related("root", "parent").get(id=old.credential_id)
+        said = _by_itself(account, row, now=now)
+        if session is not None:
+            fresh = read(session.id, account)
+            if not is_live(fresh, now=now):
+                raise Refused(Reason.LOGIN_ENDED)
+            said = asked(fresh, name=row.name, purpose=PURPOSE)
+            if reason := refusal_to_change(said.login, affected=status.level(row), now=now):
+                raise Refused(reason)
+        wanted = Wanted(key=key, name=row.name, passphrase_hash=old.passphrase_hash, kept=_still_kept(row))
+        evidence: dict[str, object] = {"line_began": renew.line_began(row)}
+        proven = _planned(account, wanted, now=now, replaces=old, evidence=evidence, until=old.not_after)
+        return renew.reissued(account, row, proven, said, now=now)
+
+    return finish(under_lock(old.credential.account_id, work))
+
+
+def _still_kept(row: Credential) -> Kept | None:
+    """What was proven of its hardware when it was made, as far as that is believed now."""
+    if not attestation.believes(row.evidence):
+        return None
+    facts = {name: row.evidence[name] for name in ("level", "vouched")}
+    return Kept(
+        device=Device(**row.evidence["device"]), verifies_user=row.evidence.get("activation") == "per_use", level=str(facts["level"]), facts=facts,
     )
 
 
@@ -105,7 +143,8 @@ def finish(credential: Credential) -> IssuedCertificate:
     made = making.signed(credential.id, wrapper())
 
     def work(account: Account) -> None:
-        issue.release(account, credential.id, made, now=clock.now(), actor="person")
+        row = issue.release(account, credential.id, made, now=clock.now(), actor="person")
+        renew.delivered(account, row, now=clock.now(), actor="person")
 
     under_lock(credential.account_id, work)
     return IssuedCertificate.objects.select_related("credential", "authority").get(credential=credential.id)

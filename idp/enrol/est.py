@@ -172,13 +172,19 @@ def simpleenroll(request: HttpRequest) -> HttpResponse:
 
 @_est("POST")
 def simplereenroll(request: HttpRequest) -> HttpResponse:
-    """RFC 7030 §4.2.2: a new key and a new number, by the certificate that is being renewed (MT-2, MT-5)."""
+    """RFC 7030 §4.2.2: a new key and a new number, by the certificate that is being renewed (MT-2, MT-5).
+
+    One that is on hold because its holder's name has changed gets the new name for the same key (MT-4).
+    """
     if not hop.is_certificate_host(request):
         where = config().certificate_url or "a certificate host, which is not switched on here"
         return _said(403, f"A renewal is asked for with the certificate itself, at {where}.")
     now = clock.now()
-    old = trust.ours(hop.presented(request).unverified_leaf, now=now)
-    made = certificates.renewed(old, _requested(request), now=now)
+    der = hop.presented(request).unverified_leaf
+    if (waiting := trust.renamed(der, now=now)) is not None:
+        made = certificates.reissued(waiting, _requested(request), now=now)
+    else:
+        made = certificates.renewed(trust.ours(der, now=now), _requested(request), now=now)
     return _certificates([certificates.certificate(made)])
 
 

@@ -73,7 +73,7 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
         "id": row.id, "kind": row.kind, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "state": row.state,
         "state_label": _STATES[row.state], "aal": int(status.level(row)), "added": row.created_at,
         "last_used": row.last_used_at, "this_device": session.event.credential_id == row.id,
-        "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
+        "renamed": row.state == "suspended" and row.end_reason == Reason.NAME_CHANGED, "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
     }
 
 

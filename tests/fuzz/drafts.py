@@ -642,6 +642,11 @@ def est_enroll(house: House) -> Draft:
     return Draft("POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers)
 
 
+def certificate_reissue(house: House) -> Draft:
+    row = IssuedCertificate.objects.order_by("?").first()
+    return _page(house, f"/devices/certificates/{row.pk if row else uuid4()}/reissue", house.victims, request=csr(_certificate_key()).decode())
+
+
 def certificate_attest(house: House) -> Draft:
     der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
     code = house.random.choice([house.short_code, house.code, "AAAA-AAAA"])
@@ -889,6 +894,6 @@ DRAFTS: list[Callable[[House], Draft]] = [
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
     certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 4, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
-    certificate_refuse, certificate_attest, est, est_enroll, pki, ocsp,
+    certificate_refuse, certificate_reissue, certificate_attest, est, est_enroll, pki, ocsp,
     console, console_match, console_person, console_readmit, console_adopt, console_access, console_check,
 ]

@@ -36,7 +36,7 @@ ROUTES: dict[str, str] = {
     **dict.fromkeys(["certificate-par", "certificate-token", "certificate-userinfo", "certificate-introspect"], DOOR),  # the same views
     **dict.fromkeys([
         "devices", "device-add", "device-adding", "device-adding-status", "device-confirm", "device-refuse", "device-remove", "device-rename",
-        "certificate-add", "certificate", "certificate-order", "certificate-confirm", "certificate-refuse", "certificate-pem", "derived-passkey",
+        "certificate-add", "certificate", "certificate-order", "certificate-confirm", "certificate-refuse", "certificate-pem", "certificate-reissue", "derived-passkey",
         "derived-passkey-add", "derived-passkey-options", "root-app", "root-card-add", "root-card-done", "root-passkey", "root-passkey-add",
         "root-passkey-options", "root-password", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
         "roots-password-add-app", "session-end", "sessions-end-others", "family-end",

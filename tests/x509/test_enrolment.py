@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from demo.browser import Browser
 from demo.pki import Card
-from derived import clock, revoke
+from derived import clock, revoke, suspend
+from derived.authority import lists
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
@@ -517,7 +518,7 @@ def test_a_certificate_of_ours_is_nobodys_root(host: None, world: World) -> None
 
 
 def test_a_new_name_ends_what_shows_the_old_one(authority: dict[str, Any], world: World) -> None:
-    """MT-4: the certificate; the phone's key shows no name and stays. The person is told what to do."""
+    """MT-4: the certificate, at once; the phone's key shows no name and stays. The person is told what to do."""
     _, desktop = world.enrolled()
     held = issued(desktop)
     phone = world.device(desktop)
@@ -525,11 +526,17 @@ def test_a_new_name_ends_what_shows_the_old_one(authority: dict[str, Any], world
     assert Credential.objects.get(id=held.row.credential_id).state == "active"
     assert world.patch(ALEX, {"name": {"givenName": "Alex", "familyName": "Fern"}}).status_code == 200
     row = Credential.objects.get(id=held.row.credential_id)
-    assert (row.state, row.end_reason) == ("revoked", Reason.NAME_CHANGED)
+    assert (row.state, row.end_reason) == ("suspended", Reason.NAME_CHANGED)
+    assert [one.on_hold for _, one in lists.entries(authority=held.row.authority, now=clock.now())] == [True]
+    with pytest.raises(Refused, match="illegal_move"):
+        under_lock(row.account_id, lambda account: suspend.lift(account, row, now=clock.now(), actor="operator"))
     assert Credential.objects.get(id=phone.enrolment.credential_id).state != "revoked"
     assert "name" in str(world.mails(ALEX)[-1].body) + str(world.mails(ALEX)[-2].body)
     fresh = issued(desktop, name="With the new name")
     assert "CN=Alex Fern" in fresh.certificate.subject.rfc4514_string()
+    with time_machine.travel(clock.now() + timedelta(days=30, minutes=5), tick=True):
+        tending.tend(now=clock.now())
+    assert Credential.objects.get(id=held.row.credential_id).end_reason == Reason.ON_HOLD_TOO_LONG
 
 
 def test_the_caps_per_person_count_certificates(authority: dict[str, Any], world: World) -> None:
