@@ -1,6 +1,7 @@
-"""`python -m bench`: start the providers, load each operation of each in turn, and print medians and ratios.
+"""`python -m bench`: start the providers, load each operation of each in turn, and print a Markdown table of medians and ratios.
 
-Bounded in count and time, on loopback only; it stops by itself, and leaves nothing running.
+Bounded in count and time, on loopback only; it stops by itself, and leaves nothing running. What fails is said in its cell and
+below the table, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -9,102 +10,143 @@ import argparse
 import signal
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import cores, load, node, postgresql, ramet
-from bench.operations import OPERATIONS, TARGETS
+from bench import cores, django_peers, load, node, postgresql, ramet, table
+from bench.operations import OPERATIONS, TO_BE_MADE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
     from bench.operations import Server
 
-Found = dict[tuple[str, str], list[load.Run]]
 _FULL, _SMALL = (5, 400), (2, 60)
 _CHEAP = 4  # times as many requests where nothing has to be made beforehand
 _WARM = 40
+_MOST_SECONDS = 15 * 60
+SERVERS = ("ramet-postgresql", "ramet-sqlite", "node-postgresql", "node-memory", "authlib-postgresql", "oidc-provider-postgresql")
+_console = Console(stderr=True)
+
+
+class TooLong(Exception):
+    """The whole took longer than it may; what was measured is printed."""
+
+
+def _makers(url: str, folder: Path) -> dict[str, Callable[[], Server]]:
+    """How each server is started."""
+
+    def place(name: str) -> Path:
+        (folder / name).mkdir()
+        return folder / name
+
+    def database(name: str) -> str:
+        return postgresql.database(url, name)
+
+    return {
+        "ramet-postgresql": lambda: ramet.Served("ramet-postgresql", place("ramet-postgresql"), database("ramet")),
+        "ramet-sqlite": lambda: ramet.Served("ramet-sqlite", place("ramet-sqlite"), ""),
+        "node-postgresql": lambda: node.served("node-postgresql", database("node"), folder / "node-postgresql.log"),
+        "node-memory": lambda: node.served("node-memory", "", folder / "node-memory.log"),
+        "authlib-postgresql": lambda: django_peers.served("authlib-postgresql", "authlib_site", database("authlib"), folder / "authlib.log"),
+        "oidc-provider-postgresql": lambda: django_peers.served(
+            "oidc-provider-postgresql", "oidc_provider_site", database("provider"), folder / "provider.log"
+        ),
+    }
 
 
 def _started(stack: ExitStack, folder: Path, only: Sequence[str]) -> list[Server]:
     """The servers, each in its folder; what cannot run is said and left out."""
-    url = stack.enter_context(postgresql.served(folder))
+    makers = _makers(stack.enter_context(postgresql.served(folder)), folder)
+    wanted = [name for name in SERVERS if not only or name in only]
+    no_node = node.missing() if any(name.startswith("node") for name in wanted) else ""
     servers: list[Server] = []
-
-    def add(server: Server) -> None:
+    for name in wanted:
+        if no_node and name.startswith("node"):
+            _console.print(f"bench: {name} is left out: {no_node}")
+            continue
+        _console.print(f"bench: starting {name} ...")
+        try:
+            server = makers[name]()
+        except Exception as error:  # noqa: BLE001 - a peer that does not start is said, and the others are measured
+            _console.print(f"bench: {name} is left out: {error}")
+            continue
         stack.callback(server.stop)
         servers.append(server)
-
-    for name, kept in (("ramet-postgresql", True), ("ramet-sqlite", False)):
-        if not only or name in only:
-            place = folder / name
-            place.mkdir()
-            add(ramet.Served(name, place, postgresql.database(url, "ramet") if kept else ""))
-    why = node.missing()
-    for name, kept in (("node-postgresql", True), ("node-memory", False)):
-        if why:
-            sys.stderr.write(f"bench: {name} is left out: {why}\n")
-        elif not only or name in only:
-            add(node.Served(name, postgresql.database(url, "node") if kept else "", folder / f"{name}.log"))
     return servers
 
 
-def _measured(servers: Sequence[Server], names: Sequence[str], *, rounds: int, count: int) -> Found:
-    """Every operation, `rounds` times, the servers in turn."""
-    found: Found = {}
-    for name in names:
-        size = count * (_CHEAP if name not in {"code_exchange", "code_exchange_dpop", "refresh"} else 1)
-        for server in servers:
-            load.run(server.port, OPERATIONS[name](server, min(_WARM, size)))
-        for turn in range(rounds):
+def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str], *, rounds: int, count: int) -> None:
+    """Every operation, `rounds` times, the servers in turn, into `found`."""
+    columns = (TextColumn("bench: {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_console) as progress:
+        task = progress.add_task("", total=len(names) * len(servers) * (rounds + 1))
+        for name in names:
+            size = count * (1 if name in TO_BE_MADE else _CHEAP)
+            for turn in range(rounds + 1):
+                for server in servers:
+                    progress.update(task, description=f"{name}, {f'round {turn} of {rounds}' if turn else 'warming up'}, {server.name}")
+                    _run(found, name, server, size if turn else min(_WARM, size), counts=turn > 0)
+                    progress.advance(task)
             for server in servers:
-                sys.stderr.write(f"\rbench: {name}, {turn + 1} of {rounds}, {server.name}        ")
-                sys.stderr.flush()
-                found.setdefault((name, server.name), []).append(load.run(server.port, OPERATIONS[name](server, size)))
-    sys.stderr.write("\n")
-    return found
+                found.megabytes[server.name] = max(found.megabytes.get(server.name, 0.0), server.megabytes())
 
 
-def _table(found: Found, names: Sequence[str], servers: Sequence[str]) -> Table:
-    table = Table(title="requests per second of one worker on one core: medians; in brackets the 99th percentile in ms")
-    for heading in ("operation", *servers, "ratio", "floor", "aim"):
-        table.add_column(heading, justify="left" if heading == "operation" else "right")
-    for name in names:
-        rate = {server: median(run.rate for run in found[name, server]) for server in servers}
-        slow = {server: median(run.slowest for run in found[name, server]) for server in servers}
-        peer = "node-memory" if name in {"discovery", "jwks"} else "node-postgresql"
-        mine = "ramet-postgresql"
-        ratio = f"{rate[mine] / rate[peer]:.2f}" if mine in rate and peer in rate else "-"
-        floor, aim = TARGETS[name]
-        table.add_row(name, *(f"{rate[one]:,.0f} ({slow[one]:.0f})" for one in servers), ratio, str(floor), str(aim))
-    return table
+def _run(found: table.Found, name: str, server: Server, size: int, *, counts: bool) -> None:
+    """One run of one operation of one server; not again where it failed before."""
+    key = name, server.name
+    if name in server.lacks:
+        found.lacking.add(key)
+    if key in found.lacking or key in found.failed:
+        return
+    try:
+        run = load.run(server.port, OPERATIONS[name](server, size))
+    except TooLong:
+        raise
+    except Exception as error:  # noqa: BLE001 - said in its cell; the others are measured
+        found.failed[key] = f"{type(error).__name__}: {error}"[:300]
+        return
+    if counts:
+        found.runs.setdefault(key, []).append(run)
 
 
-def main() -> None:
+def _too_long(_number: int, _frame: FrameType | None) -> None:
+    raise TooLong
+
+
+def main() -> int:
     """Measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--small", action="store_true", help="two short rounds: whether it runs, not how fast")
     parser.add_argument("--operation", action="append", choices=sorted(OPERATIONS), help="only this one (may be repeated)")
-    parser.add_argument("--server", action="append", default=[], help="only this one: ramet-postgresql, ramet-sqlite, node-postgresql, node-memory")
+    parser.add_argument("--server", action="append", default=[], choices=SERVERS, help="only this one (may be repeated)")
+    parser.add_argument("--rounds", type=int, default=0, help="how often each is measured (default: 5, with --small 2)")
     asked = parser.parse_args()
     rounds, count = _SMALL if asked.small else _FULL
     names = [name for name in OPERATIONS if not asked.operation or name in asked.operation]
     cores.load_here()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
-    with tempfile.TemporaryDirectory(prefix="ramet-bench-") as folder, ExitStack() as stack:
-        servers = _started(stack, Path(folder), asked.server)
-        found = _measured(servers, names, rounds=rounds, count=count)
-        console = Console(width=150)
-        console.print(_table(found, names, [server.name for server in servers]))
-        for server in servers:
-            if isinstance(server, ramet.Served):
-                console.print(f"{server.name}: {server.megabytes():.0f} MB a worker")
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(_MOST_SECONDS)
+    found, servers, began = table.Found(), [], time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ramet-bench-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        try:
+            servers = _started(stack, Path(folder), asked.server)
+            _measure(found, servers, names, rounds=asked.rounds or rounds, count=count)
+        except TooLong:
+            _console.print(f"bench: stopped after {_MOST_SECONDS} s; this is what was measured")
+        finally:
+            signal.alarm(0)
+        print(table.markdown(found, names, [server.name for server in servers]))  # noqa: T201 - what it is for
+        print(f"\n{time.monotonic() - began:.0f} s, {asked.rounds or rounds} rounds, {cores.said()}", flush=True)  # noqa: T201
+    return 1 if found.failed or not servers else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,3 +17,8 @@ def pinned(cores: set[int], command: list[str]) -> list[str]:
 def load_here() -> None:
     """From now on this process and its children load."""
     os.sched_setaffinity(0, LOAD)
+
+
+def said() -> str:
+    """For the table."""
+    return f"server on core {', '.join(map(str, sorted(SERVER)))}, load on {', '.join(map(str, sorted(LOAD)))}"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from bench import memory
 from bench.cores import SERVER, pinned
 from demo.server import MANAGE, PROJECT, Ramet, free_port
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class Served:
     """A Ramet that runs, and the process that makes its codes and tokens."""
+
+    lacks: frozenset[str] = frozenset()
 
     def __init__(self, name: str, var: Path, database: str) -> None:
         self.name, self.port = name, free_port()
@@ -48,9 +51,8 @@ class Served:
         return {**names, "discovery": "/.well-known/openid-configuration"}
 
     def megabytes(self) -> float:
-        """The memory of its worker: the largest process below the server's."""
-        found = subprocess.run(["ps", "-eo", "rss,args"], capture_output=True, text=True, check=True).stdout
-        return max(int(line.split()[0]) for line in found.splitlines() if f"--port {self.port}" in line) / 1024
+        """The memory of its worker."""
+        return memory.worker_megabytes(self._ramet.pid("serve"))
 
     def stop(self) -> None:
         """End it."""

@@ -146,6 +146,10 @@ class Ramet:
             if child.poll() is not None:
                 raise CommandFailed(f"{name} ended with {child.returncode}: {self.log_end(name)}")
 
+    def pid(self, name: str) -> int:
+        """The process of this name."""
+        return next(child.pid for known, child in self._children if known == name)
+
     def log_end(self, name: str) -> str:
         """The last lines that a process wrote."""
         path = self.var / f"{name}.log"

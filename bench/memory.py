@@ -1,0 +1,37 @@
+"""How much memory a server holds: the resident set of its worker, which is the largest process below the one that was started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def worker_megabytes(pid: int) -> float:
+    """Of the largest among a process and what it started; 0 where it is gone."""
+    return max((_resident(one) for one in [pid, *_below(pid)]), default=0.0)
+
+
+def _resident(pid: int) -> float:
+    for line in _read(pid, "status").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _below(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    children = [int(one) for task in _listed(tasks) for one in _read(pid, f"task/{task}/children").split()]
+    return [one for child in children for one in (child, *_below(child))]
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return [one.name for one in folder.iterdir()]
+    except OSError:
+        return []
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""
