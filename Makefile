@@ -46,7 +46,7 @@ check: setup-dev ## ruff, mypy, import contracts, migrations, the tests of rules
 	@RAMET_VAR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python -m pytest -q tests/rules
 
-bench: setup-dev ## requests per second on one core, beside node-oidc-provider (BENCH=--small for a short look)
+bench: setup-dev ## requests per second on one core, beside other providers (BENCH=--small for a short look)
 	@$(BIN)/python -m bench $(BENCH)
 
 lock: setup-dev ## resolve the dependencies of pyproject.toml anew, hashed, naming no host

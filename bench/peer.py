@@ -25,7 +25,7 @@ _START_SECONDS = 60
 class Served:
     """A peer that runs. paths: where its endpoints are. lacks: the operations that it does not offer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - how a process is started
         self, name: str, command: list[str], *, cwd: Path, extra: Mapping[str, str], log: Path, paths: Mapping[str, str],
         lacks: frozenset[str] = frozenset(),
     ) -> None:

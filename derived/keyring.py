@@ -21,6 +21,7 @@ from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
 from derived.errors import Reason, Unavailable
 from derived.models import SigningKey
+from derived.prepared import statements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +36,7 @@ PUBLISHED_BEFORE_USE = JWKS_MAX_AGE + SKEW
 LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens live shorter
 PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
 PUBLISHED = ("pending", "active", "retiring")
+_PUBLISHED_KIDS = "SELECT kid FROM derived_signingkey WHERE purpose = %s AND state IN (%s, %s, %s) ORDER BY created_at, kid"
 
 
 class Purpose(StrEnum):
@@ -149,6 +151,12 @@ class Keyring:
         """The public keys that verifiers may need: pending, active and retiring ones."""
         rows = SigningKey.objects.filter(purpose=purpose, state__in=PUBLISHED).order_by("created_at", "kid")
         return KeySet([self._public_half(row) for row in rows])
+
+    def published_kids(self) -> tuple[str, ...]:
+        """The keys that verifiers of tokens may need now: as `published`, by name."""
+        with statements() as cursor:
+            cursor.execute(_PUBLISHED_KIDS, [Purpose.TOKENS.value, *PUBLISHED])
+            return tuple(row[0] for row in cursor.fetchall())
 
     def public(self, kid: str) -> Key | None:
         """The public half of one key, whatever became of it: who believes its signature also asks `is_published`."""

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 
 from derived.errors import Reason, Refused, Unavailable
 from derived.models import Account
-from derived.prepared import Given, Read
+from derived.prepared import Given, Read, statements
 
 if TYPE_CHECKING:
     import uuid
@@ -65,7 +65,7 @@ def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime 
     names = [field.attname for field in Account._meta.concrete_fields]  # noqa: SLF001
     columns = ", ".join([*names, "clock_timestamp()"])
     text = f'SELECT {columns} FROM "derived_account" WHERE id = ({owned.select}) FOR UPDATE'  # noqa: S608 - names of ours
-    with connection.cursor() as cursor:
+    with statements() as cursor:
         cursor.execute(text, [key])
         row = cursor.fetchone()
     return (None, None) if row is None else (Account.from_db(connection.alias, names, row[:-1]), row[-1].astimezone(UTC))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import connection
 
 from derived.models import Spent
+from derived.prepared import statements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +41,7 @@ def claim_key(model: type[Model], key: object, *, now: datetime, **then: object)
     )
     values = [field[name].get_db_prep_save(value, connection) for name, value in written.items()]
     asked = [meta.pk.get_db_prep_value(key, connection), field["expires_at"].get_db_prep_value(now, connection)]
-    with connection.cursor() as cursor:
+    with statements() as cursor:
         cursor.execute(text, [*values, *asked])
         return bool(cursor.rowcount == 1)
 
@@ -55,7 +56,7 @@ def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
     for part in (kind, *parts):
         raw = part.encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
-    with connection.cursor() as cursor:
+    with statements() as cursor:
         when = Spent._meta.get_field("expires_at").get_db_prep_value(expires_at, connection)  # noqa: SLF001
         # Who comes while another's insert is not committed waits for it, on both databases; then it counts nothing.
         cursor.execute(_SPEND, [digest.hexdigest(), when])

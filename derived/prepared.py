@@ -18,9 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
     from django.db.models import Field, QuerySet
 
 M = TypeVar("M", bound=Model)
+
+
+def statements() -> CursorWrapper:
+    """A cursor for text that is run again and again: PostgreSQL gets the values beside it, and plans it once a connection.
+
+    Django's own puts the values into the text, which the server then reads and plans anew each time. What it does around a
+    statement (its errors, who listens) is done here too. SQLite's driver keeps what it has read by itself.
+    """
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    from psycopg import Cursor  # noqa: PLC0415 - only where it is the driver
+
+    connection.ensure_connection()
+    return connection.make_cursor(Cursor(connection.connection))  # type: ignore[arg-type]  # it wraps any cursor
 
 
 class Given(Expression):
@@ -60,7 +75,7 @@ class Read(Generic[M]):
     def first(self, **given: object) -> M | None:
         """The row, or None."""
         plan = self.plan()
-        with connection.cursor() as cursor:
+        with statements() as cursor:
             cursor.execute(plan.sql, plan.bound(given, connection))
             row = cursor.fetchone()
         return None if row is None else plan.made(row, connection)
@@ -157,7 +172,7 @@ def write(*rows: Model) -> None:
         text, fields = _insert(type(row))
         texts.append(text)
         values.append([field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
-    with connection.cursor() as cursor:
+    with statements() as cursor:
         if connection.vendor == "postgresql":
             earlier = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(texts[:-1]))
             cursor.execute(f"WITH {earlier} {texts[-1]}" if earlier else texts[-1], [one for some in values for one in some])

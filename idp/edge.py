@@ -24,15 +24,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
 _SCIM = ("/scim/", "/certificate/scim/")
-_AT_BOTH = "/.well-known/est/"
 _TAKES_FILES = {
     re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024, re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
 }
 _PROBES = ("/livez", "/readyz")
+_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/oidc/device_authorization", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
+# What only programs call: their views read no cookie, and are served without what serves cookies (`idp.wsgi`).
+MACHINES = (
+    "/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/oidc/device_authorization",
+    "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/certificate/oidc/", *_SCIM, "/pki/", "/enrol/v1/", *_PROBES,
+)
+_AT_BOTH = "/.well-known/est/"
 _MOST_QUERY = 16 * 1024
 _CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+
+
+def is_of_a_machine(path: str) -> bool:
+    """Whether only programs call this address."""
+    return path.startswith(MACHINES)
 
 
 class Edge:

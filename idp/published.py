@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
+import json
 from base64 import b64decode
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
+from joserfc.jwk import KeySet
 
 from derived import clock
 from derived.authority import answers, lists
@@ -30,6 +35,8 @@ from idp.oidc import acr, client_auth, dpop, registration
 from idp.oidc.ask import MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest
 
 _DISCOVERY_MAX_AGE = 3600
@@ -41,8 +48,8 @@ def _at(name: str, *args: str) -> str:
     return config().issuer + reverse(name, args=args)
 
 
-def metadata() -> dict[str, Any]:
-    """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2."""
+def metadata(*, registers: bool) -> dict[str, Any]:
+    """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2; registers: whether anybody could register a client now."""
     confidential = client_auth.methods()
     methods = [*confidential, "none"]
     return {
@@ -73,7 +80,7 @@ def metadata() -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(CLIENT_ALGS),
         **_by_certificate(),
-        **({"registration_endpoint": _at("register")} if registration.is_on(now=clock.now()) else {}),
+        **({"registration_endpoint": _at("register")} if registers else {}),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(dpop.ALGS),
         "acr_values_supported": list(acr.SUPPORTED),
@@ -114,20 +121,57 @@ def _public(response: HttpResponse, max_age: int) -> HttpResponse:
     return response
 
 
-@require_http_methods(["GET", "HEAD"])
-def discovery(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
-    """`/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`."""
-    return _public(JsonResponse(metadata()), _DISCOVERY_MAX_AGE)
+@dataclass(frozen=True)
+class _Document:
+    """A JSON document as it goes out, and the tag that stands for these very bytes (RFC 9110 §8.8.3)."""
+
+    body: bytes
+    tag: str
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> _Document:
+        body = json.dumps(content, separators=(",", ":")).encode()
+        return cls(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+    def sent(self, request: HttpRequest, max_age: int) -> HttpResponse:
+        """Whole, or "as you have it"."""
+        has_it = self.tag in (one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(","))
+        response = HttpResponse(status=304) if has_it else HttpResponse(self.body, content_type="application/json")
+        response["ETag"] = self.tag
+        return _public(response, max_age)
+
+
+@lru_cache(maxsize=8)
+def _metadata_of(registers: bool, *settings: object) -> _Document:  # noqa: ARG001, FBT001 - all that it depends on
+    return _Document.of(metadata(registers=registers))
+
+
+@lru_cache(maxsize=8)
+def _keys_of(kids: tuple[str, ...]) -> _Document | None:
+    """The public halves, which never change under their names; None where one has gone since they were listed."""
+    found = [keyring().public(kid) for kid in kids]
+    return None if None in found else _Document.of(KeySet([one for one in found if one is not None]).as_dict(private=False))
 
 
 @require_http_methods(["GET", "HEAD"])
-def jwks(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
-    """The public keys; how long they may be cached agrees with how long a key is published before it signs (C73)."""
-    published = keyring().published()
-    if not published.keys:  # a house that has never signed
+def discovery(request: HttpRequest) -> HttpResponse:
+    """`/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`: made once for what it depends on."""
+    made = _metadata_of(registration.is_on(now=clock.now()), config().issuer, config().certificate_url, *client_auth.methods())
+    return made.sent(request, _DISCOVERY_MAX_AGE)
+
+
+@require_http_methods(["GET", "HEAD"])
+def jwks(request: HttpRequest) -> HttpResponse:
+    """The public keys; how long they may be cached agrees with how long a key is published before it signs (C73).
+
+    Which keys there are is asked each time, so that one that was given up is gone at once; their bytes are made once.
+    """
+    kids = keyring().published_kids()
+    if not kids:  # a house that has never signed
         keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())
-        published = keyring().published()
-    return _public(JsonResponse(published.as_dict(private=False)), int(JWKS_MAX_AGE.total_seconds()))
+        kids = keyring().published_kids()
+    made = _keys_of(kids) or _Document.of(keyring().published().as_dict(private=False))
+    return made.sent(request, int(JWKS_MAX_AGE.total_seconds()))
 
 
 @require_http_methods(["GET", "HEAD"])

@@ -71,9 +71,14 @@ def _database(url: str) -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
         }
+        # Opening one costs more than most requests do: it reads the whole schema. Each serving thread keeps its own.
+        found["CONN_MAX_AGE"] = 600
     else:
         found["CONN_MAX_AGE"] = 60
         found["CONN_HEALTH_CHECKS"] = True
+        options = found.setdefault("OPTIONS", {})
+        asked = options.get("prepare_threshold", "3")  # `derived.prepared.statements`; "off" behind a proxy that cannot keep them
+        options["prepare_threshold"] = None if asked == "off" else int(asked)
     found["ATOMIC_REQUESTS"] = False  # spent means spent, also when the answer is an error
     return found
 

@@ -1,16 +1,18 @@
-"""The WSGI application that `manage.py serve` runs."""
+"""The WSGI application that `manage.py serve` runs: pages with all that a browser needs, machines with what a machine needs."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import django
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Utf8Request(WSGIRequest):
@@ -34,6 +36,39 @@ class Handler(WSGIHandler):
     request_class = Utf8Request
 
 
+class MachineHandler(Handler):
+    """For what programs call (`edge.MACHINES`): no cookie is read or set there, so nothing that serves cookies runs.
+
+    The edge stays in front of it: hosts, sizes, refusals and headers are the same. A test sees that every view there needs no more.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """The edge, and nothing else."""
+        with _with_settings(MIDDLEWARE=["idp.edge.Edge"]):
+            super().load_middleware(is_async)
+
+
+@contextmanager
+def _with_settings(**changed: object) -> Iterator[None]:
+    """Django reads its middleware from its settings alone, once, when a handler is made."""
+    was = {name: getattr(settings, name) for name in changed}
+    try:
+        for name, value in changed.items():
+            setattr(settings, name, value)
+        yield
+    finally:
+        for name, value in was.items():
+            setattr(settings, name, value)
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup(set_prefix=False)
-application = Handler()
+from idp.edge import is_of_a_machine  # noqa: E402 - Django's apps come first
+
+_pages, _machines = Handler(), MachineHandler()
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
+    """Whoever it is for."""
+    handler = _machines if is_of_a_machine(environ.get("PATH_INFO", "")) else _pages
+    return cast("Iterable[bytes]", handler(environ, start_response))

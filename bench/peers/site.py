@@ -1,6 +1,6 @@
 """What both sites share: settings, the view that makes codes and tokens, and the server.
 
-    python -m bench.peers.site SITE    prepare the database, and serve it; PORT and DATABASE say where
+`python -m bench.peers.site SITE` prepares the database and serves it; PORT and DATABASE say where.
 """
 
 from __future__ import annotations

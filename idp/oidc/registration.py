@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
+from derived.prepared import Given, Read
 from idp import clients
 from idp.clients import BadRegistration, Registration, keys, metadata
 from idp.config import config
@@ -39,13 +40,16 @@ _KEPT_BY_THE_OPERATOR = frozenset({"client_id", "hosts", "min_aal", "pkce_option
 _NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
 
 
+_ANY_TOKEN = Read(lambda: RegistrationToken.objects.filter(expires_at__gt=Given("now", RegistrationToken._meta.get_field("expires_at")), uses_left__gt=0).only("token_hash")[:1])  # noqa: SLF001
+
+
 class _NoToken(Exception):
     """No token that is good for this."""
 
 
 def is_on(*, now: datetime) -> bool:
     """Whether anybody could register a client now."""
-    return RegistrationToken.objects.filter(expires_at__gt=now, uses_left__gt=0).exists()
+    return _ANY_TOKEN.first(now=now) is not None
 
 
 @csrf_exempt
