@@ -153,8 +153,12 @@ def _subject(order: Order) -> x509.Name:
 
 
 def shown(text: str, most: int = 64) -> str:
-    """A name as a certificate shows it."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:most].strip()
+    """A name as a certificate shows it.
+
+    RFC 5280's bounds are characters; many readers, and the library that writes it here, count bytes. So it fits either way.
+    """
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return line.encode()[:most].decode(errors="ignore").strip()
 
 
 def key_identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:

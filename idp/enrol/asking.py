@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from derived.issue import Asked
 from idp import rulebook
 from idp.login.session import login_of
-from scim.models import Membership
+from scim.models import Group, Membership
 
 if TYPE_CHECKING:
     from idp.models import LoginSession
@@ -24,6 +25,16 @@ def asked(session: LoginSession, *, name: str, purpose: str = "sign in on anothe
 
 
 def groups_of(person: Person) -> frozenset[str]:
-    """The names of the groups that a person is in, by any of their sources; of groups inside groups, the innermost alone."""
+    """The groups that a person is in, as a rule may name them; of groups inside groups, the innermost alone.
+
+    By id, and by `source/name`. By name alone only where one source has groups of that name: names are anybody's, and a source
+    that calls a group of its own like another's must not put people into it (C27).
+    """
     rows = Membership.objects.filter(record__person=person, record__deleted_at__isnull=True, group__deleted_at__isnull=True)
-    return frozenset(rows.values_list("group__display_name", flat=True))
+    found = list(rows.values_list("group_id", "group__display_name", "group__source__name"))
+    names = {name for _, name, _ in found}
+    others = Group.objects.filter(display_name__in=names, deleted_at__isnull=True).order_by().values_list("display_name", "source").distinct()
+    sources = Counter(name for name, _ in others)
+    return frozenset(
+        {str(one) for one, _, _ in found} | {f"{source}/{name}" for _, name, source in found} | {name for name in names if sources[name] == 1}
+    )

@@ -221,10 +221,10 @@ def _used_since(request: HttpRequest, *, now: datetime) -> datetime | None:
     if request.POST.get("used") != "yes":
         return None
     day = date.fromisoformat(request.POST.get("since", "")[:10])
-    since = datetime.combine(day, time(), tzinfo=UTC) - _FAR_EAST  # the day's first moment anywhere on Earth
-    if not now - _OLDEST_USE <= since <= now:
+    if not (now - _OLDEST_USE).date() < day <= (now + _FAR_EAST).date():
         raise ValueError
-    return since
+    since = datetime.combine(day, time(), tzinfo=UTC) - _FAR_EAST  # the day's first moment anywhere on Earth
+    return min(since, now)
 
 
 def _ended(request: HttpRequest, session: LoginSession, row: Credential, words: str) -> HttpResponse:

@@ -212,7 +212,6 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *,
     Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered meanwhile.
     """
     spend(row, now=now)
-    _awaken(account, key.credential_id, asserted, now=now)
     rows = Passkey.objects.filter(credential_id=key.credential_id)
     fresh = rows.get()
     if passkey.went_back(fresh.sign_count, asserted.sign_count):
@@ -223,4 +222,5 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *,
         raise Refused(Reason.KEY_MAY_BE_COPIED, spends=True)
     if fresh.hardware != key.hardware:
         raise Refused(Reason.LOGIN_ENDED)
+    _awaken(account, key.credential_id, asserted, now=now)
     rows.update(sign_count=asserted.sign_count, backed_up=asserted.backed_up)

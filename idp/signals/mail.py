@@ -5,6 +5,8 @@ The payload of an outbox row holds ids; what stands in the mail is read from the
 
 from __future__ import annotations
 
+import logging
+import smtplib
 from typing import TYPE_CHECKING, Any
 
 from django.core.mail import EmailMessage, get_connection
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     from derived.models import OutboxRow
     from scim.models import Person
+
+logger = logging.getLogger(__name__)
 
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
@@ -130,10 +134,21 @@ def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
 
 
 def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
-    """One message per address, so that no address learns of another."""
+    """One message per address, so that no address learns of another, and one that is none silences no other.
+
+    Raises: what every address was refused for; OSError, smtplib.SMTPException when the mail could not be handed over.
+    """
     text = render_to_string(f"mail/{template}.txt", {"contact": config().contact, **values}).strip()
     subject, _, body = text.partition("\n")
     subject = subject.removeprefix("Subject:").strip().replace("\r", " ")
+    refused: list[Exception] = []
     with get_connection() as connection:
         for address in addresses:
-            EmailMessage(subject, body.strip() + "\n", to=[address], connection=connection).send()
+            try:
+                EmailMessage(subject, body.strip() + "\n", to=[address], connection=connection).send()
+            except (ValueError, smtplib.SMTPRecipientsRefused) as error:  # no address at all, or nobody's
+                refused.append(error)
+    if refused:
+        logger.warning("a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), type(refused[0]).__name__)
+    if refused and len(refused) == len(addresses):
+        raise refused[0]

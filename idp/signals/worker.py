@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 20  # as many as are leased at once: relying parties called side by side: one that hangs does not hold up another (C83)
 _IDLE = 0.5  # seconds between looks at an empty outbox
 _HOUSEKEEPING = timedelta(minutes=5)
+_AFTER_A_FAULT = timedelta(seconds=30)
 _KEPT = timedelta(days=1)  # single-use rows stay a day past their time, so that a late replay is still seen as one
 _DELIVERED_KEPT = timedelta(days=30)
 
@@ -127,10 +128,22 @@ def housekeeping(*, now: datetime) -> None:
     OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()
     CertificateLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
     CertificateOrder.objects.filter(expires_at__lt=now - _KEPT).delete()
-    tending.tend(now=now)
+    for part in (tending.tend, _make_lists, certificates.prefetch, probe.repeat):
+        _tried(part, now=now)
+
+
+def _make_lists(*, now: datetime) -> None:
     lists.make_due(wrapper(), now=now)
-    certificates.prefetch(now=now)
-    probe.repeat(now=now)
+
+
+def _tried(part: Callable[..., object], *, now: datetime) -> bool:
+    """Do one part of the work; a key that is away or a disk that is full stops no other, least of all what is delivered (C83)."""
+    try:
+        part(now=now)
+    except Exception:
+        logger.exception("%s failed; it is tried again later", getattr(part, "__qualname__", part))
+        return False
+    return True
 
 
 def _expire(*, now: datetime) -> None:
@@ -150,14 +163,14 @@ def _expire(*, now: datetime) -> None:
 
 def run(should_stop: Callable[[], bool]) -> None:
     """Work until told to stop; a database that is away is waited for."""
-    next_housekeeping = clock.now()
+    next_housekeeping = next_mirror = clock.now()
     while not should_stop():
         try:
             now = clock.now()
             if now >= next_housekeeping:
-                housekeeping(now=now)
-                next_housekeeping = now + _HOUSEKEEPING
-            files.mirror(now=now)
+                next_housekeeping = now + (_HOUSEKEEPING if _tried(housekeeping, now=now) else _AFTER_A_FAULT)
+            if now >= next_mirror and not _tried(files.mirror, now=now):
+                next_mirror = now + _AFTER_A_FAULT
             if step(now=now) == 0:
                 time.sleep(_IDLE)
         except DatabaseError as error:

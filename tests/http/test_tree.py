@@ -147,7 +147,7 @@ def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch:
     record = person.records.get()
     group = Group.objects.create(source=record.source, display_name="Field staff", display_name_fold="field staff", created_at=clock.now(), updated_at=clock.now())
     Membership.objects.create(group=group, record=record, added_at=clock.now())
-    assert groups_of(person) == {"Field staff"}
+    assert "Field staff" in groups_of(person)
     world.device(desktop)
     Group.objects.filter(id=group.id).update(deleted_at=clock.now())
     assert groups_of(person) == frozenset()
