@@ -117,10 +117,11 @@ def _addresses(state: State) -> set[str]:
     return set(aggregate.addresses(state.guarded.contact))
 
 
-def _named(state: State) -> tuple[str, object, object]:
-    """All that a credential may show of a person (MT-4)."""
+def _named(state: State) -> tuple[str, object, object, str]:
+    """All that a credential may show of a person (MT-4); the login name is another source's than the profile's, where one was joined."""
     attributes = state.profile.attributes
-    return aggregate.display_name(attributes), attributes.get("name"), attributes.get("userName")
+    login = state.guarded.user_name or str(attributes.get("userName", ""))
+    return aggregate.display_name(attributes), attributes.get("name"), attributes.get("userName"), login
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------

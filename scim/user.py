@@ -123,7 +123,7 @@ _ENTERPRISE = Schema(
     name="EnterpriseUser",
     description="What an employer adds.",
     attributes=(
-        Attribute(name="employeeNumber", description="The number that the organisation gave the person."),
+        Attribute(name="employeeNumber", identifier=True, description="The number that the organisation gave the person."),
         Attribute(name="costCenter", description="Cost centre."),
         Attribute(name="organization", description="Organisation."),
         Attribute(name="division", description="Division."),

@@ -25,6 +25,10 @@ _SHORT = 256  # what is no longer may stand in an index, folded
 # Nothing shows these, so two identifiers that differ only by them look the same: controls, formats (bidi, zero width),
 # line separators, private use, unassigned.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and marks by category, and nothing to the eye: fillers, joiners, variation selectors (Unicode's Default_Ignorable).
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code) for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for code in range(first, last + 1)
+}
 _LAYOUT = frozenset("\t\n\r")
 
 
@@ -100,7 +104,7 @@ def _text(attribute: Attribute, value: str, *, where: str) -> str:
     text = unicodedata.normalize("NFC", value)
     if len(text) > attribute.longest or (attribute.longest <= _SHORT and len(fold(text)) > LONGEST_FOLD):
         raise invalid_value(f"{where} is longer than {attribute.longest} characters.")
-    if attribute.identifier and (text != text.strip() or any(unicodedata.category(c) in _INVISIBLE for c in text)):
+    if attribute.identifier and (text != text.strip() or any(_is_invisible(c) for c in text)):
         raise invalid_value(f"{where} has invisible characters, or a space at an end.")
     if any(unicodedata.category(c) in {"Cc", "Cs"} and c not in _LAYOUT for c in text):
         raise invalid_value(f"{where} has control characters.")
@@ -109,6 +113,10 @@ def _text(attribute: Attribute, value: str, *, where: str) -> str:
     if attribute.type == Type.DATETIME:
         _check_moment(text, where=where)
     return text
+
+
+def _is_invisible(character: str) -> bool:
+    return character in _FILLERS or unicodedata.category(character) in _INVISIBLE
 
 
 def _check_moment(text: str, *, where: str) -> None:

@@ -110,7 +110,7 @@ def _time(claims: dict[str, Any], *, since: datetime | None, now: int) -> str:
     if "nbf" in claims and (not _is_time(claims["nbf"]) or claims["nbf"] > now + LEEWAY):
         return "it does not hold yet"
     at = claims.get("auth_time")
-    if at is not None and (not _is_time(at) or at > now + LEEWAY):
+    if at is not None and (not _is_time(at) or not 0 <= at <= now + LEEWAY):
         return "its auth_time cannot be"
     if since is not None and (at is None or at < int(since.timestamp()) - LEEWAY):
         return "its login is not as recent as was asked for"

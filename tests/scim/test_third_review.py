@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from derived import clock
 from derived.models import Credential
-from scim import bulk, matching, trust
+from scim import bulk, matching, returns, trust
 from scim.models import Match, MatchState, Person, Record
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 
@@ -172,3 +172,29 @@ def _source() -> Any:
     from scim.models import Source
 
     return Source.objects.get()
+
+
+@pytest.mark.parametrize("filler", ["\u034f", "\u3164", "\ufe0f", "\uffa0", "\u2800", "\U000e0101", "\u180b", "\u200d", "\u2066"])
+def test_no_name_differs_from_another_by_nothing(hr: Scim, filler: str) -> None:
+    """C76: what a reader cannot see is in no identifier, whatever Unicode calls it; a matching key is one."""
+    for body in (user(f"ada{filler}"), user("ada", externalId=f"1{filler}"), user("ada", **_number(f"7{filler}"))):
+        status, found = hr("POST", "/Users", body)
+        assert (status, found["scimType"]) == (400, "invalidValue")
+
+
+def test_whoever_gets_another_login_name_has_no_certificate_with_the_old_one(connect: Callable[..., Scim]) -> None:
+    """MT-4: the login name of a joined record becomes the person's when a manager says so; that is a change of name too."""
+    matching.rule("employeeNumber", now=clock.now())
+    hr, directory = connect("hr", trusted_for=_KEYED, precedence=20), connect("directory", trusted_for=_KEYED, precedence=5)
+    ada, joined = hr.create("ada", displayName="Ada", **_number("1")), directory.create("alovelace", displayName="Ada", **_number("1"))
+    person = _record(ada).person
+    assert person.login_name == "ada"
+    root = Credential.objects.create(account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now())
+    shown = Credential.objects.create(
+        account=person.account, epoch=person.account.epoch, kind="certificate", state="active", aal=2, ial=0, root=root, parent=root,
+        evidence={"names": ["Ada", "ada"]}, created_at=clock.now(),
+    )
+    returns.adopt(_record(joined), now=clock.now(), actor="manager:m")
+    assert _record(ada).person.login_name == "alovelace"
+    shown.refresh_from_db()
+    assert (shown.state, shown.end_reason) == ("revoked", "name_changed")
