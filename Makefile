@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes
 
-.PHONY: help setup setup-dev run demo test test-long check format bench lock clean
+.PHONY: help setup setup-dev run demo test test-long check format bench bench-scim lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check: setup-dev ## ruff, mypy, import contracts, migrations, the tests of rules
 
 bench: setup-dev ## requests per second on one core, beside other providers (BENCH=--small for a short look)
 	@$(BIN)/python -m bench $(BENCH)
+
+bench-scim: setup-dev ## SCIM at 100,000 people, beside django-scim2 and Canaille (BENCH=--small for a short look)
+	@$(BIN)/python -m bench.scim $(BENCH)
 
 lock: setup-dev ## resolve the dependencies of pyproject.toml anew, hashed, naming no host
 	@$(BIN)/python tests/lock.py

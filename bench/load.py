@@ -41,6 +41,7 @@ class _Line:
     """One connection: what has come of the present answer, and when it was asked for."""
 
     socket: socket.socket
+    good: tuple[bytes, ...]
     came: bytearray = field(default_factory=bytearray)
     asked: float = 0.0
 
@@ -62,46 +63,52 @@ class _Line:
         head, found, body = bytes(self.came).partition(b"\r\n\r\n")
         if not found:
             return False
-        if not head.startswith(b"HTTP/1.1 200"):
+        if not head.startswith(self.good):
             raise Unexpected(f"{head.splitlines()[0]!r} {body[:300]!r}")
         lowered = head.lower()
         if b"transfer-encoding: chunked" in lowered:
             return body.endswith(b"0\r\n\r\n")
-        length = lowered.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
-        return len(body) >= int(length)
+        _, given, after = lowered.partition(b"content-length:")
+        return not given or len(body) >= int(after.split(b"\r\n", 1)[0])  # a 204 has none
 
 
-def run(port: int, requests: Sequence[bytes]) -> Run:
-    """Send each request once, over a few connections, and read every answer.
+def run(
+    port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS, seconds: float = MOST_SECONDS, good: Sequence[int] = (200,)
+) -> Run:
+    """Send each request once, over a few connections, and read every answer; after some seconds no further one is sent.
 
-    Raises: Unexpected for an answer that is not 200, or where it takes too long.
+    good: the statuses of success.
+    Raises: Unexpected for another answer, or where it takes too long.
     """
     if len(requests) > MOST_REQUESTS:
         raise ValueError("too many requests for one run")
     waiting, spans = list(reversed(requests)), []
     selector = selectors.DefaultSelector()
-    lines = [_Line(_connected(port)) for _ in range(min(CONNECTIONS, len(requests)))]
+    starts = tuple(f"HTTP/1.1 {status}".encode() for status in good)
+    lines = [_Line(_connected(port), starts) for _ in range(min(connections, len(requests)))]
     began = time.perf_counter()
     try:
         for line in lines:
             selector.register(line.socket, selectors.EVENT_READ, line)
             line.ask(waiting.pop())
-        while len(spans) < len(requests):
+        asked = len(lines)
+        while len(spans) < asked:
             if time.perf_counter() - began > MOST_SECONDS:
-                raise Unexpected(f"{len(spans)} of {len(requests)} answers in {MOST_SECONDS:.0f} s")
+                raise Unexpected(f"{len(spans)} of {asked} answers in {MOST_SECONDS:.0f} s")
             for key, _ in selector.select(timeout=1):
                 line = key.data
                 if line.answered():
                     spans.append(time.perf_counter() - line.asked)
-                    if waiting:
+                    if waiting and time.perf_counter() - began < seconds:
                         line.ask(waiting.pop())
+                        asked += 1
     finally:
-        seconds = time.perf_counter() - began
+        took = time.perf_counter() - began
         selector.close()
         for line in lines:
             line.socket.close()
     spans.sort()
-    return Run(len(requests), seconds, spans[len(spans) // 2] * 1000, spans[int(len(spans) * 0.99)] * 1000)
+    return Run(len(spans), took, spans[len(spans) // 2] * 1000, spans[int(len(spans) * 0.99)] * 1000)
 
 
 def _connected(port: int) -> socket.socket:

@@ -82,8 +82,8 @@ class Ramet:
         """Start a long-running `manage.py` command; its output goes to `VAR/NAME.log`."""
         self.start_process(name, [sys.executable, str(MANAGE), *arguments])
 
-    def start_process(self, name: str, command: list[str], *, extra: dict[str, str] | None = None) -> None:
-        """Start any process beside the server, to be stopped with it."""
+    def start_process(self, name: str, command: list[str], *, extra: dict[str, str] | None = None) -> int:
+        """Start any process beside the server, to be stopped with it; its id, which is also that of its session."""
         with (self.var / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
                 command,
@@ -95,6 +95,7 @@ class Ramet:
                 start_new_session=True,  # Ctrl+C reaches us alone, and we stop them in order
             )
         self._children.append((name, child))
+        return child.pid
 
     def wait_until_ready(self) -> None:
         """Wait until discovery answers.

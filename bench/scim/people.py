@@ -1,0 +1,30 @@
+"""The people of the bench: what every server is told of each, by their number."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Any
+
+MARK = "n0000000"
+CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
+
+
+def mark(number: int) -> str:
+    """What stands in all that is said of one person."""
+    return f"n{number:07d}"
+
+
+def body(mark: str) -> dict[str, Any]:
+    """A person as HR pushes one; every server of the bench can store it."""
+    address = f"bench-{mark}@example.org"
+    return {
+        "schemas": [CORE], "userName": address, "externalId": f"x-{mark}", "displayName": f"Bench {mark}", "active": True,
+        "name": {"formatted": f"Bench Mark {mark}", "givenName": "Bench", "familyName": f"Mark {mark}"},
+        "emails": [{"value": address, "primary": True}],
+    }
+
+
+def record_id(number: int) -> str:
+    """The SCIM id that a filled person has in Ramet."""
+    return str(uuid.UUID(hashlib.md5(f"record{number}".encode(), usedforsecurity=False).hexdigest()))
