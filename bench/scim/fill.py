@@ -58,7 +58,7 @@ class _Copies:
         where = instead.pop("where")
         picked = [instead.get(field.attname) or self._value(field, model) for field in fields]
         series = (
-            f"WITH RECURSIVE s(n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM s WHERE n + 1 < {end})"
+            f"WITH RECURSIVE s(n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM s WHERE n + 1 < {end})"  # noqa: S608 - numbers
             if self._is_sqlite else f"WITH s(n) AS (SELECT generate_series({begin}, {end - 1}))"
         )
         columns = ", ".join(f'"{field.column}"' for field in fields)

@@ -21,7 +21,7 @@ def body(mark: str) -> dict[str, Any]:
     return {
         "schemas": [CORE], "userName": address, "externalId": f"x-{mark}", "displayName": f"Bench {mark}", "active": True,
         "name": {"formatted": f"Bench Mark {mark}", "givenName": "Bench", "familyName": f"Mark {mark}"},
-        "emails": [{"value": address, "primary": True}],
+        "emails": [{"value": address}],
     }
 
 
