@@ -83,6 +83,7 @@ class Reason(StrEnum):
     REPLACED = "replaced"
     EXPIRED = "expired"
     NAME_CHANGED = "name_changed"
+    IDENTITY_LOWERED = "identity_lowered"
     NEVER_RELEASED = "never_released"
     ON_HOLD_TOO_LONG = "on_hold_too_long"
     FROZEN_BY_PERSON = "frozen_by_person"

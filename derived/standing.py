@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derived import accounts, audit, revoke, suspend
+from derived.assurance import IAL
 from derived.errors import Reason
-from derived.kinds import Kind
+from derived.kinds import Kind, Label
 from derived.lifecycle import LIVING, State
+from derived.minting.certificate import PIV_POLICIES
 from derived.models import Account, Credential
 
 if TYPE_CHECKING:
@@ -38,10 +40,17 @@ def eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) 
 
 
 def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
-    """The identity assurance that is vouched for now; a lower one lowers all that was minted on it (AS-1, promise 2)."""
+    """The identity assurance that is vouched for now; a lower one lowers all that was minted on it (AS-1, promise 2).
+
+    A certificate speaks for itself at places that never ask us. What says derived PIV in one says IAL3 (AS-3), so it ends.
+    """
     if ial < account.ial:
         Credential.objects.filter(account=account, state__in=LIVING, ial__gt=ial).update(ial=ial)
     accounts.vouch(account, ial=ial, now=now, actor=actor)
+    if ial < IAL.IAL3:
+        for row in _derived(account).filter(issued__isnull=False, label=Label.DERIVED_PIV).select_related("issued"):
+            if not PIV_POLICIES.isdisjoint(row.issued.policies):
+                revoke.one(row, account=account, because=Reason.IDENTITY_LOWERED, now=now, actor=actor)
 
 
 def renamed(account: Account, *, now: datetime, actor: str) -> int:

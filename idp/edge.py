@@ -97,7 +97,7 @@ def _no_file(request: HttpRequest) -> HttpResponse | None:
     length = request.META.get("CONTENT_LENGTH") or ""
     if not most:
         return _refusal(request, 415 if request.path.startswith(_SCIM) else 400, "invalid_request", "Nothing here takes files.")
-    if not length.isdecimal() or int(length) > most:
+    if not length.isdecimal() or len(length) > len(str(most)) or int(length) > most:
         return _refusal(request, 413, "invalid_request", f"A file here has at most {most // 1024} KiB.")
     return None
 

@@ -120,7 +120,7 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT
             | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
-            | Reason.MODEL_NOT_TRUSTED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER | Reason.NEVER_RELEASED | Reason.ON_HOLD_TOO_LONG
+            | Reason.MODEL_NOT_TRUSTED | Reason.IDENTITY_LOWERED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER | Reason.NEVER_RELEASED | Reason.ON_HOLD_TOO_LONG
         ):
             return Answer(400, "invalid_grant", "This has ended.")
         case Reason.NO_AUTHORITY:
@@ -148,6 +148,7 @@ ENDINGS: dict[str, str] = {
     Reason.ON_HOLD_TOO_LONG: "it was on hold for longer than a certificate may be; make a new one in My devices",
     Reason.FROZEN_BY_PERSON: "the account was frozen through a link in a notice",
     Reason.NOT_ELIGIBLE: "you may not hold derived credentials at present",
+    Reason.IDENTITY_LOWERED: "it says of your identity what nobody vouches for any more; you can add another one",
     Reason.NAME_CHANGED: "it showed a name that is no longer yours; you can add it again with the new one",
     Reason.JOINED_TO_ANOTHER: "your two accounts here became one; sign in with the other",
     Reason.UPSTREAM_CAPPED: "the provider behind it is trusted less than before, or no more",

@@ -118,7 +118,7 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
 
     Raises: Refused.
     """
-    label = Label(old.label)
+    label = status.label(old, account) or Label.GENERIC  # what the person is proofed at may have fallen since (AS-3)
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
     allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)

@@ -11,12 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived import audit, vetting
+from derived import audit, status, vetting
 from derived.assurance import AAL
 from derived.errors import Reason, Refused
 from derived.issue.ledger import require_active
+from derived.kinds import Label
 from derived.lifecycle import State, may_move
-from derived.minting.certificate import DERIVED_PIV_HARDWARE
+from derived.minting.certificate import DERIVED_PIV_HARDWARE, PIV_POLICIES
 from derived.models import Credential, IssuedCertificate
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     if row.released_at is not None or not may_move(State(credential.state), State.ACTIVE) or f"{made.serial_number:x}" != row.serial:
         raise Refused(Reason.ILLEGAL_MOVE)
     policies = [one.policy_identifier.dotted_string for one in made.extensions.get_extension_for_class(x509.CertificatePolicies).value]
-    if DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3:
+    speaks_of_piv = not PIV_POLICIES.isdisjoint(policies)
+    if (DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3) or (speaks_of_piv and status.label(credential, account) != Label.DERIVED_PIV):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # what it rests on has fallen since it was recorded
     if credential.aal == AAL.AAL3 and vetting.of(row) is None:  # of the same key under another name, it may stand on that one's
         vetting.use(account, credential, now=now)

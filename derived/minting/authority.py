@@ -54,6 +54,7 @@ _REASONS: dict[str, x509.ReasonFlags] = {
     Reason.DEACTIVATED_BY_SOURCE: _FLAGS.cessation_of_operation,
     Reason.DELETED_BY_SOURCE: _FLAGS.cessation_of_operation,
     Reason.ENDED_BY_MANAGER: _FLAGS.privilege_withdrawn,
+    Reason.IDENTITY_LOWERED: _FLAGS.privilege_withdrawn,
 }
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DERIVED_PIV = "2.16.840.1.101.3.2.1.3.40"  # id-fpki-common-derived-pivAuth
 DERIVED_PIV_HARDWARE = "2.16.840.1.101.3.2.1.3.41"
+PIV_POLICIES = frozenset({DERIVED_PIV, DERIVED_PIV_HARDWARE})
 LONGEST_LIFE = timedelta(days=3 * 365)
 BACKDATED = timedelta(minutes=2)  # for the clocks of those who verify
 _SERIAL_BITS = 152  # of `secrets`; RFC 5280 §4.1.2.2 allows 20 octets, the CA/Browser Forum asks for 64 bits

@@ -238,13 +238,11 @@ def register(response: Response, *, expected: Expected, metadata: Metadata, poli
         raise Refused(Reason.BAD_PROOF)
     attested = _checked(lambda: parse_attestation_object(verified.attestation_object))
     eligible = attested.auth_data.flags.be
-    verdict = judge(
-        Statement(
-            fmt=fmt, chain=tuple(attested.att_stmt.x5c or ()), aaguid=verified.aaguid, backup_eligible=eligible,
-            pub_area=attested.att_stmt.pub_area or b"",
-        ),
-        metadata=metadata, policy=policy, now=now,
+    said = Statement(
+        fmt=fmt, chain=tuple(attested.att_stmt.x5c or ()), aaguid=verified.aaguid, backup_eligible=eligible,
+        pub_area=attested.att_stmt.pub_area or b"",
     )
+    verdict = _checked(lambda: judge(said, metadata=metadata, policy=policy, now=now))
     return RegisteredPasskey(
         raw_id=raw_id, raw_id_hash=hashed_id(raw_id), public_key=verified.credential_public_key, sign_count=verified.sign_count,
         backup_eligible=eligible, backed_up=verified.credential_backed_up, user_verified=verified.user_verified,
