@@ -12,6 +12,7 @@ from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
 from idp.login import views as login
 from idp.oidc import authorize, device_flow, logout, par, registration, views
+from idp.signals import feed
 
 handler400 = "idp.pages.bad_request"
 handler404 = "idp.pages.not_found"
@@ -21,6 +22,7 @@ urlpatterns = [
     path("", home, name="home"),
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
+    path("scim/v2/Feed/Events", feed.poll, name="feed-events"),
     path("scim/v2/", include("scim.urls")),
     path(".well-known/openid-configuration", published.discovery, name="discovery"),
     path(".well-known/oauth-authorization-server", published.discovery, name="discovery-oauth"),

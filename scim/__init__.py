@@ -3,17 +3,20 @@
 Floors inside (imports only run down)::
 
     urls
+    feed_views                            what whoever follows us reads
     views                                 HTTP in, SCIM JSON out
-    importing | bulk                      files of people, through the same door; many operations in one request
+    following                             all that a receiver may see, to begin with
+    importing | bulk | delivery           files of people, through the same door; many operations in one request; what waits for a receiver
     provision | listing                   the writer of people; a page of a list
     matching | returns                    joins and splits; who comes back on a manager's word
     settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL
-    candidates | consequences | auth | directory  whose record is this; what each change does; a request names a source; one record
-                                          or group, as its source sees it
-    entitlements                          who may enter which client, and as what
-    models                                Person, Source, Record, Group, Membership
+    candidates | consequences | receivers | directory  whose record is this; what each change does; who follows us; one record or
+                                          group, as its source sees it
+    auth | entitlements | feed            a request names a source; who may enter which client, and as what; the writer of events
+    models                                Person, Source, Record, Group, Membership, Receiver
     answers | query                       the form of every answer; a list request, from an address or a body
-    aggregate | body | columns | documents | index | membership | normalise | ordering | patch | projection
+    documents                             what this server says it can do
+    aggregate | body | columns | events | index | membership | normalise | ordering | patch | projection
     filter | operations | trust           the only door to scim2-filter-parser; the message of a PATCH; who is believed what
     tokens | tree                         how a filter is spelled, and what it means
     tables                                people in files, as resources

@@ -21,7 +21,7 @@ from scim.errors import ScimError
 from scim.models import Source, SourceCredential
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 _SEEN_EVERY = timedelta(minutes=1)
 _LONGEST_TOKEN = 512
@@ -76,16 +76,21 @@ def of_request(request: HttpRequest, *, now: datetime) -> Source:
     if shown is None or len({row.source_id for row in [*by_header, *by_connection]}) > 1:
         raise ScimError(401, None, "The credentials are not valid, or not of one source." if header or by_connection else "A bearer token is needed.")
     _note(shown, _said(request), now=now)
-    _check_rate(shown.source, now=now)
+    check_rate(("source", shown.source.id, shown.source.created_at), shown.source.most_per_minute, now=now)
     return shown.source
 
 
 def _of_header(header: str, request: HttpRequest, *, now: datetime) -> list[SourceCredential]:
     """The rows that an Authorization header leads to: by a token of ours, or by what a floor above finds in it."""
+    return next((found for keys in keys_of_header(header, request, now=now) if (found := _rows(keys))), [])
+
+
+def keys_of_header(header: str, request: HttpRequest, *, now: datetime) -> Iterator[list[str]]:
+    """The keys that an Authorization header may stand for, in the order in which they are looked up."""
     scheme, _, token = header.partition(" ")
-    if scheme.lower() == "bearer" and len(token) <= _LONGEST_TOKEN and (found := _rows([key_of_token(token.strip())])):
-        return found
-    return _rows([key for recogniser in _of_headers for key in recogniser(request, now)])
+    if scheme.lower() == "bearer" and len(token) <= _LONGEST_TOKEN:
+        yield [key_of_token(token.strip())]
+    yield [key for recogniser in _of_headers for key in recogniser(request, now)]
 
 
 def _rows(keys: list[str]) -> list[SourceCredential]:
@@ -112,19 +117,19 @@ def _note(credential: SourceCredential, said: str, *, now: datetime) -> None:
 
 
 _lock = threading.Lock()
-_heard: dict[tuple[int, datetime], tuple[datetime, int]] = {}
+_heard: dict[tuple[str, int, datetime], tuple[datetime, int]] = {}
 
 
-def _check_rate(source: Source, *, now: datetime) -> None:
+def check_rate(key: tuple[str, int, datetime], most_per_minute: int, *, now: datetime) -> None:
     """No more than its share of a minute; counted in each process, and a restart forgives (C75, ruling 12).
 
+    key: what it is, its number, and when it was made.
     Raises: ScimError 429.
     """
-    key = (source.id, source.created_at)
     with _lock:
         since, count = _heard.get(key, (now, 0))
         if not timedelta() <= now - since < _SEEN_EVERY:
             since, count = now, 0
         _heard[key] = since, count + 1
-    if count >= source.most_per_minute:
-        raise ScimError(429, None, "This source sends more than its rate allows. Wait a minute.")
+    if count >= most_per_minute:
+        raise ScimError(429, None, f"This {key[0]} sends more than its rate allows. Wait a minute.")

@@ -6,14 +6,14 @@ locked and in the transaction of the write: an acknowledged `active: false` has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from derived import accounts, audit, outbox, revoke, standing, suspend
 from derived.errors import Reason
 from derived.models import AccountStatus, Credential
-from scim import aggregate, entitlements, trust
+from scim import aggregate, entitlements, feed, trust
 from scim.assurance import ASSURANCE_URN
 
 if TYPE_CHECKING:
@@ -30,13 +30,20 @@ _BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SO
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """Who writes, when, and about whom; account: locked by this transaction (or made by it)."""
+    """Who writes, when, and about whom; account: locked by this transaction (or made by it).
+
+    appears: nobody who follows us was shown this person until now, new or not. was_active: whether the account was, where this
+    transaction has moved it already. txn: as the feed names this transaction.
+    """
 
     account: Account
     person: Person
     actor: str
     now: datetime
     is_new: bool = False
+    appears: bool = False
+    was_active: bool | None = None
+    txn: str = field(default_factory=feed.transaction)
 
 
 @dataclass(frozen=True, kw_only=True)

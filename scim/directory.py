@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeAlias
 
+from scim import feed
 from scim.errors import not_found
 from scim.group import GROUP
 from scim.models import Group, Membership, Person, Record
@@ -27,12 +28,13 @@ _MOST_LEVELS = 32
 
 
 def find(source: Source, unverified_id: str) -> Record:
-    """The record of that id, if it is this source's and not deleted.
+    """The record of that id, if it is this source's and not deleted; its `followed` says whether anybody follows us.
 
     Raises: ScimError 404.
     """
     record_id = as_id(unverified_id)
-    record = Record.objects.filter(source=source, deleted_at__isnull=True, id=record_id).first() if record_id else None
+    records = Record.objects.filter(source=source, deleted_at__isnull=True).annotate(followed=feed.FOLLOWED)
+    record = records.filter(id=record_id).first() if record_id else None
     if record is None:
         raise not_found()
     return record

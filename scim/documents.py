@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scim.cursors import LIFE
+from scim.events import ALL_URIS
 from scim.group import GROUP
 from scim.schema import COMMON, Json, Resource, Type
 from scim.user import USER
@@ -21,8 +22,8 @@ LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _CORE = "urn:ietf:params:scim:schemas:core:2.0"
 
 
-def service_provider_config(base: str) -> Resource:
-    """What is supported (RFC 7643 §5); base: the URL of the SCIM root, without a trailing slash."""
+def service_provider_config(base: str, *, has_feed: bool = False) -> Resource:
+    """What is supported (RFC 7643 §5); base: the URL of the SCIM root, without a trailing slash. has_feed: somebody follows us."""
     unsupported: Json = {"supported": False}
     return {
         "schemas": [f"{_CORE}:ServiceProviderConfig"],
@@ -40,6 +41,7 @@ def service_provider_config(base: str) -> Resource:
             "maxPageSize": MOST_RESULTS,
             "cursorTimeout": int(LIFE.total_seconds()),
         },
+        **({"securityEvents": {"asyncRequest": "none", "eventUris": list(ALL_URIS)}} if has_feed else {}),
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",

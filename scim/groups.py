@@ -7,14 +7,15 @@ says, never authority by themselves (ruling 10): no account is locked or changed
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Q
 
 from derived.locking import transacted
-from scim import membership, operations, patch, tags, values
+from scim import feed, membership, operations, patch, tags, values
 from scim.directory import as_id, find_group
 from scim.errors import invalid_value, not_found, uniqueness
 from scim.group import GROUP, MOST_MEMBERS
@@ -47,6 +48,8 @@ def create_group(source: Source, unverified_body: Json, *, now: datetime) -> Gro
         group = Group(source=source, created_at=now, version=0)
         _store(group, resource, now=now)
         _settle(group, change, now=now)
+        if feed.is_followed():
+            feed.group_made(group, now=now)
         return group
 
     return _unique(work)
@@ -95,21 +98,32 @@ def delete_group(source: Source, unverified_id: str, *, if_match: str | None = N
         group = _locked(source, unverified_id, if_match)
         group.deleted_at, group.updated_at, group.version = now, now, group.version + 1
         group.save(update_fields=["deleted_at", "updated_at", "version"])
-        parents = Membership.objects.filter(child=group)
-        _touch(list(parents.values_list("group_id", flat=True)), now=now)
+        parents, txn = Membership.objects.filter(child=group), feed.transaction()
+        touched = _touch(list(parents.values_list("group_id", flat=True)), now=now)
         parents.delete()
         Membership.objects.filter(group=group).delete()
+        if group.followed:  # type: ignore[attr-defined]  # read with it
+            for parent in touched:
+                feed.group_changed(parent, come={}, gone=[str(group.id)], renamed=False, txn=txn, now=now)
+            feed.group_gone(group, txn=txn, now=now)
 
     transacted(work)
 
 
-def forget(record: Record, *, now: datetime) -> None:
-    """A record was deleted in this transaction: it is in no group any more."""
+def forget(record: Record, *, followed: bool, txn: str, now: datetime) -> None:
+    """A record was deleted in this transaction: it is in no group any more. followed, txn: as in `scim.feed`."""
     found = Membership.objects.filter(record=record)
     groups = list(found.values_list("group_id", flat=True))
-    if groups:
-        _touch(groups, now=now)
-        found.delete()
+    if not groups:
+        return
+    touched = _touch(groups, now=now)
+    found.delete()
+    if followed:
+        person = record.person_id
+        there = feed.inside(groups, [person])
+        for group in touched:
+            if (group.id, person) not in there:
+                feed.group_changed(group, come={}, gone=[str(person)], renamed=False, txn=txn, now=now)
 
 
 def attributes(group: Group) -> Resource:
@@ -118,10 +132,13 @@ def attributes(group: Group) -> Resource:
     return {"schemas": [GROUP.core.urn], **external, "displayName": group.display_name}
 
 
-def _touch(groups: Iterable[UUID], *, now: datetime) -> None:
-    """Other members are another version; locked in one order, as whoever writes a group does."""
-    locked = Group.objects.select_for_update().filter(id__in=groups).order_by("id").values_list("id", flat=True)
-    Group.objects.filter(id__in=list(locked)).update(version=F("version") + 1, updated_at=now)
+def _touch(groups: Iterable[UUID], *, now: datetime) -> list[Group]:
+    """Other members are another version; locked in one order, as whoever writes a group does. The groups, as they are now."""
+    locked = list(Group.objects.select_for_update().filter(id__in=groups).order_by("id"))
+    Group.objects.filter(id__in=[group.id for group in locked]).update(version=F("version") + 1, updated_at=now)
+    for group in locked:
+        group.version, group.updated_at = group.version + 1, now
+    return locked
 
 
 def _write(
@@ -133,16 +150,20 @@ def _write(
     def work() -> Group:
         group = _locked(source, unverified_id, if_match)
         resource, members = change(group)
+        before = group.display_name
         moved = _settle(group, members, now=now)
         if moved or resource != attributes(group):
             _store(group, resource, now=now)
+        if group.followed:  # type: ignore[attr-defined]  # read with it
+            _tell(group, moved, renamed=group.display_name != before, now=now)
         return group
 
     return _unique(work)
 
 
 def _locked(source: Source, unverified_id: str, if_match: str | None) -> Group:
-    group = Group.objects.select_for_update().filter(id=find_group(source, unverified_id).id, deleted_at=None).first()
+    rows = Group.objects.select_for_update().annotate(followed=feed.FOLLOWED)
+    group = rows.filter(id=find_group(source, unverified_id).id, deleted_at=None).first()
     if group is None:
         raise not_found()
     tags.check(if_match, group.etag)
@@ -167,9 +188,21 @@ def _everyone(group: Group) -> list[tuple[str, str]]:
     return [(str(record or child), "User" if record else "Group") for record, child in rows]
 
 
-def _settle(group: Group, change: membership.Change, *, now: datetime) -> bool:
-    """Bring the rows to what a change says; whether any came or went."""
-    moved = 0
+@dataclass(frozen=True)
+class _Moved:
+    """The keys of the records and groups that came and went; false where none did. gone: read only where somebody follows us."""
+
+    come: list[tuple[str, UUID]]
+    gone: list[tuple[UUID | None, UUID | None]]
+    removed: int
+
+    def __bool__(self) -> bool:
+        return bool(self.come or self.removed)
+
+
+def _settle(group: Group, change: membership.Change, *, now: datetime) -> _Moved:
+    """Bring the rows to what a change says; who came and went."""
+    removed, left = 0, list[tuple["UUID | None", "UUID | None"]]()
     if change.reset:
         there = dict(_everyone(group))
         gone = [one for one in there if one not in change.added]
@@ -179,10 +212,31 @@ def _settle(group: Group, change: membership.Change, *, now: datetime) -> bool:
         gone, new = list(change.removed), _not_there(group, change.added)
     for some in _chunks(gone):
         rows = Membership.objects.filter(group=group)
-        moved += rows.filter(record_id__in=some).delete()[0] + rows.filter(child_id__in=some).delete()[0]
-    come = [Membership(group=group, added_at=now, **{column: one}) for column, one in _resolved(group.source_id, new)]
-    Membership.objects.bulk_create(come)
-    return bool(moved or come)
+        if getattr(group, "followed", False):
+            left += rows.filter(Q(record_id__in=some) | Q(child_id__in=some)).values_list("record_id", "child_id")
+        removed += rows.filter(record_id__in=some).delete()[0] + rows.filter(child_id__in=some).delete()[0]
+    come = _resolved(group.source_id, new)
+    Membership.objects.bulk_create(Membership(group=group, added_at=now, **{column: one}) for column, one in come)
+    return _Moved(come, left, removed)
+
+
+def _tell(group: Group, moved: _Moved, *, renamed: bool, now: datetime) -> None:
+    """Whoever follows us is told who came and went, as people; somebody whom another record keeps in the group did neither."""
+    came = {one for column, one in moved.come if column == "record_id"}
+    went = {record for record, _ in moved.gone if record}
+    person_of = feed.people_of(came | went)
+    there = feed.inside([group.id], set(person_of.values())) if person_of else {}
+    come = {str(one): "Group" for column, one in moved.come if column != "record_id"}
+    gone = [str(child) for _, child in moved.gone if child]
+    left = {person_of[record] for record in went}
+    for person in dict.fromkeys(person_of.values()):
+        now_by = there.get((group.id, person), set())
+        was_in, is_in = bool(now_by - came) or person in left, bool(now_by)
+        if is_in and not was_in:
+            come[str(person)] = "User"
+        elif was_in and not is_in:
+            gone.append(str(person))
+    feed.group_changed(group, come=come, gone=gone, renamed=renamed, now=now)
 
 
 def _not_there(group: Group, added: dict[str, str]) -> dict[str, str]:

@@ -7,12 +7,13 @@ that brought the person, until a manager lets the joined one speak of them too (
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from derived import accounts, audit, revoke
 from derived.errors import Reason, Refused
 from derived.locking import under_lock, under_locks
-from scim import candidates, trust
+from scim import candidates, feed, trust
 from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
 from scim.settle import Write, settle
 
@@ -131,6 +132,7 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         if fresh is None or fresh.person_id == person.id or fresh.person.account_id not in locked:
             raise Refused(Reason.ILLEGAL_MOVE)
         into, old = Person.objects.get(id=person.id), fresh.person
+        write = Write(account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into))
         match, _ = Match.objects.update_or_create(
             record=fresh, person=into,
             defaults={
@@ -144,25 +146,34 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         fresh.adopted = speaks(fresh.source, into)
         fresh.person = into
         fresh.save(update_fields=["person", "adopted"])
-        old_account, account = locked[old.account_id], locked[into.account_id]
+        feed.record_moved(fresh, old=old.id, new=into.id, txn=write.txn, now=now)
+        old_account = locked[old.account_id]
         _record(old_account, "person.record_left", fresh, now=now, actor=actor, attribute=attribute)
-        _record(account, "person.joined", fresh, now=now, actor=actor, attribute=attribute)
-        _carry_on(old, old_account, now=now, actor=actor)
-        settle(Write(account=account, person=into, actor=actor, now=now))
+        _record(write.account, "person.joined", fresh, now=now, actor=actor, attribute=attribute)
+        _carry_on(replace(write, account=old_account, person=old, appears=False))
+        settle(write)
         return match
 
     return under_locks([record.person.account_id, person.account_id], work)
 
 
-def _carry_on(person: Person, account: Account, *, now: datetime, actor: str) -> None:
-    """Whoever lost a record goes on with the others, or ends: nobody vouches for them any more."""
-    if person.records.filter(deleted_at__isnull=True).exists():
-        settle(Write(account=account, person=person, actor=actor, now=now))
+def _is_here(person: Person) -> bool:
+    """Whether any source has a record of them."""
+    return person.records.filter(deleted_at__isnull=True).exists()
+
+
+def _carry_on(write: Write, *, was_here: bool = True) -> None:
+    """Whoever lost a record goes on with the others, or ends: nobody vouches for them any more. was_here: it was a living one."""
+    person, now = write.person, write.now
+    if _is_here(person):
+        settle(write)
         return
     person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
     person.updated_at = now
     person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
-    revoke.everything(account, because=Reason.JOINED_TO_ANOTHER, now=now, actor=actor)
+    revoke.everything(write.account, because=Reason.JOINED_TO_ANOTHER, now=now, actor=write.actor)
+    if was_here and feed.is_followed():
+        feed.gone(person, txn=write.txn, now=now)
 
 
 def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
@@ -197,18 +208,26 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
         record = Record.objects.select_related("source").get(id=fresh.record_id)
         person = Person.objects.get(id=before.id) if before else None
         account = locked[person.account_id] if person else accounts.open_account(ial=0, now=now, actor=actor)
+        was_active = account.is_active
         if person is None:
             name = str(record.resource["userName"])
             person = Person.objects.create(account=account, user_name=name, created_at=now, updated_at=now)
         elif not account.is_active and revoke.terminated_because(account) == Reason.JOINED_TO_ANOTHER.value:
             accounts.reopen(account, now=now, actor=actor)
+        write = Write(
+            account=account, person=person, actor=actor, now=now, is_new=before is None, appears=not _is_here(person), was_active=was_active
+        )
         record.person, record.adopted = person, speaks(record.source, person)
         record.save(update_fields=["person", "adopted"])
+        feed.record_moved(record, old=fresh.person_id, new=person.id, txn=write.txn, now=now)
         left = locked[fresh.person.account_id]
         _record(left, "person.record_left", record, now=now, actor=actor, attribute=fresh.attribute)
         _record(account, "person.split", record, now=now, actor=actor, attribute=fresh.attribute)
-        _carry_on(Person.objects.get(id=fresh.person_id), left, now=now, actor=actor)
-        settle(Write(account=account, person=person, actor=actor, now=now, is_new=before is None))
+        _carry_on(
+            replace(write, account=left, person=Person.objects.get(id=fresh.person_id), is_new=False, appears=False, was_active=None),
+            was_here=record.deleted_at is None,
+        )
+        settle(write)
         return person
 
     return under_locks(accounts_needed, work)

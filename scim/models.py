@@ -95,7 +95,7 @@ class Person(models.Model):
     profile, provenance: as in `aggregate.Profile`. suspended: whether a source says so.
     contact: the e-mail addresses that notices and invitations go to, as in a profile; like the login name and the IAL they come
     from adopted records only (ruling 9). former_addresses: those that a source took away, newest first; a notice about the
-    change goes there too.
+    change goes there too. version: of the person as whoever follows us is shown them (`scim.feed`).
     """
 
     USERNAME_FIELD = "login_name_fold"
@@ -116,11 +116,17 @@ class Person(models.Model):
     active = models.BooleanField(default=True)
     suspended = models.BooleanField(default=False)
     said_ial = models.PositiveSmallIntegerField(default=0)
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"person {self.id}"
+
+    @property
+    def etag(self) -> str:
+        """The weak entity tag of the person as a whole, for whoever follows us; a source sees its own record's."""
+        return f'W/"{self.version}"'
 
     def get_username(self) -> str:
         """The login name, or the id where there is none; Django and the registry ask for it."""
@@ -232,7 +238,8 @@ class Group(models.Model):
     """A group, as one source describes it; its id is the SCIM id, and its members are rows of `Membership`.
 
     display_name_fold: to find it by; names of groups need not be unique (RFC 7643 §4.2).
-    version: of the ETag; a change of members is a change. deleted_at: the tombstone; then it has no members.
+    version: of the ETag; a change of members is a change. moved: how often a join or a split made another person of a member:
+    who follows us sees that, its source does not. deleted_at: the tombstone; then it has no members.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -241,6 +248,7 @@ class Group(models.Model):
     display_name_fold = CodePoints(max_length=512)
     external_id = CodePoints(max_length=256, null=True)
     version = models.PositiveIntegerField(default=1)
+    moved = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
@@ -267,6 +275,11 @@ class Group(models.Model):
     def etag(self) -> str:
         """The weak entity tag of this version (RFC 7644 §3.14)."""
         return f'W/"{self.version}"'
+
+    @property
+    def feed_etag(self) -> str:
+        """The weak entity tag of the group as whoever follows us is shown it, with people as members."""
+        return f'W/"{self.version}.{self.moved}"'
 
 
 class Membership(models.Model):
@@ -420,3 +433,88 @@ class Manager(models.Model):
 
     def __str__(self) -> str:
         return f"manager {self.person_id}"
+
+
+class Receiver(models.Model):
+    """Another system that follows us, and how much of us it may see (RFC 9967; least privilege).
+
+    kinds: User, Group. full: its events carry values, else only the names of what changed. attributes: of people, as `scim.trust`
+    names them; `active` besides. to_read: the kinds that it has to read whole before it is told more: all of them at first, and
+    again after events were dropped that it had not taken. floor: all events up to this one are done with, as far as it is concerned.
+    since: when it was registered, or enabled again. last_error: the last SET that it could not use, and why.
+    """
+
+    name = models.SlugField(max_length=63, unique=True)
+    kinds = models.JSONField(default=list)
+    full = models.BooleanField(default=False)
+    attributes = models.JSONField(default=list)
+    to_read = models.JSONField(default=list)
+    floor = models.BigIntegerField(default=0)
+    most_per_minute = models.PositiveIntegerField(default=600)
+    created_at = models.DateTimeField()
+    since = models.DateTimeField()
+    disabled_at = models.DateTimeField(null=True)
+    last_polled_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, default="")
+
+    def __str__(self) -> str:
+        return f"receiver {self.name}"
+
+
+class ReceiverCredential(models.Model):
+    """One way in which a receiver shows who it is; key: as in `SourceCredential`, and of another table, so that neither opens both doors."""
+
+    receiver = models.ForeignKey(Receiver, on_delete=models.PROTECT, related_name="credentials")
+    key = models.CharField(max_length=300, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id} of a receiver"
+
+    @property
+    def kind(self) -> str:
+        """What it is: token or client."""
+        return self.key.partition(":")[0]
+
+    def is_live(self, *, now: datetime) -> bool:
+        """Whether it opens the door now."""
+        return self.ended_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class FeedEvent(models.Model):
+    """One change of one person or group, written in its transaction; each receiver is shown its own part (`scim.events`).
+
+    uid: what a `jti` is made of. txn: one for all events of one transaction. what: the events, as RFC 9967 names them, without the
+    prefix and without full or notice. data: the resource after the change, or the PATCH that makes it of what it was before.
+    changed: names of attributes. Written under the lock of what it is about, so its id orders the events of one subject.
+    """
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    txn = models.CharField(max_length=32)
+    kind = models.CharField(max_length=8)
+    subject = models.UUIDField()
+    what = models.JSONField()
+    data = models.JSONField()
+    changed = models.JSONField()
+    version = models.CharField(max_length=40, default="")
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"event {self.id}"
+
+
+class Taken(models.Model):
+    """A receiver is done with an event: it took it, could not use it (error), or may not see it."""
+
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, related_name="+")
+    event = models.ForeignKey(FeedEvent, on_delete=models.CASCADE, related_name="+")
+    error = models.CharField(max_length=40, default="")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["receiver", "event"], name="taken_once")]
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} is done with for {self.receiver_id}"

@@ -172,9 +172,11 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
         record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
         record.version += 1
         record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
-        forget(record, now=now)
+        followed: bool = record.followed  # type: ignore[attr-defined]  # read with it
+        write = Write(account=account, person=record.person, actor=source.actor, now=now)
+        forget(record, followed=followed, txn=write.txn, now=now)
         _record(account, "person.deleted", record, now=now)
-        end(Write(account=account, person=record.person, actor=source.actor, now=now))
+        end(write, followed=followed)
 
     _under_its_lock(source, unverified_id, if_match, work)
 

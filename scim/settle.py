@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from derived import audit
 from derived.locking import under_lock
-from scim import aggregate, consequences, trust
+from scim import aggregate, consequences, events, feed, trust
 from scim.consequences import State, Write
 from scim.models import Person
 from scim.values import fold
@@ -31,18 +31,39 @@ _MOST_FORMER = 10
 
 def settle(write: Write) -> None:
     """Merge what all records of a person say, keep it, and do what follows."""
-    person = write.person
+    person, was_active = write.person, write.account.is_active if write.was_active is None else write.was_active
     before = _before(person)
-    told = said(person)
+    records = _speaking(person)
+    told = [_said(record) for record in records]
     after = State(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded(told))
     _keep(write, before, after)
     consequences.follow(write, before, after)
+    here = [record for record in records if record.deleted_at is None]
+    if here and here[0].followed:  # type: ignore[attr-defined]  # read with it; who has no record is not shown to anybody
+        _tell(write, before, after, was_active=was_active)
 
 
-def end(write: Write) -> None:
+def _tell(write: Write, before: State, after: State, *, was_active: bool) -> None:
+    """Whoever follows us is told of it, in this transaction."""
+    person = write.person
+    if was_active != write.account.is_active and not _differs(before, after):
+        feed.bump(person, now=write.now)
+    feed.told(
+        person, write.account, before.profile.attributes, was_active=was_active, appears=write.is_new or write.appears, txn=write.txn,
+        now=write.now,
+    )
+
+
+def _differs(before: State, after: State) -> bool:
+    """Whether a person is another version than before, for whoever follows us."""
+    one, other = before.profile, after.profile
+    return (one.active, one.suspended) != (other.active, other.suspended) or bool(events.names(one.attributes, other.attributes))
+
+
+def end(write: Write, *, followed: bool) -> None:
     """The source deleted its record: the others carry on; where there is none, everything ends and the login name is free (C28).
 
-    The profile stays then, so that the last notice still finds its addresses.
+    The profile stays then, so that the last notice still finds its addresses. followed: whether anybody follows us.
     """
     person = write.person
     if person.records.filter(deleted_at__isnull=True).exists():
@@ -52,6 +73,8 @@ def end(write: Write) -> None:
     person.updated_at = write.now
     person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
     consequences.delete(write)
+    if followed:
+        feed.gone(person, txn=write.txn, now=write.now)
 
 
 def said(person: Person) -> list[aggregate.Said]:
@@ -59,9 +82,13 @@ def said(person: Person) -> list[aggregate.Said]:
 
     A source that is believed about `active` and deleted its record has said no, until a manager lifts it (ID-6).
     """
+    return [_said(record) for record in _speaking(person)]
+
+
+def _speaking(person: Person) -> list[Record]:
     alive = Q(deleted_at__isnull=True)
-    records = person.records.filter(alive | Q(was_active=True)).select_related("source")
-    return [_said(record) for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
+    records = person.records.filter(alive | Q(was_active=True)).select_related("source").annotate(followed=feed.FOLLOWED)
+    return [record for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
 
 
 def _said(record: Record) -> aggregate.Said:
@@ -99,6 +126,8 @@ def _keep(write: Write, before: State, after: State) -> None:
     person.contact, person.said_ial = after.guarded.contact, after.guarded.ial
     person.user_name = after.guarded.user_name or str(after.profile.attributes.get("userName", "")) or person.user_name
     person.updated_at = write.now
+    if _differs(before, after):
+        person.version += 1
     person.save()
     if after.guarded.user_name:
         _claim_login_name(write, after.guarded.user_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from scim import views
+from scim import feed_views, views
 from scim.group import GROUP
 from scim.user import USER
 
@@ -20,6 +20,10 @@ urlpatterns = [
     path("Groups", views.all_groups, name="groups"),
     path("Groups/<str:unverified_id>", views.group, name="group"),
     path("Bulk", views.many, name="bulk"),
+    path("Feed/Users", feed_views.whole, {"kind": USER.name}, name="feed-users"),
+    path("Feed/Users/<str:unverified_id>", feed_views.one, {"kind": USER.name}, name="feed-user"),
+    path("Feed/Groups", feed_views.whole, {"kind": GROUP.name}, name="feed-groups"),
+    path("Feed/Groups/<str:unverified_id>", feed_views.one, {"kind": GROUP.name}, name="feed-group"),
     path("Me", views.nobody, name="me"),
     path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
     path("ResourceTypes", views.resource_types, name="resource-types"),

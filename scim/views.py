@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
 from derived import clock
-from scim import auth, body, bulk, cursors, directory, documents, groups, listing, provision, query, tags
+from scim import auth, body, bulk, cursors, directory, documents, feed, groups, listing, provision, query, tags
 from scim.answers import answer, scim
 from scim.errors import ScimError, invalid_value, not_found
 from scim.group import GROUP
@@ -39,7 +39,7 @@ def users(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         shown = _projection(request, USER)
         return _one(request, provision.create_user(source, body.of(request), now=clock.now()), shown, status=201)
-    return _list(request, source, query.of_parameters(_parameters(request), [USER]))
+    return _list(request, source, query.of_parameters(parameters(request), [USER]))
 
 
 @scim("GET", "HEAD", "POST")
@@ -49,7 +49,7 @@ def all_groups(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         shown = _projection(request, GROUP)
         return _one(request, groups.create_group(source, body.of(request), now=clock.now()), shown, status=201)
-    return _list(request, source, query.of_parameters(_parameters(request), [GROUP]))
+    return _list(request, source, query.of_parameters(parameters(request), [GROUP]))
 
 
 @scim("POST")
@@ -61,7 +61,7 @@ def search(request: HttpRequest, kinds: Sequence[ResourceType] = documents.RESOU
 @scim("GET", "HEAD")
 def everything(request: HttpRequest) -> HttpResponse:
     """`/`: a page of all resources, people first (RFC 7644 §3.4.2.1)."""
-    return _list(request, _source(request), query.of_parameters(_parameters(request), documents.RESOURCE_TYPES))
+    return _list(request, _source(request), query.of_parameters(parameters(request), documents.RESOURCE_TYPES))
 
 
 @scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
@@ -108,7 +108,7 @@ def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
 @scim("GET", "HEAD")
 def service_provider_config(request: HttpRequest) -> HttpResponse:
     """`/ServiceProviderConfig`: what is supported; anyone may read it."""
-    return _document(request, documents.service_provider_config(_base(request)))
+    return _document(request, documents.service_provider_config(_base(request), has_feed=feed.is_followed()))
 
 
 @scim("GET", "HEAD")
@@ -172,7 +172,7 @@ def _one(request: HttpRequest, row: Row, shown: Projection, *, status: int = 200
 
 
 def _list(request: HttpRequest, source: Source, asked: Query) -> HttpResponse:
-    now, listed, key = clock.now(), listing.key_of(source, asked), _cursor_key()
+    now, listed, key = clock.now(), listing.key_of(source, asked), cursor_key()
     after = cursors.unseal(asked.cursor, listed, key=key, now=now) if asked.cursor else None
     found = listing.page(source, asked, base=_base(request), after=after)
     further = cursors.seal(found.after, listed, key=key, now=now) if found.after else None
@@ -180,11 +180,12 @@ def _list(request: HttpRequest, source: Source, asked: Query) -> HttpResponse:
     return answer(documents.list_response(found.resources, total=found.total, start=start, after=further))
 
 
-def _cursor_key() -> bytes:
+def cursor_key() -> bytes:
+    """What seals the cursors of lists."""
     return salted_hmac("scim.cursor", "", secret=settings.SECRET_KEY, algorithm="sha256").digest()
 
 
-def _parameters(request: HttpRequest) -> dict[str, str]:
+def parameters(request: HttpRequest) -> dict[str, str]:
     """The query parameters; one that is given twice has no meaning."""
     found: dict[str, str] = {}
     for name, values in request.GET.lists():
@@ -195,7 +196,7 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
 
 
 def _projection(request: HttpRequest, kind: ResourceType) -> Projection:
-    given = _parameters(request)
+    given = parameters(request)
     return projection(kind, attributes=given.get("attributes"), excluded=given.get("excludedAttributes"))
 
 

@@ -15,6 +15,7 @@ from derived.models import Credential
 from derived.once import claim_once
 from idp.models import UndoLink
 from idp.secrets import opaque, stored
+from scim import feed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,7 +49,9 @@ def use(link: UndoLink, *, now: datetime) -> bool:
             return False
         row = Credential.objects.select_related("root", "parent").get(id=link.credential_id)
         if link.action == FREEZE:
+            was_active = account.is_active
             suspend.freeze(account, now=now, actor="person")
+            feed.stands(account, was_active=was_active, now=now)
         elif status.is_root(row):
             own.disown(account, row, now=now, actor="person")
         else:

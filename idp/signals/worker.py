@@ -37,7 +37,7 @@ from idp.models import (
     UpstreamLogin,
 )
 from idp.signals import backchannel, files, mail, tending
-from scim import entitlements
+from scim import delivery, entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +113,7 @@ def housekeeping(*, now: datetime) -> None:
     keyring().advance(now=now)
     _expire(now=now)
     entitlements.review_all(now=now, actor="worker")
+    delivery.tidy(now=now)
     Spent.objects.filter(expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)

@@ -760,6 +760,22 @@ def scim_bulk(house: House) -> Draft:
     return _scim(house, "POST", "/Bulk", body)
 
 
+def scim_feed(house: House) -> Draft:
+    asked = [{"maxEvents": 2, "returnImmediately": True, "ack": [f"{house.receiver.id:x}-{uuid4().hex}"], "setErrs": {"x": {"err": "invalid_key"}}}, {}]
+    return _feed(house, "POST", "/Events", house.random.choice(asked))
+
+
+def scim_feed_read(house: House) -> Draft:
+    person = directory.find(house.world.source, house.world.ids[house.person.username]).person_id
+    path = house.random.choice(["/Users", "/Groups", f"/Users/{person}", f"/Groups/{uuid4()}"])
+    return _feed(house, "GET", path, **house.random.choice([{"count": "2"}, {"cursor": "", "count": "1"}, {}]))
+
+
+def _feed(house: House, method: str, path: str, document: Any = None, **query: str) -> Draft:
+    headers = {"Authorization": f"Bearer {house.feed_token}"}
+    return Draft(method, f"/scim/v2/Feed{path}", list(query.items()), document=document, content_type=JSON, headers=headers)
+
+
 def scim_document(house: House) -> Draft:
     return _scim(house, "GET", house.random.choice(["/ResourceTypes/User", f"/Schemas/{CORE}"]))
 
@@ -888,7 +904,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
     invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
     enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
-    scim_groups, scim_group, scim_group, scim_bulk, scim_bulk, scim_document, scim_me, scim_documents, scim_documents, scim_documents, public, public, public, login_upstream, upstream_callback, root_upstream_add,
+    scim_groups, scim_group, scim_group, scim_bulk, scim_bulk, scim_feed, scim_feed, scim_feed_read, scim_feed_read, scim_document, scim_me, scim_documents, scim_documents, scim_documents, public, public, public, login_upstream, upstream_callback, root_upstream_add,
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     family_end, derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,

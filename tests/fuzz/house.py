@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from demo.browser import Browser
@@ -13,6 +14,7 @@ from device.client import Code, DeviceClient
 from device.key import DeviceKey
 from idp.clients import CLIENT_CREDENTIALS, DEVICE_CODE, SCOPES, SERVICE_SCOPES
 from idp.models import Throttle
+from scim import delivery, receivers
 from tests.fuzz.wire import Jws
 from tests.world import ISSUER, World, http
 
@@ -45,6 +47,12 @@ class House:
         self.signing_key = DeviceKey.generate()
         keys = {"keys": [self.signing_key.public_jwk]}
         self.signing_app = self.world.app(name="Signing desk", auth_method="private_key_jwt", auth_alg="ES256", request_alg="ES256", jwks=keys)
+        long_ago, everything = clock.now() - timedelta(days=1), receivers.PRESETS["everything"]
+        self.receiver, self.feed_token = receivers.register(
+            "follower", kinds=["User", "Group"], full=True, attributes=everything, expires_at=None, now=long_ago
+        )
+        for kind in self.receiver.kinds:
+            delivery.read_begins(self.receiver, kind)
         self.registered_app = self.world.app(name="Registered desk")  # which may change and end itself
         self.renew()
 
@@ -76,7 +84,7 @@ class House:
     @property
     def secrets(self) -> list[str]:
         """What no answer to a bad request may hold."""
-        known = [str(self.app.secret), self.world.token, self.person.password, self.person.totp_secret, self.tokens["refresh_token"]]
+        known = [str(self.app.secret), self.world.token, self.feed_token, self.person.password, self.person.totp_secret, self.tokens["refresh_token"]]
         return [*known, *self.mobile_tokens, self.key.private_jwk()["d"], PASSPHRASE]
 
     def cookies(self, browser: Browser) -> dict[str, str]:

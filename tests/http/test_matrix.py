@@ -54,6 +54,7 @@ ROUTES: dict[str, str] = {
     **dict.fromkeys(["est-cacerts", "est-csrattrs", "est-simpleenroll", "est-simplereenroll", "certificate-attest", "ocsp", "ocsp-get", "pki-file"], "tests/certificates"),
     **dict.fromkeys(["register", "registration"], "tests/http/test_registration.py"),
     **dict.fromkeys(["users", "users-search", "user", "groups", "groups-search", "group", "everything", "search", "me", "bulk"], "tests/scim"),
+    **dict.fromkeys(["feed-events", "feed-users", "feed-user", "feed-groups", "feed-group"], "tests/scim/test_feed.py"),
     **dict.fromkeys(["revoke", "certificate-revoke", "undo", "logout", "logout-confirmed"], NOTHING),  # they only end
     **dict.fromkeys(["home", "livez", "readyz", "discovery", "discovery-oauth", "jwks"], NOTHING),  # the same for everyone
     **dict.fromkeys(["service-provider-config", "resource-types", "resource-type", "schemas", "schema"], NOTHING),

@@ -93,6 +93,8 @@ def travel(live: Live) -> Journey:
 def _join(journey: Journey) -> Person:
     """HR pushes a password too, which is dropped; the person chooses another."""
     live, known = journey.live, journey.known
+    feed = live.ramet.ask("feed", "add", "follower", "--full", "--groups", "--preset", "everything")
+    known["feed token"] = feed["token"]  # from now on every push is told, and what is told is in the tables that are searched
     body: dict[str, Any] = user("canary", names=("Canary", "Bird"), email=EMAIL, number="1", department="Mine")
     known["scim password"] = body["password"] = marked("pushed password")
     pushed = document("POST", "/scim/v2/Users", body, Authorization=f"Bearer {live.scim_token}")
@@ -194,6 +196,9 @@ def _go_wrong(journey: Journey, person: Person, client: dict[str, str]) -> None:
         Request("POST", "/scim/v2/Users", {**bearer, "Content-Type": "application/json"}, b'{"password": "' + known["password"].encode()),
         document("PATCH", "/scim/v2/Users/x", {"Operations": [{"op": "add", "path": "password", "value": known["password"]}]}, **bearer),
         document("POST", "/scim/v2/Users", {"password": known["password"]}, Authorization=f"Bearer {live.scim_token}x"),
+        document("POST", "/scim/v2/Feed/Events", {"ack": [known["password"]], "maxEvents": -1}, Authorization=f"Bearer {known['feed token']}"),
+        document("POST", "/scim/v2/Feed/Events", {}, Authorization=f"Bearer {known['feed token']}"),
+        document("POST", "/scim/v2/Feed/Events", {}, Authorization=f"Bearer {known['feed token']}x"),
         Request("GET", f"/undo/{known['undo link']}/more"),
         Request("PUT", f"/undo/{known['undo link']}"),
         Request("POST", f"/undo/{known['undo link']}"),

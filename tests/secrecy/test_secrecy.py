@@ -34,7 +34,7 @@ def hits(journey: Journey, where: str) -> list[str]:
 def test_every_secret_field_was_marked(journey: Journey) -> None:
     """The search would find something: every kind of secret was met, and what is public is really there to be seen."""
     kinds = {
-        "kek", "scim token", "scim password", "invitation", "password", "totp secret", "totp seed", "recovery code 9", "client secret", "code",
+        "kek", "scim token", "feed token", "scim password", "invitation", "password", "totp secret", "totp seed", "recovery code 9", "client secret", "code",
         "access token", "refresh token", "session", "binding code", "short binding code", "passphrase", "device key", "undo link",
         "phone's refresh token", "signing key 0",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
@@ -15,12 +15,16 @@ from derived import accounts, audit, clock, outbox, revoke, status, suspend
 from derived.errors import Reason
 from derived.locking import under_lock
 from idp.management.verbs import Noun, named, nothing
-from scim import aggregate, returns, settle
+from scim import aggregate, feed, returns, settle
 from scim.models import Manager, Person, Record
 from scim.values import fold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from derived.models import Account
+
+T = TypeVar("T")
 
 _NAME = "the login name, or the id"
 
@@ -182,14 +186,21 @@ class Command(Noun):
     def end(self, options: dict[str, Any]) -> str:
         """End everything."""
         person = self._found(options)
-        ended = under_lock(
-            person.account_id,
-            lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"),
+        ended = self._under(
+            person, lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator")
         )
         return f"terminated; {ended} credentials ended"
 
-    def _under(self, person: Person, work: Any) -> None:  # noqa: ANN401
-        under_lock(person.account_id, work)
+    def _under(self, person: Person, work: Callable[[Account], T]) -> T:
+        """Run it with the account locked, and tell whoever follows us if the person is active now and was not, or no longer."""
+
+        def locked(account: Account) -> T:
+            was_active = account.is_active
+            done = work(account)
+            feed.stands(account, was_active=was_active, now=clock.now())
+            return done
+
+        return under_lock(person.account_id, locked)
 
     def _found(self, options: dict[str, Any]) -> Person:
         name = options["name"]

@@ -1,0 +1,166 @@
+"""`manage.py feed`: the receivers: who follows us over the feed of SCIM events, and how much of us each may see."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from derived import clock
+from idp.config import config
+from idp.management.verbs import Noun, named, nothing, span
+from idp.signals.feed import audience
+from scim import delivery, receivers, trust
+from scim.models import Receiver
+
+_NAME = "the receiver's name"
+_LIFE = timedelta(days=90)
+
+
+def _add(parser: CommandParser) -> None:
+    parser.add_argument("name", help="a short name, like payroll")
+    parser.add_argument("--preset", choices=sorted(receivers.PRESETS), default="names", help="which attributes of people it may read (default: names)")
+    parser.add_argument("--attribute", action="append", default=[], metavar="ATTRIBUTE", help="this attribute too; may be given several times")
+    parser.add_argument("--full", action="store_true", help="its events carry values, not only the names of what changed")
+    parser.add_argument("--groups", action="store_true", help="it follows groups too, not only people")
+    parser.add_argument("--expires-in", type=_days, metavar="DAYS", default=_LIFE, help="its token ends after so many days (default: 90)")
+
+
+def _allow(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--preset", choices=sorted(receivers.PRESETS), help="start from these attributes and not from those that it may read now")
+    parser.add_argument("--add", action="append", default=[], metavar="ATTRIBUTE", help="let it read this too; may be given several times")
+    parser.add_argument("--remove", action="append", default=[], metavar="ATTRIBUTE", help="no longer this")
+    parser.add_argument("--full", choices=["yes", "no"], help="whether its events carry values")
+    parser.add_argument("--groups", choices=["yes", "no"], help="whether it follows groups")
+
+
+def _rotate(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--overlap", type=span, metavar="SPAN", default=timedelta(), help="let the old token work so long beside the new one, like 24h (default: it ends now)")
+    parser.add_argument("--expires-in", type=_days, metavar="DAYS", default=_LIFE, help="the new token ends after so many days (default: 90)")
+
+
+def _admit(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--client-id", required=True, help="a client of this provider, which gets access tokens for itself (scope scim)")
+
+
+def _end(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("credential", type=int, help="its number, as `feed show` lists it")
+
+
+def _days(text: str) -> timedelta:
+    return timedelta(days=int(text))
+
+
+class Command(Noun):
+    """The operator's verbs for receivers."""
+
+    help = "Systems that follow us over the feed of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
+    verbs = {  # noqa: RUF012 - a table
+        "add": ("Register a receiver; its bearer token is shown once. It follows people, by notices, and may read their names, unless more is given.", _add),
+        "list": ("All receivers, when each last polled, and how much waits for it.", nothing),
+        "show": ("One receiver: what it may see, its credentials, what waits, and the last event that it could not use.", named(_NAME)),
+        "allow": ("Let a receiver see more or less; what is new to it, it has to read first.", _allow),
+        "rotate": ("Give a receiver a new token; the old one ends now, or after an overlap.", _rotate),
+        "admit": ("Let a client of this provider read a feed.", _admit),
+        "end": ("End one credential of a receiver.", _end),
+        "disable": ("Refuse a receiver from now on, and forget what waits for it.", named(_NAME)),
+        "enable": ("Hear a disabled receiver again; it reads everything anew first.", named(_NAME)),
+    }
+
+    def add(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Register."""
+        now = clock.now()
+        try:
+            receiver, token = receivers.register(
+                options["name"], kinds=_kinds(groups=options["groups"]), full=options["full"], expires_at=now + options["expires_in"], now=now,
+                attributes=receivers.PRESETS[options["preset"]] | trust.named(options["attribute"]),
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return {"name": receiver.name, "base": f"{config().issuer}/scim/v2/Feed", "aud": audience(receiver), "token": token}
+
+    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """All."""
+        return [
+            {
+                "name": one.name, "follows": " ".join(one.kinds), "full": one.full, "waiting": delivery.count(one),
+                "must_read": " ".join(one.to_read), "last_polled": one.last_polled_at, "disabled": one.disabled_at,
+            }
+            for one in Receiver.objects.order_by("name")
+        ]
+
+    def show(self, options: dict[str, Any]) -> dict[str, Any]:
+        """One receiver."""
+        one, now = self._found(options), clock.now()
+        return {
+            "name": one.name, "aud": audience(one), "disabled": one.disabled_at, "follows": one.kinds, "full": one.full, "attributes": one.attributes,
+            "must_read": one.to_read, "waiting": delivery.count(one), "last_polled": one.last_polled_at, "last_error": one.last_error,
+            "credentials": [
+                {
+                    "number": row.id, "kind": row.kind, "client_id": row.key.partition(":")[2] if row.kind == "client" else None,
+                    "works": row.is_live(now=now), "created": row.created_at, "expires": row.expires_at, "ended": row.ended_at,
+                    "last_used": row.last_used_at,
+                }
+                for row in one.credentials.order_by("id")
+            ],
+        }
+
+    def allow(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What it may see."""
+        receiver = self._found(options)
+        start = receivers.PRESETS[options["preset"]] if options["preset"] else frozenset(receiver.attributes)
+        full = receiver.full if options["full"] is None else options["full"] == "yes"
+        groups = "Group" in receiver.kinds if options["groups"] is None else options["groups"] == "yes"
+        try:
+            names = (start | trust.named(options["add"])) - trust.named(options["remove"])
+            receivers.allow(receiver, kinds=_kinds(groups=groups), full=full, attributes=names)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return self.show(options)
+
+    def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
+        """A new token."""
+        now = clock.now()
+        token = receivers.rotate(self._found(options), overlap=options["overlap"], expires_at=now + options["expires_in"], now=now)
+        return {"name": options["name"], "token": token}
+
+    def admit(self, options: dict[str, Any]) -> str:
+        """Another way to show who it is."""
+        try:
+            receivers.admit(self._found(options), options["client_id"], now=clock.now())
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return f"{options['client_id']} may read the feed of {options['name']} from now on"
+
+    def end(self, options: dict[str, Any]) -> str:
+        """End one of its credentials."""
+        if not receivers.end_credential(self._found(options), options["credential"], now=clock.now()):
+            message = f"It has no live credential of that number. See: manage.py feed show {options['name']}"
+            raise CommandError(message)
+        return "ended"
+
+    def disable(self, options: dict[str, Any]) -> str:
+        """Refuse it."""
+        receivers.disable(self._found(options), now=clock.now())
+        return f"{options['name']} is disabled"
+
+    def enable(self, options: dict[str, Any]) -> str:
+        """Hear it again."""
+        receivers.enable(self._found(options), now=clock.now())
+        return f"{options['name']} is heard again, when it has read everything anew"
+
+    def _found(self, options: dict[str, Any]) -> Receiver:
+        found = Receiver.objects.filter(name=options["name"]).first()
+        if found is None:
+            message = f"There is no receiver {options['name']}. See: manage.py feed list"
+            raise CommandError(message)
+        return found
+
+
+def _kinds(*, groups: bool) -> list[str]:
+    return ["User", "Group"] if groups else ["User"]
