@@ -432,7 +432,7 @@ class IssuedCertificate(models.Model):
 
     shard: which of its authority's lists it is on. uuid: its own, and nothing else's (X-3). shown: what it says of the person (MT-4).
     spki: the key. passphrase_hash: the second factor where it signs in here (ruling 1). replaces: the one that it renews (MT-5).
-    rechecked_at: when its parent's certificate was looked at once more (X-10).
+    rechecked_at: when its parent's certificate was looked at once more (X-10). told: what an authority of others has heard: hold, revoked.
     """
 
     credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="issued")
@@ -451,6 +451,7 @@ class IssuedCertificate(models.Model):
     released_at = models.DateTimeField(null=True)
     replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced_by")
     rechecked_at = models.DateTimeField(null=True)
+    told = models.CharField(max_length=8, default="")
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["authority", "serial"], name="serial_once_per_authority")]

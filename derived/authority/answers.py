@@ -15,7 +15,7 @@ from cryptography.x509.ocsp import OCSPResponseStatus
 from django.db import transaction
 
 from derived.authority import lists
-from derived.authority.keeping import certificate_of, installed, signer_of
+from derived.authority.keeping import certificate_of, of_ours, signer_of
 from derived.errors import Reason, Unavailable
 from derived.minting.authority import Question, Unreadable, answer, no_answer, responder
 from derived.models import Authority, IssuedCertificate
@@ -41,7 +41,7 @@ def about(unverified: bytes, wrapper: Wrapper, *, now: datetime) -> bytes:
         return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
     if question.nonce is not None and not 0 < len(question.nonce) <= _MOST_NONCE:
         return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
-    authority = next((one for one in installed(now=now) if question.is_about(certificate_of(one))), None)
+    authority = next((one for one in of_ours(now=now) if question.is_about(certificate_of(one))), None)
     if authority is None:
         return no_answer(OCSPResponseStatus.UNAUTHORIZED)
     certificate, key = _responder(authority, wrapper, now=now)

@@ -22,13 +22,13 @@ from derived.minting import authority as minting
 from derived.minting import signing
 from derived.minting.certificate import Addresses
 from derived.models import Authority
+from derived.signers import Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from derived.minting.signing import Signer
-    from derived.signers import Where
     from derived.wrapping import Wrapper
 
 PLACE = "pki"  # the first part of every path that is published
@@ -226,7 +226,47 @@ def installed(*, now: datetime) -> list[Authority]:
     return list(Authority.objects.exclude(state=WAITING).filter(not_after__gt=now).order_by("created_at"))
 
 
+def of_ours(*, now: datetime) -> list[Authority]:
+    """Those of them whose lists and answers we sign; others publish their own."""
+    return [row for row in installed(now=now) if row.signer != Where.OUTSIDE]
+
+
+def adopt(  # noqa: PLR0913 - what an operator says of it
+    plan: Plan, certificate: x509.Certificate, chain: Sequence[x509.Certificate], reference: Mapping[str, str], wrapper: Wrapper, *, now: datetime
+) -> Authority:
+    """An authority that others run issues from now on; the one before it is retired.
+
+    reference: command, and where its list, its own certificate and its answers are (crl, issuer, ocsp).
+    Raises: Refused(CERTIFICATE_UNTRUSTED) for a chain that is none.
+    """
+    _require_leads_up(certificate, chain, now=now)
+    key, name = certificate.public_key(), _named(certificate)["name"]
+    public = b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    with transaction.atomic():
+        Authority.objects.filter(state=ACTIVE).exclude(name=name).update(state=RETIRED, retired_at=now)
+        made, _ = Authority.objects.update_or_create(name=name, defaults={
+            "state": ACTIVE, "organisation": plan.organisation, "common_name": "", "public": public, "signer": Where.OUTSIDE,
+            "reference": dict(reference), "secret": wrapper.wrap(b"", purpose=signers.PURPOSE, owner=name), "base_url": plan.base_url,
+            "oid": plan.oid, "asserts_piv": plan.asserts_piv, "certificate": certificate.public_bytes(Encoding.DER),
+            "chain": [_named(one) for one in chain], "not_after": certificate.not_valid_after_utc, "created_at": now, "retired_at": None,
+        })
+    return made
+
+
+def _require_leads_up(certificate: x509.Certificate, chain: Sequence[x509.Certificate], *, now: datetime) -> None:
+    try:
+        is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        for lower, upper in zip([certificate, *chain], [*chain, (chain or [certificate])[-1]], strict=True):
+            lower.verify_directly_issued_by(upper)
+    except (InvalidSignature, TypeError, ValueError, x509.ExtensionNotFound):
+        is_authority = False
+    if not is_authority or certificate.not_valid_after_utc <= now:
+        raise Refused(Reason.CERTIFICATE_UNTRUSTED)
+
+
 def addresses(row: Authority, shard: int) -> Addresses:
     """Where its certificates point to."""
+    if row.signer == Where.OUTSIDE:
+        return Addresses(crl=row.reference["crl"], issuer=row.reference["issuer"], ocsp=row.reference["ocsp"])
     base = f"{row.base_url}/{PLACE}"
     return Addresses(crl=f"{base}/{row.name}-{shard}.crl", issuer=f"{base}/{row.name}.cer", ocsp=f"{base}/ocsp")

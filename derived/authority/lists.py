@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
 from django.db.models import F, Max, Q
 
-from derived.authority.keeping import addresses, certificate_of, installed, signer_of
+from derived.authority.keeping import addresses, certificate_of, installed, of_ours, signer_of
 from derived.lifecycle import State
 from derived.minting import authority as minting
 from derived.minting.authority import LIST_LIFE, Entry
@@ -125,7 +125,7 @@ def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, no
 def make_due(wrapper: Wrapper, *, now: datetime) -> int:
     """Sign anew what is getting old; how many authorities that were."""
     due = [
-        row for row in installed(now=now)
+        row for row in of_ours(now=now)
         if not row.revocation_lists.filter(shard=WHOLE, made_at__gt=now - MADE_ANEW_AFTER).exists()
     ]
     for row in due:
@@ -135,7 +135,7 @@ def make_due(wrapper: Wrapper, *, now: datetime) -> int:
 
 def make_all(wrapper: Wrapper, *, now: datetime) -> int:
     """Sign every list anew; how many certificates are on them."""
-    return sum(make(row, wrapper, now=now) for row in installed(now=now))
+    return sum(make(row, wrapper, now=now) for row in of_ours(now=now))
 
 
 def version() -> tuple[tuple[str, int], ...]:

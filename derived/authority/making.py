@@ -9,12 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from derived.assurance import AAL
-from derived.authority import lists
-from derived.authority.keeping import addresses, certificate_of, signer_of
+from derived.authority import issuing, lists
+from derived.authority.keeping import addresses, certificate_of
 from derived.errors import Reason, Refused
 from derived.kinds import Label
 from derived.minting import certificate as minting
-from derived.minting import signing
 from derived.models import IssuedCertificate
 
 if TYPE_CHECKING:
@@ -68,4 +67,4 @@ def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
             Label(credential.label), AAL(credential.aal), own=authority.oid, asserts_piv=authority.asserts_piv
         ),
     )
-    return signing.certificate(minting.builder(order, certificate_of(authority)), signer_of(authority, wrapper))
+    return issuing.issued(authority, order, wrapper)

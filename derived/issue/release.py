@@ -50,10 +50,12 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     if credential.aal == AAL.AAL3 and vetting.of(row) is None:  # of the same key under another name, it may stand on that one's
         vetting.use(account, credential, now=now)
     IssuedCertificate.objects.filter(credential=credential).update(
-        der=made.public_bytes(Encoding.DER), fingerprint=made.fingerprint(SHA256()).hex(), released_at=now, policies=policies
+        der=made.public_bytes(Encoding.DER), fingerprint=made.fingerprint(SHA256()).hex(), released_at=now, policies=policies,
+        not_before=made.not_valid_before_utc, not_after=made.not_valid_after_utc,
     )
     credential.state, credential.activated_at = State.ACTIVE, now
-    credential.save(update_fields=["state", "activated_at"])
-    body = {"authority": row.authority_id, "serial": row.serial, "policies": policies, "not_after": row.not_after.isoformat()}
+    credential.expires_at = min(credential.expires_at or made.not_valid_after_utc, made.not_valid_after_utc)
+    credential.save(update_fields=["state", "activated_at", "expires_at"])
+    body = {"authority": row.authority_id, "serial": row.serial, "policies": policies, "not_after": made.not_valid_after_utc.isoformat()}
     audit.record(account, "certificate.released", now=now, actor=actor, credential=credential, body=body)
     return credential

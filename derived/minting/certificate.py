@@ -132,7 +132,7 @@ def builder(order: Order, issuer: x509.Certificate) -> x509.CertificateBuilder:
     where = order.addresses
     return (
         x509.CertificateBuilder()
-        .issuer_name(issuer.subject).subject_name(_subject(order)).public_key(order.key).serial_number(order.serial)
+        .issuer_name(issuer.subject).subject_name(subject_of(order)).public_key(order.key).serial_number(order.serial)
         .not_valid_before(order.not_before).not_valid_after(order.not_after)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(order.key), critical=False)
         .add_extension(key_identifier_of(issuer), critical=False)
@@ -145,7 +145,7 @@ def builder(order: Order, issuer: x509.Certificate) -> x509.CertificateBuilder:
     )
 
 
-def _subject(order: Order) -> x509.Name:
+def subject_of(order: Order) -> x509.Name:
     """Names are cut to RFC 5280's upper bounds, and have no control characters (C76)."""
     pairs = (
         (NameOID.ORGANIZATION_NAME, order.organisation), (NameOID.COMMON_NAME, shown(order.name)), (NameOID.USER_ID, shown(order.login, 256)),

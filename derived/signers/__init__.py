@@ -30,6 +30,7 @@ class Where(StrEnum):
     WRAPPED = "wrapped"
     TOKEN = "pkcs11"  # noqa: S105 - a name
     COMMAND = "command"
+    OUTSIDE = "outside"  # no key of ours anywhere: others make the certificate (`derived.authority.outside`)
 
 
 def of(where: str, *, reference: Mapping[str, str], secret: bytes, owner: str, wrapper: Wrapper) -> Signer:

@@ -13,8 +13,8 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 
 from derived import audit, clock, outbox
-from derived.authority import lists
-from derived.errors import RametError, Reason
+from derived.authority import lists, telling
+from derived.errors import RametError, Reason, Unavailable
 from derived.kinds import Kind
 from derived.lifecycle import LIVING, State
 from derived.locking import under_lock
@@ -93,6 +93,7 @@ def _handled(row: OutboxRow, *, now: datetime) -> backchannel.Letter | None:
         upto = outbox.waiting_now(outbox.LISTS)  # all that was committed before the ledger is read
         lists.make_all(wrapper(), now=now)
         files.mirror(now=now)
+        telling.tell(wrapper())
         outbox.delivered_up_to(outbox.LISTS, upto, now=now)
     elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
@@ -129,7 +130,7 @@ def housekeeping(*, now: datetime) -> None:
     OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()
     CertificateLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
     CertificateOrder.objects.filter(expires_at__lt=now - _KEPT).delete()
-    for part in (tending.tend, _make_lists, certificates.prefetch, probe.repeat):
+    for part in (tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):
         _tried(part, now=now)
 
 
@@ -145,6 +146,14 @@ def _tried(part: Callable[..., object], *, now: datetime) -> bool:
         logger.exception("%s failed; it is tried again later", getattr(part, "__qualname__", part))
         return False
     return True
+
+
+def _tell(*, now: datetime) -> None:  # noqa: ARG001 - what is due is what the ledger says
+    """What an authority of others has not heard yet; one that is away is asked again in five minutes."""
+    try:
+        telling.tell(wrapper())
+    except Unavailable as error:
+        logger.warning("an authority of others did not answer: %s", error.reason)
 
 
 def _expire(*, now: datetime) -> None:

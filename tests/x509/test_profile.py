@@ -16,7 +16,8 @@ from derived.assurance import AAL
 from derived.errors import Reason, Refused
 from derived.kinds import Label
 from derived.minting import authority as minting
-from derived.minting import signing
+from derived.minting import certificate as certificate_module
+from derived.minting import profile, signing
 from derived.minting.certificate import (
     DERIVED_PIV,
     DERIVED_PIV_HARDWARE,
@@ -32,6 +33,7 @@ from idp.management.commands.ca import GENERIC
 from tests.x509.office import csr, issued, new_key, openssl, published
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.world import World
@@ -190,3 +192,71 @@ def test_whoever_verifies_strictly_accepts_it(authority: dict[str, Any], world: 
     verifier = PolicyBuilder().store(Store(roots)).time(datetime.now(tz=UTC)).build_client_verifier()
     chain = verifier.verify(held.certificate, [one for one in everything if one.subject != one.issuer]).chain
     assert len(chain) == 3
+
+
+def _changed(issuer: tuple[x509.Certificate, Held], wanted: Order, change: Callable[[list[x509.Extension[Any]]], list[x509.Extension[Any]]]) -> x509.Certificate:
+    """The ordered certificate with other extensions, signed by the right key."""
+    certificate, key = issuer
+    made = builder(wanted, certificate)
+    made._extensions = change(list(made._extensions))
+    return signing.certificate(made, key)
+
+
+def _without(kind: Any) -> Any:
+    return lambda all_of_it: [one for one in all_of_it if not isinstance(one.value, kind)]
+
+
+def _flipped(kind: Any) -> Any:
+    return lambda all_of_it: [x509.Extension(one.oid, not one.critical, one.value) if isinstance(one.value, kind) else one for one in all_of_it]
+
+
+def _instead(value: Any, *, critical: bool = False) -> Any:
+    return lambda all_of_it: [one for one in all_of_it if one.oid != value.oid] + [x509.Extension(value.oid, critical, value)]
+
+
+STRANGE: dict[str, Any] = {
+    **{f"no {kind.__name__}": _without(kind) for kind in (
+        x509.KeyUsage, x509.ExtendedKeyUsage, x509.CertificatePolicies, x509.SubjectAlternativeName, x509.CRLDistributionPoints,
+        x509.AuthorityInformationAccess, x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier,
+    )},
+    "key usage that is not critical": _flipped(x509.KeyUsage), "policies that are critical": _flipped(x509.CertificatePolicies),
+    "anyEKU": _instead(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH, x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])),
+    "more use of the key": _instead(certificate_module.key_usage("digital_signature", "key_agreement"), critical=True),
+    "a list over https": _instead(certificate_module.points("https://pki.example/x.crl")), "a foreign policy": _instead(certificate_module.policies("1.2.3.4")),
+    "an authority": _instead(x509.BasicConstraints(ca=True, path_length=None), critical=True),
+    "something more": _instead(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")), "name constraints": _instead(x509.TLSFeature([x509.TLSFeatureType.status_request])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_what_differs_from_the_order_is_seen(issuer: tuple[x509.Certificate, Held], strange: str) -> None:
+    """X-1 to X-4, C91: one extension less, more, other, or of another weight."""
+    wanted = order()
+    right = signing.certificate(builder(wanted, issuer[0]), issuer[1])
+    assert profile.faults(right, wanted, issuer[0], builder(wanted, issuer[0])) == []
+    assert profile.faults(_changed(issuer, wanted, STRANGE[strange]), wanted, issuer[0], builder(wanted, issuer[0])) == ["other extensions"]
+
+
+def test_an_authority_that_says_it_is_none_changes_nothing(issuer: tuple[x509.Certificate, Held]) -> None:
+    """X-2: cA absent or false."""
+    wanted = order()
+    made = _changed(issuer, wanted, _instead(x509.BasicConstraints(ca=False, path_length=None)))
+    assert profile.faults(made, wanted, issuer[0], builder(wanted, issuer[0])) == []
+
+
+def test_another_signer_and_another_order_are_seen(issuer: tuple[x509.Certificate, Held]) -> None:
+    """C91: a key, a number, a name, a time, a signature of somebody else's."""
+    wanted = order()
+    right = signing.certificate(builder(wanted, issuer[0]), issuer[1])
+    from dataclasses import replace
+
+    other = {
+        "another key": {"key": ec.generate_private_key(ec.SECP256R1()).public_key()}, "another serial number": {"serial": wanted.serial + 1},
+        "another subject": {"name": "Somebody"}, "another time": {"not_after": wanted.not_after - timedelta(days=1)},
+    }
+    for words, change in other.items():
+        asked = replace(wanted, **change)
+        assert words in profile.faults(right, asked, issuer[0], builder(asked, issuer[0]))
+    stranger = Held(ec.generate_private_key(ec.SECP384R1()))
+    forged = signing.certificate(builder(wanted, issuer[0]), stranger)
+    assert profile.faults(forged, wanted, issuer[0], builder(wanted, issuer[0])) == ["not signed by the authority"]

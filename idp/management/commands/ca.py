@@ -84,6 +84,17 @@ def _install(parser: CommandParser) -> None:
     parser.add_argument("--list", type=Path, action="append", default=[], help="a revocation list of one of those (PEM or DER); may be repeated")
 
 
+def _outside(parser: CommandParser) -> None:
+    parser.add_argument("certificate", type=Path, help="the certificate of that authority, PEM or DER")
+    parser.add_argument("--chain", type=Path, help="what stands above it up to the root, in that order (PEM or PKCS #7)")
+    parser.add_argument("--command", required=True, help="a program that asks it: `issue` or `revoke` as its last argument, JSON on its standard input")
+    parser.add_argument("--organisation", required=True, help="stands in the name of every certificate")
+    parser.add_argument("--oid", default=GENERIC, help=f"policy OID of generic certificates (default {GENERIC}: an example)")
+    parser.add_argument("--asserts-piv", action="store_true", help="it issues under the Federal Common Policy: …3.40 and …3.41")
+    for name, words in {"crl": "its full list", "issuer": "its certificate", "ocsp": "its answers"}.items():
+        parser.add_argument(f"--{name}-url", required=True, help=f"http URL of {words}, which every certificate must name (X-4)")
+
+
 def _root_crl(parser: CommandParser) -> None:
     _root_file(parser)
     parser.add_argument("--revoke", action="append", default=[], metavar="AUTHORITY", help="an issuing key that must not be trusted any more; may be repeated")
@@ -92,10 +103,11 @@ def _root_crl(parser: CommandParser) -> None:
 class Command(Noun):
     """The operator's verbs for the certification authority."""
 
-    help = "The authority of derived certificates: init, install, show, rotate, crl, root-crl."
+    help = "The authority of derived certificates: init, install, outside, show, rotate, crl, root-crl."
     verbs = {  # noqa: RUF012 - a table
         "init": ("Make the first issuing key, and have the root certify it. The root's key never enters the database.", _init),
         "install": ("Take the certificate that an authority above made for the request of `init` or `rotate`.", _install),
+        "outside": ("Others make the certificates: an authority that a program of yours asks. What comes back is checked.", _outside),
         "show": ("All authorities, where their keys are, and how fresh their lists.", nothing),
         "rotate": ("A new issuing key. The one before it signs its lists until all that it issued has expired.", _rotate),
         "crl": ("Sign all revocation lists now, and lay the files.", nothing),
@@ -166,6 +178,23 @@ class Command(Noun):
         files.mirror(now=now)
         return {"authority": row.name, "state": "active", "issues_until": certificate.not_valid_after_utc}
 
+    def outside(self, options: dict[str, Any]) -> dict[str, Any]:
+        """An authority of others."""
+        now = clock.now()
+        try:
+            [certificate] = several(options["certificate"].read_bytes())
+            chain = several(options["chain"].read_bytes()) if options["chain"] else []
+            x509.ObjectIdentifier(options["oid"])
+        except (OSError, ValueError) as error:
+            raise CommandError(f"A file or the OID cannot be read: {error}") from error
+        where = {name: options[f"{name}_url"] for name in ("crl", "issuer", "ocsp")}
+        if not all(urlsplit(one).scheme == "http" and urlsplit(one).hostname for one in where.values()):
+            raise CommandError("The URLs are plain http: a list that needs a certificate to be fetched cannot check one.")
+        plan = Plan(organisation=options["organisation"][:64], base_url=_base_url(None), oid=options["oid"], asserts_piv=options["asserts_piv"])
+        row = keeping.adopt(plan, certificate, chain, {"command": options["command"], **where}, wrapper(), now=now)
+        files.mirror(now=now)
+        return {"authority": row.name, "state": "active", "issues_until": certificate.not_valid_after_utc, "next": "Make one certificate, and look at it."}
+
     def show(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         found = []
@@ -183,7 +212,7 @@ class Command(Noun):
         """Now."""
         now = clock.now()
         count = lists.make_all(wrapper(), now=now)
-        for row in keeping.installed(now=now):
+        for row in keeping.of_ours(now=now):
             answers.make_responder(row, wrapper(), now=now)
         files.mirror(now=now)
         return {"on_the_lists": count, "files": str(files.folder())}

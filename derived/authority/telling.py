@@ -1,0 +1,71 @@
+"""What an authority of others must know of our ledger: which of its certificates have ended, are on hold, or are good again.
+
+Ours publish that themselves (`lists`). What was told is written down when it was heard, so it is told until it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.db.models import F, Q
+
+from derived.authority import issuing
+from derived.authority.issuing import Why
+from derived.errors import Reason, Unavailable
+from derived.lifecycle import ENDED, State
+from derived.models import AccountStatus, IssuedCertificate
+from derived.signers import Where
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from derived.wrapping import Wrapper
+
+logger = logging.getLogger(__name__)
+_AT_ONCE = 500
+_WHY: dict[str, Why] = {
+    Reason.COMPROMISED: Why.COMPROMISED, Reason.REPORTED_BY_PERSON: Why.COMPROMISED, Reason.REPLACED: Why.SUPERSEDED,
+    Reason.NAME_CHANGED: Why.CHANGED, Reason.DEACTIVATED_BY_SOURCE: Why.ENDED, Reason.DELETED_BY_SOURCE: Why.ENDED,
+    Reason.NEVER_RELEASED: Why.SUPERSEDED,
+}
+
+
+def due() -> QuerySet[IssuedCertificate]:
+    """Certificates of others whose standing is not what their authority was told last."""
+    rows = IssuedCertificate.objects.filter(authority__signer=Where.OUTSIDE)
+    over = Q(credential__state__in=ENDED) | ~Q(credential__account__epoch=F("credential__epoch")) | Q(credential__account__status=AccountStatus.TERMINATED)
+    held = Q(credential__state=State.SUSPENDED) | Q(credential__account__status=AccountStatus.SUSPENDED)
+    wanting = (over & ~Q(told="revoked")) | (~over & held & Q(told="")) | (~over & ~held & Q(told="hold"))
+    return rows.filter(wanting).exclude(credential__state="expired").select_related("authority", "credential__account").order_by("pk")
+
+
+def tell(wrapper: Wrapper) -> int:
+    """Tell what is due; how many.
+
+    Raises: Unavailable after the others were told, where one was not heard.
+    """
+    failed: Unavailable | None = None
+    count = 0
+    for row in due()[:_AT_ONCE]:
+        told, why = _standing(row)
+        try:
+            issuing.of(row.authority, wrapper).revoke(int(row.serial, 16), why)
+        except Unavailable as error:
+            logger.warning("authority %s did not hear of certificate %s", row.authority_id, row.serial)
+            failed = error
+            continue
+        IssuedCertificate.objects.filter(pk=row.pk).update(told=told)
+        count += 1
+    if failed is not None:
+        raise failed
+    return count
+
+
+def _standing(row: IssuedCertificate) -> tuple[str, Why]:
+    credential, account = row.credential, row.credential.account
+    if credential.state in ENDED or credential.epoch != account.epoch or account.status == AccountStatus.TERMINATED:
+        return "revoked", _WHY.get(credential.end_reason, Why.WITHDRAWN)
+    if credential.state == State.SUSPENDED or account.status == AccountStatus.SUSPENDED:
+        return "hold", Why.HOLD
+    return "", Why.GOOD_AGAIN

@@ -1,0 +1,175 @@
+"""An authority that others run: `openssl ca` behind a program. What comes back is looked at; what ends here ends there (X-1 to X-6, C91, C92, ruling 23)."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from cryptography import x509
+from django.core.management import CommandError, call_command
+
+from derived import clock, revoke, suspend
+from derived.authority import issuing, telling
+from derived.errors import Reason, Unavailable
+from derived.locking import under_lock
+from derived.models import Authority, Credential, IssuedCertificate
+from idp.keys import wrapper
+from idp.signals import files, tending, worker
+from tests.x509 import outside_ca
+from tests.x509.office import Holding, add, begin, csr, issued, new_key, openssl
+from tests.x509.test_enrolment import enroll, order
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+ALEX = "alex@example.org"
+URLS = ["--crl-url", "http://pki.others.example/ca.crl", "--issuer-url", "http://pki.others.example/ca.cer", "--ocsp-url", "http://ocsp.others.example"]
+
+
+@pytest.fixture
+def others(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Their authority, and ours retired by it."""
+    monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
+    at = outside_ca.make(tmp_path / "others")
+    begin(tmp_path)
+    outside(at)
+    return at
+
+
+def outside(at: Path, *more: str, command: str = "") -> None:
+    program = command or shlex.join([sys.executable, str(Path(outside_ca.__file__)), str(at)])
+    call_command("ca", "outside", str(at / "ca.pem"), "--command", program, "--organisation", "Mossy Agency", *URLS, *more, "--json", stdout=StringIO())
+
+
+def listed(at: Path) -> dict[int, str]:
+    """Their list: numbers and reasons."""
+    found = x509.load_pem_x509_crl(outside_ca.gencrl(at))
+    return {one.serial_number: one.extensions.get_extension_for_class(x509.CRLReason).value.reason.value for one in found}
+
+
+def number(held: Holding) -> int:
+    return int(held.row.serial, 16)
+
+
+def deliver() -> None:
+    while worker.step(now=clock.now()):
+        pass
+
+
+def test_others_make_it_and_hear_what_becomes_of_it(others: Path, world: World, tmp_path: Path) -> None:
+    """X-1 to X-6, MT-8, C92: made by `openssl`, checked by us; on hold, good again, and revoked on *their* list; ours are signed as before."""
+    _, desktop = world.enrolled()
+    held = issued(desktop)
+    made = held.certificate
+    assert made.issuer.rfc4514_string() == "CN=Their CA,O=Others"
+    assert (made.serial_number, held.row.authority.signer) == (number(held), "outside")
+    assert made.not_valid_after_utc == held.row.not_after == Credential.objects.get(id=held.row.credential_id).expires_at
+    chain, _ = held.write(tmp_path)
+    openssl("verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", str(others / "ca.pem"), str(chain))
+    assert listed(others) == {}
+    locked = lambda work: under_lock(held.row.credential.account_id, work)  # noqa: E731
+    locked(lambda account: suspend.suspend(account, now=clock.now(), actor="t"))
+    deliver()
+    assert listed(others) == {number(held): "certificateHold"}
+    locked(lambda account: suspend.resume(account, now=clock.now(), actor="t"))
+    deliver()
+    assert listed(others) == {}
+    locked(lambda account: suspend.suspend(account, now=clock.now(), actor="t"))
+    deliver()
+    world.deactivate()
+    deliver()
+    assert listed(others) == {number(held): "cessationOfOperation"}
+    assert not telling.due().exists()
+    ours = Authority.objects.get(state="retired")
+    assert (tmp_path / "published" / "pki" / f"{ours.name}.crl").exists()
+    assert not Authority.objects.get(signer="outside").revocation_lists.exists()
+
+
+@pytest.mark.parametrize(
+    "mood", ["another policy", "an authority", "a server", "a name", "a long life", "another subject", "another key", "another number", "nonsense"]
+)
+def test_what_was_not_ordered_is_refused_and_taken_back(others: Path, world: World, mood: str) -> None:
+    """X-1 to X-6, C91: 503, nothing is released, and their list has it."""
+    _, desktop = world.enrolled()
+    (others / "mood").write_text(mood)
+    assert add(desktop, request=csr(new_key())).status == 503
+    row = IssuedCertificate.objects.get()
+    assert (row.released_at, row.der, row.credential.state) == (None, None, "pending")
+    if mood != "nonsense":
+        (others / "mood").unlink()
+        assert list(listed(others).values()) == ["superseded"]
+
+
+def test_one_that_is_away_makes_nothing_and_hears_it_later(others: Path, world: World) -> None:
+    """Ruling 23: 503, whole; the number was never used, and its authority hears that; an ending is told until it is heard."""
+    _, desktop = world.enrolled()
+    held = issued(desktop)
+    (others / "mood").write_text("away")
+    assert add(desktop, request=csr(new_key())).status == 503
+    pending = Credential.objects.get(kind="certificate", state="pending")
+    under_lock(pending.account_id, lambda account: revoke.one(held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"))
+    deliver()
+    worker.housekeeping(now=clock.now())
+    assert listed(others) == {}
+    with pytest.raises(Unavailable):
+        telling.tell(wrapper())
+    (others / "mood").unlink()
+    with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
+        tending.tend(now=clock.now())
+        worker.housekeeping(now=clock.now())
+    assert Credential.objects.get(id=pending.id).end_reason == Reason.NEVER_RELEASED
+    assert listed(others) == {number(held): "keyCompromise"}
+    assert f"revoke {pending.issued.serial}" in (others / "log").read_text()
+
+
+def test_whoever_ends_meanwhile_gets_nothing_of_theirs(others: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ruling 23, C8: theirs signed; the person ended; it is not released, and is on their list."""
+    _, desktop = world.enrolled()
+    whole = issuing.issued
+
+    def meanwhile(*arguments: Any) -> x509.Certificate:
+        made = whole(*arguments)
+        world.deactivate()
+        return made
+
+    monkeypatch.setattr("derived.authority.making.issuing.issued", meanwhile)
+    assert add(desktop, request=csr(new_key())).status in {401, 403, 409}
+    row = IssuedCertificate.objects.get()
+    assert row.released_at is None
+    deliver()
+    assert list(listed(others)) == [int(row.serial, 16)]
+
+
+def test_est_goes_their_way_too(others: Path, world: World) -> None:
+    """Simpleenroll says 503 with Retry-After while they are away; cacerts names them."""
+    _, desktop = world.enrolled()
+    page, code, _ = order(desktop)
+    key = new_key()
+    assert enroll(code, key).status_code == 202
+    (others / "mood").write_text("away")
+    shown = desktop.get(page.url)
+    assert desktop.submit(shown, shown.form_to("/confirm")).status == 503
+    assert enroll(code, key).status_code == 202
+    assert IssuedCertificate.objects.get().der is None
+
+
+def test_what_is_no_authority_is_not_adopted(others: Path, tmp_path: Path, world: World) -> None:
+    """A leaf, a chain that is none, an address over TLS, a file that is none; the one before goes on."""
+    _, desktop = world.enrolled()
+    held = issued(desktop)
+    before = Authority.objects.get(state="active").name
+    leaf, _ = held.write(tmp_path, "ca")
+    stranger = outside_ca.make(tmp_path / "stranger")
+    for at, more in ((tmp_path, []), (stranger, ["--chain", str(leaf)]), (stranger, ["--crl-url", "https://pki.others.example/x"]), (tmp_path / "none", [])):
+        with pytest.raises(CommandError):
+            outside(at, *more)
+    assert Authority.objects.get(state="active").name == before
+    outside(stranger, command="/nowhere/at/all")
+    assert add(desktop, request=csr(new_key())).status == 503
