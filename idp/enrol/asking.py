@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from derived.issue import Asked
 from idp import rulebook
 from idp.login.session import login_of
+from scim.directory import as_id
 from scim.models import Group, Membership
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def groups_of(person: Person) -> frozenset[str]:
     """
     rows = Membership.objects.filter(record__person=person, record__deleted_at__isnull=True, group__deleted_at__isnull=True)
     found = list(rows.values_list("group_id", "group__display_name", "group__source__name"))
-    names = {name for _, name, _ in found}
+    names = {name for _, name, _ in found if "/" not in name and as_id(name) is None}  # which would spell another's group
     others = Group.objects.filter(display_name__in=names, deleted_at__isnull=True).order_by().values_list("display_name", "source").distinct()
     sources = Counter(name for name, _ in others)
     return frozenset(

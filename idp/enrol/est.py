@@ -32,7 +32,7 @@ from idp import certificates as trust
 from idp.config import config
 from idp.enrol import certificates, ordering
 from idp.errors import answer
-from idp.login import hop, throttle
+from idp.login import hop, probe, throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -180,6 +180,8 @@ def simplereenroll(request: HttpRequest) -> HttpResponse:
         where = config().certificate_url or "a certificate host, which is not switched on here"
         return _said(403, f"A renewal is asked for with the certificate itself, at {where}.")
     now = clock.now()
+    if not probe.has_passed(now=now):  # certificates are public: a proxy that lets a forged header through gives them away (H4)
+        raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
     der = hop.presented(request).unverified_leaf
     if (waiting := trust.renamed(der, now=now)) is not None:
         made = certificates.reissued(waiting, _requested(request), now=now)

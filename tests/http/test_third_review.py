@@ -129,6 +129,9 @@ def test_no_source_puts_people_into_anothers_group_by_its_name(world: World) -> 
     assert "VPN users" not in found
     assert "hr/VPN users" not in found
     assert "facilities/VPN users" in found
+    for name in ("hr/VPN users", str(first.id)):
+        groups.create_group(other, {"schemas": [GROUP], "displayName": name, "members": [{"value": str(bob.id)}]}, now=clock.now())
+    assert not {"hr/VPN users", str(first.id)} & groups_of(bob.person)
 
 
 def test_a_copy_of_a_grown_passkey_does_not_wake_it(world: World) -> None:

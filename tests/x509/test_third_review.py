@@ -17,9 +17,11 @@ from derived.locking import under_lock
 from derived.minting import hardware
 from derived.models import Account
 from idp.enrol import certificates
+from idp.models import Probe
 from tests.x509.office import Holding, issued, new_key
 from tests.x509.test_attested import AAL2_POLICY, maker, proof, with_card
 from tests.x509.test_cards import policies
+from tests.x509.test_enrolment import host, reenroll
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from tests.card.desk import Desk
     from tests.world import World
 
-__all__ = ["maker"]
+__all__ = ["host", "maker"]
 pytestmark = pytest.mark.django_db
 
 
@@ -43,6 +45,16 @@ def test_a_certificate_of_a_version_that_is_none(form: str) -> None:
     with pytest.raises(Refused) as refused:
         hardware.judge(statement, hardware.Asked(key=key.public_key(), nonce=b"", made_for=b"", now=now), hardware.Trust())
     assert refused.value.reason == Reason.BAD_PROOF
+
+
+def test_nothing_is_renewed_before_a_probe_has_shown_that_headers_are_stripped(host: None, world: World) -> None:
+    """H4, C22: a certificate is public, so a proxy that lets a forged one through must renew none, as it signs nobody in."""
+    _, desktop = world.enrolled()
+    held = issued(desktop)
+    Probe.objects.update(passed=False)
+    assert reenroll(held, new_key()).status_code == 404
+    Probe.objects.update(passed=True)
+    assert reenroll(held, new_key()).status_code == 200
 
 
 def test_no_certificate_says_piv_of_whom_nobody_vouches_for_at_ial3(desk: Desk, world: World, maker: YubiKey, tmp_path: Path) -> None:
