@@ -78,6 +78,7 @@ class Reason(StrEnum):
     REPLAY_DETECTED = "replay_detected"
     PARENT_ENDED = "parent_ended"
     SIGNED_OUT = "signed_out"
+    CONSENT_ENDED = "consent_ended"
     REVOKED_BY_CLIENT = "revoked_by_client"
     COMPROMISED = "compromised"
     REPLACED = "replaced"

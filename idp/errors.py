@@ -118,7 +118,7 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             return Answer(403, "access_denied", "The other provider did not say how strongly it signed you in, so it counts as nothing here.")
         case (
             Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
-            | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT
+            | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT | Reason.CONSENT_ENDED
             | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
             | Reason.MODEL_NOT_TRUSTED | Reason.IDENTITY_LOWERED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER | Reason.NEVER_RELEASED | Reason.ON_HOLD_TOO_LONG
         ):

@@ -218,7 +218,7 @@ class ClientPolicy(models.Model):
     (RFC 8705 §2.1.2). hosts: `host` or `host:port` inside, that an operator allows this client's documents to be fetched
     from. certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its
     registration access token (RFC 7592).
-    What it must do: par_required (RFC 9126), request_alg and request_required (RFC 9101), phishing_resistant logins.
+    What it must do: par_required (RFC 9126; a confidential client with min_aal 3 must in any case), request_alg and request_required (RFC 9101), phishing_resistant logins.
     What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
     dpop_nonce: its DPoP proofs carry our nonce (RFC 9449 §8); None is the default: public clients' do.
     What it gets: grants beyond code and refresh; resources: resource indicators that it may ask for (RFC 8707);

@@ -15,7 +15,7 @@ May import `idp.uris`, `idp.keys`, `idp.outbound`, `idp.models`, `idp.config` an
 
 from __future__ import annotations
 
-from idp.clients.consents import consent_needed, remember_consent
+from idp.clients.consents import consent_needed, remember_consent, withdraw_consent
 from idp.clients.party import RelyingParty, any_of, find, for_devices, of, origins, subject
 from idp.clients.registration import change, described, hashed_secret, register, rotate_secret
 from idp.clients.terms import (
@@ -35,5 +35,5 @@ from idp.clients.terms import (
 __all__ = [
     "CLIENT_ALGS", "CLIENT_CREDENTIALS", "DEVICE_CODE", "DEVICE_GRANT", "ID_TOKEN_ALGS", "MORE_GRANTS", "MORE_SCOPES", "SCOPES", "SERVICE_SCOPES",
     "BadRegistration", "Registration", "RelyingParty", "any_of", "change", "consent_needed", "described", "find", "for_devices", "hashed_secret", "of", "origins", "register", "remember_consent",
-    "rotate_secret", "subject",
+    "rotate_secret", "subject", "withdraw_consent",
 ]

@@ -12,6 +12,8 @@ from idp.models import ConsentTerms
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from oidc_provider.models import Client
+
     from idp.clients.party import RelyingParty
     from scim.models import Person
 
@@ -31,6 +33,11 @@ def _is_to_this(given: UserConsent, party: RelyingParty) -> bool:
     """
     terms: ConsentTerms | None = getattr(given, "terms", None)
     return terms is not None and (terms.version, terms.name) == (party.policy.version, party.name)
+
+
+def withdraw_consent(client: Client, person: Person) -> None:
+    """Forget what a person allowed a client: it has to ask again, and what it holds by it ends."""
+    UserConsent.objects.filter(user=person, client=client).delete()
 
 
 def remember_consent(party: RelyingParty, person: Person, scope: str, *, now: datetime, until: datetime) -> None:

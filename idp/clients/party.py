@@ -66,6 +66,11 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         """Whether its OpenID requests must carry a nonce: always, but for a confidential client that is excused (FA-1)."""
         return self.is_public or not self.policy.nonce_optional
 
+    @property
+    def must_push(self) -> bool:
+        """Whether its requests come over the back channel: as registered; always for a confidential client of AAL3 (C35)."""
+        return self.policy.par_required or (not self.is_public and self.min_aal == AAL.AAL3)
+
     def admits(self, login: Authentication) -> bool:
         """Whether this login is as strong as everybody's must be who enters here (C16)."""
         return login.aal >= self.min_aal and (login.phishing_resistant or not self.policy.phishing_resistant)

@@ -14,6 +14,7 @@ from derived.keyring import Purpose
 from idp.clients import jwk, terms
 from idp.clients.party import RelyingParty
 from idp.clients.terms import BadRegistration, Registration
+from idp.config import config
 from idp.keys import keyring
 from idp.models import ClientKeys, ClientPolicy, RegisteredUri
 from idp.secrets import stored
@@ -34,6 +35,7 @@ def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str 
     Raises: BadRegistration.
     """
     terms.require(wanted)
+    _require_certificate_host(wanted)
     if wanted.client_id and Client.objects.filter(client_id=wanted.client_id).exists():
         raise BadRegistration(f"client_id {wanted.client_id!r} is taken", about="client_id")
     _publish_keys(wanted, now=now)
@@ -70,6 +72,8 @@ def change(party: RelyingParty, *, now: datetime, **changes: Any) -> tuple[Relyi
         was = described(RelyingParty(policy))
         wanted = replace(was, **changes)
         terms.require(wanted)
+        if (wanted.method, wanted.certificate_bound) != (was.method, was.certificate_bound):
+            _require_certificate_host(wanted)
         _require_same_subjects(was, wanted)
         if wanted.client_id != was.client_id:
             raise BadRegistration("a client keeps its client_id", about="client_id")
@@ -130,6 +134,20 @@ def _require_same_subjects(was: Registration, wanted: Registration) -> None:
         raise BadRegistration(
             "this would give every person another subject: register a new client instead", about="subject_type"
         )
+
+
+def _require_certificate_host(wanted: Registration) -> None:
+    """What is shown by certificate needs the host where certificates are shown (RFC 8705 §5).
+
+    Raises: BadRegistration.
+    """
+    if config().certificate_url:
+        return
+    words = "needs a host where certificates are shown, and this house has none: set RAMET_CERTIFICATE_URL (docs/operating.md)"
+    if wanted.method in terms.TLS_METHODS:
+        raise BadRegistration(f"{wanted.method} {words}", about="token_endpoint_auth_method")
+    if wanted.certificate_bound:
+        raise BadRegistration(f"binding tokens to a certificate {words}", about="tls_client_certificate_bound_access_tokens")
 
 
 def _publish_keys(wanted: Registration, *, now: datetime) -> None:

@@ -12,7 +12,7 @@ from derived.errors import Reason
 from derived.kinds import Kind, Label, policy
 from derived.locking import under_lock
 from derived.models import Credential
-from idp import pages
+from idp import clients, pages
 from idp.login.session import is_standing, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
 from idp.models import Grant, LoginSession
@@ -88,5 +88,6 @@ def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
         revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
+    clients.withdraw_consent(row.grant.client, session.account.person)
     request.session["notice"] = f"{row.grant.client.name} was signed out. It has to ask you again."
     return redirect("devices")

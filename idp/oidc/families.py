@@ -9,8 +9,10 @@ from derived import issue
 from derived.assurance import AAL
 from derived.errors import Reason, Refused
 from derived.prepared import write
+from idp import clients
 from idp.login.session import login_of
 from idp.models import Grant, RefreshToken
+from idp.oidc import claims
 from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
 from idp.secrets import opaque, stored
 from scim import entitlements
@@ -49,10 +51,28 @@ def require_entitled(account: Account, party: RelyingParty, *, spends: bool = Fa
         raise Refused(Reason.NOT_ENTITLED, spends=spends)
 
 
+class ConsentEnded(Refused):
+    """What a person allowed a client does not cover what it holds any more."""
+
+
+def require_allowed(grant: Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
+    """What a client got by a person's consent it has only while that stands (C54, P1): not withdrawn, not run out, given to it as it is.
+
+    What was approved on another device, or fixed when a device was bound, was allowed there.
+    Raises: ConsentEnded.
+    """
+    if not party.client.require_consent or grant.relayed or grant.session_id is None:
+        return
+    names = [name for listed in grant.claims.values() for name in listed]
+    by_names = claims.opening(names, allowed=party.policy.scopes)
+    if clients.consent_needed(party, account.person, " ".join([*grant.scope.split(), *by_names]), now=now):
+        raise ConsentEnded(Reason.LOGIN_ENDED)
+
+
 def open_family(  # noqa: PLR0913 - the parts of a grant
     account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
     acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
-    claims: dict[str, list[str]] | None = None, relayed: bool = False, family_id: UUID | None = None,
+    named: dict[str, list[str]] | None = None, relayed: bool = False, family_id: UUID | None = None,
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
@@ -69,7 +89,7 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
         life = min(life, party.policy.refresh_life)
     grant = Grant(
         client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
-        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=claims or {}, relayed=relayed,
+        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=named or {}, relayed=relayed,
     )
     token = opaque() if refreshes else None
 

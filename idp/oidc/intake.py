@@ -58,7 +58,7 @@ def admitted(
     if not _is_registered(redirect_uri, party):
         raise UntrustedRequest("The application sent an address to return to that is not registered for it.")
     try:
-        if party.policy.par_required and not pushed:
+        if party.must_push and not pushed:
             raise InvalidRequestError("This client must push its requests (RFC 9126).")
         return Admitted(party=party, ask=_bound(_ask(request, parameters, party), jkt), redirect_uri=redirect_uri)
     except OAuth2Error as error:

@@ -109,6 +109,8 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     _require_sector(wanted)
     changes = {one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR}
     was = clients.described(party)
+    if wanted.public and not was.public:  # whoever holds its registration token could then speak for it with nothing in hand
+        raise BadRegistration("a client that proves itself does not stop doing so: register a public one beside it", about="token_endpoint_auth_method")
     changes |= {name: True for name in _NEVER_OFF if getattr(was, name)}
     changes["scopes"] = [one for one in wanted.scopes if one in was.scopes]  # less, never more
     return clients.change(party, now=now, **changes)

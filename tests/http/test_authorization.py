@@ -133,6 +133,7 @@ def test_a_client_with_a_minimum_is_entered_by_nobody_below_it(world: World) -> 
     code = world.ask(app, browser)["code"]
     ClientPolicy.objects.filter(client__client_id=app.client_id).update(min_aal=3)
     assert app.redeem(code).json()["error"] == UNMET
+    assert world.ask(app, browser)["error"] == "invalid_request", "a confidential client of AAL3 pushes its requests (C35)"
 
 
 def test_prompt_none_is_silent_for_a_signed_in_person(world: World) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from oidc_provider.models import Client, UserConsent
 
+from derived import clock
 from idp.clients import names
 from idp.models import ClientPolicy
-from tests.world import CALLBACK, answer
+from tests.world import CALLBACK, ISSUER, answer, claims, userinfo
 
 if TYPE_CHECKING:
     from demo.browser import Browser, Page
@@ -47,6 +48,35 @@ def test_a_consent_is_to_one_version_of_a_client(world: World) -> None:
     assert asks(desktop, app, scope="openid email"), "that was allowed to the version before"
     client.update(name="Travel  desk of your bank")
     assert asks(desktop, app, scope="openid")
+
+
+@pytest.mark.parametrize("how", ["renamed", "withdrawn", "run out", "removed by the person"])
+def test_what_was_got_by_a_consent_ends_with_it(world: World, how: str) -> None:
+    """C54, P1: at userinfo and introspection at once, at refresh for good; a new consent does not bring the old family back."""
+    _, desktop = world.enrolled()
+    app, other = world.app(consent=True), world.app(name="Needs none")
+    asked, untouched = {"scope": "openid email offline_access"}, world.tokens(other, desktop)
+    allow(desktop, app, **asked)
+    held, second = world.tokens(app, desktop, **asked), world.tokens(app, desktop, **asked)
+    assert userinfo(held["access_token"]).status_code == 200
+    if how == "removed by the person":
+        page = desktop.get(f"{ISSUER}/devices")
+        family = claims(second["access_token"])["grant_id"]
+        desktop.submit(page, page.form_to(f"/devices/apps/{family}/end"))
+    elif how == "renamed":
+        Client.objects.filter(client_id=app.client_id).update(name="Another name")
+    elif how == "withdrawn":
+        UserConsent.objects.all().delete()
+    else:
+        UserConsent.objects.update(expires_at=clock.now())
+    assert userinfo(held["access_token"]).status_code == 401
+    assert app.introspect(held["access_token"]) == {"active": False}
+    assert app.introspect(held["refresh_token"]) == {"active": False}
+    assert app.refresh(held["refresh_token"]).json()["error"] == "invalid_grant"
+    allow(desktop, app, **asked)
+    assert app.refresh(held["refresh_token"]).json()["error"] == "invalid_grant"
+    assert userinfo(held["access_token"]).status_code == 401
+    assert userinfo(untouched["access_token"]).status_code == 200
 
 
 def test_a_consent_of_the_registry_alone_is_asked_for_again(world: World) -> None:

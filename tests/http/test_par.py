@@ -176,6 +176,16 @@ def test_a_client_may_have_to_push(world: World) -> None:
     assert "code" in answer(desktop.get(start(app, pushed(app)), stop_at=CALLBACK))
 
 
+def test_a_confidential_client_of_aal3_always_pushes(world: World) -> None:
+    """C35: whatever its registration says; a public one has nothing to push with but its name, and is not asked to."""
+    _, desktop = world.enrolled()
+    app, public = world.app(), world.app(public=True)
+    ClientPolicy.objects.update(min_aal=3)
+    assert world.ask(app, desktop)["error"] == "invalid_request"
+    assert answer(desktop.get(start(app, pushed(app)), stop_at=CALLBACK))["error"] == UNMET
+    assert world.ask(public, desktop)["error"] == UNMET
+
+
 def test_every_gate_is_asked_after_the_push(world: World) -> None:
     """P1: the client is disabled, its address withdrawn, its level raised, the person ended, between the push and the page."""
     person, desktop = world.enrolled()

@@ -208,3 +208,29 @@ def test_what_is_no_document_is_refused(world: World, body: bytes) -> None:
         headers = {"Authorization": f"Bearer {initial()}", "Content-Type": "application/json"}
         response = agent.post("/oidc/register", content=body, headers=headers)
     assert (response.status_code, response.json()["error"]) == (400, "invalid_client_metadata")
+
+
+def test_a_client_that_proves_itself_does_not_stop_doing_so(world: World) -> None:
+    """P45, C36: its registration token alone must not make it one that anybody can speak for."""
+    assert world
+    made = registered()
+    where, token = made["registration_client_uri"], made["registration_access_token"]
+    refused = send("PUT", where, token, {**GOOD, "client_id": made["client_id"], "token_endpoint_auth_method": "none"})
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+    assert ClientPolicy.objects.get().auth_method == "client_secret_basic"
+    other = send("PUT", where, token, {**GOOD, "client_id": made["client_id"], "token_endpoint_auth_method": "client_secret_post"})
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize("said", [
+    {"token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=x"},
+    {"token_endpoint_auth_method": "self_signed_tls_client_auth"}, {"tls_client_certificate_bound_access_tokens": True},
+])  # fmt: skip
+def test_what_needs_a_certificate_host_needs_one(world: World, said: dict[str, Any]) -> None:
+    """RFC 8705 §5: a client that could never prove itself here is not registered; discovery does not offer it either."""
+    assert world
+    keys = {"jwks": jwks(new_key("ES256"))} if "self_signed" in str(said) else {}
+    response = send("POST", "/oidc/register", initial(), {**GOOD, **said, **keys})
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_client_metadata")
+    assert "certificate" in response.json()["error_description"]
+    assert ClientPolicy.objects.count() == 0

@@ -135,6 +135,17 @@ def test_a_refresh(plain: Party) -> None:
     assert len(said) <= (5 if POSTGRESQL else 4), told(said)
 
 
+@pytest.mark.parametrize("form", ["jwt", "opaque"])
+def test_client_credentials(world: World, form: str) -> None:
+    """The client, and the row that is its token's life."""
+    app = world.app(redirect_uris=[], grants=["client_credentials"], scopes=["introspect"], access_token_format=form)
+    asked = {"grant_type": "client_credentials"}
+    app.post("/oidc/token", asked)
+    with counted() as said:
+        assert app.post("/oidc/token", asked).json()["scope"] == "introspect"
+    assert len(said) <= 2, told(said)
+
+
 @pytest.mark.parametrize(("which", "most"), [("access_token", 2), ("refresh_token", 4)])
 def test_an_introspection(plain: Party, which: str, most: int) -> None:
     """The client that asks, and one join: account, credentials, ancestors, login, session, owner, and the key that signed.

@@ -15,7 +15,7 @@ from derived import audit, clock
 from derived.models import Account, Credential, Event
 from device import proofs
 from device.key import DeviceKey
-from idp.models import Code, RefreshToken
+from idp.models import ClientPolicy, Code, RefreshToken
 from tests.world import AAL, CALLBACK, ISSUER, App, claims, http, userinfo
 
 if TYPE_CHECKING:
@@ -477,3 +477,19 @@ def test_the_record_holds_after_all_this(world: World, person_and_browser: tuple
     assert audit.verify(account) is None
     kinds = list(account.events.order_by("seq").values_list("kind", flat=True))
     assert {"account.opened", "credential.issued", "session.started", "tokens.granted"} <= set(kinds)
+
+
+def test_a_login_that_is_too_old_for_its_client_refreshes_nothing(world: World) -> None:
+    """C16, P1: `most_session` is asked again at every use of a family, offline or not, also where it was set after."""
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as travelled:
+        _, desktop = world.enrolled()
+        app = world.app()
+        held = world.tokens(app, desktop, scope="openid offline_access")
+        travelled.shift(240)
+        ClientPolicy.objects.update(most_session=timedelta(minutes=4))
+        held = app.refresh(held["refresh_token"]).json()
+        assert userinfo(held["access_token"]).status_code == 200
+        travelled.shift(1)
+        assert userinfo(held["access_token"]).status_code == 401
+        assert app.introspect(held["access_token"]) == {"active": False}
+        assert app.refresh(held["refresh_token"]).json()["error"] == "invalid_grant"

@@ -92,7 +92,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
         grant, refresh_token = open_family(
             account, party=party, event=row.event, session=row.session, scope=scope, acr=value, nonce=ask.nonce,
             bound=bound, refreshes=True, resources=ask.resources, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
-            claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)}, family_id=family_id,
+            named={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)}, family_id=family_id,
         )
         return Granted(
             grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound,

@@ -12,7 +12,7 @@ from idp.clients import DEVICE_CODE
 from idp.login.session import is_standing, stands
 from idp.models import RefreshToken
 from idp.oidc.bound import Bound
-from idp.oidc.families import add_refresh_token, login_behind, require_entitled
+from idp.oidc.families import ConsentEnded, add_refresh_token, login_behind, require_allowed, require_entitled
 from idp.oidc.grants.terms import Terms, narrowed
 from idp.oidc.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
 from idp.oidc.target import audience, still_allowed
@@ -63,7 +63,11 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
         if row.consumed_at is not None:
             revoke.one(grant.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
             raise AlreadySpent(spends=True)
-        require_live(grant, account, party, now=now)
+        try:
+            require_live(grant, account, party, now=now)
+        except ConsentEnded as ended:  # for good: it does not come back to life with the next consent
+            revoke.one(grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}")
+            raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
         if not _held(grant, party).is_shown_by(bound):
             raise Refused(Reason.BAD_PROOF)
         if party.policy.certificate_bound and not (grant.jkt or bound.x5t):  # else the new token would be bound to nothing (C23)
@@ -91,7 +95,7 @@ def _held(grant: models.Grant, party: RelyingParty) -> Bound:
 
 
 def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
-    """The family, what it was opened with, and the session that it hangs on are all live (TK-1, I2).
+    """The family, what it was opened with, and the session that it hangs on are all live; and its client still lets it (TK-1, I2).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
     """
@@ -108,6 +112,9 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
             raise Refused(Reason.LOGIN_ENDED)
     if grant.relayed and not party.check_grant_type(DEVICE_CODE):  # the operator took it away since (C13, C16)
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if policy.most_session is not None and now - grant.event.at > policy.most_session:
+        raise Refused(Reason.LOGIN_ENDED)
     if not party.admits(login_behind(grant)):
         raise Refused(Reason.LEVEL_NOT_REACHED)
     require_entitled(account, party)
+    require_allowed(grant, account, party, now=now)
