@@ -101,7 +101,10 @@ class Credential(models.Model):
             ),
             models.CheckConstraint(name="credential_is_not_its_own_parent", condition=~Q(parent=F("id"))),
         ]
-        indexes: ClassVar = [models.Index(fields=["account", "state"], name="credential_of_account")]
+        indexes: ClassVar = [
+            models.Index(fields=["account", "state"], name="credential_of_account"),
+            models.Index(fields=["expires_at"], condition=Q(state__in=sorted(LIVING)), name="credential_due_to_expire"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"

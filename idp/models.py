@@ -34,7 +34,7 @@ class AuthenticationEvent(models.Model):
     hardware = models.BooleanField(default=False)
     upstream = models.CharField(max_length=500, default="")
     fal = models.PositiveSmallIntegerField(default=3)
-    at = models.DateTimeField()
+    at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return f"login at AAL{self.aal} of {self.account_id}"

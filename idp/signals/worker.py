@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 
 from derived import audit, clock, outbox
@@ -18,25 +17,12 @@ from derived.errors import RametError, Reason, Unavailable
 from derived.kinds import Kind
 from derived.lifecycle import LIVING, State
 from derived.locking import under_lock
-from derived.models import Account, Credential, OutboxRow, Spent
+from derived.models import Account, Credential, OutboxRow
 from idp import certificates
 from idp.keys import keyring, wrapper
 from idp.login import probe
-from idp.models import (
-    AuthorizationRequest,
-    Binding,
-    Ceremony,
-    CertificateLogin,
-    CertificateOrder,
-    DeviceAuthorization,
-    OpaqueToken,
-    PushedRequest,
-    RefreshToken,
-    ServiceToken,
-    Throttle,
-    UpstreamLogin,
-)
-from idp.signals import backchannel, files, mail, tending
+from idp.models import Binding
+from idp.signals import backchannel, files, mail, purging, tending
 from scim import delivery, entitlements
 
 if TYPE_CHECKING:
@@ -48,8 +34,7 @@ _AT_ONCE = 20  # as many as are leased at once: relying parties called side by s
 _IDLE = 0.5  # seconds between looks at an empty outbox
 _HOUSEKEEPING = timedelta(minutes=5)
 _AFTER_A_FAULT = timedelta(seconds=30)
-_KEPT = timedelta(days=1)  # single-use rows stay a day past their time, so that a late replay is still seen as one
-_DELIVERED_KEPT = timedelta(days=30)
+_KEPT = timedelta(days=1)
 
 
 def step(*, now: datetime) -> int:
@@ -115,22 +100,8 @@ def housekeeping(*, now: datetime) -> None:
     _expire(now=now)
     entitlements.review_all(now=now, actor="worker")
     delivery.tidy(now=now)
-    Spent.objects.filter(expires_at__lt=now).delete()
-    Session.objects.filter(expire_date__lt=now).delete()
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
-    Throttle.objects.filter(seen_at__lt=now - _KEPT).delete()
-    AuthorizationRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
-    PushedRequest.objects.filter(expires_at__lt=now - _KEPT).delete()
-    RefreshToken.objects.filter(expires_at__lt=now - _KEPT).delete()
-    OpaqueToken.objects.filter(expires_at__lt=now).delete()
-    ServiceToken.objects.filter(expires_at__lt=now).delete()
-    DeviceAuthorization.objects.filter(expires_at__lt=now - _KEPT).delete()
-    UpstreamLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
-    Ceremony.objects.filter(expires_at__lt=now).delete()
-    OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT).delete()
-    CertificateLogin.objects.filter(expires_at__lt=now - _KEPT).delete()
-    CertificateOrder.objects.filter(expires_at__lt=now - _KEPT).delete()
-    for part in (tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):
+    for part in (purging.purge, tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):
         _tried(part, now=now)
 
 

@@ -1,0 +1,103 @@
+"""What is over is forgotten, a thousand rows a transaction, so that no table grows for ever and nobody waits for it.
+
+The ledger (credentials, also ended ones) and its record (events) are never touched, nor anything that something living hangs
+on: a session of a family that lives, the login that it was opened with. What single use depends on stays a day past its time,
+so that a late replay is still seen as one.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.contrib.sessions.models import Session
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, ProtectedError, Q
+
+from derived.lifecycle import LIVING
+from derived.models import OutboxRow, Spent
+from idp.models import (
+    AuthenticationEvent,
+    AuthorizationRequest,
+    Binding,
+    Ceremony,
+    CertificateLogin,
+    CertificateOrder,
+    Code,
+    DeviceAuthorization,
+    Grant,
+    LoginSession,
+    OpaqueToken,
+    PushedRequest,
+    RefreshToken,
+    ServiceToken,
+    Throttle,
+    UpstreamLogin,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from django.db.models import Model, QuerySet
+
+logger = logging.getLogger(__name__)
+
+_DAY = timedelta(days=1)
+_DELIVERED_KEPT = timedelta(days=30)
+HISTORY = timedelta(days=90)  # logins, sessions, families and bindings that are over, for whoever looks into something
+_AT_ONCE = 1000
+_MOST_BATCHES = 50  # of one kind at one round of housekeeping; the next one goes on
+
+
+def purge(*, now: datetime) -> dict[str, int]:
+    """Forget what is over; how many rows of each kind went."""
+    gone: dict[str, int] = {}
+    for rows in _over(now=now):
+        count = _gone(rows)
+        if count:
+            gone[rows.model.__name__] = count
+    return gone
+
+
+def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
+    """What is over, by kind; what hangs on something comes before it."""
+    late, old = now - _DAY, now - HISTORY
+    yield Spent.objects.filter(expires_at__lt=now)
+    yield Session.objects.filter(expire_date__lt=now)
+    yield Throttle.objects.filter(seen_at__lt=late)
+    yield OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT)
+    for model in (OpaqueToken, ServiceToken, Ceremony):
+        yield model.objects.filter(expires_at__lt=now)  # type: ignore[attr-defined]
+    for model in (AuthorizationRequest, PushedRequest, RefreshToken, DeviceAuthorization, UpstreamLogin, CertificateLogin, CertificateOrder):
+        yield model.objects.filter(expires_at__lt=late)  # type: ignore[attr-defined]
+    yield Binding.objects.filter(expires_at__lt=old)
+    yield Grant.objects.filter(family__ended_at__lt=old, refresh_tokens__isnull=True).exclude(family__state__in=LIVING)
+    yield LoginSession.objects.filter(Q(ended_at__lt=old) | Q(expires_at__lt=old)).exclude(_hangs(Grant, Code, Binding, CertificateOrder, DeviceAuthorization, on="session"))
+    yield AuthenticationEvent.objects.filter(at__lt=old).exclude(_hangs(Grant, LoginSession, Code, Binding, DeviceAuthorization, on="event"))
+
+
+def _hangs(*models: type[Model], on: str) -> Q:
+    """Whether a row of any of these points to it."""
+    found = Q()
+    for model in models:
+        found |= Q(Exists(model._default_manager.filter(**{on: OuterRef("pk")})))  # noqa: SLF001
+    return found
+
+
+def _gone(rows: QuerySet[Model]) -> int:
+    """Delete them, in transactions of their own; what turns out to be in use stays for the next round."""
+    count = 0
+    for _ in range(_MOST_BATCHES):
+        keys = list(rows.order_by().values_list("pk", flat=True)[:_AT_ONCE])
+        if not keys:
+            break
+        try:
+            with transaction.atomic():
+                rows.model._default_manager.filter(pk__in=keys).delete()  # noqa: SLF001
+        except (ProtectedError, IntegrityError) as error:
+            logger.warning("%s rows that are over were not forgotten: %s", rows.model.__name__, type(error).__name__)
+            break
+        count += len(keys)
+    return count
