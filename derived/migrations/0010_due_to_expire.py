@@ -4,6 +4,22 @@ import derived.lifecycle
 from django.db import migrations, models
 
 
+TABLES = ['derived_spent', 'derived_credential', 'derived_signingkey']
+
+
+def drop_prefix_indexes(apps, schema_editor):
+    """Django indexes every unique text a second time, for LIKE 'x%'; nobody asks for hashes so, and each write pays for it."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ANY(%s) AND indexname LIKE %s",
+            [TABLES, "%\\_like"],
+        )
+        for (name,) in cursor.fetchall():
+            schema_editor.execute(f"DROP INDEX IF EXISTS {schema_editor.quote_name(name)}")
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -15,4 +31,5 @@ class Migration(migrations.Migration):
             model_name='credential',
             index=models.Index(condition=models.Q(('state__in', [derived.lifecycle.State['ACTIVE'], derived.lifecycle.State['PENDING'], derived.lifecycle.State['SUSPENDED']])), fields=['expires_at'], name='credential_due_to_expire'),
         ),
+        migrations.RunPython(drop_prefix_indexes, migrations.RunPython.noop, elidable=False),
     ]

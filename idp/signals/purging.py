@@ -68,10 +68,10 @@ def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
     yield Session.objects.filter(expire_date__lt=now)
     yield Throttle.objects.filter(seen_at__lt=late)
     yield OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT)
-    for model in (OpaqueToken, ServiceToken, Ceremony):
-        yield model.objects.filter(expires_at__lt=now)  # type: ignore[attr-defined]
+    for at_once in (OpaqueToken, ServiceToken, Ceremony):
+        yield at_once.objects.filter(expires_at__lt=now)
     for model in (AuthorizationRequest, PushedRequest, RefreshToken, DeviceAuthorization, UpstreamLogin, CertificateLogin, CertificateOrder):
-        yield model.objects.filter(expires_at__lt=late)  # type: ignore[attr-defined]
+        yield model.objects.filter(expires_at__lt=late)
     yield Binding.objects.filter(expires_at__lt=old)
     yield Grant.objects.filter(family__ended_at__lt=old, refresh_tokens__isnull=True).exclude(family__state__in=LIVING)
     yield LoginSession.objects.filter(Q(ended_at__lt=old) | Q(expires_at__lt=old)).exclude(_hangs(Grant, Code, Binding, CertificateOrder, DeviceAuthorization, on="session"))
@@ -95,7 +95,7 @@ def _gone(rows: QuerySet[Model]) -> int:
             break
         try:
             with transaction.atomic():
-                rows.model._default_manager.filter(pk__in=keys).delete()  # noqa: SLF001
+                rows.filter(pk__in=keys).delete()  # those that are still over
         except (ProtectedError, IntegrityError) as error:
             logger.warning("%s rows that are over were not forgotten: %s", rows.model.__name__, type(error).__name__)
             break
