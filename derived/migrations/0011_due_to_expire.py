@@ -23,7 +23,7 @@ def drop_prefix_indexes(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('derived', '0009_identity_checks'),
+        ('derived', '0010_told_outside'),
     ]
 
     operations = [
