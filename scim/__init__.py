@@ -23,10 +23,10 @@ Floors inside (imports only run down)::
     group | user                          the schemas as data
     assurance | values                    our own extension; one value, checked and made canonical
     schema                                attributes, schemas, lookups
-    cursors | tags                        where a reader of a list has got to; entity tags
+    cursors | patience | tags             where a reader of a list has got to; how long one statement may take; entity tags
     errors                                RFC 7644 §3.12
 
-Below `models` all is pure and imports no Django (but that `body` is handed a request, and `columns` is a column). `filter` stands below `patch`, and not beside `provision` as first drawn, because the
+Below `models` all is pure and imports no Django (but that `body` is handed a request, `columns` is a column, and `patience` tells the database). `filter` stands below `patch`, and not beside `provision` as first drawn, because the
 value paths of PATCH are filters too. What a filter means is said once, by `tree.matches`; `select` says in SQL what it
 can say exactly, over columns that are folded here and ordered by code points, so that SQLite and PostgreSQL agree.
 

@@ -12,6 +12,7 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from derived.errors import RametError, Unavailable
+from scim import patience
 from scim.errors import ScimError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ CONTENT_TYPE = "application/scim+json"
 
 
 def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
-    """A view for some methods, whose every refusal has SCIM's form."""
+    """A view for some methods, whose every refusal has SCIM's form, and whose statements are bounded."""
 
     def wrap(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
         @csrf_exempt
@@ -35,7 +36,8 @@ def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpR
         def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             try:
                 _check_method(request, methods)
-                return view(request, *args, **kwargs)
+                with patience.bounded():
+                    return view(request, *args, **kwargs)
             except (ScimError, RequestDataTooBig, UnreadablePostError, RametError) as error:
                 _read_to_the_end(request)
                 return refusal(as_scim(error), methods)
