@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
-SLOW = "SELECT pg_sleep(20)" if connection.vendor == "postgresql" else "SELECT count(*) FROM " + ", ".join(f"sqlite_master a{n}" for n in range(9))
+SLOW = "SELECT pg_sleep(20)" if connection.vendor == "postgresql" else "SELECT count(*) FROM " + ", ".join(f"sqlite_master a{n}" for n in range(9))  # noqa: S608 - names of ours
 
 
 @pytest.fixture
