@@ -7,6 +7,7 @@ that brought the person, until a manager lets the joined one speak of them too (
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -99,13 +100,18 @@ def after(record: Record, *, now: datetime) -> None:
 
 
 def _join_clear(record: Record, found: candidates.Found, *, now: datetime) -> None:
-    """The lighter of two people moves into the other; of two light ones the younger, or the one who has nobody's word yet."""
+    """The lighter of two people moves into the other; of two light ones the younger, or the one who has nobody's word yet.
+
+    The write before was committed, so it is no refusal of it where another request has joined them at this moment.
+    """
     mine, theirs = record.person, found.person
-    moves = record
+    moves: Record | None = record
     if not candidates.is_light(mine) or (candidates.is_light(theirs) and _rank(mine) < _rank(theirs)):
-        moves = theirs.records.filter(deleted_at__isnull=True).select_related("person", "source").get()
+        moves = theirs.records.filter(deleted_at__isnull=True).select_related("person", "source").first()
     into = theirs if moves is record else mine
-    join(moves, into, attribute=found.attribute, now=now, actor=BY_RULE)
+    if moves is not None:
+        with contextlib.suppress(Refused):
+            join(moves, into, attribute=found.attribute, now=now, actor=BY_RULE)
 
 
 def _rank(person: Person) -> tuple[bool, datetime, UUID]:

@@ -50,7 +50,7 @@ from idp.models import Binding, LoginSession  # noqa: E402
 from idp.secrets import opaque, stored  # noqa: E402
 from scim import provision  # noqa: E402
 from scim.models import Person, Source  # noqa: E402
-from tests.races import watched  # noqa: E402
+from tests.races import pushed, watched  # noqa: E402
 from tests.webauthn.authenticator import cose  # noqa: E402
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
         source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, answered_passkey, device, passkey, ledger, authority, certificates, signing_keys, dump, execute,
-        *watched.COMMANDS,
+        *watched.COMMANDS, *pushed.COMMANDS,
     )
 }
 
