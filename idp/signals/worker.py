@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 20  # as many as are leased at once: relying parties called side by side: one that hangs does not hold up another (C83)
 _IDLE = 0.5  # seconds between looks at an empty outbox
 _HOUSEKEEPING = timedelta(minutes=5)
+_AFTER_AN_ERROR = 2.0
 _AFTER_A_FAULT = timedelta(seconds=30)
 _KEPT = timedelta(days=1)
 
@@ -157,4 +158,7 @@ def run(should_stop: Callable[[], bool]) -> None:
         except DatabaseError as error:
             logger.warning("the database did not answer: %s", type(error).__name__)
             connection.close()
-            time.sleep(2)
+            time.sleep(_AFTER_AN_ERROR)
+        except Exception:  # whatever it is, the rows stay where they are, and the next look is not the last one
+            logger.exception("the worker stumbled; it goes on")
+            time.sleep(_AFTER_AN_ERROR)

@@ -166,6 +166,23 @@ def test_a_key_that_is_away_does_not_stop_the_worker(world: World, monkeypatch: 
     assert [one.to for one in mail.outbox] == [["alex@example.org"]]
 
 
+def test_the_worker_outlives_what_nobody_thought_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C83: one look that ends in an exception is not the last one."""
+    looks = iter([KeyError("whatever"), None])
+
+    def step(*, now: object) -> int:
+        if (error := next(looks)) is not None:
+            raise error
+        return 1
+
+    monkeypatch.setattr("idp.signals.worker.step", step)
+    monkeypatch.setattr("idp.signals.worker.housekeeping", lambda *, now: None)
+    monkeypatch.setattr("idp.signals.worker._AFTER_AN_ERROR", 0)
+    rounds = iter([False, False, True])
+    worker.run(lambda: next(rounds))
+    assert next(looks, "both") == "both"
+
+
 def test_one_address_that_is_none_does_not_silence_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """NT-1: a notice goes to every address that takes it, and once."""
     whole = EmailBackend.send_messages

@@ -59,12 +59,12 @@ def test_value_paths_add_no_more_than_fits(hr: Scim) -> None:
 
 def test_a_patch_cannot_hold_the_lock_for_minutes(hr: Scim) -> None:
     """C75: a thousand operations over a thousand values are refused, or done, in little time."""
-    ada, begun = hr.create("ada", phoneNumbers=[{"value": str(number)} for number in range(1000)]), time.monotonic()
+    ada, begun = hr.create("ada", phoneNumbers=[{"value": str(number)} for number in range(1000)]), time.process_time()
     many = ({"op": "replace", "path": "phoneNumbers[value pr].display", "value": str(number)} for number in range(1000))
     lists = ({"op": "add", "path": "phoneNumbers", "value": [{"value": str(one)} for one in range(1000)]} for _ in range(30))
     assert hr.patch(ada, *many)[1]["scimType"] == "invalidValue"
     assert hr.patch(ada, *lists)[0] == 200
-    assert time.monotonic() - begun < 30  # it took a minute; on a quiet machine it takes one second
+    assert time.process_time() - begun < 10  # of this process: it took a minute
 
 
 # --- numbers and times ------------------------------------------------------------------------------------------------
@@ -164,9 +164,9 @@ def test_references_in_reverse_cost_little(hr: Scim) -> None:
     ]
     body = {"schemas": [bulk.URN], "Operations": asked}
     assert len(json.dumps(body)) < 2 * 1024 * 1024
-    request, begun = bulk.parse(body), time.monotonic()
+    request, begun = bulk.parse(body), time.process_time()
     bulk.run(_source(), request, base="https://x", now=clock.now())
-    assert time.monotonic() - begun < 6
+    assert time.process_time() - begun < 6
 
 
 def _source() -> Any:
