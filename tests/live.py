@@ -39,6 +39,11 @@ CALLBACK = "https://app.example/callback"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 CSRF = "0123456789abcdefghijklmnopqrstuv"  # a browser's cookie and its form's token may be equal: 32 characters
 _SECONDS = 60.0
+CARDS, PROXY_SECRET = "localhost:8443", "s" * 40
+# Nothing listens there: what its proxy would hand on, tests say themselves.
+CERTIFICATE_HOST = {
+    "RAMET_CERTIFICATE_URL": f"https://{CARDS}", "RAMET_CERTIFICATE_PEERS": '["127.0.0.1"]', "RAMET_CERTIFICATE_SECRET": PROXY_SECRET,
+}
 
 
 @dataclass(frozen=True)
@@ -302,6 +307,6 @@ _shared: list[Live] = []
 def live(request: pytest.FixtureRequest) -> Live:
     """The one live Ramet of this run, whichever folders import this fixture."""
     if not _shared:
-        _shared.append(Live())
+        _shared.append(Live(extra=CERTIFICATE_HOST))
         request.config.add_cleanup(_shared[0].stop)
     return _shared[0]

@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 import cbor2
 import django
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup()
@@ -27,7 +28,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 from joserfc.jwk import ECKey  # noqa: E402
 
-from derived import clock, issue  # noqa: E402
+from derived import clock, issue, standing  # noqa: E402
 from derived.assurance import Factor, Shown  # noqa: E402
 from derived.authority import keeping, lists  # noqa: E402
 from derived.eligibility import BoundBy, How  # noqa: E402
@@ -42,11 +43,12 @@ from derived.minting.signing import Held  # noqa: E402
 from derived.models import Account, Credential, Event, IssuedCertificate, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
 from derived.signers import Where, wrapped  # noqa: E402
 from idp import clients, keys  # noqa: E402
-from idp.enrol import binding, derived_passkey, invitation  # noqa: E402
+from idp.enrol import binding, derived_passkey, invitation, ordering  # noqa: E402
+from idp.enrol import certificates as made_certificates  # noqa: E402
 from idp.login import password, totp  # noqa: E402
 from idp.login.browser_store import SessionStore  # noqa: E402
 from idp.login.session import record_login  # noqa: E402
-from idp.models import Binding, LoginSession  # noqa: E402
+from idp.models import Binding, CertificateOrder, LoginSession  # noqa: E402
 from idp.secrets import opaque, stored  # noqa: E402
 from scim import provision  # noqa: E402
 from scim.models import Person, Source  # noqa: E402
@@ -260,6 +262,39 @@ def authority() -> str:
     return str(found.name)
 
 
+def certificate_order(login: str) -> dict[str, str]:
+    """A code for a certificate that another device makes."""
+    session = LoginSession.objects.get(id=login)
+    begun = ordering.begin(session, name="Router", passphrase_hash=_hashed(PASSPHRASE), now=clock.now())
+    return {"id": str(begun.order.id), "code": begun.code}
+
+
+def asked_order(login: str) -> dict[str, str]:
+    """The same, when a device has asked with it and the desktop has not decided."""
+    made, key = certificate_order(login), ec.generate_private_key(ec.SECP256R1())
+    ordering.ask(CertificateOrder.objects.get(id=made["id"]), key.public_key(), network="", now=clock.now())
+    return {**made, "fingerprint": fingerprint(made["id"])}
+
+
+def fingerprint(order: str) -> str:
+    """What the desktop is shown of the key that came with it."""
+    return ordering.fingerprint(CertificateOrder.objects.get(id=order))
+
+
+def certificate(login: str) -> dict[str, str]:
+    """A certificate and its key, as PEM."""
+    session, key = LoginSession.objects.select_related("account").get(id=login), ec.generate_private_key(ec.SECP256R1())
+    wanted = made_certificates.Wanted(key=key.public_key(), name="VPN", passphrase_hash=_hashed(PASSPHRASE))
+    row = made_certificates.make(session, wanted, now=clock.now())
+    pem = made_certificates.certificate(row).public_bytes(Encoding.PEM)
+    return {"pem": pem.decode(), "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()}
+
+
+def renamed(account: str) -> int:
+    """What shows a name of this account shows one of before."""
+    return under_lock(UUID(account), lambda locked: standing.renamed(locked, now=clock.now(), actor="t"))
+
+
 def certificates(account: str) -> dict[str, Any]:
     """What became of an account's certificates; late: how many the record says were released after the end of the account."""
     ends = Event.objects.filter(account_id=account, kind="account.terminated").values_list("seq", flat=True)
@@ -306,7 +341,7 @@ def execute(sql: str) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, answered_passkey, device, passkey, ledger, authority, certificates, signing_keys, dump, execute,
+        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, answered_passkey, device, passkey, ledger, authority, certificates, certificate_order, asked_order, fingerprint, certificate, renamed, signing_keys, dump, execute,
         *watched.COMMANDS, *pushed.COMMANDS,
     )
 }

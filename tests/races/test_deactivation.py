@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
-KINDS = 6
-IN_ALL = int(os.environ.get("RAMET_TEST_RACES", "510" if LONG else "40"))  # tests/run --nightly: 10,000 per database (C8)
+KINDS = 7
+IN_ALL = int(os.environ.get("RAMET_TEST_RACES", "511" if LONG else "42"))  # tests/run --nightly: 10,000 per database (C8)
 RACES = IN_ALL // KINDS  # of each kind
 SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815"))
 PASSPHRASE = "seven mossy stones"
@@ -101,6 +101,18 @@ class Ground:
             return bool(found["late"] == 0 and found["recorded"] == found["listed"] == 1 and found["released"] == found["bytes"] == 1)
 
         return Race(person, mint, lambda answer: answer.headers.get("location", "").startswith("/devices/certificates/"), dead, 0.4)
+
+    def est_release(self, person: dict[str, Any]) -> Race:
+        """The desktop says yes to a device that asked over EST: recorded, signed, released; the device fetches it."""
+        self.live.inside.ask("authority")
+        order = self.live.inside.ask("asked_order", login=person["login"])
+        mint = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=order["fingerprint"])
+
+        def dead(_answer: Answer) -> bool:
+            found = self.live.inside.ask("certificates", account=person["account"])
+            return bool(found["late"] == 0 and found["recorded"] == found["listed"] == 1 and found["released"] == found["bytes"] == 1)
+
+        return Race(person, mint, lambda answer: "/devices/certificates/orders/" in answer.headers.get("location", ""), dead, 0.05)
 
     def passkey_confirmation(self, person: dict[str, Any]) -> Race:
         """The desktop says yes to a passkey that a phone has made."""
@@ -176,7 +188,7 @@ def _struck(live: Live, race: Race, *, head_start: float) -> tuple[Answer, Answe
     return answers["mint"], answers["end"]
 
 
-@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion, Ground.certificate, Ground.passkey_confirmation, Ground.passkey_login])
+@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion, Ground.certificate, Ground.est_release, Ground.passkey_confirmation, Ground.passkey_login])
 def test_an_end_leaves_nothing_alive_whatever_was_being_minted(ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]) -> None:
     """After both have answered: no living row in the ledger, what was minted is refused, and the person is told once (I2, I4)."""
     random, seen, live = Random(SEED), Counter[str](), ground.live
@@ -193,7 +205,7 @@ def test_an_end_leaves_nothing_alive_whatever_was_being_minted(ground: Ground, k
         assert (found["status"], found["living"], found["ending_mails"]) == ("terminated", [], 1), where
         if race.won(mint):
             assert race.dead(mint), where
-        if kind is Ground.certificate:
+        if kind in {Ground.certificate, Ground.est_release}:
             certificates = live.inside.ask("certificates", account=race.person["account"])
             assert (certificates["late"], certificates["released"]) == (0, int(race.won(mint))), (where, certificates)
         seen["minted first" if race.won(mint) else "ended first"] += 1

@@ -1,0 +1,107 @@
+"""Certificates with a hundred at the same moment: one code, one decision, one renewal, one new name (I3, C12, MT-2, MT-4, MT-5)."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
+
+from tests.live import CARDS, PROXY_SECRET, Answer, Live, Request, page_form
+from tests.races.test_once import MANY
+from tests.x509.office import csr, new_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.database, pytest.mark.slow]
+
+
+@pytest.fixture
+def house(live: Live) -> Iterator[Live]:
+    """The live Ramet, with an authority."""
+    before = len(live.complaints())
+    live.inside.ask("authority")
+    yield live
+    assert live.complaints()[before:] == []
+
+
+def est(operation: str, key: Any, **headers: str) -> Request:
+    der = x509.load_pem_x509_csr(csr(key)).public_bytes(Encoding.DER)
+    return Request("POST", f"/.well-known/est/{operation}", {"Content-Type": "application/pkcs10", **headers}, b64encode(der))
+
+
+def over_a_handshake(pem: str, key: Any) -> Request:
+    """What the proxy of the certificate host hands on."""
+    shown = {"Host": CARDS, "Ramet-Proxy-Secret": PROXY_SECRET, "Ramet-Tls-Resumed": ".", "Ramet-Client-Cert": quote(pem, safe="")}
+    return est("simplereenroll", key, **shown)
+
+
+def basic(person: dict[str, Any], code: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + b64encode(f"{person['username']}:{code}".encode()).decode()}
+
+
+def made(answer: Answer) -> x509.Certificate:
+    [found] = pkcs7.load_der_pkcs7_certificates(b64decode(answer.body))
+    return found
+
+
+def statuses(answers: list[Answer]) -> Counter[int]:
+    assert len(answers) == MANY
+    assert all(0 < answer.status < 500 for answer in answers), Counter(answer.status for answer in answers)
+    return Counter(answer.status for answer in answers)
+
+
+def test_one_code_one_decision_one_certificate(house: Live) -> None:
+    """A hundred requests by one device are one; a hundred times yes is one certificate; a hundred fetch that (BI-2, RFC 7030 §4.2.3)."""
+    person, key = house.people(1)[0], new_key()
+    order = house.inside.ask("certificate_order", login=person["login"])
+    ask = est("simpleenroll", key, **basic(person, order["code"]))
+    assert statuses(house.together([ask] * MANY)) == {202: MANY}
+    shown = house.inside.ask("fingerprint", order=order["id"])
+    yes = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=shown)
+    assert statuses(house.together([yes] * MANY))[302] == 1
+    found = house.inside.ask("certificates", account=person["account"])
+    assert (found["recorded"], found["released"]) == (1, 1)
+    answers = house.together([ask] * MANY)
+    assert statuses(answers) == {200: MANY}
+    assert len({made(answer).serial_number for answer in answers}) == 1
+
+
+def test_a_hundred_keys_with_one_code_burn_it(house: Live) -> None:
+    """C12, C14: at most one is noted; then the code is dead, and no yes makes anything."""
+    person = house.people(1)[0]
+    order = house.inside.ask("certificate_order", login=person["login"])
+    counted = statuses(house.together([est("simpleenroll", new_key(), **basic(person, order["code"])) for _ in range(MANY)]))
+    assert counted[202] == 1
+    assert counted.keys() <= {202, 401, 429}
+    yes = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=house.inside.ask("fingerprint", order=order["id"]))
+    assert house.call(yes).status in {400, 409}
+    assert house.inside.ask("certificates", account=person["account"])["recorded"] == 0
+
+
+def test_one_certificate_renews_itself_once(house: Live) -> None:
+    """MT-2, MT-5: a hundred new keys over handshakes with the old one: one successor."""
+    person = house.people(1)[0]
+    old = house.inside.ask("certificate", login=person["login"])
+    answers = house.together([over_a_handshake(old["pem"], new_key()) for _ in range(MANY)])
+    assert statuses(answers)[200] == 1
+    found = house.inside.ask("certificates", account=person["account"])
+    assert (found["recorded"], found["released"]) == (2, 2)
+    serial = next(made(answer).serial_number for answer in answers if answer.status == 200)
+    assert serial != x509.load_pem_x509_certificate(old["pem"].encode()).serial_number
+
+
+def test_one_certificate_gets_its_new_name_once(house: Live) -> None:
+    """MT-4: the same key a hundred times: one with the new name, and the old one has ended."""
+    person = house.people(1)[0]
+    old = house.inside.ask("certificate", login=person["login"])
+    house.inside.ask("renamed", account=person["account"])
+    key = load_pem_private_key(old["key"].encode(), None)
+    assert statuses(house.together([over_a_handshake(old["pem"], key)] * MANY))[200] == 1
+    found = house.inside.ask("certificates", account=person["account"])
+    assert (found["recorded"], found["released"], found["listed"]) == (2, 2, 1)
