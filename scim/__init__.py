@@ -12,7 +12,9 @@ Floors inside (imports only run down)::
     settle | sources | groups | select    merging, and what follows from a write; who pushes; the writer of groups; filters as SQL
     candidates | consequences | receivers | directory  whose record is this; what each change does; who follows us; one record or
                                           group, as its source sees it
+    requests                              asking for access, a yes for a time, removal on change
     auth | entitlements | feed            a request names a source; who may enter which client, and as what; the writer of events
+    belonging                             which groups a person is in, through groups inside groups
     models                                Person, Source, Record, Group, Membership, Receiver
     answers | query                       the form of every answer; a list request, from an address or a body
     documents                             what this server says it can do

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from derived import accounts, audit, outbox, revoke, standing, suspend
 from derived.errors import Reason
 from derived.models import AccountStatus, Credential
-from scim import aggregate, entitlements, feed, trust
+from scim import aggregate, feed, requests, trust
 from scim.assurance import ASSURANCE_URN
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _rename(write: Write, _before: State, _after: State) -> None:
 
 
 def _move(write: Write, _before: State, _after: State) -> None:
-    entitlements.end_stale(write.person, write.account, now=write.now, actor=write.actor)
+    requests.end_stale(write.person, write.account, now=write.now, actor=write.actor)
 
 
 def _suspend(write: Write, _before: State, _after: State) -> None:

@@ -1,22 +1,20 @@
-"""Who may enter which client, and as what: request, review against the rule, approve, assign, remove on change (EN-1, C16, P34).
+"""Who may enter which client, and as what: the questions, the operator's rules, and who decides on requests (EN-1, C16, P34).
 
-The questions `may_enter` and `claims_for` are answered from the database at every use: a rule that no longer holds of a person
+Requests themselves, and how they end, are in `scim.requests`. The questions `may_enter` and `claims_for` are answered from the database at every use: a rule that no longer holds of a person
 opens nothing at their next step, whether anybody has tidied up or not. A role counts only where its source is trusted for `roles`
 by name; a group counts because the operator named it (ruling 10).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from derived import audit
-from derived.errors import Reason, Refused
-from derived.locking import under_lock
 from scim import trust
-from scim.models import Access, AccessRule, AccessState, Group, Membership, Person
+from scim.belonging import groups_of
+from scim.models import Access, AccessOwner, AccessRule, AccessState, Group, Manager, Person
 from scim.values import fold
 
 if TYPE_CHECKING:
@@ -25,25 +23,24 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from derived.models import Account
     from scim.schema import Json
 
 KINDS = ("everyone", "person", "group", "role", "attribute")
-_DEEPEST = 16
+USUAL_DAYS, MOST_DAYS = 90, 365
 
 
 # --- the questions ----------------------------------------------------------------------------------------------------
 
 
-def may_enter(person: Person, client_key: str) -> bool:
+def may_enter(person: Person, client_key: str, *, now: datetime) -> bool:
     """Whether a person may enter a client now; one without rules admits everybody."""
     rules = _rules(client_key)
-    return not rules or bool(_held(person, rules))
+    return not rules or bool(_held(person, rules, now=now))
 
 
-def claims_for(person: Person, client_key: str) -> dict[str, list[str]]:
+def claims_for(person: Person, client_key: str, *, now: datetime) -> dict[str, list[str]]:
     """What a client is told of a person's access: of entitlements, groups and roles those that its own rules name, and no others."""
-    held = _held(person, _rules(client_key))
+    held = _held(person, _rules(client_key), now=now)
     groups = {rule.subject for rule in held if rule.kind == "group"}
     named = Group.objects.filter(id__in=groups).order_by("display_name").values_list("display_name", flat=True) if groups else []
     found = {
@@ -72,37 +69,71 @@ def matches(rule: AccessRule, person: Person, *, within: frozenset[str] | None =
             return False
 
 
-def groups_of(person: Person) -> frozenset[str]:
-    """The ids of every group that a person is in, through any of their records, directly or through another group."""
-    rows = Membership.objects.filter(record__person=person, record__deleted_at__isnull=True, group__deleted_at__isnull=True)
-    found = level = set(rows.values_list("group_id", flat=True))
-    for _ in range(_DEEPEST):
-        if not level:
-            break
-        above = Membership.objects.filter(child__in=level, group__deleted_at__isnull=True)
-        level = set(above.values_list("group_id", flat=True)) - found
-        found = found | level
-    return frozenset(str(one) for one in found)
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule says of one person now, in words. asks: what the rule wants; found: what holds of them, and who says so."""
+
+    holds: bool
+    asks: str
+    found: str
+
+
+def verdict(rule: AccessRule, person: Person) -> Verdict:
+    """The rule's own word about a person, for whoever decides (EN-1)."""
+    holds = rule.ended_at is None and matches(rule, person)
+    name = rule.subject.partition("=")[0]
+    match rule.kind:
+        case "group":
+            found = "a member" if holds else "not a member"
+        case "role":
+            found = f"{', '.join(_values(person.profile.get('roles'))) or 'no role'}{_said_by(person, 'roles')}"
+        case "attribute":
+            found = f"{name.rpartition(':')[2]} {', '.join(_values(_attribute(person, name))) or 'is not known'}{_said_by(person, name)}"
+        case _:
+            found = person.display_name()
+    return Verdict(holds=holds, asks=in_words(rule), found=found)
+
+
+def in_words(rule: AccessRule) -> str:
+    """Whom a rule is about."""
+    name, _, wanted = rule.subject.partition("=")
+    match rule.kind:
+        case "group":
+            group = Group.objects.filter(id=rule.subject).first()
+            return f"members of {group.display_name if group else 'a group that is gone'}"
+        case "role":
+            return f"people in the role {rule.subject}"
+        case "attribute":
+            return f"people whose {name.rpartition(':')[2]} is {wanted}"
+        case "person":
+            return "one person, by name"
+        case _:
+            return "everybody"
+
+
+def _said_by(person: Person, name: str) -> str:
+    told = person.provenance.get(name, {})
+    return f", as {told['source']} says" if isinstance(told, dict) and told.get("source") else ""
 
 
 def _rules(client_key: str) -> list[AccessRule]:
     return list(AccessRule.objects.filter(client_key=client_key, ended_at__isnull=True).order_by("id"))
 
 
-def _held(person: Person, rules: Sequence[AccessRule]) -> list[AccessRule]:
-    """The rules by which a person has access: they match, and were approved where that is needed."""
+def _held(person: Person, rules: Sequence[AccessRule], *, now: datetime) -> list[AccessRule]:
+    """The rules by which a person has access: they match, and were approved where that is needed, for a time that is not over."""
     if not rules:
         return []
     within = groups_of(person) if any(rule.kind == "group" for rule in rules) else frozenset()
     matching = [rule for rule in rules if matches(rule, person, within=within)]
     assigned: set[int] = set()
     if any(rule.by_request for rule in matching):
-        assigned = set(_assigned(person).values_list("rule_id", flat=True))
+        assigned = set(_assigned(person, now=now).values_list("rule_id", flat=True))
     return [rule for rule in matching if not rule.by_request or rule.id in assigned]
 
 
-def _assigned(person: Person) -> QuerySet[Access]:
-    return Access.objects.filter(person=person, state=AccessState.ASSIGNED, epoch=F("person__account__epoch"))
+def _assigned(person: Person, *, now: datetime) -> QuerySet[Access]:
+    return Access.objects.filter(person=person, state=AccessState.ASSIGNED, epoch=F("person__account__epoch"), expires_at__gt=now)
 
 
 def _attribute(person: Person, full_name: str) -> Json:
@@ -119,10 +150,12 @@ def _values(value: Json) -> list[str]:
 # --- the operator's rules ---------------------------------------------------------------------------------------------
 
 
-def add_rule(client_key: str, kind: str, subject: str = "", *, entitlement: str = "", by_request: bool = False, now: datetime) -> AccessRule:  # noqa: PLR0913
+def add_rule(  # noqa: PLR0913 - whom, to what, and how
+    client_key: str, kind: str, subject: str = "", *, entitlement: str = "", by_request: bool = False, words: str = "", most_days: int = USUAL_DAYS, now: datetime
+) -> AccessRule:
     """From now on only whom the rules of this client admit may enter it.
 
-    Raises: ValueError for a kind, a group, a person or an attribute that does not exist.
+    words: what people read who may ask for it. most_days: how long a yes lasts at most. Raises: ValueError for a kind, a group, a person or an attribute that does not exist.
     """
     if kind == "attribute":
         name, equals, value = subject.partition("=")
@@ -132,8 +165,12 @@ def add_rule(client_key: str, kind: str, subject: str = "", *, entitlement: str 
         subject = f"{next(iter(trust.named([name])))}={value}"
     elif (why := _unknown(kind, subject)) is not None:
         raise ValueError(why)
+    if not 1 <= most_days <= MOST_DAYS:
+        message = f"a yes lasts from 1 to {MOST_DAYS} days"
+        raise ValueError(message)
     return AccessRule.objects.create(
-        client_key=client_key, kind=kind, subject=subject, entitlement=entitlement, by_request=by_request, created_at=now
+        client_key=client_key, kind=kind, subject=subject, entitlement=entitlement, by_request=by_request, words=words.strip()[:200],
+        most_days=most_days, created_at=now,
     )
 
 
@@ -152,130 +189,33 @@ def _unknown(kind: str, subject: str) -> str | None:
     return "a role rule names a role" if kind == "role" and not subject else None
 
 
-def end_rule(rule: AccessRule, *, now: datetime) -> int:
-    """A rule ends, and what was assigned by it; how many people that were."""
-    with transaction.atomic():
-        AccessRule.objects.filter(id=rule.id, ended_at__isnull=True).update(ended_at=now)
-    people = list(Person.objects.filter(accesses__rule=rule, accesses__state__in=["requested", "assigned"]).distinct())
-    return sum(review(person, now=now, actor="operator") for person in people)
+# --- who decides ------------------------------------------------------------------------------------------------------
 
 
-# --- request, approve, remove -----------------------------------------------------------------------------------------
+def appoint_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> AccessOwner:
+    """Let a person decide on requests for a client, or for one entitlement of it; counts in the present epoch of their account (C30)."""
+    row, _ = AccessOwner.objects.update_or_create(
+        person=person, client_key=client_key, entitlement=entitlement, defaults={"epoch": person.account.epoch, "appointed_at": now, "ended_at": None}
+    )
+    return row
 
 
-def may_ask(person: Person) -> list[AccessRule]:
-    """What a person could ask for: rules that match and need a yes, and that they neither have nor wait for."""
-    within = groups_of(person)
-    waiting = person.accesses.filter(state__in=["requested", "assigned"], epoch=person.account.epoch).values_list("rule_id", flat=True)
-    rules = AccessRule.objects.filter(by_request=True, ended_at__isnull=True).exclude(id__in=list(waiting)).order_by("client_key", "id")
-    return [rule for rule in rules if matches(rule, person, within=within)]
+def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> bool:
+    """They decide no more; False if they did not."""
+    rows = AccessOwner.objects.filter(person=person, client_key=client_key, entitlement=entitlement, ended_at__isnull=True)
+    return bool(rows.update(ended_at=now))
 
 
-def ask(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor: str) -> Access:
-    """Ask for what a rule offers, for a purpose.
-
-    Raises: Refused(NOT_ENTITLED) where the rule is not about this person; Refused(ILLEGAL_MOVE) where it was asked already.
-    """
-
-    def work(account: Account) -> Access:
-        fresh = Person.objects.get(id=person.id)
-        if not account.is_active:
-            raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
-        if not rule.by_request or not purpose.strip() or not _holds(rule, fresh):
-            raise Refused(Reason.NOT_ENTITLED)
-        end_stale(fresh, account, now=now, actor=actor)
-        try:
-            with transaction.atomic():
-                made = Access.objects.create(
-                    person=fresh, rule=rule, purpose=purpose.strip()[:300], requested_by=actor, requested_at=now, epoch=account.epoch
-                )
-        except IntegrityError:
-            raise Refused(Reason.ILLEGAL_MOVE) from None
-        _event(account, "access.requested", made, now=now, actor=actor)
-        return made
-
-    return under_lock(person.account_id, work)
+def decides_all(person: Person) -> bool:
+    """Whether a person is an appointed manager, in the present epoch of their account (C30)."""
+    return Manager.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True).exists()
 
 
-def decide(access: Access, *, approve: bool, by: Person | None, now: datetime, actor: str) -> None:
-    """A yes or a no, by somebody who neither asked nor gets it; the rule is compared again.
-
-    by: the manager, None for an operator at a terminal. Raises: Refused(ILLEGAL_MOVE) where nothing waits, or where it is
-    one's own; Refused(NOT_ENTITLED) where the rule no longer holds.
-    """
-    if by is not None and (by.id == access.person_id or access.requested_by == name_of(by)):
-        raise Refused(Reason.ILLEGAL_MOVE)
-
-    def work(account: Account) -> None:
-        row = Access.objects.select_related("rule", "person").get(id=access.id)
-        if row.state != AccessState.REQUESTED or row.epoch != account.epoch:
-            raise Refused(Reason.ILLEGAL_MOVE)
-        if approve and not (account.is_active and _holds(row.rule, row.person)):
-            raise Refused(Reason.NOT_ENTITLED)
-        row.state = AccessState.ASSIGNED if approve else AccessState.REFUSED
-        row.decided_by, row.decided_at = actor, now
-        row.save(update_fields=["state", "decided_by", "decided_at"])
-        _event(account, "access.assigned" if approve else "access.refused", row, now=now, actor=actor)
-
-    under_lock(access.person.account_id, work)
+def owned_by(person: Person) -> list[AccessOwner]:
+    """What a person decides on as an owner."""
+    return list(AccessOwner.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True))
 
 
-def remove(access: Access, *, now: datetime, actor: str) -> None:
-    """Take it away.
-
-    Raises: Refused(ILLEGAL_MOVE) where it is not assigned.
-    """
-
-    def work(account: Account) -> None:
-        row = Access.objects.select_related("rule").get(id=access.id)
-        if row.state != AccessState.ASSIGNED:
-            raise Refused(Reason.ILLEGAL_MOVE)
-        _end(row, account, now=now, actor=actor)
-
-    under_lock(access.person.account_id, work)
-
-
-def review(person: Person, *, now: datetime, actor: str) -> int:
-    """End what a person's changed attributes, groups or roles no longer allow; how much that was. A mover loses the old (EN-1)."""
-    return under_lock(person.account_id, lambda account: end_stale(Person.objects.get(id=person.id), account, now=now, actor=actor))
-
-
-def review_all(*, now: datetime, actor: str) -> int:
-    """`review` for everybody who has or wants anything."""
-    people = Person.objects.filter(accesses__state__in=["requested", "assigned"]).distinct()
-    return sum(review(person, now=now, actor=actor) for person in people)
-
-
-def waiting() -> QuerySet[Access]:
-    """The requests that wait for a manager, the oldest first."""
-    rows = Access.objects.filter(state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True)
-    return rows.select_related("person__account", "rule").order_by("requested_at")
-
-
-def name_of(person: Person) -> str:
-    """How the record names a person who asks or decides."""
-    return f"person:{person.id}"
-
-
-def _holds(rule: AccessRule, person: Person) -> bool:
-    return AccessRule.objects.filter(id=rule.id, ended_at__isnull=True).exists() and matches(rule, person)
-
-
-def end_stale(person: Person, account: Account, *, now: datetime, actor: str) -> int:
-    """`review`, for whoever holds the account's lock."""
-    rows = list(person.accesses.filter(state__in=["requested", "assigned"]).select_related("rule"))
-    stale = [row for row in rows if row.epoch != account.epoch or row.rule.ended_at is not None or not matches(row.rule, person)]
-    for row in stale:
-        _end(row, account, now=now, actor=actor)
-    return len(stale)
-
-
-def _end(row: Access, account: Account, *, now: datetime, actor: str) -> None:
-    row.state, row.ended_at = AccessState.REMOVED, now
-    row.save(update_fields=["state", "ended_at"])
-    _event(account, "access.removed", row, now=now, actor=actor)
-
-
-def _event(account: Account, kind: str, row: Access, *, now: datetime, actor: str) -> None:
-    body = {"access": row.id, "rule": row.rule_id, "client_id": row.rule.client_key, "entitlement": row.rule.entitlement}
-    audit.record(account, kind, now=now, actor=actor, body=body)
+def may_decide(person: Person, rule: AccessRule) -> bool:
+    """Whether a person decides on requests under a rule: a manager on all, an owner on their own."""
+    return decides_all(person) or any(one.client_key == rule.client_key and one.entitlement in {"", rule.entitlement} for one in owned_by(person))

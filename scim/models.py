@@ -371,7 +371,8 @@ class AccessRule(models.Model):
 
     client_key: its client_id. entitlement: what the client is told, "" for nothing but entry.
     kind, subject: everyone; a person's id; a group's id; a role; or an attribute as `department=IT`.
-    by_request: whoever matches may ask for it, and has it only once it was approved.
+    by_request: whoever matches may ask for it, and has it only once it was approved, for most_days at most. words: what they read
+    who may ask.
     """
 
     client_key = models.CharField(max_length=255)
@@ -379,6 +380,8 @@ class AccessRule(models.Model):
     kind = models.CharField(max_length=12)
     subject = models.CharField(max_length=400, default="")
     by_request = models.BooleanField(default=False)
+    words = models.CharField(max_length=200, default="")
+    most_days = models.PositiveSmallIntegerField(default=90)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
 
@@ -399,7 +402,10 @@ class AccessState(models.TextChoices):
 
 
 class Access(models.Model):
-    """One request of one person under one rule, who decided it, and when it ended (EN-1). Counts in the epoch it was made in."""
+    """One request of one person under one rule, who decided it, and when it ended (EN-1). Counts in the epoch it was made in.
+
+    expires_at: when a yes is over; whatever is assigned has one. reason: of a no, or why it ended; the person reads it.
+    """
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="accesses")
     epoch = models.PositiveIntegerField()
@@ -410,6 +416,8 @@ class Access(models.Model):
     requested_at = models.DateTimeField()
     decided_by = models.CharField(max_length=120, default="")
     decided_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=300, default="")
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -421,6 +429,23 @@ class Access(models.Model):
 
     def __str__(self) -> str:
         return f"access {self.id}"
+
+
+class AccessOwner(models.Model):
+    """A person who decides on requests for a client, or for one entitlement of it; counts in the epoch it was made in (C30)."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owns")
+    client_key = models.CharField(max_length=255)
+    entitlement = models.CharField(max_length=120, default="")
+    epoch = models.PositiveIntegerField()
+    appointed_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["person", "client_key", "entitlement"], name="access_owner_once")]
+
+    def __str__(self) -> str:
+        return f"owner {self.person_id}"
 
 
 class Manager(models.Model):

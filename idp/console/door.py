@@ -1,4 +1,4 @@
-"""Who may be here: an appointed manager of the present epoch, at AAL2 or more; and for every act, freshly signed in."""
+"""Who may be here: appointed in the present epoch, as a manager or the owner of a client, at AAL2 or more; and for every act, freshly signed in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from idp import pages
 from idp.errors import answer
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
-from scim.models import Manager
+from scim import entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,26 +24,31 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 View = "Callable[Concatenate[HttpRequest, Person, P], HttpResponse]"
-_TWO_FACTORS = "The console needs a sign-in with two factors."
+_TWO_FACTORS = "Deciding for other people needs a sign-in with two factors."
 _FRESH = "Deciding for other people needs a sign-in in the last 20 minutes."
-
-
-def is_manager(person: Person) -> bool:
-    """Whether a person was appointed in the present epoch of their account (C30)."""
-    return Manager.objects.filter(person=person, epoch=person.account.epoch, ended_at__isnull=True).exists()
 
 
 def managers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """A page of the console: the view is given the manager, or the visitor an answer that says what is missing."""
+    return _guarded(view, entitlements.decides_all, "/console")
 
+
+def deciders_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page for whoever decides on requests for access: managers, and owners of a client."""
+    return _guarded(view, lambda person: entitlements.decides_all(person) or bool(entitlements.owned_by(person)), "/access/review")
+
+
+def _guarded(
+    view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse], may_enter: Callable[[Person], bool], home: str
+) -> Callable[..., HttpResponse]:
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         session = signed_in(request)
-        back = request.path if request.method == "GET" else "/console"
+        back = request.path if request.method == "GET" else home
         if session is None:
             return fresh_login_needed(request, "", next_path=back)
         person: Person = session.account.person
-        if not is_manager(person):
+        if not may_enter(person):
             return pages.problem(request, "There is no page at this address.", status=404)
         login = login_of(session.event)
         if login.aal < AAL.AAL2:
@@ -54,7 +59,7 @@ def managers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpRespon
             return view(request, person, *args, **kwargs)
         except Refused as refused:
             words: Any = answer(refused.reason)
-            return pages.problem(request, words.words, status=words.status, next_step="Go back to the console: somebody may have decided this already.")
+            return pages.problem(request, words.words, status=words.status, next_step="Go back to what waits: somebody may have decided this already.")
 
     return wrapped
 

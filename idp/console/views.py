@@ -14,11 +14,11 @@ from derived.errors import Reason, Refused
 from derived.kinds import Kind, policy
 from derived.locking import under_lock
 from derived.vetting import Compared, Seen
-from idp import clients, pages
+from idp import pages
 from idp.console.door import managers_only, name_of
 from idp.keys import wrapper
-from scim import aggregate, entitlements, matching, returns, settle, trust
-from scim.models import Access, Match, MatchState, Person, Record
+from scim import aggregate, matching, requests, returns, settle, trust
+from scim.models import Match, MatchState, Person, Record
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -30,7 +30,7 @@ _MOST = 100
 
 @require_http_methods(["GET"])
 @managers_only
-def console(request: HttpRequest, manager: Person) -> HttpResponse:
+def console(request: HttpRequest, _manager: Person) -> HttpResponse:
     """Everything that waits for a manager, the oldest first, and a way to find a person."""
     sought = request.GET.get("person", "").strip()[:256]
     values = {
@@ -39,7 +39,7 @@ def console(request: HttpRequest, manager: Person) -> HttpResponse:
             {"person_id": one.person_id, "name": one.person.display_name(), "source": one.source.name, "since": one.returns_at}
             for one in returns.waiting()[:_MOST]
         ],
-        "requests": [_request(one, manager) for one in entitlements.waiting()[:_MOST]],
+        "requests": requests.waiting().count(),
         "notice": request.session.pop("notice", None), "sought": sought, "found": _search(sought),
     }
     return pages.page(request, "console", values)
@@ -56,16 +56,6 @@ def _case(match: Match) -> dict[str, Any]:
     return {
         "id": match.id, "by": match.attribute.rpartition(":")[2], "why": match.why, "since": match.created_at,
         "record": match.record.resource["userName"], "source": match.record.source.name, "person": match.person.display_name(),
-    }
-
-
-def _request(access: Access, manager: Person) -> dict[str, Any]:
-    party = clients.find(access.rule.client_key)
-    own = access.person_id == manager.id or access.requested_by == entitlements.name_of(manager)
-    return {
-        "id": access.id, "person": access.person.display_name(), "person_id": access.person_id, "client": party.name if party else access.rule.client_key,
-        "entitlement": access.rule.entitlement, "purpose": access.purpose, "since": access.requested_at, "own": own,
-        "rule": f"{access.rule.kind} {access.rule.subject.rpartition(':')[2]}".strip(), "holds": entitlements.matches(access.rule, access.person),
     }
 
 
@@ -198,14 +188,3 @@ def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpRespons
     returns.adopt(record, now=clock.now(), actor=name_of(manager))
     request.session["notice"] = f"{record.source.name} may move the login name, the addresses and the identity assurance from now on."
     return redirect("console-person", person_id=record.person_id)
-
-
-@require_http_methods(["POST"])
-@managers_only
-def access(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
-    """Yes or no to a request for access."""
-    row = get_object_or_404(Access.objects.select_related("person", "rule"), id=number)
-    approve = request.POST.get("decision") == "approve"
-    entitlements.decide(row, approve=approve, by=manager, now=clock.now(), actor=name_of(manager))
-    request.session["notice"] = "Assigned." if approve else "Refused."
-    return redirect("console")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from derived.issue import Asked
 from idp import rulebook
 from idp.login.session import login_of
+from scim import belonging
 from scim.directory import as_id
-from scim.models import Group, Membership
+from scim.models import Group
 
 if TYPE_CHECKING:
     from idp.models import LoginSession
@@ -26,16 +27,15 @@ def asked(session: LoginSession, *, name: str, purpose: str = "sign in on anothe
 
 
 def groups_of(person: Person) -> frozenset[str]:
-    """The groups that a person is in, as a rule may name them; of groups inside groups, the innermost alone.
+    """The groups that a person is in, as a rule may name them; directly or through groups inside groups.
 
     By id, and by `source/name`. By name alone only where one source has groups of that name: names are anybody's, and a source
     that calls a group of its own like another's must not put people into it (C27).
     """
-    rows = Membership.objects.filter(record__person=person, record__deleted_at__isnull=True, group__deleted_at__isnull=True)
-    found = list(rows.values_list("group_id", "group__display_name", "group__source__name"))
+    found = belonging.rows_of(person)
     names = {name for _, name, _ in found if "/" not in name and as_id(name) is None}  # which would spell another's group
     others = Group.objects.filter(display_name__in=names, deleted_at__isnull=True).order_by().values_list("display_name", "source").distinct()
     sources = Counter(name for name, _ in others)
     return frozenset(
-        {str(one) for one, _, _ in found} | {f"{source}/{name}" for _, name, source in found} | {name for name in names if sources[name] == 1}
+        {one for one, _, _ in found} | {f"{source}/{name}" for _, name, source in found} | {name for name in names if sources[name] == 1}
     )

@@ -240,7 +240,7 @@ def _decision(  # noqa: PLR0913 - the evidence
         ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
         reachable=reachable, consent_needed=consent_needed, now=now, phishing_resistant=party.policy.phishing_resistant,
         is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)}, chosen=said.chosen,
-        is_entitled=session is None or entitlements.may_enter(session.account.person, party.client_id),
+        is_entitled=session is None or entitlements.may_enter(session.account.person, party.client_id, now=now),
         patience=Patience(
             most_session=party.policy.most_session, most_idle=party.policy.most_idle, idle=was_idle(session) if session else timedelta()
         ),

@@ -186,7 +186,7 @@ def _decision(row: DeviceAuthorization, party: RelyingParty, session: LoginSessi
     return decide(
         Ask(scope=row.scope, acr_values=tuple(row.acr_values)), relayed_login(session.event), asked_at=row.created_at,
         min_aal=party.min_aal, reachable=reachable, consent_needed=not allowed, now=now,
-        phishing_resistant=policy.phishing_resistant, is_entitled=entitlements.may_enter(session.account.person, party.client_id),
+        phishing_resistant=policy.phishing_resistant, is_entitled=entitlements.may_enter(session.account.person, party.client_id, now=now),
         patience=Patience(most_session=policy.most_session, most_idle=policy.most_idle, idle=was_idle(session)),
     )
 

@@ -42,12 +42,12 @@ def login_behind(grant: Grant) -> Authentication:
     return relayed_login(grant.event) if grant.relayed else login_of(grant.event)
 
 
-def require_entitled(account: Account, party: RelyingParty, *, spends: bool = False) -> None:
+def require_entitled(account: Account, party: RelyingParty, *, now: datetime, spends: bool = False) -> None:
     """Whoever may not enter this client gets nothing for it, in whatever way they come (C16, P34, EN-1).
 
     Raises: Refused(NOT_ENTITLED).
     """
-    if party.has_rules and not entitlements.may_enter(account.person, party.client_id):
+    if party.has_rules and not entitlements.may_enter(account.person, party.client_id, now=now):
         raise Refused(Reason.NOT_ENTITLED, spends=spends)
 
 
@@ -78,7 +78,7 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_ENTITLED).
     """
-    require_entitled(account, party)
+    require_entitled(account, party, now=now)
     login = relayed_login(event) if relayed else login_of(event)
     offline = "offline_access" in scope.split()
     if offline:

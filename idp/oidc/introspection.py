@@ -61,7 +61,7 @@ def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     if live.grant is not None:
         claims |= about_login(live.grant, live.grant.family.account)
         if live.party.has_rules:
-            claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id)
+            claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id, now=now)
     return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
 
 

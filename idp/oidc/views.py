@@ -55,10 +55,10 @@ def userinfo(request: HttpRequest) -> HttpResponse:
             raise Unauthorized("Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope.")
     except Unauthorized as refused:
         return dpop.renewed(request, _unauthorized(refused), now=now)
-    return dpop.renewed(request, _said(_userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party), live.party, now=now), now=now)
+    return dpop.renewed(request, _said(_userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party, now=now), live.party, now=now), now=now)
 
 
-def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
+def _userinfo(grant: Grant, scope: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     account = grant.family.account
     reserved: dict[str, Any] = {"sub": subject(party, account)}
     if assurance.SCOPE in scope.split():
@@ -66,7 +66,7 @@ def _userinfo(grant: Grant, scope: str, party: RelyingParty) -> dict[str, Any]:
     about_person = attributes(account.person, scope)
     about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
     if party.has_rules:
-        about_person |= entitlements.claims_for(account.person, party.client_id)
+        about_person |= entitlements.claims_for(account.person, party.client_id, now=now)
     return assembled(about_person, reserved)
 
 

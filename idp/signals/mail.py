@@ -18,9 +18,11 @@ from derived.kinds import Kind
 from derived.lifecycle import LIVING
 from derived.locking import under_lock
 from derived.models import Account, Credential
+from idp import clients
 from idp.config import config
 from idp.enrol import invitation, undo
 from idp.errors import ENDINGS
+from scim.models import Access, AccessState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
-    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed",
+    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account", "login": "by someone who was signed in as you",
@@ -61,7 +63,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
         _invite(account, person, now=now)
         return
     credential = Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
-    template, values = _notice(row, credential, now=now)
+    template, values = _of_access(row) if row.kind == "access.changed" else _notice(row, credential, now=now)
     if template:
         _send(template, {**values, "display_name": person.display_name()}, _addresses(row, person))
 
@@ -120,6 +122,19 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
             return "profile_changed", {"changes": changed}
         case _:
             return "", {}
+
+
+def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
+    """What was decided on a request for access, or how it ended; as it stands now."""
+    found = Access.objects.select_related("rule").filter(id=row.payload.get("access"), person__account=row.account).first()
+    if found is None or found.state == AccessState.REQUESTED:
+        return "", {}
+    party = clients.find(found.rule.client_key)
+    until = found.expires_at.strftime("%-d %B %Y") if found.expires_at else ""
+    return "access_changed", {
+        "state": found.state, "client": party.name if party else found.rule.client_key, "entitlement": found.rule.entitlement, "until": until,
+        "reason": found.reason, "link": f"{config().issuer}/access",
+    }
 
 
 def _link(credential: Credential, action: str, *, now: datetime) -> str:

@@ -23,7 +23,7 @@ from idp.keys import keyring, wrapper
 from idp.login import probe
 from idp.models import Binding
 from idp.signals import backchannel, files, mail, purging, tending
-from scim import delivery, entitlements
+from scim import delivery, requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def housekeeping(*, now: datetime) -> None:
     """Everything that is enforced at use anyway (P19), made visible and tidied up."""
     keyring().advance(now=now)
     _expire(now=now)
-    entitlements.review_all(now=now, actor="worker")
+    requests.review_all(now=now, actor="worker")
     delivery.tidy(now=now)
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
     for part in (purging.purge, tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):

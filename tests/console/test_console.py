@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from demo.browser import Browser
 from derived import clock
-from scim import entitlements, matching, provision, returns
+from scim import entitlements, matching, provision, requests, returns
 from scim.models import Match, MatchState, Person, Record
 from tests.scim.conftest import user
 from tests.world import ISSUER, World, http
@@ -101,18 +101,18 @@ def test_nobody_decides_about_themselves(world: World) -> None:
     desktop = _manager(world)
     mona = Person.objects.get(login_name=MONA)
     rule = entitlements.add_rule("any", "everyone", by_request=True, now=clock.now())
-    wish = entitlements.ask(mona, rule, purpose="for me", now=clock.now(), actor=entitlements.name_of(mona))
-    page = desktop.get(f"{ISSUER}/console")
+    wish = requests.ask(mona, rule, purpose="for me", now=clock.now(), actor=requests.name_of(mona))
+    page = desktop.get(f"{ISSUER}/access/review")
     assert "somebody else decides" in page.html
     world.push(ALEX)
-    other = entitlements.ask(Person.objects.get(login_name=ALEX), rule, purpose="for work", now=clock.now(), actor="operator")
-    page = desktop.get(f"{ISSUER}/console")
-    form = page.form_to(f"/console/access/{other.id}")
-    assert desktop.submit(page, form, values={"decision": "approve"}).path == "/console"
-    assert entitlements.may_enter(Person.objects.get(login_name=ALEX), "any")
-    form.action = f"/console/access/{wish.id}"
-    assert desktop.submit(page, form, values={"decision": "approve"}).status == 409
-    assert not entitlements.may_enter(mona, "any")
+    other = requests.ask(Person.objects.get(login_name=ALEX), rule, purpose="for work", now=clock.now(), actor="operator")
+    page = desktop.get(f"{ISSUER}/access/review")
+    form = page.form_to(f"/access/review/{other.id}")
+    assert desktop.submit(page, form, values={"decision": "approve", "days": "30"}).path == "/access/review"
+    assert entitlements.may_enter(Person.objects.get(login_name=ALEX), "any", now=clock.now())
+    form.action = f"/access/review/{wish.id}"
+    assert desktop.submit(page, form, values={"decision": "approve", "days": "30"}).status == 409
+    assert not entitlements.may_enter(mona, "any", now=clock.now())
 
 
 def test_the_person_page_and_coming_back(world: World) -> None:

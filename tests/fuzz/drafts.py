@@ -888,13 +888,36 @@ def console_adopt(house: House) -> Draft:
     return _page(house, f"/console/records/{record.id}/adopt")
 
 
-def console_access(house: House) -> Draft:
-    person = _managed(house)
+def _access(person: Person) -> Access:
     rule = AccessRule.objects.create(client_key="nobody's", kind="everyone", by_request=True, created_at=clock.now())
-    made = Access.objects.create(
-        person=person, epoch=person.account.epoch, rule=rule, purpose="x", requested_by="operator", requested_at=clock.now()
+    return Access.objects.create(
+        person=person, epoch=person.account.epoch, rule=rule, purpose="x", requested_by=f"person:{person.id}", requested_at=clock.now()
     )
-    return _page(house, f"/console/access/{made.id}", decision=house.random.choice(["approve", "refuse"]))
+
+
+def access(house: House) -> Draft:
+    return _get(house, "/access")
+
+
+def access_ask(house: House) -> Draft:
+    rule = AccessRule.objects.create(client_key="nobody's", kind="everyone", by_request=True, created_at=clock.now())
+    return _page(house, f"/access/ask/{rule.id}", purpose=house.random.choice(["", "work"]))
+
+
+def access_withdraw(house: House) -> Draft:
+    _managed(house)
+    mine = directory.person_by_login_name(house.person.username)
+    assert mine is not None
+    return _page(house, f"/access/{_access(mine).id}/withdraw")
+
+
+def access_review(house: House) -> Draft:
+    _managed(house)
+    return _get(house, "/access/review")
+
+
+def access_decide(house: House) -> Draft:
+    return _page(house, f"/access/review/{_access(_managed(house)).id}", decision=house.random.choice(["approve", "refuse"]), days="30", reason="no")
 
 
 DRAFTS: list[Callable[[House], Draft]] = [
@@ -911,5 +934,5 @@ DRAFTS: list[Callable[[House], Draft]] = [
     certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 4, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
     certificate_refuse, certificate_reissue, certificate_attest, est, est_enroll, pki, ocsp,
-    console, console_match, console_person, console_readmit, console_adopt, console_access, console_check,
+    console, console_match, console_person, console_readmit, console_adopt, console_check, access, access_ask, access_withdraw, access_review, access_decide,
 ]

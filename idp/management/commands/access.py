@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import F
 
 from derived import clock
 from idp import clients
+from idp.config import config
 from idp.management.verbs import Noun, nothing
-from scim import entitlements
-from scim.models import Access, AccessRule, AccessState, Person
+from scim import entitlements, requests
+from scim.models import Access, AccessOwner, AccessRule, AccessState, Person
 from scim.values import fold
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ def _rule(parser: CommandParser) -> None:
     parser.add_argument("kind", choices=entitlements.KINDS)
     parser.add_argument("subject", nargs="?", default="", help="a group's id, a role, a person's id, or an attribute as department=IT")
     parser.add_argument("--entitlement", default="", help="what the client is told in `entitlements`")
-    parser.add_argument("--by-request", action="store_true", help="whoever matches may ask, and enters once a manager has said yes")
+    parser.add_argument("--by-request", action="store_true", help="whoever matches may ask, and enters once a manager or an owner has said yes")
+    parser.add_argument("--words", default="", help="what people read who may ask for it")
+    parser.add_argument("--most-days", type=int, default=entitlements.USUAL_DAYS, help=f"how long a yes lasts at most (default: {entitlements.USUAL_DAYS})")
 
 
 def _number(parser: CommandParser) -> None:
@@ -35,6 +39,21 @@ def _ask(parser: CommandParser) -> None:
     parser.add_argument("--purpose", required=True, help="what it is needed for")
 
 
+def _approve(parser: CommandParser) -> None:
+    _number(parser)
+    parser.add_argument("--days", type=int, help="for how long (default: as long as the rule lets)")
+
+
+def _refuse(parser: CommandParser) -> None:
+    _number(parser)
+    parser.add_argument("--reason", required=True, help="the person reads it")
+
+
+def _owner(parser: CommandParser) -> None:
+    _who(parser)
+    parser.add_argument("--entitlement", default="", help="only for this entitlement of the client")
+
+
 def _who(parser: CommandParser) -> None:
     parser.add_argument("client_id")
     parser.add_argument("name", help="the login name of the person")
@@ -43,18 +62,21 @@ def _who(parser: CommandParser) -> None:
 class Command(Noun):
     """The operator's verbs for access."""
 
-    help = "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review."
+    help = "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review, own, disown, owners."
     verbs = {  # noqa: RUF012 - a table
         "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
         "rules": ("All rules.", nothing),
         "end-rule": ("End a rule, and what was assigned by it.", _number),
         "ask": ("Ask for a person, under a rule that needs a yes.", _ask),
         "waiting": ("Requests that wait.", nothing),
-        "approve": ("Say yes to a request; the rule is compared again.", _number),
-        "refuse": ("Say no to a request.", _number),
+        "approve": ("Say yes to a request; the rule is compared again.", _approve),
+        "refuse": ("Say no to a request.", _refuse),
         "list": ("What is assigned.", nothing),
         "remove": ("Take an assignment away.", _number),
         "may": ("Whether a person may enter a client now, and what it is told.", _who),
+        "own": ("Let a person decide on requests for a client, beside the managers.", _owner),
+        "disown": ("They decide no more.", _owner),
+        "owners": ("Who decides on which client.", nothing),
         "review": ("End what people's changed groups and attributes no longer allow (the worker does it too).", nothing),
     }
     methods = {"list": "all", "end-rule": "end_rule"}  # noqa: RUF012 - a table
@@ -67,7 +89,7 @@ class Command(Noun):
         try:
             made = entitlements.add_rule(
                 options["client_id"], options["kind"], options["subject"], entitlement=options["entitlement"],
-                by_request=options["by_request"], now=clock.now(),
+                by_request=options["by_request"], words=options["words"], most_days=options["most_days"], now=clock.now(),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -78,7 +100,7 @@ class Command(Noun):
         return [
             {
                 "number": one.id, "client_id": one.client_key, "kind": one.kind, "subject": one.subject, "entitlement": one.entitlement,
-                "by_request": one.by_request,
+                "by_request": one.by_request, "words": one.words, "most_days": one.most_days if one.by_request else None,
             }
             for one in AccessRule.objects.filter(ended_at=None).order_by("client_key", "id")
         ]
@@ -89,7 +111,7 @@ class Command(Noun):
         if rule is None:
             message = "There is no such rule. See: manage.py access rules"
             raise CommandError(message)
-        return f"ended; {entitlements.end_rule(rule, now=clock.now())} assignments or requests with it"
+        return f"ended; {requests.end_rule(rule, now=clock.now())} assignments or requests with it"
 
     def ask(self, options: dict[str, Any]) -> dict[str, Any]:
         """For somebody."""
@@ -97,21 +119,21 @@ class Command(Noun):
         if rule is None:
             message = "There is no such rule. See: manage.py access rules"
             raise CommandError(message)
-        made = entitlements.ask(self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor="operator")
+        made = requests.ask(self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor="operator")
         return {"number": made.id}
 
     def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """What waits."""
-        return _rows(entitlements.waiting())
+        return _rows(requests.waiting())
 
     def approve(self, options: dict[str, Any]) -> str:
         """Yes."""
-        entitlements.decide(self._found(options), approve=True, by=None, now=clock.now(), actor="operator")
+        requests.approve(self._found(options), by=None, days=options["days"], now=clock.now(), actor="operator")
         return "assigned"
 
     def refuse(self, options: dict[str, Any]) -> str:
         """No."""
-        entitlements.decide(self._found(options), approve=False, by=None, now=clock.now(), actor="operator")
+        requests.refuse(self._found(options), reason=options["reason"], by=None, now=clock.now(), actor="operator")
         return "refused"
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -120,19 +142,40 @@ class Command(Noun):
 
     def remove(self, options: dict[str, Any]) -> str:
         """Take away."""
-        entitlements.remove(self._found(options), now=clock.now(), actor="operator")
+        requests.remove(self._found(options), now=clock.now(), actor="operator")
         return "removed"
 
     def may(self, options: dict[str, Any]) -> dict[str, Any]:
         """Ask the two questions."""
-        person = self._person(options)
+        person, now = self._person(options), clock.now()
         return {
-            "may_enter": entitlements.may_enter(person, options["client_id"]), **entitlements.claims_for(person, options["client_id"]),
+            "may_enter": entitlements.may_enter(person, options["client_id"], now=now),
+            **entitlements.claims_for(person, options["client_id"], now=now),
         }
+
+    def own(self, options: dict[str, Any]) -> str:
+        """An owner."""
+        if clients.find(options["client_id"]) is None:
+            message = f"There is no client {options['client_id']}. See: manage.py client list"
+            raise CommandError(message)
+        entitlements.appoint_owner(self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now())
+        return f"{options['name']} decides on requests for {options['client_id']} at {config().issuer}/access/review"
+
+    def disown(self, options: dict[str, Any]) -> str:
+        """No longer."""
+        if not entitlements.dismiss_owner(self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()):
+            message = "They did not decide on that. See: manage.py access owners"
+            raise CommandError(message)
+        return "they decide no more"
+
+    def owners(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """All of them."""
+        rows = AccessOwner.objects.filter(ended_at=None, epoch=F("person__account__epoch")).select_related("person").order_by("client_key", "id")
+        return [{"client_id": one.client_key, "entitlement": one.entitlement, "person": one.person.login_name, "since": one.appointed_at} for one in rows]
 
     def review(self, _options: dict[str, Any]) -> str:
         """Tidy up."""
-        return f"{entitlements.review_all(now=clock.now(), actor='operator')} ended"
+        return f"{requests.review_all(now=clock.now(), actor='operator')} ended"
 
     def _found(self, options: dict[str, Any]) -> Access:
         found = Access.objects.select_related("person", "rule").filter(id=options["number"]).first()
@@ -154,7 +197,7 @@ def _rows(accesses: Iterable[Access]) -> list[dict[str, Any]]:
         {
             "number": one.id, "person": one.person.login_name or one.person.user_name, "client_id": one.rule.client_key,
             "entitlement": one.rule.entitlement, "purpose": one.purpose, "requested_by": one.requested_by, "since": one.requested_at,
-            "decided_by": one.decided_by,
+            "decided_by": one.decided_by, "until": one.expires_at,
         }
         for one in accesses
     ]

@@ -129,7 +129,7 @@ def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: d
     """What may have changed since the code was made: account, session, credential, levels, consent (C1, C16); the `acr` to answer."""
     if row.epoch != account.epoch or not is_standing(row.session, now=now) or not stands(row.event, account, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
-    require_entitled(account, party, spends=True)
+    require_entitled(account, party, spends=True, now=now)
     login = login_of(row.event)
     value = acr.answered(ask, login)
     if value is None or not party.admits(login):

@@ -116,5 +116,5 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
         raise Refused(Reason.LOGIN_ENDED)
     if not party.admits(login_behind(grant)):
         raise Refused(Reason.LEVEL_NOT_REACHED)
-    require_entitled(account, party)
+    require_entitled(account, party, now=now)
     require_allowed(grant, account, party, now=now)

@@ -1,0 +1,39 @@
+"""Which groups a person is in: through any of their records, directly or through groups inside groups; one statement.
+
+A circle of groups ends by itself, and nothing is followed deeper than `DEEPEST`.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import connection
+
+from scim.models import Group, Membership, Person, Record, Source
+
+DEEPEST = 16
+
+_SQL = """
+WITH RECURSIVE inside(id, depth) AS (
+    SELECT m.group_id, 1 FROM {membership} m JOIN {record} r ON r.id = m.record_id JOIN {group} g ON g.id = m.group_id
+    WHERE r.person_id = %s AND r.deleted_at IS NULL AND g.deleted_at IS NULL
+  UNION
+    SELECT m.group_id, inside.depth + 1 FROM inside JOIN {membership} m ON m.child_id = inside.id JOIN {group} g ON g.id = m.group_id
+    WHERE inside.depth < %s AND g.deleted_at IS NULL
+)
+SELECT DISTINCT g.id, g.display_name, s.name FROM inside JOIN {group} g ON g.id = inside.id JOIN {source} s ON s.id = g.source_id
+"""
+
+
+def groups_of(person: Person) -> frozenset[str]:
+    """The ids of every group that a person is in."""
+    return frozenset(one for one, _, _ in rows_of(person))
+
+
+def rows_of(person: Person) -> list[tuple[str, str, str]]:
+    """Id, name and source of every group that a person is in."""
+    names = {"membership": Membership, "record": Record, "group": Group, "source": Source}
+    sql = _SQL.format(**{name: connection.ops.quote_name(model._meta.db_table) for name, model in names.items()})  # noqa: SLF001 - Django's own door
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [Person._meta.pk.get_db_prep_value(person.id, connection), DEEPEST])  # noqa: SLF001 - likewise
+        return [(str(uuid.UUID(str(one))), name, source) for one, name, source in cursor.fetchall()]
