@@ -36,7 +36,7 @@ _console = Console(stderr=True)
 
 
 class TooLong(Exception):
-    """The whole took longer than it may; what was measured is printed."""
+    """The whole took longer than it may, or somebody stopped it; what was measured is printed."""
 
 
 def _makers(url: str, folder: Path) -> dict[str, Callable[[], Server]]:
@@ -94,6 +94,8 @@ def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str]
                     progress.update(task, description=f"{name}, {f'round {turn} of {rounds}' if turn else 'warming up'}, {server.name}")
                     _run(found, name, server, size if turn else min(_WARM, size), counts=turn > 0)
                     progress.advance(task)
+            if not _console.is_terminal:  # a log gets a line where a person sees a bar
+                _console.print(f"bench: {name} done; {progress.tasks[0].completed:.0f} of {progress.tasks[0].total:.0f} runs, {progress.tasks[0].elapsed:.0f} s")
             for server in servers:
                 found.megabytes[server.name] = max(found.megabytes.get(server.name, 0.0), server.megabytes())
 
@@ -131,16 +133,16 @@ def main() -> int:
     rounds, count = _SMALL if asked.small else _FULL
     names = [name for name in OPERATIONS if not asked.operation or name in asked.operation]
     cores.load_here()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
-    signal.signal(signal.SIGALRM, _too_long)
+    for one in (signal.SIGTERM, signal.SIGALRM):  # what was started is stopped, and what was measured is printed
+        signal.signal(one, _too_long)
     signal.alarm(_MOST_SECONDS)
     found, servers, began = table.Found(), [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ramet-bench-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         try:
             servers = _started(stack, Path(folder), asked.server)
             _measure(found, servers, names, rounds=asked.rounds or rounds, count=count)
-        except TooLong:
-            _console.print(f"bench: stopped after {_MOST_SECONDS} s; this is what was measured")
+        except (TooLong, KeyboardInterrupt):
+            _console.print(f"bench: stopped after {time.monotonic() - began:.0f} s; this is what was measured")
         finally:
             signal.alarm(0)
         print(table.markdown(found, names, [server.name for server in servers]))  # noqa: T201 - what it is for
