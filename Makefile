@@ -1,6 +1,7 @@
 # Ramet. `make help` lists what there is; `make demo` and `make test` are the two that matter.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+unexport PYTHONDONTWRITEBYTECODE  # where it is set, each of the many processes of a test run compiles everything anew
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes

@@ -6,6 +6,7 @@ Their CRLs are old: fresh ones are signed here with the published keys of the au
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ CARDS += [(folder, "card_auth", Reason.CERTIFICATE_WRONG_POLICY) for folder in (
 CARDS = CARDS if FOLDER.is_dir() else []
 
 
+@cache
 def _p12(name: str) -> tuple[object, x509.Certificate]:
     key, certificate, _ = pkcs12.load_key_and_certificates((FOLDER / "ca" / f"{name}.p12").read_bytes(), None)
     assert certificate is not None

@@ -784,9 +784,11 @@ def scim_me(house: House) -> Draft:
     return _scim(house, house.random.choice(["GET", "PATCH", "POST"]), "/Me")
 
 
+_DOCUMENTS = cycle(["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/Group", "/Schemas", f"/Schemas/{CORE}", "/Nope", "/Me", "/"])
+
+
 def scim_documents(house: House) -> Draft:
-    paths = ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/Group", "/Schemas", f"/Schemas/{CORE}", "/Nope", "/Me"]
-    return _scim(house, "GET", house.random.choice(paths))
+    return _scim(house, "GET", next(_DOCUMENTS))
 
 
 _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
@@ -804,9 +806,13 @@ def certificate_scim(house: House) -> Draft:
     return _by_certificate(_scim(house, method, path, {"schemas": [PATCH], "Operations": []} if method in {"POST", "PATCH"} else None))
 
 
-def public(house: House) -> Draft:
-    paths = ["/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere"]
-    return Draft("GET", house.random.choice(paths))
+_PUBLIC = cycle([
+    "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere"
+])  # fmt: skip
+
+
+def public(_house: House) -> Draft:
+    return Draft("GET", next(_PUBLIC))
 
 
 # --- another provider -------------------------------------------------------------------------------------------------

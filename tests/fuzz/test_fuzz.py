@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.django_db]
 
-REQUESTS = int(os.environ.get("RAMET_TEST_FUZZ", "10000" if LONG else "2500"))  # on each database, with seeds of its own: 20,000 in CI
+REQUESTS = int(os.environ.get("RAMET_TEST_FUZZ", "10000" if LONG else "1500"))  # on each database, with seeds of its own: 20,000 in CI
 SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815")) + (KIND == "postgresql")
 RENEW_EVERY = 250
 SLOWEST = 5.0
@@ -99,7 +99,7 @@ def test_no_mutated_request_shakes_the_house(complaints: Complaints) -> None:
         turn = number % len(DRAFTS)
         order = random.sample(DRAFTS, len(DRAFTS)) if turn == 0 else order
         draft = order[turn](house)
-        draft = draft if number < len(DRAFTS) else mutated(draft, random)  # the first round as it is: no route is left to luck
+        draft = mutated(draft, random) if _route(draft) in reached else draft  # the first time as it is: no route is left to luck
         complaints.said.clear()
         began = time.monotonic()
         answer = deliver(draft, address=f"10.{random.randrange(256)}.{random.randrange(256)}.7")
