@@ -77,6 +77,8 @@ def refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
     """The answer that says no."""
     response = JsonResponse(error.body(), status=error.status, content_type=CONTENT_TYPE)
     match error.status:
+        case 501:
+            response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django's: it would be logged as a fault of ours
         case 401:
             response["WWW-Authenticate"] = 'Bearer realm="scim"'
         case 405:

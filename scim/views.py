@@ -132,9 +132,9 @@ def many(request: HttpRequest) -> HttpResponse:
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 def nobody(request: HttpRequest) -> HttpResponse:
-    """`/Me`: the resource of whoever asks (RFC 7644 §3.11); a source is no person, so there is none."""
+    """`/Me`: not offered, which RFC 7644 §3.11 answers by 501: whoever speaks here is a source, and what is here are its records of others."""
     _source(request)
-    raise ScimError(404, None, "A source is no person: it has no resource of its own.")
+    raise ScimError(501, None, "A source is no person, so /Me is not offered. People ask for themselves at /oidc/userinfo.")
 
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

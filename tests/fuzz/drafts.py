@@ -795,7 +795,7 @@ _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
     [
         ("GET", "/"), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"), ("GET", "/Users/x"), ("GET", "/Groups"),
         ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("GET", "/Me"), ("GET", "/ServiceProviderConfig"), ("GET", "/ResourceTypes"), ("GET", "/ResourceTypes/User"),
-        ("GET", "/Schemas"), ("GET", f"/Schemas/{CORE}"),
+        ("GET", "/Schemas"), ("GET", f"/Schemas/{CORE}"), ("GET", "/Feed/Users"), ("GET", "/Feed/Users/x"), ("GET", "/Feed/Groups"), ("GET", "/Feed/Groups/x"),
     ]
 )  # fmt: skip
 
@@ -937,7 +937,7 @@ DRAFTS: list[Callable[[House], Draft]] = [
     login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
     family_end, derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
     invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
-    certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 4, root_card_add,
+    certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 5, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
     certificate_refuse, certificate_reissue, certificate_attest, est, est_enroll, pki, ocsp,
     console, console_match, console_person, console_readmit, console_adopt, console_check, access, access_ask, access_withdraw, access_review, access_decide,

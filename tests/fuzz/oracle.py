@@ -31,7 +31,8 @@ def faults(draft: Draft, answer: Answer, *, secrets: Iterable[str]) -> list[str]
     """Everything that is wrong with an answer; nothing is the only good answer."""
     found = []
     away = answer.status == 503 and draft.path.startswith("/login/upstream/")  # the other provider of these drafts never answers
-    if answer.status >= 500 and not away:
+    not_offered = answer.status == 501 and "/scim/v2/Me" in draft.path  # RFC 7644 §3.11
+    if answer.status >= 500 and not (away or not_offered):
         found.append(f"status {answer.status}")
     if answer.status in {301, 302, 303, 307, 308}:
         found += _of_redirect(answer)

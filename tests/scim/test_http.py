@@ -196,10 +196,11 @@ def test_nowhere(hr: Scim, path: str) -> None:
     assert (status, body["status"]) == (404, "404")
 
 
-def test_a_source_is_nobody(hr: Scim) -> None:
-    """`/Me` is the caller's own resource: a source has none, and whoever shows no token is not told even that."""
+def test_a_source_is_nobody(hr: Scim, caplog: pytest.LogCaptureFixture) -> None:
+    """`/Me` is not offered, as RFC 7644 §3.11 says it: 501, which is no fault of ours; whoever shows no token is not told even that."""
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        assert hr(method, "/Me", {})[0] == 404
+        assert hr(method, "/Me", {})[0] == 501
+        assert [one for one in caplog.records if one.levelname == "ERROR"] == []
         assert hr(method, "/Me", {}, Authorization="")[0] == 401
 
 
