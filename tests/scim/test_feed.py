@@ -129,6 +129,7 @@ def test_nothing_happens_nothing_is_told(hr: Scim, follower: Follower) -> None:
     staff = group(hr, "staff", ada)
     hr.patch(ada, ENDED)
     follower.follow()
+    before = FeedEvent.objects.count()
     hr.patch(ada, ENDED)
     hr.patch(ada, {"op": "replace", "path": "userName", "value": "ada"})
     hr.patch(ada, {"op": "add", "path": "nope", "value": 1})
@@ -136,6 +137,8 @@ def test_nothing_happens_nothing_is_told(hr: Scim, follower: Follower) -> None:
     hr("GET", "/Users")
     patch_group(hr, staff, {"op": "add", "path": "members", "value": [{"value": ada}]})
     patch_group(hr, staff, {"op": "remove", "path": 'members[value eq "7ad53b9f-5f1c-4cd6-93d3-0f3b3e5b3a58"]'})
+    hr.patch(ada, {"op": "add", "path": "externalId", "value": "changes-the-record-and-not-the-person"})
+    assert FeedEvent.objects.count() == before
     assert follower.follow() == []
 
 
