@@ -1,7 +1,7 @@
 """A root turns out to be worth less: its level falls, and everybody's that rests on it with it; what is left too weak waits.
 
 Levels only ever fall here. What grew from it is capped by `status.level` at its next use; what then is below the floor of its
-kind is suspended until somebody has reviewed it (design.md, "What ends a root"). The caller holds the account's lock.
+kind, or asserts more than that in public, is suspended until somebody has reviewed it (design.md, "What ends a root"). The caller holds the account's lock.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def lower(  # noqa: PLR0913 - which, to what, why, when, by whom
     return sum(
         suspend.credential(account, one, because=because, now=now, actor=actor)
         for one in [row, *_grown(row)]
-        if (to == AAL.NONE and one.id == row.id) or status.level(one) < policy(Kind(one.kind)).floor
+        if (to == AAL.NONE and one.id == row.id) or status.level(one) < policy(Kind(one.kind)).floor or status.says_too_much(one)
     )
 
 

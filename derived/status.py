@@ -11,7 +11,8 @@ from derived.capping import cap
 from derived.errors import Reason
 from derived.kinds import MINT_FLOOR, Kind, Label, policy
 from derived.lifecycle import LIVING, State
-from derived.models import Account, AccountStatus, Credential
+from derived.minting.certificate import DERIVED_PIV_HARDWARE
+from derived.models import Account, AccountStatus, Credential, IssuedCertificate
 
 if TYPE_CHECKING:
     import uuid
@@ -64,6 +65,14 @@ def label(credential: Credential, account: Account) -> Label | None:
         return None
     kept = Label(credential.label)
     return kept if kept == Label.GENERIC or ial(account) == IAL.IAL3 else Label.GENERIC
+
+
+def says_too_much(credential: Credential) -> bool:
+    """Whether a certificate asserts AAL3 by its policy, where anybody reads it, and what it rests on is worth less now (X-1, AS-2)."""
+    if credential.kind != Kind.CERTIFICATE or level(credential) == AAL.AAL3:
+        return False
+    issued = IssuedCertificate.objects.filter(credential=credential).values_list("policies", flat=True).first()
+    return DERIVED_PIV_HARDWARE in (issued or ())
 
 
 def is_root(credential: Credential) -> bool:

@@ -89,7 +89,7 @@ def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> Non
     found = Credential.objects.select_related("root", "parent").filter(id=row.id, account=account, epoch=account.epoch).first()
     if found is None or found.state != State.SUSPENDED or not account.is_active or found.end_reason == Reason.NAME_CHANGED:
         raise Refused(Reason.ILLEGAL_MOVE)
-    if status.level(found) < policy(Kind(found.kind)).floor:
+    if status.level(found) < policy(Kind(found.kind)).floor or status.says_too_much(found):
         raise Refused(Reason.KEY_TOO_WEAK)
     Credential.objects.filter(id=found.id, state=State.SUSPENDED).update(state=State.ACTIVE)
     audit.record(account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))})

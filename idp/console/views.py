@@ -137,13 +137,20 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
             for one in status.living(found.account_id)
         ],
         "checks": [
-            {**vetting.facts(one), "of": one.credential.name if one.credential else ""}
+            {**vetting.facts(one), "officer": _named(one.officer), "of": one.credential.name if one.credential else ""}
             for one in found.account.identity_checks.defer("sample").select_related("credential").order_by("-at")
         ],
         "ways": list(Seen), "compared": list(Compared), "own": found.id == manager.id, "most_sample": vetting.MOST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_person", values)
+
+
+def _named(officer: str) -> str:
+    """An officer as people know them."""
+    kind, _, own = officer.partition(":")
+    found = Person.objects.filter(id=own).first() if kind == "manager" else None
+    return f"{found.display_name()} ({found.login_name})" if found else officer
 
 
 @require_http_methods(["POST"])

@@ -42,7 +42,7 @@ _BOUND_BY = {
 }
 _CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
 _SUSPENDED = {
-    "name_changed": "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: My devices, New name",
+    "name_changed": "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: My devices, Correct the name",
     "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
     "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
 }

@@ -19,12 +19,14 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from demo.pki import Card, number_of
-from derived import clock
-from derived.errors import Refused
+from derived import clock, lower, suspend
+from derived.assurance import AAL
+from derived.errors import Reason, Refused
+from derived.locking import under_lock
 from derived.minting import hardware, signing
 from derived.minting.hardware import Trust
 from derived.minting.signing import Held
-from derived.models import Credential, Event, EventDetail, IdentityCheck, IssuedCertificate
+from derived.models import Account, Credential, Event, EventDetail, IdentityCheck, IssuedCertificate
 from derived.rulebook import Approved, Rulebook
 from device import tpm
 from idp import attestation, rulebook
@@ -243,6 +245,22 @@ def test_between_record_and_release_what_it_rests_on_may_fall(desk: Desk, world:
     assert not IssuedCertificate.objects.filter(released_at__isnull=False).exists()
 
 
+def test_it_asserts_no_more_than_what_it_rests_on(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+    """AS-2, X-1: a card that turns out weaker takes .41 out of use everywhere, and nobody can lift that; .40 goes on."""
+    browser = with_card(desk, world, tmp_path)
+    see(sample=sample)
+    strong, plain = issued(browser, maker.key, proof=proof(maker)), issued(browser)
+    card = Credential.objects.get(kind="piv_card")
+
+    def fall(account: Account) -> int:
+        return lower.lower(account, card, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=clock.now(), actor="t")
+
+    assert under_lock(card.account_id, fall) == 1
+    assert [Credential.objects.get(id=one.row.credential_id).state for one in (strong, plain)] == ["suspended", "active"]
+    with pytest.raises(Refused, match="key_too_weak"):
+        under_lock(card.account_id, lambda account: suspend.lift(account, strong.row.credential, now=clock.now(), actor="t"))
+
+
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
@@ -281,10 +299,11 @@ def test_a_manager_writes_it_down_and_never_of_themselves(world: World) -> None:
     assert desktop.submit(page, form, values=values).status == 400
     assert desktop.submit(page, form, values=values, files={"sample": ("a", b"x" * 800_000)}).status == 413
     done = desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")})
-    assert (done.path, "supervised remote, Desk 4" in done.html) == (page.path, True)
+    assert (done.path, "supervised remote, Desk 4, by Alex Moss (mona@example.org)" in done.html) == (page.path, True)
     assert IdentityCheck.objects.get().officer == f"manager:{mona.id}"
     own = desktop.get(f"{ISSUER}/console/people/{mona.id}")
-    assert own.form_to("/checks") is None
+    assert "I have seen this person" in page.html
+    assert "I have seen this person" not in own.html
     form = replace(form, action=f"/console/people/{mona.id}/checks")
     assert desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")}).status in {403, 409}
     assert IdentityCheck.objects.count() == 1

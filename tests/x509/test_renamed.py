@@ -75,7 +75,7 @@ def test_the_same_key_gets_the_new_name(host: None, world: World, way: str) -> N
         if way == "est":
             certificate_in(reenroll(held, held.key))
         else:
-            assert "New name" in desktop.get(f"{ISSUER}/devices").html
+            assert "Correct the name" in desktop.get(f"{ISSUER}/devices").html
             page = by_page(desktop, held, csr(held.key))
             assert page.path.startswith("/devices/certificates/"), page.words()
         new = successor(held)
