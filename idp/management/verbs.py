@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from derived.errors import RametError, Refused
 from idp.errors import answer
@@ -66,18 +67,18 @@ class Noun(BaseCommand):
         elif isinstance(found, dict):
             for name, value in found.items():
                 console.print(f"[bold]{name}[/]: ", end="")
-                console.print(value if isinstance(value, str) else json.dumps(value, default=str, indent=2), markup=False)
+                console.print(value if isinstance(value, str) else json.dumps(value, default=str, indent=2), markup=False, soft_wrap=True)
         elif found is not None:
-            console.print(str(found), markup=False)
+            console.print(str(found), markup=False, soft_wrap=True)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> Table:
-    """Rows of equal keys as a table."""
+    """Rows of equal keys as a table; what stands in them is text, brackets and all, and never markup."""
     made = Table(show_edge=False, pad_edge=False)
     for name in rows[0]:
         made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*("" if value is None else str(value) for value in row.values()))
+        made.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     return made
 
 

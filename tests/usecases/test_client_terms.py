@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from rich.console import Console
 
 from idp import clients
 from idp.management import terms
+from idp.management.verbs import table
 from idp.models import ClientPolicy
 from tests.http.signing import jwks, new_key
 
@@ -118,3 +120,11 @@ def test_a_secret_ends_with_the_method_that_needed_it(tmp_path: Path) -> None:
     assert party is not None
     assert party.check_client_secret(rotated)
     assert not party.check_client_secret(again["client_secret"])
+
+
+def test_a_list_shows_brackets_as_they_are() -> None:
+    """What stands in a table is text: a name like `[bold red]` is shown, and the suite's variants (docs/conformance.md) are not swallowed."""
+    said = StringIO()
+    Console(file=said, width=200).print(table([{"plan": "some-plan[response_type=code]", "name": "[bold red]Alex[/]"}]))
+    assert "some-plan[response_type=code]" in said.getvalue()
+    assert "[bold red]Alex[/]" in said.getvalue()

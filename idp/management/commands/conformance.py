@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -56,7 +57,7 @@ class Command(Noun):
             written[suite.PLANS[plan]] = str(path)
         return {
             "configurations": written, "authority": str(authority), "person": {"username": conformance.PERSON, "password": house.PASSWORD, "code": conformance.CODE},
-            "serve": f"manage.py serve --tls-cert {chain} --tls-key {key}",
+            "serve": f"manage.py serve --port {urlsplit(config().issuer).port or 443} --tls-cert {chain} --tls-key {key}",
         }
 
     def plans(self, _options: dict[str, Any]) -> list[dict[str, str]]:
