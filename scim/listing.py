@@ -124,7 +124,7 @@ def _needs_memory(part: Part) -> bool:
 def _living(source: Source, part: Part) -> tuple[QuerySet[Any], Tree | None]:
     """The rows that may match, and the tree if they must be asked it."""
     shelf = _shelf(part)
-    chosen = select(part.tree, shelf)
+    chosen = select(part.tree, shelf, source)
     rows = shelf.model._default_manager.filter(source=source, deleted_at__isnull=True)  # noqa: SLF001
     if part.tree is not None:
         rows = rows.filter(chosen.where)

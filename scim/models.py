@@ -161,7 +161,7 @@ class Record(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="records")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="records", db_index=False)  # every index below begins with it
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="records")
     pushed = models.JSONField()
     resource = models.JSONField()
@@ -196,8 +196,9 @@ class Record(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            # deleted_at is always NULL in it; but SQLite looks at the row where a condition's column is not in the index.
             models.Index(
-                fields=["source", "created_at", "id"], condition=Q(deleted_at__isnull=True), name="record_of_source"
+                fields=["source", "created_at", "id", "deleted_at"], condition=Q(deleted_at__isnull=True), name="record_of_source"
             ),
             *(
                 models.Index(fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"record_by_{name}")
@@ -224,7 +225,7 @@ class RecordEmail(models.Model):
     """
 
     record = models.ForeignKey(Record, on_delete=models.CASCADE, related_name="emails")
-    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="+")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="+", db_index=False)
     value_fold = CodePoints(max_length=512)
 
     class Meta:
@@ -243,7 +244,7 @@ class Group(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="groups")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="groups", db_index=False)
     display_name = models.CharField(max_length=256)
     display_name_fold = CodePoints(max_length=512)
     external_id = CodePoints(max_length=256, null=True)

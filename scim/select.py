@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from uuid import UUID
 
+    from scim.models import Source
     from scim.schema import ResourceType
     from scim.tree import Tree
 
@@ -38,6 +39,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _LAST = 0x10FFFF
 _SURROGATES = (0xD800, 0xDFFF)
 _MOST_LEVELS = 32
+_FEW = 200
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,19 @@ GROUPS = Shelf(GROUP, Group, {**_COMMON, "displayName": Column("display_name_fol
 _ADDRESS = {"value": Column("value_fold", "text")}
 
 
-def select(tree: Tree | None, shelf: Shelf) -> Selected:
-    """The rows of a shelf that may satisfy a tree."""
+def select(tree: Tree | None, shelf: Shelf, source: Source | None = None) -> Selected:
+    """The rows of a shelf that may satisfy a tree; source: whose they are, so that no search reads another's addresses."""
     if tree is None:
         return Selected(_ALWAYS, exact=True)
-    found = _Compiler(shelf).condition(tree)
+    found = _Compiler(shelf, source=source).condition(tree)
     return Selected(_ALWAYS, exact=False) if found is None else found
 
 
 class _Compiler:
     """Walks a tree; None stands for "SQL has nothing to say"."""
 
-    def __init__(self, shelf: Shelf | None, columns: Mapping[str, Column] | None = None) -> None:
-        self._shelf = shelf
+    def __init__(self, shelf: Shelf | None, columns: Mapping[str, Column] | None = None, source: Source | None = None) -> None:
+        self._shelf, self._source = shelf, source
         self._columns = columns if columns is not None else (shelf.columns if shelf else {})
 
     def condition(self, tree: Tree) -> Selected | None:
@@ -126,7 +128,7 @@ class _Compiler:
 
     def _within(self, name: str, term: Tree) -> Selected | None:
         if name == "emails" and self._shelf is PEOPLE:
-            return _of_rows(_Compiler(None, _ADDRESS).condition(term))
+            return _of_rows(_Compiler(None, _ADDRESS).condition(term), self._source)
         if name == "members" and self._shelf is GROUPS and isinstance(term, Compare) and term.target.name == "value":
             return _members(term.operator, term.operand)
         return None
@@ -135,7 +137,7 @@ class _Compiler:
         if self._shelf is not None and name == "meta.resourceType" and operator in {"eq", "ne"} and isinstance(operand, str):
             return Selected(_ALWAYS if (operand == self._shelf.kind.name) == (operator == "eq") else _NEVER, exact=True)
         if self._shelf is PEOPLE and name == "emails.value":
-            return _addresses(operator, operand)
+            return _addresses(operator, operand, self._source)
         if self._shelf is PEOPLE and name == "groups.value" and operator == "eq" and isinstance(operand, str):
             return _in_group(operand)
         if self._shelf is GROUPS and name == "members.value":
@@ -147,19 +149,22 @@ class _Compiler:
         return None if where is None else Selected(where, exact=True)
 
 
-def _of_rows(inner: Selected | None) -> Selected | None:
+def _of_rows(inner: Selected | None, source: Source | None) -> Selected | None:
+    """Whose address it is. Few of them are looked up at once, so that both databases begin with those and not with everybody."""
     if inner is None:
         return None
-    return Selected(Q(id__in=RecordEmail.objects.filter(inner.where).values("record_id")), inner.exact)
+    rows = RecordEmail.objects.filter(inner.where) if source is None else RecordEmail.objects.filter(inner.where, source=source)
+    few = list(rows.values_list("record_id", flat=True)[: _FEW + 1])
+    return Selected(Q(id__in=few if len(few) <= _FEW else rows.values("record_id")), inner.exact)
 
 
-def _addresses(operator: str, operand: object) -> Selected | None:
+def _addresses(operator: str, operand: object, source: Source | None) -> Selected | None:
     """Any of the addresses; for `eq null` none is there, for `ne null` and `pr` one is."""
     if operand is None:
         there = Q(id__in=RecordEmail.objects.values("record_id"))
         return Selected(~there if operator == "eq" else there, exact=True)
     where = _where(_ADDRESS["value"], operator, operand)
-    return None if where is None else _of_rows(Selected(where, exact=True))
+    return None if where is None else _of_rows(Selected(where, exact=True), source)
 
 
 def _members(operator: str, operand: object) -> Selected | None:
@@ -169,7 +174,8 @@ def _members(operator: str, operand: object) -> Selected | None:
     if member is None:
         return Selected(_NEVER, exact=True)
     rows = Membership.objects.filter(Q(record=member) | Q(child=member))
-    return Selected(Q(id__in=rows.values("group_id")), exact=True)
+    few = list(rows.values_list("group_id", flat=True)[: _FEW + 1])
+    return Selected(Q(id__in=few if len(few) <= _FEW else rows.values("group_id")), exact=True)
 
 
 def _in_group(operand: str) -> Selected:

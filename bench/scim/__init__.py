@@ -5,6 +5,7 @@
     peers      django-scim2 and Canaille, pinned, each in an environment of its own (bench/scim/peer)
     operations the requests of each row of the table, in each server's spelling
     table      medians and ratios, as Markdown
+    plans      what the databases do for the worst requests (explain: of one request)
 
-`python -m bench.scim` runs it all. It decides nothing: no test reads its figures.
+`python -m bench.scim` runs it all; `--plans` prints the plans only. It decides nothing: no test reads its figures.
 """

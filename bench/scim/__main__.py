@@ -49,7 +49,6 @@ def servers(stack: ExitStack, folder: Path, only: Sequence[str], *, users: int, 
             say(f"{name}: being filled")
             one = ramet.Served(name, place, postgresql.database(url, database) if database else "", users=users, members=members)
             stack.callback(one.stop)
-            one.start()
             yield one
     for name, make in peers.PEERS.items():
         if not wanted(name):
@@ -104,6 +103,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, help=f"how many people (default: {USERS:,}; a tenth of them are in the group)")
     parser.add_argument("--row", action="append", choices=list(ROWS), help="only this one (may be repeated)")
     parser.add_argument("--server", action="append", default=[], help=f"only this one: ramet-postgresql, ramet-sqlite, {', '.join(peers.PEERS)}")
+    parser.add_argument("--plans", action="store_true", help="what both databases would do with the worst queries, and no load")
     asked = parser.parse_args()
     users, members, rounds, seconds = _SMALL if asked.small else (USERS, MEMBERS, ROUNDS, SECONDS)
     if asked.users:
@@ -112,7 +112,15 @@ def main() -> None:
     cores.load_here()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     with tempfile.TemporaryDirectory(prefix="ramet-bench-") as folder, ExitStack() as stack:
+        if asked.plans:
+            ours = asked.server or ["ramet-sqlite", "ramet-postgresql"]
+            for one in servers(stack, Path(folder), ours, users=users, members=members):
+                sys.stdout.write(one.plans() if isinstance(one, ramet.Served) else "")
+            return
         found = list(servers(stack, Path(folder), asked.server, users=users, members=members))
+        for one in found:
+            if isinstance(one, ramet.Served):
+                one.start()
         names = [name for name in ROWS if not asked.row or name in asked.row]
         runs = measured(found, names, rounds=rounds, seconds=seconds)
         say("")

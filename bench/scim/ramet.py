@@ -35,7 +35,15 @@ class Served:
         )
         found = json.loads(filled.stdout)
         self.headers, self.group = {"Authorization": f"Bearer {found['token']}"}, str(found["group"])
+        self._said = {**found, "users": users, "members": members}
         self._threads = "4" if database else "1"
+
+    def plans(self) -> str:
+        """What its database would do with the worst queries."""
+        return subprocess.run(
+            [sys.executable, "-m", "bench.scim.plans", json.dumps(self._said)], cwd=PROJECT, env=self.ramet.environment(), text=True,
+            stdout=subprocess.PIPE, timeout=_FILL_SECONDS, check=True,
+        ).stdout
 
     def start(self) -> None:
         """Serve."""
