@@ -69,7 +69,7 @@ def label(credential: Credential, account: Account) -> Label | None:
 
 def says_too_much(credential: Credential) -> bool:
     """Whether a certificate asserts AAL3 by its policy, where anybody reads it, and what it rests on is worth less now (X-1, AS-2)."""
-    if credential.kind != Kind.CERTIFICATE or level(credential) == AAL.AAL3:
+    if not policy(Kind(credential.kind)).in_person or level(credential) == AAL.AAL3:
         return False
     issued = IssuedCertificate.objects.filter(credential=credential).values_list("policies", flat=True).first()
     return DERIVED_PIV_HARDWARE in (issued or ())
