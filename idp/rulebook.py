@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,14 @@ from derived import rulebook
 from derived.errors import Reason, Unavailable
 from derived.rulebook import Rulebook
 from idp.config import config
+from scim import belonging
+from scim.directory import as_id
+from scim.models import Group
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from scim.models import Person
 
 
 def path() -> Path:
@@ -46,3 +52,18 @@ def read(file: Path) -> Rulebook:
 @lru_cache(maxsize=4)
 def _read(file: Path, _changed: int, _size: int) -> Rulebook:
     return rulebook.read(tomllib.loads(file.read_text(encoding="utf-8")))
+
+
+def groups_of(person: Person) -> frozenset[str]:
+    """The groups that a person is in, as a rule may name them; directly or through groups inside groups.
+
+    By id, and by `source/name`. By name alone only where one source has groups of that name: names are anybody's, and a source
+    that calls a group of its own like another's must not put people into it (C27).
+    """
+    found = belonging.rows_of(person)
+    names = {name for _, name, _ in found if "/" not in name and as_id(name) is None}  # which would spell another's group
+    others = Group.objects.filter(display_name__in=names, deleted_at__isnull=True).order_by().values_list("display_name", "source").distinct()
+    sources = Counter(name for name, _ in others)
+    return frozenset(
+        {one for one, _, _ in found} | {f"{source}/{name}" for _, name, source in found} | {name for name in names if sources[name] == 1}
+    )

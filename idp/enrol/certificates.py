@@ -25,7 +25,7 @@ from derived.minting.hardware import Kept
 from derived.models import Account, Credential, IssuedCertificate
 from derived.rulebook import Device
 from idp import attestation, rulebook
-from idp.enrol.asking import asked, groups_of
+from idp.enrol.asking import asked
 from idp.keys import wrapper
 from idp.login import password
 from idp.login.session import is_live, is_standing, login_of, read
@@ -176,7 +176,7 @@ def _by_itself(account: Account, row: Credential, *, now: datetime) -> Asked:
     )
     return issue.Asked(
         login=login, root=row.root or row, name=row.name, by="certificate", purpose=PURPOSE, person=person.login_name or "",
-        groups=groups_of(person), rulebook=rulebook.rules(),
+        groups=rulebook.groups_of(person), rulebook=rulebook.rules(),
     )
 
 

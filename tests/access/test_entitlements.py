@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from derived import audit, clock
 from derived.errors import Refused
 from device.errors import ProtocolError
-from idp.enrol.asking import groups_of
+from idp.rulebook import groups_of
 from scim import belonging, entitlements, requests
 from scim.models import Access, AccessState, Person
 from tests.world import CALLBACK, ISSUER, PATCH, App, World, claims, http, userinfo

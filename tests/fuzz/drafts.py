@@ -901,6 +901,15 @@ def _access(person: Person) -> Access:
     )
 
 
+def console_needs(house: House) -> Draft:
+    _managed(house)
+    return _get(house, "/console/needs")
+
+
+def console_needs_decide(house: House) -> Draft:
+    return _page(house, f"/console/needs/{_managed(house).id}", decision=house.random.choice(["keep", "end", "x"]))
+
+
 def access(house: House) -> Draft:
     return _get(house, "/access")
 
@@ -940,5 +949,5 @@ DRAFTS: list[Callable[[House], Draft]] = [
     certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 5, root_card_add,
     root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
     certificate_refuse, certificate_reissue, certificate_attest, est, est_enroll, pki, ocsp,
-    console, console_match, console_person, console_readmit, console_adopt, console_check, access, access_ask, access_withdraw, access_review, access_decide,
+    console, console_match, console_person, console_readmit, console_adopt, console_check, console_needs, console_needs_decide, access, access_ask, access_withdraw, access_review, access_decide,
 ]

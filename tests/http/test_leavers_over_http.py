@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from demo.browser import Browser
+from derived import clock
 from derived.models import Account, AccountStatus, Credential
 from device.errors import ProtocolError
+from scim import entitlements
 from tests.world import CORE, ISSUER, PATCH, World, userinfo
 
 _ALEX = "alex@example.org"
@@ -20,6 +22,11 @@ def _patch(*operations: dict[str, Any]) -> tuple[str, Any]:
 
 def _put(active: Any) -> tuple[str, Any]:
     return "PUT", {"schemas": [CORE], "userName": _ALEX, "active": active}
+
+
+def _bulk(method: str, data: Any) -> tuple[str, Any]:
+    operation = {"method": method, "path": "/Users/{id}", **({"data": data} if data else {})}
+    return "BULK", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation]}
 
 
 SHAPES: dict[str, tuple[str, Any]] = {
@@ -37,6 +44,9 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "HR connector, several": _patch({"op": "replace", "path": "title", "value": "Leaver"}, {"op": "replace", "path": "active", "value": False}),
     "numbered PUT": ("PUT", {"schemas": [CORE], "userName": _ALEX, "active": False, "meta": {"version": "9"}}),
     "DELETE": ("DELETE", None),
+    "Bulk, a PATCH": _bulk("PATCH", {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}),
+    "Bulk, Okta's PUT": _bulk("PUT", {"schemas": [CORE], "userName": _ALEX, "active": False}),
+    "Bulk, a DELETE": _bulk("DELETE", None),
 }
 
 
@@ -52,7 +62,12 @@ def test_a_leaver_in_every_shape_ends_everything_at_once(shape: str) -> None:
     tokens = world.tokens(app, desktop, person)
     assert app.introspect(tokens["access_token"])["active"]
     method, body = SHAPES[shape]
-    answer = world.scim(method, f"/Users/{world.ids[_ALEX]}", body)
+    if method == "BULK":
+        operation = {**body["Operations"][0], "path": f"/Users/{world.ids[_ALEX]}"}
+        answer = world.scim("POST", "/Bulk", {**body, "Operations": [operation]})
+        assert answer.json()["Operations"][0]["status"] in {"200", "204"}, answer.text
+    else:
+        answer = world.scim(method, f"/Users/{world.ids[_ALEX]}", body)
     assert answer.status_code in {200, 204}, answer.text
     assert Account.objects.get().status == AccountStatus.TERMINATED
     assert not Credential.objects.filter(state__in=["active", "pending", "suspended"]).exists()
@@ -63,3 +78,42 @@ def test_a_leaver_in_every_shape_ends_everything_at_once(shape: str) -> None:
     assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert desktop.get(f"{ISSUER}/devices").path == "/login"
     assert isinstance(desktop, Browser)
+
+
+@pytest.mark.django_db
+def test_a_put_without_active_ends_nobody_and_brings_nobody_back() -> None:
+    """Silence is no word: neither a leaver's, nor that of one who is back (C29)."""
+    world = World()
+    world.push()
+    path, body = f"/Users/{world.ids[_ALEX]}", {"schemas": [CORE], "userName": _ALEX}
+    assert world.scim("PUT", path, body).status_code == 200
+    assert Account.objects.get().status == AccountStatus.ACTIVE
+    world.deactivate()
+    assert world.scim("PUT", path, body).status_code == 200
+    assert Account.objects.get().status == AccountStatus.TERMINATED
+
+
+@pytest.mark.parametrize("shape", ["remove with a filter", "remove with a value", "replace of all", "DELETE of the group"])
+@pytest.mark.django_db
+def test_leaving_a_group_ends_what_it_opened_at_once(shape: str) -> None:
+    """Where the group is the leaver's signal: the client's tokens are dead in the same request, the person stays."""
+    world = World()
+    person, desktop = world.enrolled()
+    app, alex = world.app(), world.ids[_ALEX]
+    group = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Travel", "members": [{"value": alex}]}
+    path = f"/Groups/{world.scim('POST', '/Groups', group).json()['id']}"
+    entitlements.add_rule(app.client_id, "group", path.rpartition("/")[2], now=clock.now())
+    tokens = world.tokens(app, desktop, person)
+    operations: dict[str, dict[str, Any]] = {
+        "remove with a filter": {"op": "remove", "path": f'members[value eq "{alex}"]'},
+        "remove with a value": {"op": "Remove", "path": "members", "value": [{"value": alex}]},
+        "replace of all": {"op": "replace", "path": "members", "value": []},
+    }
+    if shape in operations:
+        answer = world.scim("PATCH", path, {"schemas": [PATCH], "Operations": [operations[shape]]})
+    else:
+        answer = world.scim("DELETE", path)
+    assert answer.status_code in {200, 204}, answer.text
+    assert not app.introspect(tokens["access_token"])["active"]
+    assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert Account.objects.get().status == AccountStatus.ACTIVE

@@ -23,8 +23,8 @@ from derived.minting import hardware
 from derived.minting.device_key import public_key
 from derived.models import Authority, Credential, Event, OutboxRow, Passkey
 from device.key import DeviceKey
-from idp.enrol.asking import groups_of
 from idp.keys import wrapper
+from idp.rulebook import groups_of
 from idp.signals import files, worker
 from scim import groups, provision
 from scim.models import Person, Record

@@ -136,7 +136,7 @@ def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch:
     from derived import clock
     from derived.kinds import Kind
     from derived.rulebook import Rulebook, Terms
-    from idp.enrol.asking import groups_of
+    from idp.rulebook import groups_of
     from scim.models import Group, Membership, Person
 
     _, desktop = world.enrolled()

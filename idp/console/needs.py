@@ -1,0 +1,84 @@
+"""Who still needs what was grown for them: a list of those whose review is due, what today's rules say of them, and orphans (MT-10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Exists, OuterRef
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock, periodic, status
+from derived.errors import Reason, Refused
+from derived.kinds import Kind, policy
+from derived.locking import under_lock
+from derived.models import AccountStatus
+from idp import pages, rulebook
+from idp.console.door import managers_only, name_of
+from scim.models import Person, Record
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account, Credential
+
+_MOST = 100
+
+
+@require_http_methods(["GET"])
+@managers_only
+def needs(request: HttpRequest, manager: Person) -> HttpResponse:
+    """Whose review is due, the longest first; what nobody stands behind any more."""
+    due = periodic.due(now=clock.now())
+    values = {
+        "due": [_shown(one, manager) for one in due.select_related("person")[:_MOST]], "more": max(0, due.count() - _MOST),
+        "orphans": [{"name": _name(one), "root": one.root.name if one.root else "", "person": one.account.person} for one in periodic.orphans().select_related("account__person")[:_MOST]],
+        "nobodys": list(without_source()[:_MOST]), "days": periodic.PERIOD.days, "notice": request.session.pop("notice", None),
+    }
+    return pages.page(request, "console_needs", values)
+
+
+@require_http_methods(["POST"])
+@managers_only
+def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
+    """Still needed, or not; never one's own."""
+    person, decision = get_object_or_404(Person, id=person_id), request.POST.get("decision")
+    if person.id == manager.id or decision not in {"keep", "end"}:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    move = periodic.keep if decision == "keep" else periodic.end
+    now = clock.now()
+    many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))
+    request.session["notice"] = f"{person.display_name()}: {many} {'stay' if decision == 'keep' else 'ended'}. It is on record."
+    return redirect("console-needs")
+
+
+def without_source() -> QuerySet[Person]:
+    """Active people of whom no source that is heard says anything any more."""
+    said = Record.objects.filter(person=OuterRef("pk"), deleted_at__isnull=True, source__disabled_at__isnull=True)
+    return Person.objects.filter(~Exists(said), account__status=AccountStatus.ACTIVE).order_by("user_name")
+
+
+def objections(account: Account, row: Credential) -> list[str]:
+    """Why today's rules would not issue this to this person, in words; the device is not looked at again."""
+    terms, found = rulebook.rules().of(Kind(row.kind)), []
+    if not account.eligible:
+        found.append("the person may not hold derived credentials")
+    if not terms.offered:
+        found.append("this kind is not issued any more")
+    if terms.groups and not terms.groups & rulebook.groups_of(account.person):
+        found.append("the person is in none of the groups that it is issued to")
+    if not status.is_live(row, account, now=clock.now()):
+        found.append("it does not sign in at present")
+    return found
+
+
+def _shown(account: Account, manager: Person) -> dict[str, Any]:
+    rows = [{"name": _name(one), "since": one.created_at, "used": one.last_used_at, "objections": objections(account, one)} for one in periodic.held(account)]
+    return {"person": account.person, "own": account.person.id == manager.id, "rows": rows}
+
+
+def _name(row: Credential) -> str:
+    return row.name or policy(Kind(row.kind)).label

@@ -1,0 +1,69 @@
+"""`manage.py review`: who still needs what was grown for them, once a year; and orphans (MT-10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from derived import clock, periodic
+from derived.locking import under_lock
+from idp.console import needs
+from idp.management.verbs import Noun, named, nothing
+from scim.models import Person
+from scim.values import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _due(parser: CommandParser) -> None:
+    parser.add_argument("--days", type=int, default=periodic.PERIOD.days, help=f"how often each is looked at (default: {periodic.PERIOD.days})")
+
+
+class Command(Noun):
+    """The operator's verbs for the periodic review."""
+
+    help = "The periodic review of who still needs what: due, orphans, keep, end."
+    verbs = {  # noqa: RUF012 - a table
+        "due": ("Whose grown credentials nobody has looked at for a period, and what today's rules say of each.", _due),
+        "orphans": ("Grown credentials whose root has ended, and active people without a source that is heard.", nothing),
+        "keep": ("All that a person holds is still needed; on record.", named("the login name of the person")),
+        "end": ("None of it is needed any more: it ends; ways of signing in stay.", named("the login name of the person")),
+    }
+
+    def due(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """The list."""
+        from datetime import timedelta  # noqa: PLC0415 - here only
+
+        now, period = clock.now(), timedelta(days=max(0, options["days"]))
+        return [
+            {
+                "person": account.person.login_name or account.person.user_name, "credential": row.id, "kind": row.kind, "name": row.name,
+                "since": row.created_at, "last_used": row.last_used_at, "objections": needs.objections(account, row),
+            }
+            for account in periodic.due(now=now, period=period).select_related("person") for row in periodic.held(account)
+        ]
+
+    def orphans(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Both kinds."""
+        grown = [
+            {"person": one.account.person.login_name, "credential": one.id, "why": "its root has ended"}
+            for one in periodic.orphans().select_related("account__person")
+        ]
+        return [*grown, *({"person": one.login_name or one.user_name, "credential": None, "why": "no source that is heard says anything of them"} for one in needs.without_source())]
+
+    def keep(self, options: dict[str, Any]) -> str:
+        """Yes."""
+        return f"{self._move(options, periodic.keep)} stay; on record"
+
+    def end(self, options: dict[str, Any]) -> str:
+        """No."""
+        return f"{self._move(options, periodic.end)} ended"
+
+    def _move(self, options: dict[str, Any], move: Callable[..., int]) -> int:
+        found, now = Person.objects.filter(login_name_fold=fold(options["name"])).first(), clock.now()
+        if found is None:
+            message = f"There is no person {options['name']}. See: manage.py person list"
+            raise CommandError(message)
+        return under_lock(found.account_id, lambda account: move(account, now=now, actor="operator"))
