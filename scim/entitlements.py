@@ -90,7 +90,7 @@ def verdict(rule: AccessRule, person: Person) -> Verdict:
         case "attribute":
             found = f"{name.rpartition(':')[2]} {', '.join(_values(_attribute(person, name))) or 'is not known'}{_said_by(person, name)}"
         case _:
-            found = person.display_name()
+            found = ""
     return Verdict(holds=holds, asks=in_words(rule), found=found)
 
 

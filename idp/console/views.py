@@ -18,6 +18,7 @@ from idp import pages
 from idp.console.door import managers_only, name_of
 from idp.keys import wrapper
 from scim import aggregate, matching, requests, returns, settle, trust
+from scim.aggregate import Why
 from scim.models import Match, MatchState, Person, Record
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 _MOST = 100
+_WHY = {
+    Why.ONLY: "nobody else says anything", Why.PRECEDENCE: "by the order of the sources", Why.FRESHNESS: "the newer word counts",
+    Why.NAME: "by the order of the names", Why.NOT_TRUSTED: "not believed about this",
+}
 
 
 @require_http_methods(["GET"])
@@ -125,7 +130,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         "attributes": [
             {
                 "name": name.rpartition(":")[2], "since": found.provenance.get(name, {}).get("since", "")[:10],
-                "said": [{"source": one.source, "text": _text(one.value), "stands": one.stands, "why": one.why.value} for one in told],
+                "said": [{"source": one.source, "text": _text(one.value), "stands": one.stands, "why": _WHY[one.why]} for one in told],
             }
             for name, told in aggregate.explain(said).items()
         ],
