@@ -8,6 +8,7 @@ half-written; in a bulk only the one operation fails.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -55,11 +56,15 @@ def bounded() -> Iterator[None]:
 
 
 def _say(statement: str) -> None:
-    """One statement to PostgreSQL, without the layers between; SQLite is told nothing, or to look at no clock any more."""
+    """One statement to PostgreSQL, without the layers between; SQLite is told nothing, or to look at no clock any more.
+
+    A connection that has just gone is not told: the request's own statement says so, in words that the edge knows.
+    """
     if connection.connection is None:
         return
     if connection.vendor == "postgresql":
-        connection.connection.pgconn.exec_(statement.encode())
+        with contextlib.suppress(connection.Database.Error):  # type: ignore[attr-defined]  # of whatever it is
+            connection.connection.pgconn.exec_(statement.encode())
     elif statement.startswith("RESET"):
         connection.connection.set_progress_handler(None, 0)
 

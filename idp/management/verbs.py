@@ -67,9 +67,14 @@ class Noun(BaseCommand):
         elif isinstance(found, dict):
             for name, value in found.items():
                 console.print(f"[bold]{name}[/]: ", end="")
-                console.print(value if isinstance(value, str) else json.dumps(value, default=str, indent=2), markup=False, soft_wrap=True)
+                console.print(as_it_is(value if isinstance(value, str) else json.dumps(value, default=str, indent=2)), soft_wrap=True)
         elif found is not None:
-            console.print(str(found), markup=False, soft_wrap=True)
+            console.print(as_it_is(str(found)), soft_wrap=True)
+
+
+def as_it_is(text: str) -> Text:
+    """What others wrote, for a terminal: no markup of ours, no emoji, and nothing that the terminal would obey (C78)."""
+    return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text))
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> Table:
@@ -78,7 +83,7 @@ def table(rows: Sequence[Mapping[str, object]]) -> Table:
     for name in rows[0]:
         made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        made.add_row(*(as_it_is("" if value is None else str(value)) for value in row.values()))
     return made
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from derived import clock
 from derived.models import Credential
 from scim import bulk, matching, returns, trust
 from scim.models import Match, MatchState, Person, Record
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
+from tests.scim.follower import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,3 +202,37 @@ def test_whoever_gets_another_login_name_has_no_certificate_with_the_old_one(con
     shown.refresh_from_db()
     assert shown.state != "active"
     assert shown.end_reason == "name_changed"
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[red]ada", "a:smile:"])
+def test_a_name_is_no_markup_of_the_operators_terminal(hr: Scim, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """C78: a source's name breaks no list of the operator's, and is shown as it is."""
+    hr.create(name)
+    call_command("person", "list")
+    assert name in capsys.readouterr().out
+
+
+def test_a_receiver_says_nothing_to_the_operators_terminal(hr: Scim, capsys: pytest.CaptureFixture[str]) -> None:
+    """C78: what somebody who follows us could not use is shown, and not obeyed."""
+    follower = Follower().begin()
+    assert follower("POST", "/Events", {"setErrs": {"a\x1b]0;owned\x07\x1b[31m": {"err": "invalid_request"}}})[0] == 200
+    call_command("feed", "show", "payroll")
+    found = capsys.readouterr().out
+    assert ("\x1b" in found, "\\x1b]0;owned\\x07" in found) == (False, True)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection that could go")
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_within_a_request_is_told_as_such(hr: Scim) -> None:
+    """C75: 503 and not 500, also where the limit of a statement can no longer be taken back."""
+    ada = hr.create("ada")
+
+    def gone(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+        if "scim_record" in sql:
+            connection.connection.pgconn.finish()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(gone):
+        status, _ = hr("GET", f"/Users/{ada}")
+    connection.close()
+    assert status == 503

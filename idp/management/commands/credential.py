@@ -13,7 +13,7 @@ from derived import clock, review, revoke, status, suspend, vetting
 from derived.errors import Reason, Refused
 from derived.locking import under_lock
 from derived.models import Credential, IdentityCheck
-from idp.management.verbs import Noun
+from idp.management.verbs import Noun, as_it_is
 from scim.models import Person
 from scim.values import fold
 
@@ -92,7 +92,7 @@ class Command(Noun):
         if verb != "tree":
             super().present(verb, found)
             return
-        console = Console(file=cast("IO[str]", self.stdout), highlight=False)
+        console = Console(file=cast("IO[str]", self.stdout), highlight=False, emoji=False)
         for root in found:
             console.print(_picture(root))
 
@@ -158,7 +158,7 @@ def _grown(rows: list[Credential], parent: UUID | None) -> list[dict[str, Any]]:
 
 def _picture(node: dict[str, Any], under: Tree | None = None) -> Tree:
     colour = {"active": "green", "pending": "yellow", "suspended": "yellow"}.get(node["state"], "red")
-    label = f"[bold]{node['kind']}[/] {escape(node['name'])} · AAL{node['aal']} IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
+    label = f"[bold]{node['kind']}[/] {escape(as_it_is(node['name']).plain)} · AAL{node['aal']} IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
     branch = Tree(label) if under is None else under.add(label)
     for child in node["children"]:
         _picture(child, branch)

@@ -7,14 +7,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
 from derived import accounts, audit, clock, outbox, revoke, status, suspend
 from derived.errors import Reason
 from derived.locking import under_lock
-from idp.management.verbs import Noun, named, nothing
+from idp.management.verbs import Noun, as_it_is, named, nothing
 from scim import aggregate, feed, returns, settle
 from scim.models import Manager, Person, Record
 from scim.values import fold
@@ -249,7 +248,7 @@ def _table(attributes: list[dict[str, Any]]) -> Table:
             one["attribute"].rpartition(":")[2], _short(one["value"]) if stands else "", stands["source"] if stands else "", one["since"] or "",
             stands["why"] if stands else "", "\n".join(lost),
         ]
-        made.add_row(*(escape(cell) for cell in cells))
+        made.add_row(*(as_it_is(cell) for cell in cells))
     return made
 
 
