@@ -7,10 +7,11 @@ from collections import defaultdict
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeAlias
 
+from derived.prepared import Given, Read
 from scim import feed
 from scim.errors import not_found
 from scim.group import GROUP
-from scim.models import Group, Membership, Person, Record
+from scim.models import Group, Membership, Person, Record, Source
 from scim.user import USER
 from scim.values import fold
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from scim.models import Source
+    from django.db.models import QuerySet
+
     from scim.schema import Json, Resource, ResourceType
 
 Row: TypeAlias = "Record | Group"
@@ -27,16 +29,28 @@ _LONGEST_NAME = 256
 _MOST_LEVELS = 32
 
 
-def find(source: Source, unverified_id: str) -> Record:
+def _living(*related: str) -> QuerySet[Record]:
+    rows = Record.objects.filter(
+        source_id=Given("source", Source._meta.pk), deleted_at__isnull=True, id=Given("id", Record._meta.pk)  # noqa: SLF001
+    ).annotate(followed=feed.FOLLOWED)
+    return rows.select_related(*related) if related else rows
+
+
+_ALONE, _WITH_PERSON = Read(_living), Read(lambda: _living("person"))
+
+
+def find(source: Source, unverified_id: str, *, to_write: bool = False) -> Record:
     """The record of that id, if it is this source's and not deleted; its `followed` says whether anybody follows us.
 
+    to_write: with its person.
     Raises: ScimError 404.
     """
     record_id = as_id(unverified_id)
-    records = Record.objects.filter(source=source, deleted_at__isnull=True).annotate(followed=feed.FOLLOWED)
-    record = records.filter(id=record_id).first() if record_id else None
+    read = _WITH_PERSON if to_write else _ALONE
+    record = read.first(source=source.id, id=record_id) if record_id else None
     if record is None:
         raise not_found()
+    record.source = source
     return record
 
 

@@ -246,7 +246,7 @@ def _under_its_lock(
         return work(account, record) if record.person.account_id == account.id else _Moved()
 
     for _ in range(_TRIES):
-        found = under_lock(find(source, unverified_id).person.account_id, locked)
+        found = under_lock(find(source, unverified_id, to_write=True).person.account_id, locked)
         if not isinstance(found, _Moved):
             return found
     raise Unavailable(Reason.DATABASE_BUSY)
@@ -258,7 +258,7 @@ class _Moved:
 
 def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:
     """The record as it is under the lock, if the client means this version of it."""
-    record = find(source, unverified_id)
+    record = find(source, unverified_id, to_write=True)
     tags.check(if_match, record.etag)
     return record
 
@@ -279,7 +279,8 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     matching.note_keys(record, was)
     after = index.emails(resource)
     if after != before:
-        RecordEmail.objects.filter(record=record).delete()
+        if before:
+            RecordEmail.objects.filter(record=record).delete()
         RecordEmail.objects.bulk_create(RecordEmail(record=record, source=record.source, value_fold=one) for one in after)
 
 

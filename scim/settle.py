@@ -137,8 +137,9 @@ def _claim_login_name(write: Write, user_name: str) -> None:
     """Take the user name as the login name if no other person has it: first come (ruling 11)."""
     person, wanted, was_taken = write.person, fold(user_name), write.person.login_name_taken
     if person.login_name_fold == wanted:
-        Person.objects.filter(id=person.id).update(login_name=user_name)
-        person.login_name = user_name
+        if person.login_name != user_name:
+            Person.objects.filter(id=person.id).update(login_name=user_name)
+            person.login_name = user_name
         return
     person.login_name, person.login_name_fold, person.login_name_taken = user_name, wanted, False
     try:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-_LARGE = ("scim_record", "scim_recordemail", "scim_recordkey", "scim_person", "scim_membership", "scim_group", "derived_account", "derived_credential", "derived_event", "derived_outboxrow")
+LARGE = ("scim_record", "scim_recordemail", "scim_recordkey", "scim_person", "scim_membership", "scim_group", "derived_account", "derived_credential", "derived_event", "derived_outboxrow")
 _READS = ("SELECT", "UPDATE", "DELETE")
 _SCANS = {
     # SQLite says SCAN for all of a table or of an index, SEARCH for a part; PostgreSQL names what it reads from end to end.
@@ -31,8 +31,8 @@ class Statement:
 
 
 @contextmanager
-def explained() -> Iterator[list[Statement]]:
-    """The statements that run inside, explained with their own values when all have run."""
+def explained(large: Sequence[str] = LARGE) -> Iterator[list[Statement]]:
+    """The statements that run inside, explained with their own values when all have run; large: what is marked."""
     said: list[tuple[str, Any]] = []
     found: list[Statement] = []
 
@@ -43,14 +43,14 @@ def explained() -> Iterator[list[Statement]]:
 
     with connection.execute_wrapper(listen):
         yield found
-    found += [_explain(sql, params) for sql, params in said]
+    found += [_explain(sql, params, large) for sql, params in said]
 
 
-def _explain(sql: str, params: Any) -> Statement:  # noqa: ANN401
+def _explain(sql: str, params: Any, large: Sequence[str]) -> Statement:  # noqa: ANN401
     with connection.cursor() as cursor:
         cursor.execute(("EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN ") + sql, params)
         plan = [str(row[-1]).rstrip() for row in cursor.fetchall()]
     names = [match[1] for line in plan for match in [_SCANS[connection.vendor].search(line)] if match]
     aliases = dict(re.findall(r'"?(scim_\w+|derived_\w+)"? (?:AS )?"?([TUVW]\d+)"?', sql))
     tables = {alias: table for table, alias in aliases.items()}
-    return Statement(sql, plan, [table for name in names if (table := tables.get(name, name)) in _LARGE])
+    return Statement(sql, plan, [table for name in names if (table := tables.get(name, name)) in large])
