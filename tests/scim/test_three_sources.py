@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -13,13 +14,14 @@ from scim import aggregate, matching, provision, returns, settle, trust
 from scim.errors import ScimError
 from scim.models import Person, Record, Source
 from tests.live import LONG
-from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
+from tests.scim.conftest import ASSURANCE, ENTERPRISE, GROUP, PATCH, Scim, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Event = tuple[str, str, dict[str, Any]]
 PEOPLE = 1000 if LONG else 100
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 _TITLES = ("Clerk", "Boss", "Guard", "Aide")
 
 
@@ -140,3 +142,46 @@ def test_no_source_moves_what_is_not_its_own(three: dict[str, Scim]) -> None:
     )
     three["directory"].patch(ids["directory"], {"op": "add", "value": {"title": "Owner", ASSURANCE: {"ial": 3, "eligible": False, "status": "suspended"}}})
     assert _finals()["E0"][:7] == before
+
+
+def test_no_source_reaches_anothers_by_bulk_group_filter_or_tag(three: dict[str, Scim]) -> None:
+    """The other ways in: bulk, members, groups of others, look-ups, entity tags; all answer as if there were nothing (C27, P36, P37)."""
+    _push(_events(1))
+    before = _finals()["E0"]
+    ids = {one.source.name: str(one.id) for one in Record.objects.select_related("source")}
+    thief, theirs = three["directory"], ids["hr"]
+    tag = three["hr"].tag(theirs)
+    leave = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    body = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": 'emails[type eq "work"].value', "value": "eve@example.org"}]}
+    asked = [
+        {"method": "PATCH", "path": f"/Users/{theirs}", "data": leave}, {"method": "PATCH", "path": f"/Users/{theirs}", "data": body, "version": tag},
+        {"method": "PUT", "path": f"/Users/{theirs}", "data": user("eve")}, {"method": "DELETE", "path": f"/Users/{theirs}", "version": tag},
+    ]
+    answers = thief("POST", "/Bulk", {"schemas": [BULK], "Operations": asked})[1]["Operations"]
+    assert [one["status"] for one in answers] == ["404"] * 4
+    assert thief("PATCH", f"/Users/{theirs}", body, If_Match=tag)[0] == 404
+    status, _ = thief("POST", "/Groups", {"schemas": [GROUP], "displayName": "mine", "members": [{"value": theirs}]})
+    assert status == 400
+    group = three["hr"]("POST", "/Groups", {"schemas": [GROUP], "displayName": "staff", "members": [{"value": theirs}]})[1]["id"]
+    more = {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [{"value": ids["directory"]}]}]}
+    for method, value in (("GET", None), ("PATCH", more), ("PUT", {"schemas": [GROUP], "displayName": "x"}), ("DELETE", None)):
+        assert thief(method, f"/Groups/{group}", value)[0] == 404
+    for text in (f'id eq "{theirs}"', 'externalId eq "h0"', 'userName eq "hr0"', 'emails.value eq "hr0@example.org"', f'groups.value eq "{group}"', 'externalId sw "h"'):
+        assert thief("GET", f"/Users?filter={quote(text)}")[1]["totalResults"] == 0, text
+    assert _finals()["E0"] == before
+
+
+def test_anothers_names_are_free_to_say_and_take_nothing(three: dict[str, Scim]) -> None:
+    """Another's externalId, userName and e-mail make a second record of one's own; the login name and the addresses stay whose they are (P36, ID-8)."""
+    _push(_events(1))
+    before = _person("hr0")
+    made = three["directory"].create("hr0", externalId="h0", emails=[{"value": "hr0@example.org"}])
+    assert made not in {str(one.id) for one in Record.objects.filter(source__name="hr")}
+    assert _person("hr0") == before
+    other = Record.objects.select_related("person").get(id=made).person
+    assert (other.id == before[0], other.login_name) == (False, None)
+
+
+def _person(login_name: str) -> tuple[Any, ...]:
+    person = Person.objects.select_related("account").get(login_name=login_name)
+    return person.id, person.profile, person.provenance, person.account.status, person.account.ial, person.addresses(), person.records.count()
