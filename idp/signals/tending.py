@@ -57,7 +57,7 @@ def _held(*, now: datetime) -> list[IssuedCertificate]:
     alone = rows.filter(credential__state=State.SUSPENDED)
     with_all = rows.filter(credential__account__status=AccountStatus.SUSPENDED)
     due = []
-    for row in [*alone[:_AT_ONCE], *with_all[:_AT_ONCE]]:
+    for row in [*alone.order_by("?")[:_AT_ONCE], *with_all.order_by("?")[:_AT_ONCE]]:  # by lot: those that may stay keep nobody waiting
         since = lists.held_since(row, now=now)
         if since is not None and now - since > LONGEST_HOLD:
             due.append(row)
@@ -69,7 +69,7 @@ def _recheck(*, now: datetime) -> None:
     due = IssuedCertificate.objects.select_related("credential__account", "credential__root").filter(
         rechecked_at__isnull=True, released_at__lt=now - RECHECKED_AFTER, credential__state__in=LIVING, credential__root__kind=Kind.PIV_CARD,
     )
-    for row in due[:_AT_ONCE]:
+    for row in due.order_by("?")[:_AT_ONCE]:  # by lot: a card whose status nobody tells is asked again at each round
         word = _word_on_parent(row, now=now)
         if word == Reason.CERTIFICATE_STATUS_UNKNOWN and row.released_at is not None and now - row.released_at < GIVEN_UP_AFTER:
             continue  # asked again at the next round

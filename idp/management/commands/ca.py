@@ -95,6 +95,11 @@ def _outside(parser: CommandParser) -> None:
         parser.add_argument(f"--{name}-url", required=True, help=f"http URL of {words}, which every certificate must name (X-4)")
 
 
+def _fitting(organisation: str) -> str:
+    """As much of the name as an X.520 organizationName holds: 64, which libraries count in bytes."""
+    return organisation.encode()[:64].decode(errors="ignore")
+
+
 def _root_crl(parser: CommandParser) -> None:
     _root_file(parser)
     parser.add_argument("--revoke", action="append", default=[], metavar="AUTHORITY", help="an issuing key that must not be trusted any more; may be repeated")
@@ -122,7 +127,7 @@ class Command(Noun):
         if not options["organisation"]:
             raise CommandError("Say --organisation: it stands in every certificate.")
         plan = Plan(
-            organisation=options["organisation"][:64], base_url=_base_url(options["url"]), oid=options["oid"], asserts_piv=options["asserts_piv"],
+            organisation=_fitting(options["organisation"]), base_url=_base_url(options["url"]), oid=options["oid"], asserts_piv=options["asserts_piv"],
         )
         try:
             x509.ObjectIdentifier(plan.oid)
@@ -190,7 +195,7 @@ class Command(Noun):
         where = {name: options[f"{name}_url"] for name in ("crl", "issuer", "ocsp")}
         if not all(urlsplit(one).scheme == "http" and urlsplit(one).hostname for one in where.values()):
             raise CommandError("The URLs are plain http: a list that needs a certificate to be fetched cannot check one.")
-        plan = Plan(organisation=options["organisation"][:64], base_url=_base_url(None), oid=options["oid"], asserts_piv=options["asserts_piv"])
+        plan = Plan(organisation=_fitting(options["organisation"]), base_url=_base_url(None), oid=options["oid"], asserts_piv=options["asserts_piv"])
         row = keeping.adopt(plan, certificate, chain, {"command": options["command"], **where}, wrapper(), now=now)
         files.mirror(now=now)
         return {"authority": row.name, "state": "active", "issues_until": certificate.not_valid_after_utc, "next": "Make one certificate, and look at it."}
