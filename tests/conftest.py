@@ -59,12 +59,14 @@ def world(db: None) -> World:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What never asks a database says on PostgreSQL what it said on SQLite: it runs there once."""
-    if KIND != "postgresql":
-        return
-    asks = [item for item in items if _asks_a_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not _asks_a_database(item)])
-    items[:] = asks
+    """What never asks a database says on PostgreSQL what it said on SQLite: it runs there once. What is PostgreSQL's own runs on it alone."""
+    wanted = _asks_a_database if KIND == "postgresql" else _is_for_any_database
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+def _is_for_any_database(item: pytest.Item) -> bool:
+    return item.get_closest_marker("postgresql") is None
 
 
 def _asks_a_database(item: pytest.Item) -> bool:

@@ -221,7 +221,7 @@ def test_a_receiver_says_nothing_to_the_operators_terminal(hr: Scim, capsys: pyt
     assert ("\x1b" in found, "\\x1b]0;owned\\x07" in found) == (False, True)
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection that could go")
+@pytest.mark.postgresql  # SQLite has no connection that could go
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_goes_away_within_a_request_is_told_as_such(hr: Scim) -> None:
     """C75: 503 and not 500, also where the limit of a statement can no longer be taken back."""
