@@ -12,11 +12,13 @@ import hashlib
 import json
 import re
 import secrets
+import sqlite3
 import ssl
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +83,12 @@ class House:
         """The suite, configured for a plan."""
         path = next(path for path in self.said["configurations"].values() if Path(path).stem == name)
         return Suite(self, json.loads(Path(path).read_text()))
+
+    def age(self, table: str, *columns: str) -> None:
+        """Everything of this kind ran out an hour ago."""
+        then = str(datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1))
+        with closing(sqlite3.connect(self.ramet.var / "ramet.sqlite3", timeout=10)) as database, database:
+            database.execute(f"UPDATE {table} SET " + ", ".join(f"{column} = ?" for column in columns), [then] * len(columns))  # noqa: S608 - our names
 
     def http(self) -> httpx.Client:
         return httpx.Client(verify=self.trust, timeout=30, base_url=self.issuer)
@@ -246,6 +254,25 @@ class Suite:
     def proof(self, url: str, method: str = "POST", *, key: DeviceKey | None = None, access_token: str | None = None) -> dict[str, str]:
         return {"DPoP": proofs.dpop(key or self.key, method, url=url, now=clock.now(), access_token=access_token)}
 
+    def made_proof(self, method: str, url: str, *, access_token: str | None = None, **changed: Any) -> dict[str, str]:
+        """A proof with its claims and header changed; None leaves one out."""
+        claims: dict[str, Any] = {"htm": method, "htu": url, "iat": int(time.time()), "jti": secrets.token_urlsafe(12)}
+        if access_token is not None:
+            claims["ath"] = base64.urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+        keys = {"private": self.key.private_jwk(), "another": DeviceKey.generate().public_jwk, None: None}
+        header = {"typ": changed.pop("typ", "dpop+jwt"), "jwk": keys[changed.pop("jwk")] if "jwk" in changed else self.key.public_jwk}
+        said = {name: value for name, value in {**claims, **changed}.items() if value is not None}
+        return {"DPoP": self.key.sign({name: value for name, value in header.items() if value is not None}, said)}
+
+    @property
+    def resource_url(self) -> str:
+        return str(self.configuration["resource"]["resourceUrl"])
+
+    def resource(self, token: str, proof: dict[str, str]) -> httpx.Response:
+        """The plan's resource, asked with a token and a proof."""
+        with self.house.http() as http:
+            return http.get(self.resource_url, headers={"Authorization": f"DPoP {token}", **proof})
+
     def fapi(self, which: str = "client", **changed: str | None) -> dict[str, str]:
         """What a FAPI client pushes."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
@@ -269,12 +296,12 @@ class Suite:
         query = {"client_id": self.client(which)["client_id"], "request_uri": request_uri, **more}
         return self.visit(f"{self.metadata['authorization_endpoint']}?{urlencode(query)}", module)
 
-    def redeem(self, code: str, which: str = "client", *, assertion: dict[str, str] | None = None, key: DeviceKey | None = None, **changed: str | None) -> httpx.Response:
+    def redeem(self, code: str, which: str = "client", *, assertion: dict[str, str] | None = None, key: DeviceKey | None = None, proof: dict[str, str] | None = None, **changed: str | None) -> httpx.Response:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri, "code_verifier": self.verifier, **changed}
         url = self.metadata["token_endpoint"]
         sent = {name: value for name, value in form.items() if value is not None}
         with self.house.http() as http:
-            return http.post(url, data={**sent, **(self.assertion(which) if assertion is None else assertion)}, headers=self.proof(url, key=key))
+            return http.post(url, data={**sent, **(self.assertion(which) if assertion is None else assertion)}, headers=proof or self.proof(url, key=key))
 
     def pushed_code(self, form: dict[str, str], which: str = "client", **headers: str) -> str:
         """From the push to the code."""

@@ -101,6 +101,53 @@ def test_dpop_code_binding(plan: Suite) -> None:
     assert plan.redeem(plan.pushed_code(form(plan, dpop_jkt=plan.key.jkt))).status_code == 200
 
 
+@pytest.mark.parametrize("seconds", [-10, 10])
+def test_a_proof_of_ten_seconds_before_or_after_is_accepted(fapi: Suite, seconds: int) -> None:
+    """-ensure-dpop-proof-with-iat-10seconds-before-succeeds, -after-succeeds, at the token endpoint and at the resource."""
+    url, iat = fapi.metadata["token_endpoint"], int(time.time()) + seconds
+    response = fapi.redeem(fapi.pushed_code(fapi.fapi()), proof=fapi.made_proof("POST", url, iat=iat))
+    assert response.status_code == 200, response.text
+    token = response.json()["access_token"]
+    assert fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, iat=iat, access_token=token)).status_code == 200
+
+
+_SPOILT: list[dict[str, Any]] = [
+    {"htm": "PUT"}, {"htu": "https://wrong.example/"}, {"iat": None}, {"iat": "now"}, {"iat": -3600}, {"iat": 3600}, {"jti": None}, {"typ": "jwt"},
+    {"jwk": None}, {"jwk": "private"}, {"jwk": "another"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoilt", [*_SPOILT, {"ath": None}, {"ath": "another"}], ids=str)
+def test_dpop_negatives(fapi: Suite, spoilt: dict[str, Any]) -> None:
+    """-dpop-negative-tests: each is refused at the token endpoint, which leaves the code as it is, and at the resource."""
+    spoilt = {name: int(time.time()) + value if name == "iat" and isinstance(value, int) else value for name, value in spoilt.items()}
+    url, code = fapi.metadata["token_endpoint"], fapi.pushed_code(fapi.fapi())
+    if "ath" not in spoilt:
+        refused(fapi.redeem(code, proof=fapi.made_proof("POST", url, **spoilt)), "invalid_dpop_proof")
+    token = fapi.redeem(code).json()["access_token"]
+    answer = fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, **{"access_token": token, **spoilt}))
+    assert (answer.status_code, "DPoP" in answer.headers["www-authenticate"]) == (401, True)
+    assert fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, access_token=token)).status_code == 200
+
+
+def test_a_proof_is_used_once(fapi: Suite) -> None:
+    """-dpop-negative-tests: the same `jti` again."""
+    token = fapi.redeem(fapi.pushed_code(fapi.fapi())).json()["access_token"]
+    proof = fapi.made_proof("GET", fapi.resource_url, access_token=token)
+    assert [fapi.resource(token, proof).status_code for _ in range(2)] == [200, 401]
+
+
+def test_what_has_expired_is_refused(plan: Suite) -> None:
+    """-par-attempt-to-use-expired-request_uri, -ensure-expired-authorization-code-fails: nobody waits, the rows are aged."""
+    code = plan.pushed_code(form(plan))
+    plan.house.age("idp_code", "expires_at")
+    refused(plan.redeem(code), "invalid_grant")
+    uri = plan.push(form(plan)).json()["request_uri"]
+    plan.house.age("idp_pushedrequest", "loads_until", "expires_at")
+    page, came = plan.begin(uri)
+    assert (page.status, came) == (400, {})
+
+
 def test_token_endpoint_negatives(fapi: Suite) -> None:
     """-authorization-code-is-bound-to-client, -holder-of-key-required, -client-assertion-in-token-endpoint, code reuse."""
     refused(fapi.redeem(fapi.pushed_code(fapi.fapi()), "client2"), "invalid_grant")
