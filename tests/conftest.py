@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+import segno
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from idp.login.password import Argon2
@@ -22,6 +24,12 @@ def fast_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2id with its smallest parameters: the real function, without the wait."""
     monkeypatch.setattr(Argon2, "time_cost", 1)
     monkeypatch.setattr(Argon2, "memory_cost", 64)
+
+
+@pytest.fixture(autouse=True)
+def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real QR code, without the search for the most beautiful of the eight masks: most tests read the words beside it."""
+    monkeypatch.setattr("segno.make", partial(segno.make, mask=0))
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from derived.errors import Reason, Refused, Unavailable
 from idp.certificates import configuration, validate
 from tests.certificates.conftest import NOW
+from tests.live import LONG
 
 if TYPE_CHECKING:
     from tests.certificates.conftest import Bench
 
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=300 if LONG else 100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ
