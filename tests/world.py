@@ -114,6 +114,11 @@ def claims(token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, keys, algorithms=["ES256", "RS256", "PS256", "EdDSA"]).claims)
 
 
+def altered(token: str) -> str:
+    """Another token of the same length; not by its last character, whose low bits base64url does not read."""
+    return token[:-9] + ("B" if token[-9] == "A" else "A") + token[-8:]
+
+
 def userinfo(access_token: str, scheme: str = "Bearer", **headers: str) -> httpx.Response:
     """Call userinfo."""
     with http() as agent:

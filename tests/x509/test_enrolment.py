@@ -423,6 +423,7 @@ def test_what_may_not_renew(host: None, world: World) -> None:
     assert reenroll(old, new_key(), secret="x" * 40).status_code == 400
     assert reenroll(old, new_key(), peer="10.0.0.9").status_code == 400
     with time_machine.travel(clock.now() + timedelta(days=366), tick=True):
+        assert probe.run(now=clock.now())[0]
         assert reenroll(old, new_key()).status_code == 403
     certificate_in(reenroll(old, new_key()))
     assert reenroll(old, new_key()).status_code == 400
