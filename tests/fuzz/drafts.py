@@ -628,15 +628,21 @@ def certificate_refuse(house: House) -> Draft:
     return _page(house, _ordered(house) + "/refuse", house.victims)
 
 
-def est(house: House) -> Draft:
-    return Draft("GET", "/.well-known/est/" + house.random.choice(["cacerts", "csrattrs"]))
+_TOLD = cycle(["cacerts", "csrattrs"])
+
+
+def est(_house: House) -> Draft:
+    return Draft("GET", "/.well-known/est/" + next(_TOLD))
+
+
+_ENROLLING = cycle(["simpleenroll", "simplereenroll", "simpleenroll"])
 
 
 def est_enroll(house: House) -> Draft:
     der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
     code = f"{house.victim.username}:{house.random.choice([house.short_code, house.code, 'AAAA-AAAA'])}"
     headers = {"Authorization": "Basic " + b64encode(code.encode()).decode()}
-    operation = house.random.choice(["simpleenroll", "simpleenroll", "simplereenroll"])
+    operation = next(_ENROLLING)
     if operation == "simplereenroll":
         headers = {"Host": PLACE, "Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Client-Cert": ":AAAA:"}
     return Draft("POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers)

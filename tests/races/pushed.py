@@ -42,7 +42,7 @@ def whole(prefix: str) -> dict[str, Any]:
         or not record.person.account.outbox.filter(kind="invite").exists()
     ]
     broken = [str(record.id) for record in records if audit.verify(record.person.account) is not None]
-    orphans = Account.objects.filter(person__isnull=True).count()
+    orphans = Account.objects.filter(person__isnull=True, events__actor__startswith="source:").distinct().count()
     return {"records": len(records), "lacking": lacking, "broken": broken, "orphans": orphans}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from itertools import cycle, islice
+from itertools import accumulate, count, cycle, islice, takewhile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,20 +26,22 @@ def _nothing_to_complain_about(live: Live) -> Iterator[None]:
 
 
 def test_parallel_guesses_at_a_password_all_count_whatever_their_spelling(live: Live) -> None:
-    """P53, C57: from one network, five are looked at (and one that opens the wait); all spellings of a name are one account."""
+    """P53, C57: from one network, five are looked at (and one that opens each wait); all spellings of a name are one account."""
     person = live.people(1)[0]
     name = person["username"]
     spellings = [name, name.upper(), name.title(), f" {name} ", name.replace("r", "\uff52", 1)]
     browsers = live.inside.ask("half_logins", root=person["root"], count=MANY)
+    began = time.monotonic()
     answers = live.together([
         page_form("/login", browser, username=spelled, password="a wrong guess")
         for browser, spelled in zip(browsers, islice(cycle(spellings), MANY), strict=True)
     ])
     counted = Counter(answer.status for answer in answers)
+    waits = takewhile(lambda end: end < time.monotonic() - began, accumulate(2**n for n in count(1)))  # 2 s, 4 s, 8 s: over on a slow machine
     looked_at = live.inside.ask("failures", root=person["root"])
     assert set(counted) == {400, 429}, counted
     assert counted[400] >= looked_at > 0
-    assert looked_at <= 6
+    assert looked_at <= 6 + sum(1 for _ in waits)
 
 
 def test_parallel_guesses_at_a_code_end_at_a_hundred_and_are_told_once(live: Live) -> None:
