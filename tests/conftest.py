@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.world import World
 
+_SERVED = {"live", "place"}  # whoever asks for these speaks with processes of their own
+
 
 @pytest.fixture(autouse=True)
 def fast_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,15 +29,16 @@ def fast_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real QR code, without the search for the most beautiful of the eight masks: most tests read the words beside it."""
-    monkeypatch.setattr("segno.make", partial(segno.make, mask=0))
+def quick_pictures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A real QR code, without the search for the most beautiful of the eight masks: in one process tests read the words beside it."""
+    if not _SERVED & set(request.fixturenames):
+        monkeypatch.setattr("segno.make", partial(segno.make, mask=0))
 
 
 @pytest.fixture(autouse=True)
 def quick_codes(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """In one process a one-time code arrives at once: nobody waits for a fresh step for fear of a slow network."""
-    if not {"live", "place"} & set(request.fixturenames):
+    if not _SERVED & set(request.fixturenames):
         monkeypatch.setattr("demo.authenticator._MARGIN", 1)
 
 
