@@ -102,7 +102,7 @@ def test_small_numbers_in_many_orders(three: dict[str, Scim], seed: int) -> None
 
 @pytest.mark.slow
 def test_a_thousand_people(three: dict[str, Scim]) -> None:
-    """The thousand (a hundred without `--nightly`), in one random order with replays: one person each, everything explained."""
+    """The thousand (a hundred in `make test`), in one random order with replays: one person each, everything explained."""
     events = _events(PEOPLE)
     shuffled = events + random.Random(7).choices(events, k=PEOPLE)
     random.Random(7).shuffle(shuffled)
