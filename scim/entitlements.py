@@ -1,12 +1,13 @@
 """Who may enter which client, and as what: the questions, the operator's rules, and who decides on requests (EN-1, C16, P34).
 
-Requests themselves, and how they end, are in `scim.requests`. The questions `may_enter` and `claims_for` are answered from the database at every use: a rule that no longer holds of a person
-opens nothing at their next step, whether anybody has tidied up or not. A role counts only where its source is trusted for `roles`
-by name; a group counts because the operator named it (ruling 10).
+Requests themselves, and how they end, are in `scim.requests`. The questions `may_enter` and `claims_for` are answered from the
+database at every use: a rule that no longer holds of a person opens nothing at their next step, whether anybody has tidied up or
+not. A role counts only where its source is trusted for `roles` by name; a group counts because the operator named it (ruling 10).
 """
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,8 @@ def add_rule(  # noqa: PLR0913 - whom, to what, and how
 ) -> AccessRule:
     """From now on only whom the rules of this client admit may enter it.
 
-    words: what people read who may ask for it. most_days: how long a yes lasts at most. Raises: ValueError for a kind, a group, a person or an attribute that does not exist.
+    words: what people read who may ask for it. most_days: how long a yes lasts at most.
+    Raises: ValueError for a kind, a group, a person or an attribute that does not exist.
     """
     if kind == "attribute":
         name, equals, value = subject.partition("=")
@@ -179,8 +181,6 @@ def _unknown(kind: str, subject: str) -> str | None:
         return f"a rule is about one of {', '.join(KINDS)}"
     rows: dict[str, Any] = {"group": Group.objects.filter(deleted_at__isnull=True), "person": Person.objects}
     if kind in rows:
-        import uuid  # noqa: PLC0415 - an id in our one spelling
-
         try:
             known = rows[kind].filter(id=uuid.UUID(subject)).exists()
         except ValueError:
