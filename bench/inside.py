@@ -21,22 +21,23 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup()
 
-from derived import clock, issue  # noqa: E402 - Django's apps come first
-from derived.assurance import Factor, Shown  # noqa: E402
-from derived.eligibility import BoundBy, How  # noqa: E402
-from derived.locking import transacted, under_lock  # noqa: E402
-from derived.prepared import write  # noqa: E402
+from derived import clock  # noqa: E402 - Django's apps come first
+from derived.changes import issue  # noqa: E402 - Django's apps come first
+from derived.ledger.locking import transacted, under_lock  # noqa: E402
+from derived.ledger.prepared_sql import write  # noqa: E402
+from derived.rules.assurance import Factor, Shown  # noqa: E402
+from derived.rules.eligibility import BoundBy, How  # noqa: E402
 from idp import clients  # noqa: E402
 from idp.clients import CLIENT_CREDENTIALS, SERVICE_SCOPES, Registration  # noqa: E402
 from idp.login import password, totp  # noqa: E402
 from idp.login.session import record_login  # noqa: E402
 from idp.models import AuthorizationRequest, Code, LoginSession  # noqa: E402
-from idp.oidc.ask import Ask  # noqa: E402
-from idp.oidc.bound import Bound  # noqa: E402
-from idp.oidc.families import open_family  # noqa: E402
-from idp.oidc.tokens import Granted, ready, response  # noqa: E402
+from idp.oidc.issuing.families import open_family  # noqa: E402
+from idp.oidc.issuing.tokens import Granted, ready, response  # noqa: E402
+from idp.oidc.proofs.bound import Bound  # noqa: E402
+from idp.oidc.requests.ask import Ask  # noqa: E402
 from idp.secrets import opaque, stored  # noqa: E402
-from scim import provision  # noqa: E402
+from scim.people import provision  # noqa: E402
 
 if TYPE_CHECKING:
     from derived.models import Account

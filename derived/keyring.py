@@ -20,8 +20,8 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
 from derived.errors import Reason, Unavailable
+from derived.ledger.prepared_sql import statements
 from derived.models import SigningKey
-from derived.prepared import statements
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -1,7 +1,7 @@
 """The ledger, the record and the outbox.
 
 `Account` is one row per person, and the lock: whatever mints, renews, suspends or revokes locks it first
-(`derived.locking`). Rows of other storeys carry account, epoch and credential, and every read of them joins these.
+(`derived.ledger.locking`). Rows of other storeys carry account, epoch and credential, and every read of them joins these.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
-from derived.assurance import AAL, IAL
-from derived.kinds import Label
-from derived.lifecycle import LIVING, State
+from derived.rules.assurance import AAL, IAL
+from derived.rules.kinds import Label
+from derived.rules.lifecycle import LIVING, State
 
 
 class AccountStatus(models.TextChoices):
@@ -137,7 +137,7 @@ class RecoveryCode(models.Model):
 class Holder(models.Model):
     """Which account holds a card or an upstream identity at present: one row per thing, locked while that is decided.
 
-    key: SHA-256 of what names the thing, with its kind (`derived.holding`).
+    key: SHA-256 of what names the thing, with its kind (`derived.ledger.exclusive_holders`).
     """
 
     key = models.CharField(max_length=64, primary_key=True)

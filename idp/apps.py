@@ -12,10 +12,13 @@ class IdpConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks that refuse to start an unsafe house."""
-        from idp import card_checks, checks  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
-        from idp.certificates import checks as pki_checks  # noqa: F401, PLC0415 - likewise
-        from idp.oidc.service import keys_of_certificate, keys_of_token  # noqa: PLC0415 - likewise
-        from scim.auth import recognise_by  # noqa: PLC0415 - likewise
+        from idp.checks import (  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
+            certificate_host,
+            configuration,
+            pki_folder,
+        )
+        from idp.oidc.endpoints.scim_callers import keys_of_certificate, keys_of_token  # noqa: PLC0415 - likewise
+        from scim.callers import recognise_by  # noqa: PLC0415 - likewise
 
         recognise_by(keys_of_token)
         recognise_by(keys_of_certificate, connection=True)

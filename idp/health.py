@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Unavailable
 from derived.keyring import Purpose
-from derived.locking import MOST_SKEW, database_now
+from derived.ledger.locking import MOST_SKEW, database_now
 from idp.keys import keyring
 
 if TYPE_CHECKING:

@@ -31,8 +31,10 @@ from idp.clients import (
 )
 from idp.config import config
 from idp.keys import keyring, wrapper
-from idp.oidc import acr, client_auth, dpop, registration
-from idp.oidc.ask import MODES
+from idp.oidc.claims import acr
+from idp.oidc.endpoints import registration
+from idp.oidc.proofs import client_auth, dpop
+from idp.oidc.requests.ask import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -77,7 +77,7 @@ def _database(url: str) -> dict[str, Any]:
         found["CONN_MAX_AGE"] = 60
         found["CONN_HEALTH_CHECKS"] = True
         options = found.setdefault("OPTIONS", {})
-        asked = options.get("prepare_threshold", "3")  # `derived.prepared.statements`; "off" behind a proxy that cannot keep them
+        asked = options.get("prepare_threshold", "3")  # `derived.ledger.prepared_sql.statements`; "off" behind a proxy that cannot keep them
         options["prepare_threshold"] = None if asked == "off" else int(asked)
     found["ATOMIC_REQUESTS"] = False  # spent means spent, also when the answer is an error
     return found

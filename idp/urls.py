@@ -7,12 +7,19 @@ from django.urls import include, path
 from idp import health, published
 from idp.console import access, needs
 from idp.console import views as console
-from idp.enrol import api, cards, growing, invited, passkeys, passwords, recovery, roots, tree, upstream_links
-from idp.enrol import views as enrol
+from idp.enrol.devices import pages as enrol
+from idp.enrol.devices import tree
+from idp.enrol.grown import binding_api as api
+from idp.enrol.grown import registry as growing
+from idp.enrol.roots import cards, passkeys, passwords, recovery, upstream_links
+from idp.enrol.roots import invitation_pages as invited
+from idp.enrol.roots import pages as roots
 from idp.home import home
 from idp.login import card_views, passkey_views, upstream_views
 from idp.login import views as login
-from idp.oidc import authorize, device_flow, logout, par, registration, views
+from idp.oidc.authorization import authorize, device_flow
+from idp.oidc.endpoints import logout, par, registration
+from idp.oidc.endpoints import tokens as views
 from idp.signals import feed
 
 handler400 = "idp.pages.bad_request"
@@ -24,7 +31,7 @@ urlpatterns = [
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
     path("scim/v2/Feed/Events", feed.poll, name="feed-events"),
-    path("scim/v2/", include("scim.urls")),
+    path("scim/v2/", include("scim.http.urls")),
     path(".well-known/openid-configuration", published.discovery, name="discovery"),
     path(".well-known/oauth-authorization-server", published.discovery, name="discovery-oauth"),
     path("pki/ocsp", published.certificate_status, name="ocsp"),
@@ -55,7 +62,7 @@ urlpatterns = [
     path("login/card", card_views.login_card, name="login-card"),
     path("login/card/done", card_views.done, name="login-card-done"),
     path("certificate/probe/<str:nonce>", card_views.probed, name="certificate-probe"),
-    path("certificate/scim/v2/", include("scim.urls", namespace="certificate-scim")),
+    path("certificate/scim/v2/", include("scim.http.urls", namespace="certificate-scim")),
     path("certificate/oidc/token", views.token, name="certificate-token"),
     path("certificate/oidc/par", par.push, name="certificate-par"),
     path("certificate/oidc/userinfo", views.userinfo, name="certificate-userinfo"),

@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models import Q
 
 from derived.models import Account
-from scim import aggregate, trust
 from scim.columns import CodePoints
+from scim.protocol import aggregate, trust
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,8 +29,8 @@ class Source(models.Model):
 
     vouched_ial: the most (0 to 3) that it may say of how people's identity was checked; a source that says nothing of a single
     person means this. 0 unless it has that authority. precedence: lower goes first where sources differ.
-    trusted_for: attributes, as `scim.trust` names them; what it says beside them never reaches a person.
-    normalisers: names in `scim.normalise.NORMALISERS`. last_said: method and kind of its last request.
+    trusted_for: attributes, as `scim.protocol.trust` names them; what it says beside them never reaches a person.
+    normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said: method and kind of its last request.
     """
 
     name = models.SlugField(max_length=63, unique=True)
@@ -95,7 +95,7 @@ class Person(models.Model):
     profile, provenance: as in `aggregate.Profile`. suspended: whether a source says so.
     contact: the e-mail addresses that notices and invitations go to, as in a profile; like the login name and the IAL they come
     from adopted records only (ruling 9). former_addresses: those that a source took away, newest first; a notice about the
-    change goes there too. version: of the person as whoever follows us is shown them (`scim.feed`).
+    change goes there too. version: of the person as whoever follows us is shown them (`scim.feed.writing`).
     """
 
     USERNAME_FIELD = "login_name_fold"
@@ -149,7 +149,7 @@ class Record(models.Model):
     """What one source says about one person; its id is the SCIM id.
 
     pushed: verbatim as last pushed, minus secrets. resource: the same, canonical, without `id` and `meta`.
-    external_id and what ends in _fold: parts of the resource to find it by (`scim.index`), None where unassigned;
+    external_id and what ends in _fold: parts of the resource to find it by (`scim.protocol.index`), None where unassigned;
     so is shows_active, while active is what it means.
     version: of the ETag. source_version: the source's own sequence number, if it sends one (C29). stated_at: when the source
     says that it last changed it, else when it came.
@@ -219,7 +219,7 @@ class Record(models.Model):
 
 
 class RecordEmail(models.Model):
-    """One e-mail address of a record, folded, to find it by; `scim.index` keeps it equal to the resource's.
+    """One e-mail address of a record, folded, to find it by; `scim.protocol.index` keeps it equal to the resource's.
 
     source: the record's, so that no search reads another source's addresses.
     """
@@ -464,7 +464,7 @@ class Manager(models.Model):
 class Receiver(models.Model):
     """Another system that follows us, and how much of us it may see (RFC 9967; least privilege).
 
-    kinds: User, Group. full: its events carry values, else only the names of what changed. attributes: of people, as `scim.trust`
+    kinds: User, Group. full: its events carry values, else only the names of what changed. attributes: of people, as `scim.protocol.trust`
     names them; `active` besides. to_read: the kinds that it has to read whole before it is told more: all of them at first, and
     again after events were dropped that it had not taken. floor: all events up to this one are done with, as far as it is concerned.
     since: when it was registered, or enabled again. last_error: the last SET that it could not use, and why.
@@ -511,7 +511,7 @@ class ReceiverCredential(models.Model):
 
 
 class FeedEvent(models.Model):
-    """One change of one person or group, written in its transaction; each receiver is shown its own part (`scim.events`).
+    """One change of one person or group, written in its transaction; each receiver is shown its own part (`scim.feed.events`).
 
     uid: what a `jti` is made of. txn: one for all events of one transaction. what: the events, as RFC 9967 names them, without the
     prefix and without full or notice. data: the resource after the change, or the PATCH that makes it of what it was before.

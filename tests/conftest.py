@@ -46,8 +46,8 @@ def quick_codes(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 def one_clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Time is travelled in this process only, so the database server's clock is not compared here (but where a test asks)."""
     if "two_clocks" not in request.fixturenames:
-        monkeypatch.setattr("derived.locking._require_one_time", lambda _there, _before: None)
-        monkeypatch.setattr("derived.locking.database_now", lambda: None)
+        monkeypatch.setattr("derived.ledger.locking._require_one_time", lambda _there, _before: None)
+        monkeypatch.setattr("derived.ledger.locking.database_now", lambda: None)
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from idp import clients
 from idp.clients import Registration
 from idp.signals import worker
 from idp.wsgi import application
-from scim import provision
+from scim.people import provision
 
 ISSUER = "http://localhost:8000"
 AAL = "http://idmanagement.gov/ns/assurance/aal/"

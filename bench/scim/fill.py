@@ -24,13 +24,14 @@ django.setup()
 from django.db import connection, models, transaction  # noqa: E402 - Django's apps come first
 
 from bench.scim.people import MARK, body  # noqa: E402
-from derived import clock, issue  # noqa: E402
-from derived.eligibility import BoundBy, How  # noqa: E402
-from derived.locking import under_lock  # noqa: E402
+from derived import clock  # noqa: E402
+from derived.changes import issue  # noqa: E402
+from derived.ledger.locking import under_lock  # noqa: E402
 from derived.models import Account, Credential, Event  # noqa: E402
-from scim import groups, provision  # noqa: E402
-from scim.group import GROUP  # noqa: E402
+from derived.rules.eligibility import BoundBy, How  # noqa: E402
 from scim.models import Membership, Person, Record, RecordEmail, RecordKey, Source  # noqa: E402
+from scim.people import groups, provision  # noqa: E402
+from scim.protocol.group import GROUP  # noqa: E402
 
 _CHUNK = 10_000
 _APART = 0.01  # seconds between two people's times

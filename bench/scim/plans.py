@@ -24,9 +24,9 @@ from django.test import Client  # noqa: E402
 from bench.scim.explain import LARGE, Statement, explained  # noqa: E402
 from bench.scim.people import CORE, mark, record_id  # noqa: E402
 from derived import clock  # noqa: E402
-from scim import cursors, listing, query, views  # noqa: E402
+from scim.http import cursors, listing, query, views  # noqa: E402
 from scim.models import Record  # noqa: E402
-from scim.user import USER  # noqa: E402
+from scim.protocol.user import USER  # noqa: E402
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 _LARGE_HERE = 5_000

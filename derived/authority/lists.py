@@ -16,10 +16,10 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 
 from derived.authority.keeping import addresses, certificate_of, installed, of_ours, signer_of
-from derived.lifecycle import State
 from derived.minting import authority as minting
 from derived.minting.authority import LIST_LIFE, Entry
 from derived.models import AccountStatus, Authority, Event, IssuedCertificate, RevocationList
+from derived.rules.lifecycle import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

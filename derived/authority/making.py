@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from derived.assurance import AAL
 from derived.authority import issuing, lists
 from derived.authority.keeping import addresses, certificate_of
 from derived.errors import Reason, Refused
-from derived.kinds import Label
 from derived.minting import certificate as minting
 from derived.models import IssuedCertificate
+from derived.rules.assurance import AAL
+from derived.rules.kinds import Label
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from derived.minting.csr import CertificateKey
-    from derived.minting.hardware import Kept
+    from derived.minting.hardware.statement import Kept
     from derived.minting.proven import Proven
     from derived.models import Authority
     from derived.wrapping import Wrapper

@@ -13,8 +13,8 @@ from django.db.models import F, Q
 from derived.authority import issuing
 from derived.authority.issuing import Why
 from derived.errors import Reason, Unavailable
-from derived.lifecycle import ENDED, State
 from derived.models import AccountStatus, IssuedCertificate
+from derived.rules.lifecycle import ENDED, State
 from derived.signers import Where
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """The tables as they were on 2026-11-26; a database that was made step by step before must have taken the last of these steps."""
 
-import derived.assurance
-import derived.kinds
-import derived.lifecycle
+import derived.rules.assurance
+import derived.rules.kinds
+import derived.rules.lifecycle
 import django.db.models.deletion
 import uuid
 from django.db import migrations, models
@@ -91,7 +91,7 @@ class Migration(migrations.Migration):
                 ('ial', models.PositiveSmallIntegerField()),
                 ('name', models.CharField(default='', max_length=80)),
                 ('evidence', models.JSONField(default=dict)),
-                ('label', models.CharField(choices=[('derived_piv', 'derived_piv'), ('generic', 'generic')], default=derived.kinds.Label['GENERIC'], max_length=16)),
+                ('label', models.CharField(choices=[('derived_piv', 'derived_piv'), ('generic', 'generic')], default=derived.rules.kinds.Label['GENERIC'], max_length=16)),
                 ('jkt', models.CharField(max_length=43, null=True, unique=True)),
                 ('failures', models.PositiveSmallIntegerField(default=0)),
                 ('created_at', models.DateTimeField()),
@@ -115,14 +115,14 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('status', models.CharField(choices=[('active', 'Active'), ('suspended', 'Suspended'), ('terminated', 'Terminated')], default='active', max_length=12)),
                 ('epoch', models.PositiveIntegerField(default=1)),
-                ('ial', models.PositiveSmallIntegerField(default=derived.assurance.IAL['NONE'])),
+                ('ial', models.PositiveSmallIntegerField(default=derived.rules.assurance.IAL['NONE'])),
                 ('eligible', models.BooleanField(default=True)),
                 ('audit_head', models.CharField(default='0000000000000000000000000000000000000000000000000000000000000000', max_length=64)),
                 ('audit_seq', models.PositiveIntegerField(default=0)),
                 ('created_at', models.DateTimeField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('ial__lte', derived.assurance.IAL['IAL3'])), name='account_ial_is_a_level')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('ial__lte', derived.rules.assurance.IAL['IAL3'])), name='account_ial_is_a_level')],
             },
         ),
         migrations.CreateModel(
@@ -384,7 +384,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='credential',
-            constraint=models.CheckConstraint(condition=models.Q(('aal__gte', derived.assurance.AAL['AAL1']), ('aal__lte', derived.assurance.AAL['AAL3'])), name='credential_aal_is_a_level'),
+            constraint=models.CheckConstraint(condition=models.Q(('aal__gte', derived.rules.assurance.AAL['AAL1']), ('aal__lte', derived.rules.assurance.AAL['AAL3'])), name='credential_aal_is_a_level'),
         ),
         migrations.AddConstraint(
             model_name='credential',
@@ -392,7 +392,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='credential',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state__in', [derived.lifecycle.State['ACTIVE'], derived.lifecycle.State['PENDING'], derived.lifecycle.State['SUSPENDED']])), ('ended_at__isnull', False), _connector='OR'), name='credential_ended_says_when'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state__in', [derived.rules.lifecycle.State['ACTIVE'], derived.rules.lifecycle.State['PENDING'], derived.rules.lifecycle.State['SUSPENDED']])), ('ended_at__isnull', False), _connector='OR'), name='credential_ended_says_when'),
         ),
         migrations.AddConstraint(
             model_name='credential',

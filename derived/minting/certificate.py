@@ -14,12 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from derived.assurance import AAL, Factor, Shown
 from derived.errors import Reason, Refused
-from derived.kinds import Kind, Label
 from derived.minting.proven import Proven, key_name
 from derived.minting.weak import is_outlived, is_weak
-from derived.rulebook import Device
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.kinds import Kind, Label
+from derived.rules.rulebook import Device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.minting.csr import CertificateKey
-    from derived.minting.hardware import Kept
+    from derived.minting.hardware.statement import Kept
 
 DERIVED_PIV = "2.16.840.1.101.3.2.1.3.40"  # id-fpki-common-derived-pivAuth
 DERIVED_PIV_HARDWARE = "2.16.840.1.101.3.2.1.3.41"

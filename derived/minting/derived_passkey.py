@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.assurance import AAL, Factor, Shown
-from derived.kinds import Kind
 from derived.minting.proven import Proven
-from derived.rulebook import Device
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.kinds import Kind
+from derived.rules.rulebook import Device
 
 if TYPE_CHECKING:
     from derived.minting.passkey import RegisteredPasskey

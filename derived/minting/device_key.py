@@ -18,17 +18,17 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from derived.assurance import Factor, Shown
 from derived.errors import Reason, Refused
-from derived.kinds import Kind
 from derived.minting.proven import Proven, key_name
-from derived.rulebook import Device
+from derived.rules.assurance import Factor, Shown
+from derived.rules.kinds import Kind
+from derived.rules.rulebook import Device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from derived.minting.hardware import Kept
+    from derived.minting.hardware.statement import Kept
 
 MOST_BYTES = 4096
 FRESH = timedelta(seconds=60)

@@ -24,10 +24,10 @@ from webauthn.helpers import (
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import AttestationFormat
 
-from derived.assurance import AAL
 from derived.errors import Reason, Refused
-from derived.minting.attestation import FORMATS, Statement, judge
+from derived.minting.fido.attestation import FORMATS, Statement, judge
 from derived.minting.proven import key_name
+from derived.rules.assurance import AAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from derived.minting.metadata import Metadata, Policy
+    from derived.minting.fido.metadata import Metadata, Policy
 
 T = TypeVar("T")
 

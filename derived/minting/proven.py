@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from derived.rulebook import Device
+from derived.rules.rulebook import Device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from derived.assurance import Shown
-    from derived.kinds import Kind
+    from derived.rules.assurance import Shown
+    from derived.rules.kinds import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

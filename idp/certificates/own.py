@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from derived import renew, status
 from derived.authority.keeping import certificate_of, is_taken_back
+from derived.changes import renew
+from derived.changes.issue import Certificate
 from derived.errors import Reason, Refused
-from derived.issue import Certificate
+from derived.ledger import status
 from derived.models import Authority, IssuedCertificate
 
 if TYPE_CHECKING:

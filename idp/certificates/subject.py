@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from derived.changes.issue import Certificate
 from derived.errors import Reason, Refused
-from derived.issue import Certificate
 
 if TYPE_CHECKING:
     from idp.certificates.configuration import Policy

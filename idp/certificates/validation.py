@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from asn1crypto.x509 import Certificate as Parsed
 
-    from derived.issue import Certificate
+    from derived.changes.issue import Certificate
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from django.db.models import OuterRef
 from oidc_provider.models import Client
 
-from derived.assurance import AAL
 from derived.keyring import in_use
-from derived.prepared import Given, Read, columns
+from derived.ledger.prepared_sql import Given, Read, columns
+from derived.rules.assurance import AAL
 from idp import uris
 from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
 from idp.config import config, is_loopback
@@ -22,8 +22,8 @@ from idp.models import ClientPolicy
 from idp.secrets import stored
 
 if TYPE_CHECKING:
-    from derived.assurance import Authentication
     from derived.models import Account
+    from derived.rules.assurance import Authentication
     from idp.models import RegisteredUri
 
 

@@ -8,17 +8,17 @@ from uuid import uuid4
 
 from joserfc.jwk import RSAKey
 
-from derived import issue
-from derived.eligibility import BoundBy, How
-from derived.kinds import Kind
-from derived.locking import under_lock
+from derived.changes import issue
+from derived.ledger.locking import under_lock
+from derived.rules.eligibility import BoundBy, How
+from derived.rules.kinds import Kind
 from idp import clients
 from idp.clients import Registration
 from idp.conformance import PERSON
-from idp.enrol.invitation import recovery_codes, recovery_hash
+from idp.enrol.roots.invitations import recovery_codes, recovery_hash
 from idp.login import password, totp
-from scim import provision
 from scim.models import Person
+from scim.people import provision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from idp.console.door import deciders_only, name_of
 from idp.errors import answer
 from idp.login.session import signed_in
 from idp.login.views import fresh_login_needed
-from scim import entitlements, requests
+from scim.access import entitlements, requests
 from scim.models import Access, AccessRule, AccessState
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from derived import clock
-from derived.assurance import AAL
 from derived.errors import Refused
-from derived.kinds import MINT_FRESHNESS
+from derived.rules.assurance import AAL
+from derived.rules.kinds import MINT_FRESHNESS
 from idp import pages
 from idp.errors import answer
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
-from scim import entitlements
+from scim.access import entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

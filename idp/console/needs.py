@@ -8,13 +8,16 @@ from django.db.models import Exists, OuterRef
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
-from derived import clock, periodic, status
+from derived import clock
+from derived.changes import access_review
 from derived.errors import Reason, Refused
-from derived.kinds import Kind, policy
-from derived.locking import under_lock
+from derived.ledger import status
+from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
-from idp import pages, rulebook
+from derived.rules.kinds import Kind, policy
+from idp import pages
 from idp.console.door import managers_only, name_of
+from idp.policies import issuance as rulebook
 from scim.models import Person, Record
 
 if TYPE_CHECKING:
@@ -32,11 +35,11 @@ _MOST = 100
 @managers_only
 def needs(request: HttpRequest, manager: Person) -> HttpResponse:
     """Whose review is due, the longest first; what nobody stands behind any more."""
-    due = periodic.due(now=clock.now())
+    due = access_review.due(now=clock.now())
     values = {
         "due": [_shown(one, manager) for one in due.select_related("person")[:_MOST]], "more": max(0, due.count() - _MOST),
-        "orphans": [{"name": _name(one), "root": one.root.name if one.root else "", "person": one.account.person} for one in periodic.orphans().select_related("account__person")[:_MOST]],
-        "nobodys": list(without_source()[:_MOST]), "days": periodic.PERIOD.days, "notice": request.session.pop("notice", None),
+        "orphans": [{"name": _name(one), "root": one.root.name if one.root else "", "person": one.account.person} for one in access_review.orphans().select_related("account__person")[:_MOST]],
+        "nobodys": list(without_source()[:_MOST]), "days": access_review.PERIOD.days, "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_needs", values)
 
@@ -48,7 +51,7 @@ def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
     person, decision = get_object_or_404(Person, id=person_id), request.POST.get("decision")
     if person.id == manager.id or decision not in {"keep", "end"}:
         raise Refused(Reason.ILLEGAL_MOVE)
-    move = periodic.keep if decision == "keep" else periodic.end
+    move = access_review.keep if decision == "keep" else access_review.end
     now = clock.now()
     many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))
     request.session["notice"] = f"{person.display_name()}: {many} {'stay' if decision == 'keep' else 'ended'}. It is on record."
@@ -76,7 +79,7 @@ def objections(account: Account, row: Credential) -> list[str]:
 
 
 def _shown(account: Account, manager: Person) -> dict[str, Any]:
-    rows = [{"name": _name(one), "since": one.created_at, "used": one.last_used_at, "objections": objections(account, one)} for one in periodic.held(account)]
+    rows = [{"name": _name(one), "since": one.created_at, "used": one.last_used_at, "objections": objections(account, one)} for one in access_review.held(account)]
     return {"person": account.person, "own": account.person.id == manager.id, "rows": rows}
 
 

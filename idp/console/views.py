@@ -9,17 +9,21 @@ from django.core.files.uploadedfile import UploadedFile
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
-from derived import clock, status, vetting
+from derived import clock
+from derived.changes import identity_checks
+from derived.changes.identity_checks import Compared, Seen
 from derived.errors import Reason, Refused
-from derived.kinds import Kind, policy
-from derived.locking import under_lock
-from derived.vetting import Compared, Seen
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.rules.kinds import Kind, policy
 from idp import pages
 from idp.console.door import managers_only, name_of
 from idp.keys import wrapper
-from scim import aggregate, matching, requests, returns, settle, trust
-from scim.aggregate import Why
+from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
+from scim.people import matching, returns, settle
+from scim.protocol import aggregate, trust
+from scim.protocol.aggregate import Why
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -142,10 +146,10 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
             for one in status.living(found.account_id)
         ],
         "checks": [
-            {**vetting.facts(one), "officer": _named(one.officer), "of": one.credential.name if one.credential else ""}
+            {**identity_checks.facts(one), "officer": _named(one.officer), "of": one.credential.name if one.credential else ""}
             for one in found.account.identity_checks.defer("sample").select_related("credential").order_by("-at")
         ],
-        "ways": list(Seen), "compared": list(Compared), "own": found.id == manager.id, "most_sample": vetting.MOST_SAMPLE // 1024,
+        "ways": list(Seen), "compared": list(Compared), "own": found.id == manager.id, "most_sample": identity_checks.MOST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_person", values)
@@ -168,12 +172,12 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
     given, sample = request.POST, request.FILES.get("sample")
     if given.get("how") not in list(Seen) or given.get("compared") not in list(Compared) or not isinstance(sample, UploadedFile):
         raise Refused(Reason.BAD_PROOF)
-    said = vetting.Check(
+    said = identity_checks.Check(
         how=Seen(given["how"]), officer=name_of(manager), place=given.get("place", ""), compared=Compared(given["compared"]),
-        against=given.get("against", ""), sample=sample.read(vetting.MOST_SAMPLE + 1),
+        against=given.get("against", ""), sample=sample.read(identity_checks.MOST_SAMPLE + 1),
     )
     now = clock.now()
-    under_lock(found.account_id, lambda account: vetting.record(account, said, wrapper(), now=now, actor=name_of(manager)))
+    under_lock(found.account_id, lambda account: identity_checks.record(account, said, wrapper(), now=now, actor=name_of(manager)))
     request.session["notice"] = "Recorded, for good. A certificate at AAL3 may be issued on it within 90 days, once."
     return redirect("console-person", person_id=found.id)
 

@@ -1,4 +1,4 @@
-"""Each way in yields evidence (`derived.assurance.Authentication`), and nothing else decides a level.
+"""Each way in yields evidence (`derived.rules.assurance.Authentication`), and nothing else decides a level.
 
 May import `idp.models`, `idp.config` and below; the OpenID provider, enrolment and the pages import this.
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.assurance import AAL
-from derived.kinds import Kind, Label, policy
-from derived.rulebook import Device
-from idp import rulebook
+from derived.rules.assurance import AAL
+from derived.rules.kinds import Kind, Label, policy
+from derived.rules.rulebook import Device
+from idp.policies import issuance as rulebook
 
 if TYPE_CHECKING:
     from derived.models import Credential

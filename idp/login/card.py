@@ -17,21 +17,24 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from derived import audit, clock, holding, issue, renew, status
-from derived.assurance import AAL, Factor, Shown
+from derived import clock
+from derived.changes import issue, renew
+from derived.changes.issue import Certificate
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
-from derived.issue import Certificate
-from derived.kinds import Kind
-from derived.lifecycle import LIVING
+from derived.ledger import audit, exclusive_holders, status
+from derived.ledger.single_use import claim_once
 from derived.models import CardCertificate, Credential
-from derived.once import claim_once
-from idp import attestation, certificates
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import LIVING
+from idp import certificates
 from idp.certificates import own
 from idp.config import config
 from idp.login import hop
 from idp.login.session import browser_hash
 from idp.login.ways import Way
 from idp.models import CertificateLogin, Probe
+from idp.policies import attestation
 from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
@@ -201,9 +204,9 @@ def note(credential: Credential, verified: Certificate, account: Account, *, now
         credential=credential, fingerprint=verified.fingerprint
     ).exists():
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # an older certificate of the card, which a newer one has superseded
-    holding.free(verified.holds, account)
+    exclusive_holders.free(verified.holds, account)
     issue.seen(credential, verified, now=now)
-    holding.take(verified.holds, account, credential)
+    exclusive_holders.take(verified.holds, account, credential)
     body = {"issuer": verified.issuer, "serial": verified.serial, "fingerprint": verified.fingerprint}
     audit.record(account, "credential.certificate_seen", now=now, actor="person", credential=credential, body=body)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from derived import clock, status
-from derived.assurance import AAL
-from derived.kinds import Kind, policy
+from derived import clock
+from derived.ledger import status
+from derived.rules.assurance import AAL
+from derived.rules.kinds import Kind, policy
 from idp.login import card, device, passkey, upstream
 from idp.login.need import Need, Reached
 from idp.login.session import signed_in

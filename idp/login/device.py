@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from derived import issue, status
-from derived.assurance import AAL, Factor, Shown
+from derived.changes import issue
 from derived.errors import AlreadySpent, Reason, Refused
-from derived.kinds import Kind
-from derived.lifecycle import State
-from derived.locking import transacted
+from derived.ledger import status
+from derived.ledger.locking import transacted
+from derived.ledger.single_use import spend
 from derived.minting.device_key import DevicePublicKey, check_claims, unverified_header, verify
 from derived.models import Account, Credential, DeviceKey
-from derived.once import spend
-from idp import attestation
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import State
 from idp.login import password, throttle
 from idp.login.ways import Way
 from idp.models import AuthenticationEvent
+from idp.policies import attestation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,14 +13,14 @@ from uuid import uuid4
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from derived import status
 from derived.errors import Reason, Refused
-from derived.kinds import Kind
+from derived.ledger import status
 from derived.models import Credential
+from derived.rules.kinds import Kind
 from idp.config import config
 from idp.login import password, throttle
-from scim.directory import person_by_login_name
-from scim.values import fold
+from scim.people.directory import person_by_login_name
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from derived.assurance import AAL
+from derived.rules.assurance import AAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.assurance import Authentication
+    from derived.rules.assurance import Authentication
 
 _NS = "http://idmanagement.gov/ns/assurance/aal/"
 _PHISHING_RESISTANT = "?phishing_resistant=true"

@@ -12,20 +12,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from derived import audit, issue, status
-from derived.assurance import AAL, Factor, Shown
+from derived.changes import issue
 from derived.errors import AlreadySpent, Reason, Refused
-from derived.kinds import Kind
-from derived.lifecycle import State
+from derived.ledger import audit, status
+from derived.ledger.single_use import claim_once
 from derived.minting import passkey
 from derived.minting.passkey import Expected, Verifier
 from derived.models import Credential, Passkey
-from derived.once import claim_once
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import State
 from idp.config import config
-from idp.login import metadata, throttle, withdrawn
+from idp.login import throttle, withdrawn
 from idp.login.session import browser_hash, establish
 from idp.login.ways import Way
 from idp.models import Ceremony
+from idp.policies import fido_metadata as metadata
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from derived import audit, clock, outbox, status
-from derived.assurance import AAL, Authentication, Factor, Shown
+from derived import clock
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger import audit, outbox, status
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
+from derived.rules.assurance import AAL, Authentication, Factor, Shown
 from idp.login import approved
 from idp.login.throttle import clear_guesses, network
 from idp.models import AuthenticationEvent, LoginSession

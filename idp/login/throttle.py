@@ -15,11 +15,11 @@ from django.core import signing
 from django.db import transaction
 from django.db.models import F
 
-from derived import own
+from derived.changes import by_person
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
+from derived.ledger.status import MOST_FAILURES
 from derived.models import Credential
-from derived.status import MOST_FAILURES
 from idp.models import Throttle
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def note_wrong(credential: Credential, *, now: datetime) -> None:
     """After a wrong guess: if it was the last one allowed, the record and the person are told, once (TH-1)."""
     if not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
         return
-    under_lock(credential.account_id, lambda account: own.disabled(account, credential, now=now, actor="house"))
+    under_lock(credential.account_id, lambda account: by_person.disabled(account, credential, now=now, actor="house"))
 
 
 def clear_guesses(credential: Credential) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from django.urls import reverse
 
-from derived import status
-from derived.assurance import AAL, Factor, Shown
 from derived.errors import Reason, Refused
-from derived.kinds import Kind
+from derived.ledger import status
 from derived.models import UpstreamIdentity
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.kinds import Kind
 from idp.login import session
 from idp.login.ways import Way
 from idp.models import AuthorizationRequest

@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.assurance import Factor, Shown
 from derived.errors import Reason, Refused
-from derived.locking import transacted
-from derived.once import spend
+from derived.ledger.locking import transacted
+from derived.ledger.single_use import spend
+from derived.rules.assurance import Factor, Shown
 from idp import conformance, pages
 from idp.clients import names
 from idp.config import config

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from derived.assurance import AAL
-    from derived.kinds import Kind
+    from derived.rules.assurance import AAL
+    from derived.rules.kinds import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

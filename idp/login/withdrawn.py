@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from derived import audit
-from derived.assurance import AAL, Factor, Shown
+from derived.changes.lower_level import lower
 from derived.errors import Reason
-from derived.lifecycle import LIVING
-from derived.locking import under_lock
-from derived.lower import lower
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
 from derived.models import Credential, Passkey
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.lifecycle import LIVING
 from idp.models import AuthenticationEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.minting.metadata import Metadata, Policy
+    from derived.minting.fido.metadata import Metadata, Policy
     from derived.models import Account
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from derived.assurance import AAL
+from derived.rules.assurance import AAL
 
 REQUEST = timedelta(minutes=10)
 PUSHED = timedelta(seconds=90)

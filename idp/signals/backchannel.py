@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.db.models import Q
 
-from derived import outbox
+from derived.ledger import outbox
 from idp import clients, outbound
 from idp.clients import subject
 from idp.config import config

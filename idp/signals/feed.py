@@ -19,9 +19,10 @@ from django.http import HttpResponse, JsonResponse
 from derived import clock
 from idp.config import config
 from idp.keys import keyring
-from scim import body, delivery, events, receivers
-from scim.answers import scim
 from scim.errors import invalid_syntax, invalid_value
+from scim.feed import delivery, events, receivers
+from scim.http import body
+from scim.http.answers import scim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from derived.keyring import Signer
-    from scim.delivery import Waiting
+    from scim.feed.delivery import Waiting
     from scim.models import Receiver
-    from scim.schema import Json
+    from scim.protocol.schema import Json
 
 logger = logging.getLogger(__name__)
 

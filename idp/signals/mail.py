@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from django.core.mail import EmailMessage, get_connection
 from django.template.loader import render_to_string
 
-from derived import status
 from derived.errors import Reason
-from derived.kinds import Kind
-from derived.lifecycle import LIVING
-from derived.locking import under_lock
+from derived.ledger import status
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import LIVING
 from idp import clients
 from idp.config import config
-from idp.enrol import invitation, undo
+from idp.enrol.devices import undo_links as undo
+from idp.enrol.roots import invitations as invitation
 from idp.errors import ENDINGS
 from scim.models import Access, AccessState
 

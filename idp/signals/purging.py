@@ -15,8 +15,8 @@ from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, ProtectedError, Q
 
-from derived.lifecycle import LIVING
 from derived.models import OutboxRow, Spent
+from derived.rules.lifecycle import LIVING
 from idp.models import (
     AuthenticationEvent,
     AuthorizationRequest,

@@ -1,6 +1,6 @@
 """What certificates need while nobody looks: unfinished ones end, held ones do not stay so for ever, parents are looked at again.
 
-Each is an ending or a review by the one way there is (`derived.revoke`, `derived.review`), under the account's lock.
+Each is an ending or a review by the one way there is (`derived.changes.revoke`, `derived.changes.review_after_loss`), under the account's lock.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from derived import renew, review, revoke
 from derived.authority import lists
+from derived.changes import renew, review_after_loss, revoke
 from derived.errors import Reason, Refused, Unavailable
-from derived.kinds import Kind
-from derived.lifecycle import LIVING, State
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import AccountStatus, IssuedCertificate
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import LIVING, State
 from idp import certificates
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
 def _put_up(row: IssuedCertificate, *, now: datetime) -> None:
     def work(account: Account) -> None:
         if row.credential.root is not None:
-            review.put_up(
+            review_after_loss.put_up(
                 account, row.credential.root, because=Reason.CERTIFICATE_REVOKED, now=now, actor="worker", since=row.credential.created_at
             )
 

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, connection
 
-from derived import audit, clock, outbox
+from derived import clock
 from derived.authority import lists, telling
 from derived.errors import RametError, Reason, Unavailable
-from derived.kinds import Kind
-from derived.lifecycle import LIVING, State
-from derived.locking import under_lock
+from derived.ledger import audit, outbox
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, OutboxRow
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import LIVING, State
 from idp import certificates
 from idp.keys import keyring, wrapper
 from idp.login import probe
 from idp.models import Binding
 from idp.signals import backchannel, files, mail, purging, tending
-from scim import delivery, requests
+from scim.access import requests
+from scim.feed import delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from derived.assurance import AAL, IAL
 from derived.errors import Reason, Refused
+from derived.rules.assurance import AAL, IAL
 from idp.config import config, is_loopback
 from idp.keys import wrapper
 from idp.models import Upstream

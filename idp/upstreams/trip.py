@@ -18,8 +18,8 @@ from authlib.oauth2.client import OAuth2Client
 from django.urls import reverse
 
 from derived.errors import Reason, Refused, Unavailable
-from derived.locking import transacted
-from derived.once import claim_once
+from derived.ledger.locking import transacted
+from derived.ledger.single_use import claim_once
 from idp import outbound
 from idp.config import config
 from idp.keys import wrapper
@@ -31,7 +31,7 @@ from idp.upstreams import documents, idtoken, presets, registry, words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.assurance import Assertion
+    from derived.rules.assurance import Assertion
     from idp.models import LoginSession, Upstream
 
 logger = logging.getLogger(__name__)

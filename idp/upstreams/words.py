@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from derived.assurance import AAL, IAL, Assertion
+from derived.rules.assurance import AAL, IAL, Assertion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

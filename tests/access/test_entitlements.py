@@ -10,11 +10,12 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from derived import audit, clock
+from derived import clock
 from derived.errors import Refused
+from derived.ledger import audit
 from device.errors import ProtocolError
-from idp.rulebook import groups_of
-from scim import belonging, entitlements, requests
+from idp.policies.issuance import groups_of
+from scim.access import belonging, entitlements, requests
 from scim.models import Access, AccessState, Person
 from tests.world import CALLBACK, ISSUER, PATCH, App, World, claims, http, userinfo
 
@@ -303,7 +304,7 @@ def test_verbs(world: World, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_source_speaks_with_its_clients_own_token(world: World) -> None:
     """An access token of client credentials opens SCIM for the one source that admitted the client, with the scope `scim` only."""
-    from scim import sources
+    from scim.people import sources
 
     app = world.app(redirect_uris=[], grants=["client_credentials"], scopes=["scim", "introspect"])
     tokens = {

@@ -9,10 +9,11 @@ import pytest
 import time_machine
 from django.core.management import call_command
 
-from derived import audit, clock
+from derived import clock
 from derived.errors import Refused
+from derived.ledger import audit
 from device.errors import ProtocolError
-from scim import entitlements, requests
+from scim.access import entitlements, requests
 from scim.models import Access, AccessState, Person
 from tests.http.test_device_grant import answered, begun, polled, television, typed
 from tests.world import CALLBACK, ISSUER, App, World, userinfo

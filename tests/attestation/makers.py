@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from derived.minting.hardware import Asked, Trust
+from derived.minting.hardware.statement import Asked, Trust
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NONCE, MADE_FOR = hashlib.sha256(b"nonce").digest(), hashlib.sha256(b"code").digest()

@@ -18,10 +18,10 @@ from joserfc.jwk import ECKey
 from demo.server import free_port
 from derived import clock
 from derived.errors import Reason
-from derived.kinds import Kind
-from derived.minting import hardware
+from derived.minting.hardware import statement as hardware
 from derived.models import Credential, DeviceKey, Request
-from derived.rulebook import Approved, Rulebook, Terms
+from derived.rules.kinds import Kind
+from derived.rules.rulebook import Approved, Rulebook, Terms
 from device import keeping, tpm
 from device.client import Code, DeviceClient
 from device.errors import ProtocolError
@@ -47,7 +47,7 @@ def believed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Maker]:
     """Makers whose roots are believed."""
     makers: dict[str, Maker] = {"android-key": Android(), "yubikey-piv": YubiKey(), "tpm": Tpm()}
     roots = {form: maker.trust().roots[form] for form, maker in makers.items()}
-    monkeypatch.setattr("idp.attestation.trust", lambda: hardware.Trust(roots=roots))
+    monkeypatch.setattr("idp.policies.attestation.trust", lambda: hardware.Trust(roots=roots))
     return makers
 
 
@@ -157,11 +157,11 @@ def test_only_approved_devices(world: World, believed: dict[str, Maker], monkeyp
     _, desktop = world.enrolled()
     stick: Any = believed["yubikey-piv"]
     rules = Rulebook(terms={Kind.DEVICE_KEY: Terms(only_approved=True)}, approved=Approved(serials=frozenset({"111"})))
-    monkeypatch.setattr("idp.rulebook.rules", lambda: rules)
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: rules)
     for key, say in ((Key.generate(), None), (key_of(stick), lambda *_: stick.statement())):
         _, page, _, _ = answered(world, desktop, key, say, passphrase=PASSPHRASE)
         assert "a device of this kind" in world.confirm(desktop, page).words()
-    monkeypatch.setattr("idp.rulebook.rules", lambda: Rulebook(terms=rules.terms, approved=Approved(serials=frozenset({"7654321"}))))
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(terms=rules.terms, approved=Approved(serials=frozenset({"7654321"}))))
     bound(world, desktop, key_of(stick), lambda *_: stick.statement())
     row = Credential.objects.get(kind=Kind.DEVICE_KEY)
     assert (row.evidence["device"]["serial"], row.aal) == ("7654321", 2)
@@ -258,7 +258,7 @@ def test_a_key_in_a_tpm_from_end_to_end(world: World, chip: Chip, tmp_path: Path
     """The reference client makes the key in a real (software) TPM, the TPM certifies it, Ramet verifies that against the
     operator's root, and each proof is signed in the TPM: enrolment, DPoP, assertion, refresh, userinfo (DK-1, DK-2).
     """
-    monkeypatch.setattr("idp.attestation.folder", lambda: tmp_path / "attestation")
+    monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path / "attestation")
     _, desktop = world.enrolled()
     app = world.phone_app()
     key = tpm.TpmKey.make(handle="0x81010002", ak=chip.ak, chain=chip.chain)

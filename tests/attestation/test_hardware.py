@@ -15,14 +15,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived.assurance import AAL, Factor
 from derived.errors import Refused, Unavailable
-from derived.minting import der, device_key, tpm
+from derived.minting import der, device_key
 from derived.minting.device_key import public_key
-from derived.minting.hardware import Asked, Kept, Trust, judge, made_for, nonce_of
-from derived.rulebook import Device
-from idp import attestation
-from idp.checks import attestation_is_understood
+from derived.minting.hardware import tpm
+from derived.minting.hardware.statement import Asked, Kept, Trust, judge, made_for, nonce_of
+from derived.rules.assurance import AAL, Factor
+from derived.rules.rulebook import Device
+from idp.checks.configuration import attestation_is_understood
+from idp.policies import attestation
 from tests.attestation.makers import (
     APP,
     MADE_FOR,
@@ -423,7 +424,7 @@ def test_what_a_key_is_worth_with_and_without_proof() -> None:
 
 def test_the_operators_folder_takes_the_place_of_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Roots are replaceable, an empty folder believes nobody, and what is not understood is an error that issues nothing."""
-    monkeypatch.setattr("idp.attestation.folder", lambda: tmp_path / "attestation")
+    monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path / "attestation")
     roots = attestation.trust().roots
     assert {name: len(found) > 0 for name, found in roots.items()} == dict.fromkeys(attestation.FORMATS, True)
     chip = Tpm()

@@ -9,9 +9,11 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
-from derived import clock, revoke, status
+from derived import clock
+from derived.changes import revoke
 from derived.errors import Reason
-from derived.locking import under_lock
+from derived.ledger import status
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event
 from idp.models import Invitation, LoginSession
 from tests.card.test_login import ALEX, why

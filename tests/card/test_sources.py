@@ -19,8 +19,8 @@ from device import proofs
 from device.key import DeviceKey
 from idp.certificates import parties, revocation
 from idp.models import Probe
-from scim import sources
 from scim.models import Source, SourceCredential
+from scim.people import sources
 from tests.card import desk
 from tests.card.desk import PLACE, Reader
 from tests.card.test_parties import AUTHORITY, DN, call, lay, made, x5t

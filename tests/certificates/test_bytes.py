@@ -83,7 +83,7 @@ BAD = [
 @pytest.mark.parametrize(("text", "words"), BAD, ids=[row[0] for row in BAD])
 def test_a_mistake_in_the_policy_is_told_at_start_up(bench: Bench, text: str, words: str) -> None:
     """C22: an unknown key or a bad value is an error of the system check, never ignored."""
-    from idp.certificates.checks import pki_folder_is_usable
+    from idp.checks.pki_folder import pki_folder_is_usable
 
     assert pki_folder_is_usable(None) == []
     (bench.folder / "policy.toml").write_text(text + "\n")
@@ -95,7 +95,7 @@ def test_a_mistake_in_the_policy_is_told_at_start_up(bench: Bench, text: str, wo
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "leaf"])
 def test_a_file_that_is_no_authority_is_told_at_start_up(bench: Bench, content: bytes | str) -> None:
     """C22: an anchor that cannot be read, or that is somebody's card, stops the start."""
-    from idp.certificates.checks import pki_folder_is_usable
+    from idp.checks.pki_folder import pki_folder_is_usable
 
     (bench.folder / "anchors" / "x.pem").write_bytes(bench.pki.card().pem if isinstance(content, str) else content)
     assert [fault.id for fault in pki_folder_is_usable(None)] == ["ramet.E030"]
@@ -109,7 +109,7 @@ def test_an_expired_anchor_is_named(bench: Bench) -> None:
 
     import time_machine
 
-    from idp.certificates.checks import pki_folder_is_usable
+    from idp.checks.pki_folder import pki_folder_is_usable
 
     with time_machine.travel(NOW + timedelta(days=4000)):
         assert [fault.id for fault in pki_folder_is_usable(None)] == ["ramet.W031"]

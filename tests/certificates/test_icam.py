@@ -19,7 +19,7 @@ from derived.errors import Reason, Refused, Unavailable
 from idp.certificates import configuration, store, validate
 
 if TYPE_CHECKING:
-    from derived.issue import Certificate
+    from derived.changes.issue import Certificate
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "icam"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

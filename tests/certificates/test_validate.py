@@ -28,7 +28,7 @@ from demo.pki import (
     number_of,
 )
 from derived.errors import Reason, Refused, Unavailable
-from derived.kinds import Kind
+from derived.rules.kinds import Kind
 from idp.certificates import is_configured, validate
 
 if TYPE_CHECKING:

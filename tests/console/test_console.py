@@ -10,8 +10,9 @@ from django.core.management import call_command
 
 from demo.browser import Browser
 from derived import clock
-from scim import entitlements, matching, provision, requests, returns
+from scim.access import entitlements, requests
 from scim.models import Match, MatchState, Person, Record
+from scim.people import matching, provision, returns
 from tests.scim.conftest import user
 from tests.world import ISSUER, World, http
 

@@ -10,9 +10,11 @@ import pytest
 import time_machine
 from django.core.management import call_command
 
-from derived import audit, clock, periodic, revoke
+from derived import clock
+from derived.changes import access_review, revoke
 from derived.errors import Reason
-from derived.locking import under_lock
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
 from derived.models import Credential
 from scim.models import Person, Source
 from tests.world import ISSUER, World
@@ -50,13 +52,13 @@ def test_due_kept_and_due_again(world: World, capsys: pytest.CaptureFixture[str]
     call_command("person", "appoint", MONA)
     with time_machine.travel(clock.now() + timedelta(days=570)):
         Credential.objects.update(expires_at=None)
-        assert periodic.due(now=clock.now()).count() == 1
+        assert access_review.due(now=clock.now()).count() == 1
         mona = world.signed_in(person)
         page = mona.get(f"{ISSUER}/console/needs")
         assert "Today’s rules would issue it" in page.html or "does not sign in at present" in page.html
         page = mona.submit(page, page.form_to(f"/console/needs/{_alex().id}"), values={"decision": "end"})
         assert (page.path, "Nobody is due" in page.html) == ("/console/needs", True)
-    assert not periodic.held(_alex().account).exists()
+    assert not access_review.held(_alex().account).exists()
     assert Credential.objects.filter(account=_alex().account, state="active", root=None).exists()
     kinds = list(_alex().account.events.filter(kind="account.reviewed").order_by("seq").values_list("actor", flat=True))
     assert [one.partition(":")[0] for one in kinds] == ["operator", "manager"]

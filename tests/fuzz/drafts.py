@@ -24,8 +24,8 @@ from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
 from idp.models import ClientPolicy, RegistrationToken, Upstream
 from idp.secrets import stored
-from scim import directory
 from scim.models import Access, AccessRule, Manager, Match
+from scim.people import directory
 from tests.card.desk import PLACE, SECRET, Reader
 from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws

@@ -14,7 +14,7 @@ from device.client import Code, DeviceClient
 from device.key import DeviceKey
 from idp.clients import CLIENT_CREDENTIALS, DEVICE_CODE, SCOPES, SERVICE_SCOPES
 from idp.models import Throttle
-from scim import delivery, receivers
+from scim.feed import delivery, receivers
 from tests.fuzz.wire import Jws
 from tests.world import ISSUER, World, http
 

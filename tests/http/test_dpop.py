@@ -18,7 +18,7 @@ from derived.models import Spent
 from device import proofs
 from device.key import DeviceKey
 from idp.models import ClientPolicy
-from idp.oidc import nonce
+from idp.oidc.proofs import nonce
 from tests.world import ISSUER, App, claims, http, userinfo
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import time_machine
 
 from demo.browser import Browser, Page
 from derived import clock
-from derived.assurance import AAL
 from derived.models import Credential, DeviceKey, Event, PasswordAndTotp, RecoveryCode, Request
+from derived.rules.assurance import AAL
 from device import proofs
 from device.client import Code, DeviceClient
 from device.errors import ProtocolError

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from derived import clock
 from idp.clients import CLIENT_CREDENTIALS, ID_TOKEN_ALGS
 from idp.models import ClientPolicy
-from idp.oidc import issued
+from idp.oidc.proofs import own_jwts as issued
 from scim.models import Receiver
 from tests.scim.follower import Follower
 from tests.world import World, claims, http, userinfo

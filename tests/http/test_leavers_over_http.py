@@ -10,7 +10,7 @@ from demo.browser import Browser
 from derived import clock
 from derived.models import Account, AccountStatus, Credential
 from device.errors import ProtocolError
-from scim import entitlements
+from scim.access import entitlements
 from tests.world import CORE, ISSUER, PATCH, World, userinfo
 
 _ALEX = "alex@example.org"

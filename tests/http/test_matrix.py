@@ -15,9 +15,10 @@ import pytest
 from django.urls import URLPattern, URLResolver, resolve, reverse
 
 from demo.browser import Browser, UnexpectedPage
-from derived import clock, revoke, suspend
+from derived import clock
+from derived.changes import revoke, suspend
 from derived.errors import Reason
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
 from idp.models import ClientPolicy, LoginSession
 from tests.world import CALLBACK, ISSUER, App, World, claims, http, userinfo

@@ -9,7 +9,7 @@ import time_machine
 
 from demo.authenticator import Authenticator
 from demo.browser import Browser, Page
-from derived import audit
+from derived.ledger import audit
 from derived.models import Account, Credential, RecoveryCode
 from tests.world import ISSUER, http
 

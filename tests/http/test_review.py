@@ -13,9 +13,10 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from demo.browser import Browser
-from derived import clock, outbox
+from derived import clock
 from derived.keyring import PUBLISHED_BEFORE_USE, Keyring, Purpose
-from derived.locking import under_lock
+from derived.ledger import outbox
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event, OutboxRow, SigningKey
 from device.errors import ProtocolError
 from idp.keys import wrapper
@@ -351,7 +352,7 @@ def test_a_new_name_of_a_device_is_an_event(world: World) -> None:
 
 def test_what_a_manager_ends_after_a_source_did_no_source_opens(world: World) -> None:
     """Ruling 11, C30: a manager's end is the last word, also on an account that a source had closed."""
-    from derived import revoke
+    from derived.changes import revoke
     from derived.errors import Reason
 
     world.enrolled()
@@ -365,7 +366,7 @@ def test_what_a_manager_ends_after_a_source_did_no_source_opens(world: World) ->
 
 def test_a_source_does_not_lift_a_managers_suspension(world: World) -> None:
     """Ruling 11: only our own status suspends and resumes; `active` false and true again is no resume."""
-    from derived import suspend
+    from derived.changes import suspend
 
     world.enrolled()
     account = Account.objects.get()

@@ -10,8 +10,9 @@ import pytest
 import time_machine
 
 from demo.browser import Browser
-from derived import clock, suspend
-from derived.locking import under_lock
+from derived import clock
+from derived.changes import suspend
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
 from device import proofs
 from device.errors import ProtocolError
@@ -19,7 +20,7 @@ from device.key import DeviceKey
 from idp import clients, outbound, wire
 from idp.config import Config
 from idp.models import AuthenticationEvent, ClientKeys, ClientPolicy
-from idp.oidc import resource
+from idp.oidc.endpoints import resource
 from scim.models import Person as Directory
 from tests.card.test_parties import AUTHORITY, call, house, made
 from tests.http.signing import jwks, new_key

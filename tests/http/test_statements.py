@@ -14,7 +14,7 @@ from django.db import connection
 from derived import clock
 from device import proofs
 from device.key import DeviceKey
-from idp.oidc import nonce
+from idp.oidc.proofs import nonce
 from tests.world import ISSUER, App, http, userinfo
 
 if TYPE_CHECKING:

@@ -19,15 +19,15 @@ from derived import clock
 from derived.authority import answers
 from derived.authority.keeping import certificate_of
 from derived.errors import Reason, Refused, Unavailable
-from derived.minting import hardware
 from derived.minting.device_key import public_key
+from derived.minting.hardware import statement as hardware
 from derived.models import Authority, Credential, Event, OutboxRow, Passkey
 from device.key import DeviceKey
 from idp.keys import wrapper
-from idp.rulebook import groups_of
+from idp.policies.issuance import groups_of
 from idp.signals import files, worker
-from scim import groups, provision
 from scim.models import Person, Record
+from scim.people import groups, provision
 from tests.scim.conftest import GROUP
 from tests.webauthn.authenticator import SoftKey
 from tests.webauthn.life import sign_in, stranger

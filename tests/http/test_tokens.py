@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from derived import audit, clock
+from derived import clock
+from derived.ledger import audit
 from derived.models import Account, Credential, Event
 from device import proofs
 from device.key import DeviceKey

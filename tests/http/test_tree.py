@@ -115,14 +115,15 @@ def test_a_family_of_a_session_that_was_signed_out_is_not_shown(world: World) ->
 
 def test_what_grew_from_a_lost_root_still_stands_under_it(world: World) -> None:
     """Trap 1: the root has ended, the device lives, and the tree says so."""
-    from derived import clock, revoke
+    from derived import clock
+    from derived.changes import revoke
     from derived.errors import Reason
-    from derived.locking import under_lock
+    from derived.ledger.locking import under_lock
 
     _, desktop = world.enrolled()
     app, device = world.phone_app(), world.device(desktop)
     device.login(app.client_id, passphrase=PASSPHRASE)
-    from idp.enrol.tree import tree
+    from idp.enrol.devices.tree import tree
     from idp.models import LoginSession
 
     root = Credential.objects.get(kind="password_totp")
@@ -134,14 +135,14 @@ def test_what_grew_from_a_lost_root_still_stands_under_it(world: World) -> None:
 def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rulebook's groups are those that the sources push."""
     from derived import clock
-    from derived.kinds import Kind
-    from derived.rulebook import Rulebook, Terms
-    from idp.rulebook import groups_of
+    from derived.rules.kinds import Kind
+    from derived.rules.rulebook import Rulebook, Terms
+    from idp.policies.issuance import groups_of
     from scim.models import Group, Membership, Person
 
     _, desktop = world.enrolled()
     person = Person.objects.get(login_name="alex@example.org")
-    monkeypatch.setattr("idp.rulebook.rules", lambda: Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field staff"}))}))
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field staff"}))}))
     with pytest.raises(AssertionError, match="does not issue this"):
         world.device(desktop)
     record = person.records.get()

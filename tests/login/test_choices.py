@@ -105,7 +105,7 @@ def test_what_the_person_cannot_reach_is_refused_at_once(world: World) -> None:
 def test_the_password_stays_where_a_key_beside_it_suffices(world: World, monkeypatch: pytest.MonkeyPatch, verifies: bool) -> None:  # noqa: FBT001
     """Password + security key reaches what the key's hardware allows; the page says that a code is not enough."""
     maker = Maker()
-    monkeypatch.setattr("idp.login.metadata.known", lambda: life.listed(maker))
+    monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: life.listed(maker))
     person, desktop = world.enrolled()
     key = SoftKey(verifies=verifies, maker=maker)
     assert life.register(desktop, key).status == 200

@@ -14,18 +14,20 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from derived import accounts, clock, issue, status, vetting
-from derived.assurance import AAL, Assertion, Authentication, Factor, Shown
-from derived.eligibility import BoundBy, How
+from derived import clock
+from derived.changes import identity_checks, issue
+from derived.changes.identity_checks import Compared, Seen
 from derived.errors import Reason, Refused
-from derived.kinds import Kind, Label
-from derived.locking import transacted, under_lock
+from derived.ledger import accounts, status
+from derived.ledger.locking import transacted, under_lock
 from derived.minting import certificate, derived_passkey, device_key
 from derived.minting.device_key import public_key
-from derived.minting.hardware import Kept
+from derived.minting.hardware.statement import Kept
 from derived.models import Account, Credential, Passkey
-from derived.rulebook import Approved, Device, Rulebook
-from derived.vetting import Compared, Seen
+from derived.rules.assurance import AAL, Assertion, Authentication, Factor, Shown
+from derived.rules.eligibility import BoundBy, How
+from derived.rules.kinds import Kind, Label
+from derived.rules.rulebook import Approved, Device, Rulebook
 from device.key import DeviceKey
 from idp.keys import wrapper
 from idp.login.session import login_of, record_login
@@ -144,11 +146,11 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
             aaguids=frozenset({made.device.aaguid} - {""}), models=frozenset({"YubiKey 5 FIPS"}),
         ),
     )
-    monkeypatch.setattr("idp.rulebook.rules", lambda: rulebook)
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: rulebook)
     monkeypatch.setattr(type(account), "person", SimpleNamespace(login_name="alex"), raising=False)
     if evidence.seen:
-        said = vetting.Check(how=Seen.IN_PERSON, officer="Mona", place="Desk 1", compared=Compared.FACE, against="the card", sample=b"x")
-        under_lock(account.id, lambda locked: vetting.record(locked, said, wrapper(), now=clock.now(), actor="t"))
+        said = identity_checks.Check(how=Seen.IN_PERSON, officer="Mona", place="Desk 1", compared=Compared.FACE, against="the card", sample=b"x")
+        under_lock(account.id, lambda locked: identity_checks.record(locked, said, wrapper(), now=clock.now(), actor="t"))
     asked = issue.Asked(login=login, root=root, name="It", person="alex", rulebook=rulebook)
 
     def work(locked: Account) -> tuple[int, str, str, str]:

@@ -136,7 +136,7 @@ ROWS = [
 @pytest.fixture
 def place(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     maker, liar = Maker(), Liar()
-    monkeypatch.setattr("idp.login.metadata.known", lambda: life.listed(maker))
+    monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: life.listed(maker))
     with opened(tmp_path, monkeypatch) as desk:
         yield Place(world, desk, maker, liar, tmp_path)
     liar.stop()

@@ -8,9 +8,9 @@ import pytest
 import time_machine
 
 from demo.authenticator import Authenticator
-from derived import status
-from derived.assurance import AAL
+from derived.ledger import status
 from derived.models import Account, Credential, PasswordAndTotp
+from derived.rules.assurance import AAL
 from idp.models import AuthenticationEvent
 from tests.http.test_enrolment import sign_in_with
 from tests.own.test_roots import at, key, strong

@@ -12,13 +12,15 @@ import time_machine
 from django.core.management import call_command
 
 from demo.browser import Browser
-from derived import audit, clock, issue, own, revoke, status
-from derived.assurance import AAL
-from derived.eligibility import BoundBy, How
+from derived import clock
+from derived.changes import by_person, issue, revoke
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger import audit, status
+from derived.ledger.locking import under_lock
 from derived.minting.passkey import RegisteredPasskey
 from derived.models import Account, Credential, Event
+from derived.rules.assurance import AAL
+from derived.rules.eligibility import BoundBy, How
 from idp.models import AuthenticationEvent, UndoLink
 from tests.http.test_enrolment import sign_in_with
 from tests.world import ISSUER, http
@@ -108,8 +110,8 @@ def test_the_lock_looks_again(world: World) -> None:
 
     weak = login_of(AuthenticationEvent.objects.select_related("credential__root", "credential__parent").get())
     for work in (
-        lambda locked: own.rename(locked, row.id, "x", login=weak, now=clock.now(), actor="t"),
-        lambda locked: own.remove(locked, row.id, login=weak, now=clock.now(), actor="t"),
+        lambda locked: by_person.rename(locked, row.id, "x", login=weak, now=clock.now(), actor="t"),
+        lambda locked: by_person.remove(locked, row.id, login=weak, now=clock.now(), actor="t"),
     ):
         with pytest.raises(Refused, match="step_up_needed"):
             under_lock(account.id, work)

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from derived import clock, renew, review
-from derived.assurance import AAL
+from derived import clock
+from derived.changes import renew, review_after_loss
 from derived.errors import Refused
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event
-from idp.enrol import undo
+from derived.rules.assurance import AAL
+from idp.enrol.devices import undo_links as undo
 from idp.login.session import login_of
 from idp.models import AuthenticationEvent
 from tests.own.test_roots import at, strong
@@ -51,7 +52,7 @@ def test_recovery_puts_the_last_bindings_up_for_review(world: World) -> None:
     _, desktop = world.enrolled()
     phone = world.device(desktop)
     under_lock(Account.objects.get().id, lambda account: renew.password_totp(account, pair(), credential_id=uuid4(), now=clock.now(), actor="t", **SEED))
-    assert [str(row.id) for row in review.waiting()] == [phone.enrolment.credential_id]
+    assert [str(row.id) for row in review_after_loss.waiting()] == [phone.enrolment.credential_id]
 
 
 def test_recovery_is_refused_under_the_lock_too(world: World) -> None:

@@ -28,31 +28,34 @@ django.setup()
 from django.db import connection  # noqa: E402
 from joserfc.jwk import ECKey  # noqa: E402
 
-from derived import clock, issue, standing  # noqa: E402
-from derived.assurance import Factor, Shown  # noqa: E402
+from derived import clock  # noqa: E402
 from derived.authority import keeping, lists  # noqa: E402
-from derived.eligibility import BoundBy, How  # noqa: E402
-from derived.kinds import Kind  # noqa: E402
-from derived.lifecycle import LIVING  # noqa: E402
-from derived.locking import under_lock  # noqa: E402
+from derived.changes import identity_changes, issue  # noqa: E402
+from derived.ledger.locking import under_lock  # noqa: E402
 from derived.minting import authority as minting  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
 from derived.minting.passkey import RegisteredPasskey  # noqa: E402
 from derived.minting.proven import key_name  # noqa: E402
 from derived.minting.signing import Held  # noqa: E402
 from derived.models import Account, Credential, Event, IssuedCertificate, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
+from derived.rules.assurance import Factor, Shown  # noqa: E402
+from derived.rules.eligibility import BoundBy, How  # noqa: E402
+from derived.rules.kinds import Kind  # noqa: E402
+from derived.rules.lifecycle import LIVING  # noqa: E402
 from derived.signers import Where, wrapped  # noqa: E402
 from idp import clients, keys  # noqa: E402
-from idp.enrol import binding, derived_passkey, invitation, ordering  # noqa: E402
-from idp.enrol import certificates as made_certificates  # noqa: E402
+from idp.enrol.grown import binding, derived_passkey  # noqa: E402
+from idp.enrol.grown.certificate import by_code as ordering  # noqa: E402
+from idp.enrol.grown.certificate import issuing as made_certificates  # noqa: E402
+from idp.enrol.roots import invitations as invitation  # noqa: E402
 from idp.login import password, totp  # noqa: E402
 from idp.login.browser_store import SessionStore  # noqa: E402
 from idp.login.card import PROBE  # noqa: E402
 from idp.login.session import record_login  # noqa: E402
 from idp.models import Binding, CertificateOrder, LoginSession, Probe  # noqa: E402
 from idp.secrets import opaque, stored  # noqa: E402
-from scim import provision  # noqa: E402
 from scim.models import Person, Source  # noqa: E402
+from scim.people import provision  # noqa: E402
 from tests.races import pushed, watched  # noqa: E402
 from tests.webauthn.authenticator import cose  # noqa: E402
 
@@ -294,7 +297,7 @@ def certificate(login: str) -> dict[str, str]:
 
 def renamed(account: str) -> int:
     """What shows a name of this account shows one of before."""
-    return under_lock(UUID(account), lambda locked: standing.renamed(locked, now=clock.now(), actor="t"))
+    return under_lock(UUID(account), lambda locked: identity_changes.renamed(locked, now=clock.now(), actor="t"))
 
 
 def certificates(account: str) -> dict[str, Any]:

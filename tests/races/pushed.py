@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from derived import audit, clock
+from derived import clock
+from derived.ledger import audit
 from derived.models import Account
-from scim import matching
 from scim.models import Match, Record
+from scim.people import matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable

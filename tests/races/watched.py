@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from derived import accounts, clock, revoke
+from derived import clock
+from derived.changes import revoke
 from derived.errors import Reason
-from derived.locking import transacted, under_lock
+from derived.ledger import accounts
+from derived.ledger.locking import transacted, under_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

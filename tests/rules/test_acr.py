@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derived.assurance import AAL, Authentication, Factor
-from idp.oidc import acr
-from idp.oidc.acr import Reached
-from idp.oidc.ask import Ask
-from idp.oidc.decision import Next, decide
+from derived.rules.assurance import AAL, Authentication, Factor
+from idp.oidc.authorization.decision import Next, decide
+from idp.oidc.claims import acr
+from idp.oidc.claims.acr import Reached
+from idp.oidc.requests.ask import Ask
 
 NS = "http://idmanagement.gov/ns/assurance/aal/"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

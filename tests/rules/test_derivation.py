@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derived.assurance import AAL, Authentication, Factor, FactorClass, Shown
-from derived.capping import cap
-from derived.eligibility import refusal, refusal_of_key
 from derived.errors import Reason
-from derived.kinds import MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, POLICIES, Kind, policy
-from derived.lifecycle import ENDED, LIVING, State, may_move
-from derived.rulebook import Rulebook
+from derived.rules.assurance import AAL, Authentication, Factor, FactorClass, Shown
+from derived.rules.capping import cap
+from derived.rules.eligibility import refusal, refusal_of_key
+from derived.rules.kinds import MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, POLICIES, Kind, policy
+from derived.rules.lifecycle import ENDED, LIVING, State, may_move
+from derived.rules.rulebook import Rulebook
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 levels = st.sampled_from(AAL)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp import secrets, uris
-from idp.enrol.binding import LONG, SHORT, clean_name
+from idp.enrol.grown.binding import LONG, SHORT, clean_name
 from idp.login import password, totp
 from idp.logs import redacted
-from idp.oidc import gate
-from idp.oidc.claims import RESERVED, assembled
+from idp.oidc.claims.claims import RESERVED, assembled
+from idp.oidc.requests import gate
 
 BAD_URIS = [
     "http://app.example/cb", "https://app.example/cb#x", "https://app.example/cb#", "https://user@app.example/cb", "https://u:p@app.example/cb",

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derived.assurance import AAL, Authentication, Factor
-from derived.kinds import Kind
+from derived.rules.assurance import AAL, Authentication, Factor
+from derived.rules.kinds import Kind
 from idp.login.choices import suffices
 from idp.login.need import SUPPORTED, Need, Reached, demands, is_true
 from idp.login.ways import Way
-from idp.oidc.ask import Ask
-from idp.oidc.decision import Next, Patience, decide
+from idp.oidc.authorization.decision import Next, Patience, decide
+from idp.oidc.requests.ask import Ask
 
 levels = st.sampled_from([AAL.AAL1, AAL.AAL2, AAL.AAL3])
 classes = st.sampled_from(SUPPORTED)

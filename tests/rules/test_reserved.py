@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.oidc.claims import RESERVED, assembled
+from idp.oidc.claims.claims import RESERVED, assembled
 
 # IANA's registry "JSON Web Token Claims", as of 2026; about the person are those of OpenID Connect Core §5.1 and its like.
 PERSONAL = frozenset(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derived.assurance import AAL, Assertion, Authentication, Factor, Shown
-from derived.capping import cap
-from derived.eligibility import BoundBy, How, refusal_to_add, refusal_to_change
 from derived.errors import Reason
-from derived.kinds import MINT_FRESHNESS, Kind
+from derived.rules.assurance import AAL, Assertion, Authentication, Factor, Shown
+from derived.rules.capping import cap
+from derived.rules.eligibility import BoundBy, How, refusal_to_add, refusal_to_change
+from derived.rules.kinds import MINT_FRESHNESS, Kind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 levels = st.sampled_from(AAL)

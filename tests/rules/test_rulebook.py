@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derived.agency import agency_of
-from derived.assurance import AAL, IAL, Authentication, Factor, Shown
-from derived.eligibility import label_of
 from derived.errors import Reason
-from derived.kinds import POLICIES, Kind, Label, policy
-from derived.rulebook import Approved, Device, Rulebook, Terms, in_words, read
+from derived.rules.agency import agency_of
+from derived.rules.assurance import AAL, IAL, Authentication, Factor, Shown
+from derived.rules.eligibility import label_of
+from derived.rules.kinds import POLICIES, Kind, Label, policy
+from derived.rules.rulebook import Approved, Device, Rulebook, Terms, in_words, read
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CARD = Authentication(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL.AAL3, root=True, at=NOW, phishing_resistant=True)

@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from derived.errors import Refused
 from idp.clients import signed
-from idp.oidc import dpop
+from idp.oidc.proofs import dpop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from derived import clock
-from scim import provision
+from scim.people import provision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

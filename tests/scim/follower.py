@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from derived import clock
-from scim import receivers
+from scim.feed import receivers
 from scim.models import Receiver
 
 ISSUER = "http://localhost:8000"

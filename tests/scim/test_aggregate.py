@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scim.aggregate import Said, addresses, display_name, invitation_address, merge, updated_at
+from scim.protocol.aggregate import Said, addresses, display_name, invitation_address, merge, updated_at
 
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

@@ -10,8 +10,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from derived import clock
-from scim import delivery, matching, receivers
+from scim.feed import delivery, receivers
 from scim.models import FeedEvent, MatchState, Person, Receiver, Record, Taken
+from scim.people import matching
 from tests.scim.conftest import ENTERPRISE, GROUP, PATCH, Scim, user
 from tests.scim.follower import ISSUER, URN, Follower, plain
 

@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 
 from derived import clock
-from scim import delivery, provision
+from scim.feed import delivery
 from scim.models import Taken
+from scim.people import provision
 from tests.scim.conftest import Scim
 from tests.scim.follower import Follower
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from derived import clock
 from derived.errors import RametError
-from scim import matching, provision
 from scim.models import Match, MatchState, Person, Record
+from scim.people import matching, provision
 from tests.scim.conftest import ENTERPRISE, GROUP, PATCH, Scim, user
 from tests.scim.follower import Follower, plain
 

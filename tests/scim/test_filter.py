@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scim2_models import EnterpriseUser, ScimFilter, User
 
 from scim.errors import ScimError
-from scim.filter import MOST_COMPARISONS, parse_filter, parse_path
-from scim.tokens import DEEPEST, LONGEST
-from scim.tree import matches
-from scim.user import USER
-from scim.values import resource
+from scim.protocol.filter import MOST_COMPARISONS, parse_filter, parse_path
+from scim.protocol.tokens import DEEPEST, LONGEST
+from scim.protocol.tree import matches
+from scim.protocol.user import USER
+from scim.protocol.values import resource
 from tests.scim.conftest import ENTERPRISE, Scim
 
 _SHARED = json.loads((Path(__file__).parent / "filter_cases.json").read_text())

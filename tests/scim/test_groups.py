@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derived import clock
-from scim import groups
-from scim.membership import Change, split
 from scim.models import Group, Membership, Record, Source
-from scim.operations import Op, Operation
+from scim.people import groups
+from scim.protocol.membership import Change, split
+from scim.protocol.operations import Op, Operation
 from tests.scim.conftest import GROUP, PATCH, Scim
 from tests.scim.test_http import _mutated
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scim.body import LARGEST
+from scim.http.body import LARGEST
 from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, GROUP, PATCH, Scim, user
 
 

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from derived.models import AccountStatus, OutboxRow
-from scim import tables
 from scim.models import Person, Record
+from scim.protocol import tables
 from tests.scim.conftest import ENTERPRISE, Scim
 
 if TYPE_CHECKING:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from derived import accounts, audit, clock, revoke
+from derived import clock
+from derived.changes import revoke
 from derived.errors import Reason
-from derived.locking import under_lock
+from derived.ledger import accounts, audit
+from derived.ledger.locking import under_lock
 from derived.models import AccountStatus, Credential, OutboxRow
-from scim.directory import person_by_login_name
 from scim.models import Person, Record
+from scim.people.directory import person_by_login_name
 from tests.scim.conftest import PATCH, Scim, user
 
 if TYPE_CHECKING:

@@ -18,19 +18,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derived import clock
-from scim import cursors, directory
 from scim.errors import ScimError
-from scim.filter import parse_filter
+from scim.http import cursors
+from scim.http.select import GROUPS, PEOPLE, select
 from scim.models import Group, Record
-from scim.select import GROUPS, PEOPLE, select
-from scim.tree import matches
+from scim.people import directory
+from scim.protocol.filter import parse_filter
+from scim.protocol.tree import matches
 from tests.scim.conftest import ENTERPRISE, GROUP, Scim, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from scim.select import Shelf
+    from scim.http.select import Shelf
 
 pytestmark = pytest.mark.database
 
@@ -194,7 +195,7 @@ def test_a_far_page_is_counted_from_the_nearer_end(hr: Scim, monkeypatch: pytest
     for number in range(11):
         hr.create(f"p{number:02}")
     for far in (10_000, 0):
-        monkeypatch.setattr("scim.listing._FAR", far)
+        monkeypatch.setattr("scim.http.listing._FAR", far)
         pages = [hr.names(f"?startIndex={start}&count=3") for start in (1, 2, 5, 6, 8, 10, 11, 12)]
         assert pages == [[f"p{i:02}" for i in range(start - 1, min(11, start + 2))] for start in (1, 2, 5, 6, 8, 10, 11, 12)]
 
@@ -231,8 +232,8 @@ def test_a_cursor_outlives_its_row(hr: Scim) -> None:
 
 def test_an_inexact_cursor_page_is_bounded(hr: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows must be asked one by one, a page reads no more than so many and may be short; walking on finds all."""
-    monkeypatch.setattr("scim.listing._MOST_READ", 3)
-    monkeypatch.setattr("scim.listing._PIECE", 2)
+    monkeypatch.setattr("scim.http.listing._MOST_READ", 3)
+    monkeypatch.setattr("scim.http.listing._PIECE", 2)
     for number in range(9):
         hr.create(f"p{number}", **({"title": "x"} if number in {1, 8} else {}))
     found, cursor, pages = [], "", 0
@@ -244,9 +245,9 @@ def test_an_inexact_cursor_page_is_bounded(hr: Scim, monkeypatch: pytest.MonkeyP
         if not cursor:
             break
     assert (found, pages) == (["p1", "p8"], 3)
-    monkeypatch.setattr("scim.listing._LONGEST", -1.0)
+    monkeypatch.setattr("scim.http.listing._LONGEST", -1.0)
     assert hr("GET", '/Users?filter=title+eq+"x"')[1]["scimType"] == "tooMany"
-    monkeypatch.setattr("scim.listing._MOST_SORTED", 5)
+    monkeypatch.setattr("scim.http.listing._MOST_SORTED", 5)
     assert hr("GET", "/Users?sortBy=title")[1]["scimType"] == "tooMany"
 
 
@@ -302,7 +303,7 @@ def test_random_bytes_are_no_cursor() -> None:
 
 def test_groups_with_very_many_members_are_not_listed_whole(hr: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of groups whose members would not fit says so, and what to ask instead."""
-    monkeypatch.setattr("scim.listing._MOST_MEMBERS", 2)
+    monkeypatch.setattr("scim.http.listing._MOST_MEMBERS", 2)
     members = [{"value": hr.create(name)} for name in "abc"]
     hr("POST", "/Groups?attributes=id", {"schemas": [GROUP], "displayName": "g", "members": members})
     assert hr("GET", "/Groups")[1]["scimType"] == "tooMany"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.management import call_command
 
-from derived import audit, clock
+from derived import clock
 from derived.errors import Refused
+from derived.ledger import audit
 from derived.models import AccountStatus, Credential, OutboxRow
-from scim import candidates, matching, returns, trust
 from scim.models import Match, MatchState, Person, Record
+from scim.people import candidates, matching, returns
+from scim.protocol import trust
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from derived import clock
 from derived.errors import Refused
 from derived.models import AccountStatus, Credential, OutboxRow
-from scim import provision, returns, trust
 from scim.errors import ScimError
 from scim.models import Person, Record, Source
+from scim.people import provision, returns
+from scim.protocol import trust
 from tests.scim.conftest import Scim, user
 
 if TYPE_CHECKING:

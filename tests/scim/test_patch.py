@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim import operations, patch, values
 from scim.errors import ScimError
-from scim.normalise import NORMALISERS, normalise
-from scim.user import USER
+from scim.protocol import operations, patch, values
+from scim.protocol.normalise import NORMALISERS, normalise
+from scim.protocol.user import USER
 from tests.scim.conftest import CORE, ENTERPRISE, PATCH
 
 _BEFORE = values.resource(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scim.normalise import NORMALISERS
+from scim.protocol.normalise import NORMALISERS
 from tests.scim.conftest import Scim, user
 
 if TYPE_CHECKING:

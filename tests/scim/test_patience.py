@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from derived.models import Account, Event, OutboxRow
-from scim import patience
+from scim.http import patience
 from scim.models import Person, Record
 from tests.scim.conftest import Scim, user
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from scim.errors import ScimError
-from scim.filter import parse_filter
-from scim.schema import Attribute, ResourceType, Schema, Type
-from scim.tree import matches
-from scim.values import coerce, fold, resource
+from scim.protocol.filter import parse_filter
+from scim.protocol.schema import Attribute, ResourceType, Schema, Type
+from scim.protocol.tree import matches
+from scim.protocol.values import coerce, fold, resource
 
 _URN = "urn:example:Thing"
 _THING = ResourceType(

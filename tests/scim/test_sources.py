@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from derived import clock
-from scim import provision
 from scim.models import Person, Record, Source
+from scim.people import provision
 from tests.scim.conftest import Scim, user
 
 if TYPE_CHECKING:

@@ -12,8 +12,10 @@ from django.db import connection
 
 from derived import clock
 from derived.models import Credential
-from scim import bulk, matching, returns, trust
+from scim.http import bulk
 from scim.models import Match, MatchState, Person, Record
+from scim.people import matching, returns
+from scim.protocol import trust
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 from tests.scim.follower import Follower
 
@@ -86,7 +88,7 @@ def test_a_filter_is_stopped_also_where_everything_passes(hr: Scim, monkeypatch:
     """C75: the time that asking rows one by one may take does not depend on the answer."""
     for name in ("ada", "bob"):
         hr.create(name)
-    monkeypatch.setattr("scim.listing._LONGEST", -1.0)
+    monkeypatch.setattr("scim.http.listing._LONGEST", -1.0)
     assert hr("GET", '/Users?filter=not (title eq "x")')[1]["scimType"] == "tooMany"
 
 

@@ -10,9 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from derived import clock
-from scim import aggregate, matching, provision, returns, settle, trust
 from scim.errors import ScimError
 from scim.models import Person, Record, Source
+from scim.people import matching, provision, returns, settle
+from scim.protocol import aggregate, trust
 from tests.live import LONG
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, GROUP, PATCH, Scim, user
 

@@ -10,12 +10,15 @@ import pytest
 import time_machine
 from django.core.management import call_command
 
-from derived import audit, clock
+from derived import clock
+from derived.ledger import audit
 from derived.models import AccountStatus, Credential
-from scim import auth, provision, sources, trust
+from scim import callers as auth
 from scim.models import Person, Record, Source, SourceCredential
-from scim.schema import Located
-from scim.user import USER
+from scim.people import provision, sources
+from scim.protocol import trust
+from scim.protocol.schema import Located
+from scim.protocol.user import USER
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 
 if TYPE_CHECKING:
@@ -219,8 +222,8 @@ def test_ial_is_said_per_person_and_never_above_the_source(office: Scim) -> None
 
 def test_status_suspends_until_its_source_clears_it(office: Scim) -> None:
     """Only our extension's status suspends; the source that said so clears it, and what a manager stopped stays (ruling 11)."""
-    from derived import suspend
-    from derived.locking import under_lock
+    from derived.changes import suspend
+    from derived.ledger.locking import under_lock
 
     record_id = office.create("a")
     _say(office, record_id, status="suspended")
@@ -256,9 +259,9 @@ def test_ial_that_falls_while_ended_does_not_come_back(office: Scim) -> None:
 def test_ineligible_ends_what_was_derived(office: Scim) -> None:
     """`eligible: false` ends derived credentials, leaves roots, and nothing is minted meanwhile (EL-4, IV-1)."""
     from derived.errors import Refused
-    from derived.issue.ledger import row_of
-    from derived.kinds import Kind
-    from derived.lifecycle import State
+    from derived.ledger.rows import row_of
+    from derived.rules.kinds import Kind
+    from derived.rules.lifecycle import State
 
     record_id = office.create("a")
     account = _person(record_id).account

@@ -10,11 +10,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from demo.browser import Browser
-from derived import audit, clock, lower, status, suspend
-from derived.assurance import AAL
+from derived import clock
+from derived.changes import lower_level, suspend
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger import audit, status
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event
+from derived.rules.assurance import AAL
 from idp.models import Upstream
 from tests.upstream.liar import AAL2
 from tests.upstream.test_login import asked
@@ -132,7 +134,7 @@ def test_a_level_never_rises(linked: House, to: AAL) -> None:
     link, before = linked.credential(), Event.objects.count()
 
     def work(account: Account) -> int:
-        return lower.lower(account, link, to=to, because=Reason.UPSTREAM_CAPPED, now=clock.now(), actor="operator")
+        return lower_level.lower(account, link, to=to, because=Reason.UPSTREAM_CAPPED, now=clock.now(), actor="operator")
 
     assert under_lock(link.account_id, work) == 0
     assert (linked.credential().aal, Event.objects.count()) == (2, before)
@@ -187,7 +189,7 @@ def test_the_disabled_are_not_offered(linked: House) -> None:
     """P26: neither as a way in nor for linking; what is linked is not offered for linking again."""
     from django.test import RequestFactory
 
-    from idp.enrol import upstream_links
+    from idp.enrol.roots import upstream_links
     from idp.login import upstream
 
     request, account = RequestFactory().get("/login"), linked.credential().account

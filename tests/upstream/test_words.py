@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derived.assurance import AAL, IAL
+from derived.rules.assurance import AAL, IAL
 from idp.models import Upstream
 from idp.upstreams import presets, words
 from idp.upstreams.presets import PRESETS

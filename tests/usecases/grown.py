@@ -11,12 +11,12 @@ from uuid import uuid4
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from derived import clock
-from derived.assurance import Factor, Shown
-from derived.kinds import Kind
 from derived.minting import certificate, derived_passkey, device_key
 from derived.minting.device_key import public_key
 from derived.minting.passkey import RegisteredPasskey
 from derived.models import Authority
+from derived.rules.assurance import Factor, Shown
+from derived.rules.kinds import Kind
 from device.key import DeviceKey
 
 if TYPE_CHECKING:

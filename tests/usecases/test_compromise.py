@@ -8,13 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from derived import accounts, issue, renew, revoke
-from derived.assurance import AAL, Authentication, Factor
-from derived.eligibility import BoundBy, How
+from derived.changes import issue, renew, revoke
+from derived.changes.issue import Certificate
 from derived.errors import Reason
-from derived.issue import Certificate
-from derived.locking import transacted, under_lock
+from derived.ledger import accounts
+from derived.ledger.locking import transacted, under_lock
 from derived.minting.device_key import proven, public_key
+from derived.rules.assurance import AAL, Authentication, Factor
+from derived.rules.eligibility import BoundBy, How
 from device.key import DeviceKey
 
 if TYPE_CHECKING:

@@ -13,19 +13,21 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError, transaction
 
-from derived import accounts, clock, issue, renew, revoke, status, suspend
-from derived.assurance import AAL, Authentication, Factor, Shown
-from derived.eligibility import BoundBy, How
+from derived import clock
+from derived.changes import issue, renew, revoke, suspend
+from derived.changes.issue import Certificate
 from derived.errors import Reason, Refused
-from derived.issue import Certificate
-from derived.kinds import POLICIES, Kind, Label, policy
-from derived.locking import transacted, under_lock
+from derived.ledger import accounts, status
+from derived.ledger.locking import transacted, under_lock
 from derived.minting.device_key import proven, public_key
 from derived.models import Account, BoundKey, Credential, Event, Request
-from derived.rulebook import Approved, Device, Rulebook, Terms
+from derived.rules.assurance import AAL, Authentication, Factor, Shown
+from derived.rules.eligibility import BoundBy, How
+from derived.rules.kinds import POLICIES, Kind, Label, policy
+from derived.rules.rulebook import Approved, Device, Rulebook, Terms
 from device.client import Code, DeviceClient
 from device.key import DeviceKey
-from idp.checks import rules_of_issuance_are_understood
+from idp.checks.configuration import rules_of_issuance_are_understood
 from tests.world import ISSUER, claims, http
 
 if TYPE_CHECKING:
@@ -225,7 +227,7 @@ def test_every_grown_kind_says_where_its_verifier_stands() -> None:
 
 @pytest.fixture
 def policy_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr("idp.rulebook.path", lambda: tmp_path / "policy.toml")
+    monkeypatch.setattr("idp.policies.issuance.path", lambda: tmp_path / "policy.toml")
     return tmp_path / "policy.toml"
 
 
@@ -265,7 +267,7 @@ def test_the_label_reaches_the_tokens(world: World) -> None:
 
 
 # What a certificate has beside being issued: it comes back as a card login does, it verifies offline, and its notices say so.
-_BESIDES = {("certificate", "derived/issue/roots.py"), ("certificate", "idp/management/commands/exposure.py"), ("certificate", "idp/signals/mail.py")}
+_BESIDES = {("certificate", "derived/changes/issue/roots.py"), ("certificate", "idp/management/commands/exposure.py"), ("certificate", "idp/signals/mail.py")}
 
 
 def test_a_kind_is_named_only_where_the_docs_say() -> None:
@@ -280,5 +282,5 @@ def test_a_kind_is_named_only_where_the_docs_say() -> None:
         named = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Kind"}
         for kind in grown:
             if kind.name in named:
-                usual = where.startswith(("derived/kinds.py", "derived/minting/", "idp/enrol/", "idp/login/"))
+                usual = where.startswith(("derived/rules/kinds.py", "derived/minting/", "idp/enrol/", "idp/login/"))
                 assert usual or (kind.value, where) in _BESIDES, (where, kind)

@@ -9,15 +9,17 @@ import pytest
 import time_machine
 from django.db import DatabaseError, connection, transaction
 
-from derived import accounts, audit, clock, issue, locking, outbox, revoke, status, suspend
-from derived.assurance import AAL, Authentication, Factor
-from derived.eligibility import BoundBy, How
+from derived import clock
+from derived.changes import issue, revoke, suspend
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, Keyring, Purpose
-from derived.locking import transacted, under_lock
+from derived.ledger import accounts, audit, locking, outbox, status
+from derived.ledger.locking import transacted, under_lock
+from derived.ledger.single_use import spend
 from derived.minting.device_key import proven, public_key
 from derived.models import Account, AccountStatus, Credential, Event, EventDetail, OutboxRow, SigningKey, Spent
-from derived.once import spend
+from derived.rules.assurance import AAL, Authentication, Factor
+from derived.rules.eligibility import BoundBy, How
 from derived.wrapping import Wrapper
 from device.key import DeviceKey
 
@@ -246,7 +248,7 @@ def test_parts_of_a_key_do_not_run_into_each_other(db: None) -> None:
 def test_a_skewed_clock_is_a_refusal(db: None, two_clocks: None, monkeypatch: pytest.MonkeyPatch, seconds: float, *, fine: bool) -> None:
     """Ruling 15, C94: more than two seconds apart, and nothing is decided; a long wait for the lock is not a skew, and hides none."""
     now = clock.now()
-    monkeypatch.setattr("derived.locking.database_now", lambda: clock.now() + timedelta(seconds=seconds))
+    monkeypatch.setattr("derived.ledger.locking.database_now", lambda: clock.now() + timedelta(seconds=seconds))
     for there, before in ((now + timedelta(seconds=seconds), now), (now + timedelta(seconds=seconds), now - timedelta(seconds=30))):
         if fine:
             locking._require_one_time(there, before)

@@ -15,25 +15,36 @@ import time_machine
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
-from derived import accounts, clock, issue, revoke, status
-from derived.assurance import AAL, Factor, Shown
-from derived.eligibility import BoundBy, How
+from derived import clock
+from derived.changes import issue, revoke
 from derived.errors import Reason, Refused
-from derived.kinds import POLICIES, Kind, policy
-from derived.locking import under_lock
+from derived.ledger import accounts, status
+from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, DeviceKey
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.eligibility import BoundBy, How
+from derived.rules.kinds import POLICIES, Kind, policy
 from idp import clients
 from idp.clients import Registration
 from idp.login.session import login_of, record_login
 from idp.models import AuthenticationEvent, Grant
-from idp.oidc import tokens
-from idp.oidc.bound import Bound
-from idp.oidc.families import add_refresh_token, open_family
-from idp.oidc.grants.refresh_token import rotate
-from idp.oidc.resource import if_live
-from scim import provision
+from idp.oidc.endpoints.resource import if_live
+from idp.oidc.issuing import tokens
+from idp.oidc.issuing.families import add_refresh_token, open_family
+from idp.oidc.issuing.grants.refresh_token import rotate
+from idp.oidc.proofs.bound import Bound
+from scim.people import provision
 from tests.usecases import grown
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"

@@ -9,7 +9,8 @@ import pytest
 import time_machine
 from django.db import connection
 
-from derived import audit, clock
+from derived import clock
+from derived.ledger import audit
 from derived.models import Account, Credential, Event
 from idp.models import (
     AuthenticationEvent,

@@ -21,7 +21,7 @@ from django.test import override_settings
 
 from derived import clock
 from derived.models import OutboxRow
-from idp import checks
+from idp.checks import configuration as checks
 from idp.config import Config
 from idp.signals import backchannel, worker
 from tests.world import ISSUER, claims
@@ -192,7 +192,7 @@ def test_the_checks_are_really_run_at_a_start() -> None:
     from django.core.checks.registry import registry
 
     known = {f"{one.__module__}.{one.__name__}" for one in registry.get_checks()}
-    assert {"idp.checks.settings_are_safe", "idp.checks.engines_are_behind_their_doors", "idp.checks.database_is_durable"} <= known
+    assert {"idp.checks.configuration.settings_are_safe", "idp.checks.configuration.engines_are_behind_their_doors", "idp.checks.configuration.database_is_durable"} <= known
     assert type(apps.get_app_config("idp")).__name__ == "IdpConfig"
     with override_settings(DEBUG=True), pytest.raises(SystemCheckError):
         call_command("check")

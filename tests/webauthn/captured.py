@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import cbor2
 
-from derived.minting import metadata, passkey
-from derived.minting.metadata import Metadata, Policy
+from derived.minting import passkey
+from derived.minting.fido import metadata
+from derived.minting.fido.metadata import Metadata, Policy
 from derived.minting.passkey import Expected
 from tests.webauthn.authenticator import b64, unb64
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from demo.browser import Browser
-from derived import clock, issue
-from derived.eligibility import BoundBy, How
-from derived.issue import Certificate
-from derived.locking import under_lock
-from derived.minting.metadata import Metadata, Model
+from derived import clock
+from derived.changes import issue
+from derived.changes.issue import Certificate
+from derived.ledger.locking import under_lock
+from derived.minting.fido.metadata import Metadata, Model
+from derived.rules.eligibility import BoundBy, How
 from idp.login.session import record_login
 from idp.models import AuthenticationEvent, LoginSession
 from tests.world import ISSUER, http

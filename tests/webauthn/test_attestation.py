@@ -13,11 +13,12 @@ import cbor2
 import pytest
 from OpenSSL.crypto import X509Store
 
-from derived.assurance import AAL
 from derived.errors import Reason, Refused
-from derived.minting import attestation, metadata, passkey
-from derived.minting.metadata import Metadata, Model, Policy
-from idp.login import metadata as kept
+from derived.minting import passkey
+from derived.minting.fido import attestation, metadata
+from derived.minting.fido.metadata import Metadata, Model, Policy
+from derived.rules.assurance import AAL
+from idp.policies import fido_metadata as kept
 from tests.webauthn.authenticator import BE, BS, UP, UV, Maker, SoftKey
 from tests.webauthn.captured import ALL, Captured, published
 from tests.webauthn.test_ceremonies import NOW, asked, creation

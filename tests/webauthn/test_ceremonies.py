@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import SecretStr
 
-from derived.assurance import AAL
 from derived.errors import Reason, Refused
 from derived.minting import passkey
-from derived.minting.metadata import Metadata, Policy
+from derived.minting.fido.metadata import Metadata, Policy
 from derived.minting.passkey import Expected, Verifier
+from derived.rules.assurance import AAL
 from idp.config import Config
 from tests.webauthn.authenticator import AT, BE, BS, ORIGIN, RP_ID, UP, UV, SoftKey, b64, cose, unb64
 

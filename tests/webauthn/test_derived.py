@@ -10,14 +10,15 @@ import pytest
 import time_machine
 
 from demo.browser import Browser
-from derived import clock, revoke
-from derived.assurance import AAL
+from derived import clock
+from derived.changes import revoke
 from derived.errors import Reason
-from derived.kinds import Kind
-from derived.locking import under_lock
-from derived.minting.metadata import Policy
+from derived.ledger.locking import under_lock
+from derived.minting.fido.metadata import Policy
 from derived.models import BoundKey, Credential, Event, Passkey, Request
-from derived.rulebook import Approved, Rulebook, Terms
+from derived.rules.assurance import AAL
+from derived.rules.kinds import Kind
+from derived.rules.rulebook import Approved, Rulebook, Terms
 from idp.models import AuthenticationEvent, Binding
 from tests.webauthn.authenticator import Maker, SoftKey
 from tests.webauthn.life import asked, listed, newest_event, register, sent, sign_in, stranger, with_card
@@ -167,9 +168,9 @@ def test_ceilings(
     """PK-1: BE is AAL2. PK-2: without attestation AAL2. RQ-5: AAL3 takes a model on the list. AS-2: and a login at AAL3. AS-5: less is never AAL3."""
     person, desktop = world.enrolled()
     maker = Maker()
-    monkeypatch.setattr("idp.login.metadata.known", lambda: listed(maker))
-    monkeypatch.setattr("idp.login.metadata.policy", Policy)
-    monkeypatch.setattr("idp.rulebook.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid} if approved else set()))))
+    monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
+    monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid} if approved else set()))))
     if login == 3:
         from scim.models import Person as Row
 
@@ -188,7 +189,7 @@ def test_ceilings(
 def test_a_synced_key_is_refused_where_syncing_is_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PK-3."""
     _, desktop = world.enrolled()
-    monkeypatch.setattr("idp.rulebook.rules", lambda: Rulebook(terms={Kind.DERIVED_PASSKEY: Terms(synced=frozenset())}))
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DERIVED_PASSKEY: Terms(synced=frozenset())}))
     assert "a device of this kind" in grow(desktop, SoftKey(synced=True)).words()
     assert not Credential.objects.filter(kind=Kind.DERIVED_PASSKEY).exists()
     grow(desktop, SoftKey())
@@ -277,9 +278,9 @@ def test_no_aal3_comes_over_a_code(world: World, monkeypatch: pytest.MonkeyPatch
     """C14, PK-2: an attested hardware key, from a login at AAL3, on an approved model, is AAL2 by this road, and not `phrh`."""
     person, desktop = world.enrolled()
     maker = Maker()
-    monkeypatch.setattr("idp.login.metadata.known", lambda: listed(maker))
-    monkeypatch.setattr("idp.login.metadata.policy", Policy)
-    monkeypatch.setattr("idp.rulebook.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid}))))
+    monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
+    monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid}))))
     from scim.models import Person as Row
 
     with_card(Row.objects.get(login_name=person.username).account)
@@ -391,9 +392,9 @@ def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(world: World,
 
     person, desktop = world.enrolled()
     maker = Maker()
-    monkeypatch.setattr("idp.login.metadata.known", lambda: listed(maker))
-    monkeypatch.setattr("idp.login.metadata.policy", Policy)
-    monkeypatch.setattr("idp.rulebook.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid}))))
+    monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
+    monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
+    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid}))))
     from scim.models import Person as Row
 
     with_card(Row.objects.get(login_name=person.username).account)

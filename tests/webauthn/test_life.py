@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from derived import clock, revoke
+from derived import clock
+from derived.changes import revoke
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.minting import passkey as webauthn
-from derived.minting.metadata import Metadata, Policy
+from derived.minting.fido.metadata import Metadata, Policy
 from derived.models import Account, Credential, Event, Passkey
-from idp.enrol import passkeys
+from idp.enrol.roots import passkeys
 from idp.login.passkey import _claim, expected
 from idp.login.session import end
 from idp.models import AuthenticationEvent, Ceremony, Invitation, LoginSession, Throttle
@@ -39,7 +40,7 @@ NOON = "2026-11-24T12:00:00Z"
 def maker(monkeypatch: pytest.MonkeyPatch) -> Maker:
     """A maker whose model FIDO knows as a good one."""
     made = Maker()
-    monkeypatch.setattr("idp.login.metadata.known", lambda: life.listed(made))
+    monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: life.listed(made))
     return made
 
 

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.management import CommandError, call_command
 
 from derived.errors import Unavailable
-from derived.minting.metadata import PUBLISHED_ROOT, Policy, fingerprint
+from derived.minting.fido.metadata import PUBLISHED_ROOT, Policy, fingerprint
 from derived.models import Account, Credential, Event, Passkey
 from idp.config import config
-from idp.login import metadata
+from idp.policies import fido_metadata as metadata
 from tests.webauthn import life
 from tests.webauthn.authenticator import Maker, SoftKey, b64
 from tests.webauthn.life import newest_event, register, sign_in, stranger

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from derived.rulebook import Rulebook
-from idp import rulebook
+from derived.rules.rulebook import Rulebook
+from idp.policies import issuance as rulebook
 from idp.signals import files
 from tests.card.desk import Desk, opened
 from tests.x509 import office

@@ -19,20 +19,23 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from demo.pki import Card, number_of
-from derived import clock, lower, suspend
-from derived.assurance import AAL
+from derived import clock
+from derived.changes import lower_level, suspend
 from derived.errors import Reason, Refused
-from derived.kinds import Kind
-from derived.locking import under_lock
-from derived.minting import hardware, signing
-from derived.minting.hardware import Trust
+from derived.ledger.locking import under_lock
+from derived.minting import signing
+from derived.minting.hardware import statement as hardware
+from derived.minting.hardware.statement import Trust
 from derived.minting.signing import Held
 from derived.models import Account, Credential, Event, EventDetail, IdentityCheck, IssuedCertificate
-from derived.rulebook import Approved, Rulebook, Terms
+from derived.rules.assurance import AAL
+from derived.rules.kinds import Kind
+from derived.rules.rulebook import Approved, Rulebook, Terms
 from device import tpm
-from idp import attestation, rulebook
 from idp.keys import wrapper
 from idp.models import AuthenticationEvent
+from idp.policies import attestation
+from idp.policies import issuance as rulebook
 from scim.models import Person
 from tests.attestation.makers import Tpm, YubiKey
 from tests.attestation.test_binding import Chip, chip
@@ -227,7 +230,7 @@ def test_its_renewal_is_another_module_and_40(desk: Desk, world: World, maker: Y
 
 def test_between_record_and_release_what_it_rests_on_may_fall(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """X-9, ruling 23: the check was used by another meanwhile, or the level fell: .41 is signed, and not released."""
-    from idp.enrol import certificates
+    from idp.enrol.grown.certificate import issuing as certificates
 
     browser = with_card(desk, world, tmp_path)
     see(sample=sample)
@@ -259,7 +262,7 @@ def test_it_asserts_no_more_than_what_it_rests_on(desk: Desk, world: World, make
     card = Credential.objects.get(kind="piv_card")
 
     def fall(account: Account) -> int:
-        return lower.lower(account, card, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=clock.now(), actor="t")
+        return lower_level.lower(account, card, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=clock.now(), actor="t")
 
     assert under_lock(card.account_id, fall) == 1
     assert [Credential.objects.get(id=one.row.credential_id).state for one in (strong, plain)] == ["suspended", "active"]

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from derived import clock, revoke, suspend
+from derived import clock
 from derived.authority import answers, keeping, lists
+from derived.changes import revoke, suspend
 from derived.errors import Reason, Unavailable
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.minting import authority as minting
 from derived.minting.signing import Held
 from derived.models import Account, Authority, Credential, IssuedCertificate, OutboxRow, RevocationList

@@ -17,15 +17,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from demo.browser import Browser
 from demo.pki import Card
-from derived import clock, revoke, suspend
+from derived import clock
 from derived.authority import lists
+from derived.changes import revoke, suspend
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
 from device import est
 from device.errors import ProtocolError
 from idp.certificates import configuration
-from idp.enrol import certificates, ordering
+from idp.enrol.grown.certificate import by_code as ordering
+from idp.enrol.grown.certificate import issuing as certificates
 from idp.login import probe
 from idp.models import CertificateOrder
 from idp.signals import tending, worker
@@ -203,8 +205,8 @@ def test_after_an_ending_nothing_is_released(authority: dict[str, Any], world: W
 
 def test_a_certificate_is_released_once(authority: dict[str, Any], world: World) -> None:
     """The second of two is refused."""
-    from derived import issue
     from derived.authority import making
+    from derived.changes import issue
     from idp.keys import wrapper
 
     _, desktop = world.enrolled()

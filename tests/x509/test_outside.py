@@ -14,10 +14,11 @@ import time_machine
 from cryptography import x509
 from django.core.management import CommandError, call_command
 
-from derived import clock, revoke, suspend
+from derived import clock
 from derived.authority import issuing, telling
+from derived.changes import revoke, suspend
 from derived.errors import Reason, Unavailable
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import Authority, Credential, IssuedCertificate
 from idp.keys import wrapper
 from idp.signals import files, tending, worker

@@ -12,9 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from derived.assurance import AAL
 from derived.errors import Reason, Refused
-from derived.kinds import Label
 from derived.minting import authority as minting
 from derived.minting import certificate as certificate_module
 from derived.minting import profile, signing
@@ -29,6 +27,8 @@ from derived.minting.certificate import (
     policies_of,
 )
 from derived.minting.signing import Held
+from derived.rules.assurance import AAL
+from derived.rules.kinds import Label
 from idp.management.commands.ca import GENERIC
 from tests.x509.office import csr, issued, new_key, openssl, published
 

@@ -9,9 +9,10 @@ import pytest
 import time_machine
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived import clock, revoke
+from derived import clock
+from derived.changes import revoke
 from derived.errors import Reason
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import Credential, Event, IssuedCertificate
 from tests.world import ISSUER
 from tests.x509.office import Holding, add, csr, issued, new_key
@@ -114,7 +115,7 @@ def test_what_is_not_issued_anew(host: None, world: World) -> None:
 
 def test_a_name_that_changes_while_it_is_being_made(host: None, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ruling 23: what was signed with the name in between is not released; the device asks again."""
-    from idp.enrol import certificates
+    from idp.enrol.grown.certificate import issuing as certificates
 
     _, desktop = world.enrolled()
     held = issued(desktop)
@@ -136,8 +137,8 @@ def test_a_name_that_changes_while_it_is_being_made(host: None, world: World, mo
 
 def test_41_stays_41_on_the_same_check(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """MT-4, X-9: the same key in the same module; the check in person stands for it, and no other is used up; not where its maker is believed no more."""
-    from derived.minting.hardware import Trust
-    from idp import attestation
+    from derived.minting.hardware.statement import Trust
+    from idp.policies import attestation
 
     browser = with_card(desk, world, tmp_path)
     see(sample=sample)

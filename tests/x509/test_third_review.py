@@ -11,12 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived import clock, standing
+from derived import clock
+from derived.changes import identity_changes
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
-from derived.minting import hardware
+from derived.ledger.locking import under_lock
+from derived.minting.hardware import statement as hardware
 from derived.models import Account
-from idp.enrol import certificates
+from idp.enrol.grown.certificate import issuing as certificates
 from idp.models import Probe
 from tests.x509.office import Holding, issued, new_key
 from tests.x509.test_attested import AAL2_POLICY, maker, proof, with_card
@@ -68,7 +69,7 @@ def test_no_certificate_says_piv_of_whom_nobody_vouches_for_at_ial3(desk: Desk, 
     assert AAL2_POLICY not in policies(successor)
     assert successor.row.credential.label == "generic"
     Account.objects.filter(id=account).update(ial=3)
-    under_lock(account, lambda fresh: standing.vouched(fresh, ial=2, now=clock.now(), actor="source:hr"))
+    under_lock(account, lambda fresh: identity_changes.vouched(fresh, ial=2, now=clock.now(), actor="source:hr"))
     for one, state in ((held, "revoked"), (successor, "active")):
         one.row.credential.refresh_from_db()
         assert one.row.credential.state == state

@@ -11,9 +11,9 @@ from derived import clock
 from idp import clients
 from idp.config import config
 from idp.management.verbs import Noun, nothing
-from scim import entitlements, requests
+from scim.access import entitlements, requests
 from scim.models import Access, AccessOwner, AccessRule, AccessState, Person
-from scim.values import fold
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

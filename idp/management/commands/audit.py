@@ -7,14 +7,15 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from derived import audit, clock
+from derived import clock
 from derived.keyring import Purpose
+from derived.ledger import audit
 from derived.models import Account, Event
 from idp.config import config
 from idp.keys import keyring
 from idp.management.verbs import Noun, nothing
 from scim.models import Person
-from scim.values import fold
+from scim.protocol.values import fold
 
 
 def _show(parser: CommandParser) -> None:

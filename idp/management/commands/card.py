@@ -9,11 +9,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.management.base import CommandError, CommandParser
 
-from derived import clock, issue, renew
-from derived.eligibility import BoundBy, How
+from derived import clock
+from derived.changes import issue, renew
 from derived.errors import Unavailable
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import CardCertificate
+from derived.rules.eligibility import BoundBy, How
 from idp import certificates
 from idp.config import config
 from idp.errors import answer
@@ -21,7 +22,7 @@ from idp.login import card, probe
 from idp.management.verbs import Noun, named, nothing
 from idp.models import Probe
 from scim.models import Person
-from scim.values import fold
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from derived.models import Account, Credential

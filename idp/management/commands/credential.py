@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from derived import clock, review, revoke, status, suspend, vetting
+from derived import clock
+from derived.changes import identity_checks, review_after_loss, revoke, suspend
 from derived.errors import Reason, Refused
-from derived.locking import under_lock
+from derived.ledger import status
+from derived.ledger.locking import under_lock
 from derived.models import Credential, IdentityCheck
 from idp.management.verbs import Noun, as_it_is
 from scim.models import Person
-from scim.values import fold
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -61,7 +63,7 @@ class Command(Noun):
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of a person, or all that wait for a look."""
         if options["review"]:
-            rows = review.waiting().select_related("root", "parent", "account__person").order_by("created_at")
+            rows = review_after_loss.waiting().select_related("root", "parent", "account__person").order_by("created_at")
             wanted = fold(options["name"])
             return [{"person": one.account.person.login_name, **_facts(one)} for one in rows if wanted in {"", one.account.person.login_name_fold}]
         if not options["name"]:
@@ -76,7 +78,7 @@ class Command(Noun):
     def reviewed(self, options: dict[str, Any]) -> str:
         """It stays."""
         row = self._one(options["id"])
-        under_lock(row.account_id, lambda account: review.settle(account, row, now=clock.now(), actor="operator"))
+        under_lock(row.account_id, lambda account: review_after_loss.settle(account, row, now=clock.now(), actor="operator"))
         return "it stays"
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +86,7 @@ class Command(Noun):
         row = self._one(options["id"])
         events = row.events.order_by("seq").values("seq", "at", "kind", "actor")
         check = IdentityCheck.objects.defer("sample").filter(credential=row).first()
-        seen = {"identity_check": vetting.facts(check)} if check else {}
+        seen = {"identity_check": identity_checks.facts(check)} if check else {}
         return {**_facts(row), "label": row.label, **seen, "evidence": row.evidence, "jkt": row.jkt, "failures": row.failures, "events": [dict(one) for one in events]}
 
     def present(self, verb: str, found: Any) -> None:  # noqa: ANN401

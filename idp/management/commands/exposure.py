@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
-from derived.kinds import Kind
 from derived.minting.authority import ANSWER_LIFE, LIST_LIFE
 from derived.minting.certificate import LONGEST_LIFE
-from idp import rulebook
+from derived.rules.kinds import Kind
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
+from idp.policies import issuance as rulebook
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser

@@ -11,8 +11,9 @@ from derived import clock
 from idp.config import config
 from idp.management.verbs import Noun, named, nothing, span
 from idp.signals.feed import audience
-from scim import delivery, receivers, trust
+from scim.feed import delivery, receivers
 from scim.models import Receiver
+from scim.protocol import trust
 
 _NAME = "the receiver's name"
 _LIFE = timedelta(days=90)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from derived import clock, vetting
+from derived import clock
+from derived.changes import identity_checks
+from derived.changes.identity_checks import Check, Compared, Seen
 from derived.errors import Refused
-from derived.locking import under_lock
-from derived.vetting import Check, Compared, Seen
+from derived.ledger.locking import under_lock
 from idp.keys import wrapper
 from idp.management.verbs import Noun, named
 from scim.models import Person
-from scim.values import fold
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from derived.models import Account, IdentityCheck
@@ -44,7 +45,7 @@ class Command(Noun):
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of a person."""
         rows = _found(options["name"]).account.identity_checks.defer("sample").order_by("at")
-        return [vetting.facts(one) for one in rows]
+        return [identity_checks.facts(one) for one in rows]
 
     def record(self, options: dict[str, Any]) -> dict[str, Any]:
         """Write one down."""
@@ -53,7 +54,7 @@ class Command(Noun):
             message = "Nobody checks themselves: --officer is another person."
             raise CommandError(message)
         try:
-            sample = path.read_bytes() if path.stat().st_size <= vetting.MOST_SAMPLE else b""
+            sample = path.read_bytes() if path.stat().st_size <= identity_checks.MOST_SAMPLE else b""
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}") from error
         said = Check(
@@ -62,12 +63,12 @@ class Command(Noun):
         )
 
         def work(account: Account) -> IdentityCheck:
-            return vetting.record(account, said, wrapper(), now=clock.now(), actor="operator")
+            return identity_checks.record(account, said, wrapper(), now=clock.now(), actor="operator")
 
         try:
-            return vetting.facts(under_lock(person.account_id, work))
+            return identity_checks.facts(under_lock(person.account_id, work))
         except Refused as refused:
-            message = f"Not recorded: the account must be active, no text empty, and the sample has 1 to {vetting.MOST_SAMPLE // 1024} KiB."
+            message = f"Not recorded: the account must be active, no text empty, and the sample has 1 to {identity_checks.MOST_SAMPLE // 1024} KiB."
             raise CommandError(message) from refused
 
 

@@ -9,9 +9,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
 from idp.management.verbs import Noun, named, nothing
-from scim import candidates, matching
 from scim.models import Match, MatchRule, MatchState, Person, Record
-from scim.values import fold
+from scim.people import candidates, matching
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

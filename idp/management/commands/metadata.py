@@ -11,11 +11,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
 from derived.errors import Refused, Unavailable
-from idp.login import metadata, withdrawn
+from idp.login import withdrawn
 from idp.management.verbs import Noun, nothing
+from idp.policies import fido_metadata as metadata
 
 if TYPE_CHECKING:
-    from derived.minting.metadata import Metadata, Policy
+    from derived.minting.fido.metadata import Metadata, Policy
 
 _MOST = 64 * 1024 * 1024
 

@@ -10,13 +10,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from derived import accounts, audit, clock, outbox, revoke, status, suspend
+from derived import clock
+from derived.changes import revoke, suspend
 from derived.errors import Reason
-from derived.locking import under_lock
+from derived.ledger import accounts, audit, outbox, status
+from derived.ledger.locking import under_lock
 from idp.management.verbs import Noun, as_it_is, named, nothing
-from scim import aggregate, feed, returns, settle
+from scim.feed import writing as feed
 from scim.models import Manager, Person, Record
-from scim.values import fold
+from scim.people import returns, settle
+from scim.protocol import aggregate
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable

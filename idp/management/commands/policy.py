@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from derived.rulebook import in_words
-from idp import rulebook
+from derived.rules.rulebook import in_words
 from idp.management.verbs import Noun
+from idp.policies import issuance as rulebook
 
 
 def _file(parser: CommandParser) -> None:

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from derived import clock, periodic
-from derived.locking import under_lock
+from derived import clock
+from derived.changes import access_review
+from derived.ledger.locking import under_lock
 from idp.console import needs
 from idp.management.verbs import Noun, named, nothing
 from scim.models import Person
-from scim.values import fold
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def _due(parser: CommandParser) -> None:
-    parser.add_argument("--days", type=int, default=periodic.PERIOD.days, help=f"how often each is looked at (default: {periodic.PERIOD.days})")
+    parser.add_argument("--days", type=int, default=access_review.PERIOD.days, help=f"how often each is looked at (default: {access_review.PERIOD.days})")
 
 
 class Command(Noun):
@@ -42,24 +43,24 @@ class Command(Noun):
                 "person": account.person.login_name or account.person.user_name, "credential": row.id, "kind": row.kind, "name": row.name,
                 "since": row.created_at, "last_used": row.last_used_at, "objections": needs.objections(account, row),
             }
-            for account in periodic.due(now=now, period=period).select_related("person") for row in periodic.held(account)
+            for account in access_review.due(now=now, period=period).select_related("person") for row in access_review.held(account)
         ]
 
     def orphans(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """Both kinds."""
         grown = [
             {"person": one.account.person.login_name, "credential": one.id, "why": "its root has ended"}
-            for one in periodic.orphans().select_related("account__person")
+            for one in access_review.orphans().select_related("account__person")
         ]
         return [*grown, *({"person": one.login_name or one.user_name, "credential": None, "why": "no source that is heard says anything of them"} for one in needs.without_source())]
 
     def keep(self, options: dict[str, Any]) -> str:
         """Yes."""
-        return f"{self._move(options, periodic.keep)} stay; on record"
+        return f"{self._move(options, access_review.keep)} stay; on record"
 
     def end(self, options: dict[str, Any]) -> str:
         """No."""
-        return f"{self._move(options, periodic.end)} ended"
+        return f"{self._move(options, access_review.end)} ended"
 
     def _move(self, options: dict[str, Any], move: Callable[..., int]) -> int:
         found, now = Person.objects.filter(login_name_fold=fold(options["name"])).first(), clock.now()

@@ -15,9 +15,10 @@ from idp.certificates import names, parties
 from idp.config import config
 from idp.management.terms import tls_subject
 from idp.management.verbs import Noun, named, nothing, span
-from scim import importing, settle, sources, tables, trust
 from scim.models import Person, Source
-from scim.normalise import KNOWN
+from scim.people import importing, settle, sources
+from scim.protocol import tables, trust
+from scim.protocol.normalise import KNOWN
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,12 +10,13 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import track
 
-from derived import clock, lower
-from derived.assurance import AAL
+from derived import clock
+from derived.changes import lower_level
 from derived.errors import Reason, Refused
-from derived.lifecycle import LIVING
-from derived.locking import under_lock
+from derived.ledger.locking import under_lock
 from derived.models import Credential, UpstreamIdentity
+from derived.rules.assurance import AAL
+from derived.rules.lifecycle import LIVING
 from idp.management.verbs import Noun, named, nothing
 from idp.models import Upstream
 from idp.upstreams import documents, presets, registry, trip
@@ -167,7 +168,7 @@ class Command(Noun):
         for link in track(found, description=f"Lowering {row.slug}", console=console, transient=True, disable=not console.is_terminal):
 
             def work(account: Account, credential: Credential = link.credential) -> int:
-                return lower.lower(account, credential, to=to, because=because, now=clock.now(), actor="operator")
+                return lower_level.lower(account, credential, to=to, because=because, now=clock.now(), actor="operator")
 
             suspended += under_lock(link.credential.account_id, work)
         return len(found), suspended

@@ -1,0 +1,1 @@
+"""Every legal move of a credential or an account."""

@@ -1,0 +1,70 @@
+"""Who still needs what: every holder of grown credentials is looked at once a period, and orphans are named (MT-10).
+
+Nothing ends by itself here: a manager keeps or ends, and either is an Event. What a source says ends things at once, elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Exists, OuterRef
+
+from derived.changes import revoke
+from derived.errors import Reason, Refused
+from derived.ledger import audit
+from derived.models import Account, AccountStatus, Credential, Event
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import LIVING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+PERIOD = timedelta(days=365)
+_REVIEWED = "account.reviewed"
+
+
+def held(account: Account | None = None) -> QuerySet[Credential]:
+    """The living credentials that were grown here; account: only those of one person."""
+    rows = Credential.objects.filter(state__in=LIVING, root__isnull=False).exclude(kind=Kind.TOKEN_FAMILY).select_related("root").order_by("created_at")
+    return rows if account is None else rows.filter(account=account, epoch=account.epoch)
+
+
+def due(*, now: datetime, period: timedelta = PERIOD) -> QuerySet[Account]:
+    """The active accounts with something that was grown over a period ago, and that nobody has looked at since."""
+    old = held().filter(account=OuterRef("pk"), epoch=OuterRef("epoch"), created_at__lte=now - period).order_by()
+    seen = Event.objects.filter(account=OuterRef("pk"), kind=_REVIEWED, at__gt=now - period)
+    return Account.objects.filter(Exists(old), ~Exists(seen), status=AccountStatus.ACTIVE).order_by("id")
+
+
+def orphans() -> QuerySet[Credential]:
+    """What was grown from a root that has ended: it lives on (trap 1), and somebody should know."""
+    return held().exclude(root__state__in=LIVING).filter(account__status=AccountStatus.ACTIVE).select_related("root", "account")
+
+
+def keep(account: Account, *, now: datetime, actor: str) -> int:
+    """Somebody looked, and all of it is still needed; how much that is. The caller holds the account's lock.
+
+    Raises: Refused(ILLEGAL_MOVE) where there is nothing to look at.
+    """
+    rows = list(held(account))
+    if not account.is_active or not rows:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    audit.record(account, _REVIEWED, now=now, actor=actor, body={"kept": [str(row.id) for row in rows]})
+    return len(rows)
+
+
+def end(account: Account, *, now: datetime, actor: str) -> int:
+    """Somebody looked, and none of it is needed any more: it ends, ways of signing in stay; how many. The caller holds the account's lock.
+
+    Raises: Refused(ILLEGAL_MOVE) where there is nothing to end.
+    """
+    rows = list(held(account))
+    if not account.is_active or not rows:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    for row in rows:
+        revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
+    audit.record(account, _REVIEWED, now=now, actor=actor, body={"ended": [str(row.id) for row in rows]})
+    return len(rows)

@@ -1,0 +1,116 @@
+"""What a person changes among their own credentials: another name, off the account, lost (P2, IV-5 to IV-7; ruling 14).
+
+A change takes a sign-in by a root, fresh, and as strong as what is changed; reporting a loss takes any sign-in at all. The
+caller holds the account's lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.changes import review_after_loss, revoke
+from derived.errors import Reason, Refused
+from derived.ledger import audit, outbox, status
+from derived.models import Credential
+from derived.rules.eligibility import refusal_to_change
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.models import Account
+    from derived.rules.assurance import Authentication
+
+
+def found(account: Account, credential_id: UUID) -> Credential:
+    """A credential of this account that has not ended.
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE).
+    """
+    row = status.living(account.id).filter(id=credential_id, epoch=account.epoch).first()
+    if row is None or not account.is_active:
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    return row
+
+
+def refusal_to_remove(account: Account, row: Credential, login: Authentication, *, now: datetime) -> Reason | None:
+    """Why this login may not take a credential off the account, or None; the last way in stays (ruling 14)."""
+    if reason := refusal_to_change(login, affected=status.level(row), now=now):
+        return reason
+    left = [one for one in status.ways_in(account, now=now) if one.id != row.id and status.stands_alone(one)]
+    return Reason.LAST_WAY_IN if status.is_root(row) and not left else None
+
+
+def rename(  # noqa: PLR0913 - which, to what, on what
+    account: Account, credential_id: UUID, name: str, *, login: Authentication, now: datetime, actor: str
+) -> None:
+    """Call it by another name; every address is told.
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
+    """
+    row = found(account, credential_id)
+    if reason := refusal_to_change(login, affected=status.level(row), now=now):
+        raise Refused(reason)
+    renamed(account, row, name, now=now, actor=actor)
+
+
+def renamed(account: Account, row: Credential, name: str, *, now: datetime, actor: str) -> None:
+    """Write another name, whoever may (a device is renamed by any sign-in of its person)."""
+    if row.name == name:
+        return
+    Credential.objects.filter(id=row.id).update(name=name)
+    audit.record(account, "credential.renamed", now=now, actor=actor, credential=row, personal={"name": name})
+    payload = {"credential": str(row.id), "change": "name"}
+    outbox.enqueue(kind="authenticator.changed", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+
+
+def remove(account: Account, credential_id: UUID, *, login: Authentication, now: datetime, actor: str) -> Credential:
+    """Take a root off the account; what grew from it lives on (trap 1).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LAST_WAY_IN), Refused with the reason of eligibility.
+    """
+    row = found(account, credential_id)
+    if reason := refusal_to_remove(account, row, login, now=now):
+        raise Refused(reason)
+    revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=now, actor=actor)
+    return row
+
+
+def report(
+    account: Account, credential_id: UUID, *, used_since: datetime | None, now: datetime, actor: str
+) -> list[Credential]:
+    """Lost or stolen: it ends at once, also as the last way in, and what was bound lately is put up for review (IV-5, IV-7).
+
+    used_since: somebody else has used it since then: what grew from it since ends too, and what was added since is put up
+    for review (IV-6).
+    Raises: Refused(CREDENTIAL_NOT_LIVE).
+    """
+    row = found(account, credential_id)
+    if used_since is None:
+        revoke.one(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
+        return review_after_loss.put_up(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
+    revoke.tree(row, account=account, because=Reason.COMPROMISED, since=used_since, now=now, actor=actor)
+    since = min(used_since, now - review_after_loss.LOOK_BACK)
+    return review_after_loss.put_up(account, row, because=Reason.COMPROMISED, now=now, actor=actor, since=since)
+
+
+def disabled(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:
+    """Wrong tries have disabled it: an Event, and a notice to every address, once until it is bound anew (TH-1).
+
+    False where that was said before.
+    """
+    said = account.events.filter(credential=row, kind__in=["credential.disabled", "credential.password_changed"])
+    last = said.order_by("-seq").values_list("kind", flat=True).first()
+    if last == "credential.disabled":
+        return False
+    audit.record(account, "credential.disabled", now=now, actor=actor, credential=row)
+    outbox.enqueue(
+        kind="authenticator.disabled", receiver=f"mail:{account.id}", account=account, payload={"credential": str(row.id)}, now=now
+    )
+    return True
+
+
+def disown(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+    """“That was not me”: it ends, and all that grew from it, because none of it is the person's (BI-5, ruling 4)."""
+    revoke.tree(row, account=account, because=Reason.REPORTED_BY_PERSON, since=row.created_at, now=now, actor=actor)
+    review_after_loss.put_up(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)

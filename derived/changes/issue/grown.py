@@ -1,0 +1,247 @@
+"""What grows from a root, of whatever kind, and the families of tokens (AS-2, DK-2, EL-2 to EL-5, C5, C6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+from django.db import IntegrityError, transaction
+
+from derived.changes import identity_checks
+from derived.errors import Reason, Refused
+from derived.ledger import audit, status
+from derived.ledger.prepared_sql import write
+from derived.ledger.rows import drafted, facts, require_active, row_of, tell
+from derived.models import Account, BoundKey, Credential, Request
+from derived.rules.agency import agency_of
+from derived.rules.assurance import AAL, IAL
+from derived.rules.capping import cap
+from derived.rules.eligibility import label_of, most, refusal, refusal_of_key
+from derived.rules.kinds import POLICIES, Kind, Label, policy
+from derived.rules.lifecycle import LIVING, State, may_move
+from derived.rules.rulebook import Rulebook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from django.db.models import Model
+
+    from derived.minting.proven import Proven
+    from derived.models import IssuedCertificate
+    from derived.rules.assurance import Authentication
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who asked for what, for whom, on which login, and by which rules (RQ-1).
+
+    login: the live authentication, by `root`. name: what its holder calls the new one. by: who asked: `person`, `manager:…`.
+    person: the login name of whom it is for; groups: those that they are in.
+    """
+
+    login: Authentication
+    root: Credential
+    name: str
+    by: str = "person"
+    purpose: str = "sign in on another device"
+    person: str = ""
+    groups: frozenset[str] = frozenset()
+    rulebook: Rulebook = field(default_factory=Rulebook)
+
+
+def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, credential_id: UUID | None = None) -> Credential:
+    """Grow a credential from a root; it is pending until it has been used once (PK-4, BI-6, AS-2).
+
+    credential_id: of the new row, where something was made out to it beforehand.
+    Raises: Refused with the reason of eligibility or of the rulebook, KEY_SEEN_BEFORE, CREDENTIAL_NOT_LIVE.
+    """
+    root = _parent(account, asked, now=now)
+    label = _label(account, root, proven, asked)
+    if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
+        raise Refused(reason)
+    level = cap(
+        proven.kind, proven.shown.reach, asked.login.aal, status.level(root),
+        asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
+        most(proven.kind, label, proven.shown, vetted=identity_checks.waiting(account, now=now) is not None),
+    )
+    if reason := refusal_of_key(proven.kind, level) or _too_many(account, proven.kind, asked.rulebook):
+        raise Refused(reason)
+    row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=credential_id)
+    Request.objects.create(
+        account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
+        purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
+    )
+    personal = {"name": asked.name, **({"serial": proven.device.serial} if proven.device.serial else {})}
+    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=facts(row), personal=personal)
+    tell(account, "device.bound", row, now=now)
+    return row
+
+
+def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+    """A successor of something that grew here, by that itself: of the same root and label, and no stronger (MT-2).
+
+    Whether it may be is asked anew, of the account and of the rulebook; no root signs in for it.
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_A_ROOT) where its root was compromised; as `grow`.
+    """
+    require_active(account)
+    fresh = Credential.objects.select_related("root", "parent").get(id=old.id)
+    if not status.is_live(fresh, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if fresh.root is None or fresh.kind != proven.kind or fresh.root.end_reason == Reason.COMPROMISED:
+        raise Refused(Reason.NOT_A_ROOT)
+    return _succeeds(account, fresh, fresh.root, proven, asked, vetted=False, now=now)  # another module is issuance anew (MT-2)
+
+
+def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+    """A successor for the very key, of a certificate that is on hold: of the same root and label, and no stronger (MT-4).
+
+    The caller has seen that it is on hold for that, and that the key is the same.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) where its root has ended; Refused(KEY_SEEN_BEFORE) where the key was bound elsewhere.
+    """
+    require_active(account)
+    root = old.credential.root
+    if root is None or not status.is_live(root, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    first = identity_checks.first_of(old)
+    if BoundKey.objects.filter(name__in=proven.keys).exclude(credential=first.credential_id).exists():
+        raise Refused(Reason.KEY_SEEN_BEFORE)
+    vetted = identity_checks.of(old) is not None
+    return _succeeds(account, old.credential, root, replace(proven, keys=()), asked, vetted=vetted, now=now)
+
+
+def _succeeds(  # noqa: PLR0913 - the parts of a successor
+    account: Account, old: Credential, root: Credential, proven: Proven, asked: Asked, *, vetted: bool, now: datetime
+) -> Credential:
+    """The row after another one, and what is written with it.
+
+    Raises: Refused.
+    """
+    label = status.label(old, account) or Label.GENERIC  # what the person is proofed at may have fallen since (AS-3)
+    if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
+        raise Refused(reason)
+    allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)
+    allowed = min(allowed, most(proven.kind, label, proven.shown, vetted=vetted))
+    level = cap(proven.kind, proven.shown.reach, status.level(old), allowed)
+    if reason := refusal_of_key(proven.kind, level):
+        raise Refused(reason)
+    row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=None)
+    Request.objects.create(
+        account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
+        purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
+    )
+    body = {**facts(row), "renews": str(old.id)}
+    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name})
+    tell(account, "device.bound", row, now=now)
+    return row
+
+
+def _parent(account: Account, asked: Asked, *, now: datetime) -> Credential:
+    """The root, as it is now under the lock, if this login may grow from it.
+
+    Raises: Refused.
+    """
+    require_active(account)
+    root = Credential.objects.select_related("root", "parent").get(id=asked.root.id)
+    if not status.is_live(root, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if not status.is_root(root):
+        raise Refused(Reason.NOT_A_ROOT)
+    if reason := refusal(asked.login, now=now):
+        raise Refused(reason)
+    return root
+
+
+def _label(account: Account, root: Credential, proven: Proven, asked: Asked) -> Label:
+    cards = root.certificates.filter(superseded_at__isnull=True).values_list("fasc_n", flat=True)
+    home = any(agency_of(one) in asked.rulebook.home_agencies for one in cards if agency_of(one))
+    label = label_of(asked.login, root=Kind(root.kind), ial=IAL(account.ial), own=proven.shown, home_agency=home)
+    # A key that can be copied may not bear the label where the rulebook says so; it is a generic one then (PK-3).
+    if proven.device.synced and label not in asked.rulebook.of(proven.kind).synced:
+        return Label.GENERIC
+    return label
+
+
+def _too_many(account: Account, kind: Kind, rulebook: Rulebook) -> Reason | None:
+    counted = [one for one in POLICIES if policy(one).counted]
+    living = Credential.objects.filter(account=account, state__in=LIVING, epoch=account.epoch, kind__in=counted)
+    return rulebook.refusal_of_number(kind, of_kind=living.filter(kind=kind).count(), in_all=living.count())
+
+
+def _written(  # noqa: PLR0913 - the parts of a row
+    account: Account, root: Credential, proven: Proven, asked: Asked, *, label: Label, level: AAL, now: datetime,
+    credential_id: UUID | None,
+) -> Credential:
+    """The row, the names of its keys and what verifies it, all or nothing.
+
+    Raises: Refused(KEY_SEEN_BEFORE).
+    """
+    if BoundKey.objects.filter(name__in=proven.keys).exists():
+        raise Refused(Reason.KEY_SEEN_BEFORE)
+    ends = [proven.not_after - now] if proven.not_after else []
+    ends += [life] if (life := asked.rulebook.lifetime(proven.kind)) else []
+    try:
+        with transaction.atomic():
+            row = row_of(
+                account, proven.kind, level=level, state=State.PENDING, name=asked.name[:80], now=now, parent=root, jkt=proven.jkt,
+                evidence=_evidence(proven, asked), label=label, credential_id=credential_id, lifetime=min(ends, default=None),
+            )
+            BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
+            apps.get_model("derived", policy(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
+    except IntegrityError:  # another account binds the same key at this very moment: its lock is not ours
+        raise Refused(Reason.KEY_SEEN_BEFORE) from None
+    return row
+
+
+def _evidence(proven: Proven, asked: Asked) -> dict[str, object]:
+    """On what its level rests (BI-6)."""
+    device = {name: value for name, value in vars(proven.device).items() if value not in ("", False)}
+    return {
+        "factors": sorted(proven.shown.factors), "phishing_resistant": proven.shown.phishing_resistant,
+        "hardware": proven.shown.hardware_protected, "amr": list(proven.shown.amr), "reach": int(proven.shown.reach),
+        "device": device, "login_aal": int(asked.login.aal), "login_at": asked.login.at.isoformat(), "login_by": asked.login.by,
+        "login_factors": sorted(asked.login.factors), **proven.evidence,
+    }
+
+
+def token_family(  # noqa: PLR0913 - the parts of a grant
+    account: Account, *, used: Credential, login: Authentication, client_id: str, lifetime: timedelta, now: datetime,
+    actor: str, family_id: UUID | None = None, hanging: Callable[[Credential], Sequence[Model]] = lambda _: (),
+) -> Credential:
+    """Record a family of tokens: what one login at one relying party may live on. Never above what logged in (C3).
+
+    family_id: its id, where something that it pays with names it already. hanging: rows of the storey above that hang on the new family; they are written with it, at once where the database can.
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
+    """
+    require_active(account)
+    if not status.is_live(used, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    level = cap(Kind.TOKEN_FAMILY, login.aal, status.level(used))
+    row = drafted(
+        account, Kind.TOKEN_FAMILY, level=level, state=State.ACTIVE, name=client_id[:80], now=now, parent=used,
+        evidence={"factors": sorted(login.factors), "auth_time": int(login.at.timestamp())}, lifetime=lifetime,
+        credential_id=family_id,
+    )
+    event = audit.drafted(
+        account, "tokens.granted", now=now, actor=actor, credential=row, body={"client_id": client_id, "aal": int(level)}
+    )
+    write(row, event, *hanging(row))
+    return row
+
+
+def activate(credential: Credential, *, account: Account, now: datetime, actor: str) -> None:
+    """The first login with a pending credential makes it active (PK-4), and the person is told.
+
+    Raises: Refused(ILLEGAL_MOVE) unless it is pending; Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
+    """
+    require_active(account)
+    if credential.epoch != account.epoch or (credential.expires_at and credential.expires_at <= now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if not may_move(State(credential.state), State.ACTIVE) or credential.state != State.PENDING:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    credential.state, credential.activated_at = State.ACTIVE, now
+    credential.save(update_fields=["state", "activated_at"])
+    audit.record(account, "credential.activated", now=now, actor=actor, credential=credential)
+    tell(account, "device.active", credential, now=now)

@@ -1,0 +1,261 @@
+"""Roots: what the person already has, bound by an invitation, under a login, by a manager, or after recovery.
+
+A root is worth what it proved itself, and never more than what it was bound on (`BoundBy.ceiling`, ruling 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+
+from derived.errors import Reason, Refused
+from derived.ledger import audit, exclusive_holders, status
+from derived.ledger.rows import facts, require_active, row_of, tell
+from derived.models import (
+    Account,
+    BoundKey,
+    CardCertificate,
+    Credential,
+    Passkey,
+    PasswordAndTotp,
+    RecoveryCode,
+    UpstreamIdentity,
+)
+from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.capping import cap
+from derived.rules.eligibility import How, refusal_to_add
+from derived.rules.kinds import Kind, policy
+from derived.rules.lifecycle import LIVING, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.minting.passkey import RegisteredPasskey
+    from derived.rules.eligibility import BoundBy
+
+RECOVERY_CODES_LIVE_YEARS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What a verified certificate says of its card; the fields are those of `CardCertificate`.
+
+    derived: it carries a derived-PIV policy: it may sign in, and is never a parent (AU-3, EL-2).
+    hardware: its policy promises that the key is in hardware. policies: the OIDs it was accepted under, after mapping.
+    ours: this house made it: it grew from something here, and its key alone is one factor (ruling 1).
+    """
+
+    issuer: str
+    issuer_key: str
+    serial: str
+    ski: str
+    fasc_n: str
+    card_uuid: str
+    fingerprint: str
+    der: bytes
+    not_after: datetime
+    subject: str
+    policies: tuple[str, ...]
+    derived: bool = False
+    hardware: bool = True
+    ours: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind of credential it makes."""
+        if self.ours:
+            return Kind.CERTIFICATE
+        return Kind.DERIVED_CERTIFICATE if self.derived else Kind.PIV_CARD
+
+    @property
+    def shown(self) -> Shown:
+        """What a login with it verifies: a card's key answers only after the PIN."""
+        if self.ours:
+            return Shown(factors=frozenset({Factor.CERTIFICATE}))
+        factors = {Factor.CERTIFICATE, Factor.USER_VERIFICATION} if self.derived else {Factor.PIV_CARD, Factor.PIV_PIN}
+        return Shown(factors=frozenset(factors), hardware=self.hardware)
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """What no two accounts may hold: this certificate, its key under that issuer, and the card."""
+        names = [
+            exclusive_holders.key("certificate", self.issuer_key, self.serial), exclusive_holders.key("certificate-key", self.issuer_key, self.ski),
+        ]
+        if self.fasc_n or self.card_uuid:
+            names.append(exclusive_holders.key("card", self.issuer_key, self.fasc_n, self.card_uuid))
+        return tuple(names)
+
+
+def _admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, now: datetime) -> AAL:
+    """The level of a new root, if it may be bound.
+
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
+    """
+    require_active(account)
+    if bound_by.how == How.INVITATION and status.was_ever_enrolled(account):
+        raise Refused(Reason.ALREADY_ENROLLED)
+    if bound_by.how == How.LOGIN:
+        if bound_by.login is None:
+            raise Refused(Reason.LOGIN_ENDED)
+        strongest = status.strongest(account, now=now)
+        if reason := refusal_to_add(bound_by.login, reaches=min(reaches, policy(kind).ceiling), strongest=strongest, now=now):
+            raise Refused(reason)
+    level = cap(kind, reaches, bound_by.ceiling(kind))
+    if level < policy(kind).floor:
+        raise Refused(Reason.KEY_TOO_WEAK)
+    return level
+
+
+def _recorded(account: Account, row: Credential, bound_by: BoundBy, *, now: datetime, actor: str) -> Credential:
+    audit.record(
+        account, "credential.issued", now=now, actor=actor, credential=row, body={**facts(row), "bound_by": bound_by.how.value},
+        personal={"name": row.name},
+    )
+    tell(account, "authenticator.bound", row, now=now)
+    return row
+
+
+def _evidence(shown: Shown, bound_by: BoundBy, **more: object) -> dict[str, object]:
+    found: dict[str, object] = {
+        "factors": sorted(shown.factors), "phishing_resistant": shown.phishing_resistant, "hardware": shown.hardware_protected,
+        "bound_by": bound_by.how.value, **more,
+    }
+    if bound_by.login is not None:
+        found |= {"login_aal": int(bound_by.login.aal), "login_at": bound_by.login.at.isoformat(), "login_by": bound_by.login.by}
+    return found
+
+
+def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolment
+    account: Account, *, credential_id: UUID, password_hash: str, totp_seed: bytes, totp_step: int,
+    recovery_code_hashes: Sequence[str], bound_by: BoundBy, now: datetime, actor: str,
+) -> Credential:
+    """Record a password and a TOTP seed, both just proved.
+
+    totp_seed: wrapped, owned by credential_id. totp_step: the step of the code that proved it, spent (AU-5).
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
+    """
+    shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+    level = _admitted(account, Kind.PASSWORD_TOTP, bound_by, reaches=shown.reach, now=now)
+    if bound_by.how != How.RECOVERY and account.credentials.filter(
+        kind=Kind.PASSWORD_TOTP, epoch=account.epoch, state__in=LIVING
+    ).exists():
+        raise Refused(Reason.ALREADY_ENROLLED)  # one password a person: it is replaced, not doubled
+    row = row_of(
+        account, Kind.PASSWORD_TOTP, level=level, state=State.ACTIVE, name=policy(Kind.PASSWORD_TOTP).label,
+        evidence=_evidence(shown, bound_by, protection="software", exportable=True), now=now, credential_id=credential_id,
+    )
+    PasswordAndTotp.objects.create(
+        credential=row, password_hash=password_hash, totp_seed=totp_seed, totp_last_step=totp_step
+    )
+    expires_at = now.replace(year=now.year + RECOVERY_CODES_LIVE_YEARS, day=min(now.day, 28))
+    RecoveryCode.objects.bulk_create(
+        RecoveryCode(credential=row, code_hash=code_hash, expires_at=expires_at) for code_hash in recovery_code_hashes
+    )
+    return _recorded(account, row, bound_by, now=now, actor=actor)
+
+
+def certificate(  # noqa: PLR0913 - the parts of a binding
+    account: Account, verified: Certificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
+) -> Credential:
+    """Bind a card, or somebody else's derived PIV certificate, that was just proven by a TLS handshake and validated (C24).
+
+    Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED) for a card that is bound to this account already, and as above.
+    """
+    if verified.ours:
+        raise Refused(Reason.NOT_A_ROOT)
+    level = _admitted(account, verified.kind, bound_by, reaches=verified.shown.reach, now=now)
+    exclusive_holders.free(verified.holds, account)
+    if CardCertificate.objects.filter(
+        fingerprint=verified.fingerprint, credential__account=account, credential__epoch=account.epoch, credential__state__in=LIVING
+    ).exists():
+        raise Refused(Reason.ALREADY_ENROLLED)
+    row = row_of(
+        account, verified.kind, level=level, state=State.ACTIVE, name=name[:80] or policy(verified.kind).label, now=now,
+        evidence=_evidence(
+            verified.shown, bound_by, protection="hardware" if verified.hardware else "unproven",
+            exportable=False if verified.hardware else "unproven", policies=list(verified.policies), issuer=verified.issuer,
+        ),
+    )
+    seen(row, verified, now=now)
+    exclusive_holders.take(verified.holds, account, row)
+    return _recorded(account, row, bound_by, now=now, actor=actor)
+
+
+def seen(row: Credential, verified: Certificate, *, now: datetime) -> None:
+    """Write a certificate into a card's history; the one before it is superseded."""
+    CardCertificate.objects.filter(credential=row, superseded_at__isnull=True).update(superseded_at=now)
+    CardCertificate.objects.update_or_create(
+        credential=row, fingerprint=verified.fingerprint,
+        defaults={
+            "issuer": verified.issuer[:1000], "issuer_key": verified.issuer_key, "serial": verified.serial, "ski": verified.ski,
+            "fasc_n": verified.fasc_n, "card_uuid": verified.card_uuid, "der": verified.der, "not_after": verified.not_after,
+            "seen_at": now, "superseded_at": None,
+        },
+    )
+
+
+def passkey(  # noqa: PLR0913 - the parts of a binding
+    account: Account, verified: RegisteredPasskey, *, bound_by: BoundBy, name: str, now: datetime, actor: str
+) -> Credential:
+    """Bind a passkey or a security key as a root (PK-1, PK-2, C60).
+
+    Raises: Refused(KEY_SEEN_BEFORE), and as above.
+    """
+    level = _admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
+    names = [name for name in (verified.key, verified.raw_id_hash) if name]
+    if Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists() or BoundKey.objects.filter(name__in=names).exists():
+        raise Refused(Reason.KEY_SEEN_BEFORE)
+    factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
+    shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3)
+    evidence = _evidence(
+        shown, bound_by, protection="hardware" if shown.hardware else "unproven", attestation=verified.attestation,
+        exportable=False if shown.hardware else (True if verified.backup_eligible else "unproven"), aaguid=verified.aaguid,
+        model=verified.model, listed_as=verified.listed_as,
+    )
+    try:
+        with transaction.atomic():
+            row = row_of(
+                account, Kind.PASSKEY, level=level, state=State.ACTIVE, name=name[:80], evidence=evidence, now=now
+            )
+            BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in names)
+            Passkey.objects.create(
+                credential=row, raw_id=verified.raw_id, raw_id_hash=verified.raw_id_hash,
+                public_key=verified.public_key, sign_count=verified.sign_count, backup_eligible=verified.backup_eligible,
+                backed_up=verified.backed_up, user_verified=verified.user_verified, discoverable=verified.discoverable,
+                aaguid=verified.aaguid, attestation=verified.attestation, attested=verified.attested, hardware=shown.hardware,
+                model=verified.model[:200], transports=list(verified.transports),
+            )
+    except IntegrityError:  # another account registers it at this very moment
+        raise Refused(Reason.KEY_SEEN_BEFORE) from None
+    return _recorded(account, row, bound_by, now=now, actor=actor)
+
+
+def upstream(  # noqa: PLR0913 - the parts of a link
+    account: Account, *, issuer: str, subject: str, shown: Shown, reaches: AAL, bound_by: BoundBy, name: str, now: datetime,
+    actor: str,
+) -> Credential:
+    """Link an identity at another provider, proven by a login there that this browser began (P32, P33).
+
+    reaches: the most that this upstream is trusted for.
+    Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED), Refused(UPSTREAM_SAYS_NOTHING), and as above.
+    """
+    if shown.asserted is None or shown.reach == AAL.NONE:
+        raise Refused(Reason.UPSTREAM_SAYS_NOTHING)
+    level = _admitted(account, Kind.UPSTREAM, bound_by, reaches=reaches, now=now)
+    holds = [exclusive_holders.key("upstream", issuer, subject)]
+    exclusive_holders.free(holds, account)
+    if UpstreamIdentity.objects.filter(
+        issuer=issuer, subject=subject, credential__account=account, credential__epoch=account.epoch, credential__state__in=LIVING
+    ).exists():
+        raise Refused(Reason.ALREADY_ENROLLED)
+    row = row_of(
+        account, Kind.UPSTREAM, level=level, state=State.ACTIVE, name=name[:80], now=now,
+        evidence=_evidence(shown, bound_by, protection="upstream", exportable="unproven", issuer=issuer, ial=int(shown.asserted.ial)),
+    )
+    UpstreamIdentity.objects.create(credential=row, issuer=issuer, subject=subject)
+    exclusive_holders.take(holds, account, row)
+    return _recorded(account, row, bound_by, now=now, actor=actor)

@@ -1,0 +1,74 @@
+"""What somebody has to look at: bindings of the last seven days, when what they may rest on was lost (IV-5).
+
+Nothing ends here, and nothing stops: an Event says that a credential is up for review, another that it was looked at.
+The person is told with links that revoke; managers see the list (`manage.py credential list --review`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import OuterRef, Q, Subquery
+
+from derived.errors import Reason, Refused
+from derived.ledger import audit, outbox, status
+from derived.models import Credential, Event
+from derived.rules.eligibility import How
+from derived.rules.kinds import Kind
+from derived.rules.lifecycle import LIVING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from derived.models import Account
+
+LOOK_BACK = timedelta(days=7)
+_PUT_UP, _SETTLED = "credential.review", "credential.reviewed"
+
+
+def put_up(  # noqa: PLR0913 - what was lost, why, since when, by whom
+    account: Account, lost: Credential, *, because: Reason, now: datetime, actor: str, since: datetime | None = None
+) -> list[Credential]:
+    """Put up for review what was bound since seven days ago (or `since`) and may rest on a root that was lost.
+
+    That is what grew from it, and every root that was added from a sign-in meanwhile: whose sign-in, nobody can say now.
+    """
+    if not status.is_root(lost):
+        return []
+    rows = list(
+        Credential.objects.filter(
+            Q(root=lost) | Q(root__isnull=True, evidence__bound_by=How.LOGIN.value, created_at__gte=lost.created_at),
+            account=account, epoch=account.epoch, state__in=LIVING, created_at__gte=since or now - LOOK_BACK,
+        )
+        .exclude(id=lost.id)
+        .exclude(kind=Kind.TOKEN_FAMILY)
+        .order_by("created_at")
+    )
+    for row in rows:
+        body = {"because": because.value, "lost": str(lost.id)}
+        audit.record(account, _PUT_UP, now=now, actor=actor, credential=row, body=body)
+    if rows:
+        payload = {"credential": str(lost.id), "reviewed": [str(row.id) for row in rows]}
+        outbox.enqueue(kind="credential.review", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    return rows
+
+
+def waiting() -> QuerySet[Credential]:
+    """The living credentials that were put up for review and have not been looked at since."""
+    marked = Event.objects.filter(kind__in=[_PUT_UP, _SETTLED])
+    newest = marked.filter(credential=OuterRef("pk")).order_by("-seq").values("kind")[:1]
+    rows = Credential.objects.filter(state__in=LIVING, id__in=marked.filter(kind=_PUT_UP).values("credential"))
+    return rows.annotate(looked_at=Subquery(newest)).filter(looked_at=_PUT_UP)
+
+
+def settle(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+    """Somebody looked, and it stays.
+
+    Raises: Refused(ILLEGAL_MOVE) unless it waits for that.
+    """
+    if not waiting().filter(id=row.id, account=account).exists():
+        raise Refused(Reason.ILLEGAL_MOVE)
+    audit.record(account, _SETTLED, now=now, actor=actor, credential=row)

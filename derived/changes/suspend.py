@@ -1,0 +1,96 @@
+"""Suspending an account, or one credential, and bringing it back: nothing ends, and nothing works meanwhile (MT-7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.errors import Reason, Refused
+from derived.ledger import audit, outbox, status
+from derived.models import Account, AccountStatus, Credential
+from derived.rules.kinds import Kind, policy
+from derived.rules.lifecycle import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def suspend(account: Account, *, now: datetime, actor: str) -> None:
+    """Stop an account for a while; every read of what hangs on it refuses until `resume`.
+
+    Raises: Refused(ILLEGAL_MOVE) unless it is active.
+    """
+    _move(account, AccountStatus.ACTIVE, AccountStatus.SUSPENDED, kind="account.suspended", now=now, actor=actor)
+    outbox.fan_out(account, {"because": "suspended"}, now=now)
+
+
+def freeze(account: Account, *, now: datetime, actor: str) -> bool:
+    """The person stops their own account, through a link in a notice; only a manager resumes it (IV-7, MT-7, ruling 4).
+
+    False where nothing was active any more; on a suspended account that it was asked for is recorded all the same.
+    """
+    body = {"because": Reason.FROZEN_BY_PERSON.value}
+    if account.status == AccountStatus.SUSPENDED:
+        audit.record(account, "account.freeze_asked", now=now, actor=actor, body=body)
+    if account.status != AccountStatus.ACTIVE:
+        return False
+    account.status = AccountStatus.SUSPENDED
+    account.save(update_fields=["status"])
+    audit.record(account, "account.suspended", now=now, actor=actor, body=body)
+    outbox.enqueue(kind="account.frozen", receiver=f"mail:{account.id}", account=account, payload=body, now=now)
+    outbox.fan_out(account, body, now=now)
+    outbox.lists_change(account, now=now)
+    return True
+
+
+def resume(account: Account, *, now: datetime, actor: str) -> None:
+    """Bring a suspended account back, with the credentials that it had.
+
+    Raises: Refused(ILLEGAL_MOVE) unless it is suspended.
+    """
+    _move(account, AccountStatus.SUSPENDED, AccountStatus.ACTIVE, kind="account.resumed", now=now, actor=actor)
+
+
+def _move(  # noqa: PLR0913 - one move, all of whose parts differ
+    account: Account, before: str, after: str, *, kind: str, now: datetime, actor: str
+) -> None:
+    if account.status != before:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    account.status = after
+    account.save(update_fields=["status"])
+    audit.record(account, kind, now=now, actor=actor)
+    outbox.lists_change(account, now=now)
+
+
+def credential(
+    account: Account, row: Credential, *, because: Reason, now: datetime, actor: str
+) -> bool:
+    """Stop one credential until a manager lifts it; its holder is told. False where it was not active.
+
+    What is signed in with it is over at once: every read of it asks for a live credential.
+    """
+    rows = Credential.objects.filter(id=row.id, account=account, state=State.ACTIVE)
+    if not rows.update(state=State.SUSPENDED):
+        return False
+    payload = {"credential": str(row.id), "because": because.value}
+    body = {"credential_kind": row.kind, "because": because.value}
+    audit.record(account, "credential.suspended", now=now, actor=actor, credential=row, body=body)
+    outbox.enqueue(kind="credential.suspended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    outbox.fan_out(account, payload, now=now)
+    outbox.lists_change(account, now=now)
+    return True
+
+
+def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+    """A manager has reviewed a suspended credential, and it may be used again, at the level that it has now (MT-7).
+
+    Raises: Refused(ILLEGAL_MOVE) unless it is suspended and of the present epoch, or where it shows a name of before; Refused(KEY_TOO_WEAK) where what it rests
+    on no longer reaches the floor of its kind.
+    """
+    found = Credential.objects.select_related("root", "parent").filter(id=row.id, account=account, epoch=account.epoch).first()
+    if found is None or found.state != State.SUSPENDED or not account.is_active or found.end_reason == Reason.NAME_CHANGED:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    if status.level(found) < policy(Kind(found.kind)).floor or status.says_too_much(found):
+        raise Refused(Reason.KEY_TOO_WEAK)
+    Credential.objects.filter(id=found.id, state=State.SUSPENDED).update(state=State.ACTIVE)
+    audit.record(account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))})
+    outbox.lists_change(account, now=now)

@@ -1,0 +1,195 @@
+"""The account lock: everything that mints, renews, suspends or revokes runs under it.
+
+The order is always the same: a plain read finds the account; the Account row is locked in a statement of its own; state
+is read; single-use things are claimed; rows are written. (Whose a thing is may be found in the statement that locks: it
+never changes.) Measured: any other order left live children under revoked parents. On SQLite `select_for_update` does nothing, and `BEGIN IMMEDIATE` is the lock (a test asserts it).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from django.db import OperationalError, connection, transaction
+
+from derived.errors import Reason, Refused, Unavailable
+from derived.ledger.prepared_sql import Given, Read, statements
+from derived.models import Account
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Iterable, Iterator
+
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+MOST_SKEW = timedelta(seconds=2)  # ruling 15
+_LONG_WAIT = timedelta(milliseconds=500)
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Something that belongs to one account for ever, like a code or a refresh token.
+
+    select: the text of a SELECT of its account's id, by one value. missing: why nothing happens where there is none.
+    """
+
+    select: str
+    missing: Reason
+
+
+_ITSELF = Owned("%s", Reason.ACCOUNT_NOT_ACTIVE)
+_ACCOUNT = Read(lambda: Account.objects.filter(id=Given("id", Account._meta.pk)))  # noqa: SLF001
+
+
+def database_now() -> datetime | None:
+    """The database server's own clock, or None where it is this process's (SQLite)."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0].astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime | None]:
+    """Lock one Account row, in a statement that reads nothing else but whose it is, and what the database's clock says.
+
+    That a thing belongs to an account never changes, so it may be looked up in the same statement; everything else is read
+    after it (a joined lock reads stale rows).
+    """
+    names = [field.attname for field in Account._meta.concrete_fields]  # noqa: SLF001
+    columns = ", ".join([*names, "clock_timestamp()"])
+    text = f'SELECT {columns} FROM "derived_account" WHERE id = ({owned.select}) FOR UPDATE'  # noqa: S608 - names of ours
+    with statements() as cursor:
+        cursor.execute(text, [key])
+        row = cursor.fetchone()
+    return (None, None) if row is None else (Account.from_db(connection.alias, names, row[:-1]), row[-1].astimezone(UTC))
+
+
+def _require_one_time(there: datetime | None, before: datetime) -> None:
+    """Raises: Unavailable(CLOCK_SKEW) where this clock and the database's are more than two seconds apart (ruling 15).
+
+    The database may have looked at its clock before it waited for the lock or after: that is between `before` and now. Where
+    that was long, it is asked again.
+    """
+    after = datetime.now(tz=UTC)
+    if there is not None and after - before > _LONG_WAIT:
+        there, before, after = database_now(), after, datetime.now(tz=UTC)
+    if there is not None and not before - MOST_SKEW <= there <= after + MOST_SKEW:
+        raise Unavailable(Reason.CLOCK_SKEW)
+
+
+def _lock(account_id: uuid.UUID) -> Account:
+    if connection.vendor == "postgresql":
+        before = datetime.now(tz=UTC)
+        found, there = _hold(_ITSELF, account_id)
+        _require_one_time(there, before)
+    else:
+        found = _ACCOUNT.first(id=account_id)
+    if found is None:
+        raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
+    return found
+
+
+def transacted(work: Callable[[], T]) -> T:
+    """Run `work` in one transaction, again if the database says deadlock; a Refused that spends still commits.
+
+    `work` may run more than once, so it touches nothing outside the database.
+    Raises: what `work` raises; Unavailable(DATABASE_BUSY) when the lock could not be had.
+    """
+    for attempt in range(_TRIES):
+        kept: Refused | None = None
+        try:
+            with transaction.atomic(durable=True):
+                try:
+                    result = work()
+                except Refused as refused:
+                    if not refused.spends:
+                        raise
+                    kept = refused
+        except OperationalError as error:
+            if not _worth_retrying(error):
+                raise
+            if attempt == _TRIES - 1:
+                raise Unavailable(Reason.DATABASE_BUSY) from error
+            time.sleep(0.01 * 2**attempt)
+            continue
+        if kept is not None:
+            raise kept
+        return result
+    raise AssertionError  # the loop returns or raises
+
+
+def _worth_retrying(error: OperationalError) -> bool:
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code in {"40001", "40P01", "55P03"} or "database is locked" in str(error)
+
+
+@contextmanager
+def synced_once(last: Callable[[], object]) -> Iterator[None]:
+    """Transactions inside commit in order but do not wait for the disk; leaving waits for all of them.
+
+    For a caller who acknowledges many transactions in one answer: either the disk has them all, or nobody was told so.
+    last: a transaction that writes at least one row; the disk takes what was committed before it with it.
+    """
+    if connection.in_atomic_block:  # a test's own transaction: nothing here reaches the disk anyway
+        yield
+        return
+    is_sqlite = connection.vendor == "sqlite"
+    _tell("PRAGMA synchronous=NORMAL" if is_sqlite else "SET synchronous_commit = off")
+    try:
+        yield
+    finally:
+        _tell("PRAGMA synchronous=FULL" if is_sqlite else "SET synchronous_commit = on")
+        transacted(last)
+
+
+def _tell(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def under_lock(account_id: uuid.UUID, work: Callable[[Account], T]) -> T:
+    """Run `work(account)` in one transaction, with that account's row locked.
+
+    Raises: Refused(ACCOUNT_NOT_ACTIVE) if there is no such account; Unavailable if clocks disagree or the lock cannot be
+    had; whatever `work` raises (rolled back, unless it is a Refused that spends).
+    """
+    return transacted(lambda: work(_lock(account_id)))
+
+
+def under_locks(account_ids: Iterable[uuid.UUID], work: Callable[[dict[uuid.UUID, Account]], T]) -> T:
+    """Run `work` in one transaction with several accounts locked, in the order of their ids, as everybody locks them.
+
+    Raises: as `under_lock`.
+    """
+    ordered = sorted(set(account_ids))
+    return transacted(lambda: work({account_id: _lock(account_id) for account_id in ordered}))
+
+
+def under_lock_of(owned: Owned, key: str, read: Callable[[], Row | None], work: Callable[[Row], T]) -> T:
+    """As `under_lock`, for something whose account is not known yet: find and lock, then `read` in a statement of its own.
+
+    read: the thing, joined with its Account and with everything that is decided on. On SQLite it is the first statement after
+    BEGIN IMMEDIATE, which is the lock there.
+    Raises: Refused(owned.missing); Unavailable; whatever `work` raises.
+    """
+
+    def held() -> T:
+        if connection.vendor == "postgresql":
+            before = datetime.now(tz=UTC)
+            account, there = _hold(owned, key)
+            if account is None:
+                raise Refused(owned.missing)
+            _require_one_time(there, before)
+        row = read()
+        if row is None:
+            raise Refused(owned.missing)
+        return work(row)
+
+    return transacted(held)

@@ -1,0 +1,129 @@
+"""The read side: is this live, and how strong is it now. Asked of the database at every use; nothing is cached (TK-1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+
+from derived.errors import Reason
+from derived.minting.certificate import DERIVED_PIV_HARDWARE
+from derived.models import Account, AccountStatus, Credential, IssuedCertificate
+from derived.rules.assurance import AAL, IAL
+from derived.rules.capping import cap
+from derived.rules.kinds import MINT_FLOOR, Kind, Label, policy
+from derived.rules.lifecycle import LIVING, State
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+MOST_FAILURES = 100  # TH-1: wrong tries in a row; the last of them disables the authenticator until it is bound anew
+
+
+def is_live(credential: Credential, account: Account, *, now: datetime) -> bool:
+    """Whether a credential may be used now: active, unexpired, and of the account's present epoch."""
+    return (
+        account.status == AccountStatus.ACTIVE
+        and credential.account_id == account.id
+        and credential.epoch == account.epoch
+        and credential.state == State.ACTIVE
+        and (credential.expires_at is None or credential.expires_at > now)
+    )
+
+
+def live(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
+    """`is_live` as a filter of ledger rows."""
+    from django.db.models import F  # noqa: PLC0415
+
+    return rows.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+        account__status=AccountStatus.ACTIVE, account__epoch=F("epoch"), state=State.ACTIVE,
+    )
+
+
+def level(credential: Credential, own: AAL | None = None) -> AAL:
+    """How strong a credential is now: its own level, never above its parent's or its root's present one (C2, I1).
+
+    own: the level that this use of it proved, where that is less than what it was minted at.
+    """
+    proved = AAL(credential.aal) if own is None else min(own, AAL(credential.aal))
+    ancestors = [AAL(row.aal) for row in (credential.parent, credential.root) if row is not None]
+    return cap(Kind(credential.kind), proved, *ancestors)
+
+
+def ial(account: Account) -> IAL:
+    """The identity assurance of everything that hangs on an account (AS-1)."""
+    return IAL(account.ial)
+
+
+def label(credential: Credential, account: Account) -> Label | None:
+    """What a grown credential may call itself now; None for a root. *Derived PIV* speaks of IAL3 always (AS-3)."""
+    if credential.root_id is None:
+        return None
+    kept = Label(credential.label)
+    return kept if kept == Label.GENERIC or ial(account) == IAL.IAL3 else Label.GENERIC
+
+
+def says_too_much(credential: Credential) -> bool:
+    """Whether a certificate asserts AAL3 by its policy, where anybody reads it, and what it rests on is worth less now (X-1, AS-2)."""
+    if not policy(Kind(credential.kind)).in_person or level(credential) == AAL.AAL3:
+        return False
+    issued = IssuedCertificate.objects.filter(credential=credential).values_list("policies", flat=True).first()
+    return DERIVED_PIV_HARDWARE in (issued or ())
+
+
+def is_root(credential: Credential) -> bool:
+    """Whether a credential may be a parent: a root kind that grew from nothing here (no chains, trap 10)."""
+    return policy(Kind(credential.kind)).root and credential.root_id is None
+
+
+def living(account_id: uuid.UUID) -> QuerySet[Credential]:
+    """The credentials of an account that have not ended, roots first, families left out."""
+    return (
+        Credential.objects.filter(account_id=account_id, state__in=LIVING)
+        .exclude(kind=Kind.TOKEN_FAMILY)
+        .select_related("root", "parent", "account")
+        .order_by("root_id", "created_at")
+    )
+
+
+def strongest(account: Account, *, now: datetime) -> AAL:
+    """The highest level that an account's live roots can reach (AU-1)."""
+    rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
+    return max((level(row) for row in live(rows, now=now).select_related("root", "parent") if is_root(row)), default=AAL.NONE)
+
+
+def ways_in(account: Account, *, now: datetime) -> list[Credential]:
+    """The account's live credentials that a person can sign in with and grow others from: roots, not disabled."""
+    rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
+    return [row for row in live(rows, now=now).select_related("root", "parent", "passkey") if is_root(row) and not is_disabled(row)]
+
+
+def is_disabled(credential: Credential) -> bool:
+    """Whether too many wrong tries have disabled an authenticator (TH-1)."""
+    return credential.failures >= MOST_FAILURES
+
+
+def stands_alone(credential: Credential) -> bool:
+    """Whether a root signs in with two factors without another credential beside it, as a key without user verification does not."""
+    return level(credential) >= MINT_FLOOR and (credential.kind != Kind.PASSKEY or credential.passkey.user_verified)
+
+
+def reached(account: Account) -> AAL:
+    """The most that the account's roots were ever worth, but for those that were taken off it on purpose (RC-2)."""
+    rows = account.credentials.filter(epoch=account.epoch, root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
+    kept = rows.exclude(end_reason__in=[Reason.REMOVED_BY_PERSON.value, Reason.ENDED_BY_MANAGER.value])
+    return max((AAL(row.aal) for row in kept if is_root(row)), default=AAL.NONE)
+
+
+def may_recover(account: Account) -> bool:
+    """Whether an account may be recovered by oneself: not where that would take AAL3 and IAL3 in person (RC-2)."""
+    return not (reached(account) == AAL.AAL3 and ial(account) == IAL.IAL3)
+
+
+def was_ever_enrolled(account: Account) -> bool:
+    """Whether this account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
+    return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()

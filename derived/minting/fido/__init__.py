@@ -1,0 +1,1 @@
+"""FIDO attestation and metadata."""

@@ -1,0 +1,1 @@
+"""Hardware attestation statements, one module a format."""

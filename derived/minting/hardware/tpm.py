@@ -1,0 +1,155 @@
+"""TPM 2.0 certify: an attestation key that is certified to live in a TPM says that the device key lives in the same one.
+
+TPM2_Certify signs a TPMS_ATTEST (TPM 2.0 Library, part 2 §10.12) over the *name* of the key, which is a hash of its public
+area with its attributes. Whether its use asks for a person cannot be seen there: an authorisation value may be empty. So a
+TPM proves one factor, and a device passphrase makes two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from derived.errors import Reason, Refused
+from derived.minting.hardware.statement import Kept, chain_of, taken, trusted
+from derived.rules.rulebook import Device
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from derived.minting.hardware.statement import Asked, Trust
+
+FORM = "tpm"
+AK_CERTIFICATE = x509.ObjectIdentifier("2.23.133.8.3")  # tcg-kp-AIKCertificate
+_MODEL, _MAKER = x509.ObjectIdentifier("2.23.133.2.2"), x509.ObjectIdentifier("2.23.133.2.1")
+_GENERATED, _CERTIFY = b"\xff\x54\x43\x47", b"\x80\x17"
+_ECC, _SHA256, _P256, _NULL = 0x0023, 0x000B, 0x0003, 0x0010
+_ECDSA = 0x0018
+# TPMA_OBJECT (part 2 §8.3): fixedTPM, fixedParent, sensitiveDataOrigin, sign; and what a device key is not: restricted, decrypt.
+_MUST, _MUST_NOT = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 18, 1 << 16 | 1 << 17
+
+
+class _Reader:
+    """Big-endian fields, one after the other.
+
+    Raises: Refused(BAD_PROOF) past the end.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def take(self, size: int) -> bytes:
+        found, self._raw = self._raw[:size], self._raw[size:]
+        if len(found) != size:
+            raise Refused(Reason.BAD_PROOF)
+        return found
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size))
+
+    def sized(self) -> bytes:
+        return self.take(self.number(2))
+
+    def end(self) -> None:
+        if self._raw:
+            raise Refused(Reason.BAD_PROOF)
+
+
+def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
+    """What the TPM says of the key.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    chain, by = trusted(chain_of(statement), FORM, asked, trust)
+    info, public = taken(statement, "certify_info"), taken(statement, "public")
+    _is_an_attestation_key(chain[0])
+    _signed(chain[0], taken(statement, "signature"), info)
+    certified(info, public, qualifying=asked.nonce)
+    point = device_point(public)
+    wanted = asked.key
+    if not isinstance(wanted, ec.EllipticCurvePublicKey) or wanted.public_numbers() != ec.EllipticCurvePublicNumbers(*point, ec.SECP256R1()):
+        raise Refused(Reason.BAD_PROOF)
+    return Kept(device=Device(type="tpm", model=_model(chain[0])), verifies_user=False, level="TPM 2.0", facts={"level": "TPM 2.0", **by})
+
+
+def _is_an_attestation_key(leaf: x509.Certificate) -> None:
+    """Raises: Refused(BAD_PROOF) unless it is a certificate for a TPM's attestation key, which signs nothing that comes from outside."""
+    uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    try:
+        is_authority = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_authority = False
+    if leaf.version != x509.Version.v3 or AK_CERTIFICATE not in uses or is_authority:
+        raise Refused(Reason.BAD_PROOF)
+
+
+def _signed(leaf: x509.Certificate, signature: bytes, info: bytes) -> None:
+    key = leaf.public_key()
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:  # noqa: PLR2004
+            key.verify(signature, info, padding.PKCS1v15(), SHA256())
+        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+            key.verify(signature, info, ec.ECDSA(SHA256()))
+        else:
+            raise Refused(Reason.BAD_PROOF)
+    except InvalidSignature:
+        raise Refused(Reason.BAD_PROOF) from None
+
+
+def certified(info: bytes, public: bytes, *, qualifying: bytes) -> None:
+    """See that a TPMS_ATTEST was made by a TPM, for this challenge, about this public area.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    read = _Reader(info)
+    if read.take(4) != _GENERATED or read.take(2) != _CERTIFY:
+        raise Refused(Reason.BAD_PROOF)
+    read.sized()  # who signed, by the TPM's own count
+    if not hmac.compare_digest(read.sized(), qualifying):
+        raise Refused(Reason.BAD_PROOF)
+    read.take(17 + 8)  # clock, and firmware
+    name = read.sized()
+    read.sized()
+    read.end()
+    if name != _SHA256.to_bytes(2) + hashlib.sha256(public).digest():
+        raise Refused(Reason.BAD_PROOF)
+
+
+def device_point(public: bytes) -> tuple[int, int]:
+    """The point of a TPMT_PUBLIC that is a P-256 signing key, made in its TPM and fixed there.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    read = _Reader(public)
+    if (read.number(2), read.number(2)) != (_ECC, _SHA256):
+        raise Refused(Reason.BAD_PROOF)
+    attributes = read.number(4)
+    if attributes & _MUST != _MUST or attributes & _MUST_NOT:
+        raise Refused(Reason.BAD_PROOF)
+    read.sized()  # its policy
+    if read.number(2) != _NULL:
+        raise Refused(Reason.BAD_PROOF)
+    scheme = read.number(2)
+    if scheme not in {_NULL, _ECDSA} or (scheme == _ECDSA and read.number(2) != _SHA256):
+        raise Refused(Reason.BAD_PROOF)
+    if (read.number(2), read.number(2)) != (_P256, _NULL):
+        raise Refused(Reason.BAD_PROOF)
+    x, y = (int.from_bytes(read.sized()) for _ in range(2))
+    read.end()
+    return x, y
+
+
+def _model(leaf: x509.Certificate) -> str:
+    """Maker and model, as the certificate's alternative name has them."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DirectoryName)
+    except x509.ExtensionNotFound:
+        return ""
+    said = [str(one.value) for name in names for oid in (_MAKER, _MODEL) for one in name.get_attributes_for_oid(oid)]
+    return " ".join(said)[:200]

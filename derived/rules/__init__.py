@@ -1,0 +1,1 @@
+"""Pure rules: what may be minted, how strong, until when. Standard library only, no clock."""

@@ -1,0 +1,1 @@
+"""Django system checks of the settings, the certificate host and the PKI folder."""

@@ -1,0 +1,143 @@
+"""System checks that refuse to start an unsafe house (R31); each says in one line what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import Error, register
+from django.db import DatabaseError, connection
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from idp.config import config, is_loopback
+from idp.policies import attestation
+from idp.policies import issuance as rulebook
+
+_NEEDED_SQLITE = {"transaction_mode": "IMMEDIATE"}
+_LEAST_BUSY_SECONDS = 5
+_MOST_WORDS = 300
+
+
+@register
+def engines_are_behind_their_doors(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """No view and no admin class of django-oidc-provider is reachable; Authlib does not accept plain http by itself."""
+    found: list[Error] = []
+    if _routes_to("oidc_provider", get_resolver()):
+        hint = "Remove oidc_provider.urls from your URLconf: its views can be talked out of every gate."
+        found.append(Error("a view of django-oidc-provider is routed", hint=hint, id="ramet.E001"))
+    if apps.is_installed("django.contrib.admin"):
+        from django.contrib import admin  # noqa: PLC0415 - only where it is installed
+
+        registered = [model for model in admin.site._registry if model._meta.app_label == "oidc_provider"]  # noqa: SLF001
+        if registered or "oidc_provider.admin" in sys.modules:
+            hint = "Unregister Token, Code, RSAKey and Client from the admin: it shows bearer tokens and private keys."
+            found.append(Error("an admin class of django-oidc-provider is registered", hint=hint, id="ramet.E002"))
+    if os.environ.get("AUTHLIB_INSECURE_TRANSPORT"):
+        hint = "Unset AUTHLIB_INSECURE_TRANSPORT; plain http is allowed on loopback without it."
+        found.append(Error("Authlib is told to accept plain http", hint=hint, id="ramet.E003"))
+    return found
+
+
+def _routes_to(package: str, resolver: URLResolver) -> bool:
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            if getattr(entry.urlconf_module, "__name__", "").startswith(package) or _routes_to(package, entry):
+                return True
+        elif isinstance(entry, URLPattern) and getattr(entry.callback, "__module__", "").startswith(package):
+            return True
+    return False
+
+
+@register
+def settings_are_safe(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """Nobody weakened the settings that the design rests on."""
+    found: list[Error] = []
+    database = settings.DATABASES["default"]
+    if database.get("ATOMIC_REQUESTS"):
+        found.append(Error("ATOMIC_REQUESTS is on", hint="Turn it off: spent means spent, also when the answer is an error.", id="ramet.E010"))
+    if settings.DEBUG:
+        found.append(Error("DEBUG is on", hint="Turn it off: debug pages show secrets. Use RAMET_LOG_LEVEL=DEBUG.", id="ramet.E011"))
+    if not config().is_local and not config().is_https:
+        found.append(Error("the issuer is not https", hint="Set RAMET_ISSUER to an https URL.", id="ramet.E012"))
+    if config().is_https and not (settings.SESSION_COOKIE_SECURE and settings.SESSION_COOKIE_NAME.startswith("__Host-")):
+        found.append(Error("the session cookie is not __Host- and Secure", hint="Leave the cookie settings alone.", id="ramet.E013"))
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        options = database.get("OPTIONS", {})
+        if options.get("transaction_mode") != "IMMEDIATE" or options.get("timeout", 0) < _LEAST_BUSY_SECONDS:
+            hint = "Leave OPTIONS as idp/settings.py sets them: BEGIN IMMEDIATE is the account lock on SQLite."
+            found.append(Error("SQLite is not in IMMEDIATE mode with a busy timeout of 5 s or more", hint=hint, id="ramet.E014"))
+    return found
+
+
+@register
+def the_conformance_profile_is_on_loopback(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """The profile with a fixed second factor runs over https on loopback, and starts nowhere else."""
+    if not getattr(settings, "RAMET_CONFORMANCE", False) or (is_loopback(config().host) and config().is_https):
+        return []
+    hint = "It is for the OpenID conformance suite on this machine: set RAMET_ISSUER to https://localhost:PORT, or use idp.settings."
+    return [Error("the profile conformance is on, and the issuer is not https on loopback", hint=hint, id="ramet.E040")]
+
+
+@register
+def database_is_durable(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """What the database itself says: a revocation that was acknowledged survives a crash (R3)."""
+    try:
+        wrong = _sqlite_faults() if connection.vendor == "sqlite" else _postgresql_faults()
+    except DatabaseError:
+        return []  # not there yet, or away: readiness says so, and nothing can be answered without it
+    return [Error(text, hint=hint, id="ramet.E020") for text, hint in wrong]
+
+
+def _sqlite_faults() -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+        synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
+        busy = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+    found = []
+    memory = mode == "memory"  # a test database: there is nothing to survive
+    if mode != "wal" and not memory:
+        found.append((f"SQLite's journal_mode is {mode}", "It must be WAL: put the database on a file system that supports it."))
+    if synchronous < 2 and not memory:  # noqa: PLR2004 - FULL
+        found.append(("SQLite's synchronous is below FULL", "Leave init_command as idp/settings.py sets it."))
+    if busy < _LEAST_BUSY_SECONDS * 1000:
+        found.append(("SQLite's busy_timeout is below 5 s", "Leave timeout as idp/settings.py sets it."))
+    return found
+
+
+def _postgresql_faults() -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        commit = cursor.fetchone()[0]
+        cursor.execute("SHOW default_transaction_isolation")
+        isolation = cursor.fetchone()[0]
+    found = []
+    if commit == "off":
+        found.append(("PostgreSQL's synchronous_commit is off", "Turn it on: an acknowledged revocation must survive a crash."))
+    if isolation != "read committed":
+        found.append((f"PostgreSQL's default isolation is {isolation}", "Set it to read committed: the account lock is built for it."))
+    return found
+
+
+@register
+def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """A mistake in `var/policy.toml` is told at start-up, not at the first issuance."""
+    try:
+        rulebook.read(rulebook.path())
+    except (ValueError, OSError) as error:
+        hint = "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then nothing is issued."
+        return [Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E040")]
+    return []
+
+
+@register
+def attestation_is_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+    """A mistake in `var/attestation` is told at start-up, not when somebody adds a phone."""
+    try:
+        attestation.read()
+    except (ValueError, OSError) as error:
+        hint = "Correct or remove it; docs/operating.md, Proof of hardware, lists what may lie there."
+        return [Error(f"var/attestation is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E041")]
+    return []

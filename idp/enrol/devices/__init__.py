@@ -1,0 +1,1 @@
+"""My devices: the pages, the tree of credentials and the undo links."""

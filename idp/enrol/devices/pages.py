@@ -1,0 +1,284 @@
+"""My devices, adding one, the device's own page, and the link that undoes."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import segno
+from django.http import JsonResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import by_person, revoke
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.rules.assurance import Factor
+from derived.rules.eligibility import refusal
+from derived.rules.kinds import Kind, policy
+from idp import clients, pages
+from idp.config import config
+from idp.enrol.devices import tree
+from idp.enrol.devices import undo_links as undo
+from idp.enrol.grown import binding
+from idp.enrol.grown import registry as growing
+from idp.enrol.roots import pages as roots
+from idp.errors import answer
+from idp.keys import wrapper
+from idp.login.session import is_live, login_of, signed_in, with_evidence
+from idp.login.views import fresh_login_needed
+from idp.models import Binding
+from idp.secrets import grouped
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account, Credential
+    from idp.models import LoginSession
+
+_STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
+_WORDS = {
+    Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase",
+    Factor.PIV_CARD: "card", Factor.PIV_PIN: "PIN", Factor.CERTIFICATE: "certificate", Factor.PASSKEY: "passkey",
+    Factor.USER_VERIFICATION: "screen lock or PIN", Factor.UPSTREAM: "another provider",
+}
+_SHOWN_ONCE = "binding-code"
+_SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."
+
+
+# --- my devices -------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET"])
+def devices(request: HttpRequest) -> HttpResponse:
+    """What may sign in as me, how it grew, and where I am signed in."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    now = clock.now()
+    rows = [one for one in status.living(session.account_id) if one.expires_at is None or one.expires_at > now]
+    values = {
+        "devices": [_device(one, session) for one in rows if one.root_id],
+        "roots": roots.listed(session, now=now),
+        "adding": roots.ways_to_add(session), "offers": growing.offers(), "tree": tree.tree(session, now=now),
+        "sessions": _sessions(session, now=now),
+        "notice": request.session.pop("notice", None),
+    }
+    return pages.page(request, "devices", values)
+
+
+def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
+    listed = getattr(row, "device_key", None)
+    names = {party.client_id: party.name for party in clients.for_devices()}
+    return {
+        "id": row.id, "kind": row.kind, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "state": row.state,
+        "state_label": _STATES[row.state], "aal": int(status.level(row)), "added": row.created_at,
+        "last_used": row.last_used_at, "this_device": session.event.credential_id == row.id,
+        "renamed": row.state == "suspended" and row.end_reason == Reason.NAME_CHANGED, "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
+    }
+
+
+def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
+    rows = with_evidence(session.account.sessions.filter(ended_at__isnull=True, expires_at__gt=now))
+    return [
+        {
+            "id": one.id, "started": one.created_at, "last_seen": one.last_seen_at, "aal": int(login_of(one.event).aal),
+            "method_label": " and ".join(_WORDS[Factor(factor)] for factor in one.event.factors).capitalize(),
+            "this_session": one.id == session.id, "place": _browser(one.browser, one.network),
+        }
+        for one in rows.order_by("-last_seen_at")
+        if is_live(one, now=now)
+    ]
+
+
+def _browser(user_agent: str, network: str) -> str:
+    """What a person recognises a browser by."""
+    systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
+    browsers = ("Firefox", "Edg", "Chrome", "Safari")
+    system = next((one for one in systems if one in user_agent), "Unknown system")
+    browser = next((one for one in browsers if one in user_agent), "Browser")
+    return f"{browser.replace('Edg', 'Edge')} on {system.replace('Macintosh', 'Mac')}, {network}"
+
+
+def _mine(session: LoginSession, credential_id: UUID) -> Credential | None:
+    return status.living(session.account_id).filter(id=credential_id, root__isnull=False).first()
+
+
+@require_http_methods(["GET", "POST"])
+def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Ask, and then end a device of mine at once; one factor suffices to end something (IV-7, ruling 14)."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=f"/devices/{credential_id}/remove")
+    row = _mine(session, credential_id)
+    if row is None:
+        return pages.problem(request, "There is no such device of yours, or it was removed already.", status=404)
+    if request.method == "GET":
+        return pages.page(request, "device_remove", {"device": _device(row, session)})
+
+    def work(account: Account) -> None:
+        revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+
+    under_lock(session.account_id, work)
+    request.session["notice"] = f"{row.name} was removed. It cannot sign in any more."
+    return redirect("devices")
+
+
+@require_http_methods(["POST"])
+def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Call a device of mine by another name."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path="/devices")
+    row = _mine(session, credential_id)
+    if row is None:
+        return pages.problem(request, "There is no such device of yours.", status=404)
+    name = binding.clean_name(request.POST.get("name", "")[:200])
+
+    def work(account: Account) -> None:
+        by_person.renamed(account, by_person.found(account, row.id), name, now=clock.now(), actor="person")
+
+    under_lock(session.account_id, work)
+    return redirect("devices")
+
+
+# --- adding one -------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    """Begin a binding, after a fresh login with a root; its code is shown on the next page, once."""
+    session = signed_in(request)
+    now = clock.now()
+    if session is None or request.method == "GET":
+        why = "" if session is None else _why_not(session, now=now)
+        return fresh_login_needed(request, why or _SIGN_IN_AGAIN, next_path="/devices") if session is None or why else redirect("devices")
+    if why := _why_not(session, now=now):
+        return fresh_login_needed(request, why, next_path="/devices")
+    kind = request.POST.get("kind", Kind.DEVICE_KEY)
+    if not growing.code_page(kind):
+        return pages.problem(request, "That cannot be added by a code.", status=400, next_step="Add it from My devices.")
+    begun = binding.begin(session, kind=Kind(kind), now=now)
+    request.session["binding"] = {"id": str(begun.binding.id), "codes": _sealed(begun)}
+    return redirect("device-adding", binding_id=begun.binding.id)
+
+
+def _sealed(begun: binding.Begun) -> str:
+    """Both forms of a code for the one page that will show them: a copy of the browsers' store must not hold them (I10)."""
+    codes = f"{begun.code} {begun.short_code}".encode()
+    return b64encode(wrapper().wrap(codes, purpose=_SHOWN_ONCE, owner=str(begun.binding.id))).decode()
+
+
+def _opened(sealed: str, *, owner: UUID) -> tuple[str, str]:
+    code, short_code = wrapper().unwrap(b64decode(sealed), purpose=_SHOWN_ONCE, owner=str(owner)).decode().split()
+    return code, short_code
+
+
+def _why_not(session: LoginSession, *, now: datetime) -> str:
+    reason = refusal(login_of(session.event), now=now)
+    if reason is None:
+        return ""
+    return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else answer(reason).words
+
+
+def _own(session: LoginSession, binding_id: UUID) -> Binding | None:
+    return Binding.objects.filter(id=binding_id, session=session).select_related("account__person").first()
+
+
+@require_http_methods(["GET"])
+def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """The code; then what the device shows, and the question whether they agree; then the outcome."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    row = _own(session, binding_id)
+    if row is None:
+        return pages.problem(request, "This was begun in another browser.", status=404, next_step="Add the device from My devices.")
+    return pages.page(request, "device_add", {"binding": _binding(request, row, now=clock.now())})
+
+
+def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, Any]:
+    state = binding.state(row, now=now)
+    # The code is shown once: the first page takes it out of the browser's store (it is stored hashed otherwise).
+    shown = request.session.get("binding") or {}
+    mine = shown.get("id") == str(row.id)
+    code, short_code = _opened(shown["codes"], owner=row.id) if mine and state == "waiting" else (None, None)
+    if mine:
+        request.session.pop("binding")
+    url = f"{config().issuer}{growing.code_page(row.kind)}"
+    names = {party.client_id: party.name for party in clients.for_devices()}
+    return {
+        "id": row.id, "kind": row.kind, "state": state, "code": grouped(code) if code else None, "enrol_url": url,
+        "short_code": grouped(short_code) if short_code else None, "username": row.account.person.login_name,
+        "qr": segno.make(f"{url}#code={code}", error="m").svg_data_uri(scale=6, border=3, light="#fff") if code else None,
+        "expires_at": row.expires_at, "seconds_left": max(0, int((row.expires_at - now).total_seconds())),
+        "number": row.number, "device_name": row.device_name, "clients": [names[one] for one in row.clients if one in names],
+    }
+
+
+@require_http_methods(["GET"])
+def adding_status(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """The same, for the page's script."""
+    session = signed_in(request)
+    row = _own(session, binding_id) if session else None
+    if row is None:
+        return JsonResponse({"status": "expired"}, status=404)
+    body = {"status": binding.state(row, now=clock.now()), "number": row.number, "device_name": row.device_name}
+    return JsonResponse(body)
+
+
+@require_http_methods(["POST"])
+def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """Yes: the number and the name are those on my device."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=f"/devices/add/{binding_id}")
+    try:
+        binding.confirm(binding_id, session, request.POST.get("number", ""), now=clock.now())
+    except Refused as refused:
+        if refused.reason == Reason.LOGIN_TOO_OLD:
+            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=f"/devices/add/{binding_id}")
+        found = answer(refused.reason)
+        return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
+    return redirect("device-adding", binding_id=binding_id)
+
+
+@require_http_methods(["POST"])
+def refuse(request: HttpRequest, binding_id: UUID) -> HttpResponse:
+    """No: nothing is added."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path="/devices")
+    binding.refuse(binding_id, session, now=clock.now())
+    return redirect("device-adding", binding_id=binding_id)
+
+
+@require_http_methods(["GET"])
+def enrol(request: HttpRequest) -> HttpResponse:
+    """The page that the new device opens; its code stands in the fragment, which never reaches us."""
+    return pages.page(request, "enrol", {})
+
+
+# --- this was not me --------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def undone(request: HttpRequest, token: str) -> HttpResponse:
+    """The link in a notice: GET asks, POST revokes or freezes; it never restores (ruling 4, BI-5)."""
+    now = clock.now()
+    link = undo.valid(token, now=now)
+    if link is None:
+        return pages.problem(
+            request, "This link was used already or is too old.", status=410, next_step="Sign in and look at My devices, or ask for help."
+        )
+    row, freezes = link.credential, link.action == undo.FREEZE
+    if request.method == "GET":
+        values = {"what": policy(Kind(row.kind)).label, "device_name": row.name, "root": row.root_id is None}
+        return pages.page(request, "undo_freeze" if freezes else "undo", values)
+    undo.use(link, now=now)
+    return pages.page(request, "undone_frozen" if freezes else "undone", {"device_name": row.name})

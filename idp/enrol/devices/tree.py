@@ -1,0 +1,95 @@
+"""My credentials as they grew: roots, what grew from each, and what apps hold by any of them (RQ-1, ID-10; design.md, one ledger)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import revoke
+from derived.errors import Reason
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.models import Credential
+from derived.rules.kinds import Kind, Label, policy
+from idp import clients, pages
+from idp.login.session import is_standing, signed_in, with_evidence
+from idp.login.views import fresh_login_needed
+from idp.models import Grant, LoginSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account
+
+_MOST_FAMILIES = 200
+_STATES = {"pending": "waits for its first sign-in", "active": "active", "suspended": "suspended"}
+
+
+def tree(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
+    """Every living credential of the person under what it grew from, with the families that apps hold by it.
+
+    A root that has ended stands there as long as something that grew from it lives (trap 1).
+    """
+    rows = [row for row in status.living(session.account_id).filter(epoch=session.account.epoch) if row.expires_at is None or row.expires_at > now]
+    held = _families(session, now=now)
+    roots: dict[UUID, dict[str, Any]] = {row.id: _node(row, held) for row in rows if row.root_id is None}
+    for row in rows:
+        if (root := row.root) is not None:
+            if root.id not in roots:
+                roots[root.id] = _node(root, held)
+            roots[root.id]["grown"].append(_node(row, held))
+    return list(roots.values())
+
+
+def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, Any]:
+    kind = policy(Kind(row.kind))
+    return {
+        "id": row.id, "name": row.name or kind.label, "kind_label": kind.label, "aal": int(status.level(row)), "grown": [],
+        "families": held.get(row.id, []), "state_label": _STATES.get(row.state, "ended; what grew from it lives on"),
+        "piv": row.label == Label.DERIVED_PIV,
+    }
+
+
+def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[str, Any]]]:
+    """The families that work now, by the credential that opened them."""
+    rows = status.live(Credential.objects.filter(account=session.account_id, kind=Kind.TOKEN_FAMILY), now=now)
+    grants = Grant.objects.filter(family__in=rows).select_related("family", "client").order_by("-family__created_at")[:_MOST_FAMILIES]
+    standing = _standing((one.session_id for one in grants if one.session_id), now=now)
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for grant in grants:
+        if grant.family.parent_id and (grant.session_id is None or grant.offline or grant.session_id in standing):
+            found.setdefault(grant.family.parent_id, []).append({
+                "id": grant.family_id, "app": grant.client.name, "since": grant.family.created_at, "until": grant.family.expires_at,
+                "bound": bool(grant.jkt), "aal": grant.family.aal,
+            })
+    return found
+
+
+def _standing(ids: Iterable[UUID], *, now: datetime) -> set[UUID]:
+    return {one.id for one in with_evidence(LoginSession.objects.filter(id__in=set(ids))) if is_standing(one, now=now)}
+
+
+@require_http_methods(["POST"])
+def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
+    """End what an app holds by one of my credentials; any sign-in will do (IV-7)."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path="/devices")
+    row = Credential.objects.filter(id=family_id, account=session.account_id, kind=Kind.TOKEN_FAMILY).select_related("grant__client").first()
+    if row is None:
+        return pages.problem(request, "There is no such app sign-in of yours.", status=404)
+
+    def work(account: Account) -> None:
+        revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+
+    under_lock(session.account_id, work)
+    clients.withdraw_consent(row.grant.client, session.account.person)
+    request.session["notice"] = f"{row.grant.client.name} was signed out. It has to ask you again."
+    return redirect("devices")

@@ -1,0 +1,1 @@
+"""Derived credentials: one module or package a kind."""

@@ -1,0 +1,159 @@
+"""The device's side of a binding, as JSON (docs/device-protocol.md §1 to §3)."""
+
+from __future__ import annotations
+
+import json
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.errors import Refused, Unavailable
+from derived.minting.device_key import public_key
+from idp import clients
+from idp.config import config
+from idp.enrol.grown import binding
+from idp.errors import answer
+from idp.login import throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from idp.models import Binding
+
+_MOST_BODY = 32 * 1024
+_MOST_BRACKETS = 64
+_MOST_TEXT = {"code": 64, "request": 24_000, "username": 320, "device_name": 200, "passphrase": 256, "proof": 4096}
+INTERVAL = 2
+
+
+class Malformed(Exception):
+    """The request does not have the shape that the protocol asks for; the text says where."""
+
+
+def document_of(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object in the body.
+
+    Raises: Malformed.
+    """
+    if request.content_type != "application/json":
+        message = "Send application/json."
+        raise Malformed(message)
+    raw = request.body
+    if len(raw) > _MOST_BODY or raw.count(b"{") + raw.count(b"[") > _MOST_BRACKETS:
+        message = "The body is too large or nested."
+        raise Malformed(message)
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        message = "The body is not JSON."
+        raise Malformed(message) from None
+    if not isinstance(value, dict):
+        message = "The body is not a JSON object."
+        raise Malformed(message)
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def text_of(document: dict[str, Any], name: str, *, required: bool = True) -> str:
+    """A member that is a text of bounded length.
+
+    Raises: Malformed.
+    """
+    value = document.get(name, "" if not required else None)
+    if not isinstance(value, str) or len(value) > _MOST_TEXT[name]:
+        message = f"{name} is a string of at most {_MOST_TEXT[name]} characters."
+        raise Malformed(message)
+    if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value) or (required and not value):
+        message = f"{name} is missing or has characters that it may not have."
+        raise Malformed(message)
+    return value
+
+
+def json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -> Callable[..., HttpResponse]:
+    """A POST of JSON, answered with JSON, refusals included."""
+
+    @csrf_exempt
+    @require_http_methods(["POST"])
+    @wraps(view)
+    def wrapped(request: HttpRequest, **kwargs: UUID) -> HttpResponse:
+        try:
+            found = view(request, document_of(request), **kwargs)
+        except Malformed as malformed:
+            return JsonResponse({"error": "invalid_request", "error_description": str(malformed)}, status=400)
+        except (Refused, Unavailable) as refused:
+            said = answer(refused.reason)
+            response = JsonResponse({"error": said.error, "error_description": said.words}, status=said.status)
+            if said.status in {429, 503}:
+                response["Retry-After"] = "5"
+            return response
+        status, body = found if isinstance(found, tuple) else (200, found)
+        return JsonResponse(body, status=status)
+
+    return wrapped
+
+
+def _located(request: HttpRequest, document: dict[str, Any]) -> Binding:
+    code, username = text_of(document, "code"), text_of(document, "username", required=False)
+    now = clock.now()
+    place = throttle.place(request, "enrol")
+    try:
+        return binding.locate(code, username, now=now)
+    except Refused:
+        throttle.admit(place, now=now)  # only wrong codes are slowed: many phones share an office's network
+        raise
+
+
+@json_api
+def challenge(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Step 1: pin the key to the code."""
+    found = _located(request, document)
+    value = binding.challenge(found, public_key(document.get("jwk")), now=clock.now())
+    offered = [{"client_id": party.client_id, "name": party.name} for party in clients.for_devices()]
+    body = {
+        "challenge": value, "expires_in": int(binding.CHALLENGE_LIVES.total_seconds()), "issuer": config().issuer,
+        "clients": offered,
+    }
+    return 201, body
+
+
+@json_api
+def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Step 2: the proof, the passphrase, the name."""
+    wanted = document.get("clients")
+    if wanted is not None and not (isinstance(wanted, list) and all(isinstance(one, str) for one in wanted)):
+        message = "clients is a list of client_ids."
+        raise Malformed(message)
+    given = binding.Answer(
+        proof=text_of(document, "proof"), device_name=text_of(document, "device_name"),
+        passphrase=text_of(document, "passphrase", required=False), clients=wanted, attestation=document.get("attestation"),
+        code=text_of(document, "code"),
+    )
+    now = clock.now()
+    row = binding.answer(_located(request, document), given, now=now)
+    body = {
+        "binding_id": str(row.id), "number": row.number, "device_name": row.device_name, "interval": INTERVAL,
+        "expires_in": int((row.expires_at + binding.DECISION_LIVES - now).total_seconds()),
+    }
+    return 202, body
+
+
+@json_api
+def status(request: HttpRequest, document: dict[str, Any], *, binding_id: UUID) -> dict[str, Any]:  # noqa: ARG001
+    """Step 3: what the desktop said."""
+    now = clock.now()
+    row = binding.standing(binding_id, text_of(document, "proof"), now=now)
+    word = {"answered": "pending", "waiting": "pending", "locked": "refused"}.get(
+        found := binding.state(row, now=now), found
+    )
+    body: dict[str, Any] = {"status": word, "interval": INTERVAL}
+    if row.credential_id and word == "bound":
+        body["credential_id"] = str(row.credential_id)
+    return body

@@ -1,0 +1,1 @@
+"""The derived certificate: its pages, its issuing, EST."""

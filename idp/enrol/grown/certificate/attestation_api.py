@@ -1,0 +1,38 @@
+"""Proof of hardware for a certificate that a device asks for over a code (docs/certificates.md; X-7).
+
+The device sends it here, with the request that it then sends over EST: so EST stays what every client speaks. It comes before the
+desktop is asked, and is about this code and this key alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.urls import path
+
+from derived import clock
+from derived.errors import Refused
+from derived.minting import csr
+from idp.enrol.grown.binding_api import json_api, text_of
+from idp.enrol.grown.certificate import by_code as ordering
+from idp.login import throttle
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+@json_api
+def attest(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """{code, username, request, attestation} → what was proven; then the request goes to EST's simpleenroll."""
+    code, username, now = text_of(document, "code"), text_of(document, "username", required=False), clock.now()
+    key = csr.from_base64(text_of(document, "request"))
+    try:
+        order = ordering.located(code, username, now=now)
+    except Refused:
+        throttle.admit(throttle.place(request, "est"), now=now)
+        raise
+    kept = ordering.attest(order, key, document.get("attestation"), code, network=throttle.network(request), now=now)
+    return 202, {"level": kept.level, "asks_each_time": kept.verifies_user, "next": "/.well-known/est/simpleenroll"}
+
+
+urlpatterns = [path("enrol/v1/certificates/attestations", attest, name="certificate-attest")]

@@ -1,0 +1,207 @@
+"""A certificate for another device: a code on the desktop, a request from the device over EST, a yes on the desktop (BI-1 to BI-3, C12, C14).
+
+Whoever has read the code over a shoulder gets nothing: it belongs to the first key that comes with it, and the desktop that showed
+it decides, with that key's fingerprint before its eyes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from django.db.models import F
+
+from derived.errors import Reason, Refused
+from derived.ledger.locking import under_lock
+from derived.minting.hardware import statement as hardware
+from derived.minting.hardware.statement import Asked as AboutKey
+from derived.minting.proven import key_name
+from derived.models import Account, BoundKey, Credential, IssuedCertificate
+from derived.rules.eligibility import refusal
+from idp.enrol.grown import device_key
+from idp.enrol.grown.binding import CODE_LIVES, DECISION_LIVES, LONG, MOST_SHORT_TRIES, SHORT
+from idp.enrol.grown.certificate.issuing import Wanted, finish, record
+from idp.login.session import is_standing, login_of, read
+from idp.models import CertificateOrder, LoginSession
+from idp.policies import attestation
+from idp.secrets import heard, spoken, stored
+from scim.people.directory import person_by_login_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.minting.csr import CertificateKey
+    from derived.minting.hardware.statement import Kept
+
+_LONG_KIND, _SHORT_KIND = "certificate-code", "certificate-code-short"
+_OPEN = ("waiting", "asked")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A new order, and the two forms of its code, which are shown once and kept as hashes."""
+
+    order: CertificateOrder
+    code: str = field(repr=False)
+    short_code: str = field(repr=False)
+
+
+def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: datetime) -> Begun:
+    """A code for a person who has just signed in with a root; their earlier codes are dead.
+
+    Raises: Refused with the reason of eligibility.
+    """
+    code, short_code = spoken(LONG), spoken(SHORT)
+
+    def work(account: Account) -> CertificateOrder:
+        fresh = read(session.id, account)
+        _require_eligible(fresh, now=now)
+        account.certificate_orders.filter(status__in=_OPEN).update(status="burnt", decided_at=now)
+        return CertificateOrder.objects.create(
+            account=account, epoch=account.epoch, session=fresh, name=name, passphrase_hash=passphrase_hash,
+            code_hash=stored(code, kind=_LONG_KIND), short_hash=_short_hash(account.id, short_code), created_at=now,
+            expires_at=now + CODE_LIVES,
+        )
+
+    return Begun(under_lock(session.account_id, work), code, short_code)
+
+
+def _require_eligible(session: LoginSession, *, now: datetime) -> None:
+    if not is_standing(session, now=now):
+        raise Refused(Reason.LOGIN_ENDED)
+    if reason := refusal(login_of(session.event), now=now):
+        raise Refused(reason)
+
+
+def _short_hash(account_id: UUID, short_code: str) -> str:
+    return stored(f"{account_id}:{short_code}", kind=_SHORT_KIND)
+
+
+def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
+    """The order that a code belongs to: the long form, or the short one with its person's user name.
+
+    A code that was used is still found for a while: the device asks again until the desktop has decided (RFC 7030 §4.2.3).
+    Raises: Refused(BAD_CODE), for all that is wrong alike.
+    """
+    code = heard(typed)
+    rows = CertificateOrder.objects.filter(expires_at__gt=now - DECISION_LIVES).select_related("account__person", "credential")
+    found: CertificateOrder | None = None
+    if len(code) == LONG:
+        found = rows.filter(code_hash=stored(code, kind=_LONG_KIND)).first()
+    elif len(code) == SHORT and username and (person := person_by_login_name(username)) is not None:
+        found = _by_short_code(person.account_id, code, now=now)
+    if found is None or found.status == "burnt" or not found.account.is_active or found.epoch != found.account.epoch:
+        raise Refused(Reason.BAD_CODE)
+    return found
+
+
+def _by_short_code(account_id: UUID, code: str, *, now: datetime) -> CertificateOrder | None:
+    """A guess is counted against the person's open order before it is looked at; five, and only the long form serves."""
+    rows = CertificateOrder.objects.filter(account_id=account_id, expires_at__gt=now - DECISION_LIVES)
+    counted = rows.exclude(status="burnt").filter(short_tries__lt=MOST_SHORT_TRIES)
+    if not counted.update(short_tries=F("short_tries") + 1):
+        return None
+    found = rows.filter(short_hash=_short_hash(account_id, code)).select_related("account__person", "credential").first()
+    if found is not None:
+        CertificateOrder.objects.filter(id=found.id).update(short_tries=F("short_tries") - 1)
+    return found
+
+
+def ask(order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: Kept | None = None) -> CertificateOrder:
+    """A device has come with the code and a request: the first time its key is pinned, afterwards it must be that key (C12).
+
+    kept: what was proven of its hardware; it counts only with the first, so that the desktop says yes to what it was shown.
+    Raises: Refused(BAD_CODE), and the code is burnt where a second key comes with it; Refused(KEY_SEEN_BEFORE).
+    """
+    public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def work(account: Account) -> CertificateOrder:
+        row = CertificateOrder.objects.select_related("session", "credential").get(id=order.id)
+        rows = CertificateOrder.objects.filter(id=row.id)
+        if row.spki is not None and not hmac.compare_digest(bytes(row.spki), public):
+            if row.status in _OPEN:
+                rows.update(status="burnt", decided_at=now)
+            raise Refused(Reason.BAD_CODE, spends=True)
+        if row.status != "waiting":
+            if kept is not None and row.answered is None:
+                raise Refused(Reason.BAD_PROOF)
+            return row
+        if row.expires_at <= now or row.epoch != account.epoch or not is_standing(read(row.session_id, account), now=now):
+            raise Refused(Reason.BAD_CODE)
+        if BoundKey.objects.filter(name=hashlib.sha256(public).hexdigest()).exists():
+            raise Refused(Reason.KEY_SEEN_BEFORE)
+        rows.update(status="asked", spki=public, network=network, asked_at=now, answered=device_key.kept(kept))
+        return rows.select_related("credential").get()
+
+    return under_lock(order.account_id, work)
+
+
+def attest(  # noqa: PLR0913 - the parts of one answer
+    order: CertificateOrder, key: CertificateKey, statement: object, typed: str, *, network: str, now: datetime
+) -> Kept:
+    """What the hardware of a device says of the key that it asks with; before the desktop is asked, or not at all (X-7).
+
+    typed: the code, in its long form: the statement is about it, so it serves one attempt and one key.
+    Raises: Refused(BAD_PROOF) for a statement that does not hold, or comes too late; as `ask`.
+    """
+    code = heard(typed)
+    if len(code) != LONG:
+        raise Refused(Reason.BAD_CODE)
+    about = AboutKey(key=key, nonce=hardware.nonce_of(code, key_name(key)), made_for=hardware.made_for(code), now=now)
+    kept = hardware.judge(statement, about, attestation.trust())
+    ask(order, key, network=network, now=now, kept=kept)
+    return kept
+
+
+def state(row: CertificateOrder, *, now: datetime) -> str:
+    """Its state for the desktop: waiting, asked, issued, refused, burnt or expired."""
+    if row.status in {"issued", "refused", "burnt"}:
+        return row.status
+    if row.epoch != row.account.epoch or not row.account.is_active:
+        return "expired"
+    limit = row.expires_at if row.status == "waiting" else row.expires_at + DECISION_LIVES
+    return row.status if now < limit else "expired"
+
+
+def fingerprint(row: CertificateOrder) -> str:
+    """What both sides can look at: the beginning of the SHA-256 of the key, in groups."""
+    digest = hashlib.sha256(bytes(row.spki or b"")).hexdigest().upper()[:16]
+    return " ".join(digest[at:at + 4] for at in range(0, 16, 4))
+
+
+def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime) -> IssuedCertificate:
+    """The desktop says yes, to the key whose fingerprint it was shown: the certificate is made.
+
+    Raises: Refused(BAD_CODE) if this is not the session that showed the code, or the key is another; of `certificates.make`.
+    """
+
+    def work(account: Account) -> Credential:
+        row = CertificateOrder.objects.select_for_update().filter(id=order_id, account=account, status="asked").first()
+        if row is None or row.session_id != session.id or now >= row.expires_at + DECISION_LIVES or row.epoch != account.epoch:
+            raise Refused(Reason.BAD_CODE)
+        if not hmac.compare_digest(fingerprint(row).encode(), shown.encode()):
+            raise Refused(Reason.BAD_CODE)
+        key: CertificateKey = load_der_public_key(bytes(row.spki or b""))  # type: ignore[assignment]  # `csr` accepted it
+        wanted = Wanted(key=key, name=row.name, passphrase_hash=row.passphrase_hash, kept=device_key.restored(row.answered))
+        credential = record(account, session, wanted, now=now, live=True)
+        CertificateOrder.objects.filter(id=row.id).update(status="issued", decided_at=now, credential=credential, passphrase_hash="")
+        return credential
+
+    return finish(under_lock(session.account_id, work))
+
+
+def refuse(order_id: UUID, session: LoginSession, *, now: datetime) -> None:
+    """The desktop says no: nothing is made, and the code stays spent."""
+
+    def work(account: Account) -> None:
+        CertificateOrder.objects.filter(id=order_id, account=account, status__in=_OPEN).update(
+            status="refused", decided_at=now, passphrase_hash=""
+        )
+
+    under_lock(session.account_id, work)
+
+

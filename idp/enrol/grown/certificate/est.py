@@ -1,0 +1,199 @@
+"""Enrolment over Secure Transport (RFC 7030, RFC 8951): for devices that have never heard of us.
+
+    cacerts          the authorities above a certificate
+    csrattrs         which kind of key to make
+    simpleenroll     a request with a code from the desktop as HTTP Basic; 202 until the desktop has decided
+    simplereenroll   a request over a handshake with the certificate that it renews: at the certificate host
+
+Bodies are base64 without line breaks: RFC 8951 allows that, and strongSwan reads nothing else.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from asn1crypto import core
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.authority.keeping import certificate_of, chain_of, require_current
+from derived.errors import Reason, Refused, Unavailable
+from derived.minting import csr
+from derived.models import IssuedCertificate
+from derived.rules.lifecycle import LIVING
+from idp import certificates as trust
+from idp.config import config
+from idp.enrol.grown.certificate import by_code as ordering
+from idp.enrol.grown.certificate import issuing as certificates
+from idp.errors import answer
+from idp.login import hop, probe, throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cryptography import x509
+
+    from derived.minting.csr import CertificateKey
+    from idp.models import CertificateOrder
+
+_RETRY_SECONDS = "3"
+_MOST_BASIC = 1024
+_PKCS7 = "application/pkcs7-mime"
+_EC_KEY, _P384, _ECDSA_SHA384 = "1.2.840.10045.2.1", "1.3.132.0.34", "1.2.840.10045.4.3.3"
+
+
+def _said(status: int, words: str) -> HttpResponse:
+    """A refusal that a person at a device's console can read (RFC 7030 §4.2.3)."""
+    response = HttpResponse(words + "\n", status=status, content_type="text/plain; charset=utf-8")
+    if status == 401:  # noqa: PLR2004
+        response["WWW-Authenticate"] = 'Basic realm="certificate code", charset="UTF-8"'
+    if status in {202, 429, 503}:
+        response["Retry-After"] = _RETRY_SECONDS
+    return response
+
+
+def _est(method: str) -> Callable[[Callable[[HttpRequest], HttpResponse]], Callable[[HttpRequest], HttpResponse]]:
+    """A view of the protocol: whatever is refused is plain words under the right status."""
+
+    def decorated(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+        @csrf_exempt
+        @require_http_methods([method])
+        @wraps(view)
+        def wrapped(request: HttpRequest) -> HttpResponse:
+            try:
+                response = view(request)
+            except (Refused, Unavailable) as refused:
+                found = answer(refused.reason)
+                wrong_code = refused.reason == Reason.BAD_CODE
+                response = _said(401 if wrong_code else found.status, found.words)
+            response["Content-Length"] = str(len(response.content))  # strongSwan reads nothing without it
+            return response
+
+        return wrapped
+
+    return decorated
+
+
+def _certificates(made: Sequence[x509.Certificate], smime: str = "; smime-type=certs-only") -> HttpResponse:
+    body = b64encode(pkcs7.serialize_certificates(list(made), Encoding.DER))
+    response = HttpResponse(body, content_type=_PKCS7 + smime)
+    response["Content-Transfer-Encoding"] = "base64"
+    return response
+
+
+@_est("GET")
+def cacerts(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+    """RFC 7030 §4.1."""
+    authority = require_current(now=clock.now())
+    return _certificates([certificate_of(authority), *chain_of(authority)])
+
+
+@_est("GET")
+def csrattrs(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+    """RFC 7030 §4.5: a key on P-384, and ECDSA. P-256 and RSA are taken too; of a request only the key is used."""
+    require_current(now=clock.now())
+    curve = core.SetOf([core.ObjectIdentifier(_P384)], spec=core.ObjectIdentifier)
+    attribute = _sequence(core.ObjectIdentifier(_EC_KEY).dump() + curve.dump())
+    response = HttpResponse(b64encode(_sequence(attribute + core.ObjectIdentifier(_ECDSA_SHA384).dump())), content_type="application/csrattrs")
+    response["Content-Transfer-Encoding"] = "base64"
+    return response
+
+
+def _sequence(content: bytes) -> bytes:
+    return bytes([0x30, len(content)]) + content
+
+
+def _requested(request: HttpRequest) -> CertificateKey:
+    """The key of the request in the body.
+
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+    """
+    raw = request.read(2 * csr.MOST_BYTES + 1)
+    if request.content_type != "application/pkcs10" or len(raw) > 2 * csr.MOST_BYTES or not raw.isascii():
+        raise Refused(Reason.BAD_PROOF)
+    return csr.from_base64(raw.decode())
+
+
+def _basic(request: HttpRequest) -> tuple[str, str]:
+    """User name and code.
+
+    Raises: Refused(BAD_CODE).
+    """
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic" or len(encoded) > _MOST_BASIC:
+        raise Refused(Reason.BAD_CODE)
+    try:
+        username, _, code = b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise Refused(Reason.BAD_CODE) from None
+    if "\x00" in username + code:
+        raise Refused(Reason.BAD_CODE)
+    return username, code
+
+
+def _order(request: HttpRequest) -> CertificateOrder:
+    username, code = _basic(request)
+    now = clock.now()
+    try:
+        return ordering.located(code, username, now=now)
+    except Refused:
+        throttle.admit(throttle.place(request, "est"), now=now)  # only wrong codes are slowed: many devices share an office's network
+        raise
+
+
+@_est("POST")
+def simpleenroll(request: HttpRequest) -> HttpResponse:
+    """RFC 7030 §4.2: the first time it is noted, and the desktop is asked; then the certificate."""
+    if not request.headers.get("Authorization"):
+        return _said(401, "Send your user name and the code from My devices as HTTP Basic.")
+    now = clock.now()
+    order = _order(request)
+    row = ordering.ask(order, _requested(request), network=throttle.network(request), now=now)
+    row.account = order.account
+    where = ordering.state(row, now=now)
+    if where == "asked":
+        return _said(202, "Say yes in My devices, on the desktop that showed the code.")
+    issued = IssuedCertificate.objects.filter(
+        credential=row.credential_id, released_at__isnull=False, credential__state__in=LIVING
+    ).first() if where == "issued" else None
+    if where == "issued" and issued is None:
+        pending = row.credential is not None and row.credential.state == "pending"
+        return _said(202, "It is being made.") if pending else _said(403, answer(Reason.REPLACED).words)
+    if issued is None:
+        raise Refused(Reason.BAD_CODE)
+    return _certificates([certificates.certificate(issued)])
+
+
+@_est("POST")
+def simplereenroll(request: HttpRequest) -> HttpResponse:
+    """RFC 7030 §4.2.2: a new key and a new number, by the certificate that is being renewed (MT-2, MT-5).
+
+    One that is on hold because its holder's name has changed gets the new name for the same key (MT-4).
+    """
+    if not hop.is_certificate_host(request):
+        where = config().certificate_url or "a certificate host, which is not switched on here"
+        return _said(403, f"A renewal is asked for with the certificate itself, at {where}.")
+    now = clock.now()
+    if not probe.has_passed(now=now):  # certificates are public: a proxy that lets a forged header through gives them away (H4)
+        raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
+    der = hop.presented(request).unverified_leaf
+    if (waiting := trust.renamed(der, now=now)) is not None:
+        made = certificates.reissued(waiting, _requested(request), now=now)
+    else:
+        made = certificates.renewed(trust.ours(der, now=now), _requested(request), now=now)
+    return _certificates([certificates.certificate(made)])
+
+
+urlpatterns = [
+    path(".well-known/est/cacerts", cacerts, name="est-cacerts"),
+    path(".well-known/est/csrattrs", csrattrs, name="est-csrattrs"),
+    path(".well-known/est/simpleenroll", simpleenroll, name="est-simpleenroll"),
+    path(".well-known/est/simplereenroll", simplereenroll, name="est-simplereenroll"),
+]

@@ -1,0 +1,72 @@
+"""What a person gives with the form of a certificate: a request, and what hardware says of its key; as text or as a file, PEM or DER."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core.files.uploadedfile import UploadedFile
+
+from derived.errors import Reason, Refused
+from derived.minting import csr
+from derived.minting.hardware import statement as hardware
+from derived.minting.hardware import yubikey
+from idp.policies import attestation
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from derived.minting.csr import CertificateKey
+    from derived.minting.hardware.statement import Kept
+
+_BEGIN, _PRIVATE = b"-----BEGIN", b"PRIVATE KEY"
+
+
+def _given(request: HttpRequest, name: str) -> bytes:
+    """What stands in the text field, or in the file beside it; nothing for neither.
+
+    Raises: Refused(BAD_PROOF) for both, or for one that is too large.
+    """
+    text, file = request.POST.get(name, "").strip().encode(), request.FILES.get(f"{name}_file")
+    sent = file.read(csr.MOST_BYTES + 1) if isinstance(file, UploadedFile) else b""
+    if (text and sent) or max(len(text), len(sent)) > csr.MOST_BYTES:
+        raise Refused(Reason.BAD_PROOF)
+    return text or sent
+
+
+def key(request: HttpRequest) -> CertificateKey:
+    """The key of the request.
+
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+    """
+    given = _given(request, "request")
+    if _BEGIN not in given:
+        return csr.from_der(given)
+    try:
+        return csr.from_text(given.decode())
+    except UnicodeDecodeError:
+        raise Refused(Reason.BAD_PROOF) from None
+
+
+def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> Kept | None:
+    """What a YubiKey says of the key; None where nothing was given.
+
+    Its statement carries no challenge, and needs none: the request was signed by the very key, and a key is bound once. Hardware that
+    speaks of an attempt is heard over a code (`attesting`).
+    Raises: Refused(BAD_PROOF).
+    """
+    given = _given(request, "proof")
+    if not given:
+        return None
+    statement = {"format": yubikey.FORM, "x5c": hardware.bodies(given)}
+    return hardware.judge(statement, hardware.Asked(key=of, nonce=b"", made_for=b"", now=now), attestation.trust())
+
+
+def has_private_key(request: HttpRequest) -> bool:
+    """Whether somebody gave a private key away."""
+    files = [one for one in request.FILES.values() if isinstance(one, UploadedFile)]
+    for one in files:
+        one.seek(0)
+    given = [value.encode() for value in request.POST.values() if isinstance(value, str)] + [one.read(csr.MOST_BYTES) for one in files]
+    return any(_PRIVATE in one for one in given)

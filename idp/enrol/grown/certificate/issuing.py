@@ -1,0 +1,213 @@
+"""A certificate of mine: recorded under the lock, signed outside it, released under a second look (ruling 23).
+
+Three ways lead here: a request pasted on the page, one sent over EST with a code from the desktop (`est`), and a key that we make
+for a device that cannot (X-8). A request gives the key and nothing else; names and terms are the house's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from derived import clock
+from derived.authority import making
+from derived.authority.keeping import certificate_of, chain_of, require_current
+from derived.changes import issue, renew
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.minting.hardware.statement import Kept
+from derived.models import Account, Credential, IssuedCertificate
+from derived.rules.assurance import Authentication, Factor
+from derived.rules.eligibility import refusal_to_change
+from derived.rules.kinds import Kind
+from derived.rules.rulebook import Device
+from idp.enrol.grown.request import asked
+from idp.keys import wrapper
+from idp.login import password
+from idp.login.session import is_live, is_standing, login_of, read
+from idp.policies import attestation
+from idp.policies import issuance as rulebook
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from derived.changes.issue import Asked
+    from derived.minting.csr import CertificateKey
+    from derived.minting.proven import Proven
+    from idp.models import LoginSession
+    from scim.models import Person
+
+PURPOSE = "VPN, Wi-Fi and web servers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A certificate that somebody asks for. made_here: its key is ours for a moment (X-8). kept: what was proven of its hardware (X-7)."""
+
+    key: CertificateKey
+    name: str
+    passphrase_hash: str = field(repr=False)
+    made_here: bool = False
+    kept: Kept | None = None
+
+
+def life() -> timedelta | None:
+    """How long one lives here."""
+    return rulebook.rules().lifetime(Kind.CERTIFICATE)
+
+
+def good_passphrase(account: Account, passphrase: str, *, name: str) -> str:
+    """The hash of a certificate's passphrase; slow.
+
+    Raises: Refused(WEAK_SECRET).
+    """
+    person: Person = account.person
+    password.require_good(passphrase, context=(person.login_name or "", name, "ramet"))
+    return password.hashed(passphrase)
+
+
+def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCertificate:
+    """The whole way, for a person who is signed in at this browser.
+
+    Raises: Refused of `issue.grow`, of the key, or Refused(LOGIN_ENDED); Unavailable(NO_AUTHORITY), Unavailable(KEY_UNAVAILABLE).
+    """
+    credential = under_lock(session.account_id, lambda account: record(account, session, wanted, now=now, live=True))
+    return finish(credential)
+
+
+def record(account: Account, session: LoginSession, wanted: Wanted, *, now: datetime, live: bool) -> Credential:
+    """Under the account's lock: the ledger has its row and its number; nothing is signed yet.
+
+    live: the browser of the session asks; else the session must only stand.
+    """
+    fresh = read(session.id, account)
+    if not (is_live if live else is_standing)(fresh, now=now):
+        raise Refused(Reason.LOGIN_ENDED)
+    proven = _planned(account, wanted, now=now, evidence={"line_began": login_of(fresh.event).at.isoformat()})
+    return issue.grow(account, proven, asked(fresh, name=wanted.name, purpose=PURPOSE), now=now)
+
+
+def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
+    account: Account, wanted: Wanted, *, now: datetime, replaces: IssuedCertificate | None = None, evidence: dict[str, object] | None = None,
+    until: datetime | None = None,
+) -> Proven:
+    person: Person = account.person
+    return making.planned(
+        require_current(now=now), wanted.key, name=person.display_name(), login=person.login_name or "", life=life(), now=now,
+        passphrase_hash=wanted.passphrase_hash, made_here=wanted.made_here, kept=wanted.kept, replaces=replaces, evidence=evidence, until=until,
+    )
+
+
+def reissued(old: IssuedCertificate, key: CertificateKey, *, session: LoginSession | None = None, now: datetime) -> IssuedCertificate:
+    """The same certificate under the present name, for whoever proves to have its key (MT-4).
+
+    session: the person's, on the page; None where it is asked for over a handshake with the old one.
+    Raises: Refused of `renew.reissued`, and Refused(LOGIN_ENDED), or of eligibility, on the page; Unavailable.
+    """
+
+    def work(account: Account) -> Credential:
+        row = Credential.objects.select_related("root", "parent").get(id=old.credential_id)
+        said = _by_itself(account, row, now=now)
+        if session is not None:
+            fresh = read(session.id, account)
+            if not is_live(fresh, now=now):
+                raise Refused(Reason.LOGIN_ENDED)
+            said = asked(fresh, name=row.name, purpose=PURPOSE)
+            if reason := refusal_to_change(said.login, affected=status.level(row), now=now):
+                raise Refused(reason)
+        wanted = Wanted(key=key, name=row.name, passphrase_hash=old.passphrase_hash, kept=_still_kept(row))
+        evidence: dict[str, object] = {"line_began": renew.line_began(row)}
+        proven = _planned(account, wanted, now=now, replaces=old, evidence=evidence, until=old.not_after)
+        return renew.reissued(account, row, proven, said, now=now)
+
+    return finish(under_lock(old.credential.account_id, work))
+
+
+def _still_kept(row: Credential) -> Kept | None:
+    """What was proven of its hardware when it was made, as far as that is believed now."""
+    if not attestation.believes(row.evidence):
+        return None
+    facts = {name: row.evidence[name] for name in ("level", "vouched")}
+    return Kept(
+        device=Device(**row.evidence["device"]), verifies_user=row.evidence.get("activation") == "per_use", level=str(facts["level"]), facts=facts,
+    )
+
+
+def finish(credential: Credential) -> IssuedCertificate:
+    """Sign what was recorded, look again, and let it out.
+
+    Raises: Refused for what has ended meanwhile; Unavailable(KEY_UNAVAILABLE); then the row waits, and the worker ends it.
+    """
+    made = making.signed(credential.id, wrapper())
+
+    def work(account: Account) -> None:
+        row = issue.release(account, credential.id, made, now=clock.now(), actor="person")
+        renew.delivered(account, row, now=clock.now(), actor="person")
+
+    under_lock(credential.account_id, work)
+    return IssuedCertificate.objects.select_related("credential", "authority").get(credential=credential.id)
+
+
+# --- a new one for an old one -----------------------------------------------------------------------------------------
+
+
+def renewed(old: IssuedCertificate, key: CertificateKey, *, now: datetime) -> IssuedCertificate:
+    """A successor, asked for over a handshake with the old one (MT-2, MT-5).
+
+    Raises: Refused of `renew.certificate`; Unavailable.
+    """
+    wanted = Wanted(key=key, name=old.credential.name, passphrase_hash=old.passphrase_hash)
+
+    def work(account: Account) -> Credential:
+        row = Credential.objects.select_related("root", "parent").get(id=old.credential_id)
+        proven = _planned(account, wanted, now=now, replaces=old, evidence={"line_began": renew.line_began(row)})
+        return renew.certificate(account, row, proven, _by_itself(account, row, now=now), now=now)
+
+    return finish(under_lock(old.credential.account_id, work))
+
+
+def _by_itself(account: Account, row: Credential, *, now: datetime) -> Asked:
+    """Who asks: the holder of the old key."""
+    person: Person = account.person
+    login = Authentication(
+        factors=frozenset({Factor.CERTIFICATE}), aal=status.level(row), root=False, at=now, phishing_resistant=True, by=str(row.id)
+    )
+    return issue.Asked(
+        login=login, root=row.root or row, name=row.name, by="certificate", purpose=PURPOSE, person=person.login_name or "",
+        groups=rulebook.groups_of(person), rulebook=rulebook.rules(),
+    )
+
+
+# --- for a device that cannot make a key ------------------------------------------------------------------------------
+
+
+def make_pkcs12(session: LoginSession, *, name: str, passphrase_hash: str, transport: str, now: datetime) -> tuple[IssuedCertificate, bytes]:
+    """A key and its certificate in one sealed file, given out once and kept nowhere (X-8: AAL2 only).
+
+    transport: the passphrase of the file. Raises: as `make`.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    wanted = Wanted(key=key.public_key(), name=name, passphrase_hash=passphrase_hash, made_here=True)
+    row = make(session, wanted, now=now)
+    sealed = pkcs12.serialize_key_and_certificates(
+        name.encode(), key, certificate(row), between(row), BestAvailableEncryption(transport.encode())
+    )
+    return row, sealed
+
+
+# --- what its holder gets ---------------------------------------------------------------------------------------------
+
+
+def certificate(row: IssuedCertificate) -> x509.Certificate:
+    """A released one."""
+    return x509.load_der_x509_certificate(bytes(row.der or b""))
+
+
+def between(row: IssuedCertificate) -> list[x509.Certificate]:
+    """What a client sends along: the authorities between it and the root, which verifiers have."""
+    return [one for one in [certificate_of(row.authority), *chain_of(row.authority)] if one.issuer != one.subject]

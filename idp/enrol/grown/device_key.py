@@ -1,0 +1,44 @@
+"""Device keys: what a device answered over a binding code (docs/device-protocol.md §2), as a new credential."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from derived.errors import Reason, Refused
+from derived.minting import device_key
+from derived.minting.device_key import DevicePublicKey
+from derived.minting.hardware.statement import Kept
+from derived.rules.rulebook import Device
+
+if TYPE_CHECKING:
+    from django.urls import URLPattern
+
+    from derived.minting.proven import Proven
+    from idp.enrol.grown.registry import Offer
+    from idp.models import Binding
+
+
+def kept(found: Kept | None) -> dict[str, Any] | None:
+    """What a device's statement proved, as a binding keeps it until the desktop has said yes."""
+    return None if found is None else asdict(found)
+
+
+def restored(answered: dict[str, Any] | None) -> Kept | None:
+    """The same, as it was."""
+    return None if answered is None else Kept(**{**answered, "device": Device(**answered["device"])})
+
+
+urlpatterns: list[URLPattern] = []  # its protocol is `api`, its pages are *Add a device*
+OFFER: Offer | None = None
+CODE_PAGE = "/enrol"
+
+
+def proven(row: Binding) -> Proven:
+    """The key that signed the challenge, and its passphrase.
+
+    Raises: Refused(BAD_CODE) where no key was pinned.
+    """
+    if row.jwk is None:
+        raise Refused(Reason.BAD_CODE)
+    return device_key.proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients, kept=restored(row.answered))

@@ -1,0 +1,22 @@
+"""Who asks for a new credential, as the ledger wants to know it (RQ-1): from a session, as it stands under the lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.changes.issue import Asked
+from idp.login.session import login_of
+from idp.policies import issuance as rulebook
+
+if TYPE_CHECKING:
+    from idp.models import LoginSession
+    from scim.models import Person
+
+
+def asked(session: LoginSession, *, name: str, purpose: str = "sign in on another device") -> Asked:
+    """The person of a session asks for themselves."""
+    person: Person = session.account.person
+    return Asked(
+        login=login_of(session.event), root=session.event.credential, name=name, purpose=purpose,
+        person=person.login_name or "", groups=rulebook.groups_of(person), rulebook=rulebook.rules(),
+    )

@@ -1,0 +1,1 @@
+"""Root credentials: binding, changing and removing them."""

@@ -1,0 +1,100 @@
+"""Invitations: how an account without authenticators binds its first root (ruling 3).
+
+The worker makes the link when it sends the mail. Opening it spends nothing (mail scanners open links); the POST that binds
+the root does. A change of the address, an ending, or an authenticator voids it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from derived.changes import issue
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.ledger.single_use import claim_once
+from derived.rules.eligibility import BoundBy, How
+from idp.models import Invitation
+from idp.secrets import heard, opaque, spoken, stored
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from derived.models import Account, Credential
+    from scim.models import Person
+
+LIVES = timedelta(hours=24)
+RECOVERY_CODES = 10
+_RECOVERY_CHARACTERS = 16  # 80 bits (RC-3 asks for 64)
+
+
+def make(account: Account, address: str, *, now: datetime) -> str:
+    """A new link for an account; the ones before it are void. The token is not kept."""
+    Invitation.objects.filter(account=account, consumed_at__isnull=True).update(consumed_at=now)
+    token = opaque()
+    Invitation.objects.create(
+        token_hash=stored(token, kind="invitation"), account=account, epoch=account.epoch, address=address,
+        created_at=now, expires_at=now + LIVES,
+    )
+    return token
+
+
+def valid(token: str, *, now: datetime) -> Invitation | None:
+    """The invitation behind a link, if it may still be used."""
+    row = (
+        Invitation.objects.select_related("account__person")
+        .filter(token_hash=stored(token, kind="invitation"), consumed_at__isnull=True, expires_at__gt=now)
+        .first()
+    )
+    return row if row is not None and _still_meant(row, row.account) else None
+
+
+def _still_meant(row: Invitation, account: Account) -> bool:
+    person: Person = row.account.person
+    return (
+        account.is_active
+        and row.epoch == account.epoch
+        and person.invitation_address() == row.address
+        and not status.was_ever_enrolled(account)
+    )
+
+
+def spend(row: Invitation, account: Account, *, now: datetime) -> None:
+    """Under the account's lock: use an invitation up.
+
+    Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more.
+    """
+    fresh = Invitation.objects.select_related("account__person").get(token_hash=row.token_hash)
+    if not _still_meant(fresh, account) or not claim_once(Invitation.objects.filter(token_hash=row.token_hash), now=now):
+        raise Refused(Reason.BAD_CODE)
+
+
+def recovery_codes() -> list[str]:
+    """New recovery codes, to be shown once and kept as hashes (RC-3)."""
+    return [spoken(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
+
+
+def recovery_hash(typed: str) -> str:
+    """What is kept of a recovery code, however it was typed."""
+    return stored(heard(typed), kind="recovery-code")
+
+
+def accept(  # noqa: PLR0913 - what the enrolment proved
+    row: Invitation, *, credential_id: UUID, password_hash: str, totp_seed: bytes, totp_step: int, now: datetime
+) -> tuple[Credential, list[str]]:
+    """Spend the invitation and record the root; the recovery codes are returned once.
+
+    Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more; Refused(ALREADY_ENROLLED).
+    """
+    codes = recovery_codes()
+
+    def work(account: Account) -> Credential:
+        spend(row, account, now=now)
+        return issue.password_totp(
+            account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
+            recovery_code_hashes=[recovery_hash(code) for code in codes], bound_by=BoundBy(how=How.INVITATION), now=now,
+            actor="person",
+        )
+
+    return under_lock(row.account_id, work), codes

@@ -1,0 +1,236 @@
+"""How I sign in: my roots as a list, and giving one another name, taking it off, or reporting it lost (P2, IV-5 to IV-7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.shortcuts import redirect
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import by_person, review_after_loss
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.rules.assurance import AAL
+from derived.rules.eligibility import refusal_to_change
+from derived.rules.kinds import Kind, policy
+from idp import pages
+from idp.enrol.grown import binding
+from idp.errors import answer
+from idp.login.session import is_live, login_of, read, signed_in
+from idp.login.views import fresh_login_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account, Credential
+    from derived.rules.assurance import Authentication
+    from idp.models import LoginSession
+
+T = TypeVar("T")
+
+STRENGTHS = {
+    AAL.AAL3: "Strongest: a key in hardware, and a second factor", AAL.AAL2: "Two factors", AAL.AAL1: "One factor",
+    AAL.NONE: "Worth nothing at present",
+}
+_STEP_UP = frozenset({Reason.NOT_A_ROOT, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_ENDED})
+_GONE = "There is no such way of signing in, or it has ended already."
+_ADDING = (("Password and authenticator app", "roots-password-add"), ("PIV or CAC card", "root-card-add"), ("Passkey or security key", "root-passkey-add"))
+_OLDEST_USE = timedelta(days=3650)
+_FAR_EAST = timedelta(hours=14)
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
+    """Every credential of the person that did not grow here, for My devices."""
+    rows = [
+        one for one in status.living(session.account_id).filter(root__isnull=True, epoch=session.account.epoch).select_related("passkey")
+        if one.expires_at is None or one.expires_at > now
+    ]
+    reviewed = set(review_after_loss.waiting().filter(account=session.account_id).values_list("id", flat=True))
+    return [_described(one, session, reviewed=one.id in reviewed) for one in rows]
+
+
+def _described(row: Credential, session: LoginSession, *, reviewed: bool = False) -> dict[str, Any]:
+    level = status.level(row)
+    return {
+        "id": row.id, "name": row.name or policy(Kind(row.kind)).label, "kind": row.kind, "kind_label": policy(Kind(row.kind)).label,
+        "aal": int(level), "strength": STRENGTHS[level], "phishing_resistant": bool(row.evidence.get("phishing_resistant")),
+        "added": row.created_at, "last_used": row.last_used_at, "ceiling": _ceiling(row, level), "grows": status.is_root(row),
+        "disabled": status.is_disabled(row), "suspended": row.state == "suspended", "reviewed": reviewed,
+        "here": row.id in {session.event.credential_id, session.event.beside_id}, "password": row.kind == Kind.PASSWORD_TOTP,
+    }
+
+
+def _ceiling(row: Credential, level: AAL) -> str:
+    """On what it was bound, and so why it is worth no more (ruling 5)."""
+    match row.evidence.get("bound_by"):
+        case "login":
+            return f"Worth AAL{int(level)}: it was added from a sign-in at AAL{row.evidence.get('login_aal', int(level))}, and is never worth more than that."
+        case "recovery":
+            return f"Worth AAL{int(level)}: it was set up again with a recovery code, and is never worth more than the one before."
+        case "manager":
+            return f"Worth AAL{int(level)}: your identity team added it."
+        case "invitation":
+            return f"Worth AAL{int(level)}: it was added through your invitation."
+        case _:
+            return ""
+
+
+def ways_to_add(session: LoginSession) -> list[dict[str, str]]:
+    """What more this person can add here."""
+    has_password = status.living(session.account_id).filter(kind=Kind.PASSWORD_TOTP, epoch=session.account.epoch).exists()
+    found = []
+    for label, name in _ADDING:
+        try:
+            url = reverse(name)
+        except NoReverseMatch:  # not switched on here
+            continue
+        if not (name == "roots-password-add" and has_password):
+            found.append({"label": label, "url": url})
+    return found
+
+
+# --- what every change shares -----------------------------------------------------------------------------------------
+
+
+def under_my_lock(session: LoginSession, work: Callable[[Account, Authentication], T], *, now: datetime) -> T:
+    """Run `work(account, login)` with the account locked, and the login as it is worth now.
+
+    Raises: Refused(LOGIN_ENDED), and what `work` raises.
+    """
+
+    def locked(account: Account) -> T:
+        fresh = read(session.id, account)
+        if not is_live(fresh, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+        return work(account, login_of(fresh.event))
+
+    return under_lock(session.account_id, locked)
+
+
+def mine(session: LoginSession, credential_id: UUID) -> Credential | None:
+    """A credential of mine that did not grow here and has not ended."""
+    return status.living(session.account_id).filter(id=credential_id, root__isnull=True, epoch=session.account.epoch).first()
+
+
+def refused(  # noqa: PLR0913 - what, why, and what helps
+    request: HttpRequest, reason: Reason, session: LoginSession, *, affected: AAL, name: str = "", report: str = ""
+) -> HttpResponse:
+    """Say no: with what is missing and the way to sign in anew where that helps, else with the reason.
+
+    report: where to report the loss of what is not at hand any more, which needs no such sign-in (ruling 14).
+    """
+    found = answer(reason)
+    if reason not in _STEP_UP:
+        return pages.problem(request, found.words, status=found.status, next_step="Go back to My devices.")
+    request.session["why"] = f"To change something worth AAL{int(affected)}, sign in with something as strong."
+    values = {
+        "words": found.words, "name": name, "needed": int(affected), "shown": int(login_of(session.event).aal), "report": report,
+        "next": request.path,
+    }
+    return pages.page(request, "root_gate", values, status=403)
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    return pages.problem(request, _GONE, status=404, next_step="Look at My devices.")
+
+
+# --- another name, off the account, lost ------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Call a way of signing in by another name."""
+    session, now = signed_in(request), clock.now()
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    row = mine(session, credential_id)
+    if row is None:
+        return _gone(request)
+    reason = refusal_to_change(login_of(session.event), affected=status.level(row), now=now)
+    if reason is None and request.method == "GET":
+        return pages.page(request, "root_rename", {"root": _described(row, session)})
+    name = binding.clean_name(request.POST.get("name", "")[:200])
+    try:
+        if reason is not None:
+            raise Refused(reason)
+        under_my_lock(session, lambda account, login: by_person.rename(account, row.id, name, login=login, now=now, actor="person"), now=now)
+    except Refused as no:
+        return refused(request, no.reason, session, affected=status.level(row), name=row.name)
+    request.session["notice"] = f"It is called “{name}” from now on."
+    return redirect("devices")
+
+
+@require_http_methods(["GET", "POST"])
+def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Take a way of signing in off my account; the last one stays (ruling 14)."""
+    session, now = signed_in(request), clock.now()
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    row = mine(session, credential_id)
+    if row is None:
+        return _gone(request)
+    reason = by_person.refusal_to_remove(session.account, row, login_of(session.event), now=now)
+    if reason is None and request.method == "GET":
+        return pages.page(request, "root_remove", {"root": _described(row, session)})
+    try:
+        if reason is not None:
+            raise Refused(reason)
+        under_my_lock(session, lambda account, login: by_person.remove(account, row.id, login=login, now=now, actor="person"), now=now)
+    except Refused as no:
+        report_url = reverse("root-report", args=[row.id])
+        return refused(request, no.reason, session, affected=status.level(row), name=row.name, report=report_url)
+    return _ended(request, session, row, f"{row.name} was removed. It cannot sign in any more.")
+
+
+@require_http_methods(["GET", "POST"])
+def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Lost or stolen: any sign-in will do, it ends at once, and also where it was the last way in (IV-7, ruling 14)."""
+    session, now = signed_in(request), clock.now()
+    if session is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    row = mine(session, credential_id)
+    if row is None:
+        return _gone(request)
+    error = None
+    if request.method == "POST":
+        try:
+            since = _used_since(request, now=now)
+        except ValueError:
+            error = "Give the day since when somebody else may have used it, as far as you know."
+        else:
+            under_my_lock(session, lambda account, _: by_person.report(account, row.id, used_since=since, now=now, actor="person"), now=now)
+            return _ended(request, session, row, f"{row.name} was reported lost. It cannot sign in any more.")
+    last = not [one for one in status.ways_in(session.account, now=now) if one.id != row.id]
+    values = {"root": _described(row, session), "last": last and status.is_root(row), "error": error, "today": now.date().isoformat()}
+    return pages.page(request, "root_report", values, status=400 if error else 200)
+
+
+def _used_since(request: HttpRequest, *, now: datetime) -> datetime | None:
+    """Since when somebody else has used it, or None if nobody has.
+
+    Raises: ValueError for a day that makes no sense.
+    """
+    if request.POST.get("used") != "yes":
+        return None
+    day = date.fromisoformat(request.POST.get("since", "")[:10])
+    if not (now - _OLDEST_USE).date() < day <= (now + _FAR_EAST).date():
+        raise ValueError
+    since = datetime.combine(day, time(), tzinfo=UTC) - _FAR_EAST  # the day's first moment anywhere on Earth
+    return min(since, now)
+
+
+def _ended(request: HttpRequest, session: LoginSession, row: Credential, words: str) -> HttpResponse:
+    if row.id in {session.event.credential_id, session.event.beside_id}:  # this very sign-in stood on it
+        return fresh_login_needed(request, words, next_path="/devices")
+    request.session["notice"] = words
+    return redirect("devices")

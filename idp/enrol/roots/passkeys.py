@@ -1,0 +1,246 @@
+"""Binding a passkey or a security key as a root: under a login, or as the first root of an invitation (PK-1, PK-2, AU-1).
+
+What a key reaches is known only when it has answered. So the gate is asked before the ceremony, for the least that a key can
+be, and again under the lock with what it turned out to be. A registration without attestation proves nothing about who holds
+the key, so an invitation ends in a trial login with it and signs nobody in by itself (BI-5, PK-4).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import issue
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.minting import passkey as webauthn
+from derived.rules.assurance import AAL
+from derived.rules.eligibility import BoundBy, How, refusal_to_add
+from derived.rules.kinds import Kind
+from idp import pages
+from idp.enrol.roots import invitations as invitation
+from idp.errors import answer
+from idp.login.passkey import SECONDS, begin, described, expected, resumed, spend
+from idp.login.passkey_views import words
+from idp.login.session import is_live, login_of, read, signed_in
+from idp.login.views import fresh_login_needed
+from idp.policies import fido_metadata as metadata
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.minting.passkey import Expected, RegisteredPasskey
+    from derived.models import Account, Credential, Passkey
+    from idp.models import Ceremony, Invitation, LoginSession
+
+REGISTER, INVITED = "register", "invitation"
+_LONGEST_NAME = 80
+_ADD = "/devices/roots/passkey/add"
+_STEP_UP = (
+    "This account can reach AAL3, and so could this key. Sign in with your strongest way of signing in first, then add the key again."
+)
+_AGAIN = "Adding a way of signing in needs a sign-in with two factors in the last 20 minutes."
+_TRY_IT = "Your key is set up. Sign in with it now, to see that it works."
+_WORDS = {
+    Reason.KEY_SEEN_BEFORE: "This key is registered here already.", Reason.LOGIN_TOO_OLD: _AGAIN, Reason.LOGIN_TOO_WEAK: _AGAIN,
+    Reason.STEP_UP_NEEDED: _STEP_UP, Reason.BAD_PROOF: "The key's answer could not be verified, so nothing was added. Try again.",
+    Reason.BAD_CODE: "This invitation was used, replaced by a newer one, or is older than 24 hours.",
+}
+_FOR_A_LOGIN = frozenset({Reason.STEP_UP_NEEDED, Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_ENDED, Reason.NOT_A_ROOT})
+
+
+def _words(refused: Refused) -> str:
+    return _WORDS.get(refused.reason) or words(refused)
+
+
+def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
+    """Whether this login may add any key at all: the least that one can be used at is AAL2."""
+    strongest = status.strongest(session.account, now=now)
+    return refusal_to_add(login_of(session.event), reaches=AAL.AAL2, strongest=strongest, now=now)
+
+
+def options(request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool) -> HttpResponse:
+    """A challenge of this browser to register with."""
+    asked = begin(request, purpose, account=account, now=now, user_verification=user_verification)
+    response = JsonResponse(creation_options(account, asked))
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def creation_options(account: Account, asked: Expected) -> dict[str, Any]:
+    """What the browser is asked; every key of the account, root or grown, is named, so that none is made twice."""
+    rows = status.living(account.id).filter(passkey__isnull=False).select_related("passkey")
+    person = account.person
+    return webauthn.options_to_register(
+        asked, user_handle=account.id.bytes, name=person.login_name or person.display_name() or "account",
+        display_name=person.display_name() or person.login_name or "account", known=described([row.passkey for row in rows]),
+        seconds=SECONDS,
+    )
+
+
+def registered(request: HttpRequest, account: Account, purpose: str, *, now: datetime) -> tuple[Ceremony, RegisteredPasskey]:
+    """Verify what the browser posted; slow, so outside the lock.
+
+    Raises: Refused.
+    """
+    response = webauthn.parsed(request.POST.get("response", ""))
+    ceremony = resumed(request, purpose, response, account=account, now=now)
+    return ceremony, webauthn.register(
+        response, expected=expected(ceremony), metadata=metadata.known(), policy=metadata.policy(), now=now
+    )
+
+
+def named(request: HttpRequest, verified: RegisteredPasskey) -> str:
+    """What its holder calls it, or else what it is."""
+    said = "".join(one for one in request.POST.get("name", "")[:_LONGEST_NAME * 2] if one.isprintable()).strip()
+    return (said or verified.model or "Passkey or security key")[:_LONGEST_NAME]
+
+
+# --- under a login ----------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    """Name a key and register it."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=_ADD)
+    now = clock.now()
+    if reason := _may_begin(session, now=now):
+        return _login_again(request, reason)
+    values = {"error": None, "reaches": int(login_of(session.event).aal), "strongest": int(status.strongest(session.account, now=now))}
+    if request.method == "GET":
+        return pages.page(request, "passkey_add", values)
+    try:
+        ceremony, verified = registered(request, session.account, REGISTER, now=now)
+        row = bind(session, ceremony, verified, name=named(request, verified), now=now)
+    except Refused as refused:
+        if refused.reason in _FOR_A_LOGIN:
+            return _login_again(request, refused.reason)
+        return pages.page(request, "passkey_add", {**values, "error": _words(refused)}, status=409 if refused.reason == Reason.KEY_SEEN_BEFORE else 400)
+    return redirect("root-passkey", credential_id=row.id)
+
+
+def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
+    return fresh_login_needed(request, _WORDS.get(reason) or answer(reason).words, next_path=_ADD)
+
+
+@require_http_methods(["POST"])
+def add_options(request: HttpRequest) -> HttpResponse:
+    """A challenge to register with, and every key that the account has already."""
+    session, now = signed_in(request), clock.now()
+    if session is None or _may_begin(session, now=now) is not None:
+        return JsonResponse({"error": "login_required"}, status=403)
+    return options(request, session.account, REGISTER, now=now, user_verification=False)
+
+
+def bind(session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime) -> Credential:
+    """Record a verified key under the login of a session, looked at again under the lock (AU-1, ruling 5).
+
+    Raises: Refused with the reason of eligibility, Refused(KEY_SEEN_BEFORE), AlreadySpent.
+    """
+
+    def work(account: Account) -> Credential:
+        fresh = read(session.id, account)
+        if not is_live(fresh, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+        spend(ceremony, now=now)
+        bound_by = BoundBy(how=How.LOGIN, login=login_of(fresh.event))
+        return issue.passkey(account, verified, bound_by=bound_by, name=name, now=now, actor="person")
+
+    return under_lock(session.account_id, work)
+
+
+# --- as the first root ------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def invited(request: HttpRequest, token: str) -> HttpResponse:
+    """Instead of a password: a key that verifies its user. It spends the invitation, and is tried out next."""
+    now = clock.now()
+    row = invitation.valid(token, now=now)
+    if row is None:
+        return _no_invitation(request)
+    person = row.account.person
+    values = {"error": None, "address_hint": row.address, "display_name": person.display_name(), "token": token, "password_url": reverse("invitation", args=[token])}
+    if request.method == "GET":
+        return pages.page(request, "passkey_invited", values)
+    try:
+        ceremony, verified = registered(request, row.account, INVITED, now=now)
+        accept(row, ceremony, verified, name=named(request, verified), now=now)
+    except Refused as refused:
+        return pages.page(request, "passkey_invited", {**values, "error": _words(refused)}, status=400)
+    request.session.pop("enrolling", None)
+    request.session["why"], request.session["next"] = _TRY_IT, reverse("devices")
+    request.session.pop("flow", None)
+    return redirect("login-passkey")
+
+
+def _no_invitation(request: HttpRequest) -> HttpResponse:
+    return pages.page(request, "invitation_invalid", {"reason": _WORDS[Reason.BAD_CODE]}, status=410)
+
+
+@require_http_methods(["POST"])
+def invited_options(request: HttpRequest, token: str) -> HttpResponse:
+    """A challenge to register with, for whoever holds the link; opening it spends nothing."""
+    now = clock.now()
+    row = invitation.valid(token, now=now)
+    if row is None:
+        return JsonResponse({"error": "invalid_request"}, status=410)
+    return options(request, row.account, INVITED, now=now, user_verification=True)
+
+
+def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime) -> Credential:
+    """Spend the invitation and record the key, in one transaction.
+
+    Raises: Refused(BAD_CODE), Refused(ALREADY_ENROLLED), Refused(KEY_SEEN_BEFORE), AlreadySpent.
+    """
+
+    def work(account: Account) -> Credential:
+        invitation.spend(row, account, now=now)
+        spend(ceremony, now=now)
+        return issue.passkey(account, verified, bound_by=BoundBy(how=How.INVITATION), name=name, now=now, actor="person")
+
+    return under_lock(row.account_id, work)
+
+
+# --- what it is worth -------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET"])
+def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """What a key of mine is worth, and why (BI-6)."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed(request, "", next_path=f"/devices/roots/passkey/{credential_id}")
+    rows = status.living(session.account_id).filter(id=credential_id, kind=Kind.PASSKEY).select_related("passkey")
+    row = rows.first()
+    if row is None:
+        return pages.problem(request, "There is no such key of yours, or it was removed already.", status=404)
+    values = {"name": row.name, "aal": int(status.level(row)), "model": row.passkey.model, "why": reasons(row, row.passkey)}
+    return pages.page(request, "passkey_worth", values)
+
+
+def reasons(row: Credential, key: Passkey) -> list[str]:
+    """Why a key is worth what it is, in words for its holder."""
+    said = []
+    if key.backup_eligible:
+        said.append("It is synced between your devices, so there can be copies of it: AAL2 at most.")
+    elif not key.attested:
+        said.append("Its maker did not vouch for it, or is not known here, so nobody can tell that it cannot be copied: AAL2 at most.")
+    elif not key.hardware:
+        said.append("Its maker vouches for it, but not that the key can never leave it: AAL2 at most.")
+    elif row.aal < AAL.AAL3:
+        said.append("Its maker vouches that the key never leaves it. It was added under a sign-in that was not worth more, and stays at that: AAL3 needs a key that is added after signing in at AAL3.")
+    else:
+        said.append("Its maker vouches that the key never leaves it, and you added it after signing in at AAL3.")
+    if not key.user_verified:
+        said.append("It did not ask for a PIN or a fingerprint when it was added. Alone it is one factor; together with your password it is two.")
+    return said

@@ -1,0 +1,116 @@
+"""A lost authenticator app: the password and one saved recovery code let a person connect a new one (RC-1, RC-3, C65).
+
+It is no login: nobody is signed in by it, the old root ends, and every address is told.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import renew
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.ledger.single_use import claim_once
+from derived.models import Credential, RecoveryCode
+from idp import pages
+from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
+from idp.enrol.roots.invitations import recovery_codes, recovery_hash
+from idp.errors import answer
+from idp.login import flow, throttle, totp
+from idp.secrets import grouped
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account
+
+_WRONG = "That code is not one of your recovery codes, or was used already."
+_KEY = "recovering"
+
+
+def _saved(credential: Credential, code_hash: str) -> QuerySet[RecoveryCode]:
+    return RecoveryCode.objects.filter(credential=credential, code_hash=code_hash)
+
+
+@require_http_methods(["GET", "POST"])
+def recover(request: HttpRequest) -> HttpResponse:
+    """After the password: one saved code, counted before it is looked at (TH-3)."""
+    now = clock.now()
+    half = flow.half_done(request, now=now)
+    if half is None:
+        return redirect("login")
+    credential, place = half
+    if not status.may_recover(credential.account):
+        return _in_person(request)
+    if request.method == "GET":
+        return pages.page(request, "recover", {"error": None})
+    try:
+        code_hash = _looked_at(request, credential, place, now=now)
+    except Refused as refused:
+        words = _WRONG if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
+        return pages.page(request, "recover", {"error": words}, status=429 if refused.reason == Reason.TRY_LATER else 400)
+    fresh = uuid4()
+    request.session.cycle_key()
+    request.session[_KEY] = {
+        "code": code_hash, "old": str(credential.id), "new": str(fresh),
+        "seed": b64encode(totp.wrap(totp.new_seed(), owner=fresh)).decode(),
+    }
+    return redirect("login-recover-totp")
+
+
+def _in_person(request: HttpRequest) -> HttpResponse:
+    """What was once worth AAL3, of a person proofed to IAL3, no code brings back (RC-2)."""
+    found = answer(Reason.RECOVERY_IN_PERSON)
+    return pages.problem(request, found.words, status=found.status, next_step="Your identity team checks in person that it is you, and sets up a new way of signing in.")
+
+
+def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> str:
+    throttle.admit(place, now=now)
+    throttle.count_guess(credential)
+    code_hash = recovery_hash(request.POST.get("code", "")[:64])
+    if not _saved(credential, code_hash).filter(consumed_at__isnull=True, expires_at__gt=now).exists():
+        throttle.note_wrong(credential, now=now)
+        raise Refused(Reason.WRONG_FACTOR)
+    throttle.uncount_guess(credential)
+    return code_hash
+
+
+@require_http_methods(["GET", "POST"])
+def recover_totp(request: HttpRequest) -> HttpResponse:
+    """Connect a new authenticator app and prove it; that spends the code and ends the old root."""
+    now = clock.now()
+    half, begun = flow.half_done(request, now=now), request.session.get(_KEY)
+    if half is None or not begun or begun["old"] != str(half[0].id):
+        return redirect("login")
+    old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])
+    seed = totp.unwrap(wrapped, owner=fresh)
+    name = old.account.person.login_name or ""
+    if request.method == "GET":
+        return connect_an_app(request, seed, name=name, error=None, recovering=True)
+    step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
+    if step is None:
+        return connect_an_app(request, seed, name=name, error=WRONG_CODE, recovering=True)
+    codes = recovery_codes()
+
+    def work(account: Account) -> None:
+        if not claim_once(_saved(old, begun["code"]), now=now):
+            raise Refused(Reason.BAD_CODE)
+        row = Credential.objects.select_related("root", "parent", "password_totp").get(id=old.id)
+        renew.password_totp(
+            account, row, credential_id=fresh, totp_seed=wrapped, totp_step=step,
+            recovery_code_hashes=[recovery_hash(code) for code in codes], now=now, actor="person",
+        )
+
+    under_lock(old.account_id, work)
+    request.session.flush()
+    return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/login", "recovering": True})

@@ -1,0 +1,120 @@
+"""Linking an identity at another provider to one's own account, and the one address that every trip comes back to.
+
+The intent is one row: this account, this session, this browser, this upstream, one nonce; it serves once (P32).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import issue
+from derived.errors import Reason, Refused, Unavailable
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.rules.assurance import AAL
+from derived.rules.eligibility import BoundBy, How, refusal_to_add
+from derived.rules.kinds import Kind
+from idp import pages
+from idp.errors import answer
+from idp.login import session, upstream, upstream_views
+from idp.login.views import fresh_login_needed
+from idp.upstreams import registry, trip
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account, Credential
+    from idp.models import LoginSession, Upstream, UpstreamLogin
+    from idp.upstreams.trip import Return
+
+_AGAIN = frozenset({Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_TOO_WEAK, Reason.NOT_A_ROOT})
+
+
+@require_http_methods(["GET", "POST"])
+def add(request: HttpRequest, slug: str) -> HttpResponse:
+    """GET says what linking means; POST begins the trip. Both take a fresh sign-in by a root, as strong as what is added."""
+    mine, now = session.signed_in(request), clock.now()
+    if mine is None:
+        return fresh_login_needed(request, "", next_path=request.path)
+    try:
+        found = registry.usable(slug)
+        if reason := _why_not(mine, found, now=now):
+            if reason in _AGAIN:
+                return fresh_login_needed(request, answer(reason).words, next_path=request.path)
+            raise Refused(reason)
+        if request.method == "POST":
+            browser = session.browser_hash(request)
+            return upstream_views.away(
+                trip.begin(found, browser=browser, purpose=trip.LINK, fresh=True, session=mine, now=now)
+            )
+        values = {"upstream_name": found.name, "host": urlsplit(found.issuer).netloc}
+        return upstream_views.leading_to(pages.page(request, "upstream_link", values), found, [], now=now)
+    except (Refused, Unavailable) as refused:
+        return upstream_views.refusal(request, refused.reason)
+
+
+def offers(account: Account) -> list[dict[str, str]]:
+    """The upstreams that a person could still link, for My devices: what to call each, and the page that begins it."""
+    held = {row.evidence.get("issuer") for row in status.living(account.id).filter(kind=Kind.UPSTREAM, epoch=account.epoch)}
+    return [
+        {"name": one.name, "url": reverse("root-upstream-add", args=[one.slug])} for one in registry.enabled() if one.issuer not in held
+    ]
+
+
+def _why_not(mine: LoginSession, found: Upstream, *, now: datetime) -> Reason | None:
+    login = session.login_of(mine.event)
+    return refusal_to_add(login, reaches=AAL(found.cap), strongest=status.strongest(mine.account, now=now), now=now)
+
+
+@require_http_methods(["GET"])
+def callback(request: HttpRequest, slug: str) -> HttpResponse:
+    """Where an upstream sends the browser back to; which trip it was, only we know."""
+    now = clock.now()
+    try:
+        answered = upstream_views.parameters(request)
+        row = trip.find(slug, answered.get("state", ""), browser=session.browser_hash(request), now=now)
+        if row.purpose == trip.LINK:
+            return _linked(request, row, answered, now=now)
+        return upstream_views.returned(request, row, answered, now=now)
+    except (Refused, Unavailable) as refused:
+        return upstream_views.refusal(request, refused.reason)
+
+
+def _linked(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], *, now: datetime) -> HttpResponse:
+    back = trip.come_back(row, answered, now=now)
+    mine = session.signed_in(request)
+    if mine is None or mine.id != row.session_id or mine.account_id != row.account_id:
+        raise Refused(Reason.LOGIN_ENDED)
+    link(mine, back, now=now)
+    request.session["notice"] = f"{back.upstream.name} is linked. You can sign in there from now on."
+    return redirect("devices")
+
+
+def link(mine: LoginSession, back: Return, *, now: datetime) -> Credential:
+    """Bind what came back to the account of a session that still stands, as it is under the lock.
+
+    Raises: Refused(LOGIN_ENDED), Refused(UPSTREAM_DISABLED), Refused(HELD_BY_ANOTHER) and as `issue.upstream`.
+    """
+
+    def work(account: Account) -> Credential:
+        fresh = session.read(mine.id, account)
+        if not session.is_live(fresh, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+        # Held until this commits: a cap or a switch-off that comes now waits, and then finds this link too.
+        trusted = registry.usable(back.upstream.slug, locked=True)
+        if trusted.cap < back.asserted.aal:
+            raise Refused(Reason.UPSTREAM_UNTRUSTED)
+        return issue.upstream(
+            account, issuer=trusted.issuer, subject=back.subject, shown=upstream.shown(back), reaches=AAL(trusted.cap),
+            bound_by=BoundBy(how=How.LOGIN, login=session.login_of(fresh.event)), name=trusted.name, now=now, actor="person",
+        )
+
+    return under_lock(mine.account_id, work)

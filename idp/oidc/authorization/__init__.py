@@ -1,0 +1,1 @@
+"""The authorization endpoint, its decision and the device flow."""

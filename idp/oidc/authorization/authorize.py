@@ -1,0 +1,289 @@
+"""The authorization endpoint: one stored decision object per request, its gates asked again at every step (E1, P1, P50).
+
+GET/POST /oidc/authorize            parse, store, go on
+GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
+POST     /oidc/authorize/ID/account go on as who is signed in, or as somebody else
+POST     /oidc/authorize/ID/consent the person's answer
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock
+from derived.ledger.single_use import claim_once
+from idp import clients, pages
+from idp.clients import names
+from idp.errors import UNMET
+from idp.login import choices
+from idp.login.session import browser_hash, is_live, login_of, note_idle, read, signed_in, was_idle
+from idp.models import AuthorizationRequest, Code, PushedRequest
+from idp.oidc import lifetimes
+from idp.oidc.authorization.decision import Decision, Next, Patience, decide
+from idp.oidc.claims import claims
+from idp.oidc.endpoints import par
+from idp.oidc.requests import answers, gate
+from idp.oidc.requests.answers import Declined
+from idp.oidc.requests.ask import Ask
+from idp.oidc.requests.intake import UntrustedRequest, admitted
+from idp.secrets import opaque, stored
+from scim.access import entitlements
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from derived.models import Account
+    from idp.clients import RelyingParty
+    from idp.models import LoginSession
+    from idp.oidc.claims.acr import Reached
+    from idp.oidc.requests.intake import Admitted
+
+_ASKED, _CHOSEN = "asked", "chosen"
+_OVER = "This sign-in has expired or was begun in another browser."
+SCOPE_WORDS = {
+    "openid": "know that it is you",
+    "profile": "see your name and user name",
+    "email": "see your e-mail address",
+    "phone": "see your telephone number",
+    "address": "see your postal address",
+    "offline_access": "stay signed in when you are away",
+    "assurance": "see how strongly you signed in and how your identity was checked",
+}
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    """OpenID Connect Core §3.1.2.1; both methods, the parameters from one place only."""
+    now = clock.now()
+    try:
+        raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
+        parameters = gate.parameters(raw) if raw is not None else gate.form(request)
+        if par.is_ours(parameters.get("request_uri", "")):
+            parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
+            found, pushed = par.loaded(parameters, now=now)
+        else:
+            found, pushed = admitted(request, parameters, now=now), None
+    except UntrustedRequest as error:
+        return _page(request, str(error))
+    except Declined as refusal:
+        return answers.declined(request, refusal)
+    except OAuth2Error as error:
+        return _page(request, error.description)
+    if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        # A POST from another site comes without the cookie (SameSite=Lax), and a new one would take its place.
+        response = HttpResponse(status=303)
+        response["Location"] = f"{request.path}?{urlencode(parameters)}"
+        return response
+    return _go_on(request, _store(request, found, pushed, now=now), found.party)
+
+
+def _store(request: HttpRequest, found: Admitted, pushed: PushedRequest | None, *, now: datetime) -> AuthorizationRequest:
+    return AuthorizationRequest.objects.create(
+        id=opaque(), client=found.party.client, browser=browser_hash(request), redirect_uri=found.redirect_uri, pushed=pushed,
+        ask=found.ask.stored(), created_at=now, expires_at=now + lifetimes.REQUEST,
+    )
+
+
+def pending(request: HttpRequest, flow: str, *, now: datetime) -> AuthorizationRequest | None:
+    """The waiting request of that id, if this browser began it and it is not over."""
+    if not flow.isprintable():
+        return None
+    row = AuthorizationRequest.objects.select_related("client").filter(
+        id=flow, browser=browser_hash(request), consumed_at__isnull=True, expires_at__gt=now
+    )
+    return row.first()
+
+
+@require_http_methods(["GET"])
+def go_on(request: HttpRequest, flow: str) -> HttpResponse:
+    """After a login: every gate again."""
+    row, party = _resumed(request, flow)
+    if row is None or party is None:
+        return _page(request, _OVER)
+    return _go_on(request, row, party)
+
+
+@require_http_methods(["POST"])
+def account(request: HttpRequest, flow: str) -> HttpResponse:
+    """Which account it shall be (`prompt=select_account`): the one that is signed in, or another one, after a login."""
+    row, party = _resumed(request, flow)
+    if row is None or party is None:
+        return _page(request, _OVER)
+    session = signed_in(request)
+    if request.POST.get("account") != "this" or session is None:
+        return _log_in(request, row, Decision(next=Next.LOG_IN))
+    request.session[_CHOSEN] = _asked(row, session)
+    return _go_on(request, row, party)
+
+
+@require_http_methods(["POST"])
+def consent(request: HttpRequest, flow: str) -> HttpResponse:
+    """The person's answer; it carries an id, and every gate is asked again."""
+    row, party = _resumed(request, flow)
+    if row is None or party is None:
+        return _page(request, _OVER)
+    if request.POST.get("decision") != "allow":
+        error, words = ("access_denied", "The person said no.")
+        if request.POST.get("decision") == "cannot":
+            error, words = UNMET, "The person did not sign in as strongly as was asked."
+        return _refuse(request, row, error, words, now=clock.now())
+    session = signed_in(request)
+    said = session is not None and request.session.get(_ASKED) == [*_asked(row, session), *_seen(party)]
+    return _go_on(request, row, party, allowed=said)
+
+
+def _asked(row: AuthorizationRequest, session: LoginSession) -> list[str]:
+    """What an answer belongs to: this request, and the session of the person whom the page asked."""
+    return [row.id, str(session.id)]
+
+
+def _seen(party: RelyingParty) -> list[str]:
+    """What the client was when the person was asked: a yes to an old page is no yes to a new name (C54)."""
+    return [str(party.policy.version), party.name]
+
+
+def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
+    row = pending(request, flow, now=clock.now())
+    party = clients.of(row.client) if row else None
+    if party is None or row is None or not party.check_redirect_uri(row.redirect_uri):  # it may have been taken away since
+        return None, None
+    return row, party
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the person has answered on our pages, for this request and in this session.
+
+    allowed: yes to the consent page. chosen: the account that is signed in.
+    """
+
+    allowed: bool
+    chosen: bool
+
+
+def _go_on(
+    request: HttpRequest, row: AuthorizationRequest, party: RelyingParty, *, allowed: bool = False
+) -> HttpResponse:
+    now = clock.now()
+    ask = Ask.restored(row.ask)
+    session = signed_in(request)
+    said = _Said(allowed, chosen=session is not None and request.session.get(_CHOSEN) == _asked(row, session))
+    decision = _decision(row, ask, party, session, said=said, now=now)
+    match decision.next:
+        case Next.LOG_IN:
+            return _log_in(request, row, decision)
+        case Next.CHOOSE:
+            return pages.leads_to(pages.page(request, "account", dict(_who(row, party))), row.redirect_uri)
+        case Next.CONSENT:
+            assert session is not None  # noqa: S101 - nobody is asked before they are known
+            request.session[_ASKED] = [*_asked(row, session), *_seen(party)]
+            values: dict[str, object] = {
+                **_who(row, party), "mixed": names.looks_like_another(party.name),
+                "scopes": [{"name": one, "words": SCOPE_WORDS.get(one, one)} for one in claims.discloses(ask, allowed=party.policy.scopes).split()],
+            }
+            return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
+        case Next.REFUSE:
+            return _refuse(request, row, decision.error, decision.words, now=now)
+        case Next.GRANT:
+            return _grant(request, row, ask, party, session, said=said, now=now)
+
+
+def _who(row: AuthorizationRequest, party: RelyingParty) -> dict[str, str]:
+    """For a page: what the client calls itself, and where the answer goes, which it cannot make up."""
+    parts = urlsplit(row.redirect_uri)
+    return {"client_name": names.shown(party.name), "client_host": parts.netloc or parts.scheme, "request_id": row.id}
+
+
+def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision) -> HttpResponse:
+    request.session["why"] = decision.words
+    request.session["need"] = decision.need.stored() if decision.need else None
+    return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
+
+
+def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: str, *, now: datetime) -> HttpResponse:
+    """Say no to the relying party; the request is over."""
+    AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
+    PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
+    ask = Ask.restored(row.ask)
+    return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words)
+
+
+def _decision(  # noqa: PLR0913 - the evidence
+    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, said: _Said, now: datetime
+) -> Decision:
+    consent_needed = False
+    reachable: list[Reached] = []
+    if session is not None:
+        person = session.account.person
+        consent_needed = not said.allowed and clients.consent_needed(party, person, claims.discloses(ask, allowed=party.policy.scopes), now=now)
+        reachable = [
+            choices.shown_by(one)
+            for one in status.living(session.account_id)
+            if status.is_live(one, session.account, now=now)
+        ]
+    if said.allowed:
+        ask = replace(ask, prompt=tuple(one for one in ask.prompt if one != "consent"))
+    return decide(
+        ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
+        reachable=reachable, consent_needed=consent_needed, now=now, phishing_resistant=party.policy.phishing_resistant,
+        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)}, chosen=said.chosen,
+        is_entitled=session is None or entitlements.may_enter(session.account.person, party.client_id, now=now),
+        patience=Patience(
+            most_session=party.policy.most_session, most_idle=party.policy.most_idle, idle=was_idle(session) if session else timedelta()
+        ),
+    )
+
+
+def _grant(  # noqa: PLR0913 - the evidence
+    request: HttpRequest, row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *,
+    said: _Said, now: datetime,
+) -> HttpResponse:
+    """Make the code, under the account's lock, if every gate still says yes there."""
+    assert session is not None  # noqa: S101 - GRANT is never decided without a login
+    code = opaque()
+
+    def work(account: Account) -> None:
+        fresh = read(session.id, account)
+        note_idle(fresh, was_idle(session))
+        if not is_live(fresh, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+        if _decision(row, ask, party, fresh, said=said, now=now).next != Next.GRANT:
+            raise Refused(Reason.ACCOUNT_CHANGED)
+        if not claim_once(AuthorizationRequest.objects.filter(id=row.id), now=now):
+            raise AlreadySpent
+        if row.pushed_id and not claim_once(PushedRequest.objects.filter(pk=row.pushed_id), now=now):
+            raise AlreadySpent  # another page of the same pushed request was answered before (ruling 20)
+        Code.objects.create(
+            code_hash=stored(code, kind="code"), request=row, session=fresh, event=fresh.event, account=account,
+            epoch=account.epoch, created_at=now, expires_at=now + lifetimes.CODE,
+        )
+
+    under_lock(session.account_id, work)
+    if said.allowed:
+        clients.remember_consent(party, session.account.person, claims.discloses(ask, allowed=party.policy.scopes), now=now, until=now + lifetimes.CONSENT)
+    return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
+
+
+def _page(request: HttpRequest, words: str | None) -> HttpResponse:
+    """An error that may not be sent anywhere: the person sees it (P41)."""
+    return pages.problem(
+        request, words or "The request is malformed.", status=400, title="This sign-in cannot go on",
+        next_step="Go back to the application and start again. If this happens again, tell its operator.",
+    )

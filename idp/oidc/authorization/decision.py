@@ -1,0 +1,154 @@
+"""Every gate between a request and a code, as one question (P1, C1, C42; E1).
+
+It is asked at GET, after each login, at the consent POST, under the lock when the code is made, and (the gates that can
+change) again when it is redeemed.
+
+Pure: evidence in, a decision out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from idp.errors import UNMET
+from idp.login.need import Need, Reached
+from idp.oidc.claims import acr
+from idp.oidc.requests.ask import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from derived.rules.assurance import AAL, Authentication
+    from idp.oidc.requests.ask import Ask
+
+
+class Next(StrEnum):
+    """What has to happen now."""
+
+    GRANT = "grant"
+    LOG_IN = "log_in"
+    CHOOSE = "choose"
+    CONSENT = "consent"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What has to happen, and why: an OAuth error for a refusal, words for the person for a login, the `acr` for a grant.
+
+    need: what the login has to be, so that the person is offered exactly what suffices.
+    """
+
+    next: Next
+    error: str = ""
+    words: str = ""
+    acr: str = ""
+    need: Need | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How old a login may be for one client, and how long its session may have been idle.
+
+    idle: how long it was, before this request.
+    """
+
+    most_session: timedelta | None = None
+    most_idle: timedelta | None = None
+    idle: timedelta = timedelta()
+
+
+def _refuse(error: str, words: str) -> Decision:
+    return Decision(next=Next.REFUSE, error=error, words=words)
+
+
+def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
+    ask: Ask,
+    login: Authentication | None,
+    *,
+    asked_at: datetime,
+    min_aal: AAL,
+    reachable: Iterable[Reached],
+    consent_needed: bool,
+    now: datetime,
+    is_meant: bool = True,
+    is_entitled: bool = True,
+    patience: Patience | None = None,
+    phishing_resistant: bool = False,
+    chosen: bool = False,
+) -> Decision:
+    """What has to happen with a request, given the live login of this browser (None for none).
+
+    reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
+    is_meant: whether who is signed in is the person that `id_token_hint` names (Core §3.1.2.1).
+    is_entitled: whether the rules of this client admit who is signed in (EN-1, C16).
+    patience: how old and how idle a login may be for this client, where it is stricter than we are.
+    phishing_resistant: whether this client is entered by nothing less. chosen: whether the person said that it shall be
+    the account that is signed in (`select_account`).
+    """
+    silent = "none" in ask.prompt
+    classes = acr.needed(ask)
+    if classes is None:
+        return _refuse(UNMET, "None of the authentication levels that this application must have is known here.")
+    need = Need(classes=classes, min_aal=min_aal, phishing_resistant=phishing_resistant)
+    if login is None:
+        return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN, need=need)
+    fresh = login.at >= asked_at
+    if not is_meant and (another := _another(ask, fresh=fresh, silent=silent)) is not None:
+        return another
+    if "select_account" in ask.prompt and not fresh and not chosen:
+        return Decision(next=Next.CHOOSE)
+    if (why := _stale(ask, login, fresh=fresh, now=now) or _impatient(patience, login, now=now)) is not None:
+        return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why, need=need)
+    if not is_entitled:
+        return _refuse("access_denied", "This person is not assigned to this application.")
+    value = acr.answered(ask, login)
+    if value is None or not need.is_met_by(Reached.of(login)):
+        return _step_up(need, login, silent=silent, reachable=reachable)
+    if consent_needed or "consent" in ask.prompt:
+        if silent:
+            return _refuse("consent_required", "The person has not allowed this yet.")
+        return Decision(next=Next.CONSENT, acr=value)
+    return Decision(next=Next.GRANT, acr=value)
+
+
+def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
+    """What to do where somebody else is signed in than was meant; None where a hint that cannot be verified is passed over."""
+    if silent or (fresh and ask.meant != UNKNOWN):
+        return _refuse("login_required", "Somebody else is signed in.")
+    if ask.meant == UNKNOWN:
+        return None
+    return Decision(next=Next.LOG_IN, words="This application expects another person than the one who is signed in.")
+
+
+def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
+    """Why this login is not recent enough, or None (SS-6)."""
+    if not fresh and "login" in ask.prompt:
+        return "This application asks you to sign in again."
+    if ask.max_age is not None and now - login.at > timedelta(seconds=ask.max_age) and not (fresh and ask.max_age == 0):
+        return "This application needs a more recent sign-in."
+    return None
+
+
+def _impatient(patience: Patience | None, login: Authentication, *, now: datetime) -> str | None:
+    """Why this login is too old or was idle too long for this client, or None."""
+    if patience is None:
+        return None
+    if patience.most_session is not None and now - login.at > patience.most_session:
+        return "This application needs a more recent sign-in."
+    if patience.most_idle is not None and patience.idle > patience.most_idle:
+        return "This application asks again after a pause."
+    return None
+
+
+def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[Reached]) -> Decision:
+    """Ask for a stronger login where one is possible, also when a weaker one has just been made; else say that the level is
+    unmet, and never pretend (AS-5, TK-2; ruling 16).
+    """  # noqa: D205 - one sentence
+    if silent or not any(need.is_met_by(option) for option in reachable):
+        return _refuse(UNMET, "The requested authentication level cannot be reached with the credentials of this person.")
+    return Decision(next=Next.LOG_IN, words=f"This application needs {need.missing(Reached.of(login))}.", need=replace(need, of_this_person=True))

@@ -1,0 +1,1 @@
+"""Claims, `acr` and the assurance claims."""

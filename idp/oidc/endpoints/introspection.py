@@ -1,0 +1,96 @@
+"""What a token is worth, for whom it is meant (RFC 7662), and the same in a signed answer (RFC 9701; C40, P24, P27).
+
+Whether the asker may know is compared before the ledger is asked: a foreign token gets the answer of no token, in its time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+from django.http import HttpResponse, JsonResponse
+
+from idp.clients import subject
+from idp.config import config
+from idp.keys import keyring
+from idp.oidc.claims.claims import assembled
+from idp.oidc.endpoints import resource
+from idp.oidc.endpoints.resource import Unauthorized
+from idp.oidc.issuing.provider import server
+from idp.oidc.issuing.statements import REFRESH_TOKEN
+from idp.oidc.issuing.tokens import about_login
+from idp.oidc.proofs.bound import Bound
+from idp.secrets import stored
+from scim.access import entitlements
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+MEDIA_TYPE = "application/token-introspection+jwt"
+SCOPE = "introspect"
+_INACTIVE = {"active": False}
+
+
+def asker(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[str, str]]:
+    """Who asks, and the parameters: a confidential client, authenticated, or by a token of its own (RFC 7662 §2.1).
+
+    Raises: OAuth2Error, Unauthorized.
+    """
+    scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+    if scheme in {"bearer", "dpop"}:
+        live = resource.authenticate(request, now=now)
+        if live.grant is not None or SCOPE not in live.claims["scope"].split():
+            raise Unauthorized("Bearer", "insufficient_scope", "Asking about tokens needs a token of your own with the scope introspect.")
+        return live.party, server().parameters(request)
+    party, parameters = server().authenticated(request)
+    if party.is_public:
+        raise OAuth2Error(error="invalid_client")
+    return party, parameters
+
+
+def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
+    """What this client may know of a token."""
+    live = resource.live_token(value, asked_by=party, now=now)
+    if live is None:
+        return _refresh_token(value, party, now=now) or _INACTIVE
+    claims = {name: one for name, one in live.claims.items() if name != "grant_id"}
+    if live.grant is not None:
+        claims |= about_login(live.grant, live.grant.family.account)
+        if live.party.has_rules:
+            claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id, now=now)
+    return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
+
+
+def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
+    """As JSON; or signed, where the client is registered so or asks for it (RFC 9701 §4, §5)."""
+    alg = party.policy.introspection_alg or ("ES256" if MEDIA_TYPE in request.headers.get("Accept", "") else "")
+    if not alg:
+        response: HttpResponse = JsonResponse(found)
+    else:
+        claims = {"iss": config().issuer, "aud": party.client_id, "iat": int(now.timestamp()), "token_introspection": found}
+        signed = keyring().sign(claims, typ="token-introspection+jwt", alg=alg, now=now)
+        response = HttpResponse(signed, content_type=MEDIA_TYPE)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any] | None:
+    """Of a refresh token, its owner alone is told."""
+    row = REFRESH_TOKEN.first(token_hash=stored(value, kind="refresh-token"))
+    if row is None or row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
+        return None
+    found = resource.if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
+    if found is None:
+        return None
+    grant, owner = found
+    account = grant.family.account
+    reserved = {
+        **about_login(grant, account), "active": True, "iss": config().issuer, "sub": subject(owner, account),
+        "client_id": owner.client_id, "scope": grant.scope, "exp": int(row.expires_at.timestamp()),
+        "iat": int(row.created_at.timestamp()), "cnf": Bound(jkt=grant.jkt, x5t=grant.x5t).cnf,
+    }
+    return assembled({}, reserved)

@@ -1,0 +1,107 @@
+"""RP-initiated logout: a verified hint of this very session logs out; anything else asks the person first (C48, E11).
+
+The address to return to is one that is registered for the client that the hint, or `client_id`, names; compared whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+from django.conf import settings
+from django.http import HttpResponse
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from idp import clients, pages
+from idp.login.session import end, signed_in
+from idp.oidc.proofs import own_jwts as issued
+from idp.oidc.requests import gate
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+    from idp.models import LoginSession
+
+
+_CARRIED = ("client_id", "post_logout_redirect_uri", "state")
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def logout(request: HttpRequest) -> HttpResponse:
+    """OpenID Connect RP-Initiated Logout 1.0 §2; the person's own answer to our question comes to `logout_confirmed`."""
+    try:
+        raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else request.body.decode("ascii")
+        parameters = gate.parameters(raw)
+    except (OAuth2Error, UnicodeDecodeError):
+        return pages.problem(request, "The request to sign out is malformed.", status=400)
+    if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        # A POST from another site comes without the cookie (SameSite=Lax): nobody would be signed out.
+        response = HttpResponse(status=303)
+        response["Location"] = f"{request.path}?{urlencode(parameters)}"
+        return response
+    given = parameters.get("id_token_hint", "")
+    hint = issued.hint(given) if given else None
+    party = clients.find((hint or {}).get("aud", "") or parameters.get("client_id", ""))
+    if party is not None and parameters.setdefault("client_id", party.client_id) != party.client_id:
+        return pages.problem(request, "The request to sign out names two applications.", status=400)
+    target = _target(parameters, party)
+    forged = bool(given) and hint is None
+    if parameters.get("post_logout_redirect_uri") and target is None and not forged:
+        return pages.problem(request, "The address to return to is not registered for this application.", status=400)
+    target = None if forged else target  # nothing that came with a hint which is not ours is believed
+    session = signed_in(request)
+    if session is None:
+        return _away(request, target)
+    if hint is not None and party is not None and _is_of(hint, session, party):
+        return _out(request, session, target)
+    carried = {name: parameters[name] for name in _CARRIED if name in parameters} if target else {}
+    values = {"post_logout_host": urlsplit(target).netloc if target else None, "hidden": carried}
+    response = pages.page(request, "logout", values)
+    return pages.leads_to(response, target) if target else response
+
+
+@csrf_protect
+@require_http_methods(["POST"])
+def logout_confirmed(request: HttpRequest) -> HttpResponse:
+    """The person said yes on our page."""
+    session = signed_in(request)
+    parameters = {name: request.POST[name][:2048] for name in _CARRIED if name in request.POST}
+    target = _target(parameters, clients.find(parameters.get("client_id", "")[:255]))
+    if session is None:
+        return _away(request, target)
+    return _out(request, session, target)
+
+
+def _out(request: HttpRequest, session: LoginSession, target: str | None) -> HttpResponse:
+    end(session, now=clock.now(), actor="person")
+    request.session.flush()
+    request.ramet_session = None  # type: ignore[attr-defined]
+    return _away(request, target)
+
+
+def _away(request: HttpRequest, target: str | None) -> HttpResponse:
+    """To the registered address, of an app's private scheme too, which Django's own redirect refuses."""
+    if not target:
+        return pages.page(request, "logged_out", {})
+    response = HttpResponse(status=302)
+    response["Location"] = target
+    return response
+
+
+def _is_of(hint: dict[str, str], session: LoginSession, party: RelyingParty) -> bool:
+    """Whether a hint is of this very session, and of the person in it as this client knows them."""
+    return hint.get("sid") == session.sid and hint.get("sub") == clients.subject(party, session.account)
+
+
+def _target(parameters: dict[str, str], party: RelyingParty | None) -> str | None:
+    """The registered address to return to, with its `state`, or None."""
+    uri = parameters.get("post_logout_redirect_uri", "")
+    if party is None or uri not in party.post_logout_uris():
+        return None
+    state = parameters.get("state")
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': state})}" if state else uri

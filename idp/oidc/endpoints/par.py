@@ -1,0 +1,100 @@
+"""Pushed authorization requests (RFC 9126): validated and stored before the browser is involved (C35, P50, A9; ruling 20).
+
+The browser then carries an id that says nothing, works for 90 seconds, for one client, and until one decision is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+from django.http import HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from idp import clients
+from idp.models import PushedRequest
+from idp.oidc import lifetimes
+from idp.oidc.endpoints.cors import readable_by_registered_origins
+from idp.oidc.issuing.provider import server
+from idp.oidc.proofs import dpop
+from idp.oidc.requests.answers import Declined
+from idp.oidc.requests.ask import Ask
+from idp.oidc.requests.intake import Admitted, UntrustedRequest, admitted
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+PREFIX = "urn:ietf:params:oauth:request_uri:"
+_OF_AUTHENTICATION = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+
+
+@csrf_exempt
+@readable_by_registered_origins
+@require_http_methods(["POST"])
+def push(request: HttpRequest) -> HttpResponse:
+    """RFC 9126 §2: the client proves itself as at the token endpoint, and every rule of a request holds already here."""
+    now = clock.now()
+    try:
+        party, parameters = server().authenticated(request)
+        found = _admitted(request, party, parameters, now=now)
+    except OAuth2Error as error:
+        return dpop.renewed(request, server().refuse(error), now=now)
+    secret = opaque()
+    PushedRequest.objects.create(
+        id_hash=stored(secret, kind="request-uri"), client=party.client, redirect_uri=found.redirect_uri, ask=found.ask.stored(),
+        created_at=now, loads_until=now + lifetimes.PUSHED, expires_at=now + lifetimes.PUSHED + lifetimes.REQUEST,
+    )
+    body = {"request_uri": PREFIX + secret, "expires_in": int(lifetimes.PUSHED.total_seconds())}
+    response = JsonResponse(body, status=201)
+    response["Cache-Control"] = "no-store"
+    return dpop.renewed(request, response, now=now)
+
+
+def _admitted(request: HttpRequest, party: RelyingParty, parameters: dict[str, str], *, now: datetime) -> Admitted:
+    """The request that this client pushes, its code bound to the key that it shows (RFC 9449 §10.1; C20).
+
+    Raises: OAuth2Error.
+    """
+    if "request_uri" in parameters:
+        raise InvalidRequestError("A pushed request has no request_uri.")
+    asked = {name: value for name, value in parameters.items() if name not in _OF_AUTHENTICATION}
+    if asked.setdefault("client_id", party.client_id) != party.client_id:
+        raise InvalidRequestError("client_id names another client than the one that pushes.")
+    jkt = dpop.shown_key(request, party, now=now) if dpop.proof_of(request) is not None else ""
+    try:
+        return admitted(request, asked, now=now, pushed=True, jkt=jkt)
+    except UntrustedRequest as error:
+        raise InvalidRequestError(str(error)) from error
+    except Declined as refusal:
+        raise OAuth2Error(error=refusal.error, description=refusal.words) from refusal
+
+
+def is_ours(request_uri: str) -> bool:
+    """Whether a `request_uri` is of a pushed request, and not an address to fetch."""
+    return request_uri.startswith(PREFIX)
+
+
+def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, PushedRequest]:
+    """The pushed request that a browser names; of what it carries, only `client_id` and `request_uri` are read (§4).
+
+    Loading spends nothing: a page may be loaded twice before the person decides (ruling 20).
+    Raises: UntrustedRequest.
+    """
+    party = clients.find(parameters.get("client_id", ""))
+    if party is None:
+        raise UntrustedRequest("The application is not registered here.")
+    row = PushedRequest.objects.filter(
+        id_hash=stored(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"), client=party.client,
+        loads_until__gt=now, consumed_at__isnull=True,
+    ).first()
+    if row is None or not party.check_redirect_uri(row.redirect_uri):
+        raise UntrustedRequest("The request of the application is not known here, was used already, or is older than 90 seconds.")
+    return Admitted(party=party, ask=Ask.restored(row.ask), redirect_uri=row.redirect_uri), row

@@ -1,0 +1,191 @@
+"""Dynamic client registration and its management (RFC 7591, RFC 7592; A18, C31, C46, C47, P29, P40, P45).
+
+Off until an operator makes an initial access token (`manage.py client token`), which is hashed, expires, and serves so often.
+What it yields is a registration access token, hashed too, that ends with the client: a disabled one answers to nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models import F
+from django.http import HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.ledger.prepared_sql import Given, Read
+from idp import clients
+from idp.clients import BadRegistration, Registration, keys, metadata
+from idp.config import config
+from idp.models import ClientPolicy, RegistrationToken
+from idp.outbound import NotFetched
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+_MOST_BYTES = 64 * 1024
+_MOST_NESTED = 500
+_KEPT_BY_THE_OPERATOR = frozenset({"client_id", "hosts", "min_aal", "pkce_optional", "nonce_optional", "grants", "serves", "resources", "phishing_resistant", "most_idle", "most_session", "access_token_format", "access_token_life", "refresh_life", "dpop_nonce", "device_assertion", "consent", "subject_type"})
+_NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
+
+
+_ANY_TOKEN = Read(lambda: RegistrationToken.objects.filter(expires_at__gt=Given("now", RegistrationToken._meta.get_field("expires_at")), uses_left__gt=0).only("token_hash")[:1])  # noqa: SLF001
+
+
+class _NoToken(Exception):
+    """No token that is good for this."""
+
+
+def is_on(*, now: datetime) -> bool:
+    """Whether anybody could register a client now."""
+    return _ANY_TOKEN.first(now=now) is not None
+
+
+@csrf_exempt
+@require_http_methods(["POST"])
+def register(request: HttpRequest) -> HttpResponse:
+    """RFC 7591 §3."""
+    now = clock.now()
+    try:
+        token_hash = stored(_bearer(request), kind="initial-access-token")
+        initial = RegistrationToken.objects.filter(token_hash=token_hash, expires_at__gt=now, uses_left__gt=0)
+        if not initial.exists():
+            raise _NoToken
+        wanted = metadata.read(_body(request))
+        _require_sector(wanted)
+        access = opaque()
+        with transaction.atomic():
+            if initial.update(uses_left=F("uses_left") - 1) != 1:
+                raise _NoToken
+            party, secret = clients.register(wanted, now=now)
+            ClientPolicy.objects.filter(pk=party.policy.pk).update(registration_hash=stored(access, kind="registration-access-token"))
+    except _NoToken:
+        return _unauthorized()
+    except BadRegistration as bad:
+        return _bad(bad)
+    return _answer(party, access, secret=secret, status=201)
+
+
+@csrf_exempt
+@require_http_methods(["GET", "PUT", "DELETE"])
+def manage(request: HttpRequest, client_id: str) -> HttpResponse:
+    """RFC 7592 §2: read, replace, end; by the client's own registration access token."""
+    now = clock.now()
+    try:
+        access = _bearer(request)
+        party = _owned(client_id, access)
+        if request.method == "DELETE":
+            ClientPolicy.objects.filter(pk=party.policy.pk).update(disabled_at=now, registration_hash="")
+            return HttpResponse(status=204)
+        if request.method == "GET":
+            return _answer(party, access)
+        party, secret = _replaced(party, _body(request), now=now)
+    except _NoToken:
+        return _unauthorized()
+    except BadRegistration as bad:
+        return _bad(bad)
+    return _answer(party, access, secret=secret)
+
+
+def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tuple[RelyingParty, str | None]:
+    """The whole client anew, but for what is the operator's (RFC 7592 §2.2)."""
+    if said.get("client_id") != party.client_id:
+        raise BadRegistration("client_id is not this client's", about="client_id")
+    secret = said.get("client_secret")
+    if secret is not None and not (isinstance(secret, str) and party.check_client_secret(secret)):
+        raise BadRegistration("client_secret is not this client's", about="client_secret")
+    wanted = metadata.read(said)
+    _require_sector(wanted)
+    changes = {one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR}
+    was = clients.described(party)
+    if wanted.public and not was.public:  # whoever holds its registration token could then speak for it with nothing in hand
+        raise BadRegistration("a client that proves itself does not stop doing so: register a public one beside it", about="token_endpoint_auth_method")
+    changes |= {name: True for name in _NEVER_OFF if getattr(was, name)}
+    changes["scopes"] = [one for one in wanted.scopes if one in was.scopes]  # less, never more
+    return clients.change(party, now=now, **changes)
+
+
+def _owned(client_id: str, access: str) -> RelyingParty:
+    """The client of a token; a disabled one has none (P29)."""
+    party = clients.find(client_id)
+    kept = party.policy.registration_hash if party else ""
+    shown = stored(access, kind="registration-access-token")
+    if not secrets.compare_digest(shown, kept or "0" * 64) or party is None or not kept:
+        raise _NoToken
+    return party
+
+
+def _require_sector(wanted: Registration) -> None:
+    """The document at sector_identifier_uri lists every redirect URI (Registration §5; C47).
+
+    Raises: BadRegistration.
+    """
+    if not wanted.sector_identifier_uri:
+        return
+    try:
+        listed = keys.json_at(wanted.sector_identifier_uri, frozenset())
+    except NotFetched as error:
+        raise BadRegistration(f"sector_identifier_uri could not be fetched: {error}", about="sector_identifier_uri") from error
+    if not isinstance(listed, list) or not all(one in listed for one in wanted.redirect_uris):
+        raise BadRegistration("sector_identifier_uri does not list every redirect URI", about="sector_identifier_uri")
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= 128:  # noqa: PLR2004
+        raise _NoToken
+    return token
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    """The document that was sent, bounded before it is parsed (J5).
+
+    Raises: BadRegistration.
+    """
+    raw = request.body if request.content_type == "application/json" else b""
+    try:
+        if not 0 < len(raw) <= _MOST_BYTES or raw.count(b"{") + raw.count(b"[") > _MOST_NESTED:
+            raise ValueError
+        found = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise BadRegistration("send one JSON object of at most 64 KB, as application/json") from None
+    if not isinstance(found, dict):
+        raise BadRegistration("send one JSON object of at most 64 KB, as application/json")
+    return found
+
+
+def _answer(party: RelyingParty, access: str, *, secret: str | None = None, status: int = 200) -> HttpResponse:
+    body = {
+        **metadata.shown(clients.described(party)), "client_id": party.client_id,
+        "client_id_issued_at": int(party.policy.created_at.timestamp()), "registration_access_token": access,
+        "registration_client_uri": config().issuer + reverse("registration", args=[party.client_id]),
+    }  # fmt: skip
+    if secret:
+        body |= {"client_secret": secret, "client_secret_expires_at": 0}
+    response = JsonResponse(body, status=status)
+    response["Cache-Control"], response["Pragma"] = "no-store", "no-cache"
+    return response
+
+
+def _bad(bad: BadRegistration) -> HttpResponse:
+    """RFC 7591 §3.2.2."""
+    errors = {"redirect_uris": "invalid_redirect_uri", "software_statement": "invalid_software_statement"}
+    return JsonResponse({"error": errors.get(bad.about, "invalid_client_metadata"), "error_description": str(bad)}, status=400)
+
+
+def _unauthorized() -> HttpResponse:
+    """One answer for no token, another's, a spent one, and for a client that is not there (A13)."""
+    response = JsonResponse({"error": "invalid_token", "error_description": "Send a token that is good for this."}, status=401)
+    response["WWW-Authenticate"] = f'Bearer realm="{config().issuer}", error="invalid_token"'
+    return response

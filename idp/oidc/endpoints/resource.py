@@ -1,0 +1,192 @@
+"""What an access token is worth now: verified, then read from the ledger at every use (TK-1, I2; RFC 9068 §4, RFC 9449 §7)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from derived.errors import Refused
+from idp import clients, models
+from idp.clients import subject
+from idp.config import config
+from idp.keys import keyring
+from idp.models import OpaqueToken, ServiceToken
+from idp.oidc.claims.claims import assembled
+from idp.oidc.issuing.grants.refresh_token import require_live
+from idp.oidc.issuing.statements import GRANT, GRANT_AND_PERSON, OPAQUE_TOKEN, OPAQUE_TOKEN_AND_PERSON
+from idp.oidc.issuing.tokens import ACCESS_TOKEN_ALG
+from idp.oidc.proofs import dpop
+from idp.oidc.proofs import mutual_tls as certificate
+from idp.oidc.proofs import own_jwts as issued
+from idp.oidc.proofs.bound import Bound
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+    from idp.models import Grant
+
+
+@dataclass(frozen=True)
+class LiveToken:
+    """A verified access token of a live grant; grant: None for what a client got for itself."""
+
+    claims: dict[str, Any]
+    grant: Grant | None
+    party: RelyingParty
+
+
+def if_live(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, RelyingParty] | None:
+    """A grant that was read whole, and its client, if all that it hangs on is live now.
+
+    has_rules: whether there are rules about who may enter its client, as the same statement has read.
+    """
+    party = clients.of(grant.client)
+    if party is None:
+        return None
+    party.has_rules = has_rules
+    try:
+        require_live(grant, grant.family.account, party, now=now)
+    except Refused:
+        return None
+    return grant, party
+
+
+def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = None, person: bool = False) -> LiveToken | None:
+    """What stands behind an access token, or None: forged, expired, of a grant that has ended, or by a key that was given up.
+
+    asked_by: a client that may only know its own tokens, and those for the resources that it serves; whether it may is
+    compared before the ledger is asked, so that time does not tell either (C40).
+    person: read who it is about too, in the one statement.
+    """
+    if "." not in token:
+        return _live_opaque(token, asked_by=asked_by, person=person, now=now)
+    signed = issued.signed(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG])
+    if signed is None:
+        return None
+    claims, exp = signed.claims, signed.claims.get("exp")
+    if not isinstance(exp, int) or exp <= now.timestamp():
+        return None
+    if not _may_know(asked_by, client_id=str(claims.get("client_id")), audience=str(claims.get("aud"))):
+        return None
+    if "grant_id" not in claims:
+        live = _live_service(str(claims.get("jti", "")), asked_by=asked_by, now=now)
+        return live if keyring().is_published(signed.kid) else None
+    try:
+        family_id = UUID(str(claims["grant_id"]))
+    except ValueError:
+        return None
+    grant = (GRANT_AND_PERSON if person else GRANT).first(kid=signed.kid, family_id=family_id)
+    found = if_live(grant, has_rules=grant.has_rules, now=now) if grant else None  # type: ignore[attr-defined]
+    return LiveToken(claims, *found) if found else None
+
+
+def grant_behind(token: str) -> Grant | None:
+    """The grant of an access token of ours, whether or not what it hangs on is live just now: to end it (C41)."""
+    if "." not in token:
+        row = OpaqueToken.objects.select_related("grant__family").filter(token_hash=stored(token, kind="access-token")).first()
+        return row.grant if row else None
+    claims = issued.claims(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG]) or {}
+    try:
+        family_id = UUID(str(claims.get("grant_id")))
+    except ValueError:
+        return None
+    return models.Grant.objects.select_related("family").filter(family_id=family_id).first()
+
+
+def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> bool:
+    return asker is None or client_id == asker.client_id or audience in asker.policy.serves
+
+
+def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now: datetime) -> LiveToken | None:
+    row = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(token_hash=stored(token, kind="access-token"))
+    if row is None or row.expires_at <= now:
+        return _live_service(stored(token, kind="service-token"), asked_by=asked_by, now=now)
+    if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
+        return None
+    found = if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
+    if found is None:
+        return None
+    grant, party = found
+    claims = {
+        "iss": config().issuer, "sub": subject(party, grant.family.account), "aud": row.audience, "client_id": party.client_id,
+        "scope": row.scope, "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()),
+        "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
+    }
+    return LiveToken(assembled({}, claims), grant, party)
+
+
+def service_row(jti: str, *, now: datetime) -> ServiceToken | None:
+    """The row of a client's own token, by its `jti`, while it lives."""
+    rows = ServiceToken.objects.filter(id_hash=jti, ended_at__isnull=True, expires_at__gt=now)
+    return rows.select_related("client__policy").first()
+
+
+def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> LiveToken | None:
+    row = service_row(jti, now=now)
+    if row is None or not _may_know(asked_by, client_id=row.client.client_id, audience=row.audience):
+        return None
+    party = clients.of(row.client)
+    if party is None or party.is_public or not party.check_grant_type("client_credentials"):
+        return None
+    scope = party.get_allowed_scope(row.scope)  # what its client may not do any more, its token may not either (C16)
+    claims = {
+        "iss": config().issuer, "sub": party.client_id, "aud": row.audience, "client_id": party.client_id, "scope": scope,
+        "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()), "jti": jti,
+        "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
+    }
+    return LiveToken({**assembled({}, claims), "scope": scope}, None, party)
+
+
+class Unauthorized(Exception):
+    """RFC 6750 §3.1, RFC 9449 §7.1: a 401 with its challenge."""
+
+    def __init__(self, scheme: str, error: str | None, words: str = "") -> None:
+        super().__init__(words)
+        self.scheme, self.error, self.words = scheme, error, words
+
+    def challenge(self) -> str:
+        """The WWW-Authenticate value."""
+        parts = [f'realm="{config().issuer}"']
+        if self.error:
+            parts += [f'error="{self.error}"', f'error_description="{self.words}"']
+        if self.scheme == "DPoP":
+            parts.append(f'algs="{" ".join(dpop.ALGS)}"')
+        return f"{self.scheme} {', '.join(parts)}"
+
+
+def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
+    """The live token of a call to a resource of ours: in the header only, in the scheme that it was issued for (C18, C21).
+
+    Raises: Unauthorized; Refused(BAD_PROOF) never leaves here.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme = {"bearer": "Bearer", "dpop": "DPoP"}.get(scheme.lower(), "")
+    if not scheme or not token:
+        raise Unauthorized("Bearer", None)
+    found = live_token(token, now=now, person=True)
+    if found is None or found.claims.get("aud") != config().issuer:
+        raise Unauthorized(scheme, "invalid_token", "The access token is invalid, expired or revoked.")
+    bound_to = (found.claims.get("cnf") or {}).get("jkt", "")
+    if bool(bound_to) != (scheme == "DPoP"):
+        raise Unauthorized("DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme.")
+    if bound_to:
+        _require_proof(request, token, bound_to, nonced=dpop.wants_nonce(found.party), now=now)
+    x5t = (found.claims.get("cnf") or {}).get("x5t#S256", "")
+    if x5t and not hmac.compare_digest(certificate.thumbprint(request, now=now) or "", x5t):
+        raise Unauthorized(scheme, "invalid_token", "The access token is bound to a certificate that was not presented here.")
+    return found
+
+
+def _require_proof(request: HttpRequest, token: str, bound_to: str, *, nonced: bool, now: datetime) -> None:
+    try:
+        jkt = dpop.verify(request, now=now, access_token=token, nonced=nonced)
+    except Refused as refused:
+        raise Unauthorized("DPoP", dpop.error_of(refused), dpop.words_of(refused)) from refused
+    if not hmac.compare_digest(jkt, bound_to):
+        raise Unauthorized("DPoP", "invalid_token", "The access token is bound to another key.")

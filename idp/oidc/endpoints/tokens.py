@@ -1,0 +1,143 @@
+"""The endpoints that relying parties call: token, userinfo, introspection, revocation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+from django.http import HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import revoke
+from derived.errors import Reason
+from derived.ledger.locking import under_lock
+from idp.clients import subject
+from idp.config import config
+from idp.keys import keyring
+from idp.models import RefreshToken, ServiceToken
+from idp.oidc.claims import assurance
+from idp.oidc.claims.claims import assembled, attributes, by_name
+from idp.oidc.endpoints import introspection, resource
+from idp.oidc.endpoints.cors import readable_by_registered_origins
+from idp.oidc.endpoints.resource import Unauthorized
+from idp.oidc.issuing.provider import server
+from idp.oidc.issuing.tokens import about_login
+from idp.oidc.proofs import dpop
+from idp.secrets import stored
+from scim.access import entitlements
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from derived.models import Account
+    from idp.clients import RelyingParty
+    from idp.models import Grant
+
+
+@csrf_exempt
+@readable_by_registered_origins
+@require_http_methods(["POST"])
+def token(request: HttpRequest) -> HttpResponse:
+    """RFC 6749 §3.2."""
+    return dpop.renewed(request, server().respond_to_token_request(request), now=clock.now())
+
+
+@csrf_exempt
+@readable_by_registered_origins
+@require_http_methods(["GET", "POST"])
+def userinfo(request: HttpRequest) -> HttpResponse:
+    """OpenID Connect Core §5.3; signed where the client is registered so (§5.3.2)."""
+    now = clock.now()
+    try:
+        live = resource.authenticate(request, now=now)
+        if live.grant is None or "openid" not in live.claims["scope"].split():
+            raise Unauthorized("Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope.")
+    except Unauthorized as refused:
+        return dpop.renewed(request, _unauthorized(refused), now=now)
+    return dpop.renewed(request, _said(_userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party, now=now), live.party, now=now), now=now)
+
+
+def _userinfo(grant: Grant, scope: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
+    account = grant.family.account
+    reserved: dict[str, Any] = {"sub": subject(party, account)}
+    if assurance.SCOPE in scope.split():
+        reserved |= about_login(grant, account) | assurance.said(grant, account)
+    about_person = attributes(account.person, scope)
+    about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
+    if party.has_rules:
+        about_person |= entitlements.claims_for(account.person, party.client_id, now=now)
+    return assembled(about_person, reserved)
+
+
+def _said(claims: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
+    """As JSON, or as a JWT of a type of its own, so that it is taken for nothing else (J2)."""
+    if not party.policy.userinfo_alg:
+        response: HttpResponse = JsonResponse(claims)
+    else:
+        whole = {**claims, "iss": config().issuer, "aud": party.client_id, "iat": int(now.timestamp())}
+        signed = keyring().sign(whole, typ="userinfo+jwt", alg=party.policy.userinfo_alg, now=now)
+        response = HttpResponse(signed, content_type="application/jwt")
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _unauthorized(refused: Unauthorized) -> HttpResponse:
+    status = 403 if refused.error == "insufficient_scope" else 401
+    body = {"error": refused.error or "invalid_token", "error_description": refused.words or "Send an access token."}
+    response = JsonResponse(body, status=status)
+    response["WWW-Authenticate"] = refused.challenge()
+    return response
+
+
+@csrf_exempt
+@require_http_methods(["POST"])
+def introspect(request: HttpRequest) -> HttpResponse:
+    """RFC 7662: for the client that owns a token and the resource it is meant for; anything else is just not active (C40)."""
+    now = clock.now()
+    try:
+        party, parameters = introspection.asker(request, now=now)
+        if "token" not in parameters:
+            raise InvalidRequestError("Missing token in request.")
+    except OAuth2Error as error:
+        return server().refuse(error)
+    except Unauthorized as refused:
+        return dpop.renewed(request, _unauthorized(refused), now=now)
+    return introspection.answered(request, introspection.about(parameters["token"], party, now=now), party, now=now)
+
+
+@csrf_exempt
+@readable_by_registered_origins
+@require_http_methods(["POST"])
+def revocation(request: HttpRequest) -> HttpResponse:
+    """RFC 7009: any token of the client's own ends its family; an unknown one is a success too (C41)."""
+    try:
+        party, parameters = server().authenticated(request)
+        if "token" not in parameters:
+            raise InvalidRequestError("Missing token in request.")
+    except OAuth2Error as error:
+        return server().refuse(error)
+    now, value = clock.now(), parameters["token"]
+    live = resource.live_token(value, asked_by=party, now=now)
+    grant = live.grant if live is not None else _of_refresh_token(value) or resource.grant_behind(value)
+    if grant is not None and grant.client_id == party.client.pk:
+        _end(grant, actor=f"client:{party.client_id}", now=now)
+    if live is not None and grant is None:
+        row = resource.service_row(str(live.claims["jti"]), now=now)
+        ServiceToken.objects.filter(pk=row.pk if row else None, client=party.client).update(ended_at=now)
+    return HttpResponse(status=200)
+
+
+def _of_refresh_token(value: str) -> Grant | None:
+    row = RefreshToken.objects.select_related("grant__family").filter(token_hash=stored(value, kind="refresh-token")).first()
+    return row.grant if row else None
+
+
+def _end(grant: Grant, *, actor: str, now: datetime) -> None:
+    def work(account: Account) -> bool:
+        return revoke.one(grant.family, account=account, because=Reason.REVOKED_BY_CLIENT, now=now, actor=actor)
+
+    under_lock(grant.family.account_id, work)

@@ -1,0 +1,1 @@
+"""Tokens, families and grants."""

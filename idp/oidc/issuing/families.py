@@ -1,0 +1,116 @@
+"""Opening a token family, and adding a refresh token to it; the caller holds the account's lock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from derived.changes import issue
+from derived.errors import Reason, Refused
+from derived.ledger.prepared_sql import write
+from derived.rules.assurance import AAL
+from idp import clients
+from idp.login.session import login_of
+from idp.models import Grant, RefreshToken
+from idp.oidc.claims import claims
+from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
+from idp.secrets import opaque, stored
+from scim.access import entitlements
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.db.models import Model
+
+    from derived.models import Account, Credential
+    from derived.rules.assurance import Authentication
+    from idp.clients import RelyingParty
+    from idp.models import AuthenticationEvent, LoginSession
+    from idp.oidc.proofs.bound import Bound
+
+
+def relayed_login(event: AuthenticationEvent) -> Authentication:
+    """A login that a person made for another device: AAL2 at most, and never safe from who sent them the code (C13, P68)."""
+    login = login_of(event)
+    return replace(login, aal=min(login.aal, AAL.AAL2), phishing_resistant=False, hardware_protected=False)
+
+
+def login_behind(grant: Grant) -> Authentication:
+    """The evidence of a grant's login, as far as it counts for the grant."""
+    return relayed_login(grant.event) if grant.relayed else login_of(grant.event)
+
+
+def require_entitled(account: Account, party: RelyingParty, *, now: datetime, spends: bool = False) -> None:
+    """Whoever may not enter this client gets nothing for it, in whatever way they come (C16, P34, EN-1).
+
+    Raises: Refused(NOT_ENTITLED).
+    """
+    if party.has_rules and not entitlements.may_enter(account.person, party.client_id, now=now):
+        raise Refused(Reason.NOT_ENTITLED, spends=spends)
+
+
+class ConsentEnded(Refused):
+    """What a person allowed a client does not cover what it holds any more."""
+
+
+def require_allowed(grant: Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
+    """What a client got by a person's consent it has only while that stands (C54, P1): not withdrawn, not run out, given to it as it is.
+
+    What was approved on another device, or fixed when a device was bound, was allowed there.
+    Raises: ConsentEnded.
+    """
+    if not party.client.require_consent or grant.relayed or grant.session_id is None:
+        return
+    names = [name for listed in grant.claims.values() for name in listed]
+    by_names = claims.opening(names, allowed=party.policy.scopes)
+    if clients.consent_needed(party, account.person, " ".join([*grant.scope.split(), *by_names]), now=now):
+        raise ConsentEnded(Reason.LOGIN_ENDED)
+
+
+def open_family(  # noqa: PLR0913 - the parts of a grant
+    account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
+    acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
+    named: dict[str, list[str]] | None = None, relayed: bool = False, family_id: UUID | None = None,
+) -> tuple[Grant, str | None]:
+    """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
+
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_ENTITLED).
+    """
+    require_entitled(account, party, now=now)
+    login = relayed_login(event) if relayed else login_of(event)
+    offline = "offline_access" in scope.split()
+    if offline:
+        life = OFFLINE[AAL(max(login.aal, AAL.AAL1))]
+    else:
+        life = session.expires_at - now if session is not None else ACCESS_TOKEN
+    if party.policy.refresh_life is not None:
+        life = min(life, party.policy.refresh_life)
+    grant = Grant(
+        client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
+        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=named or {}, relayed=relayed,
+    )
+    token = opaque() if refreshes else None
+
+    def hanging(family: Credential) -> list[Model]:
+        grant.family = family
+        return [grant, _refresh_token(token, grant, now=now)] if token else [grant]
+
+    issue.token_family(
+        account, used=event.credential, login=login, client_id=party.client_id, lifetime=life, now=now,
+        actor=f"client:{party.client_id}", family_id=family_id, hanging=hanging,
+    )
+    return grant, token
+
+
+def add_refresh_token(grant: Grant, *, now: datetime) -> str:
+    """A new refresh token, in clear; it lives as long as its family."""
+    token = opaque()
+    write(_refresh_token(token, grant, now=now))
+    return token
+
+
+def _refresh_token(token: str, grant: Grant, *, now: datetime) -> RefreshToken:
+    expires_at = grant.family.expires_at or now
+    return RefreshToken(token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=expires_at)

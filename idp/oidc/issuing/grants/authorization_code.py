@@ -1,0 +1,141 @@
+"""Redeem an authorization code (RFC 6749 §4.1.3): claimed under the account's lock, compared after, spent either way (C25, C26)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from derived.changes import revoke
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.ledger.locking import under_lock_of
+from derived.ledger.single_use import claim_key
+from idp import clients
+from idp.login.session import is_standing, login_of, stands
+from idp.models import Code
+from idp.oidc.claims import acr, claims
+from idp.oidc.issuing.families import open_family, require_entitled
+from idp.oidc.issuing.grants.base import Terms
+from idp.oidc.issuing.statements import CODE, OWNER_OF_CODE
+from idp.oidc.issuing.tokens import Granted
+from idp.oidc.requests.ask import Ask
+from idp.oidc.requests.target import audience, still_allowed
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from derived.models import Account
+    from idp.clients import RelyingParty
+    from idp.oidc.proofs.bound import Bound
+
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+class Grant(Terms):
+    """`grant_type=authorization_code`."""
+
+    GRANT_TYPE = "authorization_code"
+    REQUIRED = ("code", "redirect_uri")
+    SPENDS_PROOF = True
+
+    def validate_token_request(self) -> None:
+        """What every grant checks, and that the verifier is there unless this client is excused from PKCE (C33)."""
+        super().validate_token_request()
+        if self.request.client.needs_pkce and not self.request.form.get("code_verifier"):
+            raise InvalidRequestError("Missing code_verifier in request.")
+
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+        """Redeem the code of this request."""
+        form = self.request.form
+        return redeem(
+            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form.get("code_verifier", ""),
+            bound=bound, resource=form.get("resource", ""), spend_proof=self.spend_proof, now=now,
+        )
+
+
+def redeem(  # noqa: PLR0913 - what a code is bound to
+    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, bound: Bound, resource: str = "",
+    spend_proof: Callable[[], None], now: datetime,
+) -> Granted:
+    """Tokens for a code, once. A second try ends what the first one got (RFC 9700 §4.5).
+
+    Raises: Refused.
+    """
+    code_hash = stored(code, kind="code")
+
+    def work(row: Code) -> Granted:
+        row.session.account = account = row.account
+        party.has_rules = row.has_rules  # type: ignore[attr-defined]  # read with it, under the lock
+        ask = Ask.restored(row.request.ask)
+        spend_proof()
+        refused = None
+        try:
+            _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=bound.jkt)
+            value = _gates(row, ask, account, party, now=now)
+        except Refused as why:
+            refused = why
+        family_id = uuid4()
+        if not claim_key(Code, code_hash, now=now, family_id=None if refused else family_id):
+            if row.family is not None:
+                revoke.one(row.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
+            raise AlreadySpent(spends=True)
+        if refused is not None:
+            raise refused
+        scope = party.get_allowed_scope(ask.scope)
+        target = audience(resource, still_allowed(ask.resources, party), scope)
+        grant, refresh_token = open_family(
+            account, party=party, event=row.event, session=row.session, scope=scope, acr=value, nonce=ask.nonce,
+            bound=bound, refreshes=True, resources=ask.resources, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
+            named={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)}, family_id=family_id,
+        )
+        return Granted(
+            grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound,
+            refresh_token=refresh_token, nonce=ask.nonce,
+        )
+
+    return under_lock_of(OWNER_OF_CODE, code_hash, lambda: CODE.first(code_hash=code_hash), work)
+
+
+def _compare(  # noqa: PLR0913 - what a code is bound to
+    row: Code, ask: Ask, party: RelyingParty, *, redirect_uri: str, code_verifier: str, jkt: str
+) -> None:
+    """The client, the redirect URI, PKCE and the DPoP key are those of the request, or the code is burnt (P13, C20)."""
+    same = (
+        row.request.client_id == party.client.pk
+        and row.request.redirect_uri == redirect_uri
+        and _verifies(code_verifier, ask.code_challenge)
+        and (not ask.dpop_jkt or hmac.compare_digest(ask.dpop_jkt, jkt))
+    )
+    if not same:
+        raise Refused(Reason.BAD_CODE, spends=True)
+
+
+def _verifies(code_verifier: str, code_challenge: str) -> bool:
+    """Whether a verifier answers a challenge; one without the other is a downgrade, and refused (E6b, C33, P20)."""
+    if not code_challenge or not code_verifier:
+        return not code_challenge and not code_verifier
+    if _VERIFIER.fullmatch(code_verifier) is None:
+        return False
+    return hmac.compare_digest(create_s256_code_challenge(code_verifier), code_challenge)
+
+
+def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
+    """What may have changed since the code was made: account, session, credential, levels, consent (C1, C16); the `acr` to answer."""
+    if row.epoch != account.epoch or not is_standing(row.session, now=now) or not stands(row.event, account, now=now):
+        raise Refused(Reason.LOGIN_ENDED, spends=True)
+    require_entitled(account, party, spends=True, now=now)
+    login = login_of(row.event)
+    value = acr.answered(ask, login)
+    if value is None or not party.admits(login):
+        raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
+    discloses = claims.discloses(ask, allowed=party.policy.scopes)
+    # The person is read only where somebody must have allowed something.
+    if party.client.require_consent and clients.consent_needed(party, account.person, discloses, now=now):
+        raise Refused(Reason.BAD_CODE, spends=True)
+    return value

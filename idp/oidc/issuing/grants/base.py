@@ -1,0 +1,116 @@
+"""What every grant checks in the same way, so that none can forget it: client, grant type, DPoP, scope (dex's table of hooks)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import (
+    BaseGrant,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    OAuth2Error,
+    TokenEndpointMixin,
+    UnauthorizedClientError,
+)
+
+from derived import clock
+from derived.errors import Reason, Refused
+from idp.errors import answer
+from idp.oidc.issuing import tokens
+from idp.oidc.proofs import bound, dpop
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from idp.clients import RelyingParty
+    from idp.oidc.issuing.tokens import Granted, ServiceGranted
+    from idp.oidc.proofs.bound import Bound
+
+
+class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
+    """A grant at the token endpoint. A subclass names its type and its parameters, and turns them into a `Granted`.
+
+    SPENDS_PROOF: it calls `spend_proof` itself, in the transaction of what the proof pays for, so that there is one commit.
+    """
+
+    REQUIRED: tuple[str, ...] = ()
+    SPENDS_PROOF = False
+    _proof: dpop.Proof | None = None
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client, and see that what this grant needs is there."""
+        party: RelyingParty = self.authenticate_token_endpoint_client()
+        if not party.check_grant_type(self.GRANT_TYPE):
+            raise UnauthorizedClientError("This client may not use this grant type.")
+        for name in self.REQUIRED:
+            if not self.request.form.get(name):
+                raise InvalidRequestError(f"Missing {name} in request.")
+        self.request.client = party
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Check the proof, prepare the keys, let the grant decide under the lock, then sign."""
+        now = clock.now()
+        party: RelyingParty = self.request.client
+        signing = tokens.ready(party, now=now)
+        shown = bound.shown(self.request.http, party, now=now)
+        self._proof = shown.proof
+        if not self.SPENDS_PROOF:
+            self.spend_proof()
+        granted = self._granted(party, shown, now=now)
+        return 200, tokens.response(granted, signing, now=now), self.TOKEN_RESPONSE_HEADER
+
+    def _granted(self, party: RelyingParty, shown: Bound, *, now: datetime) -> Granted | ServiceGranted:
+        """What the grant decides; a refusal that was rolled back still burns the proof, and one seen before is told first (C19).
+
+        Raises: OAuth2Error.
+        """
+        try:
+            return self.grant(party, bound=shown, now=now)
+        except Refused as refused:
+            if self.SPENDS_PROOF and not refused.spends:
+                self.spend_proof()
+            raise _as_oauth(refused) from refused
+        except OAuth2Error:
+            if self.SPENDS_PROOF:
+                self.spend_proof()
+            raise
+
+    def spend_proof(self) -> None:
+        """Record the request's DPoP proof as seen, if there is one.
+
+        Raises: OAuth2Error of `invalid_dpop_proof` for one that was seen before.
+        """
+        if self._proof is not None:
+            with dpop.as_oauth():
+                self._proof.spend()
+
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted | ServiceGranted:
+        """Decide; bound: the key or the certificate that the request shows.
+
+        Raises: Refused.
+        """
+        raise NotImplementedError
+
+
+def narrowed(requested: str | None, granted: str) -> str:
+    """The scope of a new access token: the grant's, or less (RFC 6749 §6, C52).
+
+    Raises: InvalidScopeError.
+    """
+    if not requested:
+        return granted
+    wanted = list(dict.fromkeys(requested.split()))
+    if not set(wanted) <= set(granted.split()):
+        raise InvalidScopeError("The requested scope is more than what was granted.")
+    return " ".join(wanted)
+
+
+def _as_oauth(refused: Refused) -> OAuth2Error:
+    """A refusal as the token endpoint says it: what is about the grant is `invalid_grant` (RFC 6749 §5.2)."""
+    found = answer(refused.reason)
+    if refused.reason == Reason.LEVEL_NOT_REACHED:
+        return OAuth2Error(error=found.error, description=found.words)
+    if refused.reason == Reason.TRY_LATER:
+        return OAuth2Error(error=found.error, description=found.words, status_code=429)
+    return InvalidGrantError(found.words)

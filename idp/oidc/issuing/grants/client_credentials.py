@@ -1,0 +1,36 @@
+"""Client credentials (RFC 6749 §4.4): a service calls us for itself; about nobody, so never userinfo and no ID token (E9, P15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc6749 import InvalidScopeError, UnauthorizedClientError
+
+from idp.clients import CLIENT_CREDENTIALS, SERVICE_SCOPES
+from idp.oidc.issuing.grants.base import Terms
+from idp.oidc.issuing.tokens import ServiceGranted
+from idp.oidc.requests.target import asked, audience
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from idp.clients import RelyingParty
+    from idp.oidc.proofs.bound import Bound
+
+
+class Grant(Terms):
+    """`grant_type=client_credentials`: confidential clients that are registered for it."""
+
+    GRANT_TYPE = CLIENT_CREDENTIALS
+
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> ServiceGranted:  # noqa: ARG002 - every grant's signature
+        """What this client may do for itself, or the part of it that it asks for."""
+        if party.is_public:
+            raise UnauthorizedClientError("A public client has nothing to prove itself with.")
+        form = self.request.form
+        allowed = [one for one in party.policy.scopes.split() if one in SERVICE_SCOPES]
+        wanted = list(dict.fromkeys(form.get("scope", "").split())) or allowed
+        if not set(wanted) <= set(allowed):
+            raise InvalidScopeError("A scope was asked for that this client has not, or that is about a person.")
+        target = audience("", asked(form.get("resource", ""), party), "")
+        return ServiceGranted(party=party, scope=" ".join(wanted), audience=target, bound=bound)

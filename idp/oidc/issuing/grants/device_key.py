@@ -1,0 +1,105 @@
+"""Tokens for an app, by an assertion that its device key signed (RFC 7523 in form; ruling 2; docs/device-protocol.md §4).
+
+Authlib's JWT-bearer grant is not used: it reads `iss` as a client, names no algorithms, and parses before it verifies (A20).
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+
+from derived.errors import Reason, Refused
+from derived.ledger.locking import under_lock
+from idp.clients import DEVICE_GRANT
+from idp.config import config
+from idp.login import device, throttle
+from idp.login.session import login_of, record_login
+from idp.oidc.claims import acr
+from idp.oidc.issuing.families import open_family
+from idp.oidc.issuing.grants.base import Terms
+from idp.oidc.issuing.tokens import Granted
+from idp.oidc.requests.target import asked, audience
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.models import Account
+    from idp.clients import RelyingParty
+    from idp.login.device import ProvenDevice
+    from idp.models import AuthenticationEvent
+    from idp.oidc.proofs.bound import Bound
+
+TYP = "ramet-device+jwt"
+THUMBPRINT_URI = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"  # RFC 9278
+
+
+class Grant(Terms):
+    """`grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`."""
+
+    GRANT_TYPE = DEVICE_GRANT
+    REQUIRED = ("assertion",)
+
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+        """Verify the key, then the passphrase if there is one, then decide under the lock."""
+        jkt = bound.jkt
+        if not jkt:
+            raise OAuth2Error(error="invalid_dpop_proof", description="Send a DPoP proof by the device key.")
+        form = self.request.form
+        expected = {
+            "iss": THUMBPRINT_URI + jkt, "aud": config().issuer, "client_id": party.client_id,
+        }
+        proven = device.prove(form["assertion"], typ=TYP, expected=expected, now=now)
+        _same_device(proven, party, jkt)
+        passphrase = form.get("passphrase")
+        if passphrase is not None:
+            device.check_passphrase(proven, passphrase, now=now)
+        return _decide(
+            proven, party, passphrase=passphrase is not None, bound=bound, resources=asked(form.get("resource", ""), party), scope=party.get_allowed_scope(form.get("scope")),
+            acr_values=form.get("acr_values", "").split(), now=now,
+        )
+
+
+def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
+    """The assertion, the DPoP proof and the ledger speak of one key, and the client was fixed at binding."""
+    credential = proven.credential
+    if not hmac.compare_digest(str(credential.jkt), jkt) or proven.claims.get("sub") != str(credential.id):
+        raise Refused(Reason.BAD_PROOF)
+    if proven.claims.get("exp") is None or party.client_id not in proven.device.clients:
+        raise Refused(Reason.BAD_PROOF)
+
+
+def _decide(  # noqa: PLR0913 - what was proved, and what is asked
+    proven: ProvenDevice, party: RelyingParty, *, passphrase: bool, bound: Bound, resources: list[str], scope: str,
+    acr_values: list[str], now: datetime,
+) -> Granted:
+    target = audience("", resources, scope)
+
+    def login(account: Account) -> AuthenticationEvent:
+        if not passphrase and not device.verifies_user(proven.credential):
+            return device.repeat_login(proven, account, now=now)
+        event = record_login(
+            account, proven.credential, device.shown_by(proven.credential, passphrase=passphrase), now=now,
+            claim=lambda locked: device.claim_login(proven, locked, now=now),
+        )
+        throttle.clear_guesses(proven.credential)
+        return event
+
+    def work(account: Account) -> Granted:
+        event = login(account)
+        evidence = login_of(event)
+        value = acr.first_true(acr_values, evidence)
+        if value is None or not party.admits(evidence):
+            raise Refused(Reason.LEVEL_NOT_REACHED)
+        if party.policy.most_session is not None and now - evidence.at > party.policy.most_session:
+            raise Refused(Reason.LOGIN_ENDED)
+        grant, refresh_token = open_family(
+            account, party=party, event=event, session=None, scope=scope, acr=value, nonce="", bound=bound,
+            resources=resources, refreshes="offline_access" in scope.split(), now=now,
+        )
+        return Granted(
+            grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound, refresh_token=refresh_token
+        )
+
+    return under_lock(proven.credential.account_id, work)

@@ -1,0 +1,121 @@
+"""Refresh (RFC 6749 §6, RFC 9700 §4.14): rotation, and reuse of an old token ends the family (C3, C26, ruling 17)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.changes import revoke
+from derived.errors import AlreadySpent, Reason, Refused
+from derived.ledger import status
+from derived.ledger.locking import under_lock_of
+from derived.ledger.single_use import claim_key
+from idp.clients import DEVICE_CODE
+from idp.login.session import is_standing, stands
+from idp.models import RefreshToken
+from idp.oidc.issuing.families import ConsentEnded, add_refresh_token, login_behind, require_allowed, require_entitled
+from idp.oidc.issuing.grants.base import Terms, narrowed
+from idp.oidc.issuing.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
+from idp.oidc.issuing.tokens import Granted
+from idp.oidc.proofs.bound import Bound
+from idp.oidc.requests.target import audience, still_allowed
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from derived.models import Account
+    from idp import models
+    from idp.clients import RelyingParty
+
+
+class Grant(Terms):
+    """`grant_type=refresh_token`."""
+
+    GRANT_TYPE = "refresh_token"
+    REQUIRED = ("refresh_token",)
+    SPENDS_PROOF = True
+
+    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+        """Rotate the token of this request."""
+        form = self.request.form
+        return rotate(
+            party, refresh_token=form["refresh_token"], scope=form.get("scope"), resource=form.get("resource", ""),
+            bound=bound, spend_proof=self.spend_proof, now=now,
+        )
+
+
+def rotate(  # noqa: PLR0913 - what a refresh token is bound to
+    party: RelyingParty, *, refresh_token: str, scope: str | None, bound: Bound, resource: str = "",
+    spend_proof: Callable[[], None], now: datetime,
+) -> Granted:
+    """New tokens for a refresh token: the same login, the same `auth_time`, never a higher level (TK-5).
+
+    Raises: Refused; InvalidScopeError.
+    """
+    token_hash = stored(refresh_token, kind="refresh-token")
+
+    def work(row: RefreshToken) -> Granted:
+        spend_proof()
+        grant, account = row.grant, row.grant.family.account
+        party.has_rules = row.has_rules  # type: ignore[attr-defined]  # read with it, under the lock
+        if grant.client_id != party.client.pk:
+            raise Refused(Reason.BAD_CODE)
+        if row.consumed_at is not None:
+            revoke.one(grant.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
+            raise AlreadySpent(spends=True)
+        try:
+            require_live(grant, account, party, now=now)
+        except ConsentEnded as ended:  # for good: it does not come back to life with the next consent
+            revoke.one(grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}")
+            raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
+        if not _held(grant, party).is_shown_by(bound):
+            raise Refused(Reason.BAD_PROOF)
+        if party.policy.certificate_bound and not (grant.jkt or bound.x5t):  # else the new token would be bound to nothing (C23)
+            raise Refused(Reason.BAD_PROOF)
+        narrow = party.get_allowed_scope(narrowed(scope, grant.scope))
+        target = audience(resource, still_allowed(grant.resources, party), narrow)
+        fresh = None
+        if party.is_public or not (grant.jkt or grant.x5t):
+            if not claim_key(RefreshToken, token_hash, now=now):
+                raise AlreadySpent
+            fresh = add_refresh_token(grant, now=now)
+        elif row.expires_at <= now:
+            raise AlreadySpent
+        return Granted(
+            grant=grant, account=account, party=party, scope=narrow, audience=target, refresh_token=fresh,
+            bound=Bound(jkt=grant.jkt, x5t=bound.x5t if grant.x5t else ""),
+        )
+
+    return under_lock_of(OWNER_OF_REFRESH_TOKEN, token_hash, lambda: REFRESH_TOKEN.first(token_hash=token_hash), work)
+
+
+def _held(grant: models.Grant, party: RelyingParty) -> Bound:
+    """What a refresh must show: the key; and the certificate, unless the client proves itself otherwise (RFC 8705 §7.1)."""
+    return Bound(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
+
+
+def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
+    """The family, what it was opened with, and the session that it hangs on are all live; and its client still lets it (TK-1, I2).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
+    """
+    family = grant.family
+    if not status.is_live(family, account, now=now) or not stands(grant.event, account, now=now):
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    policy = party.policy
+    if (policy.dpop_required and not grant.jkt) or (policy.certificate_bound and not (grant.x5t or grant.jkt)):
+        # granted before its client had to (C21)
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if grant.session is not None and not grant.offline:
+        grant.session.account = account
+        if not is_standing(grant.session, now=now):
+            raise Refused(Reason.LOGIN_ENDED)
+    if grant.relayed and not party.check_grant_type(DEVICE_CODE):  # the operator took it away since (C13, C16)
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    if policy.most_session is not None and now - grant.event.at > policy.most_session:
+        raise Refused(Reason.LOGIN_ENDED)
+    if not party.admits(login_behind(grant)):
+        raise Refused(Reason.LEVEL_NOT_REACHED)
+    require_entitled(account, party, now=now)
+    require_allowed(grant, account, party, now=now)

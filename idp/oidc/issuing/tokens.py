@@ -1,0 +1,213 @@
+"""One place turns a `Grant` into tokens, whatever grant type made it (RFC 9068, OpenID Connect Core §2; C38, C39, FA-1).
+
+Signing happens after the account's lock was released; the keys were fetched before it was taken, so that a missing key
+refuses before anything is claimed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from derived.ledger import status
+from derived.ledger.prepared_sql import write
+from derived.rules.assurance import AAL
+from idp.clients import RelyingParty, subject
+from idp.config import config
+from idp.keys import keyring
+from idp.models import OpaqueToken, ServiceToken
+from idp.oidc.claims import acr, assurance
+from idp.oidc.claims.acr import Reached
+from idp.oidc.claims.claims import assembled, by_name
+from idp.oidc.issuing.families import login_behind
+from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
+from idp.secrets import opaque, stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.keyring import Signer
+    from derived.models import Account
+    from derived.rules.assurance import Authentication
+    from idp.models import Grant
+    from idp.oidc.proofs.bound import Bound
+
+ACCESS_TOKEN_ALG = "ES256"  # noqa: S105 - an algorithm
+_OPAQUE = "opaque"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granted:
+    """What a grant type decided, ready to be signed.
+
+    audience: of the access token. bound: what the access token is bound to. refresh_token: the clear text, shown once. scope: of this access token, the grant's or less. nonce: at the first issue only.
+    """
+
+    grant: Grant
+    account: Account
+    party: RelyingParty
+    scope: str
+    audience: str
+    bound: Bound
+    refresh_token: str | None = None
+    nonce: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceGranted:
+    """What a client got for itself: no person, no ID token, no refresh token (E9)."""
+
+    party: RelyingParty
+    scope: str
+    audience: str
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Signing:
+    """The keys that will sign."""
+
+    access_token: Signer
+    id_token: Signer
+
+
+def ready(party: RelyingParty, *, now: datetime) -> Signing:
+    """The keys that will sign, fetched before anything is claimed.
+
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    for_access, for_id = ACCESS_TOKEN_ALG, party.policy.id_token_alg
+    access_token = keyring().signer(for_access, kid=party.kid(for_access), now=now)
+    same = for_id == for_access
+    return Signing(access_token, access_token if same else keyring().signer(for_id, kid=party.kid(for_id), now=now))
+
+
+def about_login(grant: Grant, account: Account, login: Authentication | None = None) -> dict[str, Any]:
+    """What is said of the authentication behind a grant: computed from its evidence and its ancestors, now (C2, TK-5).
+
+    `acr` is the one that was answered, as long as it is still true; a level that fell takes it down, nothing takes it up.
+    """
+    login = login or login_behind(grant)
+    level = min(login.aal, AAL(grant.family.aal))
+    keeps = acr.is_true(grant.acr, Reached.of(login, at_most=level))
+    return {
+        "acr": grant.acr if keeps else acr.of_level(level),
+        "amr": list(login.amr),
+        "auth_time": int(grant.event.at.timestamp()),
+        "aal": int(level),
+        "ial": int(status.ial(account)),
+        "credential_label": status.label(grant.event.credential, account) or "",  # absent for what did not grow here (EL-2, AS-3)
+        "idp": login.upstream,  # who vouched for this login, if it was not us (FA-8)
+    }
+
+
+def response(granted: Granted | ServiceGranted, signing: Signing, *, now: datetime) -> dict[str, Any]:
+    """The token response (RFC 6749 §5.1) for a grant."""
+    if isinstance(granted, ServiceGranted):
+        return _service_response(granted, signing.access_token, now=now)
+    grant = granted.grant
+    about = about_login(grant, granted.account)
+    until = _until(grant, granted.party, now=now)
+    if granted.party.policy.access_token_format == _OPAQUE:
+        access_token = _opaque(granted, until=until, now=now)
+    else:
+        access_token = _access_token(granted, about, signing.access_token, until=until, now=now)
+    body: dict[str, Any] = {
+        "access_token": access_token,
+        "token_type": granted.bound.token_type,
+        "expires_in": int((until - now).total_seconds()),
+        "scope": granted.scope,
+    }
+    if granted.refresh_token:
+        body["refresh_token"] = granted.refresh_token
+    if "openid" in granted.scope.split():
+        body["id_token"] = _id_token(granted, about, access_token, signing.id_token, now=now)
+    return body
+
+
+def _service_response(granted: ServiceGranted, signer: Signer, *, now: datetime) -> dict[str, Any]:
+    """RFC 6749 §4.4.3; the row that `resource` reads is the token's life."""
+    party, bound = granted.party, granted.bound
+    until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
+    secret = opaque()
+    id_hash = stored(secret, kind="service-token")  # what names the token must not be the token
+    write(
+        ServiceToken(
+            id_hash=id_hash, client=party.client, scope=granted.scope, audience=granted.audience,
+            jkt=bound.jkt, x5t=bound.x5t, created_at=now, expires_at=until,
+        )
+    )
+    claims = {
+        "iss": config().issuer, "sub": party.client_id, "aud": granted.audience, "exp": int(until.timestamp()),
+        "iat": int(now.timestamp()), "jti": id_hash, "client_id": party.client_id, "scope": granted.scope, "cnf": bound.cnf,
+    }
+    is_opaque = party.policy.access_token_format == _OPAQUE
+    token = secret if is_opaque else signer.sign(assembled({}, claims), typ="at+jwt")
+    life = int((until - now).total_seconds())
+    return {"access_token": token, "token_type": bound.token_type, "expires_in": life, "scope": granted.scope}
+
+
+def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
+    """When an access token ends: with its family at the latest, and never later than we or its client allow (A2)."""
+    life = min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
+    return min(now + life, grant.family.expires_at or now)
+
+
+def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
+    token = opaque()
+    write(
+        OpaqueToken(
+            token_hash=stored(token, kind="access-token"), grant=granted.grant, scope=granted.scope, audience=granted.audience,
+            jkt=granted.bound.jkt, x5t=granted.bound.x5t, created_at=now, expires_at=until,
+        )
+    )
+    return token
+
+
+def _access_token(granted: Granted, about: dict[str, Any], signer: Signer, *, until: datetime, now: datetime) -> str:
+    grant = granted.grant
+    reserved = {
+        **about,
+        "iss": config().issuer,
+        "sub": subject(granted.party, granted.account),
+        "aud": granted.audience,
+        "exp": int(until.timestamp()),
+        "iat": int(now.timestamp()),
+        "jti": opaque(),
+        "client_id": granted.party.client_id,
+        "scope": granted.scope,
+        "grant_id": str(grant.family_id),
+        "cnf": granted.bound.cnf,
+    }
+    return signer.sign(assembled({}, reserved), typ="at+jwt")
+
+
+def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer: Signer, *, now: datetime) -> str:
+    grant = granted.grant
+    reserved = {
+        **about,
+        "iss": config().issuer,
+        "sub": subject(granted.party, granted.account),
+        "aud": granted.party.client_id,
+        "exp": int((now + ID_TOKEN).timestamp()),
+        "iat": int(now.timestamp()),
+        "jti": opaque(),
+        "nonce": granted.nonce,
+        "fal": assurance.fal(grant),
+        "at_hash": _half_hash(access_token, signer.alg),
+        "sid": grant.session.sid if grant.session else None,
+        "cnf": granted.bound.cnf,
+    }
+    if assurance.SCOPE in granted.scope.split():
+        reserved |= assurance.said(grant, granted.account)
+    names = grant.claims.get("id_token", ())
+    about_person = by_name(granted.account.person, names, allowed=granted.party.policy.scopes) if names else {}
+    return signer.sign(assembled(about_person, reserved), typ="JWT")
+
+
+def _half_hash(value: str, alg: str) -> str:
+    digest = hashlib.sha512(value.encode()) if alg == "EdDSA" else hashlib.sha256(value.encode())
+    raw = digest.digest()
+    return urlsafe_b64encode(raw[: len(raw) // 2]).rstrip(b"=").decode()

@@ -1,0 +1,1 @@
+"""Client authentication, DPoP, mutual TLS and our own JWTs."""

@@ -1,0 +1,70 @@
+"""What tokens are bound to: the key of a DPoP proof (RFC 9449 §6), or a client's certificate (RFC 8705 §3; C23)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+
+from idp.oidc.proofs import dpop
+from idp.oidc.proofs import mutual_tls as certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a whole certificate. "" for neither.
+
+    proof: what showed the key in this request, to be spent by who grants something for it.
+    """
+
+    jkt: str = ""
+    x5t: str = ""
+    proof: dpop.Proof | None = field(default=None, compare=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.jkt or self.x5t)
+
+    @classmethod
+    def of(cls, cnf: Mapping[str, str] | None) -> Bound:
+        """From a token's `cnf`."""
+        return cls(jkt=(cnf or {}).get("jkt", ""), x5t=(cnf or {}).get("x5t#S256", ""))
+
+    @property
+    def cnf(self) -> dict[str, str] | None:
+        """The claim (RFC 7800)."""
+        return {name: one for name, one in (("jkt", self.jkt), ("x5t#S256", self.x5t)) if one} or None
+
+    @property
+    def token_type(self) -> str:
+        """RFC 9449 §5; a token that is bound to a certificate is a bearer token to the eye (RFC 8705 §3)."""
+        return "DPoP" if self.jkt else "Bearer"
+
+    def is_shown_by(self, shown: Bound) -> bool:
+        """Whether a request shows all that this names."""
+        pairs = ((self.jkt, shown.jkt), (self.x5t, shown.x5t))
+        return all(hmac.compare_digest(mine, theirs) for mine, theirs in pairs if mine)
+
+
+def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
+    """What a client's request at the token endpoint shows, and must show by its registration (C21); its proof is not spent yet.
+
+    Raises: OAuth2Error.
+    """
+    proof = dpop.shown(request, party, now=now)
+    jkt = proof.jkt if proof else ""
+    if not party.policy.certificate_bound:
+        return Bound(jkt=jkt, proof=proof)
+    x5t = certificate.thumbprint(request, now=now)
+    if not x5t and not jkt:
+        raise InvalidRequestError("This client's tokens are bound to its certificate: use the mtls_endpoint_aliases, and present it.")
+    return Bound(jkt=jkt, x5t=x5t or "", proof=proof)

@@ -1,0 +1,230 @@
+"""Demonstrating proof of possession (RFC 9449): one proof, checked whole, spent last (C18, C19, DK-3, P48, P49).
+
+`verify` is about one proof; `shown` and `shown_key` are what an endpoint that a client calls asks (token, PAR), `renewed` what its answer carries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from derived.errors import Reason, Refused
+from derived.ledger.single_use import spend
+from derived.minting.device_key import bounded_json, unverified_header
+from idp.login import hop
+from idp.oidc.proofs import nonce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.http import HttpRequest, HttpResponse
+
+    from idp.clients import RelyingParty
+
+ALGS = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
+WINDOW = timedelta(seconds=60)
+_LEAP = timedelta(seconds=10)
+_PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+_JTI = re.compile(r"[\x21-\x7e]{1,256}")
+_FAMILIES: dict[str, tuple[type[ECKey | OKPKey | RSAKey], str, str | None]] = {
+    "ES256": (ECKey, "EC", "P-256"), "ES384": (ECKey, "EC", "P-384"), "EdDSA": (OKPKey, "OKP", "Ed25519"),
+    "PS256": (RSAKey, "RSA", None), "RS256": (RSAKey, "RSA", None),
+}
+_LEAST_RSA_BITS = 2048
+_WORDS = {
+    Reason.ALREADY_SPENT: "The DPoP proof was used before.",
+    Reason.NONCE_NEEDED: "Send a DPoP proof with the nonce of the DPoP-Nonce header.",
+}
+
+
+def proof_of(request: HttpRequest) -> str | None:
+    """The one DPoP header of a request, or None; several are joined by commas on the way here and fail to parse."""
+    return request.headers.get("DPoP")
+
+
+def wants_nonce(party: RelyingParty) -> bool:
+    """Whether a client's proofs must carry our nonce (§8): public clients, and those that are registered so."""
+    return party.is_public if party.policy.dpop_nonce is None else party.policy.dpop_nonce
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A proof that is right in everything, but for whether it was seen before.
+
+    jkt: the RFC 7638 thumbprint of its key.
+    """
+
+    jkt: str
+    jti: str
+    until: datetime
+
+    def spend(self) -> None:
+        """Record it as seen, in the transaction of what it pays for.
+
+        Raises: Refused(ALREADY_SPENT) if it was seen before.
+        """
+        if not spend("dpop", self.jkt, self.jti, expires_at=self.until):
+            raise Refused(Reason.ALREADY_SPENT)
+
+
+def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> str:
+    """The thumbprint of the key that a client's request shows, "" where it shows none and need not; the proof is spent.
+
+    Raises: as `shown`.
+    """
+    proof = shown(request, party, now=now)
+    if proof is None:
+        return ""
+    with as_oauth():
+        proof.spend()
+    return proof.jkt
+
+
+def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Proof | None:
+    """The proof of a client's request, for who spends it; None where it has none and need not.
+
+    Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19).
+    """
+    if proof_of(request) is None:
+        if party.policy.dpop_required:
+            raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
+        return None
+    with as_oauth():
+        return checked(request, now=now, nonced=wants_nonce(party))
+
+
+@contextmanager
+def as_oauth() -> Iterator[None]:
+    """What a proof is refused for, as the token endpoint says it.
+
+    Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce`.
+    """
+    try:
+        yield
+    except Refused as refused:
+        raise OAuth2Error(error=error_of(refused), description=words_of(refused)) from refused
+
+
+def error_of(refused: Refused) -> str:
+    """The error code of a proof that was refused (§5, §8)."""
+    return "use_dpop_nonce" if refused.reason == Reason.NONCE_NEEDED else "invalid_dpop_proof"
+
+
+def words_of(refused: Refused) -> str:
+    """What was wrong with it."""
+    return _WORDS.get(refused.reason, "The DPoP proof is not valid.")
+
+
+def renewed(request: HttpRequest, response: HttpResponse, *, now: datetime) -> HttpResponse:
+    """The answer, with the nonce for the next proof, where this one needed or carried a nonce (§8.2)."""
+    if getattr(request, "ramet_nonced", False):
+        response["DPoP-Nonce"] = nonce.current(now=now)
+    return response
+
+
+def verify(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> str:
+    """The RFC 7638 thumbprint of the key that this request's proof shows; the proof is spent.
+
+    Raises: as `checked`; Refused(ALREADY_SPENT) for a proof that was seen before.
+    """
+    proof = checked(request, now=now, access_token=access_token, nonced=nonced)
+    proof.spend()
+    return proof.jkt
+
+
+def checked(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> Proof:
+    """The proof of this request, which its caller must spend.
+
+    access_token: at a resource, what the proof's `ath` must be the hash of. nonced: it must carry our nonce; one that it
+    carries unasked must be ours too.
+    Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED).
+    """
+    request.ramet_nonced = nonced  # type: ignore[attr-defined]  # read by `renewed`
+    proof = proof_of(request) or ""
+    header = unverified_header(proof)
+    key, jkt = _key(header)
+    claims = _verified(proof, key, str(header["alg"]))
+    jti, iat = _check(claims, request, now=now, access_token=access_token)
+    if nonced or "nonce" in claims:
+        _check_nonce(claims.get("nonce"), request, now=now)
+    return Proof(jkt, jti, datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP)
+
+
+def _key(header: dict[str, Any]) -> tuple[ECKey | OKPKey | RSAKey, str]:
+    jwk, alg = header.get("jwk"), header.get("alg")
+    if header.get("typ") != "dpop+jwt" or not isinstance(alg, str) or alg not in ALGS or "crit" in header or "b64" in header:
+        raise Refused(Reason.BAD_PROOF)
+    if not isinstance(jwk, dict) or _PRIVATE & jwk.keys():
+        raise Refused(Reason.BAD_PROOF)
+    family, kty, curve = _FAMILIES[alg]
+    names = ("kty", "n", "e") if kty == "RSA" else ("kty", "crv", "x", "y") if kty == "EC" else ("kty", "crv", "x")
+    clean = {name: jwk.get(name) for name in names}
+    if clean["kty"] != kty or (curve and clean["crv"] != curve) or not all(isinstance(one, str) for one in clean.values()):
+        raise Refused(Reason.BAD_PROOF)
+    if kty == "RSA" and len(str(clean["n"])) * 6 < _LEAST_RSA_BITS:  # the engine would import it, and only grumble
+        raise Refused(Reason.BAD_PROOF)
+    try:
+        key = family.import_key({name: str(value) for name, value in clean.items()})
+        jkt = key.thumbprint()
+    except (JoseError, ValueError, TypeError) as error:
+        raise Refused(Reason.BAD_PROOF) from error
+    if isinstance(key, RSAKey) and key.raw_value.key_size < _LEAST_RSA_BITS:
+        raise Refused(Reason.BAD_PROOF)
+    return key, jkt
+
+
+def _verified(proof: str, key: ECKey | OKPKey | RSAKey, alg: str) -> dict[str, Any]:
+    registry = jws.JWSRegistry(algorithms=[alg])
+    registry.max_header_length = 4096
+    try:
+        jws.deserialize_compact(proof, key, registry=registry)
+    except (JoseError, ValueError) as error:
+        raise Refused(Reason.BAD_PROOF) from error
+    return bounded_json(proof.split(".")[1])
+
+
+def _check(claims: dict[str, Any], request: HttpRequest, *, now: datetime, access_token: str | None) -> tuple[str, int]:
+    iat, jti, htu = claims.get("iat"), claims.get("jti"), claims.get("htu")
+    if claims.get("htm") != request.method or not isinstance(htu, str) or not _same_url(htu, request):
+        raise Refused(Reason.BAD_PROOF)
+    if not isinstance(iat, int) or isinstance(iat, bool):
+        raise Refused(Reason.BAD_PROOF)
+    seconds = now.timestamp()
+    if not seconds - WINDOW.total_seconds() <= iat <= seconds + _LEAP.total_seconds():
+        raise Refused(Reason.BAD_PROOF)
+    if not isinstance(jti, str) or not _JTI.fullmatch(jti):
+        raise Refused(Reason.BAD_PROOF)
+    given = claims.get("ath")
+    if access_token is not None and not (
+        isinstance(given, str) and given.isascii() and hmac.compare_digest(given, ath(access_token))
+    ):
+        raise Refused(Reason.BAD_PROOF)
+    return jti, iat
+
+
+def _check_nonce(given: object, request: HttpRequest, *, now: datetime) -> None:
+    request.ramet_nonced = True  # type: ignore[attr-defined]
+    if not isinstance(given, str) or not nonce.is_current(given, now=now):
+        raise Refused(Reason.NONCE_NEEDED)
+
+
+def ath(access_token: str) -> str:
+    """RFC 9449 §4.2: the base64url SHA-256 of an access token."""
+    return urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+
+
+def _same_url(htu: str, request: HttpRequest) -> bool:
+    """Whether `htu` is this endpoint, query and fragment aside; the host is the issuer's (or the certificate host's), never the Host header's (E15)."""
+    bare = htu.split("#", 1)[0].split("?", 1)[0]
+    return bare == hop.base(request) + request.path

@@ -1,0 +1,1 @@
+"""Authorization requests: parsing, PAR, JAR, resources."""

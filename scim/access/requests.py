@@ -1,0 +1,225 @@
+"""Asking for access: request, comparison with the rule, a yes for a time or a no with a reason, removal on change (EN-1, P34).
+
+Nobody decides for themselves, nor on what they asked for. What was assigned counts in the epoch that it was made in, while its
+rule holds of the person, and until its time is over; `scim.access.entitlements` asks all of that at every use.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+
+from derived.errors import Reason, Refused
+from derived.ledger import audit, outbox
+from derived.ledger.locking import under_lock
+from scim.access.belonging import groups_of
+from scim.access.entitlements import decides_all, matches, may_decide, owned_by
+from scim.models import Access, AccessRule, AccessState, Person
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from derived.models import Account
+
+_OPEN = (AccessState.REQUESTED, AccessState.ASSIGNED)
+_LONGEST = 300
+
+
+def may_ask(person: Person) -> list[AccessRule]:
+    """What a person could ask for: rules that match and need a yes, and that they neither have nor wait for."""
+    within = groups_of(person)
+    waiting = person.accesses.filter(state__in=_OPEN, epoch=person.account.epoch).values_list("rule_id", flat=True)
+    rules = AccessRule.objects.filter(by_request=True, ended_at__isnull=True).exclude(id__in=list(waiting)).order_by("client_key", "id")
+    return [rule for rule in rules if matches(rule, person, within=within)]
+
+
+def ask(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor: str) -> Access:
+    """Ask for what a rule offers, for a purpose.
+
+    Raises: Refused(NOT_ENTITLED) where the rule is not about this person; Refused(ILLEGAL_MOVE) where it was asked already.
+    """
+
+    def work(account: Account) -> Access:
+        fresh = Person.objects.get(id=person.id)
+        if not account.is_active:
+            raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
+        if not rule.by_request or not purpose.strip() or not _holds(rule, fresh):
+            raise Refused(Reason.NOT_ENTITLED)
+        end_stale(fresh, account, now=now, actor=actor)
+        try:
+            with transaction.atomic():
+                made = Access.objects.create(
+                    person=fresh, rule=rule, purpose=purpose.strip()[:_LONGEST], requested_by=actor, requested_at=now, epoch=account.epoch
+                )
+        except IntegrityError:
+            raise Refused(Reason.ILLEGAL_MOVE) from None
+        _event(account, "access.requested", made, now=now, actor=actor)
+        return made
+
+    return under_lock(person.account_id, work)
+
+
+def approve(access: Access, *, by: Person | None, now: datetime, actor: str, days: int | None = None) -> None:
+    """A yes for so many days (the rule's most, if not said), by somebody who neither asked nor gets it; the rule is compared again.
+
+    by: the manager or owner, None for an operator at a terminal. Raises: Refused(ILLEGAL_MOVE) where nothing waits, where it is
+    one's own, where one does not decide on it, or for a time that the rule does not give; Refused(NOT_ENTITLED) where the rule
+    no longer holds.
+    """
+    _decide(access, by=by, days=days, reason="", approve=True, now=now, actor=actor)
+
+
+def refuse(access: Access, *, reason: str, by: Person | None, now: datetime, actor: str) -> None:
+    """A no, with a reason that the person reads.
+
+    Raises: Refused(ILLEGAL_MOVE) as `approve`, and without a reason.
+    """
+    if not reason.strip():
+        raise Refused(Reason.ILLEGAL_MOVE)
+    _decide(access, by=by, days=None, reason=reason.strip()[:_LONGEST], approve=False, now=now, actor=actor)
+
+
+def _decide(access: Access, *, by: Person | None, days: int | None, reason: str, approve: bool, now: datetime, actor: str) -> None:  # noqa: PLR0913
+    def work(account: Account) -> None:
+        row = Access.objects.select_related("rule", "person").get(id=access.id)
+        lasts = row.rule.most_days if days is None else days
+        if row.state != AccessState.REQUESTED or row.epoch != account.epoch or not 1 <= lasts <= row.rule.most_days:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        if by is not None and (is_own(row, by) or not may_decide(by, row.rule)):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        if approve and not (account.is_active and _holds(row.rule, row.person)):
+            raise Refused(Reason.NOT_ENTITLED)
+        row.state = AccessState.ASSIGNED if approve else AccessState.REFUSED
+        row.decided_by, row.decided_at, row.reason = actor, now, reason
+        row.expires_at = now + timedelta(days=lasts) if approve else None
+        row.save(update_fields=["state", "decided_by", "decided_at", "reason", "expires_at"])
+        _event(account, "access.assigned" if approve else "access.refused", row, now=now, actor=actor)
+        _tell(account, row, now=now)
+
+    under_lock(access.person.account_id, work)
+
+
+def is_own(access: Access, person: Person) -> bool:
+    """Whether somebody asked for this, or it is for them."""
+    return access.person_id == person.id or access.requested_by == name_of(person)
+
+
+def withdraw(access: Access, *, now: datetime, actor: str) -> None:
+    """Whose request it is takes it back, or gives up what was assigned.
+
+    Raises: Refused(ILLEGAL_MOVE) where it is neither.
+    """
+    _remove(access, _OPEN, "withdrawn", now=now, actor=actor)
+
+
+def remove(access: Access, *, now: datetime, actor: str) -> None:
+    """Take it away.
+
+    Raises: Refused(ILLEGAL_MOVE) where it is not assigned.
+    """
+    _remove(access, (AccessState.ASSIGNED,), "taken away", now=now, actor=actor)
+
+
+def _remove(access: Access, states: tuple[AccessState, ...], why: str, *, now: datetime, actor: str) -> None:
+    def work(account: Account) -> None:
+        row = Access.objects.select_related("rule").get(id=access.id)
+        if row.state not in states:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        _end(row, account, why, now=now, actor=actor)
+
+    under_lock(access.person.account_id, work)
+
+
+def review(person: Person, *, now: datetime, actor: str) -> int:
+    """End what a person's changed attributes, groups or roles no longer allow; how much that was. A mover loses the old (EN-1)."""
+    return under_lock(person.account_id, lambda account: end_stale(Person.objects.get(id=person.id), account, now=now, actor=actor))
+
+
+def review_all(*, now: datetime, actor: str) -> int:
+    """`review` for everybody who has or wants anything; only whoever loses something is locked."""
+    people = Person.objects.filter(accesses__state__in=_OPEN).distinct().select_related("account")
+    return sum(review(person, now=now, actor=actor) for person in people.iterator(chunk_size=500) if _stale(person, person.account, now=now))
+
+
+def waiting(decider: Person | None = None) -> QuerySet[Access]:
+    """The requests that wait for somebody, the oldest first; decider: only those that they decide on."""
+    rows = Access.objects.filter(state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True)
+    if decider is not None and not decides_all(decider):
+        theirs = Q(pk__in=[])
+        for one in owned_by(decider):
+            theirs |= Q(rule__client_key=one.client_key, **({"rule__entitlement": one.entitlement} if one.entitlement else {}))
+        rows = rows.filter(theirs)
+    return rows.select_related("person__account", "rule").order_by("requested_at")
+
+
+def name_of(person: Person) -> str:
+    """How the record names a person who asks or decides."""
+    return f"person:{person.id}"
+
+
+def end_rule(rule: AccessRule, *, now: datetime) -> int:
+    """A rule ends, and what was assigned by it; how many people that were."""
+    with transaction.atomic():
+        AccessRule.objects.filter(id=rule.id, ended_at__isnull=True).update(ended_at=now)
+    people = list(Person.objects.filter(accesses__rule=rule, accesses__state__in=_OPEN).distinct())
+    return sum(review(person, now=now, actor="operator") for person in people)
+
+
+def _holds(rule: AccessRule, person: Person) -> bool:
+    return AccessRule.objects.filter(id=rule.id, ended_at__isnull=True).exists() and matches(rule, person)
+
+
+def end_stale(person: Person, account: Account, *, now: datetime, actor: str) -> int:
+    """`review`, for whoever holds the account's lock."""
+    stale = _stale(person, account, now=now)
+    for row, why in stale:
+        _end(row, account, why, now=now, actor=actor)
+    return len(stale)
+
+
+def _stale(person: Person, account: Account, *, now: datetime) -> list[tuple[Access, str]]:
+    """What a person has or wants, and should no more; and why."""
+    rows = list(person.accesses.filter(state__in=_OPEN).select_related("rule"))
+    within = groups_of(person) if any(row.rule.kind == "group" for row in rows) else frozenset()
+    found = []
+    for row in rows:
+        if row.epoch != account.epoch:
+            found.append((row, "the account ended meanwhile"))
+        elif row.rule.ended_at is not None:
+            found.append((row, "its rule ended"))
+        elif not matches(row.rule, person, within=within):
+            found.append((row, "its rule does not hold of you any more"))
+        elif row.state == AccessState.ASSIGNED and (row.expires_at is None or row.expires_at <= now):
+            found.append((row, "its time is over"))
+    return found
+
+
+def still_holds(access: Access, person: Person, *, now: datetime) -> bool:
+    """Whether a request waits, or something assigned counts, now."""
+    return access.state in _OPEN and access.id not in {row.id for row, _ in _stale(person, person.account, now=now)}
+
+
+def _end(row: Access, account: Account, why: str, *, now: datetime, actor: str) -> None:
+    row.state, row.ended_at, row.reason = AccessState.REMOVED, now, why
+    row.save(update_fields=["state", "ended_at", "reason"])
+    _event(account, "access.removed", row, now=now, actor=actor)
+    if account.is_active and why != "withdrawn":
+        _tell(account, row, now=now)
+
+
+def _tell(account: Account, row: Access, *, now: datetime) -> None:
+    outbox.enqueue(kind="access.changed", receiver=f"mail:{account.id}", account=account, payload={"access": row.id}, now=now)
+
+
+def _event(account: Account, kind: str, row: Access, *, now: datetime, actor: str) -> None:
+    body = {"access": row.id, "rule": row.rule_id, "client_id": row.rule.client_key, "entitlement": row.rule.entitlement}
+    if kind == "access.assigned" and row.expires_at is not None:
+        body["until"] = row.expires_at.isoformat()
+    if kind == "access.removed":
+        body["because"] = row.reason
+    audit.record(account, kind, now=now, actor=actor, body=body)

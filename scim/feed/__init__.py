@@ -1,0 +1,1 @@
+"""The events feed and its receivers."""

@@ -1,0 +1,176 @@
+"""The writer of the feed: what happens to a person or a group is written where it happens, in its transaction (RFC 9967).
+
+The caller holds the lock of what an event is about, so that events of one subject stand in the order of their changes, and a change
+that is rolled back was never told. One row, whoever follows: each receiver's part of it is made when it asks (`scim.feed.delivery`). Where
+nobody follows us nothing is written; that is read in a statement that the change needs anyway (`FOLLOWED`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.db.models import Exists, F
+
+from scim.feed import events
+from scim.models import FeedEvent, Group, Membership, Person, Receiver, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.models import Account
+    from scim.protocol.schema import Json, Resource
+
+FOLLOWED = Exists(Receiver.objects.filter(disabled_at__isnull=True))
+_CHUNK = 500
+
+
+def is_followed() -> bool:
+    """Whether anybody follows us, for who reads nothing else meanwhile."""
+    return Receiver.objects.filter(disabled_at__isnull=True).exists()
+
+
+def transaction() -> str:
+    """A new `txn`: what all events of one transaction have in common."""
+    return uuid.uuid4().hex
+
+
+def _write(  # noqa: PLR0913 - the parts of an event
+    kind: str, subject: UUID, what: list[str], *, txn: str, now: datetime, data: Resource | None = None,
+    changed: Iterable[str] = (), version: str = "",
+) -> None:
+    FeedEvent.objects.create(
+        txn=txn, kind=kind, subject=subject, what=what, data=data or {}, changed=list(changed), version=version, at=now
+    )
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def resource(person: Person, account: Account) -> Resource:
+    """A person as whoever follows us sees them, with all that is merged; a receiver is shown its part (`events.shown`)."""
+    found = events.person(person.id, person.profile, active=account.is_active)
+    return {**found, "meta": events.meta("User", created=person.created_at, modified=person.updated_at, version=person.etag)}
+
+
+def told(  # noqa: PLR0913 - before and after, and whose transaction it is
+    person: Person, account: Account, before: Mapping[str, Json], *, was_active: bool, appears: bool, txn: str, now: datetime
+) -> None:
+    """Tell what a write made of a person. before: the attributes until now. appears: nobody was shown them until now."""
+    changed = events.names({} if appears else before, person.profile)
+    turned = account.is_active != was_active
+    if not (appears or changed or turned):
+        return
+    what = [events.CREATE if appears else events.PUT]
+    if turned and not appears:
+        what.append(events.ACTIVATE if account.is_active else events.DEACTIVATE)
+    if turned or appears:
+        changed = [*changed, "active"]
+    _write("User", person.id, what, data=resource(person, account), changed=changed, version=person.etag, txn=txn, now=now)
+
+
+def gone(person: Person, *, txn: str, now: datetime) -> None:
+    """The last record of a person is gone: deleted, or joined to another person's."""
+    _write("User", person.id, [events.DELETE], txn=txn, now=now)
+
+
+def stands(account: Account, *, was_active: bool, now: datetime) -> None:
+    """A manager or the person has stopped, ended or resumed an account, which the caller has locked: its person is active, or not."""
+    if account.is_active == was_active or not is_followed():
+        return
+    person = Person.objects.filter(account=account, records__deleted_at__isnull=True).distinct().first()
+    if person is not None:
+        bump(person, now=now)
+        told(person, account, person.profile, was_active=was_active, appears=False, txn=transaction(), now=now)
+
+
+def bump(person: Person, *, now: datetime) -> None:
+    """Another version of a person, whose row is not written otherwise."""
+    person.version, person.updated_at = person.version + 1, now
+    Person.objects.filter(id=person.id).update(version=person.version, updated_at=now)
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def members(group: Group) -> list[tuple[str, str]]:
+    """Who is in a group: people, once each, and groups, in the order in which they came."""
+    return members_of([group.id]).get(group.id, [])
+
+
+def members_of(groups: Collection[UUID]) -> dict[UUID, list[tuple[str, str]]]:
+    """The same, of several groups."""
+    found: dict[UUID, dict[str, str]] = {}
+    rows = Membership.objects.filter(group__in=list(groups)).order_by("id").values_list("group_id", "record__person_id", "child_id")
+    for one, person, child in rows.iterator(chunk_size=2000):
+        found.setdefault(one, {}).setdefault(str(person or child), "User" if person else "Group")
+    return {one: list(inside.items()) for one, inside in found.items()}
+
+
+def group_resource(group: Group, inside: Iterable[tuple[str, str]]) -> Resource:
+    """A group as whoever follows us sees it."""
+    found = events.group(group.id, group.display_name, inside)
+    return {**found, "meta": events.meta("Group", created=group.created_at, modified=group.updated_at, version=group.feed_etag)}
+
+
+def group_made(group: Group, *, now: datetime) -> None:
+    """A new group, with its members."""
+    data = group_resource(group, members(group))
+    changed = ["displayName", *(["members"] if data["members"] else [])]
+    _write("Group", group.id, [events.CREATE], data=data, changed=changed, version=group.feed_etag, txn=transaction(), now=now)
+
+
+def group_changed(  # noqa: PLR0913 - all that may change, and whose transaction it is
+    group: Group, *, come: Mapping[str, str], gone: Iterable[str], renamed: bool, txn: str | None = None, now: datetime
+) -> None:
+    """A group has another name, or other members: people and groups by id, those who come with their types."""
+    left = list(gone)
+    changed = [*(["displayName"] if renamed else []), *(["members"] if come or left else [])]
+    if not changed:
+        return
+    data = events.patch(display_name=group.display_name if renamed else None, come=come.items(), gone=left)
+    _write("Group", group.id, [events.PATCH], data=data, changed=changed, version=group.feed_etag, txn=txn or transaction(), now=now)
+
+
+def group_gone(group: Group, *, now: datetime, txn: str) -> None:
+    """A group was deleted."""
+    _write("Group", group.id, [events.DELETE], txn=txn, now=now)
+
+
+def people_of(records: Collection[UUID]) -> dict[UUID, UUID]:
+    """The person of each record."""
+    ids = list(records)
+    found: dict[UUID, UUID] = {}
+    for start in range(0, len(ids), _CHUNK):
+        found |= dict(Record.objects.filter(id__in=ids[start : start + _CHUNK]).values_list("id", "person_id"))
+    return found
+
+
+def inside(groups: Collection[UUID], people: Collection[UUID]) -> dict[tuple[UUID, UUID], set[UUID]]:
+    """For each of these groups and people by which records the person is in the group; somebody may be by several."""
+    ids = list(people)
+    found: dict[tuple[UUID, UUID], set[UUID]] = {}
+    for start in range(0, len(ids), _CHUNK):
+        rows = Membership.objects.filter(group__in=list(groups), record__person__in=ids[start : start + _CHUNK])
+        for group, person, record in rows.values_list("group_id", "record__person_id", "record_id"):
+            found.setdefault((group, person), set()).add(record)
+    return found
+
+
+def record_moved(record: Record, *, old: UUID, new: UUID, txn: str, now: datetime) -> None:
+    """A join or a split made this record another person's, in this transaction: its groups have another member (not so for its source)."""
+    ids = list(Membership.objects.filter(record=record).values_list("group_id", flat=True))
+    if not ids:
+        return
+    groups = list(Group.objects.select_for_update().filter(id__in=ids).order_by("id"))
+    Group.objects.filter(id__in=ids).update(moved=F("moved") + 1)
+    if not is_followed():
+        return
+    there = inside(ids, [old, new])
+    for group in groups:
+        group.moved += 1
+        come = {} if there.get((group.id, new), set()) - {record.id} else {str(new): "User"}
+        left = [] if there.get((group.id, old)) else [str(old)]
+        group_changed(group, come=come, gone=left, renamed=False, txn=txn, now=now)

@@ -1,0 +1,1 @@
+"""SCIM over HTTP: routes, parsing, answers."""

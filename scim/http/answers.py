@@ -1,0 +1,95 @@
+"""The form of every answer: application/scim+json, and refusals in SCIM's words (RFC 7644 §3.1, §3.12)."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpResponse, JsonResponse
+from django.http.request import RawPostDataException, UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from derived.errors import RametError, Unavailable
+from scim.errors import ScimError
+from scim.http import patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+    from scim.protocol.schema import Resource
+
+P = ParamSpec("P")
+
+CONTENT_TYPE = "application/scim+json"
+
+
+def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+    """A view for some methods, whose every refusal has SCIM's form, and whose statements are bounded."""
+
+    def wrap(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+        @csrf_exempt
+        @functools.wraps(view)
+        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            try:
+                _check_method(request, methods)
+                with patience.bounded():
+                    return view(request, *args, **kwargs)
+            except (ScimError, RequestDataTooBig, UnreadablePostError, RametError) as error:
+                _read_to_the_end(request)
+                return refusal(as_scim(error), methods)
+
+        return wrapped
+
+    return wrap
+
+
+def _read_to_the_end(request: HttpRequest) -> None:
+    """Read what is still being sent, within our limit: a proxy loses an answer on a connection that closes while it writes."""
+    with contextlib.suppress(RequestDataTooBig, UnreadablePostError, RawPostDataException):
+        _ = request.body
+
+
+def as_scim(error: Exception) -> ScimError:
+    """SCIM's words for what other storeys raise."""
+    match error:
+        case ScimError():
+            return error
+        case RequestDataTooBig():
+            return ScimError(413, None, "The body is larger than 1 MiB.")
+        case UnreadablePostError():
+            return ScimError(400, "invalidSyntax", "The body could not be read.")
+        case Unavailable():
+            return ScimError(503, None, "Try again later.")
+        case _:
+            return ScimError(409, None, "The account's state does not allow this.")
+
+
+def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
+    if request.method not in methods:
+        raise ScimError(405, None, f"Here one may {', '.join(methods)}.")
+
+
+def refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
+    """The answer that says no."""
+    response = JsonResponse(error.body(), status=error.status, content_type=CONTENT_TYPE)
+    match error.status:
+        case 501:
+            response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django's: it would be logged as a fault of ours
+        case 401:
+            response["WWW-Authenticate"] = 'Bearer realm="scim"'
+        case 405:
+            response["Allow"] = ", ".join(methods)
+        case 429 | 503:
+            response["Retry-After"] = "60" if error.status == 429 else "2"  # noqa: PLR2004 - statuses of HTTP
+        case _:
+            pass
+    return response
+
+
+def answer(content: Resource, *, status: int = 200) -> HttpResponse:
+    """The answer that holds something."""
+    return JsonResponse(content, status=status, content_type=CONTENT_TYPE)

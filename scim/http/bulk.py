@@ -1,0 +1,264 @@
+"""Bulk: up to a thousand operations in one request (RFC 7644 §3.7).
+
+Each operation is a transaction of its own, as if it had come alone: one that fails changes nothing, and the others stand.
+`bulkId` names what another operation makes. Operations run in the order in which they stand, but one that refers to what is
+still to be made waits for it. Where groups refer to each other in a circle, one of them is made without the members that do
+not exist yet, and gets them as soon as they do (§3.7.1).
+
+An answer is a promise (nothing acknowledged is lost), but only at its end: the disk is waited for once (`derived.ledger.locking`), after
+the last operation, and not a thousand times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from derived.errors import RametError
+from derived.ledger.locking import synced_once
+from scim.errors import ScimError, invalid_syntax, invalid_value
+from scim.http.answers import as_scim
+from scim.http.documents import MOST_BULK
+from scim.models import Source
+from scim.people import directory, groups, provision
+from scim.protocol import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from scim.people.directory import Row
+    from scim.protocol.schema import Json, Resource
+
+URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
+_REFERENCE = "bulkid:"
+_LONGEST_ID = 256
+_PATH = re.compile(r"/(Users|Groups)(?:/([^/?]+))?")
+_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(kw_only=True)
+class Operation:
+    """One operation: its place in the request, and what it asks. target: the id in its path, None for a POST.
+
+    waits: the bulkIds that it refers to and that are still to be made.
+    """
+
+    place: int
+    method: str
+    kind: str
+    target: str | None
+    bulk_id: str | None
+    version: str | None
+    data: Json
+    later: list[Json] = field(default_factory=list)
+    waits: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole bulk request; fail_on_errors: how many may fail before the rest is left alone, None for all."""
+
+    operations: list[Operation]
+    fail_on_errors: int | None
+
+
+def parse(body: Json) -> Request:
+    """The operations of a bulk request, each with a form that can be answered.
+
+    Raises: ScimError invalidSyntax for another message; 413 above a thousand operations.
+    """
+    if not isinstance(body, dict):
+        raise invalid_syntax("The body must be a JSON object.")
+    parts = {key.lower(): value for key, value in body.items()}
+    schemas, asked, limit = parts.get("schemas"), parts.get("operations"), parts.get("failonerrors")
+    if not isinstance(schemas, list) or URN.lower() not in {str(urn).lower() for urn in schemas}:
+        raise invalid_syntax(f"schemas must name {URN}.")
+    if not isinstance(asked, list) or not asked:
+        raise invalid_syntax("Operations must be a list with at least one operation.")
+    if len(asked) > MOST_BULK:
+        raise ScimError(413, None, f"There are more than {MOST_BULK} operations.")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise invalid_syntax("failOnErrors must be a number above 0.")
+    found = [_operation(place, one) for place, one in enumerate(asked)]
+    named = [one.bulk_id for one in found if one.bulk_id is not None]
+    if len(set(named)) < len(named):
+        raise invalid_syntax("A bulkId is given twice.")
+    return Request(found, limit)
+
+
+def _operation(place: int, given: Json) -> Operation:
+    if not isinstance(given, dict):
+        raise invalid_syntax("An operation must be a JSON object.")
+    parts = {key.lower(): value for key, value in given.items()}
+    method, path, bulk_id, version = (parts.get(name) for name in ("method", "path", "bulkid", "version"))
+    where = _PATH.fullmatch(path) if isinstance(path, str) else None
+    if not isinstance(method, str) or method.upper() not in _METHODS or where is None:
+        raise invalid_syntax("An operation needs a method (POST, PUT, PATCH or DELETE) and a path (/Users, /Groups or one of them).")
+    if bulk_id is not None and not (isinstance(bulk_id, str) and 0 < len(bulk_id) <= _LONGEST_ID):
+        raise invalid_syntax("A bulkId must be a string.")
+    if (method.upper() == "POST") != (where[2] is None) or (method.upper() == "POST" and bulk_id is None):
+        raise invalid_syntax("A POST goes to /Users or /Groups and has a bulkId; everything else goes to one of them.")
+    if version is not None and not isinstance(version, str):
+        raise invalid_syntax("A version must be a string.")
+    return Operation(
+        place=place, method=method.upper(), kind=where[1], target=where[2], bulk_id=bulk_id if isinstance(bulk_id, str) else None,
+        version=version, data=parts.get("data"),
+    )
+
+
+def run(source: Source, asked: Request, *, base: str, now: datetime) -> Resource:
+    """Run the operations; the message that answers them, in their order.
+
+    What comes after the limit of failures is not run and not answered (§3.7.3).
+    """
+    with synced_once(lambda: Source.objects.filter(id=source.id).update(last_seen_at=now)):
+        return _Run(source, asked, base=base, now=now).all()
+
+
+class _Run:
+    """One bulk request under way; made: what each bulkId has become."""
+
+    def __init__(self, source: Source, asked: Request, *, base: str, now: datetime) -> None:
+        self._source, self._asked, self._base, self._now = source, asked, base, now
+        self._made: dict[str, str] = {}
+        self._waiting_for: dict[str, list[Operation]] = defaultdict(list)
+        self._answers: dict[int, Resource] = {}
+        self._errors = 0
+
+    def all(self) -> Resource:
+        waiting, skipped = deque(self._asked.operations), 0
+        unmade = {one.bulk_id for one in waiting if one.method == "POST" and one.bulk_id}
+        for operation in waiting:  # read once: each of a thousand may have to be asked a thousand times whether it can run
+            operation.waits = {name for name in _references(operation.data, operation.target) if name in unmade}
+            for name in operation.waits:
+                self._waiting_for[name].append(operation)
+        while waiting and not self._is_over():
+            operation = waiting.popleft()
+            if operation.waits and skipped <= len(waiting):
+                waiting.append(operation)
+                skipped += 1
+                continue
+            if operation.waits:
+                _put_off(operation, operation.waits)
+            skipped = 0
+            self._one(operation)
+            for other in self._waiting_for.pop(operation.bulk_id or "", ()):
+                other.waits.discard(operation.bulk_id or "")
+        self._complete()
+        ordered: list[Json] = [self._answers[place] for place in sorted(self._answers)]
+        return {"schemas": [RESPONSE_URN], "Operations": ordered}
+
+    def _is_over(self) -> bool:
+        return self._asked.fail_on_errors is not None and self._errors >= self._asked.fail_on_errors
+
+    def _one(self, operation: Operation) -> None:
+        try:
+            row = self._done(operation)
+        except (ScimError, RametError) as error:
+            self._refused(operation, as_scim(error))
+            return
+        if operation.bulk_id is not None and row is not None:
+            self._made[operation.bulk_id] = str(row.id)
+        self._answers[operation.place] = self._answer(operation, row)
+
+    def _refused(self, operation: Operation, error: ScimError) -> None:
+        self._errors += 1
+        place = {} if operation.target is None else {"location": f"{self._base}/{operation.kind}/{operation.target}"}
+        self._answers[operation.place] = {**_head(operation), **place, "status": str(error.status), "response": error.body()}
+
+    def _answer(self, operation: Operation, row: Row | None) -> Resource:
+        if row is None:
+            location = f"{self._base}/{operation.kind}/{self._resolved(operation.target)}"
+            return {**_head(operation), "location": location, "status": "204"}
+        status = "201" if operation.method == "POST" else "200"
+        return {**_head(operation), "location": directory.location(row, base=self._base), "version": row.etag, "status": status}
+
+    def _done(self, operation: Operation) -> Row | None:
+        """Do it as if it had come alone."""
+        source, now, data = self._source, self._now, self._resolved(operation.data)
+        target, tag = str(self._resolved(operation.target or "")), operation.version
+        match operation.method, operation.kind:
+            case "POST", "Users":
+                return provision.create_user(source, data, now=now)
+            case "POST", _:
+                return groups.create_group(source, data, now=now)
+            case "PUT", "Users":
+                return provision.replace_user(source, target, data, if_match=tag, now=now)
+            case "PUT", _:
+                return groups.replace_group(source, target, data, if_match=tag, now=now)
+            case "PATCH", "Users":
+                return provision.patch_user(source, target, data, if_match=tag, now=now)
+            case "PATCH", _:
+                return groups.patch_group(source, target, data, if_match=tag, now=now)
+            case _, "Users":
+                provision.delete_user(source, target, if_match=tag, now=now)
+            case _:
+                groups.delete_group(source, target, if_match=tag, now=now)
+        return None
+
+    def _resolved(self, value: Json) -> Json:
+        """The same, with what was made in place of every `bulkId:` reference.
+
+        Raises: ScimError invalidValue for a reference to nothing, or to what could not be made.
+        """
+        if isinstance(value, str) and value.lower().startswith(_REFERENCE):
+            made = self._made.get(value[len(_REFERENCE) :])
+            if made is None:
+                raise invalid_value("A bulkId refers to nothing that was made.")
+            return made
+        if isinstance(value, list):
+            return [self._resolved(one) for one in value]
+        return {key: self._resolved(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    def _complete(self) -> None:
+        """The members that a circle of groups made wait: each group gets those that have been made meanwhile."""
+        for operation in self._asked.operations:
+            answer = self._answers.get(operation.place)
+            if not operation.later or answer is None or "response" in answer:
+                continue
+            target = self._made.get(operation.bulk_id or "") or str(self._resolved(operation.target or ""))
+            try:
+                message: Json = {
+                    "schemas": [operations.URN],
+                    "Operations": [{"op": "add", "path": "members", "value": self._resolved(operation.later)}],
+                }
+                group = groups.patch_group(self._source, target, message, now=self._now)
+            except (ScimError, RametError) as error:
+                self._refused(operation, as_scim(error))
+                continue
+            answer["version"] = group.etag
+
+
+def _head(operation: Operation) -> Resource:
+    named: Resource = {} if operation.bulk_id is None else {"bulkId": operation.bulk_id}
+    return {"method": operation.method, **named}
+
+
+def _references(*values: Json) -> Iterator[str]:
+    """The bulkIds that a value refers to."""
+    waiting: list[Json] = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if value.lower().startswith(_REFERENCE):
+                yield value[len(_REFERENCE) :]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+
+
+def _put_off(operation: Operation, missing: set[str]) -> None:
+    """Take out of a new or replaced group the members that are still to be made; another circle cannot be cut, and is refused."""
+    data = operation.data
+    if operation.kind != "Groups" or operation.method not in {"POST", "PUT"} or not isinstance(data, dict):
+        return
+    for key, members in data.items():
+        if key.lower() == "members" and isinstance(members, list):
+            operation.later = [one for one in members if set(_references(one)) & missing]
+            operation.data = {**data, key: [one for one in members if one not in operation.later]}
+

@@ -1,0 +1,34 @@
+"""The addresses of SCIM, under `scim/v2/` (RFC 7644 §3.2)."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from scim.http import feed_views, views
+from scim.protocol.group import GROUP
+from scim.protocol.user import USER
+
+app_name = "scim"
+
+urlpatterns = [
+    path("", views.everything, name="everything"),
+    path(".search", views.search, name="search"),
+    path("Users/.search", views.search, {"kinds": [USER]}, name="users-search"),
+    path("Groups/.search", views.search, {"kinds": [GROUP]}, name="groups-search"),
+    path("Users", views.users, name="users"),
+    path("Users/<str:unverified_id>", views.user, name="user"),
+    path("Groups", views.all_groups, name="groups"),
+    path("Groups/<str:unverified_id>", views.group, name="group"),
+    path("Bulk", views.many, name="bulk"),
+    path("Feed/Users", feed_views.whole, {"kind": USER.name}, name="feed-users"),
+    path("Feed/Users/<str:unverified_id>", feed_views.one, {"kind": USER.name}, name="feed-user"),
+    path("Feed/Groups", feed_views.whole, {"kind": GROUP.name}, name="feed-groups"),
+    path("Feed/Groups/<str:unverified_id>", feed_views.one, {"kind": GROUP.name}, name="feed-group"),
+    path("Me", views.nobody, name="me"),
+    path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
+    path("ResourceTypes", views.resource_types, name="resource-types"),
+    path("ResourceTypes/<str:unverified_name>", views.resource_types, name="resource-type"),
+    path("Schemas", views.schemas, name="schemas"),
+    path("Schemas/<str:unverified_name>", views.schemas, name="schema"),
+    re_path(r"^(?P<rest>[\s\S]*)\Z", views.nowhere),
+]

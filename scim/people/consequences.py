@@ -1,0 +1,231 @@
+"""What follows from what sources say: every change there is, in one table, in one place (standards.md IV, MT-4, C28 to C30).
+
+`changes` looks at a person before and after a merge, and is pure. `follow` does what the table says, in its order, with the account
+locked and in the transaction of the write: an acknowledged `active: false` has ended everything (promise 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from derived.changes import identity_changes, revoke, suspend
+from derived.errors import Reason
+from derived.ledger import accounts, audit, outbox
+from derived.models import AccountStatus, Credential
+from scim.access import requests
+from scim.feed import writing as feed
+from scim.protocol import aggregate, trust
+from scim.protocol.assurance import ASSURANCE_URN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from derived.models import Account
+    from scim.models import Person
+    from scim.protocol.aggregate import Guarded, Profile
+    from scim.protocol.schema import Resource
+
+_BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SOURCE.value})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """Who writes, when, and about whom; account: locked by this transaction (or made by it).
+
+    appears: nobody who follows us was shown this person until now, new or not. was_active: whether the account was, where this
+    transaction has moved it already. txn: as the feed names this transaction.
+    """
+
+    account: Account
+    person: Person
+    actor: str
+    now: datetime
+    is_new: bool = False
+    appears: bool = False
+    was_active: bool | None = None
+    txn: str = field(default_factory=feed.transaction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A person as the sources have them at one moment."""
+
+    profile: Profile
+    guarded: Guarded
+
+
+class Change(StrEnum):
+    """Everything that may change about a person, in the order in which its consequences happen."""
+
+    ENDED = "ended"
+    LEVEL_FELL = "level fell"
+    INELIGIBLE = "ineligible"
+    RENAMED = "renamed"
+    RETURNED = "returned"
+    MOVED = "moved"
+    LEVEL_ROSE = "level rose"
+    ELIGIBLE = "eligible"
+    SUSPENDED = "suspended"
+    CLEARED = "cleared"
+    INVITED = "invited"
+    TOLD = "told"
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """words: what happens, for people. follow: the call that does it."""
+
+    words: str
+    follow: Callable[[Write, State, State], None]
+
+
+def changes(before: State, after: State, *, is_new: bool = False) -> list[Change]:
+    """What changed between two moments; pure. A person who is not active has ended, and is neither invited nor told."""
+    found = {Change.ELIGIBLE if _is_eligible(after) else Change.INELIGIBLE}
+    if after.guarded.ial != before.guarded.ial:
+        found.add(Change.LEVEL_FELL if after.guarded.ial < before.guarded.ial else Change.LEVEL_ROSE)
+    if not after.profile.active:
+        return [change for change in Change if change in found | {Change.ENDED}]
+    if not before.profile.active and not is_new:
+        found.add(Change.RETURNED)
+    if after.profile.suspended:
+        found.add(Change.SUSPENDED)
+    elif before.profile.suspended or Change.RETURNED in found:
+        found.add(Change.CLEARED)
+    if is_new or Change.RETURNED in found or _address(before) != _address(after):
+        found.add(Change.INVITED)
+    if before.profile.attributes != after.profile.attributes and not is_new:
+        found.add(Change.MOVED)
+    if not is_new and _named(before) != _named(after):
+        found |= {Change.RENAMED, Change.TOLD}
+    if not is_new and _addresses(before) != _addresses(after):
+        found.add(Change.TOLD)
+    return [change for change in Change if change in found]
+
+
+def follow(write: Write, before: State, after: State) -> list[Change]:
+    """Do what every change entails; what changed."""
+    found = changes(before, after, is_new=write.is_new)
+    for change in found:
+        TABLE[change].follow(write, before, after)
+    return found
+
+
+def _is_eligible(state: State) -> bool:
+    extension = state.profile.attributes.get(ASSURANCE_URN)
+    return not (isinstance(extension, dict) and extension.get(trust.ELIGIBLE.rpartition(":")[2]) is False)
+
+
+def _address(state: State) -> str | None:
+    return aggregate.invitation_address(state.guarded.contact)
+
+
+def _addresses(state: State) -> set[str]:
+    return set(aggregate.addresses(state.guarded.contact))
+
+
+def _named(state: State) -> tuple[str, object, object, str]:
+    """All that a credential may show of a person (MT-4); the login name is another source's than the profile's, where one was joined."""
+    attributes = state.profile.attributes
+    login = state.guarded.user_name or str(attributes.get("userName", ""))
+    return aggregate.display_name(attributes), attributes.get("name"), attributes.get("userName"), login
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+def _end(write: Write, _before: State, _after: State) -> None:
+    revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
+
+
+def _reopen(write: Write, _before: State, _after: State) -> None:
+    """Open an account again that a source closed, with the level that is vouched for now; what a manager closed, no source opens."""
+    account = write.account
+    if account.status != AccountStatus.TERMINATED or revoke.terminated_because(account) not in _BY_SOURCE:
+        return
+    accounts.reopen(account, now=write.now, actor=write.actor)
+
+
+def _vouch(write: Write, before: State, after: State) -> None:
+    """What a source says moves the level by as much as it says; a manager's own word stays where the source did not speak."""
+    level, ial = after.guarded.ial, write.account.ial
+    moved = min(ial, level) if level < before.guarded.ial else max(ial, level)
+    identity_changes.vouched(write.account, ial=moved, now=write.now, actor=write.actor)
+
+
+def _eligible(write: Write, _before: State, after: State) -> None:
+    identity_changes.eligible(write.account, is_eligible=_is_eligible(after), now=write.now, actor=write.actor)
+
+
+def _rename(write: Write, _before: State, _after: State) -> None:
+    identity_changes.renamed(write.account, now=write.now, actor=write.actor)
+
+
+def _move(write: Write, _before: State, _after: State) -> None:
+    requests.end_stale(write.person, write.account, now=write.now, actor=write.actor)
+
+
+def _suspend(write: Write, _before: State, _after: State) -> None:
+    if write.account.status == AccountStatus.ACTIVE:
+        suspend.suspend(write.account, now=write.now, actor=write.actor)
+
+
+def _resume(write: Write, _before: State, _after: State) -> None:
+    """Go on where a source had stopped it; what the person or a manager stopped, no source starts again."""
+    moves = write.account.events.filter(kind__in=["account.suspended", "account.resumed", "account.freeze_asked"]).order_by("-seq")
+    last = moves.first()
+    stopped_by_source = last is not None and last.kind == "account.suspended" and last.actor.startswith("source:")
+    if write.account.status == AccountStatus.SUSPENDED and stopped_by_source:
+        suspend.resume(write.account, now=write.now, actor=write.actor)
+
+
+def _invite(write: Write, _before: State, after: State) -> None:
+    """Invite who is new or back, or whose address changed before they ever enrolled (ruling 3)."""
+    if write.account.status != AccountStatus.ACTIVE or _address(after) is None:
+        return
+    if Credential.objects.filter(account=write.account, epoch=write.account.epoch).exists():
+        return
+    _enqueue(write, "invite", {})
+
+
+def _tell(write: Write, before: State, after: State) -> None:
+    """Tell a person that a source changed their name or their addresses (ID-9)."""
+    changed = ["name"] if _named(before) != _named(after) else []
+    if _addresses(before) != _addresses(after):
+        changed.append("emails")
+    _enqueue(write, "profile_changed", {"changed": changed})
+
+
+def _enqueue(write: Write, kind: str, payload: dict[str, object]) -> None:
+    receiver = f"mail:{write.account.id}"
+    outbox.enqueue(kind=kind, receiver=receiver, account=write.account, payload=payload, now=write.now)
+
+
+def delete(write: Write) -> None:
+    """The last record of a person is gone: everything ends, and the login name is free for another person (C28)."""
+    revoke.everything(write.account, because=Reason.DELETED_BY_SOURCE, now=write.now, actor=write.actor)
+
+
+def note_beyond(write: Write, resource: Resource, trusted_for: list[str]) -> None:
+    """Record that a source said what it is not believed about; names only (P38)."""
+    if names := trust.beyond(resource, trusted_for):
+        audit.record(write.account, "person.not_believed", now=write.now, actor=write.actor, body={"attributes": names})
+
+
+TABLE: dict[Change, Consequence] = {
+    Change.ENDED: Consequence("The account and every credential, session and token end, for good.", _end),
+    Change.LEVEL_FELL: Consequence("The identity assurance falls, and with it that of all that was minted on it.", _vouch),
+    Change.INELIGIBLE: Consequence("Derived credentials end and none is minted; ways of signing in stay.", _eligible),
+    Change.RENAMED: Consequence("Certificates that show the old name end; keys, passkeys and devices stay.", _rename),
+    Change.RETURNED: Consequence("The account opens again in a new epoch; no credential comes back.", _reopen),
+    Change.MOVED: Consequence("Access that the person's attributes no longer allow ends.", _move),
+    Change.LEVEL_ROSE: Consequence("The identity assurance rises for what signs in from now on.", _vouch),
+    Change.ELIGIBLE: Consequence("Derived credentials may be minted again; none comes back.", _eligible),
+    Change.SUSPENDED: Consequence("The account stops until its authority clears it; nothing ends.", _suspend),
+    Change.CLEARED: Consequence("The account goes on, if a source had stopped it.", _resume),
+    Change.INVITED: Consequence("An invitation goes out, if the person has nothing to sign in with.", _invite),
+    Change.TOLD: Consequence("The person is told at the old and the new addresses.", _tell),
+}

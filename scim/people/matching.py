@@ -1,0 +1,249 @@
+"""Joining the records of one person, and splitting them again: recorded, undoable, and never a way into an account (ruling 9).
+
+A clear case is joined by rule; any other waits for a manager, who sees both sides. What was once decided about a record and a
+person is not asked again. A join moves attributes of the profile only: login name, mail targets and IAL stay with the records
+that brought the person, until a manager lets the joined one speak of them too (`scim.people.returns.adopt`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from derived.changes import revoke
+from derived.errors import Reason, Refused
+from derived.ledger import accounts, audit
+from derived.ledger.locking import under_lock, under_locks
+from scim.feed import writing as feed
+from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
+from scim.people import candidates
+from scim.people.settle import Write, settle
+from scim.protocol import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.db.models import QuerySet
+
+    from derived.models import Account
+    from scim.models import Source
+    from scim.protocol.schema import Resource
+
+BY_RULE = "rule"
+
+
+# --- the operator's rules ---------------------------------------------------------------------------------------------
+
+
+def rule(attribute: str, *, now: datetime) -> MatchRule:
+    """Join records by this identifier from now on.
+
+    Raises: ValueError for what is no identifier to join by.
+    """
+    full = next(iter(trust.named([attribute])))
+    if full not in candidates.KEYS:
+        message = f"records are joined by {', '.join(one.rpartition(':')[2] for one in candidates.KEYS)} and by nothing else"
+        raise ValueError(message)
+    return MatchRule.objects.get_or_create(attribute=full, defaults={"created_at": now})[0]
+
+
+def unrule(attribute: str) -> bool:
+    """No longer join by it; what was joined stays. False where there was no such rule."""
+    return bool(MatchRule.objects.filter(attribute__in=trust.named([attribute])).delete()[0])
+
+
+# --- what every write does --------------------------------------------------------------------------------------------
+
+
+def note_keys(record: Record, before: Resource) -> None:
+    """Keep the identifiers of a record where they are looked up; before: what it said until now."""
+    keys = candidates.keys_of(record.source, record.resource)
+    if keys == candidates.keys_of(record.source, before):
+        return
+    record.keys.all().delete()
+    RecordKey.objects.bulk_create(RecordKey(record=record, attribute=name, value=value) for name, value in keys.items())
+
+
+def sole(source: Source, resource: Resource) -> candidates.Found | None:
+    """The one person whose record a new one clearly is, or None."""
+    found = candidates.find(source, candidates.keys_of(source, resource))
+    return found[0] if len(found) == 1 and not found[0].why else None
+
+
+def attached(record: Record, found: candidates.Found, account: Account, *, now: datetime, actor: str) -> None:
+    """A new record came to a person who was there: by rule, with the account locked."""
+    Match.objects.create(
+        record=record, person=found.person, attribute=found.attribute, state=MatchState.JOINED, created_at=now, decided_at=now,
+        decided_by=BY_RULE,
+    )
+    _record(account, "person.joined", record, now=now, actor=actor, attribute=found.attribute)
+
+
+def speaks(source: Source, person: Person | None) -> bool:
+    """Whether a new record moves login name, mail targets and IAL: where no other does, and its source says who belongs here."""
+    alone = person is None or not person.records.filter(adopted=True, deleted_at__isnull=True).exists()
+    return alone and trust.ACTIVE in source.trusted_for
+
+
+def after(record: Record, *, now: datetime) -> None:
+    """After a write was committed: join the record's person with the one whom it clearly belongs to, or let a manager look."""
+    keys = candidates.keys_of(record.source, record.resource)
+    found = candidates.find(record.source, keys, record=record)
+    if len(found) == 1 and not found[0].why:
+        _join_clear(record, found[0], now=now)
+        return
+    for one in found:
+        Match.objects.get_or_create(
+            record=record, person=one.person,
+            defaults={"attribute": one.attribute, "state": MatchState.WAITING, "why": one.why, "created_at": now},
+        )
+
+
+def _join_clear(record: Record, found: candidates.Found, *, now: datetime) -> None:
+    """The lighter of two people moves into the other; of two light ones the younger, or the one who has nobody's word yet.
+
+    The write before was committed, so it is no refusal of it where another request has joined them at this moment.
+    """
+    mine, theirs = record.person, found.person
+    moves: Record | None = record
+    if not candidates.is_light(mine) or (candidates.is_light(theirs) and _rank(mine) < _rank(theirs)):
+        moves = theirs.records.filter(deleted_at__isnull=True).select_related("person", "source").first()
+    into = theirs if moves is record else mine
+    if moves is not None:
+        with contextlib.suppress(Refused):
+            join(moves, into, attribute=found.attribute, now=now, actor=BY_RULE)
+
+
+def _rank(person: Person) -> tuple[bool, datetime, UUID]:
+    return (not person.records.filter(adopted=True).exists(), person.created_at, person.id)
+
+
+# --- what a manager does ----------------------------------------------------------------------------------------------
+
+
+def waiting() -> QuerySet[Match]:
+    """The cases that wait for a manager, the oldest first."""
+    rows = Match.objects.filter(state=MatchState.WAITING, record__deleted_at__isnull=True)
+    return rows.select_related("record__source", "record__person__account", "person__account").order_by("created_at", "id")
+
+
+def join(record: Record, person: Person, *, now: datetime, actor: str, attribute: str = "") -> Match:
+    """A record is one of this person from now on. Whom it was of before, and has no other, ends: their account is not needed.
+
+    Raises: Refused(ILLEGAL_MOVE) where it is theirs already, or is deleted.
+    """
+
+    def work(locked: Mapping[UUID, Account]) -> Match:
+        fresh = Record.objects.select_related("person", "source").filter(id=record.id, deleted_at__isnull=True).first()
+        if fresh is None or fresh.person_id == person.id or fresh.person.account_id not in locked:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        into, old = Person.objects.get(id=person.id), fresh.person
+        write = Write(account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into))
+        match, _ = Match.objects.update_or_create(
+            record=fresh, person=into,
+            defaults={
+                "attribute": attribute, "state": MatchState.JOINED, "from_person": old, "decided_at": now, "decided_by": actor,
+            },
+            create_defaults={
+                "attribute": attribute, "state": MatchState.JOINED, "from_person": old, "created_at": now, "decided_at": now,
+                "decided_by": actor,
+            },
+        )
+        fresh.adopted = speaks(fresh.source, into)
+        fresh.person = into
+        fresh.save(update_fields=["person", "adopted"])
+        feed.record_moved(fresh, old=old.id, new=into.id, txn=write.txn, now=now)
+        old_account = locked[old.account_id]
+        _record(old_account, "person.record_left", fresh, now=now, actor=actor, attribute=attribute)
+        _record(write.account, "person.joined", fresh, now=now, actor=actor, attribute=attribute)
+        _carry_on(replace(write, account=old_account, person=old, appears=False))
+        settle(write)
+        return match
+
+    return under_locks([record.person.account_id, person.account_id], work)
+
+
+def _is_here(person: Person) -> bool:
+    """Whether any source has a record of them."""
+    return person.records.filter(deleted_at__isnull=True).exists()
+
+
+def _carry_on(write: Write, *, was_here: bool = True) -> None:
+    """Whoever lost a record goes on with the others, or ends: nobody vouches for them any more. was_here: it was a living one."""
+    person, now = write.person, write.now
+    if _is_here(person):
+        settle(write)
+        return
+    person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
+    person.updated_at = now
+    person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
+    revoke.everything(write.account, because=Reason.JOINED_TO_ANOTHER, now=now, actor=write.actor)
+    if was_here and feed.is_followed():
+        feed.gone(person, txn=write.txn, now=now)
+
+
+def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
+    """A manager has looked: two people. It is not asked again.
+
+    Raises: Refused(ILLEGAL_MOVE) unless it waits.
+    """
+
+    def work(account: Account) -> None:
+        if not Match.objects.filter(id=match.id, state=MatchState.WAITING).update(state=MatchState.APART, decided_at=now, decided_by=actor):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        _record(account, "person.kept_apart", match.record, now=now, actor=actor, attribute=match.attribute)
+
+    under_lock(match.record.person.account_id, work)
+
+
+def split(match: Match, *, now: datetime, actor: str) -> Person:
+    """Undo a join: the record goes back to whom it was of, in a new epoch, or to a new person. They are not joined again by rule.
+
+    Raises: Refused(ILLEGAL_MOVE) unless the record is joined there now.
+    """
+    fresh = Match.objects.select_related("person", "from_person__account", "record__source").get(id=match.id)
+    before = fresh.from_person
+    if before is not None and revoke.terminated_because(before.account) != Reason.JOINED_TO_ANOTHER.value and not before.active:
+        before = None  # it has ended for another reason meanwhile
+    accounts_needed = [fresh.person.account_id, *([before.account_id] if before else [])]
+
+    def work(locked: Mapping[UUID, Account]) -> Person:
+        changed = Match.objects.filter(id=fresh.id, state=MatchState.JOINED, record__person=fresh.person_id)
+        if not changed.update(state=MatchState.UNDONE, decided_at=now, decided_by=actor):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        record = Record.objects.select_related("source").get(id=fresh.record_id)
+        person = Person.objects.get(id=before.id) if before else None
+        account = locked[person.account_id] if person else accounts.open_account(ial=0, now=now, actor=actor)
+        was_active = account.is_active
+        if person is None:
+            name = str(record.resource["userName"])
+            person = Person.objects.create(account=account, user_name=name, created_at=now, updated_at=now)
+        elif not account.is_active and revoke.terminated_because(account) == Reason.JOINED_TO_ANOTHER.value:
+            accounts.reopen(account, now=now, actor=actor)
+        write = Write(
+            account=account, person=person, actor=actor, now=now, is_new=before is None, appears=not _is_here(person), was_active=was_active
+        )
+        record.person, record.adopted = person, speaks(record.source, person)
+        record.save(update_fields=["person", "adopted"])
+        feed.record_moved(record, old=fresh.person_id, new=person.id, txn=write.txn, now=now)
+        left = locked[fresh.person.account_id]
+        _record(left, "person.record_left", record, now=now, actor=actor, attribute=fresh.attribute)
+        _record(account, "person.split", record, now=now, actor=actor, attribute=fresh.attribute)
+        _carry_on(
+            replace(write, account=left, person=Person.objects.get(id=fresh.person_id), is_new=False, appears=False, was_active=None),
+            was_here=record.deleted_at is None,
+        )
+        settle(write)
+        return person
+
+    return under_locks(accounts_needed, work)
+
+
+def _record(  # noqa: PLR0913 - the parts of an Event
+    account: Account, kind: str, record: Record, *, now: datetime, actor: str, attribute: str
+) -> None:
+    body = {"record": str(record.id), "source": record.source.name, "by": attribute.rpartition(":")[2]}
+    audit.record(account, kind, now=now, actor=actor, body=body)

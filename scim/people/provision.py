@@ -1,0 +1,331 @@
+"""The only writer: sources, and what they create, replace, patch and delete (RFC 7644 §3.3, §3.5, §3.6).
+
+Each write is one transaction under the account's lock: the record, the merged person, and what follows for the account
+(`scim.people.settle`), so that an acknowledged `active:false` has already ended everything (promise 4).
+
+Order (ruling 11, C29; `scim.protocol.ordering`): an older version is refused with 412. A PUT that does not say `active` leaves it as it
+is, so only an explicit `active:true` brings a leaver back, and with no credential (C30). Where that comes without a number or an
+entity tag, nobody can say that it is newer than the end: the source reads its own word again, and the person stays ended until a
+manager agrees (`scim.people.returns`). Who never was active has not ended: the first `active:true` needs nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from django.db import IntegrityError
+
+from derived.errors import Reason, Unavailable
+from derived.ledger import accounts, audit
+from derived.ledger.locking import transacted, under_lock
+from derived.models import AccountStatus
+from scim.errors import invalid_value, precondition_failed, uniqueness
+from scim.models import Person, Record, RecordEmail
+from scim.people import matching
+from scim.people.consequences import note_beyond
+from scim.people.directory import find
+from scim.people.groups import forget
+from scim.people.settle import Write, end, settle
+from scim.people.sources import disable_source, register_source, rotate_source
+from scim.protocol import index, operations, ordering, patch, tags, trust, values
+from scim.protocol.normalise import normalise
+from scim.protocol.user import USER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from derived.models import Account
+    from scim.models import Source
+    from scim.protocol.schema import Json, Resource
+
+__all__ = [
+    "check_unique", "create_user", "delete_user", "disable_source", "patch_user", "register_source", "replace_user", "rotate_source",
+]
+
+T = TypeVar("T")
+
+_TRIES = 5
+
+
+def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Record:
+    """A new record, person and account (ID-8, C28: never an old one, whatever names it carries).
+
+    Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
+    """
+    resource = values.resource(unverified_body, USER)
+    ordering.check_whole(ordering.sequence(unverified_body), resource)
+    resource.setdefault("active", True)
+    record = _attached(source, unverified_body, resource, now=now)
+    if record is None:
+        record = _unique(lambda: transacted(lambda: _create(source, unverified_body, resource, now=now)))
+        matching.after(record, now=now)
+    return record
+
+
+def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record | None:
+    """The new record, at a person who is there already, if the operator's rules clearly say whose it is; else None."""
+    found = matching.sole(source, resource)
+    if found is None:
+        return None
+
+    def work(account: Account) -> Record | None:
+        still = matching.sole(source, resource)
+        if still is None or still.person.account_id != account.id:
+            return None
+        check_unique(source, resource, but=None)
+        _check_not_stale(source, body, resource)
+        record = Record(
+            source=source, person=still.person, created_at=now, version=0, adopted=matching.speaks(source, still.person)
+        )
+        _store(record, resource, body, _without_secrets(body), now=now)
+        write = Write(account=account, person=still.person, actor=source.actor, now=now)
+        _record(account, "person.updated", record, now=now)
+        matching.attached(record, still, account, now=now, actor=source.actor)
+        note_beyond(write, resource, source.trusted_for)
+        settle(write)
+        return record
+
+    return _unique(lambda: under_lock(found.person.account_id, work))
+
+
+def _create(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record:
+    check_unique(source, resource, but=None)
+    _check_not_stale(source, body, resource)
+    account = accounts.open_account(ial=0, now=now, actor=source.actor)
+    person = Person.objects.create(account=account, user_name=str(resource["userName"]), created_at=now, updated_at=now)
+    record = Record(source=source, person=person, created_at=now, version=0, adopted=matching.speaks(source, None))
+    _store(record, resource, body, _without_secrets(body), now=now)
+    write = Write(account=account, person=person, actor=source.actor, now=now, is_new=True)
+    _record(account, "person.created", record, now=now)
+    note_beyond(write, resource, source.trusted_for)
+    settle(write)
+    return record
+
+
+def _check_not_stale(source: Source, body: Json, resource: Resource) -> None:
+    """A numbered version that is older than what its own source has deleted since is the past, and makes nobody (C28, C29).
+
+    Raises: ScimError 412.
+    """
+    number, external = ordering.sequence(body), resource.get("externalId")
+    if number is None or not isinstance(external, str):
+        return
+    if Record.objects.filter(source=source, external_id=external, deleted_at__isnull=False, source_version__gte=number).exists():
+        raise precondition_failed("This source has deleted a newer version of this record.")
+
+
+def replace_user(
+    source: Source, unverified_id: str, unverified_body: Json, *, if_match: str | None = None, now: datetime
+) -> Record:
+    """The record as the body says: what it does not name is cleared, but `active` stays (RFC 7644 §3.5.1).
+
+    Raises: ScimError 400 invalidSyntax or invalidValue, 404, 409 uniqueness, 412 for another or an older version.
+    """
+    resource = values.resource(unverified_body, USER)
+    number = ordering.sequence(unverified_body)
+    ordering.check_whole(number, resource)
+    if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
+        raise invalid_value("The id in the body is not the id in the path.")
+
+    def change(record: Record) -> Resource:
+        if number is not None and record.source_version is not None and number <= record.source_version:
+            _check_order(record, resource, number)
+        return {"active": record.active, **resource}
+
+    push = _Push(body=unverified_body, says_active="active" in resource, versioned=ordering.is_versioned(number, if_match))
+    return _write(source, unverified_id, change, push, if_match=if_match, now=now)
+
+
+def _check_order(record: Record, resource: Resource, number: int) -> None:
+    """Raises: ScimError 412 for what is older than what stands, or as old and not what stands of two."""
+    same = resource == record.resource
+    if number < (record.source_version or 0) or not (same or ordering.overrules(resource, record.resource)):
+        raise precondition_failed("There is a newer version from this source.")
+
+
+def patch_user(
+    source: Source, unverified_id: str, unverified_body: Json, *, if_match: str | None = None, now: datetime
+) -> Record:
+    """The record after the operations of a PATCH message, all of them or none (RFC 7644 §3.5.2).
+
+    Raises: ScimError 400 of Table 9, 404, 409 uniqueness, 412 for another version.
+    """
+    asked = operations.parse(normalise(unverified_body, source.normalisers))
+
+    def change(record: Record) -> Resource:
+        after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)
+        del after["id"]
+        return after
+
+    push = _Push(body=None, says_active=ordering.says_active(asked), versioned=ordering.is_versioned(None, if_match))
+    return _write(source, unverified_id, change, push, if_match=if_match, now=now)
+
+
+def delete_user(source: Source, unverified_id: str, *, if_match: str | None = None, now: datetime) -> None:
+    """End the person, and leave a tombstone: the id is never found again, the names are free (RFC 7644 §3.6).
+
+    Raises: ScimError 404, 412 for another version.
+    """
+
+    def work(account: Account, record: Record) -> None:
+        record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
+        record.version += 1
+        record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
+        followed: bool = record.followed  # type: ignore[attr-defined]  # read with it
+        write = Write(account=account, person=record.person, actor=source.actor, now=now)
+        forget(record, followed=followed, txn=write.txn, now=now)
+        _record(account, "person.deleted", record, now=now)
+        end(write, followed=followed)
+
+    _under_its_lock(source, unverified_id, if_match, work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Push:
+    """body: of a PUT, None for a PATCH. says_active: whether it speaks of `active`. versioned: shown to be newer (C29)."""
+
+    body: Json
+    says_active: bool
+    versioned: bool
+
+
+def _write(  # noqa: PLR0913 - what every change of a record needs
+    source: Source, unverified_id: str, change: Callable[[Record], Resource], push: _Push, *, if_match: str | None, now: datetime,
+) -> Record:
+    """Run one change under the lock; one that changes nothing leaves version and time as they are."""
+    old: dict[str, Resource] = {}
+
+    def work(account: Account, record: Record) -> Record:
+        write = Write(account=account, person=record.person, actor=source.actor, now=now)
+        before, resource, waits = record.resource, change(record), record.returns_at
+        old["resource"] = before
+        _note_return(record, resource, push, now=now)
+        if resource == before:
+            record.source_version = ordering.sequence(push.body) or record.source_version
+            record.save(update_fields=["source_version", "returns_at"])
+            if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
+                settle(write)  # a repeated `active:false` ends what somebody opened in between
+            return record
+        check_unique(source, resource, but=record)
+        kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
+        _store(record, resource, push.body, kept, now=now)
+        _record(account, "person.updated", record, now=now)
+        if set(trust.beyond(resource, source.trusted_for)) - set(trust.beyond(before, source.trusted_for)):
+            note_beyond(write, resource, source.trusted_for)
+        settle(write)
+        return record
+
+    record = _unique(lambda: _under_its_lock(source, unverified_id, if_match, work))
+    if record.resource is not old.get("resource"):
+        matching.after(record, now=now)
+    return record
+
+
+def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
+    """Whether somebody whom this source had ended comes back at once, or waits for a manager (ruling 11, C29)."""
+    wanted = _means_active(record, resource)
+    if not wanted or not record.was_active or (push.versioned and push.says_active):
+        record.returns_at = None
+    elif not record.active:
+        record.returns_at = now
+
+
+def _means_active(record: Record, resource: Resource) -> bool:
+    """Whether the person is here, as this source now says; taking `active` away says nothing, and is no way back in."""
+    return resource["active"] is not False if "active" in resource else record.active
+
+
+def _under_its_lock(
+    source: Source, unverified_id: str, if_match: str | None, work: Callable[[Account, Record], T]
+) -> T:
+    """Run `work` on a record with its account locked; again where it has moved to another account meanwhile."""
+
+    def locked(account: Account) -> T | _Moved:
+        record = _current(source, unverified_id, if_match)
+        return work(account, record) if record.person.account_id == account.id else _Moved()
+
+    for _ in range(_TRIES):
+        found = under_lock(find(source, unverified_id, to_write=True).person.account_id, locked)
+        if not isinstance(found, _Moved):
+            return found
+    raise Unavailable(Reason.DATABASE_BUSY)
+
+
+class _Moved:
+    """The record belongs to another account than it did a moment ago."""
+
+
+def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:
+    """The record as it is under the lock, if the client means this version of it."""
+    record = find(source, unverified_id, to_write=True)
+    tags.check(if_match, record.etag)
+    return record
+
+
+def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now: datetime) -> None:
+    was: Resource = record.resource if record.version else {}
+    before = index.emails(was)
+    record.source_version = number if (number := ordering.sequence(body)) is not None else record.source_version
+    record.stated_at = ordering.stated_at(body, now=now)
+    record.resource, record.pushed = resource, pushed
+    for name, value in index.columns(resource).items():
+        setattr(record, name, value)
+    record.active = _means_active(record, resource)
+    record.was_active = record.was_active or record.active
+    record.version += 1
+    record.updated_at = now
+    record.save()
+    matching.note_keys(record, was)
+    after = index.emails(resource)
+    if after != before:
+        if before:
+            RecordEmail.objects.filter(record=record).delete()
+        RecordEmail.objects.bulk_create(RecordEmail(record=record, source=record.source, value_fold=one) for one in after)
+
+
+def check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:
+    """Raises: ScimError 409 where another record of this source has the user name or the externalId."""
+    others = Record.objects.filter(source=source, deleted_at__isnull=True)
+    if but is not None:
+        others = others.exclude(id=but.id)
+    if others.filter(user_name_fold=values.fold(str(resource["userName"]))).exists():
+        raise uniqueness("userName is in use.")
+    if isinstance(resource.get("externalId"), str) and others.filter(external_id=resource["externalId"]).exists():
+        raise uniqueness("externalId is in use.")
+
+
+def _unique(work: Callable[[], T]) -> T:
+    """Two that come at once both pass the check; the index lets one through."""
+    try:
+        return work()
+    except IntegrityError as error:
+        if "record_" not in str(error) and "scim_record." not in str(error):
+            raise
+        raise uniqueness("userName or externalId is in use.") from None
+
+
+def _without_secrets(value: Json) -> Json:
+    """The same, without anything named password, at any depth (ruling 10)."""
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in value]
+    if isinstance(value, dict):
+        kept = {key: one for key, one in value.items() if key.rpartition(":")[2].lower() != "password"}
+        return {key: _without_secrets(one) for key, one in kept.items()}
+    return value
+
+
+def _repushed(record: Record, resource: Resource) -> Json:
+    """What was pushed, with the attributes that a PATCH changed; the others stay as they were spelled."""
+    same = {name.lower() for name, value in resource.items() if record.resource.get(name) == value}
+    before = record.pushed if isinstance(record.pushed, dict) else {}
+    kept = {name: value for name, value in before.items() if name.lower() in same}
+    spelled = {name.lower() for name in kept}
+    return {**kept, **{name: value for name, value in resource.items() if name.lower() not in spelled}}
+
+
+def _record(account: Account, kind: str, record: Record, *, now: datetime) -> None:
+    body = {"record": str(record.id), "version": record.version, "active": record.active}
+    personal = {"userName": str(record.resource["userName"])}
+    audit.record(account, kind, now=now, actor=record.source.actor, body=body, personal=personal)

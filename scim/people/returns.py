@@ -1,0 +1,66 @@
+"""Coming back: what a source may not say by itself, a manager says (C29, C30, ruling 11), and what a joined record may not (ruling 9).
+
+Readmitting lifts the ends that sources spoke; no credential comes back with it. Adopting lets a joined record speak of the login
+name, of where notices go, and of the IAL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.errors import Reason, Refused
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
+from scim.models import Person, Record
+from scim.people.settle import Write, settle
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from derived.models import Account
+
+
+def waiting() -> QuerySet[Record]:
+    """The records whose source wants somebody active again whom it had ended, the oldest first."""
+    rows = Record.objects.filter(returns_at__isnull=False, deleted_at__isnull=True)
+    return rows.select_related("person__account", "source").order_by("returns_at")
+
+
+def readmit(person: Person, *, now: datetime, actor: str) -> None:
+    """Agree that a person is back: what waits stands from now on, and a deleted record no longer says no.
+
+    Raises: Refused(ILLEGAL_MOVE) where nothing waits for that.
+    """
+
+    def work(account: Account) -> None:
+        rows = person.records.all()
+        waited = rows.filter(returns_at__isnull=False, deleted_at__isnull=True).update(returns_at=None)
+        lifted = rows.filter(deleted_at__isnull=False, was_active=True).update(was_active=False) if rows.filter(deleted_at=None).exists() else 0
+        if not waited + lifted:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        audit.record(account, "person.readmitted", now=now, actor=actor, body={"records": waited + lifted})
+        settle(_write(account, person, actor, now))
+
+    under_lock(person.account_id, work)
+
+
+def adopt(record: Record, *, now: datetime, actor: str) -> None:
+    """Let a joined record move the login name, the mail targets and the IAL of its person.
+
+    Raises: Refused(ILLEGAL_MOVE) where it may already, or is deleted.
+    """
+
+    def work(account: Account) -> None:
+        rows = Record.objects.filter(id=record.id, adopted=False, deleted_at__isnull=True, person__account=account)
+        if not rows.update(adopted=True):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        audit.record(account, "person.record_adopted", now=now, actor=actor, body={"record": str(record.id), "source": record.source.name})
+        settle(_write(account, record.person, actor, now))
+
+    under_lock(record.person.account_id, work)
+
+
+def _write(account: Account, person: Person, actor: str, now: datetime) -> Write:
+    return Write(account=account, person=Person.objects.get(id=person.id), actor=actor, now=now)

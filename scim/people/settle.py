@@ -1,0 +1,155 @@
+"""The second half of every write: what all sources say now is merged, kept, and what follows from it happens.
+
+Called with the account locked. What follows is in `scim.people.consequences`: calls, not signals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
+from scim.feed import events
+from scim.feed import writing as feed
+from scim.models import Person
+from scim.people import consequences
+from scim.people.consequences import State, Write
+from scim.protocol import aggregate, trust
+from scim.protocol.values import fold
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.models import Account
+    from scim.models import Record
+
+__all__ = ["Write", "again", "end", "said", "settle"]
+
+_MOST_FORMER = 10
+
+
+def settle(write: Write) -> None:
+    """Merge what all records of a person say, keep it, and do what follows."""
+    person, was_active = write.person, write.account.is_active if write.was_active is None else write.was_active
+    before = _before(person)
+    records = _speaking(person)
+    told = [_said(record) for record in records]
+    after = State(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded(told))
+    _keep(write, before, after)
+    consequences.follow(write, before, after)
+    here = [record for record in records if record.deleted_at is None]
+    if here and here[0].followed:  # type: ignore[attr-defined]  # read with it; who has no record is not shown to anybody
+        _tell(write, before, after, was_active=was_active)
+
+
+def _tell(write: Write, before: State, after: State, *, was_active: bool) -> None:
+    """Whoever follows us is told of it, in this transaction."""
+    person = write.person
+    if was_active != write.account.is_active and not _differs(before, after):
+        feed.bump(person, now=write.now)
+    feed.told(
+        person, write.account, before.profile.attributes, was_active=was_active, appears=write.is_new or write.appears, txn=write.txn,
+        now=write.now,
+    )
+
+
+def _differs(before: State, after: State) -> bool:
+    """Whether a person is another version than before, for whoever follows us."""
+    one, other = before.profile, after.profile
+    return (one.active, one.suspended) != (other.active, other.suspended) or bool(events.names(one.attributes, other.attributes))
+
+
+def end(write: Write, *, followed: bool) -> None:
+    """The source deleted its record: the others carry on; where there is none, everything ends and the login name is free (C28).
+
+    The profile stays then, so that the last notice still finds its addresses. followed: whether anybody follows us.
+    """
+    person = write.person
+    if person.records.filter(deleted_at__isnull=True).exists():
+        settle(write)
+        return
+    person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
+    person.updated_at = write.now
+    person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
+    consequences.delete(write)
+    if followed:
+        feed.gone(person, txn=write.txn, now=write.now)
+
+
+def said(person: Person) -> list[aggregate.Said]:
+    """What every source says about a person now.
+
+    A source that is believed about `active` and deleted its record has said no, until a manager lifts it (ID-6).
+    """
+    return [_said(record) for record in _speaking(person)]
+
+
+def _speaking(person: Person) -> list[Record]:
+    alive = Q(deleted_at__isnull=True)
+    records = person.records.filter(alive | Q(was_active=True)).select_related("source").annotate(followed=feed.FOLLOWED)
+    return [record for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
+
+
+def _said(record: Record) -> aggregate.Said:
+    source = record.source
+    return aggregate.Said(
+        source=source.name, precedence=source.precedence, active=record.active,
+        resource=record.resource if record.deleted_at is None else {},
+        at=record.stated_at or record.updated_at, trusted_for=frozenset(source.trusted_for), returns=record.returns_at is not None,
+        adopted=record.adopted, vouched_ial=source.vouched_ial if record.deleted_at is None else 0,
+    )
+
+
+def again(person_id: UUID, *, now: datetime, actor: str) -> None:
+    """Merge a person anew, under the lock: what a source is believed has changed, or a manager has decided something."""
+
+    def work(account: Account) -> None:
+        settle(Write(account=account, person=Person.objects.get(id=person_id), actor=actor, now=now))
+
+    under_lock(Person.objects.values_list("account_id", flat=True).get(id=person_id), work)
+
+
+def _before(person: Person) -> State:
+    profile = aggregate.Profile(person.profile, person.provenance, person.active, person.suspended)
+    guarded = aggregate.Guarded(user_name=person.user_name, contact=person.contact, ial=person.said_ial)
+    return State(profile=profile, guarded=guarded)
+
+
+def _keep(write: Write, before: State, after: State) -> None:
+    person = write.person
+    now_has = aggregate.addresses(after.guarded.contact)
+    gone = [one for one in aggregate.addresses(before.guarded.contact) if one not in now_has]
+    person.former_addresses = list(dict.fromkeys([*gone, *person.former_addresses]))[:_MOST_FORMER]
+    person.profile, person.provenance = after.profile.attributes, after.profile.provenance
+    person.active, person.suspended = after.profile.active, after.profile.suspended
+    person.contact, person.said_ial = after.guarded.contact, after.guarded.ial
+    person.user_name = after.guarded.user_name or str(after.profile.attributes.get("userName", "")) or person.user_name
+    person.updated_at = write.now
+    if _differs(before, after):
+        person.version += 1
+    person.save()
+    if after.guarded.user_name:
+        _claim_login_name(write, after.guarded.user_name)
+
+
+def _claim_login_name(write: Write, user_name: str) -> None:
+    """Take the user name as the login name if no other person has it: first come (ruling 11)."""
+    person, wanted, was_taken = write.person, fold(user_name), write.person.login_name_taken
+    if person.login_name_fold == wanted:
+        if person.login_name != user_name:
+            Person.objects.filter(id=person.id).update(login_name=user_name)
+            person.login_name = user_name
+        return
+    person.login_name, person.login_name_fold, person.login_name_taken = user_name, wanted, False
+    try:
+        with transaction.atomic():
+            person.save(update_fields=["login_name", "login_name_fold", "login_name_taken"])
+    except IntegrityError:
+        person.login_name, person.login_name_fold, person.login_name_taken = None, None, True
+        person.save(update_fields=["login_name", "login_name_fold", "login_name_taken"])
+        if not was_taken:
+            audit.record(write.account, "person.login_name_taken", now=write.now, actor=write.actor)

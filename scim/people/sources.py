@@ -1,0 +1,169 @@
+"""The sources: registering one, how it shows who it is, what it is believed, and when it is no longer heard.
+
+A source may have several credentials, each with an end of its own, so that a new one is in use before the old one is gone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from derived.ledger.locking import transacted
+from derived.rules.assurance import IAL
+from scim.callers import key_of_certificate, key_of_certified_name, key_of_client, key_of_token
+from scim.models import Source, SourceCredential
+from scim.protocol import trust
+from scim.protocol.normalise import KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_CLIENT = re.compile(r"[\x21-\x7e]{1,255}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+OVERLAP = timedelta(hours=24)
+
+
+def register_source(  # noqa: PLR0913 - what an operator decides about a source
+    name: str, *, now: datetime, vouched_ial: int = 0, precedence: int = 100, normalisers: Sequence[str] = (),
+    token_expires_at: datetime | None = None, trusted_for: Collection[str] = trust.EVERY,
+) -> tuple[Source, str]:
+    """A new source, and its bearer token, which is not kept and cannot be shown again.
+
+    Raises: ValueError for a bad name, level, normaliser or attribute, or a name in use.
+    """
+    _check(name, vouched_ial, normalisers)
+    believed = sorted(trust.named(trusted_for))
+
+    def work() -> tuple[Source, str]:
+        source = Source.objects.create(
+            name=name, vouched_ial=vouched_ial, precedence=precedence, normalisers=list(normalisers), trusted_for=believed, created_at=now,
+        )
+        return source, _token(source, now=now, expires_at=token_expires_at)
+
+    try:
+        return transacted(work)
+    except IntegrityError:
+        message = f"there is a source named {name} already"
+        raise ValueError(message) from None
+
+
+def _check(name: str, vouched_ial: int, normalisers: Sequence[str]) -> None:
+    message = ""
+    if not _NAME.fullmatch(name):
+        message = "the name must be lower-case letters, digits and hyphens, 63 at most"
+    elif vouched_ial not in set(IAL):
+        message = "the identity assurance level must be 0, 1, 2 or 3"
+    elif set(normalisers) - set(KNOWN):
+        message = f"the normalisers are: {', '.join(KNOWN)}"
+    if message:
+        raise ValueError(message)
+
+
+def _token(source: Source, *, now: datetime, expires_at: datetime | None) -> str:
+    # The prefix lets secret scanners find a token that was committed somewhere.
+    token = f"ramet_scim_{secrets.token_urlsafe(32)}"
+    SourceCredential.objects.create(source=source, key=key_of_token(token), created_at=now, expires_at=expires_at)
+    return token
+
+
+def rotate_source(
+    source: Source, *, now: datetime, expires_at: datetime | None = None, overlap: timedelta = timedelta()
+) -> str:
+    """Give a source a new token; the old ones end after `overlap`, or at once. expires_at: when the new one ends."""
+
+    def work() -> str:
+        _tokens(source, now=now).update(expires_at=now + overlap)
+        return _token(source, now=now, expires_at=expires_at)
+
+    return transacted(work)
+
+
+def _tokens(source: Source, *, now: datetime) -> QuerySet[SourceCredential]:
+    later = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    return source.credentials.filter(later, key__startswith="token:", ended_at__isnull=True)
+
+
+def end_credential(source: Source, credential_id: int, *, now: datetime) -> bool:
+    """End one credential of a source at once; False if it had none such."""
+    return bool(source.credentials.filter(id=credential_id, ended_at__isnull=True).update(ended_at=now))
+
+
+def admit_client(source: Source, client_id: str, *, now: datetime, expires_at: datetime | None = None) -> SourceCredential:
+    """Let a client of our own provider speak for a source, with access tokens that it got for itself.
+
+    Raises: ValueError for what is no client_id, or one that speaks for another source.
+    """
+    if not _CLIENT.fullmatch(client_id):
+        message = "that is no client_id"
+        raise ValueError(message)
+    return _admit(source, key_of_client(client_id), shown=client_id, now=now, expires_at=expires_at)
+
+
+def admit_certificate(source: Source, sha256: str, *, now: datetime, expires_at: datetime | None = None) -> SourceCredential:
+    """Let whoever holds a certificate's key speak for a source (mutual TLS). sha256: of its DER, in hex, with or without colons.
+
+    Raises: ValueError for what is no such fingerprint, or one that speaks for another source.
+    """
+    plain = sha256.replace(":", "").lower()
+    if not _FINGERPRINT.fullmatch(plain):
+        message = "give the SHA-256 fingerprint of the certificate: 64 hexadecimal digits"
+        raise ValueError(message)
+    return _admit(source, key_of_certificate(plain), shown=plain, now=now, expires_at=expires_at)
+
+
+def admit_certified_name(  # noqa: PLR0913 - who, by whom, until when
+    source: Source, authority: str, name: str, *, now: datetime, authority_name: str = "", expires_at: datetime | None = None
+) -> SourceCredential:
+    """Let whoever an authority certifies under a name speak for a source (RFC 8705 §2.1): renewed certificates too, no other authority's.
+
+    authority: SHA-256 of its certificate, in hex. name: in the one spelling that `idp.certificates.names` gives it.
+    Raises: ValueError for what is no such fingerprint, or a name that speaks for another source.
+    """
+    if not _FINGERPRINT.fullmatch(authority):
+        message = "give the SHA-256 fingerprint of the authority: 64 hexadecimal digits"
+        raise ValueError(message)
+    shown = f"{name}, certified by {authority_name or authority}"
+    return _admit(source, key_of_certified_name(authority, name), shown=shown, now=now, expires_at=expires_at)
+
+
+def _admit(source: Source, key: str, *, shown: str, now: datetime, expires_at: datetime | None) -> SourceCredential:
+    with transaction.atomic():
+        row, _ = SourceCredential.objects.get_or_create(key=key, defaults={"source": source, "created_at": now})
+        if row.source_id != source.id:
+            message = "it speaks for another source already"
+            raise ValueError(message)
+        row.ended_at, row.expires_at, row.shown = None, expires_at, shown[:500]
+        row.save(update_fields=["ended_at", "expires_at", "shown"])
+    return row
+
+
+def disable_source(source: Source, *, now: datetime) -> None:
+    """Refuse a source from now on, whatever it shows; its people stay as they are."""
+    source.disabled_at = now
+    source.save(update_fields=["disabled_at"])
+
+
+def enable_source(source: Source) -> None:
+    """Hear a source again, with the credentials that it had."""
+    source.disabled_at = None
+    source.save(update_fields=["disabled_at"])
+
+
+def trust_source(source: Source, names: Iterable[str]) -> list[str]:
+    """Believe a source for these attributes and no others, from its next word on; their full names.
+
+    Raises: ValueError for an attribute that no schema has.
+    """
+    believed = sorted(trust.named(names))
+    source.trusted_for = believed
+    source.save(update_fields=["trusted_for"])
+    return believed

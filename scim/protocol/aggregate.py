@@ -1,0 +1,240 @@
+"""Many sources, one profile: by authority, precedence and freshness, with provenance (ID-1, ID-2, ID-7); pure.
+
+The unit is one attribute: the best source that is believed about it says all of it. Best is the one that goes first; among equals
+the one that spoke last; among those the first by name, so that the order in which they came never matters. `active` is different:
+one source that is believed about it and says no is enough. So is the status of our extension. Nothing here is authority: `roles`
+and `entitlements` are only what a source wrote (ruling 10).
+
+What could take an account over (the login name, where notices go, the IAL) comes from adopted records only (ruling 9): `guarded`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from scim.protocol import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from scim.protocol.schema import Json, Resource
+
+_MOST_IAL = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one source says about a person.
+
+    source: its name. precedence: lower goes first. at: when it last said anything. trusted_for: None for everything.
+    returns: it says active, and is not believed until a manager agrees (C29). adopted: as in `models.Record`.
+    vouched_ial: the most that the source may say of the IAL, and what it means where it says nothing.
+    """
+
+    source: str
+    precedence: int
+    active: bool
+    resource: Resource
+    at: datetime
+    trusted_for: Collection[str] | None = None
+    returns: bool = False
+    adopted: bool = True
+    vouched_ial: int = 0
+
+    def is_believed(self, name: str) -> bool:
+        """Whether this source is trusted for an attribute."""
+        return self.trusted_for is None or name in self.trusted_for
+
+    def believed(self) -> dict[str, Json]:
+        """What it says and is believed about, but for `active`, which is merged by itself."""
+        return {name: value for name, value in trust.said(self.resource).items() if name != trust.ACTIVE and self.is_believed(name)}
+
+    @property
+    def holds(self) -> bool:
+        """Whether it says that the person is active, and may say so."""
+        return self.active and not self.returns
+
+
+class Why(StrEnum):
+    """Why one source's word stands for an attribute, or does not."""
+
+    ONLY = "only"
+    PRECEDENCE = "precedence"
+    FRESHNESS = "freshness"
+    NAME = "name"
+    NOT_TRUSTED = "not trusted"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What holds about a person: attributes as in SCIM (an extension's under its URN), and where each comes from.
+
+    provenance: attribute name (`URN:name` in an extension) -> {"source", "since", "why"}; since: ISO 8601, when the value
+    came to be what it is.
+    """
+
+    attributes: Resource
+    provenance: dict[str, dict[str, str]]
+    active: bool
+    suspended: bool = False
+
+
+def merge(said: Sequence[Said], before: Profile | None = None) -> Profile:
+    """One profile from all that is said; before: the last one, whose `since` stays where a value stays.
+
+    Nobody who is believed about it saying anything means nobody vouches: not active.
+    """
+    attributes: Resource = {}
+    provenance: dict[str, dict[str, str]] = {}
+    for key, claims in _claims(said).items():
+        best = claims[0]
+        value = best.believed()[key]
+        extension, _, name = key.rpartition(":")
+        home = attributes.setdefault(extension, {}) if extension else attributes
+        if isinstance(home, dict):
+            home[name] = value
+        provenance[key] = {"source": best.source, "since": _since(key, value, best, before), "why": _why(claims)}
+    deciding = [one for one in said if one.is_believed(trust.ACTIVE)]
+    active = bool(deciding) and all(one.holds for one in deciding)
+    return Profile(attributes, provenance, active, any(stops(one) for one in said))
+
+
+def _claims(said: Sequence[Said]) -> dict[str, list[Said]]:
+    """For each attribute those who are believed about it, the best first."""
+    found: dict[str, list[Said]] = {}
+    for one in _ranked(said):
+        for name in one.believed():
+            found.setdefault(name, []).append(one)
+    return found
+
+
+def _ranked(said: Iterable[Said]) -> list[Said]:
+    return sorted(said, key=lambda one: (one.precedence, -one.at.timestamp(), one.source))
+
+
+def _why(claims: Sequence[Said]) -> Why:
+    if len(claims) == 1:
+        return Why.ONLY
+    best, next_best = claims[:2]
+    if best.precedence != next_best.precedence:
+        return Why.PRECEDENCE
+    return Why.FRESHNESS if best.at != next_best.at else Why.NAME
+
+
+def stops(one: Said) -> bool:
+    """Whether a source that may say so says that the account is suspended; an unknown word stops too."""
+    status = one.believed().get(trust.STATUS)
+    return status is not None and str(status).lower() != "active"
+
+
+def _since(key: str, value: Json, one: Said, before: Profile | None) -> str:
+    if before is not None and key in before.provenance and before.provenance[key]["source"] == one.source:
+        extension, _, name = key.rpartition(":")
+        home: Json = before.attributes.get(extension) if extension else before.attributes
+        if isinstance(home, dict) and home.get(name) == value:
+            return before.provenance[key]["since"]
+    return one.at.isoformat()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One source's word about one attribute, for people who ask why: whether it stands, and because of what."""
+
+    source: str
+    value: Json
+    stands: bool
+    why: Why
+
+
+def explain(said: Sequence[Said]) -> dict[str, list[Told]]:
+    """Who says what about every attribute, what won, and why the rest lost; `active` included."""
+    found: dict[str, list[Told]] = {}
+    ranks = _claims(said)
+    for one in _ranked(said):
+        for name, value in trust.said(one.resource).items():
+            if not one.is_believed(name):
+                told = Told(source=one.source, value=value, stands=False, why=Why.NOT_TRUSTED)
+            elif name == trust.ACTIVE:
+                told = _explained_active(one, said)
+            else:
+                told = Told(source=one.source, value=value, stands=ranks[name][0] is one, why=_why(ranks[name]))
+            found.setdefault(name, []).append(told)
+    return {name: sorted(tolds, key=lambda told: not told.stands) for name, tolds in sorted(found.items())}
+
+
+def _explained_active(one: Said, said: Sequence[Said]) -> Told:
+    deciding = [other for other in said if other.is_believed(trust.ACTIVE)]
+    effective = all(other.holds for other in deciding)
+    return Told(
+        source=one.source, value=one.holds, stands=one.holds == effective, why=Why.ONLY if len(deciding) == 1 else Why.PRECEDENCE
+    )
+
+
+def updated_at(profile: Profile) -> str | None:
+    """The newest time of all attributes (ID-7), ISO 8601; None for an empty profile."""
+    return max((origin["since"] for origin in profile.provenance.values()), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """What could take an account over, from adopted records: user name, e-mail addresses as in a profile, IAL (ruling 9)."""
+
+    user_name: str
+    contact: Resource
+    ial: int
+
+
+def guarded(said: Sequence[Said]) -> Guarded:
+    """What the adopted records say of the login name, the mail targets and the IAL."""
+    adopted = _ranked(one for one in said if one.adopted)
+    names = [one.believed()["userName"] for one in adopted if "userName" in one.believed()]
+    emails = [one.believed()["emails"] for one in adopted if "emails" in one.believed()]
+    vouching = [one for one in adopted if one.vouched_ial]
+    return Guarded(
+        user_name=str(names[0]) if names else "", contact={"emails": emails[0]} if emails else {},
+        ial=_ial(vouching[0]) if vouching else 0,
+    )
+
+
+def _ial(one: Said) -> int:
+    """What a source vouches for: what it says of this person, never above what it may; nothing said is all of it.
+
+    It may always say less, also where its word on the attribute does not reach the profile.
+    """
+    level = trust.said(one.resource).get(trust.IAL)
+    if not isinstance(level, int) or isinstance(level, bool):
+        return one.vouched_ial
+    return max(0, min(level, one.vouched_ial, _MOST_IAL))
+
+
+def addresses(attributes: Mapping[str, Json]) -> list[str]:
+    """Every e-mail address of a profile, once each, the primary first; for notices."""
+    emails = _emails(attributes)
+    ordered = sorted(emails, key=lambda email: email.get("primary") is not True)
+    return list(dict.fromkeys(str(email["value"]) for email in ordered))
+
+
+def invitation_address(attributes: Mapping[str, Json]) -> str | None:
+    """Where an invitation goes: the primary work address, else the primary, else a work one, else the first."""
+    def rank(email: Resource) -> tuple[bool, bool]:
+        return (email.get("primary") is not True, str(email.get("type", "")).lower() != "work")
+
+    best = min(_emails(attributes), key=rank, default=None)
+    return None if best is None else str(best["value"])
+
+
+def _emails(attributes: Mapping[str, Json]) -> list[Resource]:
+    found = attributes.get("emails")
+    emails = found if isinstance(found, list) else []
+    return [email for email in emails if isinstance(email, dict) and isinstance(email.get("value"), str)]
+
+
+def display_name(attributes: Mapping[str, Json]) -> str:
+    """The name to show and to compare when a name changes; empty if no source gave one."""
+    name = attributes.get("name")
+    parts: Resource = name if isinstance(name, dict) else {}
+    joined = " ".join(str(parts[part]) for part in ("givenName", "middleName", "familyName") if parts.get(part))
+    return str(attributes.get("displayName") or parts.get("formatted") or joined or "")

@@ -1,0 +1,185 @@
+"""What the operations of a PATCH do to the members of a group, as one set difference; pure.
+
+Ten thousand operations with one member each cost ten thousand steps, and a member into a group of any size costs one: who
+is in the group is asked only for a filter that selects members by anything but their `value`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scim.errors import invalid_filter, invalid_value, mutability, no_target
+from scim.protocol.filter import Path, parse_path
+from scim.protocol.group import GROUP, MEMBERS
+from scim.protocol.operations import Op, Operation
+from scim.protocol.tree import And, Compare, Or, Tree, matches
+from scim.protocol.values import coerce, members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from scim.protocol.schema import Json, Located
+
+_MOST_SCANS = 50
+
+
+@dataclass
+class Change:
+    """The members that come and go: first all of them if `reset`, then `removed`; then `added` come.
+
+    added: ids to the type that was claimed, empty for none. An id is in one of both at most.
+    """
+
+    reset: bool = False
+    added: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+
+    def add(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """These come."""
+        for member, kind in wanted:
+            self.removed.discard(member)
+            self.added[member] = kind or self.added.get(member, "")
+
+    def remove(self, gone: Iterable[str]) -> None:
+        """These go."""
+        for member in gone:
+            self.added.pop(member, None)
+            self.removed.add(member)
+
+    def clear(self) -> None:
+        """All go."""
+        self.reset = True
+        self.added.clear()
+        self.removed.clear()
+
+
+def wanted(value: Json) -> list[tuple[str, str]]:
+    """The members that a value of `members` names: ids, each with the type that it claims, empty for none.
+
+    Raises: ScimError invalidValue or invalidSyntax.
+    """
+    canonical = coerce(MEMBERS, value, where="members")
+    return [_member(one) for one in canonical] if isinstance(canonical, list) else []
+
+
+def _member(one: Json) -> tuple[str, str]:
+    part = one if isinstance(one, dict) else {}
+    named, kind, reference = part.get("value"), part.get("type"), part.get("$ref")
+    if not isinstance(named, str):
+        # RFC 7643 §2.4: `$ref` says the same, where it is all there is.
+        named = reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else ""
+    if not named:
+        raise invalid_value("A member needs a value.")
+    kinds = {"user": "User", "group": "Group", "": ""}
+    found = kinds.get(str(kind or "").lower())
+    if found is None:
+        raise invalid_value("members.type must be User or Group.")
+    return named, found
+
+
+def split(
+    asked: Sequence[Operation], everyone: Callable[[], Iterable[tuple[str, str]]]
+) -> tuple[Change, list[Operation]]:
+    """What a PATCH does to the members, and its other operations, in order.
+
+    everyone: the members before, as ids and types; asked only where a filter needs it.
+    Raises: ScimError of Table 9.
+    """
+    work = _Work(everyone)
+    others = [other for operation in asked for other in work.run(operation)]
+    return work.change, others
+
+
+class _Work:
+    """The change so far."""
+
+    def __init__(self, everyone: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        self.change = Change()
+        self._everyone = everyone
+        self._scans = 0
+
+    def run(self, operation: Operation) -> Iterator[Operation]:
+        """Take what is about members out of an operation; what is left of it."""
+        if operation.unverified_path is None:
+            yield from self._without_path(operation)
+            return
+        path = parse_path(operation.unverified_path, GROUP)
+        if path.target.attribute != MEMBERS:
+            yield operation
+        elif operation.op == Op.REMOVE:
+            self._remove(path, operation)
+        else:
+            self._set(operation, path)
+
+    def _without_path(self, operation: Operation) -> Iterator[Operation]:
+        if operation.op == Op.REMOVE or not isinstance(operation.value, dict):
+            yield operation
+            return
+        rest = dict(operation.value)
+        for located, value in members(operation.value, GROUP):
+            if located.attribute == MEMBERS:
+                rest = {key: inner for key, inner in rest.items() if not _is_members(GROUP.locate_key(key))}
+                self._set(Operation(operation.op, "members", value, has_value=True), Path(located))
+        if rest or not operation.value:
+            yield Operation(operation.op, None, rest, has_value=True)
+
+    def _set(self, operation: Operation, path: Path) -> None:
+        if path.target.sub is not None:
+            raise mutability(f"{path.target.name} cannot be changed; remove the member and add another.")
+        if not operation.has_value:
+            raise invalid_value(f"{operation.op} needs a value.")
+        found = wanted(operation.value)
+        if path.only is None:
+            if operation.op == Op.REPLACE:
+                self.change.clear()
+            self.change.add(found)
+            return
+        chosen = self._matching(path.only) if operation.op == Op.REPLACE else self._chosen(path.only)
+        if operation.op == Op.REPLACE and not chosen:
+            raise no_target("No member matches.")
+        if {member for member, _ in found} - chosen:
+            raise mutability("A member cannot become another; remove it and add the other.")
+        self.change.add(found)
+
+    def _remove(self, path: Path, operation: Operation) -> None:
+        if path.target.sub is not None:
+            raise mutability(f"{path.target.name} cannot be removed from a member.")
+        if path.only is not None:
+            self.change.remove(self._chosen(path.only))
+        elif operation.value is not None:
+            # A remove with a value removes that member, and never the rest (Entra, authentik).
+            self.change.remove(member for member, _ in wanted(operation.value))
+        else:
+            self.change.clear()
+
+    def _chosen(self, only: Tree) -> set[str]:
+        named = _named(only)
+        return self._matching(only) if named is None else named
+
+    def _matching(self, only: Tree) -> set[str]:
+        """Who matches a filter that says more than which ids: asked of all, now and not of the database."""
+        self._scans += 1
+        if self._scans > _MOST_SCANS:
+            raise invalid_filter("Too many operations select members by something else than their value.")
+        now = {} if self.change.reset else dict(self._everyone())
+        now = {member: kind for member, kind in now.items() if member not in self.change.removed} | self.change.added
+        return {member for member, kind in now.items() if matches(only, {"value": member, "type": kind or "User"})}
+
+
+def _is_members(located: Located | None) -> bool:
+    return located is not None and located.attribute == MEMBERS
+
+
+def _named(only: Tree) -> set[str] | None:
+    """The ids that a filter selects, where it says nothing but which; else None."""
+    match only:
+        case Compare(target, "eq", str() as operand) if target.name == "value":
+            return {operand}
+        case Or(terms):
+            each = [_named(term) for term in terms]
+            return None if None in each else {one for some in each for one in some or ()}
+        case And((term,)):
+            return _named(term)
+        case _:
+            return None

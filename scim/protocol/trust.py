@@ -1,0 +1,75 @@
+"""For which attributes a source is believed (ID-2, C27, P38); pure.
+
+An attribute is named as in a profile's provenance: `title`, or `URN:department` in an extension. What a source says beside
+that is kept in its own record, which it reads again as it wrote it (ruling 11), and never reaches a person.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scim.protocol.assurance import ASSURANCE, ASSURANCE_URN
+from scim.protocol.user import ENTERPRISE_URN, USER
+from scim.protocol.values import is_unassigned
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from scim.protocol.schema import Json, Resource
+
+ACTIVE = "active"
+IAL, STATUS, ELIGIBLE = (f"{ASSURANCE_URN}:{name}" for name in ("ial", "status", "eligible"))
+EMPLOYEE_NUMBER = f"{ENTERPRISE_URN}:employeeNumber"
+PIV_IDENTIFIER, PERSON_IDENTIFIER = (f"{ASSURANCE_URN}:{name}" for name in ("pivIdentifier", "personIdentifier"))
+NOT_PROFILE = frozenset({"schemas", "id", "externalId", "meta", "groups", "password"})
+
+_CORE = frozenset(one.name for one in USER.core.attributes) - NOT_PROFILE
+_ENTERPRISE = frozenset(
+    f"{schema.urn}:{one.name}" for schema in USER.extensions if schema.urn == ENTERPRISE_URN for one in schema.attributes
+)
+_ASSURANCE = frozenset(f"{ASSURANCE_URN}:{one.name}" for one in ASSURANCE.attributes)
+# What sounds like authority is believed of nobody whom the operator did not name for it (ruling 10).
+_BY_NAME_ONLY = frozenset({"roles", "entitlements"})
+EVERY = (_CORE - _BY_NAME_ONLY) | _ENTERPRISE
+KNOWN = _CORE | _ENTERPRISE | _ASSURANCE
+
+PRESETS: dict[str, frozenset[str]] = {
+    "everything": EVERY,
+    "hr": (EVERY - {"x509Certificates"}) | {f"{ASSURANCE_URN}:{name}" for name in ("homeOrganization", "affiliation")},
+    "security": _ASSURANCE | {"x509Certificates", EMPLOYEE_NUMBER},
+    "directory": frozenset(
+        {
+            "userName", "name", "displayName", "nickName", "emails", "phoneNumbers", "ims", "photos", "preferredLanguage", "locale",
+            "timezone", ACTIVE,
+        }
+    ),
+}
+_SHORT = {name.rpartition(":")[2].lower(): name for name in sorted(KNOWN)} | {name.lower(): name for name in KNOWN}
+
+
+def named(names: Iterable[str]) -> frozenset[str]:
+    """The attributes of these names, in any case, those of an extension with or without its URN.
+
+    Raises: ValueError for one that no schema has.
+    """
+    given = list(names)
+    if unknown := [name for name in given if name.lower() not in _SHORT]:
+        message = f"there is no attribute {unknown[0]} to be trusted for"
+        raise ValueError(message)
+    return frozenset(_SHORT[name.lower()] for name in given)
+
+
+def said(resource: Resource) -> dict[str, Json]:
+    """Each attribute that a record says something about, under its full name."""
+    found: dict[str, Json] = {}
+    for name, value in resource.items():
+        if name.lower().startswith("urn:") and isinstance(value, dict):
+            found |= {f"{name}:{inner}": one for inner, one in value.items() if not is_unassigned(one)}
+        elif name not in NOT_PROFILE and not is_unassigned(value):
+            found[name] = value
+    return found
+
+
+def beyond(resource: Resource, trusted_for: Collection[str]) -> list[str]:
+    """What a record says without being believed."""
+    return sorted(name for name in said(resource) if name not in trusted_for)
