@@ -40,8 +40,13 @@ test: setup-dev ## the test suite, on SQLite and PostgreSQL, in a real browser, 
 test-long: setup-dev ## the races and the fuzzing with their large counts
 	@tests/run --long
 
+format: setup-dev ## format the code (ruff format) and sort the imports
+	@$(BIN)/ruff check --quiet --select I --fix .
+	@$(BIN)/ruff format --quiet .
+
 check: setup-dev ## ruff, mypy, import contracts, migrations, the tests of rules
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "Run: make format"; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@RAMET_VAR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run

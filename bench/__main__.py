@@ -32,7 +32,14 @@ _CHEAP = 4  # times as many requests where nothing has to be made beforehand
 _WARM = 40
 _MOST_SECONDS = 15 * 60
 _ENOUGH_SECONDS = 4.0  # of one run: then it asks no more, so that a slow peer takes fewer requests and not more time
-SERVERS = ("ramet-postgresql", "ramet-sqlite", "node-postgresql", "node-memory", "authlib-postgresql", "oidc-provider-postgresql")
+SERVERS = (
+    "ramet-postgresql",
+    "ramet-sqlite",
+    "node-postgresql",
+    "node-memory",
+    "authlib-postgresql",
+    "oidc-provider-postgresql",
+)
 _console = Console(stderr=True)
 
 
@@ -55,7 +62,9 @@ def _makers(url: str, folder: Path) -> dict[str, Callable[[], Server]]:
         "ramet-sqlite": lambda: ramet.Served("ramet-sqlite", place("ramet-sqlite"), ""),
         "node-postgresql": lambda: node.served("node-postgresql", database("node"), folder / "node-postgresql.log"),
         "node-memory": lambda: node.served("node-memory", "", folder / "node-memory.log"),
-        "authlib-postgresql": lambda: django_peers.served("authlib-postgresql", "authlib_site", database("authlib"), folder / "authlib.log"),
+        "authlib-postgresql": lambda: django_peers.served(
+            "authlib-postgresql", "authlib_site", database("authlib"), folder / "authlib.log"
+        ),
         "oidc-provider-postgresql": lambda: django_peers.served(
             "oidc-provider-postgresql", "oidc_provider_site", database("provider"), folder / "provider.log"
         ),
@@ -92,11 +101,16 @@ def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str]
             size = count * (1 if name in TO_BE_MADE else _CHEAP)
             for turn in range(rounds + 1):
                 for server in servers:
-                    progress.update(task, description=f"{name}, {f'round {turn} of {rounds}' if turn else 'warming up'}, {server.name}")
+                    progress.update(
+                        task,
+                        description=f"{name}, {f'round {turn} of {rounds}' if turn else 'warming up'}, {server.name}",
+                    )
                     _run(found, name, server, size if turn else min(_WARM, size), counts=turn > 0)
                     progress.advance(task)
             if not _console.is_terminal:  # a log gets a line where a person sees a bar
-                _console.print(f"bench: {name} done; {progress.tasks[0].completed:.0f} of {progress.tasks[0].total:.0f} runs, {progress.tasks[0].elapsed:.0f} s")
+                _console.print(
+                    f"bench: {name} done; {progress.tasks[0].completed:.0f} of {progress.tasks[0].total:.0f} runs, {progress.tasks[0].elapsed:.0f} s"
+                )
             for server in servers:
                 found.megabytes[server.name] = max(found.megabytes.get(server.name, 0.0), server.megabytes())
 
@@ -127,8 +141,12 @@ def main() -> int:
     """Measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--small", action="store_true", help="two short rounds: whether it runs, not how fast")
-    parser.add_argument("--operation", action="append", choices=sorted(OPERATIONS), help="only this one (may be repeated)")
-    parser.add_argument("--server", action="append", default=[], choices=SERVERS, help="only this one (may be repeated)")
+    parser.add_argument(
+        "--operation", action="append", choices=sorted(OPERATIONS), help="only this one (may be repeated)"
+    )
+    parser.add_argument(
+        "--server", action="append", default=[], choices=SERVERS, help="only this one (may be repeated)"
+    )
     parser.add_argument("--rounds", type=int, default=0, help="how often each is measured (default: 5, with --small 2)")
     asked = parser.parse_args()
     rounds, count = _SMALL if asked.small else _FULL

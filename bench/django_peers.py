@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 NO_DPOP = frozenset({"code_exchange_dpop"})
 _PATHS = {
-    "token": "/token", "introspection": "/introspect", "userinfo": "/userinfo", "jwks": "/jwks",
+    "token": "/token",
+    "introspection": "/introspect",
+    "userinfo": "/userinfo",
+    "jwks": "/jwks",
     "discovery": "/.well-known/openid-configuration",
 }
 

@@ -54,7 +54,10 @@ class House:
     def __init__(self, people: int) -> None:
         self.party, self.secret = clients.register(
             Registration(
-                name="Bench", redirect_uris=[CALLBACK], scopes=[*SCOPE.split(), *SERVICE_SCOPES], grants=[CLIENT_CREDENTIALS]
+                name="Bench",
+                redirect_uris=[CALLBACK],
+                scopes=[*SCOPE.split(), *SERVICE_SCOPES],
+                grants=[CLIENT_CREDENTIALS],
             ),
             now=clock.now(),
         )
@@ -65,7 +68,9 @@ class House:
     def _signed_in(self, source: Any) -> LoginSession:  # noqa: ANN401
         name, now = f"bench-{secrets.token_hex(6)}@example.org", clock.now()
         body = {
-            "schemas": [CORE], "userName": name, "name": {"givenName": "Bench", "familyName": "Mark"},
+            "schemas": [CORE],
+            "userName": name,
+            "name": {"givenName": "Bench", "familyName": "Mark"},
             "emails": [{"value": name, "type": "work", "primary": True}],
         }
         person = provision.create_user(source, body, now=now).person
@@ -73,12 +78,24 @@ class House:
 
         def work(account: Account) -> LoginSession:
             root = issue.password_totp(
-                account, credential_id=credential_id, password_hash=self._hash, totp_seed=totp.wrap(seed, owner=credential_id),
-                totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=now, actor="person",
+                account,
+                credential_id=credential_id,
+                password_hash=self._hash,
+                totp_seed=totp.wrap(seed, owner=credential_id),
+                totp_step=0,
+                recovery_code_hashes=[],
+                bound_by=BoundBy(how=How.INVITATION),
+                now=now,
+                actor="person",
             )
             event = record_login(account, root, Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now)
             return LoginSession.objects.create(
-                sid=opaque(), account=account, epoch=account.epoch, event=event, created_at=now, last_seen_at=now,
+                sid=opaque(),
+                account=account,
+                epoch=account.epoch,
+                event=event,
+                created_at=now,
+                last_seen_at=now,
                 expires_at=now + timedelta(hours=24),
             )
 
@@ -94,12 +111,24 @@ class House:
             for session in islice(cycle(self.sessions), count):
                 code = opaque()
                 asked = AuthorizationRequest(
-                    id=opaque(), client=self.party.client, browser="", redirect_uri=CALLBACK, ask=ask, created_at=now,
-                    expires_at=now + timedelta(minutes=10), consumed_at=now,
+                    id=opaque(),
+                    client=self.party.client,
+                    browser="",
+                    redirect_uri=CALLBACK,
+                    ask=ask,
+                    created_at=now,
+                    expires_at=now + timedelta(minutes=10),
+                    consumed_at=now,
                 )
                 row = Code(
-                    code_hash=stored(code, kind="code"), request=asked, session=session, event=session.event,
-                    account=session.account, epoch=session.epoch, created_at=now, expires_at=now + timedelta(minutes=10),
+                    code_hash=stored(code, kind="code"),
+                    request=asked,
+                    session=session,
+                    event=session.event,
+                    account=session.account,
+                    epoch=session.epoch,
+                    created_at=now,
+                    expires_at=now + timedelta(minutes=10),
                 )
                 write(asked, row)
                 made.append(code)
@@ -121,12 +150,25 @@ class House:
 
         def work(account: Account) -> Granted:
             grant, token = open_family(
-                account, party=self.party, event=session.event, session=session, scope=SCOPE, nonce="n", bound=Bound(jkt=jkt),
-                acr="http://idmanagement.gov/ns/assurance/aal/2", refreshes=True, now=now,
+                account,
+                party=self.party,
+                event=session.event,
+                session=session,
+                scope=SCOPE,
+                nonce="n",
+                bound=Bound(jkt=jkt),
+                acr="http://idmanagement.gov/ns/assurance/aal/2",
+                refreshes=True,
+                now=now,
             )
             return Granted(
-                grant=grant, account=account, party=self.party, scope=SCOPE, audience=os.environ["RAMET_ISSUER"],
-                bound=Bound(jkt=jkt), refresh_token=token,
+                grant=grant,
+                account=account,
+                party=self.party,
+                scope=SCOPE,
+                audience=os.environ["RAMET_ISSUER"],
+                bound=Bound(jkt=jkt),
+                refresh_token=token,
             )
 
         return under_lock(session.account_id, work)
@@ -135,7 +177,12 @@ class House:
 def main() -> None:
     """Answer until there are no more questions."""
     house = House(people=50)
-    first = {"client_id": house.party.client_id, "client_secret": house.secret, "code_verifier": VERIFIER, "redirect_uri": CALLBACK}
+    first = {
+        "client_id": house.party.client_id,
+        "client_secret": house.secret,
+        "code_verifier": VERIFIER,
+        "redirect_uri": CALLBACK,
+    }
     sys.stdout.write(json.dumps(first) + "\n")
     sys.stdout.flush()
     for line in sys.stdin:

@@ -73,7 +73,12 @@ class _Line:
 
 
 def run(
-    port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS, seconds: float = MOST_SECONDS, good: Sequence[int] = (200,)
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    connections: int = CONNECTIONS,
+    seconds: float = MOST_SECONDS,
+    good: Sequence[int] = (200,),
 ) -> Run:
     """Send each request once, over a few connections, and read every answer; after some seconds no further one is sent.
 
@@ -122,7 +127,11 @@ def _connected(port: int) -> socket.socket:
 
 def http(method: str, path: str, port: int, headers: dict[str, str], body: bytes = b"") -> bytes:
     """One request as bytes."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     if method == "POST":
         lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -10,7 +10,10 @@ from bench.peer import Served
 
 FOLDER = Path(__file__).resolve().parent / "node"
 _PATHS = {
-    "token": "/token", "introspection": "/token/introspection", "userinfo": "/me", "jwks": "/jwks",
+    "token": "/token",
+    "introspection": "/token/introspection",
+    "userinfo": "/me",
+    "jwks": "/jwks",
     "discovery": "/.well-known/openid-configuration",
 }
 

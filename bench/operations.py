@@ -44,13 +44,18 @@ def _basic(server: Server) -> dict[str, str]:
 
 
 def _token(server: Server, headers: dict[str, str] | None = None, **form: str) -> bytes:
-    return http("POST", server.paths()["token"], server.port, {**_basic(server), **(headers or {})}, urlencode(form).encode())
+    return http(
+        "POST", server.paths()["token"], server.port, {**_basic(server), **(headers or {})}, urlencode(form).encode()
+    )
 
 
 def _code_form(server: Server, code: str) -> dict[str, str]:
     client = server.client
     return {
-        "grant_type": "authorization_code", "code": code, "redirect_uri": client["redirect_uri"], "code_verifier": client["code_verifier"],
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": client["redirect_uri"],
+        "code_verifier": client["code_verifier"],
     }
 
 
@@ -63,7 +68,10 @@ def code_exchange_dpop(server: Server, count: int) -> list[bytes]:
     """The same, bound to a key by a proof."""
     key, url = DeviceKey.generate(), server.issuer + server.paths()["token"]
     codes, now = server.made("codes", count), datetime.now(UTC)
-    return [_token(server, {"DPoP": proofs.dpop(key, "POST", url=url, now=now)}, **_code_form(server, code)) for code in codes]
+    return [
+        _token(server, {"DPoP": proofs.dpop(key, "POST", url=url, now=now)}, **_code_form(server, code))
+        for code in codes
+    ]
 
 
 def refresh(server: Server, count: int) -> list[bytes]:
@@ -102,11 +110,26 @@ def jwks(server: Server, count: int) -> list[bytes]:
 
 OPERATIONS: dict[str, Callable[[Server, int], list[bytes]]] = {
     one.__name__: one
-    for one in (code_exchange, code_exchange_dpop, refresh, client_credentials, introspection, userinfo, discovery, jwks)
+    for one in (
+        code_exchange,
+        code_exchange_dpop,
+        refresh,
+        client_credentials,
+        introspection,
+        userinfo,
+        discovery,
+        jwks,
+    )
 }
 TO_BE_MADE = frozenset({"code_exchange", "code_exchange_dpop", "refresh"})  # each request spends something made for it
 # performance.md: floor and aim, as a multiple of node-oidc-provider on PostgreSQL (discovery and JWKS: in memory).
 TARGETS = {
-    "code_exchange": (0.85, 1.0), "code_exchange_dpop": (0.85, 1.0), "refresh": (0.8, 1.0), "client_credentials": (0.35, 0.55),
-    "introspection": (0.6, 1.0), "userinfo": (0.5, 0.8), "discovery": (0.5, 0.8), "jwks": (0.5, 0.8),
+    "code_exchange": (0.85, 1.0),
+    "code_exchange_dpop": (0.85, 1.0),
+    "refresh": (0.8, 1.0),
+    "client_credentials": (0.35, 0.55),
+    "introspection": (0.6, 1.0),
+    "userinfo": (0.5, 0.8),
+    "discovery": (0.5, 0.8),
+    "jwks": (0.5, 0.8),
 }

@@ -26,7 +26,14 @@ class Served:
     """A peer that runs. paths: where its endpoints are. lacks: the operations that it does not offer."""
 
     def __init__(  # noqa: PLR0913 - how a process is started
-        self, name: str, command: list[str], *, cwd: Path, extra: Mapping[str, str], log: Path, paths: Mapping[str, str],
+        self,
+        name: str,
+        command: list[str],
+        *,
+        cwd: Path,
+        extra: Mapping[str, str],
+        log: Path,
+        paths: Mapping[str, str],
         lacks: frozenset[str] = frozenset(),
     ) -> None:
         self.name, self.port, self.lacks = name, free_port(), lacks
@@ -35,7 +42,12 @@ class Served:
         environment = {**os.environ, "PORT": str(self.port), **extra}
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                pinned(SERVER, command), cwd=cwd, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                pinned(SERVER, command),
+                cwd=cwd,
+                env=environment,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         try:

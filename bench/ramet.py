@@ -31,8 +31,13 @@ class Served:
         self._ramet.start_process("serve", pinned(SERVER, serve))
         with (var / "inside.log").open("ab") as log:
             self._inside = subprocess.Popen(
-                [sys.executable, "-m", "bench.inside"], cwd=PROJECT, env=self._ramet.environment(), text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                [sys.executable, "-m", "bench.inside"],
+                cwd=PROJECT,
+                env=self._ramet.environment(),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         self.client: dict[str, str] = self._heard()
         self._ramet.wait_until_ready()
@@ -47,7 +52,12 @@ class Served:
 
     def paths(self) -> dict[str, str]:
         """Where its endpoints are."""
-        names = {"token": "/oidc/token", "introspection": "/oidc/introspect", "userinfo": "/oidc/userinfo", "jwks": "/oidc/jwks"}
+        names = {
+            "token": "/oidc/token",
+            "introspection": "/oidc/introspect",
+            "userinfo": "/oidc/userinfo",
+            "jwks": "/oidc/jwks",
+        }
         return {**names, "discovery": "/.well-known/openid-configuration"}
 
     def megabytes(self) -> float:

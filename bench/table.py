@@ -59,9 +59,18 @@ def markdown(found: Found, operations: Sequence[str], servers: Sequence[str]) ->
     peers = [server for server in servers if not server.startswith("ramet")]
     for mine in (server for server in servers if server.startswith("ramet")):
         if peers:
-            parts += [f"{mine} as a multiple of each peer:", _lines(["operation", *peers, "floor", "aim", "against"], [_ratios(found, one, mine, peers) for one in operations])]
+            parts += [
+                f"{mine} as a multiple of each peer:",
+                _lines(
+                    ["operation", *peers, "floor", "aim", "against"],
+                    [_ratios(found, one, mine, peers) for one in operations],
+                ),
+            ]
     if found.failed:
-        parts += ["Failed:", "\n".join(f"- {operation} on {server}: {why}" for (operation, server), why in found.failed.items())]
+        parts += [
+            "Failed:",
+            "\n".join(f"- {operation} on {server}: {why}" for (operation, server), why in found.failed.items()),
+        ]
     return "\n\n".join(parts)
 
 

@@ -77,7 +77,9 @@ class AgencySite:
         certificate_for("127.0.0.1", folder=self.folder, now=datetime.now(UTC))
         self._fetch()
         path = self.folder / "nginx.conf"
-        path.write_text(_SITE.format(user="user root;" if os.geteuid() == 0 else "", folder=self.folder, port=self.port))
+        path.write_text(
+            _SITE.format(user="user root;" if os.geteuid() == 0 else "", folder=self.folder, port=self.port)
+        )
         with (self.folder / "said.log").open("ab") as said:
             self._child = subprocess.Popen(
                 [nginx(), "-c", str(path), "-p", str(self.folder), "-e", str(self.folder / "error.log")],

@@ -56,13 +56,20 @@ def application(api: Api, *, base: str) -> WSGIApplication:
         method, path = str(environ["REQUEST_METHOD"]), str(environ.get("PATH_INFO", "/"))
         view = table.get((method, path))
         names = {"authorization": "HTTP_AUTHORIZATION", "dpop": "HTTP_DPOP"}
-        call = Call(method=method, url=base + path, headers={name: str(environ[key]) for name, key in names.items() if key in environ})
+        call = Call(
+            method=method,
+            url=base + path,
+            headers={name: str(environ[key]) for name, key in names.items() if key in environ},
+        )
         headers: dict[str, str] = {}
         try:
             status, body = (200, view(call)) if view else (404, {"error": "not_found"})
         except Challenge as challenge:
             status, body, headers = challenge.status, challenge.body, challenge.headers
-        start_response(f"{status} {HTTPStatus(status).phrase}", [("Content-Type", "application/json"), ("Cache-Control", "no-store"), *headers.items()])
+        start_response(
+            f"{status} {HTTPStatus(status).phrase}",
+            [("Content-Type", "application/json"), ("Cache-Control", "no-store"), *headers.items()],
+        )
         return [json.dumps(body).encode()]
 
     return app
@@ -72,7 +79,9 @@ def main() -> None:
     """Serve it until Ctrl+C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--issuer", default="http://localhost:8000", help="where Ramet is")
-    parser.add_argument("--resource", default="https://api.example.org/", help="this API's resource indicator: the `aud` of its tokens")
+    parser.add_argument(
+        "--resource", default="https://api.example.org/", help="this API's resource indicator: the `aud` of its tokens"
+    )
     parser.add_argument("--port", type=int, default=0, help="0 for a free one")
     options = parser.parse_args()
     port = options.port or free_port()

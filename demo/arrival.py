@@ -103,7 +103,9 @@ def app_logs_in(world: World) -> None:
     world.app_login = logins[0]
     claims = world.app_login.claims
     tell.claims("ID token (ES256, verified by the app with joserfc)", claims, stress=("acr", "amr", "ial", "auth_time"))
-    tell.check("acr is aal/2: password + code, computed from evidence", claims.get("acr") == AAL + "2", seen=claims.get("acr"))
+    tell.check(
+        "acr is aal/2: password + code, computed from evidence", claims.get("acr") == AAL + "2", seen=claims.get("acr")
+    )
     methods = {*claims.get("amr", [])}
     tell.check("amr names both factors", {"pwd", "otp", "mfa"} <= methods, seen=methods)
     tell.check("ial is what HR vouches for: 2", str(claims.get("ial", "")).endswith("2"), seen=claims.get("ial"))
@@ -126,4 +128,6 @@ def app_asks_too_much(world: World) -> None:
         seen = f"a code: {world.app_client.code(page.stopped_at, pending=pending)[:4]}…"
     except Refused as error:
         seen = error.error
-    tell.check("AAL3 is refused: unmet_authentication_requirements", seen == "unmet_authentication_requirements", seen=seen)
+    tell.check(
+        "AAL3 is refused: unmet_authentication_requirements", seen == "unmet_authentication_requirements", seen=seen
+    )

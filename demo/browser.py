@@ -94,7 +94,12 @@ class Browser:
         return self._follow(self._http.build_request("GET", url), stop_at=stop_at)
 
     def submit(
-        self, page: Page, form: Form, *, values: Mapping[str, str] | None = None, stop_at: str = "",
+        self,
+        page: Page,
+        form: Form,
+        *,
+        values: Mapping[str, str] | None = None,
+        stop_at: str = "",
         files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> Page:
         """Fill in a form of a page and send it; files: name and content, by field."""

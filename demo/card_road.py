@@ -99,7 +99,9 @@ def walk(world: World) -> None:
     tell, office = world.narration, world.office
     tell.chapter("9. A card: the road to AAL3")
     if office is None:
-        tell.note("There is no nginx on this machine, so nobody can be asked for a card: this chapter is left out. (apt-get install nginx-light)")
+        tell.note(
+            "There is no nginx on this machine, so nobody can be asked for a card: this chapter is left out. (apt-get install nginx-light)"
+        )
         return
     _set_up(world, office)
     _sign_in(world, office)
@@ -110,13 +112,17 @@ def walk(world: World) -> None:
 
 def _set_up(world: World, office: CardOffice) -> None:
     tell = world.narration
-    tell.call("operator", "lays the authorities of the cards in var/pki, and nginx (deploy/nginx) before the certificate host")
+    tell.call(
+        "operator", "lays the authorities of the cards in var/pki, and nginx (deploy/nginx) before the certificate host"
+    )
     tell.call("operator", "manage.py card probe    (sends forged headers through the public address)")
     found = world.ramet.ask("card", "probe")
     tell.check("forged headers are stripped, so cards are on", found["passed"] is True, seen=found)
     with office.client(None, **dict.fromkeys(_FORGED, "forged")) as stranger:
         seen = why(press(world, Browser(stranger)))
-    tell.check("a stranger with forged headers and no card: certificate_missing", seen == "certificate_missing", seen=seen)
+    tell.check(
+        "a stranger with forged headers and no card: certificate_missing", seen == "certificate_missing", seen=seen
+    )
     office.card = office.pki.card(person="ALEX MORGAN")
     path = office.folder / "alex.pem"
     path.write_bytes(office.card.pem)
@@ -167,7 +173,9 @@ def _grow_a_phone(world: World, office: CardOffice) -> None:
         seen = error.error
     tell.check(f"refused: {_UNMET}", seen == _UNMET, seen=seen)
     rows = {row["kind"]: row for row in world.show_tree("Credentials: two roots, and what grew from each")}
-    tell.check("the card stands in the ledger as a root", rows.get("piv_card", {}).get("parent") is None and "piv_card" in rows)
+    tell.check(
+        "the card stands in the ledger as a root", rows.get("piv_card", {}).get("parent") is None and "piv_card" in rows
+    )
 
 
 def _refused_cards(world: World, office: CardOffice) -> None:
@@ -247,4 +255,3 @@ def enrolled(world: World, browser: Browser) -> DeviceClient:
         browser.submit(page, page.form_to("/confirm"), values={"number": answered.number})
         binding.result(timeout=_WAIT_SECONDS)
     return device
-

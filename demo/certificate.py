@@ -69,13 +69,20 @@ def _set_up(world: World, folder: Path) -> None:
         "ca", "init", "--organisation", "Ramet Demo Agency", "--url", _STATUS, "--root-file", str(folder / "root.pem"),
         "--root-passphrase-file", str(folder / "root-passphrase"),
     )  # fmt: skip
-    tell.check("an issuing key is certified, and its lists are published as files", made["state"] == "active", seen=made)
+    tell.check(
+        "an issuing key is certified, and its lists are published as files", made["state"] == "active", seen=made
+    )
 
 
 def _grow(world: World, folder: Path, browser: Browser) -> None:
     tell = world.narration
     key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
     tell.call("laptop", "makes a key, and a request for it")
     tell.call("Alex", "pastes the request in My devices, in the same sign-in that the phone grew from")
     page = browser.get(f"{world.ramet.issuer}/devices/certificates/add")
@@ -85,7 +92,9 @@ def _grow(world: World, folder: Path, browser: Browser) -> None:
         return
     values = {"name": "VPN on my laptop", "passphrase": world.passphrase, "way": "request", "request": request.decode()}
     page = browser.submit(page, form, values=values)
-    tell.need("the certificate is made", page.path.startswith("/devices/certificates/"), seen=f"{page.path}: {page.words()}")
+    tell.need(
+        "the certificate is made", page.path.startswith("/devices/certificates/"), seen=f"{page.path}: {page.words()}"
+    )
     chain, key_file = folder / "laptop.pem", folder / "laptop.key"
     chain.write_text(browser.get(f"{page.url}/pem").html)
     key_file.touch(mode=0o600)
@@ -93,7 +102,9 @@ def _grow(world: World, folder: Path, browser: Browser) -> None:
     world.certificate = Certificate(key, chain, key_file, AgencySite(folder / "agency", folder / "published" / "pki"))
     leaf = world.certificate.card.certificate
     world.certificate.number = leaf.serial_number
-    tell.note(f"It says: {leaf.subject.rfc4514_string()}; for authentication and nothing else; until {leaf.not_valid_after_utc:%-d %B %Y}.")
+    tell.note(
+        f"It says: {leaf.subject.rfc4514_string()}; for authentication and nothing else; until {leaf.not_valid_after_utc:%-d %B %Y}."
+    )
 
 
 def _show_it(world: World) -> None:
@@ -113,7 +124,11 @@ def _sign_in(world: World) -> None:
         tell.check("signed in", page.path == "/devices", seen=f"{page.path}: {page.words()}")
         claims = ask(world, browser, AAL + "2").claims
     tell.claims("ID token", claims, stress=("acr", "amr", "aal"))
-    tell.check("acr is aal/2: the least of what it grew from and what it proves", claims.get("acr") == AAL + "2", seen=claims.get("acr"))
+    tell.check(
+        "acr is aal/2: the least of what it grew from and what it proves",
+        claims.get("acr") == AAL + "2",
+        seen=claims.get("acr"),
+    )
     rows = {row["kind"] for row in world.show_tree("Credentials: what grew from the card")}
     tell.check("the tree has phones and the certificate", {"device_key", "certificate"} <= rows, seen=sorted(rows))
 

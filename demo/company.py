@@ -163,7 +163,9 @@ class Company:
             return dict(known)
         self._say(f"{person.name}: pushed by HR, invited by mail, enrolled")
         letters = len([mail for mail in self._mailbox.to(person.email) if mail.link("/invitation/")])
-        body = user(username, names=(given, family), email=person.email, number=f"{2000 + number}", department=department)
+        body = user(
+            username, names=(given, family), email=person.email, number=f"{2000 + number}", department=department
+        )
         self._join(hr, body)
         mail = self._mailbox.wait_for(person.email, link="/invitation/", after=letters, seconds=30)
         if mail is None:

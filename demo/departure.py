@@ -43,7 +43,9 @@ def hr_ends(world: World) -> None:
     tell = world.narration
     tell.call("HR", f"PATCH /scim/v2/Users/{world.user_id[:8]}…  active=false")
     response = world.hr.set_active(world.user_id, active=False)
-    tell.need("acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}")
+    tell.need(
+        "acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}"
+    )
     tell.note("From the next request on:")
     tell.check("desktop session: My devices leads to the login page", _is_signed_out(world))
     seen = _refresh_error(world)
@@ -108,7 +110,9 @@ def nothing_comes_back(world: World) -> None:
     known = len([mail for mail in world.mailbox.to(person.email) if mail.link("/invitation/")])
     tell.call("HR", f"PATCH /scim/v2/Users/{world.user_id[:8]}…  active=true")
     response = world.hr.set_active(world.user_id, active=True)
-    tell.need("acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}")
+    tell.need(
+        "acknowledged with 200", response.status_code == _OK, seen=f"{response.status_code} {response.text[:300]}"
+    )
     _phone_is_dead(world)
     seen = _refresh_error(world)
     tell.check("the app's refresh token: invalid_grant", seen == "invalid_grant", seen=seen)

@@ -45,7 +45,9 @@ class HumanResources:
         body = {"schemas": [PATCH], "Operations": [operation]}
         headers = dict(self._headers)
         if active:
-            headers["If-Match"] = self._http.get(f"{self._base}/Users/{user_id}", headers=self._headers).headers.get("ETag", "")
+            headers["If-Match"] = self._http.get(f"{self._base}/Users/{user_id}", headers=self._headers).headers.get(
+                "ETag", ""
+            )
         return self._http.patch(f"{self._base}/Users/{user_id}", json=body, headers=headers)
 
 

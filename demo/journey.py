@@ -39,7 +39,9 @@ _FORESEEN = (Broken, UnexpectedPage, CommandFailed, Refused, Untrustworthy, Devi
 def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_road.CardOffice | None]]:
     """Start a server and a worker on a fresh database, and a certificate host where there is an nginx, until the block ends."""
     port, office = free_port(), card_road.open_office(folder)
-    ramet = Ramet(var=folder, issuer=f"http://localhost:{port}", port=port, extra=office.proxy.variables if office else {})
+    ramet = Ramet(
+        var=folder, issuer=f"http://localhost:{port}", port=port, extra=office.proxy.variables if office else {}
+    )
     narration.chapter("0. A Ramet of its own, on a temporary SQLite database")
     narration.call("operator", "manage.py migrate")
     ramet.manage("migrate", "--verbosity", "0")
@@ -111,7 +113,15 @@ def main() -> int:
         mailbox, desktop = Mailbox(folder / "mail"), Browser(cookies)
         try:
             with _running(folder, narration) as (ramet, office):
-                world = World(ramet, narration, mailbox=mailbox, http=everybody, desktop=desktop, app_port=free_port(), office=office)
+                world = World(
+                    ramet,
+                    narration,
+                    mailbox=mailbox,
+                    http=everybody,
+                    desktop=desktop,
+                    app_port=free_port(),
+                    office=office,
+                )
                 try:
                     _play(world)
                 finally:

@@ -38,7 +38,9 @@ class Mailbox:
         """The mail to one address, oldest first."""
         return [mail for mail in self._all() if address in mail.to]
 
-    def wait_for(self, address: str, *, link: str = "", subject: str = "", after: int = 0, seconds: float = 20.0) -> Mail | None:
+    def wait_for(
+        self, address: str, *, link: str = "", subject: str = "", after: int = 0, seconds: float = 20.0
+    ) -> Mail | None:
         """The newest mail to an address, or None if none comes in time.
 
         link: only mail with a link that contains this. subject: only mail whose subject does.

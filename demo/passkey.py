@@ -40,17 +40,32 @@ class Passkey:
     """One passkey, synced as a phone's are; each answer says that a finger was recognised."""
 
     def __init__(self, origin: str) -> None:
-        self._key, self._id, self._origin, self._user = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(32), origin, ""
+        self._key, self._id, self._origin, self._user = (
+            ec.generate_private_key(ec.SECP256R1()),
+            secrets.token_bytes(32),
+            origin,
+            "",
+        )
 
     def _client(self, kind: str, challenge: str) -> bytes:
         return json.dumps({"type": kind, "challenge": challenge, "origin": self._origin, "crossOrigin": False}).encode()
 
     def _data(self, rp_id: str, flags: int) -> bytes:
-        return hashlib.sha256(rp_id.encode()).digest() + bytes([flags | _PRESENT | _VERIFIED | _SYNCABLE | _SYNCED]) + bytes(4)
+        return (
+            hashlib.sha256(rp_id.encode()).digest()
+            + bytes([flags | _PRESENT | _VERIFIED | _SYNCABLE | _SYNCED])
+            + bytes(4)
+        )
 
     def _answer(self, client: bytes, response: dict[str, Any]) -> str:
         name = _b64(self._id)
-        whole = {"id": name, "rawId": name, "type": "public-key", "clientExtensionResults": {}, "response": {"clientDataJSON": _b64(client), **response}}
+        whole = {
+            "id": name,
+            "rawId": name,
+            "type": "public-key",
+            "clientExtensionResults": {},
+            "response": {"clientDataJSON": _b64(client), **response},
+        }
         return json.dumps(whole)
 
     def create(self, options: dict[str, Any]) -> str:
@@ -60,10 +75,20 @@ class Passkey:
         cose = cbor({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32), -3: point.y.to_bytes(32)})
         data = self._data(options["rp"]["id"], _WITH_KEY) + bytes(16) + len(self._id).to_bytes(2) + self._id + cose
         made = cbor({"fmt": "none", "attStmt": {}, "authData": data})
-        return self._answer(self._client("webauthn.create", options["challenge"]), {"attestationObject": _b64(made), "transports": ["internal"]})
+        return self._answer(
+            self._client("webauthn.create", options["challenge"]),
+            {"attestationObject": _b64(made), "transports": ["internal"]},
+        )
 
     def get(self, options: dict[str, Any]) -> str:
         """Answer request options."""
         client, data = self._client("webauthn.get", options["challenge"]), self._data(options["rpId"], 0)
         signature = self._key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(SHA256()))
-        return self._answer(client, {"authenticatorData": _b64(data), "signature": _b64(signature), "userHandle": _b64(urlsafe_b64decode(self._user + "=="))})
+        return self._answer(
+            client,
+            {
+                "authenticatorData": _b64(data),
+                "signature": _b64(signature),
+                "userHandle": _b64(urlsafe_b64decode(self._user + "==")),
+            },
+        )

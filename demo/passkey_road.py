@@ -30,7 +30,9 @@ def walk(world: World) -> None:
         bound = _make(world, phone, cookies, key=key, code=code)
         tell.call("phone", "makes a passkey with a finger, and shows a number")
         status = wait_for_status(world, page, "answered")
-        tell.need("desktop and phone show the same number", status.get("number") == bound.get("number"), seen=(status, bound))
+        tell.need(
+            "desktop and phone show the same number", status.get("number") == bound.get("number"), seen=(status, bound)
+        )
         page = world.desktop.get(page.url)
         world.desktop.submit(page, page.form_to("/confirm"))
         tell.call("Alex", "says at the desktop: yes, it is the same")
@@ -43,7 +45,10 @@ def walk(world: World) -> None:
         tell.check("it signs in, which makes it active", seen.path == "/devices", seen=seen.path)
         refused = phone.get(f"{world.ramet.issuer}/devices/passkey/add")
         tell.check("nothing can be added from that sign-in: it is no root", refused.path == "/login", seen=refused.path)
-    rows = {row["kind"]: row for row in world.show_tree("Credentials: what grew, of every kind so far, down to what apps hold")}
+    rows = {
+        row["kind"]: row
+        for row in world.show_tree("Credentials: what grew, of every kind so far, down to what apps hold")
+    }
     row = rows.get("derived_passkey", {})
     tell.check("the passkey is active, at AAL2", (row.get("state"), row.get("aal")) == ("active", 2), seen=row)
 
@@ -58,6 +63,14 @@ def _post(world: World, cookies: httpx.Client, path: str, page: Page, **fields: 
 def _make(world: World, phone: Browser, cookies: httpx.Client, *, key: Passkey, code: str) -> dict[str, Any]:
     page = phone.get(f"{world.ramet.issuer}/enrol/passkey")
     options = _post(world, cookies, "/enrol/passkey/options", page, code=code)
-    made = _post(world, cookies, "/enrol/passkey/answer", page, code=code, name="Alex's other phone", response=key.create(options.json()))
+    made = _post(
+        world,
+        cookies,
+        "/enrol/passkey/answer",
+        page,
+        code=code,
+        name="Alex's other phone",
+        response=key.create(options.json()),
+    )
     found: dict[str, Any] = json.loads(made.text)
     return found

@@ -91,15 +91,21 @@ def first_login(world: World) -> None:
     claims = _id_token(world, tokens.id_token)
     world.phone_auth_time = int(claims.get("auth_time", 0))
     tell.claims("ID token of the phone (verified)", claims, stress=("acr", "amr", "ial", "auth_time"))
-    tell.check("acr is aal/2: the root's level, and the key's own", claims.get("acr") == AAL + "2", seen=claims.get("acr"))
+    tell.check(
+        "acr is aal/2: the root's level, and the key's own", claims.get("acr") == AAL + "2", seen=claims.get("acr")
+    )
     same = world.app_login.claims
     tell.check("same person", claims.get("sub") == same["sub"], seen=claims.get("sub"))
     tell.check("same proofing: IAL as the root's", claims.get("ial") == same.get("ial"), seen=claims.get("ial"))
     access = _access_token(world, tokens.access_token)
-    shown: dict[str, Any] = {name: access[name] for name in ("iss", "aud", "client_id", "acr", "exp", "cnf") if name in access}
+    shown: dict[str, Any] = {
+        name: access[name] for name in ("iss", "aud", "client_id", "acr", "exp", "cnf") if name in access
+    }
     tell.claims("Access token (at+jwt, verified)", shown, stress=("cnf",))
     jkt = world.device.enrolment.key.jkt
-    tell.check("it is bound to the phone's key (cnf.jkt)", access.get("cnf", {}).get("jkt") == jkt, seen=access.get("cnf"))
+    tell.check(
+        "it is bound to the phone's key (cnf.jkt)", access.get("cnf", {}).get("jkt") == jkt, seen=access.get("cnf")
+    )
     notice = world.mailbox.wait_for(world.person.email, link="/undo/", subject="device")
     tell.need("Alex was told by mail", notice)
     assert notice is not None  # noqa: S101 - needed above

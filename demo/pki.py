@@ -114,7 +114,9 @@ class Card:
     def pkcs12(self, passphrase: bytes = b"", *, name: str = "PIV Authentication") -> bytes:
         """Certificate, key and chain as a .p12 for a browser."""
         encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-        return pkcs12.serialize_key_and_certificates(name.encode(), self.key, self.certificate, list(self.chain), encryption)
+        return pkcs12.serialize_key_and_certificates(
+            name.encode(), self.key, self.certificate, list(self.chain), encryption
+        )
 
 
 @dataclass
@@ -153,7 +155,9 @@ class Pki:
         agency = pki.authority("agency", "Demo Agency CA", organisation="Ramet Demo Agency")
         other = pki.authority("other", "Demo Other Agency CA", organisation="Ramet Other Agency")
         partner = pki.authority("partner", "Demo Partner CA", organisation="Ramet Demo Partner")
-        outside = pki.authority("outside", "Demo Agency CA", organisation="Ramet Demo Agency")  # the same name, another key
+        outside = pki.authority(
+            "outside", "Demo Agency CA", organisation="Ramet Demo Agency"
+        )  # the same name, another key
         pki.certify(root, by=root)
         pki.certify(outside, by=outside)
         pki.certify(bridge, by=root, require_policy=0)
@@ -172,17 +176,32 @@ class Pki:
         return made
 
     def certify(  # noqa: PLR0913 - the extensions of an authority's certificate
-        self, subject: Authority, *, by: Authority, policies: Sequence[str] = _ALL_POLICIES, mapped: dict[str, str] | None = None,
-        within: str = "", path_length: int | None = None, require_policy: int | None = None, not_after: datetime | None = None,
+        self,
+        subject: Authority,
+        *,
+        by: Authority,
+        policies: Sequence[str] = _ALL_POLICIES,
+        mapped: dict[str, str] | None = None,
+        within: str = "",
+        path_length: int | None = None,
+        require_policy: int | None = None,
+        not_after: datetime | None = None,
         usable: bool = True,
     ) -> x509.Certificate:
         """Have an authority certified by another (or by itself), with the constraints that the Federal PKI uses."""
         start = self.now - timedelta(days=365)
         builder = (
-            x509.CertificateBuilder().subject_name(subject.name).issuer_name(by.name).public_key(subject.key.public_key())
-            .serial_number(self._next_serial()).not_valid_before(start).not_valid_after(not_after or start + _CA_LIFE)
+            x509.CertificateBuilder()
+            .subject_name(subject.name)
+            .issuer_name(by.name)
+            .public_key(subject.key.public_key())
+            .serial_number(self._next_serial())
+            .not_valid_before(start)
+            .not_valid_after(not_after or start + _CA_LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-            .add_extension(_key_usage("key_cert_sign", "crl_sign") if usable else _key_usage("digital_signature"), critical=True)
+            .add_extension(
+                _key_usage("key_cert_sign", "crl_sign") if usable else _key_usage("digital_signature"), critical=True
+            )
             .add_extension(x509.SubjectKeyIdentifier(subject.key_id), critical=False)
         )
         if subject is not by:
@@ -191,7 +210,9 @@ class Pki:
             builder = self._pointers(builder, by, ocsp_too=False)
         if within:
             base = x509.DirectoryName(x509.Name(_name(within, "").rdns[:2]))
-            builder = builder.add_extension(x509.NameConstraints(permitted_subtrees=[base], excluded_subtrees=None), critical=True)
+            builder = builder.add_extension(
+                x509.NameConstraints(permitted_subtrees=[base], excluded_subtrees=None), critical=True
+            )
         if mapped:
             builder = builder.add_extension(_policy_mappings(mapped), critical=False)
         if require_policy is not None:
@@ -200,14 +221,15 @@ class Pki:
         subject.certificates.append(made)
         return made
 
-    def _pointers(self, builder: x509.CertificateBuilder, by: Authority, *, ocsp_too: bool = True) -> x509.CertificateBuilder:
+    def _pointers(
+        self, builder: x509.CertificateBuilder, by: Authority, *, ocsp_too: bool = True
+    ) -> x509.CertificateBuilder:
         """Where to find the issuer's certificates, its CRLs and its OCSP responder."""
         access = [_access(AuthorityInformationAccessOID.CA_ISSUERS, f"{self.base_url}/aia/{by.label}.p7c")]
         if ocsp_too:
             access.append(_access(AuthorityInformationAccessOID.OCSP, f"{self.base_url}/ocsp/{by.label}"))
-        return (
-            builder.add_extension(x509.AuthorityInformationAccess(access), critical=False)
-            .add_extension(x509.CRLDistributionPoints([_point(f"{self.base_url}/crl/{by.label}.crl")]), critical=False)
+        return builder.add_extension(x509.AuthorityInformationAccess(access), critical=False).add_extension(
+            x509.CRLDistributionPoints([_point(f"{self.base_url}/crl/{by.label}.crl")]), critical=False
         )
 
     def _next_serial(self) -> int:
@@ -217,13 +239,31 @@ class Pki:
     # -- cards
 
     def card(  # noqa: C901, PLR0912, PLR0913 - everything that a test may want to bend
-        self, *, person: str = "ALEX MOSS", issuer: IssuerName | str = "agency", policy: str | Sequence[str] = PIV_AUTH,
-        uuid: uuids.UUID | Literal["none"] | None = None, fasc_n: bytes | None = b"", upn: str = "", email: str = "",
-        not_before: datetime | None = None, not_after: datetime | None = None, key_usage: Sequence[str] | None = ("digital_signature",),
-        eku: Sequence[str] | None = (CLIENT_AUTH, SMARTCARD_LOGON), organisation: str = "", key: Key | None = None,
-        serial: int | None = None, ca: bool | None = None, more_names: Sequence[x509.GeneralName] = (), pointers: bool = True,
-        ocsp_too: bool = True, delta: bool = False, more: Sequence[tuple[x509.ExtensionType, bool]] = (), common_name: bool = True,
-        digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA224 | None = None, key_ids: bool = True,
+        self,
+        *,
+        person: str = "ALEX MOSS",
+        issuer: IssuerName | str = "agency",
+        policy: str | Sequence[str] = PIV_AUTH,
+        uuid: uuids.UUID | Literal["none"] | None = None,
+        fasc_n: bytes | None = b"",
+        upn: str = "",
+        email: str = "",
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        key_usage: Sequence[str] | None = ("digital_signature",),
+        eku: Sequence[str] | None = (CLIENT_AUTH, SMARTCARD_LOGON),
+        organisation: str = "",
+        key: Key | None = None,
+        serial: int | None = None,
+        ca: bool | None = None,
+        more_names: Sequence[x509.GeneralName] = (),
+        pointers: bool = True,
+        ocsp_too: bool = True,
+        delta: bool = False,
+        more: Sequence[tuple[x509.ExtensionType, bool]] = (),
+        common_name: bool = True,
+        digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA224 | None = None,
+        key_ids: bool = True,
     ) -> Card:
         """Issue the PIV authentication certificate of a card (or one that is wrong in the way that is asked for).
 
@@ -247,22 +287,27 @@ class Pki:
             names.append(x509.RFC822Name(email))
         start = not_before or self.now - timedelta(days=1)
         builder = (
-            x509.CertificateBuilder().subject_name(_name(organisation, person if common_name else "", serial=number))
-            .issuer_name(by.name).public_key(key.public_key()).serial_number(serial or self._next_serial())
-            .not_valid_before(start).not_valid_after(not_after or start + _CARD_LIFE)
+            x509.CertificateBuilder()
+            .subject_name(_name(organisation, person if common_name else "", serial=number))
+            .issuer_name(by.name)
+            .public_key(key.public_key())
+            .serial_number(serial or self._next_serial())
+            .not_valid_before(start)
+            .not_valid_after(not_after or start + _CARD_LIFE)
         )
         if key_ids:
-            builder = (
-                builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                .add_extension(x509.AuthorityKeyIdentifier(by.key_id, None, None), critical=False)
-            )
+            builder = builder.add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            ).add_extension(x509.AuthorityKeyIdentifier(by.key_id, None, None), critical=False)
         policies = [policy] if isinstance(policy, str) else list(policy)
         if policies:
             builder = builder.add_extension(_policies(policies), critical=False)
         if key_usage is not None:
             builder = builder.add_extension(_key_usage(*key_usage), critical=True)
         if eku is not None:
-            builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(one) for one in eku]), critical=False)
+            builder = builder.add_extension(
+                x509.ExtendedKeyUsage([x509.ObjectIdentifier(one) for one in eku]), critical=False
+            )
         if ca is not None:
             builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         if names:
@@ -270,7 +315,9 @@ class Pki:
         if pointers:
             builder = self._pointers(builder, by, ocsp_too=ocsp_too)
         if delta:
-            builder = builder.add_extension(x509.FreshestCRL([_point(f"{self.base_url}/crl/{by.label}-delta.crl")]), critical=False)
+            builder = builder.add_extension(
+                x509.FreshestCRL([_point(f"{self.base_url}/crl/{by.label}-delta.crl")]), critical=False
+            )
         for extension, critical in more:
             builder = builder.add_extension(extension, critical=critical)
         chain = tuple(one for one in self._upwards(by) if one.subject != one.issuer)
@@ -287,7 +334,8 @@ class Pki:
 
     def encryption(self, **bent: object) -> Card:
         """The key management certificate."""
-        return self.card(**{"policy": HARDWARE, "key_usage": ("key_agreement",), "eku": (EMAIL_PROTECTION,), "fasc_n": None, **bent})  # type: ignore[arg-type]
+        usage = ("key_agreement",)
+        return self.card(**{"policy": HARDWARE, "key_usage": usage, "eku": (EMAIL_PROTECTION,), "fasc_n": None, **bent})  # type: ignore[arg-type]
 
     def derived(self, *, hardware: bool = False, **bent: object) -> Card:
         """A derived PIV authentication certificate that somebody else issued to a phone (SP 800-157)."""
@@ -300,11 +348,19 @@ class Pki:
             been.add(by.label)
             first = by.certificates[0]
             yield first
-            by = next((one for one in self.authorities.values() if one.name == first.issuer and one.label != "outside"), by)
+            by = next(
+                (one for one in self.authorities.values() if one.name == first.issuer and one.label != "outside"), by
+            )
 
     # -- taking back
 
-    def revoke(self, card: Card, *, at: datetime | None = None, reason: x509.ReasonFlags | None = x509.ReasonFlags.key_compromise) -> None:
+    def revoke(
+        self,
+        card: Card,
+        *,
+        at: datetime | None = None,
+        reason: x509.ReasonFlags | None = x509.ReasonFlags.key_compromise,
+    ) -> None:
         """Take a card's certificate back."""
         by = self.authorities[card.issuer]
         by.revoked[card.certificate.serial_number] = (at or self.now - timedelta(minutes=1), reason)
@@ -319,8 +375,16 @@ class Pki:
         issuer.crl_number += 1
 
     def crl(  # noqa: PLR0913 - the parts of a CRL
-        self, issuer: str, *, this_update: datetime | None = None, next_update: datetime | None = None, delta: bool = False,
-        names_delta: bool = False, revoked: Iterable[int] | None = None, key: Key | None = None, number: int | None = None,
+        self,
+        issuer: str,
+        *,
+        this_update: datetime | None = None,
+        next_update: datetime | None = None,
+        delta: bool = False,
+        names_delta: bool = False,
+        revoked: Iterable[int] | None = None,
+        key: Key | None = None,
+        number: int | None = None,
     ) -> bytes:
         """A CRL as DER.
 
@@ -337,37 +401,62 @@ class Pki:
                 entry = entry.add_extension(x509.CRLReason(reason), critical=False)
             entries.append(entry.build())
         builder = (
-            x509.CertificateRevocationListBuilder(by.name, start, next_update or start + _CRL_LIFE, revoked_certificates=entries)
+            x509.CertificateRevocationListBuilder(
+                by.name, start, next_update or start + _CRL_LIFE, revoked_certificates=entries
+            )
             .add_extension(x509.CRLNumber(by.crl_number if number is None else number), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier(by.key_id, None, None), critical=False)
         )
         if delta:
             builder = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True)
         if names_delta:
-            builder = builder.add_extension(x509.FreshestCRL([_point(f"{self.base_url}/crl/{issuer}-delta.crl")]), critical=False)
+            builder = builder.add_extension(
+                x509.FreshestCRL([_point(f"{self.base_url}/crl/{issuer}-delta.crl")]), critical=False
+            )
         return builder.sign(key or by.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def ocsp(  # noqa: PLR0913 - the parts of an answer
-        self, request_der: bytes, *, delegated: bool = True, this_update: datetime | None = None, next_update: datetime | None = None,
-        always_good: bool = False, signer: tuple[x509.Certificate, Key] | None = None, nonce: bool = True,
+        self,
+        request_der: bytes,
+        *,
+        delegated: bool = True,
+        this_update: datetime | None = None,
+        next_update: datetime | None = None,
+        always_good: bool = False,
+        signer: tuple[x509.Certificate, Key] | None = None,
+        nonce: bool = True,
     ) -> bytes:
         """An OCSP answer (RFC 6960) as DER, signed by a delegated responder or by the authority itself.
 
         always_good: lie about what was taken back. signer: somebody else signs. nonce: whether the question's is echoed.
         """
         asked = ocsp.load_der_ocsp_request(request_der)
-        by = next((one for one in self.authorities.values() if _key_hash(one, asked.hash_algorithm) == asked.issuer_key_hash), None)
+        by = next(
+            (one for one in self.authorities.values() if _key_hash(one, asked.hash_algorithm) == asked.issuer_key_hash),
+            None,
+        )
         if by is None:
-            return ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED).public_bytes(Encoding.DER)
+            return ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED).public_bytes(
+                Encoding.DER
+            )
         found = None if always_good else by.revoked.get(asked.serial_number)
         start = this_update or self.now - timedelta(minutes=5)
         certificate, key = signer or (self.responder_of(by) if delegated else (by.certificates[0], by.key))
-        builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
-            issuer_name_hash=asked.issuer_name_hash, issuer_key_hash=asked.issuer_key_hash, serial_number=asked.serial_number,
-            algorithm=asked.hash_algorithm, cert_status=ocsp.OCSPCertStatus.REVOKED if found else ocsp.OCSPCertStatus.GOOD,
-            this_update=start, next_update=next_update or start + _OCSP_LIFE, revocation_time=found[0] if found else None,
-            revocation_reason=found[1] if found else None,
-        ).responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
+        builder = (
+            ocsp.OCSPResponseBuilder()
+            .add_response_by_hash(
+                issuer_name_hash=asked.issuer_name_hash,
+                issuer_key_hash=asked.issuer_key_hash,
+                serial_number=asked.serial_number,
+                algorithm=asked.hash_algorithm,
+                cert_status=ocsp.OCSPCertStatus.REVOKED if found else ocsp.OCSPCertStatus.GOOD,
+                this_update=start,
+                next_update=next_update or start + _OCSP_LIFE,
+                revocation_time=found[0] if found else None,
+                revocation_reason=found[1] if found else None,
+            )
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
+        )
         if delegated or signer:
             builder = builder.certificates([certificate])
         for extension in asked.extensions:
@@ -387,14 +476,21 @@ class Pki:
         """An OCSP signer under an authority; without `may_sign` it lacks the purpose that makes it one (RFC 6960 §4.2.2.2)."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
-            x509.CertificateBuilder().subject_name(_name("Ramet Demo Agency", f"OCSP of {by.label}")).issuer_name(by.name)
-            .public_key(key.public_key()).serial_number(self._next_serial()).not_valid_before(self.now - timedelta(days=1))
+            x509.CertificateBuilder()
+            .subject_name(_name("Ramet Demo Agency", f"OCSP of {by.label}"))
+            .issuer_name(by.name)
+            .public_key(key.public_key())
+            .serial_number(self._next_serial())
+            .not_valid_before(self.now - timedelta(days=1))
             .not_valid_after(not_after or self.now + timedelta(days=400))
             .add_extension(x509.AuthorityKeyIdentifier(by.key_id, None, None), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(_key_usage("digital_signature"), critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING if may_sign else ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+                x509.ExtendedKeyUsage(
+                    [ExtendedKeyUsageOID.OCSP_SIGNING if may_sign else ExtendedKeyUsageOID.CLIENT_AUTH]
+                ),
+                critical=False,
             )
         )
         if no_check:
@@ -497,7 +593,11 @@ class Responder:
     @staticmethod
     def _issuers(pki: Pki, name: str) -> tuple[int, str, bytes]:
         label = name.removesuffix(".p7c")
-        return (200, "application/pkcs7-mime", pki.issuers_p7c(label)) if label in pki.authorities else (404, "text/plain", b"")
+        return (
+            (200, "application/pkcs7-mime", pki.issuers_p7c(label))
+            if label in pki.authorities
+            else (404, "text/plain", b"")
+        )
 
     def _times(self, mood: str, life: timedelta) -> tuple[datetime, datetime]:
         now = self.clock()
@@ -514,7 +614,13 @@ class Responder:
         base_only = self.delta and not delta
         revoked: list[int] | None = [] if mood == "lying" or base_only else None
         made = pki.crl(
-            label, this_update=start, next_update=end, delta=delta, names_delta=base_only and self.names_delta, revoked=revoked, key=key,
+            label,
+            this_update=start,
+            next_update=end,
+            delta=delta,
+            names_delta=base_only and self.names_delta,
+            revoked=revoked,
+            key=key,
             number=1 if base_only else None,
         )
         return 200, "application/pkix-crl", made
@@ -526,7 +632,9 @@ class Responder:
             return 200, content_type, refusal.public_bytes(Encoding.DER)
         start, end = self._times(mood, _OCSP_LIFE)
         signer = pki.responder_of(pki.authorities["outside"]) if mood == "stranger" else None
-        made = pki.ocsp(body, this_update=start, next_update=end, always_good=mood in {"lying", "stranger"}, signer=signer)
+        made = pki.ocsp(
+            body, this_update=start, next_update=end, always_good=mood in {"lying", "stranger"}, signer=signer
+        )
         return 200, content_type, made
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -571,7 +679,10 @@ def serving(*, now: datetime, clock: Callable[[], datetime] | None = None) -> It
 
 
 def _name(organisation: str, common_name: str, *, serial: bytes | None = None) -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.COUNTRY_NAME, "US"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)]
+    parts = [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+    ]
     if common_name:
         parts.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
     elif serial:
@@ -581,8 +692,15 @@ def _name(organisation: str, common_name: str, *, serial: bytes | None = None) -
 
 def _key_usage(*bits: str) -> x509.KeyUsage:
     names = (
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
-        "crl_sign", "encipher_only", "decipher_only",
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
     )
     return x509.KeyUsage(**{name: name in bits for name in names})
 

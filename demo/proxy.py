@@ -122,7 +122,9 @@ class CertificateProxy:
     def log_end(self) -> str:
         """The last lines that it wrote."""
         return "".join(
-            path.read_text(errors="replace")[-1000:] for path in (self.folder / "error.log", self.folder / "said.log") if path.exists()
+            path.read_text(errors="replace")[-1000:]
+            for path in (self.folder / "error.log", self.folder / "said.log")
+            if path.exists()
         )
 
     def stop(self) -> None:

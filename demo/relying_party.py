@@ -94,7 +94,9 @@ class RelyingParty:
         try:
             answer = handler(self._request(environ)) if handler else _text("404 Not Found", "no such page")
         except (Refused, Untrustworthy) as error:
-            words = (error.error, error.error_description) if isinstance(error, Refused) else ("untrustworthy", str(error))
+            words = (
+                (error.error, error.error_description) if isinstance(error, Refused) else ("untrustworthy", str(error))
+            )
             answer = Answer("400 Bad Request", pages.failed(*words))
         except httpx.HTTPError as error:
             answer = Answer("502 Bad Gateway", pages.failed("provider_unreachable", type(error).__name__))

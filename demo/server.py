@@ -76,7 +76,9 @@ class Ramet:
         try:
             return json.loads(said)
         except ValueError as error:
-            raise CommandFailed(f"manage.py {' '.join(arguments[:3])} --json did not print JSON: {said[:300]}") from error
+            raise CommandFailed(
+                f"manage.py {' '.join(arguments[:3])} --json did not print JSON: {said[:300]}"
+            ) from error
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a long-running `manage.py` command; its output goes to `VAR/NAME.log`."""

@@ -28,7 +28,9 @@ def _grow(parent: Tree, credential: Mapping[str, Any]) -> None:
     state, because = str(credential["state"]), credential.get("because") or ""
     colour = _COLOURS.get(state, "white")
     level = f"AAL{credential['aal']} IAL{credential['ial']}"
-    words = f"{credential['kind']}  [dim]{escape(str(credential['name']))}[/]  {level}  [{colour}]{state}[/] [dim]{because}"
+    words = (
+        f"{credential['kind']}  [dim]{escape(str(credential['name']))}[/]  {level}  [{colour}]{state}[/] [dim]{because}"
+    )
     branch = parent.add(words)
     for child in credential.get("children", []):
         _grow(branch, child)

@@ -25,7 +25,9 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(app: WSGIApplication, *, host: str, port: int, certificate: tuple[Path, Path] | None = None) -> Iterator[WSGIServer]:
+def serving(
+    app: WSGIApplication, *, host: str, port: int, certificate: tuple[Path, Path] | None = None
+) -> Iterator[WSGIServer]:
     """Serve the app in threads until the block ends.
 
     certificate: the PEM files of a TLS certificate and its key.

@@ -41,7 +41,9 @@ class World:
     http: httpx.Client
     desktop: Browser
     app_port: int
-    person: Person = field(default_factory=lambda: Person("alex.morgan", name="Alex Morgan", email="alex.morgan@example.org"))
+    person: Person = field(
+        default_factory=lambda: Person("alex.morgan", name="Alex Morgan", email="alex.morgan@example.org")
+    )
     passphrase: str = field(default="hedgerow plum lantern", repr=False)
     office: CardOffice | None = None
 

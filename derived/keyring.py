@@ -36,7 +36,9 @@ PUBLISHED_BEFORE_USE = JWKS_MAX_AGE + SKEW
 LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens live shorter
 PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
 PUBLISHED = ("pending", "active", "retiring")
-_PUBLISHED_KIDS = "SELECT kid FROM derived_signingkey WHERE purpose = %s AND state IN (%s, %s, %s) ORDER BY created_at, kid"
+_PUBLISHED_KIDS = (
+    "SELECT kid FROM derived_signingkey WHERE purpose = %s AND state IN (%s, %s, %s) ORDER BY created_at, kid"
+)
 
 
 class Purpose(StrEnum):
@@ -67,7 +69,9 @@ class Signer:
     def sign(self, claims: dict[str, object], *, typ: str) -> str:
         """A compact JWS over claims."""
         payload = json.dumps(claims, separators=(",", ":"))
-        return jws.serialize_compact({"alg": self.alg, "kid": self.kid, "typ": typ}, payload, self._key, algorithms=[self.alg])
+        return jws.serialize_compact(
+            {"alg": self.alg, "kid": self.kid, "typ": typ}, payload, self._key, algorithms=[self.alg]
+        )
 
 
 class Keyring:
@@ -79,7 +83,9 @@ class Keyring:
     def __init__(self, wrapper: Wrapper) -> None:
         self._wrapper = wrapper
         self._private: dict[str, Key] = {}
-        self._public: dict[tuple[str, str], Key] = {}  # by thumbprint, so never stale; whether one is still good is asked each time
+        self._public: dict[
+            tuple[str, str], Key
+        ] = {}  # by thumbprint, so never stale; whether one is still good is asked each time
         self._mutex = threading.Lock()
 
     def ensure(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
@@ -139,7 +145,9 @@ class Keyring:
             kid, held = key.kid, self._unwrapped(key)
         return Signer(held, kid, alg)
 
-    def sign(self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: Purpose = Purpose.TOKENS) -> str:
+    def sign(
+        self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: Purpose = Purpose.TOKENS
+    ) -> str:
         """A compact JWS over claims, by the active key of the purpose. Call it outside the account lock.
 
         Raises: Unavailable(KEY_UNAVAILABLE) if the key cannot be unwrapped.
@@ -190,7 +198,12 @@ class Keyring:
         kid = key.thumbprint()
         private = json.dumps(key.as_dict(private=True)).encode()
         return SigningKey.objects.create(
-            kid=kid, purpose=purpose, alg=alg, state=state, created_at=now, active_from=active_from,
+            kid=kid,
+            purpose=purpose,
+            alg=alg,
+            state=state,
+            created_at=now,
+            active_from=active_from,
             public_jwk={**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": alg},
             wrapped=self._wrapper.wrap(private, purpose="signing-key", owner=kid),
         )

@@ -78,7 +78,9 @@ class Credential(models.Model):
     ial = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=80, default="")
     evidence = models.JSONField(default=dict)
-    label = models.CharField(max_length=16, choices=[(label.value, label.value) for label in Label], default=Label.GENERIC)
+    label = models.CharField(
+        max_length=16, choices=[(label.value, label.value) for label in Label], default=Label.GENERIC
+    )
     jkt = models.CharField(max_length=43, null=True, unique=True)  # noqa: DJ001 - unique, and most rows have none
     failures = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
@@ -113,7 +115,9 @@ class Credential(models.Model):
 class PasswordAndTotp(models.Model):
     """What verifies a password + TOTP root: an argon2 hash, a wrapped seed, and the last time step used (AU-5)."""
 
-    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="password_totp")
+    credential = models.OneToOneField(
+        Credential, on_delete=models.PROTECT, primary_key=True, related_name="password_totp"
+    )
     password_hash = models.CharField(max_length=256)
     totp_seed = models.BinaryField()
     totp_last_step = models.BigIntegerField(default=-1)
@@ -211,7 +215,9 @@ class Passkey(models.Model):
 class UpstreamIdentity(models.Model):
     """Who a person is at another provider: only (issuer, sub) names them, never a name or an address (P33)."""
 
-    credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="upstream_identity")
+    credential = models.OneToOneField(
+        Credential, on_delete=models.PROTECT, primary_key=True, related_name="upstream_identity"
+    )
     issuer = models.CharField(max_length=500)
     subject = models.CharField(max_length=255)
 
@@ -457,7 +463,9 @@ class IssuedCertificate(models.Model):
     told = models.CharField(max_length=8, default="")
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["authority", "serial"], name="serial_once_per_authority")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["authority", "serial"], name="serial_once_per_authority")
+        ]
         indexes: ClassVar = [models.Index(fields=["authority", "shard"], name="certificates_of_a_shard")]
 
     def __str__(self) -> str:

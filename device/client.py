@@ -185,7 +185,12 @@ class DeviceClient:
         """
         endpoints = self._at(issuer)
         proof = proofs.binding(key, challenge, issuer=endpoints.issuer, now=self._clock())
-        body: dict[str, Any] = {"proof": proof, "device_name": device_name, "passphrase": passphrase, "clients": list(clients)}
+        body: dict[str, Any] = {
+            "proof": proof,
+            "device_name": device_name,
+            "passphrase": passphrase,
+            "clients": list(clients),
+        }
         said = tpm.attestation_of(key, challenge) if attestation is None else attestation
         if said is not None:
             body["attestation"] = said
@@ -230,7 +235,9 @@ class DeviceClient:
 
     # --- use: step 4 --------------------------------------------------------------------------------------------------
 
-    def login(self, client_id: str, *, passphrase: str | None, scope: str = "openid", acr_values: str | None = None) -> Tokens:
+    def login(
+        self, client_id: str, *, passphrase: str | None, scope: str = "openid", acr_values: str | None = None
+    ) -> Tokens:
         """Step 4: tokens for an app, by an assertion that the device key signs.
 
         passphrase: with it two factors are proven (AAL2); without it one (AAL1), and `auth_time` does not move.
@@ -242,7 +249,9 @@ class DeviceClient:
         extra = {"passphrase": passphrase, "acr_values": acr_values}
 
         def form() -> dict[str, str]:
-            signed = proofs.assertion(mine.key, mine.credential_id, issuer=mine.issuer, client_id=client_id, now=self._clock())
+            signed = proofs.assertion(
+                mine.key, mine.credential_id, issuer=mine.issuer, client_id=client_id, now=self._clock()
+            )
             fields = {"grant_type": GRANT, "client_id": client_id, "assertion": signed, "scope": scope}
             return fields | {name: value for name, value in extra.items() if value is not None}
 

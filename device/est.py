@@ -35,7 +35,9 @@ class DeviceCertificate:
     key: ec.EllipticCurvePrivateKey = field(repr=False)
 
 
-def enroll(http: httpx.Client, issuer: str, *, username: str, code: str, sleep: Callable[[float], None] = time.sleep) -> DeviceCertificate:
+def enroll(
+    http: httpx.Client, issuer: str, *, username: str, code: str, sleep: Callable[[float], None] = time.sleep
+) -> DeviceCertificate:
     """Ask with a code from the desktop, again and again with the same key, until the desktop has decided.
 
     Raises: ProtocolError for a wrong code or a refused key; BindingFailed("expired") where the desktop never decides.
@@ -53,7 +55,9 @@ def renew(http: httpx.Client, certificate_host: str) -> DeviceCertificate:
     return _asked(http, certificate_host + _PATH + "simplereenroll", {}, sleep=time.sleep)
 
 
-def _asked(http: httpx.Client, url: str, headers: dict[str, str], *, sleep: Callable[[float], None]) -> DeviceCertificate:
+def _asked(
+    http: httpx.Client, url: str, headers: dict[str, str], *, sleep: Callable[[float], None]
+) -> DeviceCertificate:
     key = ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     body = b64encode(request.public_bytes(Encoding.DER))
@@ -63,6 +67,8 @@ def _asked(http: httpx.Client, url: str, headers: dict[str, str], *, sleep: Call
             [certificate] = pkcs7.load_der_pkcs7_certificates(b64decode(answer.content))
             return DeviceCertificate(certificate=certificate, key=key)
         if answer.status_code != _ACCEPTED:
-            raise ProtocolError(f"http_{answer.status_code}", answer.text.strip()[:200], status=answer.status_code, retry_after=None)
+            raise ProtocolError(
+                f"http_{answer.status_code}", answer.text.strip()[:200], status=answer.status_code, retry_after=None
+            )
         sleep(float(answer.headers.get("Retry-After", "3")))
     raise BindingFailed("expired")

@@ -111,7 +111,21 @@ class TpmKey:
         with TemporaryDirectory() as folder:
             at = Path(folder)
             (at / "text").write_bytes(".".join(parts).encode())
-            _run("tpm2_sign", "-Q", "-c", self.handle, "-g", "sha256", "-s", "ecdsa", "-f", "plain", "-o", str(at / "signature"), str(at / "text"))
+            _run(
+                "tpm2_sign",
+                "-Q",
+                "-c",
+                self.handle,
+                "-g",
+                "sha256",
+                "-s",
+                "ecdsa",
+                "-f",
+                "plain",
+                "-o",
+                str(at / "signature"),
+                str(at / "text"),
+            )
             r, s = decode_dss_signature((at / "signature").read_bytes())
         return ".".join([*parts, _b64url(r.to_bytes(32) + s.to_bytes(32))])
 
@@ -121,22 +135,34 @@ class TpmKey:
         info, signature = self._certified(nonce)
         certificates = x509.load_pem_x509_certificates(self.chain.encode())
         return {
-            "format": "tpm", "x5c": [_b64(one.public_bytes(Encoding.DER)) for one in certificates],
-            "certify_info": _b64(info), "signature": _b64(signature), "public": _b64(self.public_area),
+            "format": "tpm",
+            "x5c": [_b64(one.public_bytes(Encoding.DER)) for one in certificates],
+            "certify_info": _b64(info),
+            "signature": _b64(signature),
+            "public": _b64(self.public_area),
         }
 
     def _certified(self, nonce: bytes) -> tuple[bytes, bytes]:
         """TPM2_Certify (TPM 2.0 Library, part 3 §18.2) with qualifying data, which `tpm2_certify` cannot be given."""
         handles = b"".join(int(one, 16).to_bytes(4) for one in (self.handle, self.ak))
         session = _PASSWORD.to_bytes(4) + bytes(5)
-        body = handles + (2 * len(session)).to_bytes(4) + 2 * session + len(nonce).to_bytes(2) + nonce + _NO_SCHEME.to_bytes(2)
-        answer = _run("tpm2_send", given=_SESSIONS.to_bytes(2) + (len(body) + 10).to_bytes(4) + _CERTIFY.to_bytes(4) + body)
+        body = (
+            handles
+            + (2 * len(session)).to_bytes(4)
+            + 2 * session
+            + len(nonce).to_bytes(2)
+            + nonce
+            + _NO_SCHEME.to_bytes(2)
+        )
+        answer = _run(
+            "tpm2_send", given=_SESSIONS.to_bytes(2) + (len(body) + 10).to_bytes(4) + _CERTIFY.to_bytes(4) + body
+        )
         if int.from_bytes(answer[6:10]):
             message = f"TPM2_Certify: {answer[6:10].hex()}"
             raise TpmFailed(message)
         size = int.from_bytes(answer[14:16])
-        info, rest = answer[16:16 + size], answer[16 + size:]
-        return info, rest[6:6 + int.from_bytes(rest[4:6])]
+        info, rest = answer[16 : 16 + size], answer[16 + size :]
+        return info, rest[6 : 6 + int.from_bytes(rest[4:6])]
 
 
 def restored(kept: Mapping[str, str]) -> TpmKey:

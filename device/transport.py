@@ -86,7 +86,9 @@ class Transport:
 
         Raises: Unreachable, ProtocolError.
         """
-        return self._with_nonce(lambda: self._answer("POST", url, data=form(), headers=self._proof(key, "POST", url=url)))
+        return self._with_nonce(
+            lambda: self._answer("POST", url, data=form(), headers=self._proof(key, "POST", url=url))
+        )
 
     def get(self, url: str, key: Signer, *, access_token: str) -> dict[str, Any]:
         """Get a protected resource with a DPoP-bound access token (RFC 9449 §7.1).

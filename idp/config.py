@@ -49,7 +49,13 @@ class Config(BaseSettings):
     @classmethod
     def _issuer_is_a_bare_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+            or parts.username
+        ):
             message = "must be a URL like https://login.example.org, without query, fragment or user"
             raise ValueError(message)
         if parts.path not in {"", "/"}:
@@ -153,7 +159,9 @@ def _development_kek(var: Path) -> bytes:
         candidate.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
         try:
             path.hardlink_to(candidate)  # atomic, and fails if another process was first
-            sys.stderr.write(f"ramet: RAMET_KEK is not set; made a development key at {path}. Do not use it in production.\n")
+            sys.stderr.write(
+                f"ramet: RAMET_KEK is not set; made a development key at {path}. Do not use it in production.\n"
+            )
         except FileExistsError:
             pass
         finally:

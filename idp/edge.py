@@ -26,18 +26,47 @@ logger = logging.getLogger(__name__)
 
 _SCIM = ("/scim/", "/certificate/scim/")
 _TAKES_FILES = {
-    re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024, re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
+    re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024,
+    re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
 }
 _PROBES = ("/livez", "/readyz")
-_PROTOCOL_PATHS = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/oidc/device_authorization", "/enrol/v1/", "/.well-known/", "/pki/", "/certificate/oidc/")
+_PROTOCOL_PATHS = (
+    "/oidc/token",
+    "/oidc/par",
+    "/oidc/introspect",
+    "/oidc/revoke",
+    "/oidc/userinfo",
+    "/oidc/jwks",
+    "/oidc/register",
+    "/oidc/device_authorization",
+    "/enrol/v1/",
+    "/.well-known/",
+    "/pki/",
+    "/certificate/oidc/",
+)
 # What only programs call: their views read no cookie, and are served without what serves cookies (`idp.wsgi`).
 MACHINES = (
-    "/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo", "/oidc/jwks", "/oidc/register", "/oidc/device_authorization",
-    "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/certificate/oidc/", *_SCIM, "/pki/", "/enrol/v1/", *_PROBES,
+    "/oidc/token",
+    "/oidc/par",
+    "/oidc/introspect",
+    "/oidc/revoke",
+    "/oidc/userinfo",
+    "/oidc/jwks",
+    "/oidc/register",
+    "/oidc/device_authorization",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/certificate/oidc/",
+    *_SCIM,
+    "/pki/",
+    "/enrol/v1/",
+    *_PROBES,
 )
 _AT_BOTH = "/.well-known/est/"
 _MOST_QUERY = 16 * 1024
-_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 def is_of_a_machine(path: str) -> bool:
@@ -63,7 +92,11 @@ class Edge:
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
-        if request.method not in {"GET", "HEAD"} and request.content_type == "multipart/form-data" and (no := _no_file(request)):
+        if (
+            request.method not in {"GET", "HEAD"}
+            and request.content_type == "multipart/form-data"
+            and (no := _no_file(request))
+        ):
             return _harden(no)
         return _harden(self._get_response(request))
 
@@ -96,7 +129,9 @@ def _no_file(request: HttpRequest) -> HttpResponse | None:
     most = next((size for place, size in _TAKES_FILES.items() if place.fullmatch(request.path)), 0)
     length = request.META.get("CONTENT_LENGTH") or ""
     if not most:
-        return _refusal(request, 415 if request.path.startswith(_SCIM) else 400, "invalid_request", "Nothing here takes files.")
+        return _refusal(
+            request, 415 if request.path.startswith(_SCIM) else 400, "invalid_request", "Nothing here takes files."
+        )
     if not length.isdecimal() or len(length) > len(str(most)) or int(length) > most:
         return _refusal(request, 413, "invalid_request", f"A file here has at most {most // 1024} KiB.")
     return None

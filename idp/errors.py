@@ -39,13 +39,21 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
         case Reason.KEY_SEEN_BEFORE:
             return Answer(409, "invalid_request", "This key was bound before. Make a new key on the device.")
         case Reason.WEAK_KEY:
-            return Answer(400, "invalid_request", "This key is too weak, or one that others know. Make a new one: P-256, P-384, or RSA with 3072 bits.")
+            return Answer(
+                400,
+                "invalid_request",
+                "This key is too weak, or one that others know. Make a new one: P-256, P-384, or RSA with 3072 bits.",
+            )
         case Reason.TOO_MANY_CREDENTIALS:
             return Answer(403, "access_denied", "You have as many devices as your policy allows. Remove one first.")
         case Reason.NOT_OFFERED:
             return Answer(403, "access_denied", "Your organisation does not issue this to you. Ask your identity team.")
         case Reason.DEVICE_NOT_APPROVED:
-            return Answer(403, "access_denied", "Your organisation does not issue this to a device of this kind. Use one that it approves, or ask your identity team.")
+            return Answer(
+                403,
+                "access_denied",
+                "Your organisation does not issue this to a device of this kind. Use one that it approves, or ask your identity team.",
+            )
         case Reason.CREDENTIAL_NOT_LIVE:
             return Answer(400, "invalid_grant", "This credential has ended. Bind the device again.")
         case Reason.CREDENTIAL_DISABLED:
@@ -57,13 +65,17 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
         case Reason.WRONG_FACTOR:
             return Answer(400, "invalid_grant", "That is not right. Check it and try again.")
         case Reason.WEAK_SECRET:
-            return Answer(400, "invalid_request", "Choose a passphrase of 8 or more characters that is not a common one.")
+            return Answer(
+                400, "invalid_request", "Choose a passphrase of 8 or more characters that is not a common one."
+            )
         case Reason.BAD_PROOF:
             return Answer(400, "invalid_request", "The key or the proof is not as the protocol asks.")
         case Reason.NONCE_NEEDED:
             return Answer(400, "use_dpop_nonce", "Send the proof again with the nonce of the DPoP-Nonce header.")
         case Reason.BAD_CODE:
-            return Answer(400, "invalid_grant", "This code is wrong, used or too old. Get a new one on your other device.")
+            return Answer(
+                400, "invalid_grant", "This code is wrong, used or too old. Get a new one on your other device."
+            )
         case Reason.ALREADY_SPENT | Reason.REPLAY_DETECTED:
             return Answer(400, "invalid_grant", "This was used before or is too old.")
         case Reason.ALREADY_ENROLLED:
@@ -71,29 +83,61 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
         case Reason.TRY_LATER:
             return Answer(429, "temporarily_unavailable", "Too many tries. Wait a little, then try again.")
         case Reason.STEP_UP_NEEDED:
-            return Answer(403, "access_denied", "Sign in again with your strongest way of signing in: this changes something as strong.")
+            return Answer(
+                403,
+                "access_denied",
+                "Sign in again with your strongest way of signing in: this changes something as strong.",
+            )
         case Reason.LAST_WAY_IN:
             return Answer(409, "invalid_request", "This is your last way of signing in. Add another one first.")
         case Reason.HELD_BY_ANOTHER:
-            return Answer(409, "invalid_request", "This belongs to another account here. Ask your identity team if it should be yours.")
+            return Answer(
+                409,
+                "invalid_request",
+                "This belongs to another account here. Ask your identity team if it should be yours.",
+            )
         case Reason.CREDENTIAL_UNKNOWN:
-            return Answer(403, "access_denied", "No account here knows this. Sign in another way first, then add it in My devices.")
+            return Answer(
+                403,
+                "access_denied",
+                "No account here knows this. Sign in another way first, then add it in My devices.",
+            )
         case Reason.RECOVERY_IN_PERSON:
             return Answer(403, "access_denied", "This account is recovered in person only. Go to your identity team.")
         case Reason.NOT_ENTITLED:
-            return Answer(403, "access_denied", "You are not assigned to this. Ask your identity team for access, and say what for.")
+            return Answer(
+                403,
+                "access_denied",
+                "You are not assigned to this. Ask your identity team for access, and say what for.",
+            )
         case Reason.IDENTITY_CHECK_NEEDED:
-            return Answer(403, "access_denied", "This takes a check in person that nothing was issued on yet. Ask your identity team for one.")
+            return Answer(
+                403,
+                "access_denied",
+                "This takes a check in person that nothing was issued on yet. Ask your identity team for one.",
+            )
         case Reason.NOT_ELIGIBLE:
-            return Answer(403, "access_denied", "You may not hold derived credentials at present. Ask your identity team.")
+            return Answer(
+                403, "access_denied", "You may not hold derived credentials at present. Ask your identity team."
+            )
         case Reason.KEY_MAY_BE_COPIED:
-            return Answer(403, "access_denied", "This key counted backwards, as a copy of it would. Sign in another way, remove it, and tell your identity team.")
+            return Answer(
+                403,
+                "access_denied",
+                "This key counted backwards, as a copy of it would. Sign in another way, remove it, and tell your identity team.",
+            )
         case Reason.CERTIFICATE_LOGIN_OFF:
             return Answer(404, "invalid_request", "Signing in with a card is not switched on here.")
         case Reason.CERTIFICATE_MISSING:
-            return Answer(400, "access_denied", "Your browser sent no certificate. Insert your card, restart the browser, and choose the certificate for authentication.")
+            return Answer(
+                400,
+                "access_denied",
+                "Your browser sent no certificate. Insert your card, restart the browser, and choose the certificate for authentication.",
+            )
         case Reason.CERTIFICATE_NOT_PROVEN:
-            return Answer(400, "access_denied", "The card was not asked this time. Take it out, insert it again, and start again.")
+            return Answer(
+                400, "access_denied", "The card was not asked this time. Take it out, insert it again, and start again."
+            )
         case Reason.CERTIFICATE_MALFORMED:
             return Answer(400, "invalid_request", "The certificate cannot be read.")
         case Reason.CERTIFICATE_NOT_YET_VALID:
@@ -105,30 +149,70 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
         case Reason.CERTIFICATE_UNTRUSTED:
             return Answer(403, "access_denied", "This card comes from an issuer that is not trusted here.")
         case Reason.CERTIFICATE_WRONG_POLICY:
-            return Answer(403, "access_denied", "This certificate is not one for PIV authentication. Choose the one named “PIV Authentication”.")
+            return Answer(
+                403,
+                "access_denied",
+                "This certificate is not one for PIV authentication. Choose the one named “PIV Authentication”.",
+            )
         case Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION:
-            return Answer(403, "access_denied", "This certificate is for signing or encryption. Choose the one for authentication.")
+            return Answer(
+                403,
+                "access_denied",
+                "This certificate is for signing or encryption. Choose the one for authentication.",
+            )
         case Reason.UPSTREAM_DISABLED:
             return Answer(403, "access_denied", "Signing in through this provider is switched off.")
         case Reason.UPSTREAM_UNTRUSTED:
             return Answer(400, "access_denied", "The other provider's answer could not be trusted. Start again.")
         case Reason.UPSTREAM_REFUSED:
-            return Answer(403, "access_denied", "The other provider did not sign you in. Start again, or sign in another way.")
+            return Answer(
+                403, "access_denied", "The other provider did not sign you in. Start again, or sign in another way."
+            )
         case Reason.UPSTREAM_SAYS_NOTHING:
-            return Answer(403, "access_denied", "The other provider did not say how strongly it signed you in, so it counts as nothing here.")
+            return Answer(
+                403,
+                "access_denied",
+                "The other provider did not say how strongly it signed you in, so it counts as nothing here.",
+            )
         case (
-            Reason.DEACTIVATED_BY_SOURCE | Reason.DELETED_BY_SOURCE | Reason.ENDED_BY_MANAGER | Reason.REMOVED_BY_PERSON
-            | Reason.REPORTED_BY_PERSON | Reason.PARENT_ENDED | Reason.SIGNED_OUT | Reason.REVOKED_BY_CLIENT | Reason.CONSENT_ENDED
-            | Reason.COMPROMISED | Reason.REPLACED | Reason.EXPIRED | Reason.FROZEN_BY_PERSON | Reason.UPSTREAM_CAPPED
-            | Reason.MODEL_NOT_TRUSTED | Reason.IDENTITY_LOWERED | Reason.NAME_CHANGED | Reason.JOINED_TO_ANOTHER | Reason.NEVER_RELEASED | Reason.ON_HOLD_TOO_LONG
+            Reason.DEACTIVATED_BY_SOURCE
+            | Reason.DELETED_BY_SOURCE
+            | Reason.ENDED_BY_MANAGER
+            | Reason.REMOVED_BY_PERSON
+            | Reason.REPORTED_BY_PERSON
+            | Reason.PARENT_ENDED
+            | Reason.SIGNED_OUT
+            | Reason.REVOKED_BY_CLIENT
+            | Reason.CONSENT_ENDED
+            | Reason.COMPROMISED
+            | Reason.REPLACED
+            | Reason.EXPIRED
+            | Reason.FROZEN_BY_PERSON
+            | Reason.UPSTREAM_CAPPED
+            | Reason.MODEL_NOT_TRUSTED
+            | Reason.IDENTITY_LOWERED
+            | Reason.NAME_CHANGED
+            | Reason.JOINED_TO_ANOTHER
+            | Reason.NEVER_RELEASED
+            | Reason.ON_HOLD_TOO_LONG
         ):
             return Answer(400, "invalid_grant", "This has ended.")
         case Reason.NO_AUTHORITY:
-            return Answer(503, "temporarily_unavailable", "No certificates are issued here at present. Ask your identity team.")
+            return Answer(
+                503, "temporarily_unavailable", "No certificates are issued here at present. Ask your identity team."
+            )
         case Reason.CERTIFICATE_STATUS_UNKNOWN:
-            return Answer(503, "temporarily_unavailable", "Whether this card was revoked cannot be found out just now. Try again in a moment.")
+            return Answer(
+                503,
+                "temporarily_unavailable",
+                "Whether this card was revoked cannot be found out just now. Try again in a moment.",
+            )
         case Reason.UPSTREAM_UNREACHABLE:
-            return Answer(503, "temporarily_unavailable", "The other provider does not answer. Try again in a moment, or sign in another way.")
+            return Answer(
+                503,
+                "temporarily_unavailable",
+                "The other provider does not answer. Try again in a moment, or sign in another way.",
+            )
         case Reason.CLOCK_SKEW | Reason.KEY_UNAVAILABLE | Reason.DATABASE_BUSY:
             return Answer(503, "temporarily_unavailable", "The service cannot decide now. Try again in a moment.")
     assert_never(reason)

@@ -49,8 +49,15 @@ def trust() -> ssl.SSLContext:
 
 
 def fetch(  # noqa: PLR0913 - one request
-    url: str, *, allowed_hosts: frozenset[str], method: str = "GET", content: bytes | None = None,
-    headers: Mapping[str, str] | None = None, most_bytes: int = 1024 * 1024, seconds: float = 3.0, plain: bool = False,
+    url: str,
+    *,
+    allowed_hosts: frozenset[str],
+    method: str = "GET",
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    most_bytes: int = 1024 * 1024,
+    seconds: float = 3.0,
+    plain: bool = False,
     outside: bool = False,
 ) -> Answer:
     """Ask one address once.
@@ -122,8 +129,14 @@ def _resolved(host: str, deadline: Deadline) -> list[Address]:
 
 
 def _asked(  # noqa: PLR0913 - one request
-    url: str, addresses: list[Address], deadline: Deadline, *, method: str, content: bytes | None,
-    headers: Mapping[str, str] | None, most_bytes: int,
+    url: str,
+    addresses: list[Address],
+    deadline: Deadline,
+    *,
+    method: str,
+    content: bytes | None,
+    headers: Mapping[str, str] | None,
+    most_bytes: int,
 ) -> Answer:
     sent = list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
     wait = {name: _CONNECT if name == "connect" else None for name in ("connect", "read", "write", "pool")}

@@ -52,7 +52,10 @@ def problem(
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
     """A form that did not come from our own page, or from one that is too old."""
     return problem(
-        request, "This form has expired or came from another site.", status=403, next_step="Go back, reload the page, and try again."
+        request,
+        "This form has expired or came from another site.",
+        status=403,
+        next_step="Go back, reload the page, and try again.",
     )
 
 

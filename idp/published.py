@@ -97,10 +97,45 @@ def metadata(*, registers: bool) -> dict[str, Any]:
         "require_pushed_authorization_requests": False,  # of all clients; it is required per client
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "aal", "ial", "fal", "idp", "credential_label",
-            "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "locale", "zoneinfo",
-            "updated_at", "profile", "picture", "email", "email_verified", "phone_number", "phone_number_verified", "address",
-            "credential_origin", "credential_kind", "home_organization", "piv_federation", "entitlements", "groups", "roles",
+            "iss",
+            "sub",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "acr",
+            "amr",
+            "sid",
+            "at_hash",
+            "aal",
+            "ial",
+            "fal",
+            "idp",
+            "credential_label",
+            "name",
+            "given_name",
+            "family_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "locale",
+            "zoneinfo",
+            "updated_at",
+            "profile",
+            "picture",
+            "email",
+            "email_verified",
+            "phone_number",
+            "phone_number_verified",
+            "address",
+            "credential_origin",
+            "credential_kind",
+            "home_organization",
+            "piv_federation",
+            "entitlements",
+            "groups",
+            "roles",
         ],
     }
 
@@ -110,7 +145,10 @@ def _by_certificate() -> dict[str, Any]:
     if not config().certificate_url:
         return {}
     names = {
-        "token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect", "revocation_endpoint": "revoke",
+        "token_endpoint": "token",
+        "userinfo_endpoint": "userinfo",
+        "introspection_endpoint": "introspect",
+        "revocation_endpoint": "revoke",
         "pushed_authorization_request_endpoint": "par",
     }
     aliases = {name: config().certificate_url + reverse(f"certificate-{route}") for name, route in names.items()}
@@ -137,7 +175,9 @@ class _Document:
 
     def sent(self, request: HttpRequest, max_age: int) -> HttpResponse:
         """Whole, or "as you have it"."""
-        has_it = self.tag in (one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(","))
+        has_it = self.tag in (
+            one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")
+        )
         response = HttpResponse(status=304) if has_it else HttpResponse(self.body, content_type="application/json")
         response["ETag"] = self.tag
         return _public(response, max_age)
@@ -152,13 +192,19 @@ def _metadata_of(registers: bool, *settings: object) -> _Document:  # noqa: ARG0
 def _keys_of(kids: tuple[str, ...]) -> _Document | None:
     """The public halves, which never change under their names; None where one has gone since they were listed."""
     found = [keyring().public(kid) for kid in kids]
-    return None if None in found else _Document.of(KeySet([one for one in found if one is not None]).as_dict(private=False))
+    return (
+        None
+        if None in found
+        else _Document.of(KeySet([one for one in found if one is not None]).as_dict(private=False))
+    )
 
 
 @require_http_methods(["GET", "HEAD"])
 def discovery(request: HttpRequest) -> HttpResponse:
     """`/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`: made once for what it depends on."""
-    made = _metadata_of(registration.is_on(now=clock.now()), config().issuer, config().certificate_url, *client_auth.methods())
+    made = _metadata_of(
+        registration.is_on(now=clock.now()), config().issuer, config().certificate_url, *client_auth.methods()
+    )
     return made.sent(request, _DISCOVERY_MAX_AGE)
 
 

@@ -21,7 +21,9 @@ def _derived_key(purpose: str) -> str:
 
 DEBUG = False
 SECRET_KEY = _derived_key("django-secret-key")
-ALLOWED_HOSTS = [_config.host, *([_config.certificate_host] if _config.certificate_host else [])] + (["localhost", "127.0.0.1", "[::1]"] if _config.is_local else [])
+ALLOWED_HOSTS = [_config.host, *([_config.certificate_host] if _config.certificate_host else [])] + (
+    ["localhost", "127.0.0.1", "[::1]"] if _config.is_local else []
+)
 ROOT_URLCONF = "idp.urls"
 WSGI_APPLICATION = "idp.wsgi.application"
 
@@ -77,7 +79,9 @@ def _database(url: str) -> dict[str, Any]:
         found["CONN_MAX_AGE"] = 60
         found["CONN_HEALTH_CHECKS"] = True
         options = found.setdefault("OPTIONS", {})
-        asked = options.get("prepare_threshold", "3")  # `derived.ledger.prepared_sql.statements`; "off" behind a proxy that cannot keep them
+        asked = options.get(
+            "prepare_threshold", "3"
+        )  # `derived.ledger.prepared_sql.statements`; "off" behind a proxy that cannot keep them
         options["prepare_threshold"] = None if asked == "off" else int(asked)
     found["ATOMIC_REQUESTS"] = False  # spent means spent, also when the answer is an error
     return found

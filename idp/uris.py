@@ -62,5 +62,9 @@ def same(presented: str, registered: str, *, application_type: str) -> bool:
     if not _BARE_LITERAL.fullmatch(theirs.netloc):  # Python before 3.11.12 overlooks what stands around the brackets
         return False
     return (theirs.scheme, theirs.hostname, theirs.path, theirs.query, theirs.fragment) == (
-        ours.scheme, ours.hostname, ours.path, ours.query, "",
+        ours.scheme,
+        ours.hostname,
+        ours.path,
+        ours.query,
+        "",
     )

@@ -106,7 +106,9 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, self._deadline.left(timeout)), self._deadline)
+        return _Stream(
+            self._inner.start_tls(ssl_context, server_hostname, self._deadline.left(timeout)), self._deadline
+        )
 
     def get_extra_info(self, info: str) -> object:
         return self._inner.get_extra_info(info)
@@ -119,7 +121,11 @@ class _Pinned(httpcore.NetworkBackend):
         self._inner, self._addresses, self._deadline = httpcore.SyncBackend(), addresses, deadline
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,  # noqa: ARG002 - the name was judged before
+        self,
+        host: str,  # noqa: ARG002
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,  # noqa: ARG002 - the name was judged before
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failed: Exception = httpcore.ConnectError("no address")
@@ -134,4 +140,6 @@ class _Pinned(httpcore.NetworkBackend):
 
 def pool(addresses: Sequence[Address], deadline: Deadline, trust: ssl.SSLContext) -> httpcore.ConnectionPool:
     """A client that can reach these addresses only, until then only."""
-    return httpcore.ConnectionPool(ssl_context=trust, max_connections=1, retries=0, network_backend=_Pinned(addresses, deadline))
+    return httpcore.ConnectionPool(
+        ssl_context=trust, max_connections=1, retries=0, network_backend=_Pinned(addresses, deadline)
+    )

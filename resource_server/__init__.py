@@ -5,7 +5,7 @@
     proofs    the DPoP proof that comes with a bound one (RFC 9449 §7)
 
 It knows nothing of Ramet's inside: httpx and joserfc are all that it needs, and any provider that keeps these RFCs will do.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 

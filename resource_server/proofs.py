@@ -30,7 +30,7 @@ class BadProof(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request as the API got it. url: of the API as its callers know it, without query. headers: names in lower case."""
+    """One request as the API got it. url: of the API as its callers know it, without query. headers: names in lower case."""  # noqa: E501
 
     method: str
     url: str

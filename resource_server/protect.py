@@ -1,7 +1,7 @@
 """Ask for a token that is strong and fresh enough; say exactly what is missing (RFC 6750 §3, RFC 9449 §7.1, RFC 9470; TK-4).
 
 A token says how somebody signed in, once. It never says that they are present now (SS-5): `max_age` is how an API asks.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Challenge(Exception):
 
 @dataclass
 class Api:
-    """One API. worth: `Verified` or `Introspected`. bound: whether unbound (bearer) tokens are refused. clock: seconds, UTC."""
+    """One API. worth: `Verified` or `Introspected`. bound: whether unbound (bearer) tokens are refused. clock: seconds, UTC."""  # noqa: E501
 
     worth: _Worth
     bound: bool = False
@@ -74,7 +74,9 @@ class Api:
             raise self._challenge(401, "invalid_token", f"The access token is not good here: {error}.") from error
         except BadProof as error:
             why = f"The DPoP proof is {error}."
-            raise Challenge(401, "DPoP", error="invalid_dpop_proof", error_description=why, algs=" ".join(ALGS)) from error
+            raise Challenge(
+                401, "DPoP", error="invalid_dpop_proof", error_description=why, algs=" ".join(ALGS)
+            ) from error
         if not set(need.scope.split()) <= set(str(claims.get("scope", "")).split()):
             why = "The access token has not the scope."
             raise Challenge(403, scheme, error="insufficient_scope", error_description=why, scope=need.scope)
@@ -83,7 +85,7 @@ class Api:
         return claims
 
     def _require_key(self, call: Call, scheme: str, token: str, cnf: Mapping[str, str], *, now: int) -> None:
-        """A bound token in its scheme and with its proof; a token that is bound in a way that is not known here is refused."""
+        """A bound token in its scheme and with its proof; a token that is bound in a way that is not known here is refused."""  # noqa: E501
         if set(cnf) - {"jkt"}:
             raise BadToken("it is bound to something that this API does not see")
         if bool(cnf) != (scheme == "DPoP") or (self.bound and not cnf):
@@ -91,11 +93,17 @@ class Api:
         if cnf and not hmac.compare_digest(key_of(call, token, seen=self.seen, now=now), cnf["jkt"]):
             raise BadToken("it is bound to another key")
 
-    def _challenge(self, status: int, error: str | None, why: str, need: Need | None = None, *, scheme: str = "") -> Challenge:
+    def _challenge(
+        self, status: int, error: str | None, why: str, need: Need | None = None, *, scheme: str = ""
+    ) -> Challenge:
         asked = need or Need()
         return Challenge(
-            status, scheme or ("DPoP" if self.bound else "Bearer"), error=error, error_description=why or None,
-            acr_values=" ".join(asked.acr_values) or None, max_age=None if asked.max_age is None else str(asked.max_age),
+            status,
+            scheme or ("DPoP" if self.bound else "Bearer"),
+            error=error,
+            error_description=why or None,
+            acr_values=" ".join(asked.acr_values) or None,
+            max_age=None if asked.max_age is None else str(asked.max_age),
         )
 
 
@@ -118,7 +126,7 @@ def _is(wanted: str, claims: Mapping[str, Any]) -> bool:
 def protect(
     api: Api, *, acr_values: tuple[str, ...] = (), max_age: int | None = None, scope: str = ""
 ) -> Callable[[Callable[Concatenate[Call, dict[str, Any], _P], _R]], Callable[Concatenate[Call, _P], _R]]:
-    """Let a view be called with `(call, claims)` when the token is good enough; `Challenge` says what to answer otherwise."""
+    """Let a view be called with `(call, claims)` when the token is good enough; `Challenge` says what to answer otherwise."""  # noqa: E501
     need = Need(acr_values=acr_values, max_age=max_age, scope=scope)
 
     def around(view: Callable[Concatenate[Call, dict[str, Any], _P], _R]) -> Callable[Concatenate[Call, _P], _R]:

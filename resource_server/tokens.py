@@ -2,7 +2,7 @@
 
 `Verified` needs no call per request, and believes a token until it expires (at Ramet 300 seconds). `Introspected` asks each
 time, so what was revoked is refused at once; opaque tokens can only be asked about.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BadToken(Exception):
 
 @dataclass
 class Verified:
-    """RFC 9068 §4. issuer: who must have signed it. resource: this API, as `aud` names it. algs: of the provider's metadata."""
+    """RFC 9068 §4. issuer: who must have signed it. resource: this API, as `aud` names it. algs: of the provider's metadata."""  # noqa: E501
 
     issuer: str
     resource: str
@@ -44,7 +44,10 @@ class Verified:
         except (JoseError, ValueError, RecursionError) as error:
             raise BadToken("it is not signed by the provider") from error
         found: dict[str, Any] = decoded.claims
-        if str(decoded.header.get("typ", "")).lower().removeprefix("application/") != "at+jwt" or found.get("iss") != self.issuer:
+        if (
+            str(decoded.header.get("typ", "")).lower().removeprefix("application/") != "at+jwt"
+            or found.get("iss") != self.issuer
+        ):
             raise BadToken("it is not an access token of the provider")
         aud = found.get("aud")
         if self.resource not in (aud if isinstance(aud, list) else [aud]):

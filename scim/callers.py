@@ -74,7 +74,13 @@ def of_request(request: HttpRequest, *, now: datetime) -> Source:
     by_connection = _rows([key for recogniser in _of_connections for key in recogniser(request, now)])
     shown = _live(by_header or ([] if header else by_connection), now=now)
     if shown is None or len({row.source_id for row in [*by_header, *by_connection]}) > 1:
-        raise ScimError(401, None, "The credentials are not valid, or not of one source." if header or by_connection else "A bearer token is needed.")
+        raise ScimError(
+            401,
+            None,
+            "The credentials are not valid, or not of one source."
+            if header or by_connection
+            else "A bearer token is needed.",
+        )
     _note(shown, _said(request), now=now)
     check_rate(("source", shown.source.id, shown.source.created_at), shown.source.most_per_minute, now=now)
     return shown.source

@@ -23,7 +23,6 @@ def every_attribute() -> list[str]:
     return sorted(trust.EVERY)
 
 
-
 class Source(models.Model):
     """One pusher of SCIM, and what it is believed.
 
@@ -161,7 +160,9 @@ class Record(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="records", db_index=False)  # every index below begins with it
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="records", db_index=False
+    )  # every index below begins with it
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="records")
     pushed = models.JSONField()
     resource = models.JSONField()
@@ -198,13 +199,20 @@ class Record(models.Model):
         indexes: ClassVar = [
             # deleted_at is always NULL in it; but SQLite looks at the row where a condition's column is not in the index.
             models.Index(
-                fields=["source", "created_at", "id", "deleted_at"], condition=Q(deleted_at__isnull=True), name="record_of_source"
+                fields=["source", "created_at", "id", "deleted_at"],
+                condition=Q(deleted_at__isnull=True),
+                name="record_of_source",
             ),
             *(
-                models.Index(fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"record_by_{name}")
+                models.Index(
+                    fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"record_by_{name}"
+                )
                 for name, fields in {
-                    "change": ["updated_at"], "display_name": ["display_name_fold"], "family_name": ["family_name_fold"],
-                    "number": ["employee_number_fold"], "active": ["shows_active", "created_at"],
+                    "change": ["updated_at"],
+                    "display_name": ["display_name_fold"],
+                    "family_name": ["family_name_fold"],
+                    "number": ["employee_number_fold"],
+                    "active": ["shows_active", "created_at"],
                 }.items()
             ),
         ]
@@ -263,9 +271,13 @@ class Group(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"group_by_{name}")
+            models.Index(
+                fields=["source", *fields, "id"], condition=Q(deleted_at__isnull=True), name=f"group_by_{name}"
+            )
             for name, fields in {
-                "creation": ["created_at"], "change": ["updated_at"], "display_name": ["display_name_fold"],
+                "creation": ["created_at"],
+                "change": ["updated_at"],
+                "display_name": ["display_name_fold"],
             }.items()
         ]
 
@@ -387,7 +399,9 @@ class AccessRule(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["client_key"], condition=Q(ended_at__isnull=True), name="rule_of_client")]
+        indexes: ClassVar = [
+            models.Index(fields=["client_key"], condition=Q(ended_at__isnull=True), name="rule_of_client")
+        ]
 
     def __str__(self) -> str:
         return f"access rule {self.id}"
@@ -424,7 +438,9 @@ class Access(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["person", "rule"], condition=Q(state__in=["requested", "assigned"]), name="access_once_at_a_time"
+                fields=["person", "rule"],
+                condition=Q(state__in=["requested", "assigned"]),
+                name="access_once_at_a_time",
             )
         ]
 
@@ -443,7 +459,9 @@ class AccessOwner(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["person", "client_key", "entitlement"], name="access_owner_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["person", "client_key", "entitlement"], name="access_owner_once")
+        ]
 
     def __str__(self) -> str:
         return f"owner {self.person_id}"

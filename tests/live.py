@@ -42,7 +42,9 @@ _SECONDS = 60.0
 CARDS, PROXY_SECRET = "localhost:8443", "s" * 40
 # Nothing listens there: what its proxy would hand on, tests say themselves.
 CERTIFICATE_HOST = {
-    "RAMET_CERTIFICATE_URL": f"https://{CARDS}", "RAMET_CERTIFICATE_PEERS": '["127.0.0.1"]', "RAMET_CERTIFICATE_SECRET": PROXY_SECRET,
+    "RAMET_CERTIFICATE_URL": f"https://{CARDS}",
+    "RAMET_CERTIFICATE_PEERS": '["127.0.0.1"]',
+    "RAMET_CERTIFICATE_SECRET": PROXY_SECRET,
 }
 
 
@@ -140,8 +142,13 @@ class Inside:
     def __init__(self, ramet: Ramet) -> None:
         with (ramet.var / "inside.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.races.inside"], cwd=PROJECT, env=ramet.environment(), text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                [sys.executable, "-m", "tests.races.inside"],
+                cwd=PROJECT,
+                env=ramet.environment(),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
 
     def ask(self, command: str, **arguments: Any) -> Any:
@@ -205,10 +212,15 @@ class Live:
         self.database = Database.made()
         self.var = Path(tempfile.mkdtemp(prefix="ramet-live-"))
         self.port = free_port()
-        settings = {"RAMET_LOG_LEVEL": "WARNING", **({"RAMET_DATABASE_URL": self.database.url} if self.database.url else {})}
+        settings = {
+            "RAMET_LOG_LEVEL": "WARNING",
+            **({"RAMET_DATABASE_URL": self.database.url} if self.database.url else {}),
+        }
         self.ramet = Ramet(self.var, f"http://127.0.0.1:{self.port}", self.port, {**settings, **(extra or {})})
         self.ramet.manage("migrate", "--verbosity", "0")
-        self.ramet.start("serve", "serve", "--port", str(self.port), "--workers", str(workers), "--threads", str(threads))
+        self.ramet.start(
+            "serve", "serve", "--port", str(self.port), "--workers", str(workers), "--threads", str(threads)
+        )
         self.ramet.start("worker", "worker")
         self.inside = Inside(self.ramet)
         self.scim_token: str = self.inside.ask("source", name="hr")
@@ -232,7 +244,9 @@ class Live:
 
     def client(self, **wanted: Any) -> dict[str, str]:
         """Register a relying party: client_id, and client_secret unless it is public."""
-        found: dict[str, str] = self.inside.ask("client", **{"name": "Race desk", "redirect_uris": [CALLBACK], **wanted})
+        found: dict[str, str] = self.inside.ask(
+            "client", **{"name": "Race desk", "redirect_uris": [CALLBACK], **wanted}
+        )
         return found
 
     def people(self, count: int, *, enrolled: bool = True) -> list[dict[str, Any]]:
@@ -245,7 +259,9 @@ class Live:
         body = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
         return document("PATCH", f"/scim/v2/Users/{person['scim_id']}", body, Authorization=f"Bearer {self.scim_token}")
 
-    def authorization(self, client: Mapping[str, str], session: str, *, scope: str = "openid offline_access") -> tuple[Answer, str]:
+    def authorization(
+        self, client: Mapping[str, str], session: str, *, scope: str = "openid offline_access"
+    ) -> tuple[Answer, str]:
         """An authorization request by this browser, and the verifier of its PKCE challenge."""
         verifier = token_urlsafe(32)
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -260,7 +276,11 @@ class Live:
         answer, verifier = self.authorization(client, session)
         assert answer.status == 303, (answer.status, answer.text[:300])
         return self.token_request(
-            client, grant_type="authorization_code", code=answer.location["code"], redirect_uri=CALLBACK, code_verifier=verifier
+            client,
+            grant_type="authorization_code",
+            code=answer.location["code"],
+            redirect_uri=CALLBACK,
+            code_verifier=verifier,
         )
 
     def token_request(self, client: Mapping[str, str], **fields: str) -> Request:
@@ -271,7 +291,9 @@ class Live:
         """The nonce that the DPoP proofs of a public client must carry, as the answer to a proof without one gives it."""
         proof = proofs.dpop(DeviceKey.generate(), "POST", url=f"{self.issuer}/oidc/token", now=datetime.now(UTC))
         plain = self.token_request(client, grant_type="refresh_token", refresh_token="x")
-        return self.call(Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)).headers["dpop-nonce"]
+        return self.call(Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)).headers[
+            "dpop-nonce"
+        ]
 
     def introspection(self, client: Mapping[str, str], token: str) -> dict[str, Any]:
         """What a confidential client is told of a token."""
@@ -285,7 +307,12 @@ class Live:
     def complaints(self) -> list[str]:
         """Lines of the server's and the worker's logs that no test should cause."""
         found = re.compile(r" (ERROR|CRITICAL) |Traceback|panicked")
-        return [line for name, text in self.logs().items() for line in text.splitlines() if found.search(line) and name != "inside"]
+        return [
+            line
+            for name, text in self.logs().items()
+            for line in text.splitlines()
+            if found.search(line) and name != "inside"
+        ]
 
     def stop(self) -> None:
         """Stop everything, and leave nothing behind."""

@@ -25,7 +25,9 @@ def _resolver() -> list[str]:
     """The resolver, which lives in .venv for this purpose alone."""
     found = Path(sys.executable).with_name("uv")
     if not found.exists():
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV], check=True
+        )
     return [str(found)]
 
 
@@ -39,8 +41,21 @@ def compile_into(path: Path, wanted: Sequence[str], *, constraints: Path | None 
         asked, made = Path(folder) / "wanted.in", Path(folder) / "made.lock"
         asked.write_text("\n".join(wanted) + "\n")
         command = [
-            *_resolver(), "pip", "compile", str(asked), "--output-file", str(made), "--universal", "--python-version", OLDEST_PYTHON,
-            "--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet",
+            *_resolver(),
+            "pip",
+            "compile",
+            str(asked),
+            "--output-file",
+            str(made),
+            "--universal",
+            "--python-version",
+            OLDEST_PYTHON,
+            "--generate-hashes",
+            "--no-annotate",
+            "--no-header",
+            "--no-emit-index-url",
+            "--no-emit-find-links",
+            "--quiet",
         ]
         subprocess.run([*command, *(["--constraints", str(constraints)] if constraints else [])], check=True)
         path.write_text(made.read_text())

@@ -59,8 +59,14 @@ class App:
         """A good authorization request; None leaves a parameter out."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         good: dict[str, str | None] = {
-            "response_type": "code", "client_id": self.client_id, "redirect_uri": self.redirect_uri, "scope": "openid profile email",
-            "state": "st&te=1", "nonce": "n-1", "code_challenge": challenge, "code_challenge_method": "S256",
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": "openid profile email",
+            "state": "st&te=1",
+            "nonce": "n-1",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
         }
         return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
@@ -80,7 +86,10 @@ class App:
     def redeem(self, code: str, **changed: str | None) -> httpx.Response:
         """Exchange a code."""
         form: dict[str, str | None] = {
-            "grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri, "code_verifier": self.verifier,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.redirect_uri,
+            "code_verifier": self.verifier,
         }
         headers = {"DPoP": value} if (value := changed.pop("dpop", None)) else {}
         return self.post("/oidc/token", {**form, **changed}, **headers)
@@ -88,12 +97,16 @@ class App:
     def refresh(self, refresh_token: str, **changed: str | None) -> httpx.Response:
         """Refresh."""
         headers = {"DPoP": value} if (value := changed.pop("dpop", None)) else {}
-        return self.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": refresh_token, **changed}, **headers)
+        return self.post(
+            "/oidc/token", {"grant_type": "refresh_token", "refresh_token": refresh_token, **changed}, **headers
+        )
 
     def nonce(self) -> str:
         """The nonce that a public client's DPoP proofs must carry, as the answer to a proof without one gives it."""
         proof = proofs.dpop(DeviceKey.generate(), "POST", url=f"{ISSUER}/oidc/token", now=clock.now())
-        return self.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": "x"}, DPoP=proof).headers["DPoP-Nonce"]
+        return self.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": "x"}, DPoP=proof).headers[
+            "DPoP-Nonce"
+        ]
 
     def introspect(self, token: str) -> dict[str, Any]:
         """Ask about a token."""
@@ -143,8 +156,15 @@ class World:
     def push(self, username: str = "alex@example.org", **more: Any) -> str:
         """A joiner; the SCIM id."""
         body = {
-            "schemas": [CORE], "userName": username, "active": True, "name": {"givenName": "Alex", "familyName": "Moss"},
-            "emails": [{"value": username, "type": "work", "primary": True}, {"value": f"home.{username}", "type": "home"}], **more,
+            "schemas": [CORE],
+            "userName": username,
+            "active": True,
+            "name": {"givenName": "Alex", "familyName": "Moss"},
+            "emails": [
+                {"value": username, "type": "work", "primary": True},
+                {"value": f"home.{username}", "type": "home"},
+            ],
+            **more,
         }
         response = self.scim("POST", "/Users", body)
         assert response.status_code == 201, response.text
@@ -226,7 +246,13 @@ class World:
 
     def phone_app(self) -> App:
         """The app on the phone: public, native, and allowed to use device assertions."""
-        return self.app(name="Field app", redirect_uris=["org.example.field:/cb"], application_type="native", public=True, device_assertion=True)
+        return self.app(
+            name="Field app",
+            redirect_uris=["org.example.field:/cb"],
+            application_type="native",
+            public=True,
+            device_assertion=True,
+        )
 
     def begin_binding(self, desktop: Browser) -> tuple[Page, str, str]:
         """Add a device: the desktop's page, and the two forms of the code."""
@@ -239,14 +265,22 @@ class World:
         page = desktop.get(page.url)
         return desktop.submit(page, page.form_to("/confirm"))
 
-    def device(self, desktop: Browser, *, passphrase: str = "seven mossy stones", name: str = "Alex's phone") -> DeviceClient:
+    def device(
+        self, desktop: Browser, *, passphrase: str = "seven mossy stones", name: str = "Alex's phone"
+    ) -> DeviceClient:
         """A bound device, still pending until its first login."""
         page, code, _ = self.begin_binding(desktop)
         new = DeviceClient(http=http(), clock=clock.now, sleep=lambda _: None)
         key = DeviceKey.generate()
         challenge, offered = new.ask_challenge(ISSUER, Code(text=code), key=key)
         answered = new.bind(
-            ISSUER, Code(text=code), key=key, challenge=challenge, device_name=name, passphrase=passphrase, clients=offered
+            ISSUER,
+            Code(text=code),
+            key=key,
+            challenge=challenge,
+            device_name=name,
+            passphrase=passphrase,
+            clients=offered,
         )
         page = self.confirm(desktop, page)
         assert "bound" in page.html or page.status == 200, page.words()

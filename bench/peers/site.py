@@ -75,8 +75,16 @@ def main(site: str) -> None:
     call_command("prepare")
     django.db.connection.close()
     Granian(
-        "bench.peers.application:application", address="127.0.0.1", port=port(), interface=Interfaces.WSGI, workers=1,
-        blocking_threads=_THREADS, backlog=1024, log_access=False, websockets=False, log_level=LogLevels.warning,
+        "bench.peers.application:application",
+        address="127.0.0.1",
+        port=port(),
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=_THREADS,
+        backlog=1024,
+        log_access=False,
+        websockets=False,
+        log_level=LogLevels.warning,
     ).serve()
 
 

@@ -47,7 +47,9 @@ def servers(stack: ExitStack, folder: Path, only: Sequence[str], *, users: int, 
             place = folder / name
             place.mkdir()
             say(f"{name}: being filled")
-            one = ramet.Served(name, place, postgresql.database(url, database) if database else "", users=users, members=members)
+            one = ramet.Served(
+                name, place, postgresql.database(url, database) if database else "", users=users, members=members
+            )
             stack.callback(one.stop)
             yield one
     for name, make in peers.PEERS.items():
@@ -57,7 +59,13 @@ def servers(stack: ExitStack, folder: Path, only: Sequence[str], *, users: int, 
         place.mkdir()
         say(f"{name}: being installed and filled")
         try:
-            peer = make(name, place, postgresql.database(url, name) if name.endswith("postgresql") else "", users=users, members=members)
+            peer = make(
+                name,
+                place,
+                postgresql.database(url, name) if name.endswith("postgresql") else "",
+                users=users,
+                members=members,
+            )
         except peers.Missing as why:
             sys.stderr.write(f"\nbench: {name} is left out: {why}\n")
             continue
@@ -99,11 +107,22 @@ def measured(found: Sequence[Server], names: Sequence[str], *, rounds: int, seco
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(prog="python -m bench.scim", description=__doc__)
-    parser.add_argument("--small", action="store_true", help="5,000 people, short rounds: whether it runs, not how fast")
-    parser.add_argument("--users", type=int, help=f"how many people (default: {USERS:,}; a tenth of them are in the group)")
+    parser.add_argument(
+        "--small", action="store_true", help="5,000 people, short rounds: whether it runs, not how fast"
+    )
+    parser.add_argument(
+        "--users", type=int, help=f"how many people (default: {USERS:,}; a tenth of them are in the group)"
+    )
     parser.add_argument("--row", action="append", choices=list(ROWS), help="only this one (may be repeated)")
-    parser.add_argument("--server", action="append", default=[], help=f"only this one: ramet-postgresql, ramet-sqlite, {', '.join(peers.PEERS)}")
-    parser.add_argument("--plans", action="store_true", help="what both databases would do with the worst queries, and no load")
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        help=f"only this one: ramet-postgresql, ramet-sqlite, {', '.join(peers.PEERS)}",
+    )
+    parser.add_argument(
+        "--plans", action="store_true", help="what both databases would do with the worst queries, and no load"
+    )
     asked = parser.parse_args()
     users, members, rounds, seconds = _SMALL if asked.small else (USERS, MEMBERS, ROUNDS, SECONDS)
     if asked.users:
@@ -124,7 +143,9 @@ def main() -> None:
         names = [name for name in ROWS if not asked.row or name in asked.row]
         runs = measured(found, names, rounds=rounds, seconds=seconds)
         say("")
-        sys.stdout.write(f"\n{table.markdown(runs, found, names, users=users, members=members)}\n\n{time.monotonic() - began:.0f} s in all.\n")
+        sys.stdout.write(
+            f"\n{table.markdown(runs, found, names, users=users, members=members)}\n\n{time.monotonic() - began:.0f} s in all.\n"
+        )
 
 
 if __name__ == "__main__":

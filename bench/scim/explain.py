@@ -12,7 +12,18 @@ from django.db import connection
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-LARGE = ("scim_record", "scim_recordemail", "scim_recordkey", "scim_person", "scim_membership", "scim_group", "derived_account", "derived_credential", "derived_event", "derived_outboxrow")
+LARGE = (
+    "scim_record",
+    "scim_recordemail",
+    "scim_recordkey",
+    "scim_person",
+    "scim_membership",
+    "scim_group",
+    "derived_account",
+    "derived_credential",
+    "derived_event",
+    "derived_outboxrow",
+)
 _READS = ("SELECT", "UPDATE", "DELETE")
 _SCANS = {
     # SQLite says SCAN for all of a table or of an index, SEARCH for a part; PostgreSQL names what it reads from end to end.

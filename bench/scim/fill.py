@@ -43,10 +43,17 @@ class _Copies:
     def __init__(self, users: int) -> None:
         self._users = users
         self._is_sqlite = connection.vendor == "sqlite"
-        self._keys: dict[type[models.Model], str] = {Account: "account", Person: "person", Record: "record", Credential: "credential"}
+        self._keys: dict[type[models.Model], str] = {
+            Account: "account",
+            Person: "person",
+            Record: "record",
+            Credential: "credential",
+        }
         if self._is_sqlite:
             connection.ensure_connection()
-            connection.connection.create_function("md5", 1, lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), deterministic=True)
+            connection.connection.create_function(
+                "md5", 1, lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), deterministic=True
+            )
 
     def key(self, name: str) -> str:
         """The SQL of somebody's key."""
@@ -60,7 +67,8 @@ class _Copies:
         picked = [instead.get(field.attname) or self._value(field, model) for field in fields]
         series = (
             f"WITH RECURSIVE s(n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM s WHERE n + 1 < {end})"  # noqa: S608 - numbers
-            if self._is_sqlite else f"WITH s(n) AS (SELECT generate_series({begin}, {end - 1}))"
+            if self._is_sqlite
+            else f"WITH s(n) AS (SELECT generate_series({begin}, {end - 1}))"
         )
         columns = ", ".join(f'"{field.column}"' for field in fields)
         with connection.cursor() as cursor:
@@ -85,8 +93,6 @@ class _Copies:
         return column
 
 
-
-
 def _first(source: Source) -> Record:
     """Number 0, whom the engine makes, with a password and a second factor as a root."""
     now = clock.now()
@@ -104,7 +110,11 @@ def fill(users: int, members: int) -> dict[str, Any]:
     Source.objects.filter(id=source.id).update(most_per_minute=10_000_000)
     first = _first(source)
     account = first.person.account_id
-    group = groups.create_group(source, {"schemas": [GROUP.core.urn], "displayName": "Everybody", "members": [{"value": str(first.id)}]}, now=clock.now())
+    group = groups.create_group(
+        source,
+        {"schemas": [GROUP.core.urn], "displayName": "Everybody", "members": [{"value": str(first.id)}]},
+        now=clock.now(),
+    )
     copies = _Copies(users)
     steps: list[tuple[type[models.Model], str, dict[str, str]]] = [
         (Account, f"t.id = '{_key(account)}'", {"audit_seq": "t.audit_seq"}),
@@ -121,7 +131,13 @@ def fill(users: int, members: int) -> dict[str, Any]:
             for model, where, instead in steps:
                 copies.of(model, begin, end, where=where, **instead)
             if begin <= members:
-                copies.of(Membership, begin, min(end, members + 1), where=f"t.record_id = '{_key(first.id)}'", group_id="t.group_id")
+                copies.of(
+                    Membership,
+                    begin,
+                    min(end, members + 1),
+                    where=f"t.record_id = '{_key(first.id)}'",
+                    group_id="t.group_id",
+                )
         sys.stderr.write(f"\rbench: filling {connection.vendor}, {end - 1:,} of {users:,} people        ")
         sys.stderr.flush()
     if connection.vendor == "postgresql":

@@ -56,7 +56,6 @@ class Asked:
     joined: int = 0
     looked_at: int = 0
 
-
     def give_back(self, before: Asked, made: int, sent: int) -> None:
         """Whoever was in a request that was not sent may still be asked about."""
         for name in ("created", "left", "joined"):
@@ -67,7 +66,11 @@ class Asked:
 def request(server: Server, method: str, path: str, value: Any = None) -> bytes:  # noqa: ANN401 - JSON
     """One request as bytes."""
     data = b"" if value is None else json.dumps(value).encode()
-    lines = [f"{method} {server.root}{path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Accept: application/scim+json"]
+    lines = [
+        f"{method} {server.root}{path} HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        "Accept: application/scim+json",
+    ]
     lines += [f"{name}: {value}" for name, value in server.headers.items()]
     if data:
         lines += ["Content-Type: application/scim+json", f"Content-Length: {len(data)}"]
@@ -137,7 +140,8 @@ def join(server: Server, asked: Asked) -> bytes:
 def bulk(server: Server, asked: Asked) -> bytes:
     """A thousand joiners at once."""
     posts = [
-        {"method": "POST", "path": "/Users", "bulkId": str(place), "data": _new(server, asked)} for place in range(_OPERATIONS_OF_A_BULK)
+        {"method": "POST", "path": "/Users", "bulkId": str(place), "data": _new(server, asked)}
+        for place in range(_OPERATIONS_OF_A_BULK)
     ]
     return request(server, "POST", "/Bulk", {"schemas": [BULK], "Operations": posts})
 

@@ -19,7 +19,11 @@ def body(mark: str) -> dict[str, Any]:
     """A person as HR pushes one; every server of the bench can store it."""
     address = f"bench-{mark}@example.org"
     return {
-        "schemas": [CORE], "userName": address, "externalId": f"x-{mark}", "displayName": f"Bench {mark}", "active": True,
+        "schemas": [CORE],
+        "userName": address,
+        "externalId": f"x-{mark}",
+        "displayName": f"Bench {mark}",
+        "active": True,
         "name": {"formatted": f"Bench Mark {mark}", "givenName": "Bench", "familyName": f"Mark {mark}"},
         "emails": [{"value": address}],
     }

@@ -47,7 +47,11 @@ def cases(users: int, members: int, group: str) -> dict[str, tuple[str, str, Any
         "first page, by cursor": ("GET", "/Users?count=100&cursor=", None),
         "middle page, by cursor": ("GET", "/Users?count=100&cursor=MIDDLE", None),
         "sorted by userName": ("GET", "/Users?count=100&sortBy=userName", None),
-        "sorted by lastModified, descending, middle": ("GET", f"/Users?count=100&sortBy=meta.lastModified&sortOrder=descending&startIndex={users // 2}", None),
+        "sorted by lastModified, descending, middle": (
+            "GET",
+            f"/Users?count=100&sortBy=meta.lastModified&sortOrder=descending&startIndex={users // 2}",
+            None,
+        ),
         "userName eq": found(f'userName eq "{name}"'),
         "externalId eq": found(f'externalId eq "x-{mark(users // 2)}"'),
         "emails.value eq": found(f'emails.value eq "{name}"'),
@@ -61,9 +65,29 @@ def cases(users: int, members: int, group: str) -> dict[str, tuple[str, str, Any
         "groups of a member": ("GET", f"/Users/{record_id(1)}", None),
         "who is in a group": found(f'groups.value eq "{group}"'),
         "groups with a member": ("GET", f"/Groups?count=10&excludedAttributes=members&filter={within}", None),
-        "a joiner": ("POST", "/Users", {"schemas": [CORE], "userName": "new@example.org", "externalId": "new", ENTERPRISE: {"employeeNumber": "new"}}),
-        "a leaver": ("PATCH", f"/Users/{record_id(users)}", {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}),
-        "one member more": ("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [{"value": record_id(members + 1)}]}]}),
+        "a joiner": (
+            "POST",
+            "/Users",
+            {
+                "schemas": [CORE],
+                "userName": "new@example.org",
+                "externalId": "new",
+                ENTERPRISE: {"employeeNumber": "new"},
+            },
+        ),
+        "a leaver": (
+            "PATCH",
+            f"/Users/{record_id(users)}",
+            {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]},
+        ),
+        "one member more": (
+            "PATCH",
+            f"/Groups/{group}",
+            {
+                "schemas": [PATCH],
+                "Operations": [{"op": "add", "path": "members", "value": [{"value": record_id(members + 1)}]}],
+            },
+        ),
         "a deletion": ("DELETE", f"/Users/{record_id(2)}", None),
     }
 
@@ -87,26 +111,35 @@ def main() -> None:
     parser.add_argument("said")
     said = json.loads(parser.parse_args().said)
     client = Client(headers={"Authorization": f"Bearer {said['token']}"})
-    large = [table for table in LARGE if _count(table) >= _LARGE_HERE]  # PostgreSQL reads a small one whole, and is right
+    large = [
+        table for table in LARGE if _count(table) >= _LARGE_HERE
+    ]  # PostgreSQL reads a small one whole, and is right
     sys.stdout.write(f"\n### {connection.vendor}, {said['users']:,} people\n\n")
     for title, (method, path, body) in cases(said["users"], said["members"], said["group"]).items():
         where = path.replace("MIDDLE", _cursor(said["users"])) if "MIDDLE" in path else path
         data = b"" if body is None else json.dumps(body).encode()
         with explained(large) as statements:
-            answer = client.generic(method, "/scim/v2" + where, data, content_type="application/scim+json", headers={"Host": "127.0.0.1"})
+            answer = client.generic(
+                method, "/scim/v2" + where, data, content_type="application/scim+json", headers={"Host": "127.0.0.1"}
+            )
         sys.stdout.write(_told(title, answer.status_code, statements))
         sys.stdout.flush()
 
 
 def _told(title: str, status: int, statements: list[Statement]) -> str:
     scans = [f"{table}: {statement.sql[:140]}" for statement in statements for table in statement.scans]
-    lines = [f"- **{title}** → {status}, {len(statements)} statements" + ("" if not scans else f", {len(scans)} READ ALL OF A TABLE")]
+    lines = [
+        f"- **{title}** → {status}, {len(statements)} statements"
+        + ("" if not scans else f", {len(scans)} READ ALL OF A TABLE")
+    ]
     for statement in statements:
         table = statement.sql.partition(" FROM ")[2].split(" ")[0].strip('"') or statement.sql.split('"')[1]
         if table.startswith("scim_sourcecredential"):
             continue
         scanned = " **all of " + ", ".join(statement.scans) + "**" if statement.scans else ""
-        lines.append(f"  - {statement.sql.split()[0]} {table}:{scanned} {' / '.join(line.strip() for line in statement.plan)[:300]}")
+        lines.append(
+            f"  - {statement.sql.split()[0]} {table}:{scanned} {' / '.join(line.strip() for line in statement.plan)[:300]}"
+        )
     return "\n".join(lines) + "\n"
 
 

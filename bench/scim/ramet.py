@@ -30,8 +30,13 @@ class Served:
         self.ramet = Ramet(var, f"http://127.0.0.1:{self.port}", self.port, extra)
         self.ramet.manage("migrate", "--verbosity", "0")
         filled = subprocess.run(
-            [sys.executable, "-m", "bench.scim.fill", "--users", str(users), "--members", str(members)], cwd=PROJECT,
-            env=self.ramet.environment(), text=True, stdout=subprocess.PIPE, timeout=_FILL_SECONDS, check=True,
+            [sys.executable, "-m", "bench.scim.fill", "--users", str(users), "--members", str(members)],
+            cwd=PROJECT,
+            env=self.ramet.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            timeout=_FILL_SECONDS,
+            check=True,
         )
         found = json.loads(filled.stdout)
         self.headers, self.group = {"Authorization": f"Bearer {found['token']}"}, str(found["group"])
@@ -41,13 +46,28 @@ class Served:
     def plans(self) -> str:
         """What its database would do with the worst queries."""
         return subprocess.run(
-            [sys.executable, "-m", "bench.scim.plans", json.dumps(self._said)], cwd=PROJECT, env=self.ramet.environment(), text=True,
-            stdout=subprocess.PIPE, timeout=_FILL_SECONDS, check=True,
+            [sys.executable, "-m", "bench.scim.plans", json.dumps(self._said)],
+            cwd=PROJECT,
+            env=self.ramet.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            timeout=_FILL_SECONDS,
+            check=True,
         ).stdout
 
     def start(self) -> None:
         """Serve."""
-        serve = [sys.executable, str(MANAGE), "serve", "--port", str(self.port), "--workers", "1", "--threads", self._threads]
+        serve = [
+            sys.executable,
+            str(MANAGE),
+            "serve",
+            "--port",
+            str(self.port),
+            "--workers",
+            "1",
+            "--threads",
+            self._threads,
+        ]
         self._session = self.ramet.start_process("serve", pinned(SERVER, serve))
         self.ramet.wait_until_ready()
 

@@ -38,15 +38,26 @@ def markdown(found: Found, servers: Sequence[Server], names: Sequence[str], *, u
     """The table, the memory, and what went wrong."""
     ours = [one.name for one in servers if one.name.startswith(OURS)]
     peers = [one.name for one in servers if not one.name.startswith(OURS)]
-    heads = [f"{users:,} people, {members:,} in the group", *(one.name for one in servers), *(f"{one} ÷ best peer" for one in ours), "aim"]
+    heads = [
+        f"{users:,} people, {members:,} in the group",
+        *(one.name for one in servers),
+        *(f"{one} ÷ best peer" for one in ours),
+        "aim",
+    ]
     lines = [_line(heads), _line([":--", *("--:" for _ in heads[1:])])]
     for name in names:
         cells = [_cell(found, one, name) for one in servers]
         ratios = [_ratio(found, one, peers, name) for one in ours]
         lines.append(_line([ROWS[name].title, *cells, *ratios, f"{ROWS[name].aim:g}/s"]))
-    lines += ["", "Per second, of one worker on one core (medians); in brackets the 99th percentile and the server's own processor time for one, in ms.", ""]
+    lines += [
+        "",
+        "Per second, of one worker on one core (medians); in brackets the 99th percentile and the server's own processor time for one, in ms.",
+        "",
+    ]
     for one in servers:
-        memory = ", ".join(f"{name} {found.megabytes[one.name, name]:.0f}" for name in names if (one.name, name) in found.megabytes)
+        memory = ", ".join(
+            f"{name} {found.megabytes[one.name, name]:.0f}" for name in names if (one.name, name) in found.megabytes
+        )
         lines.append(f"Memory of {one.name} after each row, in MB: {memory}.")
     lines += [f"{server}, {name}: {why}" for (server, name), why in found.wrong.items()]
     return "\n".join(lines)

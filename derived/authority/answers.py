@@ -51,8 +51,13 @@ def about(unverified: bytes, wrapper: Wrapper, *, now: datetime) -> bytes:
     return answer(question, entry if known else None, known=known, certificate=certificate, key=key, now=now)
 
 
-def _responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    if not row.responder or x509.load_der_x509_certificate(bytes(row.responder)).not_valid_after_utc < now + _RENEWED_BEFORE:
+def _responder(
+    row: Authority, wrapper: Wrapper, *, now: datetime
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    if (
+        not row.responder
+        or x509.load_der_x509_certificate(bytes(row.responder)).not_valid_after_utc < now + _RENEWED_BEFORE
+    ):
         row = make_responder(row, wrapper, now=now)
     raw = wrapper.unwrap(bytes(row.responder_key or b""), purpose=_PURPOSE, owner=row.name)
     key = load_der_private_key(raw, None)
@@ -64,7 +69,9 @@ def _responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> tuple[x509
 def make_responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> Authority:
     """A new key that answers; certificate and key are written together, so whoever reads them has a pair."""
     key = ec.generate_private_key(ec.SECP256R1())
-    made = responder(key.public_key(), certificate_of(row), signer_of(row, wrapper), organisation=row.organisation, now=now)
+    made = responder(
+        key.public_key(), certificate_of(row), signer_of(row, wrapper), organisation=row.organisation, now=now
+    )
     raw = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     with transaction.atomic():
         Authority.objects.filter(name=row.name).update(

@@ -66,7 +66,9 @@ class Own:
 
     def issue(self, order: Order) -> x509.Certificate:
         """Sign the profile."""
-        return signing.certificate(minting.builder(order, certificate_of(self._row)), signer_of(self._row, self._wrapper))
+        return signing.certificate(
+            minting.builder(order, certificate_of(self._row)), signer_of(self._row, self._wrapper)
+        )
 
     def revoke(self, serial: int, why: Why) -> None:
         """Nothing: its lists are read from the ledger."""

@@ -72,10 +72,18 @@ def begin(plan: Plan, place: Place, signer: Signer, wrapper: Wrapper, *, now: da
     """A new authority that waits for its certificate."""
     name = name_of(signer.public_key)
     return Authority.objects.create(
-        name=name, state=WAITING, organisation=plan.organisation, common_name=minting.new_common_name(),
-        public=b64encode(spki(signer.public_key)).decode(), signer=place.where, reference=dict(place.reference),
-        secret=wrapper.wrap(place.secret, purpose=signers.PURPOSE, owner=name), base_url=plan.base_url, oid=plan.oid,
-        asserts_piv=plan.asserts_piv, created_at=now,
+        name=name,
+        state=WAITING,
+        organisation=plan.organisation,
+        common_name=minting.new_common_name(),
+        public=b64encode(spki(signer.public_key)).decode(),
+        signer=place.where,
+        reference=dict(place.reference),
+        secret=wrapper.wrap(place.secret, purpose=signers.PURPOSE, owner=name),
+        base_url=plan.base_url,
+        oid=plan.oid,
+        asserts_piv=plan.asserts_piv,
+        created_at=now,
     )
 
 
@@ -102,13 +110,22 @@ def request(row: Authority, wrapper: Wrapper) -> bytes:
     return signing.request(builder, signer, spki(signer.public_key))
 
 
-def certified_by_root(row: Authority, root: x509.Certificate, root_signer: Signer, *, now: datetime) -> x509.Certificate:
+def certified_by_root(
+    row: Authority, root: x509.Certificate, root_signer: Signer, *, now: datetime
+) -> x509.Certificate:
     """The certificate of an authority, by our own root, whose key is at hand for a moment."""
     key = _public_key(row)
     above = name_of(root_signer.public_key)
     return minting.issuing(
-        key, root, root_signer, common_name=row.common_name, organisation=row.organisation, oid=row.oid,
-        crl=f"{row.base_url}/{PLACE}/{above}.crl", issuer=f"{row.base_url}/{PLACE}/{above}.cer", now=now,
+        key,
+        root,
+        root_signer,
+        common_name=row.common_name,
+        organisation=row.organisation,
+        oid=row.oid,
+        crl=f"{row.base_url}/{PLACE}/{above}.crl",
+        issuer=f"{row.base_url}/{PLACE}/{above}.cer",
+        now=now,
     )
 
 
@@ -120,7 +137,12 @@ def _public_key(row: Authority) -> ec.EllipticCurvePublicKey:
 
 
 def install(
-    row: Authority, certificate: x509.Certificate, chain: Sequence[x509.Certificate], lists: Sequence[bytes], *, now: datetime
+    row: Authority,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    lists: Sequence[bytes],
+    *,
+    now: datetime,
 ) -> Authority:
     """The authority issues from now on; the one before it is retired.
 
@@ -133,7 +155,11 @@ def install(
         if held.state != WAITING:
             raise Refused(Reason.ILLEGAL_MOVE)
         Authority.objects.filter(state=ACTIVE).update(state=RETIRED, retired_at=now)
-        held.state, held.certificate, held.not_after = ACTIVE, certificate.public_bytes(Encoding.DER), certificate.not_valid_after_utc
+        held.state, held.certificate, held.not_after = (
+            ACTIVE,
+            certificate.public_bytes(Encoding.DER),
+            certificate.not_valid_after_utc,
+        )
         held.chain = [_named(one) for one in chain]
         held.lists = [{"name": _name_of_list(one, chain), "der": b64encode(one).decode()} for one in lists]
         held.save()
@@ -151,11 +177,21 @@ def _name_of_list(der: bytes, chain: Sequence[x509.Certificate]) -> str:
 
 
 def _require_chain(
-    row: Authority, certificate: x509.Certificate, chain: Sequence[x509.Certificate], lists: Sequence[bytes], *, now: datetime
+    row: Authority,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    lists: Sequence[bytes],
+    *,
+    now: datetime,
 ) -> None:
     key = certificate.public_key()
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    good = isinstance(key, ec.EllipticCurvePublicKey) and name_of(key) == row.name and constraints.ca and certificate.not_valid_after_utc > now
+    good = (
+        isinstance(key, ec.EllipticCurvePublicKey)
+        and name_of(key) == row.name
+        and constraints.ca
+        and certificate.not_valid_after_utc > now
+    )
     try:
         for lower, upper in zip([certificate, *chain], [*chain, chain[-1]], strict=True):
             lower.verify_directly_issued_by(upper)
@@ -175,7 +211,10 @@ def list_of_root(root: x509.Certificate, der: bytes, *, now: datetime) -> list[s
             with transaction.atomic():
                 held = Authority.objects.select_for_update().get(name=row.name)
                 kept = [one for one in held.lists if one["name"] != own["name"]]
-                held.lists, held.crl_number = [*kept, {"name": own["name"], "der": b64encode(der).decode()}], held.crl_number + 1
+                held.lists, held.crl_number = (
+                    [*kept, {"name": own["name"], "der": b64encode(der).decode()}],
+                    held.crl_number + 1,
+                )
                 held.save(update_fields=["lists", "crl_number"])
             changed.append(row.name)
     return changed
@@ -186,7 +225,10 @@ def taken_back_by_root(root: x509.Certificate) -> list[minting.Entry]:
     own = _named(root)["name"]
     known = [b64decode(one["der"]) for row in Authority.objects.all() for one in row.lists if one["name"] == own]
     found = max((x509.load_der_x509_crl(der) for der in known), key=lambda one: one.last_update_utc, default=None)
-    return [minting.Entry(serial=one.serial_number, at=one.revocation_date_utc, because=Reason.COMPROMISED) for one in found or ()]
+    return [
+        minting.Entry(serial=one.serial_number, at=one.revocation_date_utc, because=Reason.COMPROMISED)
+        for one in found or ()
+    ]
 
 
 def is_taken_back(row: Authority) -> bool:
@@ -232,7 +274,13 @@ def of_ours(*, now: datetime) -> list[Authority]:
 
 
 def adopt(  # noqa: PLR0913 - what an operator says of it
-    plan: Plan, certificate: x509.Certificate, chain: Sequence[x509.Certificate], reference: Mapping[str, str], wrapper: Wrapper, *, now: datetime
+    plan: Plan,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    reference: Mapping[str, str],
+    wrapper: Wrapper,
+    *,
+    now: datetime,
 ) -> Authority:
     """An authority that others run issues from now on; the one before it is retired.
 
@@ -244,12 +292,26 @@ def adopt(  # noqa: PLR0913 - what an operator says of it
     public = b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
     with transaction.atomic():
         Authority.objects.filter(state=ACTIVE).exclude(name=name).update(state=RETIRED, retired_at=now)
-        made, _ = Authority.objects.update_or_create(name=name, defaults={
-            "state": ACTIVE, "organisation": plan.organisation, "common_name": "", "public": public, "signer": Where.OUTSIDE,
-            "reference": dict(reference), "secret": wrapper.wrap(b"", purpose=signers.PURPOSE, owner=name), "base_url": plan.base_url,
-            "oid": plan.oid, "asserts_piv": plan.asserts_piv, "certificate": certificate.public_bytes(Encoding.DER),
-            "chain": [_named(one) for one in chain], "not_after": certificate.not_valid_after_utc, "created_at": now, "retired_at": None,
-        })
+        made, _ = Authority.objects.update_or_create(
+            name=name,
+            defaults={
+                "state": ACTIVE,
+                "organisation": plan.organisation,
+                "common_name": "",
+                "public": public,
+                "signer": Where.OUTSIDE,
+                "reference": dict(reference),
+                "secret": wrapper.wrap(b"", purpose=signers.PURPOSE, owner=name),
+                "base_url": plan.base_url,
+                "oid": plan.oid,
+                "asserts_piv": plan.asserts_piv,
+                "certificate": certificate.public_bytes(Encoding.DER),
+                "chain": [_named(one) for one in chain],
+                "not_after": certificate.not_valid_after_utc,
+                "created_at": now,
+                "retired_at": None,
+            },
+        )
     return made
 
 

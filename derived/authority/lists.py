@@ -56,7 +56,9 @@ def _held() -> Q:
     return Q(credential__state=State.SUSPENDED) | Q(credential__account__status=AccountStatus.SUSPENDED)
 
 
-def entries(rows: Iterable[IssuedCertificate] | None = None, *, authority: Authority, now: datetime) -> list[tuple[int, Entry]]:
+def entries(
+    rows: Iterable[IssuedCertificate] | None = None, *, authority: Authority, now: datetime
+) -> list[tuple[int, Entry]]:
     """Shard and entry of every certificate of an authority that must not be accepted. rows: only of these."""
     found = IssuedCertificate.objects.filter(_not_good(now=now), authority=authority)
     if rows is not None:
@@ -66,7 +68,14 @@ def entries(rows: Iterable[IssuedCertificate] | None = None, *, authority: Autho
     for credential, serial, shard, state, ended_at, because in found.order_by("serial").values_list(*_FIELDS):
         on_hold = state != State.REVOKED and credential in held_since
         at = ended_at or held_since.get(credential, now)
-        made.append((shard, Entry(serial=int(serial, 16), at=at, because=because if state == State.REVOKED else "", on_hold=on_hold)))
+        made.append(
+            (
+                shard,
+                Entry(
+                    serial=int(serial, 16), at=at, because=because if state == State.REVOKED else "", on_hold=on_hold
+                ),
+            )
+        )
     return made
 
 
@@ -76,11 +85,15 @@ def _held_since(found: QuerySet[IssuedCertificate], *, now: datetime) -> dict[UU
     by_credential = {credential: (account, status) for credential, account, status in held}
     accounts = {account for account, _ in by_credential.values()}
     latest: dict[tuple[str, UUID | None], datetime] = {}
-    events = Event.objects.filter(account__in=accounts, kind__in=[_ALL_HELD, _ONE_HELD]).order_by("seq") if accounts else ()
+    events = (
+        Event.objects.filter(account__in=accounts, kind__in=[_ALL_HELD, _ONE_HELD]).order_by("seq") if accounts else ()
+    )
     for event in events:
         latest[event.kind, event.account_id if event.kind == _ALL_HELD else event.credential_id] = event.at
     return {
-        credential: latest.get((_ALL_HELD, account) if status == AccountStatus.SUSPENDED else (_ONE_HELD, credential), now)
+        credential: latest.get(
+            (_ALL_HELD, account) if status == AccountStatus.SUSPENDED else (_ONE_HELD, credential), now
+        )
         for credential, (account, status) in by_credential.items()
     }
 
@@ -107,8 +120,12 @@ def make(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
     _keep(held, WHOLE, whole, number, len(listed), now=now)
     for shard in range(shards):
         own = [one for place, one in listed if place == shard]
-        der = whole if shards == 1 else minting.revocation_list(
-            own, issuer, signer, number=number, now=now, only_for=addresses(held, shard).crl
+        der = (
+            whole
+            if shards == 1
+            else minting.revocation_list(
+                own, issuer, signer, number=number, now=now, only_for=addresses(held, shard).crl
+            )
         )
         _keep(held, shard, der, number, len(own), now=now)
     return len(listed)
@@ -117,7 +134,9 @@ def make(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
 def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, now: datetime) -> None:  # noqa: PLR0913 - a list's facts
     values = {"number": number, "der": der, "entries": count, "made_at": now, "next_update": now + LIST_LIFE}
     with transaction.atomic():
-        kept, made = RevocationList.objects.select_for_update().get_or_create(authority=row, shard=shard, defaults=values)
+        kept, made = RevocationList.objects.select_for_update().get_or_create(
+            authority=row, shard=shard, defaults=values
+        )
         if not made and kept.number < number:
             RevocationList.objects.filter(id=kept.id).update(**values)
 
@@ -125,7 +144,8 @@ def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, no
 def make_due(wrapper: Wrapper, *, now: datetime) -> int:
     """Sign anew what is getting old; how many authorities that were."""
     due = [
-        row for row in of_ours(now=now)
+        row
+        for row in of_ours(now=now)
         if not row.revocation_lists.filter(shard=WHOLE, made_at__gt=now - MADE_ANEW_AFTER).exists()
     ]
     for row in due:

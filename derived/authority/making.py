@@ -30,8 +30,19 @@ if TYPE_CHECKING:
 
 
 def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
-    authority: Authority, key: CertificateKey, *, name: str, login: str, passphrase_hash: str, life: timedelta | None, now: datetime, until: datetime | None = None,
-    made_here: bool = False, kept: Kept | None = None, replaces: IssuedCertificate | None = None, evidence: dict[str, Any] | None = None,
+    authority: Authority,
+    key: CertificateKey,
+    *,
+    name: str,
+    login: str,
+    passphrase_hash: str,
+    life: timedelta | None,
+    now: datetime,
+    until: datetime | None = None,
+    made_here: bool = False,
+    kept: Kept | None = None,
+    replaces: IssuedCertificate | None = None,
+    evidence: dict[str, Any] | None = None,
 ) -> Proven:
     """What `issue` records of a certificate before there is one: its number, its shard, what it will show.
 
@@ -39,13 +50,30 @@ def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
     Raises: Refused(WEAK_KEY).
     """
     start = (now - minting.BACKDATED).replace(microsecond=0)
-    ends = [start + minting.LONGEST_LIFE, certificate_of(authority).not_valid_after_utc, *([now.replace(microsecond=0) + life] if life else []), *([until] if until else [])]
+    ends = [
+        start + minting.LONGEST_LIFE,
+        certificate_of(authority).not_valid_after_utc,
+        *([now.replace(microsecond=0) + life] if life else []),
+        *([until] if until else []),
+    ]
     return minting.proven(
-        key, passphrase_hash=passphrase_hash, not_before=start, not_after=min(ends), made_here=made_here, kept=kept,
-        evidence={"names": [one for one in (minting.shown(name), minting.shown(login, 256)) if one], **(evidence or {})},
+        key,
+        passphrase_hash=passphrase_hash,
+        not_before=start,
+        not_after=min(ends),
+        made_here=made_here,
+        kept=kept,
+        evidence={
+            "names": [one for one in (minting.shown(name), minting.shown(login, 256)) if one],
+            **(evidence or {}),
+        },
         verifier={
-            "authority": authority, "serial": f"{minting.new_serial():x}", "shard": lists.open_shard(authority), "uuid": uuid.uuid4(),
-            "shown": {"name": minting.shown(name), "login": minting.shown(login, 256)}, "replaces": replaces,
+            "authority": authority,
+            "serial": f"{minting.new_serial():x}",
+            "shard": lists.open_shard(authority),
+            "uuid": uuid.uuid4(),
+            "shown": {"name": minting.shown(name), "login": minting.shown(login, 256)},
+            "replaces": replaces,
         },
     )
 
@@ -61,8 +89,15 @@ def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refused(Reason.WEAK_KEY)
     order = minting.Order(
-        key=key, serial=int(row.serial, 16), uuid=row.uuid, organisation=authority.organisation, name=row.shown["name"],
-        login=row.shown["login"], not_before=row.not_before, not_after=row.not_after, addresses=addresses(authority, row.shard),
+        key=key,
+        serial=int(row.serial, 16),
+        uuid=row.uuid,
+        organisation=authority.organisation,
+        name=row.shown["name"],
+        login=row.shown["login"],
+        not_before=row.not_before,
+        not_after=row.not_after,
+        addresses=addresses(authority, row.shard),
         policies=minting.policies_of(
             Label(credential.label), AAL(credential.aal), own=authority.oid, asserts_piv=authority.asserts_piv
         ),

@@ -39,13 +39,22 @@ class Program:
 
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
-        raw = self._asked("issue", {
-            "serial": f"{order.serial:x}", "subject": [[_NAMES[one.oid.dotted_string], one.value] for one in subject_of(order)],
-            "public_key": order.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), "uuid": str(order.uuid),
-            "policies": list(order.policies), "not_before": order.not_before.isoformat(), "not_after": order.not_after.isoformat(),
-            "crl": order.addresses.crl, "ca_issuers": order.addresses.issuer, "ocsp": order.addresses.ocsp,
-            "subject_der": b64encode(subject_of(order).public_bytes()).decode(),
-        })
+        raw = self._asked(
+            "issue",
+            {
+                "serial": f"{order.serial:x}",
+                "subject": [[_NAMES[one.oid.dotted_string], one.value] for one in subject_of(order)],
+                "public_key": order.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+                "uuid": str(order.uuid),
+                "policies": list(order.policies),
+                "not_before": order.not_before.isoformat(),
+                "not_after": order.not_after.isoformat(),
+                "crl": order.addresses.crl,
+                "ca_issuers": order.addresses.issuer,
+                "ocsp": order.addresses.ocsp,
+                "subject_der": b64encode(subject_of(order).public_bytes()).decode(),
+            },
+        )
         try:
             return x509.load_pem_x509_certificate(raw) if b"-----BEGIN" in raw else x509.load_der_x509_certificate(raw)
         except ValueError as error:
@@ -60,7 +69,13 @@ class Program:
 
     def _asked(self, word: str, said: dict[str, Any]) -> bytes:
         try:
-            done = subprocess.run([*self._command, word], input=json.dumps(said).encode(), capture_output=True, timeout=_SECONDS, check=True)  # noqa: S603 - the operator's own program
+            done = subprocess.run(  # noqa: S603
+                [*self._command, word],
+                input=json.dumps(said).encode(),
+                capture_output=True,
+                timeout=_SECONDS,
+                check=True,
+            )
         except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
         if len(done.stdout) > _MOST_BYTES:

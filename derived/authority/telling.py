@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _AT_ONCE = 500
 _WHY: dict[str, Why] = {
-    Reason.COMPROMISED: Why.COMPROMISED, Reason.REPORTED_BY_PERSON: Why.COMPROMISED, Reason.REPLACED: Why.SUPERSEDED,
-    Reason.NAME_CHANGED: Why.CHANGED, Reason.DEACTIVATED_BY_SOURCE: Why.ENDED, Reason.DELETED_BY_SOURCE: Why.ENDED,
+    Reason.COMPROMISED: Why.COMPROMISED,
+    Reason.REPORTED_BY_PERSON: Why.COMPROMISED,
+    Reason.REPLACED: Why.SUPERSEDED,
+    Reason.NAME_CHANGED: Why.CHANGED,
+    Reason.DEACTIVATED_BY_SOURCE: Why.ENDED,
+    Reason.DELETED_BY_SOURCE: Why.ENDED,
     Reason.NEVER_RELEASED: Why.SUPERSEDED,
 }
 
@@ -34,10 +38,19 @@ _WHY: dict[str, Why] = {
 def due() -> QuerySet[IssuedCertificate]:
     """Certificates of others whose standing is not what their authority was told last."""
     rows = IssuedCertificate.objects.filter(authority__signer=Where.OUTSIDE)
-    over = Q(credential__state__in=ENDED) | ~Q(credential__account__epoch=F("credential__epoch")) | Q(credential__account__status=AccountStatus.TERMINATED)
+    over = (
+        Q(credential__state__in=ENDED)
+        | ~Q(credential__account__epoch=F("credential__epoch"))
+        | Q(credential__account__status=AccountStatus.TERMINATED)
+    )
     held = Q(credential__state=State.SUSPENDED) | Q(credential__account__status=AccountStatus.SUSPENDED)
     wanting = (over & ~Q(told="revoked")) | (~over & held & Q(told="")) | (~over & ~held & Q(told="hold"))
-    return rows.filter(wanting).exclude(credential__state="expired").select_related("authority", "credential__account").order_by("pk")
+    return (
+        rows.filter(wanting)
+        .exclude(credential__state="expired")
+        .select_related("authority", "credential__account")
+        .order_by("pk")
+    )
 
 
 def tell(wrapper: Wrapper) -> int:

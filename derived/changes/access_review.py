@@ -28,7 +28,12 @@ _REVIEWED = "account.reviewed"
 
 def held(account: Account | None = None) -> QuerySet[Credential]:
     """The living credentials that were grown here; account: only those of one person."""
-    rows = Credential.objects.filter(state__in=LIVING, root__isnull=False).exclude(kind=Kind.TOKEN_FAMILY).select_related("root").order_by("created_at")
+    rows = (
+        Credential.objects.filter(state__in=LIVING, root__isnull=False)
+        .exclude(kind=Kind.TOKEN_FAMILY)
+        .select_related("root")
+        .order_by("created_at")
+    )
     return rows if account is None else rows.filter(account=account, epoch=account.epoch)
 
 
@@ -41,7 +46,12 @@ def due(*, now: datetime, period: timedelta = PERIOD) -> QuerySet[Account]:
 
 def orphans() -> QuerySet[Credential]:
     """What was grown from a root that has ended: it lives on (trap 1), and somebody should know."""
-    return held().exclude(root__state__in=LIVING).filter(account__status=AccountStatus.ACTIVE).select_related("root", "account")
+    return (
+        held()
+        .exclude(root__state__in=LIVING)
+        .filter(account__status=AccountStatus.ACTIVE)
+        .select_related("root", "account")
+    )
 
 
 def keep(account: Account, *, now: datetime, actor: str) -> int:

@@ -61,7 +61,9 @@ def renamed(account: Account, row: Credential, name: str, *, now: datetime, acto
     Credential.objects.filter(id=row.id).update(name=name)
     audit.record(account, "credential.renamed", now=now, actor=actor, credential=row, personal={"name": name})
     payload = {"credential": str(row.id), "change": "name"}
-    outbox.enqueue(kind="authenticator.changed", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    outbox.enqueue(
+        kind="authenticator.changed", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
+    )
 
 
 def remove(account: Account, credential_id: UUID, *, login: Authentication, now: datetime, actor: str) -> Credential:
@@ -105,7 +107,11 @@ def disabled(account: Account, row: Credential, *, now: datetime, actor: str) ->
         return False
     audit.record(account, "credential.disabled", now=now, actor=actor, credential=row)
     outbox.enqueue(
-        kind="authenticator.disabled", receiver=f"mail:{account.id}", account=account, payload={"credential": str(row.id)}, now=now
+        kind="authenticator.disabled",
+        receiver=f"mail:{account.id}",
+        account=account,
+        payload={"credential": str(row.id)},
+        now=now,
     )
     return True
 

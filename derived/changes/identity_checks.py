@@ -68,12 +68,23 @@ def record(account: Account, check: Check, wrapper: Wrapper, *, now: datetime, a
     words = [check.officer, check.place, check.against]
     if not account.is_active:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
-    if not all(_LEAST_WORDS <= len(one.strip()) <= _MOST_WORDS and one.isprintable() for one in words) or not 0 < len(check.sample) <= MOST_SAMPLE:
+    if (
+        not all(_LEAST_WORDS <= len(one.strip()) <= _MOST_WORDS and one.isprintable() for one in words)
+        or not 0 < len(check.sample) <= MOST_SAMPLE
+    ):
         raise Refused(Reason.BAD_PROOF)
     own, digest = uuid.uuid4(), hashlib.sha256(check.sample).hexdigest()
     row = IdentityCheck.objects.create(
-        id=own, account=account, epoch=account.epoch, how=check.how, officer=check.officer.strip(), place=check.place.strip(),
-        compared=check.compared, against=check.against.strip(), at=now, digest=digest,
+        id=own,
+        account=account,
+        epoch=account.epoch,
+        how=check.how,
+        officer=check.officer.strip(),
+        place=check.place.strip(),
+        compared=check.compared,
+        against=check.against.strip(),
+        at=now,
+        digest=digest,
         sample=wrapper.wrap(check.sample, purpose=PURPOSE, owner=str(own)),
     )
     body = {"check": str(own), "how": check.how.value, "compared": check.compared.value, "digest": digest}
@@ -116,6 +127,13 @@ def of(row: IssuedCertificate) -> IdentityCheck | None:
 def facts(row: IdentityCheck) -> dict[str, object]:
     """What is shown of it, to those who may see it; the sample is not."""
     return {
-        "id": row.id, "how": row.how, "officer": row.officer, "place": row.place, "compared": row.compared, "against": row.against,
-        "at": row.at, "sample_sha256": row.digest, "credential": row.credential_id,
+        "id": row.id,
+        "how": row.how,
+        "officer": row.officer,
+        "place": row.place,
+        "compared": row.compared,
+        "against": row.against,
+        "at": row.at,
+        "sample_sha256": row.digest,
+        "credential": row.credential_id,
     }

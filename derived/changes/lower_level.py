@@ -41,7 +41,9 @@ def lower(  # noqa: PLR0913 - which, to what, why, when, by whom
     return sum(
         suspend.credential(account, one, because=because, now=now, actor=actor)
         for one in [row, *_grown(row)]
-        if (to == AAL.NONE and one.id == row.id) or status.level(one) < policy(Kind(one.kind)).floor or status.says_too_much(one)
+        if (to == AAL.NONE and one.id == row.id)
+        or status.level(one) < policy(Kind(one.kind)).floor
+        or status.says_too_much(one)
     )
 
 

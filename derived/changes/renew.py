@@ -34,8 +34,16 @@ OLD_LIVES_ON = timedelta(days=7)
 
 
 def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
-    account: Account, old: Credential, *, credential_id: UUID, totp_seed: bytes, totp_step: int,
-    recovery_code_hashes: Sequence[str], now: datetime, actor: str, password_hash: str = "",
+    account: Account,
+    old: Credential,
+    *,
+    credential_id: UUID,
+    totp_seed: bytes,
+    totp_step: int,
+    recovery_code_hashes: Sequence[str],
+    now: datetime,
+    actor: str,
+    password_hash: str = "",
 ) -> Credential:
     """After a recovery: a new TOTP seed under the same password, or a new password beside the same seed; new codes (RC-1).
 
@@ -53,14 +61,29 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
     revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
     review_after_loss.put_up(account, old, because=Reason.REPLACED, now=now, actor=actor)
     return issue.password_totp(
-        account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
-        recovery_code_hashes=recovery_code_hashes, bound_by=bound_by, now=now, actor=actor,
+        account,
+        credential_id=credential_id,
+        password_hash=password_hash,
+        totp_seed=totp_seed,
+        totp_step=totp_step,
+        recovery_code_hashes=recovery_code_hashes,
+        bound_by=bound_by,
+        now=now,
+        actor=actor,
     )
 
 
 def app(  # noqa: PLR0913 - everything that was proved
-    account: Account, old: Credential, *, credential_id: UUID, totp_seed: bytes, totp_step: int,
-    recovery_code_hashes: Sequence[str], login: Authentication, now: datetime, actor: str,
+    account: Account,
+    old: Credential,
+    *,
+    credential_id: UUID,
+    totp_seed: bytes,
+    totp_step: int,
+    recovery_code_hashes: Sequence[str],
+    login: Authentication,
+    now: datetime,
+    actor: str,
 ) -> Credential:
     """Another authenticator app under the same password, in a row of its own, by a login as strong as the old pair.
 
@@ -74,8 +97,15 @@ def app(  # noqa: PLR0913 - everything that was proved
     password_hash = old.password_totp.password_hash
     revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
     return issue.password_totp(
-        account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
-        recovery_code_hashes=recovery_code_hashes, bound_by=BoundBy(how=How.LOGIN, login=login), now=now, actor=actor,
+        account,
+        credential_id=credential_id,
+        password_hash=password_hash,
+        totp_seed=totp_seed,
+        totp_step=totp_step,
+        recovery_code_hashes=recovery_code_hashes,
+        bound_by=BoundBy(how=How.LOGIN, login=login),
+        now=now,
+        actor=actor,
     )
 
 
@@ -94,8 +124,11 @@ def password(  # noqa: PLR0913 - which, to what, on what
     Credential.objects.filter(id=row.id).update(failures=0)
     audit.record(account, "credential.password_changed", now=now, actor=actor, credential=row)
     outbox.enqueue(
-        kind="authenticator.changed", receiver=f"mail:{account.id}", account=account,
-        payload={"credential": str(row.id), "change": "password"}, now=now,
+        kind="authenticator.changed",
+        receiver=f"mail:{account.id}",
+        account=account,
+        payload={"credential": str(row.id), "change": "password"},
+        now=now,
     )
 
 
@@ -119,7 +152,11 @@ def card(  # noqa: PLR0913 - the old, the new, and on what
     grown = moved.filter(root=old).update(root=new, aal=Least(F("aal"), int(ceiling)))
     moved.filter(parent=old, root=new).update(parent=new)
     audit.record(
-        account, "credential.reparented", now=now, actor=actor, credential=new,
+        account,
+        "credential.reparented",
+        now=now,
+        actor=actor,
+        credential=new,
         body={"from": str(old.id), "to": str(new.id), "grown": grown, "aal": int(ceiling)},
     )
     revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
@@ -145,10 +182,17 @@ def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *,
     The old one is on hold since the name changed; it ends when this one is released. Never stronger.
     Raises: Refused(CREDENTIAL_NOT_LIVE) where nothing waits for that, it is under way, the key is another, or its root has ended.
     """
-    held = IssuedCertificate.objects.select_related("replaces", "credential__root", "credential__parent").filter(credential=old.id).first()
+    held = (
+        IssuedCertificate.objects.select_related("replaces", "credential__root", "credential__parent")
+        .filter(credential=old.id)
+        .first()
+    )
     if held is None or not waits_for_a_name(held.credential, account, now=now) or proven.not_after != held.not_after:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if bytes(proven.verifier["spki"]) != bytes(held.spki) or IssuedCertificate.objects.filter(replaces=held, credential__state__in=LIVING).exists():
+    if (
+        bytes(proven.verifier["spki"]) != bytes(held.spki)
+        or IssuedCertificate.objects.filter(replaces=held, credential__state__in=LIVING).exists()
+    ):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     return issue.reissue(account, held, proven, asked, now=now)
 

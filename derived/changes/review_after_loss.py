@@ -41,7 +41,10 @@ def put_up(  # noqa: PLR0913 - what was lost, why, since when, by whom
     rows = list(
         Credential.objects.filter(
             Q(root=lost) | Q(root__isnull=True, evidence__bound_by=How.LOGIN.value, created_at__gte=lost.created_at),
-            account=account, epoch=account.epoch, state__in=LIVING, created_at__gte=since or now - LOOK_BACK,
+            account=account,
+            epoch=account.epoch,
+            state__in=LIVING,
+            created_at__gte=since or now - LOOK_BACK,
         )
         .exclude(id=lost.id)
         .exclude(kind=Kind.TOKEN_FAMILY)
@@ -52,7 +55,9 @@ def put_up(  # noqa: PLR0913 - what was lost, why, since when, by whom
         audit.record(account, _PUT_UP, now=now, actor=actor, credential=row, body=body)
     if rows:
         payload = {"credential": str(lost.id), "reviewed": [str(row.id) for row in rows]}
-        outbox.enqueue(kind="credential.review", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+        outbox.enqueue(
+            kind="credential.review", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
+        )
     return rows
 
 

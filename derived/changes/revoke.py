@@ -40,7 +40,9 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
     audit.record(account, "credential.revoked", now=now, actor=actor, credential=credential, body=body)
     if credential.kind != Kind.TOKEN_FAMILY:
         payload = {"credential": str(credential.id), "because": because.value}
-        outbox.enqueue(kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+        outbox.enqueue(
+            kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
+        )
         outbox.fan_out(account, payload, now=now)
         outbox.lists_change(account, now=now)
     return True

@@ -61,9 +61,7 @@ def _move(  # noqa: PLR0913 - one move, all of whose parts differ
     outbox.lists_change(account, now=now)
 
 
-def credential(
-    account: Account, row: Credential, *, because: Reason, now: datetime, actor: str
-) -> bool:
+def credential(account: Account, row: Credential, *, because: Reason, now: datetime, actor: str) -> bool:
     """Stop one credential until a manager lifts it; its holder is told. False where it was not active.
 
     What is signed in with it is over at once: every read of it asks for a live credential.
@@ -74,7 +72,9 @@ def credential(
     payload = {"credential": str(row.id), "because": because.value}
     body = {"credential_kind": row.kind, "because": because.value}
     audit.record(account, "credential.suspended", now=now, actor=actor, credential=row, body=body)
-    outbox.enqueue(kind="credential.suspended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    outbox.enqueue(
+        kind="credential.suspended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
+    )
     outbox.fan_out(account, payload, now=now)
     outbox.lists_change(account, now=now)
     return True
@@ -86,11 +86,22 @@ def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> Non
     Raises: Refused(ILLEGAL_MOVE) unless it is suspended and of the present epoch, or where it shows a name of before; Refused(KEY_TOO_WEAK) where what it rests
     on no longer reaches the floor of its kind.
     """
-    found = Credential.objects.select_related("root", "parent").filter(id=row.id, account=account, epoch=account.epoch).first()
-    if found is None or found.state != State.SUSPENDED or not account.is_active or found.end_reason == Reason.NAME_CHANGED:
+    found = (
+        Credential.objects.select_related("root", "parent")
+        .filter(id=row.id, account=account, epoch=account.epoch)
+        .first()
+    )
+    if (
+        found is None
+        or found.state != State.SUSPENDED
+        or not account.is_active
+        or found.end_reason == Reason.NAME_CHANGED
+    ):
         raise Refused(Reason.ILLEGAL_MOVE)
     if status.level(found) < policy(Kind(found.kind)).floor or status.says_too_much(found):
         raise Refused(Reason.KEY_TOO_WEAK)
     Credential.objects.filter(id=found.id, state=State.SUSPENDED).update(state=State.ACTIVE)
-    audit.record(account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))})
+    audit.record(
+        account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))}
+    )
     outbox.lists_change(account, now=now)

@@ -30,8 +30,15 @@ def _digest(value: object) -> str:
 
 
 def _link(  # noqa: PLR0913 - the hash covers all of an Event, so it takes all of it
-    *, account_id: uuid.UUID, seq: int, at: datetime, kind: str, actor: str, credential_id: uuid.UUID | None,
-    body: object, previous: str,
+    *,
+    account_id: uuid.UUID,
+    seq: int,
+    at: datetime,
+    kind: str,
+    actor: str,
+    credential_id: uuid.UUID | None,
+    body: object,
+    previous: str,
 ) -> str:
     return _digest(
         [str(account_id), seq, at.astimezone(UTC).isoformat(), kind, actor, str(credential_id or ""), body, previous]
@@ -69,7 +76,13 @@ def record(  # noqa: PLR0913 - the parts of an Event
 
 
 def drafted(  # noqa: PLR0913 - the parts of an Event
-    account: Account, kind: str, *, now: datetime, actor: str, body: Mapping[str, object], credential: Credential | None = None
+    account: Account,
+    kind: str,
+    *,
+    now: datetime,
+    actor: str,
+    body: Mapping[str, object],
+    credential: Credential | None = None,
 ) -> Event:
     """The next Event of an account's chain, for who writes it together with other rows, in this transaction.
 
@@ -79,12 +92,26 @@ def drafted(  # noqa: PLR0913 - the parts of an Event
     facts: dict[str, object] = json.loads(json.dumps(dict(body)))
     seq, previous = account.audit_seq + 1, account.audit_head
     link = _link(
-        account_id=account.id, seq=seq, at=now, kind=kind, actor=actor,
-        credential_id=credential.id if credential else None, body=facts, previous=previous,
+        account_id=account.id,
+        seq=seq,
+        at=now,
+        kind=kind,
+        actor=actor,
+        credential_id=credential.id if credential else None,
+        body=facts,
+        previous=previous,
     )
     account.audit_seq, account.audit_head = seq, link
     return Event(
-        account=account, seq=seq, at=now, kind=kind, actor=actor, credential=credential, body=facts, previous=previous, hash=link
+        account=account,
+        seq=seq,
+        at=now,
+        kind=kind,
+        actor=actor,
+        credential=credential,
+        body=facts,
+        previous=previous,
+        hash=link,
     )
 
 
@@ -118,8 +145,14 @@ def _fault(event: Event, *, seq: int, previous: str) -> str | None:
     if event.previous != previous:
         return "it does not continue the event before it"
     expected = _link(
-        account_id=event.account_id, seq=event.seq, at=event.at, kind=event.kind, actor=event.actor,
-        credential_id=event.credential_id, body=event.body, previous=event.previous,
+        account_id=event.account_id,
+        seq=event.seq,
+        at=event.at,
+        kind=event.kind,
+        actor=event.actor,
+        credential_id=event.credential_id,
+        body=event.body,
+        previous=event.previous,
     )
     if event.hash != expected:
         return "its content was changed"

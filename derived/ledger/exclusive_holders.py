@@ -27,7 +27,11 @@ def _is_held(row: Holder, account: Account) -> bool:
     if row.account_id is None or row.account_id == account.id or row.credential is None:
         return False
     other = row.credential.account
-    return other.status != AccountStatus.TERMINATED and row.credential.epoch == other.epoch and row.credential.state in LIVING
+    return (
+        other.status != AccountStatus.TERMINATED
+        and row.credential.epoch == other.epoch
+        and row.credential.state in LIVING
+    )
 
 
 def free(keys: Iterable[str], account: Account) -> None:

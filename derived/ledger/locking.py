@@ -68,7 +68,9 @@ def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime 
     with statements() as cursor:
         cursor.execute(text, [key])
         row = cursor.fetchone()
-    return (None, None) if row is None else (Account.from_db(connection.alias, names, row[:-1]), row[-1].astimezone(UTC))
+    return (
+        (None, None) if row is None else (Account.from_db(connection.alias, names, row[:-1]), row[-1].astimezone(UTC))
+    )
 
 
 def _require_one_time(there: datetime | None, before: datetime) -> None:

@@ -55,7 +55,13 @@ def lists_change(account: Account, *, now: datetime) -> None:
 
 def waiting_now(receiver: str) -> int:
     """The newest row that waits for a receiver; 0 for none."""
-    return OutboxRow.objects.filter(receiver=receiver, delivered_at__isnull=True).order_by("-id").values_list("id", flat=True).first() or 0
+    return (
+        OutboxRow.objects.filter(receiver=receiver, delivered_at__isnull=True)
+        .order_by("-id")
+        .values_list("id", flat=True)
+        .first()
+        or 0
+    )
 
 
 def delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
@@ -89,6 +95,9 @@ def failed(row: OutboxRow, why: str, *, now: datetime) -> None:
     wait = min(FIRST_RETRY * 2 ** min(row.attempts, 12), LONGEST_RETRY)
     park = now - row.created_at > PARK_AFTER
     OutboxRow.objects.filter(id=row.id).update(
-        attempts=row.attempts + 1, leased_until=None, due_at=now + wait,
-        last_error=why[:200], parked_at=now if park else None,
+        attempts=row.attempts + 1,
+        leased_until=None,
+        due_at=now + wait,
+        last_error=why[:200],
+        parked_at=now if park else None,
     )

@@ -99,7 +99,9 @@ class _Plan:
             raise TypeError(message)
         self._converters = [
             (place, convert, expression)
-            for place, (converters, expression) in compiler.get_converters([one for one, _, _ in compiler.select]).items()
+            for place, (converters, expression) in compiler.get_converters(
+                [one for one, _, _ in compiler.select]
+            ).items()
             for convert in converters
         ]
         self._root = _Node(compiler.klass_info, compiler.select)
@@ -158,7 +160,10 @@ def _insert(model: type[Model]) -> tuple[str, list[Field[Any, Any]]]:
         fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
         names = ", ".join(quote(str(field.column)) for field in fields)
         places = ", ".join(["%s"] * len(fields))
-        found = _inserts[connection.vendor, model] = (f"INSERT INTO {quote(meta.db_table)} ({names}) VALUES ({places})", fields)  # noqa: S608 - names of ours
+        found = _inserts[connection.vendor, model] = (
+            f"INSERT INTO {quote(meta.db_table)} ({names}) VALUES ({places})",  # noqa: S608
+            fields,
+        )
     return found
 
 
@@ -175,7 +180,9 @@ def write(*rows: Model) -> None:
     with statements() as cursor:
         if connection.vendor == "postgresql":
             earlier = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(texts[:-1]))
-            cursor.execute(f"WITH {earlier} {texts[-1]}" if earlier else texts[-1], [one for some in values for one in some])
+            cursor.execute(
+                f"WITH {earlier} {texts[-1]}" if earlier else texts[-1], [one for some in values for one in some]
+            )
         else:
             for text, some in zip(texts, values, strict=True):
                 cursor.execute(text, some)

@@ -24,26 +24,56 @@ def require_active(account: Account) -> None:
 
 
 def row_of(  # noqa: PLR0913 - one ledger row
-    account: Account, kind: Kind, *, level: AAL, state: State, name: str, evidence: dict[str, object], now: datetime,
-    parent: Credential | None = None, jkt: str | None = None, credential_id: UUID | None = None,
-    lifetime: timedelta | None = None, label: Label = Label.GENERIC,
+    account: Account,
+    kind: Kind,
+    *,
+    level: AAL,
+    state: State,
+    name: str,
+    evidence: dict[str, object],
+    now: datetime,
+    parent: Credential | None = None,
+    jkt: str | None = None,
+    credential_id: UUID | None = None,
+    lifetime: timedelta | None = None,
+    label: Label = Label.GENERIC,
 ) -> Credential:
     """Write the row; `level` is capped already.
 
     Raises: Refused(NOT_ELIGIBLE) for what would grow on the account of somebody who may hold nothing derived (EL-4).
     """
     row = drafted(
-        account, kind, level=level, state=state, name=name, evidence=evidence, now=now, parent=parent, jkt=jkt,
-        credential_id=credential_id, lifetime=lifetime, label=label,
+        account,
+        kind,
+        level=level,
+        state=state,
+        name=name,
+        evidence=evidence,
+        now=now,
+        parent=parent,
+        jkt=jkt,
+        credential_id=credential_id,
+        lifetime=lifetime,
+        label=label,
     )
     row.save(force_insert=True)
     return row
 
 
 def drafted(  # noqa: PLR0913 - one ledger row
-    account: Account, kind: Kind, *, level: AAL, state: State, name: str, evidence: dict[str, object], now: datetime,
-    parent: Credential | None = None, jkt: str | None = None, credential_id: UUID | None = None,
-    lifetime: timedelta | None = None, label: Label = Label.GENERIC,
+    account: Account,
+    kind: Kind,
+    *,
+    level: AAL,
+    state: State,
+    name: str,
+    evidence: dict[str, object],
+    now: datetime,
+    parent: Credential | None = None,
+    jkt: str | None = None,
+    credential_id: UUID | None = None,
+    lifetime: timedelta | None = None,
+    label: Label = Label.GENERIC,
 ) -> Credential:
     """The row, for who writes it together with others, in this transaction.
 
@@ -53,10 +83,21 @@ def drafted(  # noqa: PLR0913 - one ledger row
         raise Refused(Reason.NOT_ELIGIBLE)
     life = lifetime or policy(kind).lifetime
     row = Credential(
-        account=account, epoch=account.epoch, kind=kind, state=state, aal=level, ial=account.ial, name=name,
-        evidence=evidence, jkt=jkt, label=label, created_at=now, activated_at=now if state == State.ACTIVE else None,
+        account=account,
+        epoch=account.epoch,
+        kind=kind,
+        state=state,
+        aal=level,
+        ial=account.ial,
+        name=name,
+        evidence=evidence,
+        jkt=jkt,
+        label=label,
+        created_at=now,
+        activated_at=now if state == State.ACTIVE else None,
         expires_at=now + life if life else None,
-        parent=parent, root=(parent.root or parent) if parent else None,
+        parent=parent,
+        root=(parent.root or parent) if parent else None,
     )
     if credential_id:
         row.id = credential_id
@@ -71,8 +112,13 @@ def facts(row: Credential) -> dict[str, object]:
     if isinstance(device := evidence.get("device"), dict):
         evidence["device"] = {name: value for name, value in device.items() if name != "serial"}
     return {
-        "credential_kind": row.kind, "aal": row.aal, "ial": row.ial, "root": str(row.root_id or ""),
-        "jkt": row.jkt or "", "label": row.label, "evidence": evidence,
+        "credential_kind": row.kind,
+        "aal": row.aal,
+        "ial": row.ial,
+        "root": str(row.root_id or ""),
+        "jkt": row.jkt or "",
+        "label": row.label,
+        "evidence": evidence,
     }
 
 

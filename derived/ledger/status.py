@@ -40,7 +40,9 @@ def live(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
 
     return rows.filter(
         Q(expires_at__isnull=True) | Q(expires_at__gt=now),
-        account__status=AccountStatus.ACTIVE, account__epoch=F("epoch"), state=State.ACTIVE,
+        account__status=AccountStatus.ACTIVE,
+        account__epoch=F("epoch"),
+        state=State.ACTIVE,
     )
 
 
@@ -93,13 +95,19 @@ def living(account_id: uuid.UUID) -> QuerySet[Credential]:
 def strongest(account: Account, *, now: datetime) -> AAL:
     """The highest level that an account's live roots can reach (AU-1)."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
-    return max((level(row) for row in live(rows, now=now).select_related("root", "parent") if is_root(row)), default=AAL.NONE)
+    return max(
+        (level(row) for row in live(rows, now=now).select_related("root", "parent") if is_root(row)), default=AAL.NONE
+    )
 
 
 def ways_in(account: Account, *, now: datetime) -> list[Credential]:
     """The account's live credentials that a person can sign in with and grow others from: roots, not disabled."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
-    return [row for row in live(rows, now=now).select_related("root", "parent", "passkey") if is_root(row) and not is_disabled(row)]
+    return [
+        row
+        for row in live(rows, now=now).select_related("root", "parent", "passkey")
+        if is_root(row) and not is_disabled(row)
+    ]
 
 
 def is_disabled(credential: Credential) -> bool:

@@ -81,12 +81,18 @@ def root(signer: Signer, *, organisation: str, now: datetime) -> x509.Certificat
     own = name(organisation, "Root CA")
     identifier = x509.SubjectKeyIdentifier.from_public_key(signer.public_key)
     return signing.certificate(
-        x509.CertificateBuilder().subject_name(own).issuer_name(own).public_key(signer.public_key).serial_number(new_serial())
-        .not_valid_before(now - _SKEW).not_valid_after(now + ROOT_LIFE)
+        x509.CertificateBuilder()
+        .subject_name(own)
+        .issuer_name(own)
+        .public_key(signer.public_key)
+        .serial_number(new_serial())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + ROOT_LIFE)
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
-        .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True), signer,
+        .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True),
+        signer,
     )
 
 
@@ -97,14 +103,25 @@ def new_common_name() -> str:
 
 def name(organisation: str, common_name: str) -> x509.Name:
     """A name of two parts, as all of ours are."""
-    return x509.Name([
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-    ])
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
 
 
 def issuing(  # noqa: PLR0913 - the parts of a certificate
-    key: ec.EllipticCurvePublicKey, above: x509.Certificate, signer: Signer, *, common_name: str, organisation: str, oid: str,
-    crl: str, issuer: str, now: datetime,
+    key: ec.EllipticCurvePublicKey,
+    above: x509.Certificate,
+    signer: Signer,
+    *,
+    common_name: str,
+    organisation: str,
+    oid: str,
+    crl: str,
+    issuer: str,
+    now: datetime,
 ) -> x509.Certificate:
     """The certificate of the online key, by the root's: for people's authentication, never for a server, and nothing below (C91).
 
@@ -113,49 +130,79 @@ def issuing(  # noqa: PLR0913 - the parts of a certificate
     """
     constraints = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=_NO_SERVERS)
     return signing.certificate(
-        x509.CertificateBuilder().subject_name(name(organisation, common_name)).issuer_name(above.subject).public_key(key)
-        .serial_number(new_serial()).not_valid_before(now - _SKEW).not_valid_after(min(now + ISSUER_LIFE, above.not_valid_after_utc))
+        x509.CertificateBuilder()
+        .subject_name(name(organisation, common_name))
+        .issuer_name(above.subject)
+        .public_key(key)
+        .serial_number(new_serial())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(min(now + ISSUER_LIFE, above.not_valid_after_utc))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(key_identifier_of(above), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False
+        )
         .add_extension(policies(DERIVED_PIV, DERIVED_PIV_HARDWARE, oid), critical=False)
         .add_extension(constraints, critical=True)
         .add_extension(points(crl), critical=False)
-        .add_extension(access(issuer=issuer), critical=False), signer,
+        .add_extension(access(issuer=issuer), critical=False),
+        signer,
     )
 
 
-def responder(key: ec.EllipticCurvePublicKey, above: x509.Certificate, signer: Signer, *, organisation: str, now: datetime) -> x509.Certificate:
+def responder(
+    key: ec.EllipticCurvePublicKey, above: x509.Certificate, signer: Signer, *, organisation: str, now: datetime
+) -> x509.Certificate:
     """Who answers in the authority's name: a key of its own, for nothing else, for so short a time that nobody asks about it (RFC 6960 §4.2.2.2.1)."""
     return signing.certificate(
-        x509.CertificateBuilder().subject_name(name(organisation, "OCSP responder")).issuer_name(above.subject).public_key(key)
-        .serial_number(new_serial()).not_valid_before(now - _SKEW).not_valid_after(min(now + RESPONDER_LIFE, above.not_valid_after_utc))
+        x509.CertificateBuilder()
+        .subject_name(name(organisation, "OCSP responder"))
+        .issuer_name(above.subject)
+        .public_key(key)
+        .serial_number(new_serial())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(min(now + RESPONDER_LIFE, above.not_valid_after_utc))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(key_identifier_of(above), critical=False)
         .add_extension(key_usage("digital_signature"), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
-        .add_extension(x509.OCSPNoCheck(), critical=False), signer,
+        .add_extension(x509.OCSPNoCheck(), critical=False),
+        signer,
     )
 
 
 def revocation_list(  # noqa: PLR0913 - the parts of a list
-    entries: Iterable[Entry], issuer: x509.Certificate, signer: Signer, *, number: int, now: datetime,
-    life: timedelta = LIST_LIFE, only_for: str = "",
+    entries: Iterable[Entry],
+    issuer: x509.Certificate,
+    signer: Signer,
+    *,
+    number: int,
+    now: datetime,
+    life: timedelta = LIST_LIFE,
+    only_for: str = "",
 ) -> bytes:
     """A list as DER (RFC 5280 §5): complete for its issuer, or, with `only_for`, for the certificates that name that address."""
     builder = (
         x509.CertificateRevocationListBuilder(
-            issuer_name=issuer.subject, last_update=now - _SKEW, next_update=now - _SKEW + life, revoked_certificates=[_listed(one) for one in entries],
+            issuer_name=issuer.subject,
+            last_update=now - _SKEW,
+            next_update=now - _SKEW + life,
+            revoked_certificates=[_listed(one) for one in entries],
         )
         .add_extension(x509.CRLNumber(number), critical=False)
         .add_extension(key_identifier_of(issuer), critical=False)
     )
     if only_for:
         scope = x509.IssuingDistributionPoint(
-            full_name=[x509.UniformResourceIdentifier(only_for)], relative_name=None, only_contains_user_certs=False,
-            only_contains_ca_certs=False, only_some_reasons=None, indirect_crl=False, only_contains_attribute_certs=False,
+            full_name=[x509.UniformResourceIdentifier(only_for)],
+            relative_name=None,
+            only_contains_user_certs=False,
+            only_contains_ca_certs=False,
+            only_some_reasons=None,
+            indirect_crl=False,
+            only_contains_attribute_certs=False,
         )
         builder = builder.add_extension(scope, critical=True)
     return signing.revocation_list(builder, signer)
@@ -200,7 +247,9 @@ class Question:
         key = issuer.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             return False
-        bits = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)  # RFC 6960 §4.1.1: of the key without its algorithm
+        bits = key.public_bytes(
+            Encoding.X962, PublicFormat.UncompressedPoint
+        )  # RFC 6960 §4.1.1: of the key without its algorithm
         found = (self._hashed(issuer.subject.public_bytes()), self._hashed(bits))
         return found == (self.request.issuer_name_hash, self.request.issuer_key_hash)
 
@@ -211,19 +260,34 @@ class Question:
 
 
 def answer(  # noqa: PLR0913 - the parts of an answer
-    question: Question, found: Entry | None, *, known: bool, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, now: datetime
+    question: Question,
+    found: Entry | None,
+    *,
+    known: bool,
+    certificate: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime,
 ) -> bytes:
     """A signed OCSP answer as DER. known: whether a certificate of that number was ever released; else nobody vouches for it."""
-    status = ocsp.OCSPCertStatus.REVOKED if found else ocsp.OCSPCertStatus.GOOD if known else ocsp.OCSPCertStatus.UNKNOWN
+    status = (
+        ocsp.OCSPCertStatus.REVOKED if found else ocsp.OCSPCertStatus.GOOD if known else ocsp.OCSPCertStatus.UNKNOWN
+    )
     asked = question.request
     made = (
         ocsp.OCSPResponseBuilder()
         .add_response_by_hash(
-            issuer_name_hash=asked.issuer_name_hash, issuer_key_hash=asked.issuer_key_hash, serial_number=asked.serial_number,
-            algorithm=asked.hash_algorithm, cert_status=status, this_update=now, next_update=now + ANSWER_LIFE,
-            revocation_time=found.at if found else None, revocation_reason=found.reason if found else None,
+            issuer_name_hash=asked.issuer_name_hash,
+            issuer_key_hash=asked.issuer_key_hash,
+            serial_number=asked.serial_number,
+            algorithm=asked.hash_algorithm,
+            cert_status=status,
+            this_update=now,
+            next_update=now + ANSWER_LIFE,
+            revocation_time=found.at if found else None,
+            revocation_reason=found.reason if found else None,
         )
-        .responder_id(ocsp.OCSPResponderEncoding.HASH, certificate).certificates([certificate])
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
+        .certificates([certificate])
     )
     if question.nonce is not None:
         made = made.add_extension(x509.OCSPNonce(question.nonce), critical=False)

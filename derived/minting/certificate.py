@@ -82,8 +82,15 @@ def policies_of(label: Label, level: AAL, *, own: str, asserts_piv: bool) -> tup
 
 
 def proven(  # noqa: PLR0913 - the parts of a certificate that is to be
-    key: CertificateKey, *, passphrase_hash: str, not_before: datetime, not_after: datetime, verifier: Mapping[str, Any],
-    made_here: bool = False, kept: Kept | None = None, evidence: Mapping[str, Any] | None = None,
+    key: CertificateKey,
+    *,
+    passphrase_hash: str,
+    not_before: datetime,
+    not_after: datetime,
+    verifier: Mapping[str, Any],
+    made_here: bool = False,
+    kept: Kept | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Proven:
     """A key that signed its request, as a new credential: one factor, and two with a passphrase that we know (ruling 1).
 
@@ -101,10 +108,17 @@ def proven(  # noqa: PLR0913 - the parts of a certificate that is to be
     factors |= {Factor.USER_VERIFICATION} if kept and kept.verifies_user else set()
     public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Proven(
-        kind=Kind.CERTIFICATE, shown=Shown(factors=frozenset(factors), hardware=kept is not None), keys=(key_name(key),), not_after=not_after,
+        kind=Kind.CERTIFICATE,
+        shown=Shown(factors=frozenset(factors), hardware=kept is not None),
+        keys=(key_name(key),),
+        not_after=not_after,
         device=kept.device if kept else Device(),
         verifier={
-            **verifier, "spki": public, "passphrase_hash": passphrase_hash, "not_before": not_before, "not_after": not_after,
+            **verifier,
+            "spki": public,
+            "passphrase_hash": passphrase_hash,
+            "not_before": not_before,
+            "not_after": not_after,
         },
         evidence={**_protection(kept, made_here=made_here), **(evidence or {})},
     )
@@ -114,9 +128,17 @@ def _protection(kept: Kept | None, *, made_here: bool) -> dict[str, Any]:
     """What holds the key, for the record (BI-6)."""
     if kept is not None:
         activation = "per_use" if kept.verifies_user else "unproven"
-        return {"protection": "hardware", "exportable": False, "key_made": "in its hardware", "activation": activation, **kept.facts}
+        return {
+            "protection": "hardware",
+            "exportable": False,
+            "key_made": "in its hardware",
+            "activation": activation,
+            **kept.facts,
+        }
     return {
-        "protection": "software", "exportable": True if made_here else "unproven", "key_made": "here" if made_here else "by its holder",
+        "protection": "software",
+        "exportable": True if made_here else "unproven",
+        "key_made": "here" if made_here else "by its holder",
     }
 
 
@@ -132,8 +154,12 @@ def builder(order: Order, issuer: x509.Certificate) -> x509.CertificateBuilder:
     where = order.addresses
     return (
         x509.CertificateBuilder()
-        .issuer_name(issuer.subject).subject_name(subject_of(order)).public_key(order.key).serial_number(order.serial)
-        .not_valid_before(order.not_before).not_valid_after(order.not_after)
+        .issuer_name(issuer.subject)
+        .subject_name(subject_of(order))
+        .public_key(order.key)
+        .serial_number(order.serial)
+        .not_valid_before(order.not_before)
+        .not_valid_after(order.not_after)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(order.key), critical=False)
         .add_extension(key_identifier_of(issuer), critical=False)
         .add_extension(key_usage("digital_signature"), critical=True)
@@ -148,7 +174,9 @@ def builder(order: Order, issuer: x509.Certificate) -> x509.CertificateBuilder:
 def subject_of(order: Order) -> x509.Name:
     """Names are cut to RFC 5280's upper bounds, and have no control characters (C76)."""
     pairs = (
-        (NameOID.ORGANIZATION_NAME, order.organisation), (NameOID.COMMON_NAME, shown(order.name)), (NameOID.USER_ID, shown(order.login, 256)),
+        (NameOID.ORGANIZATION_NAME, order.organisation),
+        (NameOID.COMMON_NAME, shown(order.name)),
+        (NameOID.USER_ID, shown(order.login, 256)),
     )
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in pairs if value])
 
@@ -171,8 +199,15 @@ def key_identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
 def key_usage(*bits: str) -> x509.KeyUsage:
     """KeyUsage with these bits and no others."""
     names = (
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
-        "crl_sign", "encipher_only", "decipher_only",
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
     )
     return x509.KeyUsage(**{name: name in bits for name in names})
 
@@ -190,7 +225,10 @@ def points(*urls: str) -> x509.CRLDistributionPoints:
 
 def access(*, issuer: str, ocsp: str = "") -> x509.AuthorityInformationAccess:
     """Where the issuer's certificate is, and who answers for it."""
-    pairs = [(AuthorityInformationAccessOID.CA_ISSUERS, issuer), *([(AuthorityInformationAccessOID.OCSP, ocsp)] if ocsp else [])]
+    pairs = [
+        (AuthorityInformationAccessOID.CA_ISSUERS, issuer),
+        *([(AuthorityInformationAccessOID.OCSP, ocsp)] if ocsp else []),
+    ]
     return x509.AuthorityInformationAccess(
         [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in pairs]
     )

@@ -36,9 +36,11 @@ def from_text(unverified: str) -> CertificateKey:
     if len(unverified) > MOST_BYTES:
         raise Refused(Reason.BAD_PROOF)
     begins, ends = list(_BEGINS.finditer(unverified)), list(_ENDS.finditer(unverified))
-    if not len(begins) == len(ends) == 1 or "PRIVATE KEY" in unverified:  # whoever pastes a private key has no key any more
+    if (
+        not len(begins) == len(ends) == 1 or "PRIVATE KEY" in unverified
+    ):  # whoever pastes a private key has no key any more
         raise Refused(Reason.BAD_PROOF)
-    return from_base64(unverified[begins[0].end():ends[0].start()])
+    return from_base64(unverified[begins[0].end() : ends[0].start()])
 
 
 def from_base64(unverified: str) -> CertificateKey:
@@ -64,7 +66,9 @@ def from_der(unverified: bytes) -> CertificateKey:
     key = _tried(found.public_key)
     if not isinstance(key, CertificateKey) or is_weak(key):
         raise Refused(Reason.WEAK_KEY)
-    if not isinstance(_tried(lambda: found.signature_hash_algorithm), _HASHES) or not _tried(lambda: found.is_signature_valid):
+    if not isinstance(_tried(lambda: found.signature_hash_algorithm), _HASHES) or not _tried(
+        lambda: found.is_signature_valid
+    ):
         raise Refused(Reason.BAD_PROOF)
     return key
 

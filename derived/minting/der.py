@@ -89,12 +89,12 @@ def _one(raw: bytes, at: int) -> tuple[Element, int]:
         length, at = raw[at], at + 1
         if length & 0x80:
             size = length & 0x7F
-            length, at = int.from_bytes(raw[at:at + size]), at + size
+            length, at = int.from_bytes(raw[at : at + size]), at + size
             if not 1 <= size <= 2 or length < 0x80:  # noqa: PLR2004 - indefinite, too long, or not the shortest form
                 raise Refused(Reason.BAD_PROOF)
     except IndexError:
         raise Refused(Reason.BAD_PROOF) from None
-    body = raw[at:at + length]
+    body = raw[at : at + length]
     if len(body) != length:
         raise Refused(Reason.BAD_PROOF)
     return Element(tag if number < 0 else _CONTEXT, number, body), at + length

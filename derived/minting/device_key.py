@@ -78,12 +78,20 @@ def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str]
     factors |= {Factor.USER_VERIFICATION} if kept and kept.verifies_user else set()
     evidence: dict[str, object] = {"protection": "software", "exportable": "unproven"}
     if kept is not None:
-        evidence = {"protection": "hardware", "exportable": False, "activation": "per_use" if kept.verifies_user else "unproven", **kept.facts}
+        evidence = {
+            "protection": "hardware",
+            "exportable": False,
+            "activation": "per_use" if kept.verifies_user else "unproven",
+            **kept.facts,
+        }
     return Proven(
-        kind=Kind.DEVICE_KEY, shown=Shown(factors=frozenset(factors), hardware=kept is not None), jkt=key.jkt,
+        kind=Kind.DEVICE_KEY,
+        shown=Shown(factors=frozenset(factors), hardware=kept is not None),
+        jkt=key.jkt,
         keys=(key_name(ECKey.import_key(key.jwk).public_key),),
         verifier={"jwk": key.jwk, "passphrase_hash": passphrase_hash, "clients": list(clients)},
-        evidence=evidence, device=kept.device if kept else Device(),
+        evidence=evidence,
+        device=kept.device if kept else Device(),
     )
 
 

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ALGORITHMS = (COSEAlgorithmIdentifier.ECDSA_SHA_256, COSEAlgorithmIdentifier.EDDSA, COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256)
+ALGORITHMS = (
+    COSEAlgorithmIdentifier.ECDSA_SHA_256,
+    COSEAlgorithmIdentifier.EDDSA,
+    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
+)
 MOST_BYTES = 64 * 1024
 _MOST_NESTED = 8
 _LEAST_ID, _MOST_ID = 16, 1023  # WebAuthn §4: 100 bits of entropy at least, 1023 bytes at most
@@ -144,7 +148,13 @@ def decoded(text: str) -> bytes:
 
 
 def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
-    expected: Expected, *, user_handle: bytes, name: str, display_name: str, known: Sequence[tuple[bytes, Sequence[str]]], seconds: int
+    expected: Expected,
+    *,
+    user_handle: bytes,
+    name: str,
+    display_name: str,
+    known: Sequence[tuple[bytes, Sequence[str]]],
+    seconds: int,
 ) -> dict[str, Any]:
     """PublicKeyCredentialCreationOptionsJSON (§5.1.4). known: every credential of the account, which no authenticator may repeat."""
     return {
@@ -155,7 +165,8 @@ def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
         "timeout": seconds * 1000,
         "excludeCredentials": [_descriptor(raw_id, transports) for raw_id, transports in known],
         "authenticatorSelection": {
-            "residentKey": "preferred", "requireResidentKey": False,
+            "residentKey": "preferred",
+            "requireResidentKey": False,
             "userVerification": "required" if expected.user_verification else "preferred",
         },
         "attestation": "direct",
@@ -163,10 +174,14 @@ def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
     }
 
 
-def options_to_assert(expected: Expected, *, allowed: Sequence[tuple[bytes, Sequence[str]]], seconds: int) -> dict[str, Any]:
+def options_to_assert(
+    expected: Expected, *, allowed: Sequence[tuple[bytes, Sequence[str]]], seconds: int
+) -> dict[str, Any]:
     """PublicKeyCredentialRequestOptionsJSON. allowed: nothing where the key itself says whose it is (C61)."""
     return {
-        "challenge": encoded(expected.challenge), "rpId": expected.rp_id, "timeout": seconds * 1000,
+        "challenge": encoded(expected.challenge),
+        "rpId": expected.rp_id,
+        "timeout": seconds * 1000,
         "allowCredentials": [_descriptor(raw_id, transports) for raw_id, transports in allowed],
         "userVerification": "required" if expected.user_verification else "preferred",
     }
@@ -205,7 +220,9 @@ def parsed(text: str) -> Response:
         client = json.loads(decoded(inner["clientDataJSON"]))
         _shallow(client, _MOST_NESTED)
         return Response(
-            document=document, unverified_raw_id=decoded(document["rawId"]), unverified_challenge=decoded(client["challenge"]),
+            document=document,
+            unverified_raw_id=decoded(document["rawId"]),
+            unverified_challenge=decoded(client["challenge"]),
             unverified_user_handle=decoded(inner.get("userHandle") or ""),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -220,17 +237,25 @@ def _shallow(value: object, left: int) -> None:
             _shallow(one, left - 1)
 
 
-def register(response: Response, *, expected: Expected, metadata: Metadata, policy: Policy, now: datetime) -> RegisteredPasskey:
+def register(
+    response: Response, *, expected: Expected, metadata: Metadata, policy: Policy, now: datetime
+) -> RegisteredPasskey:
     """Verify a registration (§7.1), and what its attestation proves.
 
     Raises: Refused(BAD_PROOF).
     """
     _same_site(response)
-    verified = _checked(lambda: webauthn.verify_registration_response(
-        credential=response.document, expected_challenge=expected.challenge, expected_rp_id=expected.rp_id,
-        expected_origin=expected.origin, require_user_presence=True, require_user_verification=expected.user_verification,
-        supported_pub_key_algs=list(ALGORITHMS),
-    ))
+    verified = _checked(
+        lambda: webauthn.verify_registration_response(
+            credential=response.document,
+            expected_challenge=expected.challenge,
+            expected_rp_id=expected.rp_id,
+            expected_origin=expected.origin,
+            require_user_presence=True,
+            require_user_verification=expected.user_verification,
+            supported_pub_key_algs=list(ALGORITHMS),
+        )
+    )
     _checked(lambda: _good_key(verified.credential_public_key))
     raw_id, fmt = verified.credential_id, AttestationFormat(verified.fmt).value
     # What the browser says is the id, and what the authenticator says, must be one: the first is what is looked up later.
@@ -239,16 +264,30 @@ def register(response: Response, *, expected: Expected, metadata: Metadata, poli
     attested = _checked(lambda: parse_attestation_object(verified.attestation_object))
     eligible = attested.auth_data.flags.be
     said = Statement(
-        fmt=fmt, chain=tuple(attested.att_stmt.x5c or ()), aaguid=verified.aaguid, backup_eligible=eligible,
+        fmt=fmt,
+        chain=tuple(attested.att_stmt.x5c or ()),
+        aaguid=verified.aaguid,
+        backup_eligible=eligible,
         pub_area=attested.att_stmt.pub_area or b"",
     )
     verdict = _checked(lambda: judge(said, metadata=metadata, policy=policy, now=now))
     return RegisteredPasskey(
-        raw_id=raw_id, raw_id_hash=hashed_id(raw_id), public_key=verified.credential_public_key, sign_count=verified.sign_count,
-        backup_eligible=eligible, backed_up=verified.credential_backed_up, user_verified=verified.user_verified,
-        discoverable=_says_discoverable(response.document), aaguid=verified.aaguid, attestation=verdict.attestation,
-        attested=verdict.attested, hardware=verdict.hardware, model=verdict.model, transports=_transports(response.document),
-        listed_as=verdict.listed_as, key=_checked(lambda: key_name(_public(verified.credential_public_key))),
+        raw_id=raw_id,
+        raw_id_hash=hashed_id(raw_id),
+        public_key=verified.credential_public_key,
+        sign_count=verified.sign_count,
+        backup_eligible=eligible,
+        backed_up=verified.credential_backed_up,
+        user_verified=verified.user_verified,
+        discoverable=_says_discoverable(response.document),
+        aaguid=verified.aaguid,
+        attestation=verdict.attestation,
+        attested=verdict.attested,
+        hardware=verdict.hardware,
+        model=verdict.model,
+        transports=_transports(response.document),
+        listed_as=verdict.listed_as,
+        key=_checked(lambda: key_name(_public(verified.credential_public_key))),
     )
 
 
@@ -261,12 +300,20 @@ def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Ass
     handle = response.unverified_user_handle
     if (handle and handle != verifier.user_handle) or (not handle and not verifier.named):
         raise Refused(Reason.BAD_PROOF)
-    verified = _checked(lambda: webauthn.verify_authentication_response(
-        credential=response.document, expected_challenge=expected.challenge, expected_rp_id=expected.rp_id,
-        expected_origin=expected.origin, credential_public_key=verifier.public_key, credential_current_sign_count=0,
-        require_user_verification=expected.user_verification,
-    ))
-    flags = _checked(lambda: parse_authenticator_data(decoded(response.document["response"]["authenticatorData"])).flags)
+    verified = _checked(
+        lambda: webauthn.verify_authentication_response(
+            credential=response.document,
+            expected_challenge=expected.challenge,
+            expected_rp_id=expected.rp_id,
+            expected_origin=expected.origin,
+            credential_public_key=verifier.public_key,
+            credential_current_sign_count=0,
+            require_user_verification=expected.user_verification,
+        )
+    )
+    flags = _checked(
+        lambda: parse_authenticator_data(decoded(response.document["response"]["authenticatorData"])).flags
+    )
     if flags.be != verifier.backup_eligible:  # BE is for life (§6.1.3): another answer is another key
         raise Refused(Reason.BAD_PROOF)
     return Asserted(user_verified=flags.uv, backed_up=flags.bs, sign_count=verified.new_sign_count)
@@ -300,7 +347,8 @@ def _good_key(cose: bytes) -> None:
             good = isinstance(key, ed25519.Ed25519PublicKey)
         case COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256:
             good = (
-                isinstance(key, rsa.RSAPublicKey) and _LEAST_RSA <= key.key_size <= _MOST_RSA
+                isinstance(key, rsa.RSAPublicKey)
+                and _LEAST_RSA <= key.key_size <= _MOST_RSA
                 and key.public_numbers().e >= _LEAST_EXPONENT
             )
         case _:
@@ -319,4 +367,8 @@ def _says_discoverable(document: dict[str, Any]) -> bool:
 
 def _transports(document: dict[str, Any]) -> tuple[str, ...]:
     said = document["response"].get("transports")
-    return tuple(sorted(_TRANSPORTS.intersection(one for one in said if isinstance(one, str)))) if isinstance(said, list) else ()
+    return (
+        tuple(sorted(_TRANSPORTS.intersection(one for one in said if isinstance(one, str))))
+        if isinstance(said, list)
+        else ()
+    )

@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _LEAST_SERIAL, _MOST_SERIAL = 1 << 64, 1 << 159
 _SAID = (
-    x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier, x509.KeyUsage, x509.ExtendedKeyUsage, x509.CertificatePolicies,
-    x509.SubjectAlternativeName, x509.CRLDistributionPoints, x509.AuthorityInformationAccess, x509.BasicConstraints,
+    x509.SubjectKeyIdentifier,
+    x509.AuthorityKeyIdentifier,
+    x509.KeyUsage,
+    x509.ExtendedKeyUsage,
+    x509.CertificatePolicies,
+    x509.SubjectAlternativeName,
+    x509.CRLDistributionPoints,
+    x509.AuthorityInformationAccess,
+    x509.BasicConstraints,
 )
 
 
-def faults(made: x509.Certificate, order: Order, issuer: x509.Certificate, expected: x509.CertificateBuilder) -> list[str]:
+def faults(
+    made: x509.Certificate, order: Order, issuer: x509.Certificate, expected: x509.CertificateBuilder
+) -> list[str]:
     """What is wrong, in words; nothing for one that is exactly what was ordered. It may end earlier, and begin later.
 
     expected: the profile of the order (`certificate.builder`).
@@ -35,9 +44,13 @@ def faults(made: x509.Certificate, order: Order, issuer: x509.Certificate, expec
         "not signed by the authority": lambda: _is_signed(made, issuer),
         "another key": lambda: key_name(made.public_key()) == key_name(order.key),
         "a key that is too weak": lambda: not _is_weak(made),
-        "another serial number": lambda: made.serial_number == order.serial and _LEAST_SERIAL <= made.serial_number < _MOST_SERIAL,
+        "another serial number": lambda: (
+            made.serial_number == order.serial and _LEAST_SERIAL <= made.serial_number < _MOST_SERIAL
+        ),
         "another subject": lambda: made.subject == subject_of(order),
-        "another time": lambda: order.not_before <= made.not_valid_before_utc < made.not_valid_after_utc <= order.not_after,
+        "another time": lambda: (
+            order.not_before <= made.not_valid_before_utc < made.not_valid_after_utc <= order.not_after
+        ),
         "too long a life (X-6)": lambda: made.not_valid_after_utc - made.not_valid_before_utc <= LONGEST_LIFE,
         "an old version": lambda: made.version == x509.Version.v3,
         "other extensions": lambda: not _differs(made, expected),
@@ -63,7 +76,11 @@ def _is_signed(made: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _is_weak(made: x509.Certificate) -> bool:
     key = made.public_key()
-    return not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) or is_weak(key) or is_outlived(key, made.not_valid_after_utc)
+    return (
+        not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey)
+        or is_weak(key)
+        or is_outlived(key, made.not_valid_after_utc)
+    )
 
 
 def _differs(made: x509.Certificate, expected: x509.CertificateBuilder) -> bool:
@@ -75,7 +92,10 @@ def _differs(made: x509.Certificate, expected: x509.CertificateBuilder) -> bool:
         return True
     if wanted.keys() != said.keys() or not all(isinstance(one.value, _SAID) for one in said.values()):
         return True
-    return any(_value(one.value) != _value(said[oid].value) or one.critical != said[oid].critical for oid, one in wanted.items())
+    return any(
+        _value(one.value) != _value(said[oid].value) or one.critical != said[oid].critical
+        for oid, one in wanted.items()
+    )
 
 
 def _value(extension: x509.ExtensionType) -> object:

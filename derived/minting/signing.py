@@ -105,7 +105,7 @@ def _spliced(whole: bytes, tbs: bytes, signer: Signer, *, skeleton_tbs: bytes | 
 
     Raises: Unavailable(KEY_UNAVAILABLE) where the signature is not that of this key: nothing wrong ever leaves.
     """
-    algorithm = _first(_value(whole)[len(skeleton_tbs or tbs):])
+    algorithm = _first(_value(whole)[len(skeleton_tbs or tbs) :])
     signature = signer.sign(tbs)
     try:
         signer.public_key.verify(signature, tbs, ec.ECDSA(digest_of(signer.public_key)))
@@ -119,17 +119,17 @@ def _length(der: bytes) -> tuple[int, int]:
     if der[1] < _SHORT:
         return 2, der[1]
     more = der[1] & 0x7F
-    return 2 + more, int.from_bytes(der[2:2 + more])
+    return 2 + more, int.from_bytes(der[2 : 2 + more])
 
 
 def _value(der: bytes) -> bytes:
     start, length = _length(der)
-    return der[start:start + length]
+    return der[start : start + length]
 
 
 def _first(der: bytes) -> bytes:
     start, length = _length(der)
-    return der[:start + length]
+    return der[: start + length]
 
 
 def _tlv(tag: int, value: bytes) -> bytes:

@@ -39,7 +39,7 @@ def _primes() -> tuple[int, ...]:
     sieve[0:2] = b"\x00\x00"
     for number in range(2, 64):
         if sieve[number]:
-            sieve[number * number::number] = bytes(len(sieve[number * number::number]))
+            sieve[number * number :: number] = bytes(len(sieve[number * number :: number]))
     return tuple(number for number, prime in enumerate(sieve) if prime)
 
 

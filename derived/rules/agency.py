@@ -18,7 +18,7 @@ def agency_of(fasc_n: str) -> str:
         return ""
     digits = ""
     for at in range(1, 1 + _DIGITS):
-        character = bits[at * _BITS:(at + 1) * _BITS]
+        character = bits[at * _BITS : (at + 1) * _BITS]
         value = int(character[3::-1], 2)
         if character.count("1") % 2 == 0 or value > 9:  # noqa: PLR2004
             return ""

@@ -123,7 +123,9 @@ class Shown:
     asserted: Assertion | None = None
 
     def __post_init__(self) -> None:
-        if (Factor.UPSTREAM in self.factors) != (self.asserted is not None) or (self.asserted and len(self.factors) > 1):
+        if (Factor.UPSTREAM in self.factors) != (self.asserted is not None) or (
+            self.asserted and len(self.factors) > 1
+        ):
             message = "an upstream's word stands alone, and there is none without an upstream"
             raise ValueError(message)
 
@@ -164,7 +166,11 @@ class Shown:
         if self.asserted:
             return tuple(sorted(set(self.asserted.amr)))
         values = {value for factor in self.factors for value in _AMR[factor]}
-        if self.hardware and self.factors & {Factor.USER_VERIFICATION, Factor.DEVICE_KEY, Factor.CERTIFICATE}:  # a key, proven to be kept
+        if self.hardware and self.factors & {
+            Factor.USER_VERIFICATION,
+            Factor.DEVICE_KEY,
+            Factor.CERTIFICATE,
+        }:  # a key, proven to be kept
             values = values - {"pop"} | {"hwk"}
         if self.is_multi_factor:
             values.add("mfa")

@@ -67,24 +67,46 @@ POLICIES: dict[Kind, Policy] = {
     ),
     Kind.PIV_CARD: Policy(label="PIV or CAC card", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=None, root=True),
     Kind.PASSKEY: Policy(label="Passkey or security key", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True),
-    Kind.UPSTREAM: Policy(label="Sign-in at another provider", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True),
+    Kind.UPSTREAM: Policy(
+        label="Sign-in at another provider", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True
+    ),
     # Somebody else's derived PIV certificate (policies .40 and .41): it may sign in, and nothing grows from it (EL-2).
     Kind.DERIVED_CERTIFICATE: Policy(
-        label="Derived PIV certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 366),
+        label="Derived PIV certificate",
+        ceiling=AAL.AAL3,
+        floor=AAL.AAL2,
+        lifetime=timedelta(days=3 * 366),
         signs_in_as=Kind.PIV_CARD,
     ),
     # Ours, for VPNs and web servers; at AAL3 its policy is .41.
     Kind.CERTIFICATE: Policy(
-        label="Certificate", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=365), counted=True, grown=True,
-        verifier="issuedcertificate", in_person=True,
+        label="Certificate",
+        ceiling=AAL.AAL3,
+        floor=AAL.AAL2,
+        lifetime=timedelta(days=365),
+        counted=True,
+        grown=True,
+        verifier="issuedcertificate",
+        in_person=True,
     ),
     Kind.DEVICE_KEY: Policy(
-        label="Device key", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,
+        label="Device key",
+        ceiling=AAL.AAL2,
+        floor=AAL.AAL2,
+        lifetime=timedelta(days=3 * 365),
+        counted=True,
+        grown=True,
         verifier="devicekey",
     ),
     Kind.DERIVED_PASSKEY: Policy(
-        label="Derived passkey", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=timedelta(days=3 * 365), counted=True, grown=True,
-        verifier="passkey", signs_in_as=Kind.PASSKEY,
+        label="Derived passkey",
+        ceiling=AAL.AAL3,
+        floor=AAL.AAL2,
+        lifetime=timedelta(days=3 * 365),
+        counted=True,
+        grown=True,
+        verifier="passkey",
+        signs_in_as=Kind.PASSKEY,
     ),
     Kind.TOKEN_FAMILY: Policy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
 }

@@ -106,7 +106,11 @@ class Rulebook:
     def refusal_of_number(self, kind: Kind, *, of_kind: int, in_all: int) -> Reason | None:
         """Why this person may not have one more, or None (EL-5); how many are living already."""
         counted = policy(kind).counted
-        return Reason.TOO_MANY_CREDENTIALS if counted and (of_kind >= self.of(kind).most or in_all >= self.most_in_all) else None
+        return (
+            Reason.TOO_MANY_CREDENTIALS
+            if counted and (of_kind >= self.of(kind).most or in_all >= self.most_in_all)
+            else None
+        )
 
     def most(self, kind: Kind, label: Label, device: Device, *, person: str) -> AAL:
         """The most that a credential may be worth here; person: the login name.
@@ -149,8 +153,11 @@ def read(document: Mapping[str, Any]) -> Rulebook:
     if not all(isinstance(one, str) for pair in assigned.items() for one in pair) or not _is_number(most):
         raise ValueError('[assigned] is serial = "login name", and most_in_all a whole number')
     return Rulebook(
-        terms=terms, approved=Approved(**{name: _texts(f"approved.{name}", value) for name, value in approved.items()}),
-        home_agencies=_texts("home_agencies", agencies), assigned=assigned, most_in_all=most,
+        terms=terms,
+        approved=Approved(**{name: _texts(f"approved.{name}", value) for name, value in approved.items()}),
+        home_agencies=_texts("home_agencies", agencies),
+        assigned=assigned,
+        most_in_all=most,
     )
 
 
@@ -195,9 +202,15 @@ def in_words(rules: Rulebook) -> list[str]:
         "Everything is grown from a sign-in with a root credential, at AAL2 or more, at most 20 minutes old; never from what was grown.",
         f"One person may have {rules.most_in_all} living ones in all.",
         "The label derived PIV: only from a PIV card, shown with its PIN, of a person at IAL3, with a phishing-resistant key; "
-        + (f"and only for cards of {_listed(rules.home_agencies)}." if rules.home_agencies else "no home agency is named, so nothing bears it."),
-        (f"AAL3: only in devices on the approved list ({_approved(rules.approved)}); under derived PIV only in one that was issued to"
-        f" its holder ({len(rules.assigned)} recorded)."),
+        + (
+            f"and only for cards of {_listed(rules.home_agencies)}."
+            if rules.home_agencies
+            else "no home agency is named, so nothing bears it."
+        ),
+        (
+            f"AAL3: only in devices on the approved list ({_approved(rules.approved)}); under derived PIV only in one that was issued to"
+            f" its holder ({len(rules.assigned)} recorded)."
+        ),
     ]
     for kind in POLICIES:
         if policy(kind).grown:
@@ -205,10 +218,12 @@ def in_words(rules: Rulebook) -> list[str]:
     return said
 
 
-_IN_PERSON = [(
-    "  AAL3 takes besides: the label derived PIV, a key proven to be in hardware that asks for its holder at each use, and a check in"
-    " person within 90 days on which nothing was issued (manage.py identity)."
-)]
+_IN_PERSON = [
+    (
+        "  AAL3 takes besides: the label derived PIV, a key proven to be in hardware that asks for its holder at each use, and a check in"
+        " person within 90 days on which nothing was issued (manage.py identity)."
+    )
+]
 
 
 def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
@@ -217,10 +232,14 @@ def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
         return [f"{policy(kind).label}: not issued."]
     devices = f"in {_listed(terms.devices)}" if terms.devices else "in any type of device"
     return [
-        (f"{policy(kind).label}: issued to {f'members of {_listed(terms.groups)}' if terms.groups else 'everybody'}, {devices}"
-        f"{', if it is on the approved list' if terms.only_approved else ''}."),
-        (f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy(kind).floor)} to"
-        f" AAL{int(min(policy(kind).ceiling, terms.most_aal))}, never above the sign-in or the root that it grew from."),
+        (
+            f"{policy(kind).label}: issued to {f'members of {_listed(terms.groups)}' if terms.groups else 'everybody'}, {devices}"
+            f"{', if it is on the approved list' if terms.only_approved else ''}."
+        ),
+        (
+            f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy(kind).floor)} to"
+            f" AAL{int(min(policy(kind).ceiling, terms.most_aal))}, never above the sign-in or the root that it grew from."
+        ),
         f"  At most {min(terms.most, rules.most_in_all)} a person, each for {f'{life.days} days' if life else 'as long as the account lives'}.",
         *_IN_PERSON[: policy(kind).in_person],
         f"  A key that can be copied to other devices: {_listed(label.value for label in terms.synced) if terms.synced else 'refused'}.",

@@ -57,7 +57,8 @@ class Token:
                     KeyType.EC, {Attribute.EC_PARAMS: encode_named_curve_parameters("secp384r1")}, local=True
                 )
                 curve.generate_keypair(
-                    store=True, label=self._label,
+                    store=True,
+                    label=self._label,
                     private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: True},
                 )
         except Exception as error:  # whatever a vendor's library throws, the key is not there

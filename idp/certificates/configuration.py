@@ -66,7 +66,12 @@ class Policy:
     total_seconds: int = 6
 
 
-_LIMITS = {"card_status_hours": (1, 168), "authority_status_hours": (1, 24 * 40), "answer_seconds": (1, 5), "total_seconds": (2, 15)}
+_LIMITS = {
+    "card_status_hours": (1, 168),
+    "authority_status_hours": (1, 24 * 40),
+    "answer_seconds": (1, 5),
+    "total_seconds": (2, 15),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +100,12 @@ def current() -> Folder:
 def _fingerprint(where: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes whenever a file does."""
     found = []
-    for path in [where / "policy.toml", *_files(where / "anchors"), *_files(where / "clients"), *_files(where / "intermediates")]:
+    for path in [
+        where / "policy.toml",
+        *_files(where / "anchors"),
+        *_files(where / "clients"),
+        *_files(where / "intermediates"),
+    ]:
         try:
             facts = path.stat()
         except OSError:
@@ -105,7 +115,11 @@ def _fingerprint(where: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def _files(where: Path) -> list[Path]:
-    return sorted(path for path in where.glob("*") if path.is_file() and not path.name.startswith(".")) if where.is_dir() else []
+    return (
+        sorted(path for path in where.glob("*") if path.is_file() and not path.name.startswith("."))
+        if where.is_dir()
+        else []
+    )
 
 
 @lru_cache(maxsize=4)

@@ -52,7 +52,9 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _SKEW = timedelta(seconds=60)  # how far ahead of ours the clock of a responder may be
-_SHORT = timedelta(hours=1)  # how long an OCSP answer holds that does not say (RFC 6960 §2.4: newer is always available)
+_SHORT = timedelta(
+    hours=1
+)  # how long an OCSP answer holds that does not say (RFC 6960 §2.4: newer is always available)
 
 
 class Word(Enum):
@@ -114,14 +116,25 @@ def validated(chain: Sequence[Certificate], *, wanted: Iterable[str], now: datet
     """
     path = _engine_path(chain)
     context = ValidationContext(
-        trust_roots=[path.trust_anchor], moment=now, allow_fetching=False, time_tolerance=timedelta(0),
+        trust_roots=[path.trust_anchor],
+        moment=now,
+        allow_fetching=False,
+        time_tolerance=timedelta(0),
         revinfo_policy=_rule(RevocationCheckingRule.NO_CHECK),
     )
     try:
-        _now(async_validate_path(context, path, PKIXValidationParams(
-            user_initial_policy_set=frozenset(wanted), initial_explicit_policy=inputs.explicit_policy,
-            initial_policy_mapping_inhibit=inputs.inhibit_mapping, initial_any_policy_inhibit=inputs.inhibit_any,
-        )))
+        _now(
+            async_validate_path(
+                context,
+                path,
+                PKIXValidationParams(
+                    user_initial_policy_set=frozenset(wanted),
+                    initial_explicit_policy=inputs.explicit_policy,
+                    initial_policy_mapping_inhibit=inputs.inhibit_mapping,
+                    initial_any_policy_inhibit=inputs.inhibit_any,
+                ),
+            )
+        )
         found = {one.user_domain_policy_id for one in path.qualified_policies() or ()}
     except (ExpiredError, NotYetValidError) as error:  # an authority above: the leaf's own dates were looked at before
         raise Refused(Reason.CERTIFICATE_UNTRUSTED) from error
@@ -143,7 +156,12 @@ class News:
     """
 
     def __init__(
-        self, chain: Sequence[Certificate], *, now: datetime, crls: Iterable[bytes] = (), answers: Iterable[bytes] = (),
+        self,
+        chain: Sequence[Certificate],
+        *,
+        now: datetime,
+        crls: Iterable[bytes] = (),
+        answers: Iterable[bytes] = (),
         others: Iterable[Certificate] = (),
     ) -> None:
         self._chain = tuple(chain)
@@ -155,22 +173,30 @@ class News:
         registry = CertificateRegistry.build([*chain, *others])
         poe = POEManager()
         manager = RevinfoManager(
-            certificate_registry=registry, poe_manager=poe, crls=[CRLContainer(one) for one in combinable(lists)],
-            ocsps=[container for one in told for container in OCSPContainer.load_multi(one)], fetchers=None,
+            certificate_registry=registry,
+            poe_manager=poe,
+            crls=[CRLContainer(one) for one in combinable(lists)],
+            ocsps=[container for one in told for container in OCSPContainer.load_multi(one)],
+            fetchers=None,
         )
         self._context = ValidationContext(
-            trust_roots=[self._path.trust_anchor], moment=now, allow_fetching=False, time_tolerance=timedelta(0),
-            revinfo_policy=_rule(RevocationCheckingRule.CRL_OR_OCSP_REQUIRED), revinfo_manager=manager,
+            trust_roots=[self._path.trust_anchor],
+            moment=now,
+            allow_fetching=False,
+            time_tolerance=timedelta(0),
+            revinfo_policy=_rule(RevocationCheckingRule.CRL_OR_OCSP_REQUIRED),
+            revinfo_manager=manager,
             certificate_registry=registry,
         )
         # With a moment the engine looks back in time, and leaves out what was revoked after it: by a clock that is ahead of
         # ours, a moment ago. Listed is revoked.
         self._context.timing_params = ValidationTimingParams(
-            ValidationTimingInfo(validation_time=now, best_signature_time=now, point_in_time_validation=False), timedelta(0)
+            ValidationTimingInfo(validation_time=now, best_signature_time=now, point_in_time_validation=False),
+            timedelta(0),
         )
         for depth, certificate in enumerate(reversed(self._chain)):  # the path itself is valid already
             self._context.record_validation(  # type: ignore[no-untyped-call]
-                certificate, _engine_path(self._chain[len(self._chain) - 1 - depth:]) if depth else self._path
+                certificate, _engine_path(self._chain[len(self._chain) - 1 - depth :]) if depth else self._path
             )
 
     def of_crls(self, index: int) -> Word:
@@ -215,8 +241,11 @@ def combinable(lists: Sequence[crl.CertificateList]) -> list[crl.CertificateList
     for one in lists:
         least = one.delta_crl_indicator_value
         if least is None or any(
-            base.delta_crl_indicator_value is None and base.issuer == one.issuer and base.crl_number_value is not None
-            and one.crl_number_value is not None and least.native <= base.crl_number_value.native <= one.crl_number_value.native
+            base.delta_crl_indicator_value is None
+            and base.issuer == one.issuer
+            and base.crl_number_value is not None
+            and one.crl_number_value is not None
+            and least.native <= base.crl_number_value.native <= one.crl_number_value.native
             for base in lists
         ):
             kept.append(one)
@@ -307,4 +336,3 @@ def deltas_of_crl(der: bytes) -> list[str]:
     """Where a CRL says that its deltas are."""
     found = _crl(der)
     return deltas_named_by(found) if found is not None else []
-

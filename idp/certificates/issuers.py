@@ -29,7 +29,9 @@ _MOST_CERTIFICATES = 50  # of one answer: bridges publish long lists
 _KEPT = timedelta(days=7)
 
 
-def of(leaf: Certificate, known: Iterable[Certificate], here: Folder, deadline: store.Deadline, *, now: datetime) -> list[Certificate]:
+def of(
+    leaf: Certificate, known: Iterable[Certificate], here: Folder, deadline: store.Deadline, *, now: datetime
+) -> list[Certificate]:
     """Authorities' certificates found by following the pointers upwards from a leaf and from what is above it."""
     found: dict[bytes, Certificate] = {}
     asked: set[str] = set()
@@ -51,21 +53,29 @@ def _above(edge: list[Certificate], everything: list[Certificate]) -> list[Certi
     """Who may have issued these, themselves not known to be self-signed."""
     names = {one.issuer.hashable for one in edge}
     below = {one.sha256 for one in edge}
-    return [one for one in everything if one.subject.hashable in names and one.subject != one.issuer and one.sha256 not in below][:_MOST_QUESTIONS]
+    return [
+        one
+        for one in everything
+        if one.subject.hashable in names and one.subject != one.issuer and one.sha256 not in below
+    ][:_MOST_QUESTIONS]
 
 
 def _pointers(one: Certificate) -> list[str]:
     access = one.authority_information_access_value or ()
     urls = [
-        entry["access_location"].native for entry in access
-        if entry["access_method"].native == "ca_issuers" and entry["access_location"].name == "uniform_resource_identifier"
+        entry["access_location"].native
+        for entry in access
+        if entry["access_method"].native == "ca_issuers"
+        and entry["access_location"].name == "uniform_resource_identifier"
     ]
     return [url for url in urls if url.startswith(("http://", "https://"))][:2]
 
 
 def _answers(questions: list[Question], here: Folder, deadline: store.Deadline, *, now: datetime) -> list[Certificate]:
     rows = store.kept(questions, now=now)
-    came = store.ask([one for one in questions if store.is_due(one, rows, needed=False, now=now)], here.policy, deadline, now=now)
+    came = store.ask(
+        [one for one in questions if store.is_due(one, rows, needed=False, now=now)], here.policy, deadline, now=now
+    )
     found = []
     for one in questions:
         row = rows.get(one.key)

@@ -35,6 +35,11 @@ def names(certificate: x509.Certificate) -> frozenset[str]:
         others = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return frozenset(found)
-    kinds: dict[type, str] = {x509.DNSName: "dns", x509.UniformResourceIdentifier: "uri", x509.IPAddress: "ip", x509.RFC822Name: "email"}
+    kinds: dict[type, str] = {
+        x509.DNSName: "dns",
+        x509.UniformResourceIdentifier: "uri",
+        x509.IPAddress: "ip",
+        x509.RFC822Name: "email",
+    }
     pairs = ((kinds.get(type(one)), str(getattr(one, "value", ""))) for one in others)
     return frozenset([*found, *(name for kind, value in pairs if kind and (name := spelled(kind, value)))])

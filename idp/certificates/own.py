@@ -29,7 +29,9 @@ def exists() -> bool:
 
 def found(der: bytes) -> IssuedCertificate | None:
     """The row of these bytes, if they were ever released; nothing is said of whether they are good."""
-    rows = IssuedCertificate.objects.select_related("credential__account", "credential__root", "credential__parent", "authority")
+    rows = IssuedCertificate.objects.select_related(
+        "credential__account", "credential__root", "credential__parent", "authority"
+    )
     row = rows.filter(fingerprint=hashlib.sha256(der).hexdigest(), released_at__isnull=False).first()
     return row if row is not None and bytes(row.der or b"") == der else None
 
@@ -85,7 +87,18 @@ def described(row: IssuedCertificate) -> Certificate:
     """The facts of one, in the form in which those of others come."""
     certificate = x509.load_der_x509_certificate(bytes(row.der or b""))
     return Certificate(
-        issuer=certificate.issuer.rfc4514_string(), issuer_key=row.authority_id, serial=row.serial, ski="", fasc_n="", card_uuid="",
-        fingerprint=str(row.fingerprint), der=bytes(row.der or b""), not_after=row.not_after, subject=certificate.subject.rfc4514_string(),
-        policies=tuple(row.policies), derived=True, hardware=False, ours=True,
+        issuer=certificate.issuer.rfc4514_string(),
+        issuer_key=row.authority_id,
+        serial=row.serial,
+        ski="",
+        fasc_n="",
+        card_uuid="",
+        fingerprint=str(row.fingerprint),
+        der=bytes(row.der or b""),
+        not_after=row.not_after,
+        subject=certificate.subject.rfc4514_string(),
+        policies=tuple(row.policies),
+        derived=True,
+        hardware=False,
+        ours=True,
     )

@@ -115,7 +115,9 @@ def _says_where(found: x509.Certificate) -> bool:
     return any(isinstance(one.value, kinds) for one in found.extensions)
 
 
-def _require_path(leaf: Parsed, pool: list[Parsed], here: Folder, anchors: list[Parsed], *, has_status: bool, now: datetime) -> None:  # noqa: PLR0913
+def _require_path(  # noqa: PLR0913
+    leaf: Parsed, pool: list[Parsed], here: Folder, anchors: list[Parsed], *, has_status: bool, now: datetime
+) -> None:
     deadline = store.Deadline(here.policy.total_seconds)
     failed: Refused | Unavailable = Refused(Reason.CERTIFICATE_UNTRUSTED)
     for chain in paths.build(leaf, pool, anchors):

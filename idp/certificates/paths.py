@@ -37,7 +37,11 @@ class _Stone:
     @classmethod
     def of(cls, one: Certificate) -> _Stone:
         return cls(
-            one, one.subject.hashable, one.issuer.hashable, one.key_identifier, one.authority_key_identifier,
+            one,
+            one.subject.hashable,
+            one.issuer.hashable,
+            one.key_identifier,
+            one.authority_key_identifier,
             (one.subject.hashable, one.public_key.sha256),
         )
 
@@ -48,13 +52,17 @@ class _Stone:
         return self.key_id is None or lower.issuer_key_id is None or self.key_id == lower.issuer_key_id
 
 
-def build(leaf: Certificate, pool: Iterable[Certificate], anchors: Sequence[Certificate]) -> Iterator[tuple[Certificate, ...]]:
+def build(
+    leaf: Certificate, pool: Iterable[Certificate], anchors: Sequence[Certificate]
+) -> Iterator[tuple[Certificate, ...]]:
     """Paths (leaf, …, anchor) whose names and key identifiers fit; signatures are for the engine to check.
 
     pool: authorities' certificates from anywhere. At most MOST_PATHS, each at most DEEPEST below its anchor.
     """
     roots = {anchor.sha256: _Stone.of(anchor) for anchor in anchors}
-    stones = [_Stone.of(one) for one in {one.sha256: one for one in pool if one.ca and one.sha256 not in roots}.values()]
+    stones = [
+        _Stone.of(one) for one in {one.sha256: one for one in pool if one.ca and one.sha256 not in roots}.values()
+    ]
     by_subject: dict[str, list[_Stone]] = defaultdict(list)
     for stone in stones:
         by_subject[stone.subject].append(stone)
@@ -74,7 +82,12 @@ def build(leaf: Certificate, pool: Iterable[Certificate], anchors: Sequence[Cert
         been = {stone.node for stone in path}
         for stone in by_subject[path[-1].issuer]:
             whole = len(path) + left.get(stone.certificate.sha256, DEEPEST)
-            if whole <= DEEPEST and len(waiting) < _MOST_WAITING and stone.node not in been and stone.may_have_issued(path[-1]):
+            if (
+                whole <= DEEPEST
+                and len(waiting) < _MOST_WAITING
+                and stone.node not in been
+                and stone.may_have_issued(path[-1])
+            ):
                 heapq.heappush(waiting, (whole, next(order), (*path, stone)))
 
 

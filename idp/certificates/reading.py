@@ -141,7 +141,11 @@ def require_purpose(found: x509.Certificate) -> None:
 def _only_signs(usage: x509.KeyUsage) -> bool:
     """Non-repudiation is a signature certificate's, the rest are for keys or authorities."""
     others = (
-        usage.content_commitment, usage.key_encipherment, usage.data_encipherment, usage.key_agreement, usage.key_cert_sign,
+        usage.content_commitment,
+        usage.key_encipherment,
+        usage.data_encipherment,
+        usage.key_agreement,
+        usage.key_cert_sign,
         usage.crl_sign,
     )
     return usage.digital_signature and not any(others)

@@ -76,7 +76,9 @@ def require_good(
         about.bodies = {one.key: body for one in about.questions if (body := _body(rows.get(one.key)))}
     fresh = {about.index for about in abouts if _word(path, about, others, now=now) is Word.GOOD}
     due = [
-        one for about in abouts for one in about.questions
+        one
+        for about in abouts
+        for one in about.questions
         if store.is_due(one, rows, needed=about.index not in fresh, now=now)
     ]
     _ask(path, abouts, due, others, policy, deadline, now=now)
@@ -117,7 +119,8 @@ def _about(chain: Sequence[Certificate], index: int, policy: Policy) -> _About:
 def _ocsp_urls(certificate: Certificate) -> list[str]:
     access = certificate.authority_information_access_value or ()
     found = [
-        one["access_location"].native for one in access
+        one["access_location"].native
+        for one in access
         if one["access_method"].native == _OCSP_ACCESS and one["access_location"].name == "uniform_resource_identifier"
     ]
     return [url for url in found if url.startswith(("http://", "https://"))]
@@ -129,7 +132,9 @@ def _ocsp_question(certificate: Certificate, issuer: Certificate, url: str) -> Q
     request = (
         ocsp.OCSPRequestBuilder()
         .add_certificate(
-            x509.load_der_x509_certificate(certificate.dump()), x509.load_der_x509_certificate(issuer.dump()), hashes.SHA1()  # noqa: S303
+            x509.load_der_x509_certificate(certificate.dump()),
+            x509.load_der_x509_certificate(issuer.dump()),
+            hashes.SHA1(),  # noqa: S303
         )
         .add_extension(x509.OCSPNonce(nonce), critical=False)
         .build()
@@ -139,8 +144,14 @@ def _ocsp_question(certificate: Certificate, issuer: Certificate, url: str) -> Q
 
 
 def _ask(  # noqa: PLR0913 - one round of questions
-    path: Path, abouts: Sequence[_About], due: Sequence[Question], others: Sequence[Certificate], policy: Policy,
-    deadline: store.Deadline, *, now: datetime,
+    path: Path,
+    abouts: Sequence[_About],
+    due: Sequence[Question],
+    others: Sequence[Certificate],
+    policy: Policy,
+    deadline: store.Deadline,
+    *,
+    now: datetime,
 ) -> None:
     """Ask what is due, keep what is good, then once more for the deltas that CRLs name."""
     came = store.ask(due, policy, deadline, now=now)
@@ -149,8 +160,17 @@ def _ask(  # noqa: PLR0913 - one round of questions
         _take(path, about, [one for one in about.questions if one.key in asked], came, others, now=now)
     more = []
     for about in abouts:
-        named = {url for one in about.questions if one.kind == "crl" and one.key in about.bodies for url in deltas_of_crl(about.bodies[one.key])}
-        new = [Question(kind="crl", url=url) for url in sorted(named)[:1] if url not in {one.url for one in about.questions}]
+        named = {
+            url
+            for one in about.questions
+            if one.kind == "crl" and one.key in about.bodies
+            for url in deltas_of_crl(about.bodies[one.key])
+        }
+        new = [
+            Question(kind="crl", url=url)
+            for url in sorted(named)[:1]
+            if url not in {one.url for one in about.questions}
+        ]
         about.questions += new
         more += new
     if not more:
@@ -163,7 +183,13 @@ def _ask(  # noqa: PLR0913 - one round of questions
 
 
 def _take(  # noqa: PLR0913 - what came of one round
-    path: Path, about: _About, questions: Sequence[Question], came: dict[str, bytes], others: Sequence[Certificate], *, now: datetime
+    path: Path,
+    about: _About,
+    questions: Sequence[Question],
+    came: dict[str, bytes],
+    others: Sequence[Certificate],
+    *,
+    now: datetime,
 ) -> None:
     """Take over what is usable and newer than what was there, and keep it."""
     for one in questions:
@@ -171,7 +197,11 @@ def _take(  # noqa: PLR0913 - what came of one round
             continue
         body = came[one.key]
         term = _term(one, body)
-        usable = term is not None and term.holds(now, most=about.most) and _is_signed(path, about, one, body, others, now=now)
+        usable = (
+            term is not None
+            and term.holds(now, most=about.most)
+            and _is_signed(path, about, one, body, others, now=now)
+        )
         before = _term(one, about.bodies[one.key], kept=True) if one.key in about.bodies else None
         if not usable or term is None or (before is not None and term.since < before.since):  # an older one played back
             store.refused(one, now=now)
@@ -209,7 +239,10 @@ def _word(path: Path, about: _About, others: Sequence[Certificate], *, now: date
     if not crls and not answers:
         return Word.NOTHING
     news = News(path.chain, now=now, crls=crls, answers=answers, others=others)
-    said = {news.of_crls(about.index) if crls else Word.NOTHING, news.of_answers(about.index) if answers else Word.NOTHING}
+    said = {
+        news.of_crls(about.index) if crls else Word.NOTHING,
+        news.of_answers(about.index) if answers else Word.NOTHING,
+    }
     if Word.REVOKED in said:
         return Word.REVOKED
     return Word.GOOD if Word.GOOD in said else Word.NOTHING
@@ -233,7 +266,13 @@ def refresh(here: Folder, *, now: datetime) -> int:
         before, after = bytes(by_key[one.key].body or b""), came[one.key]
         term, old = term_of_crl(after), term_of_crl(before)
         most = timedelta(hours=here.policy.authority_status_hours)
-        if term is None or old is None or term.since < old.since or not term.holds(now, most=most) or not _same_signer(before, after, here):
+        if (
+            term is None
+            or old is None
+            or term.since < old.since
+            or not term.holds(now, most=most)
+            or not _same_signer(before, after, here)
+        ):
             store.refused(one, now=now)
             continue
         store.keep(one, after, until=min(term.until, term.since + most), now=now)
@@ -243,6 +282,10 @@ def refresh(here: Folder, *, now: datetime) -> int:
 
 def _same_signer(before: bytes, after: bytes, here: Folder) -> bool:
     """Whether one known authority signed both."""
-    kept_issuers = [bytes(row.body) for row in PkiObject.objects.filter(kind="issuer", body__isnull=False)[:_MOST_REFRESHED] if row.body]
+    kept_issuers = [
+        bytes(row.body)
+        for row in PkiObject.objects.filter(kind="issuer", body__isnull=False)[:_MOST_REFRESHED]
+        if row.body
+    ]
     candidates = [*here.anchors, *here.intermediates, *(one for body in kept_issuers for one in authorities(body))]
     return any(is_signed_by(before, one) and is_signed_by(after, one) for one in candidates)

@@ -78,7 +78,11 @@ def is_due(question: Question, rows: dict[str, PkiObject], *, needed: bool, now:
     row = rows.get(question.key)
     if row is None:
         return True
-    if row.last_error and row.tried_at is not None and abs(now - row.tried_at) < (_NOT_AT_ONCE_AGAIN if needed else _NOT_AGAIN):
+    if (
+        row.last_error
+        and row.tried_at is not None
+        and abs(now - row.tried_at) < (_NOT_AT_ONCE_AGAIN if needed else _NOT_AGAIN)
+    ):
         return False
     return needed or row.body is None or now - row.fetched_at >= _ASK_AGAIN[question.kind]
 
@@ -115,8 +119,14 @@ def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple
     headers = {"Content-Type": "application/ocsp-request"} if question.body else {}
     try:
         answer = fetch(
-            question.url, allowed_hosts=hosts, method="POST" if question.body else "GET", content=question.body or None,
-            headers=headers, most_bytes=_MOST_BYTES[question.kind], seconds=seconds, plain=True,
+            question.url,
+            allowed_hosts=hosts,
+            method="POST" if question.body else "GET",
+            content=question.body or None,
+            headers=headers,
+            most_bytes=_MOST_BYTES[question.kind],
+            seconds=seconds,
+            plain=True,
         )
     except (NotFetched, ValueError) as error:
         return b"", str(error)
@@ -126,10 +136,16 @@ def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple
 def _failed(question: Question, why: str, *, now: datetime) -> None:
     """Note a try; what is kept from before stays as it is."""
     PkiObject.objects.update_or_create(
-        key=question.key, defaults={"tried_at": now, "last_error": (why or "empty")[:200]},
+        key=question.key,
+        defaults={"tried_at": now, "last_error": (why or "empty")[:200]},
         create_defaults={
-            "kind": question.kind, "source": question.url, "body": None, "fetched_at": now, "expires_at": now,
-            "tried_at": now, "last_error": (why or "empty")[:200],
+            "kind": question.kind,
+            "source": question.url,
+            "body": None,
+            "fetched_at": now,
+            "expires_at": now,
+            "tried_at": now,
+            "last_error": (why or "empty")[:200],
         },
     )
 
@@ -144,7 +160,12 @@ def keep(question: Question, body: bytes, *, until: datetime, now: datetime) -> 
     PkiObject.objects.update_or_create(
         key=question.key,
         defaults={
-            "kind": question.kind, "source": question.url, "body": body, "fetched_at": now, "expires_at": until, "tried_at": now,
+            "kind": question.kind,
+            "source": question.url,
+            "body": body,
+            "fetched_at": now,
+            "expires_at": until,
+            "tried_at": now,
             "last_error": "",
         },
     )

@@ -23,7 +23,9 @@ _FASC_N_BYTES = 25
 _UUID = "urn:uuid:"
 
 
-def described(found: x509.Certificate, der: bytes, *, issuer_key: bytes, policies: frozenset[str], policy: Policy) -> Certificate:
+def described(
+    found: x509.Certificate, der: bytes, *, issuer_key: bytes, policies: frozenset[str], policy: Policy
+) -> Certificate:
     """The facts of a validated certificate.
 
     issuer_key: a hash of the public key that signed it, as the path was validated: identifiers can be written by anybody, and
@@ -32,12 +34,23 @@ def described(found: x509.Certificate, der: bytes, *, issuer_key: bytes, policie
     """
     derived, hardware = meaning(policies, policy)
     fasc_n, card_uuid = _card(found)
-    own = x509.SubjectKeyIdentifier.from_public_key(found.public_key()).digest  # computed: what a certificate says is its issuer's choice
+    own = x509.SubjectKeyIdentifier.from_public_key(
+        found.public_key()
+    ).digest  # computed: what a certificate says is its issuer's choice
     return Certificate(
-        issuer=found.issuer.rfc4514_string(), issuer_key=hashlib.sha256(found.issuer.public_bytes() + issuer_key).hexdigest(),
-        serial=f"{found.serial_number:x}", ski=own.hex(), fasc_n=fasc_n, card_uuid=card_uuid,
-        fingerprint=hashlib.sha256(der).hexdigest(), der=found.public_bytes(Encoding.DER), not_after=found.not_valid_after_utc,
-        subject=found.subject.rfc4514_string(), policies=tuple(sorted(policies)), derived=derived, hardware=hardware,
+        issuer=found.issuer.rfc4514_string(),
+        issuer_key=hashlib.sha256(found.issuer.public_bytes() + issuer_key).hexdigest(),
+        serial=f"{found.serial_number:x}",
+        ski=own.hex(),
+        fasc_n=fasc_n,
+        card_uuid=card_uuid,
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        der=found.public_bytes(Encoding.DER),
+        not_after=found.not_valid_after_utc,
+        subject=found.subject.rfc4514_string(),
+        policies=tuple(sorted(policies)),
+        derived=derived,
+        hardware=hardware,
     )
 
 
@@ -58,7 +71,11 @@ def _card(found: x509.Certificate) -> tuple[str, str]:
     except x509.ExtensionNotFound:
         return "", ""
     numbers = {name.value for name in names.get_values_for_type(x509.OtherName) if name.type_id == _FASC_N}
-    texts = {name.lower() for name in names.get_values_for_type(x509.UniformResourceIdentifier) if name.lower().startswith(_UUID)}
+    texts = {
+        name.lower()
+        for name in names.get_values_for_type(x509.UniformResourceIdentifier)
+        if name.lower().startswith(_UUID)
+    }
     if len(numbers) > 1 or len(texts) > 1:
         raise Refused(Reason.CERTIFICATE_MALFORMED)
     return "".join(_octets(one) for one in numbers), "".join(_uuid(one) for one in texts)

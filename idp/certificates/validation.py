@@ -65,7 +65,9 @@ def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> C
     deadline = store.Deadline(here.policy.total_seconds)
     pool = [*here.intermediates, *_sent(chain_der)]
     path = _path(leaf, pool, here, deadline, now=now)
-    return subject.described(found, leaf_der, issuer_key=path.chain[1].public_key.sha256, policies=path.policies, policy=here.policy)
+    return subject.described(
+        found, leaf_der, issuer_key=path.chain[1].public_key.sha256, policies=path.policies, policy=here.policy
+    )
 
 
 def _require_plausible_policy(leaf: Parsed, here: Folder) -> None:

@@ -30,7 +30,14 @@ def certificate_host_is_safe(app_configs: Any, **_kwargs: Any) -> list[Error | W
 def _url(url: str, issuer: str) -> list[Error]:
     parts = urlsplit(url)
     found = []
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or parts.fragment or parts.username:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
         hint = f"Set {_VARIABLE}URL to a bare URL like https://card.login.example.org, without a path."
         return [Error("the certificate host's URL is malformed", hint=hint, id="ramet.E040")]
     if parts.scheme == "http" and not is_loopback(parts.hostname):
@@ -82,4 +89,6 @@ def _anchors() -> list[Warning]:
     except DatabaseError:  # before the first migration there is no authority of ours either
         pass
     hint = "Lay the authorities of your cards in var/pki/anchors (docs/operating.md, Cards). Cards stay off until then."
-    return [Warning("there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047")]
+    return [
+        Warning("there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047")
+    ]

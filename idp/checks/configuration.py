@@ -57,18 +57,36 @@ def settings_are_safe(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa:
     found: list[Error] = []
     database = settings.DATABASES["default"]
     if database.get("ATOMIC_REQUESTS"):
-        found.append(Error("ATOMIC_REQUESTS is on", hint="Turn it off: spent means spent, also when the answer is an error.", id="ramet.E010"))
+        found.append(
+            Error(
+                "ATOMIC_REQUESTS is on",
+                hint="Turn it off: spent means spent, also when the answer is an error.",
+                id="ramet.E010",
+            )
+        )
     if settings.DEBUG:
-        found.append(Error("DEBUG is on", hint="Turn it off: debug pages show secrets. Use RAMET_LOG_LEVEL=DEBUG.", id="ramet.E011"))
+        found.append(
+            Error(
+                "DEBUG is on", hint="Turn it off: debug pages show secrets. Use RAMET_LOG_LEVEL=DEBUG.", id="ramet.E011"
+            )
+        )
     if not config().is_local and not config().is_https:
         found.append(Error("the issuer is not https", hint="Set RAMET_ISSUER to an https URL.", id="ramet.E012"))
-    if config().is_https and not (settings.SESSION_COOKIE_SECURE and settings.SESSION_COOKIE_NAME.startswith("__Host-")):
-        found.append(Error("the session cookie is not __Host- and Secure", hint="Leave the cookie settings alone.", id="ramet.E013"))
+    if config().is_https and not (
+        settings.SESSION_COOKIE_SECURE and settings.SESSION_COOKIE_NAME.startswith("__Host-")
+    ):
+        found.append(
+            Error(
+                "the session cookie is not __Host- and Secure", hint="Leave the cookie settings alone.", id="ramet.E013"
+            )
+        )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         options = database.get("OPTIONS", {})
         if options.get("transaction_mode") != "IMMEDIATE" or options.get("timeout", 0) < _LEAST_BUSY_SECONDS:
             hint = "Leave OPTIONS as idp/settings.py sets them: BEGIN IMMEDIATE is the account lock on SQLite."
-            found.append(Error("SQLite is not in IMMEDIATE mode with a busy timeout of 5 s or more", hint=hint, id="ramet.E014"))
+            found.append(
+                Error("SQLite is not in IMMEDIATE mode with a busy timeout of 5 s or more", hint=hint, id="ramet.E014")
+            )
     return found
 
 
@@ -99,7 +117,9 @@ def _sqlite_faults() -> list[tuple[str, str]]:
     found = []
     memory = mode == "memory"  # a test database: there is nothing to survive
     if mode != "wal" and not memory:
-        found.append((f"SQLite's journal_mode is {mode}", "It must be WAL: put the database on a file system that supports it."))
+        found.append(
+            (f"SQLite's journal_mode is {mode}", "It must be WAL: put the database on a file system that supports it.")
+        )
     if synchronous < 2 and not memory:  # noqa: PLR2004 - FULL
         found.append(("SQLite's synchronous is below FULL", "Leave init_command as idp/settings.py sets it."))
     if busy < _LEAST_BUSY_SECONDS * 1000:
@@ -115,9 +135,16 @@ def _postgresql_faults() -> list[tuple[str, str]]:
         isolation = cursor.fetchone()[0]
     found = []
     if commit == "off":
-        found.append(("PostgreSQL's synchronous_commit is off", "Turn it on: an acknowledged revocation must survive a crash."))
+        found.append(
+            ("PostgreSQL's synchronous_commit is off", "Turn it on: an acknowledged revocation must survive a crash.")
+        )
     if isolation != "read committed":
-        found.append((f"PostgreSQL's default isolation is {isolation}", "Set it to read committed: the account lock is built for it."))
+        found.append(
+            (
+                f"PostgreSQL's default isolation is {isolation}",
+                "Set it to read committed: the account lock is built for it.",
+            )
+        )
     return found
 
 
@@ -128,7 +155,9 @@ def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[E
         rulebook.read(rulebook.path())
     except (ValueError, OSError) as error:
         hint = "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then nothing is issued."
-        return [Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E040")]
+        return [
+            Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E040")
+        ]
     return []
 
 

@@ -25,7 +25,8 @@ def pki_folder_is_usable(app_configs: Any, **_kwargs: Any) -> list[Error | Warni
     return [
         Warning(
             f"an anchor of var/pki has expired: {one.subject.human_friendly[:_MOST_WORDS]}",
-            hint="Replace it: nothing below it is accepted any more.", id="ramet.W031",
+            hint="Replace it: nothing below it is accepted any more.",
+            id="ramet.W031",
         )
         for one in expired
     ]

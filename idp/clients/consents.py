@@ -22,7 +22,9 @@ def consent_needed(party: RelyingParty, person: Person, scope: str, *, now: date
     """Whether this person still has to allow this client these scopes."""
     if not party.client.require_consent:
         return False
-    given = UserConsent.objects.filter(user=person, client=party.client, expires_at__gt=now).select_related("terms").first()
+    given = (
+        UserConsent.objects.filter(user=person, client=party.client, expires_at__gt=now).select_related("terms").first()
+    )
     return given is None or not _is_to_this(given, party) or not set(scope.split()) <= set(given.scope)
 
 
@@ -50,4 +52,6 @@ def remember_consent(party: RelyingParty, person: Person, scope: str, *, now: da
         given.scope = sorted(before | set(scope.split()))
         given.expires_at = until
         given.save()
-        ConsentTerms.objects.update_or_create(consent=given, defaults={"version": party.policy.version, "name": party.name})
+        ConsentTerms.objects.update_or_create(
+            consent=given, defaults={"version": party.policy.version, "name": party.name}
+        )

@@ -49,7 +49,9 @@ def accepted(jwk: object) -> PublicKey:
     if not isinstance(jwk, dict):
         raise BadKey("a key is a JSON object")
     if _PRIVATE & jwk.keys():
-        raise BadKey("it is a private or symmetric key: publish the public part only, and replace this one, for it has been seen")
+        raise BadKey(
+            "it is a private or symmetric key: publish the public part only, and replace this one, for it has been seen"
+        )
     clean = _clean(jwk)
     try:
         key = _FAMILIES[str(clean["kty"])].import_key(clean)

@@ -31,9 +31,32 @@ _FLAGS = {
     "tls_client_certificate_bound_access_tokens": "certificate_bound", "dpop_bound_access_tokens": "dpop_required",
     "require_pushed_authorization_requests": "par_required", "require_signed_request_object": "request_required",
 }  # fmt: skip
-_TLS = {kind: f"tls_client_auth_{'subject_dn' if kind == 'dn' else 'san_' + kind}" for kind in ("dn", "dns", "uri", "ip", "email")}
-_FETCHED_OR_CALLED = ("jwks_uri", "sector_identifier_uri", "backchannel_logout_uri", "client_uri", "policy_uri", "tos_uri", "logo_uri")
-_INSIDE = (".local", ".internal", ".localhost", ".lan", ".home.arpa", ".intranet", ".corp", ".home", ".onion", ".test", ".invalid")
+_TLS = {
+    kind: f"tls_client_auth_{'subject_dn' if kind == 'dn' else 'san_' + kind}"
+    for kind in ("dn", "dns", "uri", "ip", "email")
+}
+_FETCHED_OR_CALLED = (
+    "jwks_uri",
+    "sector_identifier_uri",
+    "backchannel_logout_uri",
+    "client_uri",
+    "policy_uri",
+    "tos_uri",
+    "logo_uri",
+)
+_INSIDE = (
+    ".local",
+    ".internal",
+    ".localhost",
+    ".lan",
+    ".home.arpa",
+    ".intranet",
+    ".corp",
+    ".home",
+    ".onion",
+    ".test",
+    ".invalid",
+)
 _MOST_LIST = 20
 
 
@@ -57,12 +80,18 @@ def read(said: Mapping[str, Any]) -> Registration:
     if said.get("jwks") is not None:
         found["jwks"] = _typed(said, "jwks", dict)
     found["tls_subject"] = {kind: _typed(said, name, str) for kind, name in _TLS.items() if said.get(name) is not None}
-    found["shown"] = {name: _list(said, name) if name == "contacts" else _typed(said, name, str) for name in SHOWN if said.get(name)}
-    found["scopes"] = tuple(dict.fromkeys(_typed(said, "scope", str).split())) if said.get("scope") is not None else SCOPES
+    found["shown"] = {
+        name: _list(said, name) if name == "contacts" else _typed(said, name, str) for name in SHOWN if said.get(name)
+    }
+    found["scopes"] = (
+        tuple(dict.fromkeys(_typed(said, "scope", str).split())) if said.get("scope") is not None else SCOPES
+    )
     found["grants"] = _grants(said)
     if found["subject_type"] != "pairwise":
         raise BadRegistration("subject_type is pairwise for clients that register themselves", about="subject_type")
-    found["public"] = found.get("auth_method") == "none" or (found.get("application_type") == "native" and "auth_method" not in found)
+    found["public"] = found.get("auth_method") == "none" or (
+        found.get("application_type") == "native" and "auth_method" not in found
+    )
     wanted = Registration(**found)
     _require_outside(said, wanted)
     return replace(wanted, auth_method=wanted.method)
@@ -98,12 +127,19 @@ def _require_outside(said: Mapping[str, Any], wanted: Registration) -> None:
 
     Raises: BadRegistration.
     """
-    for about, listed in (("redirect_uris", wanted.redirect_uris), ("post_logout_redirect_uris", wanted.post_logout_uris)):
+    for about, listed in (
+        ("redirect_uris", wanted.redirect_uris),
+        ("post_logout_redirect_uris", wanted.post_logout_uris),
+    ):
         for uri in listed:
-            if why := uris.objection(uri, application_type=wanted.application_type) or inside(uri, native=wanted.application_type == "native"):
+            if why := uris.objection(uri, application_type=wanted.application_type) or inside(
+                uri, native=wanted.application_type == "native"
+            ):
                 raise BadRegistration(f"{uri[:100]!r} is refused: {why}", about=about)
     for about in _FETCHED_OR_CALLED:
-        if said.get(about) and (why := uris.objection(str(said[about]), application_type="web") or inside(str(said[about]), native=False)):
+        if said.get(about) and (
+            why := uris.objection(str(said[about]), application_type="web") or inside(str(said[about]), native=False)
+        ):
             raise BadRegistration(f"{about} is refused: {why}", about=about)
 
 

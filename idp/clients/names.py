@@ -8,8 +8,19 @@ from __future__ import annotations
 import unicodedata
 
 _MOST = 80
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})  # controls, bidi and zero-width signs, and what is no letter at all
-_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDTH", "MATHEMATICAL")  # those with lookalikes
+_HIDDEN = frozenset(
+    {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
+)  # controls, bidi and zero-width signs, and what is no letter at all
+_SCRIPTS = (
+    "LATIN",
+    "CYRILLIC",
+    "GREEK",
+    "ARMENIAN",
+    "CHEROKEE",
+    "COPTIC",
+    "FULLWIDTH",
+    "MATHEMATICAL",
+)  # those with lookalikes
 
 
 def shown(name: str) -> str:

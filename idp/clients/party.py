@@ -90,7 +90,9 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
     def kid(self, alg: str) -> str:
         """The key in use for tokens of this algorithm, as it was read with this client; "" where it was not."""
-        return self.policy.__dict__.get("kid_of_id_tokens" if alg == self.policy.id_token_alg else f"kid_of_{alg}") or ""
+        return (
+            self.policy.__dict__.get("kid_of_id_tokens" if alg == self.policy.id_token_alg else f"kid_of_{alg}") or ""
+        )
 
     def sector(self) -> str:
         """The host that pairwise subjects are made for (Core §8.1), or ""."""
@@ -140,12 +142,18 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
 
 _CLIENT = Read(
-    lambda: ClientPolicy.objects.filter(
-        client__client_id=Given("client_id", Client._meta.get_field("client_id")), disabled_at__isnull=True  # noqa: SLF001
+    lambda: (
+        ClientPolicy.objects.filter(
+            client__client_id=Given("client_id", Client._meta.get_field("client_id")),  # noqa: SLF001
+            disabled_at__isnull=True,
+        )
+        .select_related("client")
+        .annotate(kid_of_ES256=in_use("ES256"), kid_of_id_tokens=in_use(OuterRef("id_token_alg")))
+        .only(
+            *columns("client", "client_id", "name", "require_consent"),
+            *(field.name for field in ClientPolicy._meta.concrete_fields),  # noqa: SLF001
+        )
     )
-    .select_related("client")
-    .annotate(kid_of_ES256=in_use("ES256"), kid_of_id_tokens=in_use(OuterRef("id_token_alg")))
-    .only(*columns("client", "client_id", "name", "require_consent"), *(field.name for field in ClientPolicy._meta.concrete_fields))  # noqa: SLF001
 )
 
 
@@ -159,7 +167,12 @@ def find(client_id: str) -> RelyingParty | None:
 
 def any_of(client_id: str) -> RelyingParty | None:
     """The client of that id, disabled or not: for those who manage it, never for those who let it in."""
-    policy = ClientPolicy.objects.filter(client__client_id=client_id).select_related("client").prefetch_related("uris").first()
+    policy = (
+        ClientPolicy.objects.filter(client__client_id=client_id)
+        .select_related("client")
+        .prefetch_related("uris")
+        .first()
+    )
     return RelyingParty(policy) if policy else None
 
 
@@ -182,7 +195,9 @@ def for_devices() -> list[RelyingParty]:
 def origins() -> set[str]:
     """Every origin that a registered browser app may call from."""
     found: set[str] = set()
-    for listed in ClientPolicy.objects.filter(disabled_at__isnull=True).exclude(origins=[]).values_list("origins", flat=True):
+    for listed in (
+        ClientPolicy.objects.filter(disabled_at__isnull=True).exclude(origins=[]).values_list("origins", flat=True)
+    ):
         found.update(listed)
     return found
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 # What stands elsewhere than in a column of that name.
-_ELSEWHERE = frozenset({"name", "redirect_uris", "post_logout_uris", "public", "auth_method", "consent", "scopes", "client_id", "jwks"})
+_ELSEWHERE = frozenset(
+    {"name", "redirect_uris", "post_logout_uris", "public", "auth_method", "consent", "scopes", "client_id", "jwks"}
+)
 _COLUMNS = tuple(one.name for one in fields(Registration) if one.name not in _ELSEWHERE)
 # What a person's consent was given to (C54): a change of it is asked about again.
 _CONSENTED = ("name", "scopes", "redirect_uris", "shown")
@@ -42,7 +44,10 @@ def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str 
     secret = _new_secret() if wanted.has_secret else None
     with transaction.atomic():
         client = Client.objects.create(
-            name=wanted.name, client_id=wanted.client_id or secrets.token_hex(16), require_consent=wanted.consent, reuse_consent=True,
+            name=wanted.name,
+            client_id=wanted.client_id or secrets.token_hex(16),
+            require_consent=wanted.consent,
+            reuse_consent=True,
             client_type="public" if wanted.public else "confidential",
         )
         policy = ClientPolicy(client=client, created_at=now, secret_hash=_hashed(secret))
@@ -54,9 +59,16 @@ def described(party: RelyingParty) -> Registration:
     """A client as it is."""
     policy, client = party.policy, party.client
     return Registration(
-        name=client.name, client_id=client.client_id, public=policy.auth_method == "none", auth_method=policy.auth_method,
-        consent=client.require_consent, scopes=policy.scopes.split(), jwks=policy.jwks, redirect_uris=party.redirect_uris(),
-        post_logout_uris=party.post_logout_uris(), **{name: getattr(policy, name) for name in _COLUMNS},
+        name=client.name,
+        client_id=client.client_id,
+        public=policy.auth_method == "none",
+        auth_method=policy.auth_method,
+        consent=client.require_consent,
+        scopes=policy.scopes.split(),
+        jwks=policy.jwks,
+        redirect_uris=party.redirect_uris(),
+        post_logout_uris=party.post_logout_uris(),
+        **{name: getattr(policy, name) for name in _COLUMNS},
     )
 
 
@@ -107,13 +119,19 @@ def rotate_secret(party: RelyingParty) -> str:
 def _write(policy: ClientPolicy, wanted: Registration) -> None:
     for name in _COLUMNS:
         value = getattr(wanted, name)
-        setattr(policy, name, list(value) if isinstance(value, tuple) else dict(value) if name in {"tls_subject", "shown"} else value)
+        setattr(
+            policy,
+            name,
+            list(value) if isinstance(value, tuple) else dict(value) if name in {"tls_subject", "shown"} else value,
+        )
     policy.auth_method = wanted.method
     policy.scopes = " ".join(dict.fromkeys(wanted.scopes))
     policy.jwks = jwk.public(wanted.jwks) if wanted.jwks is not None else None
     policy.origins = _origins(wanted)
     policy.save()
-    pairs = [("redirect", uri) for uri in wanted.redirect_uris] + [("post_logout", uri) for uri in wanted.post_logout_uris]
+    pairs = [("redirect", uri) for uri in wanted.redirect_uris] + [
+        ("post_logout", uri) for uri in wanted.post_logout_uris
+    ]
     kept = list(dict.fromkeys(pairs))
     known = [(row.use, row.uri) for row in policy.uris.order_by("id")]
     if known != kept:  # the first one counts: written anew, in the order given
@@ -126,6 +144,7 @@ def _require_same_subjects(was: Registration, wanted: Registration) -> None:
 
     Raises: BadRegistration.
     """
+
     def sector(one: Registration) -> object:
         first = one.sector_identifier_uri or next(iter(one.redirect_uris), "")
         return one.subject_type, urlsplit(first).hostname if one.subject_type == "pairwise" else None
@@ -147,7 +166,9 @@ def _require_certificate_host(wanted: Registration) -> None:
     if wanted.method in terms.TLS_METHODS:
         raise BadRegistration(f"{wanted.method} {words}", about="token_endpoint_auth_method")
     if wanted.certificate_bound:
-        raise BadRegistration(f"binding tokens to a certificate {words}", about="tls_client_certificate_bound_access_tokens")
+        raise BadRegistration(
+            f"binding tokens to a certificate {words}", about="tls_client_certificate_bound_access_tokens"
+        )
 
 
 def _publish_keys(wanted: Registration, *, now: datetime) -> None:

@@ -33,8 +33,11 @@ def _taken_over(client: Client, *, now: datetime) -> dict[str, Any]:
     refused = [one for _, one in good if uris.objection(one, application_type="web")]
     with transaction.atomic():
         policy = ClientPolicy.objects.create(
-            client=client, secret_hash="" if public else stored(client.client_secret, kind="client-secret"),
-            auth_method="none" if public else "client_secret_basic", application_type="web", scopes=" ".join(SCOPES),
+            client=client,
+            secret_hash="" if public else stored(client.client_secret, kind="client-secret"),
+            auth_method="none" if public else "client_secret_basic",
+            application_type="web",
+            scopes=" ".join(SCOPES),
             created_at=now,
         )
         RegisteredUri.objects.bulk_create(

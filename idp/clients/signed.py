@@ -46,7 +46,12 @@ def unverified(token: object) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def claims(
-    token: str, party: RelyingParty, *, alg: str, typs: Container[str | None], now: datetime,
+    token: str,
+    party: RelyingParty,
+    *,
+    alg: str,
+    typs: Container[str | None],
+    now: datetime,
 ) -> dict[str, Any]:
     """The claims of a token that this client signed with the algorithm that it is registered for.
 
@@ -78,7 +83,9 @@ def as_long_as_verifying(token: str) -> None:
     """Take the time that a verification takes, for a client that is not there (A13)."""
     head, payload, _ = token.split(".")
     try:
-        jws.deserialize_compact(f"{_HEADER}.{payload}.{head[:1] * 86}", _nobody(), registry=jws.JWSRegistry(algorithms=["ES256"]))
+        jws.deserialize_compact(
+            f"{_HEADER}.{payload}.{head[:1] * 86}", _nobody(), registry=jws.JWSRegistry(algorithms=["ES256"])
+        )
     except (JoseError, ValueError):
         return
 

@@ -184,11 +184,15 @@ def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901
     called = {"backchannel_logout_uri": wanted.backchannel_logout_uri, "jwks_uri": wanted.jwks_uri}
     for about, uri in {**called, "sector_identifier_uri": wanted.sector_identifier_uri}.items():
         if uri and (why := uris.objection(uri, application_type="web")):
-            yield _no(f"{about.replace('_', ' ').replace('backchannel', 'back-channel').replace('uri', 'URI')} is refused: {why}", about)
+            yield _no(
+                f"{about.replace('_', ' ').replace('backchannel', 'back-channel').replace('uri', 'URI')} is refused: {why}",
+                about,
+            )
     if not wanted.redirect_uris and not wanted.device_assertion and not wanted.grants:
         yield _no(
             "give at least one --redirect-uri (or --device for an app that only uses device assertions, "
-            "or --grant for one that needs no browser)", "redirect_uris",
+            "or --grant for one that needs no browser)",
+            "redirect_uris",
         )
     if any(not _HOST.fullmatch(one) for one in wanted.hosts):
         yield _no("hosts: host or host:port, in lower case", "hosts")
@@ -198,7 +202,8 @@ def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901
     if wanted.subject_type == "pairwise" and len(sectors) > 1 and not wanted.sector_identifier_uri:
         yield _no(
             "pairwise subjects belong to one host: with redirect URIs on several, give a sector_identifier_uri that lists them "
-            "(OpenID Connect Core §8.1)", "sector_identifier_uri",
+            "(OpenID Connect Core §8.1)",
+            "sector_identifier_uri",
         )
 
 
@@ -207,23 +212,34 @@ def _proof(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a
     if method not in AUTH_METHODS:
         yield _no(f"authentication method: one of {', '.join(AUTH_METHODS)}", "token_endpoint_auth_method")
     if wanted.public != (method == "none"):
-        yield _no("a public client has no way to authenticate, and a confidential one has one", "token_endpoint_auth_method")
+        yield _no(
+            "a public client has no way to authenticate, and a confidential one has one", "token_endpoint_auth_method"
+        )
     if wanted.application_type != "web" and not wanted.public:
-        yield _no("a native or browser app cannot keep a secret or a key of all its users: it is public", "token_endpoint_auth_method")
+        yield _no(
+            "a native or browser app cannot keep a secret or a key of all its users: it is public",
+            "token_endpoint_auth_method",
+        )
     if method == "private_key_jwt":
         if wanted.auth_alg not in CLIENT_ALGS:
-            yield _no(f"private_key_jwt: pin one algorithm of {', '.join(CLIENT_ALGS)}", "token_endpoint_auth_signing_alg")
+            yield _no(
+                f"private_key_jwt: pin one algorithm of {', '.join(CLIENT_ALGS)}", "token_endpoint_auth_signing_alg"
+            )
     elif wanted.auth_alg:
         yield _no("an algorithm for assertions belongs to private_key_jwt", "token_endpoint_auth_signing_alg")
     if method == "tls_client_auth":
         if len(wanted.tls_subject) != 1 or not all(_is_name(kind, one) for kind, one in wanted.tls_subject.items()):
-            yield _no(f"tls_client_auth: say one name of its certificate, one of {', '.join(TLS_NAMES)}", "tls_client_auth_subject_dn")
+            yield _no(
+                f"tls_client_auth: say one name of its certificate, one of {', '.join(TLS_NAMES)}",
+                "tls_client_auth_subject_dn",
+            )
     elif wanted.tls_subject:
         yield _no("a certificate's name belongs to tls_client_auth", "tls_client_auth_subject_dn")
     if wanted.min_aal == 3 and wanted.has_secret:  # noqa: PLR2004
         yield _no(
             "a client that lets nobody in below AAL3 proves itself with a key, not with a secret: use private_key_jwt, "
-            "tls_client_auth or self_signed_tls_client_auth (C36)", "token_endpoint_auth_method",
+            "tls_client_auth or self_signed_tls_client_auth (C36)",
+            "token_endpoint_auth_method",
         )
 
 
@@ -254,7 +270,9 @@ def _duties(wanted: Registration) -> Iterator[BadRegistration]:
     if wanted.request_required and not wanted.request_alg:
         yield _no("signed requests are required: pin their algorithm", "request_object_signing_alg")
     if wanted.certificate_bound and wanted.public:
-        yield _no("a public client has no certificate to bind its tokens to", "tls_client_certificate_bound_access_tokens")
+        yield _no(
+            "a public client has no certificate to bind its tokens to", "tls_client_certificate_bound_access_tokens"
+        )
     if wanted.certificate_bound and wanted.dpop_required:
         yield _no("tokens are bound to a certificate or to a DPoP key, not to both", "dpop_bound_access_tokens")
     for is_on, what in ((wanted.pkce_optional, "PKCE"), (wanted.nonce_optional, "the nonce")):
@@ -269,15 +287,23 @@ def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901, PLR
         yield _no(f"ID token algorithm: one of {', '.join(ID_TOKEN_ALGS)}", "id_token_signed_response_alg")
     for name, alg in (("userinfo", wanted.userinfo_alg), ("introspection", wanted.introspection_alg)):
         if alg and alg not in ID_TOKEN_ALGS:
-            yield _no(f"{name} algorithm: one of {', '.join(ID_TOKEN_ALGS)}, or none for plain JSON", f"{name}_signed_response_alg")
+            yield _no(
+                f"{name} algorithm: one of {', '.join(ID_TOKEN_ALGS)}, or none for plain JSON",
+                f"{name}_signed_response_alg",
+            )
     if unknown := [scope for scope in wanted.scopes if scope not in _EVERY_SCOPE]:
         yield _no(f"unknown scope {unknown[0]!r}: choose from {', '.join(_EVERY_SCOPE)}", "scope")
     if unknown := [one for one in wanted.grants if one not in MORE_GRANTS]:
-        yield _no(f"unknown grant {unknown[0]!r}: beyond code and refresh there are {', '.join(MORE_GRANTS)}", "grant_types")
+        yield _no(
+            f"unknown grant {unknown[0]!r}: beyond code and refresh there are {', '.join(MORE_GRANTS)}", "grant_types"
+        )
     if CLIENT_CREDENTIALS in wanted.grants and wanted.public:
         yield _no("client_credentials needs a client that proves itself: a public one does not (E9)", "grant_types")
     if set(wanted.scopes) & set(SERVICE_SCOPES) and CLIENT_CREDENTIALS not in wanted.grants:
-        yield _no(f"the scope {' '.join(SERVICE_SCOPES)} is of a client's own tokens: it needs the grant client_credentials", "scope")
+        yield _no(
+            f"the scope {' '.join(SERVICE_SCOPES)} is of a client's own tokens: it needs the grant client_credentials",
+            "scope",
+        )
     if wanted.serves and wanted.public:
         yield _no("a resource server asks about tokens, so it proves itself: it is not public", "")
     for one in (*wanted.resources, *wanted.serves):
@@ -286,7 +312,8 @@ def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901, PLR
     if wanted.access_token_format not in {"jwt", "opaque"}:
         yield _no("access tokens are jwt or opaque", "access_token_format")
     for name, life, (least, most) in (
-        ("access token", wanted.access_token_life, _ACCESS_LIFE), ("refresh", wanted.refresh_life, _REFRESH_LIFE),
+        ("access token", wanted.access_token_life, _ACCESS_LIFE),
+        ("refresh", wanted.refresh_life, _REFRESH_LIFE),
     ):
         if life is not None and not least <= life <= most:
             yield _no(f"{name} life: from {least} to {most}", "")

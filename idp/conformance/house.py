@@ -54,9 +54,15 @@ def person(*, now: datetime) -> Person:
     def work(account: Account) -> Credential:
         credential_id = uuid4()
         return issue.password_totp(
-            account, credential_id=credential_id, password_hash=hashed, totp_seed=totp.wrap(totp.new_seed(), owner=credential_id),
-            totp_step=0, recovery_code_hashes=[recovery_hash(code) for code in recovery_codes()], bound_by=BoundBy(how=How.INVITATION),
-            now=now, actor="operator",
+            account,
+            credential_id=credential_id,
+            password_hash=hashed,
+            totp_seed=totp.wrap(totp.new_seed(), owner=credential_id),
+            totp_step=0,
+            recovery_code_hashes=[recovery_hash(code) for code in recovery_codes()],
+            bound_by=BoundBy(how=How.INVITATION),
+            now=now,
+            actor="operator",
         )
 
     if not found.account.credentials.filter(kind=Kind.PASSWORD_TOTP).exists():
@@ -87,11 +93,25 @@ def load(suite: str, alias: str, *, keys: Mapping[str, Any], now: datetime) -> d
     Raises: BadRegistration.
     """
     base = f"{suite.rstrip('/')}/test/a/{alias}"
-    callbacks = (f"{base}/callback", f"{base}/callback?dummy1=lorem&dummy2=ipsum")  # the second client's of the FAPI plans
-    common = Registration(name="Conformance suite", redirect_uris=callbacks, scopes=SCOPES, post_logout_uris=(f"{base}/post_logout_redirect",))
+    callbacks = (
+        f"{base}/callback",
+        f"{base}/callback?dummy1=lorem&dummy2=ipsum",
+    )  # the second client's of the FAPI plans
+    common = Registration(
+        name="Conformance suite",
+        redirect_uris=callbacks,
+        scopes=SCOPES,
+        post_logout_uris=(f"{base}/post_logout_redirect",),
+    )
     plain = replace(common, pkce_optional=True, nonce_optional=True, id_token_alg="RS256")  # noqa: S106 - an algorithm
     signing = replace(
-        common, auth_method="private_key_jwt", auth_alg=ALG, id_token_alg=ALG, par_required=True, dpop_required=True, nonce_optional=True,
+        common,
+        auth_method="private_key_jwt",
+        auth_alg=ALG,
+        id_token_alg=ALG,
+        par_required=True,
+        dpop_required=True,
+        nonce_optional=True,
     )
     wanted = {
         "basic": plain,
@@ -109,7 +129,10 @@ def load(suite: str, alias: str, *, keys: Mapping[str, Any], now: datetime) -> d
 def _registered(client_id: str, wanted: Registration, given: Mapping[str, Any] | None, *, now: datetime) -> Static:
     private: dict[str, Any] | None = None
     if wanted.auth_method == "private_key_jwt":
-        private = dict(given or {"keys": [RSAKey.generate_key(2048, {"alg": ALG, "use": "sig", "kid": client_id}).as_dict(private=True)]})
+        private = dict(
+            given
+            or {"keys": [RSAKey.generate_key(2048, {"alg": ALG, "use": "sig", "kid": client_id}).as_dict(private=True)]}
+        )
         public = [{name: value for name, value in one.items() if name not in PRIVATE} for one in private["keys"]]
         wanted = replace(wanted, jwks={"keys": public})
     wanted = replace(wanted, client_id=client_id, name=f"Conformance suite {client_id}")
@@ -117,7 +140,10 @@ def _registered(client_id: str, wanted: Registration, given: Mapping[str, Any] |
     if party is None:
         _, secret = clients.register(wanted, now=now)
     else:
-        changes = {name: getattr(wanted, name) for name in ("redirect_uris", "post_logout_uris", "backchannel_logout_uri", "jwks")}
+        changes = {
+            name: getattr(wanted, name)
+            for name in ("redirect_uris", "post_logout_uris", "backchannel_logout_uri", "jwks")
+        }
         party, secret = clients.change(party, now=now, **changes)
         secret = secret or (None if private else clients.rotate_secret(party))
     return Static(client_id=client_id, secret=secret, jwks=private)

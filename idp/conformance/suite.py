@@ -33,7 +33,11 @@ def configurations(alias: str, found: Mapping[str, Static]) -> dict[str, dict[st
     """The JSON that the suite takes, by the short name of a plan."""
     server = {"discoveryUrl": config().issuer + reverse("discovery")}
     common = {"alias": alias, "description": "Ramet", "server": server, "browser": _browser(alias)}
-    secrets = {"client": _secret(found["basic"]), "client2": _secret(found["basic2"]), "client_secret_post": _secret(found["post"])}
+    secrets = {
+        "client": _secret(found["basic"]),
+        "client2": _secret(found["basic2"]),
+        "client_secret_post": _secret(found["post"]),
+    }
     basic = {**common, **secrets, "override": _overrides(alias)}
     return {
         "config": {"server": server},
@@ -53,7 +57,9 @@ def _secret(client: Static) -> dict[str, Any]:
 def _fapi(alias: str, first: Static, second: Static) -> dict[str, Any]:
     one, two = ({"client_id": each.client_id, "scope": "openid", "jwks": each.jwks} for each in (first, second))
     return {
-        "client": one, "client2": two, "resource": {"resourceUrl": config().issuer + reverse("userinfo")},
+        "client": one,
+        "client2": two,
+        "resource": {"resourceUrl": config().issuer + reverse("userinfo")},
         "override": {"fapi2-security-profile-final-user-rejects-authentication": {"browser": _rejecting(alias)}},
     }
 
@@ -78,7 +84,11 @@ def _login(alias: str, *, posted: bool = False, seen: bool = False, asked: bool 
     return [
         _task("User name and password", "/login", *([_shot("main", ".*")] if seen else []), *type_it),
         _task("The fixed second factor", "/login/totp", ["text", "id", "totp", CODE], _SUBMIT),
-        *([_task("Consent", "/oidc/authorize", ["click", "css", "main form button[value=allow]"], optional=False)] if asked else []),
+        *(
+            [_task("Consent", "/oidc/authorize", ["click", "css", "main form button[value=allow]"], optional=False)]
+            if asked
+            else []
+        ),
         *([_task("An answer by form_post", "/oidc/authorize", ["click", "id", "continue"])] if posted else []),
         _task("Back at the suite", f"*/test/a/{alias}/callback*", ["wait", "id", "submission_complete", 10]),
     ]
@@ -96,15 +106,35 @@ def _browser(alias: str, *, posted: bool = False) -> list[dict[str, Any]]:
 
 def _overrides(alias: str, *, posted: bool = False) -> dict[str, Any]:
     """The modules whose pages have to be shown."""
-    error = [_begun("/oidc/authorize", _task("The error page", "/oidc/authorize", _shot("main h1", ".*cannot go on.*"), optional=False))]
+    error = [
+        _begun(
+            "/oidc/authorize",
+            _task("The error page", "/oidc/authorize", _shot("main h1", ".*cannot go on.*"), optional=False),
+        )
+    ]
     again = [
         _begun("/oidc/authorize", *_login(alias, posted=posted), **{"match-limit": 1}),
         _begun("/oidc/authorize", *_login(alias, posted=posted, seen=True)),
     ]
-    bad = [_browser(alias)[0], _begun("/oidc/logout", _task("The error page", "/oidc/logout", _shot("main h1", ".*did not work.*"), optional=False))]
-    asked = [_browser(alias)[0], _begun("/oidc/logout", _task("The question", "/oidc/logout", _shot("main h1", ".*Sign out.*"), optional=False))]
+    bad = [
+        _browser(alias)[0],
+        _begun(
+            "/oidc/logout",
+            _task("The error page", "/oidc/logout", _shot("main h1", ".*did not work.*"), optional=False),
+        ),
+    ]
+    asked = [
+        _browser(alias)[0],
+        _begun("/oidc/logout", _task("The question", "/oidc/logout", _shot("main h1", ".*Sign out.*"), optional=False)),
+    ]
     consented = [_begun("/oidc/authorize", *_login(alias, posted=posted, asked=True))]
-    out = [_browser(alias)[0], _begun("/oidc/logout", _task("Signed out at once", "/oidc/logout", _shot("main h1", ".*signed out.*"), optional=False))]
+    out = [
+        _browser(alias)[0],
+        _begun(
+            "/oidc/logout",
+            _task("Signed out at once", "/oidc/logout", _shot("main h1", ".*signed out.*"), optional=False),
+        ),
+    ]
     logout = "oidcc-rp-initiated-logout"
     return {
         **{name: {"browser": error} for name in ("oidcc-ensure-registered-redirect-uri",)},
@@ -118,5 +148,8 @@ def _overrides(alias: str, *, posted: bool = False) -> dict[str, Any]:
 
 def _rejecting(alias: str) -> list[dict[str, Any]]:
     """A person who does not want to sign in."""
-    tasks = [_task("Go back", "/login", ["click", "name", "decision"]), _task("Back at the suite", f"*/test/a/{alias}/callback*")]
+    tasks = [
+        _task("Go back", "/login", ["click", "name", "decision"]),
+        _task("Back at the suite", f"*/test/a/{alias}/callback*"),
+    ]
     return [_begun("/oidc/authorize", *tasks)]

@@ -30,7 +30,10 @@ _MOST = 100
 _MOST_PAST = 10
 _SPANS = (1, 7, 30, 90, 180, 365)
 _STATES = {
-    AccessState.REQUESTED: "waits", AccessState.ASSIGNED: "yours", AccessState.REFUSED: "refused", AccessState.REMOVED: "over",
+    AccessState.REQUESTED: "waits",
+    AccessState.ASSIGNED: "yours",
+    AccessState.REFUSED: "refused",
+    AccessState.REMOVED: "over",
 }
 
 
@@ -46,7 +49,12 @@ def _people(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -
             return view(request, session.account.person, *args, **kwargs)
         except Refused as refused:
             words = answer(refused.reason)
-            return pages.problem(request, words.words, status=words.status, next_step="Go back to My access and look at it again: it has changed meanwhile.")
+            return pages.problem(
+                request,
+                words.words,
+                status=words.status,
+                next_step="Go back to My access and look at it again: it has changed meanwhile.",
+            )
 
     return wrapped
 
@@ -67,8 +75,12 @@ def _mine(request: HttpRequest, person: Person, *, wrong: int | None = None) -> 
         "has": [_shown(one) for one in live if one.state == AccessState.ASSIGNED],
         "waits": [_shown(one) for one in live if one.state == AccessState.REQUESTED],
         "past": [_shown(one) for one in rows if one not in live][:_MOST_PAST],
-        "offers": offers, "wrong": wrong, "error": wrong is not None, "notice": request.session.pop("notice", None),
-        "decides": entitlements.decides_all(person) or bool(entitlements.owned_by(person)), "to_decide": requests.waiting(person).count(),
+        "offers": offers,
+        "wrong": wrong,
+        "error": wrong is not None,
+        "notice": request.session.pop("notice", None),
+        "decides": entitlements.decides_all(person) or bool(entitlements.owned_by(person)),
+        "to_decide": requests.waiting(person).count(),
     }
     return pages.page(request, "access", values, status=400 if wrong else 200)
 
@@ -76,15 +88,27 @@ def _mine(request: HttpRequest, person: Person, *, wrong: int | None = None) -> 
 def _shown(access: Access) -> dict[str, Any]:
     over = access.state in {AccessState.REQUESTED, AccessState.ASSIGNED}
     return {
-        "id": access.id, "client": _name(access.rule), "entitlement": access.rule.entitlement, "purpose": access.purpose, "since": access.requested_at,
-        "until": access.expires_at, "decided_at": access.decided_at, "ended_at": access.ended_at or access.decided_at, "reason": access.reason,
-        "state": _STATES[AccessState(access.state)], "counts": over,
+        "id": access.id,
+        "client": _name(access.rule),
+        "entitlement": access.rule.entitlement,
+        "purpose": access.purpose,
+        "since": access.requested_at,
+        "until": access.expires_at,
+        "decided_at": access.decided_at,
+        "ended_at": access.ended_at or access.decided_at,
+        "reason": access.reason,
+        "state": _STATES[AccessState(access.state)],
+        "counts": over,
     }
 
 
 def _offer(rule: AccessRule, person: Person) -> dict[str, Any]:
     return {
-        "id": rule.id, "client": _name(rule), "entitlement": rule.entitlement, "words": rule.words, "days": rule.most_days,
+        "id": rule.id,
+        "client": _name(rule),
+        "entitlement": rule.entitlement,
+        "words": rule.words,
+        "days": rule.most_days,
         "rule": entitlements.verdict(rule, person).asks,
     }
 
@@ -130,8 +154,12 @@ def review(request: HttpRequest, decider: Person) -> HttpResponse:
 def _review(request: HttpRequest, decider: Person, *, wrong: int | None = None) -> HttpResponse:
     waiting = requests.waiting(decider)
     values = {
-        "requests": [_waiting(one, decider) for one in waiting[:_MOST]], "more": max(0, waiting.count() - _MOST), "wrong": wrong, "error": wrong is not None,
-        "manages": entitlements.decides_all(decider), "notice": request.session.pop("notice", None),
+        "requests": [_waiting(one, decider) for one in waiting[:_MOST]],
+        "more": max(0, waiting.count() - _MOST),
+        "wrong": wrong,
+        "error": wrong is not None,
+        "manages": entitlements.decides_all(decider),
+        "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "access_review", values, status=400 if wrong else 200)
 
@@ -139,9 +167,17 @@ def _review(request: HttpRequest, decider: Person, *, wrong: int | None = None) 
 def _waiting(access: Access, decider: Person) -> dict[str, Any]:
     person, most = access.person, access.rule.most_days
     return {
-        **_shown(access), "person": person.display_name(), "person_id": person.id, "login_name": person.login_name, "words": access.rule.words,
-        "title": person.profile.get("title", ""), "by_other": access.requested_by != requests.name_of(person), "own": requests.is_own(access, decider),
-        "verdict": entitlements.verdict(access.rule, person), "spans": sorted({one for one in _SPANS if one < most} | {most}), "most": most,
+        **_shown(access),
+        "person": person.display_name(),
+        "person_id": person.id,
+        "login_name": person.login_name,
+        "words": access.rule.words,
+        "title": person.profile.get("title", ""),
+        "by_other": access.requested_by != requests.name_of(person),
+        "own": requests.is_own(access, decider),
+        "verdict": entitlements.verdict(access.rule, person),
+        "spans": sorted({one for one in _SPANS if one < most} | {most}),
+        "most": most,
     }
 
 

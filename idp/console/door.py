@@ -35,7 +35,9 @@ def managers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpRespon
 
 def deciders_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """A page for whoever decides on requests for access: managers, and owners of a client."""
-    return _guarded(view, lambda person: entitlements.decides_all(person) or bool(entitlements.owned_by(person)), "/access/review")
+    return _guarded(
+        view, lambda person: entitlements.decides_all(person) or bool(entitlements.owned_by(person)), "/access/review"
+    )
 
 
 def _guarded(
@@ -59,7 +61,12 @@ def _guarded(
             return view(request, person, *args, **kwargs)
         except Refused as refused:
             words: Any = answer(refused.reason)
-            return pages.problem(request, words.words, status=words.status, next_step="Go back to what waits: somebody may have decided this already.")
+            return pages.problem(
+                request,
+                words.words,
+                status=words.status,
+                next_step="Go back to what waits: somebody may have decided this already.",
+            )
 
     return wrapped
 

@@ -37,9 +37,15 @@ def needs(request: HttpRequest, manager: Person) -> HttpResponse:
     """Whose review is due, the longest first; what nobody stands behind any more."""
     due = access_review.due(now=clock.now())
     values = {
-        "due": [_shown(one, manager) for one in due.select_related("person")[:_MOST]], "more": max(0, due.count() - _MOST),
-        "orphans": [{"name": _name(one), "root": one.root.name if one.root else "", "person": one.account.person} for one in access_review.orphans().select_related("account__person")[:_MOST]],
-        "nobodys": list(without_source()[:_MOST]), "days": access_review.PERIOD.days, "notice": request.session.pop("notice", None),
+        "due": [_shown(one, manager) for one in due.select_related("person")[:_MOST]],
+        "more": max(0, due.count() - _MOST),
+        "orphans": [
+            {"name": _name(one), "root": one.root.name if one.root else "", "person": one.account.person}
+            for one in access_review.orphans().select_related("account__person")[:_MOST]
+        ],
+        "nobodys": list(without_source()[:_MOST]),
+        "days": access_review.PERIOD.days,
+        "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_needs", values)
 
@@ -54,7 +60,9 @@ def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
     move = access_review.keep if decision == "keep" else access_review.end
     now = clock.now()
     many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))
-    request.session["notice"] = f"{person.display_name()}: {many} {'stay' if decision == 'keep' else 'ended'}. It is on record."
+    request.session["notice"] = (
+        f"{person.display_name()}: {many} {'stay' if decision == 'keep' else 'ended'}. It is on record."
+    )
     return redirect("console-needs")
 
 
@@ -79,7 +87,10 @@ def objections(account: Account, row: Credential) -> list[str]:
 
 
 def _shown(account: Account, manager: Person) -> dict[str, Any]:
-    rows = [{"name": _name(one), "since": one.created_at, "used": one.last_used_at, "objections": objections(account, one)} for one in access_review.held(account)]
+    rows = [
+        {"name": _name(one), "since": one.created_at, "used": one.last_used_at, "objections": objections(account, one)}
+        for one in access_review.held(account)
+    ]
     return {"person": account.person, "own": account.person.id == manager.id, "rows": rows}
 
 

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 _MOST = 100
 _WHY = {
-    Why.ONLY: "nobody else says anything", Why.PRECEDENCE: "by the order of the sources", Why.FRESHNESS: "the newer word counts",
-    Why.NAME: "by the order of the names", Why.NOT_TRUSTED: "not believed about this",
+    Why.ONLY: "nobody else says anything",
+    Why.PRECEDENCE: "by the order of the sources",
+    Why.FRESHNESS: "the newer word counts",
+    Why.NAME: "by the order of the names",
+    Why.NOT_TRUSTED: "not believed about this",
 }
 
 
@@ -45,11 +48,18 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
     values = {
         "matches": [_case(one) for one in matching.waiting()[:_MOST]],
         "returns": [
-            {"person_id": one.person_id, "name": one.person.display_name(), "source": one.source.name, "since": one.returns_at}
+            {
+                "person_id": one.person_id,
+                "name": one.person.display_name(),
+                "source": one.source.name,
+                "since": one.returns_at,
+            }
             for one in returns.waiting()[:_MOST]
         ],
         "requests": requests.waiting().count(),
-        "notice": request.session.pop("notice", None), "sought": sought, "found": _search(sought),
+        "notice": request.session.pop("notice", None),
+        "sought": sought,
+        "found": _search(sought),
     }
     return pages.page(request, "console", values)
 
@@ -58,13 +68,21 @@ def _search(sought: str) -> list[dict[str, Any]]:
     if not sought or not sought.isprintable():
         return []
     rows = Person.objects.select_related("account").filter(user_name__icontains=sought).order_by("user_name")[:20]
-    return [{"id": one.id, "name": one.display_name(), "login_name": one.login_name, "status": one.account.status} for one in rows]
+    return [
+        {"id": one.id, "name": one.display_name(), "login_name": one.login_name, "status": one.account.status}
+        for one in rows
+    ]
 
 
 def _case(match: Match) -> dict[str, Any]:
     return {
-        "id": match.id, "by": match.attribute.rpartition(":")[2], "why": match.why, "since": match.created_at,
-        "record": match.record.resource["userName"], "source": match.record.source.name, "person": match.person.display_name(),
+        "id": match.id,
+        "by": match.attribute.rpartition(":")[2],
+        "why": match.why,
+        "since": match.created_at,
+        "record": match.record.resource["userName"],
+        "source": match.record.source.name,
+        "person": match.person.display_name(),
     }
 
 
@@ -72,16 +90,27 @@ def _case(match: Match) -> dict[str, Any]:
 @managers_only
 def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
     """One case: what the record says, and what the person's records say, side by side; and the decision."""
-    row = get_object_or_404(Match.objects.select_related("record__source", "record__person__account", "person__account"), id=number)
+    row = get_object_or_404(
+        Match.objects.select_related("record__source", "record__person__account", "person__account"), id=number
+    )
     if request.method == "POST":
         return _decide_match(request, manager, row)
-    theirs = list(row.person.records.filter(deleted_at=None).exclude(id=row.record_id).select_related("source").order_by("source__precedence"))
+    theirs = list(
+        row.person.records.filter(deleted_at=None)
+        .exclude(id=row.record_id)
+        .select_related("source")
+        .order_by("source__precedence")
+    )
     sides = [row.record, *theirs]
     names = sorted({name for one in sides for name in trust.said(one.resource)}, key=lambda name: (":" in name, name))
     values = {
-        "case": _case(row), "state": row.state, "columns": [one.source.name for one in sides],
+        "case": _case(row),
+        "state": row.state,
+        "columns": [one.source.name for one in sides],
         "rows": [_compared(name, sides) for name in names],
-        "person": row.person.display_name(), "person_id": row.person_id, "in_use": row.record.person.account.credentials.exists(),
+        "person": row.person.display_name(),
+        "person_id": row.person_id,
+        "in_use": row.record.person.account.credentials.exists(),
     }
     return pages.page(request, "console_match", values)
 
@@ -90,10 +119,18 @@ def _compared(name: str, sides: list[Record]) -> dict[str, Any]:
     """One attribute over all records; whether each source is believed about it, and whether they agree with the first."""
     said = [trust.said(one.resource).get(name) for one in sides]
     cells = [
-        {"text": _text(value), "believed": name in one.source.trusted_for, "same": value == said[0] and value is not None}
+        {
+            "text": _text(value),
+            "believed": name in one.source.trusted_for,
+            "same": value == said[0] and value is not None,
+        }
         for value, one in zip(said, sides, strict=True)
     ]
-    return {"name": name.rpartition(":")[2], "cells": cells, "differs": any(value not in (None, said[0]) for value in said[1:])}
+    return {
+        "name": name.rpartition(":")[2],
+        "cells": cells,
+        "differs": any(value not in (None, said[0]) for value in said[1:]),
+    }
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - whatever a source said
@@ -130,26 +167,48 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     said = settle.said(found)
     values = {
-        "found": found, "account": found.account, "name": found.display_name(), "addresses": found.addresses(),
+        "found": found,
+        "account": found.account,
+        "name": found.display_name(),
+        "addresses": found.addresses(),
         "attributes": [
             {
-                "name": name.rpartition(":")[2], "since": found.provenance.get(name, {}).get("since", "")[:10],
-                "said": [{"source": one.source, "text": _text(one.value), "stands": one.stands, "why": _WHY[one.why]} for one in told],
+                "name": name.rpartition(":")[2],
+                "since": found.provenance.get(name, {}).get("since", "")[:10],
+                "said": [
+                    {"source": one.source, "text": _text(one.value), "stands": one.stands, "why": _WHY[one.why]}
+                    for one in told
+                ],
             }
             for name, told in aggregate.explain(said).items()
         ],
         "records": list(found.records.filter(deleted_at=None).select_related("source").order_by("source__precedence")),
-        "joined": [_case(one) for one in found.matches.filter(state=MatchState.JOINED).select_related("record__source", "person")],
+        "joined": [
+            _case(one)
+            for one in found.matches.filter(state=MatchState.JOINED).select_related("record__source", "person")
+        ],
         "waits": found.records.filter(returns_at__isnull=False, deleted_at=None).exists(),
         "credentials": [
-            {"name": one.name or policy(Kind(one.kind)).label, "kind": policy(Kind(one.kind)).label, "aal": int(status.level(one)), "state": one.state}
+            {
+                "name": one.name or policy(Kind(one.kind)).label,
+                "kind": policy(Kind(one.kind)).label,
+                "aal": int(status.level(one)),
+                "state": one.state,
+            }
             for one in status.living(found.account_id)
         ],
         "checks": [
-            {**identity_checks.facts(one), "officer": _named(one.officer), "of": one.credential.name if one.credential else ""}
+            {
+                **identity_checks.facts(one),
+                "officer": _named(one.officer),
+                "of": one.credential.name if one.credential else "",
+            }
             for one in found.account.identity_checks.defer("sample").select_related("credential").order_by("-at")
         ],
-        "ways": list(Seen), "compared": list(Compared), "own": found.id == manager.id, "most_sample": identity_checks.MOST_SAMPLE // 1024,
+        "ways": list(Seen),
+        "compared": list(Compared),
+        "own": found.id == manager.id,
+        "most_sample": identity_checks.MOST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_person", values)
@@ -170,14 +229,25 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
     if found.id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
     given, sample = request.POST, request.FILES.get("sample")
-    if given.get("how") not in list(Seen) or given.get("compared") not in list(Compared) or not isinstance(sample, UploadedFile):
+    if (
+        given.get("how") not in list(Seen)
+        or given.get("compared") not in list(Compared)
+        or not isinstance(sample, UploadedFile)
+    ):
         raise Refused(Reason.BAD_PROOF)
     said = identity_checks.Check(
-        how=Seen(given["how"]), officer=name_of(manager), place=given.get("place", ""), compared=Compared(given["compared"]),
-        against=given.get("against", ""), sample=sample.read(identity_checks.MOST_SAMPLE + 1),
+        how=Seen(given["how"]),
+        officer=name_of(manager),
+        place=given.get("place", ""),
+        compared=Compared(given["compared"]),
+        against=given.get("against", ""),
+        sample=sample.read(identity_checks.MOST_SAMPLE + 1),
     )
     now = clock.now()
-    under_lock(found.account_id, lambda account: identity_checks.record(account, said, wrapper(), now=now, actor=name_of(manager)))
+    under_lock(
+        found.account_id,
+        lambda account: identity_checks.record(account, said, wrapper(), now=now, actor=name_of(manager)),
+    )
     request.session["notice"] = "Recorded, for good. A certificate at AAL3 may be issued on it within 90 days, once."
     return redirect("console-person", person_id=found.id)
 
@@ -202,5 +272,7 @@ def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpRespons
     if record.person_id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
     returns.adopt(record, now=clock.now(), actor=name_of(manager))
-    request.session["notice"] = f"{record.source.name} may move the login name, the addresses and the identity assurance from now on."
+    request.session["notice"] = (
+        f"{record.source.name} may move the login name, the addresses and the identity assurance from now on."
+    )
     return redirect("console-person", person_id=record.person_id)

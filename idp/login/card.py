@@ -65,7 +65,11 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
 
 
-_ENDS_AT = {Purpose.LOGIN: "/login/card/done", Purpose.ADD: "/devices/roots/card/done", Purpose.INVITATION: "/invitation/card/done"}
+_ENDS_AT = {
+    Purpose.LOGIN: "/login/card/done",
+    Purpose.ADD: "/devices/roots/card/done",
+    Purpose.INVITATION: "/invitation/card/done",
+}
 
 
 def is_on(*, now: datetime) -> bool:
@@ -87,8 +91,14 @@ def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is as
         return []
     return [
         Way(
-            name="card", kind=Kind.PIV_CARD, label="Use your PIV or CAC card", hint="Insert the card first; you will be asked for its PIN.",
-            url="/login/card", reaches=AAL.AAL3, phishing_resistant=True, hardware=True,
+            name="card",
+            kind=Kind.PIV_CARD,
+            label="Use your PIV or CAC card",
+            hint="Insert the card first; you will be asked for its PIN.",
+            url="/login/card",
+            reaches=AAL.AAL3,
+            phishing_resistant=True,
+            hardware=True,
         )
     ]
 
@@ -102,8 +112,12 @@ def begin(request: HttpRequest, purpose: Purpose, *, subject: str = "", now: dat
     require_on(now=now)
     ticket = opaque()
     CertificateLogin.objects.create(
-        browser=browser_hash(request), ticket_hash=stored(ticket, kind="certificate-ticket"), purpose=purpose.value,
-        subject=subject, created_at=now, expires_at=now + LASTS,
+        browser=browser_hash(request),
+        ticket_hash=stored(ticket, kind="certificate-ticket"),
+        purpose=purpose.value,
+        subject=subject,
+        created_at=now,
+        expires_at=now + LASTS,
     )
     return f"{config().certificate_url}/certificate/{ticket}"
 
@@ -114,8 +128,12 @@ def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
     What is wrong with it is told there, where the person began.
     Raises: AlreadySpent for a ticket that was used, is too old, or never was.
     """
-    row = CertificateLogin.objects.filter(ticket_hash=stored(ticket, kind="certificate-ticket"), expires_at__gt=now).first()
-    if row is None or not CertificateLogin.objects.filter(id=row.id, presented_at__isnull=True).update(presented_at=now):
+    row = CertificateLogin.objects.filter(
+        ticket_hash=stored(ticket, kind="certificate-ticket"), expires_at__gt=now
+    ).first()
+    if row is None or not CertificateLogin.objects.filter(id=row.id, presented_at__isnull=True).update(
+        presented_at=now
+    ):
         raise AlreadySpent
     result = opaque()
     row.result_hash = stored(result, kind="certificate-result")
@@ -135,9 +153,15 @@ def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[C
     Raises: AlreadySpent; Refused with why the certificate was refused; Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
     require_on(now=now)
-    row = CertificateLogin.objects.filter(
-        result_hash=stored(request.GET.get("result", "")[:64], kind="certificate-result"), consumed_at__isnull=True, expires_at__gt=now,
-    ).exclude(result_hash="").first()
+    row = (
+        CertificateLogin.objects.filter(
+            result_hash=stored(request.GET.get("result", "")[:64], kind="certificate-result"),
+            consumed_at__isnull=True,
+            expires_at__gt=now,
+        )
+        .exclude(result_hash="")
+        .first()
+    )
     if row is None:
         raise AlreadySpent
     if row.browser != browser_hash(request) or row.purpose != purpose.value:
@@ -175,7 +199,10 @@ def owner(verified: Certificate, *, now: datetime) -> Credential | None:
     same_card = CardCertificate.objects.none()
     if verified.fasc_n and verified.card_uuid:
         same_card = _of_live(now=now).filter(
-            issuer_key=verified.issuer_key, fasc_n=verified.fasc_n, card_uuid=verified.card_uuid, credential__kind=verified.kind
+            issuer_key=verified.issuer_key,
+            fasc_n=verified.fasc_n,
+            card_uuid=verified.card_uuid,
+            credential__kind=verified.kind,
         )
     found = exact.first() or same_card.first()
     return found.credential if found and found.credential.kind == verified.kind else None
@@ -183,9 +210,11 @@ def owner(verified: Certificate, *, now: datetime) -> Credential | None:
 
 def _of_live(*, now: datetime) -> QuerySet[CardCertificate]:
     rows = status.live(Credential.objects.filter(kind__in=_KINDS), now=now)
-    return CardCertificate.objects.filter(credential__in=rows, superseded_at__isnull=True).select_related(
-        "credential__account", "credential__root", "credential__parent"
-    ).order_by("-seen_at")
+    return (
+        CardCertificate.objects.filter(credential__in=rows, superseded_at__isnull=True)
+        .select_related("credential__account", "credential__root", "credential__parent")
+        .order_by("-seen_at")
+    )
 
 
 def note(credential: Credential, verified: Certificate, account: Account, *, now: datetime) -> None:
@@ -200,9 +229,11 @@ def note(credential: Credential, verified: Certificate, account: Account, *, now
     if known.filter(fingerprint=verified.fingerprint).exists():
         return
     latest = known.order_by("-seen_at").first()
-    if latest is None or latest.not_after > verified.not_after or CardCertificate.objects.filter(
-        credential=credential, fingerprint=verified.fingerprint
-    ).exists():
+    if (
+        latest is None
+        or latest.not_after > verified.not_after
+        or CardCertificate.objects.filter(credential=credential, fingerprint=verified.fingerprint).exists()
+    ):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # an older certificate of the card, which a newer one has superseded
     exclusive_holders.free(verified.holds, account)
     issue.seen(credential, verified, now=now)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _TOO_OLD = "This card sign-in took too long, was used already, or began in another browser."
 _AGAIN = "Go back to the sign-in page and start again in this browser."
 _UNKNOWN = "Your card is in order, but no account here knows it."
-_UNKNOWN_NEXT = "Sign in another way, then add the card in My devices. A new card can take the place of your old one there."
+_UNKNOWN_NEXT = (
+    "Sign in another way, then add the card in My devices. A new card can take the place of your old one there."
+)
 
 
 @require_http_methods(["GET", "POST"])
@@ -67,7 +69,9 @@ def present(request: HttpRequest, ticket: str) -> HttpResponse:
 def probed(request: HttpRequest, nonce: str) -> HttpResponse:
     """On the certificate host: what a forged header became on its way here (H4)."""
     found = probe.look(request, nonce, now=clock.now())
-    return JsonResponse({"passed": found}) if found is not None else JsonResponse({"error": "unknown probe"}, status=404)
+    return (
+        JsonResponse({"passed": found}) if found is not None else JsonResponse({"error": "unknown probe"}, status=404)
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -103,7 +107,9 @@ def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: date
     error, status = None, 200
     if request.method == "POST":
         try:
-            device.check_secret(credential, credential.issued.passphrase_hash, request.POST.get("passphrase", ""), now=now)
+            device.check_secret(
+                credential, credential.issued.passphrase_hash, request.POST.get("passphrase", ""), now=now
+            )
         except Refused as refused:
             if refused.reason not in {Reason.WRONG_FACTOR, Reason.TRY_LATER}:
                 raise

@@ -33,25 +33,36 @@ def need_of(request: HttpRequest) -> Need:
 
 def suffices(way: Way, need: Need) -> bool:
     """Whether the best that a way can show is enough."""
-    return need.is_met_by(Reached(aal=way.reaches, phishing_resistant=way.phishing_resistant, hardware_protected=way.hardware))
+    return need.is_met_by(
+        Reached(aal=way.reaches, phishing_resistant=way.phishing_resistant, hardware_protected=way.hardware)
+    )
 
 
 def offered(request: HttpRequest) -> dict[str, Any]:
     """For the login page: the ways, and whether the password, the passkey and this device are among them."""
     need = need_of(request)
-    ways = [way for module in (card, passkey, upstream, device) for way in module.offers(request) if suffices(way, need)]
+    ways = [
+        way for module in (card, passkey, upstream, device) for way in module.offers(request) if suffices(way, need)
+    ]
     with_password = need.is_met_by(_CODE) or need.is_met_by(_KEY)
     session = signed_in(request)
     if need.of_this_person and session is not None:
         mine = _mine(session.account_id)
         ways = [way for way in ways if any(need.is_met_by(one) for one in mine.get(way.kind, []))]
         keys = mine.get(Kind.PASSKEY, [])
-        with_password = Kind.PASSWORD_TOTP in mine and (need.is_met_by(_CODE) or any(need.is_met_by(one) for one in keys))
+        with_password = Kind.PASSWORD_TOTP in mine and (
+            need.is_met_by(_CODE) or any(need.is_met_by(one) for one in keys)
+        )
     names = {way.name for way in ways}
     return {
-        "ways": [way for way in ways if way.name not in {"passkey", "device"}], "with_password": with_password,
-        "with_passkey": "passkey" in names, "with_device": "device" in names, "second_key_only": with_password and not need.is_met_by(_CODE),
-        "nothing": not names and not with_password, "declines": request.session.get("flow", ""), "declines_as": "cannot" if need.is_more_than_any else "deny",
+        "ways": [way for way in ways if way.name not in {"passkey", "device"}],
+        "with_password": with_password,
+        "with_passkey": "passkey" in names,
+        "with_device": "device" in names,
+        "second_key_only": with_password and not need.is_met_by(_CODE),
+        "nothing": not names and not with_password,
+        "declines": request.session.get("flow", ""),
+        "declines_as": "cannot" if need.is_more_than_any else "deny",
     }
 
 
@@ -69,6 +80,7 @@ def _mine(account_id: Any) -> dict[Kind, list[Reached]]:  # noqa: ANN401 - a UUI
 def shown_by(row: Credential) -> Reached:
     """The best that a credential can show in a fresh login."""
     return Reached(
-        aal=status.level(row), phishing_resistant=row.evidence.get("phishing_resistant") is True,
+        aal=status.level(row),
+        phishing_resistant=row.evidence.get("phishing_resistant") is True,
         hardware_protected=row.evidence.get("hardware") is True,
     )

@@ -53,7 +53,11 @@ def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is as
     """The key of the device at hand, for whoever added it in My devices."""
     return [
         Way(
-            name="device", kind=Kind.DEVICE_KEY, label="Use this device", hint="if you added it in My devices", url="/login/device",
+            name="device",
+            kind=Kind.DEVICE_KEY,
+            label="Use this device",
+            hint="if you added it in My devices",
+            url="/login/device",
             reaches=AAL.AAL2,
         )
     ]
@@ -79,9 +83,9 @@ def prove(proof: object, *, typ: str, expected: Mapping[str, str], now: datetime
     """
     jkt = unverified_header(proof).get("kid")
     device = (
-        DeviceKey.objects.filter(credential__jkt=jkt).select_related(
-            "credential__account", "credential__root", "credential__parent"
-        ).first()
+        DeviceKey.objects.filter(credential__jkt=jkt)
+        .select_related("credential__account", "credential__root", "credential__parent")
+        .first()
         if isinstance(jkt, str) and jkt.isprintable()
         else None
     )
@@ -145,6 +149,11 @@ def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Au
     Credential.objects.filter(id=credential.id).update(last_used_at=now)
     shown = shown_by(credential, passphrase=False)
     return AuthenticationEvent.objects.create(
-        account=account, credential=credential, factors=sorted(shown.factors), amr=list(shown.amr), root=False,
-        aal=min(status.level(credential, shown.reach), AAL.AAL1), at=at,
+        account=account,
+        credential=credential,
+        factors=sorted(shown.factors),
+        amr=list(shown.amr),
+        root=False,
+        aal=min(status.level(credential, shown.reach), AAL.AAL1),
+        at=at,
     )

@@ -26,8 +26,13 @@ def of_level(aal: AAL) -> str:
 
 
 SUPPORTED: tuple[str, ...] = (
-    of_level(AAL.AAL1), of_level(AAL.AAL2), of_level(AAL.AAL2) + _PHISHING_RESISTANT, of_level(AAL.AAL3),
-    of_level(AAL.AAL3) + _PHISHING_RESISTANT, PHR, PHRH,
+    of_level(AAL.AAL1),
+    of_level(AAL.AAL2),
+    of_level(AAL.AAL2) + _PHISHING_RESISTANT,
+    of_level(AAL.AAL3),
+    of_level(AAL.AAL3) + _PHISHING_RESISTANT,
+    PHR,
+    PHRH,
 )
 
 
@@ -43,7 +48,9 @@ class Reached:
     def of(cls, login: Authentication, *, at_most: AAL = AAL.AAL3) -> Reached:
         """Of a login; at_most: what else caps it."""
         return cls(
-            aal=min(login.aal, at_most), phishing_resistant=login.phishing_resistant, hardware_protected=login.hardware_protected
+            aal=min(login.aal, at_most),
+            phishing_resistant=login.phishing_resistant,
+            hardware_protected=login.hardware_protected,
         )
 
 
@@ -107,7 +114,9 @@ class Need:
     def stored(self) -> dict[str, Any]:
         """As it is kept in a browser's store."""
         return {
-            "classes": list(self.classes), "min_aal": int(self.min_aal), "phishing_resistant": self.phishing_resistant,
+            "classes": list(self.classes),
+            "min_aal": int(self.min_aal),
+            "phishing_resistant": self.phishing_resistant,
             "of_this_person": self.of_this_person,
         }
 
@@ -115,7 +124,9 @@ class Need:
     def restored(cls, kept: Mapping[str, Any]) -> Need:
         """What `stored` kept."""
         return cls(
-            classes=tuple(kept["classes"]), min_aal=AAL(kept["min_aal"]), phishing_resistant=bool(kept.get("phishing_resistant")),
+            classes=tuple(kept["classes"]),
+            min_aal=AAL(kept["min_aal"]),
+            phishing_resistant=bool(kept.get("phishing_resistant")),
             of_this_person=bool(kept["of_this_person"]),
         )
 

@@ -46,7 +46,12 @@ LOGIN, SECOND = "login", "second"
 
 
 def begin(  # noqa: PLR0913 - what a challenge is bound to
-    request: HttpRequest, purpose: str, *, account: Account | None, now: datetime, user_verification: bool = False,
+    request: HttpRequest,
+    purpose: str,
+    *,
+    account: Account | None,
+    now: datetime,
+    user_verification: bool = False,
     allowed: tuple[str, ...] = (),
 ) -> Expected:
     """A fresh challenge for this browser: the id of its row, so that it is found again, and 128 random bits.
@@ -54,7 +59,12 @@ def begin(  # noqa: PLR0913 - what a challenge is bound to
     allowed: hashes of the credential ids that may answer; none for any.
     """
     row = Ceremony(
-        id=uuid4(), browser=browser_hash(request), purpose=purpose, account=account, created_at=now, expires_at=now + LASTS,
+        id=uuid4(),
+        browser=browser_hash(request),
+        purpose=purpose,
+        account=account,
+        created_at=now,
+        expires_at=now + LASTS,
         options={"user_verification": user_verification, "allowed": list(allowed)},
     )
     row.challenge = passkey.encoded(row.id.bytes + secrets.token_bytes(16))
@@ -65,7 +75,9 @@ def begin(  # noqa: PLR0913 - what a challenge is bound to
 def expected(row: Ceremony) -> Expected:
     """What an answer to a challenge is compared with."""
     return Expected(
-        challenge=passkey.decoded(row.challenge), rp_id=config().host, origin=config().origin,
+        challenge=passkey.decoded(row.challenge),
+        rp_id=config().host,
+        origin=config().origin,
         user_verification=row.options["user_verification"],
     )
 
@@ -116,11 +128,18 @@ def described(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
 
 def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every module of ways has this shape
     """How the login page offers it. The same to everybody: who has a key is not known before it answers (C67)."""
-    return [Way(
-        name="passkey", kind=Kind.PASSKEY, label="Use a passkey or security key",
-        hint="Your phone, this computer or a security key signs in without a password.", url="/login/passkey",
-        reaches=AAL.AAL3, phishing_resistant=True, hardware=True,
-    )]
+    return [
+        Way(
+            name="passkey",
+            kind=Kind.PASSKEY,
+            label="Use a passkey or security key",
+            hint="Your phone, this computer or a security key signs in without a password.",
+            url="/login/passkey",
+            reaches=AAL.AAL3,
+            phishing_resistant=True,
+            hardware=True,
+        )
+    ]
 
 
 # --- signing in -------------------------------------------------------------------------------------------------------
@@ -141,7 +160,9 @@ def sign_in(request: HttpRequest, answer: str, *, now: datetime) -> Credential:
     key = _key(response)
     asserted = _verified(response, row, key, named=False)
     shown = _shown(key, asserted)
-    establish(request, key.credential, shown, now=now, claim=lambda account: _claim(account, row, key, asserted, now=now))
+    establish(
+        request, key.credential, shown, now=now, claim=lambda account: _claim(account, row, key, asserted, now=now)
+    )
     return key.credential
 
 
@@ -167,7 +188,11 @@ def second(request: HttpRequest, answer: str, beside: Credential, place: str, *,
         raise Refused(Reason.BAD_PROOF)
     asserted = _verified(response, row, key, named=True)
     establish(
-        request, key.credential, _shown(key, asserted, Factor.PASSWORD), now=now, beside=beside,
+        request,
+        key.credential,
+        _shown(key, asserted, Factor.PASSWORD),
+        now=now,
+        beside=beside,
         claim=lambda account: _claim(account, row, key, asserted, now=now),
     )
     throttle.forgive(place)
@@ -186,14 +211,20 @@ def _key(response: Response) -> Passkey:
 
 def _verified(response: Response, row: Ceremony, key: Passkey, *, named: bool) -> Asserted:
     verifier = Verifier(
-        public_key=bytes(key.public_key), backup_eligible=key.backup_eligible, user_handle=key.credential.account_id.bytes, named=named
+        public_key=bytes(key.public_key),
+        backup_eligible=key.backup_eligible,
+        user_handle=key.credential.account_id.bytes,
+        named=named,
     )
     return passkey.verify(response, expected=expected(row), verifier=verifier)
 
 
 def _shown(key: Passkey, asserted: Asserted, *more: Factor) -> Shown:
     factors = {Factor.PASSKEY, *more} | ({Factor.USER_VERIFICATION} if asserted.user_verified else set())
-    return Shown(factors=frozenset(factors), hardware=key.hardware and withdrawn.is_believed(key, metadata.known(), metadata.policy()))
+    return Shown(
+        factors=frozenset(factors),
+        hardware=key.hardware and withdrawn.is_believed(key, metadata.known(), metadata.policy()),
+    )
 
 
 def _awaken(account: Account, credential_id: UUID, asserted: Asserted, *, now: datetime) -> None:
@@ -218,7 +249,11 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *,
     fresh = rows.get()
     if passkey.went_back(fresh.sign_count, asserted.sign_count):
         audit.record(
-            account, "passkey.sign_count_regressed", now=now, actor="person", credential=key.credential,
+            account,
+            "passkey.sign_count_regressed",
+            now=now,
+            actor="person",
+            credential=key.credential,
             body={"kept": fresh.sign_count, "shown": asserted.sign_count},
         )
         raise Refused(Reason.KEY_MAY_BE_COPIED, spends=True)

@@ -18,11 +18,16 @@ from idp.models import AuthorizationRequest
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-_WRONG = "This key was not accepted. If you took it off your account, or it belongs to another account, sign in another way."
+_WRONG = (
+    "This key was not accepted. If you took it off your account, or it belongs to another account, sign in another way."
+)
 _TOO_OLD = "That took too long, or was sent twice. Try again."
 _NOT_LIVE = "This key can no longer sign in. Sign in another way."
 WORDS = {
-    Reason.BAD_PROOF: _WRONG, Reason.CREDENTIAL_UNKNOWN: _WRONG, Reason.ALREADY_SPENT: _TOO_OLD, Reason.CREDENTIAL_NOT_LIVE: _NOT_LIVE,
+    Reason.BAD_PROOF: _WRONG,
+    Reason.CREDENTIAL_UNKNOWN: _WRONG,
+    Reason.ALREADY_SPENT: _TOO_OLD,
+    Reason.CREDENTIAL_NOT_LIVE: _NOT_LIVE,
 }
 
 

@@ -38,8 +38,11 @@ def run(*, now: datetime) -> tuple[bool, str]:
     words = ""
     try:
         got = fetch(
-            f"{config().certificate_url}/certificate/probe/{nonce}", allowed_hosts=frozenset({hop.netloc()}), headers=forged(nonce),
-            most_bytes=4096, seconds=5.0,
+            f"{config().certificate_url}/certificate/probe/{nonce}",
+            allowed_hosts=frozenset({hop.netloc()}),
+            headers=forged(nonce),
+            most_bytes=4096,
+            seconds=5.0,
         )
         if got.status != 200:  # noqa: PLR2004
             words = f"the certificate host answered {got.status}"

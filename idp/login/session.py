@@ -68,7 +68,9 @@ def read(session_id: UUID, account: Account) -> LoginSession:
 
 def with_evidence(rows: Manager[LoginSession] | QuerySet[LoginSession]) -> QuerySet[LoginSession]:
     """Sessions joined with all that says whether they stand."""
-    return rows.select_related("account__person", "event__credential__root", "event__credential__parent", "event__beside")
+    return rows.select_related(
+        "account__person", "event__credential__root", "event__credential__parent", "event__beside"
+    )
 
 
 def is_standing(session: LoginSession, *, now: datetime) -> bool:
@@ -125,8 +127,14 @@ def browser_hash(request: HttpRequest) -> str:
 
 
 def establish(  # noqa: PLR0913 - the evidence
-    request: HttpRequest, credential: Credential, shown: Shown, *, now: datetime,
-    claim: Callable[[Account], None] | None = None, beside: Credential | None = None, at: datetime | None = None,
+    request: HttpRequest,
+    credential: Credential,
+    shown: Shown,
+    *,
+    now: datetime,
+    claim: Callable[[Account], None] | None = None,
+    beside: Credential | None = None,
+    at: datetime | None = None,
 ) -> LoginSession:
     """Record a login, and make this browser's session stand on it; the cookie's value changes.
 
@@ -154,8 +162,14 @@ def establish(  # noqa: PLR0913 - the evidence
 
 
 def record_login(  # noqa: PLR0913 - the evidence
-    account: Account, credential: Credential, shown: Shown, *, now: datetime,
-    claim: Callable[[Account], None] | None = None, beside: Credential | None = None, at: datetime | None = None,
+    account: Account,
+    credential: Credential,
+    shown: Shown,
+    *,
+    now: datetime,
+    claim: Callable[[Account], None] | None = None,
+    beside: Credential | None = None,
+    at: datetime | None = None,
 ) -> AuthenticationEvent:
     """Write the event of one login; the caller holds the account's lock.
 
@@ -174,9 +188,17 @@ def record_login(  # noqa: PLR0913 - the evidence
         raise Refused(Reason.LOGIN_TOO_WEAK)
     Credential.objects.filter(id__in=[one.id for one in used]).update(last_used_at=now)
     return AuthenticationEvent.objects.create(
-        account=account, credential=fresh, beside=beside, factors=sorted(shown.factors), amr=list(shown.amr), aal=level,
-        root=status.is_root(fresh), phishing_resistant=shown.phishing_resistant, hardware=shown.hardware_protected,
-        upstream=shown.asserted.issuer if shown.asserted else "", fal=shown.asserted.fal if shown.asserted else 3,
+        account=account,
+        credential=fresh,
+        beside=beside,
+        factors=sorted(shown.factors),
+        amr=list(shown.amr),
+        aal=level,
+        root=status.is_root(fresh),
+        phishing_resistant=shown.phishing_resistant,
+        hardware=shown.hardware_protected,
+        upstream=shown.asserted.issuer if shown.asserted else "",
+        fal=shown.asserted.fal if shown.asserted else 3,
         at=min(at or now, now),
     )
 
@@ -191,8 +213,15 @@ def _stand(
         audit_kind, session = "session.renewed", before
     else:
         session = LoginSession.objects.create(
-            sid=opaque(), account=account, epoch=account.epoch, event=event, created_at=now, last_seen_at=now,
-            expires_at=now + overall, browser=request.headers.get("User-Agent", "")[:120], network=network(request),
+            sid=opaque(),
+            account=account,
+            epoch=account.epoch,
+            event=event,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + overall,
+            browser=request.headers.get("User-Agent", "")[:120],
+            network=network(request),
         )
         audit_kind = "session.started"
     body = {"session": str(session.id), "aal": event.aal, "factors": event.factors}

@@ -64,7 +64,12 @@ def remember(response: HttpResponse, account_id: UUID, *, secure: bool, nonce: s
     """Make this browser a known one of the account."""
     value = signing.dumps([str(account_id), nonce], salt=_SALT)
     response.set_cookie(
-        ("__Host-" if secure else "") + KNOWN_COOKIE, value, max_age=_KNOWN_FOR, secure=secure, httponly=True, samesite="Lax"
+        ("__Host-" if secure else "") + KNOWN_COOKIE,
+        value,
+        max_age=_KNOWN_FOR,
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
     )
 
 

@@ -51,7 +51,9 @@ def spelled(seed: bytes) -> str:
 def otpauth(seed: bytes, *, account_name: str, issuer: str) -> str:
     """The `otpauth:` URI that a QR code carries."""
     label = quote(f"{issuer}:{account_name}")
-    return f"otpauth://totp/{label}?" + urlencode({"secret": spelled(seed), "issuer": issuer, "digits": _DIGITS, "period": STEP})
+    return f"otpauth://totp/{label}?" + urlencode(
+        {"secret": spelled(seed), "issuer": issuer, "digits": _DIGITS, "period": STEP}
+    )
 
 
 def matching_step(seed: bytes, typed: str, *, now: datetime) -> int | None:

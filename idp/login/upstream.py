@@ -37,9 +37,13 @@ def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is as
 def _way(upstream: Upstream) -> Way:
     best = max((int(row[0]) for row in upstream.levels.values()), default=0)
     return Way(
-        name=f"upstream-{upstream.slug}", kind=Kind.UPSTREAM, label=f"Sign in at {upstream.name}",
-        hint="If you linked it in My devices.", url=reverse("login-upstream", args=[upstream.slug]),
-        reaches=AAL(min(best, upstream.cap)), phishing_resistant=bool(upstream.phishing_resistant),
+        name=f"upstream-{upstream.slug}",
+        kind=Kind.UPSTREAM,
+        label=f"Sign in at {upstream.name}",
+        hint="If you linked it in My devices.",
+        url=reverse("login-upstream", args=[upstream.slug]),
+        reaches=AAL(min(best, upstream.cap)),
+        phishing_resistant=bool(upstream.phishing_resistant),
     )
 
 
@@ -51,7 +55,9 @@ def begin(request: HttpRequest, upstream: Upstream, *, now: datetime) -> str:
     waiting = awaited(request, now=now)
     ask = waiting.ask if waiting else {}
     fresh = bool(
-        request.session.get("why") or {"login", "select_account"} & set(ask.get("prompt", ())) or ask.get("max_age") is not None
+        request.session.get("why")
+        or {"login", "select_account"} & set(ask.get("prompt", ()))
+        or ask.get("max_age") is not None
     )
     wanted = " ".join(value for value in ask.get("acr_values", ()) if value in upstream.levels)
     return trip.begin(

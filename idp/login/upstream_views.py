@@ -48,7 +48,9 @@ def login_upstream(request: HttpRequest, slug: str) -> HttpResponse:
 def _page(request: HttpRequest, found: Upstream, *, now: datetime) -> HttpResponse:
     waiting = upstream.awaited(request, now=now)
     values = {
-        "upstream_name": found.name, "host": urlsplit(found.issuer).netloc, "why": request.session.get("why") or None,
+        "upstream_name": found.name,
+        "host": urlsplit(found.issuer).netloc,
+        "why": request.session.get("why") or None,
         "client_name": waiting.client.name if waiting else None,
     }
     response = pages.page(request, "upstream_login", values)
@@ -99,7 +101,12 @@ def returned(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str],
 def refusal(request: HttpRequest, reason: Reason) -> HttpResponse:
     """Why it came to nothing, and what to do."""
     found = answer(reason)
-    response = pages.problem(request, found.words, status=found.status, next_step=_NEXT.get(reason, "Sign in another way, or try again later."))
+    response = pages.problem(
+        request,
+        found.words,
+        status=found.status,
+        next_step=_NEXT.get(reason, "Sign in another way, or try again later."),
+    )
     if found.status == 503:  # noqa: PLR2004 - Service Unavailable
         response["Retry-After"] = "5"
     return response

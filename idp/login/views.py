@@ -146,7 +146,10 @@ def login_device(request: HttpRequest) -> HttpResponse:
         proven = _proven(request, now=now)
         device.check_passphrase(proven, request.POST.get("passphrase", ""), now=now)
         session.establish(
-            request, proven.credential, device.shown_by(proven.credential, passphrase=True), now=now,
+            request,
+            proven.credential,
+            device.shown_by(proven.credential, passphrase=True),
+            now=now,
             claim=lambda account: device.claim_login(proven, account, now=now),
         )
     except Refused as refused:

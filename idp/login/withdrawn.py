@@ -56,7 +56,11 @@ def withdraw(one: Withdrawn, *, now: datetime, actor: str) -> None:
         if not Passkey.objects.filter(credential=row, attested=True).update(attested=False, hardware=False):
             return
         audit.record(
-            account, "passkey.model_withdrawn", now=now, actor=actor, credential=row,
+            account,
+            "passkey.model_withdrawn",
+            now=now,
+            actor=actor,
+            credential=row,
             body={"listed_as": str(row.evidence.get("listed_as", "")), "because": Reason.MODEL_NOT_TRUSTED.value},
         )
         lower(account, row, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=now, actor=actor)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-
 class Noun(BaseCommand):
     """A command that is a noun (`source`, `client` …) with verbs (`add`, `list` …).
 
@@ -29,7 +28,6 @@ class Noun(BaseCommand):
 
     verbs: Mapping[str, tuple[str, Callable[[CommandParser], None]]] = {}
     methods: Mapping[str, str] = {"list": "all"}  # where a verb is a word of Python's
-
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One sub-parser per verb, each with --json."""
@@ -49,7 +47,9 @@ class Noun(BaseCommand):
         except RametError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
-            message = f"The database does not answer ({type(error).__name__}). Is it up, and migrated (manage.py migrate)?"
+            message = (
+                f"The database does not answer ({type(error).__name__}). Is it up, and migrated (manage.py migrate)?"
+            )
             raise CommandError(message) from error
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2, default=str))
@@ -67,7 +67,10 @@ class Noun(BaseCommand):
         elif isinstance(found, dict):
             for name, value in found.items():
                 console.print(f"[bold]{name}[/]: ", end="")
-                console.print(as_it_is(value if isinstance(value, str) else json.dumps(value, default=str, indent=2)), soft_wrap=True)
+                console.print(
+                    as_it_is(value if isinstance(value, str) else json.dumps(value, default=str, indent=2)),
+                    soft_wrap=True,
+                )
         elif found is not None:
             console.print(as_it_is(str(found)), soft_wrap=True)
 

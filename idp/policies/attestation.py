@@ -109,4 +109,9 @@ def _lists(here: Path) -> dict[str, Any]:
         revoked |= {str(one).lower().lstrip("0") for one in entries["entries"]}
     if bad := [one for one in revoked if not _SERIAL.fullmatch(one)]:
         raise ValueError(f"{bad[0]!r} is no serial number in hex")
-    return {"apps": frozenset(said.get("apps", [])), "developing": frozenset(said.get("developing", [])), "verifying": frozenset(said.get("verifying", [])), "revoked": frozenset(revoked)}
+    return {
+        "apps": frozenset(said.get("apps", [])),
+        "developing": frozenset(said.get("developing", [])),
+        "verifying": frozenset(said.get("verifying", [])),
+        "revoked": frozenset(revoked),
+    }

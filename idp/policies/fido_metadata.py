@@ -82,7 +82,10 @@ def _apple() -> Model:
     """Apple publishes a root and no entry, so FIDO says nothing of its status: it counts only where an operator allows it."""
     root = _PEM.findall(_packaged("apple_webauthn_root_ca.pem").read_bytes())
     return Model(
-        ids=(APPLE,), description="Apple device", roots=tuple(one.decode() for one in root), statuses=(),
+        ids=(APPLE,),
+        description="Apple device",
+        roots=tuple(one.decode() for one in root),
+        statuses=(),
         key_protection=frozenset({"hardware", "secure_element"}),
     )
 

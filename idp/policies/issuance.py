@@ -61,9 +61,18 @@ def groups_of(person: Person) -> frozenset[str]:
     that calls a group of its own like another's must not put people into it (C27).
     """
     found = belonging.rows_of(person)
-    names = {name for _, name, _ in found if "/" not in name and as_id(name) is None}  # which would spell another's group
-    others = Group.objects.filter(display_name__in=names, deleted_at__isnull=True).order_by().values_list("display_name", "source").distinct()
+    names = {
+        name for _, name, _ in found if "/" not in name and as_id(name) is None
+    }  # which would spell another's group
+    others = (
+        Group.objects.filter(display_name__in=names, deleted_at__isnull=True)
+        .order_by()
+        .values_list("display_name", "source")
+        .distinct()
+    )
     sources = Counter(name for name, _ in others)
     return frozenset(
-        {one for one, _, _ in found} | {f"{source}/{name}" for _, name, source in found} | {name for name in names if sources[name] == 1}
+        {one for one, _, _ in found}
+        | {f"{source}/{name}" for _, name, source in found}
+        | {name for name in names if sources[name] == 1}
     )

@@ -46,7 +46,9 @@ def fan_out(row: OutboxRow, *, now: datetime) -> None:
             continue
         seen.add(key)
         payload = {"client_id": key[0], "sid": key[1]}
-        outbox.enqueue(kind="logout", receiver=f"client:{key[0]}:{account.id}", account=account, payload=payload, now=now)
+        outbox.enqueue(
+            kind="logout", receiver=f"client:{key[0]}:{account.id}", account=account, payload=payload, now=now
+        )
 
 
 def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
@@ -56,9 +58,7 @@ def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
     if credential := row.payload.get("credential"):
         LoginSession.objects.filter(
             Q(event__credential_id=credential) | Q(event__beside_id=credential), account=account, ended_at__isnull=True
-        ).update(
-            ended_at=row.created_at
-        )
+        ).update(ended_at=row.created_at)
         return grants.filter(Q(event__credential_id=credential) | Q(event__beside_id=credential))
     return grants
 
@@ -87,8 +87,14 @@ class Letter:
             return "its place did not answer a moment ago"
         try:
             answer = outbound.fetch(
-                self.uri, allowed_hosts=frozenset({self.place}), method="POST", content=urlencode({"logout_token": self.token}).encode(),
-                headers={"Content-Type": "application/x-www-form-urlencoded"}, most_bytes=_MOST_BYTES, seconds=_SECONDS, outside=self.outside,
+                self.uri,
+                allowed_hosts=frozenset({self.place}),
+                method="POST",
+                content=urlencode({"logout_token": self.token}).encode(),
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                most_bytes=_MOST_BYTES,
+                seconds=_SECONDS,
+                outside=self.outside,
             )
         except NotFetched as error:
             _RESTING[self.place] = now + _REST
@@ -106,8 +112,13 @@ def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
     if party is None or row.account is None or not party.policy.backchannel_logout_uri:
         return None
     claims: dict[str, object] = {
-        "iss": config().issuer, "sub": subject(party, row.account), "aud": party.client_id, "iat": int(now.timestamp()),
-        "exp": int((now + LOGOUT_TOKEN).timestamp()), "jti": opaque(), "events": {_EVENT: {}},
+        "iss": config().issuer,
+        "sub": subject(party, row.account),
+        "aud": party.client_id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + LOGOUT_TOKEN).timestamp()),
+        "jti": opaque(),
+        "events": {_EVENT: {}},
     }
     if row.payload.get("sid"):
         claims["sid"] = row.payload["sid"]

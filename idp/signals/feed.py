@@ -112,7 +112,13 @@ def _base() -> str:
 def _signed(one: Waiting, receiver: Receiver, signer: Signer) -> str:
     event, at = one.event, int(one.event.at.timestamp())
     claims: dict[str, object] = {
-        "iss": config().issuer, "aud": audience(receiver), "jti": one.jti, "iat": at, "toe": at, "txn": event.txn,
-        "sub_id": {"format": "scim", "uri": events.path(event.kind, event.subject)}, "events": one.payloads,
+        "iss": config().issuer,
+        "aud": audience(receiver),
+        "jti": one.jti,
+        "iat": at,
+        "toe": at,
+        "txn": event.txn,
+        "sub_id": {"format": "scim", "uri": events.path(event.kind, event.subject)},
+        "events": one.payloads,
     }
     return signer.sign(claims, typ=TYP)

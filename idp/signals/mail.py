@@ -38,8 +38,10 @@ KINDS = (
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed",
 )  # fmt: skip
 _BOUND_BY = {
-    "invitation": "through the invitation to your account", "login": "by someone who was signed in as you",
-    "manager": "by your identity team", "recovery": "with one of your recovery codes",
+    "invitation": "through the invitation to your account",
+    "login": "by someone who was signed in as you",
+    "manager": "by your identity team",
+    "recovery": "with one of your recovery codes",
 }
 _CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
 _SUSPENDED = {
@@ -63,7 +65,9 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     if row.kind == "invite":
         _invite(account, person, now=now)
         return
-    credential = Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
+    credential = (
+        Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
+    )
     template, values = _of_access(row) if row.kind == "access.changed" else _notice(row, credential, now=now)
     if template:
         _send(template, {**values, "display_name": person.display_name()}, _addresses(row, person))
@@ -98,20 +102,39 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
     because = str(row.payload.get("because", ""))
     why = ENDINGS.get(because, "it was ended")
     match row.kind, credential:
-        case ("device.bound" | "device.active"), Credential():
-            return row.kind.replace(".", "_"), {**values, "device_name": credential.name, "certificate": credential.kind == Kind.CERTIFICATE, "undo_link": _link(credential, undo.REVOKE, now=now)}
+        case (("device.bound" | "device.active"), Credential()):
+            return row.kind.replace(".", "_"), {
+                **values,
+                "device_name": credential.name,
+                "certificate": credential.kind == Kind.CERTIFICATE,
+                "undo_link": _link(credential, undo.REVOKE, now=now),
+            }
         case "authenticator.bound", Credential():
             how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
-            return "authenticator_bound", {**values, "what": credential.name, "how": how, "undo_link": _link(credential, undo.REVOKE, now=now)}
-        case ("authenticator.changed" | "authenticator.disabled"), Credential():
+            return "authenticator_bound", {
+                **values,
+                "what": credential.name,
+                "how": how,
+                "undo_link": _link(credential, undo.REVOKE, now=now),
+            }
+        case (("authenticator.changed" | "authenticator.disabled"), Credential()):
             change = _CHANGES.get(str(row.payload.get("change", "")), "It was changed")
-            told = {**values, "what": credential.name, "change": change, "freeze_link": _link(credential, undo.FREEZE, now=now)}
+            told = {
+                **values,
+                "what": credential.name,
+                "change": change,
+                "freeze_link": _link(credential, undo.FREEZE, now=now),
+            }
             return row.kind.replace(".", "_"), told
         case "credential.ended", Credential():
             link = _link(credential, undo.FREEZE, now=now) if because in _BY_PERSON else ""
             return "credential_ended", {**values, "credential_name": credential.name, "why": why, "freeze_link": link}
         case "credential.suspended", Credential():
-            return "credential_suspended", {**values, "credential_name": credential.name, "why": _SUSPENDED.get(because, "it has to be looked at first")}
+            return "credential_suspended", {
+                **values,
+                "credential_name": credential.name,
+                "why": _SUSPENDED.get(because, "it has to be looked at first"),
+            }
         case "credential.review", Credential():
             return "credential_review", {**values, "lost": credential.name, "reviewed": _reviewed(row, now=now)}
         case "account.ended", _:
@@ -127,14 +150,20 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
 
 def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
     """What was decided on a request for access, or how it ended; as it stands now."""
-    found = Access.objects.select_related("rule").filter(id=row.payload.get("access"), person__account=row.account).first()
+    found = (
+        Access.objects.select_related("rule").filter(id=row.payload.get("access"), person__account=row.account).first()
+    )
     if found is None or found.state == AccessState.REQUESTED:
         return "", {}
     party = clients.find(found.rule.client_key)
     until = found.expires_at.strftime("%-d %B %Y") if found.expires_at else ""
     return "access_changed", {
-        "state": found.state, "client": party.name if party else found.rule.client_key, "entitlement": found.rule.entitlement, "until": until,
-        "reason": found.reason, "link": f"{config().issuer}/access",
+        "state": found.state,
+        "client": party.name if party else found.rule.client_key,
+        "entitlement": found.rule.entitlement,
+        "until": until,
+        "reason": found.reason,
+        "link": f"{config().issuer}/access",
     }
 
 
@@ -145,7 +174,9 @@ def _link(credential: Credential, action: str, *, now: datetime) -> str:
 
 def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
     """What is up for review and has not ended meanwhile, each with a link that ends it."""
-    rows = Credential.objects.filter(id__in=list(row.payload.get("reviewed", [])), account=row.account, state__in=LIVING)
+    rows = Credential.objects.filter(
+        id__in=list(row.payload.get("reviewed", [])), account=row.account, state__in=LIVING
+    )
     return [{"name": one.name, "link": _link(one, undo.REVOKE, now=now)} for one in rows.order_by("created_at")]
 
 
@@ -165,6 +196,8 @@ def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
             except (ValueError, smtplib.SMTPRecipientsRefused) as error:  # no address at all, or nobody's
                 refused.append(error)
     if refused:
-        logger.warning("a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), type(refused[0]).__name__)
+        logger.warning(
+            "a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), type(refused[0]).__name__
+        )
     if refused and len(refused) == len(addresses):
         raise refused[0]

@@ -70,12 +70,24 @@ def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
     yield OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT)
     for at_once in (OpaqueToken, ServiceToken, Ceremony):
         yield at_once.objects.filter(expires_at__lt=now)
-    for model in (AuthorizationRequest, PushedRequest, RefreshToken, DeviceAuthorization, UpstreamLogin, CertificateLogin, CertificateOrder):
+    for model in (
+        AuthorizationRequest,
+        PushedRequest,
+        RefreshToken,
+        DeviceAuthorization,
+        UpstreamLogin,
+        CertificateLogin,
+        CertificateOrder,
+    ):
         yield model.objects.filter(expires_at__lt=late)
     yield Binding.objects.filter(expires_at__lt=old)
     yield Grant.objects.filter(family__ended_at__lt=old, refresh_tokens__isnull=True).exclude(family__state__in=LIVING)
-    yield LoginSession.objects.filter(Q(ended_at__lt=old) | Q(expires_at__lt=old)).exclude(_hangs(Grant, Code, Binding, CertificateOrder, DeviceAuthorization, on="session"))
-    yield AuthenticationEvent.objects.filter(at__lt=old).exclude(_hangs(Grant, LoginSession, Code, Binding, DeviceAuthorization, on="event"))
+    yield LoginSession.objects.filter(Q(ended_at__lt=old) | Q(expires_at__lt=old)).exclude(
+        _hangs(Grant, Code, Binding, CertificateOrder, DeviceAuthorization, on="session")
+    )
+    yield AuthenticationEvent.objects.filter(at__lt=old).exclude(
+        _hangs(Grant, LoginSession, Code, Binding, DeviceAuthorization, on="event")
+    )
 
 
 def _hangs(*models: type[Model], on: str) -> Q:

@@ -31,9 +31,13 @@ _AT_ONCE = 50
 def tend(*, now: datetime) -> None:
     """All of it, a few at a time."""
     rows = IssuedCertificate.objects.select_related("credential__account", "credential__root")
-    unfinished = rows.filter(released_at__isnull=True, credential__state=State.PENDING, credential__created_at__lt=now - NEVER_RELEASED_AFTER)
+    unfinished = rows.filter(
+        released_at__isnull=True, credential__state=State.PENDING, credential__created_at__lt=now - NEVER_RELEASED_AFTER
+    )
     renewed = rows.filter(
-        credential__state__in=LIVING, replaced_by__released_at__lt=now - renew.OLD_LIVES_ON, replaced_by__credential__state__in=LIVING
+        credential__state__in=LIVING,
+        replaced_by__released_at__lt=now - renew.OLD_LIVES_ON,
+        replaced_by__credential__state__in=LIVING,
     )
     for row in unfinished[:_AT_ONCE]:
         _end(row, Reason.NEVER_RELEASED, now=now)
@@ -53,11 +57,16 @@ def _end(row: IssuedCertificate, because: Reason, *, now: datetime) -> None:
 
 def _held(*, now: datetime) -> list[IssuedCertificate]:
     """Those on hold for longer than a certificate may be; a list of those that come and go helps nobody (trap 28)."""
-    rows = IssuedCertificate.objects.select_related("credential").filter(not_after__gt=now, credential__state__in=LIVING)
+    rows = IssuedCertificate.objects.select_related("credential").filter(
+        not_after__gt=now, credential__state__in=LIVING
+    )
     alone = rows.filter(credential__state=State.SUSPENDED)
     with_all = rows.filter(credential__account__status=AccountStatus.SUSPENDED)
     due = []
-    for row in [*alone.order_by("?")[:_AT_ONCE], *with_all.order_by("?")[:_AT_ONCE]]:  # by lot: those that may stay keep nobody waiting
+    for row in [
+        *alone.order_by("?")[:_AT_ONCE],
+        *with_all.order_by("?")[:_AT_ONCE],
+    ]:  # by lot: those that may stay keep nobody waiting
         since = lists.held_since(row, now=now)
         if since is not None and now - since > LONGEST_HOLD:
             due.append(row)
@@ -67,11 +76,18 @@ def _held(*, now: datetime) -> list[IssuedCertificate]:
 def _recheck(*, now: datetime) -> None:
     """A week after a certificate was made: is the card that it grew from still good (X-10)? A no puts it up for review (trap 2)."""
     due = IssuedCertificate.objects.select_related("credential__account", "credential__root").filter(
-        rechecked_at__isnull=True, released_at__lt=now - RECHECKED_AFTER, credential__state__in=LIVING, credential__root__kind=Kind.PIV_CARD,
+        rechecked_at__isnull=True,
+        released_at__lt=now - RECHECKED_AFTER,
+        credential__state__in=LIVING,
+        credential__root__kind=Kind.PIV_CARD,
     )
     for row in due.order_by("?")[:_AT_ONCE]:  # by lot: a card whose status nobody tells is asked again at each round
         word = _word_on_parent(row, now=now)
-        if word == Reason.CERTIFICATE_STATUS_UNKNOWN and row.released_at is not None and now - row.released_at < GIVEN_UP_AFTER:
+        if (
+            word == Reason.CERTIFICATE_STATUS_UNKNOWN
+            and row.released_at is not None
+            and now - row.released_at < GIVEN_UP_AFTER
+        ):
             continue  # asked again at the next round
         if word == Reason.CERTIFICATE_REVOKED:
             _put_up(row, now=now)
@@ -80,7 +96,11 @@ def _recheck(*, now: datetime) -> None:
 
 def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
     """What is wrong with the card's certificate as it was last seen; None for nothing."""
-    seen = row.credential.root.certificates.filter(superseded_at__isnull=True).order_by("-seen_at").first() if row.credential.root else None
+    seen = (
+        row.credential.root.certificates.filter(superseded_at__isnull=True).order_by("-seen_at").first()
+        if row.credential.root
+        else None
+    )
     if seen is None:
         return None
     try:
@@ -94,7 +114,12 @@ def _put_up(row: IssuedCertificate, *, now: datetime) -> None:
     def work(account: Account) -> None:
         if row.credential.root is not None:
             review_after_loss.put_up(
-                account, row.credential.root, because=Reason.CERTIFICATE_REVOKED, now=now, actor="worker", since=row.credential.created_at
+                account,
+                row.credential.root,
+                because=Reason.CERTIFICATE_REVOKED,
+                now=now,
+                actor="worker",
+                since=row.credential.created_at,
             )
 
     under_lock(row.credential.account_id, work)

@@ -50,7 +50,9 @@ def step(*, now: datetime) -> int:
         except (OSError, smtplib.SMTPException, RametError, DatabaseError, UnknownKind) as error:
             _not_delivered(row, f"{type(error).__name__}: {error}")
             continue
-        except Exception as error:  # a mail folder that is a file, a template that is gone: one row must not stop the others
+        except (
+            Exception
+        ) as error:  # a mail folder that is a file, a template that is gone: one row must not stop the others
             logger.exception("outbox row %s (%s) was not delivered", row.id, row.kind)
             outbox.failed(row, type(error).__name__, now=clock.now())
             continue
@@ -140,7 +142,9 @@ def _expire(*, now: datetime) -> None:
             if rows.update(state=State.EXPIRED, ended_at=now, end_reason=Reason.EXPIRED.value):
                 audit.record(account, "credential.expired", now=now, actor="worker", credential=credential)
                 payload = {"credential": str(credential.id), "because": Reason.EXPIRED.value}
-                outbox.enqueue(kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+                outbox.enqueue(
+                    kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
+                )
 
         under_lock(credential.account_id, work)
 

@@ -103,7 +103,8 @@ def fetch_keys(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
 def _named(jwks: dict[str, Any], kid: str) -> list[dict[str, Any]]:
     """Keys of that name that may verify a signature; a symmetric one never does."""
     return [
-        one for one in jwks.get("keys", [])
+        one
+        for one in jwks.get("keys", [])
         if one.get("kid") == kid and one.get("use", "sig") == "sig" and one.get("kty") in {"EC", "RSA", "OKP"}
     ]
 
@@ -113,7 +114,9 @@ def _document(upstream: Upstream, url: str) -> dict[str, Any]:
 
     Raises: NotFetched.
     """
-    answer = outbound.fetch(url, allowed_hosts=hosts(upstream), headers={"Accept": "application/json"}, most_bytes=_MOST)
+    answer = outbound.fetch(
+        url, allowed_hosts=hosts(upstream), headers={"Accept": "application/json"}, most_bytes=_MOST
+    )
     if answer.status != _OK:
         raise NotFetched(f"it answered {answer.status}")
     try:

@@ -58,7 +58,12 @@ def _refuse(upstream: Upstream, words: str) -> None:
 
 
 def _signed(upstream: Upstream, unverified: object, *, now: datetime) -> tuple[dict[str, Any], str]:
-    if not isinstance(unverified, str) or len(unverified) > _MOST or unverified.count(".") != _DOTS or not unverified.isascii():
+    if (
+        not isinstance(unverified, str)
+        or len(unverified) > _MOST
+        or unverified.count(".") != _DOTS
+        or not unverified.isascii()
+    ):
         raise Refused(Reason.UPSTREAM_UNTRUSTED)
     try:
         header = bounded_json(unverified.split(".", 1)[0])
@@ -72,7 +77,9 @@ def _signed(upstream: Upstream, unverified: object, *, now: datetime) -> tuple[d
         found = documents.key(upstream, str(kid), now=now)
         if found["kty"] != _KTY[str(alg)] or found.get("alg", alg) != alg:
             _refuse(upstream, "its key is for another algorithm")
-        public = jwk.import_key({name: value for name, value in found.items() if name in {"kty", "crv", "x", "y", "n", "e"}})
+        public = jwk.import_key(
+            {name: value for name, value in found.items() if name in {"kty", "crv", "x", "y", "n", "e"}}
+        )
         signed = jws.deserialize_compact(unverified, public, algorithms=[str(alg)])
         return bounded_json(urlsafe_b64encode(signed.payload).decode()), str(alg)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):

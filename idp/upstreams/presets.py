@@ -53,7 +53,10 @@ LOGIN_GOV = Preset(
     },
     aal_claim="aal",
     phishing_resistant=(
-        f"{_IDM}2?phishing_resistant=true", f"{_IDM}2?hspd12=true", f"{_IDM}3", f"{_IDM}3?hspd12=true",
+        f"{_IDM}2?phishing_resistant=true",
+        f"{_IDM}2?hspd12=true",
+        f"{_IDM}3",
+        f"{_IDM}3?hspd12=true",
     ),
     algs=("RS256",),
     says_auth_time=False,
@@ -69,7 +72,10 @@ ENTRA = Preset(scope="openid", aal_claim="acrs[]", ial_claim="acrs[]", algs=("RS
 RAMET = Preset(
     acr_values=f"{_IDM}2",
     levels={
-        f"{_IDM}1": (1, 0), f"{_IDM}2": (2, 0), f"{_IDM}2?phishing_resistant=true": (2, 0), f"{_IDM}3": (3, 0),
+        f"{_IDM}1": (1, 0),
+        f"{_IDM}2": (2, 0),
+        f"{_IDM}2?phishing_resistant=true": (2, 0),
+        f"{_IDM}3": (3, 0),
         f"{_IDM}3?phishing_resistant=true": (3, 0),
     },
     phishing_resistant=(f"{_IDM}2?phishing_resistant=true", f"{_IDM}3?phishing_resistant=true"),

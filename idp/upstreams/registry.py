@@ -65,11 +65,24 @@ def add(wanted: Wanted, *, now: datetime) -> Upstream:
         raise BadUpstream("There is an upstream of that slug or issuer already.")
     secret = wrapper().wrap(wanted.secret.encode(), purpose=_SECRET, owner=wanted.slug) if wanted.secret else None
     return Upstream.objects.create(
-        slug=wanted.slug, name=wanted.name, issuer=wanted.issuer, client_id=wanted.client_id, secret=secret,
-        auth_method=wanted.auth_method, scope=wanted.scope, acr_values=wanted.acr_values, preset=wanted.preset,
-        levels={value: list(row) for value, row in wanted.levels.items()}, aal_claim=wanted.aal_claim,
-        ial_claim=wanted.ial_claim, amr=dict(wanted.amr), phishing_resistant=list(wanted.phishing_resistant),
-        algs=list(wanted.algs), cap=wanted.cap, hosts=list(wanted.hosts), created_at=now,
+        slug=wanted.slug,
+        name=wanted.name,
+        issuer=wanted.issuer,
+        client_id=wanted.client_id,
+        secret=secret,
+        auth_method=wanted.auth_method,
+        scope=wanted.scope,
+        acr_values=wanted.acr_values,
+        preset=wanted.preset,
+        levels={value: list(row) for value, row in wanted.levels.items()},
+        aal_claim=wanted.aal_claim,
+        ial_claim=wanted.ial_claim,
+        amr=dict(wanted.amr),
+        phishing_resistant=list(wanted.phishing_resistant),
+        algs=list(wanted.algs),
+        cap=wanted.cap,
+        hosts=list(wanted.hosts),
+        created_at=now,
     )
 
 
@@ -77,7 +90,12 @@ def _objection(wanted: Wanted) -> str:  # noqa: C901 - one question after the ot
     """What is wrong with it, or ""."""
     if not _SLUG.fullmatch(wanted.slug):
         return "The slug is made of a-z, 0-9 and hyphens, 39 at most."
-    if not is_plain(wanted.issuer) or not safe_url(wanted.issuer) or urlsplit(wanted.issuer).query or "#" in wanted.issuer:
+    if (
+        not is_plain(wanted.issuer)
+        or not safe_url(wanted.issuer)
+        or urlsplit(wanted.issuer).query
+        or "#" in wanted.issuer
+    ):
         return "The issuer is an https:// URL without query or fragment (http:// only on loopback), exactly as the upstream writes it."
     if wanted.issuer == config().issuer:
         return "The issuer is this Ramet itself."

@@ -60,7 +60,13 @@ def callback(upstream: Upstream) -> str:
 
 
 def begin(  # noqa: PLR0913 - what the trip is for
-    upstream: Upstream, *, browser: str, purpose: str, fresh: bool, now: datetime, acr_values: str = "",
+    upstream: Upstream,
+    *,
+    browser: str,
+    purpose: str,
+    fresh: bool,
+    now: datetime,
+    acr_values: str = "",
     session: LoginSession | None = None,
 ) -> str:
     """Write down a trip, and where to send the browser.
@@ -73,9 +79,16 @@ def begin(  # noqa: PLR0913 - what the trip is for
     says_auth_time = presets.of(upstream.preset).says_auth_time
     state, nonce, verifier = opaque(), opaque(), opaque()
     row = UpstreamLogin(
-        upstream=upstream, browser=browser, state_hash=stored(state, kind="upstream-state"), purpose=purpose,
-        nonce_hash=stored(nonce, kind="upstream-nonce"), account=session.account if session else None, session=session,
-        max_age=_max_age(fresh=fresh, purpose=purpose, says_auth_time=says_auth_time), created_at=now, expires_at=now + LASTS,
+        upstream=upstream,
+        browser=browser,
+        state_hash=stored(state, kind="upstream-state"),
+        purpose=purpose,
+        nonce_hash=stored(nonce, kind="upstream-nonce"),
+        account=session.account if session else None,
+        session=session,
+        max_age=_max_age(fresh=fresh, purpose=purpose, says_auth_time=says_auth_time),
+        created_at=now,
+        expires_at=now + LASTS,
     )
     kept = json.dumps({"verifier": verifier, "nonce": nonce}).encode()
     row.code_verifier = wrapper().wrap(kept, purpose=_PURPOSE, owner=str(row.id))
@@ -112,9 +125,17 @@ def find(slug: str, state: str, *, browser: str, now: datetime) -> UpstreamLogin
 
     Raises: Refused(UPSTREAM_UNTRUSTED) for another browser's, another upstream's, a used or an old one (P35).
     """
-    row = UpstreamLogin.objects.select_related("upstream", "account", "session__account").filter(
-        state_hash=stored(state, kind="upstream-state"), upstream_id=slug, browser=browser, consumed_at__isnull=True, expires_at__gt=now
-    ).first()
+    row = (
+        UpstreamLogin.objects.select_related("upstream", "account", "session__account")
+        .filter(
+            state_hash=stored(state, kind="upstream-state"),
+            upstream_id=slug,
+            browser=browser,
+            consumed_at__isnull=True,
+            expires_at__gt=now,
+        )
+        .first()
+    )
     if row is None:
         raise Refused(Reason.UPSTREAM_UNTRUSTED)
     return row
@@ -140,7 +161,12 @@ def come_back(row: UpstreamLogin, answer: Mapping[str, str], *, now: datetime) -
     tokens = _exchange(upstream, known["token_endpoint"], answer["code"], kept["verifier"])
     since = None if row.max_age is None else row.created_at - timedelta(seconds=row.max_age)
     claims = idtoken.verified(
-        upstream, tokens.get("id_token"), nonce=kept["nonce"], access_token=tokens.get("access_token"), since=since, now=now
+        upstream,
+        tokens.get("id_token"),
+        nonce=kept["nonce"],
+        access_token=tokens.get("access_token"),
+        since=since,
+        now=now,
     )
     asserted = words.worth(upstream, claims)
     if not asserted.aal:
@@ -167,7 +193,13 @@ class _Wire:
         """One POST of a form. Raises: NotFetched."""
         uri, sent, body = auth.prepare("POST", url, dict(headers), urlencode(data))
         found = outbound.fetch(
-            uri, allowed_hosts=self._allowed, method="POST", content=body.encode(), headers=sent, most_bytes=_MOST, seconds=_SECONDS
+            uri,
+            allowed_hosts=self._allowed,
+            method="POST",
+            content=body.encode(),
+            headers=sent,
+            most_bytes=_MOST,
+            seconds=_SECONDS,
         )
         return _Answer(found.status, found.body)
 
@@ -194,8 +226,13 @@ class _Answer:
 
 def _client(upstream: Upstream, *, secret: str | None = None) -> OAuth2Client:
     return OAuth2Client(
-        _Wire(upstream), client_id=upstream.client_id, client_secret=secret, token_endpoint_auth_method=upstream.auth_method,
-        scope=upstream.scope, redirect_uri=callback(upstream), code_challenge_method="S256",
+        _Wire(upstream),
+        client_id=upstream.client_id,
+        client_secret=secret,
+        token_endpoint_auth_method=upstream.auth_method,
+        scope=upstream.scope,
+        redirect_uri=callback(upstream),
+        code_challenge_method="S256",
     )
 
 

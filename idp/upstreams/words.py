@@ -37,6 +37,8 @@ def worth(upstream: Upstream, claims: Mapping[str, Any]) -> Assertion:
         aal=min(aal, AAL(upstream.cap)),
         ial=max((IAL(upstream.levels[value][1]) for value in proofed), default=IAL.NONE),
         phishing_resistant=any(value in upstream.phishing_resistant for value in known),
-        amr=tuple(sorted({upstream.amr[value] for value in said(claims, "amr[]")[:_MOST_AMR] if value in upstream.amr})),
+        amr=tuple(
+            sorted({upstream.amr[value] for value in said(claims, "amr[]")[:_MOST_AMR] if value in upstream.amr})
+        ),
         fal=1 if claims.get("fal") in (1, "1") else 2,
     )

@@ -43,7 +43,11 @@ def claims_for(person: Person, client_key: str, *, now: datetime) -> dict[str, l
     """What a client is told of a person's access: of entitlements, groups and roles those that its own rules name, and no others."""
     held = _held(person, _rules(client_key), now=now)
     groups = {rule.subject for rule in held if rule.kind == "group"}
-    named = Group.objects.filter(id__in=groups).order_by("display_name").values_list("display_name", flat=True) if groups else []
+    named = (
+        Group.objects.filter(id__in=groups).order_by("display_name").values_list("display_name", flat=True)
+        if groups
+        else []
+    )
     found = {
         "entitlements": sorted({rule.entitlement for rule in held if rule.entitlement}),
         "groups": list(named),
@@ -134,7 +138,9 @@ def _held(person: Person, rules: Sequence[AccessRule], *, now: datetime) -> list
 
 
 def _assigned(person: Person, *, now: datetime) -> QuerySet[Access]:
-    return Access.objects.filter(person=person, state=AccessState.ASSIGNED, epoch=F("person__account__epoch"), expires_at__gt=now)
+    return Access.objects.filter(
+        person=person, state=AccessState.ASSIGNED, epoch=F("person__account__epoch"), expires_at__gt=now
+    )
 
 
 def _attribute(person: Person, full_name: str) -> Json:
@@ -152,7 +158,15 @@ def _values(value: Json) -> list[str]:
 
 
 def add_rule(  # noqa: PLR0913 - whom, to what, and how
-    client_key: str, kind: str, subject: str = "", *, entitlement: str = "", by_request: bool = False, words: str = "", most_days: int = USUAL_DAYS, now: datetime
+    client_key: str,
+    kind: str,
+    subject: str = "",
+    *,
+    entitlement: str = "",
+    by_request: bool = False,
+    words: str = "",
+    most_days: int = USUAL_DAYS,
+    now: datetime,
 ) -> AccessRule:
     """From now on only whom the rules of this client admit may enter it.
 
@@ -171,8 +185,14 @@ def add_rule(  # noqa: PLR0913 - whom, to what, and how
         message = f"a yes lasts from 1 to {MOST_DAYS} days"
         raise ValueError(message)
     return AccessRule.objects.create(
-        client_key=client_key, kind=kind, subject=subject, entitlement=entitlement, by_request=by_request, words=words.strip()[:200],
-        most_days=most_days, created_at=now,
+        client_key=client_key,
+        kind=kind,
+        subject=subject,
+        entitlement=entitlement,
+        by_request=by_request,
+        words=words.strip()[:200],
+        most_days=most_days,
+        created_at=now,
     )
 
 
@@ -195,14 +215,19 @@ def _unknown(kind: str, subject: str) -> str | None:
 def appoint_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> AccessOwner:
     """Let a person decide on requests for a client, or for one entitlement of it; counts in the present epoch of their account (C30)."""
     row, _ = AccessOwner.objects.update_or_create(
-        person=person, client_key=client_key, entitlement=entitlement, defaults={"epoch": person.account.epoch, "appointed_at": now, "ended_at": None}
+        person=person,
+        client_key=client_key,
+        entitlement=entitlement,
+        defaults={"epoch": person.account.epoch, "appointed_at": now, "ended_at": None},
     )
     return row
 
 
 def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> bool:
     """They decide no more; False if they did not."""
-    rows = AccessOwner.objects.filter(person=person, client_key=client_key, entitlement=entitlement, ended_at__isnull=True)
+    rows = AccessOwner.objects.filter(
+        person=person, client_key=client_key, entitlement=entitlement, ended_at__isnull=True
+    )
     return bool(rows.update(ended_at=now))
 
 
@@ -218,4 +243,6 @@ def owned_by(person: Person) -> list[AccessOwner]:
 
 def may_decide(person: Person, rule: AccessRule) -> bool:
     """Whether a person decides on requests under a rule: a manager on all, an owner on their own."""
-    return decides_all(person) or any(one.client_key == rule.client_key and one.entitlement in {"", rule.entitlement} for one in owned_by(person))
+    return decides_all(person) or any(
+        one.client_key == rule.client_key and one.entitlement in {"", rule.entitlement} for one in owned_by(person)
+    )

@@ -34,7 +34,11 @@ def may_ask(person: Person) -> list[AccessRule]:
     """What a person could ask for: rules that match and need a yes, and that they neither have nor wait for."""
     within = groups_of(person)
     waiting = person.accesses.filter(state__in=_OPEN, epoch=person.account.epoch).values_list("rule_id", flat=True)
-    rules = AccessRule.objects.filter(by_request=True, ended_at__isnull=True).exclude(id__in=list(waiting)).order_by("client_key", "id")
+    rules = (
+        AccessRule.objects.filter(by_request=True, ended_at__isnull=True)
+        .exclude(id__in=list(waiting))
+        .order_by("client_key", "id")
+    )
     return [rule for rule in rules if matches(rule, person, within=within)]
 
 
@@ -54,7 +58,12 @@ def ask(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor:
         try:
             with transaction.atomic():
                 made = Access.objects.create(
-                    person=fresh, rule=rule, purpose=purpose.strip()[:_LONGEST], requested_by=actor, requested_at=now, epoch=account.epoch
+                    person=fresh,
+                    rule=rule,
+                    purpose=purpose.strip()[:_LONGEST],
+                    requested_by=actor,
+                    requested_at=now,
+                    epoch=account.epoch,
                 )
         except IntegrityError:
             raise Refused(Reason.ILLEGAL_MOVE) from None
@@ -84,7 +93,9 @@ def refuse(access: Access, *, reason: str, by: Person | None, now: datetime, act
     _decide(access, by=by, days=None, reason=reason.strip()[:_LONGEST], approve=False, now=now, actor=actor)
 
 
-def _decide(access: Access, *, by: Person | None, days: int | None, reason: str, approve: bool, now: datetime, actor: str) -> None:  # noqa: PLR0913
+def _decide(  # noqa: PLR0913
+    access: Access, *, by: Person | None, days: int | None, reason: str, approve: bool, now: datetime, actor: str
+) -> None:
     def work(account: Account) -> None:
         row = Access.objects.select_related("rule", "person").get(id=access.id)
         lasts = row.rule.most_days if days is None else days
@@ -137,22 +148,32 @@ def _remove(access: Access, states: tuple[AccessState, ...], why: str, *, now: d
 
 def review(person: Person, *, now: datetime, actor: str) -> int:
     """End what a person's changed attributes, groups or roles no longer allow; how much that was. A mover loses the old (EN-1)."""
-    return under_lock(person.account_id, lambda account: end_stale(Person.objects.get(id=person.id), account, now=now, actor=actor))
+    return under_lock(
+        person.account_id, lambda account: end_stale(Person.objects.get(id=person.id), account, now=now, actor=actor)
+    )
 
 
 def review_all(*, now: datetime, actor: str) -> int:
     """`review` for everybody who has or wants anything; only whoever loses something is locked."""
     people = Person.objects.filter(accesses__state__in=_OPEN).distinct().select_related("account")
-    return sum(review(person, now=now, actor=actor) for person in people.iterator(chunk_size=500) if _stale(person, person.account, now=now))
+    return sum(
+        review(person, now=now, actor=actor)
+        for person in people.iterator(chunk_size=500)
+        if _stale(person, person.account, now=now)
+    )
 
 
 def waiting(decider: Person | None = None) -> QuerySet[Access]:
     """The requests that wait for somebody, the oldest first; decider: only those that they decide on."""
-    rows = Access.objects.filter(state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True)
+    rows = Access.objects.filter(
+        state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True
+    )
     if decider is not None and not decides_all(decider):
         theirs = Q(pk__in=[])
         for one in owned_by(decider):
-            theirs |= Q(rule__client_key=one.client_key, **({"rule__entitlement": one.entitlement} if one.entitlement else {}))
+            theirs |= Q(
+                rule__client_key=one.client_key, **({"rule__entitlement": one.entitlement} if one.entitlement else {})
+            )
         rows = rows.filter(theirs)
     return rows.select_related("person__account", "rule").order_by("requested_at")
 
@@ -213,11 +234,18 @@ def _end(row: Access, account: Account, why: str, *, now: datetime, actor: str) 
 
 
 def _tell(account: Account, row: Access, *, now: datetime) -> None:
-    outbox.enqueue(kind="access.changed", receiver=f"mail:{account.id}", account=account, payload={"access": row.id}, now=now)
+    outbox.enqueue(
+        kind="access.changed", receiver=f"mail:{account.id}", account=account, payload={"access": row.id}, now=now
+    )
 
 
 def _event(account: Account, kind: str, row: Access, *, now: datetime, actor: str) -> None:
-    body = {"access": row.id, "rule": row.rule_id, "client_id": row.rule.client_key, "entitlement": row.rule.entitlement}
+    body = {
+        "access": row.id,
+        "rule": row.rule_id,
+        "client_id": row.rule.client_key,
+        "entitlement": row.rule.entitlement,
+    }
     if kind == "access.assigned" and row.expires_at is not None:
         body["until"] = row.expires_at.isoformat()
     if kind == "access.removed":

@@ -54,7 +54,11 @@ def waiting(receiver: Receiver, *, most: int, base: str, now: datetime) -> tuple
     Raises: ScimError 409 where it has to read everything first.
     """
     if receiver.to_read:
-        raise ScimError(409, None, f"Read {_places(receiver.to_read)} of this feed from the first page on, and then poll: events that are older are not kept.")
+        raise ScimError(
+            409,
+            None,
+            f"Read {_places(receiver.to_read)} of this feed from the first page on, and then poll: events that are older are not kept.",
+        )
     found: list[Waiting] = []
     unseen: list[FeedEvent] = []
     rows = list(_left(receiver).order_by("id")[:_MOST_SCANNED])
@@ -121,7 +125,9 @@ def _pieces(uids: list[UUID]) -> Iterator[list[UUID]]:
     return (uids[start : start + 200] for start in range(0, len(uids), 200))
 
 
-def _take(receiver: Receiver, rows: Collection[FeedEvent] | QuerySet[FeedEvent], errors: Mapping[int, str] | None = None) -> None:
+def _take(
+    receiver: Receiver, rows: Collection[FeedEvent] | QuerySet[FeedEvent], errors: Mapping[int, str] | None = None
+) -> None:
     why = errors or {}
     done = [Taken(receiver=receiver, event=row, error=why.get(row.id, "")) for row in rows]
     if done:
@@ -160,7 +166,9 @@ def tidy(*, now: datetime) -> int:
 def _raise_floor(receiver: Receiver, newest: int, *, now: datetime) -> None:
     oldest = _left(receiver).order_by("id").first()
     floor = newest if oldest is None else min(newest, oldest.id - 1)
-    behind = oldest is not None and (oldest.at < now - KEPT or _left(receiver)[MOST_WAITING : MOST_WAITING + 1].exists())
+    behind = oldest is not None and (
+        oldest.at < now - KEPT or _left(receiver)[MOST_WAITING : MOST_WAITING + 1].exists()
+    )
 
     def work() -> None:
         row = Receiver.objects.select_for_update().get(id=receiver.id)

@@ -28,7 +28,8 @@ CREATE, PUT, PATCH = "prov:create", "prov:put", "prov:patch"
 DELETE, ACTIVATE, DEACTIVATE = "prov:delete", "prov:activate", "prov:deactivate"
 _WITH_CONTENT = (CREATE, PUT, PATCH)
 ALL_URIS = [
-    *(f"{PREFIX}{one}:{mode}" for one in _WITH_CONTENT for mode in ("full", "notice")), *(PREFIX + one for one in (DELETE, ACTIVATE, DEACTIVATE)),
+    *(f"{PREFIX}{one}:{mode}" for one in _WITH_CONTENT for mode in ("full", "notice")),
+    *(PREFIX + one for one in (DELETE, ACTIVATE, DEACTIVATE)),
 ]
 KINDS: dict[str, ResourceType] = {USER.name: USER, GROUP.name: GROUP}
 _ALWAYS = frozenset({"schemas", "id", "meta", trust.ACTIVE})
@@ -70,7 +71,12 @@ def person(person_id: object, attributes: Mapping[str, Json], *, active: bool) -
 
 def group(group_id: object, display_name: str, members: Iterable[tuple[str, str]]) -> Resource:
     """A group, whose members are people and groups: ids and types."""
-    return {"schemas": [GROUP_URN], "id": str(group_id), "displayName": display_name, "members": [_member(one, kind) for one, kind in members]}
+    return {
+        "schemas": [GROUP_URN],
+        "id": str(group_id),
+        "displayName": display_name,
+        "members": [_member(one, kind) for one, kind in members],
+    }
 
 
 def _member(member: str, kind: str) -> Json:
@@ -125,7 +131,9 @@ def shown(resource: Resource, kind: str, scope: Scope, *, base: str) -> Resource
             inner: Resource = {one: each for one, each in value.items() if f"{name}:{one}" in scope.attributes}
             found |= {name: inner} if inner else {}
     urns = resource.get("schemas")
-    found["schemas"] = [urn for urn in urns if urn in found or str(urn) in {CORE_URN, GROUP_URN}] if isinstance(urns, list) else []
+    found["schemas"] = (
+        [urn for urn in urns if urn in found or str(urn) in {CORE_URN, GROUP_URN}] if isinstance(urns, list) else []
+    )
     if isinstance(about := resource.get("meta"), dict):
         found["meta"] = {**about, "location": base + path(kind, resource["id"])}
     return found
@@ -133,7 +141,11 @@ def shown(resource: Resource, kind: str, scope: Scope, *, base: str) -> Resource
 
 def payloads(happened: Happened, scope: Scope, *, base: str) -> dict[str, Resource]:
     """The `events` of a SET for one receiver; empty where nothing happened that it may see."""
-    visible = [name for name in happened.changed if happened.kind != USER.name or name == trust.ACTIVE or name in scope.attributes]
+    visible = [
+        name
+        for name in happened.changed
+        if happened.kind != USER.name or name == trust.ACTIVE or name in scope.attributes
+    ]
     found: dict[str, Resource] = {}
     for one in happened.what:
         if one not in _WITH_CONTENT:
@@ -141,6 +153,8 @@ def payloads(happened: Happened, scope: Scope, *, base: str) -> dict[str, Resour
         elif one == CREATE or visible:
             content: Resource = {"attributes": list(visible)}
             if scope.full:
-                content = {"data": happened.data if one == PATCH else shown(happened.data, happened.kind, scope, base=base)}
+                content = {
+                    "data": happened.data if one == PATCH else shown(happened.data, happened.kind, scope, base=base)
+                }
             found[f"{PREFIX}{one}:{'full' if scope.full else 'notice'}"] = {**content, "version": happened.version}
     return found

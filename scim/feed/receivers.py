@@ -40,7 +40,13 @@ PRESETS: dict[str, frozenset[str]] = {
 
 
 def register(  # noqa: PLR0913 - what an operator decides about a receiver
-    name: str, *, kinds: Collection[str], full: bool, attributes: Collection[str], expires_at: datetime | None, now: datetime
+    name: str,
+    *,
+    kinds: Collection[str],
+    full: bool,
+    attributes: Collection[str],
+    expires_at: datetime | None,
+    now: datetime,
 ) -> tuple[Receiver, str]:
     """A new receiver, and its bearer token, which is not kept and cannot be shown again.
 
@@ -53,7 +59,14 @@ def register(  # noqa: PLR0913 - what an operator decides about a receiver
 
     def work() -> tuple[Receiver, str]:
         receiver = Receiver.objects.create(
-            name=name, kinds=followed, to_read=followed, full=full, attributes=seen, floor=_newest(), created_at=now, since=now
+            name=name,
+            kinds=followed,
+            to_read=followed,
+            full=full,
+            attributes=seen,
+            floor=_newest(),
+            created_at=now,
+            since=now,
         )
         return receiver, _token(receiver, now=now, expires_at=expires_at)
 
@@ -78,7 +91,9 @@ def _newest() -> int:
 def _token(receiver: Receiver, *, now: datetime, expires_at: datetime | None) -> str:
     # The prefix lets secret scanners find a token that was committed somewhere.
     token = f"ramet_feed_{secrets.token_urlsafe(32)}"
-    ReceiverCredential.objects.create(receiver=receiver, key=auth.key_of_token(token), created_at=now, expires_at=expires_at)
+    ReceiverCredential.objects.create(
+        receiver=receiver, key=auth.key_of_token(token), created_at=now, expires_at=expires_at
+    )
     return token
 
 
@@ -87,7 +102,9 @@ def rotate(receiver: Receiver, *, now: datetime, expires_at: datetime | None, ov
 
     def work() -> str:
         later = Q(expires_at__isnull=True) | Q(expires_at__gt=now + overlap)
-        receiver.credentials.filter(later, key__startswith="token:", ended_at__isnull=True).update(expires_at=now + overlap)
+        receiver.credentials.filter(later, key__startswith="token:", ended_at__isnull=True).update(
+            expires_at=now + overlap
+        )
         return _token(receiver, now=now, expires_at=expires_at)
 
     return transacted(work)

@@ -38,8 +38,15 @@ def transaction() -> str:
 
 
 def _write(  # noqa: PLR0913 - the parts of an event
-    kind: str, subject: UUID, what: list[str], *, txn: str, now: datetime, data: Resource | None = None,
-    changed: Iterable[str] = (), version: str = "",
+    kind: str,
+    subject: UUID,
+    what: list[str],
+    *,
+    txn: str,
+    now: datetime,
+    data: Resource | None = None,
+    changed: Iterable[str] = (),
+    version: str = "",
 ) -> None:
     FeedEvent.objects.create(
         txn=txn, kind=kind, subject=subject, what=what, data=data or {}, changed=list(changed), version=version, at=now
@@ -52,11 +59,21 @@ def _write(  # noqa: PLR0913 - the parts of an event
 def resource(person: Person, account: Account) -> Resource:
     """A person as whoever follows us sees them, with all that is merged; a receiver is shown its part (`events.shown`)."""
     found = events.person(person.id, person.profile, active=account.is_active)
-    return {**found, "meta": events.meta("User", created=person.created_at, modified=person.updated_at, version=person.etag)}
+    return {
+        **found,
+        "meta": events.meta("User", created=person.created_at, modified=person.updated_at, version=person.etag),
+    }
 
 
 def told(  # noqa: PLR0913 - before and after, and whose transaction it is
-    person: Person, account: Account, before: Mapping[str, Json], *, was_active: bool, appears: bool, txn: str, now: datetime
+    person: Person,
+    account: Account,
+    before: Mapping[str, Json],
+    *,
+    was_active: bool,
+    appears: bool,
+    txn: str,
+    now: datetime,
 ) -> None:
     """Tell what a write made of a person. before: the attributes until now. appears: nobody was shown them until now."""
     changed = events.names({} if appears else before, person.profile)
@@ -68,7 +85,9 @@ def told(  # noqa: PLR0913 - before and after, and whose transaction it is
         what.append(events.ACTIVATE if account.is_active else events.DEACTIVATE)
     if turned or appears:
         changed = [*changed, "active"]
-    _write("User", person.id, what, data=resource(person, account), changed=changed, version=person.etag, txn=txn, now=now)
+    _write(
+        "User", person.id, what, data=resource(person, account), changed=changed, version=person.etag, txn=txn, now=now
+    )
 
 
 def gone(person: Person, *, txn: str, now: datetime) -> None:
@@ -103,7 +122,11 @@ def members(group: Group) -> list[tuple[str, str]]:
 def members_of(groups: Collection[UUID]) -> dict[UUID, list[tuple[str, str]]]:
     """The same, of several groups."""
     found: dict[UUID, dict[str, str]] = {}
-    rows = Membership.objects.filter(group__in=list(groups)).order_by("id").values_list("group_id", "record__person_id", "child_id")
+    rows = (
+        Membership.objects.filter(group__in=list(groups))
+        .order_by("id")
+        .values_list("group_id", "record__person_id", "child_id")
+    )
     for one, person, child in rows.iterator(chunk_size=2000):
         found.setdefault(one, {}).setdefault(str(person or child), "User" if person else "Group")
     return {one: list(inside.items()) for one, inside in found.items()}
@@ -112,14 +135,26 @@ def members_of(groups: Collection[UUID]) -> dict[UUID, list[tuple[str, str]]]:
 def group_resource(group: Group, inside: Iterable[tuple[str, str]]) -> Resource:
     """A group as whoever follows us sees it."""
     found = events.group(group.id, group.display_name, inside)
-    return {**found, "meta": events.meta("Group", created=group.created_at, modified=group.updated_at, version=group.feed_etag)}
+    return {
+        **found,
+        "meta": events.meta("Group", created=group.created_at, modified=group.updated_at, version=group.feed_etag),
+    }
 
 
 def group_made(group: Group, *, now: datetime) -> None:
     """A new group, with its members."""
     data = group_resource(group, members(group))
     changed = ["displayName", *(["members"] if data["members"] else [])]
-    _write("Group", group.id, [events.CREATE], data=data, changed=changed, version=group.feed_etag, txn=transaction(), now=now)
+    _write(
+        "Group",
+        group.id,
+        [events.CREATE],
+        data=data,
+        changed=changed,
+        version=group.feed_etag,
+        txn=transaction(),
+        now=now,
+    )
 
 
 def group_changed(  # noqa: PLR0913 - all that may change, and whose transaction it is
@@ -131,7 +166,16 @@ def group_changed(  # noqa: PLR0913 - all that may change, and whose transaction
     if not changed:
         return
     data = events.patch(display_name=group.display_name if renamed else None, come=come.items(), gone=left)
-    _write("Group", group.id, [events.PATCH], data=data, changed=changed, version=group.feed_etag, txn=txn or transaction(), now=now)
+    _write(
+        "Group",
+        group.id,
+        [events.PATCH],
+        data=data,
+        changed=changed,
+        version=group.feed_etag,
+        txn=txn or transaction(),
+        now=now,
+    )
 
 
 def group_gone(group: Group, *, now: datetime, txn: str) -> None:

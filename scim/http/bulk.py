@@ -97,7 +97,9 @@ def _operation(place: int, given: Json) -> Operation:
     method, path, bulk_id, version = (parts.get(name) for name in ("method", "path", "bulkid", "version"))
     where = _PATH.fullmatch(path) if isinstance(path, str) else None
     if not isinstance(method, str) or method.upper() not in _METHODS or where is None:
-        raise invalid_syntax("An operation needs a method (POST, PUT, PATCH or DELETE) and a path (/Users, /Groups or one of them).")
+        raise invalid_syntax(
+            "An operation needs a method (POST, PUT, PATCH or DELETE) and a path (/Users, /Groups or one of them)."
+        )
     if bulk_id is not None and not (isinstance(bulk_id, str) and 0 < len(bulk_id) <= _LONGEST_ID):
         raise invalid_syntax("A bulkId must be a string.")
     if (method.upper() == "POST") != (where[2] is None) or (method.upper() == "POST" and bulk_id is None):
@@ -105,8 +107,13 @@ def _operation(place: int, given: Json) -> Operation:
     if version is not None and not isinstance(version, str):
         raise invalid_syntax("A version must be a string.")
     return Operation(
-        place=place, method=method.upper(), kind=where[1], target=where[2], bulk_id=bulk_id if isinstance(bulk_id, str) else None,
-        version=version, data=parts.get("data"),
+        place=place,
+        method=method.upper(),
+        kind=where[1],
+        target=where[2],
+        bulk_id=bulk_id if isinstance(bulk_id, str) else None,
+        version=version,
+        data=parts.get("data"),
     )
 
 
@@ -132,7 +139,9 @@ class _Run:
     def all(self) -> Resource:
         waiting, skipped = deque(self._asked.operations), 0
         unmade = {one.bulk_id for one in waiting if one.method == "POST" and one.bulk_id}
-        for operation in waiting:  # read once: each of a thousand may have to be asked a thousand times whether it can run
+        for (
+            operation
+        ) in waiting:  # read once: each of a thousand may have to be asked a thousand times whether it can run
             operation.waits = {name for name in _references(operation.data, operation.target) if name in unmade}
             for name in operation.waits:
                 self._waiting_for[name].append(operation)
@@ -168,14 +177,24 @@ class _Run:
     def _refused(self, operation: Operation, error: ScimError) -> None:
         self._errors += 1
         place = {} if operation.target is None else {"location": f"{self._base}/{operation.kind}/{operation.target}"}
-        self._answers[operation.place] = {**_head(operation), **place, "status": str(error.status), "response": error.body()}
+        self._answers[operation.place] = {
+            **_head(operation),
+            **place,
+            "status": str(error.status),
+            "response": error.body(),
+        }
 
     def _answer(self, operation: Operation, row: Row | None) -> Resource:
         if row is None:
             location = f"{self._base}/{operation.kind}/{self._resolved(operation.target)}"
             return {**_head(operation), "location": location, "status": "204"}
         status = "201" if operation.method == "POST" else "200"
-        return {**_head(operation), "location": directory.location(row, base=self._base), "version": row.etag, "status": status}
+        return {
+            **_head(operation),
+            "location": directory.location(row, base=self._base),
+            "version": row.etag,
+            "status": status,
+        }
 
     def _done(self, operation: Operation) -> Row | None:
         """Do it as if it had come alone."""
@@ -261,4 +280,3 @@ def _put_off(operation: Operation, missing: set[str]) -> None:
         if key.lower() == "members" and isinstance(members, list):
             operation.later = [one for one in members if set(_references(one)) & missing]
             operation.data = {**data, key: [one for one in members if one not in operation.later]}
-

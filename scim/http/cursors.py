@@ -50,7 +50,9 @@ def unseal(unverified: str, listed: bytes, *, key: bytes, now: datetime) -> Posi
     Raises: ScimError invalidCursor for one that we did not make, or made for another list; expiredCursor after an hour.
     """
     try:
-        raw = base64.b64decode(unverified.encode("ascii") + b"=" * (-len(unverified) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(
+            unverified.encode("ascii") + b"=" * (-len(unverified) % 4), altchars=b"-_", validate=True
+        )
     except (ValueError, binascii.Error):
         raw = b""
     body, mac = raw[:_LENGTH], raw[_LENGTH:]

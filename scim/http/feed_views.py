@@ -39,7 +39,9 @@ def whole(request: HttpRequest, kind: str) -> HttpResponse:
         raise ScimError(403, None, f"A feed is read whole, by count and cursor; {strange[0][:32]} does not apply.")
     listed, key = following.listed(receiver, kind), cursor_key()
     after = cursors.unseal(given["cursor"][:_LONGEST_CURSOR], listed, key=key, now=now) if given.get("cursor") else None
-    found, further = following.page(receiver, kind, count=_count(given.get("count")), after=after, base=_base(request), now=now)
+    found, further = following.page(
+        receiver, kind, count=_count(given.get("count")), after=after, base=_base(request), now=now
+    )
     sealed = cursors.seal(further, listed, key=key, now=now) if further else None
     return answer(documents.list_response(found, total=None, after=sealed))
 

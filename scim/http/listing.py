@@ -138,7 +138,9 @@ def _stretches(source: Source, part: Part, *, descending: bool) -> list[_Stretch
     if not column.nullable:
         return [_Stretch(shelf, part, rows, column, descending, test)]
     there = _Stretch(shelf, part, rows.filter(**{f"{column.name}__isnull": False}), column, descending, test)
-    none = _Stretch(shelf, part, rows.filter(**{f"{column.name}__isnull": True}), column, descending, test, unassigned=True)
+    none = _Stretch(
+        shelf, part, rows.filter(**{f"{column.name}__isnull": True}), column, descending, test, unassigned=True
+    )
     return [none, there] if descending else [there, none]
 
 
@@ -180,9 +182,7 @@ def _slice(stretch: _Stretch, skip: int, most: int, count: int) -> list[Row]:
 # --- by cursor --------------------------------------------------------------------------------------------------------
 
 
-def _page_by_cursor(
-    stretches: Sequence[_Stretch], asked: Query, *, base: str, after: cursors.Position | None
-) -> Page:
+def _page_by_cursor(stretches: Sequence[_Stretch], asked: Query, *, base: str, after: cursors.Position | None) -> Page:
     exact = all(stretch.test is None for stretch in stretches)
     total = sum(stretch.rows.count() for stretch in stretches) if exact else None
     if asked.count == 0:
@@ -242,7 +242,9 @@ def _page_in_memory(source: Source, asked: Query, *, base: str, after: cursors.P
     rows, test = _living(source, part)
     stretch = _Stretch(_shelf(part), part, rows, _CREATION, descending=False, test=test)
     if rows[_MOST_SORTED : _MOST_SORTED + 1].exists():
-        raise ScimError(400, "tooMany", f"More than {_MOST_SORTED} resources cannot be sorted by that attribute; filter first.")
+        raise ScimError(
+            400, "tooMany", f"More than {_MOST_SORTED} resources cannot be sorted by that attribute; filter first."
+        )
     key = _key(part, base)
     keyed = sorted((key(row), row.id) for row in _tested(stretch, stretch.ordered(), base=base))
     if asked.descending:
@@ -266,7 +268,9 @@ def _key(part: Part, base: str) -> Callable[[Row], tuple[bool, Any]]:
     def of(row: Row) -> tuple[bool, Any]:
         if target is None or target.last is None:
             return (True, "")
-        resource = _views(part.kind is GROUP, [row], base, lambda name: target.extension is None and target.name.startswith(name))[0]
+        resource = _views(
+            part.kind is GROUP, [row], base, lambda name: target.extension is None and target.name.startswith(name)
+        )[0]
         for value in values_of(target, resource, primary_first=True):
             found = comparable(target.last, value)
             if found is not None:
@@ -286,7 +290,9 @@ def _tested(stretch: _Stretch, rows: QuerySet[Any], *, base: str) -> Iterator[Ro
         if passed:
             yield row
         if time.monotonic() - begun > _LONGEST:
-            raise ScimError(400, "tooMany", "The filter asks too much of too many resources; narrow it, or page by cursor.")
+            raise ScimError(
+                400, "tooMany", "The filter asks too much of too many resources; narrow it, or page by cursor."
+            )
 
 
 def _judged(stretch: _Stretch, rows: QuerySet[Any], *, base: str, most: int | None) -> Iterator[tuple[Row, bool]]:
@@ -310,7 +316,10 @@ def _shown(found: Sequence[tuple[_Stretch, Row]], base: str) -> list[Resource]:
         mine = [(stretch.part, row) for stretch, row in found if stretch.shelf is shelf]
         if mine:
             part = mine[0][0]
-            views += [part.shown.of(view) for view in _views(shelf is GROUPS, [row for _, row in mine], base, part.shown.shows)]
+            views += [
+                part.shown.of(view)
+                for view in _views(shelf is GROUPS, [row for _, row in mine], base, part.shown.shows)
+            ]
     return views
 
 
@@ -320,7 +329,9 @@ def _views(are_groups: bool, rows: Sequence[Any], base: str, wanted: Callable[[s
     if wanted("members"):
         ids = [row.id for row in rows]
         if Membership.objects.filter(group__in=ids)[_MOST_MEMBERS : _MOST_MEMBERS + 1].exists():
-            raise ScimError(400, "tooMany", "These groups have too many members to list; use excludedAttributes=members.")
+            raise ScimError(
+                400, "tooMany", "These groups have too many members to list; use excludedAttributes=members."
+            )
     return directory.groups(rows, base=base, with_members=wanted("members"))
 
 
@@ -345,4 +356,3 @@ def mentions(tree: Tree, name: str) -> bool:
 def key_of(source: Source, asked: Query) -> bytes:
     """What a cursor of this list belongs to."""
     return cursors.digest(str(source.id), *asked.spelling)
-

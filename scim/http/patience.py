@@ -32,7 +32,11 @@ def stopped(error: Exception) -> ScimError | None:
     cause = error.__cause__
     if getattr(cause, "sqlstate", None) != _CANCELLED and str(error) != "interrupted":
         return None
-    return ScimError(503, None, "This took too long and was stopped; it changed nothing. Ask for less (a narrower filter, a smaller page), or try again.")
+    return ScimError(
+        503,
+        None,
+        "This took too long and was stopped; it changed nothing. Ask for less (a narrower filter, a smaller page), or try again.",
+    )
 
 
 @contextmanager

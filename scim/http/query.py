@@ -110,7 +110,12 @@ def _sort(text: str, kind: ResourceType) -> Located:
     """The attribute to sort by; a complex one stands for its `value` (§3.4.2.3)."""
     path = parse_path(text, kind)
     target = path.target
-    if path.only is None and target.sub is None and target.attribute is not None and target.attribute.type == Type.COMPLEX:
+    if (
+        path.only is None
+        and target.sub is None
+        and target.attribute is not None
+        and target.attribute.type == Type.COMPLEX
+    ):
         target = Located(target.extension, target.attribute, target.attribute.sub("value"))
     last = target.last
     if path.only is not None or last is None or last.type == Type.COMPLEX or last.returned == Returned.NEVER:

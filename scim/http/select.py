@@ -97,7 +97,9 @@ def select(tree: Tree | None, shelf: Shelf, source: Source | None = None) -> Sel
 class _Compiler:
     """Walks a tree; None stands for "SQL has nothing to say"."""
 
-    def __init__(self, shelf: Shelf | None, columns: Mapping[str, Column] | None = None, source: Source | None = None) -> None:
+    def __init__(
+        self, shelf: Shelf | None, columns: Mapping[str, Column] | None = None, source: Source | None = None
+    ) -> None:
         self._shelf, self._source = shelf, source
         self._columns = columns if columns is not None else (shelf.columns if shelf else {})
 
@@ -134,7 +136,12 @@ class _Compiler:
         return None
 
     def _leaf(self, name: str, operator: str, operand: object) -> Selected | None:
-        if self._shelf is not None and name == "meta.resourceType" and operator in {"eq", "ne"} and isinstance(operand, str):
+        if (
+            self._shelf is not None
+            and name == "meta.resourceType"
+            and operator in {"eq", "ne"}
+            and isinstance(operand, str)
+        ):
             return Selected(_ALWAYS if (operand == self._shelf.kind.name) == (operator == "eq") else _NEVER, exact=True)
         if self._shelf is PEOPLE and name == "emails.value":
             return _addresses(operator, operand, self._source)
@@ -153,7 +160,11 @@ def _of_rows(inner: Selected | None, source: Source | None) -> Selected | None:
     """Whose address it is. Few of them are looked up at once, so that both databases begin with those and not with everybody."""
     if inner is None:
         return None
-    rows = RecordEmail.objects.filter(inner.where) if source is None else RecordEmail.objects.filter(inner.where, source=source)
+    rows = (
+        RecordEmail.objects.filter(inner.where)
+        if source is None
+        else RecordEmail.objects.filter(inner.where, source=source)
+    )
     few = list(rows.values_list("record_id", flat=True)[: _FEW + 1])
     return Selected(Q(id__in=few if len(few) <= _FEW else rows.values("record_id")), inner.exact)
 
@@ -202,7 +213,10 @@ def _where(column: Column, operator: str, operand: object) -> Q | None:
     if operator == "eq" and operand is None:
         return ~there
     builders: dict[Sort, Callable[[Column, str, object], Q | None]] = {
-        "text": _text, "flag": _flag, "time": _time, "id": _identity,
+        "text": _text,
+        "flag": _flag,
+        "time": _time,
+        "id": _identity,
     }
     if operator == "ne":
         same = builders[column.kind](column, "eq", operand)
@@ -275,4 +289,3 @@ def _identity(column: Column, operator: str, operand: object) -> Q | None:
         return None
     found = as_id(operand)
     return Q(**{column.name: found}) if found else _NEVER
-

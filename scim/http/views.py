@@ -138,7 +138,9 @@ def many(request: HttpRequest) -> HttpResponse:
 def nobody(request: HttpRequest) -> HttpResponse:
     """`/Me`: not offered, which RFC 7644 §3.11 answers by 501: whoever speaks here is a source, and what is here are its records of others."""
     _source(request)
-    raise ScimError(501, None, "A source is no person, so /Me is not offered. People ask for themselves at /oidc/userinfo.")
+    raise ScimError(
+        501, None, "A source is no person, so /Me is not offered. People ask for themselves at /oidc/userinfo."
+    )
 
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -69,7 +69,10 @@ def find(source: Source, keys: Mapping[str, str], *, record: Record | None = Non
     left = [one for person_id, one in people.items() if person_id not in apart]
     if len(left) > 1:
         return [Found(person=one.person, attribute=one.attribute, why=SEVERAL) for one in left]
-    return [Found(person=one.person, attribute=one.attribute, why=_ambiguity(one.person, source, keys, record)) for one in left]
+    return [
+        Found(person=one.person, attribute=one.attribute, why=_ambiguity(one.person, source, keys, record))
+        for one in left
+    ]
 
 
 def _rows(attribute: str, value: str, record: Record | None) -> list[RecordKey]:
@@ -111,7 +114,11 @@ def _counted(person: Person) -> QuerySet[Record]:
 
 def _known(person: Person) -> set[tuple[str, str]]:
     """The identifiers that a person's records say: whoever joins two people joins all of both."""
-    return set(RecordKey.objects.filter(record__person=person, record__deleted_at__isnull=True).values_list("attribute", "value"))
+    return set(
+        RecordKey.objects.filter(record__person=person, record__deleted_at__isnull=True).values_list(
+            "attribute", "value"
+        )
+    )
 
 
 def is_light(person: Person) -> bool:

@@ -175,7 +175,9 @@ def _suspend(write: Write, _before: State, _after: State) -> None:
 
 def _resume(write: Write, _before: State, _after: State) -> None:
     """Go on where a source had stopped it; what the person or a manager stopped, no source starts again."""
-    moves = write.account.events.filter(kind__in=["account.suspended", "account.resumed", "account.freeze_asked"]).order_by("-seq")
+    moves = write.account.events.filter(
+        kind__in=["account.suspended", "account.resumed", "account.freeze_asked"]
+    ).order_by("-seq")
     last = moves.first()
     stopped_by_source = last is not None and last.kind == "account.suspended" and last.actor.startswith("source:")
     if write.account.status == AccountStatus.SUSPENDED and stopped_by_source:
@@ -217,7 +219,9 @@ def note_beyond(write: Write, resource: Resource, trusted_for: list[str]) -> Non
 
 TABLE: dict[Change, Consequence] = {
     Change.ENDED: Consequence("The account and every credential, session and token end, for good.", _end),
-    Change.LEVEL_FELL: Consequence("The identity assurance falls, and with it that of all that was minted on it.", _vouch),
+    Change.LEVEL_FELL: Consequence(
+        "The identity assurance falls, and with it that of all that was minted on it.", _vouch
+    ),
     Change.INELIGIBLE: Consequence("Derived credentials end and none is minted; ways of signing in stay.", _eligible),
     Change.RENAMED: Consequence("Certificates that show the old name end; keys, passkeys and devices stay.", _rename),
     Change.RETURNED: Consequence("The account opens again in a new epoch; no credential comes back.", _reopen),

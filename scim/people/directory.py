@@ -31,7 +31,9 @@ _MOST_LEVELS = 32
 
 def _living(*related: str) -> QuerySet[Record]:
     rows = Record.objects.filter(
-        source_id=Given("source", Source._meta.pk), deleted_at__isnull=True, id=Given("id", Record._meta.pk)  # noqa: SLF001
+        source_id=Given("source", Source._meta.pk),  # noqa: SLF001
+        deleted_at__isnull=True,
+        id=Given("id", Record._meta.pk),  # noqa: SLF001
     ).annotate(followed=feed.FOLLOWED)
     return rows.select_related(*related) if related else rows
 
@@ -119,7 +121,9 @@ def _members_of(ids: Iterable[uuid.UUID], base: str) -> dict[uuid.UUID, list[Jso
     """The members of each group, in the order in which they came."""
     found: dict[uuid.UUID, list[Json]] = defaultdict(list)
     users, inner = f"{base}{USER.endpoint}/", f"{base}{GROUP.endpoint}/"
-    rows = Membership.objects.filter(group__in=list(ids)).order_by("id").values_list("group_id", "record_id", "child_id")
+    rows = (
+        Membership.objects.filter(group__in=list(ids)).order_by("id").values_list("group_id", "record_id", "child_id")
+    )
     for group, record, child in rows.iterator(chunk_size=2000):
         member, kind, place = (str(record), "User", users) if record else (str(child), "Group", inner)
         found[group].append({"value": member, "$ref": place + member, "type": kind})

@@ -143,8 +143,12 @@ def _touch(groups: Iterable[UUID], *, now: datetime) -> list[Group]:
 
 
 def _write(
-    source: Source, unverified_id: str, change: Callable[[Group], tuple[Resource, membership.Change]], *,
-    if_match: str | None, now: datetime,
+    source: Source,
+    unverified_id: str,
+    change: Callable[[Group], tuple[Resource, membership.Change]],
+    *,
+    if_match: str | None,
+    now: datetime,
 ) -> Group:
     """Run one change under the group's lock; one that changes nothing leaves version and time as they are."""
 

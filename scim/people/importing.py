@@ -84,7 +84,10 @@ def end_the_rest(source: Source, summary: Summary, *, dry_run: bool, now: dateti
         if record_id in summary.records:
             continue
         if not dry_run:
-            body: Resource = {"schemas": [PATCH_URN], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+            body: Resource = {
+                "schemas": [PATCH_URN],
+                "Operations": [{"op": "replace", "path": "active", "value": False}],
+            }
             provision.patch_user(source, str(record_id), body, now=now)
         summary.note(Outcome.ENDED, 0)
 

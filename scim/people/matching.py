@@ -45,7 +45,9 @@ def rule(attribute: str, *, now: datetime) -> MatchRule:
     """
     full = next(iter(trust.named([attribute])))
     if full not in candidates.KEYS:
-        message = f"records are joined by {', '.join(one.rpartition(':')[2] for one in candidates.KEYS)} and by nothing else"
+        message = (
+            f"records are joined by {', '.join(one.rpartition(':')[2] for one in candidates.KEYS)} and by nothing else"
+        )
         raise ValueError(message)
     return MatchRule.objects.get_or_create(attribute=full, defaults={"created_at": now})[0]
 
@@ -76,7 +78,12 @@ def sole(source: Source, resource: Resource) -> candidates.Found | None:
 def attached(record: Record, found: candidates.Found, account: Account, *, now: datetime, actor: str) -> None:
     """A new record came to a person who was there: by rule, with the account locked."""
     Match.objects.create(
-        record=record, person=found.person, attribute=found.attribute, state=MatchState.JOINED, created_at=now, decided_at=now,
+        record=record,
+        person=found.person,
+        attribute=found.attribute,
+        state=MatchState.JOINED,
+        created_at=now,
+        decided_at=now,
         decided_by=BY_RULE,
     )
     _record(account, "person.joined", record, now=now, actor=actor, attribute=found.attribute)
@@ -97,7 +104,8 @@ def after(record: Record, *, now: datetime) -> None:
         return
     for one in found:
         Match.objects.get_or_create(
-            record=record, person=one.person,
+            record=record,
+            person=one.person,
             defaults={"attribute": one.attribute, "state": MatchState.WAITING, "why": one.why, "created_at": now},
         )
 
@@ -127,7 +135,9 @@ def _rank(person: Person) -> tuple[bool, datetime, UUID]:
 def waiting() -> QuerySet[Match]:
     """The cases that wait for a manager, the oldest first."""
     rows = Match.objects.filter(state=MatchState.WAITING, record__deleted_at__isnull=True)
-    return rows.select_related("record__source", "record__person__account", "person__account").order_by("created_at", "id")
+    return rows.select_related("record__source", "record__person__account", "person__account").order_by(
+        "created_at", "id"
+    )
 
 
 def join(record: Record, person: Person, *, now: datetime, actor: str, attribute: str = "") -> Match:
@@ -143,12 +153,21 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         into, old = Person.objects.get(id=person.id), fresh.person
         write = Write(account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into))
         match, _ = Match.objects.update_or_create(
-            record=fresh, person=into,
+            record=fresh,
+            person=into,
             defaults={
-                "attribute": attribute, "state": MatchState.JOINED, "from_person": old, "decided_at": now, "decided_by": actor,
+                "attribute": attribute,
+                "state": MatchState.JOINED,
+                "from_person": old,
+                "decided_at": now,
+                "decided_by": actor,
             },
             create_defaults={
-                "attribute": attribute, "state": MatchState.JOINED, "from_person": old, "created_at": now, "decided_at": now,
+                "attribute": attribute,
+                "state": MatchState.JOINED,
+                "from_person": old,
+                "created_at": now,
+                "decided_at": now,
                 "decided_by": actor,
             },
         )
@@ -192,7 +211,9 @@ def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
     """
 
     def work(account: Account) -> None:
-        if not Match.objects.filter(id=match.id, state=MatchState.WAITING).update(state=MatchState.APART, decided_at=now, decided_by=actor):
+        if not Match.objects.filter(id=match.id, state=MatchState.WAITING).update(
+            state=MatchState.APART, decided_at=now, decided_by=actor
+        ):
             raise Refused(Reason.ILLEGAL_MOVE)
         _record(account, "person.kept_apart", match.record, now=now, actor=actor, attribute=match.attribute)
 
@@ -206,7 +227,11 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
     """
     fresh = Match.objects.select_related("person", "from_person__account", "record__source").get(id=match.id)
     before = fresh.from_person
-    if before is not None and revoke.terminated_because(before.account) != Reason.JOINED_TO_ANOTHER.value and not before.active:
+    if (
+        before is not None
+        and revoke.terminated_because(before.account) != Reason.JOINED_TO_ANOTHER.value
+        and not before.active
+    ):
         before = None  # it has ended for another reason meanwhile
     accounts_needed = [fresh.person.account_id, *([before.account_id] if before else [])]
 
@@ -224,7 +249,13 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
         elif not account.is_active and revoke.terminated_because(account) == Reason.JOINED_TO_ANOTHER.value:
             accounts.reopen(account, now=now, actor=actor)
         write = Write(
-            account=account, person=person, actor=actor, now=now, is_new=before is None, appears=not _is_here(person), was_active=was_active
+            account=account,
+            person=person,
+            actor=actor,
+            now=now,
+            is_new=before is None,
+            appears=not _is_here(person),
+            was_active=was_active,
         )
         record.person, record.adopted = person, speaks(record.source, person)
         record.save(update_fields=["person", "adopted"])
@@ -233,7 +264,14 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
         _record(left, "person.record_left", record, now=now, actor=actor, attribute=fresh.attribute)
         _record(account, "person.split", record, now=now, actor=actor, attribute=fresh.attribute)
         _carry_on(
-            replace(write, account=left, person=Person.objects.get(id=fresh.person_id), is_new=False, appears=False, was_active=None),
+            replace(
+                write,
+                account=left,
+                person=Person.objects.get(id=fresh.person_id),
+                is_new=False,
+                appears=False,
+                was_active=None,
+            ),
             was_here=record.deleted_at is None,
         )
         settle(write)

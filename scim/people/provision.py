@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from scim.protocol.schema import Json, Resource
 
 __all__ = [
-    "check_unique", "create_user", "delete_user", "disable_source", "patch_user", "register_source", "replace_user", "rotate_source",
+    "check_unique",
+    "create_user",
+    "delete_user",
+    "disable_source",
+    "patch_user",
+    "register_source",
+    "replace_user",
+    "rotate_source",
 ]
 
 T = TypeVar("T")
@@ -112,7 +119,9 @@ def _check_not_stale(source: Source, body: Json, resource: Resource) -> None:
     number, external = ordering.sequence(body), resource.get("externalId")
     if number is None or not isinstance(external, str):
         return
-    if Record.objects.filter(source=source, external_id=external, deleted_at__isnull=False, source_version__gte=number).exists():
+    if Record.objects.filter(
+        source=source, external_id=external, deleted_at__isnull=False, source_version__gte=number
+    ).exists():
         raise precondition_failed("This source has deleted a newer version of this record.")
 
 
@@ -134,7 +143,9 @@ def replace_user(
             _check_order(record, resource, number)
         return {"active": record.active, **resource}
 
-    push = _Push(body=unverified_body, says_active="active" in resource, versioned=ordering.is_versioned(number, if_match))
+    push = _Push(
+        body=unverified_body, says_active="active" in resource, versioned=ordering.is_versioned(number, if_match)
+    )
     return _write(source, unverified_id, change, push, if_match=if_match, now=now)
 
 
@@ -192,7 +203,13 @@ class _Push:
 
 
 def _write(  # noqa: PLR0913 - what every change of a record needs
-    source: Source, unverified_id: str, change: Callable[[Record], Resource], push: _Push, *, if_match: str | None, now: datetime,
+    source: Source,
+    unverified_id: str,
+    change: Callable[[Record], Resource],
+    push: _Push,
+    *,
+    if_match: str | None,
+    now: datetime,
 ) -> Record:
     """Run one change under the lock; one that changes nothing leaves version and time as they are."""
     old: dict[str, Resource] = {}
@@ -282,7 +299,9 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     if after != before:
         if before:
             RecordEmail.objects.filter(record=record).delete()
-        RecordEmail.objects.bulk_create(RecordEmail(record=record, source=record.source, value_fold=one) for one in after)
+        RecordEmail.objects.bulk_create(
+            RecordEmail(record=record, source=record.source, value_fold=one) for one in after
+        )
 
 
 def check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:

@@ -37,7 +37,11 @@ def readmit(person: Person, *, now: datetime, actor: str) -> None:
     def work(account: Account) -> None:
         rows = person.records.all()
         waited = rows.filter(returns_at__isnull=False, deleted_at__isnull=True).update(returns_at=None)
-        lifted = rows.filter(deleted_at__isnull=False, was_active=True).update(was_active=False) if rows.filter(deleted_at=None).exists() else 0
+        lifted = (
+            rows.filter(deleted_at__isnull=False, was_active=True).update(was_active=False)
+            if rows.filter(deleted_at=None).exists()
+            else 0
+        )
         if not waited + lifted:
             raise Refused(Reason.ILLEGAL_MOVE)
         audit.record(account, "person.readmitted", now=now, actor=actor, body={"records": waited + lifted})
@@ -56,7 +60,13 @@ def adopt(record: Record, *, now: datetime, actor: str) -> None:
         rows = Record.objects.filter(id=record.id, adopted=False, deleted_at__isnull=True, person__account=account)
         if not rows.update(adopted=True):
             raise Refused(Reason.ILLEGAL_MOVE)
-        audit.record(account, "person.record_adopted", now=now, actor=actor, body={"record": str(record.id), "source": record.source.name})
+        audit.record(
+            account,
+            "person.record_adopted",
+            now=now,
+            actor=actor,
+            body={"record": str(record.id), "source": record.source.name},
+        )
         settle(_write(account, record.person, actor, now))
 
     under_lock(record.person.account_id, work)

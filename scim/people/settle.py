@@ -52,7 +52,12 @@ def _tell(write: Write, before: State, after: State, *, was_active: bool) -> Non
     if was_active != write.account.is_active and not _differs(before, after):
         feed.bump(person, now=write.now)
     feed.told(
-        person, write.account, before.profile.attributes, was_active=was_active, appears=write.is_new or write.appears, txn=write.txn,
+        person,
+        write.account,
+        before.profile.attributes,
+        was_active=was_active,
+        appears=write.is_new or write.appears,
+        txn=write.txn,
         now=write.now,
     )
 
@@ -60,7 +65,9 @@ def _tell(write: Write, before: State, after: State, *, was_active: bool) -> Non
 def _differs(before: State, after: State) -> bool:
     """Whether a person is another version than before, for whoever follows us."""
     one, other = before.profile, after.profile
-    return (one.active, one.suspended) != (other.active, other.suspended) or bool(events.names(one.attributes, other.attributes))
+    return (one.active, one.suspended) != (other.active, other.suspended) or bool(
+        events.names(one.attributes, other.attributes)
+    )
 
 
 def end(write: Write, *, followed: bool) -> None:
@@ -90,17 +97,24 @@ def said(person: Person) -> list[aggregate.Said]:
 
 def _speaking(person: Person) -> list[Record]:
     alive = Q(deleted_at__isnull=True)
-    records = person.records.filter(alive | Q(was_active=True)).select_related("source").annotate(followed=feed.FOLLOWED)
+    records = (
+        person.records.filter(alive | Q(was_active=True)).select_related("source").annotate(followed=feed.FOLLOWED)
+    )
     return [record for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
 
 
 def _said(record: Record) -> aggregate.Said:
     source = record.source
     return aggregate.Said(
-        source=source.name, precedence=source.precedence, active=record.active,
+        source=source.name,
+        precedence=source.precedence,
+        active=record.active,
         resource=record.resource if record.deleted_at is None else {},
-        at=record.stated_at or record.updated_at, trusted_for=frozenset(source.trusted_for), returns=record.returns_at is not None,
-        adopted=record.adopted, vouched_ial=source.vouched_ial if record.deleted_at is None else 0,
+        at=record.stated_at or record.updated_at,
+        trusted_for=frozenset(source.trusted_for),
+        returns=record.returns_at is not None,
+        adopted=record.adopted,
+        vouched_ial=source.vouched_ial if record.deleted_at is None else 0,
     )
 
 

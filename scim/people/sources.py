@@ -33,8 +33,14 @@ OVERLAP = timedelta(hours=24)
 
 
 def register_source(  # noqa: PLR0913 - what an operator decides about a source
-    name: str, *, now: datetime, vouched_ial: int = 0, precedence: int = 100, normalisers: Sequence[str] = (),
-    token_expires_at: datetime | None = None, trusted_for: Collection[str] = trust.EVERY,
+    name: str,
+    *,
+    now: datetime,
+    vouched_ial: int = 0,
+    precedence: int = 100,
+    normalisers: Sequence[str] = (),
+    token_expires_at: datetime | None = None,
+    trusted_for: Collection[str] = trust.EVERY,
 ) -> tuple[Source, str]:
     """A new source, and its bearer token, which is not kept and cannot be shown again.
 
@@ -45,7 +51,12 @@ def register_source(  # noqa: PLR0913 - what an operator decides about a source
 
     def work() -> tuple[Source, str]:
         source = Source.objects.create(
-            name=name, vouched_ial=vouched_ial, precedence=precedence, normalisers=list(normalisers), trusted_for=believed, created_at=now,
+            name=name,
+            vouched_ial=vouched_ial,
+            precedence=precedence,
+            normalisers=list(normalisers),
+            trusted_for=believed,
+            created_at=now,
         )
         return source, _token(source, now=now, expires_at=token_expires_at)
 
@@ -97,7 +108,9 @@ def end_credential(source: Source, credential_id: int, *, now: datetime) -> bool
     return bool(source.credentials.filter(id=credential_id, ended_at__isnull=True).update(ended_at=now))
 
 
-def admit_client(source: Source, client_id: str, *, now: datetime, expires_at: datetime | None = None) -> SourceCredential:
+def admit_client(
+    source: Source, client_id: str, *, now: datetime, expires_at: datetime | None = None
+) -> SourceCredential:
     """Let a client of our own provider speak for a source, with access tokens that it got for itself.
 
     Raises: ValueError for what is no client_id, or one that speaks for another source.
@@ -108,7 +121,9 @@ def admit_client(source: Source, client_id: str, *, now: datetime, expires_at: d
     return _admit(source, key_of_client(client_id), shown=client_id, now=now, expires_at=expires_at)
 
 
-def admit_certificate(source: Source, sha256: str, *, now: datetime, expires_at: datetime | None = None) -> SourceCredential:
+def admit_certificate(
+    source: Source, sha256: str, *, now: datetime, expires_at: datetime | None = None
+) -> SourceCredential:
     """Let whoever holds a certificate's key speak for a source (mutual TLS). sha256: of its DER, in hex, with or without colons.
 
     Raises: ValueError for what is no such fingerprint, or one that speaks for another source.
@@ -121,7 +136,13 @@ def admit_certificate(source: Source, sha256: str, *, now: datetime, expires_at:
 
 
 def admit_certified_name(  # noqa: PLR0913 - who, by whom, until when
-    source: Source, authority: str, name: str, *, now: datetime, authority_name: str = "", expires_at: datetime | None = None
+    source: Source,
+    authority: str,
+    name: str,
+    *,
+    now: datetime,
+    authority_name: str = "",
+    expires_at: datetime | None = None,
 ) -> SourceCredential:
     """Let whoever an authority certifies under a name speak for a source (RFC 8705 §2.1): renewed certificates too, no other authority's.
 

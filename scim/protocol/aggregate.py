@@ -50,7 +50,11 @@ class Said:
 
     def believed(self) -> dict[str, Json]:
         """What it says and is believed about, but for `active`, which is merged by itself."""
-        return {name: value for name, value in trust.said(self.resource).items() if name != trust.ACTIVE and self.is_believed(name)}
+        return {
+            name: value
+            for name, value in trust.said(self.resource).items()
+            if name != trust.ACTIVE and self.is_believed(name)
+        }
 
     @property
     def holds(self) -> bool:
@@ -169,7 +173,10 @@ def _explained_active(one: Said, said: Sequence[Said]) -> Told:
     deciding = [other for other in said if other.is_believed(trust.ACTIVE)]
     effective = all(other.holds for other in deciding)
     return Told(
-        source=one.source, value=one.holds, stands=one.holds == effective, why=Why.ONLY if len(deciding) == 1 else Why.PRECEDENCE
+        source=one.source,
+        value=one.holds,
+        stands=one.holds == effective,
+        why=Why.ONLY if len(deciding) == 1 else Why.PRECEDENCE,
     )
 
 
@@ -194,7 +201,8 @@ def guarded(said: Sequence[Said]) -> Guarded:
     emails = [one.believed()["emails"] for one in adopted if "emails" in one.believed()]
     vouching = [one for one in adopted if one.vouched_ial]
     return Guarded(
-        user_name=str(names[0]) if names else "", contact={"emails": emails[0]} if emails else {},
+        user_name=str(names[0]) if names else "",
+        contact={"emails": emails[0]} if emails else {},
         ial=_ial(vouching[0]) if vouching else 0,
     )
 
@@ -219,6 +227,7 @@ def addresses(attributes: Mapping[str, Json]) -> list[str]:
 
 def invitation_address(attributes: Mapping[str, Json]) -> str | None:
     """Where an invitation goes: the primary work address, else the primary, else a work one, else the first."""
+
     def rank(email: Resource) -> tuple[bool, bool]:
         return (email.get("primary") is not True, str(email.get("type", "")).lower() != "work")
 

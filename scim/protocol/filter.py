@@ -215,7 +215,10 @@ def _operand(target: Located, operator: str, literal: Typed) -> Operand:
     if attribute is None or value is None:
         raise invalid_filter(f"{target.name} cannot be compared so.")
     convert: Callable[[Located, str, Typed], Operand] = {
-        Type.BOOLEAN: _boolean, Type.INTEGER: _number, Type.DECIMAL: _number, Type.DATETIME: _moment,
+        Type.BOOLEAN: _boolean,
+        Type.INTEGER: _number,
+        Type.DECIMAL: _number,
+        Type.DATETIME: _moment,
     }.get(attribute.type, _string)
     return convert(target, operator, literal)
 

@@ -8,21 +8,33 @@ CORE_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 MOST_MEMBERS = 20_000  # in one message; what a body of 1 MiB can name
 
 MEMBERS = Attribute(
-    name="members", type=Type.COMPLEX, multi_valued=True, most=MOST_MEMBERS, description="Who is in the group.",
+    name="members",
+    type=Type.COMPLEX,
+    multi_valued=True,
+    most=MOST_MEMBERS,
+    description="Who is in the group.",
     sub_attributes=(
         Attribute(
             name="value", case_exact=True, mutability=Mutability.IMMUTABLE, description="The id of the member's record."
         ),
         Attribute(
-            name="$ref", type=Type.REFERENCE, case_exact=True, mutability=Mutability.IMMUTABLE, longest=1024,
-            reference_types=("User", "Group"), description="Where the member's record is.",
+            name="$ref",
+            type=Type.REFERENCE,
+            case_exact=True,
+            mutability=Mutability.IMMUTABLE,
+            longest=1024,
+            reference_types=("User", "Group"),
+            description="Where the member's record is.",
         ),
         Attribute(
-            name="type", mutability=Mutability.IMMUTABLE, canonical_values=("User", "Group"),
+            name="type",
+            mutability=Mutability.IMMUTABLE,
+            canonical_values=("User", "Group"),
             description="What the member is; found out where it is not said.",
         ),
         Attribute(
-            name="display", mutability=Mutability.READ_ONLY,
+            name="display",
+            mutability=Mutability.READ_ONLY,
             description="Accepted and ignored: the member's own record says its name.",
         ),
     ),
@@ -38,6 +50,4 @@ _CORE = Schema(
     ),
 )
 
-GROUP = ResourceType(
-    name="Group", endpoint="/Groups", description="Groups, as this source describes them.", core=_CORE
-)
+GROUP = ResourceType(name="Group", endpoint="/Groups", description="Groups, as this source describes them.", core=_CORE)

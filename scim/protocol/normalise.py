@@ -145,4 +145,6 @@ def _ours(value: Json) -> Json:
     """Members whose id could be one of ours; what is none at all stays, and is refused by the engine."""
     members = value if isinstance(value, list) else [value]
     named = [one for one in members if isinstance(one, dict) and isinstance(one.get("value"), str)]
-    return [one for one in members if one not in named or _ID.fullmatch(str(one["value"] if isinstance(one, dict) else ""))]
+    return [
+        one for one in members if one not in named or _ID.fullmatch(str(one["value"] if isinstance(one, dict) else ""))
+    ]

@@ -51,7 +51,9 @@ def _meta(body: Json, name: str) -> Json:
 def check_whole(number: int | None, resource: Resource) -> None:
     """Raises: ScimError invalidValue for a numbered version that leaves `active` to what was there before."""
     if number is not None and "active" not in resource:
-        raise invalid_value("A push with a number in meta.version must say active: it stands for itself, in whatever order it comes.")
+        raise invalid_value(
+            "A push with a number in meta.version must say active: it stands for itself, in whatever order it comes."
+        )
 
 
 def overrules(given: Resource, present: Resource) -> bool:
@@ -71,9 +73,12 @@ def is_versioned(number: int | None, if_match: str | None) -> bool:
 
 def says_active(asked: Sequence[Operation]) -> bool:
     """Whether a PATCH speaks of `active` at all."""
+
     def names(operation: Operation) -> set[str]:
         if operation.unverified_path is not None:
             return {operation.unverified_path.rpartition(":")[2].lower()}
-        return {key.rpartition(":")[2].lower() for key in operation.value} if isinstance(operation.value, dict) else set()
+        return (
+            {key.rpartition(":")[2].lower() for key in operation.value} if isinstance(operation.value, dict) else set()
+        )
 
     return any("active" in names(operation) for operation in asked)

@@ -107,7 +107,9 @@ class _Work:
         Raises: ScimError invalidValue where a message asks for more than a request may cost (C75).
         """
         if path.target.attribute is not None:
-            self._left -= len(_elements(home, path.target.attribute)) * (1 if path.only is None else comparisons(path.only))
+            self._left -= len(_elements(home, path.target.attribute)) * (
+                1 if path.only is None else comparisons(path.only)
+            )
         if self._left < 0:
             raise invalid_value("The operations look at too many values; send fewer in one message.")
 

@@ -38,7 +38,10 @@ class Projection:
     def shows(self, name: str) -> bool:
         """Whether any part of a core attribute is shown; what is not need not be fetched."""
         if self.only is not None:
-            return any(located.extension is None and located.attribute and located.attribute.name == name for located in self.only)
+            return any(
+                located.extension is None and located.attribute and located.attribute.name == name
+                for located in self.only
+            )
         whole = (located for located in self.without if located.extension is None and located.sub is None)
         return not any(located.attribute is not None and located.attribute.name == name for located in whole)
 

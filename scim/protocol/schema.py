@@ -131,18 +131,29 @@ _META = (
 
 COMMON = (
     Attribute(
-        name="schemas", type=Type.REFERENCE, multi_valued=True, required=True, returned=Returned.ALWAYS,
+        name="schemas",
+        type=Type.REFERENCE,
+        multi_valued=True,
+        required=True,
+        returned=Returned.ALWAYS,
         description="URNs of the schemas that this resource uses.",
     ),
     Attribute(
-        name="id", case_exact=True, mutability=Mutability.READ_ONLY, returned=Returned.ALWAYS, uniqueness="server",
+        name="id",
+        case_exact=True,
+        mutability=Mutability.READ_ONLY,
+        returned=Returned.ALWAYS,
+        uniqueness="server",
         description="Our identifier of this source's record.",
     ),
     Attribute(
         name="externalId", case_exact=True, identifier=True, description="The source's own identifier of this record."
     ),
     Attribute(
-        name="meta", type=Type.COMPLEX, mutability=Mutability.READ_ONLY, sub_attributes=_META,
+        name="meta",
+        type=Type.COMPLEX,
+        mutability=Mutability.READ_ONLY,
+        sub_attributes=_META,
         description="When and where this record is kept.",
     ),
 )

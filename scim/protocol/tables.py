@@ -21,14 +21,40 @@ if TYPE_CHECKING:
     from scim.protocol.schema import Json, Resource
 
 FORMATS = ("csv", "ldif", "jsonl")
-_SUBS = {f"name.{one}".lower(): ("name", one) for one in ("givenName", "familyName", "middleName", "formatted", "honorificPrefix", "honorificSuffix")}
+_SUBS = {
+    f"name.{one}".lower(): ("name", one)
+    for one in ("givenName", "familyName", "middleName", "formatted", "honorificPrefix", "honorificSuffix")
+}
 _SHORT = {
-    "username": "userName", "login": "userName", "uid": "userName", "id": "externalId", "externalid": "externalId", "given_name": "name.givenName",
-    "givenname": "name.givenName", "first_name": "name.givenName", "family_name": "name.familyName", "familyname": "name.familyName",
-    "last_name": "name.familyName", "surname": "name.familyName", "sn": "name.familyName", "cn": "displayName", "display_name": "displayName",
-    "email": "emails.work", "mail": "emails.work", "email_home": "emails.home", "phone": "phoneNumbers.work", "telephonenumber": "phoneNumbers.work",
-    "mobile": "phoneNumbers.mobile", "employee_number": "employeeNumber", "departmentnumber": "department", "ou": "department", "o": "organization",
-    "employeetype": "userType", "entryuuid": "externalId", "cost_center": "costCenter", "preferredlanguage": "preferredLanguage",
+    "username": "userName",
+    "login": "userName",
+    "uid": "userName",
+    "id": "externalId",
+    "externalid": "externalId",
+    "given_name": "name.givenName",
+    "givenname": "name.givenName",
+    "first_name": "name.givenName",
+    "family_name": "name.familyName",
+    "familyname": "name.familyName",
+    "last_name": "name.familyName",
+    "surname": "name.familyName",
+    "sn": "name.familyName",
+    "cn": "displayName",
+    "display_name": "displayName",
+    "email": "emails.work",
+    "mail": "emails.work",
+    "email_home": "emails.home",
+    "phone": "phoneNumbers.work",
+    "telephonenumber": "phoneNumbers.work",
+    "mobile": "phoneNumbers.mobile",
+    "employee_number": "employeeNumber",
+    "departmentnumber": "department",
+    "ou": "department",
+    "o": "organization",
+    "employeetype": "userType",
+    "entryuuid": "externalId",
+    "cost_center": "costCenter",
+    "preferredlanguage": "preferredLanguage",
 }
 _LDIF_IGNORED = frozenset({"dn", "objectclass", "changetype", "version", "userpassword"})
 _LOCKS = frozenset({"nsaccountlock", "logindisabled"})

@@ -25,7 +25,10 @@ NOT_PROFILE = frozenset({"schemas", "id", "externalId", "meta", "groups", "passw
 
 _CORE = frozenset(one.name for one in USER.core.attributes) - NOT_PROFILE
 _ENTERPRISE = frozenset(
-    f"{schema.urn}:{one.name}" for schema in USER.extensions if schema.urn == ENTERPRISE_URN for one in schema.attributes
+    f"{schema.urn}:{one.name}"
+    for schema in USER.extensions
+    if schema.urn == ENTERPRISE_URN
+    for one in schema.attributes
 )
 _ASSURANCE = frozenset(f"{ASSURANCE_URN}:{one.name}" for one in ASSURANCE.attributes)
 # What sounds like authority is believed of nobody whom the operator did not name for it (ruling 10).
@@ -39,8 +42,18 @@ PRESETS: dict[str, frozenset[str]] = {
     "security": _ASSURANCE | {"x509Certificates", EMPLOYEE_NUMBER},
     "directory": frozenset(
         {
-            "userName", "name", "displayName", "nickName", "emails", "phoneNumbers", "ims", "photos", "preferredLanguage", "locale",
-            "timezone", ACTIVE,
+            "userName",
+            "name",
+            "displayName",
+            "nickName",
+            "emails",
+            "phoneNumbers",
+            "ims",
+            "photos",
+            "preferredLanguage",
+            "locale",
+            "timezone",
+            ACTIVE,
         }
     ),
 }

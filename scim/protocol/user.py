@@ -13,13 +13,24 @@ _BLOB = 64 * 1024
 
 
 def _plural(  # noqa: PLR0913 - the characteristics in which RFC 7643's plural attributes differ
-    name: str, description: str, *, types: tuple[str, ...] = (), kind: Type = Type.STRING, identifier: bool = False,
-    longest: int = 256, references: tuple[str, ...] = (),
+    name: str,
+    description: str,
+    *,
+    types: tuple[str, ...] = (),
+    kind: Type = Type.STRING,
+    identifier: bool = False,
+    longest: int = 256,
+    references: tuple[str, ...] = (),
 ) -> Attribute:
     """A multi-valued attribute with the default sub-attributes of RFC 7643 §2.4."""
     value = Attribute(
-        name="value", type=kind, identifier=identifier, longest=longest, reference_types=references,
-        case_exact=kind in {Type.REFERENCE, Type.BINARY}, description=f"The value ({description.lower().rstrip('.')}).",
+        name="value",
+        type=kind,
+        identifier=identifier,
+        longest=longest,
+        reference_types=references,
+        case_exact=kind in {Type.REFERENCE, Type.BINARY},
+        description=f"The value ({description.lower().rstrip('.')}).",
     )
     rest = (
         Attribute(name="display", description="A name of it for people."),
@@ -32,7 +43,9 @@ def _plural(  # noqa: PLR0913 - the characteristics in which RFC 7643's plural a
 
 
 _NAME = Attribute(
-    name="name", type=Type.COMPLEX, description="The parts of the person's name.",
+    name="name",
+    type=Type.COMPLEX,
+    description="The parts of the person's name.",
     sub_attributes=(
         Attribute(name="formatted", longest=_LONG, description="The full name, as it is written."),
         Attribute(name="familyName", description="The family name."),
@@ -44,7 +57,10 @@ _NAME = Attribute(
 )
 
 _ADDRESSES = Attribute(
-    name="addresses", type=Type.COMPLEX, multi_valued=True, description="Postal addresses.",
+    name="addresses",
+    type=Type.COMPLEX,
+    multi_valued=True,
+    description="Postal addresses.",
     sub_attributes=(
         Attribute(name="formatted", longest=_LONG, description="The address, as it is written."),
         Attribute(name="streetAddress", longest=_LONG, description="Street, house, floor."),
@@ -58,17 +74,26 @@ _ADDRESSES = Attribute(
 )
 
 _GROUPS = Attribute(
-    name="groups", type=Type.COMPLEX, multi_valued=True, mutability=Mutability.READ_ONLY,
+    name="groups",
+    type=Type.COMPLEX,
+    multi_valued=True,
+    mutability=Mutability.READ_ONLY,
     description="The groups that the person is in.",
     sub_attributes=(
         Attribute(name="value", mutability=Mutability.READ_ONLY, case_exact=True, description="The group's id."),
         Attribute(
-            name="$ref", type=Type.REFERENCE, mutability=Mutability.READ_ONLY, case_exact=True,
-            reference_types=("Group",), description="Where the group is.",
+            name="$ref",
+            type=Type.REFERENCE,
+            mutability=Mutability.READ_ONLY,
+            case_exact=True,
+            reference_types=("Group",),
+            description="Where the group is.",
         ),
         Attribute(name="display", mutability=Mutability.READ_ONLY, description="The group's name."),
         Attribute(
-            name="type", mutability=Mutability.READ_ONLY, canonical_values=("direct", "indirect"),
+            name="type",
+            mutability=Mutability.READ_ONLY,
+            canonical_values=("direct", "indirect"),
             description="How the person comes to be in it.",
         ),
     ),
@@ -80,14 +105,21 @@ _CORE = Schema(
     description="A person, as one source describes them.",
     attributes=(
         Attribute(
-            name="userName", required=True, identifier=True, uniqueness="server",
+            name="userName",
+            required=True,
+            identifier=True,
+            uniqueness="server",
             description="The person's name at this source; unique per source, in any case.",
         ),
         _NAME,
         Attribute(name="displayName", description="The name to show."),
         Attribute(name="nickName", description="The casual name."),
         Attribute(
-            name="profileUrl", type=Type.REFERENCE, case_exact=True, reference_types=("external",), longest=_LONG,
+            name="profileUrl",
+            type=Type.REFERENCE,
+            case_exact=True,
+            reference_types=("external",),
+            longest=_LONG,
             description="A page about the person.",
         ),
         Attribute(name="title", description="The position, such as Vice President."),
@@ -96,18 +128,26 @@ _CORE = Schema(
         Attribute(name="locale", description="For numbers, dates and currency, such as en-US."),
         Attribute(name="timezone", description="An IANA time zone."),
         Attribute(
-            name="active", type=Type.BOOLEAN,
+            name="active",
+            type=Type.BOOLEAN,
             description="Whether the person belongs here; false ends the account and every credential.",
         ),
         Attribute(
-            name="password", mutability=Mutability.WRITE_ONLY, returned=Returned.NEVER, longest=_LONG,
+            name="password",
+            mutability=Mutability.WRITE_ONLY,
+            returned=Returned.NEVER,
+            longest=_LONG,
             description="Accepted and dropped: no source sets a credential.",
         ),
         _plural("emails", "E-mail addresses.", types=("work", "home", "other"), identifier=True),
         _plural("phoneNumbers", "Telephone numbers.", types=("work", "home", "mobile", "fax", "pager", "other")),
         _plural("ims", "Instant messaging addresses.", types=("aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq")),
         _plural(
-            "photos", "Pictures of the person.", types=("photo", "thumbnail"), kind=Type.REFERENCE, longest=_BLOB,
+            "photos",
+            "Pictures of the person.",
+            types=("photo", "thumbnail"),
+            kind=Type.REFERENCE,
+            longest=_BLOB,
             references=("external",),
         ),
         _ADDRESSES,
@@ -123,17 +163,25 @@ _ENTERPRISE = Schema(
     name="EnterpriseUser",
     description="What an employer adds.",
     attributes=(
-        Attribute(name="employeeNumber", identifier=True, description="The number that the organisation gave the person."),
+        Attribute(
+            name="employeeNumber", identifier=True, description="The number that the organisation gave the person."
+        ),
         Attribute(name="costCenter", description="Cost centre."),
         Attribute(name="organization", description="Organisation."),
         Attribute(name="division", description="Division."),
         Attribute(name="department", description="Department."),
         Attribute(
-            name="manager", type=Type.COMPLEX, description="The person's manager.",
+            name="manager",
+            type=Type.COMPLEX,
+            description="The person's manager.",
             sub_attributes=(
                 Attribute(name="value", case_exact=True, description="The id of the manager's record."),
                 Attribute(
-                    name="$ref", type=Type.REFERENCE, case_exact=True, reference_types=("User",), longest=_LONG,
+                    name="$ref",
+                    type=Type.REFERENCE,
+                    case_exact=True,
+                    reference_types=("User",),
+                    longest=_LONG,
                     description="Where the manager's record is.",
                 ),
                 Attribute(name="displayName", mutability=Mutability.READ_ONLY, description="The manager's name."),
@@ -143,6 +191,9 @@ _ENTERPRISE = Schema(
 )
 
 USER = ResourceType(
-    name="User", endpoint="/Users", description="People, as this source describes them.", core=_CORE,
+    name="User",
+    endpoint="/Users",
+    description="People, as this source describes them.",
+    core=_CORE,
     extensions=(_ENTERPRISE, ASSURANCE),
 )

@@ -27,7 +27,9 @@ _SHORT = 256  # what is no longer may stand in an index, folded
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Letters and marks by category, and nothing to the eye: fillers, joiners, variation selectors (Unicode's Default_Ignorable).
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
-    chr(code) for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for code in range(first, last + 1)
+    chr(code)
+    for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+    for code in range(first, last + 1)
 }
 _LAYOUT = frozenset("\t\n\r")
 
@@ -61,7 +63,9 @@ def coerce(attribute: Attribute, value: Json, *, where: str) -> Json:
 
 def _key(value: Json) -> Hashable:
     """What makes a canonical value the same as another."""
-    return tuple(sorted((name, repr(inner)) for name, inner in value.items())) if isinstance(value, dict) else repr(value)
+    return (
+        tuple(sorted((name, repr(inner)) for name, inner in value.items())) if isinstance(value, dict) else repr(value)
+    )
 
 
 def check_primary(values: list[Json], *, where: str) -> None:
@@ -230,5 +234,3 @@ def completed(found: Resource, kind: ResourceType) -> Resource:
     kept = {key: value for key, value in found.items() if not is_unassigned(value) and key != "schemas"}
     used: list[Json] = [kind.core.urn, *(schema.urn for schema in kind.extensions if schema.urn in kept)]
     return {"schemas": used, **kept}
-
-

@@ -125,7 +125,9 @@ def test_device_assertion(world: World) -> None:
 
 def _group(world: World, name: str, *members: str) -> str:
     body = {
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name, "members": [{"value": one} for one in members],
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+        "displayName": name,
+        "members": [{"value": one} for one in members],
     }
     return str(world.scim("POST", "/Groups", body).json()["id"])
 
@@ -211,7 +213,9 @@ def test_request_review_approve_assign_remove(world: World) -> None:
     assert Access.objects.get(id=access.id).state == AccessState.REMOVED
     _work_in(world, "IT")
     assert not entitlements.may_enter(_person(), app.client_id, now=clock.now())
-    kinds = list(_person().account.events.filter(kind__startswith="access.").order_by("seq").values_list("kind", flat=True))
+    kinds = list(
+        _person().account.events.filter(kind__startswith="access.").order_by("seq").values_list("kind", flat=True)
+    )
     assert kinds == ["access.requested", "access.assigned", "access.removed"]
     assert audit.verify(_person().account) is None
 
@@ -268,7 +272,15 @@ def test_group_changes_are_tidied_up(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject"), [("attribute", "department"), ("attribute", "salary=1"), ("group", "x"), ("person", ""), ("role", ""), ("nobody", "")]
+    ("kind", "subject"),
+    [
+        ("attribute", "department"),
+        ("attribute", "salary=1"),
+        ("group", "x"),
+        ("person", ""),
+        ("role", ""),
+        ("nobody", ""),
+    ],
 )
 @pytest.mark.django_db
 def test_bad_rules(kind: str, subject: str) -> None:
@@ -279,6 +291,7 @@ def test_bad_rules(kind: str, subject: str) -> None:
 
 def test_verbs(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """The operator does all of it at a terminal."""
+
     def run(*words: str) -> Any:
         call_command("access", *words, "--json")
         return json.loads(capsys.readouterr().out)
@@ -308,7 +321,8 @@ def test_a_source_speaks_with_its_clients_own_token(world: World) -> None:
 
     app = world.app(redirect_uris=[], grants=["client_credentials"], scopes=["scim", "introspect"])
     tokens = {
-        scope: app.post("/oidc/token", {"grant_type": "client_credentials", "scope": scope}).json()["access_token"] for scope in ("scim", "introspect")
+        scope: app.post("/oidc/token", {"grant_type": "client_credentials", "scope": scope}).json()["access_token"]
+        for scope in ("scim", "introspect")
     }
 
     def listed(token: str) -> int:
@@ -323,4 +337,3 @@ def test_a_source_speaks_with_its_clients_own_token(world: World) -> None:
     assert listed(of_person) == 401
     call_command("client", "disable", app.client_id)
     assert listed(tokens["scim"]) == 401
-

@@ -74,7 +74,9 @@ def test_the_whole_road_on_pages(world: World) -> None:
     assert "nothing that you could ask for" in desktop.get(f"{ISSUER}/access").html
     _work_in(world, "IT")
     page = desktop.get(f"{ISSUER}/access")
-    assert {"Travel desk", "Books trips for others.", "department is IT"} <= {one for one in ("Travel desk", "Books trips for others.", "department is IT") if one in page.html}
+    assert {"Travel desk", "Books trips for others.", "department is IT"} <= {
+        one for one in ("Travel desk", "Books trips for others.", "department is IT") if one in page.html
+    }
     assert world.ask(app, desktop)["error"] == "access_denied"
     page = _ask(desktop, rule, "   ")
     assert (page.status, 'role="alert"' in page.html) == (400, True)
@@ -84,7 +86,10 @@ def test_the_whole_road_on_pages(world: World) -> None:
 
     olga = _owner(world, app)
     page = olga.get(f"{ISSUER}/access/review")
-    assert all(one in page.html for one in ("the yearly audit", "people whose department is IT", "department IT, as hr says", "Holds"))
+    assert all(
+        one in page.html
+        for one in ("the yearly audit", "people whose department is IT", "department IT, as hr says", "Holds")
+    )
     wish = Access.objects.get()
     page = olga.submit(page, page.form_to(f"/access/review/{wish.id}"), values={"decision": "approve", "days": "7"})
     assert (page.path, "No request waits" in page.html) == ("/access/review", True)
@@ -99,7 +104,10 @@ def test_the_whole_road_on_pages(world: World) -> None:
         assert world.mails(ALEX, "has ended")
     events = _person().account.events.filter(kind__startswith="access.").order_by("seq")
     assert [one.kind for one in events] == ["access.requested", "access.assigned", "access.removed"]
-    assert (events[1].body["until"][:10], events[2].body["because"]) == (str(wish.expires_at.date()), "its time is over")
+    assert (events[1].body["until"][:10], events[2].body["because"]) == (
+        str(wish.expires_at.date()),
+        "its time is over",
+    )
     assert audit.verify(_person().account) is None
 
 
@@ -195,7 +203,11 @@ def test_a_rule_that_does_not_hold_is_shown_and_not_approved(world: World) -> No
     _ask(desktop, _offered(app), "work")
     Person.objects.filter(id=_person().id).update(profile={ENTERPRISE: {"department": "Sales"}})
     page = _owner(world, app).get(f"{ISSUER}/access/review")
-    assert ("Does not hold" in page.html, "department Sales" in page.html, 'value="approve"' in page.html) == (True, True, False)
+    assert ("Does not hold" in page.html, "department Sales" in page.html, 'value="approve"' in page.html) == (
+        True,
+        True,
+        False,
+    )
 
 
 # --- what takes it away ---------------------------------------------------------------------------------------------------
@@ -227,7 +239,11 @@ def _is_taken(_world: World, access: Access) -> None:
     requests.remove(access, now=clock.now(), actor="operator")
 
 
-@pytest.mark.parametrize("change", [_moves, _comes_back, _rule_ends, _expires, _has_no_time, _is_taken], ids=lambda one: one.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "change",
+    [_moves, _comes_back, _rule_ends, _expires, _has_no_time, _is_taken],
+    ids=lambda one: one.__name__.strip("_"),
+)
 def test_what_takes_it_away(world: World, change: Callable[[World, Access], None]) -> None:
     """A move (also one back), the end of the rule, the end of its time, a hand; what has no time has none."""
     world.push()
@@ -251,7 +267,9 @@ def test_every_way_in_asks_whether_it_is_still_so(world: World, change: Callable
     tokens = world.tokens(app, desktop, scope="openid offline_access")
     code = world.ask(app, desktop)["code"]
     consent = desktop.get(asking.url(), stop_at=CALLBACK)
-    pushed = app.post("/oidc/par", {name: value for name, value in app.parameters().items() if name != "client_id"}).json()["request_uri"]
+    pushed = app.post(
+        "/oidc/par", {name: value for name, value in app.parameters().items() if name != "client_id"}
+    ).json()["request_uri"]
     shown = begun(screen)
     approval = typed(desktop, shown["user_code"])
     answered_before = begun(screen)
@@ -266,7 +284,9 @@ def test_every_way_in_asks_whether_it_is_still_so(world: World, change: Callable
     assert "error=access_denied" in posted.headers["Location"]
     by_par = desktop.get(f"{ISSUER}/oidc/authorize?client_id={app.client_id}&request_uri={pushed}", stop_at=CALLBACK)
     assert "access_denied" in str(by_par.stopped_at)
-    assert "code=" not in str(desktop.submit(consent, consent.form_to("/consent"), values={"decision": "allow"}, stop_at=CALLBACK).stopped_at)
+    assert "code=" not in str(
+        desktop.submit(consent, consent.form_to("/consent"), values={"decision": "allow"}, stop_at=CALLBACK).stopped_at
+    )
     assert app.redeem(code).json()["error"] == "invalid_grant"
     assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert userinfo(tokens["access_token"]).status_code == 401

@@ -51,13 +51,24 @@ def believed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Maker]:
     return makers
 
 
-def answered(world: World, desktop: Browser, key: Any, statement: Any, *, passphrase: str = "", name: str = "Phone") -> tuple[DeviceClient, Any, Any, tuple[str, ...]]:
+def answered(
+    world: World, desktop: Browser, key: Any, statement: Any, *, passphrase: str = "", name: str = "Phone"
+) -> tuple[DeviceClient, Any, Any, tuple[str, ...]]:
     """Steps 1 and 2. statement: a function of challenge and code."""
     page, code, _ = world.begin_binding(desktop)
     device = DeviceClient(http=http(), clock=clock.now, sleep=lambda _: None)
     challenge, offered = device.ask_challenge(ISSUER, Code(text=code), key=key)
     said = statement(challenge, code) if statement else None
-    found = device.bind(ISSUER, Code(text=code), key=key, challenge=challenge, device_name=name, passphrase=passphrase, clients=offered, attestation=said)
+    found = device.bind(
+        ISSUER,
+        Code(text=code),
+        key=key,
+        challenge=challenge,
+        device_name=name,
+        passphrase=passphrase,
+        clients=offered,
+        attestation=said,
+    )
     return device, page, found, tuple(offered)
 
 
@@ -76,7 +87,9 @@ def key_of(maker: Maker) -> Key:
 def android(maker: Any, **hardware_said: Any) -> Any:
     def say(_challenge: str, code: str) -> dict[str, Any]:
         made_for = hardware.made_for("".join(code.split("-")))
-        said: dict[str, Any] = maker.statement(maker.description(challenge=made_for, hardware=maker.enforced(**hardware_said)))
+        said: dict[str, Any] = maker.statement(
+            maker.description(challenge=made_for, hardware=maker.enforced(**hardware_said))
+        )
         return said
 
     return say
@@ -107,7 +120,9 @@ def test_a_phone_that_asks_each_time_needs_no_passphrase(world: World, believed:
 
 
 @pytest.mark.parametrize("maker", ["tpm", "yubikey-piv", "android-key", None])
-def test_hardware_that_does_not_ask_takes_a_passphrase(world: World, believed: dict[str, Maker], maker: str | None) -> None:
+def test_hardware_that_does_not_ask_takes_a_passphrase(
+    world: World, believed: dict[str, Maker], maker: str | None
+) -> None:
     """Ruling 1, DK-2: without one it is one factor and refused; with one AAL2; the key alone is AAL1, and says `hwk` only where that is proven."""
     _, desktop = world.enrolled()
     app = world.phone_app()
@@ -161,7 +176,10 @@ def test_only_approved_devices(world: World, believed: dict[str, Maker], monkeyp
     for key, say in ((Key.generate(), None), (key_of(stick), lambda *_: stick.statement())):
         _, page, _, _ = answered(world, desktop, key, say, passphrase=PASSPHRASE)
         assert "a device of this kind" in world.confirm(desktop, page).words()
-    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(terms=rules.terms, approved=Approved(serials=frozenset({"7654321"}))))
+    monkeypatch.setattr(
+        "idp.policies.issuance.rules",
+        lambda: Rulebook(terms=rules.terms, approved=Approved(serials=frozenset({"7654321"}))),
+    )
     bound(world, desktop, key_of(stick), lambda *_: stick.statement())
     row = Credential.objects.get(kind=Kind.DEVICE_KEY)
     assert (row.evidence["device"]["serial"], row.aal) == ("7654321", 2)
@@ -180,10 +198,20 @@ def test_rekeying_is_issuing_anew(world: World, believed: dict[str, Maker]) -> N
     import ast
     from pathlib import Path
 
-    for path in [*Path("derived").rglob("*.py"), *Path("idp").rglob("*.py")]:  # nothing in the product writes a key into a row that is there
-        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+    for path in [
+        *Path("derived").rglob("*.py"),
+        *Path("idp").rglob("*.py"),
+    ]:  # nothing in the product writes a key into a row that is there
+        for call in (
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ):
             if call.func.attr == "update" and "Binding" not in ast.unparse(call):  # type: ignore[attr-defined]
-                assert not {"jwk", "public_key", "raw_id", "jkt"} & {one.arg for one in call.keywords}, (path, ast.unparse(call))
+                assert not {"jwk", "public_key", "raw_id", "jkt"} & {one.arg for one in call.keywords}, (
+                    path,
+                    ast.unparse(call),
+                )
 
 
 # --- a TPM from end to end --------------------------------------------------------------------------------------------
@@ -218,7 +246,11 @@ def chip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chip]:
     patch = pytest.MonkeyPatch()
     patch.setenv("TPM2TOOLS_TCTI", f"swtpm:host=127.0.0.1,port={port}")
     try:
-        _wait(lambda: subprocess.run(["tpm2_getrandom", "4"], capture_output=True, check=False, timeout=20).returncode == 0)
+        _wait(
+            lambda: (
+                subprocess.run(["tpm2_getrandom", "4"], capture_output=True, check=False, timeout=20).returncode == 0
+            )
+        )
         yield _certified(at)
     finally:
         patch.undo()
@@ -244,17 +276,43 @@ def _certified(at: Path) -> Chip:
     handle = "0x81010001"
     _tool("tpm2_createek", "-Q", "-G", "rsa", "-c", str(at / "ek"))
     _tool("tpm2_flushcontext", "-t")
-    _tool("tpm2_createak", "-Q", "-C", str(at / "ek"), "-G", "rsa", "-g", "sha256", "-s", "rsassa", "-c", str(at / "ak"), "-u", str(at / "ak.pem"), "-f", "pem")
+    _tool(
+        "tpm2_createak",
+        "-Q",
+        "-C",
+        str(at / "ek"),
+        "-G",
+        "rsa",
+        "-g",
+        "sha256",
+        "-s",
+        "rsassa",
+        "-c",
+        str(at / "ak"),
+        "-u",
+        str(at / "ak.pem"),
+        "-f",
+        "pem",
+    )
     _tool("tpm2_flushcontext", "-t")
     _tool("tpm2_evictcontrol", "-Q", "-C", "o", "-c", str(at / "ak"), handle)
     _tool("tpm2_flushcontext", "-t")
     ca = Tpm()
     public = serialization.load_pem_public_key((at / "ak.pem").read_bytes())
-    leaf = ca.certificate("AK", public, more=[(x509.ExtendedKeyUsage([ObjectIdentifier("2.23.133.8.3")]), False)], life=timedelta(days=36500))
-    return Chip(handle, leaf.public_bytes(serialization.Encoding.PEM).decode(), ca.root.public_bytes(serialization.Encoding.PEM))
+    leaf = ca.certificate(
+        "AK",
+        public,
+        more=[(x509.ExtendedKeyUsage([ObjectIdentifier("2.23.133.8.3")]), False)],
+        life=timedelta(days=36500),
+    )
+    return Chip(
+        handle, leaf.public_bytes(serialization.Encoding.PEM).decode(), ca.root.public_bytes(serialization.Encoding.PEM)
+    )
 
 
-def test_a_key_in_a_tpm_from_end_to_end(world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_in_a_tpm_from_end_to_end(
+    world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reference client makes the key in a real (software) TPM, the TPM certifies it, Ramet verifies that against the
     operator's root, and each proof is signed in the TPM: enrolment, DPoP, assertion, refresh, userinfo (DK-1, DK-2).
     """
@@ -269,7 +327,12 @@ def test_a_key_in_a_tpm_from_end_to_end(world: World, chip: Chip, tmp_path: Path
     (tmp_path / "attestation/tpm/ours.pem").write_bytes(chip.root)
     device = bound(world, desktop, key, passphrase=PASSPHRASE)
     row = Credential.objects.get(kind=Kind.DEVICE_KEY)
-    assert (row.aal, row.evidence["protection"], row.evidence["level"], row.evidence["device"]["type"]) == (2, "hardware", "TPM 2.0", "tpm")
+    assert (row.aal, row.evidence["protection"], row.evidence["level"], row.evidence["device"]["type"]) == (
+        2,
+        "hardware",
+        "TPM 2.0",
+        "tpm",
+    )
     keeping.save(device.enrolment, tmp_path / "device.json")
     assert '"d"' not in (tmp_path / "device.json").read_text()
     again = DeviceClient(keeping.load(tmp_path / "device.json"), http=http(), clock=clock.now, sleep=lambda _: None)

@@ -72,7 +72,12 @@ def key_in(certificate: bytes) -> ec.EllipticCurvePublicKey:
 def pixel() -> tuple[dict[str, Any], Asked]:
     whole, client = Captured("PIXEL_8A", NOW).parts
     chain = cbor2.loads(whole)["attStmt"]["x5c"]
-    asked = Asked(key=key_in(chain[0]), nonce=b"", made_for=hashlib.sha256(client).digest(), now=datetime(2025, 1, 20, 12, tzinfo=UTC))
+    asked = Asked(
+        key=key_in(chain[0]),
+        nonce=b"",
+        made_for=hashlib.sha256(client).digest(),
+        now=datetime(2025, 1, 20, 12, tzinfo=UTC),
+    )
     return {"format": "android-key", "x5c": [b64(one) for one in chain]}, asked
 
 
@@ -84,7 +89,12 @@ def yubikey(name: str = "yubikey-piv") -> tuple[dict[str, Any], Asked]:
 
 def iphone() -> tuple[dict[str, Any], Asked]:
     sample = SAMPLES["apple-appattest"]
-    asked = Asked(key=other(), nonce=hashlib.sha256(sample["challenge"].encode()).digest(), made_for=b"", now=datetime(2021, 4, 15, tzinfo=UTC))
+    asked = Asked(
+        key=other(),
+        nonce=hashlib.sha256(sample["challenge"].encode()).digest(),
+        made_for=b"",
+        now=datetime(2021, 4, 15, tzinfo=UTC),
+    )
     return {"format": "apple-appattest", "object": sample["object"]}, asked
 
 
@@ -101,7 +111,13 @@ def test_a_real_android_phone_against_googles_roots() -> None:
 def test_a_real_yubikey_against_yubicos_roots() -> None:
     """Firmware 5.4.3, slot 9a, PIN once a session: hardware, and one factor."""
     found = judge(*yubikey(), shipped())
-    assert (found.device.type, found.device.model, found.verifies_user, found.facts["firmware"], found.facts["slot"]) == ("yubikey", "YubiKey 5", False, "5.4.3", "9a")
+    assert (
+        found.device.type,
+        found.device.model,
+        found.verifies_user,
+        found.facts["firmware"],
+        found.facts["slot"],
+    ) == ("yubikey", "YubiKey 5", False, "5.4.3", "9a")
     assert (found.device.serial, found.facts["pin_policy"]) == ("15732500", 2)
 
 
@@ -117,7 +133,12 @@ def test_a_real_iphone_against_apples_root() -> None:
     with pytest.raises(Refused):
         judge(*iphone(), shipped(apps=frozenset({app})))
     found = judge(*iphone(), shipped(developing=frozenset({app})))
-    assert (found.device.type, found.device.model, found.level, found.verifies_user) == ("apple", app, "Secure Enclave", False)
+    assert (found.device.type, found.device.model, found.level, found.verifies_user) == (
+        "apple",
+        app,
+        "Secure Enclave",
+        False,
+    )
     assert found.facts["environment"] == "development"
     assert judge(*iphone(), shipped(developing=frozenset({app}), verifying=frozenset({app}))).verifies_user
     for apps in (set(), {"35MFYY2JY5.co.chiff"}):
@@ -125,7 +146,9 @@ def test_a_real_iphone_against_apples_root() -> None:
             judge(*iphone(), shipped(developing=frozenset(apps)))
 
 
-@pytest.mark.parametrize("aaguid", [b"appattest" + bytes(7), b"appattestdevelop", bytes(16), b"appattest" + b"\x01" * 7])
+@pytest.mark.parametrize(
+    "aaguid", [b"appattest" + bytes(7), b"appattestdevelop", bytes(16), b"appattest" + b"\x01" * 7]
+)
 @pytest.mark.parametrize("mode", ["apps", "developing"])
 def test_each_of_apples_environments_counts_in_its_own_mode(mode: str, aaguid: bytes) -> None:
     """Production and development are told apart by the AAGUID, and each is refused in the other's mode."""
@@ -156,26 +179,40 @@ def test_not_one_byte_of_a_real_chain_may_differ(sample: Callable[[], tuple[dict
         raw = base64.b64decode(text)
         for at in range(0, len(raw), 17):
             changed = [*statement["x5c"]]
-            changed[index] = b64(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1:])
+            changed[index] = b64(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
             with pytest.raises(Refused):
                 judge({**statement, "x5c": changed}, asked, known)
 
 
 @pytest.mark.parametrize("sample", [pixel, yubikey, iphone])
-def test_a_real_statement_serves_one_key_one_attempt_and_its_time(sample: Callable[[], tuple[dict[str, Any], Asked]]) -> None:
+def test_a_real_statement_serves_one_key_one_attempt_and_its_time(
+    sample: Callable[[], tuple[dict[str, Any], Asked]],
+) -> None:
     """Another key, another challenge, another time, no roots, the roots of another format, a revoked certificate (libraries.md trap: no roots, no trust)."""
     statement, asked = sample()
     known = shipped(developing=frozenset({SAMPLES["apple-appattest"]["app"]}))
     form = statement["format"]
     worse = [
         (Asked(**{**vars(asked), "now": datetime(2019, 1, 1, tzinfo=UTC) - timedelta(days=2000)}), known),
-        (asked, Trust(**{**vars(known), "roots": {}})), (asked, Trust(**{**vars(known), "roots": {form: []}})),
+        (asked, Trust(**{**vars(known), "roots": {}})),
+        (asked, Trust(**{**vars(known), "roots": {form: []}})),
         (asked, Trust(**{**vars(known), "roots": {form: [b"x"]}})),
-        (asked, Trust(**{**vars(known), "roots": {form: next(roots for name, roots in known.roots.items() if name != form and roots)}})),
+        (
+            asked,
+            Trust(
+                **{
+                    **vars(known),
+                    "roots": {form: next(roots for name, roots in known.roots.items() if name != form and roots)},
+                }
+            ),
+        ),
     ]
     if form != "apple-appattest":
         serial = x509.load_der_x509_certificate(base64.b64decode(statement["x5c"][1])).serial_number
-        worse += [(Asked(**{**vars(asked), "key": other()}), known), (asked, Trust(**{**vars(known), "revoked": frozenset({f"{serial:x}"})}))]
+        worse += [
+            (Asked(**{**vars(asked), "key": other()}), known),
+            (asked, Trust(**{**vars(known), "revoked": frozenset({f"{serial:x}"})})),
+        ]
     if form == "android-key":
         worse.append((Asked(**{**vars(asked), "made_for": MADE_FOR}), known))
     if form == "apple-appattest":
@@ -191,7 +228,15 @@ def test_a_real_statement_serves_one_key_one_attempt_and_its_time(sample: Callab
 def test_android_at_its_best() -> None:
     """TEE or StrongBox; a finger at each use makes two factors; brand and model where the hardware attests them."""
     phone = Android()
-    found = judge(phone.statement(phone.description(levels=(2, 2), hardware=phone.enforced(brand=tlv(4, b"google"), model=tlv(4, b"Pixel 8a")))), phone.asked(), phone.trust())
+    found = judge(
+        phone.statement(
+            phone.description(
+                levels=(2, 2), hardware=phone.enforced(brand=tlv(4, b"google"), model=tlv(4, b"Pixel 8a"))
+            )
+        ),
+        phone.asked(),
+        phone.trust(),
+    )
     assert (found.level, found.verifies_user, found.device.model) == ("StrongBox", True, "google Pixel 8a")
     assert judge(phone.statement(phone.description(levels=(2, 1))), phone.asked(), phone.trust()).level == "TEE"
     for hardware in (phone.enforced(curve=None), phone.enforced(size=None)):
@@ -202,10 +247,16 @@ def test_android_at_its_best() -> None:
     ({"timeout": number(10)}, {}), ({"auth": None}, {}), ({"auth": number(0)}, {}), ({"no_auth": tlv(5, b"")}, {}),
     ({}, {503: tlv(5, b"")}), ({}, {505: number(3)}), ({"auth": None}, {504: number(2)}),
 ])  # fmt: skip
-def test_android_that_does_not_ask_each_time_is_one_factor(hardware: dict[str, bytes | None], software: dict[int, bytes]) -> None:
+def test_android_that_does_not_ask_each_time_is_one_factor(
+    hardware: dict[str, bytes | None], software: dict[int, bytes]
+) -> None:
     """Trap 6, DK-2: unlocking the phone is not activating the key; what only the system says does not count in favour."""
     phone = Android()
-    found = judge(phone.statement(phone.description(hardware=phone.enforced(**hardware), software=software)), phone.asked(), phone.trust())
+    found = judge(
+        phone.statement(phone.description(hardware=phone.enforced(**hardware), software=software)),
+        phone.asked(),
+        phone.trust(),
+    )
     assert not found.verifies_user
 
 
@@ -222,9 +273,13 @@ ANDROID: dict[str, Callable[[Android], bytes]] = {
     "unverified boot": lambda one: one.description(hardware=one.enforced(boot=one.root_of_trust(state=2))),
     "failed boot": lambda one: one.description(hardware=one.enforced(boot=one.root_of_trust(state=3))),
     "no root of trust": lambda one: one.description(hardware=one.enforced(boot=None)),
-    "a root of trust that the system claims": lambda one: one.description(hardware=one.enforced(boot=None), software={704: one.root_of_trust()}),
+    "a root of trust that the system claims": lambda one: one.description(
+        hardware=one.enforced(boot=None), software={704: one.root_of_trust()}
+    ),
     "imported": lambda one: one.description(hardware=one.enforced(origin=number(2))),
-    "origin claimed by the system": lambda one: one.description(hardware=one.enforced(origin=None), software={702: number(0)}),
+    "origin claimed by the system": lambda one: one.description(
+        hardware=one.enforced(origin=None), software={702: number(0)}
+    ),
     "a key that attests": lambda one: one.description(hardware=one.enforced(purpose=tlv(0x31, number(2) + number(7)))),
     "a key that cannot sign": lambda one: one.description(hardware=one.enforced(purpose=tlv(0x31, number(3)))),
     "no purpose": lambda one: one.description(hardware=one.enforced(purpose=None)),
@@ -251,7 +306,9 @@ def test_an_attested_key_vouches_for_no_other() -> None:
     """A certificate below an attested key, with a description of its own: the leaf must be what the maker signed."""
     phone, evil = Android(), fresh()
     true = phone.certificate("Key", evil, {"1.3.6.1.4.1.11129.2.1.17": phone.description()}, ca=True)
-    forged = phone.certificate("Key", phone.key, {"1.3.6.1.4.1.11129.2.1.17": phone.description()}, signer=evil, issuer=true)
+    forged = phone.certificate(
+        "Key", phone.key, {"1.3.6.1.4.1.11129.2.1.17": phone.description()}, signer=evil, issuer=true
+    )
     assert refused(phone.statement(chain=[forged, true]), phone)
     plain = phone.certificate("Key", phone.key)
     assert refused(phone.statement(chain=[plain]), phone)
@@ -262,7 +319,10 @@ def test_an_attested_key_vouches_for_no_other() -> None:
 # --- YubiKey, field by field ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("policy", "asks"), [(b"\x01\x01", False), (b"\x02\x02", False), (b"\x03\x01", True), (b"\x04\x01", False), (b"\x05\x03", True)])
+@pytest.mark.parametrize(
+    ("policy", "asks"),
+    [(b"\x01\x01", False), (b"\x02\x02", False), (b"\x03\x01", True), (b"\x04\x01", False), (b"\x05\x03", True)],
+)
 def test_a_yubikeys_pin_policy(policy: bytes, asks: bool) -> None:  # noqa: FBT001
     """DK-2: only a PIN (or a finger) at each use is a second factor."""
     stick = YubiKey()
@@ -307,7 +367,9 @@ TPM: dict[str, Callable[[Tpm], dict[str, Any]]] = {
     "another challenge": lambda one: one.statement(info=one.info(one.public(), qualifying=MADE_FOR)),
     "no challenge": lambda one: one.statement(info=one.info(one.public(), qualifying=b"")),
     "another key's name": lambda one: one.statement(info=one.info(one.public(), name=b"\x00\x0b" + bytes(32))),
-    "a name of another hash": lambda one: one.statement(info=one.info(one.public(), name=b"\x00\x0c" + hashlib.sha256(one.public()).digest())),
+    "a name of another hash": lambda one: one.statement(
+        info=one.info(one.public(), name=b"\x00\x0c" + hashlib.sha256(one.public()).digest())
+    ),
     "something after the end": lambda one: one.statement(info=one.info(one.public(), tail=b"x")),
     "cut short": lambda one: one.statement(info=one.info(one.public())[:-1]),
     "another public area": lambda one: one.statement(public=Tpm().public()),
@@ -326,7 +388,10 @@ TPM: dict[str, Callable[[Tpm], dict[str, Any]]] = {
     "signed by another key": lambda one: one.statement(signer=rsa.generate_private_key(65537, 2048)),
     "no certificate of a TPM's": lambda one: one.statement(leaf=one.ak_certificate(eku="1.3.6.1.5.5.7.3.2")),
     "an authority": lambda one: one.statement(leaf=one.ak_certificate(ca=True)),
-    "a small key": lambda one: one.statement(leaf=one.ak_certificate(key=(small := rsa.generate_private_key(65537, 1024))), signer=small),  # noqa: S505 - that is the test
+    "a small key": lambda one: one.statement(
+        leaf=one.ak_certificate(key=(small := rsa.generate_private_key(65537, 1024))),  # noqa: S505
+        signer=small,
+    ),
     "no signature": lambda one: one.statement(signature=""),
     "no certify info": lambda one: one.statement(certify_info=None),
     "not base64": lambda one: {**one.statement(), "public": "****"},
@@ -359,7 +424,10 @@ APPLE: dict[str, Callable[[Apple], dict[str, Any]]] = {
     "another format": lambda one: one.statement(fmt="apple"),
     "no CBOR": lambda one: {"format": "apple-appattest", "object": b64(b"\xff\xff")},
     "a list": lambda one: {"format": "apple-appattest", "object": b64(cbor2.dumps([1]))},
-    "certificates that are none": lambda one: {"format": "apple-appattest", "object": b64(cbor2.dumps({"fmt": "apple-appattest", "authData": one.data(), "attStmt": {"x5c": ["x"]}}))},
+    "certificates that are none": lambda one: {
+        "format": "apple-appattest",
+        "object": b64(cbor2.dumps({"fmt": "apple-appattest", "authData": one.data(), "attStmt": {"x5c": ["x"]}})),
+    },
 }
 
 
@@ -397,7 +465,9 @@ def test_what_is_no_statement(statement: object) -> None:
         judge(statement, Android().asked(), Android().trust())
 
 
-@pytest.mark.parametrize("raw", ["", "30", "3080", "308100", "30820001ff", "3003020101ff", "1f8101", "bf85", "bf8085858501", "02810101"])
+@pytest.mark.parametrize(
+    "raw", ["", "30", "3080", "308100", "30820001ff", "3003020101ff", "1f8101", "bf85", "bf8085858501", "02810101"]
+)
 def test_der_is_read_strictly(raw: str) -> None:
     """Indefinite, overlong, cut or trailing: refused."""
     with pytest.raises(Refused):
@@ -414,15 +484,24 @@ def test_what_a_key_is_worth_with_and_without_proof() -> None:
     ]  # fmt: skip
     for passphrase, kept, level, amr in rows:
         made = device_key.proven(key, passphrase_hash=passphrase, clients=[], kept=kept)
-        assert (made.shown.reach, set(made.shown.amr), made.shown.phishing_resistant, made.shown.hardware_protected) == (level, amr, False, False)
-        assert (made.evidence["protection"], made.evidence["exportable"]) == (("hardware", False) if kept else ("software", "unproven"))
+        assert (
+            made.shown.reach,
+            set(made.shown.amr),
+            made.shown.phishing_resistant,
+            made.shown.hardware_protected,
+        ) == (level, amr, False, False)
+        assert (made.evidence["protection"], made.evidence["exportable"]) == (
+            ("hardware", False) if kept else ("software", "unproven")
+        )
         assert Factor.DEVICE_KEY in made.shown.factors
 
 
 # --- whose word -------------------------------------------------------------------------------------------------------
 
 
-def test_the_operators_folder_takes_the_place_of_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operators_folder_takes_the_place_of_what_is_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Roots are replaceable, an empty folder believes nobody, and what is not understood is an error that issues nothing."""
     monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path / "attestation")
     roots = attestation.trust().roots
@@ -440,7 +519,13 @@ def test_the_operators_folder_takes_the_place_of_what_is_shipped(tmp_path: Path,
     found = attestation.trust()
     assert (found.revoked, found.apps, found.verifying) == (frozenset({"ab", "c"}), frozenset({"T.app"}), frozenset())
     assert attestation_is_understood(None) == []
-    for name, text in (("policy.toml", "app = []"), ("policy.toml", "apps = 'x'"), ("android-status.json", "[]"), ("tpm/bad.pem", "x"), ("policy.toml", 'revoked = ["zz"]')):
+    for name, text in (
+        ("policy.toml", "app = []"),
+        ("policy.toml", "apps = 'x'"),
+        ("android-status.json", "[]"),
+        ("tpm/bad.pem", "x"),
+        ("policy.toml", 'revoked = ["zz"]'),
+    ):
         path = tmp_path / "attestation" / name
         before = path.read_bytes() if path.exists() else None
         path.write_text(text)

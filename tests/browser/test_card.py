@@ -29,7 +29,9 @@ def hall(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def reader(hall: Hall, card: Any, arrive: Arrive, *, scripts: bool = True) -> Visitor:
     """A desk with this card in its reader; None for an empty one."""
     shown = [] if card is None else [{"origin": hall.office.proxy.url, "cert": card.pem, "key": card.key_pem}]
-    return arrive(scripts=scripts, viewport={"width": 1280, "height": 900}, ignore_https_errors=True, client_certificates=shown)
+    return arrive(
+        scripts=scripts, viewport={"width": 1280, "height": 900}, ignore_https_errors=True, client_certificates=shown
+    )
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -26,7 +26,9 @@ def _code(place: Place, desktop: Visitor) -> str:
     return desktop.page.locator("#binding-code").inner_text()
 
 
-def test_a_phone_scans_a_code_and_makes_its_own_passkey(place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive) -> None:
+def test_a_phone_scans_a_code_and_makes_its_own_passkey(
+    place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive
+) -> None:
     """The desktop shows a QR code, the phone opens it, both show one number; the phone signs in at AAL2. A third browser with the code gets nothing."""
     person = place.employee("Ines", "Reed")
     desktop.sign_in(person, f"{place.url}/devices")
@@ -66,12 +68,18 @@ def test_a_phone_scans_a_code_and_makes_its_own_passkey(place: Place, desktop: V
         tablet.is_at(f"{place.app.url}/")
         tablet.reads("Hello, Ines Reed")
     found = place.app.party.logins()[-1].claims
-    assert (found["acr"], set(found["amr"]), found["credential_label"]) == (AAL + "2", {"pop", "user", "mfa"}, "generic")
+    assert (found["acr"], set(found["amr"]), found["credential_label"]) == (
+        AAL + "2",
+        {"pop", "user", "mfa"},
+        "generic",
+    )
     tablet.page.goto(f"{place.url}/devices/passkey/add")
     tablet.reads("Sign in")  # nothing grows from it
 
 
-def test_the_attackers_browser_gets_nothing_from_a_code(place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive) -> None:
+def test_the_attackers_browser_gets_nothing_from_a_code(
+    place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive
+) -> None:
     """C12, C14: who shows the code second burns it for both; the desktop says so, and no key of either signs in."""
     person = place.employee("Ole", "Marsh")
     desktop.sign_in(person, f"{place.url}/devices")

@@ -28,10 +28,19 @@ class Authenticator:
         self._cdp: CDPSession = visitor.page.context.new_cdp_session(visitor.page)
         self._cdp.send("WebAuthn.enable", {"enableUI": False})
         options = {
-            "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-            "isUserVerified": True, "automaticPresenceSimulation": True, "defaultBackupEligibility": False, "defaultBackupState": False,
+            "protocol": "ctap2",
+            "ctap2Version": "ctap2_1",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+            "defaultBackupEligibility": False,
+            "defaultBackupState": False,
         }
-        self._id = self._cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {**options, **changed}})["authenticatorId"]
+        self._id = self._cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {**options, **changed}})[
+            "authenticatorId"
+        ]
 
     def verifies(self, user: bool) -> None:  # noqa: FBT001 - what happens next
         """Whether the next finger is the right one."""
@@ -44,7 +53,9 @@ class Authenticator:
     @property
     def keys(self) -> list[dict[str, Any]]:
         """What it holds."""
-        found: list[dict[str, Any]] = self._cdp.send("WebAuthn.getCredentials", {"authenticatorId": self._id})["credentials"]
+        found: list[dict[str, Any]] = self._cdp.send("WebAuthn.getCredentials", {"authenticatorId": self._id})[
+            "credentials"
+        ]
         return found
 
     def holds(self, keys: list[dict[str, Any]]) -> None:
@@ -146,11 +157,18 @@ def test_a_key_that_does_not_recognise_its_user_signs_nobody_in(place: Place, de
         other.is_at(f"{place.url}/devices")
 
 
-def test_a_security_key_without_verification_is_the_second_factor(place: Place, desktop: Visitor, arrive: Arrive) -> None:
+def test_a_security_key_without_verification_is_the_second_factor(
+    place: Place, desktop: Visitor, arrive: Arrive
+) -> None:
     """A USB key without PIN: AAL2 after the password, and it names nobody by itself."""
     person = place.employee("Kai", "Rush")
     desktop.sign_in(person, f"{place.url}/devices/roots/passkey/add")
-    plain: dict[str, Any] = {"transport": "usb", "hasResidentKey": False, "hasUserVerification": False, "isUserVerified": False}
+    plain: dict[str, Any] = {
+        "transport": "usb",
+        "hasResidentKey": False,
+        "hasUserVerification": False,
+        "isUserVerified": False,
+    }
     with authenticator(desktop, **plain) as key:
         _add(desktop, place, "Old key")
         desktop.reads("“Old key” is worth AAL2")

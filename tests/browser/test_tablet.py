@@ -27,7 +27,9 @@ def _code(place: Place, desktop: Visitor, *, look: bool = False) -> tuple[str, s
     page = desktop.page
     long = "".join(page.locator("#binding-code").inner_text().split()).replace("-", "")
     picture = segno.make(f"{place.url}/enrol#code={long}", error="m").svg_data_uri(scale=6, border=3, light="#fff")
-    assert page.locator("img.qr").get_attribute("src") == picture, "the QR code does not carry the address with the code"
+    assert page.locator("img.qr").get_attribute("src") == picture, (
+        "the QR code does not carry the address with the code"
+    )
     if look:
         desktop.look("device-add-waiting")
     return long, page.locator("#binding-code-short").inner_text()
@@ -153,7 +155,7 @@ def test_the_short_code_needs_the_user_name(place: Place, desktop: Visitor, tabl
 
 
 def test_a_number_that_differs_is_stopped_and_adds_nothing(place: Place, desktop: Visitor, tablet: Visitor) -> None:
-    """"No, stop" on the desktop: the tablet says so, keeps no key, and the person has no device."""
+    """ "No, stop" on the desktop: the tablet says so, keeps no key, and the person has no device."""  # noqa: D210
     person = place.employee("Rosa", "Ibarra")
     desktop.sign_in(person, f"{place.url}/devices")
     long, _ = _code(place, desktop)
@@ -194,7 +196,7 @@ def test_the_link_in_the_mail_revokes_the_device(
 
 
 def test_a_browser_without_a_key_is_told_what_to_do(place: Place, tablet: Visitor) -> None:
-    """"Use this device" in a browser that was never added leads to the password."""
+    """ "Use this device" in a browser that was never added leads to the password."""  # noqa: D210
     tablet.page.goto(f"{place.url}/login/device")
     expect(tablet.page.get_by_role("alert").first).to_contain_text("There is no key of yours in this browser")
     tablet.look("login-device-no-key")

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from demo.person import Person
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-_LOOKS: tuple[tuple[str, int, Literal["light", "dark"]], ...] = (("phone", 390, "light"), ("desk", 1280, "dark"), ("desk", 1280, "light"))
+_LOOKS: tuple[tuple[str, int, Literal["light", "dark"]], ...] = (
+    ("phone", 390, "light"),
+    ("desk", 1280, "dark"),
+    ("desk", 1280, "light"),
+)
 _HEIGHT = 900
 _OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 _KEY = """async () => {
@@ -76,7 +80,9 @@ class Visitor:
 
     def press(self, name: str) -> None:
         """Press the button, or follow the link, of exactly this name."""
-        both = self.page.get_by_role("button", name=name, exact=True).or_(self.page.get_by_role("link", name=name, exact=True))
+        both = self.page.get_by_role("button", name=name, exact=True).or_(
+            self.page.get_by_role("link", name=name, exact=True)
+        )
         both.first.click()
 
     def private_key(self) -> dict[str, object] | None:

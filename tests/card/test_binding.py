@@ -110,7 +110,11 @@ def test_a_card_added_under_a_password_is_worth_the_password(desk: Desk, world: 
     page = fresh.get(app.url(acr_values=AAL + "3"), stop_at=app.redirect_uri)
     assert answer(page)["error"] == "unmet_authentication_requirements"
     page = fresh.get(app.url(acr_values="phr"), stop_at=app.redirect_uri)
-    page = page if page.stopped_at else fresh.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=app.redirect_uri)
+    page = (
+        page
+        if page.stopped_at
+        else fresh.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=app.redirect_uri)
+    )
     found = claims(app.redeem(answer(page)["code"]).json()["id_token"])
     assert (found["acr"], found["aal"]) == ("phr", 2)
 
@@ -135,7 +139,11 @@ def test_a_stale_login_adds_nothing(desk: Desk, world: World) -> None:
     page = browser.get(ADD)
     ticket = browser.submit(page, page.forms()[-1], stop_at="https://").stopped_at
     back = browser.get(ticket, stop_at=f"{ISSUER}/devices/roots/card/done").stopped_at
-    session = LoginSession.objects.get(account__person__login_name=ALEX, ended_at=None) if LoginSession.objects.count() == 1 else LoginSession.objects.order_by("-created_at")[0]
+    session = (
+        LoginSession.objects.get(account__person__login_name=ALEX, ended_at=None)
+        if LoginSession.objects.count() == 1
+        else LoginSession.objects.order_by("-created_at")[0]
+    )
     type(session.event).objects.filter(id=session.event_id).update(at=clock.now() - timedelta(minutes=21))
     assert browser.get(back).path == "/login"
     assert not Credential.objects.filter(kind="piv_card").exists()
@@ -279,7 +287,9 @@ def test_every_address_hears_of_a_new_card(desk: Desk, world: World) -> None:
     assert {ALEX, f"home.{ALEX}"} <= told
 
 
-def test_the_operator_sees_cards_and_what_is_missing(desk: Desk, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_operator_sees_cards_and_what_is_missing(
+    desk: Desk, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`card list` and `card status`."""
     world.push(ALEX)
     desk.bind(ALEX, desk.pki.card(), tmp_path)

@@ -54,11 +54,25 @@ def test_a_card_is_aal3_and_says_so(desk: Desk, world: World, card: Card) -> Non
     page = desk.sign_in(browser)
     assert page.path == "/devices", page.words()
     event = AuthenticationEvent.objects.get()
-    assert (event.factors, event.aal, event.root, event.phishing_resistant, event.hardware) == (["piv_card", "piv_pin"], 3, True, True, True)
+    assert (event.factors, event.aal, event.root, event.phishing_resistant, event.hardware) == (
+        ["piv_card", "piv_pin"],
+        3,
+        True,
+        True,
+        True,
+    )
     app = world.app()
     for asked, said in (("", AAL + "3"), (AAL + "3", AAL + "3"), ("phrh", "phrh"), ("phr", "phr")):
         page = browser.get(app.url(acr_values=asked or None), stop_at=app.redirect_uri)
-        token = app.redeem(answer(page if page.stopped_at else browser.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=app.redirect_uri))["code"]).json()
+        token = app.redeem(
+            answer(
+                page
+                if page.stopped_at
+                else browser.submit(
+                    page, page.form_with("decision"), values={"decision": "allow"}, stop_at=app.redirect_uri
+                )
+            )["code"]
+        ).json()
         found = claims(token["id_token"])
         assert (found["acr"], found["aal"], found["amr"]) == (said, 3, ["hwk", "mfa", "pin", "sc"])
 
@@ -98,7 +112,9 @@ def test_the_same_numbers_from_another_authority_are_another_card(
     assert not LoginSession.objects.exists()
 
 
-def test_the_same_card_with_a_newer_certificate_is_known_with_its_history(desk: Desk, world: World, tmp_path: Path) -> None:
+def test_the_same_card_with_a_newer_certificate_is_known_with_its_history(
+    desk: Desk, world: World, tmp_path: Path
+) -> None:
     """C24: same issuer's key, same FASC-N and UUID; from then on the older certificate is superseded."""
     world.push(ALEX)
     numbers: dict[str, Any] = {"uuid": uuid4(), "fasc_n": number_of(person=77)}
@@ -106,7 +122,9 @@ def test_the_same_card_with_a_newer_certificate_is_known_with_its_history(desk: 
     row = desk.bind(ALEX, old, tmp_path)
     new = desk.pki.card(**numbers, not_after=clock.now() + timedelta(days=2000))
     assert desk.sign_in(desk.reader(new).browser()).path == "/devices"
-    history = list(CardCertificate.objects.filter(credential=row).order_by("seen_at").values_list("serial", "superseded_at"))
+    history = list(
+        CardCertificate.objects.filter(credential=row).order_by("seen_at").values_list("serial", "superseded_at")
+    )
     assert [bool(one[1]) for one in history] == [True, False]
     assert Event.objects.filter(kind="credential.certificate_seen", credential=row).count() == 1
     assert why(desk.sign_in(desk.reader(old).browser())) in {Reason.CREDENTIAL_NOT_LIVE, Reason.CREDENTIAL_UNKNOWN}
@@ -126,7 +144,10 @@ def test_half_of_a_cards_numbers_is_not_the_card(desk: Desk, world: World, tmp_p
 
 BAD: list[tuple[Reason, Callable[[Any], Card | None]]] = [
     (Reason.CERTIFICATE_MISSING, lambda _: None),
-    (Reason.CERTIFICATE_EXPIRED, lambda pki: pki.card(not_before=clock.now() - timedelta(days=9), not_after=clock.now() - timedelta(days=1))),
+    (
+        Reason.CERTIFICATE_EXPIRED,
+        lambda pki: pki.card(not_before=clock.now() - timedelta(days=9), not_after=clock.now() - timedelta(days=1)),
+    ),
     (Reason.CERTIFICATE_NOT_YET_VALID, lambda pki: pki.card(not_before=clock.now() + timedelta(hours=1))),
     (Reason.CERTIFICATE_UNTRUSTED, lambda pki: pki.card(issuer="outside")),
     (Reason.CERTIFICATE_WRONG_POLICY, lambda pki: pki.card(policy=CARD_AUTH)),
@@ -187,7 +208,9 @@ def test_on_the_main_host_the_headers_are_nothing(desk: Desk, world: World, card
     assert not CertificateLogin.objects.filter(presented_at__isnull=False).exists()
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/oidc/token", "/scim/v2/Users", "/devices", "/.well-known/openid-configuration"])
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/oidc/token", "/scim/v2/Users", "/devices", "/.well-known/openid-configuration"]
+)
 def test_the_certificate_host_serves_nothing_else(desk: Desk, path: str) -> None:
     """A cookie, a form or a token never meets the host that asks for cards."""
     with httpx.Client(transport=desk.reader()) as client:
@@ -266,7 +289,9 @@ def test_a_card_of_somebody_who_left_signs_nobody_in(desk: Desk, world: World, c
     assert not LoginSession.objects.exists()
 
 
-def test_somebody_elses_derived_certificate_signs_in_and_grows_nothing(desk: Desk, world: World, tmp_path: Path) -> None:
+def test_somebody_elses_derived_certificate_signs_in_and_grows_nothing(
+    desk: Desk, world: World, tmp_path: Path
+) -> None:
     """AU-3, EL-2: policies .40 and .41 are no parent, whatever else they are."""
     world.push(ALEX)
     made = desk.pki.derived(hardware=True)
@@ -286,10 +311,15 @@ def test_somebody_elses_derived_certificate_signs_in_and_grows_nothing(desk: Des
     "mangle",
     [
         lambda der: {"Client-Cert": f":{base64.b64encode(der).decode()}:"},
-        lambda der: {"Client-Cert": f":{base64.b64encode(der).decode()}:", "Client-Cert-Chain": f":{base64.b64encode(der).decode()}:"},
+        lambda der: {
+            "Client-Cert": f":{base64.b64encode(der).decode()}:",
+            "Client-Cert-Chain": f":{base64.b64encode(der).decode()}:",
+        },
     ],
 )
-def test_a_proxy_may_speak_rfc_9440(desk: Desk, world: World, card: Card, mangle: Callable[[bytes], dict[str, str]]) -> None:
+def test_a_proxy_may_speak_rfc_9440(
+    desk: Desk, world: World, card: Card, mangle: Callable[[bytes], dict[str, str]]
+) -> None:
     """RFC 9440 §2: a byte sequence, and a list of them."""
     more = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", **mangle(card.der)}
     assert desk.sign_in(Reader(strips=False, more=more).browser()).path == "/devices"
@@ -318,6 +348,10 @@ def test_anything_but_one_certificate_is_malformed(
     desk: Desk, world: World, card: Card, mangle: Callable[[str, bytes], dict[str, str]]
 ) -> None:
     """H3: a comma, a second certificate, both headers, a parameter: refused, and nobody is signed in."""
-    more = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", **mangle(base64.b64encode(card.der).decode(), card.pem)}
+    more = {
+        "Ramet-Proxy-Secret": SECRET,
+        "Ramet-Tls-Resumed": ".",
+        **mangle(base64.b64encode(card.der).decode(), card.pem),
+    }
     assert why(desk.sign_in(Reader(strips=False, more=more).browser())) == Reason.CERTIFICATE_MALFORMED
     assert not LoginSession.objects.exists()

@@ -64,7 +64,12 @@ def curl(*arguments: str, **more: str) -> tuple[int, str, str]:
 def forged(card: Card, *, secret: str = "") -> list[str]:
     """Every header that could carry a certificate, in both spellings."""
     escaped, structured = quote(card.pem, safe=""), ":" + "".join(card.pem.decode().splitlines()[1:-1]) + ":"
-    values = {"Client-Cert": structured, "Ramet-Client-Cert": escaped, "Ramet-Tls-Resumed": ".", **({"Ramet-Proxy-Secret": secret} if secret else {})}
+    values = {
+        "Client-Cert": structured,
+        "Ramet-Client-Cert": escaped,
+        "Ramet-Tls-Resumed": ".",
+        **({"Ramet-Proxy-Secret": secret} if secret else {}),
+    }
     spelled = [(spelling, value) for name, value in values.items() for spelling in (name, name.replace("-", "_"))]
     return [part for name, value in spelled for part in ("--header", f"{name}: {value}")]
 
@@ -79,9 +84,19 @@ def test_forged_headers_are_nothing_at_every_door(hall: Hall, door: str, guess: 
         if door == "nginx":
             way = ["--cacert", str(hall.office.proxy.ca_file), url]
         elif door == "the socket":
-            way = ["--unix-socket", str(hall.office.socket), "--header", f"Host: localhost:{hall.office.proxy.port}", f"http://localhost{httpx.URL(url).path}"]
+            way = [
+                "--unix-socket",
+                str(hall.office.socket),
+                "--header",
+                f"Host: localhost:{hall.office.proxy.port}",
+                f"http://localhost{httpx.URL(url).path}",
+            ]
         else:
-            way = ["--header", f"Host: localhost:{hall.office.proxy.port}", f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}"]
+            way = [
+                "--header",
+                f"Host: localhost:{hall.office.proxy.port}",
+                f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}",
+            ]
         status, back, _ = curl(*forged(hall.card, secret=guess), *way)
         assert status == 302
         assert why(browser.get(back)) == "certificate_missing"
@@ -92,7 +107,11 @@ def test_the_true_secret_from_another_peer_is_nothing(hall: Hall) -> None:
     with hall.office.client(None) as client:
         browser = Browser(client)
         url = hall.ticket(browser)
-        way = ["--header", f"Host: localhost:{hall.office.proxy.port}", f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}"]
+        way = [
+            "--header",
+            f"Host: localhost:{hall.office.proxy.port}",
+            f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}",
+        ]
         _, back, _ = curl(*forged(hall.card, secret=hall.office.proxy.secret), *way)
         assert why(browser.get(back)) == "certificate_missing"
 
@@ -101,7 +120,16 @@ def test_the_hosts_serve_nothing_of_each_other(hall: Hall) -> None:
     """A login page on the certificate host, or a presentation on the main one, is not there."""
     for path in ("/login", "/", "/oidc/token", "/scim/v2/Users"):
         assert curl("--cacert", str(hall.office.proxy.ca_file), hall.office.proxy.url + path)[0] == 404
-        assert curl("--unix-socket", str(hall.office.socket), "--header", f"Host: localhost:{hall.office.proxy.port}", f"http://localhost{path}")[0] == 404
+        assert (
+            curl(
+                "--unix-socket",
+                str(hall.office.socket),
+                "--header",
+                f"Host: localhost:{hall.office.proxy.port}",
+                f"http://localhost{path}",
+            )[0]
+            == 404
+        )
     assert curl(f"{hall.live.issuer}/certificate/anything")[0] == 404
 
 
@@ -149,7 +177,11 @@ def test_a_proxy_that_lets_forged_headers_through_turns_cards_off(
 
 def test_a_proxy_with_another_secret_or_none_at_all_turns_cards_off(hall: Hall, other: CardOffice) -> None:
     """The probe must come through the believed hop; and there must be one."""
-    start_edited(hall, other, (f'Ramet-Proxy-Secret "{other.proxy.secret}"', 'Ramet-Proxy-Secret "something-else-something-else-something"'))
+    start_edited(
+        hall,
+        other,
+        (f'Ramet-Proxy-Secret "{other.proxy.secret}"', 'Ramet-Proxy-Secret "something-else-something-else-something"'),
+    )
     assert "listed peer with the secret" in hall.probe()
     other.proxy.stop()
     assert "could not be reached" in hall.probe()
@@ -211,12 +243,20 @@ def test_one_connection_carries_one_request(hall: Hall) -> None:
 def test_a_key_in_a_token_signs_in_through_pkcs11(hall: Hall, tmp_path: Path) -> None:
     """The key never leaves SoftHSM2, as it never leaves a card: curl asks it to sign the handshake, after the PIN."""
     if not _MODULE.exists() or not any(Path(one).exists() for one in _ENGINES) or not shutil.which("pkcs11-tool"):
-        pytest.skip("SoftHSM2's parts are missing: apt-get install --no-install-recommends softhsm2 opensc libengine-pkcs11-openssl")
+        pytest.skip(
+            "SoftHSM2's parts are missing: apt-get install --no-install-recommends softhsm2 opensc libengine-pkcs11-openssl"
+        )
     tokens, pin = tmp_path / "tokens", "123456"
     tokens.mkdir()
-    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    (tmp_path / "softhsm2.conf").write_text(
+        f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
     (tmp_path / "openssl.cnf").write_text("")
-    environment = {"SOFTHSM2_CONF": str(tmp_path / "softhsm2.conf"), "PATH": "/usr/bin:/bin", "OPENSSL_CONF": str(tmp_path / "openssl.cnf")}
+    environment = {
+        "SOFTHSM2_CONF": str(tmp_path / "softhsm2.conf"),
+        "PATH": "/usr/bin:/bin",
+        "OPENSSL_CONF": str(tmp_path / "openssl.cnf"),
+    }
 
     def run(*command: str) -> None:
         subprocess.run(command, env=environment, check=True, capture_output=True)
@@ -225,7 +265,19 @@ def test_a_key_in_a_token_signs_in_through_pkcs11(hall: Hall, tmp_path: Path) ->
     (tmp_path / "key.pem").write_bytes(card.key_pem)
     (tmp_path / "card.pem").write_bytes(card.pem)
     run("softhsm2-util", "--init-token", "--free", "--label", "card", "--pin", pin, "--so-pin", "654321")
-    run("softhsm2-util", "--import", str(tmp_path / "key.pem"), "--token", "card", "--label", "piv", "--id", "01", "--pin", pin)
+    run(
+        "softhsm2-util",
+        "--import",
+        str(tmp_path / "key.pem"),
+        "--token",
+        "card",
+        "--label",
+        "piv",
+        "--id",
+        "01",
+        "--pin",
+        pin,
+    )
     (tmp_path / "key.pem").unlink()
     name = hall.live.people(1)[0]["username"]
     hall.live.ramet.ask("card", "bind", name, "--certificate", str(tmp_path / "card.pem"))

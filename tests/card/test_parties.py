@@ -43,7 +43,15 @@ CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUT
 
 
 def made(
-    *, by: Card | None = None, dn: str = DN, ca: bool = False, names: Any = SAN, eku: Any = (CLIENT,), key: Any = None, days: int = 30, old: int = 1,
+    *,
+    by: Card | None = None,
+    dn: str = DN,
+    ca: bool = False,
+    names: Any = SAN,
+    eku: Any = (CLIENT,),
+    key: Any = None,
+    days: int = 30,
+    old: int = 1,
     more: Any = (),
 ) -> Card:
     """A certificate and its key: self-signed, or by an authority."""
@@ -147,7 +155,9 @@ def test_the_authorities_of_cards_do_not_vouch_for_parties(house: World, tmp_pat
 
 def test_a_certificate_that_says_where_its_status_is_must_have_a_good_one(house: World) -> None:
     """C22: fails closed: 503 in the protocol's form, and nobody is let in."""
-    points = x509.CRLDistributionPoints([x509.DistributionPoint([x509.UniformResourceIdentifier("http://127.0.0.1:9/x.crl")], None, None, None)])
+    points = x509.CRLDistributionPoints(
+        [x509.DistributionPoint([x509.UniformResourceIdentifier("http://127.0.0.1:9/x.crl")], None, None, None)]
+    )
     app = house.app(auth_method="tls_client_auth", tls_subject={"dn": DN})
     for path in ("/oidc/token", "/oidc/introspect", "/oidc/revoke", "/oidc/par"):
         form = {"token": "x", "grant_type": "refresh_token", "refresh_token": "x", "client_id": app.client_id}
@@ -157,7 +167,9 @@ def test_a_certificate_that_says_where_its_status_is_must_have_a_good_one(house:
 
 def in_set(card: Card, **how: bool) -> dict[str, Any]:
     """A key set that names a certificate: by x5c, by thumbprint, or by its key alone."""
-    pem = card.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    pem = card.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     entry = {**ECKey.import_key(pem).as_dict(private=False), "kid": "one"}
     if how.get("x5c"):
         entry["x5c"] = [base64.b64encode(card.der).decode()]
@@ -186,8 +198,15 @@ def test_only_the_hop_may_speak_of_a_certificate(house: World) -> None:
     assert not knows(app, card, peer="203.0.113.9")
     assert not knows(app, card, resumed="r")
     with httpx.Client(transport=Reader(card=card)) as agent:
-        assert agent.post(f"{ISSUER}/oidc/introspect", data={"token": "x", "client_id": app.client_id}).status_code == 401
-        assert agent.post(f"{ISSUER}/certificate/oidc/introspect", data={"token": "x", "client_id": app.client_id}).status_code == 404
+        assert (
+            agent.post(f"{ISSUER}/oidc/introspect", data={"token": "x", "client_id": app.client_id}).status_code == 401
+        )
+        assert (
+            agent.post(
+                f"{ISSUER}/certificate/oidc/introspect", data={"token": "x", "client_id": app.client_id}
+            ).status_code
+            == 404
+        )
     Probe.objects.update(passed=False)
     assert not knows(app, card)
 
@@ -211,7 +230,12 @@ def test_tokens_are_bound_to_the_certificate(house: World) -> None:
     card = made(by=AUTHORITY)
     app = house.app(auth_method="tls_client_auth", tls_subject={"dn": DN}, certificate_bound=True)
     _, desktop = house.enrolled()
-    form = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": app.verifier, "client_id": app.client_id}
+    form = {
+        "grant_type": "authorization_code",
+        "redirect_uri": CALLBACK,
+        "code_verifier": app.verifier,
+        "client_id": app.client_id,
+    }
     response = call(card, "/oidc/token", {**form, "code": house.ask(app, desktop)["code"]})
     assert response.status_code == 200, response.text
     tokens = response.json()
@@ -227,8 +251,15 @@ def test_tokens_are_bound_to_the_certificate(house: World) -> None:
     assert userinfo(again) == 401
     assert userinfo(None) == 401
     with http() as agent:
-        assert agent.get("/oidc/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}).status_code == 401
-    refreshed = call(card, "/oidc/token", {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": app.client_id})
+        assert (
+            agent.get("/oidc/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}).status_code
+            == 401
+        )
+    refreshed = call(
+        card,
+        "/oidc/token",
+        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": app.client_id},
+    )
     assert refreshed.status_code == 200, refreshed.text
     assert claims(refreshed.json()["access_token"])["cnf"] == {"x5t#S256": x5t(card)}
 
@@ -288,14 +319,23 @@ def test_a_relying_party_shows_its_certificate_to_nginx(tmp_path: Path) -> None:
                 return agent.post(f"{office.proxy.url}/certificate/oidc/introspect", data=form).status_code
 
         assert [ask(own, known), ask(certified, named)] == [200, 200]
-        assert [ask(one, two) for one, two in ((stranger, known), (stranger, named), (None, known), (own, named), (certified, known))] == [401] * 5
+        assert [
+            ask(one, two)
+            for one, two in ((stranger, known), (stranger, named), (None, known), (own, named), (certified, known))
+        ] == [401] * 5
         live.ramet.ask("source", "add", "payroll")
         live.ramet.ask("source", "admit", "payroll", "--certified-name", "dns:rp.example.org")
 
         def pushes(card: Card | None, **forged: str) -> int:
             with office.client(card, **forged) as agent:
-                body = '{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada"}' + " " * 100_000  # larger than a pipe: an answer must not get lost
-                return agent.post(f"{office.proxy.url}/certificate/scim/v2/Users", content=body, headers={"Content-Type": "application/scim+json"}).status_code
+                body = (
+                    '{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada"}' + " " * 100_000
+                )  # larger than a pipe: an answer must not get lost
+                return agent.post(
+                    f"{office.proxy.url}/certificate/scim/v2/Users",
+                    content=body,
+                    headers={"Content-Type": "application/scim+json"},
+                ).status_code
 
         assert [pushes(one) for one in (certified, stranger, own, None)] == [201, 401, 401, 401]
         pem = own.pem.decode().replace("\n", "%0A").replace(" ", "%20").replace("+", "%2B")

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 USERS = f"https://{PLACE}/certificate/scim/v2/Users"
 NAME = "dns:rp.example.org"
-POINTS = x509.CRLDistributionPoints([x509.DistributionPoint([x509.UniformResourceIdentifier("http://127.0.0.1:9/x.crl")], None, None, None)])
+POINTS = x509.CRLDistributionPoints(
+    [x509.DistributionPoint([x509.UniformResourceIdentifier("http://127.0.0.1:9/x.crl")], None, None, None)]
+)
 
 
 @pytest.fixture
@@ -76,7 +78,10 @@ def test_a_source_pushes_with_a_certificate(house: World) -> None:
     assert Source.objects.get(name="hr").last_seen_at is not None
 
 
-@pytest.mark.parametrize("name", ["dn:" + DN, "uri:https://rp.example.org/app", "email:ops@rp.example.org", "ip:192.0.2.7", "dns:RP.example.ORG"])
+@pytest.mark.parametrize(
+    "name",
+    ["dn:" + DN, "uri:https://rp.example.org/app", "email:ops@rp.example.org", "ip:192.0.2.7", "dns:RP.example.ORG"],
+)
 def test_each_kind_of_name(house: World, name: str) -> None:
     """RFC 8705 §2.1.2: each of the five, for the one source that it was given to."""
     sources.end_credential(house.source, SourceCredential.objects.get(key__startswith="certified:").id, now=clock.now())
@@ -152,7 +157,9 @@ def test_a_pinned_certificate(house: World) -> None:
     card = made()
     assert asks(card) == 401
     other, _ = other_source()
-    row = sources.admit_certificate(other, card.certificate.fingerprint(card.certificate.signature_hash_algorithm).hex(), now=clock.now())
+    row = sources.admit_certificate(
+        other, card.certificate.fingerprint(card.certificate.signature_hash_algorithm).hex(), now=clock.now()
+    )
     assert asks(card) == 200
     assert asks(made(key=card.key)) == 401
     with time_machine.travel(clock.now() + timedelta(days=31)):
@@ -192,7 +199,12 @@ def test_two_sources_in_one_request_are_nobody(house: World) -> None:
 def test_what_can_be_admitted(house: World) -> None:
     """One name is one source's; no fingerprint that is none; `show` says what each is."""
     other_source()
-    for bad in (["--certified-name", NAME], ["--certified-name", "ip:999.1.1.1"], ["--certificate", "zz"], ["--certified-name", "dns:a.example", "--authority", "ab" * 32]):
+    for bad in (
+        ["--certified-name", NAME],
+        ["--certified-name", "ip:999.1.1.1"],
+        ["--certificate", "zz"],
+        ["--certified-name", "dns:a.example", "--authority", "ab" * 32],
+    ):
         with pytest.raises(CommandError, match=r"speaks for another|no certificate|64 hexadecimal|say which"):
             call_command("source", "admit", "other", *bad)
     said = StringIO()
@@ -216,7 +228,11 @@ def test_a_token_for_another_resource_or_scope_is_refused(house: World) -> None:
     row = sources.admit_client(house.source, app.client_id, now=clock.now())
 
     def token(**more: str) -> str:
-        return str(app.post("/oidc/token", {"grant_type": "client_credentials", "scope": "scim", **more}).json()["access_token"])
+        return str(
+            app.post("/oidc/token", {"grant_type": "client_credentials", "scope": "scim", **more}).json()[
+                "access_token"
+            ]
+        )
 
     good = token()
     assert lists(good) == 200
@@ -240,7 +256,9 @@ def test_a_bound_token_needs_its_key(house: World) -> None:
     sources.admit_client(house.source, app.client_id, now=clock.now())
     key, thief, url = DeviceKey.generate(), DeviceKey.generate(), f"{ISSUER}/scim/v2/Users"
     proof = proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now())
-    token = app.post("/oidc/token", {"grant_type": "client_credentials", "scope": "scim"}, DPoP=proof).json()["access_token"]
+    token = app.post("/oidc/token", {"grant_type": "client_credentials", "scope": "scim"}, DPoP=proof).json()[
+        "access_token"
+    ]
 
     def proven(by: DeviceKey, method: str = "GET") -> str:
         return proofs.dpop(by, method, url=url, now=clock.now(), access_token=token)
@@ -255,10 +273,19 @@ def test_a_bound_token_needs_its_key(house: World) -> None:
 
 def test_a_certificate_bound_token_needs_its_certificate(house: World) -> None:
     """C23: x5t#S256: at the certificate host, with that certificate and no other; and not where it is another source's."""
-    app = house.app(redirect_uris=[], grants=["client_credentials"], scopes=["scim"], auth_method="tls_client_auth", tls_subject={"dn": DN}, certificate_bound=True)
+    app = house.app(
+        redirect_uris=[],
+        grants=["client_credentials"],
+        scopes=["scim"],
+        auth_method="tls_client_auth",
+        tls_subject={"dn": DN},
+        certificate_bound=True,
+    )
     sources.admit_client(house.source, app.client_id, now=clock.now())
     card = made(by=AUTHORITY)
-    token = call(card, "/oidc/token", {"grant_type": "client_credentials", "scope": "scim", "client_id": app.client_id}).json()["access_token"]
+    token = call(
+        card, "/oidc/token", {"grant_type": "client_credentials", "scope": "scim", "client_id": app.client_id}
+    ).json()["access_token"]
     assert asks(card, authorization=f"Bearer {token}") == 200
     assert asks(made(by=AUTHORITY, key=card.key), authorization=f"Bearer {token}") == 401
     assert asks(None, authorization=f"Bearer {token}") == 401

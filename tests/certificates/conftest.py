@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The published ICAM cards are not part of this project; where they are absent there is nothing to run, and nothing skipped.
-collect_ignore = [] if (Path(__file__).resolve().parents[3] / "shared" / "vectors" / "icam").is_dir() else ["test_icam.py"]
+collect_ignore = (
+    [] if (Path(__file__).resolve().parents[3] / "shared" / "vectors" / "icam").is_dir() else ["test_icam.py"]
+)
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

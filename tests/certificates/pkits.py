@@ -28,10 +28,22 @@ ANY = ("any_policy",)
 FREE = Inputs(explicit_policy=False)
 
 TITLES = {
-    "4.1": "Signature verification", "4.2": "Validity periods", "4.3": "Name chaining", "4.4": "Basic revocation",
-    "4.5": "Self-issued certificates", "4.6": "Basic constraints", "4.7": "Key usage", "4.8": "Certificate policies",
-    "4.9": "Require explicit policy", "4.10": "Policy mappings", "4.11": "Inhibit policy mapping", "4.12": "Inhibit any policy",
-    "4.13": "Name constraints", "4.14": "Distribution points", "4.15": "Delta CRLs", "4.16": "Private extensions",
+    "4.1": "Signature verification",
+    "4.2": "Validity periods",
+    "4.3": "Name chaining",
+    "4.4": "Basic revocation",
+    "4.5": "Self-issued certificates",
+    "4.6": "Basic constraints",
+    "4.7": "Key usage",
+    "4.8": "Certificate policies",
+    "4.9": "Require explicit policy",
+    "4.10": "Policy mappings",
+    "4.11": "Inhibit policy mapping",
+    "4.12": "Inhibit any policy",
+    "4.13": "Name constraints",
+    "4.14": "Distribution points",
+    "4.15": "Delta CRLs",
+    "4.16": "Private extensions",
 }
 
 
@@ -64,7 +76,14 @@ def _named(section: str, names: str) -> list[Case]:
     found = []
     for name in names.split():
         number = name.rsplit("Test", 1)[1]
-        found.append(Case(f"{section}.{number}", name, name.lower().startswith("valid"), ours=DISAGREED.get(f"{section}.{number}", "")))
+        found.append(
+            Case(
+                f"{section}.{number}",
+                name,
+                name.lower().startswith("valid"),
+                ours=DISAGREED.get(f"{section}.{number}", ""),
+            )
+        )
     return found
 
 
@@ -79,46 +98,53 @@ def _files(prefix: str) -> list[str]:
 
 _BY_SECTION = {
     "4.1": "ValidCertificatePathTest1 InvalidCASignatureTest2 InvalidEESignatureTest3 ValidDSASignaturesTest4"
-           " ValidDSAParameterInheritanceTest5 InvalidDSASignatureTest6",
+    " ValidDSAParameterInheritanceTest5 InvalidDSASignatureTest6",
     "4.2": "InvalidCAnotBeforeDateTest1 InvalidEEnotBeforeDateTest2 Validpre2000UTCnotBeforeDateTest3"
-           " ValidGeneralizedTimenotBeforeDateTest4 InvalidCAnotAfterDateTest5 InvalidEEnotAfterDateTest6"
-           " Invalidpre2000UTCEEnotAfterDateTest7 ValidGeneralizedTimenotAfterDateTest8",
+    " ValidGeneralizedTimenotBeforeDateTest4 InvalidCAnotAfterDateTest5 InvalidEEnotAfterDateTest6"
+    " Invalidpre2000UTCEEnotAfterDateTest7 ValidGeneralizedTimenotAfterDateTest8",
     "4.3": "InvalidNameChainingTest1 InvalidNameChainingOrderTest2 ValidNameChainingWhitespaceTest3"
-           " ValidNameChainingWhitespaceTest4 ValidNameChainingCapitalizationTest5 ValidNameUIDsTest6"
-           " ValidRFC3280MandatoryAttributeTypesTest7 ValidRFC3280OptionalAttributeTypesTest8 ValidUTF8StringEncodedNamesTest9"
-           " ValidRolloverfromPrintableStringtoUTF8StringTest10 ValidUTF8StringCaseInsensitiveMatchTest11",
+    " ValidNameChainingWhitespaceTest4 ValidNameChainingCapitalizationTest5 ValidNameUIDsTest6"
+    " ValidRFC3280MandatoryAttributeTypesTest7 ValidRFC3280OptionalAttributeTypesTest8 ValidUTF8StringEncodedNamesTest9"
+    " ValidRolloverfromPrintableStringtoUTF8StringTest10 ValidUTF8StringCaseInsensitiveMatchTest11",
     "4.4": "InvalidMissingCRLTest1 InvalidRevokedCATest2 InvalidRevokedEETest3 InvalidBadCRLSignatureTest4"
-           " InvalidBadCRLIssuerNameTest5 InvalidWrongCRLTest6 ValidTwoCRLsTest7 InvalidUnknownCRLEntryExtensionTest8"
-           " InvalidUnknownCRLExtensionTest9 InvalidUnknownCRLExtensionTest10 InvalidOldCRLnextUpdateTest11"
-           " Invalidpre2000CRLnextUpdateTest12 ValidGeneralizedTimeCRLnextUpdateTest13 ValidNegativeSerialNumberTest14"
-           " InvalidNegativeSerialNumberTest15 ValidLongSerialNumberTest16 ValidLongSerialNumberTest17"
-           " InvalidLongSerialNumberTest18 ValidSeparateCertificateandCRLKeysTest19 InvalidSeparateCertificateandCRLKeysTest20"
-           " InvalidSeparateCertificateandCRLKeysTest21",
+    " InvalidBadCRLIssuerNameTest5 InvalidWrongCRLTest6 ValidTwoCRLsTest7 InvalidUnknownCRLEntryExtensionTest8"
+    " InvalidUnknownCRLExtensionTest9 InvalidUnknownCRLExtensionTest10 InvalidOldCRLnextUpdateTest11"
+    " Invalidpre2000CRLnextUpdateTest12 ValidGeneralizedTimeCRLnextUpdateTest13 ValidNegativeSerialNumberTest14"
+    " InvalidNegativeSerialNumberTest15 ValidLongSerialNumberTest16 ValidLongSerialNumberTest17"
+    " InvalidLongSerialNumberTest18 ValidSeparateCertificateandCRLKeysTest19 InvalidSeparateCertificateandCRLKeysTest20"
+    " InvalidSeparateCertificateandCRLKeysTest21",
     "4.5": "ValidBasicSelfIssuedOldWithNewTest1 InvalidBasicSelfIssuedOldWithNewTest2 ValidBasicSelfIssuedNewWithOldTest3"
-           " ValidBasicSelfIssuedNewWithOldTest4 InvalidBasicSelfIssuedNewWithOldTest5 ValidBasicSelfIssuedCRLSigningKeyTest6"
-           " InvalidBasicSelfIssuedCRLSigningKeyTest7 InvalidBasicSelfIssuedCRLSigningKeyTest8",
+    " ValidBasicSelfIssuedNewWithOldTest4 InvalidBasicSelfIssuedNewWithOldTest5 ValidBasicSelfIssuedCRLSigningKeyTest6"
+    " InvalidBasicSelfIssuedCRLSigningKeyTest7 InvalidBasicSelfIssuedCRLSigningKeyTest8",
     "4.6": "InvalidMissingbasicConstraintsTest1 InvalidcAFalseTest2 InvalidcAFalseTest3 ValidbasicConstraintsNotCriticalTest4 "
-           + " ".join(f"{'Valid' if n in {7, 8, 13, 14} else 'Invalid'}pathLenConstraintTest{n}" for n in range(5, 15))
-           + " ValidSelfIssuedpathLenConstraintTest15 InvalidSelfIssuedpathLenConstraintTest16 ValidSelfIssuedpathLenConstraintTest17",
+    + " ".join(f"{'Valid' if n in {7, 8, 13, 14} else 'Invalid'}pathLenConstraintTest{n}" for n in range(5, 15))
+    + " ValidSelfIssuedpathLenConstraintTest15 InvalidSelfIssuedpathLenConstraintTest16 ValidSelfIssuedpathLenConstraintTest17",
     "4.7": "InvalidkeyUsageCriticalkeyCertSignFalseTest1 InvalidkeyUsageNotCriticalkeyCertSignFalseTest2"
-           " ValidkeyUsageNotCriticalTest3 InvalidkeyUsageCriticalcRLSignFalseTest4 InvalidkeyUsageNotCriticalcRLSignFalseTest5",
+    " ValidkeyUsageNotCriticalTest3 InvalidkeyUsageCriticalcRLSignFalseTest4 InvalidkeyUsageNotCriticalcRLSignFalseTest5",
     "4.9": "ValidrequireExplicitPolicyTest1 ValidrequireExplicitPolicyTest2 InvalidrequireExplicitPolicyTest3"
-           " ValidrequireExplicitPolicyTest4 InvalidrequireExplicitPolicyTest5 ValidSelfIssuedrequireExplicitPolicyTest6"
-           " InvalidSelfIssuedrequireExplicitPolicyTest7 InvalidSelfIssuedrequireExplicitPolicyTest8",
+    " ValidrequireExplicitPolicyTest4 InvalidrequireExplicitPolicyTest5 ValidSelfIssuedrequireExplicitPolicyTest6"
+    " InvalidSelfIssuedrequireExplicitPolicyTest7 InvalidSelfIssuedrequireExplicitPolicyTest8",
     "4.11": "InvalidinhibitPolicyMappingTest1 ValidinhibitPolicyMappingTest2 InvalidinhibitPolicyMappingTest3"
-            " ValidinhibitPolicyMappingTest4 InvalidinhibitPolicyMappingTest5 InvalidinhibitPolicyMappingTest6"
-            " ValidSelfIssuedinhibitPolicyMappingTest7 InvalidSelfIssuedinhibitPolicyMappingTest8"
-            " InvalidSelfIssuedinhibitPolicyMappingTest9 InvalidSelfIssuedinhibitPolicyMappingTest10"
-            " InvalidSelfIssuedinhibitPolicyMappingTest11",
+    " ValidinhibitPolicyMappingTest4 InvalidinhibitPolicyMappingTest5 InvalidinhibitPolicyMappingTest6"
+    " ValidSelfIssuedinhibitPolicyMappingTest7 InvalidSelfIssuedinhibitPolicyMappingTest8"
+    " InvalidSelfIssuedinhibitPolicyMappingTest9 InvalidSelfIssuedinhibitPolicyMappingTest10"
+    " InvalidSelfIssuedinhibitPolicyMappingTest11",
     "4.12": "InvalidinhibitAnyPolicyTest1 ValidinhibitAnyPolicyTest2 InvalidinhibitAnyPolicyTest4 InvalidinhibitAnyPolicyTest5"
-            " InvalidinhibitAnyPolicyTest6 ValidSelfIssuedinhibitAnyPolicyTest7 InvalidSelfIssuedinhibitAnyPolicyTest8"
-            " ValidSelfIssuedinhibitAnyPolicyTest9 InvalidSelfIssuedinhibitAnyPolicyTest10",
+    " InvalidinhibitAnyPolicyTest6 ValidSelfIssuedinhibitAnyPolicyTest7 InvalidSelfIssuedinhibitAnyPolicyTest8"
+    " ValidSelfIssuedinhibitAnyPolicyTest9 InvalidSelfIssuedinhibitAnyPolicyTest10",
     "4.16": "ValidUnknownNotCriticalCertificateExtensionTest1 InvalidUnknownCriticalCertificateExtensionTest2",
 }
 # Sections that can be told by the names of their files alone.
 _BY_WORD = {
     "4.13": ("nameConstraintsTest",),
-    "4.14": ("distributionPointTest", "ssuingDistributionPointTest", "onlyContains", "onlySomeReasonsTest", "IDPwithindirectCRLTest", "cRLIssuerTest"),
+    "4.14": (
+        "distributionPointTest",
+        "ssuingDistributionPointTest",
+        "onlyContains",
+        "onlySomeReasonsTest",
+        "IDPwithindirectCRLTest",
+        "cRLIssuerTest",
+    ),
     "4.15": ("deltaCRL",),
 }
 
@@ -129,9 +155,17 @@ def _policy_cases() -> list[Case]:
     free, explicit = FREE, Inputs()
     unmapped = Inputs(explicit_policy=False, inhibit_mapping=True)
     table: list[tuple[str, str, list[tuple[tuple[str, ...], Inputs, bool]]]] = [
-        ("4.8.1", "ValidCertificatePathTest1", [(ANY, explicit, True), (one, explicit, True), (two, explicit, False), ((*one, *two), explicit, True)]),
+        (
+            "4.8.1",
+            "ValidCertificatePathTest1",
+            [(ANY, explicit, True), (one, explicit, True), (two, explicit, False), ((*one, *two), explicit, True)],
+        ),
         ("4.8.2", "AllCertificatesNoPoliciesTest2", [(ANY, free, True), (ANY, explicit, False)]),
-        ("4.8.3", "DifferentPoliciesTest3", [(ANY, free, True), (ANY, explicit, False), ((*one, *two), explicit, False)]),
+        (
+            "4.8.3",
+            "DifferentPoliciesTest3",
+            [(ANY, free, True), (ANY, explicit, False), ((*one, *two), explicit, False)],
+        ),
         ("4.8.4", "DifferentPoliciesTest4", [(ANY, free, False)]),
         ("4.8.5", "DifferentPoliciesTest5", [(ANY, free, False)]),
         ("4.8.6", "OverlappingPoliciesTest6", [(ANY, free, True), (one, free, True), (two, free, False)]),
@@ -160,11 +194,16 @@ def _policy_cases() -> list[Case]:
         ("4.10.12", "ValidPolicyMappingTest12", [(one, free, True), (two, free, True)]),
         ("4.10.13", "ValidPolicyMappingTest13", [(ANY, free, True)]),
         ("4.10.14", "ValidPolicyMappingTest14", [(ANY, free, True)]),
-        ("4.12.3", "inhibitAnyPolicyTest3", [(ANY, free, True), (ANY, Inputs(explicit_policy=False, inhibit_any=True), False)]),
+        (
+            "4.12.3",
+            "inhibitAnyPolicyTest3",
+            [(ANY, free, True), (ANY, Inputs(explicit_policy=False, inhibit_any=True), False)],
+        ),
     ]
     return [
         Case(number if len(runs) == 1 else f"{number}.{turn}", file, valid, wanted, inputs)
-        for number, file, runs in table for turn, (wanted, inputs, valid) in enumerate(runs, 1)
+        for number, file, runs in table
+        for turn, (wanted, inputs, valid) in enumerate(runs, 1)
     ]
 
 
@@ -212,7 +251,9 @@ def _relevant(chain: tuple[asn1.Certificate, ...], crls: tuple[bytes, ...]) -> l
     names = {one.issuer.hashable for one in chain}
     for one in chain:
         for point in one.crl_distribution_points_value or ():
-            names |= {general.chosen.hashable for general in point["crl_issuer"] or () if general.name == "directory_name"}
+            names |= {
+                general.chosen.hashable for general in point["crl_issuer"] or () if general.name == "directory_name"
+            }
     return [der for der in crls if crl.CertificateList.load(der).issuer.hashable in names]
 
 

@@ -17,7 +17,9 @@ from tests.live import LONG
 if TYPE_CHECKING:
     from tests.certificates.conftest import Bench
 
-FUZZ = settings(max_examples=300 if LONG else 100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=300 if LONG else 100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @FUZZ
@@ -72,11 +74,20 @@ def _card(bench: Bench) -> bytes:
 
 
 BAD = [
-    ("unknown = 1", "unknown is not known"), ("accepted = []", "accepted must not be empty"), ("accepted = ['2.5.29.32.0']", "not usable"),
-    ("accepted = ['PIV']", "not usable"), ("accepted = '2.16'", "must be a list"), ("fetch_from = ['http://crl.example']", "not usable"),
-    ("fetch_from = ['*.example']", "not usable"), ("card_status_hours = 0", "whole number"), ("card_status_hours = true", "whole number"),
-    ("card_status_hours = 1000", "whole number"), ("status_from = ['none']", "not usable"), ("accepted = [", "policy.toml"),
-    ("refused = ['2.16.840.1.101.3.2.1.3.13']", "stands twice"), ("answer_seconds = 5\ntotal_seconds = 2", "total_seconds"),
+    ("unknown = 1", "unknown is not known"),
+    ("accepted = []", "accepted must not be empty"),
+    ("accepted = ['2.5.29.32.0']", "not usable"),
+    ("accepted = ['PIV']", "not usable"),
+    ("accepted = '2.16'", "must be a list"),
+    ("fetch_from = ['http://crl.example']", "not usable"),
+    ("fetch_from = ['*.example']", "not usable"),
+    ("card_status_hours = 0", "whole number"),
+    ("card_status_hours = true", "whole number"),
+    ("card_status_hours = 1000", "whole number"),
+    ("status_from = ['none']", "not usable"),
+    ("accepted = [", "policy.toml"),
+    ("refused = ['2.16.840.1.101.3.2.1.3.13']", "stands twice"),
+    ("answer_seconds = 5\ntotal_seconds = 2", "total_seconds"),
 ]
 
 
@@ -92,7 +103,9 @@ def test_a_mistake_in_the_policy_is_told_at_start_up(bench: Bench, text: str, wo
     assert words in fault.msg
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "leaf"])
+@pytest.mark.parametrize(
+    "content", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "leaf"]
+)
 def test_a_file_that_is_no_authority_is_told_at_start_up(bench: Bench, content: bytes | str) -> None:
     """C22: an anchor that cannot be read, or that is somebody's card, stops the start."""
     from idp.checks.pki_folder import pki_folder_is_usable

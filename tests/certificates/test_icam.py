@@ -46,7 +46,10 @@ CARDS: list[tuple[str, str, Reason | None]] = [
     ("53_FIPS_201-2_Large_Card_Auth_Cert", "piv_auth", None),
     ("58_Revoked_Card_Auth_Cert", "piv_auth", None),
 ]
-CARDS += [(folder, "card_auth", Reason.CERTIFICATE_WRONG_POLICY) for folder in ("01_Golden_PIV", "46_Golden_FIPS_201-2_PIV", "53_FIPS_201-2_Large_Card_Auth_Cert")]
+CARDS += [
+    (folder, "card_auth", Reason.CERTIFICATE_WRONG_POLICY)
+    for folder in ("01_Golden_PIV", "46_Golden_FIPS_201-2_PIV", "53_FIPS_201-2_Large_Card_Auth_Cert")
+]
 CARDS = CARDS if FOLDER.is_dir() else []
 
 
@@ -62,7 +65,12 @@ def _lists(certificate: x509.Certificate) -> list[str]:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
         return []
-    return [name.value for point in points for name in point.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
+    return [
+        name.value
+        for point in points
+        for name in point.full_name or ()
+        if isinstance(name, x509.UniformResourceIdentifier)
+    ]
 
 
 def _keep_fresh_lists(certificates: list[x509.Certificate], revoked: set[int]) -> None:
@@ -75,18 +83,29 @@ def _keep_fresh_lists(certificates: list[x509.Certificate], revoked: set[int]) -
             except Exception:  # noqa: BLE001, S112 - not its issuer
                 continue
             entries = [
-                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - timedelta(days=9)).build() for serial in revoked
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - timedelta(days=9)).build()
+                for serial in revoked
             ]
             made = (
-                x509.CertificateRevocationListBuilder(issuer.subject, NOW - timedelta(hours=1), NOW + timedelta(hours=17), revoked_certificates=entries)
-                .add_extension(x509.CRLNumber(1), critical=False).sign(key, hashes.SHA256())
+                x509.CertificateRevocationListBuilder(
+                    issuer.subject, NOW - timedelta(hours=1), NOW + timedelta(hours=17), revoked_certificates=entries
+                )
+                .add_extension(x509.CRLNumber(1), critical=False)
+                .sign(key, hashes.SHA256())
             )
             for url in _lists(certificate):
-                store.keep(store.Question(kind="crl", url=url), made.public_bytes(Encoding.DER), until=NOW + timedelta(hours=17), now=NOW)
+                store.keep(
+                    store.Question(kind="crl", url=url),
+                    made.public_bytes(Encoding.DER),
+                    until=NOW + timedelta(hours=17),
+                    now=NOW,
+                )
 
 
 @pytest.mark.parametrize(("folder", "file", "verdict"), CARDS, ids=[f"{row[0]}-{row[1]}" for row in CARDS])
-def test_icam(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, file: str, verdict: Reason | None) -> None:
+def test_icam(
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, file: str, verdict: Reason | None
+) -> None:
     """AU-2, AU-3: each published test card is accepted, or refused for what its folder says is wrong with it."""
     monkeypatch.setattr(configuration, "folder", lambda: tmp_path)
     for name in ("anchors", "intermediates"):
@@ -94,7 +113,9 @@ def test_icam(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder:
     authorities = [_p12(path.stem)[1] for path in sorted((FOLDER / "ca").glob("*PIV_*Signing_CA_*.p12"))]
     _, root = _p12(_ROOT)
     (tmp_path / "anchors" / "root.der").write_bytes(root.public_bytes(Encoding.DER))
-    (tmp_path / "intermediates" / "all.pem").write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in authorities))
+    (tmp_path / "intermediates" / "all.pem").write_bytes(
+        b"".join(one.public_bytes(Encoding.PEM) for one in authorities)
+    )
     (tmp_path / "policy.toml").write_text(f'accepted = ["{PIV_AUTH}"]\nrefused = ["{CARD_AUTH}"]\n')
     data = (FOLDER / folder / f"{file}.crt").read_bytes()
     card = (x509.load_pem_x509_certificate if b"-----BEGIN" in data else x509.load_der_x509_certificate)(data)

@@ -31,7 +31,9 @@ def mesh(size: int, *, anchored: bool) -> tuple[asn1.Certificate, list[asn1.Cert
     root = pki.authority("root", "Root", organisation="Mesh")
     anchor = pki.certify(root, by=root)
     made = [pki.authority(f"ca{number}", f"CA {number}", organisation="Mesh") for number in range(size)]
-    pool = [pki.certify(one, by=made[(index + step) % size]) for index, one in enumerate(made) for step in (1, 3, 7, 20, 55)]
+    pool = [
+        pki.certify(one, by=made[(index + step) % size]) for index, one in enumerate(made) for step in (1, 3, 7, 20, 55)
+    ]
     if anchored:
         pool.append(pki.certify(made[4], by=root))
     return engine_form(pki.card(issuer="ca0").certificate), [engine_form(one) for one in pool], engine_form(anchor)
@@ -70,7 +72,9 @@ def test_no_path_is_longer_than_six() -> None:
     for number in range(6):
         below = pki.authority(f"ca{number}", f"CA {number}", organisation="Chain")
         pool.append(engine_form(pki.certify(below, by=above)))
-        lengths.append([len(path) for path in paths.build(engine_form(pki.card(issuer=below.label).certificate), pool, [anchor])])
+        lengths.append(
+            [len(path) for path in paths.build(engine_form(pki.card(issuer=below.label).certificate), pool, [anchor])]
+        )
         above = below
     assert lengths == [[3], [4], [5], [6], [7], []]
 
@@ -85,7 +89,9 @@ def test_many_false_ways_cost_a_bounded_number_of_signatures(bench: Bench, monke
     bench.responder.moods["aia"] = "dead"
     checks = []
     real = DefaultSignatureValidator.validate_signature
-    monkeypatch.setattr(DefaultSignatureValidator, "validate_signature", lambda *args, **more: checks.append(1) or real(*args, **more))
+    monkeypatch.setattr(
+        DefaultSignatureValidator, "validate_signature", lambda *args, **more: checks.append(1) or real(*args, **more)
+    )
     card = bench.pki.card(issuer="outside", key_ids=False)
     with pytest.raises(Refused) as caught:
         validate(card.der, (), now=bench.now)

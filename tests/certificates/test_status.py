@@ -89,7 +89,9 @@ def test_a_slow_responder_costs_seconds_and_no_login(bench: Bench) -> None:
 
 def test_all_of_it_together_is_bounded(bench: Bench) -> None:
     """C22: with everything hanging, the answer is no within the configured seconds."""
-    (bench.folder / "policy.toml").write_text((bench.folder / "policy.toml").read_text() + "answer_seconds = 1\ntotal_seconds = 2\n")
+    (bench.folder / "policy.toml").write_text(
+        (bench.folder / "policy.toml").read_text() + "answer_seconds = 1\ntotal_seconds = 2\n"
+    )
     bench.responder.all_are("slow")
     started = time.monotonic()
     assert refusal(bench, bench.pki.card()) == Reason.CERTIFICATE_STATUS_UNKNOWN
@@ -214,10 +216,17 @@ def test_a_named_delta_that_does_not_come_leaves_the_crl_silent(bench: Bench) ->
 
 def _request(bench: Bench, card: Card) -> bytes:
     issuer = bench.pki.authorities["agency"].certificates[0]
-    return ocsp.OCSPRequestBuilder().add_certificate(card.certificate, issuer, hashes.SHA1()).build().public_bytes(Encoding.DER)  # noqa: S303 - names, protects nothing
+    return (
+        ocsp.OCSPRequestBuilder()
+        .add_certificate(card.certificate, issuer, hashes.SHA1())  # noqa: S303
+        .build()
+        .public_bytes(Encoding.DER)
+    )
 
 
-@pytest.mark.parametrize("fault", ["no purpose", "expired", "another authority", "another nonce", "for another card", "good by nobody"])
+@pytest.mark.parametrize(
+    "fault", ["no purpose", "expired", "another authority", "another nonce", "for another card", "good by nobody"]
+)
 def test_a_responder_must_be_entitled(bench: Bench, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 6960 §4.2.2.2: OCSPSigning by the same authority, valid now; the answer is about this card and our question."""
     card, another = bench.pki.card(), bench.pki.card()
@@ -234,8 +243,15 @@ def test_a_responder_must_be_entitled(bench: Bench, fault: str, monkeypatch: pyt
         if fault == "another nonce":
             asked = ocsp.load_der_ocsp_request(request)
             other = (
-                ocsp.OCSPRequestBuilder().add_certificate_by_hash(asked.issuer_name_hash, asked.issuer_key_hash, asked.serial_number, hashes.SHA1())  # noqa: S303
-                .add_extension(x509.OCSPNonce(b"x" * 32), critical=False).build()
+                ocsp.OCSPRequestBuilder()
+                .add_certificate_by_hash(
+                    asked.issuer_name_hash,
+                    asked.issuer_key_hash,
+                    asked.serial_number,
+                    hashes.SHA1(),  # noqa: S303
+                )
+                .add_extension(x509.OCSPNonce(b"x" * 32), critical=False)
+                .build()
             )
             return real(other.public_bytes(Encoding.DER), **how)  # type: ignore[arg-type]
         if fault == "for another card":
@@ -319,7 +335,10 @@ def test_a_refusal_is_not_an_outage(bench: Bench) -> None:
         validate(card.der, (), now=bench.now)
 
 
-@pytest.mark.parametrize(("issuer", "base", "delta", "kept"), [("agency", 1, 3, 2), ("agency", 3, 3, 2), ("agency", 5, 3, 1), ("agency", 0, 3, 1), ("other", 1, 3, 1)])
+@pytest.mark.parametrize(
+    ("issuer", "base", "delta", "kept"),
+    [("agency", 1, 3, 2), ("agency", 3, 3, 2), ("agency", 5, 3, 1), ("agency", 0, 3, 1), ("other", 1, 3, 1)],
+)
 def test_a_delta_belongs_to_its_base(bench: Bench, issuer: str, base: int, delta: int, kept: int) -> None:
     """RFC 5280 §5.2.4: same issuer, and a base neither older than the delta's own base nor newer than the delta."""
     lists = [bench.pki.crl(issuer, number=base), bench.pki.crl("agency", delta=True, number=delta)]

@@ -49,7 +49,9 @@ def refusal(bench: Bench, card: Card | bytes, chain: tuple[bytes, ...] = ()) -> 
 def test_a_card_is_accepted_and_described(bench: Bench, issuer: str) -> None:
     """AU-2, C24: a good card yields the facts that it is bound by."""
     identity, number = uuid.uuid4(), number_of(agency=32, credential=92446)
-    card = bench.pki.card(issuer=issuer, uuid=identity, fasc_n=number, upn="alex@agency.example", email="alex@agency.example")
+    card = bench.pki.card(
+        issuer=issuer, uuid=identity, fasc_n=number, upn="alex@agency.example", email="alex@agency.example"
+    )
     found = validate(card.der, (), now=bench.now)
     assert (found.fasc_n, found.card_uuid, found.policies) == (number.hex(), str(identity), (PIV_AUTH,))
     assert found.serial == f"{card.certificate.serial_number:x}"
@@ -83,7 +85,9 @@ def test_the_key_of_an_issuer_stays_the_same_across_cross_certificates(bench: Be
 
 def test_a_partners_policy_is_mapped(bench: Bench) -> None:
     """AU-2: the required policy is met after policy mapping, and the partner's use of our OID for itself is not."""
-    assert validate(bench.pki.card(issuer="partner", policy=PARTNER_AUTH).der, (), now=bench.now).policies == (PIV_AUTH,)
+    assert validate(bench.pki.card(issuer="partner", policy=PARTNER_AUTH).der, (), now=bench.now).policies == (
+        PIV_AUTH,
+    )
     assert refusal(bench, bench.pki.card(issuer="partner", policy=PIV_AUTH)) == Reason.CERTIFICATE_WRONG_POLICY
 
 
@@ -91,7 +95,12 @@ def test_a_partners_policy_is_mapped(bench: Bench) -> None:
 def test_a_derived_certificate_is_told_as_one(bench: Bench, hardware: bool, policy: str) -> None:  # noqa: FBT001 - a parameter of the test
     """AU-3, EL-2: derived PIV signs in as derived, never as a parent; only …3.41 promises hardware."""
     found = validate(bench.pki.derived(hardware=hardware).der, (), now=bench.now)
-    assert (found.derived, found.hardware, found.policies, found.kind) == (True, hardware, (policy,), Kind.DERIVED_CERTIFICATE)
+    assert (found.derived, found.hardware, found.policies, found.kind) == (
+        True,
+        hardware,
+        (policy,),
+        Kind.DERIVED_CERTIFICATE,
+    )
 
 
 def test_of_several_policies_the_weakest_counts(bench: Bench) -> None:
@@ -103,24 +112,48 @@ def test_of_several_policies_the_weakest_counts(bench: Bench) -> None:
 RSA_1024 = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that is the test
 BENT: list[tuple[str, Reason, Callable[[Bench], Card]]] = [
     ("card authentication", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card_auth()),
-    ("card authentication that claims more", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card(policy=(PIV_AUTH, "2.16.840.1.101.3.2.1.3.17"))),
-    ("card authentication by its usage", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card(eku=(CLIENT_AUTH, "2.16.840.1.101.3.6.8"))),
+    (
+        "card authentication that claims more",
+        Reason.CERTIFICATE_WRONG_POLICY,
+        lambda b: b.pki.card(policy=(PIV_AUTH, "2.16.840.1.101.3.2.1.3.17")),
+    ),
+    (
+        "card authentication by its usage",
+        Reason.CERTIFICATE_WRONG_POLICY,
+        lambda b: b.pki.card(eku=(CLIENT_AUTH, "2.16.840.1.101.3.6.8")),
+    ),
     ("another policy", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card(policy=HARDWARE)),
     ("an unknown policy", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card(policy=UNMAPPED)),
     ("no policy", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card(policy=())),
     ("any policy", Reason.CERTIFICATE_WRONG_POLICY, lambda b: b.pki.card(policy="2.5.29.32.0")),
     ("signature", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.signature()),
-    ("signature with our policy", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.signature(policy=PIV_AUTH, eku=(CLIENT_AUTH,))),
+    (
+        "signature with our policy",
+        Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION,
+        lambda b: b.pki.signature(policy=PIV_AUTH, eku=(CLIENT_AUTH,)),
+    ),
     ("encryption", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.encryption(policy=PIV_AUTH, eku=None)),
-    ("key encipherment only", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(key_usage=("key_encipherment",))),
+    (
+        "key encipherment only",
+        Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION,
+        lambda b: b.pki.card(key_usage=("key_encipherment",)),
+    ),
     ("no key usage", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(key_usage=None)),
     ("e-mail only", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(eku=(EMAIL_PROTECTION,))),
     ("server only", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(eku=(SERVER_AUTH,))),
     ("logon only", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(eku=(SMARTCARD_LOGON,))),
     ("any usage only", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(eku=(ANY_USAGE,))),
     ("an authority", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(ca=True)),
-    ("an authority by usage", Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, lambda b: b.pki.card(key_usage=("digital_signature", "key_cert_sign"))),
-    ("expired", Reason.CERTIFICATE_EXPIRED, lambda b: b.pki.card(not_before=b.now - timedelta(days=9), not_after=b.now - timedelta(seconds=1))),
+    (
+        "an authority by usage",
+        Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION,
+        lambda b: b.pki.card(key_usage=("digital_signature", "key_cert_sign")),
+    ),
+    (
+        "expired",
+        Reason.CERTIFICATE_EXPIRED,
+        lambda b: b.pki.card(not_before=b.now - timedelta(days=9), not_after=b.now - timedelta(seconds=1)),
+    ),
     ("not yet valid", Reason.CERTIFICATE_NOT_YET_VALID, lambda b: b.pki.card(not_before=b.now + timedelta(seconds=1))),
     ("outside", Reason.CERTIFICATE_UNTRUSTED, lambda b: b.pki.card(issuer="outside")),
     ("another agency's name", Reason.CERTIFICATE_UNTRUSTED, lambda b: b.pki.card(organisation="Ramet Other Agency")),
@@ -128,10 +161,28 @@ BENT: list[tuple[str, Reason, Callable[[Bench], Card]]] = [
     ("another curve", Reason.CERTIFICATE_MALFORMED, lambda b: b.pki.card(key=ec.generate_private_key(ec.SECP521R1()))),
     ("a short digest", Reason.CERTIFICATE_MALFORMED, lambda b: b.pki.card(digest=hashes.SHA224())),
     ("a FASC-N of another length", Reason.CERTIFICATE_MALFORMED, lambda b: b.pki.card(fasc_n=b"\x01" * 24)),
-    ("two UUIDs", Reason.CERTIFICATE_MALFORMED, lambda b: b.pki.card(more_names=[x509.UniformResourceIdentifier(f"urn:uuid:{uuid.uuid4()}")])),
-    ("no UUID in the URN", Reason.CERTIFICATE_MALFORMED, lambda b: b.pki.card(uuid="none", more_names=[x509.UniformResourceIdentifier("urn:uuid:alex")])),
-    ("two FASC-Ns", Reason.CERTIFICATE_MALFORMED, lambda b: b.pki.card(more_names=[x509.OtherName(x509.ObjectIdentifier("2.16.840.1.101.3.6.6"), b"\x04\x19" + bytes(25))])),
-    ("an unknown critical extension", Reason.CERTIFICATE_UNTRUSTED, lambda b: b.pki.card(more=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.999.1"), b"\x05\x00"), True)])),
+    (
+        "two UUIDs",
+        Reason.CERTIFICATE_MALFORMED,
+        lambda b: b.pki.card(more_names=[x509.UniformResourceIdentifier(f"urn:uuid:{uuid.uuid4()}")]),
+    ),
+    (
+        "no UUID in the URN",
+        Reason.CERTIFICATE_MALFORMED,
+        lambda b: b.pki.card(uuid="none", more_names=[x509.UniformResourceIdentifier("urn:uuid:alex")]),
+    ),
+    (
+        "two FASC-Ns",
+        Reason.CERTIFICATE_MALFORMED,
+        lambda b: b.pki.card(
+            more_names=[x509.OtherName(x509.ObjectIdentifier("2.16.840.1.101.3.6.6"), b"\x04\x19" + bytes(25))]
+        ),
+    ),
+    (
+        "an unknown critical extension",
+        Reason.CERTIFICATE_UNTRUSTED,
+        lambda b: b.pki.card(more=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.999.1"), b"\x05\x00"), True)]),
+    ),
 ]
 
 
@@ -150,14 +201,26 @@ def test_client_authentication_may_be_named_or_left_out(bench: Bench, eku: Any) 
 @pytest.mark.parametrize("moment", ["not_before", "not_after"])
 def test_the_edges_of_validity_belong_to_it(bench: Bench, moment: str) -> None:
     """AU-2: both ends are inclusive (RFC 5280 §4.1.2.5)."""
-    card = bench.pki.card(not_before=bench.now - timedelta(hours=moment == "not_after"), not_after=bench.now + timedelta(hours=moment == "not_before"))
+    card = bench.pki.card(
+        not_before=bench.now - timedelta(hours=moment == "not_after"),
+        not_after=bench.now + timedelta(hours=moment == "not_before"),
+    )
     assert validate(card.der, (), now=bench.now).policies == (PIV_AUTH,)
 
 
 def test_bytes_that_are_no_certificate(bench: Bench) -> None:
     """X1: trailing bytes, nothing, PEM, two in one, and a tampered byte."""
     card = bench.pki.card()
-    for bad in (b"", b"\x30", card.pem, card.der + b"\x00", card.der + card.der, card.der[:-1], b"\x30\x80" + card.der, bytes(20_000)):
+    for bad in (
+        b"",
+        b"\x30",
+        card.pem,
+        card.der + b"\x00",
+        card.der + card.der,
+        card.der[:-1],
+        b"\x30\x80" + card.der,
+        bytes(20_000),
+    ):
         assert refusal(bench, bad) == Reason.CERTIFICATE_MALFORMED
     tampered = bytearray(card.der)
     tampered[-5] ^= 1
@@ -174,7 +237,10 @@ def test_a_serial_number_below_zero(bench: Bench) -> None:
 
 def test_a_doubled_extension_is_malformed(bench: Bench) -> None:
     """X1: which of two key usages counts is not for a parser to choose."""
-    twice = [(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.3.6.1.4.1.999.1.{n}"), b"\x05\x00"), False) for n in (1, 2)]
+    twice = [
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.3.6.1.4.1.999.1.{n}"), b"\x05\x00"), False)
+        for n in (1, 2)
+    ]
     card = bench.pki.card(more=twice)
     der = card.der.replace(x509_oid(2), x509_oid(1))
     assert der != card.der
@@ -230,10 +296,15 @@ def test_no_host_is_asked_that_is_not_listed(bench: Bench) -> None:
     assert bench.asked() == []
 
 
-@pytest.mark.parametrize(("bend", "reason"), [
-    ({"not_after_days": 1}, Reason.CERTIFICATE_UNTRUSTED), ({"usable": False}, Reason.CERTIFICATE_UNTRUSTED),
-    ({"policies": (HARDWARE,)}, Reason.CERTIFICATE_WRONG_POLICY), ({"within": "Elsewhere"}, Reason.CERTIFICATE_UNTRUSTED),
-])
+@pytest.mark.parametrize(
+    ("bend", "reason"),
+    [
+        ({"not_after_days": 1}, Reason.CERTIFICATE_UNTRUSTED),
+        ({"usable": False}, Reason.CERTIFICATE_UNTRUSTED),
+        ({"policies": (HARDWARE,)}, Reason.CERTIFICATE_WRONG_POLICY),
+        ({"within": "Elsewhere"}, Reason.CERTIFICATE_UNTRUSTED),
+    ],
+)
 def test_a_fault_of_an_authority(bench: Bench, bend: dict[str, Any], reason: Reason) -> None:
     """AU-2: an expired authority, one that may not certify, one without the policy, one outside its names."""
     made = bench.pki.authority("bent", "Bent CA", organisation="Ramet Demo Agency")

@@ -88,7 +88,10 @@ class House:
         """Everything of this kind ran out an hour ago."""
         then = str(datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1))
         with closing(sqlite3.connect(self.ramet.var / "ramet.sqlite3", timeout=10)) as database, database:
-            database.execute(f"UPDATE {table} SET " + ", ".join(f"{column} = ?" for column in columns), [then] * len(columns))  # noqa: S608 - our names
+            database.execute(
+                f"UPDATE {table} SET " + ", ".join(f"{column} = ?" for column in columns),  # noqa: S608
+                [then] * len(columns),
+            )
 
     def http(self) -> httpx.Client:
         return httpx.Client(verify=self.trust, timeout=30, base_url=self.issuer)
@@ -98,7 +101,12 @@ class House:
 def running(folder: Path) -> Iterator[House]:
     """As docs/conformance.md says: migrate, load, serve, worker."""
     port, callbacks = free_port(), Callbacks()
-    ramet = Ramet(folder, f"https://localhost:{port}", port, {"DJANGO_SETTINGS_MODULE": "idp.conformance.settings", "RAMET_LOG_LEVEL": "WARNING"})
+    ramet = Ramet(
+        folder,
+        f"https://localhost:{port}",
+        port,
+        {"DJANGO_SETTINGS_MODULE": "idp.conformance.settings", "RAMET_LOG_LEVEL": "WARNING"},
+    )
     try:
         ramet.manage("migrate", "--verbosity", "0")
         said = ramet.ask("conformance", "load", "--suite", callbacks.url, "--alias", ALIAS)
@@ -133,7 +141,9 @@ class Suite:
     def visit(self, url: str, module: str = "") -> tuple[Page, dict[str, str]]:
         """Go there, do what the configuration says on each page, and give the last page, and what came to the suite."""
         override = self.configuration.get("override", {}).get(module, {})
-        entry = next(one for one in override.get("browser", self.configuration["browser"]) if fnmatch.fnmatch(url, one["match"]))
+        entry = next(
+            one for one in override.get("browser", self.configuration["browser"]) if fnmatch.fnmatch(url, one["match"])
+        )
         page, came = self.browser.get(url, stop_at=self.base), {}
         for task in entry["tasks"]:
             if page.stopped_at or came:
@@ -184,8 +194,12 @@ class Suite:
     def parameters(self, which: str = "client", **changed: str | None) -> dict[str, str]:
         """What the basic plan asks with: no PKCE."""
         good: dict[str, str | None] = {
-            "response_type": "code", "client_id": self.client(which)["client_id"], "redirect_uri": self.redirect_uri, "scope": "openid",
-            "state": secrets.token_urlsafe(8), "nonce": secrets.token_urlsafe(8),
+            "response_type": "code",
+            "client_id": self.client(which)["client_id"],
+            "redirect_uri": self.redirect_uri,
+            "scope": "openid",
+            "state": secrets.token_urlsafe(8),
+            "nonce": secrets.token_urlsafe(8),
         }
         return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
@@ -204,7 +218,9 @@ class Suite:
         with self.house.http() as http:
             if post:
                 return http.post(self.metadata["token_endpoint"], data={**form, **client})
-            return http.post(self.metadata["token_endpoint"], data=form, auth=(client["client_id"], client["client_secret"]))
+            return http.post(
+                self.metadata["token_endpoint"], data=form, auth=(client["client_id"], client["client_secret"])
+            )
 
     def claims(self, token: str, alg: str = "RS256") -> dict[str, Any]:
         """What the published keys verify; the header as it must be."""
@@ -242,25 +258,44 @@ class Suite:
         """By the client's private key."""
         key = self.client(which)["jwks"]["keys"][0]
         bare = {name: value for name, value in key.items() if name != "alg"}
-        return jwt.encode({"alg": alg, "kid": key["kid"], **header}, claims, KeySet.import_key_set({"keys": [bare]}).keys[0], algorithms=[alg])
+        return jwt.encode(
+            {"alg": alg, "kid": key["kid"], **header},
+            claims,
+            KeySet.import_key_set({"keys": [bare]}).keys[0],
+            algorithms=[alg],
+        )
 
     def assertion(self, which: str = "client", alg: str = "PS256", **changed: Any) -> dict[str, str]:
         """A client assertion, as form fields."""
         now, client_id = int(time.time()), self.client(which)["client_id"]
-        good = {"iss": client_id, "sub": client_id, "aud": self.house.issuer, "exp": now + 60, "iat": now, "jti": secrets.token_urlsafe(12)}
+        good = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": self.house.issuer,
+            "exp": now + 60,
+            "iat": now,
+            "jti": secrets.token_urlsafe(12),
+        }
         claims = {name: value for name, value in {**good, **changed}.items() if value is not None}
         return {"client_assertion_type": ASSERTION, "client_assertion": self.signed(claims, which, alg)}
 
-    def proof(self, url: str, method: str = "POST", *, key: DeviceKey | None = None, access_token: str | None = None) -> dict[str, str]:
+    def proof(
+        self, url: str, method: str = "POST", *, key: DeviceKey | None = None, access_token: str | None = None
+    ) -> dict[str, str]:
         return {"DPoP": proofs.dpop(key or self.key, method, url=url, now=clock.now(), access_token=access_token)}
 
     def made_proof(self, method: str, url: str, *, access_token: str | None = None, **changed: Any) -> dict[str, str]:
         """A proof with its claims and header changed; None leaves one out."""
         claims: dict[str, Any] = {"htm": method, "htu": url, "iat": int(time.time()), "jti": secrets.token_urlsafe(12)}
         if access_token is not None:
-            claims["ath"] = base64.urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+            claims["ath"] = (
+                base64.urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+            )
         keys = {"private": self.key.private_jwk(), "another": DeviceKey.generate().public_jwk, None: None}
-        header = {"typ": changed.pop("typ", "dpop+jwt"), "jwk": keys[changed.pop("jwk")] if "jwk" in changed else self.key.public_jwk}
+        header = {
+            "typ": changed.pop("typ", "dpop+jwt"),
+            "jwk": keys[changed.pop("jwk")] if "jwk" in changed else self.key.public_jwk,
+        }
         said = {name: value for name, value in {**claims, **changed}.items() if value is not None}
         return {"DPoP": self.key.sign({name: value for name, value in header.items() if value is not None}, said)}
 
@@ -278,30 +313,64 @@ class Suite:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         return self.parameters(which, **{"code_challenge": challenge, "code_challenge_method": "S256", **changed})
 
-    def object(self, which: str = "client", alg: str = "PS256", inside: dict[str, Any] | None = None, **changed: str | None) -> dict[str, str]:
+    def object(
+        self, which: str = "client", alg: str = "PS256", inside: dict[str, Any] | None = None, **changed: str | None
+    ) -> dict[str, str]:
         """The same as a request object."""
         now, asked = int(time.time()), self.fapi(which, **changed)
-        good = {**asked, "iss": asked["client_id"], "aud": self.house.issuer, "nbf": now, "exp": now + 300, **(inside or {})}
+        good = {
+            **asked,
+            "iss": asked["client_id"],
+            "aud": self.house.issuer,
+            "nbf": now,
+            "exp": now + 300,
+            **(inside or {}),
+        }
         claims = {name: value for name, value in good.items() if value is not None}
         return {"client_id": asked["client_id"], "request": self.signed(claims, which, alg, typ="oauth-authz-req+jwt")}
 
-    def push(self, form: dict[str, str], which: str = "client", *, assertion: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+    def push(
+        self, form: dict[str, str], which: str = "client", *, assertion: dict[str, str] | None = None, **headers: str
+    ) -> httpx.Response:
         with self.house.http() as http:
             return http.post(
-                self.metadata["pushed_authorization_request_endpoint"], data={**form, **(assertion or self.assertion(which))}, headers=headers
+                self.metadata["pushed_authorization_request_endpoint"],
+                data={**form, **(assertion or self.assertion(which))},
+                headers=headers,
             )
 
-    def begin(self, request_uri: str, module: str = "", which: str = "client", **more: str) -> tuple[Page, dict[str, str]]:
+    def begin(
+        self, request_uri: str, module: str = "", which: str = "client", **more: str
+    ) -> tuple[Page, dict[str, str]]:
         """The browser's half of a pushed request."""
         query = {"client_id": self.client(which)["client_id"], "request_uri": request_uri, **more}
         return self.visit(f"{self.metadata['authorization_endpoint']}?{urlencode(query)}", module)
 
-    def redeem(self, code: str, which: str = "client", *, assertion: dict[str, str] | None = None, key: DeviceKey | None = None, proof: dict[str, str] | None = None, **changed: str | None) -> httpx.Response:
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri, "code_verifier": self.verifier, **changed}
+    def redeem(
+        self,
+        code: str,
+        which: str = "client",
+        *,
+        assertion: dict[str, str] | None = None,
+        key: DeviceKey | None = None,
+        proof: dict[str, str] | None = None,
+        **changed: str | None,
+    ) -> httpx.Response:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.redirect_uri,
+            "code_verifier": self.verifier,
+            **changed,
+        }
         url = self.metadata["token_endpoint"]
         sent = {name: value for name, value in form.items() if value is not None}
         with self.house.http() as http:
-            return http.post(url, data={**sent, **(self.assertion(which) if assertion is None else assertion)}, headers=proof or self.proof(url, key=key))
+            return http.post(
+                url,
+                data={**sent, **(self.assertion(which) if assertion is None else assertion)},
+                headers=proof or self.proof(url, key=key),
+            )
 
     def pushed_code(self, form: dict[str, str], which: str = "client", **headers: str) -> str:
         """From the push to the code."""
@@ -310,5 +379,3 @@ class Suite:
         page, came = self.begin(response.json()["request_uri"], which=which)
         assert "code" in came, (came, page.status, page.words())
         return came["code"]
-
-

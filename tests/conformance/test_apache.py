@@ -130,7 +130,9 @@ def _open(site: Site, person: Person, desktop: Browser, *, name: str) -> Page:
     return person.sign_in(desktop, desktop.get(site.page(name)))
 
 
-def test_a_protected_page_knows_who_came_and_how_surely(stage: Stage, site: Site, person: Person, desktop: Browser) -> None:
+def test_a_protected_page_knows_who_came_and_how_surely(
+    stage: Stage, site: Site, person: Person, desktop: Browser
+) -> None:
     """The module verified discovery, code with PKCE, nonce, ID token and userinfo; its page shows the claims."""
     assert httpx.get(site.page("protected")).headers["Location"].startswith(f"{stage.issuer}/oidc/authorize?")
     page = _open(site, person, desktop, name="protected")

@@ -35,7 +35,9 @@ def node() -> str:
         pytest.skip(_HOW)
     lock = FOLDER / "package-lock.json"
     if not _LOCKED.exists() or _LOCKED.stat().st_mtime < lock.stat().st_mtime:
-        installed = npm and subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, timeout=300, check=False).returncode == 0
+        installed = (
+            npm and subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, timeout=300, check=False).returncode == 0
+        )
         if not installed:
             pytest.skip(_HOW)
         _LOCKED.touch()
@@ -57,7 +59,9 @@ def desktop() -> Iterator[Browser]:
 
 def _log_in(node: str, asked: dict[str, Any], person: Person, desktop: Browser) -> dict[str, Any]:
     """Let the relying party ask, the person answer, and the relying party look at everything."""
-    with subprocess.Popen([node, "relying_party.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [node, "relying_party.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         try:
             authorize = _exchange(child, asked)["authorize"]
             page = desktop.get(authorize, stop_at=asked["redirect_uri"])
@@ -128,11 +132,19 @@ def test_a_web_app_with_client_secret_basic(node: str, stage: Stage, person: Per
     ids=["post", "dpop", "native-dpop", "native", "RS256", "EdDSA", "pairwise"],
 )
 def test_other_kinds_of_clients(
-    node: str, stage: Stage, person: Person, desktop: Browser, options: tuple[str, ...], method: str, dpop: bool  # noqa: FBT001
+    node: str,
+    stage: Stage,
+    person: Person,
+    desktop: Browser,
+    options: tuple[str, ...],
+    method: str,
+    dpop: bool,  # noqa: FBT001
 ) -> None:
     """Secret in the body; DPoP with a secret and without; an installed app; other signature algorithms; pairwise subjects."""
     redirect_uri = "http://127.0.0.1/callback" if method == "none" else "https://app.example.org/callback"
-    made = stage.ramet.ask("client", "add", f"App {'-'.join(options) or method}", "--redirect-uri", redirect_uri, *options)
+    made = stage.ramet.ask(
+        "client", "add", f"App {'-'.join(options) or method}", "--redirect-uri", redirect_uri, *options
+    )
     asked = {
         "issuer": stage.issuer, "client_id": made["client_id"], "client_secret": made.get("client_secret"),
         "redirect_uri": redirect_uri, "method": method, "dpop": dpop,
@@ -171,7 +183,9 @@ def test_the_strictest_client(node: str, stage: Stage, person: Person, desktop: 
         "issuer": stage.issuer, "client_id": made["client_id"], "redirect_uri": redirect_uri,
         "jwk": {**key.as_dict(private=True), "kid": kid},
     }  # fmt: skip
-    with subprocess.Popen([node, "strict.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [node, "strict.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         try:
             page = desktop.get(_exchange(child, asked)["authorize"], stop_at=redirect_uri)
             page = person.sign_in(desktop, page, stop_at=redirect_uri)
@@ -193,5 +207,9 @@ def test_the_strictest_client(node: str, stage: Stage, person: Person, desktop: 
     assert seen["anotherKey"] != "accepted"
     assert seen["introspectionAfter"] == {"active": False}
     assert seen["refreshAfter"] == "invalid_grant"
-    assert (seen["device"]["token_type"], seen["device"]["interval"], seen["device"]["claims"]["acr"]) == ("dpop", 5, AAL + "2")
+    assert (seen["device"]["token_type"], seen["device"]["interval"], seen["device"]["claims"]["acr"]) == (
+        "dpop",
+        5,
+        AAL + "2",
+    )
     assert (seen["service"]["active"], seen["service"]["sub"]) == (True, made["client_id"])

@@ -48,7 +48,9 @@ def test_scim2_tester(live: Live) -> None:
     http.close()
     counts = Counter(result.status.name for result in results)
     print(f"\nscim2-tester: {len(results)} checks, {dict(counts)}")  # noqa: T201 - the figures are asked for
-    bad = [(one.title, one.resource_type, one.reason) for one in results if one.status in {Status.ERROR, Status.CRITICAL}]
+    bad = [
+        (one.title, one.resource_type, one.reason) for one in results if one.status in {Status.ERROR, Status.CRITICAL}
+    ]
     assert not bad, json.dumps(bad, indent=1, default=str)
     assert len(results) >= _LEAST  # with a broken discovery it stops early and says nothing
 
@@ -60,7 +62,12 @@ def test_scim_sanity(live: Live) -> None:
     """
     token = live.inside.ask("source", name="sanity", normalisers=["foreign_members"])
     command = [
-        str(Path(sys.executable).with_name("scim-sanity")), "probe", f"{live.issuer}/scim/v2", "--token", token, "--json-output",
+        str(Path(sys.executable).with_name("scim-sanity")),
+        "probe",
+        f"{live.issuer}/scim/v2",
+        "--token",
+        token,
+        "--json-output",
         "--i-accept-side-effects",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -68,4 +75,7 @@ def test_scim_sanity(live: Live) -> None:
     print(f"\nscim-sanity: {found['summary']}")  # noqa: T201
     assert done.returncode == 0, done.stdout[-3000:]
     assert found["summary"]["passed"] >= _LEAST_OF_SANITY
-    assert {one["name"].split()[0] for one in found["results"] if one["status"] == "skip"} <= {"Agent", "AgenticApplication"}
+    assert {one["name"].split()[0] for one in found["results"] if one["status"] == "skip"} <= {
+        "Agent",
+        "AgenticApplication",
+    }

@@ -68,7 +68,10 @@ def test_happy_flow(plan: Suite) -> None:
         for scheme in ("DPoP", "dpop"):
             with plan.house.http() as http:
                 proof = plan.proof(url, "GET", access_token=tokens["access_token"])
-                assert http.get(url, headers={"Authorization": f"{scheme} {tokens['access_token']}", **proof}).status_code == 200
+                assert (
+                    http.get(url, headers={"Authorization": f"{scheme} {tokens['access_token']}", **proof}).status_code
+                    == 200
+                )
 
 
 def test_user_rejects_authentication(plan: Suite) -> None:
@@ -78,7 +81,9 @@ def test_user_rejects_authentication(plan: Suite) -> None:
     assert (came["error"], came["iss"]) == ("access_denied", plan.house.issuer)
 
 
-@pytest.mark.parametrize("changed", [{"state": None}, {"nonce": None}, {"nonce": "n" * 64}, {"scope": "email openid"}, {"scope": "openid"}])
+@pytest.mark.parametrize(
+    "changed", [{"state": None}, {"nonce": None}, {"nonce": "n" * 64}, {"scope": "email openid"}, {"scope": "openid"}]
+)
 def test_requests_that_succeed(plan: Suite, changed: dict[str, str | None]) -> None:
     """-without-state-success, -without-nonce-success, -with-64-char-nonce-success."""
     assert plan.redeem(plan.pushed_code(form(plan, **changed))).status_code == 200
@@ -95,8 +100,14 @@ def test_dpop_code_binding(plan: Suite) -> None:
     """-ensure-mismatched-dpop-jkt-fails, -token-endpoint-fails-with-mismatched-dpop-proof-jkt and -dpop-jkt, both successes."""
     url, other = plan.metadata["pushed_authorization_request_endpoint"], DeviceKey.generate()
     refused(plan.push(form(plan, dpop_jkt=other.jkt), **plan.proof(url)), "invalid_request", "invalid_dpop_proof")
-    refused(plan.redeem(plan.pushed_code(form(plan), **plan.proof(url)), key=other), "invalid_grant", "invalid_dpop_proof")
-    refused(plan.redeem(plan.pushed_code(form(plan, dpop_jkt=plan.key.jkt)), key=other), "invalid_grant", "invalid_dpop_proof")
+    refused(
+        plan.redeem(plan.pushed_code(form(plan), **plan.proof(url)), key=other), "invalid_grant", "invalid_dpop_proof"
+    )
+    refused(
+        plan.redeem(plan.pushed_code(form(plan, dpop_jkt=plan.key.jkt)), key=other),
+        "invalid_grant",
+        "invalid_dpop_proof",
+    )
     assert plan.redeem(plan.pushed_code(form(plan), **plan.proof(url))).status_code == 200
     assert plan.redeem(plan.pushed_code(form(plan, dpop_jkt=plan.key.jkt))).status_code == 200
 
@@ -108,7 +119,9 @@ def test_a_proof_of_ten_seconds_before_or_after_is_accepted(fapi: Suite, seconds
     response = fapi.redeem(fapi.pushed_code(fapi.fapi()), proof=fapi.made_proof("POST", url, iat=iat))
     assert response.status_code == 200, response.text
     token = response.json()["access_token"]
-    assert fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, iat=iat, access_token=token)).status_code == 200
+    assert (
+        fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, iat=iat, access_token=token)).status_code == 200
+    )
 
 
 _SPOILT: list[dict[str, Any]] = [
@@ -120,7 +133,10 @@ _SPOILT: list[dict[str, Any]] = [
 @pytest.mark.parametrize("spoilt", [*_SPOILT, {"ath": None}, {"ath": "another"}], ids=str)
 def test_dpop_negatives(fapi: Suite, spoilt: dict[str, Any]) -> None:
     """-dpop-negative-tests: each is refused at the token endpoint, which leaves the code as it is, and at the resource."""
-    spoilt = {name: int(time.time()) + value if name == "iat" and isinstance(value, int) else value for name, value in spoilt.items()}
+    spoilt = {
+        name: int(time.time()) + value if name == "iat" and isinstance(value, int) else value
+        for name, value in spoilt.items()
+    }
     url, code = fapi.metadata["token_endpoint"], fapi.pushed_code(fapi.fapi())
     if "ath" not in spoilt:
         refused(fapi.redeem(code, proof=fapi.made_proof("POST", url, **spoilt)), "invalid_dpop_proof")
@@ -153,7 +169,12 @@ def test_token_endpoint_negatives(fapi: Suite) -> None:
     refused(fapi.redeem(fapi.pushed_code(fapi.fapi()), "client2"), "invalid_grant")
     code = fapi.pushed_code(fapi.fapi())
     with fapi.house.http() as http:
-        sent = {"grant_type": "authorization_code", "code": code, "redirect_uri": fapi.redirect_uri, "code_verifier": fapi.verifier}
+        sent = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": fapi.redirect_uri,
+            "code_verifier": fapi.verifier,
+        }
         bare = http.post(fapi.metadata["token_endpoint"], data={**sent, **fapi.assertion()})
         assert bare.json()["error"] in {"invalid_dpop_proof", "use_dpop_nonce", "invalid_request"}
         url = fapi.metadata["token_endpoint"]
@@ -197,7 +218,9 @@ def test_client_assertion_8_seconds_ahead_is_accepted(fapi: Suite) -> None:
 def test_par_request_uris(plan: Suite) -> None:
     """-reused-request-uri-before-authentication-completion, -attempt-reuse, -bound-to-client, -reject-request_uri-in-par-…, -invalid-http-verb."""
     uri = plan.push(form(plan)).json()["request_uri"]
-    page = plan.browser.get(f"{plan.metadata['authorization_endpoint']}?client_id={plan.client()['client_id']}&request_uri={uri}")
+    page = plan.browser.get(
+        f"{plan.metadata['authorization_endpoint']}?client_id={plan.client()['client_id']}&request_uri={uri}"
+    )
     assert page.path == "/login"
     page, came = plan.begin(uri, which="client2")
     assert (page.status, came) == (400, {})

@@ -49,7 +49,11 @@ def test_oidcc_discovery_endpoint_verification(basic: Suite) -> None:
     assert "RS256" in said["id_token_signing_alg_values_supported"]
     assert {"openid", "profile", "email", "phone", "address"} <= set(said["scopes_supported"])
     assert {"query", "form_post"} <= set(said["response_modes_supported"])
-    assert (said["claims_parameter_supported"], said["backchannel_logout_supported"], said["backchannel_logout_session_supported"]) == (True, True, True)
+    assert (
+        said["claims_parameter_supported"],
+        said["backchannel_logout_supported"],
+        said["backchannel_logout_session_supported"],
+    ) == (True, True, True)
     with basic.house.http() as http:
         keys = http.get(said["jwks_uri"]).json()["keys"]
     assert keys
@@ -164,7 +168,9 @@ def test_oidcc_codereuse(basic: Suite, after: int) -> None:
 def test_oidcc_ensure_registered_redirect_uri(plan: Suite) -> None:
     """The page that the suite takes a picture of, and nobody is sent anywhere."""
     asked = plan.parameters(redirect_uri=plan.redirect_uri + "/unregistered")
-    page, came = plan.visit(f"{plan.metadata['authorization_endpoint']}?{httpx_query(asked)}", "oidcc-ensure-registered-redirect-uri")
+    page, came = plan.visit(
+        f"{plan.metadata['authorization_endpoint']}?{httpx_query(asked)}", "oidcc-ensure-registered-redirect-uri"
+    )
     assert (page.status, came) == (400, {})
     assert plan.seen == ["The error page"]
 
@@ -186,7 +192,9 @@ def test_oidcc_ensure_post_request_succeeds(basic: Suite) -> None:
     assert "code" in came
 
 
-@pytest.mark.parametrize(("name", "error"), [("request", "request_not_supported"), ("request_uri", "request_uri_not_supported")])
+@pytest.mark.parametrize(
+    ("name", "error"), [("request", "request_not_supported"), ("request_uri", "request_uri_not_supported")]
+)
 def test_oidcc_unsigned_request_rejected_as_unsupported(plan: Suite, name: str, error: str) -> None:
     """oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported, the same for request_uri; oidcc-ensure-request-object-with-redirect-uri."""
     value = {"request": "eyJhbGciOiJub25lIn0.e30.", "request_uri": "https://suite.example/requests/1"}[name]
@@ -207,12 +215,16 @@ def test_oidcc_refresh_token(basic: Suite) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     with basic.house.http() as http:
         other = basic.client("client2")
-        refused = http.post(basic.metadata["token_endpoint"], data=form, auth=(other["client_id"], other["client_secret"]))
+        refused = http.post(
+            basic.metadata["token_endpoint"], data=form, auth=(other["client_id"], other["client_secret"])
+        )
         assert refused.json()["error"] in {"invalid_grant", "invalid_client"}
         mine = basic.client()
         again = http.post(basic.metadata["token_endpoint"], data=form, auth=(mine["client_id"], mine["client_secret"]))
     about = basic.claims(again.json()["id_token"])
-    assert {name: about[name] for name in ("sub", "auth_time", "aud")} == {name: first[name] for name in ("sub", "auth_time", "aud")}
+    assert {name: about[name] for name in ("sub", "auth_time", "aud")} == {
+        name: first[name] for name in ("sub", "auth_time", "aud")
+    }
 
 
 def test_oidcc_ensure_request_with_valid_pkce_succeeds(basic: Suite) -> None:
@@ -242,23 +254,41 @@ def gone(suite: Suite) -> bool:
 def test_oidcc_rp_initiated_logout(leaving: tuple[Suite, str], state: str) -> None:
     """And -no-state."""
     suite, hint = leaving
-    query: dict[str, Any] = {"id_token_hint": hint, "post_logout_redirect_uri": f"{suite.base}/post_logout_redirect", **({"state": state} if state else {})}
+    query: dict[str, Any] = {
+        "id_token_hint": hint,
+        "post_logout_redirect_uri": f"{suite.base}/post_logout_redirect",
+        **({"state": state} if state else {}),
+    }
     page, came = suite.leave(**query)
     assert page.stopped_at.startswith(query["post_logout_redirect_uri"])
     assert came == ({"state": state} if state else {})
     assert gone(suite)
 
 
-@pytest.mark.parametrize("module", ["bad-post-logout-redirect-uri", "query-added-to-post-logout-redirect-uri", "no-id-token-hint", "modified-id-token-hint"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "bad-post-logout-redirect-uri",
+        "query-added-to-post-logout-redirect-uri",
+        "no-id-token-hint",
+        "modified-id-token-hint",
+    ],
+)
 def test_oidcc_rp_initiated_logout_that_leads_nowhere(leaving: tuple[Suite, str], module: str) -> None:
     """A page, and no way to the registered address."""
     suite, hint = leaving
     uri = f"{suite.base}/post_logout_redirect"
     query = {
         "bad-post-logout-redirect-uri": {"id_token_hint": hint, "post_logout_redirect_uri": f"{uri}/bad"},
-        "query-added-to-post-logout-redirect-uri": {"id_token_hint": hint, "post_logout_redirect_uri": f"{uri}?foo=bar"},
+        "query-added-to-post-logout-redirect-uri": {
+            "id_token_hint": hint,
+            "post_logout_redirect_uri": f"{uri}?foo=bar",
+        },
         "no-id-token-hint": {"post_logout_redirect_uri": uri},
-        "modified-id-token-hint": {"id_token_hint": "eyJhbGciOiJub25lIn0." + hint.split(".")[1] + ".", "post_logout_redirect_uri": uri},
+        "modified-id-token-hint": {
+            "id_token_hint": "eyJhbGciOiJub25lIn0." + hint.split(".")[1] + ".",
+            "post_logout_redirect_uri": uri,
+        },
     }[module]
     known = "bad-post-logout-redirect-uri" if module.startswith("query") else module
     page, _ = suite.leave(f"oidcc-rp-initiated-logout-{known}", state="x", **query)
@@ -266,11 +296,23 @@ def test_oidcc_rp_initiated_logout_that_leads_nowhere(leaving: tuple[Suite, str]
     assert not gone(suite)
 
 
-@pytest.mark.parametrize(("module", "query"), [("no-params", {}), ("only-state", {"state": "x"}), ("no-post-logout-redirect-uri", {"id_token_hint": "hint", "state": "x"})])
-def test_oidcc_rp_initiated_logout_without_an_address(leaving: tuple[Suite, str], module: str, query: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("module", "query"),
+    [
+        ("no-params", {}),
+        ("only-state", {"state": "x"}),
+        ("no-post-logout-redirect-uri", {"id_token_hint": "hint", "state": "x"}),
+    ],
+)
+def test_oidcc_rp_initiated_logout_without_an_address(
+    leaving: tuple[Suite, str], module: str, query: dict[str, str]
+) -> None:
     """The question is answered by the configuration's browser."""
     suite, hint = leaving
-    page, _ = suite.leave(f"oidcc-rp-initiated-logout-{module}", **{name: hint if value == "hint" else value for name, value in query.items()})
+    page, _ = suite.leave(
+        f"oidcc-rp-initiated-logout-{module}",
+        **{name: hint if value == "hint" else value for name, value in query.items()},
+    )
     assert (page.status, page.stopped_at) == (200, "")
     assert gone(suite)
 
@@ -279,13 +321,19 @@ def test_oidcc_backchannel_rp_initiated_logout(suites_house: House) -> None:
     """A logout token for the session arrives at the suite; a silent login fails afterwards."""
     suite = suites_house.plan("backchannel")
     tokens, about = suite.login()
-    suite.leave(id_token_hint=tokens["id_token"], post_logout_redirect_uri=f"{suite.base}/post_logout_redirect", state="s")
+    suite.leave(
+        id_token_hint=tokens["id_token"], post_logout_redirect_uri=f"{suite.base}/post_logout_redirect", state="s"
+    )
     until = time.monotonic() + 30
-    while not (posted := [form for path, form in suites_house.callbacks.posted if path.endswith("/backchannel_logout")]):
+    while not (
+        posted := [form for path, form in suites_house.callbacks.posted if path.endswith("/backchannel_logout")]
+    ):
         assert time.monotonic() < until, suites_house.ramet.log_end("worker")
         time.sleep(0.2)
     said = suite.claims(posted[-1]["logout_token"])
-    assert {name: said[name] for name in ("iss", "aud", "sub", "sid")} == {name: about[name] for name in ("iss", "aud", "sub", "sid")}
+    assert {name: said[name] for name in ("iss", "aud", "sub", "sid")} == {
+        name: about[name] for name in ("iss", "aud", "sub", "sid")
+    }
     assert said["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
     assert "nonce" not in said
     assert {"jti", "iat", "exp"} <= said.keys()

@@ -37,7 +37,9 @@ def _case(world: World) -> Match:
     world.push(ALEX, **{ENTERPRISE: {"employeeNumber": "7"}, "title": "Clerk"})
     other, _ = provision.register_source("directory", now=clock.now())
     provision.create_user(other, user("am", **{ENTERPRISE: {"employeeNumber": "7"}}), now=clock.now())
-    record = provision.create_user(other, user("al", title="Boss", **{ENTERPRISE: {"employeeNumber": "7"}}), now=clock.now())
+    record = provision.create_user(
+        other, user("al", title="Boss", **{ENTERPRISE: {"employeeNumber": "7"}}), now=clock.now()
+    )
     assert record.person.login_name == "al"
     return matching.waiting().get()
 
@@ -106,7 +108,9 @@ def test_nobody_decides_about_themselves(world: World) -> None:
     page = desktop.get(f"{ISSUER}/access/review")
     assert "somebody else decides" in page.html
     world.push(ALEX)
-    other = requests.ask(Person.objects.get(login_name=ALEX), rule, purpose="for work", now=clock.now(), actor="operator")
+    other = requests.ask(
+        Person.objects.get(login_name=ALEX), rule, purpose="for work", now=clock.now(), actor="operator"
+    )
     page = desktop.get(f"{ISSUER}/access/review")
     form = page.form_to(f"/access/review/{other.id}")
     assert desktop.submit(page, form, values={"decision": "approve", "days": "30"}).path == "/access/review"

@@ -78,7 +78,10 @@ def test_orphans(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """A child whose root has ended, and a person whose only source is not heard."""
     assert _run(capsys, "orphans") == []
     root = Credential.objects.get(account=_alex().account, root=None, kind="password_totp")
-    under_lock(_alex().account_id, lambda account: revoke.one(root, account=account, because=Reason.REPLACED, now=clock.now(), actor="operator"))
+    under_lock(
+        _alex().account_id,
+        lambda account: revoke.one(root, account=account, because=Reason.REPLACED, now=clock.now(), actor="operator"),
+    )
     assert [one["why"] for one in _run(capsys, "orphans")] == ["its root has ended"]
     Source.objects.update(disabled_at=clock.now())
     assert len(_run(capsys, "orphans")) == 2

@@ -82,7 +82,9 @@ def test_an_honest_id_token_is_believed(server: Provider, client: OpenIdClient) 
         {"at_hash": "AAAA"},
     ],
 )
-def test_an_id_token_with_a_wrong_claim_is_not_believed(server: Provider, client: OpenIdClient, lie: dict[str, Any]) -> None:
+def test_an_id_token_with_a_wrong_claim_is_not_believed(
+    server: Provider, client: OpenIdClient, lie: dict[str, Any]
+) -> None:
     """OIDC Core §3.1.3.7, claim by claim."""
     with pytest.raises(Untrustworthy):
         client.id_token_claims(server.signed({"nonce": "n", **lie}), nonce="n", access_token="a")

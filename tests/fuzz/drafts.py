@@ -66,11 +66,28 @@ def _scim(house: House, method: str, path: str, document: Any = None, **query: s
 
 def authorize(house: House) -> Draft:
     app = house.random.choice([house.app, house.consent_app, house.browser_app])
-    extra = house.random.choice([
-        {}, {"prompt": "none"}, {"max_age": "0"}, {"acr_values": "phr x"}, {"prompt": "login"}, {"login_hint": "a@b.c"}, {"prompt": "select_account"},
-        {"response_mode": "form_post"}, {"response_mode": "form_post", "prompt": "none"}, {"id_token_hint": house.tokens["id_token"]},
-        {"claims": json.dumps({"id_token": {"email": None, "acr": {"essential": True, "values": ["phr", "x"]}}, "userinfo": {"name": {"value": "x"}}})},
-    ])
+    extra = house.random.choice(
+        [
+            {},
+            {"prompt": "none"},
+            {"max_age": "0"},
+            {"acr_values": "phr x"},
+            {"prompt": "login"},
+            {"login_hint": "a@b.c"},
+            {"prompt": "select_account"},
+            {"response_mode": "form_post"},
+            {"response_mode": "form_post", "prompt": "none"},
+            {"id_token_hint": house.tokens["id_token"]},
+            {
+                "claims": json.dumps(
+                    {
+                        "id_token": {"email": None, "acr": {"essential": True, "values": ["phr", "x"]}},
+                        "userinfo": {"name": {"value": "x"}},
+                    }
+                )
+            },
+        ]
+    )
     pairs = list({**app.parameters(**extra)}.items())
     browser = house.random.choice([house.desktop, Browser(http())])
     if house.random.random() < 0.3:
@@ -85,19 +102,37 @@ def register(house: House) -> Draft:
     }  # fmt: skip
     token = secrets.token_urlsafe(16)
     RegistrationToken.objects.create(
-        token_hash=stored(token, kind="initial-access-token"), label="fuzz", uses_left=1, created_at=clock.now(), expires_at=clock.now() + timedelta(days=1)
+        token_hash=stored(token, kind="initial-access-token"),
+        label="fuzz",
+        uses_left=1,
+        created_at=clock.now(),
+        expires_at=clock.now() + timedelta(days=1),
     )
-    kept = {name: document[name] for name in house.random.sample(sorted(document), house.random.randint(1, len(document)))}
+    kept = {
+        name: document[name] for name in house.random.sample(sorted(document), house.random.randint(1, len(document)))
+    }
     return replace(_json("/oidc/register", kept), headers={"Authorization": f"Bearer {token}"})
 
 
 def registration(house: House) -> Draft:
     access = secrets.token_urlsafe(16)
-    ClientPolicy.objects.filter(pk=house.registered_app.party.policy.pk).update(disabled_at=None, registration_hash=stored(access, kind="registration-access-token"))
-    document = {"client_id": house.registered_app.client_id, "redirect_uris": [], "client_name": "x" * 90}  # never a good one: the app is needed
+    ClientPolicy.objects.filter(pk=house.registered_app.party.policy.pk).update(
+        disabled_at=None, registration_hash=stored(access, kind="registration-access-token")
+    )
+    document = {
+        "client_id": house.registered_app.client_id,
+        "redirect_uris": [],
+        "client_name": "x" * 90,
+    }  # never a good one: the app is needed
     path = f"/oidc/register/{house.registered_app.client_id}"
     method = house.random.choice(["GET", "PUT"])
-    return Draft(method, path, document=document if method == "PUT" else None, content_type=JSON, headers={"Authorization": f"Bearer {access}"})
+    return Draft(
+        method,
+        path,
+        document=document if method == "PUT" else None,
+        content_type=JSON,
+        headers={"Authorization": f"Bearer {access}"},
+    )
 
 
 def par(house: House) -> Draft:
@@ -109,7 +144,12 @@ def par(house: House) -> Draft:
     draft = Draft("POST", "/oidc/par", form=form, content_type=FORM, headers=headers)
     if house.random.random() < 0.3:
         pushed = house.app.post("/oidc/par", dict(form)).json()
-        return Draft("GET", "/oidc/authorize", [("client_id", house.app.client_id), ("request_uri", pushed["request_uri"])], cookies=house.cookies(house.desktop))
+        return Draft(
+            "GET",
+            "/oidc/authorize",
+            [("client_id", house.app.client_id), ("request_uri", pushed["request_uri"])],
+            cookies=house.cookies(house.desktop),
+        )
     return draft
 
 
@@ -117,13 +157,29 @@ def jar(house: House) -> Draft:
     """A signed request object, in the address or pushed."""
     app, key = house.signing_app, house.signing_key
     now = int(clock.now().timestamp())
-    claims = {**app.parameters(), "iss": app.client_id, "aud": ISSUER, "iat": now, "nbf": now, "exp": now + 300, "jti": secrets.token_urlsafe(8)}
+    claims = {
+        **app.parameters(),
+        "iss": app.client_id,
+        "aud": ISSUER,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 300,
+        "jti": secrets.token_urlsafe(8),
+    }
     request = Jws({"typ": "oauth-authz-req+jwt", "alg": "ES256"}, claims, key)
     fields: list[tuple[str, Any]] = [("client_id", app.client_id), ("request", request)]
     if house.random.random() < 0.5:
-        return Draft("GET", "/oidc/authorize", [*fields, ("redirect_uri", CALLBACK)], cookies=house.cookies(house.desktop))
-    assertion = Jws({"alg": "ES256"}, {"iss": app.client_id, "sub": app.client_id, "aud": ISSUER, **fresh(), "exp": now + 60}, key)
-    form = [*fields, ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", assertion)]
+        return Draft(
+            "GET", "/oidc/authorize", [*fields, ("redirect_uri", CALLBACK)], cookies=house.cookies(house.desktop)
+        )
+    assertion = Jws(
+        {"alg": "ES256"}, {"iss": app.client_id, "sub": app.client_id, "aud": ISSUER, **fresh(), "exp": now + 60}, key
+    )
+    form = [
+        *fields,
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion),
+    ]
     return Draft("POST", "/oidc/par", form=form, content_type=FORM)
 
 
@@ -141,7 +197,10 @@ def authorize_consent(house: House) -> Draft:
 
 def token_of_code(house: House) -> Draft:
     form: list[tuple[str, Any]] = [
-        ("grant_type", "authorization_code"), ("code", house.fresh_code()), ("redirect_uri", CALLBACK), ("code_verifier", house.app.verifier),
+        ("grant_type", "authorization_code"),
+        ("code", house.fresh_code()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", house.app.verifier),
     ]
     headers: dict[str, Any] = {"Authorization": house.basic()}
     if house.random.random() < 0.3:
@@ -159,11 +218,21 @@ def token_of_refresh(house: House) -> Draft:
 
 def token_of_device(house: House) -> Draft:
     mine, client_id = house.phone.enrolment, house.field_app.client_id
-    claims = {"iss": THUMBPRINT_URN + mine.key.jkt, "sub": mine.credential_id, "aud": ISSUER, "client_id": client_id, **fresh()}
+    claims = {
+        "iss": THUMBPRINT_URN + mine.key.jkt,
+        "sub": mine.credential_id,
+        "aud": ISSUER,
+        "client_id": client_id,
+        **fresh(),
+    }
     claims["exp"] = claims["iat"] + 60
     assertion = Jws({"typ": "ramet-device+jwt", "alg": "ES256", "kid": mine.key.jkt}, claims, mine.key)
     form = [
-        ("grant_type", GRANT), ("assertion", assertion), ("client_id", client_id), ("passphrase", PASSPHRASE), ("scope", "openid offline_access"),
+        ("grant_type", GRANT),
+        ("assertion", assertion),
+        ("client_id", client_id),
+        ("passphrase", PASSPHRASE),
+        ("scope", "openid offline_access"),
         ("acr_values", "http://idmanagement.gov/ns/assurance/aal/2"),
     ]
     return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"DPoP": house.proof("/oidc/token")})
@@ -184,8 +253,18 @@ def token_of_service(house: House) -> Draft:
 
 
 def device_authorization(house: House) -> Draft:
-    form = [("scope", "openid profile"), ("resource", ISSUER), ("acr_values", "http://idmanagement.gov/ns/assurance/aal/2 x")]
-    return Draft("POST", "/oidc/device_authorization", form=form, content_type=FORM, headers={"Authorization": house.basic(), "User-Agent": "Screen/1"})
+    form = [
+        ("scope", "openid profile"),
+        ("resource", ISSUER),
+        ("acr_values", "http://idmanagement.gov/ns/assurance/aal/2 x"),
+    ]
+    return Draft(
+        "POST",
+        "/oidc/device_authorization",
+        form=form,
+        content_type=FORM,
+        headers={"Authorization": house.basic(), "User-Agent": "Screen/1"},
+    )
 
 
 def device_code(house: House) -> Draft:
@@ -204,28 +283,44 @@ def device_approval(house: House) -> Draft:
 
 def userinfo(house: House) -> Draft:
     if house.random.random() < 0.5:
-        return Draft("GET", "/oidc/userinfo", headers={"Authorization": f"Bearer {house.tokens['access_token']}", "Origin": "https://spa.example"})
+        return Draft(
+            "GET",
+            "/oidc/userinfo",
+            headers={"Authorization": f"Bearer {house.tokens['access_token']}", "Origin": "https://spa.example"},
+        )
     headers = {"Authorization": f"DPoP {house.mobile_tokens[0]}", "DPoP": house.proof("/oidc/userinfo", "GET")}
     return Draft("GET", "/oidc/userinfo", headers=headers)
 
 
 def introspect(house: House) -> Draft:
     token = house.random.choice([house.tokens["access_token"], house.tokens["refresh_token"], house.tokens["id_token"]])
-    return Draft("POST", "/oidc/introspect", form=[("token", token), ("token_type_hint", "access_token")], content_type=FORM, headers={"Authorization": house.basic()})
+    return Draft(
+        "POST",
+        "/oidc/introspect",
+        form=[("token", token), ("token_type_hint", "access_token")],
+        content_type=FORM,
+        headers={"Authorization": house.basic()},
+    )
 
 
 def revoke(house: House) -> Draft:
     token = house.random.choice([secrets.token_urlsafe(32), house.tokens["id_token"], house.mobile_tokens[0]])
-    return Draft("POST", "/oidc/revoke", form=[("token", token)], content_type=FORM, headers={"Authorization": house.basic()})
+    return Draft(
+        "POST", "/oidc/revoke", form=[("token", token)], content_type=FORM, headers={"Authorization": house.basic()}
+    )
 
 
 def logout(house: House) -> Draft:
     query = {
-        "id_token_hint": house.tokens["id_token"], "post_logout_redirect_uri": "https://app.example/out", "state": "s",
+        "id_token_hint": house.tokens["id_token"],
+        "post_logout_redirect_uri": "https://app.example/out",
+        "state": "s",
         "client_id": house.app.client_id,
     }
     if house.random.random() < 0.3:
-        return Draft("POST", "/oidc/logout", form=list(query.items()), content_type=FORM, cookies=house.cookies(house.victims))
+        return Draft(
+            "POST", "/oidc/logout", form=list(query.items()), content_type=FORM, cookies=house.cookies(house.victims)
+        )
     return _get(house, "/oidc/logout", house.victims, **query)
 
 
@@ -271,7 +366,9 @@ def login_device(house: House) -> Draft:
     browser, key = Browser(http()), house.phone.enrolment.key
     page = browser.get(f"{ISSUER}/login/device")
     challenge = page.html.split('data-challenge="', 1)[-1].split('"', 1)[0]
-    proof = Jws({"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **fresh()}, key)
+    proof = Jws(
+        {"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **fresh()}, key
+    )
     return _page(house, "/login/device", browser, proof=proof, passphrase=PASSPHRASE)
 
 
@@ -289,7 +386,9 @@ def session_end(house: House) -> Draft:
 def invitation(house: House) -> Draft:
     if house.random.random() < 0.4:
         return _get(house, house.invitation, Browser(http()))
-    return _page(house, house.invitation, Browser(http()), password="a fern in the wood", password_again="a fern in the wood")
+    return _page(
+        house, house.invitation, Browser(http()), password="a fern in the wood", password_again="a fern in the wood"
+    )
 
 
 def invitation_totp(house: House) -> Draft:
@@ -346,7 +445,9 @@ def root_report(house: House) -> Draft:
 
 
 def roots_password_add(house: House) -> Draft:
-    return _page(house, "/devices/roots/password/add", password="a fern in the wood", password_again="a fern in the wood")
+    return _page(
+        house, "/devices/roots/password/add", password="a fern in the wood", password_again="a fern in the wood"
+    )
 
 
 def roots_password_add_app(house: House) -> Draft:
@@ -366,25 +467,41 @@ def enrol(house: House) -> Draft:
 
 
 def enrol_challenge(house: House) -> Draft:
-    code = {"code": house.short_code, "username": house.person.username} if house.random.random() < 0.4 else {"code": house.code}
+    code = (
+        {"code": house.short_code, "username": house.person.username}
+        if house.random.random() < 0.4
+        else {"code": house.code}
+    )
     return _json("/enrol/v1/challenges", {**code, "jwk": house.key.public_jwk})
 
 
 def enrol_bind(house: House) -> Draft:
     header = {"typ": "ramet-binding+jwt", "alg": "ES256", "jwk": house.key.public_jwk}
     proof = Jws(header, {"aud": ISSUER, "nonce": house.challenge, **fresh()}, house.key)
-    body = {"code": house.code, "proof": proof, "device_name": "Phone", "passphrase": PASSPHRASE, "clients": [house.field_app.client_id]}
+    body = {
+        "code": house.code,
+        "proof": proof,
+        "device_name": "Phone",
+        "passphrase": PASSPHRASE,
+        "clients": [house.field_app.client_id],
+    }
     return _json("/enrol/v1/bindings", body)
 
 
 def enrol_status(house: House) -> Draft:
     binding = house.page.path.split("/")[-1]
     header = {"typ": "ramet-binding-status+jwt", "alg": "ES256", "kid": house.key.jkt}
-    return _json(f"/enrol/v1/bindings/{binding}", {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **fresh()}, house.key)})
+    return _json(
+        f"/enrol/v1/bindings/{binding}", {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **fresh()}, house.key)}
+    )
 
 
 def undo(house: House) -> Draft:
-    return _page(house, house.undo, Browser(http())) if house.random.random() < 0.5 else _get(house, house.undo, Browser(http()))
+    return (
+        _page(house, house.undo, Browser(http()))
+        if house.random.random() < 0.5
+        else _get(house, house.undo, Browser(http()))
+    )
 
 
 # --- passkeys ---------------------------------------------------------------------------------------------------------
@@ -398,7 +515,12 @@ def _challenge(browser: Browser, page_path: str, options_path: str) -> dict[str,
     answer = browser._http.post(ISSUER + options_path, data={"csrfmiddlewaretoken": token}, headers={"Origin": ISSUER})
     if answer.status_code == 200:
         return dict(answer.json())
-    return {"challenge": secrets.token_urlsafe(32), "rpId": "localhost", "rp": {"id": "localhost"}, "user": {"id": "AAAA"}}
+    return {
+        "challenge": secrets.token_urlsafe(32),
+        "rpId": "localhost",
+        "rp": {"id": "localhost"},
+        "user": {"id": "AAAA"},
+    }
 
 
 def _answer(house: House, options: dict[str, Any]) -> Any:
@@ -414,7 +536,12 @@ def _answer(house: House, options: dict[str, Any]) -> Any:
 
 def login_passkey(house: House) -> Draft:
     browser = Browser(http())
-    return _page(house, "/login/passkey", browser, response=_answer(house, _challenge(browser, "/login/passkey", "/login/passkey/options")))
+    return _page(
+        house,
+        "/login/passkey",
+        browser,
+        response=_answer(house, _challenge(browser, "/login/passkey", "/login/passkey/options")),
+    )
 
 
 def login_passkey_options(house: House) -> Draft:
@@ -474,7 +601,9 @@ def _code_of_a_passkey(house: House) -> str:
 
 
 def enrol_passkey_options(house: House) -> Draft:
-    return _page(house, "/enrol/passkey/options", Browser(http()), code=_code_of_a_passkey(house), username=house.person.username)
+    return _page(
+        house, "/enrol/passkey/options", Browser(http()), code=_code_of_a_passkey(house), username=house.person.username
+    )
 
 
 def enrol_passkey_answer(house: House) -> Draft:
@@ -483,8 +612,14 @@ def enrol_passkey_answer(house: House) -> Draft:
     form = page.form_with("code")
     token = form.fields["csrfmiddlewaretoken"] if form else CSRF
     headers = {"Origin": ISSUER, "Referer": page.url}
-    answer = browser._http.post(f"{ISSUER}/enrol/passkey/options", data={"csrfmiddlewaretoken": token, "code": code}, headers=headers)
-    options = answer.json() if answer.status_code == 200 else {"challenge": "AAAA", "rp": {"id": "localhost"}, "user": {"id": "AAAA"}}
+    answer = browser._http.post(
+        f"{ISSUER}/enrol/passkey/options", data={"csrfmiddlewaretoken": token, "code": code}, headers=headers
+    )
+    options = (
+        answer.json()
+        if answer.status_code == 200
+        else {"challenge": "AAAA", "rp": {"id": "localhost"}, "user": {"id": "AAAA"}}
+    )
     return _page(house, "/enrol/passkey/answer", browser, code=code, name="Phone", response=_answer(house, options))
 
 
@@ -494,7 +629,9 @@ def enrol_passkey_status(house: House) -> Draft:
 
 def invitation_passkey(house: House) -> Draft:
     path, browser = house.invitation + "/passkey", Browser(http())
-    return _page(house, path, browser, response=_answer(house, _challenge(browser, path, path + "/options")), name="Key")
+    return _page(
+        house, path, browser, response=_answer(house, _challenge(browser, path, path + "/options")), name="Key"
+    )
 
 
 def invitation_passkey_options(house: House) -> Draft:
@@ -534,20 +671,35 @@ def login_card_done(house: House) -> Draft:
 
 
 def certificate_present(house: House) -> Draft:
-    shown = house.random.choice(["-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A", "%00", "x" * 3000, ""])
-    headers = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": house.random.choice([".", "r"]), "Ramet-Client-Cert": shown}
+    shown = house.random.choice(
+        ["-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A", "%00", "x" * 3000, ""]
+    )
+    headers = {
+        "Ramet-Proxy-Secret": SECRET,
+        "Ramet-Tls-Resumed": house.random.choice([".", "r"]),
+        "Ramet-Client-Cert": shown,
+    }
     if house.random.random() < 0.5:
-        headers |= {"Client-Cert": house.random.choice([":AAAA:", ":AAAA:, :AAAA:", "::", ":" + "A" * 9000 + ":"]), "Ramet-Client-Cert": ""}
+        headers |= {
+            "Client-Cert": house.random.choice([":AAAA:", ":AAAA:, :AAAA:", "::", ":" + "A" * 9000 + ":"]),
+            "Ramet-Client-Cert": "",
+        }
     return _on_the_certificate_host(house, _ticket(Browser(http()), "/login/card"), **headers)
 
 
 def certificate_probe(house: House) -> Draft:
-    return _on_the_certificate_host(house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{"Client-Cert": ":AAAA:"})
+    return _on_the_certificate_host(
+        house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{"Client-Cert": ":AAAA:"}
+    )
 
 
 def _by_certificate(draft: Draft) -> Draft:
     """The same on the certificate host, with something for a certificate."""
-    shown = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Ramet-Client-Cert": "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A"}
+    shown = {
+        "Ramet-Proxy-Secret": SECRET,
+        "Ramet-Tls-Resumed": ".",
+        "Ramet-Client-Cert": "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A",
+    }
     path = "/certificate" + draft.path if draft.path.startswith(("/oidc/", "/scim/")) else draft.path
     return replace(draft, path=path, headers={**draft.headers, "Host": PLACE, **shown})
 
@@ -557,7 +709,15 @@ def certificate_token(house: House) -> Draft:
 
 
 def certificate_par(house: House) -> Draft:
-    return _by_certificate(Draft("POST", "/oidc/par", form=list(house.app.parameters().items()), content_type=FORM, headers={"Authorization": house.basic()}))
+    return _by_certificate(
+        Draft(
+            "POST",
+            "/oidc/par",
+            form=list(house.app.parameters().items()),
+            content_type=FORM,
+            headers={"Authorization": house.basic()},
+        )
+    )
 
 
 def certificate_userinfo(house: House) -> Draft:
@@ -577,7 +737,9 @@ def root_card_add(house: House) -> Draft:
 
 
 def root_card_done(house: House) -> Draft:
-    return _get(house, "/devices/roots/card/done", house.victims, result=_result(house.victims, "/devices/roots/card/add"))
+    return _get(
+        house, "/devices/roots/card/done", house.victims, result=_result(house.victims, "/devices/roots/card/add")
+    )
 
 
 def invitation_card(house: House) -> Draft:
@@ -608,12 +770,23 @@ def _ordered(house: House) -> str:
 def certificate_add(house: House) -> Draft:
     request = csr(_certificate_key()).decode()
     way = house.random.choice(["request", "request", "device", "file"])
-    return _page(house, "/devices/certificates/add", house.victims, name="VPN", passphrase=PASSPHRASE, way=way, request=request, transport="t" * 12)
+    return _page(
+        house,
+        "/devices/certificates/add",
+        house.victims,
+        name="VPN",
+        passphrase=PASSPHRASE,
+        way=way,
+        request=request,
+        transport="t" * 12,
+    )
 
 
 def certificate(house: House) -> Draft:
     row = IssuedCertificate.objects.order_by("?").first()
-    return _get(house, f"/devices/certificates/{row.pk if row else uuid4()}{house.random.choice(['', '/pem'])}", house.victims)
+    return _get(
+        house, f"/devices/certificates/{row.pk if row else uuid4()}{house.random.choice(['', '/pem'])}", house.victims
+    )
 
 
 def certificate_order(house: House) -> Draft:
@@ -645,25 +818,41 @@ def est_enroll(house: House) -> Draft:
     operation = next(_ENROLLING)
     if operation == "simplereenroll":
         headers = {"Host": PLACE, "Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Client-Cert": ":AAAA:"}
-    return Draft("POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers)
+    return Draft(
+        "POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers
+    )
 
 
 def certificate_reissue(house: House) -> Draft:
     row = IssuedCertificate.objects.order_by("?").first()
-    return _page(house, f"/devices/certificates/{row.pk if row else uuid4()}/reissue", house.victims, request=csr(_certificate_key()).decode())
+    return _page(
+        house,
+        f"/devices/certificates/{row.pk if row else uuid4()}/reissue",
+        house.victims,
+        request=csr(_certificate_key()).decode(),
+    )
 
 
 def certificate_attest(house: House) -> Draft:
     der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
     code = house.random.choice([house.short_code, house.code, "AAAA-AAAA"])
-    said = {"code": code, "username": house.victim.username, "request": b64encode(der).decode(), "attestation": {"format": "tpm", "x5c": ["AAAA"]}}
+    said = {
+        "code": code,
+        "username": house.victim.username,
+        "request": b64encode(der).decode(),
+        "attestation": {"format": "tpm", "x5c": ["AAAA"]},
+    }
     return _json("/enrol/v1/certificates/attestations", said)
 
 
 def pki(house: House) -> Draft:
     row = Authority.objects.first()
     name = row.name if row else "0" * 16
-    return Draft("GET", "/pki/" + house.random.choice([f"{name}.crl", f"{name}-0.crl", f"{name}.cer", "lists.pem", "authorities.pem", "x"]))
+    return Draft(
+        "GET",
+        "/pki/"
+        + house.random.choice([f"{name}.crl", f"{name}-0.crl", f"{name}.cer", "lists.pem", "authorities.pem", "x"]),
+    )
 
 
 def ocsp(house: House) -> Draft:
@@ -671,7 +860,12 @@ def ocsp(house: House) -> Draft:
     if row is None:
         return Draft("POST", "/pki/ocsp", raw=b"hello", content_type="application/ocsp-request")
     issuer = certificate_of(row)
-    raw = x509.ocsp.OCSPRequestBuilder().add_certificate(issuer, issuer, hashes.SHA256()).build().public_bytes(Encoding.DER)
+    raw = (
+        x509.ocsp.OCSPRequestBuilder()
+        .add_certificate(issuer, issuer, hashes.SHA256())
+        .build()
+        .public_bytes(Encoding.DER)
+    )
     if house.random.random() < 0.5:
         return Draft("GET", "/pki/ocsp/" + quote(b64encode(raw).decode(), safe=""))
     return Draft("POST", "/pki/ocsp", raw=raw, content_type="application/ocsp-request")
@@ -682,8 +876,13 @@ def ocsp(house: House) -> Draft:
 
 def _user(house: House, name: str) -> dict[str, Any]:
     return {
-        "schemas": [CORE], "userName": name, "externalId": f"e-{name}", "name": {"givenName": "V", "familyName": "W"}, "active": True,
-        "emails": [{"value": name, "type": "work", "primary": True}], "phoneNumbers": [{"value": "tel:+1-201-555-0123", "type": "work"}],
+        "schemas": [CORE],
+        "userName": name,
+        "externalId": f"e-{name}",
+        "name": {"givenName": "V", "familyName": "W"},
+        "active": True,
+        "emails": [{"value": name, "type": "work", "primary": True}],
+        "phoneNumbers": [{"value": "tel:+1-201-555-0123", "type": "work"}],
         "meta": {"version": str(house.number)},
     }
 
@@ -693,14 +892,22 @@ def _victim(house: House) -> str:
 
 
 def scim_users(house: House) -> Draft:
-    queries = [{"filter": f'userName eq "{house.victim.username}"'}, {"startIndex": "1", "count": "2"}, {"attributes": "userName,emails.value"}, {}]
+    queries = [
+        {"filter": f'userName eq "{house.victim.username}"'},
+        {"startIndex": "1", "count": "2"},
+        {"attributes": "userName,emails.value"},
+        {},
+    ]
     return _scim(house, "GET", "/Users", **house.random.choice(queries))
 
 
 def scim_search(house: House) -> Draft:
     body = {
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": f'userName eq "{house.victim.username}"',
-        "attributes": ["userName", "emails.value"], "startIndex": 1, "count": 2,
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+        "filter": f'userName eq "{house.victim.username}"',
+        "attributes": ["userName", "emails.value"],
+        "startIndex": 1,
+        "count": 2,
     }
     return _scim(house, "POST", house.random.choice(["/.search", "/Users/.search", "/Groups/.search"]), body)
 
@@ -719,15 +926,22 @@ def scim_put(house: House) -> Draft:
 
 def scim_patch(house: House) -> Draft:
     operations: list[dict[str, Any]] = [
-        {"op": "replace", "path": 'emails[type eq "work"].value', "value": "x@example.org"}, {"op": "Add", "value": {"nickName": "Vee"}},
-        {"op": "remove", "path": "name.middleName"}, {"op": "replace", "path": "active", "value": True},
+        {"op": "replace", "path": 'emails[type eq "work"].value', "value": "x@example.org"},
+        {"op": "Add", "value": {"nickName": "Vee"}},
+        {"op": "remove", "path": "name.middleName"},
+        {"op": "replace", "path": "active", "value": True},
     ]
     return _scim(house, "PATCH", _victim(house), {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)})
 
 
 def _group(house: House) -> dict[str, Any]:
     members = [{"value": house.world.ids[house.victim.username], "type": "User"}]
-    return {"schemas": [GROUP_URN], "displayName": "Guides", "externalId": f"g-{secrets.token_hex(4)}", "members": members}
+    return {
+        "schemas": [GROUP_URN],
+        "displayName": "Guides",
+        "externalId": f"g-{secrets.token_hex(4)}",
+        "members": members,
+    }
 
 
 def _made_group(house: House) -> str:
@@ -738,36 +952,70 @@ def _made_group(house: House) -> str:
 def scim_groups(house: House) -> Draft:
     if house.random.random() < 0.5:
         return _scim(house, "POST", "/Groups", _group(house))
-    queries = [{"filter": 'displayName eq "Guides"', "sortBy": "displayName"}, {"cursor": "", "count": "1"}, {"sortBy": "meta.created", "sortOrder": "descending"}]
+    queries = [
+        {"filter": 'displayName eq "Guides"', "sortBy": "displayName"},
+        {"cursor": "", "count": "1"},
+        {"sortBy": "meta.created", "sortOrder": "descending"},
+    ]
     return _scim(house, "GET", house.random.choice(["/Groups", "/Users", "/"]), **house.random.choice(queries))
 
 
 def scim_group(house: House) -> Draft:
     path, member = _made_group(house), house.world.ids[house.victim.username]
     operations: list[dict[str, Any]] = [
-        {"op": "add", "path": "members", "value": [{"value": member}]}, {"op": "remove", "path": f'members[value eq "{member}"]'},
-        {"op": "replace", "value": {"displayName": "Others"}}, {"op": "remove", "path": 'members[type eq "Group"]'},
+        {"op": "add", "path": "members", "value": [{"value": member}]},
+        {"op": "remove", "path": f'members[value eq "{member}"]'},
+        {"op": "replace", "value": {"displayName": "Others"}},
+        {"op": "remove", "path": 'members[type eq "Group"]'},
     ]
-    return house.random.choice([
-        lambda: _scim(house, "PATCH", path, {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)}),
-        lambda: _scim(house, "PUT", path, _group(house)),
-        lambda: _scim(house, house.random.choice(["GET", "DELETE"]), path, excludedAttributes="members"),
-    ])()
+    return house.random.choice(
+        [
+            lambda: _scim(house, "PATCH", path, {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)}),
+            lambda: _scim(house, "PUT", path, _group(house)),
+            lambda: _scim(house, house.random.choice(["GET", "DELETE"]), path, excludedAttributes="members"),
+        ]
+    )()
 
 
 def scim_bulk(house: House) -> Draft:
     operations = [
-        {"method": "POST", "path": "/Users", "bulkId": "u", "data": _user(house, f"bulk-{secrets.token_hex(4)}@example.org")},
-        {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"schemas": [GROUP_URN], "displayName": "b", "members": [{"value": "bulkId:u"}]}},
-        {"method": "PATCH", "path": _victim(house), "data": {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}]}},
+        {
+            "method": "POST",
+            "path": "/Users",
+            "bulkId": "u",
+            "data": _user(house, f"bulk-{secrets.token_hex(4)}@example.org"),
+        },
+        {
+            "method": "POST",
+            "path": "/Groups",
+            "bulkId": "g",
+            "data": {"schemas": [GROUP_URN], "displayName": "b", "members": [{"value": "bulkId:u"}]},
+        },
+        {
+            "method": "PATCH",
+            "path": _victim(house),
+            "data": {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}]},
+        },
         {"method": "DELETE", "path": "/Users/bulkId:u"},
     ]
-    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "failOnErrors": 1, "Operations": operations}
+    body = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "failOnErrors": 1,
+        "Operations": operations,
+    }
     return _scim(house, "POST", "/Bulk", body)
 
 
 def scim_feed(house: House) -> Draft:
-    asked = [{"maxEvents": 2, "returnImmediately": True, "ack": [f"{house.receiver.id:x}-{uuid4().hex}"], "setErrs": {"x": {"err": "invalid_key"}}}, {}]
+    asked = [
+        {
+            "maxEvents": 2,
+            "returnImmediately": True,
+            "ack": [f"{house.receiver.id:x}-{uuid4().hex}"],
+            "setErrs": {"x": {"err": "invalid_key"}},
+        },
+        {},
+    ]
     return _feed(house, "POST", "/Events", house.random.choice(asked))
 
 
@@ -779,7 +1027,9 @@ def scim_feed_read(house: House) -> Draft:
 
 def _feed(house: House, method: str, path: str, document: Any = None, **query: str) -> Draft:
     headers = {"Authorization": f"Bearer {house.feed_token}"}
-    return Draft(method, f"/scim/v2/Feed{path}", list(query.items()), document=document, content_type=JSON, headers=headers)
+    return Draft(
+        method, f"/scim/v2/Feed{path}", list(query.items()), document=document, content_type=JSON, headers=headers
+    )
 
 
 def scim_document(house: House) -> Draft:
@@ -790,7 +1040,18 @@ def scim_me(house: House) -> Draft:
     return _scim(house, house.random.choice(["GET", "PATCH", "POST"]), "/Me")
 
 
-_DOCUMENTS = cycle(["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/Group", "/Schemas", f"/Schemas/{CORE}", "/Nope", "/Me", "/"])
+_DOCUMENTS = cycle(
+    [
+        "/ServiceProviderConfig",
+        "/ResourceTypes",
+        "/ResourceTypes/Group",
+        "/Schemas",
+        f"/Schemas/{CORE}",
+        "/Nope",
+        "/Me",
+        "/",
+    ]
+)
 
 
 def scim_documents(house: House) -> Draft:
@@ -809,7 +1070,9 @@ _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
 def certificate_scim(house: House) -> Draft:
     """Each of SCIM's addresses in its turn, by a source that shows a certificate too."""
     method, path = next(_AT_BOTH_HOSTS)
-    return _by_certificate(_scim(house, method, path, {"schemas": [PATCH], "Operations": []} if method in {"POST", "PATCH"} else None))
+    return _by_certificate(
+        _scim(house, method, path, {"schemas": [PATCH], "Operations": []} if method in {"POST", "PATCH"} else None)
+    )
 
 
 _PUBLIC = cycle([
@@ -828,12 +1091,22 @@ def _upstream() -> str:
     """A registered upstream whose metadata is known already: no request of these leaves this machine."""
     place = "http://127.0.0.1:9"
     known = {
-        "issuer": place, "authorization_endpoint": f"{place}/authorize", "token_endpoint": f"{place}/token", "jwks_uri": f"{place}/jwks",
+        "issuer": place,
+        "authorization_endpoint": f"{place}/authorize",
+        "token_endpoint": f"{place}/token",
+        "jwks_uri": f"{place}/jwks",
         "iss_promised": False,
     }
     values = {
-        "name": "Elsewhere", "issuer": place, "client_id": "ramet", "auth_method": "none", "levels": {"high": [2, 0]}, "algs": ["ES256"],
-        "metadata": known, "metadata_at": clock.now(), "created_at": clock.now(),
+        "name": "Elsewhere",
+        "issuer": place,
+        "client_id": "ramet",
+        "auth_method": "none",
+        "levels": {"high": [2, 0]},
+        "algs": ["ES256"],
+        "metadata": known,
+        "metadata_at": clock.now(),
+        "created_at": clock.now(),
     }
     Upstream.objects.update_or_create(slug="elsewhere", defaults=values)
     return "elsewhere"
@@ -849,7 +1122,9 @@ def upstream_callback(house: House) -> Draft:
     page = browser.get(f"{ISSUER}/login/upstream/{_upstream()}")
     away = browser.submit(page, page.forms()[-1], stop_at="http://127.0.0.1:9/authorize").stopped_at
     state = away.partition("state=")[2].partition("&")[0]
-    answered = house.random.choice([{"error": "access_denied"}, {"code": "c", "iss": "https://other.example"}, {"iss": "http://127.0.0.1:9"}])
+    answered = house.random.choice(
+        [{"error": "access_denied"}, {"code": "c", "iss": "https://other.example"}, {"iss": "http://127.0.0.1:9"}]
+    )
     return _get(house, "/login/upstream/elsewhere/callback", browser, state=state, **answered)
 
 
@@ -865,7 +1140,9 @@ def _managed(house: House) -> Person:
     """The person whom nobody ends, as an identity manager."""
     found = directory.person_by_login_name(house.person.username)
     assert found is not None
-    Manager.objects.update_or_create(person=found, defaults={"epoch": found.account.epoch, "appointed_at": clock.now(), "ended_at": None})
+    Manager.objects.update_or_create(
+        person=found, defaults={"epoch": found.account.epoch, "appointed_at": clock.now(), "ended_at": None}
+    )
     victim = directory.person_by_login_name(house.victim.username)
     return victim or found
 
@@ -878,7 +1155,9 @@ def console(house: House) -> Draft:
 def console_match(house: House) -> Draft:
     person = _managed(house)
     record = person.records.order_by("created_at")[0]
-    case = Match.objects.get_or_create(record=record, person=person, defaults={"state": "waiting", "created_at": clock.now()})[0]
+    case = Match.objects.get_or_create(
+        record=record, person=person, defaults={"state": "waiting", "created_at": clock.now()}
+    )[0]
     path = f"/console/matches/{case.id}"
     return _get(house, path) if house.random.random() < 0.5 else _page(house, path, decision="apart")
 
@@ -892,7 +1171,14 @@ def console_readmit(house: House) -> Draft:
 
 
 def console_check(house: House) -> Draft:
-    return _page(house, f"/console/people/{_managed(house).id}/checks", how="in_person", place="Desk", compared="face", against="the card")
+    return _page(
+        house,
+        f"/console/people/{_managed(house).id}/checks",
+        how="in_person",
+        place="Desk",
+        compared="face",
+        against="the card",
+    )
 
 
 def console_adopt(house: House) -> Draft:
@@ -903,7 +1189,12 @@ def console_adopt(house: House) -> Draft:
 def _access(person: Person) -> Access:
     rule = AccessRule.objects.create(client_key="nobody's", kind="everyone", by_request=True, created_at=clock.now())
     return Access.objects.create(
-        person=person, epoch=person.account.epoch, rule=rule, purpose="x", requested_by=f"person:{person.id}", requested_at=clock.now()
+        person=person,
+        epoch=person.account.epoch,
+        rule=rule,
+        purpose="x",
+        requested_by=f"person:{person.id}",
+        requested_at=clock.now(),
     )
 
 
@@ -938,22 +1229,154 @@ def access_review(house: House) -> Draft:
 
 
 def access_decide(house: House) -> Draft:
-    return _page(house, f"/access/review/{_access(_managed(house)).id}", decision=house.random.choice(["approve", "refuse"]), days="30", reason="no")
+    return _page(
+        house,
+        f"/access/review/{_access(_managed(house)).id}",
+        decision=house.random.choice(["approve", "refuse"]),
+        days="30",
+        reason="no",
+    )
 
 
 DRAFTS: list[Callable[[House], Draft]] = [
-    root_rename, root_remove, root_report, roots_password_add, roots_password_add_app, root_password, root_app,
-    authorize, authorize, register, registration, par, par, jar, jar, authorize_go_on, authorize_account, authorize_consent, token_of_code, token_of_code, token_of_refresh, token_of_device, token_of_device,
-    token_of_device_code, token_of_service, device_authorization, device_code, device_approval,
-    userinfo, introspect, revoke, logout, logout_confirmed, login, login_totp, login_recover, login_recover_totp, login_device, sessions_end_others, session_end, invitation,
-    invitation_totp, devices, device_add, device_adding, device_adding_status, device_confirm, device_refuse, device_remove, device_rename, enrol,
-    enrol_challenge, enrol_bind, enrol_bind, enrol_status, undo, scim_users, scim_users, scim_search, scim_search, scim_create, scim_user, scim_put, scim_patch, scim_patch,
-    scim_groups, scim_group, scim_group, scim_bulk, scim_bulk, scim_feed, scim_feed, scim_feed_read, scim_feed_read, scim_document, scim_me, scim_documents, scim_documents, scim_documents, public, public, public, login_upstream, upstream_callback, root_upstream_add,
-    login_passkey, login_passkey_options, login_second_passkey, login_second_passkey_options, root_passkey_add, root_passkey_options, root_passkey,
-    family_end, derived_passkey_add, derived_passkey_options, derived_passkey, enrol_passkey, enrol_passkey_options, enrol_passkey_answer, enrol_passkey_status,
-    invitation_passkey, invitation_passkey_options, login_card, login_card_done, certificate_present, certificate_probe, certificate_token, certificate_par,
-    certificate_userinfo, certificate_introspect, certificate_revoke, *[certificate_scim] * 5, root_card_add,
-    root_card_done, invitation_card, invitation_card_done, certificate_add, certificate, certificate_order, certificate_confirm,
-    certificate_refuse, certificate_reissue, certificate_attest, est, est_enroll, pki, ocsp,
-    console, console_match, console_person, console_readmit, console_adopt, console_check, console_needs, console_needs_decide, access, access_ask, access_withdraw, access_review, access_decide,
+    root_rename,
+    root_remove,
+    root_report,
+    roots_password_add,
+    roots_password_add_app,
+    root_password,
+    root_app,
+    authorize,
+    authorize,
+    register,
+    registration,
+    par,
+    par,
+    jar,
+    jar,
+    authorize_go_on,
+    authorize_account,
+    authorize_consent,
+    token_of_code,
+    token_of_code,
+    token_of_refresh,
+    token_of_device,
+    token_of_device,
+    token_of_device_code,
+    token_of_service,
+    device_authorization,
+    device_code,
+    device_approval,
+    userinfo,
+    introspect,
+    revoke,
+    logout,
+    logout_confirmed,
+    login,
+    login_totp,
+    login_recover,
+    login_recover_totp,
+    login_device,
+    sessions_end_others,
+    session_end,
+    invitation,
+    invitation_totp,
+    devices,
+    device_add,
+    device_adding,
+    device_adding_status,
+    device_confirm,
+    device_refuse,
+    device_remove,
+    device_rename,
+    enrol,
+    enrol_challenge,
+    enrol_bind,
+    enrol_bind,
+    enrol_status,
+    undo,
+    scim_users,
+    scim_users,
+    scim_search,
+    scim_search,
+    scim_create,
+    scim_user,
+    scim_put,
+    scim_patch,
+    scim_patch,
+    scim_groups,
+    scim_group,
+    scim_group,
+    scim_bulk,
+    scim_bulk,
+    scim_feed,
+    scim_feed,
+    scim_feed_read,
+    scim_feed_read,
+    scim_document,
+    scim_me,
+    scim_documents,
+    scim_documents,
+    scim_documents,
+    public,
+    public,
+    public,
+    login_upstream,
+    upstream_callback,
+    root_upstream_add,
+    login_passkey,
+    login_passkey_options,
+    login_second_passkey,
+    login_second_passkey_options,
+    root_passkey_add,
+    root_passkey_options,
+    root_passkey,
+    family_end,
+    derived_passkey_add,
+    derived_passkey_options,
+    derived_passkey,
+    enrol_passkey,
+    enrol_passkey_options,
+    enrol_passkey_answer,
+    enrol_passkey_status,
+    invitation_passkey,
+    invitation_passkey_options,
+    login_card,
+    login_card_done,
+    certificate_present,
+    certificate_probe,
+    certificate_token,
+    certificate_par,
+    certificate_userinfo,
+    certificate_introspect,
+    certificate_revoke,
+    *[certificate_scim] * 5,
+    root_card_add,
+    root_card_done,
+    invitation_card,
+    invitation_card_done,
+    certificate_add,
+    certificate,
+    certificate_order,
+    certificate_confirm,
+    certificate_refuse,
+    certificate_reissue,
+    certificate_attest,
+    est,
+    est_enroll,
+    pki,
+    ocsp,
+    console,
+    console_match,
+    console_person,
+    console_readmit,
+    console_adopt,
+    console_check,
+    console_needs,
+    console_needs_decide,
+    access,
+    access_ask,
+    access_withdraw,
+    access_review,
+    access_decide,
 ]

@@ -39,14 +39,20 @@ class House:
     def __init__(self, random: Random) -> None:
         self.random, self.world, self.number = random, World(), 0
         self.app = self.world.app(
-            post_logout_uris=["https://app.example/out"], grants=[CLIENT_CREDENTIALS, DEVICE_CODE], scopes=[*SCOPES, *SERVICE_SCOPES]
+            post_logout_uris=["https://app.example/out"],
+            grants=[CLIENT_CREDENTIALS, DEVICE_CODE],
+            scopes=[*SCOPES, *SERVICE_SCOPES],
         )
         self.consent_app = self.world.app(name="Consent desk", consent=True)
-        self.browser_app = self.world.app(name="Browser app", public=True, application_type="browser", redirect_uris=["https://spa.example/cb"])
+        self.browser_app = self.world.app(
+            name="Browser app", public=True, application_type="browser", redirect_uris=["https://spa.example/cb"]
+        )
         self.field_app = self.world.phone_app()
         self.signing_key = DeviceKey.generate()
         keys = {"keys": [self.signing_key.public_jwk]}
-        self.signing_app = self.world.app(name="Signing desk", auth_method="private_key_jwt", auth_alg="ES256", request_alg="ES256", jwks=keys)
+        self.signing_app = self.world.app(
+            name="Signing desk", auth_method="private_key_jwt", auth_alg="ES256", request_alg="ES256", jwks=keys
+        )
         long_ago, everything = clock.now() - timedelta(days=1), receivers.PRESETS["everything"]
         self.receiver, self.feed_token = receivers.register(
             "follower", kinds=["User", "Group"], full=True, attributes=everything, expires_at=None, now=long_ago
@@ -74,17 +80,31 @@ class House:
         self.world.push(f"new{self.number}@example.org")
         self.invitation = self.world.invitation(f"new{self.number}@example.org").removeprefix(ISSUER)
         self.undo = next(
-            (word.removeprefix(ISSUER) for mail in reversed(self.world.mails(self.victim.username)) for word in str(mail.body).split() if "/undo/" in word),
+            (
+                word.removeprefix(ISSUER)
+                for mail in reversed(self.world.mails(self.victim.username))
+                for word in str(mail.body).split()
+                if "/undo/" in word
+            ),
             "/undo/" + "a" * 43,
         )
         self.enrolling = Browser(http())
         page = self.enrolling.get(ISSUER + self.invitation)
-        self.enrolling.submit(page, page.forms()[0], values={"password": "a fern in the wood", "password_again": "a fern in the wood"})
+        self.enrolling.submit(
+            page, page.forms()[0], values={"password": "a fern in the wood", "password_again": "a fern in the wood"}
+        )
 
     @property
     def secrets(self) -> list[str]:
         """What no answer to a bad request may hold."""
-        known = [str(self.app.secret), self.world.token, self.feed_token, self.person.password, self.person.totp_secret, self.tokens["refresh_token"]]
+        known = [
+            str(self.app.secret),
+            self.world.token,
+            self.feed_token,
+            self.person.password,
+            self.person.totp_secret,
+            self.tokens["refresh_token"],
+        ]
         return [*known, *self.mobile_tokens, self.key.private_jwk()["d"], PASSPHRASE]
 
     def cookies(self, browser: Browser) -> dict[str, str]:
@@ -93,7 +113,9 @@ class House:
 
     def fresh_code(self) -> str:
         """A code that works, sometimes; the shape of one, mostly."""
-        return self.world.ask(self.app, self.desktop)["code"] if self.random.random() < 0.3 else secrets.token_urlsafe(32)
+        return (
+            self.world.ask(self.app, self.desktop)["code"] if self.random.random() < 0.3 else secrets.token_urlsafe(32)
+        )
 
     def flow(self) -> str:
         """The id of a request that waits for its answer."""

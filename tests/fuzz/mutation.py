@@ -11,40 +11,186 @@ if TYPE_CHECKING:
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"]
 TYPES = [
-    FORM, JSON, SCIM, "", "text/plain", "multipart/form-data; boundary=x", "multipart/form-data", "application/json; charset=utf-16",
-    "application/scim+json; charset=\x7f", FORM + "; charset=nonsense", "a/b; =; ;;", "application/xml", ";", "\u00e9/\u00e9",
-    "multipart/form-data; boundary=" + "x" * 300, FORM + "; charset=utf-7", JSON + "; charset=base64",
-    FORM + "; charset*=x'y'%ff", SCIM + "; charset=rot13", "x" * 20_000, FORM + "; " * 3000,
+    FORM,
+    JSON,
+    SCIM,
+    "",
+    "text/plain",
+    "multipart/form-data; boundary=x",
+    "multipart/form-data",
+    "application/json; charset=utf-16",
+    "application/scim+json; charset=\x7f",
+    FORM + "; charset=nonsense",
+    "a/b; =; ;;",
+    "application/xml",
+    ";",
+    "\u00e9/\u00e9",
+    "multipart/form-data; boundary=" + "x" * 300,
+    FORM + "; charset=utf-7",
+    JSON + "; charset=base64",
+    FORM + "; charset*=x'y'%ff",
+    SCIM + "; charset=rot13",
+    "x" * 20_000,
+    FORM + "; " * 3000,
 ]
 TEXTS = [
-    "", " ", "\x00", "a\x00b", "\ud800", "\udfff\ud800", "\U0001f4a3" * 40, "A" * 300, "A" * 5000, "%", "%00", "%zz", "../../etc/passwd",
-    "\r\nSet-Cookie: x=1", "' OR 1=1 --", '"', "\\", "{{7*7}}", "<script>alert(1)</script>", "\u202eevil", "e\u0301", "\uff11\uff12\uff13",
-    "\u00b2", "-1", "0", "1e999", "9" * 40, "null", "true", "[]", "{}", "NaN", "a" * 43, "//evil.example/", "https://evil.example/cb",
-    "https://app.example/callback.evil.example", "https://app.example@evil.example/callback", "javascript:alert(1)", "/\\evil.example",
-    "\u2028", "\x85", "\x7f", "\ufeff", "\ufffe", "urn:ietf:params:oauth:jwk-thumbprint:sha-256:x", "eyJhbGciOiJub25lIn0.e30.", "..",
-    "a.b.c", "....", "eyJ9.eyJ9.eyJ9", "=" * 44, "a" * 64, "00000000-0000-0000-0000-000000000000", "openid openid", "plain", "none",
+    "",
+    " ",
+    "\x00",
+    "a\x00b",
+    "\ud800",
+    "\udfff\ud800",
+    "\U0001f4a3" * 40,
+    "A" * 300,
+    "A" * 5000,
+    "%",
+    "%00",
+    "%zz",
+    "../../etc/passwd",
+    "\r\nSet-Cookie: x=1",
+    "' OR 1=1 --",
+    '"',
+    "\\",
+    "{{7*7}}",
+    "<script>alert(1)</script>",
+    "\u202eevil",
+    "e\u0301",
+    "\uff11\uff12\uff13",
+    "\u00b2",
+    "-1",
+    "0",
+    "1e999",
+    "9" * 40,
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "NaN",
+    "a" * 43,
+    "//evil.example/",
+    "https://evil.example/cb",
+    "https://app.example/callback.evil.example",
+    "https://app.example@evil.example/callback",
+    "javascript:alert(1)",
+    "/\\evil.example",
+    "\u2028",
+    "\x85",
+    "\x7f",
+    "\ufeff",
+    "\ufffe",
+    "urn:ietf:params:oauth:jwk-thumbprint:sha-256:x",
+    "eyJhbGciOiJub25lIn0.e30.",
+    "..",
+    "a.b.c",
+    "....",
+    "eyJ9.eyJ9.eyJ9",
+    "=" * 44,
+    "a" * 64,
+    "00000000-0000-0000-0000-000000000000",
+    "openid openid",
+    "plain",
+    "none",
 ]
 BYTES = [b"%", b"%f", b"%ED%A0%80", b"%C0%AF", b"%FF", b"%00", b"+", b"&&&", b"=", b";", b"%26client_id%3Dx", b"a=b"]
 NUMBERS = [0, -1, 1, 2**31, 2**63, 2**64, 10**40, -(10**40), 1.5, 1e308, True, False, None]
 ATTRIBUTES = [
-    "userName", 'emails[type eq "work"].value', "emails[", "name.", "name.givenName.x", "urn:ietf:params:scim:schemas:core:2.0:User:userName",
-    "active", "password", "id", "meta.version", "groups", 'emails[type eq "work"', "a" * 3000, "urn:x:y", "emails[value pr]", "schemas",
+    "userName",
+    'emails[type eq "work"].value',
+    "emails[",
+    "name.",
+    "name.givenName.x",
+    "urn:ietf:params:scim:schemas:core:2.0:User:userName",
+    "active",
+    "password",
+    "id",
+    "meta.version",
+    "groups",
+    'emails[type eq "work"',
+    "a" * 3000,
+    "urn:x:y",
+    "emails[value pr]",
+    "schemas",
 ]
 FILTERS = [
-    'userName eq "a"', "userName eq", "not (userName pr)", "(" * 40 + "userName pr" + ")" * 40, 'userName co "' + "x" * 3000 + '"',
-    'nothing eq "x"', "userName pr and " * 150 + "userName pr", 'emails[type eq "work" and value co "@"]', "active eq 1", 'userName eq "\x00"',
-    'meta.lastModified gt "x"', "userName eq null", "userName gt true", "emails[", "\u00e9 pr", 'id eq "x" or', 'userName eq "\\ud800"',
-    'userName eq "\\"', "1 eq 1", 'userName.x.y eq "z"', "active gt true", 'externalId sw "\uff11"', "[", ")", "not", "pr pr pr",
+    'userName eq "a"',
+    "userName eq",
+    "not (userName pr)",
+    "(" * 40 + "userName pr" + ")" * 40,
+    'userName co "' + "x" * 3000 + '"',
+    'nothing eq "x"',
+    "userName pr and " * 150 + "userName pr",
+    'emails[type eq "work" and value co "@"]',
+    "active eq 1",
+    'userName eq "\x00"',
+    'meta.lastModified gt "x"',
+    "userName eq null",
+    "userName gt true",
+    "emails[",
+    "\u00e9 pr",
+    'id eq "x" or',
+    'userName eq "\\ud800"',
+    'userName eq "\\"',
+    "1 eq 1",
+    'userName.x.y eq "z"',
+    "active gt true",
+    'externalId sw "\uff11"',
+    "[",
+    ")",
+    "not",
+    "pr pr pr",
 ]
 HEADERS = [
-    "Authorization", "DPoP", "Origin", "Referer", "If-Match", "If-None-Match", "Accept", "X-Forwarded-For", "X-Forwarded-Proto",
-    "X-Forwarded-Host", "Host", "Accept-Language", "X-HTTP-Method-Override", "Content-Encoding", "Range", "User-Agent",
-    "Content-Type", "Expect", "X-CSRFToken", "Accept-Encoding",
+    "Authorization",
+    "DPoP",
+    "Origin",
+    "Referer",
+    "If-Match",
+    "If-None-Match",
+    "Accept",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "Host",
+    "Accept-Language",
+    "X-HTTP-Method-Override",
+    "Content-Encoding",
+    "Range",
+    "User-Agent",
+    "Content-Type",
+    "Expect",
+    "X-CSRFToken",
+    "Accept-Encoding",
 ]
 VALUES = [
-    "Bearer", "Bearer  x", "Basic", "Basic !!!!", "Basic Og==", "Basic YTpi", "Basic /////w==", "DPoP", "DPoP x.y.z", "Negotiate x", "*", 'W/"1"',
-    "localhost:8000", "evil.example", "localhost:99999", "[::1", "gzip", "-1", "1", "99999999999999999999", "abc", "chunked", "null",
-    "https://evil.example", "127.0.0.1, evil", "::ffff:127.0.0.1", "100-continue", "bytes=0-", "x" * 9000,
+    "Bearer",
+    "Bearer  x",
+    "Basic",
+    "Basic !!!!",
+    "Basic Og==",
+    "Basic YTpi",
+    "Basic /////w==",
+    "DPoP",
+    "DPoP x.y.z",
+    "Negotiate x",
+    "*",
+    'W/"1"',
+    "localhost:8000",
+    "evil.example",
+    "localhost:99999",
+    "[::1",
+    "gzip",
+    "-1",
+    "1",
+    "99999999999999999999",
+    "abc",
+    "chunked",
+    "null",
+    "https://evil.example",
+    "127.0.0.1, evil",
+    "::ffff:127.0.0.1",
+    "100-continue",
+    "bytes=0-",
+    "x" * 9000,
 ]
 
 
@@ -131,7 +277,9 @@ def _cookie(draft: Draft, random: Random) -> None:
 def _path(draft: Draft, random: Random) -> None:
     parts = draft.path.split("/")
     where = random.randrange(1, len(parts))
-    parts[where] = random.choice(["", "%00", "%2e%2e", "%ff", "a" * 2000, "%F0%9F%92%A3", "..", "x", "%0d%0a", "%C0%AF", parts[where] + "%20"])
+    parts[where] = random.choice(
+        ["", "%00", "%2e%2e", "%ff", "a" * 2000, "%F0%9F%92%A3", "..", "x", "%0d%0a", "%C0%AF", parts[where] + "%20"]
+    )
     draft.path = "/".join(parts)
 
 
@@ -146,7 +294,20 @@ def _form(draft: Draft, random: Random) -> None:
 
 def _pairs(pairs: Pairs, random: Random) -> None:
     if not pairs or random.random() < 0.12:
-        names = ["request", "request_uri", "claims", "registration", "prompt", "filter", "count", "resource", "", "\x00", "client_id", "attributes"]
+        names = [
+            "request",
+            "request_uri",
+            "claims",
+            "registration",
+            "prompt",
+            "filter",
+            "count",
+            "resource",
+            "",
+            "\x00",
+            "client_id",
+            "attributes",
+        ]
         pairs.append((random.choice(names), nasty(random)))
         return
     where, kind = random.randrange(len(pairs)), random.random()
@@ -179,14 +340,22 @@ def _jws(token: Jws, random: Random) -> None:
         token.spoilt = True
         return
     part = token.header if random.random() < 0.4 else token.payload
-    names = ["alg", "typ", "kid", "jwk", "crit", "b64", "zip", "x5c", "jku"] if part is token.header else [*part, "exp", "nbf", "ath", "nonce", "cnf"]
+    names = (
+        ["alg", "typ", "kid", "jwk", "crit", "b64", "zip", "x5c", "jku"]
+        if part is token.header
+        else [*part, "exp", "nbf", "ath", "nonce", "cnf"]
+    )
     name = random.choice(names)
     if name in part and random.random() < 0.25:
         del part[name]
     elif name == "jwk" and isinstance(part.get(name), dict):
         part[name] = {**part[name], random.choice(["x", "y", "d", "crv", "kty", "k"]): nasty_json(random)}
     else:
-        part[name] = random.choice(["none", "HS256", "RS256", "ES256", "EdDSA", ["b64"], 1]) if name == "alg" else nasty_json(random)
+        part[name] = (
+            random.choice(["none", "HS256", "RS256", "ES256", "EdDSA", ["b64"], 1])
+            if name == "alg"
+            else nasty_json(random)
+        )
 
 
 def _document(draft: Draft, random: Random) -> None:

@@ -15,22 +15,48 @@ if TYPE_CHECKING:
     from tests.fuzz.wire import Answer, Draft
 
 SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
-ENDS = (CALLBACK, "https://spa.example/cb", "https://app.example/out", "http://127.0.0.1:9/authorize",
-        *(f"{ISSUER}/{path}/card/done" for path in ("login", "devices/roots", "invitation")))  # every address that is registered
+ENDS = (
+    CALLBACK,
+    "https://spa.example/cb",
+    "https://app.example/out",
+    "http://127.0.0.1:9/authorize",
+    *(f"{ISSUER}/{path}/card/done" for path in ("login", "devices/roots", "invitation")),
+)  # every address that is registered
 CARDS = ("https://localhost:8443/certificate/",)
 OAUTH = ("/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke", "/oidc/userinfo")
 DEVICE = ("/enrol/v1/challenges", "/enrol/v1/bindings")
 _ERRORS = {
-    "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_token",
-    "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce", "invalid_target", "authorization_pending", "slow_down", "expired_token", "access_denied", "temporarily_unavailable", "unsupported_response_type", "invalid_request_object", "request_not_supported", "request_uri_not_supported",
-    "registration_not_supported", "unmet_authentication_requirements",
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_token",
+    "insufficient_scope",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+    "invalid_target",
+    "authorization_pending",
+    "slow_down",
+    "expired_token",
+    "access_denied",
+    "temporarily_unavailable",
+    "unsupported_response_type",
+    "invalid_request_object",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "registration_not_supported",
+    "unmet_authentication_requirements",
 }
 
 
 def faults(draft: Draft, answer: Answer, *, secrets: Iterable[str]) -> list[str]:
     """Everything that is wrong with an answer; nothing is the only good answer."""
     found = []
-    away = answer.status == 503 and draft.path.startswith("/login/upstream/")  # the other provider of these drafts never answers
+    away = answer.status == 503 and draft.path.startswith(
+        "/login/upstream/"
+    )  # the other provider of these drafts never answers
     not_offered = answer.status == 501 and "/scim/v2/Me" in draft.path  # RFC 7644 §3.11
     if answer.status >= 500 and not (away or not_offered):
         found.append(f"status {answer.status}")
@@ -41,7 +67,9 @@ def faults(draft: Draft, answer: Answer, *, secrets: Iterable[str]) -> list[str]
     if answer.status >= 400 and draft.method != "HEAD":
         found += _of_refusal(draft, answer)
         shown = _sent(draft)
-        found += ["a secret in the answer" for secret in secrets if secret.encode() in answer.body and secret not in shown]
+        found += [
+            "a secret in the answer" for secret in secrets if secret.encode() in answer.body and secret not in shown
+        ]
     for name in ("x-content-type-options", "cache-control"):
         if name not in answer.headers:
             found.append(f"no {name}")
@@ -105,7 +133,11 @@ def _of_refusal(draft: Draft, answer: Answer) -> list[str]:
 
 def _of_scim(answer: Answer, kind: str) -> list[str]:
     found = _object(answer)
-    good = kind == "application/scim+json" and found.get("schemas") == [SCIM_ERROR] and found.get("status") == str(answer.status)
+    good = (
+        kind == "application/scim+json"
+        and found.get("schemas") == [SCIM_ERROR]
+        and found.get("status") == str(answer.status)
+    )
     return [] if good else [f"not SCIM's form of an error: {kind} {answer.body[:200]!r}"]
 
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.django_db]
 
-REQUESTS = int(os.environ.get("RAMET_TEST_FUZZ", "10000" if LONG else "1500"))  # on each database, with seeds of its own: 20,000 in CI
+REQUESTS = int(
+    os.environ.get("RAMET_TEST_FUZZ", "10000" if LONG else "1500")
+)  # on each database, with seeds of its own: 20,000 in CI
 SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815")) + (KIND == "postgresql")
 RENEW_EVERY = 250
 SLOWEST = 5.0
@@ -83,7 +85,11 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
     begin(tmp_path)
     with opened(tmp_path, monkeypatch):
-        monkeypatch.setattr(hop, "is_believed", lambda request: request.META.get(hop.SECRET) == SECRET and hop.is_certificate_host(request))
+        monkeypatch.setattr(
+            hop,
+            "is_believed",
+            lambda request: request.META.get(hop.SECRET) == SECRET and hop.is_certificate_host(request),
+        )
         yield
 
 
@@ -115,11 +121,15 @@ def test_no_mutated_request_shakes_the_house(complaints: Complaints) -> None:
         answer = deliver(draft, address=f"10.{random.randrange(256)}.{random.randrange(256)}.7")
         took = time.monotonic() - began
         wrong = faults(draft, answer, secrets=house.secrets) + complaints.said
-        assert not wrong, f"seed {SEED}, request {number}: {wrong}\n{str(draft)[:3000]}\n{answer.status} {answer.headers} {answer.body[:500]!r}"
+        assert not wrong, (
+            f"seed {SEED}, request {number}: {wrong}\n{str(draft)[:3000]}\n{answer.status} {answer.headers} {answer.body[:500]!r}"
+        )
         assert took < SLOWEST, f"seed {SEED}, request {number} took {took:.1f} s: {str(draft)[:3000]}"
         statuses[answer.status] += 1
         reached.add(_route(draft))
         slowest = max(slowest, (took, f"{draft.method} {draft.path[:60]}"))
-    print(f"fuzz: seed {SEED}, {REQUESTS} requests, {dict(sorted(statuses.items()))}, slowest {slowest[0]:.2f} s ({slowest[1]})")  # noqa: T201
+    print(  # noqa: T201
+        f"fuzz: seed {SEED}, {REQUESTS} requests, {dict(sorted(statuses.items()))}, slowest {slowest[0]:.2f} s ({slowest[1]})"
+    )
     assert _routes() - reached == set(), "routes that no request reached"
     assert statuses.keys() >= {200, 302, 400, 401, 404, 405}, "so uniform a fuzz proves little"

@@ -22,25 +22,51 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 ODDITIES = {
     "a cookie of 64 KB": b"GET /login HTTP/1.1\r\n" + HOST + b"Cookie: ramet_session=" + b"a" * 65536 + b"\r\n\r\n",
     "a header of 200 KB": b"GET / HTTP/1.1\r\n" + HOST + b"X-Long: " + b"a" * 200_000 + b"\r\n\r\n",
-    "a thousand headers": b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: 1\r\n" % number for number in range(1000)) + b"\r\n",
+    "a thousand headers": b"GET / HTTP/1.1\r\n"
+    + HOST
+    + b"".join(b"X-%d: 1\r\n" % number for number in range(1000))
+    + b"\r\n",
     "a path of 100 KB": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "a query of 60 KB": b"GET /oidc/authorize?" + b"a=b&" * 15_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
-    "length and chunks": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x",
-    "two lengths": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\na=bcd",
+    "length and chunks": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x",
+    "two lengths": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\na=bcd",
     "a length below zero": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: -1\r\n\r\na=b",
     "a length that is no number": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 1e3\r\n\r\na=b",
-    "a length that never comes": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 500\r\n\r\ngrant_type=x",
+    "a length that never comes": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Content-Length: 500\r\n\r\ngrant_type=x",
     "a body of 1 EB": b"POST /scim/v2/Users HTTP/1.1\r\n" + HOST + b"Content-Length: 1152921504606846976\r\n\r\n{",
-    "a bad chunk": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Transfer-Encoding: chunked\r\n\r\nzz\r\na=b\r\n0\r\n\r\n",
-    "an unfinished chunk": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Transfer-Encoding: chunked\r\n\r\n5\r\na=",
-    "two codings": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a bad chunk": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Transfer-Encoding: chunked\r\n\r\nzz\r\na=b\r\n0\r\n\r\n",
+    "an unfinished chunk": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Transfer-Encoding: chunked\r\n\r\n5\r\na=",
+    "two codings": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "NUL in the path": b"GET /lo\x00gin HTTP/1.1\r\n" + HOST + b"\r\n",
     "an encoded NUL in the path": b"GET /oidc/authorize/%00%00 HTTP/1.1\r\n" + HOST + b"\r\n",
     "an encoded NUL in SCIM": b"GET /scim/v2/Users/%00 HTTP/1.1\r\n" + HOST + b"Authorization: Bearer \x01\r\n\r\n",
     "bytes in the path": b"GET /\xff\xfe\x80 HTTP/1.1\r\n" + HOST + b"\r\n",
     "NUL in a header": b"GET / HTTP/1.1\r\n" + HOST + b"X: a\x00b\r\n\r\n",
-    "bytes in a header": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Authorization: Basic \xff\xfe\r\nContent-Length: 0\r\n\r\n",
-    "bytes in a cookie": b"GET /devices HTTP/1.1\r\n" + HOST + b"Cookie: ramet_session=\xff\xfe\x80; \x80=1; ramet_csrf\r\n\r\n",
+    "bytes in a header": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Authorization: Basic \xff\xfe\r\nContent-Length: 0\r\n\r\n",
+    "bytes in a cookie": b"GET /devices HTTP/1.1\r\n"
+    + HOST
+    + b"Cookie: ramet_session=\xff\xfe\x80; \x80=1; ramet_csrf\r\n\r\n",
     "bare line feeds": b"GET / HTTP/1.1\nHost: 127.0.0.1\nConnection: close\n\n",
     "a space before the colon": b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length : 5\r\n\r\nhello",
     "a folded header": b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n  b\r\n\r\n",
@@ -62,12 +88,30 @@ ODDITIES = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40,
     "noise": bytes(range(256)) * 8,
     "nothing": b"",
-    "an expectation": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"Expect: 100-continue\r\nContent-Length: 0\r\n\r\n",
-    "a codec as charset": b"POST /oidc/token HTTP/1.1\r\n" + HOST + b"Content-Type: application/x-www-form-urlencoded; charset=base64\r\n"
+    "an expectation": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"Expect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+    "a codec as charset": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Type: application/x-www-form-urlencoded; charset=base64\r\n"
     b"Content-Length: 3\r\n\r\na=b",
-    "many parameters beside a charset": b"GET /?" + b"a=b&" * 101 + b" HTTP/1.1\r\n" + HOST + b"Content-Type: a/b; charset=utf-8\r\n\r\n",
-    "a type of 20 KB": b"POST /oidc/token HTTP/1.1\r\n" + HOST + b"Content-Type: a/b" + b"; a=b" * 4000 + b"\r\nContent-Length: 0\r\n\r\n",
-    "a proof of 60 KB": b"POST /oidc/token HTTP/1.1\r\n" + HOST + FORM + b"DPoP: " + b"e" * 60_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    "many parameters beside a charset": b"GET /?"
+    + b"a=b&" * 101
+    + b" HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Type: a/b; charset=utf-8\r\n\r\n",
+    "a type of 20 KB": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Type: a/b"
+    + b"; a=b" * 4000
+    + b"\r\nContent-Length: 0\r\n\r\n",
+    "a proof of 60 KB": b"POST /oidc/token HTTP/1.1\r\n"
+    + HOST
+    + FORM
+    + b"DPoP: "
+    + b"e" * 60_000
+    + b"\r\nContent-Length: 0\r\n\r\n",
 }
 
 

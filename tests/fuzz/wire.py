@@ -107,12 +107,24 @@ def deliver(draft: Draft, *, address: str) -> Answer:
     """Send it to the application; an exception that leaves the application is a fault of its own."""
     body = draft.body()
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": draft.method, "SCRIPT_NAME": "", "QUERY_STRING": encoded(draft.query), "REMOTE_ADDR": address,
+        "REQUEST_METHOD": draft.method,
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": encoded(draft.query),
+        "REMOTE_ADDR": address,
         "PATH_INFO": unquote_to_bytes(draft.path.encode("utf-8", "surrogatepass")).decode("latin-1"),
-        "SERVER_NAME": "localhost", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "localhost:8000",
-        "CONTENT_TYPE": _header(draft.content_type), "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body), "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost:8000",
+        "CONTENT_TYPE": _header(draft.content_type),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
     }
     for name, value in draft.headers.items():
         key = name.upper().replace("-", "_")

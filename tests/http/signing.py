@@ -43,13 +43,22 @@ class Signer:
         """Those of a good assertion; None leaves one out."""
         now = int(clock.now().timestamp())
         good = {
-            "iss": self.app.client_id, "sub": self.app.client_id, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": secrets.token_urlsafe(12),
+            "iss": self.app.client_id,
+            "sub": self.app.client_id,
+            "aud": ISSUER,
+            "iat": now,
+            "exp": now + 60,
+            "jti": secrets.token_urlsafe(12),
         }
         return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
     def sign(self, claims: dict[str, Any], *, key: Any = None, alg: str = "", **header: Any) -> str:
         """A token."""
-        head = {name: value for name, value in {"alg": alg or self.alg, "kid": self.key.kid, **header}.items() if value is not None}
+        head = {
+            name: value
+            for name, value in {"alg": alg or self.alg, "kid": self.key.kid, **header}.items()
+            if value is not None
+        }
         return jwt.encode(head, claims, key or self.key, algorithms=[head["alg"]])
 
     def fields(self, assertion: str) -> dict[str, str]:

@@ -22,7 +22,10 @@ pytestmark = pytest.mark.django_db
 JWT_ANSWER = "application/token-introspection+jwt"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 HR: dict[str, Any] = {
-    "phoneNumbers": [{"value": "tel:+49-30-1", "type": "work"}, {"value": "tel:+49-30-2", "type": "mobile", "primary": True}],
+    "phoneNumbers": [
+        {"value": "tel:+49-30-1", "type": "work"},
+        {"value": "tel:+49-30-2", "type": "mobile", "primary": True},
+    ],
     "addresses": [{"streetAddress": "1 Fern Road", "locality": "Moss", "country": "DE", "type": "work"}],
     ENTERPRISE: {"organization": "Agency 9700"},
 }
@@ -64,12 +67,22 @@ def test_assurance_says_where_a_login_comes_from(world: World, browser: Browser)
     app = world.app()
     tokens = world.tokens(app, browser, scope="openid assurance")
     about, said = claims(tokens["id_token"]), userinfo(tokens["access_token"]).json()
-    expected = {"fal": 2, "aal": 2, "ial": 2, "credential_origin": "root", "credential_kind": "password_totp", "home_organization": "Agency 9700"}
+    expected = {
+        "fal": 2,
+        "aal": 2,
+        "ial": 2,
+        "credential_origin": "root",
+        "credential_kind": "password_totp",
+        "home_organization": "Agency 9700",
+    }
     for found in (about, said):
         assert {name: found[name] for name in expected} == expected
         assert isinstance(found["updated_at"], int)
         assert "piv_federation" not in found
-    assert not {"credential_kind", "home_organization"} & claims(world.tokens(app, browser, scope="openid")["id_token"]).keys()
+    assert (
+        not {"credential_kind", "home_organization"}
+        & claims(world.tokens(app, browser, scope="openid")["id_token"]).keys()
+    )
 
 
 def test_the_piv_flag_is_said_where_it_is_true_and_nowhere_else(world: World, browser: Browser) -> None:
@@ -101,7 +114,11 @@ def test_userinfo_is_signed_where_it_is_registered_so(world: World, browser: Bro
     token = world.tokens(app, browser, scope="openid profile")["access_token"]
     answer = userinfo(token)
     about = claims(answer.text)
-    assert (answer.headers["Content-Type"], header(answer.text)["alg"], header(answer.text)["typ"]) == ("application/jwt", alg, "userinfo+jwt")
+    assert (answer.headers["Content-Type"], header(answer.text)["alg"], header(answer.text)["typ"]) == (
+        "application/jwt",
+        alg,
+        "userinfo+jwt",
+    )
     assert (about["iss"], about["aud"], about["preferred_username"]) == (ISSUER, app.client_id, "alex@example.org")
     assert userinfo(answer.text).status_code == 401
     assert app.introspect(answer.text) == {"active": False}

@@ -61,7 +61,9 @@ def test_nothing_is_sent_to_an_address_that_is_not_registered(world: World, chan
         ({"prompt": "none"}, "login_required"),
     ],
 )  # fmt: skip
-def test_a_wrong_request_is_answered_with_the_protocols_error(world: World, changed: dict[str, str | None], error: str) -> None:
+def test_a_wrong_request_is_answered_with_the_protocols_error(
+    world: World, changed: dict[str, str | None], error: str
+) -> None:
     """With state, encoded, and with iss (C33, C34, E13)."""
     app = world.app()
     found = answer(Browser(http()).get(app.url(**changed), stop_at=CALLBACK))
@@ -133,7 +135,9 @@ def test_a_client_with_a_minimum_is_entered_by_nobody_below_it(world: World) -> 
     code = world.ask(app, browser)["code"]
     ClientPolicy.objects.filter(client__client_id=app.client_id).update(min_aal=3)
     assert app.redeem(code).json()["error"] == UNMET
-    assert world.ask(app, browser)["error"] == "invalid_request", "a confidential client of AAL3 pushes its requests (C35)"
+    assert world.ask(app, browser)["error"] == "invalid_request", (
+        "a confidential client of AAL3 pushes its requests (C35)"
+    )
 
 
 def test_prompt_none_is_silent_for_a_signed_in_person(world: World) -> None:
@@ -211,7 +215,10 @@ def test_saying_no_is_an_answer(world: World) -> None:
     app = world.app(consent=True)
     browser = world.signed_in(person)
     page = browser.get(app.url(), stop_at=CALLBACK)
-    assert answer(browser.submit(page, page.form_with("decision"), values={"decision": "deny"}, stop_at=CALLBACK))["error"] == "access_denied"  # type: ignore[arg-type]
+    assert (
+        answer(browser.submit(page, page.form_with("decision"), values={"decision": "deny"}, stop_at=CALLBACK))["error"]
+        == "access_denied"
+    )  # type: ignore[arg-type]
     assert browser.get(f"{ISSUER}/oidc/authorize/{page.form_with('decision').action.split('/')[-2]}").status == 400  # type: ignore[union-attr]
 
 

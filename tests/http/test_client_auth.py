@@ -65,7 +65,12 @@ def test_a_whole_login_with_assertions(world: World) -> None:
     _, desktop = world.enrolled()
     signed = signer(world)
     code = world.ask(signed.app, desktop)["code"]
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": signed.app.verifier}
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": CALLBACK,
+        "code_verifier": signed.app.verifier,
+    }
     tokens = signed.post("/oidc/token", form).json()
     assert tokens["id_token"]
     again = signed.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
@@ -163,7 +168,11 @@ def test_typ_and_kid(world: World, header: dict[str, Any], *, good: bool) -> Non
 def test_what_the_header_carries_is_never_the_key(world: World) -> None:
     """CVE-2026-27962: an embedded jwk, jku, x5u or x5c is not looked at; crit, zip and b64 are refused."""
     signed, thief = signer(world), new_key()
-    embedded = {"jwk": thief.as_dict(private=False), "jku": "https://evil.example/jwks", "x5u": "https://evil.example/x5c"}
+    embedded = {
+        "jwk": thief.as_dict(private=False),
+        "jku": "https://evil.example/jwks",
+        "x5u": "https://evil.example/x5c",
+    }
     for name, value in embedded.items():
         assert refused(send(signed, signed.sign(signed.claims(), key=thief, **{name: value})))
     for name, value in {"crit": ["x"], "zip": "DEF", "b64": False}.items():
@@ -201,15 +210,29 @@ def test_one_method_a_request_and_only_the_registered_one(world: World) -> None:
         form = {"token": "x", **signed.fields(signed.sign(signed.claims()))}
         both = agent.post("/oidc/introspect", data=form, auth=(secret.client_id, secret.secret or ""))
         assert (both.status_code, both.json()["error"]) == (400, "invalid_request")
-        two = agent.post("/oidc/revoke", data={"token": "x", "client_id": secret.client_id, "client_secret": "x"}, auth=(secret.client_id, "x"))
+        two = agent.post(
+            "/oidc/revoke",
+            data={"token": "x", "client_id": secret.client_id, "client_secret": "x"},
+            auth=(secret.client_id, "x"),
+        )
         assert two.status_code == 400
         assert refused(agent.post("/oidc/revoke", data={"token": "x"}, auth=(signed.app.client_id, "")))
         assert refused(agent.post("/oidc/revoke", data={"token": "x"}, auth=(signed.app.client_id, "x")))
-        assert refused(agent.post("/oidc/revoke", data={"token": "x", "client_id": public.client_id, "client_secret": "x"}))
+        assert refused(
+            agent.post("/oidc/revoke", data={"token": "x", "client_id": public.client_id, "client_secret": "x"})
+        )
         assert refused(agent.post("/oidc/revoke", data={"token": "x", "client_id": secret.client_id}))
         assert refused(agent.post("/oidc/revoke", data={"token": "x", "client_assertion": "x"}))
-        assert refused(agent.post("/oidc/revoke", data={"token": "x", "client_assertion": "x", "client_assertion_type": "other"}))
-        assert refused(agent.post("/oidc/revoke", data={"token": "x", "client_id": public.client_id}, auth=(secret.client_id, secret.secret or "")))
+        assert refused(
+            agent.post("/oidc/revoke", data={"token": "x", "client_assertion": "x", "client_assertion_type": "other"})
+        )
+        assert refused(
+            agent.post(
+                "/oidc/revoke",
+                data={"token": "x", "client_id": public.client_id},
+                auth=(secret.client_id, secret.secret or ""),
+            )
+        )
     ClientPolicy.objects.filter(client__client_id=secret.client_id).update(jwks=jwks(signed.key), auth_alg="ES256")
     assert refused(send(signed, signed.sign(signed.claims(iss=secret.client_id, sub=secret.client_id))))
 
@@ -277,4 +300,3 @@ def test_discovery_names_the_methods(world: World) -> None:
     assert "private_key_jwt" in found["token_endpoint_auth_methods_supported"]
     assert found["token_endpoint_auth_signing_alg_values_supported"] == list(clients.CLIENT_ALGS)
     assert "none" not in found["introspection_endpoint_auth_methods_supported"]
-

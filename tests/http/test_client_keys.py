@@ -210,7 +210,9 @@ def test_an_operator_may_allow_a_host_inside(monkeypatch: pytest.MonkeyPatch) ->
             get("https://rp.internal:8443/jwks", "rp.internal:8443")
 
 
-def test_loopback_is_for_development_only_and_metadata_services_for_nobody(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
+def test_loopback_is_for_development_only_and_metadata_services_for_nobody(
+    monkeypatch: pytest.MonkeyPatch, house: House
+) -> None:
     """C45: the issuer of these tests is localhost."""
     house.show(new_key())
     assert get(house.url).status == 200
@@ -293,7 +295,9 @@ def test_a_new_key_is_found_and_an_old_one_forgotten(world: World, house: House)
         def accepted(key: Any) -> bool:
             with_it = signed.sign(signed.claims(), key=key, kid=key.kid)
             with http() as agent:
-                return bool(agent.post("/oidc/introspect", data={"token": "x", **signed.fields(with_it)}).status_code == 200)
+                return bool(
+                    agent.post("/oidc/introspect", data={"token": "x", **signed.fields(with_it)}).status_code == 200
+                )
 
         assert accepted(old)
         house.show(new)

@@ -31,7 +31,13 @@ def no_database() -> Iterator[None]:
 
 def calls(token: str) -> dict[str, Callable[[], object]]:
     agent, scim = http(), {"Authorization": f"Bearer {token}"}
-    form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": "https://a/", "code_verifier": "x" * 43, "token": "x"}
+    form = {
+        "grant_type": "authorization_code",
+        "code": "x",
+        "redirect_uri": "https://a/",
+        "code_verifier": "x" * 43,
+        "token": "x",
+    }
     return {
         "login": lambda: agent.post("/login", data={"username": "a", "password": "b"}),
         "login page": lambda: agent.get("/login", headers={"Cookie": "ramet_session=" + "a" * 32}),

@@ -29,14 +29,19 @@ def allow(browser: Browser, app: App, **changed: str) -> None:
     """Say yes."""
     page = asks(browser, app, **changed)
     assert page is not None
-    assert "code" in answer(browser.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=CALLBACK))  # type: ignore[arg-type]
+    assert "code" in answer(
+        browser.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=CALLBACK)
+    )  # type: ignore[arg-type]
 
 
 def test_a_consent_is_to_one_version_of_a_client(world: World) -> None:
     """C54: a renamed client, one whose version rose, and a new scope ask again; what was allowed to the old one is not carried over."""
     _, desktop = world.enrolled()
     app = world.app(consent=True)
-    policy, client = ClientPolicy.objects.filter(client__client_id=app.client_id), Client.objects.filter(client_id=app.client_id)
+    policy, client = (
+        ClientPolicy.objects.filter(client__client_id=app.client_id),
+        Client.objects.filter(client_id=app.client_id),
+    )
     allow(desktop, app, scope="openid email")
     assert asks(desktop, app, scope="openid email") is None
     assert asks(desktop, app, scope="openid") is None

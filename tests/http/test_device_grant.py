@@ -46,7 +46,11 @@ def person_and_browser(world: World) -> tuple[Person, Browser]:
 
 def begun(app: App, **changed: str) -> dict[str, Any]:
     """What the device is told."""
-    response = app.post("/oidc/device_authorization", {"scope": "openid profile", **changed}, **{"User-Agent": "WallScreen/1.0 (Hall 3)"})
+    response = app.post(
+        "/oidc/device_authorization",
+        {"scope": "openid profile", **changed},
+        **{"User-Agent": "WallScreen/1.0 (Hall 3)"},
+    )
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
@@ -73,14 +77,22 @@ def error(response: httpx.Response) -> str:
     return f"{response.json()['error']}"
 
 
-def test_a_device_gets_tokens_when_a_person_has_typed_its_code(app: App, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_device_gets_tokens_when_a_person_has_typed_its_code(
+    app: App, person_and_browser: tuple[Person, Browser]
+) -> None:
     """RFC 8628 from end to end; 600 s, 5 s, no link that brings the code along; the page says who asks, from where, and warns (C13)."""
     asked = begun(app)
     assert (asked["expires_in"], asked["interval"], asked["verification_uri"]) == (600, 5, f"{ISSUER}/device")
     assert "verification_uri_complete" not in asked
     assert error(polled(app, asked)) == "authorization_pending"
     page = typed(person_and_browser[1], asked["user_code"].lower().replace("-", " "))
-    for said in ("Wall screen", "WallScreen/1.0 (Hall 3)", "network", "Did someone send you this code?", "see your name"):
+    for said in (
+        "Wall screen",
+        "WallScreen/1.0 (Hall 3)",
+        "network",
+        "Did someone send you this code?",
+        "see your name",
+    ):
         assert said in page.html
     page = person_and_browser[1].submit(page, page.form_to("/device/approval"), values={"decision": "allow"})
     assert "Allowed" in page.words()
@@ -168,10 +180,15 @@ def test_what_asks_for_more_than_a_typed_code_is_worth_is_refused_at_once(world:
     assert error(app.post("/oidc/device_authorization", {"scope": "openid"})) == "unmet_authentication_requirements"
     other = television(world)
     for value in (f"{AAL}3", "phr", "phrh"):
-        assert error(other.post("/oidc/device_authorization", {"scope": "openid", "acr_values": value})) == "unmet_authentication_requirements"
+        assert (
+            error(other.post("/oidc/device_authorization", {"scope": "openid", "acr_values": value}))
+            == "unmet_authentication_requirements"
+        )
 
 
-def test_a_login_of_aal3_is_worth_aal2_there(world: World, app: App, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_login_of_aal3_is_worth_aal2_there(
+    world: World, app: App, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C13: whatever the person signed in with, the device's tokens say AAL2, and never that they are phishing-resistant."""
     from idp.models import AuthenticationEvent
 
@@ -182,7 +199,10 @@ def test_a_login_of_aal3_is_worth_aal2_there(world: World, app: App, person_and_
     tokens = polled(app, asked).json()
     assert (claims(tokens["id_token"])["acr"], claims(tokens["access_token"])["aal"]) == (f"{AAL}2", 2)
     ClientPolicy.objects.update(phishing_resistant=True)
-    assert app.refresh(tokens["refresh_token"]).json()["error"] in {"invalid_grant", "unmet_authentication_requirements"}
+    assert app.refresh(tokens["refresh_token"]).json()["error"] in {
+        "invalid_grant",
+        "unmet_authentication_requirements",
+    }
     assert userinfo(tokens["access_token"]).status_code == 401
 
 
@@ -200,16 +220,27 @@ BETWEEN = {
     "the person left": (lambda world: world.deactivate(), {"invalid_grant", "access_denied"}),
     "the session ended": (_end_session, {"invalid_grant"}),
     "the account is suspended": (_suspend, {"invalid_grant"}),
-    "the root ended": (lambda _: Credential.objects.update(state="revoked", ended_at=clock.now(), end_reason="compromised"), {"invalid_grant"}),
-    "the client wants AAL3 now": (lambda _: ClientPolicy.objects.update(min_aal=3), {"unmet_authentication_requirements"}),
-    "the client wants a phishing-resistant login now": (lambda _: ClientPolicy.objects.update(phishing_resistant=True), {"unmet_authentication_requirements"}),
+    "the root ended": (
+        lambda _: Credential.objects.update(state="revoked", ended_at=clock.now(), end_reason="compromised"),
+        {"invalid_grant"},
+    ),
+    "the client wants AAL3 now": (
+        lambda _: ClientPolicy.objects.update(min_aal=3),
+        {"unmet_authentication_requirements"},
+    ),
+    "the client wants a phishing-resistant login now": (
+        lambda _: ClientPolicy.objects.update(phishing_resistant=True),
+        {"unmet_authentication_requirements"},
+    ),
     "the client lost the grant": (lambda _: ClientPolicy.objects.update(grants=[]), {"unauthorized_client"}),
     "the client is disabled": (lambda _: ClientPolicy.objects.update(disabled_at=clock.now()), {"invalid_client"}),
 }
 
 
 @pytest.mark.parametrize("name", BETWEEN)
-def test_every_gate_is_asked_again_when_the_code_is_redeemed(world: World, app: App, person_and_browser: tuple[Person, Browser], name: str) -> None:
+def test_every_gate_is_asked_again_when_the_code_is_redeemed(
+    world: World, app: App, person_and_browser: tuple[Person, Browser], name: str
+) -> None:
     """C16, P24, P25, P34: what changed between the yes and the tokens counts."""
     asked = begun(app)
     answered(person_and_browser[1], asked["user_code"])
@@ -232,7 +263,9 @@ def test_gates_are_asked_when_it_is_approved(world: World, person_and_browser: t
         assert "access_token" in polled(app, asked).json()
 
 
-def test_who_may_not_enter_a_client_does_not_enter_it_by_a_code(app: App, person_and_browser: tuple[Person, Browser]) -> None:
+def test_who_may_not_enter_a_client_does_not_enter_it_by_a_code(
+    app: App, person_and_browser: tuple[Person, Browser]
+) -> None:
     """EN-1, C16: asked when it is approved, and again when it is redeemed."""
     first, second = begun(app), begun(app)
     answered(person_and_browser[1], first["user_code"])
@@ -272,7 +305,9 @@ def test_its_tokens_neither_mint_nor_enrol(app: App, person_and_browser: tuple[P
         page = http().get("/devices/add", headers=headers)
         assert (page.status_code, page.headers["Location"]) == (302, "/login")
         assert http().get("/devices", headers=headers).status_code == 302
-    refused = http().post("/enrol/v1/challenges", json={"code": token, "jwk": {}}, headers={"Authorization": f"Bearer {token}"})
+    refused = http().post(
+        "/enrol/v1/challenges", json={"code": token, "jwk": {}}, headers={"Authorization": f"Bearer {token}"}
+    )
     assert refused.status_code == 400
 
 
@@ -280,7 +315,11 @@ def test_the_codes_are_stored_hashed(app: App) -> None:
     """I10."""
     asked = begun(app)
     row = DeviceAuthorization.objects.get()
-    assert {row.device_hash, row.user_hash} & {asked["device_code"], asked["user_code"], asked["user_code"].replace("-", "")} == set()
+    assert {row.device_hash, row.user_hash} & {
+        asked["device_code"],
+        asked["user_code"],
+        asked["user_code"].replace("-", ""),
+    } == set()
 
 
 def test_a_device_may_bind_its_tokens(app: App, person_and_browser: tuple[Person, Browser]) -> None:

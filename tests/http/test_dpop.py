@@ -41,10 +41,24 @@ def _public(key: Any) -> dict[str, Any]:
     return {name: value for name, value in key.as_dict(private=False).items() if name != "kid"}
 
 
-def proof(key: Any = KEY, path: str = "/oidc/token", method: str = "POST", *, header: Any = None, payload: str | None = None, **changed: Any) -> str:
+def proof(
+    key: Any = KEY,
+    path: str = "/oidc/token",
+    method: str = "POST",
+    *,
+    header: Any = None,
+    payload: str | None = None,
+    **changed: Any,
+) -> str:
     """A good proof, with parts changed; GONE leaves one out."""
     now = int(clock.now().timestamp())
-    body = {"htm": method, "htu": ISSUER + path, "iat": now, "jti": _b64(json.dumps(str(changed) + str(header)).encode())[:200] + "x", **changed}
+    body = {
+        "htm": method,
+        "htu": ISSUER + path,
+        "iat": now,
+        "jti": _b64(json.dumps(str(changed) + str(header)).encode())[:200] + "x",
+        **changed,
+    }
     head = {"typ": "dpop+jwt", "alg": "ES256", "jwk": _public(key), **(header or {})}
     body = {name: value for name, value in body.items() if value is not GONE}
     head = {name: value for name, value in head.items() if value is not GONE}
@@ -87,9 +101,13 @@ WRONG: dict[str, Callable[[], str]] = {
     "typ of an access token": lambda: proof(header={"typ": "at+jwt"}),
     "typ of a login proof": lambda: proof(header={"typ": "ramet-login+jwt"}),
     "typ is a list": lambda: proof(header={"typ": ["dpop+jwt"]}),
-    "alg none, unsigned": lambda: f"{_b64(json.dumps({'typ': 'dpop+jwt', 'alg': 'none', 'jwk': _public(KEY)}).encode())}.{proof().split('.')[1]}.",
+    "alg none, unsigned": lambda: (
+        f"{_b64(json.dumps({'typ': 'dpop+jwt', 'alg': 'none', 'jwk': _public(KEY)}).encode())}.{proof().split('.')[1]}."
+    ),
     "alg none, signed": lambda: proof(header={"alg": "none"}),
-    "alg HS256 under an oct jwk": lambda: proof(OctKey.generate_key(256), header={"alg": "HS256", "jwk": {"kty": "oct", "k": "AAAA"}}),
+    "alg HS256 under an oct jwk": lambda: proof(
+        OctKey.generate_key(256), header={"alg": "HS256", "jwk": {"kty": "oct", "k": "AAAA"}}
+    ),
     "alg HS256 under the public key": _hs256,
     "alg missing": lambda: proof(header={"alg": GONE}),
     "alg a number": lambda: proof(header={"alg": 256}),
@@ -267,7 +285,11 @@ def bound(world: World) -> str:
     """An access token that is bound to KEY, of a client whose proofs carry a nonce."""
     _, browser = world.enrolled()
     app = world.app(dpop_nonce=True, dpop_required=True)
-    return str(app.redeem(world.ask(app, browser)["code"], dpop=proof(nonce=nonce.current(now=clock.now()))).json()["access_token"])
+    return str(
+        app.redeem(world.ask(app, browser)["code"], dpop=proof(nonce=nonce.current(now=clock.now()))).json()[
+            "access_token"
+        ]
+    )
 
 
 def shown(token: str, **changed: Any) -> str:
@@ -290,7 +312,11 @@ def test_a_bound_token_is_heard_with_its_proof_and_in_no_other_way(bound: str) -
     for name, (value, error) in wrong.items():
         answer = userinfo(bound, "DPoP", **({"DPoP": value} if value else {}))
         challenge = answer.headers["WWW-Authenticate"]
-        assert (answer.status_code, f'error="{error}"' in challenge, challenge.startswith("DPoP ")) == (401, True, True), name
+        assert (answer.status_code, f'error="{error}"' in challenge, challenge.startswith("DPoP ")) == (
+            401,
+            True,
+            True,
+        ), name
         assert answer.headers["DPoP-Nonce"] == nonce.current(now=clock.now()), name
     assert userinfo(bound).status_code == userinfo(bound, DPoP=shown(bound, jti="z")).status_code == 401
     good = shown(bound)
@@ -305,7 +331,9 @@ def test_the_binding_holds_on_every_other_way(world: World) -> None:
     app = world.app(public=True)
     once = nonce.current(now=clock.now())
     tokens = app.redeem(world.ask(app, browser, scope="openid offline_access")["code"], dpop=proof(nonce=once)).json()
-    assert app.refresh(tokens["refresh_token"], dpop=proof(OTHER, nonce=once, jti="a")).json()["error"] == "invalid_grant"
+    assert (
+        app.refresh(tokens["refresh_token"], dpop=proof(OTHER, nonce=once, jti="a")).json()["error"] == "invalid_grant"
+    )
     assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     fresh = app.refresh(tokens["refresh_token"], dpop=proof(nonce=once, jti="b")).json()
     assert (fresh["token_type"], claims(fresh["access_token"])["cnf"]) == ("DPoP", {"jkt": KEY.thumbprint()})
@@ -334,4 +362,6 @@ def test_a_key_of_the_device_is_of_the_table_too(world: World) -> None:
     """The proofs of the reference client are of this form."""
     key = DeviceKey.generate()
     ClientPolicy.objects.update(dpop_nonce=False)
-    assert heard(world.app(), proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now()))[1] == "invalid_grant"
+    assert (
+        heard(world.app(), proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now()))[1] == "invalid_grant"
+    )

@@ -31,11 +31,21 @@ def new_device() -> DeviceClient:
     return DeviceClient(http=http(), clock=clock.now, sleep=lambda _: None)
 
 
-def answer(code: str, key: Key | None = None, *, username: str = "", passphrase: str = PASSPHRASE, **more: Any) -> tuple[Key, Any]:
+def answer(
+    code: str, key: Key | None = None, *, username: str = "", passphrase: str = PASSPHRASE, **more: Any
+) -> tuple[Key, Any]:
     key = key or Key.generate()
     spoken, phone = Code(text=code, username=username), new_device()
     challenge, offered = phone.ask_challenge(ISSUER, spoken, key=key)
-    return key, phone.bind(ISSUER, spoken, key=key, challenge=challenge, device_name="Phone", passphrase=passphrase, clients=more.get("clients", offered))
+    return key, phone.bind(
+        ISSUER,
+        spoken,
+        key=key,
+        challenge=challenge,
+        device_name="Phone",
+        passphrase=passphrase,
+        clients=more.get("clients", offered),
+    )
 
 
 def refused(status: int, error: str) -> Any:
@@ -73,7 +83,9 @@ def test_an_invitation_lives_a_day(world: World) -> None:
         assert Browser(http()).get(link).status == 410
 
 
-@pytest.mark.parametrize("change", [{"emails": [{"value": "new@example.org", "type": "work", "primary": True}]}, {"active": False}])
+@pytest.mark.parametrize(
+    "change", [{"emails": [{"value": "new@example.org", "type": "work", "primary": True}]}, {"active": False}]
+)
 def test_an_invitation_is_void_when_its_ground_changes(world: World, change: dict[str, Any]) -> None:
     """Ruling 3: another address, or an ending."""
     world.push()
@@ -102,7 +114,11 @@ def test_enrolling_makes_one_root_row_with_its_evidence(world: World) -> None:
     root = Credential.objects.get()
     assert (root.kind, root.state, root.aal, root.ial, root.root_id) == ("password_totp", "active", 2, 2, None)
     assert root.evidence == {
-        "factors": ["password", "totp"], "phishing_resistant": False, "hardware": False, "protection": "software", "exportable": True,
+        "factors": ["password", "totp"],
+        "phishing_resistant": False,
+        "hardware": False,
+        "protection": "software",
+        "exportable": True,
         "bound_by": "invitation",
     }
     verifier = PasswordAndTotp.objects.get()
@@ -118,7 +134,11 @@ def test_a_weak_password_is_refused_with_words(world: World) -> None:
     page = Browser(http()).get(world.invitation("alex@example.org"))
     browser = Browser(http())
     page = browser.get(page.url)
-    for password, again in (("short12", "short12"), ("password1234", "password1234"), ("long enough one", "long enough two")):
+    for password, again in (
+        ("short12", "short12"),
+        ("password1234", "password1234"),
+        ("long enough one", "long enough two"),
+    ):
         refused_page = browser.submit(page, page.forms()[0], values={"password": password, "password_again": again})
         assert refused_page.status == 400
         assert "alert" in refused_page.html
@@ -166,7 +186,9 @@ def submit_device(browser: Browser, page: Page, phone: DeviceClient, passphrase:
     challenge = re.search(r'data-challenge="([^"]+)"', page.html)
     assert challenge
     proof = proofs.browser_login(phone.enrolment.key, challenge[1], issuer=ISSUER, now=clock.now())
-    return browser.submit(page, page.form_with("passphrase"), values={"proof": proof, "passphrase": passphrase, **changed})  # type: ignore[arg-type]
+    return browser.submit(
+        page, page.form_with("passphrase"), values={"proof": proof, "passphrase": passphrase, **changed}
+    )  # type: ignore[arg-type]
 
 
 # --- the code ---------------------------------------------------------------------------------------------------------
@@ -232,7 +254,9 @@ def test_another_key_burns_the_code(world: World) -> None:
     with refused(400, "invalid_grant"):
         phone.ask_challenge(ISSUER, Code(text=code), key=Key.generate())
     with refused(400, "invalid_grant"):
-        phone.bind(ISSUER, Code(text=code), key=key, challenge=challenge, device_name="x", passphrase=PASSPHRASE, clients=[])
+        phone.bind(
+            ISSUER, Code(text=code), key=key, challenge=challenge, device_name="x", passphrase=PASSPHRASE, clients=[]
+        )
     assert desktop.json(page.url + "/status")["status"] == "locked"
 
 
@@ -264,7 +288,15 @@ def test_a_new_code_ends_the_one_before(world: World) -> None:
 # --- the key ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("passphrase", "error"), [("", "access_denied"), ("short", "invalid_request"), ("password123", "invalid_request"), ("alex@example.org", "invalid_request")])
+@pytest.mark.parametrize(
+    ("passphrase", "error"),
+    [
+        ("", "access_denied"),
+        ("short", "invalid_request"),
+        ("password123", "invalid_request"),
+        ("alex@example.org", "invalid_request"),
+    ],
+)
 def test_a_key_without_a_good_passphrase_is_refused(world: World, passphrase: str, error: str) -> None:
     """Ruling 1, DK-2: a key alone is one factor; the code is not spent by trying."""
     _, desktop = world.enrolled()
@@ -300,7 +332,9 @@ def test_a_proof_over_another_challenge_is_refused(world: World) -> None:
         fresh, _ = phone.ask_challenge(ISSUER, spoken, key=key)
         for challenge in (old, "x" * 43):
             with refused(400, "invalid_request"):
-                phone.bind(ISSUER, spoken, key=key, challenge=challenge, device_name="x", passphrase=PASSPHRASE, clients=[])
+                phone.bind(
+                    ISSUER, spoken, key=key, challenge=challenge, device_name="x", passphrase=PASSPHRASE, clients=[]
+                )
         now.shift(301)
         with refused(400, "invalid_request"):
             phone.bind(ISSUER, spoken, key=key, challenge=fresh, device_name="x", passphrase=PASSPHRASE, clients=[])
@@ -369,7 +403,12 @@ def test_what_is_minted_stands_on_its_evidence(world: World) -> None:
     root = Credential.objects.get(kind="password_totp")
     assert (row.kind, row.state, row.aal, row.ial) == ("device_key", "pending", 2, 2)
     assert (row.root_id, row.parent_id, row.jkt) == (root.id, root.id, phone.enrolment.key.jkt)
-    for name, value in {"factors": ["device_key", "device_passphrase"], "phishing_resistant": False, "protection": "software", "exportable": "unproven"}.items():
+    for name, value in {
+        "factors": ["device_key", "device_passphrase"],
+        "phishing_resistant": False,
+        "protection": "software",
+        "exportable": "unproven",
+    }.items():
         assert row.evidence[name] == value
     assert Request.objects.get(credential=row).login_aal == 2
     assert Event.objects.filter(credential=row, kind="credential.issued").count() == 1
@@ -439,7 +478,9 @@ def test_every_address_is_told_with_a_link_that_revokes(world: World) -> None:
     assert browser.get(link).status == 410
     with refused(400, "invalid_grant"):
         phone.login(world.phone_app().client_id, passphrase=PASSPHRASE)
-    assert any("ended" in mail.subject.lower() or "removed" in mail.subject.lower() for mail in world.mails(person.username))
+    assert any(
+        "ended" in mail.subject.lower() or "removed" in mail.subject.lower() for mail in world.mails(person.username)
+    )
 
 
 def test_a_notice_goes_to_the_addresses_that_existed_before(world: World) -> None:
@@ -463,7 +504,10 @@ def test_removing_a_device_ends_its_sessions_and_tokens(world: World) -> None:
     page = desktop.get(f"{ISSUER}/devices/{phone.enrolment.credential_id}/remove")
     assert desktop.submit(page, page.form_to("/remove")).path == "/devices"
     assert tablet.get(f"{ISSUER}/devices").path == "/login"
-    for attempt in (lambda: phone.refresh(app.client_id, tokens.refresh_token or ""), lambda: phone.userinfo(tokens.access_token)):
+    for attempt in (
+        lambda: phone.refresh(app.client_id, tokens.refresh_token or ""),
+        lambda: phone.userinfo(tokens.access_token),
+    ):
         with pytest.raises(ProtocolError):
             attempt()
     assert desktop.get(f"{ISSUER}/devices").path == "/devices"
@@ -484,7 +528,9 @@ def test_nobody_removes_or_renames_what_is_not_theirs(world: World) -> None:
 # --- the assertion ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spoil", ["audience", "client", "subject", "old", "long", "typ", "other key", "no dpop", "other dpop", "no exp"])
+@pytest.mark.parametrize(
+    "spoil", ["audience", "client", "subject", "old", "long", "typ", "other key", "no dpop", "other dpop", "no exp"]
+)
 def test_a_wrong_assertion_is_refused(world: World, spoil: str) -> None:
     """Ruling 2, P13, P16, P44: every part is compared."""
     _, desktop = world.enrolled()
@@ -494,16 +540,35 @@ def test_a_wrong_assertion_is_refused(world: World, spoil: str) -> None:
     key, now = phone.enrolment.key, int(clock.now().timestamp())
     signer = Key.generate() if spoil == "other key" else key
     body: dict[str, Any] = {
-        "iss": proofs.THUMBPRINT_URN + signer.jkt, "sub": phone.enrolment.credential_id, "aud": ISSUER, "client_id": app.client_id,
-        "iat": now, "exp": now + 60, "jti": "j" * 24,
+        "iss": proofs.THUMBPRINT_URN + signer.jkt,
+        "sub": phone.enrolment.credential_id,
+        "aud": ISSUER,
+        "client_id": app.client_id,
+        "iat": now,
+        "exp": now + 60,
+        "jti": "j" * 24,
     }
-    body |= {"audience": {"aud": [ISSUER]}, "client": {"client_id": other.client_id}, "subject": {"sub": app.client_id}, "old": {"iat": now - 61, "exp": now - 1}, "long": {"exp": now + 61}}.get(spoil, {})
+    body |= {
+        "audience": {"aud": [ISSUER]},
+        "client": {"client_id": other.client_id},
+        "subject": {"sub": app.client_id},
+        "old": {"iat": now - 61, "exp": now - 1},
+        "long": {"exp": now + 61},
+    }.get(spoil, {})
     if spoil == "no exp":
         del body["exp"]
     assertion = signer.sign({"typ": "JWT" if spoil == "typ" else "ramet-device+jwt", "kid": signer.jkt}, body)
     prover = Key.generate() if spoil == "other dpop" else signer
-    headers = {} if spoil == "no dpop" else {"DPoP": proofs.dpop(prover, "POST", url=f"{ISSUER}/oidc/token", now=clock.now(), nonce=app.nonce())}
-    form: dict[str, str | None] = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "passphrase": PASSPHRASE}
+    headers = (
+        {}
+        if spoil == "no dpop"
+        else {"DPoP": proofs.dpop(prover, "POST", url=f"{ISSUER}/oidc/token", now=clock.now(), nonce=app.nonce())}
+    )
+    form: dict[str, str | None] = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "assertion": assertion,
+        "passphrase": PASSPHRASE,
+    }
     response = app.post("/oidc/token", form, **headers)
     assert response.status_code == 400
     assert response.json()["error"] in {"invalid_grant", "invalid_dpop_proof"}
@@ -515,8 +580,14 @@ def test_an_assertion_serves_once(world: World) -> None:
     app = world.phone_app()
     phone = world.device(desktop)
     key = phone.enrolment.key
-    assertion = proofs.assertion(key, phone.enrolment.credential_id, issuer=ISSUER, client_id=app.client_id, now=clock.now())
-    form: dict[str, str | None] = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "passphrase": PASSPHRASE}
+    assertion = proofs.assertion(
+        key, phone.enrolment.credential_id, issuer=ISSUER, client_id=app.client_id, now=clock.now()
+    )
+    form: dict[str, str | None] = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "assertion": assertion,
+        "passphrase": PASSPHRASE,
+    }
     for expected in (200, 400):
         dpop = proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now(), nonce=app.nonce())
         assert app.post("/oidc/token", form, DPoP=dpop).status_code == expected
@@ -540,13 +611,25 @@ def test_the_key_alone_is_one_factor_with_the_time_of_the_last_whole_login(world
     with time_machine.travel(NOON, tick=False) as now:
         _, desktop = world.enrolled()
         app = world.phone_app()
-        strict = world.app(name="Strict", redirect_uris=["org.example.strict:/cb"], application_type="native", public=True, device_assertion=True, min_aal=2)
+        strict = world.app(
+            name="Strict",
+            redirect_uris=["org.example.strict:/cb"],
+            application_type="native",
+            public=True,
+            device_assertion=True,
+            min_aal=2,
+        )
         phone = world.device(desktop)
         whole = claims(phone.login(app.client_id, passphrase=PASSPHRASE).id_token or "")
         now.shift(3600)
         alone = claims(phone.login(app.client_id, passphrase=None).id_token or "")
         assert (alone["aal"], alone["amr"], alone["auth_time"]) == (1, ["pop"], whole["auth_time"])
-        for call in (lambda: phone.login(app.client_id, passphrase=None, acr_values="http://idmanagement.gov/ns/assurance/aal/2"), lambda: phone.login(strict.client_id, passphrase=None)):
+        for call in (
+            lambda: phone.login(
+                app.client_id, passphrase=None, acr_values="http://idmanagement.gov/ns/assurance/aal/2"
+            ),
+            lambda: phone.login(strict.client_id, passphrase=None),
+        ):
             with refused(400, "unmet_authentication_requirements"):
                 call()
 
@@ -558,7 +641,9 @@ def test_wrong_passphrases_are_counted_and_end_in_disabling(world: World) -> Non
         app = world.phone_app()
         phone = world.device(desktop)
         phone.login(app.client_id, passphrase=PASSPHRASE)
-        stranger = DeviceClient(type(phone.enrolment)(**{**vars(phone.enrolment), "key": Key.generate()}), http=http(), clock=clock.now)
+        stranger = DeviceClient(
+            type(phone.enrolment)(**{**vars(phone.enrolment), "key": Key.generate()}), http=http(), clock=clock.now
+        )
         with pytest.raises(ProtocolError):
             stranger.login(app.client_id, passphrase="wrong passphrase")
         assert Credential.objects.get(kind="device_key").failures == 0
@@ -581,7 +666,9 @@ def test_a_person_has_at_most_ten_devices(world: World) -> None:
     assert world.confirm(desktop, page).status == 403
 
 
-@pytest.mark.parametrize("path", ["/enrol/v1/challenges", "/enrol/v1/bindings", "/enrol/v1/bindings/3f2a9c1e-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "path", ["/enrol/v1/challenges", "/enrol/v1/bindings", "/enrol/v1/bindings/3f2a9c1e-0000-4000-8000-000000000000"]
+)
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"code": 5}', b'{"code": null}', b'{"code":"\\u0000"}', b'{"code":"\\ud800"}', b'{"a":NaN}', b"[" * 5000, b'{"code":"x","jwk":[],"proof":"a.b.c","device_name":"x","clients":[5]}', b"{" + b" " * 20000 + b"}"]
 )  # fmt: skip

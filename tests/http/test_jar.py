@@ -31,7 +31,15 @@ def requester(world: World, alg: str = "ES256", **terms: Any) -> Signer:
 def said(who: Signer, **changed: Any) -> dict[str, Any]:
     """The claims of a good request object; None leaves one out."""
     now = int(clock.now().timestamp())
-    good = {**who.app.parameters(), "iss": who.app.client_id, "aud": ISSUER, "iat": now, "nbf": now, "exp": now + 300, "jti": "j"}
+    good = {
+        **who.app.parameters(),
+        "iss": who.app.client_id,
+        "aud": ISSUER,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 300,
+        "jti": "j",
+    }
     return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
 
@@ -62,16 +70,36 @@ def test_a_signed_request_is_a_login_like_any_other(world: World, alg: str) -> N
     """By value in the address, and pushed; the outer parameters are not looked at (C43)."""
     _, desktop = world.enrolled()
     who = requester(world, alg)
-    outer = {"scope": "openid email assurance", "state": "evil", "nonce": "evil", "redirect_uri": CALLBACK, "response_mode": "form_post", "acr_values": "phr"}
-    request = made(who, scope="openid", claims={"id_token": {"acr": {"essential": True, "value": f"{AAL}2"}}}, max_age=3600)
-    uri = who.post("/oidc/par", {"client_id": who.app.client_id, "request": request, "scope": "openid email"}).json()["request_uri"]
+    outer = {
+        "scope": "openid email assurance",
+        "state": "evil",
+        "nonce": "evil",
+        "redirect_uri": CALLBACK,
+        "response_mode": "form_post",
+        "acr_values": "phr",
+    }
+    request = made(
+        who, scope="openid", claims={"id_token": {"acr": {"essential": True, "value": f"{AAL}2"}}}, max_age=3600
+    )
+    uri = who.post("/oidc/par", {"client_id": who.app.client_id, "request": request, "scope": "openid email"}).json()[
+        "request_uri"
+    ]
     pushed = f"{ISSUER}/oidc/authorize?{urlencode({'client_id': who.app.client_id, 'request_uri': uri})}"
     for target in (start(who, request, **outer), pushed):
         found = answer(desktop.get(target, stop_at=CALLBACK))
         assert found["state"] == "st&te=1"
-        form = {"grant_type": "authorization_code", "code": found["code"], "redirect_uri": CALLBACK, "code_verifier": who.app.verifier}
+        form = {
+            "grant_type": "authorization_code",
+            "code": found["code"],
+            "redirect_uri": CALLBACK,
+            "code_verifier": who.app.verifier,
+        }
         tokens = who.post("/oidc/token", form).json()
-        assert (tokens["scope"], claims(tokens["id_token"])["nonce"], claims(tokens["id_token"])["acr"]) == ("openid", "n-1", f"{AAL}2")
+        assert (tokens["scope"], claims(tokens["id_token"])["nonce"], claims(tokens["id_token"])["acr"]) == (
+            "openid",
+            "n-1",
+            f"{AAL}2",
+        )
 
 
 @pytest.mark.parametrize("typ", ["oauth-authz-req+jwt", "JWT", None])
@@ -96,12 +124,24 @@ def test_an_object_with_wrong_claims_is_refused(world: World, changed: dict[str,
     """C44, A11: `invalid_request_object`, and no 500; numbers are seconds from now."""
     who = requester(world)
     now = int(clock.now().timestamp())
-    times = {name: now + value for name, value in changed.items() if name in {"exp", "nbf", "iat"} and type(value) is int}
+    times = {
+        name: now + value for name, value in changed.items() if name in {"exp", "nbf", "iat"} and type(value) is int
+    }
     own = {"sub": who.app.client_id} if "sub" in changed else {}
     assert refused(who, made(who, **{**changed, **times, **own})) == "invalid_request_object"
 
 
-@pytest.mark.parametrize("changed", [{"nbf": 8}, {"nbf": None}, {"iat": None}, {"aud": [ISSUER, "https://other.example"]}, {"jti": None}, {"nbf": -3000}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"nbf": 8},
+        {"nbf": None},
+        {"iat": None},
+        {"aud": [ISSUER, "https://other.example"]},
+        {"jti": None},
+        {"nbf": -3000},
+    ],
+)
 def test_what_the_profiles_allow_is_accepted(world: World, changed: dict[str, Any]) -> None:
     """FAPI 2.0 Message Signing: eight seconds ahead, an hour old, several audiences."""
     _, desktop = world.enrolled()
@@ -141,7 +181,10 @@ def test_the_errors_of_a_good_object_go_to_the_address_in_it(world: World) -> No
     """P41: and never to one that is not registered, inside or outside."""
     _, desktop = world.enrolled()
     who = requester(world)
-    assert answer(desktop.get(start(who, made(who, acr_values="phr")), stop_at=CALLBACK))["error"] == "unmet_authentication_requirements"
+    assert (
+        answer(desktop.get(start(who, made(who, acr_values="phr")), stop_at=CALLBACK))["error"]
+        == "unmet_authentication_requirements"
+    )
     assert answer(desktop.get(start(who, made(who, nonce=None)), stop_at=CALLBACK))["error"] == "invalid_request"
     for changed in ({"redirect_uri": "https://evil.example/"}, {"redirect_uri": None}):
         page = desktop.get(start(who, made(who, **changed), redirect_uri=CALLBACK), stop_at="https://")
@@ -180,7 +223,10 @@ def test_a_request_object_is_no_client_assertion_and_the_other_way_round(world: 
     assertion = who.sign({**said(who), **who.claims()})
     assert refused(who, assertion) == "invalid_request_object"
     with http() as agent:
-        response = agent.post("/oidc/par", data={"client_id": who.app.client_id, "request": made(who), **who.fields(made(who, sub=who.app.client_id))})
+        response = agent.post(
+            "/oidc/par",
+            data={"client_id": who.app.client_id, "request": made(who), **who.fields(made(who, sub=who.app.client_id))},
+        )
     assert response.status_code == 401
 
 

@@ -71,7 +71,9 @@ def test_hr_ends_the_person_and_everything_that_grew_ends(world: World) -> None:
         lambda: phone.login(field_app.client_id, passphrase="seven mossy stones"),
         lambda: phone.refresh(field_app.client_id, mobile.refresh_token or ""),
         lambda: phone.userinfo(mobile.access_token),
-        lambda: phone.ask_challenge(ISSUER, __import__("device.client").client.Code(text=binding_code), key=phone.enrolment.key),
+        lambda: phone.ask_challenge(
+            ISSUER, __import__("device.client").client.Code(text=binding_code), key=phone.enrolment.key
+        ),
     ):
         with pytest.raises(ProtocolError):
             attempt()

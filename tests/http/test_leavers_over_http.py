@@ -41,10 +41,14 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "SailPoint": _patch({"op": "REPLACE", "path": "ACTIVE", "value": False}),
     "authentik": _put(active="False"),
     "Keycloak": _patch({"op": "replace", "path": "active", "value": "FALSE"}),
-    "HR connector, several": _patch({"op": "replace", "path": "title", "value": "Leaver"}, {"op": "replace", "path": "active", "value": False}),
+    "HR connector, several": _patch(
+        {"op": "replace", "path": "title", "value": "Leaver"}, {"op": "replace", "path": "active", "value": False}
+    ),
     "numbered PUT": ("PUT", {"schemas": [CORE], "userName": _ALEX, "active": False, "meta": {"version": "9"}}),
     "DELETE": ("DELETE", None),
-    "Bulk, a PATCH": _bulk("PATCH", {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}),
+    "Bulk, a PATCH": _bulk(
+        "PATCH", {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    ),
     "Bulk, Okta's PUT": _bulk("PUT", {"schemas": [CORE], "userName": _ALEX, "active": False}),
     "Bulk, a DELETE": _bulk("DELETE", None),
 }
@@ -93,14 +97,20 @@ def test_a_put_without_active_ends_nobody_and_brings_nobody_back() -> None:
     assert Account.objects.get().status == AccountStatus.TERMINATED
 
 
-@pytest.mark.parametrize("shape", ["remove with a filter", "remove with a value", "replace of all", "DELETE of the group"])
+@pytest.mark.parametrize(
+    "shape", ["remove with a filter", "remove with a value", "replace of all", "DELETE of the group"]
+)
 @pytest.mark.django_db
 def test_leaving_a_group_ends_what_it_opened_at_once(shape: str) -> None:
     """Where the group is the leaver's signal: the client's tokens are dead in the same request, the person stays."""
     world = World()
     person, desktop = world.enrolled()
     app, alex = world.app(), world.ids[_ALEX]
-    group = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Travel", "members": [{"value": alex}]}
+    group = {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+        "displayName": "Travel",
+        "members": [{"value": alex}],
+    }
     path = f"/Groups/{world.scim('POST', '/Groups', group).json()['id']}"
     entitlements.add_rule(app.client_id, "group", path.rpartition("/")[2], now=clock.now())
     tokens = world.tokens(app, desktop, person)

@@ -100,7 +100,16 @@ def test_a_half_done_login_is_worth_nothing(world: World) -> None:
         assert browser.submit(page, page.forms()[0], values={"totp": code}).path == "/login"
 
 
-@pytest.mark.parametrize("wrong", [("nobody@example.org", "x" * 12), ("alex@example.org", "wrong password"), ("", ""), ("alex@example.org\x00", "x"), ("a" * 400, "b" * 4000)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("nobody@example.org", "x" * 12),
+        ("alex@example.org", "wrong password"),
+        ("", ""),
+        ("alex@example.org\x00", "x"),
+        ("a" * 400, "b" * 4000),
+    ],
+)
 def test_nobody_learns_whether_a_name_exists(world: World, wrong: tuple[str, str]) -> None:
     """C67, P54: one sentence, one status."""
     world.enrolled()
@@ -205,13 +214,17 @@ def test_my_sessions_are_listed_and_ended(world: World) -> None:
     assert page.html.count('/end"') == 2
     theirs = stranger.get(f"{ISSUER}/devices")
     foreign = next(form for form in page.forms() if form.action.endswith("/end"))
-    assert stranger.submit(theirs, type(foreign)(**{**vars(foreign), "fields": theirs.forms()[-1].fields})).status == 404
+    assert (
+        stranger.submit(theirs, type(foreign)(**{**vars(foreign), "fields": theirs.forms()[-1].fields})).status == 404
+    )
     first.submit(page, page.form_to("/end-others"))
     assert second.get(f"{ISSUER}/devices").path == "/login"
     assert first.get(f"{ISSUER}/devices").path == "/devices"
 
 
-@pytest.mark.parametrize("path", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/%09x"])
+@pytest.mark.parametrize(
+    "path", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/%09x"]
+)
 def test_a_login_ends_on_this_site(world: World, path: str) -> None:
     """No open redirect through `next`."""
     person, _ = world.enrolled()
@@ -232,13 +245,23 @@ def test_the_hint_of_a_forged_id_token_logs_nobody_out(world: World) -> None:
         page = browser.get(f"{ISSUER}/oidc/logout?id_token_hint={hint}")
         assert page.form_to("confirmed")
         assert browser.get(f"{ISSUER}/devices").path == "/devices"
-    assert browser.get(f"{ISSUER}/oidc/logout?post_logout_redirect_uri=https://evil.example/&client_id={app.client_id}").status == 400
-    page = browser.get(f"{ISSUER}/oidc/logout?id_token_hint={real}&post_logout_redirect_uri=https://app.example/bye&state=s", stop_at="https://app.example")
+    assert (
+        browser.get(
+            f"{ISSUER}/oidc/logout?post_logout_redirect_uri=https://evil.example/&client_id={app.client_id}"
+        ).status
+        == 400
+    )
+    page = browser.get(
+        f"{ISSUER}/oidc/logout?id_token_hint={real}&post_logout_redirect_uri=https://app.example/bye&state=s",
+        stop_at="https://app.example",
+    )
     assert page.stopped_at == "https://app.example/bye?state=s"
     assert browser.get(f"{ISSUER}/devices").path == "/login"
 
 
-@pytest.mark.parametrize("path", ["/login", "/login/totp", "/login/device", "/devices/add", "/sessions/end-others", "/oidc/logout/confirmed"])
+@pytest.mark.parametrize(
+    "path", ["/login", "/login/totp", "/login/device", "/devices/add", "/sessions/end-others", "/oidc/logout/confirmed"]
+)
 def test_no_form_works_without_its_token(world: World, path: str) -> None:
     """C64: CSRF on each state-changing page."""
     _, browser = world.enrolled()

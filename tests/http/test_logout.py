@@ -40,7 +40,14 @@ def test_an_expired_hint_of_this_session_is_good(world: World) -> None:
         _, desktop = world.enrolled()
         hint = world.tokens(desk(world), desktop)["id_token"]
         clock.shift(45 * 60)
-        page = leave(desktop, id_token_hint=hint, post_logout_redirect_uri=BYE, state="s t&a=te", ui_locales="fr", logout_hint="x")
+        page = leave(
+            desktop,
+            id_token_hint=hint,
+            post_logout_redirect_uri=BYE,
+            state="s t&a=te",
+            ui_locales="fr",
+            logout_hint="x",
+        )
         assert page.stopped_at == f"{BYE}?state=s+t%26a%3Dte"
         assert not is_signed_in(desktop)
 
@@ -69,7 +76,9 @@ def test_whoever_has_no_good_hint_is_asked_and_then_returned(world: World) -> No
         page = leave(desktop, id_token_hint=hint, client_id=app.client_id, post_logout_redirect_uri=BYE, state="s")
         assert page.stopped_at == ""
         assert "app.example" in page.html
-        forged = desktop.submit(page, page.form_to("confirmed"), values={"csrfmiddlewaretoken": "x" * 64}, stop_at="https://")
+        forged = desktop.submit(
+            page, page.form_to("confirmed"), values={"csrfmiddlewaretoken": "x" * 64}, stop_at="https://"
+        )
         assert (forged.status, is_signed_in(desktop)) == (403, True)
     page = desktop.submit(page, page.form_to("confirmed"), stop_at="https://")
     assert (page.stopped_at, is_signed_in(desktop)) == (f"{BYE}?state=s", False)
@@ -89,13 +98,27 @@ def test_a_forged_hint_is_asked_about_and_leads_nowhere(world: World) -> None:
         assert leave(Browser(http()), **asked).stopped_at == ""
 
 
-@pytest.mark.parametrize("uri", [BYE + "/", BYE + "?x=1", "https://evil.example/", "https://app.example/callback", "javascript:alert(1)", "https://app.example/bye#x"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        BYE + "/",
+        BYE + "?x=1",
+        "https://evil.example/",
+        "https://app.example/callback",
+        "javascript:alert(1)",
+        "https://app.example/bye#x",
+    ],
+)
 def test_only_a_registered_address_is_gone_to(world: World, uri: str) -> None:
     """Whole, and for signing out: also with a good hint; the session stays."""
     _, desktop = world.enrolled()
     app = desk(world)
     hint = world.tokens(app, desktop)["id_token"]
-    for query in ({"id_token_hint": hint}, {"client_id": app.client_id}, {"id_token_hint": hint, "client_id": app.client_id}):
+    for query in (
+        {"id_token_hint": hint},
+        {"client_id": app.client_id},
+        {"id_token_hint": hint, "client_id": app.client_id},
+    ):
         page = leave(desktop, **query, post_logout_redirect_uri=uri)
         assert (page.status, page.stopped_at, is_signed_in(desktop)) == (400, "", True)
 

@@ -22,7 +22,16 @@ pytestmark = pytest.mark.django_db
 
 METADATA, JWKS = "/.well-known/openid-configuration", "/oidc/jwks"
 # Pages of people, however their addresses begin.
-OF_PEOPLE = {"authorize", "authorize-go-on", "authorize-account", "authorize-consent", "logout", "logout-confirmed", "device-code", "device-approval"}
+OF_PEOPLE = {
+    "authorize",
+    "authorize-go-on",
+    "authorize-account",
+    "authorize-consent",
+    "logout",
+    "logout-confirmed",
+    "device-code",
+    "device-approval",
+}
 
 
 def patterns(resolver: URLResolver, before: str = "/") -> Iterator[tuple[str, URLPattern]]:
@@ -36,10 +45,21 @@ def patterns(resolver: URLResolver, before: str = "/") -> Iterator[tuple[str, UR
 def test_nothing_there_is_guarded_by_a_cookie() -> None:
     """A view that stands on a session or on the token of a form would be open, or broken: it is exempt, or only reads."""
     of_machines = {path: entry for path, entry in patterns(get_resolver()) if is_of_a_machine(path)}
-    assert {entry.name for entry in of_machines.values()} >= {"token", "introspect", "userinfo", "par", "jwks", "discovery", "bulk", "enrol-bind"}
+    assert {entry.name for entry in of_machines.values()} >= {
+        "token",
+        "introspect",
+        "userinfo",
+        "par",
+        "jwks",
+        "discovery",
+        "bulk",
+        "enrol-bind",
+    }
     assert {entry.name for entry in of_machines.values()} & OF_PEOPLE == set()
     reads = {"jwks", "discovery", "discovery-oauth", "livez", "readyz", "pki-file"}
-    guarded = {entry.name for entry in of_machines.values() if not getattr(entry.callback, "csrf_exempt", False)} - reads
+    guarded = {
+        entry.name for entry in of_machines.values() if not getattr(entry.callback, "csrf_exempt", False)
+    } - reads
     assert {name for name in guarded if name} == set()
 
 
@@ -51,12 +71,18 @@ def test_each_answers_there_with_the_headers_of_the_house(path: str) -> None:
             response = agent.request(method, path)
             assert response.status_code < 500, (method, path)
             assert "set-cookie" not in response.headers
-            assert {"content-security-policy", "x-content-type-options", "cache-control"} <= set(response.headers), (method, path)
+            assert {"content-security-policy", "x-content-type-options", "cache-control"} <= set(response.headers), (
+                method,
+                path,
+            )
 
 
 def test_a_page_keeps_its_session_and_its_token() -> None:
     """The login page is served by the other handler."""
-    assert not any(is_of_a_machine(path) for path in ("/login", "/oidc/authorize", "/oidc/logout", "/devices", "/device", "/console", "/enrol", "/"))
+    assert not any(
+        is_of_a_machine(path)
+        for path in ("/login", "/oidc/authorize", "/oidc/logout", "/devices", "/device", "/console", "/enrol", "/")
+    )
     assert wsgi._pages._middleware_chain is not wsgi._machines._middleware_chain
     with http() as agent:
         assert "ramet_csrf" in str(agent.get("/login").headers.get("set-cookie"))
@@ -70,7 +96,13 @@ def test_discovery_is_made_anew_when_what_it_says_changes() -> None:
         assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
         assert again.headers["cache-control"] == first.headers["cache-control"] == "public, max-age=3600"
         assert "registration_endpoint" not in first.json()
-        RegistrationToken.objects.create(token_hash="0" * 64, label="x", uses_left=1, created_at=clock.now(), expires_at=clock.now().replace(year=2099))
+        RegistrationToken.objects.create(
+            token_hash="0" * 64,
+            label="x",
+            uses_left=1,
+            created_at=clock.now(),
+            expires_at=clock.now().replace(year=2099),
+        )
         opened = agent.get(METADATA, headers={"If-None-Match": first.headers["ETag"]})
         assert opened.status_code == 200
         assert opened.json()["registration_endpoint"].endswith("/oidc/register")

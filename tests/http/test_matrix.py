@@ -101,8 +101,12 @@ def ready(world: World) -> Prepared:
     found.tokens = world.tokens(found.app, browser, scope="openid offline_access profile")
     found.code = world.ask(found.app, browser)["code"]
     found.flow = browser.get(found.asking.url(), stop_at=CALLBACK).form_to("/consent").action.rstrip("/").split("/")[-2]
-    found.page = browser.get(found.asking.url(), stop_at=CALLBACK)  # the last page that asked is the one that may be answered
-    response = found.app.post("/oidc/par", {name: value for name, value in found.app.parameters().items() if name != "client_id"})
+    found.page = browser.get(
+        found.asking.url(), stop_at=CALLBACK
+    )  # the last page that asked is the one that may be answered
+    response = found.app.post(
+        "/oidc/par", {name: value for name, value in found.app.parameters().items() if name != "client_id"}
+    )
     found.pushed = response.json()["request_uri"]
     return found
 
@@ -121,7 +125,9 @@ def of_pushed(one: Prepared) -> bool:
 
 
 def consent(one: Prepared) -> bool:
-    return granted(one.browser.submit(one.page, one.page.form_to("/consent"), values={"decision": "allow"}, stop_at=CALLBACK))
+    return granted(
+        one.browser.submit(one.page, one.page.form_to("/consent"), values={"decision": "allow"}, stop_at=CALLBACK)
+    )
 
 
 def goes_on(one: Prepared) -> bool:
@@ -157,7 +163,13 @@ DOORS: dict[str, Callable[[Prepared], bool]] = {
     "userinfo": told, "introspect": introspected, "introspect (refresh)": introspected_refresh, "authorize": authorize, "par": of_pushed,
     "authorize-consent": consent, "authorize-go-on": goes_on, "token (refresh)": refreshed, "token (code)": redeemed,
 }  # fmt: skip
-_OF_A_BROWSER = {"authorize", "par", "authorize-consent", "authorize-go-on", "token (code)"}  # what hangs on the session; an offline family does not
+_OF_A_BROWSER = {
+    "authorize",
+    "par",
+    "authorize-consent",
+    "authorize-go-on",
+    "token (code)",
+}  # what hangs on the session; an offline family does not
 
 
 def account(one: Prepared) -> Account:
@@ -175,7 +187,10 @@ def suspended(one: Prepared) -> None:
 
 def root_ended(one: Prepared) -> None:
     root = Credential.objects.get(kind="password_totp")
-    under_lock(account(one).id, lambda locked: revoke.one(root, account=locked, because=Reason.COMPROMISED, now=clock.now(), actor="worker"))
+    under_lock(
+        account(one).id,
+        lambda locked: revoke.one(root, account=locked, because=Reason.COMPROMISED, now=clock.now(), actor="worker"),
+    )
 
 
 def epoch_moved(one: Prepared) -> None:
@@ -264,7 +279,9 @@ def path_of(name: str) -> str:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize("gate", ["account terminated", "account suspended", "session ended", "login's credential ended"])
+@pytest.mark.parametrize(
+    "gate", ["account terminated", "account suspended", "session ended", "login's credential ended"]
+)
 def test_nothing_is_done_for_a_browser_whose_sign_in_is_over(ready: Prepared, gate: str) -> None:
     """P2, C1, C7: every route of My devices, by every method: it leads to signing in, or says no; and nothing is made."""
     assert ready.browser.get(f"{ISSUER}/devices").status == 200
@@ -279,7 +296,9 @@ def test_nothing_is_done_for_a_browser_whose_sign_in_is_over(ready: Prepared, ga
                 sent = {"data": {"csrfmiddlewaretoken": form["csrfmiddlewaretoken"]}} if method == "POST" else {}
                 response = agent.request(method, path_of(name), follow_redirects=False, **sent)
                 leads = response.headers.get("location", "")
-                away = response.status_code in {302, 303} and leads.startswith(("/login", "/devices/roots/password/add"))  # the page before it
+                away = response.status_code in {302, 303} and leads.startswith(
+                    ("/login", "/devices/roots/password/add")
+                )  # the page before it
                 assert response.status_code >= 400 or away, (name, method, response.status_code, leads)
                 assert response.status_code < 500, (name, method)
     assert Credential.objects.count() == before

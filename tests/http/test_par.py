@@ -66,7 +66,13 @@ def test_only_two_parameters_are_read_from_the_browser(world: World) -> None:
     """§4: what else stands in the address is not looked at, a repeat apart (C43)."""
     _, desktop = world.enrolled()
     app = world.app()
-    more = {"scope": "openid profile email assurance", "state": "evil", "redirect_uri": "https://evil.example/", "nonce": "evil", "request": "x.y.z"}
+    more = {
+        "scope": "openid profile email assurance",
+        "state": "evil",
+        "redirect_uri": "https://evil.example/",
+        "nonce": "evil",
+        "request": "x.y.z",
+    }
     found = answer(desktop.get(start(app, pushed(app, scope="openid"), **more), stop_at=CALLBACK))
     assert found["state"] == "st&te=1"
     tokens = app.redeem(found["code"]).json()
@@ -121,7 +127,13 @@ def test_it_belongs_to_the_client_that_pushed_it(world: World) -> None:
     _, desktop = world.enrolled()
     app, other = world.app(), world.app(name="Other desk")
     uri = pushed(app)
-    for target in (start(other, uri), start(app, uri[:-1]), start(app, uri + "A"), start(app, uri[:-43]), start(app, uri).replace("client_id", "x")):
+    for target in (
+        start(other, uri),
+        start(app, uri[:-1]),
+        start(app, uri + "A"),
+        start(app, uri[:-43]),
+        start(app, uri).replace("client_id", "x"),
+    ):
         page = desktop.get(target, stop_at=CALLBACK)
         assert (page.status, page.stopped_at) == (400, ""), target
     assert "code" in answer(desktop.get(start(app, uri), stop_at=CALLBACK))
@@ -144,7 +156,9 @@ def test_it_belongs_to_the_client_that_pushed_it(world: World) -> None:
         ({"request": "e30.e30."}, "request_not_supported"),
     ],
 )  # fmt: skip
-def test_a_wrong_request_is_refused_where_it_is_pushed(world: World, changed: dict[str, str | None], error: str) -> None:
+def test_a_wrong_request_is_refused_where_it_is_pushed(
+    world: World, changed: dict[str, str | None], error: str
+) -> None:
     """§2.3: JSON, 400, and nothing is stored."""
     app = world.app()
     response = push(app, **changed)
@@ -160,7 +174,9 @@ def test_a_client_proves_itself_as_at_the_token_endpoint(world: World) -> None:
         assert agent.post("/oidc/par", data=app.parameters(), auth=(app.client_id, "wrong")).status_code == 401
         mixed = agent.post("/oidc/par", data=app.parameters(), auth=(other.client_id, str(other.secret)))
         assert mixed.status_code in {400, 401}
-        assert agent.post("/oidc/par?x=1", data=app.parameters(), auth=(app.client_id, str(app.secret))).status_code == 400
+        assert (
+            agent.post("/oidc/par?x=1", data=app.parameters(), auth=(app.client_id, str(app.secret))).status_code == 400
+        )
         assert agent.get("/oidc/par").status_code == 405
     assert push(world.app(public=True)).status_code == 201
 
@@ -215,7 +231,9 @@ def test_the_code_is_bound_to_the_key_that_was_shown(world: World) -> None:
     for proof, named in ((True, False), (False, True), (True, True)):
 
         def code(proof: bool = proof, named: bool = named) -> str:  # noqa: FBT001
-            uri = push(app, dpop(key, "/oidc/par") if proof else None, **({"dpop_jkt": key.jkt} if named else {})).json()["request_uri"]
+            uri = push(
+                app, dpop(key, "/oidc/par") if proof else None, **({"dpop_jkt": key.jkt} if named else {})
+            ).json()["request_uri"]
             return answer(desktop.get(start(app, uri), stop_at=CALLBACK))["code"]
 
         for wrong in (None, dpop(other, "/oidc/token")):

@@ -57,7 +57,11 @@ def test_the_password_and_one_saved_code_connect_a_new_app(world: World) -> None
         now.shift(60)
         assert world.signed_in(person).get(f"{ISSUER}/devices").path == "/devices"
         assert phone.login(app.client_id, passphrase="seven mossy stones").access_token
-        assert [mail for mail in world.mails(person.username) if "authenticator" in mail.subject.lower() or "sign" in mail.subject.lower()]
+        assert [
+            mail
+            for mail in world.mails(person.username)
+            if "authenticator" in mail.subject.lower() or "sign" in mail.subject.lower()
+        ]
         assert audit.verify(Account.objects.get()) is None
 
 

@@ -58,7 +58,10 @@ def test_it_is_off_until_a_token_is_made(world: World) -> None:
         token = initial("--uses", "2", "--life", "1h")
         assert token not in str(list(RegistrationToken.objects.values()))
         with http() as agent:
-            assert agent.get("/.well-known/openid-configuration").json()["registration_endpoint"] == f"{ISSUER}/oidc/register"
+            assert (
+                agent.get("/.well-known/openid-configuration").json()["registration_endpoint"]
+                == f"{ISSUER}/oidc/register"
+            )
         assert [send("POST", "/oidc/register", token, GOOD).status_code for _ in range(3)] == [201, 201, 401]
         late = initial("--life", "1h")
         travelled.shift(timedelta(hours=1, seconds=1))
@@ -68,7 +71,14 @@ def test_it_is_off_until_a_token_is_made(world: World) -> None:
 def test_a_registered_client_logs_somebody_in_with_a_subject_of_its_own(world: World) -> None:
     """Ruling 21: pairwise; the person is asked; the answer echoes everything (RFC 7591 §3.2.1)."""
     _, desktop = world.enrolled()
-    one, two = registered(), registered(redirect_uris=["https://other.example/cb"], contacts=["ops@app.example"], policy_uri="https://app.example/policy")
+    one, two = (
+        registered(),
+        registered(
+            redirect_uris=["https://other.example/cb"],
+            contacts=["ops@app.example"],
+            policy_uri="https://app.example/policy",
+        ),
+    )
     assert (one["subject_type"], one["redirect_uris"], one["client_name"]) == ("pairwise", [CALLBACK], "Dynamic desk")
     assert (two["contacts"], two["policy_uri"]) == (["ops@app.example"], "https://app.example/policy")
     assert len(one["client_id"]) == 32
@@ -100,7 +110,12 @@ def test_a_client_reads_replaces_and_ends_itself(world: World) -> None:
     assert changed.json()["client_name"] == "Another name"
     policy = ClientPolicy.objects.get(client__client_id=made["client_id"])
     assert (policy.min_aal, policy.version) == (2, 2)
-    for document in (GOOD, {**GOOD, "client_id": "x"}, {**GOOD, "client_id": made["client_id"], "client_secret": "x"}, {"client_id": made["client_id"]}):
+    for document in (
+        GOOD,
+        {**GOOD, "client_id": "x"},
+        {**GOOD, "client_id": made["client_id"], "client_secret": "x"},
+        {"client_id": made["client_id"]},
+    ):
         assert send("PUT", where, token, document).status_code == 400
     assert send("DELETE", where, token).status_code == 204
     assert clients.find(made["client_id"]) is None
@@ -123,8 +138,15 @@ def test_a_disabled_client_cannot_bring_itself_back(world: World) -> None:
     made, other = registered(), registered()
     where, token = made["registration_client_uri"], made["registration_access_token"]
     call_command("client", "disable", made["client_id"], stdout=StringIO())
-    answers = [send(method, where, token, {**GOOD, "client_id": made["client_id"]} if method == "PUT" else None) for method in ("GET", "PUT", "DELETE")]
-    answers += [send("GET", where, other["registration_access_token"]), send("GET", f"{ISSUER}/oidc/register/nobody", token), send("GET", where, None)]
+    answers = [
+        send(method, where, token, {**GOOD, "client_id": made["client_id"]} if method == "PUT" else None)
+        for method in ("GET", "PUT", "DELETE")
+    ]
+    answers += [
+        send("GET", where, other["registration_access_token"]),
+        send("GET", f"{ISSUER}/oidc/register/nobody", token),
+        send("GET", where, None),
+    ]
     assert len({(one.status_code, one.content) for one in answers}) == 1
     assert answers[0].status_code == 401
     assert ClientPolicy.objects.get(client__client_id=made["client_id"]).disabled_at is not None
@@ -149,7 +171,10 @@ def test_two_hundred_bad_uris_are_not_registered(world: World, monkeypatch: pyte
 
 def test_no_request_names_any_of_them(world: World) -> None:
     """P40, P41, C31: at authorize: a page, and no redirect; nor for what is almost the registered one."""
-    app, native = world.app(), world.app(name="Native", application_type="native", public=True, redirect_uris=["http://127.0.0.1/cb"])
+    app, native = (
+        world.app(),
+        world.app(name="Native", application_type="native", public=True, redirect_uris=["http://127.0.0.1/cb"]),
+    )
     with http() as agent:
         for uri in [*BAD, *NEAR]:
             for one in (app, native):
@@ -183,9 +208,24 @@ def test_bad_metadata_is_said_in_the_form_of_the_rfc(world: World, said: dict[st
 def test_what_is_the_operators_has_no_name_here(world: World) -> None:
     """P38's like: excuses, levels and hosts that a stranger sends are not heard."""
     assert world
-    made = registered(pkce_optional=True, nonce_optional=True, min_aal=0, hosts=["10.0.0.1"], require_consent=False, consent=False, client_id="mine", version=9)
+    made = registered(
+        pkce_optional=True,
+        nonce_optional=True,
+        min_aal=0,
+        hosts=["10.0.0.1"],
+        require_consent=False,
+        consent=False,
+        client_id="mine",
+        version=9,
+    )
     policy = ClientPolicy.objects.get(client__client_id=made["client_id"])
-    assert (policy.pkce_optional, policy.nonce_optional, policy.min_aal, policy.hosts, policy.client.require_consent) == (False, False, 1, [], True)
+    assert (
+        policy.pkce_optional,
+        policy.nonce_optional,
+        policy.min_aal,
+        policy.hosts,
+        policy.client.require_consent,
+    ) == (False, False, 1, [], True)
     assert made["client_id"] != "mine"
 
 
@@ -200,7 +240,11 @@ def test_a_sector_document_must_list_every_redirect_uri(world: World) -> None:
             assert send("POST", "/oidc/register", initial(), said).status_code == status, body
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"[" * 5000, b'{"x":' * 5000, b"\xff", b'{"x": "' + b"y" * 70_000 + b'"}'], ids=range(8))
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"null", b"{", b"[" * 5000, b'{"x":' * 5000, b"\xff", b'{"x": "' + b"y" * 70_000 + b'"}'],
+    ids=range(8),
+)
 def test_what_is_no_document_is_refused(world: World, body: bytes) -> None:
     """J5, A11."""
     assert world
@@ -218,7 +262,12 @@ def test_a_client_that_proves_itself_does_not_stop_doing_so(world: World) -> Non
     refused = send("PUT", where, token, {**GOOD, "client_id": made["client_id"], "token_endpoint_auth_method": "none"})
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
     assert ClientPolicy.objects.get().auth_method == "client_secret_basic"
-    other = send("PUT", where, token, {**GOOD, "client_id": made["client_id"], "token_endpoint_auth_method": "client_secret_post"})
+    other = send(
+        "PUT",
+        where,
+        token,
+        {**GOOD, "client_id": made["client_id"], "token_endpoint_auth_method": "client_secret_post"},
+    )
     assert other.status_code == 200
 
 

@@ -30,7 +30,13 @@ def excuse(app: App, **terms: Any) -> App:
 @pytest.mark.parametrize("verifier", [False, True])
 @pytest.mark.parametrize("method", [False, True])
 @pytest.mark.parametrize("challenge", [False, True])
-def test_challenge_method_and_verifier_go_together(world: World, challenge: bool, method: bool, verifier: bool, excused: bool) -> None:  # noqa: FBT001
+def test_challenge_method_and_verifier_go_together(
+    world: World,
+    challenge: bool,  # noqa: FBT001
+    method: bool,  # noqa: FBT001
+    verifier: bool,  # noqa: FBT001
+    excused: bool,  # noqa: FBT001
+) -> None:
     """C33, E6b, P20: eight combinations, for a client that is excused from PKCE and for one that is not."""
     _, desktop = world.enrolled()
     app = excuse(world.app(), pkce_optional=excused)
@@ -49,7 +55,9 @@ def test_challenge_method_and_verifier_go_together(world: World, challenge: bool
         assert about["fal"] == (2 if challenge else 1)
     else:
         assert response.json()["error"] in {"invalid_grant", "invalid_request"}
-        assert app.redeem(found["code"], code_verifier=app.verifier if challenge else None).status_code == (400 if excused else 200)
+        assert app.redeem(found["code"], code_verifier=app.verifier if challenge else None).status_code == (
+            400 if excused else 200
+        )
 
 
 def test_a_public_client_is_never_excused(world: World) -> None:
@@ -82,12 +90,19 @@ def test_form_post_is_a_form_with_a_button(world: World) -> None:
     app = world.app()
     page = desktop.get(app.url(response_mode="form_post", state='"><script>alert(1)</script>'))
     action, fields = posted(page)
-    assert (page.status, action, fields["iss"], fields["state"]) == (200, CALLBACK, ISSUER, '"><script>alert(1)</script>')
+    assert (page.status, action, fields["iss"], fields["state"]) == (
+        200,
+        CALLBACK,
+        ISSUER,
+        '"><script>alert(1)</script>',
+    )
     assert "<script>alert" not in page.html
     assert app.redeem(fields["code"]).status_code == 200
     for changed in ({"prompt": "none", "max_age": "0"}, {"nonce": None}, {"response_type": "token"}, {"claims": "x"}):
         action, fields = posted(desktop.get(app.url(response_mode="form_post", **changed)))
-        assert (action, fields["state"], fields["iss"], "code" in fields) == (CALLBACK, "st&te=1", ISSUER, False), changed
+        assert (action, fields["state"], fields["iss"], "code" in fields) == (CALLBACK, "st&te=1", ISSUER, False), (
+            changed
+        )
     response = desktop._http.get(app.url(response_mode="form_post"))
     policy = response.headers["Content-Security-Policy"]
     assert "form-action 'self' https://app.example;" in policy + ";"
@@ -101,7 +116,12 @@ def test_claims_land_where_they_were_asked_for(world: World) -> None:
     app = world.app()
     tokens = world.tokens(app, desktop)
     assert not {"email", "name"} & claims(tokens["id_token"]).keys()
-    asked = json.dumps({"id_token": {"email": None, "aal": {"essential": True}, "iss": {"value": "https://evil.example"}}, "userinfo": {"name": {"essential": True}, "unheard_of": None}})
+    asked = json.dumps(
+        {
+            "id_token": {"email": None, "aal": {"essential": True}, "iss": {"value": "https://evil.example"}},
+            "userinfo": {"name": {"essential": True}, "unheard_of": None},
+        }
+    )
     tokens = world.tokens(app, desktop, scope="openid", claims=asked)
     about = claims(tokens["id_token"])
     assert (about["email"], about["iss"], about["aal"], "name" in about) == ("alex@example.org", ISSUER, 2, False)
@@ -146,7 +166,9 @@ def test_acr_by_claims(world: World, asked: dict[str, Any] | None, acr_values: s
     _, desktop = world.enrolled()
     app = world.app()
     for prompt in (None, "none"):
-        found = world.ask(app, desktop, prompt=prompt, acr_values=acr_values, claims=json.dumps({"id_token": {"acr": asked}}))
+        found = world.ask(
+            app, desktop, prompt=prompt, acr_values=acr_values, claims=json.dumps({"id_token": {"acr": asked}})
+        )
         if answered == UNMET:
             assert found["error"] == UNMET
         else:
@@ -194,7 +216,12 @@ def test_a_choice_of_account_answers_one_request(world: World) -> None:
         second = desktop.get(app.url(prompt="select_account"), stop_at=CALLBACK)
         form = first.form_with("account")
         assert form is not None
-        assert desktop.submit(first, form, values={"account": "this", "csrfmiddlewaretoken": "x" * 64}, stop_at=CALLBACK).status == 403
+        assert (
+            desktop.submit(
+                first, form, values={"account": "this", "csrfmiddlewaretoken": "x" * 64}, stop_at=CALLBACK
+            ).status
+            == 403
+        )
         desktop.submit(first, form, values={"account": "this"}, stop_at=CALLBACK)
         flow = second.form_with("account").action.split("/")[-2]  # type: ignore[union-attr]
         assert desktop.get(f"{ISSUER}/oidc/authorize/{flow}", stop_at=CALLBACK).form_with("account")
@@ -222,5 +249,7 @@ def test_locales_and_displays_change_nothing(world: World) -> None:
     """Core §3.1.2.1: accepted, and passed over where there is nothing to choose."""
     _, desktop = world.enrolled()
     app = world.app()
-    found = world.ask(app, desktop, ui_locales="fr-CA de", claims_locales="ja", display="popup", extra="1", acr_values="0 urn:x")
+    found = world.ask(
+        app, desktop, ui_locales="fr-CA de", claims_locales="ja", display="popup", extra="1", acr_values="0 urn:x"
+    )
     assert "code" in found

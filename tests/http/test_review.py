@@ -120,7 +120,10 @@ def test_spellings_of_a_name_share_one_count_whether_it_exists_or_not(world: Wor
     """C67, P53: a name that nobody has is slowed in all its spellings, as one that exists is."""
     world.enrolled()
     with time_machine.travel(NOON, tick=False):
-        for name, other in (("alex@example.org", "\uff41lex@example.org"), ("nobody@example.org", "\uff4eobody@example.org")):
+        for name, other in (
+            ("alex@example.org", "\uff41lex@example.org"),
+            ("nobody@example.org", "\uff4eobody@example.org"),
+        ):
             for _ in range(6):
                 try_password(Browser(http()), name)
             assert try_password(Browser(http()), other).status == 429, name
@@ -129,7 +132,9 @@ def test_spellings_of_a_name_share_one_count_whether_it_exists_or_not(world: Wor
 def test_a_wrong_guess_writes_as_much_for_nobody_as_for_somebody(world: World) -> None:
     """C67, P54: a commit more would be seen with a stop-watch."""
     world.enrolled()
-    try_password(Browser(http()), "first@example.org")  # the counters of the network and the house begin with whoever comes first
+    try_password(
+        Browser(http()), "first@example.org"
+    )  # the counters of the network and the house begin with whoever comes first
     writes = []
     for name in ("alex@example.org", "nobody@example.org"):
         browser = Browser(http())
@@ -143,7 +148,11 @@ def test_a_wrong_guess_writes_as_much_for_nobody_as_for_somebody(world: World) -
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
-    [("::ffff:192.0.2.7", "::ffff:198.51.100.7", False), ("::ffff:192.0.2.7", "192.0.2.9", True), ("fe80::1%eth0", "fe80::2", True)],
+    [
+        ("::ffff:192.0.2.7", "::ffff:198.51.100.7", False),
+        ("::ffff:192.0.2.7", "192.0.2.9", True),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
 )
 def test_networks_are_those_of_the_address_that_is_meant(one: str, other: str, *, same: bool) -> None:
     """Ruling 13: behind a dual-stack socket all of IPv4 must not be one network, and a zone is no error."""
@@ -204,7 +213,9 @@ def test_two_processes_that_let_a_key_take_over_leave_it_active(db: None, monkey
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
-def test_one_account_whose_fan_out_fails_does_not_hold_up_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_account_whose_fan_out_fails_does_not_hold_up_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """C83, promise 4: one receiver, one queue; accounts are not one receiver."""
     told: list[str] = []
     world.app(backchannel_logout_uri="https://app.example/logout")
@@ -247,21 +258,42 @@ def test_a_proof_with_half_a_character_is_a_refusal(world: World) -> None:
     _, desktop = world.enrolled()
     app, key = world.app(), DeviceKey.generate()
     code = world.ask(app, desktop)["code"]
-    token = app.redeem(code, dpop=proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now())).json()["access_token"]
-    body = {"htm": "GET", "htu": f"{ISSUER}/oidc/userinfo", "iat": int(clock.now().timestamp()), "jti": "j" * 20, "ath": "\ud800"}
+    token = app.redeem(code, dpop=proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now())).json()[
+        "access_token"
+    ]
+    body = {
+        "htm": "GET",
+        "htu": f"{ISSUER}/oidc/userinfo",
+        "iat": int(clock.now().timestamp()),
+        "jti": "j" * 20,
+        "ath": "\ud800",
+    }
     proof = key.sign({"typ": "dpop+jwt", "jwk": key.public_jwk}, body)
     assert userinfo(token, "DPoP", DPoP=proof).status_code == 401
 
 
 @pytest.mark.parametrize(
-    "header", [{"crit": 5}, {"crit": [5]}, {"kid": []}, {"kid": {}}, {"kid": None}, {"alg": ["ES256"]}, {"typ": []}, {"jwk": 5}, {"b64": False}]
+    "header",
+    [
+        {"crit": 5},
+        {"crit": [5]},
+        {"kid": []},
+        {"kid": {}},
+        {"kid": None},
+        {"alg": ["ES256"]},
+        {"typ": []},
+        {"jwk": 5},
+        {"b64": False},
+    ],
 )
 def test_a_token_whose_header_is_no_header_is_a_refusal(world: World, header: dict[str, Any]) -> None:
     """E23, J5: the engine trips over these, and anybody may send them."""
     kid = http().get("/oidc/jwks").json()["keys"][0]["kid"]
     for typ in ("at+jwt", "JWT"):
         parts = ({"typ": typ, "alg": "ES256", "kid": kid, **header}, {"iss": ISSUER})
-        token = ".".join([*(urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=").decode() for one in parts), "A" * 86])
+        token = ".".join(
+            [*(urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=").decode() for one in parts), "A" * 86]
+        )
         assert userinfo(token).status_code == 401
         assert http().get("/oidc/logout", params={"id_token_hint": token}).status_code == 200
 
@@ -283,7 +315,10 @@ def test_a_post_from_another_site_does_not_take_the_session_away(world: World) -
 def test_a_native_app_is_returned_to_after_signing_out(world: World) -> None:
     """RP-Initiated Logout 1.0: a registered private scheme is an address to return to."""
     app = world.app(
-        redirect_uris=["org.example.app:/cb"], post_logout_uris=["org.example.app:/bye"], application_type="native", public=True
+        redirect_uris=["org.example.app:/cb"],
+        post_logout_uris=["org.example.app:/bye"],
+        application_type="native",
+        public=True,
     )
     asked = f"/oidc/logout?client_id={app.client_id}&post_logout_redirect_uri=org.example.app:/bye&state=s"
     response = http().get(asked)
@@ -358,7 +393,10 @@ def test_what_a_manager_ends_after_a_source_did_no_source_opens(world: World) ->
     world.enrolled()
     world.deactivate()
     account = Account.objects.get()
-    under_lock(account.id, lambda row: revoke.everything(row, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"))
+    under_lock(
+        account.id,
+        lambda row: revoke.everything(row, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"),
+    )
     world.reactivate()
     account.refresh_from_db()
     assert account.status == "terminated"
@@ -395,7 +433,9 @@ def test_a_pairwise_subject_does_not_hang_on_the_order_of_rows(world: World) -> 
     """C53, ruling 21: the sector is that of the URI registered first, whatever the database gives first."""
     person, browser = world.enrolled()
     app = world.app(subject_type="pairwise")
-    RegisteredUri.objects.create(policy=app.party.policy, use="redirect", uri="https://other.example/cb")  # as older registrations may have
+    RegisteredUri.objects.create(
+        policy=app.party.policy, use="redirect", uri="https://other.example/cb"
+    )  # as older registrations may have
     before = claims(world.tokens(app, browser)["id_token"])["sub"]
     first = RegisteredUri.objects.get(uri=CALLBACK)
     RegisteredUri.objects.filter(uri=CALLBACK).delete()
@@ -403,7 +443,9 @@ def test_a_pairwise_subject_does_not_hang_on_the_order_of_rows(world: World) -> 
     assert claims(world.tokens(app, browser, person)["id_token"])["sub"] == before
 
 
-@pytest.mark.parametrize("uri", ["http://[::1].evil.example/cb", "http://evil.example[::1]/cb", "http://[::1]x:80/cb", "http://[::1]:/cb"])
+@pytest.mark.parametrize(
+    "uri", ["http://[::1].evil.example/cb", "http://evil.example[::1]/cb", "http://[::1]x:80/cb", "http://[::1]:/cb"]
+)
 def test_a_loopback_literal_is_the_whole_host(uri: str) -> None:
     """RFC 8252 7.3, P40: older Pythons read a host with something around the brackets as the literal in them."""
     from idp import uris

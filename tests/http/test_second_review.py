@@ -76,7 +76,12 @@ def test_a_replacement_keeps_what_an_operator_tightened(world: World) -> None:
         "refresh_life": timedelta(hours=1), "dpop_required": True, "par_required": True, "scopes": "openid", "access_token_format": "opaque", "dpop_nonce": True,
     }  # fmt: skip
     ClientPolicy.objects.update(**tightened)
-    changed = send("PUT", made_["registration_client_uri"], made_["registration_access_token"], {**GOOD, "client_id": made_["client_id"]})
+    changed = send(
+        "PUT",
+        made_["registration_client_uri"],
+        made_["registration_access_token"],
+        {**GOOD, "client_id": made_["client_id"]},
+    )
     assert changed.status_code == 200, changed.text
     assert ClientPolicy.objects.values(*tightened).get() == tightened
 
@@ -111,10 +116,17 @@ def test_the_name_of_a_token_is_no_token(world: World) -> None:
     assert app.introspect(token)["active"] is True
     assert app.introspect(jti) == {"active": False}
     with http() as agent:
-        assert agent.post("/oidc/introspect", data={"token": token}, headers={"Authorization": f"Bearer {jti}"}).status_code == 401
+        assert (
+            agent.post(
+                "/oidc/introspect", data={"token": token}, headers={"Authorization": f"Bearer {jti}"}
+            ).status_code
+            == 401
+        )
 
 
-def test_a_place_inside_is_not_fetched_for_an_issuer_of_an_intranet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_inside_is_not_fetched_for_an_issuer_of_an_intranet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """P55: only an issuer on loopback may reach loopback, whatever its domain is called."""
     far = Config(issuer="https://sso.agency.local", kek="A" * 43 + "=")
     monkeypatch.setattr("idp.clients.metadata.config", lambda: far)
@@ -134,7 +146,11 @@ def test_a_logout_address_that_resolves_inside_is_not_written_to(monkeypatch: py
     far, seen = Config(issuer="https://login.example.org", kek="A" * 43 + "="), []
     monkeypatch.setattr(outbound, "config", lambda: far)
     monkeypatch.setattr(wire, "resolved", lambda host, deadline: [ipaddress.ip_address("10.0.0.5")])
-    monkeypatch.setattr(outbound, "_asked", lambda url, addresses, *_, **__: seen.append(addresses) or outbound.Answer(status=200, headers={}, body=b""))
+    monkeypatch.setattr(
+        outbound,
+        "_asked",
+        lambda url, addresses, *_, **__: seen.append(addresses) or outbound.Answer(status=200, headers={}, body=b""),
+    )
     Letter(None, "https://rebind.example/x", "t", outside=True).send(now=clock.now())
     assert seen == []
 
@@ -172,7 +188,10 @@ def test_a_device_gets_nothing_on_a_login_that_is_too_old_for_the_client(world: 
     phone = world.device(desktop)
     ClientPolicy.objects.update(most_session=timedelta(minutes=15))
     phone.login(app.client_id, passphrase="seven mossy stones")
-    with time_machine.travel(clock.now() + timedelta(days=3), tick=True), pytest.raises(ProtocolError, match="invalid_grant"):
+    with (
+        time_machine.travel(clock.now() + timedelta(days=3), tick=True),
+        pytest.raises(ProtocolError, match="invalid_grant"),
+    ):
         phone.login(app.client_id, passphrase=None)
 
 
@@ -182,7 +201,9 @@ def test_a_typed_code_is_no_piv_federation(world: World) -> None:
     _, browser = world.enrolled()
     Credential.objects.update(aal=3, kind="piv_card")
     Account.objects.update(ial=3)
-    AuthenticationEvent.objects.update(aal=3, phishing_resistant=True, hardware=True, amr=["hwk", "mfa", "sc"], factors=["piv_card", "piv_pin"])
+    AuthenticationEvent.objects.update(
+        aal=3, phishing_resistant=True, hardware=True, amr=["hwk", "mfa", "sc"], factors=["piv_card", "piv_pin"]
+    )
     begun_ = begun(app, scope="openid assurance")
     answered(browser, begun_["user_code"])
     told = claims(polled(app, begun_).json()["id_token"])

@@ -44,7 +44,12 @@ def test_a_service_gets_a_token_of_its_own(world: World, form: str) -> None:
     assert set(tokens) == {"access_token", "token_type", "expires_in", "scope"}
     assert (tokens["scope"], tokens["expires_in"]) == ("introspect", 300)
     about = app.introspect(tokens["access_token"])
-    assert (about["active"], about["sub"], about["client_id"], about["aud"]) == (True, app.client_id, app.client_id, ISSUER)
+    assert (about["active"], about["sub"], about["client_id"], about["aud"]) == (
+        True,
+        app.client_id,
+        app.client_id,
+        ISSUER,
+    )
     assert not {"acr", "aal", "auth_time", "amr", "ial", "sid"} & about.keys()
     assert not Account.objects.exists()
     assert not Event.objects.exists()
@@ -119,7 +124,9 @@ def test_it_asks_about_other_tokens(world: World) -> None:
     mine, narrow = asked(app).json()["access_token"], asked(service(world, scopes="openid")).json()["access_token"]
 
     def ask(token: str, scheme: str = "Bearer", **headers: str) -> httpx.Response:
-        return http().post("/oidc/introspect", data={"token": theirs}, headers={"Authorization": f"{scheme} {token}", **headers})
+        return http().post(
+            "/oidc/introspect", data={"token": theirs}, headers={"Authorization": f"{scheme} {token}", **headers}
+        )
 
     assert ask(mine).json()["active"]
     assert ask(narrow).status_code == ask(theirs).status_code == 403

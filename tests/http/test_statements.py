@@ -73,7 +73,9 @@ class Party:
         if self.key is None:
             return {}
         now = clock.now()
-        made = proofs.dpop(self.key, method, url=ISSUER + path, now=now, access_token=access_token, nonce=nonce.current(now=now))
+        made = proofs.dpop(
+            self.key, method, url=ISSUER + path, now=now, access_token=access_token, nonce=nonce.current(now=now)
+        )
         return {"dpop": made}
 
     def code(self) -> str:

@@ -41,7 +41,9 @@ def worth(world: World, kind: str) -> Verified | Introspected:
         return Verified(issuer=ISSUER, resource=RESOURCE, http=http())
     server = world.app(name="The API")
     ClientPolicy.objects.filter(pk=server.party.policy.pk).update(serves=[RESOURCE])
-    return Introspected(issuer=ISSUER, resource=RESOURCE, http=http(), client_id=server.client_id, client_secret=str(server.secret))
+    return Introspected(
+        issuer=ISSUER, resource=RESOURCE, http=http(), client_id=server.client_id, client_secret=str(server.secret)
+    )
 
 
 def served(api: Api) -> httpx.Client:
@@ -75,7 +77,12 @@ def test_a_fresher_sign_in_is_asked_for_and_suffices(world: World, app: App, api
         assert called(api, "GET", "/trips", first).status_code == 200
         refused = called(api, "POST", "/payments", first)
         said = challenge(refused)
-        assert (refused.status_code, said["error"], said["acr_values"], said["max_age"]) == (401, "insufficient_user_authentication", AAL2, "300")
+        assert (refused.status_code, said["error"], said["acr_values"], said["max_age"]) == (
+            401,
+            "insufficient_user_authentication",
+            AAL2,
+            "300",
+        )
         again = token(world, app, browser, person, acr_values=said["acr_values"], max_age=said["max_age"])
         assert person.asked.count("totp") >= 1
         paid = called(api, "POST", "/payments", again)
@@ -92,7 +99,9 @@ def test_a_stronger_sign_in_is_asked_for_and_suffices(world: World, api: httpx.C
     phone.login(app.client_id, passphrase="seven mossy stones")
 
     def login(passphrase: str | None, acr_values: str | None) -> str:
-        signed = proofs.assertion(key, phone.enrolment.credential_id, issuer=ISSUER, client_id=app.client_id, now=clock.now())
+        signed = proofs.assertion(
+            key, phone.enrolment.credential_id, issuer=ISSUER, client_id=app.client_id, now=clock.now()
+        )
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed, "scope": "openid", "resource": RESOURCE,
             "passphrase": passphrase, "acr_values": acr_values,
@@ -151,15 +160,32 @@ def test_a_bound_token_needs_its_proof_at_the_api(world: World, app: App, api: h
     value = app.redeem(world.ask(app, browser, resource=RESOURCE)["code"], dpop=dpop(key)).json()["access_token"]
 
     def proof(signer: DeviceKey = key, **changed: Any) -> str:
-        given: dict[str, Any] = {"method": "GET", "url": f"{BASE}/trips", "now": clock.now(), "access_token": value, **changed}
+        given: dict[str, Any] = {
+            "method": "GET",
+            "url": f"{BASE}/trips",
+            "now": clock.now(),
+            "access_token": value,
+            **changed,
+        }
         return proofs.dpop(signer, given.pop("method"), **given)
 
     def call(shown: str | None, scheme: str = "DPoP") -> int:
-        return api.get("/trips", headers={"Authorization": f"{scheme} {value}", **({"DPoP": shown} if shown else {})}).status_code
+        return api.get(
+            "/trips", headers={"Authorization": f"{scheme} {value}", **({"DPoP": shown} if shown else {})}
+        ).status_code
 
     good = proof()
     assert call(good) == 200
-    wrong = [good, None, "x", proof(other), proof(method="POST"), proof(url=f"{BASE}/payments"), proof(access_token="y"), proof(access_token=None)]
+    wrong = [
+        good,
+        None,
+        "x",
+        proof(other),
+        proof(method="POST"),
+        proof(url=f"{BASE}/payments"),
+        proof(access_token="y"),
+        proof(access_token=None),
+    ]
     assert [call(one) for one in wrong] == [401] * len(wrong)
     assert call(proof(now=clock.now() - timedelta(seconds=61))) == 401
     assert call(None, "Bearer") == call(proof(), "Bearer") == 401
@@ -174,7 +200,10 @@ def test_the_one_that_asks_knows_at_once_what_was_revoked(world: World, app: App
     value = token(world, app, browser)
     assert claims(value)["exp"] - claims(value)["iat"] <= 300
     app.post("/oidc/revoke", {"token": value})
-    assert (called(asking, "GET", "/trips", value).status_code, called(believing, "GET", "/trips", value).status_code) == (401, 200)
+    assert (
+        called(asking, "GET", "/trips", value).status_code,
+        called(believing, "GET", "/trips", value).status_code,
+    ) == (401, 200)
 
 
 def test_an_api_may_refuse_what_is_not_bound(world: World, app: App) -> None:

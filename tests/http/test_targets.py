@@ -46,7 +46,19 @@ def error_of(world: World, app: App, browser: Browser, query: str) -> str:
     return answer(browser.get(f"{app.url()}&{query}", stop_at=CALLBACK))["error"]
 
 
-@pytest.mark.parametrize("wanted", ["https://other.example/", "api", f"{ONE}%23part", f"{ONE}/", "https://api.example", "//x", "%20", "http%3A%2F%2F[x"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://other.example/",
+        "api",
+        f"{ONE}%23part",
+        f"{ONE}/",
+        "https://api.example",
+        "//x",
+        "%20",
+        "http%3A%2F%2F[x",
+    ],
+)
 def test_a_client_asks_for_what_it_is_allowed(world: World, app: App, browser: Browser, wanted: str) -> None:
     """RFC 8707 §2: compared whole, an absolute URI, no fragment; else invalid_target, at the client's own address."""
     assert error_of(world, app, browser, f"resource={wanted}") in {"invalid_target", "invalid_request"}
@@ -90,7 +102,10 @@ def test_the_resource_may_introspect_what_is_meant_for_it(world: World, app: App
     server, other = app_with(world, serves=[ONE]), app_with(world, serves=[TWO])
     token = world.tokens(app, browser, resource=ONE)["access_token"]
     assert server.introspect(token)["aud"] == app.introspect(token)["aud"] == ONE
-    assert other.post("/oidc/introspect", {"token": token}).content == other.post("/oidc/introspect", {"token": "x"}).content
+    assert (
+        other.post("/oidc/introspect", {"token": token}).content
+        == other.post("/oidc/introspect", {"token": "x"}).content
+    )
 
 
 # --- opaque tokens ----------------------------------------------------------------------------------------------------
@@ -152,7 +167,9 @@ def test_a_family_lives_as_long_as_its_client_says(world: World, browser: Browse
         moved.shift(540)
         tokens = app.refresh(tokens["refresh_token"]).json()
         assert tokens["expires_in"] == 60
-        assert Credential.objects.get(id=claims(tokens["access_token"])["grant_id"]).expires_at == clock.now() + timedelta(seconds=60)
+        assert Credential.objects.get(
+            id=claims(tokens["access_token"])["grant_id"]
+        ).expires_at == clock.now() + timedelta(seconds=60)
         moved.shift(60)
         assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
@@ -167,11 +184,20 @@ def test_no_attribute_of_hr_becomes_a_claim_of_ours(world: World) -> None:
 
     _, browser = world.enrolled()
     row = Person.objects.get(login_name="alex@example.org")
-    row.profile |= {name: "forged" for name in REGISTERED if name not in {"name", "title", "roles", "groups", "entitlements", "locale", "profile", "address"}}
+    row.profile |= {
+        name: "forged"
+        for name in REGISTERED
+        if name not in {"name", "title", "roles", "groups", "entitlements", "locale", "profile", "address"}
+    }
     row.save()
     app = world.app()
     tokens = world.tokens(app, browser, scope="openid profile email assurance")
-    said = [claims(tokens["access_token"]), claims(tokens["id_token"]), userinfo(tokens["access_token"]).json(), app.introspect(tokens["access_token"])]
+    said = [
+        claims(tokens["access_token"]),
+        claims(tokens["id_token"]),
+        userinfo(tokens["access_token"]).json(),
+        app.introspect(tokens["access_token"]),
+    ]
     assert "forged" not in json.dumps(said)
 
 

@@ -53,7 +53,9 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 # --- what strangers' bytes do -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("serial", [b"\xff", b"\x00", b"\x80" + bytes(19), b"\x7f" * 40], ids=["minus one", "zero", "very negative", "long"])
+@pytest.mark.parametrize(
+    "serial", [b"\xff", b"\x00", b"\x80" + bytes(19), b"\x7f" * 40], ids=["minus one", "zero", "very negative", "long"]
+)
 def test_a_question_about_a_number_that_no_certificate_has(authority: dict[str, Any], serial: bytes) -> None:
     """C92: an OCSP question about a number below zero, or a very long one, is answered, or refused, in the protocol's words."""
     ours = certificate_of(Authority.objects.get())
@@ -90,7 +92,9 @@ def test_an_attestation_of_odd_cbor_is_refused(odd: Any) -> None:
     key = public_key(DeviceKey.generate().public_jwk)
     asked = hardware.Asked(key=key, nonce=b"n", made_for=b"m", now=clock.now())
     with pytest.raises(Refused) as refused:
-        hardware.judge({"format": "apple-appattest", "object": b64encode(cbor2.dumps(odd)).decode()}, asked, hardware.Trust())
+        hardware.judge(
+            {"format": "apple-appattest", "object": b64encode(cbor2.dumps(odd)).decode()}, asked, hardware.Trust()
+        )
     assert refused.value.reason == Reason.BAD_PROOF
 
 
@@ -120,17 +124,25 @@ def test_no_source_puts_people_into_anothers_group_by_its_name(world: World) -> 
     """C27: a rule of issuance names a group of one source; another source that calls a group of its own the same changes nothing."""
     ada = world.push("ada@example.org")
     record = Record.objects.get(id=ada)
-    first = groups.create_group(record.source, {"schemas": [GROUP], "displayName": "VPN users", "members": [{"value": ada}]}, now=clock.now())
+    first = groups.create_group(
+        record.source, {"schemas": [GROUP], "displayName": "VPN users", "members": [{"value": ada}]}, now=clock.now()
+    )
     assert {"VPN users", "hr/VPN users", str(first.id)} <= groups_of(Person.objects.get(id=record.person_id))
     other, _ = provision.register_source("facilities", now=clock.now())
-    bob = provision.create_user(other, {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "bob"}, now=clock.now())
-    groups.create_group(other, {"schemas": [GROUP], "displayName": "VPN users", "members": [{"value": str(bob.id)}]}, now=clock.now())
+    bob = provision.create_user(
+        other, {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "bob"}, now=clock.now()
+    )
+    groups.create_group(
+        other, {"schemas": [GROUP], "displayName": "VPN users", "members": [{"value": str(bob.id)}]}, now=clock.now()
+    )
     found = groups_of(bob.person)
     assert "VPN users" not in found
     assert "hr/VPN users" not in found
     assert "facilities/VPN users" in found
     for name in ("hr/VPN users", str(first.id)):
-        groups.create_group(other, {"schemas": [GROUP], "displayName": name, "members": [{"value": str(bob.id)}]}, now=clock.now())
+        groups.create_group(
+            other, {"schemas": [GROUP], "displayName": name, "members": [{"value": str(bob.id)}]}, now=clock.now()
+        )
     assert not {"hr/VPN users", str(first.id)} & groups_of(bob.person)
 
 
@@ -194,10 +206,16 @@ def test_one_address_that_is_none_does_not_silence_the_others(world: World, monk
 
     monkeypatch.setattr(EmailBackend, "send_messages", picky)
     world.enrolled()
-    world.patch("alex@example.org", {"emails": [{"value": "n/a", "primary": True}, {"value": "alex@example.org"}, {"value": "last@example.org"}]})
+    world.patch(
+        "alex@example.org",
+        {"emails": [{"value": "n/a", "primary": True}, {"value": "alex@example.org"}, {"value": "last@example.org"}]},
+    )
     world.mails()
     mail.outbox.clear()
     world.deactivate()
     world.mails()
-    assert sorted(one.to[0] for one in mail.outbox if "ended" in one.subject.lower() or "ended" in one.body) == ["alex@example.org", "last@example.org"]
+    assert sorted(one.to[0] for one in mail.outbox if "ended" in one.subject.lower() or "ended" in one.body) == [
+        "alex@example.org",
+        "last@example.org",
+    ]
     assert not OutboxRow.objects.filter(delivered_at=None, receiver__startswith="mail:").exists()

@@ -45,7 +45,9 @@ def dpop(key: DeviceKey, path: str = "/oidc/token", method: str = "POST", access
 # --- codes ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_code_serves_once_and_its_second_use_ends_the_first_ones_tokens(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_code_serves_once_and_its_second_use_ends_the_first_ones_tokens(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C26, E3, A15: in this order; the family is dead, and the record says why."""
     app = world.app()
     code = world.ask(app, person_and_browser[1], scope="openid offline_access")["code"]
@@ -64,7 +66,9 @@ def test_a_code_serves_once_and_its_second_use_ends_the_first_ones_tokens(world:
         {"code_verifier": "é" * 43}, {"code_verifier": "x" * 129},
     ],
 )  # fmt: skip
-def test_a_code_redeemed_wrongly_is_burnt(world: World, person_and_browser: tuple[Person, Browser], changed: dict[str, str]) -> None:
+def test_a_code_redeemed_wrongly_is_burnt(
+    world: World, person_and_browser: tuple[Person, Browser], changed: dict[str, str]
+) -> None:
     """P13, P20, E5, E6: redirect_uri and PKCE are compared, and there is no second try after one that got that far."""
     app = world.app()
     code = world.ask(app, person_and_browser[1])["code"]
@@ -81,7 +85,10 @@ def test_nothing_may_be_left_out(world: World, person_and_browser: tuple[Person,
     app = world.app()
     code = world.ask(app, person_and_browser[1])["code"]
     whole: dict[str, str | None] = {
-        "grant_type": "authorization_code", "code": code, "redirect_uri": app.redirect_uri, "code_verifier": app.verifier,
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": app.redirect_uri,
+        "code_verifier": app.verifier,
     }
     assert app.post("/oidc/token", {**whole, missing: None}).json()["error"] == "invalid_request"
 
@@ -107,7 +114,9 @@ def test_a_code_lives_a_minute(world: World) -> None:
         assert app.redeem(codes[1]).json()["error"] == "invalid_grant"
 
 
-def test_a_code_is_bound_to_the_key_that_was_announced(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_code_is_bound_to_the_key_that_was_announced(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C20: dpop_jkt."""
     app, key = world.app(), DeviceKey.generate()
     browser = person_and_browser[1]
@@ -118,7 +127,9 @@ def test_a_code_is_bound_to_the_key_that_was_announced(world: World, person_and_
         assert app.redeem(code, dpop=proof).json()["error"] == "invalid_grant"
 
 
-def test_a_code_does_not_outlive_the_session_that_made_it(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_code_does_not_outlive_the_session_that_made_it(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C1: the gates are asked again when it is redeemed."""
     app, browser = world.app(), person_and_browser[1]
     code = world.ask(app, browser)["code"]
@@ -128,7 +139,9 @@ def test_a_code_does_not_outlive_the_session_that_made_it(world: World, person_a
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "authorization_code"])
-def test_one_kind_of_secret_is_not_taken_for_another(world: World, person_and_browser: tuple[Person, Browser], kind: str) -> None:
+def test_one_kind_of_secret_is_not_taken_for_another(
+    world: World, person_and_browser: tuple[Person, Browser], kind: str
+) -> None:
     """P14."""
     app, browser = world.app(), person_and_browser[1]
     code = world.ask(app, browser)["code"]
@@ -180,7 +193,9 @@ def test_a_refresh_token_is_its_clients(world: World, person_and_browser: tuple[
     assert app.refresh(refresh).status_code == 200
 
 
-def test_a_refresh_narrows_the_scope_and_never_widens_it(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_refresh_narrows_the_scope_and_never_widens_it(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C52."""
     app = world.app()
     found = world.tokens(app, person_and_browser[1], scope="openid email offline_access")
@@ -190,7 +205,9 @@ def test_a_refresh_narrows_the_scope_and_never_widens_it(world: World, person_an
     assert app.refresh(narrow["refresh_token"], scope="openid profile").json()["error"] == "invalid_scope"
 
 
-def test_a_family_ends_with_its_session_unless_offline_access_was_granted(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_family_ends_with_its_session_unless_offline_access_was_granted(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """Ruling 17."""
     app, browser = world.app(), person_and_browser[1]
     online = world.tokens(app, browser, scope="openid")
@@ -215,7 +232,9 @@ def test_an_offline_family_has_an_absolute_life(world: World) -> None:
         assert app.refresh(found["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_a_sender_constrained_confidential_client_keeps_its_refresh_token(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_sender_constrained_confidential_client_keeps_its_refresh_token(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """Ruling 17 (FAPI 2.0), and the key is demanded each time: another one is refused (DK-4, C18)."""
     app, key = world.app(dpop_required=True), DeviceKey.generate()
     code = world.ask(app, person_and_browser[1], scope="openid offline_access")["code"]
@@ -245,7 +264,9 @@ def mutated(key: DeviceKey, **changed: Any) -> str:
         {"jwk": DeviceKey.generate().public_jwk},
     ],
 )  # fmt: skip
-def test_a_mutated_proof_is_refused_at_the_token_endpoint(world: World, person_and_browser: tuple[Person, Browser], changed: dict[str, Any]) -> None:
+def test_a_mutated_proof_is_refused_at_the_token_endpoint(
+    world: World, person_and_browser: tuple[Person, Browser], changed: dict[str, Any]
+) -> None:
     """DK-3, ruling 19: 400 invalid_dpop_proof, and the code is not spent by it."""
     app, key = world.app(), DeviceKey.generate()
     code = world.ask(app, person_and_browser[1])["code"]
@@ -258,7 +279,9 @@ def test_a_proof_with_a_private_key_in_it_is_refused(world: World, person_and_br
     """J3."""
     app, key = world.app(), DeviceKey.generate()
     code = world.ask(app, person_and_browser[1])["code"]
-    assert app.redeem(code, dpop=mutated(key, jwk={**key.public_jwk, "d": "AAAA"})).json()["error"] == "invalid_dpop_proof"
+    assert (
+        app.redeem(code, dpop=mutated(key, jwk={**key.public_jwk, "d": "AAAA"})).json()["error"] == "invalid_dpop_proof"
+    )
 
 
 def test_a_proof_is_seen_once(world: World, person_and_browser: tuple[Person, Browser]) -> None:
@@ -270,7 +293,9 @@ def test_a_proof_is_seen_once(world: World, person_and_browser: tuple[Person, Br
     assert app.redeem(world.ask(app, browser)["code"], dpop=mutated(DeviceKey.generate())).status_code == 200
 
 
-def test_a_bound_token_is_worth_nothing_without_its_key(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_bound_token_is_worth_nothing_without_its_key(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C18, C21: as a bearer token, with another key, without ath, with another token's ath, replayed."""
     app, key, browser = world.app(), DeviceKey.generate(), person_and_browser[1]
     token = app.redeem(world.ask(app, browser)["code"], dpop=dpop(key)).json()["access_token"]
@@ -289,7 +314,9 @@ def test_a_bound_token_is_worth_nothing_without_its_key(world: World, person_and
     assert "DPoP" in userinfo(token, "DPoP").headers["WWW-Authenticate"]
 
 
-def test_a_client_that_must_use_dpop_never_gets_a_bearer_token(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_client_that_must_use_dpop_never_gets_a_bearer_token(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C21, P48."""
     app = world.app(dpop_required=True)
     code = world.ask(app, person_and_browser[1])["code"]
@@ -346,7 +373,9 @@ def test_a_forged_access_token_is_refused(world: World, person_and_browser: tupl
     assert userinfo(forged).status_code == 401
 
 
-def test_a_token_stands_in_the_header_and_nowhere_else(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_a_token_stands_in_the_header_and_nowhere_else(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """E14."""
     token = world.tokens(world.app(), person_and_browser[1])["access_token"]
     assert http().get(f"/oidc/userinfo?access_token={token}").status_code == 401
@@ -354,7 +383,9 @@ def test_a_token_stands_in_the_header_and_nowhere_else(world: World, person_and_
     assert http().post("/oidc/userinfo", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_introspection_answers_the_owner_and_nobody_else(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_introspection_answers_the_owner_and_nobody_else(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """C40: the same body for a foreign token as for none; a public client is not asked."""
     app, other, public = world.app(), world.app(name="Other"), world.app(name="Public", public=True)
     found = world.tokens(app, person_and_browser[1], scope="openid email offline_access")
@@ -362,13 +393,20 @@ def test_introspection_answers_the_owner_and_nobody_else(world: World, person_an
     assert about["active"]
     assert (about["acr"], about["aal"], about["client_id"]) == (f"{AAL}2", 2, app.client_id)
     assert app.introspect(found["refresh_token"])["active"]
-    assert other.introspect(found["access_token"]) == other.introspect(found["refresh_token"]) == other.introspect("x") == {"active": False}
+    assert (
+        other.introspect(found["access_token"])
+        == other.introspect(found["refresh_token"])
+        == other.introspect("x")
+        == {"active": False}
+    )
     assert public.post("/oidc/introspect", {"token": found["access_token"]}).status_code == 401
     assert App(app.party, "wrong").post("/oidc/introspect", {"token": "x"}).status_code == 401
 
 
 @pytest.mark.parametrize("which", ["access_token", "refresh_token"])
-def test_revoking_any_token_ends_its_family(world: World, person_and_browser: tuple[Person, Browser], which: str) -> None:
+def test_revoking_any_token_ends_its_family(
+    world: World, person_and_browser: tuple[Person, Browser], which: str
+) -> None:
     """C41, RFC 7009; only by its owner, and an unknown one is a success."""
     app, other = world.app(), world.app(name="Other")
     found = world.tokens(app, person_and_browser[1], scope="openid offline_access")
@@ -404,9 +442,15 @@ def test_back_channel_endpoints_take_a_form_body_and_nothing_else(world: World, 
     assert http().get(path).status_code == 405
     for basic in (b"\xff\xfe:\x00", b"nocolon", "ü:ü".encode()):
         header = {"Authorization": "Basic " + base64.b64encode(basic).decode(), **form}
-        assert http().post(path, content="token=a&grant_type=refresh_token", headers=header).json()["error"] == "invalid_request"
+        assert (
+            http().post(path, content="token=a&grant_type=refresh_token", headers=header).json()["error"]
+            == "invalid_request"
+        )
     assert http().post(path, data=good, auth=(app.client_id, "wrong")).status_code == 401
-    assert http().post(path, data=good, auth=("nobody", "wrong")).text == http().post(path, data=good, auth=(app.client_id, "wrong")).text
+    assert (
+        http().post(path, data=good, auth=("nobody", "wrong")).text
+        == http().post(path, data=good, auth=(app.client_id, "wrong")).text
+    )
 
 
 def test_secrets_are_stored_hashed(world: World, person_and_browser: tuple[Person, Browser]) -> None:
@@ -416,7 +460,10 @@ def test_secrets_are_stored_hashed(world: World, person_and_browser: tuple[Perso
     app = world.app()
     code = world.ask(app, person_and_browser[1])["code"]
     refresh = app.redeem(code).json()["refresh_token"]
-    kept = [*Code.objects.values_list("code_hash", flat=True), *RefreshToken.objects.values_list("token_hash", flat=True)]
+    kept = [
+        *Code.objects.values_list("code_hash", flat=True),
+        *RefreshToken.objects.values_list("token_hash", flat=True),
+    ]
     kept += ClientPolicy.objects.values_list("secret_hash", flat=True)
     assert not {code, refresh, app.secret} & set(kept)
     assert app.party.client.client_secret == ""
@@ -426,7 +473,12 @@ def test_a_registered_browser_app_may_read_the_answers(world: World) -> None:
     """Ruling 18, E14, P47: its origin only, never with credentials; metadata are for everybody."""
     spa = world.app(name="SPA", application_type="browser", public=True, redirect_uris=["https://spa.example/cb"])
     assert spa.party.is_public
-    for origin, allowed in (("https://spa.example", True), ("https://evil.example", False), ("null", False), ("https://spa.example.evil", False)):
+    for origin, allowed in (
+        ("https://spa.example", True),
+        ("https://evil.example", False),
+        ("null", False),
+        ("https://spa.example.evil", False),
+    ):
         preflight = http().options("/oidc/token", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
         answer = http().post("/oidc/token", data={"grant_type": "x"}, headers={"Origin": origin})
         for response in (preflight, answer):
@@ -444,7 +496,9 @@ def test_native_apps_come_back_on_any_loopback_port(world: World, person_and_bro
     assert app.redeem(code, redirect_uri="http://127.0.0.1:50000/cb").json()["error"] == "invalid_grant"
 
 
-def test_subjects_are_opaque_stable_and_pairwise_where_registered(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+def test_subjects_are_opaque_stable_and_pairwise_where_registered(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
     """FA-4, C53, ruling 21."""
     person, browser = person_and_browser
     one, two = world.app(), world.app(name="Two")
@@ -459,7 +513,9 @@ def test_subjects_are_opaque_stable_and_pairwise_where_registered(world: World, 
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "EdDSA", "ES256"])
-def test_id_tokens_are_signed_as_the_client_is_registered(world: World, person_and_browser: tuple[Person, Browser], alg: str) -> None:
+def test_id_tokens_are_signed_as_the_client_is_registered(
+    world: World, person_and_browser: tuple[Person, Browser], alg: str
+) -> None:
     """C39, C69: the server's list; the header is never asked."""
     app = world.app(id_token_alg=alg)
     token = world.tokens(app, person_and_browser[1])["id_token"]

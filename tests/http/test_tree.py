@@ -92,7 +92,9 @@ def test_nobody_ends_what_is_somebody_elses(world: World) -> None:
     for browser, what, status in ((stranger, family.id, 404), (desktop, root.id, 404), (desktop, family.id, 302)):
         token = browser.get(f"{ISSUER}/devices").forms()[0].fields["csrfmiddlewaretoken"]
         headers = {"Referer": f"{ISSUER}/devices", "Origin": ISSUER}
-        answer = browser._http.post(f"{ISSUER}/devices/apps/{what}/end", data={"csrfmiddlewaretoken": token}, headers=headers)
+        answer = browser._http.post(
+            f"{ISSUER}/devices/apps/{what}/end", data={"csrfmiddlewaretoken": token}, headers=headers
+        )
         assert answer.status_code == status
         assert browser._http.get(f"{ISSUER}/devices/apps/{what}/end").status_code == 405
     family.refresh_from_db()
@@ -127,9 +129,16 @@ def test_what_grew_from_a_lost_root_still_stands_under_it(world: World) -> None:
     from idp.models import LoginSession
 
     root = Credential.objects.get(kind="password_totp")
-    under_lock(root.account_id, lambda account: revoke.one(root, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"))
+    under_lock(
+        root.account_id,
+        lambda account: revoke.one(
+            root, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
+        ),
+    )
     found = tree(LoginSession.objects.select_related("account").latest("created_at"), now=clock.now())
-    assert [(one["state_label"], [child["name"] for child in one["grown"]]) for one in found] == [("ended; what grew from it lives on", ["Alex's phone"])]
+    assert [(one["state_label"], [child["name"] for child in one["grown"]]) for one in found] == [
+        ("ended; what grew from it lives on", ["Alex's phone"])
+    ]
 
 
 def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,11 +151,20 @@ def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch:
 
     _, desktop = world.enrolled()
     person = Person.objects.get(login_name="alex@example.org")
-    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field staff"}))}))
+    monkeypatch.setattr(
+        "idp.policies.issuance.rules",
+        lambda: Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field staff"}))}),
+    )
     with pytest.raises(AssertionError, match="does not issue this"):
         world.device(desktop)
     record = person.records.get()
-    group = Group.objects.create(source=record.source, display_name="Field staff", display_name_fold="field staff", created_at=clock.now(), updated_at=clock.now())
+    group = Group.objects.create(
+        source=record.source,
+        display_name="Field staff",
+        display_name_fold="field staff",
+        created_at=clock.now(),
+        updated_at=clock.now(),
+    )
     Membership.objects.create(group=group, record=record, added_at=clock.now())
     assert "Field staff" in groups_of(person)
     world.device(desktop)

@@ -53,14 +53,18 @@ def offers(page: Page) -> set[str]:
         (f"phrh {AAL}2", {"password", "card", "passkey", "device"}),
     ],
 )
-def test_a_stranger_is_offered_what_could_suffice(desk: Desk, world: World, asked: str | None, offered: set[str]) -> None:
+def test_a_stranger_is_offered_what_could_suffice(
+    desk: Desk, world: World, asked: str | None, offered: set[str]
+) -> None:
     """The same to everybody who is not signed in, whoever exists (C67); password beside a security key may reach AAL3."""
     page = Browser(http()).get(world.app().url(acr_values=asked))
     assert page.path == "/login"
     assert offers(page) == offered
 
 
-def test_who_is_signed_in_is_offered_what_they_have_and_told_what_is_missing(desk: Desk, world: World, tmp_path: Path) -> None:
+def test_who_is_signed_in_is_offered_what_they_have_and_told_what_is_missing(
+    desk: Desk, world: World, tmp_path: Path
+) -> None:
     """A card at home, and signed in with password and code: only the card is offered, and the page says why."""
     person, _ = world.enrolled()
     desk.bind(ALEX, card := desk.pki.card(), tmp_path)
@@ -73,18 +77,26 @@ def test_who_is_signed_in_is_offered_what_they_have_and_told_what_is_missing(des
     assert offers(page) == {"card"}
     assert "needs a stronger sign-in (AAL3; you signed in at AAL2)" in page.html
     page = desk.sign_in(browser, stop_at=CALLBACK)
-    page = page if page.stopped_at else browser.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=CALLBACK)
+    page = (
+        page
+        if page.stopped_at
+        else browser.submit(page, page.form_with("decision"), values={"decision": "allow"}, stop_at=CALLBACK)
+    )
     assert claims(app.redeem(answer(page)["code"]).json()["id_token"])["acr"] == f"{AAL}3"
     assert "stronger" not in Browser(http()).get(f"{ISSUER}/login").html
 
 
-def test_a_weak_login_made_for_a_strong_request_is_asked_again_and_may_be_declined(desk: Desk, world: World, tmp_path: Path) -> None:
+def test_a_weak_login_made_for_a_strong_request_is_asked_again_and_may_be_declined(
+    desk: Desk, world: World, tmp_path: Path
+) -> None:
     """Not an error at once, and not a quiet downgrade: the person may go back, and the application is told the truth."""
     person, _ = world.enrolled()
     desk.bind(ALEX, desk.pki.card(), tmp_path)
     browser, app = Browser(http()), world.app()
     page = browser.get(app.url(acr_values="phrh"), stop_at=CALLBACK)
-    page = browser.submit(page, page.form_with("username", "password"), values={"username": person.username, "password": person.password})
+    page = browser.submit(
+        page, page.form_with("username", "password"), values={"username": person.username, "password": person.password}
+    )
     page = browser.submit(page, page.form_with("totp"), values={"totp": person.authenticator.code()}, stop_at=CALLBACK)  # type: ignore[union-attr]
     assert (page.path, page.stopped_at) == ("/login", "")
     assert "proven to be in hardware" in page.html
@@ -102,7 +114,11 @@ def test_what_the_person_cannot_reach_is_refused_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("verifies", [True, False])
-def test_the_password_stays_where_a_key_beside_it_suffices(world: World, monkeypatch: pytest.MonkeyPatch, verifies: bool) -> None:  # noqa: FBT001
+def test_the_password_stays_where_a_key_beside_it_suffices(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    verifies: bool,  # noqa: FBT001
+) -> None:
     """Password + security key reaches what the key's hardware allows; the page says that a code is not enough."""
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: life.listed(maker))
@@ -134,14 +150,23 @@ def test_a_walk_away_leaves_the_session_as_it_was(world: World) -> None:
         ({"most_idle": timedelta(minutes=10)}, timedelta(minutes=11), True),
     ],
 )
-def test_a_client_may_ask_for_fresher_logins(world: World, limit: dict[str, Any], pause: timedelta, again: bool) -> None:  # noqa: FBT001
+def test_a_client_may_ask_for_fresher_logins(
+    world: World,
+    limit: dict[str, Any],
+    pause: timedelta,
+    again: bool,  # noqa: FBT001
+) -> None:
     """SS-1: stricter per client, in GET and POST alike; another client goes on with the same session."""
     person, _ = world.enrolled()
     browser, strict, easy = world.signed_in(person), world.app(**limit), world.app(name="Canteen")
     with time_machine.travel(clock.now() + pause, tick=True):
         page = browser.get(strict.url(), stop_at=CALLBACK)
         assert (page.path == "/login") == again
-        came = answer(browser.get(strict.url(prompt="none"), stop_at=CALLBACK)) if again and "most_session" in limit else {"error": "login_required"}
+        came = (
+            answer(browser.get(strict.url(prompt="none"), stop_at=CALLBACK))
+            if again and "most_session" in limit
+            else {"error": "login_required"}
+        )
         assert came["error"] == "login_required"
         assert browser.get(easy.url(), stop_at=CALLBACK).path != "/login"
 

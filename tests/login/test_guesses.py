@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 def guess(browser: Browser, username: str, password: str = "wrong wrong wrong") -> Page:
     page = browser.get(f"{ISSUER}/login")
-    return browser.submit(page, page.form_with("username", "password"), values={"username": username, "password": password})
+    return browser.submit(
+        page, page.form_with("username", "password"), values={"username": username, "password": password}
+    )
 
 
 def test_spraying_from_one_network_runs_into_the_brake(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +42,9 @@ def test_spraying_from_one_network_runs_into_the_brake(world: World, monkeypatch
         assert guess(Browser(http()), person.username, person.password).path == "/login/totp"
 
 
-def test_a_stranger_does_not_hold_up_a_browser_that_the_person_has_used(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stranger_does_not_hold_up_a_browser_that_the_person_has_used(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ruling 13: also when the whole house is braked; and a cookie of one account is none of another."""
     monkeypatch.setattr(throttle, "MOST_OF_EVERYBODY", 4)
     (alex, desk), (_, other) = world.enrolled(), world.enrolled("sam@example.org")

@@ -38,7 +38,11 @@ def test_after_an_idle_hour_a_password_alone_brings_nobody_back(world: World) ->
     with time_machine.travel(clock.now() + timedelta(minutes=61), tick=True):
         page = desktop.get(f"{ISSUER}/devices")
         assert page.path == "/login"
-        page = desktop.submit(page, page.form_with("username", "password"), values={"username": person.username, "password": person.password})
+        page = desktop.submit(
+            page,
+            page.form_with("username", "password"),
+            values={"username": person.username, "password": person.password},
+        )
         assert page.path == "/login/totp"
         assert desktop.get(f"{ISSUER}/devices").path == "/login"
         assert answer(desktop.get(app.url(prompt="none"), stop_at=app.redirect_uri))["error"] == "login_required"
@@ -55,11 +59,17 @@ def test_after_fifteen_idle_minutes_aal3_takes_the_whole_login_again(desk: Desk,
     with time_machine.travel(clock.now() + timedelta(minutes=14), tick=True):
         assert "code" in answer(browser.get(app.url(acr_values=strongest), stop_at=app.redirect_uri))
         with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
-            assert answer(browser.get(app.url(prompt="none", acr_values=strongest), stop_at=app.redirect_uri))["error"] == "login_required"
+            assert (
+                answer(browser.get(app.url(prompt="none", acr_values=strongest), stop_at=app.redirect_uri))["error"]
+                == "login_required"
+            )
             page = browser.get(f"{ISSUER}/login")
             page = person.sign_in(browser, page)
             assert page.path == "/devices"
-            assert answer(browser.get(app.url(prompt="none", acr_values=strongest), stop_at=app.redirect_uri))["error"] == "unmet_authentication_requirements"
+            assert (
+                answer(browser.get(app.url(prompt="none", acr_values=strongest), stop_at=app.redirect_uri))["error"]
+                == "unmet_authentication_requirements"
+            )
 
 
 def test_an_access_token_is_nobodys_presence(world: World) -> None:

@@ -60,7 +60,9 @@ class Evidence:
 
 
 def _key(passphrase: str, kept: Kept | None = None) -> Callable[[], Proven]:
-    return lambda: device_key.proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash=passphrase, clients=[], kept=kept)
+    return lambda: device_key.proven(
+        public_key(DeviceKey.generate().public_jwk), passphrase_hash=passphrase, clients=[], kept=kept
+    )
 
 
 def _passkey(*, relayed: bool = False, **said: bool) -> Callable[[], Proven]:
@@ -71,8 +73,13 @@ def _certificate(kept: Kept | None = None, *, made_here: bool = False) -> Callab
     def make() -> Proven:
         now, plain = clock.now(), PROOFS[Kind.CERTIFICATE]()
         return certificate.proven(
-            ec.generate_private_key(ec.SECP256R1()).public_key(), passphrase_hash="x", not_before=now, not_after=now + timedelta(days=300),
-            verifier={name: plain.verifier[name] for name in ("authority", "serial", "shard", "uuid", "shown")}, kept=kept, made_here=made_here,
+            ec.generate_private_key(ec.SECP256R1()).public_key(),
+            passphrase_hash="x",
+            not_before=now,
+            not_after=now + timedelta(days=300),
+            verifier={name: plain.verifier[name] for name in ("authority", "serial", "shard", "uuid", "shown")},
+            kept=kept,
+            made_here=made_here,
         )
 
     return make
@@ -91,15 +98,71 @@ KINDS = [
     Evidence(Kind.DERIVED_PASSKEY, "UV=0", _passkey(user_verified=False), 1, ""),
     Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=1", _passkey(synced=True), 2, "mfa pop user"),
     Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, none", _passkey(), 2, "mfa pop user", resistant=True),
-    Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, attested, over a code", _passkey(hardware=True, relayed=True), 2, "mfa pop user", resistant=True),
+    Evidence(
+        Kind.DERIVED_PASSKEY,
+        "UV=1, BE=0, attested, over a code",
+        _passkey(hardware=True, relayed=True),
+        2,
+        "mfa pop user",
+        resistant=True,
+    ),
     Evidence(Kind.DERIVED_PASSKEY, "UV=1, BE=0, attested", _passkey(hardware=True), 3, "hwk mfa user", resistant=True),
     Evidence(Kind.CERTIFICATE, "key, passphrase", PROOFS[Kind.CERTIFICATE], 2, "mfa pop pwd", resistant=True),
-    Evidence(Kind.CERTIFICATE, "key, passphrase, seen in person", PROOFS[Kind.CERTIFICATE], 2, "mfa pop pwd", resistant=True, seen=True),
-    Evidence(Kind.CERTIFICATE, "key made here (.p12), seen in person", _certificate(made_here=True), 2, "mfa pop pwd", resistant=True, seen=True),
-    Evidence(Kind.CERTIFICATE, "TPM, passphrase, seen in person", _certificate(_TPM), 2, "hwk mfa pwd", resistant=True, seen=True),
-    Evidence(Kind.CERTIFICATE, "hardware that asks each time", _certificate(_YUBIKEY), 2, "hwk mfa pwd user", resistant=True, theirs=True),
-    Evidence(Kind.CERTIFICATE, "somebody's hardware that asks each time, seen in person", _certificate(_STRANGE), 2, "hwk mfa pwd user", resistant=True, seen=True),
-    Evidence(Kind.CERTIFICATE, "their hardware that asks each time, seen in person", _certificate(_YUBIKEY), 3, "hwk mfa pwd user", resistant=True, theirs=True, seen=True),
+    Evidence(
+        Kind.CERTIFICATE,
+        "key, passphrase, seen in person",
+        PROOFS[Kind.CERTIFICATE],
+        2,
+        "mfa pop pwd",
+        resistant=True,
+        seen=True,
+    ),
+    Evidence(
+        Kind.CERTIFICATE,
+        "key made here (.p12), seen in person",
+        _certificate(made_here=True),
+        2,
+        "mfa pop pwd",
+        resistant=True,
+        seen=True,
+    ),
+    Evidence(
+        Kind.CERTIFICATE,
+        "TPM, passphrase, seen in person",
+        _certificate(_TPM),
+        2,
+        "hwk mfa pwd",
+        resistant=True,
+        seen=True,
+    ),
+    Evidence(
+        Kind.CERTIFICATE,
+        "hardware that asks each time",
+        _certificate(_YUBIKEY),
+        2,
+        "hwk mfa pwd user",
+        resistant=True,
+        theirs=True,
+    ),
+    Evidence(
+        Kind.CERTIFICATE,
+        "somebody's hardware that asks each time, seen in person",
+        _certificate(_STRANGE),
+        2,
+        "hwk mfa pwd user",
+        resistant=True,
+        seen=True,
+    ),
+    Evidence(
+        Kind.CERTIFICATE,
+        "their hardware that asks each time, seen in person",
+        _certificate(_YUBIKEY),
+        3,
+        "hwk mfa pwd user",
+        resistant=True,
+        theirs=True,
+        seen=True,
+    ),
 ]
 ROOTS = {
     "password and TOTP": 2, "passkey (AAL2)": 2, "security key (AAL3)": 3, "upstream (AAL2)": 2, "PIV card, another agency": 3,
@@ -120,7 +183,10 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
         ))  # fmt: skip
         shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
     elif name.startswith("upstream"):
-        shown = Shown(factors=frozenset({Factor.UPSTREAM}), asserted=Assertion(issuer="https://up", aal=AAL.AAL2, phishing_resistant=True))
+        shown = Shown(
+            factors=frozenset({Factor.UPSTREAM}),
+            asserted=Assertion(issuer="https://up", aal=AAL.AAL2, phishing_resistant=True),
+        )
         row = under_lock(account.id, lambda locked: issue.upstream(
             locked, issuer="https://up", subject=str(uuid4()), shown=shown, reaches=AAL.AAL2, bound_by=by, name="Up", now=now, actor="t",
         ))  # fmt: skip
@@ -128,8 +194,22 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
         strong = "AAL3" in name
         if strong:
             first = card(account, fasc_n="")
-            by = BoundBy(how=How.LOGIN, login=Authentication(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL.AAL3, root=True, at=now, by=str(first.id)))
-        row = under_lock(account.id, lambda locked: issue.passkey(locked, registered(hardware=strong), bound_by=by, name="Key", now=now, actor="t"))
+            by = BoundBy(
+                how=How.LOGIN,
+                login=Authentication(
+                    factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}),
+                    aal=AAL.AAL3,
+                    root=True,
+                    at=now,
+                    by=str(first.id),
+                ),
+            )
+        row = under_lock(
+            account.id,
+            lambda locked: issue.passkey(
+                locked, registered(hardware=strong), bound_by=by, name="Key", now=now, actor="t"
+            ),
+        )
         shown = Shown(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}), hardware=strong)
     event = under_lock(account.id, lambda locked: record_login(locked, row, shown, now=now))
     return row, login_of(event)
@@ -142,15 +222,22 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert login.aal == ROOTS[root_name]
     made = evidence.make()
     rulebook = Rulebook(
-        home_agencies=frozenset({"0032"}), assigned={"S1": "alex"}, approved=Approved(
-            aaguids=frozenset({made.device.aaguid} - {""}), models=frozenset({"YubiKey 5 FIPS"}),
+        home_agencies=frozenset({"0032"}),
+        assigned={"S1": "alex"},
+        approved=Approved(
+            aaguids=frozenset({made.device.aaguid} - {""}),
+            models=frozenset({"YubiKey 5 FIPS"}),
         ),
     )
     monkeypatch.setattr("idp.policies.issuance.rules", lambda: rulebook)
     monkeypatch.setattr(type(account), "person", SimpleNamespace(login_name="alex"), raising=False)
     if evidence.seen:
-        said = identity_checks.Check(how=Seen.IN_PERSON, officer="Mona", place="Desk 1", compared=Compared.FACE, against="the card", sample=b"x")
-        under_lock(account.id, lambda locked: identity_checks.record(locked, said, wrapper(), now=clock.now(), actor="t"))
+        said = identity_checks.Check(
+            how=Seen.IN_PERSON, officer="Mona", place="Desk 1", compared=Compared.FACE, against="the card", sample=b"x"
+        )
+        under_lock(
+            account.id, lambda locked: identity_checks.record(locked, said, wrapper(), now=clock.now(), actor="t")
+        )
     asked = issue.Asked(login=login, root=root, name="It", person="alex", rulebook=rulebook)
 
     def work(locked: Account) -> tuple[int, str, str, str]:
@@ -159,7 +246,11 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
         issue.activate(row, account=locked, now=now, actor="t")
         found = login_of(record_login(locked, row, made.shown, now=now))
         assert (row.ial, found.root, status.is_root(row), found.aal) == (3, False, False, row.aal)
-        said = certificate.policies_of(Label(row.label), AAL(row.aal), own="own", asserts_piv=True)[0] if evidence.kind == Kind.CERTIFICATE else ""
+        said = (
+            certificate.policies_of(Label(row.label), AAL(row.aal), own="own", asserts_piv=True)[0]
+            if evidence.kind == Kind.CERTIFICATE
+            else ""
+        )
         return int(found.aal), row.label, " ".join(found.amr), said.removeprefix("2.16.840.1.101.3.2.1.3")
 
     try:
@@ -175,7 +266,9 @@ def expected(evidence: Evidence, root_name: str) -> tuple[int, str, str, str]:
     if evidence.reach == 1:
         return 0, Reason.KEY_TOO_WEAK.value, "", ""
     piv, is_certificate = root_name == HOME and evidence.resistant, evidence.kind == Kind.CERTIFICATE
-    level = min(evidence.reach, ROOTS[root_name], 2 if (piv and not evidence.theirs) or (is_certificate and not piv) else 3)
+    level = min(
+        evidence.reach, ROOTS[root_name], 2 if (piv and not evidence.theirs) or (is_certificate and not piv) else 3
+    )
     policy_of = (f".4{level - 2}" if piv else "own") if is_certificate else ""
     return level, "derived_piv" if piv else "generic", evidence.amr, policy_of
 
@@ -210,6 +303,9 @@ def test_the_table_is_printed() -> None:
     lines = ["| kind | evidence | " + " | ".join(ROOTS) + " |", "|---" * (len(ROOTS) + 2) + "|"]
     for one in KINDS:
         cells = [expected(one, root) for root in ROOTS]
-        said = ["not minted" if not level else f"AAL{level} {label.replace('_', ' ')} {own}".strip() for level, label, _, own in cells]
+        said = [
+            "not minted" if not level else f"AAL{level} {label.replace('_', ' ')} {own}".strip()
+            for level, label, _, own in cells
+        ]
         lines.append(f"| {one.kind} | {one.words}{f' ({one.amr})' if one.amr else ''} | " + " | ".join(said) + " |")
     print("\n" + "\n".join(lines))  # noqa: T201 - the table to quote

@@ -17,7 +17,6 @@ from tests.own.test_roots import at, key, strong
 from tests.world import ISSUER
 
 if TYPE_CHECKING:
-
     from demo.browser import Browser, Page
     from tests.world import World
 
@@ -42,7 +41,9 @@ def with_a_key_only(world: World) -> Browser:
     account = Account.objects.get()
     row = key(account.id)
     AuthenticationEvent.objects.update(credential=row, phishing_resistant=True)
-    Credential.objects.filter(kind="password_totp").update(state="revoked", ended_at=account.created_at, end_reason="removed_by_person")
+    Credential.objects.filter(kind="password_totp").update(
+        state="revoked", ended_at=account.created_at, end_reason="removed_by_person"
+    )
     return desktop
 
 
@@ -99,7 +100,11 @@ def test_a_weak_session_changes_no_pair(world: World, session: str, what: str) -
             at(AAL.AAL1)
         else:
             now.shift(1201)
-        page = connect(desktop, page)[1] if what == "app" else desktop.submit(page, page.form_with("password"), values={"password": NEW, "password_again": NEW})  # type: ignore[arg-type]
+        page = (
+            connect(desktop, page)[1]
+            if what == "app"
+            else desktop.submit(page, page.form_with("password"), values={"password": NEW, "password_again": NEW})
+        )  # type: ignore[arg-type]
         assert (page.status, desktop.get(url).status) == (403, 403)
         assert (Credential.objects.get().state, PasswordAndTotp.objects.get().password_hash) == ("active", before)
 
@@ -115,7 +120,10 @@ def test_another_password_serves_from_then_on(world: World) -> None:
         person.password = NEW
         now.shift(60)
         assert world.signed_in(person).get(f"{ISSUER}/devices").path == "/devices"
-        assert {mail.to[0] for mail in world.mails(subject="was changed")} == {person.username, f"home.{person.username}"}
+        assert {mail.to[0] for mail in world.mails(subject="was changed")} == {
+            person.username,
+            f"home.{person.username}",
+        }
 
 
 def test_another_app_takes_the_place_of_the_old_one(world: World) -> None:
@@ -137,8 +145,16 @@ def test_another_app_takes_the_place_of_the_old_one(world: World) -> None:
         assert world.signed_in(person).get(f"{ISSUER}/devices").path == "/devices"
 
 
-@pytest.mark.parametrize(("ial", "ended", "closed"), [(3, "", True), (3, "reported_by_person", True), (3, "removed_by_person", False), (2, "", False)])
-def test_aal3_of_a_person_proofed_to_ial3_is_recovered_in_person(world: World, ial: int, ended: str, closed: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("ial", "ended", "closed"),
+    [(3, "", True), (3, "reported_by_person", True), (3, "removed_by_person", False), (2, "", False)],
+)
+def test_aal3_of_a_person_proofed_to_ial3_is_recovered_in_person(
+    world: World,
+    ial: int,
+    ended: str,
+    closed: bool,  # noqa: FBT001
+) -> None:
     """RC-2: also after the card was reported lost; not where it was taken off on purpose."""
     from tests.http.test_recovery import after_password, with_code
 

@@ -66,7 +66,9 @@ def post(browser: Browser, row: Credential, what: str, **values: str) -> Page:
     form = next((one for one in page.forms() if one.method == "post"), None)
     if form is None:  # the page did not even ask: send it all the same
         token = browser._http.cookies.get("ramet_csrf", "")
-        response = browser._http.post(url, data={"csrfmiddlewaretoken": token, **values}, headers={"Referer": url, "Origin": ISSUER})
+        response = browser._http.post(
+            url, data={"csrfmiddlewaretoken": token, **values}, headers={"Referer": url, "Origin": ISSUER}
+        )
         from demo.browser import Page
 
         assert page.status == response.status_code, "GET and POST agree"
@@ -89,11 +91,15 @@ def test_a_weaker_session_changes_nothing_stronger(world: World, session: str, a
             now.shift(1)
             desktop = sign_in_with(phone)
         elif level == AAL.AAL3:
-            Credential.objects.filter(kind="password_totp").update(kind="piv_card", aal=AAL.AAL3)  # stands in for a card login
+            Credential.objects.filter(kind="password_totp").update(
+                kind="piv_card", aal=AAL.AAL3
+            )  # stands in for a card login
             at(AAL.AAL3)
         else:
             at(level)
-        now.shift(timedelta(minutes=20, seconds=1 if session == "stale" else 0) if session in {"stale", "just fresh"} else 0)
+        now.shift(
+            timedelta(minutes=20, seconds=1 if session == "stale" else 0) if session in {"stale", "just fresh"} else 0
+        )
         page = post(desktop, row, what, name="New name")
         may = session in {"AAL2", "AAL3", "just fresh"} and level >= affected
         row.refresh_from_db()
@@ -196,7 +202,16 @@ def test_bindings_of_the_last_seven_days_are_put_up_for_review(world: World, age
             assert json.loads(out.getvalue()) == []
 
 
-@pytest.mark.parametrize(("since", "state"), [("2026-11-23", "revoked"), ("2026-11-25", "pending"), ("", "pending"), ("2027-01-01", "pending"), ("nonsense", "pending")])
+@pytest.mark.parametrize(
+    ("since", "state"),
+    [
+        ("2026-11-23", "revoked"),
+        ("2026-11-25", "pending"),
+        ("", "pending"),
+        ("2027-01-01", "pending"),
+        ("nonsense", "pending"),
+    ],
+)
 def test_what_somebody_else_used_takes_down_what_grew_since(world: World, since: str, state: str) -> None:
     """IV-6: from the day given; without a day that makes sense nothing happens, and the page says so."""
     with time_machine.travel(NOON, tick=False) as now:
@@ -219,7 +234,14 @@ def test_the_page_says_what_each_is_worth_and_why(world: World) -> None:
     row = key(Account.objects.get().id)
     Credential.objects.filter(id=row.id).update(failures=status.MOST_FAILURES)
     html = desktop.get(f"{ISSUER}/devices").html
-    for words in ("Two factors (AAL2)", "Can be phished", "Resists phishing", "added through your invitation", "your identity team added it", "Too many wrong tries"):
+    for words in (
+        "Two factors (AAL2)",
+        "Can be phished",
+        "Resists phishing",
+        "added through your invitation",
+        "your identity team added it",
+        "Too many wrong tries",
+    ):
         assert words in html, words
 
 
@@ -265,10 +287,14 @@ def test_a_link_for_something_added_takes_what_grew_from_it_too(world: World) ->
     browser = Browser(http())
     page = browser.get(link)
     browser.submit(page, page.forms()[-1])
-    assert set(Credential.objects.exclude(kind="token_family").values_list("state", "end_reason")) == {("revoked", "reported_by_person")}
+    assert set(Credential.objects.exclude(kind="token_family").values_list("state", "end_reason")) == {
+        ("revoked", "reported_by_person")
+    }
 
 
-@pytest.mark.parametrize(("age", "status_code"), [(timedelta(days=7) - timedelta(seconds=1), 200), (timedelta(days=7), 410)])
+@pytest.mark.parametrize(
+    ("age", "status_code"), [(timedelta(days=7) - timedelta(seconds=1), 200), (timedelta(days=7), 410)]
+)
 def test_a_link_lives_a_week_and_is_kept_hashed(world: World, age: timedelta, status_code: int) -> None:
     """NT-3, ruling 10: made when the mail is sent."""
     with time_machine.travel(NOON, tick=False) as now:
@@ -284,5 +310,8 @@ def test_what_a_manager_ended_offers_no_freezing(world: World) -> None:
     """NT-4: the notice of an ending by others names whom to ask."""
     person, _ = world.enrolled()
     row = key(Account.objects.get().id)
-    under_lock(row.account_id, lambda account: revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="t"))
+    under_lock(
+        row.account_id,
+        lambda account: revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="t"),
+    )
     assert "/undo/" not in str(world.mails(person.username, "has ended")[-1].body)

@@ -26,7 +26,9 @@ SEED: dict[str, Any] = {"totp_seed": b"x", "totp_step": 1, "recovery_code_hashes
 
 
 def pair() -> Credential:
-    return Credential.objects.select_related("root", "parent", "password_totp").get(kind="password_totp", state="active")
+    return Credential.objects.select_related("root", "parent", "password_totp").get(
+        kind="password_totp", state="active"
+    )
 
 
 @pytest.mark.parametrize("what", ["password", "app"])
@@ -51,7 +53,10 @@ def test_recovery_puts_the_last_bindings_up_for_review(world: World) -> None:
     """IV-5: the app was lost, so what was bound lately is looked at; it lives on meanwhile."""
     _, desktop = world.enrolled()
     phone = world.device(desktop)
-    under_lock(Account.objects.get().id, lambda account: renew.password_totp(account, pair(), credential_id=uuid4(), now=clock.now(), actor="t", **SEED))
+    under_lock(
+        Account.objects.get().id,
+        lambda account: renew.password_totp(account, pair(), credential_id=uuid4(), now=clock.now(), actor="t", **SEED),
+    )
     assert [str(row.id) for row in review_after_loss.waiting()] == [phone.enrolment.credential_id]
 
 
@@ -61,7 +66,12 @@ def test_recovery_is_refused_under_the_lock_too(world: World) -> None:
     strong(Account.objects.get().id)
     Account.objects.update(ial=3)
     with pytest.raises(Refused, match="recovery_in_person"):
-        under_lock(Account.objects.get().id, lambda account: renew.password_totp(account, pair(), credential_id=uuid4(), now=clock.now(), actor="t", **SEED))
+        under_lock(
+            Account.objects.get().id,
+            lambda account: renew.password_totp(
+                account, pair(), credential_id=uuid4(), now=clock.now(), actor="t", **SEED
+            ),
+        )
 
 
 def test_a_link_serves_once(world: World) -> None:

@@ -91,7 +91,9 @@ def people(count: int, *, enrolled: bool) -> list[dict[str, Any]]:
 def _person(*, enrolled: bool) -> dict[str, Any]:
     name = f"racer-{secrets.token_hex(6)}@example.org"
     body = {
-        "schemas": [CORE], "userName": name, "name": {"givenName": "Race", "familyName": "Runner"},
+        "schemas": [CORE],
+        "userName": name,
+        "name": {"givenName": "Race", "familyName": "Runner"},
         "emails": [{"value": name, "type": "work", "primary": True}],
     }
     record = provision.create_user(Source.objects.get(name="hr"), body, now=clock.now())
@@ -104,8 +106,15 @@ def _enrolled(person: Person) -> dict[str, Any]:
 
     def work(account: Account) -> Credential:
         return issue.password_totp(
-            account, credential_id=credential_id, password_hash=_hashed(PASSWORD), totp_seed=totp.wrap(seed, owner=credential_id),
-            totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=now, actor="person",
+            account,
+            credential_id=credential_id,
+            password_hash=_hashed(PASSWORD),
+            totp_seed=totp.wrap(seed, owner=credential_id),
+            totp_step=0,
+            recovery_code_hashes=[],
+            bound_by=BoundBy(how=How.INVITATION),
+            now=now,
+            actor="person",
         )
 
     root = under_lock(person.account_id, work)
@@ -121,8 +130,14 @@ def sign_in(account: str, browser: str | None = None) -> dict[str, str]:
     def work(locked: Account) -> LoginSession:
         event = record_login(locked, root, Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now)
         return LoginSession.objects.create(
-            sid=opaque(), account=locked, epoch=locked.epoch, event=event, created_at=now, last_seen_at=now,
-            expires_at=now + timedelta(hours=24), network="127.0.0.0/24",
+            sid=opaque(),
+            account=locked,
+            epoch=locked.epoch,
+            event=event,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + timedelta(hours=24),
+            network="127.0.0.0/24",
         )
 
     login = under_lock(UUID(account), work)
@@ -167,12 +182,16 @@ def invitations(account: str, count: int) -> dict[str, Any]:
     while OutboxRow.objects.filter(account_id=account, kind="invite", delivered_at=None).exists():
         time.sleep(0.05)  # the worker's own link would void this one
     person, now = Person.objects.get(account_id=account), clock.now()
-    token = under_lock(UUID(account), lambda locked: invitation.make(locked, person.invitation_address() or "", now=now))
+    token = under_lock(
+        UUID(account), lambda locked: invitation.make(locked, person.invitation_address() or "", now=now)
+    )
     browsers = []
     for _ in range(count):
         credential_id, seed = uuid4(), totp.new_seed()
         begun = {
-            "invitation": stored(token, kind="invitation"), "credential": str(credential_id), "password_hash": _hashed(PASSWORD),
+            "invitation": stored(token, kind="invitation"),
+            "credential": str(credential_id),
+            "password_hash": _hashed(PASSWORD),
             "seed": b64encode(totp.wrap(seed, owner=credential_id)).decode(),
         }
         browsers.append({"session": _browser({"enrolling": begun}), "totp_secret": totp.spelled(seed)})
@@ -185,7 +204,12 @@ def recoveries(root: str, count: int) -> list[dict[str, str]]:
     RecoveryCode.objects.create(credential_id=root, code_hash=code_hash, expires_at=now + timedelta(days=1))
     for _ in range(count):
         fresh, seed = uuid4(), totp.new_seed()
-        begun = {"code": code_hash, "old": root, "new": str(fresh), "seed": b64encode(totp.wrap(seed, owner=fresh)).decode()}
+        begun = {
+            "code": code_hash,
+            "old": root,
+            "new": str(fresh),
+            "seed": b64encode(totp.wrap(seed, owner=fresh)).decode(),
+        }
         half = {"credential": root, "at": now.timestamp(), "place": "x"}
         browsers.append({"session": _browser({"login": half, "recovering": begun}), "totp_secret": totp.spelled(seed)})
     return browsers
@@ -203,8 +227,15 @@ def answered(login: str) -> dict[str, Any]:
     key = ECKey.generate_key("P-256")
     public = public_key(key.as_dict(private=False))
     Binding.objects.filter(id=begun.binding.id).update(
-        status="answered", number="42", device_name="Race phone", passphrase_hash=_hashed(PASSPHRASE), protection="software",
-        clients=[party.client_id for party in clients.for_devices()], jkt=public.jkt, jwk=public.jwk, consumed_at=clock.now(),
+        status="answered",
+        number="42",
+        device_name="Race phone",
+        passphrase_hash=_hashed(PASSPHRASE),
+        protection="software",
+        clients=[party.client_id for party in clients.for_devices()],
+        jkt=public.jkt,
+        jwk=public.jwk,
+        consumed_at=clock.now(),
     )
     return {"binding": str(begun.binding.id), "number": "42", "jwk": key.as_dict(private=True)}
 
@@ -222,15 +253,37 @@ def answered_passkey(login: str) -> dict[str, Any]:
     begun = binding.begin(session, kind=Kind.DERIVED_PASSKEY, now=clock.now())
     private, raw_id = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(32)
     made = RegisteredPasskey(
-        raw_id=raw_id, raw_id_hash=hashlib.sha256(raw_id).hexdigest(), public_key=cbor2.dumps(cose(private)), sign_count=0, backup_eligible=False,
-        backed_up=False, user_verified=True, discoverable=True, aaguid="", attestation="none", attested=False, hardware=False, model="",
-        transports=(), key=key_name(private.public_key()),
+        raw_id=raw_id,
+        raw_id_hash=hashlib.sha256(raw_id).hexdigest(),
+        public_key=cbor2.dumps(cose(private)),
+        sign_count=0,
+        backup_eligible=False,
+        backed_up=False,
+        user_verified=True,
+        discoverable=True,
+        aaguid="",
+        attestation="none",
+        attested=False,
+        hardware=False,
+        model="",
+        transports=(),
+        key=key_name(private.public_key()),
     )
     Binding.objects.filter(id=begun.binding.id).update(
-        status="answered", number="42", device_name="Race phone", answered=derived_passkey._kept(made), consumed_at=clock.now()
+        status="answered",
+        number="42",
+        device_name="Race phone",
+        answered=derived_passkey._kept(made),
+        consumed_at=clock.now(),
     )
     number = private.private_numbers().private_value
-    return {"binding": str(begun.binding.id), "number": "42", "private": f"{number:x}", "raw_id": raw_id.hex(), "user": session.account_id.hex}
+    return {
+        "binding": str(begun.binding.id),
+        "number": "42",
+        "private": f"{number:x}",
+        "raw_id": raw_id.hex(),
+        "user": session.account_id.hex,
+    }
 
 
 def passkey(login: str) -> dict[str, Any]:
@@ -260,7 +313,9 @@ def authority() -> str:
     if found is None:
         now, raw = clock.now(), wrapped.new()
         plan = keeping.Plan(organisation="Race", base_url="http://pki.race.example", oid="1.3.6.1.4.1.32473.1")
-        found = keeping.begin(plan, keeping.Place(where=Where.WRAPPED, secret=raw), wrapped.signer(raw), keys.wrapper(), now=now)
+        found = keeping.begin(
+            plan, keeping.Place(where=Where.WRAPPED, secret=raw), wrapped.signer(raw), keys.wrapper(), now=now
+        )
         root_key = Held(ec.generate_private_key(ec.SECP384R1()))
         root = minting.root(root_key, organisation="Race", now=now)
         keeping.install(found, keeping.certified_by_root(found, root, root_key, now=now), [root], [], now=now)
@@ -307,7 +362,9 @@ def certificates(account: str) -> dict[str, Any]:
     rows = IssuedCertificate.objects.filter(credential__account_id=account)
     now, authority = clock.now(), keeping.require_current(now=clock.now())
     return {
-        "recorded": rows.count(), "released": rows.filter(released_at__isnull=False).count(), "bytes": rows.exclude(der=None).count(),
+        "recorded": rows.count(),
+        "released": rows.filter(released_at__isnull=False).count(),
+        "bytes": rows.exclude(der=None).count(),
         "late": sum(seq > min(ends, default=seq) for seq in released),
         "listed": len(lists.entries(list(rows), authority=authority, now=now)),
     }
@@ -346,8 +403,34 @@ def execute(sql: str) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        source, client, people, sign_in, half_logins, failures, exhaust, events, invitations, recoveries, binding_code, answered, answered_passkey, device, passkey, ledger, authority, certificates, certificate_order, asked_order, fingerprint, certificate, renamed, signing_keys, dump, execute,
-        *watched.COMMANDS, *pushed.COMMANDS,
+        source,
+        client,
+        people,
+        sign_in,
+        half_logins,
+        failures,
+        exhaust,
+        events,
+        invitations,
+        recoveries,
+        binding_code,
+        answered,
+        answered_passkey,
+        device,
+        passkey,
+        ledger,
+        authority,
+        certificates,
+        certificate_order,
+        asked_order,
+        fingerprint,
+        certificate,
+        renamed,
+        signing_keys,
+        dump,
+        execute,
+        *watched.COMMANDS,
+        *pushed.COMMANDS,
     )
 }
 

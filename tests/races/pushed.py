@@ -26,7 +26,9 @@ def pushed(prefix: str) -> int:
 
 def owners(prefix: str) -> dict[str, Any]:
     """Whose the living records are whose user name begins so: person by record, who has ended, what waits."""
-    records = Record.objects.filter(user_name_fold__startswith=prefix, deleted_at__isnull=True).select_related("person__account")
+    records = Record.objects.filter(user_name_fold__startswith=prefix, deleted_at__isnull=True).select_related(
+        "person__account"
+    )
     people = {record.user_name_fold: str(record.person_id) for record in records}
     waiting = Match.objects.filter(state="waiting", record__in=records).count()
     ended = [record.user_name_fold for record in records if not record.person.account.is_active]
@@ -35,10 +37,16 @@ def owners(prefix: str) -> dict[str, Any]:
 
 def whole(prefix: str) -> dict[str, Any]:
     """How many records begin so; which of them lack anything that a whole joiner has; which chains of events are broken."""
-    records = list(Record.objects.filter(user_name_fold__startswith=prefix).select_related("person__account").prefetch_related("emails"))
+    records = list(
+        Record.objects.filter(user_name_fold__startswith=prefix)
+        .select_related("person__account")
+        .prefetch_related("emails")
+    )
     lacking = [
-        record.user_name_fold for record in records
-        if not record.emails.all() or record.person.login_name_fold != record.user_name_fold
+        record.user_name_fold
+        for record in records
+        if not record.emails.all()
+        or record.person.login_name_fold != record.user_name_fold
         or set(record.person.account.events.values_list("kind", flat=True)) < {"account.opened", "person.created"}
         or not record.person.account.outbox.filter(kind="invite").exists()
     ]

@@ -23,7 +23,13 @@ MANY = 100
 
 def caller(live: Live, key: Any, **where: Any) -> Callable[[str], Request]:
     """A client registered with keys; what it asks with a given jti."""
-    registered = {"auth_method": "private_key_jwt", "auth_alg": "ES256", "redirect_uris": [CALLBACK], "name": "Signer", **where}
+    registered = {
+        "auth_method": "private_key_jwt",
+        "auth_alg": "ES256",
+        "redirect_uris": [CALLBACK],
+        "name": "Signer",
+        **where,
+    }
     client_id = live.inside.ask("client", **registered)["client_id"]
 
     def asked(jti: str) -> Request:

@@ -32,12 +32,19 @@ def house(live: Live) -> Iterator[Live]:
 
 def est(operation: str, key: Any, **headers: str) -> Request:
     der = x509.load_pem_x509_csr(csr(key)).public_bytes(Encoding.DER)
-    return Request("POST", f"/.well-known/est/{operation}", {"Content-Type": "application/pkcs10", **headers}, b64encode(der))
+    return Request(
+        "POST", f"/.well-known/est/{operation}", {"Content-Type": "application/pkcs10", **headers}, b64encode(der)
+    )
 
 
 def over_a_handshake(pem: str, key: Any) -> Request:
     """What the proxy of the certificate host hands on."""
-    shown = {"Host": CARDS, "Ramet-Proxy-Secret": PROXY_SECRET, "Ramet-Tls-Resumed": ".", "Ramet-Client-Cert": quote(pem, safe="")}
+    shown = {
+        "Host": CARDS,
+        "Ramet-Proxy-Secret": PROXY_SECRET,
+        "Ramet-Tls-Resumed": ".",
+        "Ramet-Client-Cert": quote(pem, safe=""),
+    }
     return est("simplereenroll", key, **shown)
 
 
@@ -76,10 +83,16 @@ def test_a_hundred_keys_with_one_code_burn_it(house: Live) -> None:
     """C12, C14: at most one is noted; then the code is dead, and no yes makes anything."""
     person = house.people(1)[0]
     order = house.inside.ask("certificate_order", login=person["login"])
-    counted = statuses(house.together([est("simpleenroll", new_key(), **basic(person, order["code"])) for _ in range(MANY)]))
+    counted = statuses(
+        house.together([est("simpleenroll", new_key(), **basic(person, order["code"])) for _ in range(MANY)])
+    )
     assert counted[202] == 1
     assert counted.keys() <= {202, 401, 429}
-    yes = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=house.inside.ask("fingerprint", order=order["id"]))
+    yes = page_form(
+        f"/devices/certificates/orders/{order['id']}/confirm",
+        person["session"],
+        fingerprint=house.inside.ask("fingerprint", order=order["id"]),
+    )
     assert house.call(yes).status in {400, 409}
     assert house.inside.ask("certificates", account=person["account"])["recorded"] == 0
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
 KINDS = 7
-IN_ALL = int(os.environ.get("RAMET_TEST_RACES", "511" if LONG else "42"))  # tests/run --nightly: 10,000 per database (C8)
+IN_ALL = int(
+    os.environ.get("RAMET_TEST_RACES", "511" if LONG else "42")
+)  # tests/run --nightly: 10,000 per database (C8)
 RACES = IN_ALL // KINDS  # of each kind
 SEED = int(os.environ.get("RAMET_TEST_SEED", "20260815"))
 PASSPHRASE = "seven mossy stones"
@@ -72,70 +74,122 @@ class Ground:
 
         def dead(answer: Answer) -> bool:
             tokens = answer.json()
-            active = [self.live.introspection(self.desk, tokens[name])["active"] for name in ("access_token", "refresh_token")]
-            refresh = self.live.token_request(self.desk, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+            active = [
+                self.live.introspection(self.desk, tokens[name])["active"] for name in ("access_token", "refresh_token")
+            ]
+            refresh = self.live.token_request(
+                self.desk, grant_type="refresh_token", refresh_token=tokens["refresh_token"]
+            )
             return active == [False, False] and self.live.call(refresh).error == "invalid_grant"
 
-        return Race(person, self.live.redemption(self.desk, person["session"]), lambda answer: answer.status == 200, dead, 0.03)
+        return Race(
+            person, self.live.redemption(self.desk, person["session"]), lambda answer: answer.status == 200, dead, 0.03
+        )
 
     def assertion(self, person: dict[str, Any]) -> Race:
         """A phone logs in for the first time, which also makes it active."""
         bound = self.live.inside.ask("device", login=person["login"])
 
         def dead(answer: Answer) -> bool:
-            fields = {"grant_type": "refresh_token", "refresh_token": answer.json()["refresh_token"], "client_id": self.field["client_id"]}
+            fields = {
+                "grant_type": "refresh_token",
+                "refresh_token": answer.json()["refresh_token"],
+                "client_id": self.field["client_id"],
+            }
             refused = self._token(self._with_proof(bound["jwk"], form("/oidc/token", fields))).error
             again = self._token(self._assertion(bound["jwk"], bound["credential"])).error
             return (refused, again) == ("invalid_grant", "invalid_grant")
 
-        return Race(person, self._assertion(bound["jwk"], bound["credential"]), lambda answer: answer.status == 200, dead, 0.08)
+        return Race(
+            person, self._assertion(bound["jwk"], bound["credential"]), lambda answer: answer.status == 200, dead, 0.08
+        )
 
     def certificate(self, person: dict[str, Any]) -> Race:
         """A request is pasted: recorded, signed, and released under a second look (ruling 23)."""
         self.live.inside.ask("authority")
-        fields = {"name": "VPN", "passphrase": PASSPHRASE, "way": "request", "request": csr(new_key()).decode(), "transport": ""}
+        fields = {
+            "name": "VPN",
+            "passphrase": PASSPHRASE,
+            "way": "request",
+            "request": csr(new_key()).decode(),
+            "transport": "",
+        }
         mint = page_form("/devices/certificates/add", person["session"], **fields)
 
         def dead(_answer: Answer) -> bool:
             found = self.live.inside.ask("certificates", account=person["account"])
-            return bool(found["late"] == 0 and found["recorded"] == found["listed"] == 1 and found["released"] == found["bytes"] == 1)
+            return bool(
+                found["late"] == 0
+                and found["recorded"] == found["listed"] == 1
+                and found["released"] == found["bytes"] == 1
+            )
 
-        return Race(person, mint, lambda answer: answer.headers.get("location", "").startswith("/devices/certificates/"), dead, 0.4)
+        return Race(
+            person,
+            mint,
+            lambda answer: answer.headers.get("location", "").startswith("/devices/certificates/"),
+            dead,
+            0.4,
+        )
 
     def est_release(self, person: dict[str, Any]) -> Race:
         """The desktop says yes to a device that asked over EST: recorded, signed, released; the device fetches it."""
         self.live.inside.ask("authority")
         order = self.live.inside.ask("asked_order", login=person["login"])
-        mint = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=order["fingerprint"])
+        mint = page_form(
+            f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=order["fingerprint"]
+        )
 
         def dead(_answer: Answer) -> bool:
             found = self.live.inside.ask("certificates", account=person["account"])
-            return bool(found["late"] == 0 and found["recorded"] == found["listed"] == 1 and found["released"] == found["bytes"] == 1)
+            return bool(
+                found["late"] == 0
+                and found["recorded"] == found["listed"] == 1
+                and found["released"] == found["bytes"] == 1
+            )
 
-        return Race(person, mint, lambda answer: "/devices/certificates/orders/" in answer.headers.get("location", ""), dead, 0.05)
+        return Race(
+            person,
+            mint,
+            lambda answer: "/devices/certificates/orders/" in answer.headers.get("location", ""),
+            dead,
+            0.05,
+        )
 
     def passkey_confirmation(self, person: dict[str, Any]) -> Race:
         """The desktop says yes to a passkey that a phone has made."""
         waiting = self.live.inside.ask("answered_passkey", login=person["login"])
         mint = page_form(f"/devices/add/{waiting['binding']}/confirm", person["session"], number=waiting["number"])
         return Race(
-            person, mint, lambda answer: answer.headers.get("location", "").startswith("/devices/"),
-            lambda _: self._is_refused(self._passkey_sign_in(waiting, person["session"])), 0.02,
+            person,
+            mint,
+            lambda answer: answer.headers.get("location", "").startswith("/devices/"),
+            lambda _: self._is_refused(self._passkey_sign_in(waiting, person["session"])),
+            0.02,
         )
 
     def passkey_login(self, person: dict[str, Any]) -> Race:
         """A phone signs in with its passkey for the first time, which also makes it active."""
-        made, browser = self.live.inside.ask("passkey", login=person["login"]), self.live.inside.ask("people", count=1, enrolled=True)[0]["session"]
+        made, browser = (
+            self.live.inside.ask("passkey", login=person["login"]),
+            self.live.inside.ask("people", count=1, enrolled=True)[0]["session"],
+        )
         return Race(
-            person, self._passkey_sign_in(made, browser), lambda answer: answer.status == 302,
-            lambda _: self._is_refused(self._passkey_sign_in(made, person["session"])), 0.03,
+            person,
+            self._passkey_sign_in(made, browser),
+            lambda answer: answer.status == 302,
+            lambda _: self._is_refused(self._passkey_sign_in(made, person["session"])),
+            0.03,
         )
 
     def _passkey_sign_in(self, made: dict[str, Any], session: str) -> Request:
         options = self.live.call(page_form("/login/passkey/options", session)).json()
         key = SoftKey(
-            key=ec.derive_private_key(int(made["private"], 16), ec.SECP256R1()), raw_id=bytes.fromhex(made["raw_id"]),
-            user_handle=bytes.fromhex(made["user"]), origin=self.live.issuer, count=int(time()),
+            key=ec.derive_private_key(int(made["private"], 16), ec.SECP256R1()),
+            raw_id=bytes.fromhex(made["raw_id"]),
+            user_handle=bytes.fromhex(made["user"]),
+            origin=self.live.issuer,
+            count=int(time()),
         )
         return page_form("/login/passkey", session, response=json.dumps(key.get(options)))
 
@@ -146,8 +200,11 @@ class Ground:
         key, client_id = DeviceKey.from_private_jwk(jwk), self.field["client_id"]
         signed = proofs.assertion(key, credential, issuer=self.live.issuer, client_id=client_id, now=datetime.now(UTC))
         fields = {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed, "client_id": client_id,
-            "passphrase": PASSPHRASE, "scope": "openid offline_access",
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "assertion": signed,
+            "client_id": client_id,
+            "passphrase": PASSPHRASE,
+            "scope": "openid offline_access",
         }
         return self._with_proof(jwk, form("/oidc/token", fields))
 
@@ -163,7 +220,9 @@ class Ground:
 @pytest.fixture
 def ground(live: Live) -> Ground:
     """Its clients are of this test alone."""
-    field = live.client(name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True)
+    field = live.client(
+        name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True
+    )
     return Ground(live, live.client(), field)
 
 
@@ -188,8 +247,21 @@ def _struck(live: Live, race: Race, *, head_start: float) -> tuple[Answer, Answe
     return answers["mint"], answers["end"]
 
 
-@pytest.mark.parametrize("kind", [Ground.confirmation, Ground.redemption, Ground.assertion, Ground.certificate, Ground.est_release, Ground.passkey_confirmation, Ground.passkey_login])
-def test_an_end_leaves_nothing_alive_whatever_was_being_minted(ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Ground.confirmation,
+        Ground.redemption,
+        Ground.assertion,
+        Ground.certificate,
+        Ground.est_release,
+        Ground.passkey_confirmation,
+        Ground.passkey_login,
+    ],
+)
+def test_an_end_leaves_nothing_alive_whatever_was_being_minted(
+    ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]
+) -> None:
     """After both have answered: no living row in the ledger, what was minted is refused, and the person is told once (I2, I4)."""
     random, seen, live = Random(SEED), Counter[str](), ground.live
     before, lead = len(live.complaints()), 0.0

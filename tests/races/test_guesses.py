@@ -32,12 +32,16 @@ def test_parallel_guesses_at_a_password_all_count_whatever_their_spelling(live: 
     spellings = [name, name.upper(), name.title(), f" {name} ", name.replace("r", "\uff52", 1)]
     browsers = live.inside.ask("half_logins", root=person["root"], count=MANY)
     began = time.monotonic()
-    answers = live.together([
-        page_form("/login", browser, username=spelled, password="a wrong guess")
-        for browser, spelled in zip(browsers, islice(cycle(spellings), MANY), strict=True)
-    ])
+    answers = live.together(
+        [
+            page_form("/login", browser, username=spelled, password="a wrong guess")
+            for browser, spelled in zip(browsers, islice(cycle(spellings), MANY), strict=True)
+        ]
+    )
     counted = Counter(answer.status for answer in answers)
-    waits = takewhile(lambda end: end < time.monotonic() - began, accumulate(2**n for n in count(1)))  # 2 s, 4 s, 8 s: over on a slow machine
+    waits = takewhile(
+        lambda end: end < time.monotonic() - began, accumulate(2**n for n in count(1))
+    )  # 2 s, 4 s, 8 s: over on a slow machine
     looked_at = live.inside.ask("failures", root=person["root"])
     assert set(counted) == {400, 429}, counted
     assert counted[400] >= looked_at > 0

@@ -73,7 +73,9 @@ def _nothing_to_complain_about(live: Live) -> Iterator[None]:
     assert live.complaints()[before:] == []
 
 
-def test_one_authorization_code_serves_once_and_its_replay_ends_what_it_became(live: Live, desk: dict[str, str]) -> None:
+def test_one_authorization_code_serves_once_and_its_replay_ends_what_it_became(
+    live: Live, desk: dict[str, str]
+) -> None:
     """One of 100 redemptions gets tokens, and the replays end even those (C25, C26, RFC 9700 §4.5)."""
     person = live.people(1)[0]
     request = live.redemption(desk, person["session"])
@@ -116,7 +118,8 @@ def test_one_binding_code_is_answered_once(live: Live) -> None:
 
     answers = live.together([answered() for _ in range(MANY)])
     single_winner(
-        answers, lambda answer: answer.status == 202,
+        answers,
+        lambda answer: answer.status == 202,
         losers=lambda answer: answer.status == 400 and answer.error in {"invalid_grant", "invalid_request"},
     )
     assert live.inside.ask("ledger", account=person["account"])["living"] == ["password_totp"]
@@ -154,7 +157,11 @@ def test_the_consent_to_one_request_makes_one_code(live: Live) -> None:
     winner = single_winner(answers, lambda answer: answer.status == 303, losers=is_refusal_page)
     redeemed = live.call(
         live.token_request(
-            client, grant_type="authorization_code", code=winner.location["code"], redirect_uri=CALLBACK, code_verifier=verifier
+            client,
+            grant_type="authorization_code",
+            code=winner.location["code"],
+            redirect_uri=CALLBACK,
+            code_verifier=verifier,
         )
     )
     assert is_ok(redeemed), redeemed.text
@@ -176,15 +183,28 @@ def test_one_pushed_request_makes_one_code(live: Live, desk: dict[str, str]) -> 
     person = live.people(1)[0]
     challenge = urlsafe_b64encode(sha256(b"v" * 43).digest()).rstrip(b"=").decode()
     asked = {
-        "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid", "nonce": "n", "code_challenge": challenge, "code_challenge_method": "S256",
+        "response_type": "code",
+        "redirect_uri": CALLBACK,
+        "scope": "openid",
+        "nonce": "n",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
     }
-    pushed = live.call(form("/oidc/par", {**asked, "client_id": desk["client_id"], "client_secret": desk["client_secret"]}))
+    pushed = live.call(
+        form("/oidc/par", {**asked, "client_id": desk["client_id"], "client_secret": desk["client_secret"]})
+    )
     assert pushed.status == 201, pushed.text
     query = urlencode({"client_id": desk["client_id"], "request_uri": pushed.json()["request_uri"]})
     request = Request("GET", f"/oidc/authorize?{query}", cookies(person["session"]))
     winner = single_winner(live.together([request] * MANY), lambda answer: answer.status == 303, losers=is_refusal_page)
     redeemed = live.call(
-        live.token_request(desk, grant_type="authorization_code", code=winner.location["code"], redirect_uri=CALLBACK, code_verifier="v" * 43)
+        live.token_request(
+            desk,
+            grant_type="authorization_code",
+            code=winner.location["code"],
+            redirect_uri=CALLBACK,
+            code_verifier="v" * 43,
+        )
     )
     assert is_ok(redeemed), redeemed.text
 
@@ -209,28 +229,43 @@ def test_one_recovery_code_connects_one_new_app(live: Live) -> None:
     person = live.people(1)[0]
     browsers = live.inside.ask("recoveries", root=person["root"], count=MANY)
     step = int(datetime.now(UTC).timestamp() + 5) // STEP
-    requests = [page_form("/login/recover/totp", one["session"], totp=totp(one["totp_secret"], step=step)) for one in browsers]
+    requests = [
+        page_form("/login/recover/totp", one["session"], totp=totp(one["totp_secret"], step=step)) for one in browsers
+    ]
     # Who comes after the winner is either told no, or sent to sign in, because the password was that of the root that ended.
-    single_winner(live.together(requests), is_ok, losers=lambda answer: is_refusal_page(answer) or answer.headers.get("location") == "/login")
+    single_winner(
+        live.together(requests),
+        is_ok,
+        losers=lambda answer: is_refusal_page(answer) or answer.headers.get("location") == "/login",
+    )
     found = live.inside.ask("ledger", account=person["account"])
     assert (found["living"], found["ended"]) == (["password_totp"], ["password_totp"])
 
 
 def test_one_device_assertion_serves_once(live: Live) -> None:
     """One assertion with 100 fresh DPoP proofs: one token response, whatever passphrase comes with it (ruling 2, C19)."""
-    client = live.client(name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True)
+    client = live.client(
+        name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True
+    )
     person = live.people(1)[0]
     bound = live.inside.ask("device", login=person["login"])
     key, now = DeviceKey.from_private_jwk(bound["jwk"]), datetime.now(UTC)
     assertion = proofs.assertion(key, bound["credential"], issuer=live.issuer, client_id=client["client_id"], now=now)
     fields = {
-        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion, "scope": "openid",
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "assertion": assertion,
+        "scope": "openid",
         "passphrase": "seven mossy stones",
     }
     plain = live.token_request(client, **fields)
     url, nonce = f"{live.issuer}/oidc/token", live.nonce(client)
     requests = [
-        Request("POST", plain.path, {**plain.headers, "DPoP": proofs.dpop(key, "POST", url=url, now=now, nonce=nonce)}, plain.body)
+        Request(
+            "POST",
+            plain.path,
+            {**plain.headers, "DPoP": proofs.dpop(key, "POST", url=url, now=now, nonce=nonce)},
+            plain.body,
+        )
         for _ in range(MANY)
     ]
     single_winner(live.together(requests), is_ok, losers=is_invalid_grant)
@@ -243,7 +278,9 @@ def test_one_dpop_proof_serves_once(live: Live, desk: dict[str, str]) -> None:
     plain = live.token_request(desk, grant_type="refresh_token", refresh_token=token_urlsafe(32))
     request = Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)
     answers = live.together([request] * MANY)
-    single_winner(answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof"))
+    single_winner(
+        answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof")
+    )
 
 
 def test_one_dpop_proof_serves_once_at_two_servers(live: Live, spa: dict[str, str]) -> None:
@@ -258,7 +295,9 @@ def test_one_dpop_proof_serves_once_at_two_servers(live: Live, spa: dict[str, st
     with ThreadPoolExecutor(2) as pool:
         halves = [pool.submit(together, one, [request] * (MANY // 2)) for one in (live.port, port)]
         answers = [answer for half in halves for answer in half.result()]
-    single_winner(answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof"))
+    single_winner(
+        answers, is_invalid_grant, losers=lambda answer: (answer.status, answer.error) == (400, "invalid_dpop_proof")
+    )
 
 
 def test_one_device_code_serves_once(live: Live) -> None:
@@ -278,6 +317,10 @@ def test_one_device_code_serves_once(live: Live) -> None:
 def test_an_unknown_code_is_refused_like_a_spent_one(live: Live, desk: dict[str, str]) -> None:
     """Nobody learns whether a code was ever made: the same status and error (A13)."""
     request = live.token_request(
-        desk, grant_type="authorization_code", code=token_urlsafe(32), redirect_uri=CALLBACK, code_verifier=token_urlsafe(32)
+        desk,
+        grant_type="authorization_code",
+        code=token_urlsafe(32),
+        redirect_uri=CALLBACK,
+        code_verifier=token_urlsafe(32),
     )
     assert is_invalid_grant(live.call(request))

@@ -35,7 +35,11 @@ def _user(name: str, **more: Any) -> dict[str, Any]:
 
 def _push(token: str, method: str, path: str, value: Any = None) -> Request:
     bearer = {"Authorization": f"Bearer {token}"}
-    return Request(method, f"/scim/v2{path}", bearer) if value is None else document(method, f"/scim/v2{path}", value, **bearer)
+    return (
+        Request(method, f"/scim/v2{path}", bearer)
+        if value is None
+        else document(method, f"/scim/v2{path}", value, **bearer)
+    )
 
 
 def _patch(*operations: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,8 @@ def test_one_of_many_joiners_with_one_name_is_made(live: Live, same: str) -> Non
     """One 201; all others 409 uniqueness, whichever of the two names is shared and however it is spelled."""
     name = f"same-{token_hex(4)}"
     bodies = [
-        _user(name.upper() if n % 2 else name) if same == "userName" else _user(f"{name}-{n}", externalId=name) for n in range(MANY)
+        _user(name.upper() if n % 2 else name) if same == "userName" else _user(f"{name}-{n}", externalId=name)
+        for n in range(MANY)
     ]
     answers = live.together(_push(live.scim_token, "POST", "/Users", body) for body in bodies)
     assert _statuses(answers) == {201: 1, 409: MANY - 1}
@@ -67,7 +72,8 @@ def test_one_person_pushed_by_two_sources_at_once_is_one_person(live: Live) -> N
     live.inside.ask("match_by", attribute="employeeNumber")
     pairs = [
         _push(token, "POST", "/Users", _user(f"pair{tag}-{n}-{side}", **{ENTERPRISE: {"employeeNumber": f"{tag}-{n}"}}))
-        for n in range(MANY // 2) for side, token in enumerate(tokens)
+        for n in range(MANY // 2)
+        for side, token in enumerate(tokens)
     ]
     answers = live.together(pairs)
     assert _statuses(answers) == {201: len(pairs)}, [answer.text for answer in answers if answer.status != 201]
@@ -81,12 +87,21 @@ def test_no_member_is_lost(live: Live) -> None:
     """Many add one member each to one group, and half of them take another out: the group holds exactly who should be in it."""
     people = [str(one["scim_id"]) for one in live.people(MANY, enrolled=False)]
     old, new = people[: MANY // 2], people[MANY // 2 :]
-    made = live.call(_push(live.scim_token, "POST", "/Groups", {"schemas": [GROUP], "displayName": "Race", "members": [{"value": one} for one in old]}))
+    made = live.call(
+        _push(
+            live.scim_token,
+            "POST",
+            "/Groups",
+            {"schemas": [GROUP], "displayName": "Race", "members": [{"value": one} for one in old]},
+        )
+    )
     assert made.status == 201, made.text
     group = f"/Groups/{made.json()['id']}"
     come = [_patch({"op": "add", "path": "members", "value": [{"value": one}]}) for one in new]
     go = [_patch({"op": "remove", "path": f'members[value eq "{one}"]'}) for one in old[::2]]
-    assert _statuses(live.together(_push(live.scim_token, "PATCH", group, body) for body in [*come, *go])) == {200: len(come) + len(go)}
+    assert _statuses(live.together(_push(live.scim_token, "PATCH", group, body) for body in [*come, *go])) == {
+        200: len(come) + len(go)
+    }
     found = live.call(_push(live.scim_token, "GET", group)).json()
     assert {one["value"] for one in found["members"]} == {*new, *old[1::2]}
     assert found["meta"]["version"] == f'W/"{1 + len(come) + len(go)}"'
@@ -96,7 +111,15 @@ def test_what_is_deleted_stays_deleted(live: Live) -> None:
     """DELETE against changes that would bring somebody back: each change is 200 before or 404 after, and in the end all is ended."""
     person = live.people(1)[0]
     where = f"/Users/{person['scim_id']}"
-    change = _push(live.scim_token, "PATCH", where, _patch({"op": "replace", "path": "active", "value": True}, {"op": "replace", "path": "title", "value": token_hex(4)}))
+    change = _push(
+        live.scim_token,
+        "PATCH",
+        where,
+        _patch(
+            {"op": "replace", "path": "active", "value": True},
+            {"op": "replace", "path": "title", "value": token_hex(4)},
+        ),
+    )
     answers = live.together([change] * (MANY // 2) + [_push(live.scim_token, "DELETE", where)] + [change] * (MANY // 2))
     assert set(_statuses(answers)) <= {200, 204, 404}
     assert _statuses(answers)[204] == 1
@@ -111,7 +134,10 @@ def _workers(live: Live) -> list[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                stat, command = (folder / "stat").read_text().rpartition(") ")[2].split(), (folder / "cmdline").read_text()
+                stat, command = (
+                    (folder / "stat").read_text().rpartition(") ")[2].split(),
+                    (folder / "cmdline").read_text(),
+                )
             except OSError:
                 continue
             if int(stat[1]) == parent and "resource_tracker" not in command:
@@ -122,7 +148,9 @@ def _workers(live: Live) -> list[int]:
 def test_a_bulk_that_is_killed_half_way_can_be_sent_again(live: Live) -> None:
     """`kill -9` within a bulk: nothing was acknowledged, what is there is whole, and the same bulk again makes the rest and no one twice."""
     name = f"bulk-{token_hex(4)}"
-    posts = [{"method": "POST", "path": "/Users", "bulkId": f"b{n}", "data": _user(f"{name}-{n}")} for n in range(IN_BULK)]
+    posts = [
+        {"method": "POST", "path": "/Users", "bulkId": f"b{n}", "data": _user(f"{name}-{n}")} for n in range(IN_BULK)
+    ]
     request, said = _push(live.scim_token, "POST", "/Bulk", {"schemas": [BULK], "Operations": posts}), []
 
     def send() -> None:

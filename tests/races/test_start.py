@@ -49,8 +49,13 @@ def _at_once(ramet: Ramet, program: str) -> list[str]:
     """Start a program many times, let all go at one moment, and collect what each says."""
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", program], cwd=PROJECT, env=ramet.environment(), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-c", program],
+            cwd=PROJECT,
+            env=ramet.environment(),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(MANY)
     ]

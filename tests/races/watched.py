@@ -37,6 +37,7 @@ def lock_statements() -> list[str]:
         under_lock(account.id, _end)
         connection.connection.set_trace_callback(None)
         return said
+
     def listen(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
         said.append(sql)
         return execute(sql, params, many, context)

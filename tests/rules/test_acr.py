@@ -19,9 +19,18 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ASKED = NOW - timedelta(minutes=5)
 
 
-def login(aal: AAL = AAL.AAL2, *, at: datetime = NOW - timedelta(hours=1), phishing_resistant: bool = False) -> Authentication:
+def login(
+    aal: AAL = AAL.AAL2, *, at: datetime = NOW - timedelta(hours=1), phishing_resistant: bool = False
+) -> Authentication:
     factors = frozenset({Factor.PASSWORD, Factor.TOTP})
-    return Authentication(factors=factors, aal=aal, root=True, at=at, phishing_resistant=phishing_resistant, hardware_protected=aal == AAL.AAL3)
+    return Authentication(
+        factors=factors,
+        aal=aal,
+        root=True,
+        at=at,
+        phishing_resistant=phishing_resistant,
+        hardware_protected=aal == AAL.AAL3,
+    )
 
 
 def ask(**changed: object) -> Ask:
@@ -30,7 +39,10 @@ def ask(**changed: object) -> Ask:
 
 def decided(wanted: Ask, evidence: Authentication | None, **changed: object) -> tuple[Next, str]:
     values: dict[str, object] = {
-        "asked_at": ASKED, "min_aal": AAL.AAL1, "consent_needed": False, "now": NOW,
+        "asked_at": ASKED,
+        "min_aal": AAL.AAL1,
+        "consent_needed": False,
+        "now": NOW,
         "reachable": [Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)],
     }
     found = decide(wanted, evidence, **{**values, **changed})  # type: ignore[arg-type]
@@ -86,7 +98,10 @@ def test_prompt_login_needs_a_login_of_this_flow() -> None:
     assert decided(wanted, login(at=NOW))[0] == Next.GRANT
 
 
-@pytest.mark.parametrize(("max_age", "age", "outcome"), [(60, 61, Next.LOG_IN), (60, 59, Next.GRANT), (0, 1, Next.GRANT), (0, 400, Next.LOG_IN)])
+@pytest.mark.parametrize(
+    ("max_age", "age", "outcome"),
+    [(60, 61, Next.LOG_IN), (60, 59, Next.GRANT), (0, 1, Next.GRANT), (0, 400, Next.LOG_IN)],
+)
 def test_max_age(max_age: int, age: int, outcome: Next) -> None:
     """Older than asked is asked again; max_age=0 is satisfied by a login of this flow and nothing else."""
     assert decided(ask(max_age=max_age), login(at=NOW - timedelta(seconds=age)))[0] == outcome
@@ -102,8 +117,14 @@ def test_a_reachable_level_is_asked_for_until_it_is_shown_or_declined() -> None:
     wanted = ask(acr_values=(f"{NS}2",))
     assert decided(wanted, login(AAL.AAL1))[0] == Next.LOG_IN
     assert decided(wanted, login(AAL.AAL1, at=NOW))[0] == Next.LOG_IN
-    assert decided(ask(acr_values=(f"{NS}2",), prompt=("none",)), login(AAL.AAL1, at=NOW)) == (Next.REFUSE, "unmet_authentication_requirements")
-    assert decided(ask(acr_values=(f"{NS}2",), prompt=("none",)), login(AAL.AAL1))[1] == "unmet_authentication_requirements"
+    assert decided(ask(acr_values=(f"{NS}2",), prompt=("none",)), login(AAL.AAL1, at=NOW)) == (
+        Next.REFUSE,
+        "unmet_authentication_requirements",
+    )
+    assert (
+        decided(ask(acr_values=(f"{NS}2",), prompt=("none",)), login(AAL.AAL1))[1]
+        == "unmet_authentication_requirements"
+    )
 
 
 def test_a_clients_own_minimum_holds_without_being_asked() -> None:
@@ -119,16 +140,29 @@ def test_consent_comes_last_and_never_silently() -> None:
     assert decided(ask(acr_values=(f"{NS}3",)), login(), consent_needed=True)[0] == Next.REFUSE
 
 
-@given(st.sampled_from(AAL), st.lists(st.sampled_from(acr.SUPPORTED), max_size=3), st.sampled_from([AAL.AAL1, AAL.AAL2, AAL.AAL3]), st.integers(0, 7200))
+@given(
+    st.sampled_from(AAL),
+    st.lists(st.sampled_from(acr.SUPPORTED), max_size=3),
+    st.sampled_from([AAL.AAL1, AAL.AAL2, AAL.AAL3]),
+    st.integers(0, 7200),
+)
 def test_a_grant_always_satisfies_what_was_asked(level: AAL, asked: list[str], least: AAL, age: int) -> None:
     """No path to GRANT with an untrue acr, below the client's minimum, or too old."""
     evidence = login(level, at=NOW - timedelta(seconds=age))
     wanted = ask(acr_values=tuple(asked), max_age=3600)
     found = decide(
-        wanted, evidence, asked_at=ASKED, min_aal=least, consent_needed=False, now=NOW,
+        wanted,
+        evidence,
+        asked_at=ASKED,
+        min_aal=least,
+        consent_needed=False,
+        now=NOW,
         reachable=[Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)],
     )
     if found.next == Next.GRANT:
         assert level >= least
         assert age <= 3600
-        assert not asked or (found.acr in asked and acr.is_true(found.acr, Reached(aal=level, phishing_resistant=False, hardware_protected=False)))
+        assert not asked or (
+            found.acr in asked
+            and acr.is_true(found.acr, Reached(aal=level, phishing_resistant=False, hardware_protected=False))
+        )

@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("derived", "scim", "idp", "device", "resource_server")
-_SECRET = ("secret", "token", "hash", "digest", "signature", "mac", "nonce", "challenge", "verifier", "password", "passphrase", "code")
+_SECRET = (
+    "secret",
+    "token",
+    "hash",
+    "digest",
+    "signature",
+    "mac",
+    "nonce",
+    "challenge",
+    "verifier",
+    "password",
+    "passphrase",
+    "code",
+)
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
@@ -21,7 +34,9 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
         for path in sorted((PROJECT / folder).rglob("*.py")):
             if "migrations" not in path.parts:
                 tree = ast.parse(path.read_text())
-                in_names = {id(part) for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for part in ast.walk(text)}
+                in_names = {
+                    id(part) for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for part in ast.walk(text)
+                }
                 for node in ast.walk(tree):
                     node.in_name = id(node) in in_names  # type: ignore[attr-defined]
                     yield f"{path.relative_to(PROJECT)}:{getattr(node, 'lineno', 0)}", node
@@ -54,7 +69,10 @@ def weak_random(node: ast.AST) -> bool:
 def short_random(node: ast.AST) -> bool:
     """C70: at least 128 bits where a size is given as a number, but as the part of a name (of a draft of a file, of an authority)."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="secrets"), attr="token_hex" | "token_urlsafe" | "token_bytes"), args=[ast.Constant(value=int(size))]):
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="secrets"), attr="token_hex" | "token_urlsafe" | "token_bytes"),
+            args=[ast.Constant(value=int(size))],
+        ):
             return size < 16 and not getattr(node, "in_name", False)
         case _:
             return False
@@ -76,7 +94,13 @@ def secret_compared(node: ast.AST) -> bool:
     match node:
         case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq()], comparators=[right]):
             sides = [named(left), named(right)]
-            return all(any(one == side or side.endswith(f"_{one}") for one in ("secret", "token", "hash", "digest", "verifier", "challenge")) for side in sides)
+            return all(
+                any(
+                    one == side or side.endswith(f"_{one}")
+                    for one in ("secret", "token", "hash", "digest", "verifier", "challenge")
+                )
+                for side in sides
+            )
         case _:
             return False
 
@@ -114,10 +138,23 @@ def executes_text(node: ast.AST) -> bool:
             return False
 
 
-RULES: list[Callable[[ast.AST], bool]] = [weak_random, short_random, uuid_as_secret, secret_compared, weak_hash, unpinned_algorithm, executes_text]
+RULES: list[Callable[[ast.AST], bool]] = [
+    weak_random,
+    short_random,
+    uuid_as_secret,
+    secret_compared,
+    weak_hash,
+    unpinned_algorithm,
+    executes_text,
+]
 _BAD = {
-    weak_random: "import random", short_random: "secrets.token_hex(8)", uuid_as_secret: "token = uuid4()", secret_compared: "row.token_hash == shown_hash",
-    weak_hash: "hashlib.md5(x)", unpinned_algorithm: "jws.deserialize_compact(t, k)", executes_text: "run(x, shell=True)",
+    weak_random: "import random",
+    short_random: "secrets.token_hex(8)",
+    uuid_as_secret: "token = uuid4()",
+    secret_compared: "row.token_hash == shown_hash",
+    weak_hash: "hashlib.md5(x)",
+    unpinned_algorithm: "jws.deserialize_compact(t, k)",
+    executes_text: "run(x, shell=True)",
 }
 
 

@@ -23,12 +23,19 @@ factors = st.frozensets(st.sampled_from([one for one in Factor if one != Factor.
 
 
 def login(**changed: object) -> Authentication:
-    values: dict[str, object] = {"factors": frozenset({Factor.PASSWORD, Factor.TOTP}), "aal": AAL.AAL2, "root": True, "at": NOW}
+    values: dict[str, object] = {
+        "factors": frozenset({Factor.PASSWORD, Factor.TOTP}),
+        "aal": AAL.AAL2,
+        "root": True,
+        "at": NOW,
+    }
     return Authentication(**{**values, **changed})  # type: ignore[arg-type]
 
 
 @given(kinds, levels, st.lists(levels, max_size=4))
-def test_no_credential_outranks_any_ancestor_its_own_proof_or_its_kind(kind: Kind, own: AAL, ancestors: list[AAL]) -> None:
+def test_no_credential_outranks_any_ancestor_its_own_proof_or_its_kind(
+    kind: Kind, own: AAL, ancestors: list[AAL]
+) -> None:
     """The cap is the least of everything that it stands on (AS-2, I1)."""
     found = cap(kind, own, *ancestors)
     assert all(found <= bound for bound in [own, policy(kind).ceiling, *ancestors])

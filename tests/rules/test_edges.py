@@ -118,13 +118,31 @@ def test_secrets_of_one_kind_never_match_another() -> None:
     assert secrets.stored("x", kind="code") != secrets.stored("x", kind="refresh-token")
 
 
-@pytest.mark.parametrize("bad", ["", "short12", "password", "P@ssw0rd", "password123!", "12345678", "aaaaaaaa", "qwertyuiop", "alex.moss", "Ramet2026!", "x" * 257, "abcabc\x00abc"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "short12",
+        "password",
+        "P@ssw0rd",
+        "password123!",
+        "12345678",
+        "aaaaaaaa",
+        "qwertyuiop",
+        "alex.moss",
+        "Ramet2026!",
+        "x" * 257,
+        "abcabc\x00abc",
+    ],
+)
 def test_a_password_that_is_guessed_first_is_refused(bad: str) -> None:
     """AU-6: 8 or more, blocklist, context."""
     assert password.objection(bad, context=("alex.moss@example.org", "ramet"))
 
 
-@pytest.mark.parametrize("good", ["tr0ub4dor", "correct horse battery", "ﬃne-ligature-word", "пароль-длинный", "kqzjwxvb"])
+@pytest.mark.parametrize(
+    "good", ["tr0ub4dor", "correct horse battery", "ﬃne-ligature-word", "пароль-длинный", "kqzjwxvb"]
+)
 def test_no_composition_rules(good: str) -> None:
     """AU-6: length and the blocklist, nothing else."""
     assert password.objection(good, context=("alex",)) is None
@@ -162,7 +180,10 @@ def test_totp_tolerates_one_step_and_no_more() -> None:
     assert timedelta(seconds=totp.STEP) <= timedelta(minutes=2)  # AU-5
 
 
-@given(st.dictionaries(st.sampled_from(sorted(RESERVED)), st.text(), min_size=1), st.dictionaries(st.sampled_from(["iss", "sub", "acr", "aal"]), st.text(min_size=1)))
+@given(
+    st.dictionaries(st.sampled_from(sorted(RESERVED)), st.text(), min_size=1),
+    st.dictionaries(st.sampled_from(["iss", "sub", "acr", "aal"]), st.text(min_size=1)),
+)
 def test_no_attribute_sets_a_reserved_claim(about: dict[str, str], reserved: dict[str, str]) -> None:
     """C17, E22, A7: reserved claims are ours, present or absent."""
     assert assembled(about, reserved) == reserved

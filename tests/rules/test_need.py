@@ -40,14 +40,21 @@ def test_something_is_missing_exactly_when_it_is_not_enough(need: Need, shown: R
     if not need.is_met_by(shown):
         assert said != "another sign-in"
     if f"AAL{int(shown.aal)})" in said:
-        assert any(max(demands(value).aal, need.min_aal) > shown.aal for value in need.classes or [SUPPORTED[0]]) or need.min_aal > shown.aal
+        assert (
+            any(max(demands(value).aal, need.min_aal) > shown.aal for value in need.classes or [SUPPORTED[0]])
+            or need.min_aal > shown.aal
+        )
 
 
 @given(classes, reaches)
 def test_a_class_is_true_of_whatever_shows_what_it_demands(value: str, shown: Reached) -> None:
     """`demands` and `is_true` say the same."""
     least = demands(value)
-    covers = shown.aal >= least.aal and shown.phishing_resistant >= least.phishing_resistant and shown.hardware_protected >= least.hardware_protected
+    covers = (
+        shown.aal >= least.aal
+        and shown.phishing_resistant >= least.phishing_resistant
+        and shown.hardware_protected >= least.hardware_protected
+    )
     assert is_true(value, shown) == covers
 
 
@@ -70,7 +77,9 @@ def test_a_client_may_be_less_patient_than_we_are(
 
     def decided(prompt: tuple[str, ...]) -> Next | str:
         ask = Ask(scope="openid", code_challenge="x" * 43, prompt=prompt)
-        found = decide(ask, login, asked_at=NOW, min_aal=AAL.AAL1, reachable=[], consent_needed=False, now=NOW, patience=patience)
+        found = decide(
+            ask, login, asked_at=NOW, min_aal=AAL.AAL1, reachable=[], consent_needed=False, now=NOW, patience=patience
+        )
         return found.error or found.next
 
     again = (most_session is not None and age > most_session) or (most_idle is not None and idle > most_idle)

@@ -30,7 +30,9 @@ REGISTERED = sorted(
     | PERSONAL
 )
 VALUES = st.one_of(st.text(max_size=8), st.integers(), st.none(), st.lists(st.text(max_size=4), max_size=3))
-ABOUT = st.dictionaries(st.one_of(st.sampled_from(REGISTERED), st.sampled_from(sorted(RESERVED)), st.text(max_size=8)), VALUES, max_size=8)
+ABOUT = st.dictionaries(
+    st.one_of(st.sampled_from(REGISTERED), st.sampled_from(sorted(RESERVED)), st.text(max_size=8)), VALUES, max_size=8
+)
 OURS = st.dictionaries(st.sampled_from(sorted(RESERVED)), VALUES, max_size=8)
 
 

@@ -45,7 +45,11 @@ def login(**changed: object) -> Authentication:
     ],
 )
 def test_the_rows_of_the_assurance_look_up(
-    factors: set[Factor], hardware: bool, level: AAL, methods: str, resistant: bool  # noqa: FBT001
+    factors: set[Factor],
+    hardware: bool,  # noqa: FBT001
+    level: AAL,
+    methods: str,
+    resistant: bool,  # noqa: FBT001
 ) -> None:
     """standards.md, assurance look-up: level, `amr` and phishing resistance follow from what was shown, and from nothing else."""
     shown = Shown(factors=frozenset(factors), hardware=hardware)
@@ -53,7 +57,10 @@ def test_the_rows_of_the_assurance_look_up(
 
 
 @given(own_factors, st.booleans())
-def test_aal3_takes_a_phishing_resistant_key_in_hardware_and_a_second_kind(factors: frozenset[Factor], hardware: bool) -> None:  # noqa: FBT001
+def test_aal3_takes_a_phishing_resistant_key_in_hardware_and_a_second_kind(
+    factors: frozenset[Factor],
+    hardware: bool,  # noqa: FBT001
+) -> None:
     """PK-2, AU-4: a one-time password never gets there, nor does a key that nobody vouches for, nor one alone."""
     shown = Shown(factors=factors, hardware=hardware)
     if shown.reach == AAL.AAL3:
@@ -77,7 +84,9 @@ def test_one_more_factor_never_lowers_a_level(factors: frozenset[Factor], more: 
 @given(levels, st.booleans(), st.booleans())
 def test_an_upstream_is_worth_its_word_alone(aal: AAL, resistant: bool, hardware: bool) -> None:  # noqa: FBT001
     """AU-7: silence is none; `phrh` is not said of a login that is not phishing-resistant."""
-    said = Assertion(issuer="https://up.example", aal=aal, phishing_resistant=resistant, hardware=hardware, amr=("pwd", "pwd"))
+    said = Assertion(
+        issuer="https://up.example", aal=aal, phishing_resistant=resistant, hardware=hardware, amr=("pwd", "pwd")
+    )
     shown = Shown(factors=frozenset({Factor.UPSTREAM}), asserted=said)
     assert (shown.reach, shown.phishing_resistant, shown.hardware_protected) == (aal, resistant, resistant and hardware)
     assert shown.amr == ("pwd",)
@@ -113,7 +122,12 @@ def test_without_a_login_there_is_nothing_to_rest_on() -> None:
 
 
 @given(levels, levels, st.booleans(), st.integers(-3600, 3600))
-def test_only_a_fresh_root_as_strong_as_what_it_changes_may_change_it(aal: AAL, affected: AAL, root: bool, age: int) -> None:  # noqa: FBT001
+def test_only_a_fresh_root_as_strong_as_what_it_changes_may_change_it(
+    aal: AAL,
+    affected: AAL,
+    root: bool,  # noqa: FBT001
+    age: int,
+) -> None:
     """P2: never a weaker one, never a derived one, never an old one (AU-8)."""
     found = refusal_to_change(login(aal=aal, root=root, at=NOW - timedelta(seconds=age)), affected=affected, now=NOW)
     allowed = root and aal >= AAL.AAL2 and aal >= affected and 0 <= age <= MINT_FRESHNESS.total_seconds()

@@ -12,7 +12,9 @@ from tests.http.test_matrix import ROUTES, named
 def test_every_route_is_classified() -> None:
     """P1: a new route is put into the table of tests/http/test_matrix.py, or this fails; one that is gone is taken out."""
     there = set(named(get_resolver()))
-    assert there - set(ROUTES) == set(), "classify these routes in ROUTES (tests/http/test_matrix.py), and try their gates"
+    assert there - set(ROUTES) == set(), (
+        "classify these routes in ROUTES (tests/http/test_matrix.py), and try their gates"
+    )
     assert set(ROUTES) - there == set(), "these routes are gone"
     missing = {where for where in ROUTES.values() if where.startswith("tests/") and not Path(where).exists()}
     assert missing == set()

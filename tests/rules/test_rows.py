@@ -25,7 +25,7 @@ def named(text: str) -> set[str]:
     for first, last in _RANGE.findall(text):
         row = first.rstrip("0123456789")
         if last.startswith(row):
-            found |= {f"{row}{number}" for number in range(int(first[len(row):]), int(last[len(row):]) + 1)}
+            found |= {f"{row}{number}" for number in range(int(first[len(row) :]), int(last[len(row) :]) + 1)}
     return found
 
 
@@ -57,4 +57,14 @@ def test_a_row_has_its_test(row: str, tests_by_row: dict[str, list[str]]) -> Non
 
 
 def test_ids_are_read_as_people_write_them() -> None:
-    assert named("PK-1 to PK-4, C5, C6; (BI-7): C12 and X-3") == {"PK-1", "PK-2", "PK-3", "PK-4", "C5", "C6", "BI-7", "C12", "X-3"}
+    assert named("PK-1 to PK-4, C5, C6; (BI-7): C12 and X-3") == {
+        "PK-1",
+        "PK-2",
+        "PK-3",
+        "PK-4",
+        "C5",
+        "C6",
+        "BI-7",
+        "C12",
+        "X-3",
+    }

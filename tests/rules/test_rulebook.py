@@ -16,7 +16,9 @@ from derived.rules.kinds import POLICIES, Kind, Label, policy
 from derived.rules.rulebook import Approved, Device, Rulebook, Terms, in_words, read
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-CARD = Authentication(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL.AAL3, root=True, at=NOW, phishing_resistant=True)
+CARD = Authentication(
+    factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL.AAL3, root=True, at=NOW, phishing_resistant=True
+)
 PASSKEY = Shown(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}))
 PHONE = Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
 NOBODY: frozenset[str] = frozenset()
@@ -33,9 +35,16 @@ def test_derived_piv_grows_from_a_card_of_the_home_agency_and_from_nothing_less(
     good = {"root": Kind.PIV_CARD, "ial": IAL.IAL3, "own": PASSKEY, "home_agency": True}
     assert label_of(CARD, **good) == Label.DERIVED_PIV  # type: ignore[arg-type]
     worse: list[tuple[Authentication, dict[str, object]]] = [
-        (CARD, {"root": Kind.PASSKEY}), (CARD, {"root": Kind.PASSWORD_TOTP}), (CARD, {"root": Kind.UPSTREAM}),
-        (CARD, {"root": Kind.DERIVED_CERTIFICATE}), (CARD, {"ial": IAL.IAL2}), (CARD, {"ial": IAL.NONE}), (CARD, {"own": PHONE}),
-        (CARD, {"home_agency": False}), (changed(root=False), {}), (changed(phishing_resistant=False), {}),
+        (CARD, {"root": Kind.PASSKEY}),
+        (CARD, {"root": Kind.PASSWORD_TOTP}),
+        (CARD, {"root": Kind.UPSTREAM}),
+        (CARD, {"root": Kind.DERIVED_CERTIFICATE}),
+        (CARD, {"ial": IAL.IAL2}),
+        (CARD, {"ial": IAL.NONE}),
+        (CARD, {"own": PHONE}),
+        (CARD, {"home_agency": False}),
+        (changed(root=False), {}),
+        (changed(phishing_resistant=False), {}),
         (changed(factors=frozenset({Factor.PIV_CARD})), {}),  # the card-authentication key: no PIN
         (changed(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), {}),
     ]
@@ -43,8 +52,20 @@ def test_derived_piv_grows_from_a_card_of_the_home_agency_and_from_nothing_less(
         assert label_of(login, **{**good, **other}) == Label.GENERIC, (login, other)  # type: ignore[arg-type]
 
 
-@given(st.sampled_from(Kind), st.sampled_from(IAL), st.booleans(), st.sampled_from([PASSKEY, PHONE]), st.frozensets(st.sampled_from([one for one in Factor if one != Factor.UPSTREAM])))
-def test_the_label_never_comes_without_all_of_its_grounds(root: Kind, ial: IAL, home: bool, own: Shown, factors: frozenset[Factor]) -> None:  # noqa: FBT001
+@given(
+    st.sampled_from(Kind),
+    st.sampled_from(IAL),
+    st.booleans(),
+    st.sampled_from([PASSKEY, PHONE]),
+    st.frozensets(st.sampled_from([one for one in Factor if one != Factor.UPSTREAM])),
+)
+def test_the_label_never_comes_without_all_of_its_grounds(
+    root: Kind,
+    ial: IAL,
+    home: bool,  # noqa: FBT001
+    own: Shown,
+    factors: frozenset[Factor],
+) -> None:
     """EL-2, for any login."""
     login = changed(factors=factors, phishing_resistant=bool(factors & {Factor.PIV_CARD, Factor.PASSKEY}))
     if label_of(login, root=root, ial=ial, own=own, home_agency=home) == Label.DERIVED_PIV:
@@ -62,7 +83,13 @@ def test_the_agency_of_a_card(fasc_n: str, agency: str) -> None:
 
 def test_a_kind_that_is_not_offered_or_not_to_this_person() -> None:
     """The table decides per label, group and type of device."""
-    rules = Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field"}), devices=frozenset({"android"}), labels=frozenset({Label.GENERIC}))})
+    rules = Rulebook(
+        terms={
+            Kind.DEVICE_KEY: Terms(
+                groups=frozenset({"Field"}), devices=frozenset({"android"}), labels=frozenset({Label.GENERIC})
+            )
+        }
+    )
     android, field = Device(type="android"), frozenset({"Field", "All"})
     assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, android, groups=field) is None
     assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, android, groups=NOBODY) == Reason.NOT_OFFERED
@@ -115,14 +142,28 @@ def test_caps_per_kind_and_in_all() -> None:
     """EL-5."""
     rules = Rulebook(terms={Kind.DEVICE_KEY: Terms(most=2)}, most_in_all=3)
     number = lambda of_kind, in_all: rules.refusal_of_number(Kind.DEVICE_KEY, of_kind=of_kind, in_all=in_all)  # noqa: E731
-    assert [number(1, 2), number(2, 2), number(0, 3)] == [None, Reason.TOO_MANY_CREDENTIALS, Reason.TOO_MANY_CREDENTIALS]
+    assert [number(1, 2), number(2, 2), number(0, 3)] == [
+        None,
+        Reason.TOO_MANY_CREDENTIALS,
+        Reason.TOO_MANY_CREDENTIALS,
+    ]
 
 
 WRITTEN = {
-    "home_agencies": ["0032"], "most_in_all": 4, "assigned": {"123": "alex@example.org"}, "approved": {"serials": ["123"]},
+    "home_agencies": ["0032"],
+    "most_in_all": 4,
+    "assigned": {"123": "alex@example.org"},
+    "approved": {"serials": ["123"]},
     "device_key": {
-        "offered": True, "labels": ["generic"], "groups": ["Field"], "devices": ["android"], "only_approved": True, "most_aal": 2,
-        "most": 2, "lifetime_days": 30, "synced": [],
+        "offered": True,
+        "labels": ["generic"],
+        "groups": ["Field"],
+        "devices": ["android"],
+        "only_approved": True,
+        "most_aal": 2,
+        "most": 2,
+        "lifetime_days": 30,
+        "synced": [],
     },
 }
 
@@ -131,8 +172,18 @@ def test_a_rulebook_as_an_operator_writes_it() -> None:
     """Every word of it has an effect; a life is never longer than the kind's."""
     rules = read(WRITTEN)
     terms = rules.of(Kind.DEVICE_KEY)
-    assert (terms.most, terms.lifetime, terms.synced, terms.only_approved, terms.groups) == (2, timedelta(days=30), frozenset(), True, frozenset({"Field"}))
-    assert (rules.home_agencies, rules.most_in_all, rules.assigned["123"]) == (frozenset({"0032"}), 4, "alex@example.org")
+    assert (terms.most, terms.lifetime, terms.synced, terms.only_approved, terms.groups) == (
+        2,
+        timedelta(days=30),
+        frozenset(),
+        True,
+        frozenset({"Field"}),
+    )
+    assert (rules.home_agencies, rules.most_in_all, rules.assigned["123"]) == (
+        frozenset({"0032"}),
+        4,
+        "alex@example.org",
+    )
     assert read({"device_key": {"lifetime_days": 99999}}).lifetime(Kind.DEVICE_KEY) == policy(Kind.DEVICE_KEY).lifetime
     assert read({}) == Rulebook()
     for rulebook in (rules, Rulebook(), Rulebook(terms={Kind.DEVICE_KEY: Terms(offered=False)})):

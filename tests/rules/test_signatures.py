@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # the order of P-256
 L = 2**252 + 27742317777372353535851937790883648493  # of Ed25519
-EC, P384, RSA, ED = ECKey.generate_key("P-256"), ECKey.generate_key("P-384"), RSAKey.generate_key(2048), OKPKey.generate_key("Ed25519")
+EC, P384, RSA, ED = (
+    ECKey.generate_key("P-256"),
+    ECKey.generate_key("P-384"),
+    RSAKey.generate_key(2048),
+    OKPKey.generate_key("Ed25519"),
+)
 _CLAIMS = json.dumps({"sub": "x"})
 
 
@@ -95,7 +100,9 @@ VERIFIERS: dict[str, Callable[[str, Any, str], object]] = {
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
 @pytest.mark.parametrize(("key", "alg", "make"), CASES)
-def test_a_made_up_signature_is_refused(verifier: str, key: Any, alg: str, make: Callable[[bytes, bytes], bytes]) -> None:
+def test_a_made_up_signature_is_refused(
+    verifier: str, key: Any, alg: str, make: Callable[[bytes, bytes], bytes]
+) -> None:
     """C69: by every place that verifies, and the good one beside it is taken there."""
     message, signature = good(key, alg)
     verify = VERIFIERS[verifier]
@@ -105,7 +112,17 @@ def test_a_made_up_signature_is_refused(verifier: str, key: Any, alg: str, make:
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
-@pytest.mark.parametrize(("key", "alg", "other"), [(EC, "ES256", "ES384"), (RSA, "PS256", "RS256"), (RSA, "RS256", "PS256"), (RSA, "RS256", "RS512"), (EC, "ES256", "HS256"), (EC, "ES256", "none")])
+@pytest.mark.parametrize(
+    ("key", "alg", "other"),
+    [
+        (EC, "ES256", "ES384"),
+        (RSA, "PS256", "RS256"),
+        (RSA, "RS256", "PS256"),
+        (RSA, "RS256", "RS512"),
+        (EC, "ES256", "HS256"),
+        (EC, "ES256", "none"),
+    ],
+)
 def test_the_header_does_not_choose_the_algorithm(verifier: str, key: Any, alg: str, other: str) -> None:
     """C69, J1: the key's registered algorithm does, whatever stands there."""
     message, signature = good(key, alg)

@@ -26,7 +26,11 @@ class Follower:
     def __init__(self, name: str = "payroll", **how: Any) -> None:
         now = clock.now()
         given = {
-            "kinds": ["User", "Group"], "full": True, "attributes": receivers.PRESETS["everything"], "expires_at": now + timedelta(days=90), **how,
+            "kinds": ["User", "Group"],
+            "full": True,
+            "attributes": receivers.PRESETS["everything"],
+            "expires_at": now + timedelta(days=90),
+            **how,
         }
         self.receiver, self.token = receivers.register(name, now=now - QUIET, **given)
         self.copy: dict[str, dict[str, Any]] = {}
@@ -36,7 +40,10 @@ class Follower:
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """One request below /scim/v2/Feed."""
-        sent = {"Authorization": f"Bearer {self.token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {
+            "Authorization": f"Bearer {self.token}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         kind = sent.pop("Content-Type", "application/json")
         answer = self._client.generic(method, "/scim/v2/Feed" + path, data, content_type=kind, headers=sent)

@@ -25,10 +25,16 @@ def test_three_sources_one_profile() -> None:
         ]
     )
     assert found.attributes == {
-        "title": "Boss", "nickName": "Al", "emails": [{"value": "i@x"}], _URN: {"department": "IT"},
+        "title": "Boss",
+        "nickName": "Al",
+        "emails": [{"value": "i@x"}],
+        _URN: {"department": "IT"},
     }
     assert {name: origin["source"] for name, origin in found.provenance.items()} == {
-        "title": "hr", "nickName": "badge", "emails": "it", f"{_URN}:department": "it",
+        "title": "hr",
+        "nickName": "badge",
+        "emails": "it",
+        f"{_URN}:department": "it",
     }
 
 

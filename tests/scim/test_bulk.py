@@ -49,8 +49,12 @@ def test_every_method_in_one_request(hr: Scim) -> None:
     ada, bob = hr.create("ada"), hr.create("bob")
     message = {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}]}
     answers = bulk(
-        hr, new("cyd"), group("g", ada), {"method": "put", "path": f"/Users/{ada}", "data": user("ada2")},
-        {"method": "PATCH", "path": f"/Users/{bob}", "data": message, "version": 'W/"1"'}, {"method": "DELETE", "path": f"/Users/{ada}"},
+        hr,
+        new("cyd"),
+        group("g", ada),
+        {"method": "put", "path": f"/Users/{ada}", "data": user("ada2")},
+        {"method": "PATCH", "path": f"/Users/{bob}", "data": message, "version": 'W/"1"'},
+        {"method": "DELETE", "path": f"/Users/{ada}"},
     )
     assert [one["status"] for one in answers] == ["201", "201", "200", "200", "204"]
     assert [one["method"] for one in answers] == ["POST", "POST", "PUT", "PATCH", "DELETE"]
@@ -64,8 +68,18 @@ def test_references_wait_for_what_they_name(hr: Scim) -> None:
     """A group before its members, a manager after the managed, a path with a bulkId: the order in the request does not matter."""
     enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
     managed = new("cyd", **{enterprise: {"manager": {"value": "bulkId:boss"}}})
-    message = {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:boss"}]}]}
-    answers = bulk(hr, group("g", "bulkId:ada", "bulkId:cyd"), managed, {"method": "PATCH", "path": "/Groups/bulkId:g", "data": message}, new("ada"), new("boss"))
+    message = {
+        "schemas": [PATCH],
+        "Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:boss"}]}],
+    }
+    answers = bulk(
+        hr,
+        group("g", "bulkId:ada", "bulkId:cyd"),
+        managed,
+        {"method": "PATCH", "path": "/Groups/bulkId:g", "data": message},
+        new("ada"),
+        new("boss"),
+    )
     assert [one["status"] for one in answers] == ["201", "201", "200", "201", "201"]
     assert members(hr, answers[0]) == {an_id(answers[1]), an_id(answers[3]), an_id(answers[4])}
     assert hr("GET", f"/Users/{an_id(answers[1])}")[1][enterprise]["manager"]["value"] == an_id(answers[4])
@@ -73,7 +87,15 @@ def test_references_wait_for_what_they_name(hr: Scim) -> None:
 
 def test_circles_of_groups(hr: Scim) -> None:
     """Groups that are members of each other, in a ring of three and in a pair, are all made with all their members (§3.7.1)."""
-    answers = bulk(hr, group("a", "bulkId:b", "bulkId:ada"), group("b", "bulkId:c"), new("ada"), group("c", "bulkId:a"), group("d", "bulkId:d2"), group("d2", "bulkId:d"))
+    answers = bulk(
+        hr,
+        group("a", "bulkId:b", "bulkId:ada"),
+        group("b", "bulkId:c"),
+        new("ada"),
+        group("c", "bulkId:a"),
+        group("d", "bulkId:d2"),
+        group("d2", "bulkId:d"),
+    )
     assert {one["status"] for one in answers} == {"201"}
     a, b, ada, c, d, d2 = (an_id(one) for one in answers)
     assert [members(hr, one) for one in answers if "Groups" in one["location"]] == [{b, ada}, {c}, {a}, {d2}, {d}]
@@ -85,13 +107,28 @@ def test_circles_of_groups(hr: Scim) -> None:
 def test_one_that_fails_changes_nothing_and_the_others_stand(hr: Scim) -> None:
     """Each operation is atomic by itself; what refers to one that failed fails too, with words of its own."""
     ada = hr.create("ada")
-    bad = {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}, {"op": "add", "path": "salary", "value": 1}]}
+    bad = {
+        "schemas": [PATCH],
+        "Operations": [{"op": "replace", "value": {"title": "T"}}, {"op": "add", "path": "salary", "value": 1}],
+    }
     answers = bulk(
-        hr, new("x", "ada"), {"method": "PATCH", "path": f"/Users/{ada}", "data": bad}, new("bob"), group("g", "bulkId:x"), group("h", "bulkId:nobody"),
-        {"method": "PATCH", "path": f"/Users/{ada}", "data": bad, "version": 'W/"7"'}, {"method": "DELETE", "path": "/Users/x"},
+        hr,
+        new("x", "ada"),
+        {"method": "PATCH", "path": f"/Users/{ada}", "data": bad},
+        new("bob"),
+        group("g", "bulkId:x"),
+        group("h", "bulkId:nobody"),
+        {"method": "PATCH", "path": f"/Users/{ada}", "data": bad, "version": 'W/"7"'},
+        {"method": "DELETE", "path": "/Users/x"},
     )
     assert [one["status"] for one in answers] == ["409", "400", "201", "400", "400", "412", "404"]
-    assert [one.get("response", {}).get("scimType") for one in answers[:5]] == ["uniqueness", "invalidPath", None, "invalidValue", "invalidValue"]
+    assert [one.get("response", {}).get("scimType") for one in answers[:5]] == [
+        "uniqueness",
+        "invalidPath",
+        None,
+        "invalidValue",
+        "invalidValue",
+    ]
     assert answers[1]["location"].endswith(ada)
     assert "title" not in hr("GET", f"/Users/{ada}")[1]
     assert (hr.names(), hr("GET", "/Groups")[1]["totalResults"]) == (["ada", "bob"], 0)

@@ -37,7 +37,9 @@ BACK: dict[str, Any] = {"op": "replace", "value": {"active": True}}
 
 
 def group(hr: Scim, name: str, *members: str) -> str:
-    status, found = hr("POST", "/Groups", {"schemas": [GROUP], "displayName": name, "members": [{"value": one} for one in members]})
+    status, found = hr(
+        "POST", "/Groups", {"schemas": [GROUP], "displayName": name, "members": [{"value": one} for one in members]}
+    )
     assert status == 201, found
     return str(found["id"])
 
@@ -56,7 +58,9 @@ def test_a_life_is_told_in_order(hr: Scim, follower: Follower) -> None:
     assert hr.patch(ada, ENDED)[0] == 200
     assert hr.patch(ada, BACK, If_Match=hr.tag(ada))[0] == 200
     assert follower.follow() == [
-        (path, ["prov:put:full"]), (path, ["prov:put:full", "prov:deactivate"]), (path, ["prov:put:full", "prov:activate"]),
+        (path, ["prov:put:full"]),
+        (path, ["prov:put:full", "prov:deactivate"]),
+        (path, ["prov:put:full", "prov:activate"]),
     ]
     assert follower.copy == {path: plain(one) for path, one in follower.read().items()}
     assert follower.copy[path]["title"] == "Dr"
@@ -115,10 +119,27 @@ def test_what_a_receiver_may_not_see_does_not_reach_it(hr: Scim) -> None:
 
 def test_whoever_may_see_everything_never_sees_a_secret_or_a_sources_ids(hr: Scim, follower: Follower) -> None:
     """Ruling 10, P38: no password in whatever spelling, no key of a source's record, nothing that a source was not believed about."""
-    hr("POST", "/Users", user("ada", password="hunter2-hunter2", externalId="hr-0001", roles=[{"value": "root"}], **{ENTERPRISE: {"manager": {"value": "a-record-id"}}}))
+    hr(
+        "POST",
+        "/Users",
+        user(
+            "ada",
+            password="hunter2-hunter2",
+            externalId="hr-0001",
+            roles=[{"value": "root"}],
+            **{ENTERPRISE: {"manager": {"value": "a-record-id"}}},
+        ),
+    )
     follower.follow()
     everything = str(follower.told)
-    for secret in ("hunter2", "hr-0001", "a-record-id", "root", str(Record.objects.get().id), str(Person.objects.get().account_id)):
+    for secret in (
+        "hunter2",
+        "hr-0001",
+        "a-record-id",
+        "root",
+        str(Record.objects.get().id),
+        str(Person.objects.get().account_id),
+    ):
         assert secret not in everything
     assert "ada@example.org" in everything
     assert "hunter2" not in str(list(FeedEvent.objects.values()))
@@ -181,7 +202,9 @@ def test_who_manages_or_freezes_is_told_too(hr: Scim, follower: Follower) -> Non
     for verb in ("suspend", "resume", "end", "end"):
         call_command("person", verb, "ada")
     assert follower.follow() == [
-        (path, ["prov:put:full", "prov:deactivate"]), (path, ["prov:put:full", "prov:activate"]), (path, ["prov:put:full", "prov:deactivate"]),
+        (path, ["prov:put:full", "prov:deactivate"]),
+        (path, ["prov:put:full", "prov:activate"]),
+        (path, ["prov:put:full", "prov:deactivate"]),
     ]
     assert follower.copy == {path: plain(one) for path, one in follower.read().items()}
 
@@ -197,19 +220,38 @@ def test_groups_are_told_with_people_as_members(hr: Scim, follower: Follower) ->
     ada_path, outer_path = person_path(ada), f"/Groups/{outer}"
     follower.follow()
     assert follower.copy[outer_path]["members"] == {ada_path.rpartition("/")[2]: "User", inner: "Group"}
-    patch_group(hr, outer, {"op": "add", "path": "members", "value": [{"value": bob}]}, {"op": "replace", "path": "displayName", "value": "Outer"})
-    assert hr("PUT", f"/Groups/{outer}", {"schemas": [GROUP], "displayName": "Outer", "members": [{"value": ada}, {"value": inner}]})[0] == 200
+    patch_group(
+        hr,
+        outer,
+        {"op": "add", "path": "members", "value": [{"value": bob}]},
+        {"op": "replace", "path": "displayName", "value": "Outer"},
+    )
+    assert (
+        hr(
+            "PUT",
+            f"/Groups/{outer}",
+            {"schemas": [GROUP], "displayName": "Outer", "members": [{"value": ada}, {"value": inner}]},
+        )[0]
+        == 200
+    )
     assert hr("DELETE", f"/Groups/{inner}")[0] == 204
     assert hr("DELETE", f"/Users/{ada}")[0] == 204
     told = follower.follow()
     assert told == [
-        (outer_path, ["prov:patch:full"]), (outer_path, ["prov:patch:full"]), (outer_path, ["prov:patch:full"]), (f"/Groups/{inner}", ["prov:delete"]),
-        (outer_path, ["prov:patch:full"]), (ada_path, ["prov:delete"]),
+        (outer_path, ["prov:patch:full"]),
+        (outer_path, ["prov:patch:full"]),
+        (outer_path, ["prov:patch:full"]),
+        (f"/Groups/{inner}", ["prov:delete"]),
+        (outer_path, ["prov:patch:full"]),
+        (ada_path, ["prov:delete"]),
     ]
     assert len({claims["txn"] for claims in follower.told[-2:]}) == 1
     assert len({claims["txn"] for claims in follower.told}) == len(follower.told) - 2
     assert follower.copy == {path: plain(one) for path, one in follower.read().items()}
-    assert follower.told[-2]["events"][f"{URN}prov:patch:full"]["version"] == follower("GET", outer_path)[1]["meta"]["version"]
+    assert (
+        follower.told[-2]["events"][f"{URN}prov:patch:full"]["version"]
+        == follower("GET", outer_path)[1]["meta"]["version"]
+    )
 
 
 def joined(connect: Callable[..., Scim]) -> tuple[Scim, Scim, str, str]:
@@ -237,9 +279,14 @@ def test_a_join_and_a_split_are_told(connect: Callable[..., Scim], follower: Fol
     matching.split(match, now=clock.now(), actor="operator")
     back = follower.follow()
     assert (lost, ["prov:create:full"]) in back
-    assert len({claims["txn"] for claims in follower.told[-len(back):]}) == 1
+    assert len({claims["txn"] for claims in follower.told[-len(back) :]}) == 1
     assert follower.copy == {path: plain(one) for path, one in follower.read().items()}
-    matching.join(Record.objects.get(id=second), Person.objects.get(id=person.rpartition("/")[2]), now=clock.now(), actor="operator")
+    matching.join(
+        Record.objects.get(id=second),
+        Person.objects.get(id=person.rpartition("/")[2]),
+        now=clock.now(),
+        actor="operator",
+    )
     follower.follow()
     assert follower.copy == {path: plain(one) for path, one in follower.read().items()}
 
@@ -307,9 +354,27 @@ def test_what_a_receiver_could_not_use_is_told_to_the_operator(hr: Scim, followe
 @pytest.mark.parametrize(
     "asked",
     [
-        [], "x", b"null", {"maxEvents": -1}, {"maxEvents": True}, {"maxEvents": "1"}, {"maxEvents": 1.5}, {"returnImmediately": 1}, {"ack": "x"}, {"ack": [1]},
-        {"ack": ["x" * 129]}, {"ack": ["x"] * 1001}, {"setErrs": []}, {"setErrs": {"x": {}}}, {"setErrs": {"x": {"err": ""}}}, {"setErrs": {"x": {"err": "a\nb"}}},
-        {"setErrs": {"x" * 129: {"err": "a"}}}, b"{", b'{"ack":[],"ack":[]}', b"[" * 100_000, b"\xff",
+        [],
+        "x",
+        b"null",
+        {"maxEvents": -1},
+        {"maxEvents": True},
+        {"maxEvents": "1"},
+        {"maxEvents": 1.5},
+        {"returnImmediately": 1},
+        {"ack": "x"},
+        {"ack": [1]},
+        {"ack": ["x" * 129]},
+        {"ack": ["x"] * 1001},
+        {"setErrs": []},
+        {"setErrs": {"x": {}}},
+        {"setErrs": {"x": {"err": ""}}},
+        {"setErrs": {"x": {"err": "a\nb"}}},
+        {"setErrs": {"x" * 129: {"err": "a"}}},
+        b"{",
+        b'{"ack":[],"ack":[]}',
+        b"[" * 100_000,
+        b"\xff",
     ],
 )
 def test_a_bad_poll_is_refused(follower: Follower, asked: Any) -> None:
@@ -446,8 +511,17 @@ def test_service_provider_config_says_so_only_when_it_is_on(hr: Scim) -> None:
     found = hr("GET", "/ServiceProviderConfig")[1]["securityEvents"]
     assert found["asyncRequest"] == "none"
     assert set(found["eventUris"]) == {
-        f"{URN}prov:{one}" for one in (
-            "create:full", "create:notice", "put:full", "put:notice", "patch:full", "patch:notice", "delete", "activate", "deactivate",
+        f"{URN}prov:{one}"
+        for one in (
+            "create:full",
+            "create:notice",
+            "put:full",
+            "put:notice",
+            "patch:full",
+            "patch:notice",
+            "delete",
+            "activate",
+            "deactivate",
         )
     }
 
@@ -465,17 +539,31 @@ def test_the_operators_verbs(hr: Scim, capsys: pytest.CaptureFixture[str]) -> No
 
     added = feed("add", "payroll")
     assert added["base"] == f"{ISSUER}/scim/v2/Feed"
-    assert added["token"] not in str(list(Receiver.objects.values())) + str(list(receivers.ReceiverCredential.objects.values()))
+    assert added["token"] not in str(list(Receiver.objects.values())) + str(
+        list(receivers.ReceiverCredential.objects.values())
+    )
     shown = feed("show", "payroll")
-    assert (shown["follows"], shown["full"], shown["attributes"]) == (["User"], False, ["displayName", "name", "userName"])
+    assert (shown["follows"], shown["full"], shown["attributes"]) == (
+        ["User"],
+        False,
+        ["displayName", "name", "userName"],
+    )
     assert shown["credentials"][0]["expires"] is not None
-    assert feed("allow", "payroll", "--add", "title", "--remove", "name", "--groups", "yes", "--full", "yes")["attributes"] == ["displayName", "title", "userName"]
+    assert feed("allow", "payroll", "--add", "title", "--remove", "name", "--groups", "yes", "--full", "yes")[
+        "attributes"
+    ] == ["displayName", "title", "userName"]
     hr.create("ada")
     assert feed("list")[0]["waiting"] == 1
     assert feed("rotate", "payroll", "--overlap", "1h")["token"] != added["token"]
     assert feed("end", "payroll", str(shown["credentials"][0]["number"])) == "ended"
     assert "disabled" in feed("disable", "payroll")
     assert "anew" in feed("enable", "payroll")
-    for words in (["add", "payroll"], ["add", "No Name"], ["show", "nobody"], ["end", "payroll", "0"], ["add", "x", "--attribute", "nope"]):
+    for words in (
+        ["add", "payroll"],
+        ["add", "No Name"],
+        ["show", "nobody"],
+        ["end", "payroll", "0"],
+        ["add", "x", "--attribute", "nope"],
+    ):
         with pytest.raises(CommandError):
             feed(*words)

@@ -14,7 +14,9 @@ from scim.people import provision
 from tests.scim.conftest import Scim
 from tests.scim.follower import Follower
 
-_PARALLEL = connection.vendor == "postgresql"  # SQLite's test database is one connection: there they come one after the other
+_PARALLEL = (
+    connection.vendor == "postgresql"
+)  # SQLite's test database is one connection: there they come one after the other
 pytestmark = pytest.mark.django_db(transaction=_PARALLEL)
 
 _CHANGES, _PEOPLE, _IDLE = 6, 3, 8
@@ -35,7 +37,9 @@ def poll(follower: Follower) -> list[tuple[str, int]]:
     while idle < _IDLE:
         sets = follower.poll(maxEvents=4, ack=taken)
         idle, taken = 0 if sets else idle + 1, list(sets)
-        seen += [(one["sub_id"]["uri"], int(next(iter(one["events"].values()))["version"][3:-1])) for one in sets.values()]
+        seen += [
+            (one["sub_id"]["uri"], int(next(iter(one["events"].values()))["version"][3:-1])) for one in sets.values()
+        ]
     return seen
 
 

@@ -28,8 +28,29 @@ pytestmark = pytest.mark.django_db
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
 
 ACTS = [
-    "create", "create", "create", "put", "patch", "patch", "delete", "deactivate", "activate", "status", "group", "group", "members", "members", "members",
-    "rename group", "delete group", "manager joins", "manager splits", "operator", "bulk", "follow", "overtaken",
+    "create",
+    "create",
+    "create",
+    "put",
+    "patch",
+    "patch",
+    "delete",
+    "deactivate",
+    "activate",
+    "status",
+    "group",
+    "group",
+    "members",
+    "members",
+    "members",
+    "rename group",
+    "delete group",
+    "manager joins",
+    "manager splits",
+    "operator",
+    "bulk",
+    "follow",
+    "overtaken",
 ]
 
 
@@ -53,26 +74,52 @@ class Directory:
 
     def _fields(self) -> dict[str, Any]:
         pick = self.random.choice
-        fields = {"title": pick(["Dr", "Prof", None]), "nickName": pick(["a", None]), "emails": pick([[{"value": "x@example.org"}], None])}
+        fields = {
+            "title": pick(["Dr", "Prof", None]),
+            "nickName": pick(["a", None]),
+            "emails": pick([[{"value": "x@example.org"}], None]),
+        }
         number = pick(["1", "2", "3", None])
-        return {**{name: value for name, value in fields.items() if value}, **({ENTERPRISE: {"employeeNumber": number}} if number else {})}
+        return {
+            **{name: value for name, value in fields.items() if value},
+            **({ENTERPRISE: {"employeeNumber": number}} if number else {}),
+        }
 
     def _one(self) -> tuple[Scim, str] | None:
         return self.random.choice(self.people) if self.people else None
 
     def create(self) -> None:
         source, self.made = self.random.choice(self.sources), self.made + 1
-        status, found = source("POST", "/Users", user(f"person{self.made}", active=self.random.random() < 0.9, **self._fields()))
+        status, found = source(
+            "POST", "/Users", user(f"person{self.made}", active=self.random.random() < 0.9, **self._fields())
+        )
         if status == 201:
             self.people.append((source, found["id"]))
 
     def bulk(self) -> None:
         source = self.random.choice(self.sources)
         operations = [
-            {"method": "POST", "path": "/Users", "bulkId": f"b{one}", "data": user(f"bulk{self.made}{one}", **self._fields())} for one in range(2)
+            {
+                "method": "POST",
+                "path": "/Users",
+                "bulkId": f"b{one}",
+                "data": user(f"bulk{self.made}{one}", **self._fields()),
+            }
+            for one in range(2)
         ]
-        operations.append({"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"schemas": [GROUP], "displayName": "b", "members": [{"value": "bulkId:b0"}]}})
-        source("POST", "/Bulk", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
+        operations.append(
+            {
+                "method": "POST",
+                "path": "/Groups",
+                "bulkId": "g",
+                "data": {"schemas": [GROUP], "displayName": "b", "members": [{"value": "bulkId:b0"}]},
+            }
+        )
+        source(
+            "POST",
+            "/Bulk",
+            {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations},
+        )
         self.made += 1
 
     def put(self) -> None:
@@ -86,7 +133,13 @@ class Directory:
     def status(self) -> None:
         if one := self._one():
             word = self.random.choice(["suspended", "active"])
-            one[0].patch(one[1], {"op": "replace", "value": {"urn:ramet:params:scim:schemas:extension:assurance:1.0:User": {"status": word}}})
+            one[0].patch(
+                one[1],
+                {
+                    "op": "replace",
+                    "value": {"urn:ramet:params:scim:schemas:extension:assurance:1.0:User": {"status": word}},
+                },
+            )
 
     def deactivate(self) -> None:
         if one := self._one():
@@ -102,7 +155,9 @@ class Directory:
 
     def group(self) -> None:
         source = self.random.choice(self.sources)
-        status, found = source("POST", "/Groups", {"schemas": [GROUP], "displayName": "g", "members": self._members(source)})
+        status, found = source(
+            "POST", "/Groups", {"schemas": [GROUP], "displayName": "g", "members": self._members(source)}
+        )
         if status == 201:
             self.groups.append((source, found["id"]))
 
@@ -118,15 +173,24 @@ class Directory:
         if self.random.random() < 0.3:
             source("PUT", f"/Groups/{group}", {"schemas": [GROUP], "displayName": "put", "members": members})
         else:
-            operations = [{"op": op, "path": "members", "value": members}] if op != "remove" else [
-                {"op": "remove", "path": f'members[value eq "{one["value"]}"]'} for one in members
-            ]
+            operations = (
+                [{"op": op, "path": "members", "value": members}]
+                if op != "remove"
+                else [{"op": "remove", "path": f'members[value eq "{one["value"]}"]'} for one in members]
+            )
             source("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": operations})
 
     def rename_group(self) -> None:
         if self.groups:
             source, group = self.random.choice(self.groups)
-            source("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "displayName", "value": self.random.choice("abc")}]})
+            source(
+                "PATCH",
+                f"/Groups/{group}",
+                {
+                    "schemas": [PATCH],
+                    "Operations": [{"op": "replace", "path": "displayName", "value": self.random.choice("abc")}],
+                },
+            )
 
     def delete_group(self) -> None:
         if self.groups:
@@ -134,9 +198,16 @@ class Directory:
             source("DELETE", f"/Groups/{group}")
 
     def manager_joins(self) -> None:
-        records, people = list(Record.objects.filter(deleted_at=None).order_by("created_at")), list(Person.objects.order_by("created_at"))
+        records, people = (
+            list(Record.objects.filter(deleted_at=None).order_by("created_at")),
+            list(Person.objects.order_by("created_at")),
+        )
         if records:
-            self._tried(lambda: matching.join(self.random.choice(records), self.random.choice(people), now=clock.now(), actor="operator"))
+            self._tried(
+                lambda: matching.join(
+                    self.random.choice(records), self.random.choice(people), now=clock.now(), actor="operator"
+                )
+            )
 
     def manager_splits(self) -> None:
         matches = list(Match.objects.filter(state=MatchState.JOINED).order_by("id"))
@@ -156,7 +227,11 @@ class Directory:
             return
 
 
-@settings(max_examples=200 if LONG else 4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=200 if LONG else 4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(seed=st.integers(0, 2**32), acts=st.lists(st.sampled_from(ACTS), min_size=25, max_size=45))
 def test_a_replay_is_the_directory(db: None, seed: int, acts: list[str]) -> None:
     """Over any history of two joined sources, groups in groups, managers and operators, taken in any portions."""

@@ -57,12 +57,35 @@ def test_shared_cases_over_http(hr: Scim) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "password pr", 'a[b[c eq "k"].d eq "e"].f eq "g"', "active gt true", "userName co null", "userName eq 5",
-        'emails[type eq "work"]', 'name eq "x"', 'displayName[type eq "x"]', 'emails[emails[type eq "x"]]',
-        'emails[type eq "work"] pr', 'emails.value[type eq "x"] eq "y"', "emails .value pr", '_connector eq "x"',
-        "__class__ pr", 'pk__in eq "1"', 'userName\neq "x"', 'userName eq "\\u0000"', 'userName eq "\\ud800"',
-        "(", ")", "not", "not title pr", "employeeNumber pr", f"{ENTERPRISE} pr", f"{ENTERPRISE}:userName pr", "\x00",
-        'meta.created co "2020-01-01T00:00:00Z"', 'x509Certificates.value gt "AAAA"', "userName eq 1e999999",
+        "password pr",
+        'a[b[c eq "k"].d eq "e"].f eq "g"',
+        "active gt true",
+        "userName co null",
+        "userName eq 5",
+        'emails[type eq "work"]',
+        'name eq "x"',
+        'displayName[type eq "x"]',
+        'emails[emails[type eq "x"]]',
+        'emails[type eq "work"] pr',
+        'emails.value[type eq "x"] eq "y"',
+        "emails .value pr",
+        '_connector eq "x"',
+        "__class__ pr",
+        'pk__in eq "1"',
+        'userName\neq "x"',
+        'userName eq "\\u0000"',
+        'userName eq "\\ud800"',
+        "(",
+        ")",
+        "not",
+        "not title pr",
+        "employeeNumber pr",
+        f"{ENTERPRISE} pr",
+        f"{ENTERPRISE}:userName pr",
+        "\x00",
+        'meta.created co "2020-01-01T00:00:00Z"',
+        'x509Certificates.value gt "AAAA"',
+        "userName eq 1e999999",
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str) -> None:
@@ -107,9 +130,20 @@ def test_case_and_dotless_i() -> None:
 
 _LEAVES = st.sampled_from(
     [
-        'userName eq "alice"', 'userName ne "BOB"', 'userName sw "c"', "title pr", 'title co "o"', "active eq true",
-        "active ne false", 'emails.type eq "home"', 'emails[type eq "work" and value co "y"]', "nickName pr",
-        'emails.value ew "example"', 'externalId eq "X-1"', f'{ENTERPRISE}:employeeNumber eq "7"', 'name.familyName gt "M"',
+        'userName eq "alice"',
+        'userName ne "BOB"',
+        'userName sw "c"',
+        "title pr",
+        'title co "o"',
+        "active eq true",
+        "active ne false",
+        'emails.type eq "home"',
+        'emails[type eq "work" and value co "y"]',
+        "nickName pr",
+        'emails.value ew "example"',
+        'externalId eq "X-1"',
+        f'{ENTERPRISE}:employeeNumber eq "7"',
+        'name.familyName gt "M"',
         'emails[not (type eq "work")]',
     ]
 )
@@ -134,8 +168,12 @@ def test_agrees_with_scim2_models(text: str) -> None:
     assert _names(text) == theirs
 
 
-@given(st.text(max_size=80) | st.lists(st.sampled_from([*'()[]."\\', " ", "emails", ".value", " eq ", '"x"', " and ", "not "]),
-       max_size=25).map("".join))
+@given(
+    st.text(max_size=80)
+    | st.lists(
+        st.sampled_from([*'()[]."\\', " ", "emails", ".value", " eq ", '"x"', " and ", "not "]), max_size=25
+    ).map("".join)
+)
 def test_any_text_is_a_tree_or_a_scim_error(text: str) -> None:
     """No text makes the filter door or the path door raise anything but ScimError 400."""
     for door in (parse_filter, parse_path):

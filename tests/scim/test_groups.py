@@ -53,7 +53,9 @@ def test_a_group_and_its_members_see_each_other(hr: Scim) -> None:
     place = f"http://testserver/scim/v2/Users/{ada}"
     assert {"value": ada, "$ref": place, "type": "User"} in found["members"]
     mine = hr("GET", f"/Users/{ada}")[1]["groups"]
-    assert mine == [{"value": made, "$ref": f"http://testserver/scim/v2/Groups/{made}", "display": "Guides", "type": "direct"}]
+    assert mine == [
+        {"value": made, "$ref": f"http://testserver/scim/v2/Groups/{made}", "display": "Guides", "type": "direct"}
+    ]
     assert hr.patch(ada, {"op": "remove", "path": "groups"})[1]["scimType"] == "mutability"
     assert hr("GET", f"/Users/{ada}")[1]["groups"] == mine
     assert "groups" not in hr("GET", f"/Users/{ada}?excludedAttributes=groups")[1]
@@ -96,7 +98,11 @@ def test_versions(hr: Scim) -> None:
     assert patch(hr, made, add, If_Match=tag)[0] == 200
     assert hr("GET", f"/Groups/{made}", If_None_Match=tag)[0] == 200
     body = {"schemas": [GROUP], "displayName": "X"}
-    for refused in (patch(hr, made, add, If_Match=tag), hr("PUT", f"/Groups/{made}", body, If_Match=tag), hr("DELETE", f"/Groups/{made}", If_Match=tag)):
+    for refused in (
+        patch(hr, made, add, If_Match=tag),
+        hr("PUT", f"/Groups/{made}", body, If_Match=tag),
+        hr("DELETE", f"/Groups/{made}", If_Match=tag),
+    ):
         assert refused[0] == 412
     assert inside(hr, made) == {ada}
 
@@ -114,7 +120,10 @@ def test_deletion(hr: Scim) -> None:
     assert hr("GET", f"/Groups/{made}")[0] == hr("DELETE", f"/Groups/{made}")[0] == 404
     assert "groups" not in hr("GET", f"/Users/{ada}")[1]
     assert inside(hr, outer) == set()
-    assert patch(hr, outer, {"op": "add", "path": "members", "value": [{"value": made}, {"value": bob}]})[1]["scimType"] == "invalidValue"
+    assert (
+        patch(hr, outer, {"op": "add", "path": "members", "value": [{"value": made}, {"value": bob}]})[1]["scimType"]
+        == "invalidValue"
+    )
 
 
 def test_sources_are_apart(connect: Callable[..., Scim]) -> None:
@@ -130,7 +139,10 @@ def test_sources_are_apart(connect: Callable[..., Scim]) -> None:
     assert patch(security, other, add)[1]["scimType"] == "invalidValue"
     assert security("GET", "/Groups")[1]["totalResults"] == 1
     assert security("GET", f'/Groups?filter=members.value+eq+"{ada}"')[1]["totalResults"] == 0
-    assert hr("POST", "/Groups", {"schemas": [GROUP], "displayName": "x", "externalId": "7"})[1]["scimType"] == "uniqueness"
+    assert (
+        hr("POST", "/Groups", {"schemas": [GROUP], "displayName": "x", "externalId": "7"})[1]["scimType"]
+        == "uniqueness"
+    )
     second = group(hr, externalId="8")
     assert patch(hr, second, {"op": "add", "value": {"externalId": "7"}})[1]["scimType"] == "uniqueness"
     assert hr("GET", "/Groups", Authorization="")[0] == 401
@@ -160,7 +172,10 @@ def test_one_bad_operation_undoes_all(hr: Scim, operation: dict[str, Any], kind:
     made = group(hr, ada)
     before = hr("GET", f"/Groups/{made}")[1]
     filled = _filled(operation, ada=ada, bob=bob)
-    good = [{"op": "add", "path": "members", "value": [{"value": cyd}]}, {"op": "replace", "path": "displayName", "value": "New"}]
+    good = [
+        {"op": "add", "path": "members", "value": [{"value": cyd}]},
+        {"op": "replace", "path": "displayName", "value": "New"},
+    ]
     status, found = patch(hr, made, *good, filled)
     assert (status, found["scimType"]) == (400, kind)
     assert hr("GET", f"/Groups/{made}")[1] == before
@@ -194,8 +209,16 @@ def _crowd(count: int) -> list[Record]:
     source, now = Source.objects.get(name="hr"), clock.now()
     one = Record.objects.get(source=source, user_name_fold="ada")
     rows = [
-        Record(source=source, person=one.person, pushed={}, resource={"schemas": [], "userName": f"u{i}"}, user_name_fold=f"u{i}",
-               active=True, created_at=now, updated_at=now)
+        Record(
+            source=source,
+            person=one.person,
+            pushed={},
+            resource={"schemas": [], "userName": f"u{i}"},
+            user_name_fold=f"u{i}",
+            active=True,
+            created_at=now,
+            updated_at=now,
+        )
         for i in range(count)
     ]
     return Record.objects.bulk_create(rows)
@@ -207,10 +230,15 @@ def test_one_member_costs_the_same_in_a_large_group(hr: Scim) -> None:
     costs = []
     for crowd in (0, 2000):
         made = group(hr)
-        rows = [Membership(group_id=uuid.UUID(made), record=one, added_at=clock.now()) for one in (_crowd(crowd) if crowd else [])]
+        rows = [
+            Membership(group_id=uuid.UUID(made), record=one, added_at=clock.now())
+            for one in (_crowd(crowd) if crowd else [])
+        ]
         Membership.objects.bulk_create(rows)
-        with CaptureQueriesContext(connection ) as captured:
-            status, body = patch(hr, made, {"op": "add", "path": "members", "value": [{"value": ada}]}, query="?attributes=id")
+        with CaptureQueriesContext(connection) as captured:
+            status, body = patch(
+                hr, made, {"op": "add", "path": "members", "value": [{"value": ada}]}, query="?attributes=id"
+            )
         assert (status, set(body)) == (200, {"schemas", "id"})
         costs.append(len(captured))
         assert max(len(one["sql"]) for one in captured) < 2000
@@ -224,9 +252,24 @@ def test_a_large_group_is_answered_without_a_body(hr: Scim) -> None:
     status, body = patch(hr, made, {"op": "add", "path": "members", "value": [{"value": ada}]})
     assert hr.last is not None
     assert (status, body, hr.last["ETag"]) == (204, None, 'W/"2"')
-    assert patch(hr, made, {"op": "replace", "path": "displayName", "value": "x"}, query="?attributes=displayName")[1]["displayName"] == "x"
-    assert patch(hr, made, {"op": "replace", "path": "displayName", "value": "y"}, query="?excludedAttributes=members")[0] == 200
-    assert len(patch(hr, made, {"op": "replace", "path": "displayName", "value": "z"}, query="?attributes=members")[1]["members"]) == 302
+    assert (
+        patch(hr, made, {"op": "replace", "path": "displayName", "value": "x"}, query="?attributes=displayName")[1][
+            "displayName"
+        ]
+        == "x"
+    )
+    assert (
+        patch(hr, made, {"op": "replace", "path": "displayName", "value": "y"}, query="?excludedAttributes=members")[0]
+        == 200
+    )
+    assert (
+        len(
+            patch(hr, made, {"op": "replace", "path": "displayName", "value": "z"}, query="?attributes=members")[1][
+                "members"
+            ]
+        )
+        == 302
+    )
 
 
 def test_ten_thousand_operations_are_one_difference(hr: Scim) -> None:
@@ -247,16 +290,24 @@ _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just(Op.ADD), st.just("members"), st.lists(st.sampled_from(_IDS), max_size=3)),
         st.tuples(st.just(Op.REPLACE), st.just("members"), st.lists(st.sampled_from(_IDS), max_size=3)),
-        st.tuples(st.just(Op.REMOVE), st.just("members"), st.none() | st.lists(st.sampled_from(_IDS), min_size=1, max_size=2)),
+        st.tuples(
+            st.just(Op.REMOVE), st.just("members"), st.none() | st.lists(st.sampled_from(_IDS), min_size=1, max_size=2)
+        ),
         st.tuples(st.just(Op.REMOVE), st.sampled_from(_IDS).map(lambda one: f'members[value eq "{one}"]'), st.none()),
-        st.tuples(st.just(Op.REMOVE), st.sampled_from(_IDS).map(lambda one: f'members[value ne "{one}" and type eq "User"]'), st.none()),
+        st.tuples(
+            st.just(Op.REMOVE),
+            st.sampled_from(_IDS).map(lambda one: f'members[value ne "{one}" and type eq "User"]'),
+            st.none(),
+        ),
     ),
     max_size=8,
 )
 
 
 @given(_STEPS, st.sets(st.sampled_from(_IDS)))
-def test_the_difference_is_what_the_operations_say(steps: list[tuple[Op, str, list[str] | None]], before: set[str]) -> None:
+def test_the_difference_is_what_the_operations_say(
+    steps: list[tuple[Op, str, list[str] | None]], before: set[str]
+) -> None:
     """One after the other on a plain set, and as one difference: the same members."""
     now = set(before)
     asked = []
@@ -281,15 +332,23 @@ def test_the_difference_is_what_the_operations_say(steps: list[tuple[Op, str, li
 def test_no_mutated_group_request_yields_5xx(hr: Scim, chance: Any) -> None:
     """Mutated groups, patches and ids are answered with a SCIM answer below 500."""
     made = chance.choice([group(hr), "x", "%ff", "0" * 36])
-    body = {"schemas": [GROUP], "displayName": "g", "externalId": uuid.uuid4().hex, "members": [{"value": "x", "type": "User"}, {"$ref": "y"}]}
+    body = {
+        "schemas": [GROUP],
+        "displayName": "g",
+        "externalId": uuid.uuid4().hex,
+        "members": [{"value": "x", "type": "User"}, {"$ref": "y"}],
+    }
     message = {
         "schemas": [PATCH],
         "Operations": [
-            {"op": "add", "path": "members", "value": [{"value": "x"}]}, {"op": "remove", "path": 'members[value eq "x" or type pr]'},
+            {"op": "add", "path": "members", "value": [{"value": "x"}]},
+            {"op": "remove", "path": 'members[value eq "x" or type pr]'},
             {"op": "replace", "value": {"displayName": "n", "members": [{"value": "x"}]}},
         ],
     }
-    method, path, sent = chance.choice([("POST", "/Groups", body), ("PUT", f"/Groups/{made}", body), ("PATCH", f"/Groups/{made}", message)])
+    method, path, sent = chance.choice(
+        [("POST", "/Groups", body), ("PUT", f"/Groups/{made}", body), ("PATCH", f"/Groups/{made}", message)]
+    )
     status, answer = hr(method, path, _mutated(sent, chance))
     assert status < 500
     assert status not in range(400, 500) or answer["status"] == str(status)

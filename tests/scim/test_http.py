@@ -50,7 +50,9 @@ def test_gate(hr: Scim, raw: bytes, kind: str, status: int) -> None:
     for method, path in (("POST", "/Users"), ("PUT", f"/Users/{record_id}"), ("PATCH", f"/Users/{record_id}")):
         found, body = hr(method, path, raw, Content_Type=kind)
         assert (found, body["status"], body["schemas"]) == (
-            status, str(status), ["urn:ietf:params:scim:api:messages:2.0:Error"]
+            status,
+            str(status),
+            ["urn:ietf:params:scim:api:messages:2.0:Error"],
         )
 
 
@@ -67,15 +69,26 @@ def test_gate_holds_where_the_schema_does_not_look(hr: Scim, meta: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "scim_type"),
     [
-        ({"userName": ""}, "invalidValue"), ({"userName": 5}, "invalidValue"), ({"userName": " ada"}, "invalidValue"),
-        ({"userName": "a\u202eda"}, "invalidValue"), ({"userName": "x" * 300}, "invalidValue"),
-        ({"userName": "\ufdfa" * 200}, "invalidValue"), ({"schemas": []}, "invalidSyntax"), ({"schemas": None}, "invalidSyntax"),
-        ({"schemas": [CORE, "urn:nope"]}, "invalidSyntax"), ({"USERNAME": "b"}, "invalidSyntax"),
-        ({"active": "yes"}, "invalidValue"), ({"active": 1}, "invalidValue"), ({"name": "Ada"}, "invalidValue"),
+        ({"userName": ""}, "invalidValue"),
+        ({"userName": 5}, "invalidValue"),
+        ({"userName": " ada"}, "invalidValue"),
+        ({"userName": "a\u202eda"}, "invalidValue"),
+        ({"userName": "x" * 300}, "invalidValue"),
+        ({"userName": "\ufdfa" * 200}, "invalidValue"),
+        ({"schemas": []}, "invalidSyntax"),
+        ({"schemas": None}, "invalidSyntax"),
+        ({"schemas": [CORE, "urn:nope"]}, "invalidSyntax"),
+        ({"USERNAME": "b"}, "invalidSyntax"),
+        ({"active": "yes"}, "invalidValue"),
+        ({"active": 1}, "invalidValue"),
+        ({"name": "Ada"}, "invalidValue"),
         ({"emails": [{"value": "a@x", "primary": True}, {"value": "b@x", "primary": True}]}, "invalidValue"),
-        ({"emails": [{"address": "a@x"}]}, "invalidSyntax"), ({ENTERPRISE: "x"}, "invalidSyntax"),
-        ({ENTERPRISE: {"salary": 1}}, "invalidSyntax"), ({"x509Certificates": [{"value": "!"}]}, "invalidValue"),
-        ({"title": "a\x07b"}, "invalidValue"), ({"externalId": "a\u200b"}, "invalidValue"),
+        ({"emails": [{"address": "a@x"}]}, "invalidSyntax"),
+        ({ENTERPRISE: "x"}, "invalidSyntax"),
+        ({ENTERPRISE: {"salary": 1}}, "invalidSyntax"),
+        ({"x509Certificates": [{"value": "!"}]}, "invalidValue"),
+        ({"title": "a\x07b"}, "invalidValue"),
+        ({"externalId": "a\u200b"}, "invalidValue"),
     ],
 )
 def test_bad_resource(hr: Scim, attributes: dict[str, Any], scim_type: str) -> None:
@@ -129,7 +142,14 @@ def test_search_by_post(hr: Scim, path: str) -> None:
     body = hr("POST", path, asked)[1]
     assert (body["totalResults"], [one["userName"] for one in body["Resources"]]) == (2, ["cyd"])
     assert set(body["Resources"][0]) == {"schemas", "id", "userName"}
-    for wrong in ({"filter": "salary pr"}, {"filter": 5}, {"count": "5"}, {"count": True}, {"schemas": []}, {"startIndex": {}}):
+    for wrong in (
+        {"filter": "salary pr"},
+        {"filter": 5},
+        {"count": "5"},
+        {"count": True},
+        {"schemas": []},
+        {"startIndex": {}},
+    ):
         assert hr("POST", path, {**asked, **wrong})[0] == 400, wrong
     assert hr("POST", path, asked, Authorization="")[0] == 401
 
@@ -160,7 +180,14 @@ def test_projection(hr: Scim) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas", f"/Schemas/{CORE}", f"/Schemas/{ENTERPRISE}"],
+    [
+        "/ServiceProviderConfig",
+        "/ResourceTypes",
+        "/ResourceTypes/User",
+        "/Schemas",
+        f"/Schemas/{CORE}",
+        f"/Schemas/{ENTERPRISE}",
+    ],
 )
 def test_discovery(hr: Scim, path: str) -> None:
     """Discovery is readable by anyone, cannot be filtered or written, and says where it is."""
@@ -182,7 +209,11 @@ def test_capabilities_are_the_truth(hr: Scim) -> None:
     assert supported == {"patch", "filter", "etag", "sort", "bulk"}
     assert config["bulk"] == {"supported": True, "maxOperations": 1000, "maxPayloadSize": LARGEST}
     assert config["pagination"] == {
-        "cursor": True, "index": True, "defaultPaginationMethod": "index", "defaultPageSize": 100, "maxPageSize": 200,
+        "cursor": True,
+        "index": True,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": 100,
+        "maxPageSize": 200,
         "cursorTimeout": 3600,
     }
     assert hr("GET", "/ResourceTypes")[1]["totalResults"] == 2
@@ -212,8 +243,26 @@ def test_wrong_method(hr: Scim) -> None:
 
 
 _JUNK: list[Any] = [
-    None, True, 0, -1, 1.5, "", "x", "\u0000", "\u202e", "a" * 5000, [], [[]], {}, {"value": None}, [None], ["x"], [{"x": {}}],
-    2**70, "2020-13-45T99:99:99Z", {"value": {"value": {"value": 1}}},
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "",
+    "x",
+    "\u0000",
+    "\u202e",
+    "a" * 5000,
+    [],
+    [[]],
+    {},
+    {"value": None},
+    [None],
+    ["x"],
+    [{"x": {}}],
+    2**70,
+    "2020-13-45T99:99:99Z",
+    {"value": {"value": {"value": 1}}},
 ]
 
 
@@ -239,7 +288,12 @@ def _mutated(body: Any, chance: Any) -> Any:
 
 
 _USER = user(
-    externalId="1", title="x", roles=[{"value": "r", "primary": True}], meta={"version": "3"}, id="x", groups=[{"value": "g"}],
+    externalId="1",
+    title="x",
+    roles=[{"value": "r", "primary": True}],
+    meta={"version": "3"},
+    id="x",
+    groups=[{"value": "g"}],
     **{ENTERPRISE: {"department": "d", "manager": {"value": "m", "displayName": "n"}}},
 )
 _MESSAGE = {
@@ -257,12 +311,24 @@ _MESSAGE = {
 def test_no_mutated_request_yields_5xx(hr: Scim, chance: Any) -> None:
     """Mutated bodies, ids, queries and headers are answered with a SCIM answer below 500."""
     record_id = chance.choice([hr.create(uuid.uuid4().hex), "x", "0" * 36, "%ff", "..", "a" * 3000])
-    query = chance.choice(["", "?filter=" + chance.choice(['a"', "emails[", 'userName+eq+"%00"', "%ff", 'id+eq+"%ed%a0%80"']),
-                           "?attributes=" + chance.choice(["[", "%00", "emails[x", "a," * 900]), "?startIndex=1e3", "?%00=1"])
+    query = chance.choice(
+        [
+            "",
+            "?filter=" + chance.choice(['a"', "emails[", 'userName+eq+"%00"', "%ff", 'id+eq+"%ed%a0%80"']),
+            "?attributes=" + chance.choice(["[", "%00", "emails[x", "a," * 900]),
+            "?startIndex=1e3",
+            "?%00=1",
+        ]
+    )
     headers = {"If_Match": chance.choice(["", "*", 'W/"1"', ",,,", "\u00ff"])} if chance.random() < 0.4 else {}
     method, path, body = chance.choice(
-        [("POST", "/Users", _USER), ("PUT", f"/Users/{record_id}", _USER), ("PATCH", f"/Users/{record_id}", _MESSAGE),
-         ("GET", "/Users", None), ("GET", f"/Users/{record_id}", None)]
+        [
+            ("POST", "/Users", _USER),
+            ("PUT", f"/Users/{record_id}", _USER),
+            ("PATCH", f"/Users/{record_id}", _MESSAGE),
+            ("GET", "/Users", None),
+            ("GET", f"/Users/{record_id}", None),
+        ]
     )
     status, answer = hr(method, path + query, json.dumps(_mutated(body, chance)).encode() if body else None, **headers)
     assert status < 500

@@ -53,6 +53,7 @@ changetype: delete
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """`source import` of a text."""
+
     def work(name: str, text: str, *options: str) -> Any:
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
@@ -69,14 +70,20 @@ def _counts(found: dict[str, Any]) -> dict[str, int]:
 def test_rehearsal_then_import_then_nothing(hr: Scim, run: Callable[..., Any]) -> None:
     """The rehearsal says what the import then does, and writes nothing; a second import changes nothing."""
     rehearsed = run("people.csv", _CSV, "--dry-run")
-    assert (_counts(rehearsed), Record.objects.count(), OutboxRow.objects.count()) == ({"created": 3, "refused": 3}, 0, 0)
+    assert (_counts(rehearsed), Record.objects.count(), OutboxRow.objects.count()) == (
+        {"created": 3, "refused": 3},
+        0,
+        0,
+    )
     assert [one["line"] for one in rehearsed["refused_lines"]] == [6, 7, 8]
     assert "line 2" in rehearsed["refused_lines"][2]["why"]
     done = run("people.csv", _CSV)
     assert _counts(done) == _counts(rehearsed)
     ada = Person.objects.get(login_name="ada")
     assert (ada.account.status, ada.profile[ENTERPRISE], ada.addresses()) == (
-        AccountStatus.ACTIVE, {"employeeNumber": "7", "department": "IT"}, ["ada@example.org"]
+        AccountStatus.ACTIVE,
+        {"employeeNumber": "7", "department": "IT"},
+        ["ada@example.org"],
     )
     assert OutboxRow.objects.filter(kind="invite").count() == 3
     assert _counts(run("people.csv", _CSV)) == {"unchanged": 3, "refused": 3}
@@ -115,7 +122,11 @@ def test_ldif(hr: Scim, run: Callable[..., Any]) -> None:
     found = run("p.ldif", _LDIF)
     assert (_counts(found), found["refused_lines"][0]["line"]) == ({"created": 2, "refused": 1}, 20)
     record = Record.objects.get(user_name_fold="ada")
-    assert (record.resource["displayName"], record.resource["name"]["familyName"], len(record.resource["emails"])) == ("Ada L\u00f6velace", "Lovelace", 2)
+    assert (record.resource["displayName"], record.resource["name"]["familyName"], len(record.resource["emails"])) == (
+        "Ada L\u00f6velace",
+        "Lovelace",
+        2,
+    )
     assert "canary" not in str(record.pushed)
     assert not Record.objects.get(user_name_fold="bob").active
     assert sorted(hr.names()) == ["ada", "bob"]
@@ -128,7 +139,9 @@ def test_json_lines(hr: Scim, run: Callable[..., Any]) -> None:
     assert hr.names() == ["ada"]
 
 
-@pytest.mark.parametrize(("name", "text"), [("p.csv", "userName,salary\na,1\n"), ("p.txt", "x"), ("p.csv", b"\xff".decode("latin-1"))])
+@pytest.mark.parametrize(
+    ("name", "text"), [("p.csv", "userName,salary\na,1\n"), ("p.txt", "x"), ("p.csv", b"\xff".decode("latin-1"))]
+)
 def test_a_file_that_is_none(hr: Scim, run: Callable[..., Any], name: str, text: str) -> None:
     """An unknown column, another ending: refused before anybody is touched, in words."""
     with pytest.raises(CommandError):

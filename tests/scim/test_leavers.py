@@ -34,7 +34,12 @@ def _outbox(person: Person, kind: str) -> int:
 
 def _enrol(person: Person) -> Credential:
     return Credential.objects.create(
-        account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=0,
+        account=person.account,
+        epoch=person.account.epoch,
+        kind="password_totp",
+        state="active",
+        aal=2,
+        ial=0,
         created_at=clock.now(),
     )
 
@@ -69,7 +74,8 @@ def test_every_shape_of_leaving_ends_everything(hr: Scim, shape: str) -> None:
             status, _ = hr("DELETE", f"/Users/{record_id}")
         case _:
             operation: dict[str, Any] = {
-                "patch": _OFF, "no path": {"op": "replace", "value": {"active": False}},
+                "patch": _OFF,
+                "no path": {"op": "replace", "value": {"active": False}},
                 "string": {"op": "replace", "path": "active", "value": "False"},
                 "Entra": {"op": "Replace", "path": "ACTIVE", "value": "false"},
             }[shape]
@@ -135,9 +141,7 @@ def test_repeated_deactivation_ends_what_was_opened_in_between(hr: Scim) -> None
     record_id = hr.create()
     hr.patch(record_id, _OFF)
     now = clock.now()
-    under_lock(
-        _person(record_id).account_id, lambda account: accounts.reopen(account, now=now, actor="operator")
-    )
+    under_lock(_person(record_id).account_id, lambda account: accounts.reopen(account, now=now, actor="operator"))
     hr.patch(record_id, _OFF)
     assert _person(record_id).account.status == AccountStatus.TERMINATED
 
@@ -237,7 +241,7 @@ def test_verbatim_but_no_secret(hr: Scim) -> None:
     record = Record.objects.get(id=record_id)
     assert (record.pushed["title"], record.resource["title"]) == ("E\u0301lan", "\u00c9lan")
     assert "canary" not in str(record.pushed) + str(record.resource)
-    hr.patch(record_id, {"op": "replace", "path": "nickName", "value": "A"} )
+    hr.patch(record_id, {"op": "replace", "path": "nickName", "value": "A"})
     hr.patch(record_id, {"op": "replace", "path": "password", "value": "canary-s3cret"})
     record.refresh_from_db()
     assert (record.pushed["title"], record.pushed["nickName"]) == ("E\u0301lan", "A")

@@ -43,10 +43,19 @@ _BEGINNING = datetime(2026, 11, 1, 12, tzinfo=UTC)
 def town(hr: Scim) -> Scim:
     """People who differ in everything that a filter may ask, some by one character, and groups of them."""
     people = [
-        user("Zoë", title="x", externalId="X-1", displayName="Zoë Ünal"), user("adm\u0131n", displayName="%_"), user("ADMIN2", externalId="x-1"),
-        user("straße", displayName=""), user("zebra", active=False, **{ENTERPRISE: {"employeeNumber": "A7"}}),
-        user("Ωmega", emails=[{"type": "work"}]), user("\U0001f600", emails=[], nickName="n"), user("a_b", displayName="\ue000"),
-        user("a%b", emails=[{"value": "One@Example.org", "type": "home"}, {"value": "two@example.org", "type": "work"}], name={"givenName": "x"}),
+        user("Zoë", title="x", externalId="X-1", displayName="Zoë Ünal"),
+        user("adm\u0131n", displayName="%_"),
+        user("ADMIN2", externalId="x-1"),
+        user("straße", displayName=""),
+        user("zebra", active=False, **{ENTERPRISE: {"employeeNumber": "A7"}}),
+        user("Ωmega", emails=[{"type": "work"}]),
+        user("\U0001f600", emails=[], nickName="n"),
+        user("a_b", displayName="\ue000"),
+        user(
+            "a%b",
+            emails=[{"value": "One@Example.org", "type": "home"}, {"value": "two@example.org", "type": "work"}],
+            name={"givenName": "x"},
+        ),
     ]
     with time_machine.travel(_BEGINNING, tick=False) as traveller:
         ids = []
@@ -65,7 +74,15 @@ def town(hr: Scim) -> Scim:
 
 
 _NAMES = [
-    "userName", "displayName", "externalId", "name.familyName", f"{ENTERPRISE}:employeeNumber", "emails.value", "emails", "title", "nickName",
+    "userName",
+    "displayName",
+    "externalId",
+    "name.familyName",
+    f"{ENTERPRISE}:employeeNumber",
+    "emails.value",
+    "emails",
+    "title",
+    "nickName",
     "emails.type",
 ]
 _TEXTS = ["", "a", "A", "zebra", "z", "X-1", "x-1", "example.org", "One@example.ORG", "two@example.org", "%", "_", "\ue000", "\U0001f600",
@@ -93,7 +110,9 @@ _LEAVES = st.one_of(
 _FILTERS = st.recursive(
     _LEAVES,
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(" ".join), inner.map(lambda text: f"({text})"), inner.map(lambda text: f"not ({text})"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(" ".join),
+        inner.map(lambda text: f"({text})"),
+        inner.map(lambda text: f"not ({text})"),
     ),
     max_leaves=6,
 )
@@ -128,13 +147,29 @@ def test_what_is_asked_often_is_exact(town: Scim) -> None:
     member = str(Record.objects.get(user_name_fold="zebra").id)
     made = str(Group.objects.get(display_name="zebras").id)
     for text in (
-        'userName eq "zebra"', 'USERNAME sw "Z"', f'id eq "{member}"', 'externalId eq "X-1"', "active eq false", 'emails.value eq "two@example.org"',
-        'emails[value co "example"]', 'meta.lastModified gt "2026-11-01T12:00:03.4Z"', f'groups.value eq "{made}"', "not (displayName pr)",
-        f'{ENTERPRISE}:employeeNumber eq "a7"', 'userName eq "a" or (active eq true and name.familyName co "E")', 'meta.resourceType eq "User"',
+        'userName eq "zebra"',
+        'USERNAME sw "Z"',
+        f'id eq "{member}"',
+        'externalId eq "X-1"',
+        "active eq false",
+        'emails.value eq "two@example.org"',
+        'emails[value co "example"]',
+        'meta.lastModified gt "2026-11-01T12:00:03.4Z"',
+        f'groups.value eq "{made}"',
+        "not (displayName pr)",
+        f'{ENTERPRISE}:employeeNumber eq "a7"',
+        'userName eq "a" or (active eq true and name.familyName co "E")',
+        'meta.resourceType eq "User"',
     ):
         selected, exact = _by_sql(text, PEOPLE)
         assert (exact, selected) == (True, _by_evaluator(text, PEOPLE)), text
-    for text in ('displayName eq "ZEBRAS"', f'members.value eq "{member}"', f'members[value eq "{member}"]', 'externalId ne "x"', 'id eq "x"'):
+    for text in (
+        'displayName eq "ZEBRAS"',
+        f'members.value eq "{member}"',
+        f'members[value eq "{member}"]',
+        'externalId ne "x"',
+        'id eq "x"',
+    ):
         selected, exact = _by_sql(text, GROUPS)
         assert (exact, selected) == (True, _by_evaluator(text, GROUPS)), text
     assert not select(parse_filter('title eq "x"', PEOPLE.kind), PEOPLE).exact
@@ -183,7 +218,11 @@ def test_order_is_by_code_points_and_the_unassigned_come_last(town: Scim) -> Non
     names = town.names("?sortBy=userName")
     assert names == ["a%b", "a_b", "ADMIN2", "adm\u0131n", "straße", "zebra", "Zoë", "Ωmega", "\U0001f600"]
     assert town.names("?sortBy=userName&sortOrder=descending") == names[::-1]
-    assert [name for name in town.names("?sortBy=displayName") if name in {"a_b", "Zoë", "adm\u0131n"}] == ["adm\u0131n", "Zoë", "a_b"]
+    assert [name for name in town.names("?sortBy=displayName") if name in {"a_b", "Zoë", "adm\u0131n"}] == [
+        "adm\u0131n",
+        "Zoë",
+        "a_b",
+    ]
     assert set(town.names("?sortBy=displayName")[:3]) == {"adm\u0131n", "Zoë", "a_b"}
     assert set(town.names("?sortBy=displayName&sortOrder=descending")[-3:]) == {"adm\u0131n", "Zoë", "a_b"}
     for wrong in ("sortBy=salary", "sortBy=name", "sortBy=password", "sortBy=emails[type+eq+%22x%22]", "sortOrder=up"):
@@ -197,7 +236,9 @@ def test_a_far_page_is_counted_from_the_nearer_end(hr: Scim, monkeypatch: pytest
     for far in (10_000, 0):
         monkeypatch.setattr("scim.http.listing._FAR", far)
         pages = [hr.names(f"?startIndex={start}&count=3") for start in (1, 2, 5, 6, 8, 10, 11, 12)]
-        assert pages == [[f"p{i:02}" for i in range(start - 1, min(11, start + 2))] for start in (1, 2, 5, 6, 8, 10, 11, 12)]
+        assert pages == [
+            [f"p{i:02}" for i in range(start - 1, min(11, start + 2))] for start in (1, 2, 5, 6, 8, 10, 11, 12)
+        ]
 
 
 def test_cursors_are_ours_alone(connect: Callable[..., Scim]) -> None:
@@ -210,9 +251,21 @@ def test_cursors_are_ours_alone(connect: Callable[..., Scim]) -> None:
     cursor = page["nextCursor"]
     assert (page["totalResults"], "startIndex" in page) == (3, False)
     assert hr.names(f"?cursor={cursor}&count=2") == ["b", "c"]
-    assert hr("POST", "/Users/.search", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "cursor": cursor})[0] == 200
+    assert (
+        hr(
+            "POST",
+            "/Users/.search",
+            {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "cursor": cursor},
+        )[0]
+        == 200
+    )
     forged = [cursor[:-1] + ("A" if cursor[-1] != "A" else "B"), cursor[:20], "x", "é", "1 OR 1=1", "A" * 600, "%00"]
-    elsewhere = [f"/Users?filter=title+pr&cursor={cursor}", f"/Users?sortBy=userName&cursor={cursor}", f"/Groups?cursor={cursor}", f"/?cursor={cursor}"]
+    elsewhere = [
+        f"/Users?filter=title+pr&cursor={cursor}",
+        f"/Users?sortBy=userName&cursor={cursor}",
+        f"/Groups?cursor={cursor}",
+        f"/?cursor={cursor}",
+    ]
     for path in [*(f"/Users?cursor={quote(one)}" for one in forged), *elsewhere]:
         assert hr("GET", path)[1].get("scimType") == "invalidCursor", path
     assert other("GET", f"/Users?cursor={cursor}")[1]["scimType"] == "invalidCursor"
@@ -273,7 +326,9 @@ def test_everything_is_searched_at_the_root(town: Scim) -> None:
     assert body["totalResults"] == 12
     assert [one["meta"]["resourceType"] for one in body["Resources"]] == ["User"] * 9 + ["Group"] * 3
     assert town("GET", "/?filter=userName+eq+%22zebra%22")[1]["totalResults"] == 1
-    kinds = {one["meta"]["resourceType"] for one in town("GET", "/?filter=meta.resourceType+eq+%22Group%22")[1]["Resources"]}
+    kinds = {
+        one["meta"]["resourceType"] for one in town("GET", "/?filter=meta.resourceType+eq+%22Group%22")[1]["Resources"]
+    }
     assert kinds == {"Group"}
     assert town("GET", "/?startIndex=9&count=2")[1]["Resources"][1]["displayName"] == "Zebras"
     walked, cursor = 0, ""

@@ -47,7 +47,13 @@ def sources(connect: Callable[..., Scim]) -> tuple[Scim, Scim, Scim]:
 
 def _enrol(person: Person) -> Credential:
     return Credential.objects.create(
-        account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now()
+        account=person.account,
+        epoch=person.account.epoch,
+        kind="password_totp",
+        state="active",
+        aal=2,
+        ial=0,
+        created_at=clock.now(),
     )
 
 
@@ -55,12 +61,17 @@ def test_three_sources_one_person(sources: tuple[Scim, Scim, Scim]) -> None:
     """Three records of one employee number are one person, one account, one login name; each source sees only its own (ID-1)."""
     hr, security, directory = sources
     ids = [
-        hr.create("ada", title="Boss", **_number("7")), security.create("X-7", **_number("7"), **{ASSURANCE: {"ial": 2, "proofedBy": "office"}}),
+        hr.create("ada", title="Boss", **_number("7")),
+        security.create("X-7", **_number("7"), **{ASSURANCE: {"ial": 2, "proofedBy": "office"}}),
         directory.create("alovelace", nickName="Al", **_number("7")),
     ]
     assert len({_record(one).person_id for one in ids}) == 1
     person = _person(ids[0])
-    assert (person.profile["title"], person.profile["nickName"], person.profile[ASSURANCE]["proofedBy"]) == ("Boss", "Al", "office")
+    assert (person.profile["title"], person.profile["nickName"], person.profile[ASSURANCE]["proofedBy"]) == (
+        "Boss",
+        "Al",
+        "office",
+    )
     assert person.login_name == "ada"
     assert [len(one.names()) for one in sources] == [1, 1, 1]
     assert Match.objects.filter(state=MatchState.JOINED, decided_by="rule").count() == 2
@@ -72,7 +83,12 @@ def test_three_sources_one_person(sources: tuple[Scim, Scim, Scim]) -> None:
 def test_names_and_addresses_join_nobody(sources: tuple[Scim, Scim, Scim], same: str) -> None:
     """Neither a user name, nor an address, nor a name, nor another source's id makes two records one (P33, P36, ruling 9)."""
     hr, _, directory = sources
-    value = {"userName": "ada", "emails": [{"value": "a@example.org"}], "name": {"familyName": "L", "givenName": "A"}, "externalId": "1"}[same]
+    value = {
+        "userName": "ada",
+        "emails": [{"value": "a@example.org"}],
+        "name": {"familyName": "L", "givenName": "A"},
+        "externalId": "1",
+    }[same]
     first = hr.create("ada", **{same: value} if same != "userName" else {})
     second = directory.create("ada" if same == "userName" else "other", **{same: value} if same != "userName" else {})
     assert _person(first).id != _person(second).id
@@ -108,7 +124,9 @@ def test_a_join_moves_no_login_name_no_mail_and_no_ial(sources: tuple[Scim, Scim
     person = _person(victim)
     assert person.profile["displayName"] == "Eve"
     assert (person.login_name, person.addresses(), person.account.ial) == ("ada", ["ada@example.org"], 0)
-    assert not OutboxRow.objects.filter(kind="invite", account=person.account, created_at__gt=person.records.order_by("created_at")[1].created_at).exists()
+    assert not OutboxRow.objects.filter(
+        kind="invite", account=person.account, created_at__gt=person.records.order_by("created_at")[1].created_at
+    ).exists()
     returns.adopt(_record(security_id), now=clock.now(), actor="manager:m")
     assert _person(victim).account.ial == 2
     returns.adopt(_record(directory_id), now=clock.now(), actor="manager:m")
@@ -124,11 +142,19 @@ def test_a_record_that_came_first_without_authority_waits_for_it(sources: tuple[
     hr, security, _ = sources
     first = security.create("s", **_number("7"))
     person = _person(first)
-    assert (person.account.status, person.login_name, OutboxRow.objects.filter(kind="invite").count()) == (AccountStatus.TERMINATED, None, 0)
+    assert (person.account.status, person.login_name, OutboxRow.objects.filter(kind="invite").count()) == (
+        AccountStatus.TERMINATED,
+        None,
+        0,
+    )
     second = hr.create("ada", **_number("7"))
     assert _person(second).id == person.id
     person = _person(second)
-    assert (person.account.status, person.login_name, OutboxRow.objects.filter(kind="invite").count()) == (AccountStatus.ACTIVE, "ada", 1)
+    assert (person.account.status, person.login_name, OutboxRow.objects.filter(kind="invite").count()) == (
+        AccountStatus.ACTIVE,
+        "ada",
+        1,
+    )
 
 
 def test_a_number_that_comes_later_joins(sources: tuple[Scim, Scim, Scim]) -> None:
@@ -172,7 +198,10 @@ def test_reused_number_of_a_leaver_makes_a_new_subject(sources: tuple[Scim, Scim
             hr("DELETE", f"/Users/{old}")
         new = hr.create(f"new-{gone}", **_number(number))
         assert _person(new).account_id != _person(old).account_id
-        assert (_person(old).account.status, _person(new).account.status) == (AccountStatus.TERMINATED, AccountStatus.ACTIVE)
+        assert (_person(old).account.status, _person(new).account.status) == (
+            AccountStatus.TERMINATED,
+            AccountStatus.ACTIVE,
+        )
         assert matching.waiting().filter(record_id=new).get().why == candidates.SAME_SOURCE
 
 
@@ -236,9 +265,16 @@ def test_retraction_falls_back(sources: tuple[Scim, Scim, Scim]) -> None:
     hr, _, directory = sources
     hr_id = hr.create("ada", displayName="Ada L", **_number("7"))
     directory.create("al", displayName="Al", **_number("7"))
-    assert _person(hr_id).provenance["displayName"] | {"since": ""} == {"source": "hr", "why": "precedence", "since": ""}
+    assert _person(hr_id).provenance["displayName"] | {"since": ""} == {
+        "source": "hr",
+        "why": "precedence",
+        "since": "",
+    }
     hr.patch(hr_id, {"op": "remove", "path": "displayName"})
-    assert (_person(hr_id).profile["displayName"], _person(hr_id).provenance["displayName"]["source"]) == ("Al", "directory")
+    assert (_person(hr_id).profile["displayName"], _person(hr_id).provenance["displayName"]["source"]) == (
+        "Al",
+        "directory",
+    )
 
 
 def test_person_show_explains(sources: tuple[Scim, Scim, Scim], capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,7 +287,9 @@ def test_person_show_explains(sources: tuple[Scim, Scim, Scim], capsys: pytest.C
     attributes = {one["attribute"]: one for one in json.loads(capsys.readouterr().out)["attributes"]}
     said = [(one["source"], one["stands"], one["why"]) for one in attributes["displayName"]["said"]]
     assert said == [("hr", True, "precedence"), ("directory", False, "precedence")]
-    assert [(one["source"], one["stands"], one["why"]) for one in attributes["title"]["said"]] == [("directory", False, "not trusted")]
+    assert [(one["source"], one["stands"], one["why"]) for one in attributes["title"]["said"]] == [
+        ("directory", False, "not trusted")
+    ]
     assert attributes["title"]["value"] is None
     call_command("person", "show", "ada")
     shown = "".join(capsys.readouterr().out.split())

@@ -39,21 +39,29 @@ def _push(scim: Scim, name: str, number: int, **said: Any) -> int:
 
 
 _EVENTS: list[dict[str, Any]] = [
-    {"number": 1, "active": True, "title": "Clerk"}, {"number": 2, "active": False}, {"number": 3, "active": True, "nickName": "A"},
-    {"number": 4, "active": False, "title": "Boss"}, {"number": 4, "active": True, "title": "Zar"}, {"number": 4, "active": False, "title": "Aide"},
+    {"number": 1, "active": True, "title": "Clerk"},
+    {"number": 2, "active": False},
+    {"number": 3, "active": True, "nickName": "A"},
+    {"number": 4, "active": False, "title": "Boss"},
+    {"number": 4, "active": True, "title": "Zar"},
+    {"number": 4, "active": False, "title": "Aide"},
 ]
 
 
 def _final(scim: Scim, name: str, events: Iterable[dict[str, Any]]) -> tuple[Any, ...]:
     for event in events:
-        assert _push(scim, name, event["number"], **{key: value for key, value in event.items() if key != "number"}) in {200, 201, 412}
+        assert _push(
+            scim, name, event["number"], **{key: value for key, value in event.items() if key != "number"}
+        ) in {200, 201, 412}
     return _state(name)
 
 
 def _state(name: str) -> tuple[Any, ...]:
     person = Person.objects.select_related("account").get(records__external_id=name)
     record = person.records.get()
-    resource = {key: value for key, value in record.resource.items() if key not in {"userName", "externalId", "name", "emails"}}
+    resource = {
+        key: value for key, value in record.resource.items() if key not in {"userName", "externalId", "name", "emails"}
+    }
     shown = {key: value for key, value in person.profile.items() if key not in {"userName", "name", "emails"}}
     return resource, shown, person.active, person.account.status, record.source_version
 
@@ -105,7 +113,13 @@ def test_orders_over_http(hr: Scim, order: tuple[int, ...]) -> None:
 def test_any_numbered_history_with_replays_converges(hr: Scim, data: st.DataObject) -> None:
     """Any history, shuffled, with duplicates and replays, ends as the history in order does (C29)."""
     titles = st.sampled_from(["", "a", "b"])
-    events = data.draw(st.lists(st.fixed_dictionaries({"number": st.integers(0, 5), "active": st.booleans(), "title": titles}), min_size=1, max_size=6))
+    events = data.draw(
+        st.lists(
+            st.fixed_dictionaries({"number": st.integers(0, 5), "active": st.booleans(), "title": titles}),
+            min_size=1,
+            max_size=6,
+        )
+    )
     shuffled = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=4))))
     tag = f"{secrets.token_hex(8)}"
     in_order = sorted(events, key=lambda event: event["number"])
@@ -192,7 +206,9 @@ def test_nothing_comes_back_with_who_comes_back(hr: Scim) -> None:
     """Readmitted, the person has what they had before: no credential (C30)."""
     record_id = hr.create()
     account = _person(record_id).account
-    row = Credential.objects.create(account=account, epoch=account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now())
+    row = Credential.objects.create(
+        account=account, epoch=account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now()
+    )
     hr.patch(record_id, _OFF)
     hr.patch(record_id, _ON)
     returns.readmit(_person(record_id), now=clock.now(), actor="manager:m")

@@ -17,7 +17,10 @@ from tests.scim.conftest import CORE, ENTERPRISE, PATCH
 
 _BEFORE = values.resource(
     {
-        "schemas": [CORE, ENTERPRISE], "userName": "ada", "title": "Countess", "active": True,
+        "schemas": [CORE, ENTERPRISE],
+        "userName": "ada",
+        "title": "Countess",
+        "active": True,
         "name": {"givenName": "Ada", "familyName": "Lovelace"},
         "emails": [{"value": "w@x.org", "type": "work", "primary": True}, {"value": "h@x.org", "type": "home"}],
         ENTERPRISE: {"department": "Engines", "manager": {"value": "m1"}},
@@ -42,7 +45,9 @@ def test_remove_with_a_value_removes_that_value_only() -> None:
     """Entra's and authentik's remove with a value never empties the attribute."""
     after = _after({"op": "remove", "path": "emails", "value": [{"value": "h@x.org"}]})
     assert [email["value"] for email in after["emails"]] == ["w@x.org"]
-    assert _after({"op": "remove", "path": "emails", "value": [{"value": "nobody@x.org"}]})["emails"] == _BEFORE["emails"]
+    assert (
+        _after({"op": "remove", "path": "emails", "value": [{"value": "nobody@x.org"}]})["emails"] == _BEFORE["emails"]
+    )
 
 
 def test_primary_moves() -> None:
@@ -112,7 +117,9 @@ def test_password_is_dropped() -> None:
 
 def test_sub_attribute_cleared_in_a_complex_value() -> None:
     """Null and the empty string clear a sub-attribute; a complex value with nothing left is unassigned."""
-    assert "manager" not in _after({"op": "replace", "path": f"{ENTERPRISE}:manager", "value": {"value": ""}})[ENTERPRISE]
+    assert (
+        "manager" not in _after({"op": "replace", "path": f"{ENTERPRISE}:manager", "value": {"value": ""}})[ENTERPRISE]
+    )
     assert _after({"op": "replace", "path": "name", "value": {"familyName": None}})["name"] == {"givenName": "Ada"}
 
 
@@ -120,7 +127,9 @@ def test_extension_cleared_and_refused() -> None:
     """Null takes a whole extension away; anything else that is no object is refused, and so are too many values."""
     assert _after({"op": "replace", "path": ENTERPRISE, "value": None})["schemas"] == [CORE]
     assert _refusal({"op": "replace", "path": ENTERPRISE, "value": "x"}) == "invalidValue"
-    assert _refusal({"op": "add", "path": "emails", "value": [{"value": f"a{i}@x"} for i in range(999)]}) == "invalidValue"
+    assert (
+        _refusal({"op": "add", "path": "emails", "value": [{"value": f"a{i}@x"} for i in range(999)]}) == "invalidValue"
+    )
 
 
 def test_element_replaced_merged_or_taken_away() -> None:
@@ -128,7 +137,9 @@ def test_element_replaced_merged_or_taken_away() -> None:
     path = 'emails[type eq "home"]'
     assert _after({"op": "replace", "path": path, "value": [{"value": "n@x.org"}]})["emails"][1] == {"value": "n@x.org"}
     assert _after({"op": "add", "path": path, "value": {"display": "D"}})["emails"][1] == {
-        "value": "h@x.org", "type": "home", "display": "D",
+        "value": "h@x.org",
+        "type": "home",
+        "display": "D",
     }
     assert len(_after({"op": "replace", "path": path, "value": None})["emails"]) == 1
     assert _after({"op": "add", "path": path, "value": None})["emails"] == _BEFORE["emails"]
@@ -146,12 +157,24 @@ def test_a_failure_changes_nothing() -> None:
     ("names", "asked", "path", "expected"),
     [
         (["dotted_keys"], {"op": "Replace", "value": {"name.givenName": "A"}}, ("name", "givenName"), "A"),
-        (["bare_manager"], {"op": "Add", "path": f"{ENTERPRISE}:manager", "value": "m2"}, (ENTERPRISE, "manager"),
-         {"value": "m2"}),
-        (["bare_manager"], {"op": "Add", "value": {ENTERPRISE: {"manager": [{"value": "m2"}]}}}, (ENTERPRISE, "manager"),
-         {"value": "m2"}),
-        (["create_on_replace"], {"op": "Replace", "path": 'emails[type eq "other"].value', "value": "o@x.org"},
-         ("emails", 2), {"type": "other", "value": "o@x.org"}),
+        (
+            ["bare_manager"],
+            {"op": "Add", "path": f"{ENTERPRISE}:manager", "value": "m2"},
+            (ENTERPRISE, "manager"),
+            {"value": "m2"},
+        ),
+        (
+            ["bare_manager"],
+            {"op": "Add", "value": {ENTERPRISE: {"manager": [{"value": "m2"}]}}},
+            (ENTERPRISE, "manager"),
+            {"value": "m2"},
+        ),
+        (
+            ["create_on_replace"],
+            {"op": "Replace", "path": 'emails[type eq "other"].value', "value": "o@x.org"},
+            ("emails", 2),
+            {"type": "other", "value": "o@x.org"},
+        ),
     ],
 )
 def test_normalisers(names: list[str], asked: dict[str, Any], path: tuple[Any, Any], expected: Any) -> None:
@@ -165,13 +188,33 @@ def test_normalisers(names: list[str], asked: dict[str, Any], path: tuple[Any, A
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["value", "type", "primary", "givenName", "x", "userName", "emails"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["value", "type", "primary", "givenName", "x", "userName", "emails"]), inner, max_size=3
+        )
+    ),
     max_leaves=6,
 )
 _PATHS = st.none() | st.sampled_from(
-    ["title", "emails", "name", "name.givenName", 'emails[type eq "work"]', 'emails[type eq "home"].value', "emails.type",
-     "active", "userName", ENTERPRISE, f"{ENTERPRISE}:manager", f"{ENTERPRISE}:manager.value", "schemas", "id", "password", "["]
+    [
+        "title",
+        "emails",
+        "name",
+        "name.givenName",
+        'emails[type eq "work"]',
+        'emails[type eq "home"].value',
+        "emails.type",
+        "active",
+        "userName",
+        ENTERPRISE,
+        f"{ENTERPRISE}:manager",
+        f"{ENTERPRISE}:manager.value",
+        "schemas",
+        "id",
+        "password",
+        "[",
+    ]
 )
 _OPERATIONS = st.fixed_dictionaries(
     {"op": st.sampled_from(["add", "replace", "remove", "Add", "move"]), "path": _PATHS, "value": _VALUES}

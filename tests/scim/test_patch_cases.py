@@ -49,7 +49,9 @@ class _Run:
         for fixture in ("u1", "u2", "u3"):
             name = f"{fixture}-{uuid.uuid4().hex[:8]}@example.com"
             self._names |= {
-                fixture: scim.create(name), f"{fixture}.userName": name, f"{fixture}.userName|upper": name.upper()
+                fixture: scim.create(name),
+                f"{fixture}.userName": name,
+                f"{fixture}.userName|upper": name.upper(),
             }
         self._place = f"/{case['resource_type']}s"
         status, found = scim("POST", self._place, self._filled(case["resource_before"]))
@@ -66,7 +68,9 @@ class _Run:
         """PASS, PASS-ALT, LENIENT, or what is wrong."""
         case, record = self._case, f"{self._place}/{self._names['self']}"
         stamp = self._scim("GET", record)[1]["meta"]["lastModified"]
-        target = record if case.get("requires") != "unknown-id" else f"{self._place}/00000000-0000-4000-8000-00000000dead"
+        target = (
+            record if case.get("requires") != "unknown-id" else f"{self._place}/00000000-0000-4000-8000-00000000dead"
+        )
         query = f"?{case['query']}" if case.get("query") else ""
         answer = self._scim(case["method"], target + query, self._filled(case["patch"]), **(case.get("headers") or {}))
         after = self._scim("GET", record)[1]

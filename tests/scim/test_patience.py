@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
-SLOW = "SELECT pg_sleep(20)" if connection.vendor == "postgresql" else "SELECT count(*) FROM " + ", ".join(f"sqlite_master a{n}" for n in range(9))  # noqa: S608 - names of ours
+SLOW = (
+    "SELECT pg_sleep(20)"
+    if connection.vendor == "postgresql"
+    else "SELECT count(*) FROM " + ", ".join(f"sqlite_master a{n}" for n in range(9))  # noqa: S608
+)
 
 
 @pytest.fixture
@@ -55,7 +59,9 @@ def test_a_slow_read_is_stopped_and_the_next_one_is_not(hr: Scim, slow: list[str
     assert hr("GET", f"/Users/{ada}")[0] == 200
 
 
-@pytest.mark.parametrize("where", ['INSERT INTO "scim_record"', 'INSERT INTO "derived_outboxrow"', 'INSERT INTO "derived_event"'])
+@pytest.mark.parametrize(
+    "where", ['INSERT INTO "scim_record"', 'INSERT INTO "derived_outboxrow"', 'INSERT INTO "derived_event"']
+)
 def test_a_slow_write_leaves_nothing(hr: Scim, slow: list[str], where: str) -> None:
     """Wherever in its transaction a joiner is stopped: no account, person, record, event or message; the same push works later."""
     before = _rows()
@@ -81,7 +87,9 @@ def test_a_slow_leaver_is_still_here_and_not_half_gone(hr: Scim, slow: list[str]
 def test_in_a_bulk_only_the_slow_operation_fails(hr: Scim, slow: list[str]) -> None:
     """Each operation is a transaction of its own: the others are made and said to be."""
     slow.append("bob@example.org")
-    posts = [{"method": "POST", "path": "/Users", "bulkId": name, "data": user(name)} for name in ("ada", "bob", "cleo")]
+    posts = [
+        {"method": "POST", "path": "/Users", "bulkId": name, "data": user(name)} for name in ("ada", "bob", "cleo")
+    ]
     status, body = hr("POST", "/Bulk", {"schemas": [BULK], "Operations": posts})
     assert (status, [one["status"] for one in body["Operations"]]) == (200, ["201", "503", "201"])
     assert set(Record.objects.values_list("user_name_fold", flat=True)) == {"ada", "cleo"}
@@ -99,5 +107,7 @@ def test_what_is_not_scim_keeps_its_own_patience(hr: Scim) -> None:
                 assert cursor.fetchone() == ("2500ms",)
     else:
         with connection.cursor() as cursor:
-            cursor.execute("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT max(x) FROM c")
+            cursor.execute(
+                "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT max(x) FROM c"
+            )
             assert cursor.fetchone() == (300000,)

@@ -22,9 +22,14 @@ BY_ADDRESS = 'emails.value eq "p1@example.org"'
 @pytest.fixture
 def staff(hr: Scim) -> dict[str, str]:
     """Some people, and a group with some of them."""
-    people = {f"p{n}": hr.create(f"p{n}", externalId=f"x{n}", **{ENTERPRISE: {"employeeNumber": f"E{n}"}}) for n in range(6)}
+    people = {
+        f"p{n}": hr.create(f"p{n}", externalId=f"x{n}", **{ENTERPRISE: {"employeeNumber": f"E{n}"}}) for n in range(6)
+    }
     members = [{"value": people[f"p{n}"]} for n in range(3)]
-    return {**people, "group": hr("POST", "/Groups", {"schemas": [GROUP], "displayName": "g", "members": members})[1]["id"]}
+    return {
+        **people,
+        "group": hr("POST", "/Groups", {"schemas": [GROUP], "displayName": "g", "members": members})[1]["id"],
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +74,9 @@ def test_counting_touches_an_index_alone(hr: Scim, staff: dict[str, str]) -> Non
     said = [one for one in _asked(hr, "GET", "/Users?count=2") if "COUNT(*)" in one.sql]
     assert staff
     assert len(said) == 1
-    assert any("COVERING INDEX" in line or "Index Only Scan" in line or "Bitmap" in line for line in said[0].plan), _told(said)
+    assert any("COVERING INDEX" in line or "Index Only Scan" in line or "Bitmap" in line for line in said[0].plan), (
+        _told(said)
+    )
 
 
 def test_an_address_is_looked_up_before_people_are(hr: Scim, staff: dict[str, str]) -> None:

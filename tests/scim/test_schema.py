@@ -14,12 +14,18 @@ from scim.protocol.values import coerce, fold, resource
 
 _URN = "urn:example:Thing"
 _THING = ResourceType(
-    name="Thing", endpoint="/Things", description="A thing.",
+    name="Thing",
+    endpoint="/Things",
+    description="A thing.",
     core=Schema(
-        urn=_URN, name="Thing", description="A thing.",
+        urn=_URN,
+        name="Thing",
+        description="A thing.",
         attributes=(
-            Attribute(name="count", type=Type.INTEGER), Attribute(name="weight", type=Type.DECIMAL),
-            Attribute(name="made", type=Type.DATETIME), Attribute(name="tags", multi_valued=True),
+            Attribute(name="count", type=Type.INTEGER),
+            Attribute(name="weight", type=Type.DECIMAL),
+            Attribute(name="made", type=Type.DATETIME),
+            Attribute(name="tags", multi_valued=True),
         ),
     ),
 )
@@ -29,10 +35,21 @@ _ONE: Any = {"count": 5, "weight": 2.5, "made": "2026-01-01T00:00:00Z", "tags": 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("count eq 5", True), ("count gt 4", True), ("count le 4", False), ("weight lt 2.6", True), ("weight ge 2.5", True),
-        ("count ne 6", True), ("count eq null", False), ("count ne null", True), ('tags eq "red"', True),
-        ('tags ne "red"', True), ('tags sw "gr"', True), ('made ge "2026-01-01T00:00:00+00:00"', True),
-        ('made lt "2025-12-31T23:00:00-01:00"', False), ("count eq 5.0", True), ("count gt -1e3", True),
+        ("count eq 5", True),
+        ("count gt 4", True),
+        ("count le 4", False),
+        ("weight lt 2.6", True),
+        ("weight ge 2.5", True),
+        ("count ne 6", True),
+        ("count eq null", False),
+        ("count ne null", True),
+        ('tags eq "red"', True),
+        ('tags ne "red"', True),
+        ('tags sw "gr"', True),
+        ('made ge "2026-01-01T00:00:00+00:00"', True),
+        ('made lt "2025-12-31T23:00:00-01:00"', False),
+        ("count eq 5.0", True),
+        ("count gt -1e3", True),
     ],
 )
 def test_numbers_dates_and_plain_lists(text: str, expected: bool) -> None:  # noqa: FBT001 - the expectation

@@ -109,7 +109,19 @@ def test_an_id_from_outside_never_becomes_ours(hr: Scim) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["emailVerified", "aal", "ial", "is_staff", "isSuperuser", "sub", "groups.admin", "_connector", "__class__", "pk__in"]
+    "name",
+    [
+        "emailVerified",
+        "aal",
+        "ial",
+        "is_staff",
+        "isSuperuser",
+        "sub",
+        "groups.admin",
+        "_connector",
+        "__class__",
+        "pk__in",
+    ],
 )
 def test_authority_cannot_be_pushed(hr: Scim, name: str) -> None:
     """Attributes that sound like authority or like our columns are unknown: 400 (P38, P39)."""

@@ -37,10 +37,16 @@ def _number(number: str) -> dict[str, Any]:
 # --- values that came in through a path -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [
-    'emails[value eq "ada@x.org\\u000aBcc: eve@x.org"].type', 'emails[value eq "ada\\u0007@x.org"].type',
-    'x509Certificates[value eq "no base64!"].type', "emails[value eq null].type", 'phoneNumbers[value eq "\\u001b"].type',
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        'emails[value eq "ada@x.org\\u000aBcc: eve@x.org"].type',
+        'emails[value eq "ada\\u0007@x.org"].type',
+        'x509Certificates[value eq "no base64!"].type',
+        "emails[value eq null].type",
+        'phoneNumbers[value eq "\\u001b"].type',
+    ],
+)
 def test_what_a_value_path_describes_is_a_value_like_any_other(hr: Scim, path: str) -> None:
     """C76: an element that `add` makes out of its own filter is checked and made canonical; none smuggles a line into an address."""
     ada = hr.create("ada")
@@ -57,7 +63,9 @@ def test_what_a_value_path_describes_is_a_value_like_any_other(hr: Scim, path: s
 def test_value_paths_add_no_more_than_fits(hr: Scim) -> None:
     """The bound on the number of values holds for whichever operation adds them."""
     ada = hr.create("ada", phoneNumbers=[{"value": str(number)} for number in range(995)])
-    status, found = hr.patch(ada, *({"op": "add", "path": f'phoneNumbers[value eq "+{number}"].type', "value": "x"} for number in range(10)))
+    status, found = hr.patch(
+        ada, *({"op": "add", "path": f'phoneNumbers[value eq "+{number}"].type', "value": "x"} for number in range(10))
+    )
     assert (status, found["scimType"]) == (400, "invalidValue")
 
 
@@ -65,7 +73,9 @@ def test_a_patch_cannot_hold_the_lock_for_minutes(hr: Scim) -> None:
     """C75: a thousand operations over a thousand values are refused, or done, in little time."""
     ada, begun = hr.create("ada", phoneNumbers=[{"value": str(number)} for number in range(1000)]), time.process_time()
     many = ({"op": "replace", "path": "phoneNumbers[value pr].display", "value": str(number)} for number in range(1000))
-    lists = ({"op": "add", "path": "phoneNumbers", "value": [{"value": str(one)} for one in range(1000)]} for _ in range(30))
+    lists = (
+        {"op": "add", "path": "phoneNumbers", "value": [{"value": str(one)} for one in range(1000)]} for _ in range(30)
+    )
     assert hr.patch(ada, *many)[1]["scimType"] == "invalidValue"
     assert hr.patch(ada, *lists)[0] == 200
     assert time.process_time() - begun < 10  # of this process: it took a minute
@@ -74,7 +84,15 @@ def test_a_patch_cannot_hold_the_lock_for_minutes(hr: Scim) -> None:
 # --- numbers and times ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00Z", "2026-11-26T09:00:00+00:00:00.000001"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00Z",
+        "2026-11-26T09:00:00+00:00:00.000001",
+    ],
+)
 def test_a_time_at_the_edge_of_the_calendar(hr: Scim, at: str) -> None:
     """`meta.lastModified` is a stranger's text: no 5xx now, and none at the next read."""
     ada = hr.create("ada")
@@ -97,7 +115,13 @@ def test_a_filter_is_stopped_also_where_everything_passes(hr: Scim, monkeypatch:
 
 def _enrol(person: Person) -> None:
     Credential.objects.create(
-        account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now()
+        account=person.account,
+        epoch=person.account.epoch,
+        kind="password_totp",
+        state="active",
+        aal=2,
+        ial=0,
+        created_at=clock.now(),
     )
 
 
@@ -131,7 +155,10 @@ def test_a_source_may_always_vouch_for_less(connect: Callable[..., Scim]) -> Non
     """AS-1: what a source says of one person's proofing is never raised to what it could have said."""
     hr = connect("hr", vouched_ial=2)
     one, none = hr.create("ada", **{ASSURANCE: {"ial": 1}}), hr.create("bob", **{ASSURANCE: {"ial": 0}})
-    assert [_record(each).person.account.ial for each in (one, none, hr.create("cyd"), hr.create("dee", **{ASSURANCE: {"ial": 3}}))] == [1, 0, 2, 2]
+    assert [
+        _record(each).person.account.ial
+        for each in (one, none, hr.create("cyd"), hr.create("dee", **{ASSURANCE: {"ial": 3}}))
+    ] == [1, 0, 2, 2]
 
 
 def test_deleting_a_record_vouches_for_nobody(connect: Callable[..., Scim]) -> None:
@@ -148,7 +175,9 @@ def test_deleting_a_record_vouches_for_nobody(connect: Callable[..., Scim]) -> N
 # --- files and bulk ---------------------------------------------------------------------------------------------------
 
 
-def test_a_new_hire_with_an_old_name_is_another_person(hr: Scim, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_hire_with_an_old_name_is_another_person(
+    hr: Scim, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """C28: a line of a file with another externalId is not the person who has the user name."""
     old = hr.create("jdoe", externalId="1")
     path = tmp_path / "people.csv"
@@ -163,7 +192,12 @@ def test_references_in_reverse_cost_little(hr: Scim) -> None:
     last = 1000
     padding = [{"value": f"{number}"} for number in range(60)]
     asked = [
-        {"method": "POST", "path": "/Groups", "bulkId": str(place), "data": {"schemas": ["x"], "displayName": f"bulkId:{place + 1}", "x": padding}}
+        {
+            "method": "POST",
+            "path": "/Groups",
+            "bulkId": str(place),
+            "data": {"schemas": ["x"], "displayName": f"bulkId:{place + 1}", "x": padding},
+        }
         for place in range(last)
     ]
     body = {"schemas": [bulk.URN], "Operations": asked}
@@ -179,7 +213,9 @@ def _source() -> Any:
     return Source.objects.get()
 
 
-@pytest.mark.parametrize("filler", ["\u034f", "\u3164", "\ufe0f", "\uffa0", "\u2800", "\U000e0101", "\u180b", "\u200d", "\u2066"])
+@pytest.mark.parametrize(
+    "filler", ["\u034f", "\u3164", "\ufe0f", "\uffa0", "\u2800", "\U000e0101", "\u180b", "\u200d", "\u2066"]
+)
 def test_no_name_differs_from_another_by_nothing(hr: Scim, filler: str) -> None:
     """C76: what a reader cannot see is in no identifier, whatever Unicode calls it; a matching key is one."""
     for body in (user(f"ada{filler}"), user("ada", externalId=f"1{filler}"), user("ada", **_number(f"7{filler}"))):
@@ -190,14 +226,36 @@ def test_no_name_differs_from_another_by_nothing(hr: Scim, filler: str) -> None:
 def test_whoever_gets_another_login_name_has_no_certificate_with_the_old_one(connect: Callable[..., Scim]) -> None:
     """MT-4: the login name of a joined record becomes the person's when a manager says so; that is a change of name too."""
     matching.rule("employeeNumber", now=clock.now())
-    hr, directory = connect("hr", trusted_for=_KEYED, precedence=20), connect("directory", trusted_for=_KEYED, precedence=5)
-    ada, joined = hr.create("ada", displayName="Ada", **_number("1")), directory.create("alovelace", displayName="Ada", **_number("1"))
+    hr, directory = (
+        connect("hr", trusted_for=_KEYED, precedence=20),
+        connect("directory", trusted_for=_KEYED, precedence=5),
+    )
+    ada, joined = (
+        hr.create("ada", displayName="Ada", **_number("1")),
+        directory.create("alovelace", displayName="Ada", **_number("1")),
+    )
     person = _record(ada).person
     assert person.login_name == "ada"
-    root = Credential.objects.create(account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now())
+    root = Credential.objects.create(
+        account=person.account,
+        epoch=person.account.epoch,
+        kind="password_totp",
+        state="active",
+        aal=2,
+        ial=0,
+        created_at=clock.now(),
+    )
     shown = Credential.objects.create(
-        account=person.account, epoch=person.account.epoch, kind="certificate", state="active", aal=2, ial=0, root=root, parent=root,
-        evidence={"names": ["Ada", "ada"]}, created_at=clock.now(),
+        account=person.account,
+        epoch=person.account.epoch,
+        kind="certificate",
+        state="active",
+        aal=2,
+        ial=0,
+        root=root,
+        parent=root,
+        evidence={"names": ["Ada", "ada"]},
+        created_at=clock.now(),
     )
     returns.adopt(_record(joined), now=clock.now(), actor="manager:m")
     assert _record(ada).person.login_name == "alovelace"

@@ -34,9 +34,49 @@ def _events(people: int) -> list[Event]:
             common = {"meta": {"version": str(version)}, ENTERPRISE: {"employeeNumber": f"E{n}"}}
             title = _TITLES[(n + version) % 4]
             leaves = version == 3 and n % 10 == 0
-            found.append(("hr", f"hr{n}", user(f"hr{n}", externalId=f"h{n}", active=not leaves, title=title, displayName=f"HR {n}.{version}", **common)))
-            found.append(("directory", f"d{n}", user(f"d{n}", externalId=f"d{n}", active=True, nickName=f"N{version}", title="stolen", displayName=f"Dir {n}", **common)))
-            found.append(("security", f"s{n}", user(f"s{n}", externalId=f"s{n}", active=True, displayName="stolen", **common, **{ASSURANCE: {"ial": version, "proofedBy": f"office {version}"}})))
+            found.append(
+                (
+                    "hr",
+                    f"hr{n}",
+                    user(
+                        f"hr{n}",
+                        externalId=f"h{n}",
+                        active=not leaves,
+                        title=title,
+                        displayName=f"HR {n}.{version}",
+                        **common,
+                    ),
+                )
+            )
+            found.append(
+                (
+                    "directory",
+                    f"d{n}",
+                    user(
+                        f"d{n}",
+                        externalId=f"d{n}",
+                        active=True,
+                        nickName=f"N{version}",
+                        title="stolen",
+                        displayName=f"Dir {n}",
+                        **common,
+                    ),
+                )
+            )
+            found.append(
+                (
+                    "security",
+                    f"s{n}",
+                    user(
+                        f"s{n}",
+                        externalId=f"s{n}",
+                        active=True,
+                        displayName="stolen",
+                        **common,
+                        **{ASSURANCE: {"ial": version, "proofedBy": f"office {version}"}},
+                    ),
+                )
+            )
     return found
 
 
@@ -59,7 +99,15 @@ def _finals() -> dict[str, Any]:
         number = person.profile[ENTERPRISE]["employeeNumber"]
         assert number not in found, f"two people of number {number}"
         origins = {name: (one["source"], one["why"]) for name, one in person.provenance.items()}
-        found[number] = (person.profile, origins, person.active, person.account.status, person.account.ial, person.login_name, person.addresses())
+        found[number] = (
+            person.profile,
+            origins,
+            person.active,
+            person.account.status,
+            person.account.ial,
+            person.login_name,
+            person.addresses(),
+        )
     return found
 
 
@@ -69,7 +117,9 @@ def three(connect: Callable[..., Scim]) -> dict[str, Scim]:
     return {
         "hr": connect("hr", trusted_for=trust.PRESETS["hr"], precedence=10),
         "security": connect("security", trusted_for=trust.PRESETS["security"], precedence=20, vouched_ial=2),
-        "directory": connect("directory", trusted_for=trust.PRESETS["directory"] | {trust.EMPLOYEE_NUMBER}, precedence=30),
+        "directory": connect(
+            "directory", trusted_for=trust.PRESETS["directory"] | {trust.EMPLOYEE_NUMBER}, precedence=30
+        ),
     }
 
 
@@ -111,7 +161,11 @@ def test_a_thousand_people(three: dict[str, Scim]) -> None:
     assert len(finals) == PEOPLE
     for n in (0, 1, 10, PEOPLE - 1):
         profile, origins, active, status, ial, login_name, addresses = finals[f"E{n}"]
-        assert (profile["title"], profile["displayName"], profile["nickName"]) == (_TITLES[(n + 3) % 4], f"HR {n}.3", "N3")
+        assert (profile["title"], profile["displayName"], profile["nickName"]) == (
+            _TITLES[(n + 3) % 4],
+            f"HR {n}.3",
+            "N3",
+        )
         assert (origins["title"], origins["displayName"]) == (("hr", "only"), ("hr", "precedence"))
         assert profile[ASSURANCE] == {"ial": 3, "proofedBy": "office 3"}
         assert (active, status) == ((False, "terminated") if n % 10 == 0 else (True, "active"))
@@ -120,7 +174,9 @@ def test_a_thousand_people(three: dict[str, Scim]) -> None:
     person = Person.objects.get(login_name="hr1")
     told = aggregate.explain(settle.said(person))
     assert [(one.source, one.stands, one.why) for one in told["displayName"]] == [
-        ("hr", True, "precedence"), ("security", False, "not trusted"), ("directory", False, "precedence"),
+        ("hr", True, "precedence"),
+        ("security", False, "not trusted"),
+        ("directory", False, "precedence"),
     ]
     assert three
 
@@ -139,9 +195,21 @@ def test_no_source_moves_what_is_not_its_own(three: dict[str, Scim]) -> None:
         mine = f"/Users/{ids[name]}"
         assert scim("PUT", mine, user("x", id=ids["hr" if name != "hr" else "security"]))[0] == 400
     three["security"].patch(
-        ids["security"], {"op": "add", "value": {"title": "Owner", "emails": [{"value": "eve@example.org"}], "roles": [{"value": "admin"}], "active": False}}
+        ids["security"],
+        {
+            "op": "add",
+            "value": {
+                "title": "Owner",
+                "emails": [{"value": "eve@example.org"}],
+                "roles": [{"value": "admin"}],
+                "active": False,
+            },
+        },
     )
-    three["directory"].patch(ids["directory"], {"op": "add", "value": {"title": "Owner", ASSURANCE: {"ial": 3, "eligible": False, "status": "suspended"}}})
+    three["directory"].patch(
+        ids["directory"],
+        {"op": "add", "value": {"title": "Owner", ASSURANCE: {"ial": 3, "eligible": False, "status": "suspended"}}},
+    )
     assert _finals()["E0"][:7] == before
 
 
@@ -153,21 +221,43 @@ def test_no_source_reaches_anothers_by_bulk_group_filter_or_tag(three: dict[str,
     thief, theirs = three["directory"], ids["hr"]
     tag = three["hr"].tag(theirs)
     leave = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
-    body = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": 'emails[type eq "work"].value', "value": "eve@example.org"}]}
+    body = {
+        "schemas": [PATCH],
+        "Operations": [{"op": "replace", "path": 'emails[type eq "work"].value', "value": "eve@example.org"}],
+    }
     asked = [
-        {"method": "PATCH", "path": f"/Users/{theirs}", "data": leave}, {"method": "PATCH", "path": f"/Users/{theirs}", "data": body, "version": tag},
-        {"method": "PUT", "path": f"/Users/{theirs}", "data": user("eve")}, {"method": "DELETE", "path": f"/Users/{theirs}", "version": tag},
+        {"method": "PATCH", "path": f"/Users/{theirs}", "data": leave},
+        {"method": "PATCH", "path": f"/Users/{theirs}", "data": body, "version": tag},
+        {"method": "PUT", "path": f"/Users/{theirs}", "data": user("eve")},
+        {"method": "DELETE", "path": f"/Users/{theirs}", "version": tag},
     ]
     answers = thief("POST", "/Bulk", {"schemas": [BULK], "Operations": asked})[1]["Operations"]
     assert [one["status"] for one in answers] == ["404"] * 4
     assert thief("PATCH", f"/Users/{theirs}", body, If_Match=tag)[0] == 404
     status, _ = thief("POST", "/Groups", {"schemas": [GROUP], "displayName": "mine", "members": [{"value": theirs}]})
     assert status == 400
-    group = three["hr"]("POST", "/Groups", {"schemas": [GROUP], "displayName": "staff", "members": [{"value": theirs}]})[1]["id"]
-    more = {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [{"value": ids["directory"]}]}]}
-    for method, value in (("GET", None), ("PATCH", more), ("PUT", {"schemas": [GROUP], "displayName": "x"}), ("DELETE", None)):
+    group = three["hr"](
+        "POST", "/Groups", {"schemas": [GROUP], "displayName": "staff", "members": [{"value": theirs}]}
+    )[1]["id"]
+    more = {
+        "schemas": [PATCH],
+        "Operations": [{"op": "add", "path": "members", "value": [{"value": ids["directory"]}]}],
+    }
+    for method, value in (
+        ("GET", None),
+        ("PATCH", more),
+        ("PUT", {"schemas": [GROUP], "displayName": "x"}),
+        ("DELETE", None),
+    ):
         assert thief(method, f"/Groups/{group}", value)[0] == 404
-    for text in (f'id eq "{theirs}"', 'externalId eq "h0"', 'userName eq "hr0"', 'emails.value eq "hr0@example.org"', f'groups.value eq "{group}"', 'externalId sw "h"'):
+    for text in (
+        f'id eq "{theirs}"',
+        'externalId eq "h0"',
+        'userName eq "hr0"',
+        'emails.value eq "hr0@example.org"',
+        f'groups.value eq "{group}"',
+        'externalId sw "h"',
+    ):
         assert thief("GET", f"/Users?filter={quote(text)}")[1]["totalResults"] == 0, text
     assert _finals()["E0"] == before
 
@@ -185,4 +275,12 @@ def test_anothers_names_are_free_to_say_and_take_nothing(three: dict[str, Scim])
 
 def _person(login_name: str) -> tuple[Any, ...]:
     person = Person.objects.select_related("account").get(login_name=login_name)
-    return person.id, person.profile, person.provenance, person.account.status, person.account.ial, person.addresses(), person.records.count()
+    return (
+        person.id,
+        person.profile,
+        person.provenance,
+        person.account.status,
+        person.account.ial,
+        person.addresses(),
+        person.records.count(),
+    )

@@ -99,7 +99,10 @@ def test_a_client_or_a_certificate_speaks_for_a_source(hr: Scim, recognised: dic
     assert nobody("GET", "/Users")[0] == 401  # a header that leads nowhere is a no
     assert nobody("GET", "/Users", Authorization="")[0] == 200
     other, _ = provision.register_source("other", now=clock.now())
-    for admit in (lambda: sources.admit_client(other, "c-1", now=clock.now()), lambda: sources.admit_certificate(other, "zz", now=clock.now())):
+    for admit in (
+        lambda: sources.admit_client(other, "c-1", now=clock.now()),
+        lambda: sources.admit_certificate(other, "zz", now=clock.now()),
+    ):
         with pytest.raises(ValueError, match=r"."):
             admit()
 
@@ -133,7 +136,11 @@ def test_presets_name_attributes_that_exist() -> None:
 def test_untrusted_attributes_never_reach_a_profile(connect: Callable[..., Scim]) -> None:
     """A source reads what it wrote, and the person has only what it is believed; the record says what was not (C27, P38)."""
     scim = connect("badge", trusted_for=["userName", "active", "title"])
-    pushed = {"roles": [{"value": "admin"}], "nickName": "Al", ASSURANCE: {"ial": 3, "status": "active", "eligible": True}}
+    pushed = {
+        "roles": [{"value": "admin"}],
+        "nickName": "Al",
+        ASSURANCE: {"ial": 3, "status": "active", "eligible": True},
+    }
     record_id = scim.create("al", title="Guard", **pushed)
     seen = scim("GET", f"/Users/{record_id}")[1]
     assert (seen["nickName"], seen[ASSURANCE]["ial"], seen["roles"]) == ("Al", 3, [{"value": "admin"}])
@@ -209,7 +216,13 @@ def test_ial_is_said_per_person_and_never_above_the_source(office: Scim) -> None
     person = _person(record_id)
     assert person.account.ial == 2
     credential = Credential.objects.create(
-        account=person.account, epoch=person.account.epoch, kind="password_totp", state="active", aal=2, ial=2, created_at=clock.now()
+        account=person.account,
+        epoch=person.account.epoch,
+        kind="password_totp",
+        state="active",
+        aal=2,
+        ial=2,
+        created_at=clock.now(),
     )
     _say(office, record_id, ial=1)
     credential.refresh_from_db()
@@ -230,7 +243,9 @@ def test_status_suspends_until_its_source_clears_it(office: Scim) -> None:
     assert _person(record_id).account.status == AccountStatus.SUSPENDED
     _say(office, record_id, status="active")
     assert _person(record_id).account.status == AccountStatus.ACTIVE
-    under_lock(_person(record_id).account_id, lambda account: suspend.suspend(account, now=clock.now(), actor="manager:x"))
+    under_lock(
+        _person(record_id).account_id, lambda account: suspend.suspend(account, now=clock.now(), actor="manager:x")
+    )
     _say(office, record_id, status="suspended")
     _say(office, record_id, status="active")
     assert _person(record_id).account.status == AccountStatus.SUSPENDED
@@ -265,7 +280,14 @@ def test_ineligible_ends_what_was_derived(office: Scim) -> None:
 
     record_id = office.create("a")
     account = _person(record_id).account
-    common: dict[str, Any] = {"account": account, "epoch": account.epoch, "state": "active", "aal": 2, "ial": 0, "created_at": clock.now()}
+    common: dict[str, Any] = {
+        "account": account,
+        "epoch": account.epoch,
+        "state": "active",
+        "aal": 2,
+        "ial": 0,
+        "created_at": clock.now(),
+    }
     root = Credential.objects.create(kind="password_totp", **common)
     grown = Credential.objects.create(kind="device_key", root=root, parent=root, **common)
     _say(office, record_id, eligible=False)
@@ -273,7 +295,9 @@ def test_ineligible_ends_what_was_derived(office: Scim) -> None:
     assert states == ["active", "revoked"]
     account.refresh_from_db()
     with pytest.raises(Refused, match="not_eligible"):
-        row_of(account, Kind.DEVICE_KEY, level=2, state=State.PENDING, name="x", evidence={}, now=clock.now(), parent=root)  # type: ignore[arg-type]
+        row_of(
+            account, Kind.DEVICE_KEY, level=2, state=State.PENDING, name="x", evidence={}, now=clock.now(), parent=root
+        )  # type: ignore[arg-type]
     _say(office, record_id, eligible=True)
     assert _person(record_id).account.eligible
     assert Credential.objects.get(id=grown.id).state == "revoked"
@@ -283,7 +307,14 @@ def test_a_bad_date_is_refused(hr: Scim) -> None:
     """A dateTime is a date and a time."""
     for bad in ("yesterday", "2026-01-01"):
         assert hr("POST", "/Users", user("a", **{ASSURANCE: {"proofedAt": bad}}))[1]["scimType"] == "invalidValue"
-    assert hr("POST", "/Users", user("a", **{ASSURANCE: {"proofedAt": "2026-01-01T00:00:00Z"}, ENTERPRISE: {"division": "x"}}))[0] == 201
+    assert (
+        hr(
+            "POST",
+            "/Users",
+            user("a", **{ASSURANCE: {"proofedAt": "2026-01-01T00:00:00Z"}, ENTERPRISE: {"division": "x"}}),
+        )[0]
+        == 201
+    )
 
 
 # --- the operator's verbs ---------------------------------------------------------------------------------------------
@@ -292,6 +323,7 @@ def test_a_bad_date_is_refused(hr: Scim) -> None:
 @pytest.mark.django_db
 def test_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     """add, show, rotate, admit, end, disable, enable: what they print leads on."""
+
     def run(*words: str) -> Any:
         call_command("source", *words, "--json")
         return json.loads(capsys.readouterr().out)

@@ -94,7 +94,9 @@ def _join(journey: Journey) -> Person:
     """HR pushes a password too, which is dropped; the person chooses another."""
     live, known = journey.live, journey.known
     feed = live.ramet.ask("feed", "add", "follower", "--full", "--groups", "--preset", "everything")
-    known["feed token"] = feed["token"]  # from now on every push is told, and what is told is in the tables that are searched
+    known["feed token"] = feed[
+        "token"
+    ]  # from now on every push is told, and what is told is in the tables that are searched
     body: dict[str, Any] = user("canary", names=("Canary", "Bird"), email=EMAIL, number="1", department="Mine")
     known["scim password"] = body["password"] = marked("pushed password")
     pushed = document("POST", "/scim/v2/Users", body, Authorization=f"Bearer {live.scim_token}")
@@ -135,7 +137,9 @@ def _add_a_phone(journey: Journey, http: httpx.Client) -> None:
     live, known, desktop = journey.live, journey.known, Browser(http)
     page = desktop.get(f"{live.issuer}/devices")
     wanted = page.form_to("/devices/add")
-    begun = http.post(f"{live.issuer}/devices/add", data=wanted.fields, headers={"Referer": page.url}, follow_redirects=False)
+    begun = http.post(
+        f"{live.issuer}/devices/add", data=wanted.fields, headers={"Referer": page.url}, follow_redirects=False
+    )
     journey.dump()  # after the code was made, and before a page has shown it
     page = desktop.get(f"{live.issuer}{begun.headers['location']}")
     known |= {"binding code": page.by_id("binding-code"), "short binding code": page.by_id("binding-code-short")}
@@ -148,9 +152,13 @@ def _add_a_phone(journey: Journey, http: httpx.Client) -> None:
         sent = desktop.submit(shown, shown.form_to("/confirm"), values={"number": answered.number})
         assert sent.status == 200, sent.words()
 
-    field_app = live.client(name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True)
+    field_app = live.client(
+        name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True
+    )
     code = Code(text=str(known["binding code"]))
-    enrolment = device.enroll(live.issuer, code, device_name="Cage", passphrase=str(known["passphrase"]), on_number=confirm)
+    enrolment = device.enroll(
+        live.issuer, code, device_name="Cage", passphrase=str(known["passphrase"]), on_number=confirm
+    )
     known["device key"] = enrolment.key.private_jwk()["d"]
     tokens = device.login(field_app["client_id"], passphrase=str(known["passphrase"]), scope="openid offline_access")
     known |= {"phone's access token": tokens.access_token, "phone's refresh token": str(tokens.refresh_token)}
@@ -170,19 +178,29 @@ def _go_wrong(journey: Journey, person: Person, client: dict[str, str]) -> None:
     for request in (
         form("/oidc/token", {**code, **identified, "redirect_uri": CALLBACK}),
         form("/oidc/token", {**code, **identified, "redirect_uri": "https://evil.example/"}),
-        form("/oidc/token", {**code, "client_id": client["client_id"], "client_secret": "wrong", "redirect_uri": CALLBACK}),
+        form(
+            "/oidc/token",
+            {**code, "client_id": client["client_id"], "client_secret": "wrong", "redirect_uri": CALLBACK},
+        ),
         form("/oidc/token", {**refresh, "client_id": client["client_id"], "client_secret": "wrong"}),
         form("/oidc/token", {**refresh, **identified, "scope": "everything"}),
         form("/oidc/token", {**refresh, **identified, "client_secret": known["client secret"] + "\x00"}),
         form("/oidc/token", {**refresh, **identified}, DPoP=known["access token"]),
-        form("/oidc/token", {"grant_type": "password", "username": "canary", "password": person.password, **identified}),
+        form(
+            "/oidc/token", {"grant_type": "password", "username": "canary", "password": person.password, **identified}
+        ),
         Request("GET", f"/oidc/token?client_secret={known['client secret']}&code={known['code']}"),
         Request("GET", f"/oidc/userinfo?access_token={known['access token']}"),
         Request("GET", "/oidc/userinfo", {"Authorization": f"DPoP {known['access token']}"}),
         Request("GET", "/oidc/userinfo", {"Authorization": f"Bearer {known['access token'][:-4]}AAAA"}),
-        form("/oidc/introspect", {"token": known["refresh token"], "client_id": client["client_id"], "client_secret": "wrong"}),
+        form(
+            "/oidc/introspect",
+            {"token": known["refresh token"], "client_id": client["client_id"], "client_secret": "wrong"},
+        ),
         form("/oidc/revoke", {"token": known["refresh token"], "token_type_hint": "\x01"}),
-        Request("GET", f"/oidc/logout?id_token_hint={known['id token']}&post_logout_redirect_uri=https://evil.example/"),
+        Request(
+            "GET", f"/oidc/logout?id_token_hint={known['id token']}&post_logout_redirect_uri=https://evil.example/"
+        ),
         page_form("/login", anonymous, username="canary", password=person.password[:-1] + "!"),
         form("/login", {"username": "canary", "password": person.password}),
         form("/login", {"password": person.password, **{f"p{number}": known["passphrase"] for number in range(200)}}),
@@ -191,19 +209,42 @@ def _go_wrong(journey: Journey, person: Person, client: dict[str, str]) -> None:
         page_form("/login/recover", anonymous, code=known["recovery code 0"] + "Z"),
         document("POST", "/enrol/v1/challenges", {"code": known["binding code"], "jwk": {"d": known["device key"]}}),
         document("POST", "/enrol/v1/challenges", {"code": [known["binding code"]]}),
-        document("POST", "/enrol/v1/bindings", {"code": known["binding code"], "proof": "x", "device_name": "x", "passphrase": known["passphrase"]}),
+        document(
+            "POST",
+            "/enrol/v1/bindings",
+            {"code": known["binding code"], "proof": "x", "device_name": "x", "passphrase": known["passphrase"]},
+        ),
         document("POST", "/scim/v2/Users", {"password": known["password"], "userName": {}}, **bearer),
-        Request("POST", "/scim/v2/Users", {**bearer, "Content-Type": "application/json"}, b'{"password": "' + known["password"].encode()),
-        document("PATCH", "/scim/v2/Users/x", {"Operations": [{"op": "add", "path": "password", "value": known["password"]}]}, **bearer),
+        Request(
+            "POST",
+            "/scim/v2/Users",
+            {**bearer, "Content-Type": "application/json"},
+            b'{"password": "' + known["password"].encode(),
+        ),
+        document(
+            "PATCH",
+            "/scim/v2/Users/x",
+            {"Operations": [{"op": "add", "path": "password", "value": known["password"]}]},
+            **bearer,
+        ),
         document("POST", "/scim/v2/Users", {"password": known["password"]}, Authorization=f"Bearer {live.scim_token}x"),
-        document("POST", "/scim/v2/Feed/Events", {"ack": [known["password"]], "maxEvents": -1}, Authorization=f"Bearer {known['feed token']}"),
+        document(
+            "POST",
+            "/scim/v2/Feed/Events",
+            {"ack": [known["password"]], "maxEvents": -1},
+            Authorization=f"Bearer {known['feed token']}",
+        ),
         document("POST", "/scim/v2/Feed/Events", {}, Authorization=f"Bearer {known['feed token']}"),
         document("POST", "/scim/v2/Feed/Events", {}, Authorization=f"Bearer {known['feed token']}x"),
         Request("GET", f"/undo/{known['undo link']}/more"),
         Request("PUT", f"/undo/{known['undo link']}"),
         Request("POST", f"/undo/{known['undo link']}"),
         Request("PUT", f"/invitation/{known['invitation']}"),
-        Request("GET", "/devices", {"Cookie": f"ramet_session={known['session']}; ramet_session={known['session']}", "Host": "evil.example"}),
+        Request(
+            "GET",
+            "/devices",
+            {"Cookie": f"ramet_session={known['session']}; ramet_session={known['session']}", "Host": "evil.example"},
+        ),
     ):
         call(request)
     # The two fields mixed up: the page shows the user name again, to whoever typed it, and nobody else may learn it.
@@ -220,8 +261,19 @@ def _break_the_house(journey: Journey, person: Person, client: dict[str, str]) -
     live, known, call, sql = journey.live, journey.known, journey.call, journey.live.inside
     identified = {"client_id": client["client_id"], "client_secret": str(known["client secret"])}
     hurt = {
-        "idp_refreshtoken": form("/oidc/token", {"grant_type": "refresh_token", "refresh_token": str(known["refresh token"]), **identified}),
-        "idp_code": form("/oidc/token", {"grant_type": "authorization_code", "code": str(known["code"]), "redirect_uri": CALLBACK, "code_verifier": str(known["code verifier"]), **identified}),
+        "idp_refreshtoken": form(
+            "/oidc/token", {"grant_type": "refresh_token", "refresh_token": str(known["refresh token"]), **identified}
+        ),
+        "idp_code": form(
+            "/oidc/token",
+            {
+                "grant_type": "authorization_code",
+                "code": str(known["code"]),
+                "redirect_uri": CALLBACK,
+                "code_verifier": str(known["code verifier"]),
+                **identified,
+            },
+        ),
         "derived_passwordandtotp": form("/login", {"username": "canary", "password": person.password}),
         "idp_undolink": Request("GET", f"/undo/{known['undo link']}"),
         "idp_invitation": Request("GET", f"/invitation/{known['invitation']}"),
@@ -232,7 +284,11 @@ def _break_the_house(journey: Journey, person: Person, client: dict[str, str]) -
     for table, request in hurt.items():
         sql.ask("execute", sql=f"ALTER TABLE {table} RENAME TO elsewhere")
         try:
-            answer = call(page_form("/login", "", username="canary", password=person.password) if table == "derived_passwordandtotp" else request)
+            answer = call(
+                page_form("/login", "", username="canary", password=person.password)
+                if table == "derived_passwordandtotp"
+                else request
+            )
             assert answer.status == 503, (table, answer.status, answer.text)
         finally:
             sql.ask("execute", sql=f"ALTER TABLE elsewhere RENAME TO {table}")
@@ -247,7 +303,11 @@ def _break_the_house(journey: Journey, person: Person, client: dict[str, str]) -
     mail = live.var / "mail"
     mail.rename(live.var / "sent")
     mail.write_text("no folder")
-    found = live.call(Request("GET", "/scim/v2/Users?filter=userName%20eq%20%22canary%22", {"Authorization": f"Bearer {live.scim_token}"})).json()
+    found = live.call(
+        Request(
+            "GET", "/scim/v2/Users?filter=userName%20eq%20%22canary%22", {"Authorization": f"Bearer {live.scim_token}"}
+        )
+    ).json()
     call(live.deactivation({"scim_id": found["Resources"][0]["id"]}))
     until = time.monotonic() + 15
     while "was not delivered" not in live.logs()["worker"] and time.monotonic() < until:

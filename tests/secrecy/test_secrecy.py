@@ -34,9 +34,27 @@ def hits(journey: Journey, where: str) -> list[str]:
 def test_every_secret_field_was_marked(journey: Journey) -> None:
     """The search would find something: every kind of secret was met, and what is public is really there to be seen."""
     kinds = {
-        "kek", "scim token", "feed token", "scim password", "invitation", "password", "totp secret", "totp seed", "recovery code 9", "client secret", "code",
-        "access token", "refresh token", "session", "binding code", "short binding code", "passphrase", "device key", "undo link",
-        "phone's refresh token", "signing key 0",
+        "kek",
+        "scim token",
+        "feed token",
+        "scim password",
+        "invitation",
+        "password",
+        "totp secret",
+        "totp seed",
+        "recovery code 9",
+        "client secret",
+        "code",
+        "access token",
+        "refresh token",
+        "session",
+        "binding code",
+        "short binding code",
+        "passphrase",
+        "device key",
+        "undo link",
+        "phone's refresh token",
+        "signing key 0",
     }
     assert kinds <= journey.known.keys()
     assert all(len(secret) >= 8 for secret in journey.known.values())
@@ -66,6 +84,10 @@ def test_no_copy_of_the_database_holds_a_secret(journey: Journey) -> None:
 
 def test_no_file_of_the_server_holds_a_secret(journey: Journey) -> None:
     """The raw database, with its journal and what was deleted from it; mail is left out, because links are what it is for."""
-    files = [path for path in journey.live.var.rglob("*") if path.is_file() and "mail" not in path.parts and "sent" not in path.parts]
+    files = [
+        path
+        for path in journey.live.var.rglob("*")
+        if path.is_file() and "mail" not in path.parts and "sent" not in path.parts
+    ]
     found = {path.name: hits(journey, path.read_bytes().decode("latin-1")) for path in files}
     assert {name: names for name, names in found.items() if names} == {}

@@ -29,8 +29,15 @@ LEVELS = {f"{AAL}1": (1, 0), AAL2: (2, 0), f"{AAL}3": (3, 0)}
 
 def register(liar: Liar, **changed: Any) -> Upstream:
     wanted: dict[str, Any] = {
-        "slug": "liar", "name": "Liar & Sons", "issuer": liar.issuer, "client_id": CLIENT, "secret": SECRET, "levels": LEVELS,
-        "amr": {"pwd": "pwd", "otp": "otp", "mfa": "mfa"}, "acr_values": AAL2, **changed,
+        "slug": "liar",
+        "name": "Liar & Sons",
+        "issuer": liar.issuer,
+        "client_id": CLIENT,
+        "secret": SECRET,
+        "levels": LEVELS,
+        "amr": {"pwd": "pwd", "otp": "otp", "mfa": "mfa"},
+        "acr_values": AAL2,
+        **changed,
     }
     return registry.add(Wanted(**wanted), now=clock.now())
 
@@ -67,7 +74,9 @@ class House:
         assert found.stopped_at, found.words()
         return found.stopped_at
 
-    def sign_in(self, browser: Browser | None = None, start: str = "", stop_at: str = "", **changed: str | None) -> Page:
+    def sign_in(
+        self, browser: Browser | None = None, start: str = "", stop_at: str = "", **changed: str | None
+    ) -> Page:
         browser = browser or Browser(http())
         return browser.get(self.liar.signs_in(self.away(browser, start), **changed), stop_at=stop_at)
 

@@ -38,9 +38,14 @@ def b64(raw: bytes) -> str:
 
 def _keys() -> dict[str, Any]:
     made = {
-        "ES256": ECKey.generate_key("P-256"), "RS256": RSAKey.generate_key(2048), "EdDSA": OKPKey.generate_key("Ed25519"),
+        "ES256": ECKey.generate_key("P-256"),
+        "RS256": RSAKey.generate_key(2048),
+        "EdDSA": OKPKey.generate_key("Ed25519"),
     }
-    return {alg: type(key).import_key({**key.as_dict(private=True), "kid": f"key-{alg}", "use": "sig"}) for alg, key in made.items()}
+    return {
+        alg: type(key).import_key({**key.as_dict(private=True), "kid": f"key-{alg}", "use": "sig"})
+        for alg, key in made.items()
+    }
 
 
 _KEYS = _keys()
@@ -111,9 +116,13 @@ class Liar:
 
     def discovery(self) -> dict[str, Any]:
         return {
-            "issuer": self.issuer, "authorization_endpoint": f"{self.issuer}/authorize", "token_endpoint": f"{self.issuer}/token",
-            "jwks_uri": f"{self.issuer}/jwks", "id_token_signing_alg_values_supported": ["none", "HS256", "RS256"],
-            "authorization_response_iss_parameter_supported": True, **self.metadata,
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/jwks",
+            "id_token_signing_alg_values_supported": ["none", "HS256", "RS256"],
+            "authorization_response_iss_parameter_supported": True,
+            **self.metadata,
         }
 
     def signs_in(self, url: str, **changed: str | None) -> str:
@@ -123,7 +132,11 @@ class Liar:
         code = token_urlsafe(16)
         self.codes[code] = query
         answer: dict[str, str | None] = {"code": code, "state": query["state"], "iss": self.issuer, **changed}
-        return query["redirect_uri"] + "?" + urlencode({name: value for name, value in answer.items() if value is not None})
+        return (
+            query["redirect_uri"]
+            + "?"
+            + urlencode({name: value for name, value in answer.items() if value is not None})
+        )
 
     def token(self, form: dict[str, str]) -> tuple[int, bytes]:
         self.asked.append(form)
@@ -133,7 +146,10 @@ class Liar:
         basic = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if query is None or form["Authorization"] != basic or form["redirect_uri"] != query["redirect_uri"]:
             return 400, b'{"error": "invalid_grant"}'
-        if b64(hashlib.sha256(form["code_verifier"].encode()).digest()) != query["code_challenge"] or query["code_challenge_method"] != "S256":
+        if (
+            b64(hashlib.sha256(form["code_verifier"].encode()).digest()) != query["code_challenge"]
+            or query["code_challenge_method"] != "S256"
+        ):
             return 400, b'{"error": "invalid_grant"}'
         access_token = token_urlsafe(16)
         body = {"access_token": access_token, "token_type": "Bearer", "id_token": self.id_token(query, access_token)}
@@ -143,11 +159,27 @@ class Liar:
         now = int(clock.now().timestamp())
         digest = (hashlib.sha512 if self.alg == "EdDSA" else hashlib.sha256)(access_token.encode()).digest()
         true = {
-            "iss": self.issuer, "sub": self.subject, "aud": CLIENT, "exp": now + 300, "iat": now, "nonce": query["nonce"],
-            "auth_time": now, "acr": self.acr, "amr": self.amr, "at_hash": b64(digest[: len(digest) // 2]),
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": CLIENT,
+            "exp": now + 300,
+            "iat": now,
+            "nonce": query["nonce"],
+            "auth_time": now,
+            "acr": self.acr,
+            "amr": self.amr,
+            "at_hash": b64(digest[: len(digest) // 2]),
         }
-        claims = {name: value(true) if callable(value) else value for name, value in {**true, **self.lies}.items() if value is not ABSENT}
-        header = {name: value for name, value in {"alg": self.alg, "typ": "JWT", "kid": f"key-{self.alg}", **self.header}.items() if value is not ABSENT}
+        claims = {
+            name: value(true) if callable(value) else value
+            for name, value in {**true, **self.lies}.items()
+            if value is not ABSENT
+        }
+        header = {
+            name: value
+            for name, value in {"alg": self.alg, "typ": "JWT", "kid": f"key-{self.alg}", **self.header}.items()
+            if value is not ABSENT
+        }
         if self.sign:
             return self.sign(header, claims)
         return signed(header, claims, _KEYS["RS256" if self.alg == "PS256" else self.alg])
@@ -155,7 +187,9 @@ class Liar:
 
 def signed(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:
     registry = jws.JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
-    return jws.serialize_compact(header, json.dumps(claims).encode(), key, algorithms=[header["alg"]], registry=registry)
+    return jws.serialize_compact(
+        header, json.dumps(claims).encode(), key, algorithms=[header["alg"]], registry=registry
+    )
 
 
 def by_another_key(header: dict[str, Any], claims: dict[str, Any]) -> str:

@@ -29,7 +29,13 @@ def test_a_link_is_a_root_at_no_more_than_the_login_that_made_it(house: House) -
     house.liar.acr = f"{AAL}3"
     assert house.link().path == "/devices"
     row = house.credential()
-    assert (row.kind, row.aal, row.root_id, row.evidence["bound_by"], row.evidence["issuer"]) == ("upstream", 2, None, "login", house.liar.issuer)
+    assert (row.kind, row.aal, row.root_id, row.evidence["bound_by"], row.evidence["issuer"]) == (
+        "upstream",
+        2,
+        None,
+        "login",
+        house.liar.issuer,
+    )
 
 
 def test_linking_is_told_to_every_address(house: House) -> None:

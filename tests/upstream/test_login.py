@@ -61,7 +61,9 @@ def test_every_algorithm_of_ours_is_understood(linked: House, alg: str) -> None:
     """C10: the positive of the list; PS256 is signed by the RSA key, published without an `alg`."""
     linked.liar.alg = alg
     if alg == "PS256":
-        linked.liar.jwks = {"keys": [{**{k: v for k, v in lies.published("RS256").items() if k != "alg"}, "kid": "key-PS256"}]}
+        linked.liar.jwks = {
+            "keys": [{**{k: v for k, v in lies.published("RS256").items() if k != "alg"}, "kid": "key-PS256"}]
+        }
     Upstream.objects.update(jwks_at=None)
     linked.liar.sign = lies.by_hand if alg == "ES256" else None  # what `by_hand` makes is a true signature
     assert linked.sign_in().path == "/devices"
@@ -148,8 +150,28 @@ def test_an_untrue_id_token_is_refused(linked: House, case: str) -> None:
 @pytest.mark.parametrize(
     "acr",
     [
-        ABSENT, None, "", "urn:unknown", 2, 3, True, [AAL2], [[AAL2]], {"value": AAL2}, {AAL2: 1}, AAL2 + " ", " " + AAL2, AAL2 + "\n", AAL2 + "/",
-        AAL2.upper(), AAL2.replace("http:", "https:"), AAL2.replace("a", "а"), AAL2 + "\u200b", AAL2 + " " + AAL2, AAL2 + "\x00", f"{AAL}２",
+        ABSENT,
+        None,
+        "",
+        "urn:unknown",
+        2,
+        3,
+        True,
+        [AAL2],
+        [[AAL2]],
+        {"value": AAL2},
+        {AAL2: 1},
+        AAL2 + " ",
+        " " + AAL2,
+        AAL2 + "\n",
+        AAL2 + "/",
+        AAL2.upper(),
+        AAL2.replace("http:", "https:"),
+        AAL2.replace("a", "а"),
+        AAL2 + "\u200b",
+        AAL2 + " " + AAL2,
+        AAL2 + "\x00",
+        f"{AAL}２",
     ],
     ids=repr,
 )
@@ -161,7 +183,9 @@ def test_a_word_that_is_not_in_the_table_is_worth_nothing(linked: House, acr: ob
     assert "did not say how strongly" in page.words()
 
 
-@pytest.mark.parametrize("amr", [ABSENT, None, "mfa", {"mfa": 1}, ["mfa", 1], [["mfa"]], ["MFA", "pwd "], ["hwk", "sc"]], ids=repr)
+@pytest.mark.parametrize(
+    "amr", [ABSENT, None, "mfa", {"mfa": 1}, ["mfa", 1], [["mfa"]], ["MFA", "pwd "], ["hwk", "sc"]], ids=repr
+)
 def test_strange_amr_is_not_passed_on(linked: House, amr: object) -> None:
     """C10: `amr` is a list of texts in the table, or it is nothing; the level stays that of `acr`."""
     linked.liar.lies["amr"] = amr
@@ -218,7 +242,9 @@ def test_a_state_is_spent_by_a_refused_answer_too(linked: House) -> None:
     assert browser.get(linked.liar.signs_in(away)).status == 400
 
 
-@pytest.mark.parametrize("changed", [{"state": None}, {"state": ""}, {"state": "x"}, {"state": "x" * 5000}, {"state": "\x00"}])
+@pytest.mark.parametrize(
+    "changed", [{"state": None}, {"state": ""}, {"state": "x"}, {"state": "x" * 5000}, {"state": "\x00"}]
+)
 def test_an_answer_to_no_question_is_refused(linked: House, changed: dict[str, str | None]) -> None:
     """P35: without the state of a trip there is nothing to answer."""
     assert linked.sign_in(**changed).status == 400
@@ -256,7 +282,9 @@ def test_another_upstreams_trip_is_not_answered_here(linked: House) -> None:
     try:
         register(other, slug="other", name="Other", acr_values="")
         browser = Browser(http())
-        back = linked.liar.signs_in(linked.away(browser), iss=other.issuer).replace("/upstream/liar/", "/upstream/other/")
+        back = linked.liar.signs_in(linked.away(browser), iss=other.issuer).replace(
+            "/upstream/liar/", "/upstream/other/"
+        )
         assert browser.get(back).status == 400
         assert other.asked == []
     finally:
@@ -275,7 +303,9 @@ def test_an_upstream_that_is_disabled_meanwhile_is_refused(linked: House) -> Non
     assert browser.get(f"{ISSUER}/login/upstream/liar").status == 403
 
 
-def test_an_upstream_that_is_disabled_after_the_exchange_is_refused(linked: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upstream_that_is_disabled_after_the_exchange_is_refused(
+    linked: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """P26: the last look is under the account's lock."""
     from idp.login import upstream as login_upstream
 
@@ -289,7 +319,9 @@ def test_an_upstream_that_is_disabled_after_the_exchange_is_refused(linked: Hous
     assert linked.sign_in().status == 403
 
 
-def test_an_upstream_that_is_capped_after_the_exchange_is_refused(linked: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upstream_that_is_capped_after_the_exchange_is_refused(
+    linked: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """C10: a level that was read before the cap fell is not recorded."""
     from idp.login import upstream as login_upstream
 
@@ -307,7 +339,10 @@ def test_an_upstream_that_is_capped_after_the_exchange_is_refused(linked: House,
 def test_an_identity_that_nobody_linked_signs_nobody_in(linked: House, subject: str) -> None:
     """P33: only (iss, sub) finds somebody; a true login name or verified address does not."""
     linked.liar.lies |= {
-        "sub": subject, "email": "alex@example.org", "email_verified": True, "preferred_username": "alex@example.org",
+        "sub": subject,
+        "email": "alex@example.org",
+        "email_verified": True,
+        "preferred_username": "alex@example.org",
     }
     page = linked.sign_in()
     assert (page.status, "link it" in page.words()) == (403, True), page.words()
@@ -343,8 +378,15 @@ def test_an_upstream_that_says_no_is_a_page(linked: House) -> None:
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        ((400, b'{"error": "invalid_grant"}'), 403), ((500, b"oops"), 503), ((200, b"oops"), 400), ((200, b"[]"), 400), ((200, b"{}"), 400),
-        ((200, b"x" * 200_000), 503), ((302, b"{}"), 400), ((200, b'{"error": ["x"]}'), 403), ((200, b"[" * 3000), 400),
+        ((400, b'{"error": "invalid_grant"}'), 403),
+        ((500, b"oops"), 503),
+        ((200, b"oops"), 400),
+        ((200, b"[]"), 400),
+        ((200, b"{}"), 400),
+        ((200, b"x" * 200_000), 503),
+        ((302, b"{}"), 400),
+        ((200, b'{"error": ["x"]}'), 403),
+        ((200, b"[" * 3000), 400),
         ((200, b'{"id_token": "a.b.c", "expires_in": "x"}'), 400),
     ],
 )
@@ -364,9 +406,14 @@ def test_an_upstream_that_is_away_is_a_503(house: House) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"issuer": "https://other.example"}, {"issuer": None}, {"token_endpoint": "http://127.0.0.1:1/token"},
-        {"jwks_uri": "https://evil.example/jwks"}, {"authorization_endpoint": "javascript:alert(1)"},
-        {"authorization_endpoint": "http://evil.example/"}, {"token_endpoint": None}, {"token_endpoint": ["x"]},
+        {"issuer": "https://other.example"},
+        {"issuer": None},
+        {"token_endpoint": "http://127.0.0.1:1/token"},
+        {"jwks_uri": "https://evil.example/jwks"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"authorization_endpoint": "http://evil.example/"},
+        {"token_endpoint": None},
+        {"token_endpoint": ["x"]},
     ],
     ids=repr,
 )
@@ -391,7 +438,11 @@ def test_an_unknown_kid_asks_for_the_keys_again_but_not_for_ever(linked: House) 
 
 def test_two_keys_of_one_name_and_symmetric_keys_verify_nothing(linked: House) -> None:
     """C10: ambiguity and `oct` keys in a JWKS are refused."""
-    for keys in ([lies.published(), lies.published()], [{"kty": "oct", "k": "AAAA", "kid": "key-ES256"}], [{**lies.published(), "use": "enc"}]):
+    for keys in (
+        [lies.published(), lies.published()],
+        [{"kty": "oct", "k": "AAAA", "kid": "key-ES256"}],
+        [{**lies.published(), "use": "enc"}],
+    ):
         linked.liar.jwks = {"keys": keys}
         Upstream.objects.update(jwks_at=None)
         assert linked.sign_in().status == 400

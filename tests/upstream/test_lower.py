@@ -134,7 +134,9 @@ def test_a_level_never_rises(linked: House, to: AAL) -> None:
     link, before = linked.credential(), Event.objects.count()
 
     def work(account: Account) -> int:
-        return lower_level.lower(account, link, to=to, because=Reason.UPSTREAM_CAPPED, now=clock.now(), actor="operator")
+        return lower_level.lower(
+            account, link, to=to, because=Reason.UPSTREAM_CAPPED, now=clock.now(), actor="operator"
+        )
 
     assert under_lock(link.account_id, work) == 0
     assert (linked.credential().aal, Event.objects.count()) == (2, before)
@@ -145,7 +147,15 @@ def test_families_fall_with_the_root_though_their_own_row_says_more(linked: Hous
     _, _, row = grown(linked)
     now = clock.now()
     family = Credential.objects.create(
-        account=row.account, epoch=1, kind="token_family", state="active", root=row.root, parent=row, aal=2, ial=0, created_at=now
+        account=row.account,
+        epoch=1,
+        kind="token_family",
+        state="active",
+        root=row.root,
+        parent=row,
+        aal=2,
+        ial=0,
+        created_at=now,
     )
     run("cap", "liar", "--aal", "1")
     fresh = Credential.objects.select_related("root", "parent").get(id=family.id)

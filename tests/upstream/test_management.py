@@ -16,7 +16,18 @@ from idp.models import Upstream
 from idp.upstreams import registry
 
 SECRET = "canary-of-the-upstream"
-GOOD = ["add", "up", "--issuer", "https://up.example", "--client-id", "ramet", "--level", "high=2", "--level", "a=b=2/2"]
+GOOD = [
+    "add",
+    "up",
+    "--issuer",
+    "https://up.example",
+    "--client-id",
+    "ramet",
+    "--level",
+    "high=2",
+    "--level",
+    "a=b=2/2",
+]
 
 
 def run(*arguments: str) -> Any:
@@ -46,10 +57,22 @@ def test_an_upstream_is_registered_and_its_secret_is_wrapped() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        ["--issuer", "http://up.example"], ["--issuer", "https://user@up.example"], ["--issuer", "https://up.example/?a"],
-        ["--issuer", "https://up.example/#a"], ["--issuer", "http://localhost:8000"], ["--issuer", "ftp://up.example"], ["--level", "high"],
-        ["--level", "high=4"], ["--level", "high=2/2/2"], ["--level", "high=²"], ["--aal-claim", "amr"], ["--aal-claim", "amr[]"],
-        ["--amr", "mfa=MFA!"], ["--host", "https://x"], ["--auth-method", "none"], ["--scope", "email"],
+        ["--issuer", "http://up.example"],
+        ["--issuer", "https://user@up.example"],
+        ["--issuer", "https://up.example/?a"],
+        ["--issuer", "https://up.example/#a"],
+        ["--issuer", "http://localhost:8000"],
+        ["--issuer", "ftp://up.example"],
+        ["--level", "high"],
+        ["--level", "high=4"],
+        ["--level", "high=2/2/2"],
+        ["--level", "high=²"],
+        ["--aal-claim", "amr"],
+        ["--aal-claim", "amr[]"],
+        ["--amr", "mfa=MFA!"],
+        ["--host", "https://x"],
+        ["--auth-method", "none"],
+        ["--scope", "email"],
     ],
     ids=" ".join,
 )
@@ -79,7 +102,16 @@ def test_authlibs_client_has_one_door() -> None:
     users = set()
     for path in Path(str(idp.__path__[0])).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            if any(name.startswith(("authlib.oauth2.client", "authlib.integrations", "authlib.oauth2.auth")) for name in names):
+            names = (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [one.name for one in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+            if any(
+                name.startswith(("authlib.oauth2.client", "authlib.integrations", "authlib.oauth2.auth"))
+                for name in names
+            ):
                 users.add(path.parent.name)
     assert users == {"upstreams"}

@@ -33,7 +33,8 @@ CALLBACK = f"{ISSUER}/login/upstream/second/callback"
 def desktop(live: Live, session: str) -> Browser:
     """One browser for both: this Ramet in this process, the other over loopback, where its person is signed in."""
     agent = httpx.Client(
-        mounts={"all://localhost:8000": httpx.WSGITransport(app=application, raise_app_exceptions=True)}, timeout=60,
+        mounts={"all://localhost:8000": httpx.WSGITransport(app=application, raise_app_exceptions=True)},
+        timeout=60,
     )
     agent.cookies.set("ramet_session", session, domain="127.0.0.1")
     assert live.issuer.startswith("http://127.0.0.1:")
@@ -43,7 +44,11 @@ def desktop(live: Live, session: str) -> Browser:
 def person_of(theirs: dict[str, str]) -> Person:
     """Somebody of the other Ramet, with what they know."""
     return Person(
-        theirs["username"], "Race Runner", theirs["username"], password=PASSWORD, totp_secret=theirs["totp_secret"],
+        theirs["username"],
+        "Race Runner",
+        theirs["username"],
+        password=PASSWORD,
+        totp_secret=theirs["totp_secret"],
         authenticator=Authenticator(theirs["totp_secret"]),
     )
 
@@ -54,8 +59,19 @@ def second(world: World, live: Live, monkeypatch: pytest.MonkeyPatch) -> Upstrea
     monkeypatch.setenv("RAMET_UPSTREAM_SECRET", client["client_secret"])
     said = StringIO()
     call_command(
-        "upstream", "add", "second", "--issuer", live.issuer, "--client-id", client["client_id"], "--preset", "ramet", "--label", "Second Ramet",
-        "--json", stdout=said,
+        "upstream",
+        "add",
+        "second",
+        "--issuer",
+        live.issuer,
+        "--client-id",
+        client["client_id"],
+        "--preset",
+        "ramet",
+        "--label",
+        "Second Ramet",
+        "--json",
+        stdout=said,
     )
     assert json.loads(said.getvalue())["register_this_redirect_uri_there"] == CALLBACK
     said = StringIO()

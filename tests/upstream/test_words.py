@@ -15,8 +15,16 @@ from idp.upstreams.presets import PRESETS
 
 IDM = "http://idmanagement.gov/ns/assurance/aal/"
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([f"{IDM}2", "c1", "2", "mfa"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["acr", "aal", f"{IDM}2", "c1"]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([f"{IDM}2", "c1", "2", "mfa"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["acr", "aal", f"{IDM}2", "c1"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -25,8 +33,13 @@ def of(name: str, **changed: Any) -> Upstream:
     """An upstream as `manage.py upstream add --preset NAME` makes it."""
     known = presets.of(name)
     values = {
-        "levels": {value: list(row) for value, row in known.levels.items()}, "aal_claim": known.aal_claim, "ial_claim": known.ial_claim,
-        "amr": known.amr, "phishing_resistant": list(known.phishing_resistant), "cap": known.cap, **changed,
+        "levels": {value: list(row) for value, row in known.levels.items()},
+        "aal_claim": known.aal_claim,
+        "ial_claim": known.ial_claim,
+        "amr": known.amr,
+        "phishing_resistant": list(known.phishing_resistant),
+        "cap": known.cap,
+        **changed,
     }
     return Upstream(slug="u", issuer="https://u.example", **values)
 
@@ -34,11 +47,19 @@ def of(name: str, **changed: Any) -> Upstream:
 @given(acr=_JSON, aal=_JSON, acrs=_JSON, amr=_JSON, name=st.sampled_from(["", *PRESETS]))
 def test_nothing_but_an_exact_text_is_worth_anything(acr: Any, aal: Any, acrs: Any, amr: Any, name: str) -> None:
     """C10: whatever types arrive, a level comes from a text of the table in the one claim that counts, and never above the cap."""
-    upstream = of(name, levels={**{v: list(r) for v, r in presets.of(name).levels.items()}, **({"c1": [3, 2]} if name == "entra" else {})})
+    upstream = of(
+        name,
+        levels={
+            **{v: list(r) for v, r in presets.of(name).levels.items()},
+            **({"c1": [3, 2]} if name == "entra" else {}),
+        },
+    )
     found = words.worth(upstream, {"acr": acr, "aal": aal, "acrs": acrs, "amr": amr})
     claim = {"acr": acr, "aal": aal, "acrs[]": acrs}[upstream.aal_claim or "acr"]
     values = claim if isinstance(claim, list) and upstream.aal_claim.endswith("[]") else [claim]
-    allowed = isinstance(claim, list) == upstream.aal_claim.endswith("[]") and all(isinstance(one, str) for one in values)
+    allowed = isinstance(claim, list) == upstream.aal_claim.endswith("[]") and all(
+        isinstance(one, str) for one in values
+    )
     best = max((upstream.levels[one][0] for one in values if one in upstream.levels), default=0) if allowed else 0
     assert found.aal == min(best, upstream.cap)
     assert not found.hardware
@@ -56,8 +77,13 @@ def test_login_gov_says_its_aal_in_a_claim_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("aal", "level", "resistant"),
     [
-        (f"{IDM}3", 2, True), (f"{IDM}3?hspd12=true", 2, True), (f"{IDM}2?phishing_resistant=true", 2, True), (f"{IDM}2?hspd12=true", 2, True),
-        ("urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo", 0, False), (f"{IDM}1", 0, False), (f"{IDM}2?phishing_resistant=false", 0, False),
+        (f"{IDM}3", 2, True),
+        (f"{IDM}3?hspd12=true", 2, True),
+        (f"{IDM}2?phishing_resistant=true", 2, True),
+        (f"{IDM}2?hspd12=true", 2, True),
+        ("urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo", 0, False),
+        (f"{IDM}1", 0, False),
+        (f"{IDM}2?phishing_resistant=false", 0, False),
     ],
 )
 def test_login_gov_never_reaches_aal3(aal: str, level: int, *, resistant: bool) -> None:

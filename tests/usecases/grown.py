@@ -29,9 +29,22 @@ def registered(*, user_verified: bool = True, synced: bool = False, hardware: bo
     """A registration; hardware: attested, of a model that is believed."""
     raw = secrets.token_bytes(32)
     return RegisteredPasskey(
-        raw_id=raw, raw_id_hash=hashlib.sha256(raw).hexdigest(), public_key=b"cose", sign_count=0, backup_eligible=synced, backed_up=synced,
-        user_verified=user_verified, discoverable=True, aaguid=str(uuid4()), attestation="packed" if hardware else "none", attested=hardware,
-        hardware=hardware, model="A good key" if hardware else "", transports=("usb",), listed_as="", key=secrets.token_hex(32),
+        raw_id=raw,
+        raw_id_hash=hashlib.sha256(raw).hexdigest(),
+        public_key=b"cose",
+        sign_count=0,
+        backup_eligible=synced,
+        backed_up=synced,
+        user_verified=user_verified,
+        discoverable=True,
+        aaguid=str(uuid4()),
+        attestation="packed" if hardware else "none",
+        attested=hardware,
+        hardware=hardware,
+        model="A good key" if hardware else "",
+        transports=("usb",),
+        listed_as="",
+        key=secrets.token_hex(32),
     )
 
 
@@ -40,23 +53,44 @@ def _device_key() -> Proven:
 
 
 def _authority() -> Authority:
-    made, _ = Authority.objects.get_or_create(name="t" * 16, defaults={
-        "state": "active", "organisation": "T", "common_name": "T", "public": "", "signer": "database", "secret": b"", "base_url": "http://t", "oid": "1.2.3",
-        "created_at": clock.now(),
-    })
+    made, _ = Authority.objects.get_or_create(
+        name="t" * 16,
+        defaults={
+            "state": "active",
+            "organisation": "T",
+            "common_name": "T",
+            "public": "",
+            "signer": "database",
+            "secret": b"",
+            "base_url": "http://t",
+            "oid": "1.2.3",
+            "created_at": clock.now(),
+        },
+    )
     return made
 
 
 def _certificate() -> Proven:
     now = clock.now()
     return certificate.proven(
-        ec.generate_private_key(ec.SECP256R1()).public_key(), passphrase_hash="x", not_before=now, not_after=now + timedelta(days=300),
-        verifier={"authority": _authority(), "serial": f"{secrets.randbits(120):x}", "shard": 0, "uuid": uuid4(), "shown": {}},
+        ec.generate_private_key(ec.SECP256R1()).public_key(),
+        passphrase_hash="x",
+        not_before=now,
+        not_after=now + timedelta(days=300),
+        verifier={
+            "authority": _authority(),
+            "serial": f"{secrets.randbits(120):x}",
+            "shard": 0,
+            "uuid": uuid4(),
+            "shown": {},
+        },
     )
 
 
 PROOFS: dict[Kind, Callable[[], Proven]] = {
-    Kind.DEVICE_KEY: _device_key, Kind.DERIVED_PASSKEY: lambda: derived_passkey.proven(registered(), relayed=False), Kind.CERTIFICATE: _certificate,
+    Kind.DEVICE_KEY: _device_key,
+    Kind.DERIVED_PASSKEY: lambda: derived_passkey.proven(registered(), relayed=False),
+    Kind.CERTIFICATE: _certificate,
 }
 WHOLE = {
     Kind.DEVICE_KEY: Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE})),

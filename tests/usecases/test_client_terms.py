@@ -51,10 +51,34 @@ def test_everything_can_be_said_and_shown_and_said_again(tmp_path: Path) -> None
         "consent": True, "dpop_nonce": True, "excused_from": [], "version": 1,
     }  # fmt: skip
     assert {key: shown[key] for key in expected} == expected
-    run("set", name, "--no-dpop", "--access-token-life", "default", "--grant", "none", "--min-aal", "2", "--scope", "openid email")
+    run(
+        "set",
+        name,
+        "--no-dpop",
+        "--access-token-life",
+        "default",
+        "--grant",
+        "none",
+        "--min-aal",
+        "2",
+        "--scope",
+        "openid email",
+    )
     later = run("show", name)
-    assert (later["dpop_required"], later["access_token_life"], later["grants"], later["min_aal"], later["version"]) == (False, None, [], 2, 1)
-    assert {option for option, *_ in terms.OPTIONS} >= {"--par", "--dpop", "--tls-subject", "--jwks-uri", "--sector-identifier-uri"}
+    assert (
+        later["dpop_required"],
+        later["access_token_life"],
+        later["grants"],
+        later["min_aal"],
+        later["version"],
+    ) == (False, None, [], 2, 1)
+    assert {option for option, *_ in terms.OPTIONS} >= {
+        "--par",
+        "--dpop",
+        "--tls-subject",
+        "--jwks-uri",
+        "--sector-identifier-uri",
+    }
 
 
 @pytest.mark.parametrize("excuse", ["--pkce-optional", "--nonce-optional"])

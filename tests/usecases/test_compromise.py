@@ -40,7 +40,9 @@ def owner() -> Account:
 
 
 def login(row: Credential, at: datetime) -> Authentication:
-    return Authentication(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL(row.aal), root=True, at=at, by=str(row.id))
+    return Authentication(
+        factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL(row.aal), root=True, at=at, by=str(row.id)
+    )
 
 
 def bound(owner: Account, by: BoundBy, *, at: datetime, instead_of: Credential | None = None) -> Credential:

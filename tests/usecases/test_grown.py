@@ -47,10 +47,26 @@ def owner(ial: int = 3) -> Account:
     return transacted(lambda: accounts.open_account(ial=ial, now=clock.now(), actor="test"))
 
 
-def card(account: Account, *, fasc_n: str = FASC_N, how: How = How.INVITATION, instead: Credential | None = None, by: Authentication | None = None) -> Credential:
+def card(
+    account: Account,
+    *,
+    fasc_n: str = FASC_N,
+    how: How = How.INVITATION,
+    instead: Credential | None = None,
+    by: Authentication | None = None,
+) -> Credential:
     verified = Certificate(
-        issuer="CN=CA", issuer_key="k" * 64, serial=uuid4().hex, ski=uuid4().hex, fasc_n=fasc_n, card_uuid=str(uuid4()), fingerprint=uuid4().hex * 2,
-        der=b"x", not_after=clock.now() + timedelta(days=900), subject="CN=Alex", policies=("2.16.840.1.101.3.2.1.3.13",),
+        issuer="CN=CA",
+        issuer_key="k" * 64,
+        serial=uuid4().hex,
+        ski=uuid4().hex,
+        fasc_n=fasc_n,
+        card_uuid=str(uuid4()),
+        fingerprint=uuid4().hex * 2,
+        der=b"x",
+        not_after=clock.now() + timedelta(days=900),
+        subject="CN=Alex",
+        policies=("2.16.840.1.101.3.2.1.3.13",),
     )
     bound_by = BoundBy(how=how, login=by)
 
@@ -63,7 +79,17 @@ def card(account: Account, *, fasc_n: str = FASC_N, how: How = How.INVITATION, i
 
 
 def login(used: Credential, **changed: Any) -> Authentication:
-    return Authentication(**{"factors": CARD, "aal": AAL.AAL3, "root": True, "at": clock.now(), "phishing_resistant": True, "by": str(used.id), **changed})
+    return Authentication(
+        **{
+            "factors": CARD,
+            "aal": AAL.AAL3,
+            "root": True,
+            "at": clock.now(),
+            "phishing_resistant": True,
+            "by": str(used.id),
+            **changed,
+        }
+    )
 
 
 def made(**changed: Any) -> Proven:
@@ -74,7 +100,9 @@ def made(**changed: Any) -> Proven:
 
 def grow(account: Account, root: Credential, what: Proven | None = None, **asked: Any) -> Credential:
     given = {"login": login(root), "root": root, "name": "Phone", "rulebook": HOME, **asked}
-    return under_lock(account.id, lambda locked: issue.grow(locked, what or made(), issue.Asked(**given), now=clock.now()))
+    return under_lock(
+        account.id, lambda locked: issue.grow(locked, what or made(), issue.Asked(**given), now=clock.now())
+    )
 
 
 def test_the_label_is_recorded_and_the_database_keeps_it() -> None:
@@ -135,7 +163,15 @@ def test_who_asked_for_what_and_on_what_it_rests() -> None:
     assert (asked.requested_by, asked.kind, asked.device_name, asked.device_type, asked.purpose, asked.login_aal, asked.decision) == (
         "manager:kim", "device_key", "Key of Alex", "yubikey", "field work", 3, "issued",
     )  # fmt: skip
-    for name, value in {"phishing_resistant": False, "reach": 2, "amr": ["mfa", "pop", "pwd"], "login_aal": 3, "login_by": str(root.id), "protection": "software", "exportable": "unproven"}.items():
+    for name, value in {
+        "phishing_resistant": False,
+        "reach": 2,
+        "amr": ["mfa", "pop", "pwd"],
+        "login_aal": 3,
+        "login_by": str(root.id),
+        "protection": "software",
+        "exportable": "unproven",
+    }.items():
         assert row.evidence[name] == value, name
     assert row.evidence["device"] == {"type": "yubikey", "model": "YubiKey 5", "serial": "7654321"}
     event = Event.objects.get(kind="credential.issued", credential=row)
@@ -148,7 +184,10 @@ def test_a_key_is_bound_once_for_ever_to_anybody_as_whatever_it_comes() -> None:
     key, first, second = public_key(DeviceKey.generate().public_jwk), owner(), owner()
     one, two = card(first), card(second, fasc_n="")
     row = grow(first, one, proven(key, passphrase_hash="x", clients=[]))
-    under_lock(first.id, lambda locked: revoke.one(row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"))
+    under_lock(
+        first.id,
+        lambda locked: revoke.one(row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"),
+    )
     again = proven(key, passphrase_hash="x", clients=[])
     for account, root, what in ((first, one, again), (second, two, again), (second, two, replace(again, jkt=None))):
         with pytest.raises(Refused, match="key_seen_before"):
@@ -161,7 +200,10 @@ def test_the_root_is_looked_at_under_the_lock() -> None:
     account = owner()
     root = card(account)
     stale = Credential.objects.get(id=root.id)
-    under_lock(account.id, lambda locked: revoke.one(root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"))
+    under_lock(
+        account.id,
+        lambda locked: revoke.one(root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"),
+    )
     with pytest.raises(Refused, match="credential_not_live"):
         grow(account, stale)
 
@@ -181,7 +223,10 @@ def test_the_rulebook_is_asked_whatever_the_kind() -> None:
     """RQ-4, EL-5: under the lock, with the device as it was proven."""
     account = owner()
     root = card(account)
-    listed = Rulebook(terms={Kind.DEVICE_KEY: Terms(only_approved=True, most=1, lifetime=timedelta(days=3))}, approved=Approved(models=frozenset({"Pixel 8a"})))
+    listed = Rulebook(
+        terms={Kind.DEVICE_KEY: Terms(only_approved=True, most=1, lifetime=timedelta(days=3))},
+        approved=Approved(models=frozenset({"Pixel 8a"})),
+    )
     with pytest.raises(Refused, match="device_not_approved"):
         grow(account, root, rulebook=listed)
     pixel = Device(type="android", model="Pixel 8a")
@@ -237,12 +282,23 @@ def test_the_operators_file_decides_and_a_broken_one_issues_nothing(policy_file:
     out = StringIO()
     call_command("policy", "show", stdout=out)
     assert "Device key: issued to everybody" in out.getvalue()
-    for text, status_code, words in (("[device_key]\noffered = false\n", 403, "does not issue this"), ("[device_kye]\n", 503, "")):
+    for text, status_code, words in (
+        ("[device_key]\noffered = false\n", 403, "does not issue this"),
+        ("[device_kye]\n", 503, ""),
+    ):
         policy_file.write_text(text)
         page, code, _ = world.begin_binding(desktop)
         phone, key = DeviceClient(http=http(), clock=clock.now, sleep=lambda _: None), DeviceKey.generate()
         challenge, offered = phone.ask_challenge(ISSUER, Code(text=code), key=key)
-        phone.bind(ISSUER, Code(text=code), key=key, challenge=challenge, device_name="P", passphrase="seven mossy stones", clients=offered)
+        phone.bind(
+            ISSUER,
+            Code(text=code),
+            key=key,
+            challenge=challenge,
+            device_name="P",
+            passphrase="seven mossy stones",
+            clients=offered,
+        )
         answer = world.confirm(desktop, page)
         assert (answer.status, words in answer.words()) == (status_code, True)
         assert not Credential.objects.filter(kind="device_key").exists()
@@ -267,7 +323,11 @@ def test_the_label_reaches_the_tokens(world: World) -> None:
 
 
 # What a certificate has beside being issued: it comes back as a card login does, it verifies offline, and its notices say so.
-_BESIDES = {("certificate", "derived/changes/issue/roots.py"), ("certificate", "idp/management/commands/exposure.py"), ("certificate", "idp/signals/mail.py")}
+_BESIDES = {
+    ("certificate", "derived/changes/issue/roots.py"),
+    ("certificate", "idp/management/commands/exposure.py"),
+    ("certificate", "idp/signals/mail.py"),
+}
 
 
 def test_a_kind_is_named_only_where_the_docs_say() -> None:
@@ -279,7 +339,11 @@ def test_a_kind_is_named_only_where_the_docs_say() -> None:
     grown = [kind for kind in POLICIES if policy(kind).grown]
     for path in [*home.glob("derived/**/*.py"), *home.glob("idp/**/*.py"), *home.glob("scim/**/*.py")]:
         where = path.relative_to(home).as_posix()
-        named = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Kind"}
+        named = {
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Kind"
+        }
         for kind in grown:
             if kind.name in named:
                 usual = where.startswith(("derived/rules/kinds.py", "derived/minting/", "idp/enrol/", "idp/login/"))

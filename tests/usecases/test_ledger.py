@@ -57,7 +57,9 @@ def family_of(owner_id: UUID, used: Credential) -> Credential:
     def work(locked: Account) -> Credential:
         if used.state == "pending":
             issue.activate(used, account=locked, now=clock.now(), actor="test")
-        return issue.token_family(locked, used=used, login=login(), client_id="c", lifetime=timedelta(hours=1), now=clock.now(), actor="test")
+        return issue.token_family(
+            locked, used=used, login=login(), client_id="c", lifetime=timedelta(hours=1), now=clock.now(), actor="test"
+        )
 
     return under_lock(owner_id, work)
 
@@ -72,12 +74,23 @@ def test_ending_an_account_ends_all_that_grew_from_it(db: None) -> None:
     device = device_of(owner.id, root)
     family_of(owner.id, root)
     family_of(owner.id, device)
-    ended = under_lock(owner.id, lambda locked: revoke.everything(locked, because=Reason.DELETED_BY_SOURCE, now=clock.now(), actor="source:hr"))
+    ended = under_lock(
+        owner.id,
+        lambda locked: revoke.everything(locked, because=Reason.DELETED_BY_SOURCE, now=clock.now(), actor="source:hr"),
+    )
     assert ended == 4
     assert not Credential.objects.exclude(state="revoked").exists()
-    assert under_lock(owner.id, lambda locked: revoke.everything(locked, because=Reason.COMPROMISED, now=clock.now(), actor="x")) == 0
+    assert (
+        under_lock(
+            owner.id, lambda locked: revoke.everything(locked, because=Reason.COMPROMISED, now=clock.now(), actor="x")
+        )
+        == 0
+    )
     assert Event.objects.filter(kind="account.terminated").count() == 1
-    assert set(OutboxRow.objects.filter(kind__in=["account.ended", "fan_out"]).values_list("kind", flat=True)) == {"account.ended", "fan_out"}
+    assert set(OutboxRow.objects.filter(kind__in=["account.ended", "fan_out"]).values_list("kind", flat=True)) == {
+        "account.ended",
+        "fan_out",
+    }
     owner.refresh_from_db()
     assert (owner.status, owner.epoch) == (AccountStatus.TERMINATED, 2)
 
@@ -88,7 +101,12 @@ def test_a_lost_root_does_not_take_its_devices_along(db: None) -> None:
     root = root_of(owner)
     device = device_of(owner.id, root)
     of_root, of_device = family_of(owner.id, root), family_of(owner.id, device)
-    under_lock(owner.id, lambda locked: revoke.one(root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"))
+    under_lock(
+        owner.id,
+        lambda locked: revoke.one(
+            root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"
+        ),
+    )
     states = {row.id: row.state for row in Credential.objects.all()}
     assert [states[row.id] for row in (root, of_root, device, of_device)] == ["revoked", "revoked", "active", "active"]
     owner.refresh_from_db()
@@ -103,7 +121,12 @@ def test_a_compromised_key_takes_what_it_authorised_since(db: None) -> None:
     before, after = device_of(owner.id, root), device_of(owner.id, root)
     Credential.objects.filter(id=before.id).update(created_at=clock.now() - timedelta(days=9))
     since = clock.now() - timedelta(days=1)
-    under_lock(owner.id, lambda locked: revoke.tree(root, account=locked, because=Reason.COMPROMISED, since=since, now=clock.now(), actor="operator"))
+    under_lock(
+        owner.id,
+        lambda locked: revoke.tree(
+            root, account=locked, because=Reason.COMPROMISED, since=since, now=clock.now(), actor="operator"
+        ),
+    )
     states = {row.id: row.state for row in Credential.objects.all()}
     assert [states[row.id] for row in (root, before, after)] == ["revoked", "pending", "revoked"]
 
@@ -117,7 +140,9 @@ def test_nothing_is_minted_from_what_has_ended(db: None) -> None:
     for holder, parent, reason in ((stranger, root, Reason.CREDENTIAL_NOT_LIVE), (owner, device, Reason.NOT_A_ROOT)):
         with pytest.raises(Refused, match=reason.value):
             device_of(holder.id, Credential.objects.get(id=parent.id))
-    under_lock(owner.id, lambda locked: revoke.everything(locked, because=Reason.DELETED_BY_SOURCE, now=clock.now(), actor="x"))
+    under_lock(
+        owner.id, lambda locked: revoke.everything(locked, because=Reason.DELETED_BY_SOURCE, now=clock.now(), actor="x")
+    )
     with pytest.raises(Refused, match="account_not_active"):
         device_of(owner.id, root)
     under_lock(owner.id, lambda locked: accounts.reopen(locked, now=clock.now(), actor="x"))
@@ -171,11 +196,18 @@ def test_verify_names_the_first_broken_link(db: None, what: str) -> None:
     """Issue 2.6: a changed, missing or cut Event, and a changed personal detail."""
     owner = account()
     for name in ("one", "two", "three"):
-        under_lock(owner.id, lambda locked, name=name: audit.record(locked, "test", now=clock.now(), actor="x", body={"n": name}, personal={"who": name}))
+        under_lock(
+            owner.id,
+            lambda locked, name=name: audit.record(
+                locked, "test", now=clock.now(), actor="x", body={"n": name}, personal={"who": name}
+            ),
+        )
     owner.refresh_from_db()
     assert audit.verify(owner) is None
     victim = Event.objects.get(seq=3)
-    EventDetail.objects.filter(event=victim).update(value="two") if what != "detail" else EventDetail.objects.filter(event=victim).update(value="changed")
+    EventDetail.objects.filter(event=victim).update(value="two") if what != "detail" else EventDetail.objects.filter(
+        event=victim
+    ).update(value="changed")
     if what in {"middle", "last"}:
         doomed = Event.objects.get(seq=3 if what == "middle" else 4)
         EventDetail.objects.filter(event=doomed).delete()
@@ -194,7 +226,9 @@ def test_verify_names_the_first_broken_link(db: None, what: str) -> None:
 def test_an_erased_detail_does_not_break_the_chain(db: None) -> None:
     """design.md: personal data stand beside the hashed body."""
     owner = account()
-    under_lock(owner.id, lambda locked: audit.record(locked, "test", now=clock.now(), actor="x", personal={"who": "Alex Moss"}))
+    under_lock(
+        owner.id, lambda locked: audit.record(locked, "test", now=clock.now(), actor="x", personal={"who": "Alex Moss"})
+    )
     EventDetail.objects.all().delete()
     owner.refresh_from_db()
     assert audit.verify(owner) is None
@@ -245,11 +279,16 @@ def test_parts_of_a_key_do_not_run_into_each_other(db: None) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "fine"), [(0, True), (1.5, True), (-1.5, True), (3, False), (-3600, False)])
-def test_a_skewed_clock_is_a_refusal(db: None, two_clocks: None, monkeypatch: pytest.MonkeyPatch, seconds: float, *, fine: bool) -> None:
+def test_a_skewed_clock_is_a_refusal(
+    db: None, two_clocks: None, monkeypatch: pytest.MonkeyPatch, seconds: float, *, fine: bool
+) -> None:
     """Ruling 15, C94: more than two seconds apart, and nothing is decided; a long wait for the lock is not a skew, and hides none."""
     now = clock.now()
     monkeypatch.setattr("derived.ledger.locking.database_now", lambda: clock.now() + timedelta(seconds=seconds))
-    for there, before in ((now + timedelta(seconds=seconds), now), (now + timedelta(seconds=seconds), now - timedelta(seconds=30))):
+    for there, before in (
+        (now + timedelta(seconds=seconds), now),
+        (now + timedelta(seconds=seconds), now - timedelta(seconds=30)),
+    ):
         if fine:
             locking._require_one_time(there, before)
         else:
@@ -273,7 +312,10 @@ def test_the_lock_asks_the_database_what_time_it_is(db: None, two_clocks: None, 
     if connection.vendor == "sqlite":  # its clock is this process's own
         assert locking.database_now() is None
         return
-    with time_machine.travel(clock.now() + timedelta(seconds=4), tick=True), pytest.raises(Unavailable, match="clock_skew"):
+    with (
+        time_machine.travel(clock.now() + timedelta(seconds=4), tick=True),
+        pytest.raises(Unavailable, match="clock_skew"),
+    ):
         lock()
 
 
@@ -310,8 +352,16 @@ def test_a_key_is_published_before_it_signs_and_after(db: None) -> None:
     cached = ring.published()
     assert {key.kid for key in cached.keys} == {first.kid, second.kid}
     soon = now + PUBLISHED_BEFORE_USE
-    assert jwt.decode(ring.sign({"n": 2}, typ="x", alg="ES256", now=soon - timedelta(seconds=1)), cached, algorithms=["ES256"]).header["kid"] == first.kid
-    assert jwt.decode(ring.sign({"n": 3}, typ="x", alg="ES256", now=soon), cached, algorithms=["ES256"]).header["kid"] == second.kid
+    assert (
+        jwt.decode(
+            ring.sign({"n": 2}, typ="x", alg="ES256", now=soon - timedelta(seconds=1)), cached, algorithms=["ES256"]
+        ).header["kid"]
+        == first.kid
+    )
+    assert (
+        jwt.decode(ring.sign({"n": 3}, typ="x", alg="ES256", now=soon), cached, algorithms=["ES256"]).header["kid"]
+        == second.kid
+    )
     jwt.decode(old, ring.published(), algorithms=["ES256"])
     ring.advance(now=now + PUBLISHED_AFTER_USE - timedelta(seconds=1))
     assert len(ring.published().keys) == 2

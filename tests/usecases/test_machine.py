@@ -66,10 +66,16 @@ class Machine(RuleBasedStateMachine):
         self.travel = time_machine.travel(START, tick=False)
         self.time = self.travel.start()
         source, _ = provision.register_source(f"hr-{uuid4().hex[:8]}", vouched_ial=2, now=clock.now())
-        body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": f"{uuid4().hex}@example.org", "active": True}
+        body = {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "userName": f"{uuid4().hex}@example.org",
+            "active": True,
+        }
         record = provision.create_user(source, body, now=clock.now())
         self.account_id = record.person.account_id
-        self.party, _ = clients.register(Registration(name="App", redirect_uris=["https://app.example/cb"], public=True), now=clock.now())
+        self.party, _ = clients.register(
+            Registration(name="App", redirect_uris=["https://app.example/cb"], public=True), now=clock.now()
+        )
         self.bound: dict[Any, AAL] = {}  # credential id → the most it may ever be
         self.dead: set[Any] = set()
         self.auth_times: dict[Any, datetime] = {}
@@ -130,7 +136,9 @@ class Machine(RuleBasedStateMachine):
             DeviceKey.objects.filter(credential=fresh).update(authenticated_at=clock.now())
 
         try:
-            event = under_lock(self.account_id, lambda locked: record_login(locked, credential, factors, now=clock.now(), claim=claim))
+            event = under_lock(
+                self.account_id, lambda locked: record_login(locked, credential, factors, now=clock.now(), claim=claim)
+            )
         except Refused:
             return multiple()
         assert used not in self.dead
@@ -184,7 +192,14 @@ class Machine(RuleBasedStateMachine):
         """Rotate; what comes back is no newer a login and no stronger than before."""
         before = self.auth_times[family]
         try:
-            granted = rotate(self.party, refresh_token=self.refresh[family], scope=None, bound=Bound(), spend_proof=lambda: None, now=clock.now())
+            granted = rotate(
+                self.party,
+                refresh_token=self.refresh[family],
+                scope=None,
+                bound=Bound(),
+                spend_proof=lambda: None,
+                now=clock.now(),
+            )
         except Refused:
             return
         assert family not in self.dead
@@ -217,14 +232,24 @@ class Machine(RuleBasedStateMachine):
     def revoke_device(self, device: Any) -> None:
         """One ends, with the families it opened."""
         row = Credential.objects.get(id=device)
-        under_lock(self.account_id, lambda locked: revoke.one(row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"))
+        under_lock(
+            self.account_id,
+            lambda locked: revoke.one(
+                row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"
+            ),
+        )
         self._died(device)
 
     @rule(root=consumes(roots))
     def revoke_root(self, root: Any) -> None:
         """A lost root: its devices live on."""
         row = Credential.objects.get(id=root)
-        under_lock(self.account_id, lambda locked: revoke.one(row, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"))
+        under_lock(
+            self.account_id,
+            lambda locked: revoke.one(
+                row, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
+            ),
+        )
         self._died(root)
 
     def _died(self, credential: Any) -> None:
@@ -246,8 +271,13 @@ class Machine(RuleBasedStateMachine):
         """HR ends the person and takes it back: nothing returns."""
         if not self.account.is_active:
             return
-        under_lock(self.account_id, lambda locked: revoke.everything(locked, because=Reason.DEACTIVATED_BY_SOURCE, now=clock.now(), actor="t"))
-        assert not Credential.objects.filter(account_id=self.account_id, state__in=["active", "pending", "suspended"]).exists()
+        under_lock(
+            self.account_id,
+            lambda locked: revoke.everything(locked, because=Reason.DEACTIVATED_BY_SOURCE, now=clock.now(), actor="t"),
+        )
+        assert not Credential.objects.filter(
+            account_id=self.account_id, state__in=["active", "pending", "suspended"]
+        ).exists()
         self.dead |= set(self.bound)
         under_lock(self.account_id, lambda locked: accounts.reopen(locked, now=clock.now(), actor="t"))
 
@@ -281,4 +311,3 @@ class TestMachine(TestCase, Machine.TestCase):  # type: ignore[misc,name-defined
         max_examples=1000 if LONG else int(os.environ.get("RAMET_TEST_EXAMPLES", "60")), stateful_step_count=50 if LONG else 30, deadline=None, derandomize=not LONG,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-

@@ -57,9 +57,14 @@ def test_what_is_over_goes_in_its_time(world: World) -> None:
             if (clock.now() - AuthenticationEvent.objects.latest("at").at).days < 90:
                 assert not {"AuthenticationEvent", "LoginSession", "Grant", "Binding"} & set(gone)
         purged_after(travelled, days=60)
-        Credential.objects.filter(kind="token_family").update(state="expired", ended_at=clock.now(), end_reason="expired")  # as housekeeping does
+        Credential.objects.filter(kind="token_family").update(
+            state="expired", ended_at=clock.now(), end_reason="expired"
+        )  # as housekeeping does
         purged_after(travelled, days=91)
-        left = {model.__name__: model.objects.count() for model in (AuthenticationEvent, LoginSession, Grant, RefreshToken, Binding, PushedRequest)}
+        left = {
+            model.__name__: model.objects.count()
+            for model in (AuthenticationEvent, LoginSession, Grant, RefreshToken, Binding, PushedRequest)
+        }
         assert set(left.values()) == {0}, left
         assert (Credential.objects.count(), Event.objects.count()) == (ledger, record)
         for account in Account.objects.all():
@@ -101,4 +106,12 @@ def test_hashes_are_indexed_once() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_indexes WHERE indexname LIKE %s", ["%\\_like"])
         twice = {row[0] for row in cursor.fetchall()}
-    assert not twice & {"idp_code", "idp_authorizationrequest", "idp_refreshtoken", "idp_opaquetoken", "idp_servicetoken", "derived_spent", "derived_credential"}
+    assert not twice & {
+        "idp_code",
+        "idp_authorizationrequest",
+        "idp_refreshtoken",
+        "idp_opaquetoken",
+        "idp_servicetoken",
+        "derived_spent",
+        "derived_credential",
+    }

@@ -184,7 +184,10 @@ def ids(check: Any) -> set[str]:
 
 def test_the_house_as_it_is_starts() -> None:
     """No check complains."""
-    assert ids(checks.engines_are_behind_their_doors) | ids(checks.settings_are_safe) | ids(checks.database_is_durable) == set()
+    assert (
+        ids(checks.engines_are_behind_their_doors) | ids(checks.settings_are_safe) | ids(checks.database_is_durable)
+        == set()
+    )
 
 
 def test_the_checks_are_really_run_at_a_start() -> None:
@@ -192,14 +195,25 @@ def test_the_checks_are_really_run_at_a_start() -> None:
     from django.core.checks.registry import registry
 
     known = {f"{one.__module__}.{one.__name__}" for one in registry.get_checks()}
-    assert {"idp.checks.configuration.settings_are_safe", "idp.checks.configuration.engines_are_behind_their_doors", "idp.checks.configuration.database_is_durable"} <= known
+    assert {
+        "idp.checks.configuration.settings_are_safe",
+        "idp.checks.configuration.engines_are_behind_their_doors",
+        "idp.checks.configuration.database_is_durable",
+    } <= known
     assert type(apps.get_app_config("idp")).__name__ == "IdpConfig"
     with override_settings(DEBUG=True), pytest.raises(SystemCheckError):
         call_command("check")
 
 
-@pytest.mark.parametrize(("issuer", "refuses"), [("https://login.example.org", True), ("http://localhost:8000", True), ("https://localhost:9443", False)])
-def test_the_conformance_profile_starts_on_loopback_only(monkeypatch: pytest.MonkeyPatch, issuer: str, refuses: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("issuer", "refuses"),
+    [("https://login.example.org", True), ("http://localhost:8000", True), ("https://localhost:9443", False)],
+)
+def test_the_conformance_profile_starts_on_loopback_only(
+    monkeypatch: pytest.MonkeyPatch,
+    issuer: str,
+    refuses: bool,  # noqa: FBT001
+) -> None:
     """The fixed second factor: refused by a check anywhere else, and worth nothing there."""
     from idp import conformance
 
@@ -236,10 +250,15 @@ def test_insecure_transport_refuses_to_start(monkeypatch: pytest.MonkeyPatch) ->
     [
         ({"ATOMIC_REQUESTS": True}, "ramet.E010"),
         ({"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"timeout": 20}}, "ramet.E014"),
-        ({"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 1}}, "ramet.E014"),
+        (
+            {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 1}},
+            "ramet.E014",
+        ),
     ],
 )
-def test_unsafe_database_settings_refuse_to_start(changed: dict[str, Any], error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsafe_database_settings_refuse_to_start(
+    changed: dict[str, Any], error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite without IMMEDIATE or a busy timeout, and ATOMIC_REQUESTS."""
     from django.conf import settings
 
@@ -333,7 +352,9 @@ def test_clients_of_the_registry_are_taken_over(db: None) -> None:
 
     from idp import clients
 
-    old = Client.objects.create(name="Old", client_id="123456", client_secret="plain-secret", client_type="confidential")
+    old = Client.objects.create(
+        name="Old", client_id="123456", client_secret="plain-secret", client_type="confidential"
+    )
     old._redirect_uris = "https://old.example/cb\nhttp://old.example/insecure\u2028https://smuggled.example/"
     old.save()
     taken = said("client", "import")

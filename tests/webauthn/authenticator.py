@@ -38,7 +38,13 @@ def cose(key: Key) -> dict[int, Any]:
     if isinstance(public, ec.EllipticCurvePublicKey):
         numbers = public.public_numbers()
         size = (public.curve.key_size + 7) // 8
-        return {1: 2, 3: -7, -1: {256: 1, 384: 2, 521: 3}[public.curve.key_size], -2: numbers.x.to_bytes(size), -3: numbers.y.to_bytes(size)}
+        return {
+            1: 2,
+            3: -7,
+            -1: {256: 1, 384: 2, 521: 3}[public.curve.key_size],
+            -2: numbers.x.to_bytes(size),
+            -3: numbers.y.to_bytes(size),
+        }
     if isinstance(public, ed25519.Ed25519PublicKey):
         return {1: 1, 3: -8, -1: 6, -2: public.public_bytes_raw()}
     whole = public.public_numbers()
@@ -48,7 +54,9 @@ def cose(key: Key) -> dict[int, Any]:
 def signed(key: Key, data: bytes) -> bytes:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key.sign(data, ec.ECDSA(SHA256()))
-    return key.sign(data) if isinstance(key, ed25519.Ed25519PrivateKey) else key.sign(data, padding.PKCS1v15(), SHA256())
+    return (
+        key.sign(data) if isinstance(key, ed25519.Ed25519PrivateKey) else key.sign(data, padding.PKCS1v15(), SHA256())
+    )
 
 
 @dataclass
@@ -69,14 +77,23 @@ class Maker:
 
     def _certificate(self, name: str, key: Any, signer: Any, issuer: str, *, ca: bool) -> x509.Certificate:
         def called(what: str) -> x509.Name:
-            return x509.Name([
-                x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Maker"),
-                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, self.unit), x509.NameAttribute(NameOID.COMMON_NAME, what),
-            ])
+            return x509.Name(
+                [
+                    x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
+                    x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Maker"),
+                    x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, self.unit),
+                    x509.NameAttribute(NameOID.COMMON_NAME, what),
+                ]
+            )
 
         builder = (
-            x509.CertificateBuilder().subject_name(called(name)).issuer_name(called(issuer)).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(self.start).not_valid_after(self.start + self.life)
+            x509.CertificateBuilder()
+            .subject_name(called(name))
+            .issuer_name(called(issuer))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self.start)
+            .not_valid_after(self.start + self.life)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
         said = self.aaguid if self.named_in_certificate == "" else self.named_in_certificate
@@ -122,13 +139,27 @@ class SoftKey:
         said = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False, **more}
         return json.dumps({name: value for name, value in said.items() if value is not None}).encode()
 
-    def create(self, options: dict[str, Any], *, flags: int | None = None, public_key: dict[int, Any] | None = None, fmt: str | None = None,
-               statement: dict[str, Any] | None = None, rp_id: str | None = None, **client: Any) -> dict[str, Any]:
+    def create(
+        self,
+        options: dict[str, Any],
+        *,
+        flags: int | None = None,
+        public_key: dict[int, Any] | None = None,
+        fmt: str | None = None,
+        statement: dict[str, Any] | None = None,
+        rp_id: str | None = None,
+        **client: Any,
+    ) -> dict[str, Any]:
         """Answer creation options; keywords falsify a part."""
         self.user_handle = unb64(options["user"]["id"])
         aaguid = self.maker.aaguid if self.maker else self.aaguid
         data = self._auth_data(rp_id or options["rp"]["id"], (self._flags() if flags is None else flags) | AT)
-        data += bytes.fromhex(aaguid.replace("-", "")) + len(self.raw_id).to_bytes(2) + self.raw_id + cbor2.dumps(public_key or cose(self.key))
+        data += (
+            bytes.fromhex(aaguid.replace("-", ""))
+            + len(self.raw_id).to_bytes(2)
+            + self.raw_id
+            + cbor2.dumps(public_key or cose(self.key))
+        )
         said = self._client("webauthn.create", options["challenge"], **client)
         base = data + hashlib.sha256(said).digest()
         form, stated = "none", {}
@@ -136,24 +167,47 @@ class SoftKey:
             form, stated = "packed", {"alg": -7, "sig": signed(self.maker.key, base), "x5c": self.maker.x5c}
         elif self.self_attests:
             form, stated = "packed", {"alg": cose(self.key)[3], "sig": signed(self.key, base)}
-        whole = cbor2.dumps({"fmt": fmt or form, "attStmt": stated if statement is None else statement, "authData": data})
+        whole = cbor2.dumps(
+            {"fmt": fmt or form, "attStmt": stated if statement is None else statement, "authData": data}
+        )
         return {
-            "id": b64(self.raw_id), "rawId": b64(self.raw_id), "type": "public-key", "authenticatorAttachment": "cross-platform",
+            "id": b64(self.raw_id),
+            "rawId": b64(self.raw_id),
+            "type": "public-key",
+            "authenticatorAttachment": "cross-platform",
             "clientExtensionResults": {"credProps": {"rk": self.resident}},
             "response": {"clientDataJSON": b64(said), "attestationObject": b64(whole), "transports": ["usb"]},
         }
 
-    def get(self, options: dict[str, Any], *, flags: int | None = None, rp_id: str | None = None, user_handle: bytes | None = None,
-            data: bytes | None = None, tail: bytes = b"", **client: Any) -> dict[str, Any]:
+    def get(
+        self,
+        options: dict[str, Any],
+        *,
+        flags: int | None = None,
+        rp_id: str | None = None,
+        user_handle: bytes | None = None,
+        data: bytes | None = None,
+        tail: bytes = b"",
+        **client: Any,
+    ) -> dict[str, Any]:
         """Answer request options; keywords falsify a part."""
-        found = self._auth_data(rp_id or options["rpId"], self._flags() if flags is None else flags) if data is None else data
+        found = (
+            self._auth_data(rp_id or options["rpId"], self._flags() if flags is None else flags)
+            if data is None
+            else data
+        )
         found += tail
         said = self._client("webauthn.get", options["challenge"], **client)
         handle = (self.user_handle if self.resident else b"") if user_handle is None else user_handle
         return {
-            "id": b64(self.raw_id), "rawId": b64(self.raw_id), "type": "public-key", "clientExtensionResults": {},
+            "id": b64(self.raw_id),
+            "rawId": b64(self.raw_id),
+            "type": "public-key",
+            "clientExtensionResults": {},
             "response": {
-                "clientDataJSON": b64(said), "authenticatorData": b64(found), "userHandle": b64(handle) if handle else None,
+                "clientDataJSON": b64(said),
+                "authenticatorData": b64(found),
+                "userHandle": b64(handle) if handle else None,
                 "signature": b64(signed(self.key, found + hashlib.sha256(said).digest())),
             },
         }

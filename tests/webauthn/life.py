@@ -84,7 +84,11 @@ def stranger() -> Browser:
 
 
 def session_of(account: Account) -> LoginSession:
-    return LoginSession.objects.select_related("event__credential").filter(account=account, ended_at__isnull=True).latest("created_at")
+    return (
+        LoginSession.objects.select_related("event__credential")
+        .filter(account=account, ended_at__isnull=True)
+        .latest("created_at")
+    )
 
 
 def newest_event() -> AuthenticationEvent:
@@ -95,10 +99,24 @@ def card(account: Account) -> Credential:
     """A PIV card of this account, bound by a manager: with it the account can reach AAL3."""
     now, mark = clock.now(), uuid4().hex
     verified = Certificate(
-        issuer="CN=CA", issuer_key=mark * 2, serial=mark, ski=mark, fasc_n=mark, card_uuid=str(uuid4()), fingerprint=mark * 2, der=b"der",
-        not_after=datetime(2099, 1, 1, tzinfo=UTC), subject="CN=Alex", policies=("2.16.840.1.101.3.2.1.3.13",),
+        issuer="CN=CA",
+        issuer_key=mark * 2,
+        serial=mark,
+        ski=mark,
+        fasc_n=mark,
+        card_uuid=str(uuid4()),
+        fingerprint=mark * 2,
+        der=b"der",
+        not_after=datetime(2099, 1, 1, tzinfo=UTC),
+        subject="CN=Alex",
+        policies=("2.16.840.1.101.3.2.1.3.13",),
     )
-    return under_lock(account.id, lambda locked: issue.certificate(locked, verified, bound_by=BoundBy(how=How.MANAGER), name="Card", now=now, actor="manager:test"))
+    return under_lock(
+        account.id,
+        lambda locked: issue.certificate(
+            locked, verified, bound_by=BoundBy(how=How.MANAGER), name="Card", now=now, actor="manager:test"
+        ),
+    )
 
 
 def with_card(account: Account) -> LoginSession:
@@ -115,8 +133,12 @@ def with_card(account: Account) -> LoginSession:
 def listed(maker: Maker, **changed: Any) -> Metadata:
     """Metadata that lists one maker's model as a good one."""
     said: dict[str, Any] = {
-        "ids": (maker.aaguid,), "description": "A good key", "roots": (base64.b64encode(maker.root_der).decode(),),
-        "statuses": ("FIDO_CERTIFIED_L2",), "key_protection": frozenset({"hardware", "secure_element"}), **changed,
+        "ids": (maker.aaguid,),
+        "description": "A good key",
+        "roots": (base64.b64encode(maker.root_der).decode(),),
+        "statuses": ("FIDO_CERTIFIED_L2",),
+        "key_protection": frozenset({"hardware", "secure_element"}),
+        **changed,
     }
     return Metadata(number=1_000_000, models={maker.aaguid: Model(**said)})
 
@@ -124,12 +146,18 @@ def listed(maker: Maker, **changed: Any) -> Metadata:
 def published(maker: Maker, *statuses: str, number: int = 1_000_000) -> dict[str, Any]:
     """The same as FIDO would publish it."""
     return {
-        "no": number, "nextUpdate": "2099-01-01", "legalHeader": secrets.token_hex(4),
-        "entries": [{
-            "aaguid": maker.aaguid, "statusReports": [{"status": status} for status in statuses or ("FIDO_CERTIFIED_L2",)],
-            "metadataStatement": {
-                "description": "A good key", "keyProtection": ["hardware", "secure_element"],
-                "attestationRootCertificates": [base64.b64encode(maker.root_der).decode()],
-            },
-        }],
+        "no": number,
+        "nextUpdate": "2099-01-01",
+        "legalHeader": secrets.token_hex(4),
+        "entries": [
+            {
+                "aaguid": maker.aaguid,
+                "statusReports": [{"status": status} for status in statuses or ("FIDO_CERTIFIED_L2",)],
+                "metadataStatement": {
+                    "description": "A good key",
+                    "keyProtection": ["hardware", "secure_element"],
+                    "attestationRootCertificates": [base64.b64encode(maker.root_der).decode()],
+                },
+            }
+        ],
     }

@@ -33,18 +33,26 @@ CERTIFIED = ("FIDO_CERTIFIED_L2", "FIDO_CERTIFIED")
 ISOLATED = frozenset({"hardware", "secure_element"})
 
 
-def judged(key: SoftKey, *, known: Metadata, policy: Policy | None = None, now: datetime = NOW, **falsified: Any) -> RegisteredPasskey:
+def judged(
+    key: SoftKey, *, known: Metadata, policy: Policy | None = None, now: datetime = NOW, **falsified: Any
+) -> RegisteredPasskey:
     """Register a key, with this metadata and policy."""
     expected = asked()
     document = json.dumps(key.create(creation(expected), **falsified))
-    return passkey.register(passkey.parsed(document), expected=expected, metadata=known, policy=policy or Policy(), now=now)
+    return passkey.register(
+        passkey.parsed(document), expected=expected, metadata=known, policy=policy or Policy(), now=now
+    )
 
 
 def listing(maker: Maker, **changed: Any) -> Metadata:
     """Metadata that lists this maker's model, as FIDO would list a good one."""
     said: dict[str, Any] = {
-        "ids": (maker.aaguid,), "description": "A good key", "roots": (base64.b64encode(maker.root_der).decode(),),
-        "statuses": CERTIFIED, "key_protection": ISOLATED, **changed,
+        "ids": (maker.aaguid,),
+        "description": "A good key",
+        "roots": (base64.b64encode(maker.root_der).decode(),),
+        "statuses": CERTIFIED,
+        "key_protection": ISOLATED,
+        **changed,
     }
     return Metadata(models={maker.aaguid: Model(**said)})
 
@@ -54,7 +62,11 @@ def listing(maker: Maker, **changed: Any) -> Metadata:
 REAL = {
     "YUBIKEY_4": ("fido-u2f", "YK4 Series Key by Yubico", AAL.AAL3),
     "YUBIKEY_5_NFC": ("packed", "YubiKey 5 Series with NFC", AAL.AAL3),
-    "MICROSOFT_SURFACE_1796": ("tpm", "Windows Hello Hardware Authenticator", AAL.AAL2),  # FIDO does not say that its keys are isolated
+    "MICROSOFT_SURFACE_1796": (
+        "tpm",
+        "Windows Hello Hardware Authenticator",
+        AAL.AAL2,
+    ),  # FIDO does not say that its keys are isolated
     "PIXEL_8A": ("android-key", "Android Authenticator", AAL.AAL3),
     "IPHONE_12": ("apple", "Apple device", AAL.AAL3),
 }
@@ -70,7 +82,9 @@ def library_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]
             made.set_time(moment)
             return made
 
-        monkeypatch.setattr(sys.modules["webauthn.helpers.validate_certificate_chain"], "_generate_new_cert_store", store)
+        monkeypatch.setattr(
+            sys.modules["webauthn.helpers.validate_certificate_chain"], "_generate_new_cert_store", store
+        )
 
     return at
 
@@ -94,7 +108,9 @@ def test_a_real_key_is_known_by_its_model(name: str, library_clock: Callable[[da
 
 
 @pytest.mark.parametrize("name", ["YUBIKEY_4", "YUBIKEY_5_NFC", "MICROSOFT_SURFACE_1796", "PIXEL_8A"])
-def test_what_fido_certifies_counts_without_an_operators_word(name: str, library_clock: Callable[[datetime], None]) -> None:
+def test_what_fido_certifies_counts_without_an_operators_word(
+    name: str, library_clock: Callable[[datetime], None]
+) -> None:
     """The default policy: certified, and nothing bad reported. Apple, of which FIDO says nothing, needs the operator's word."""
     real = Captured(name, ALL[name])
     library_clock(real.at)
@@ -151,14 +167,18 @@ def _with(part: str) -> Callable[[Captured], dict[str, bytes]]:
 
 
 FALSIFIED = [
-    (name, part) for name in REAL for part in ("client", "sig", "counter", "flags", "aaguid", "key")
+    (name, part)
+    for name in REAL
+    for part in ("client", "sig", "counter", "flags", "aaguid", "key")
     if not (name == "YUBIKEY_4" and part in {"counter", "flags"})  # U2F's signature does not cover them
     and not (name == "IPHONE_12" and part == "sig")  # Apple's has none: the certificate is for this data alone
 ] + [("MICROSOFT_SURFACE_1796", part) for part in ("certInfo", "pubArea", "ver")]
 
 
 @pytest.mark.parametrize(("name", "part"), FALSIFIED)
-def test_a_real_attestation_with_a_part_changed_is_refused(name: str, part: str, library_clock: Callable[[datetime], None]) -> None:
+def test_a_real_attestation_with_a_part_changed_is_refused(
+    name: str, part: str, library_clock: Callable[[datetime], None]
+) -> None:
     """Every part that an attestation covers."""
     real = Captured(name, ALL[name])
     library_clock(real.at)
@@ -181,10 +201,18 @@ def test_a_real_key_without_its_root_is_unattested(name: str, away: str) -> None
     elif away == "its roots":
         models[listed_as] = replace(models[listed_as], roots=())
     elif away == "another's roots":
-        models[listed_as] = replace(models[listed_as], roots=(base64.b64encode(Maker().root_der).decode(), "not base64!", "AAAA"))
+        models[listed_as] = replace(
+            models[listed_as], roots=(base64.b64encode(Maker().root_der).decode(), "not base64!", "AAAA")
+        )
     at = {"not yet": datetime(2001, 1, 1, tzinfo=UTC), "no more": datetime(2099, 1, 1, tzinfo=UTC)}.get(away)
     found = real.judged(known=replace(published(), models=models), at=at)
-    assert (found.attested, found.hardware, found.model, found.listed_as, found.reaches) == (False, False, "", "", AAL.AAL2)
+    assert (found.attested, found.hardware, found.model, found.listed_as, found.reaches) == (
+        False,
+        False,
+        "",
+        "",
+        AAL.AAL2,
+    )
 
 
 def test_a_phone_does_not_pass_for_a_key_of_another_maker(library_clock: Callable[[datetime], None]) -> None:
@@ -192,7 +220,9 @@ def test_a_phone_does_not_pass_for_a_key_of_another_maker(library_clock: Callabl
     real = Captured("PIXEL_8A", ALL["PIXEL_8A"])
     library_clock(real.at)
     models = dict(published().models)
-    models["b93fd961-f2e6-462f-b122-82002247de78"] = replace(models[FIPS], ids=("b93fd961-f2e6-462f-b122-82002247de78",))
+    models["b93fd961-f2e6-462f-b122-82002247de78"] = replace(
+        models[FIPS], ids=("b93fd961-f2e6-462f-b122-82002247de78",)
+    )
     found = real.judged(known=replace(published(), models=models))
     assert (found.attested, found.reaches) == (False, AAL.AAL2)
 
@@ -204,7 +234,9 @@ def test_a_phone_does_not_pass_for_a_key_of_another_maker(library_clock: Callabl
 def test_a_forged_yubikey_is_unattested(where: str) -> None:
     """A packed attestation of a self-made authority, with the AAGUID of a YubiKey 5 FIPS in data and certificate."""
     maker = Maker(aaguid=FIPS)
-    known = {"the package": published(), "a maker without roots": listing(maker, roots=()), "nowhere": Metadata()}[where]
+    known = {"the package": published(), "a maker without roots": listing(maker, roots=()), "nowhere": Metadata()}[
+        where
+    ]
     found = judged(SoftKey(maker=maker), known=known)
     assert (found.aaguid, found.attestation) == (FIPS, "packed")
     assert (found.attested, found.hardware, found.model, found.reaches) == (False, False, "", AAL.AAL2)
@@ -227,7 +259,13 @@ def test_a_good_maker_is_believed() -> None:
     """The same maker, listed: what the refusals around it are held against."""
     maker = Maker()
     found = judged(SoftKey(maker=maker), known=listing(maker))
-    assert (found.attested, found.hardware, found.model, found.listed_as, found.reaches) == (True, True, "A good key", FIPS, AAL.AAL3)
+    assert (found.attested, found.hardware, found.model, found.listed_as, found.reaches) == (
+        True,
+        True,
+        "A good key",
+        FIPS,
+        AAL.AAL3,
+    )
 
 
 def test_a_certificate_that_names_another_model_is_refused() -> None:
@@ -237,7 +275,10 @@ def test_a_certificate_that_names_another_model_is_refused() -> None:
         judged(SoftKey(maker=maker), known=listing(maker))
 
 
-@pytest.mark.parametrize("changed", [{"unit": "Web server"}, {"ca": True}, {"start": datetime(2027, 1, 1, tzinfo=UTC)}, {"life": timedelta(days=1)}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"unit": "Web server"}, {"ca": True}, {"start": datetime(2027, 1, 1, tzinfo=UTC)}, {"life": timedelta(days=1)}],
+)
 def test_a_certificate_that_is_not_for_attestation_proves_nothing(changed: dict[str, Any]) -> None:
     """Its unit, not an authority, and inside its time (WebAuthn §8.2.1)."""
     maker = Maker(**changed)
@@ -245,7 +286,14 @@ def test_a_certificate_that_is_not_for_attestation_proves_nothing(changed: dict[
 
 
 @pytest.mark.parametrize(
-    "bad", ["REVOKED", "USER_VERIFICATION_BYPASS", "ATTESTATION_KEY_COMPROMISE", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"]
+    "bad",
+    [
+        "REVOKED",
+        "USER_VERIFICATION_BYPASS",
+        "ATTESTATION_KEY_COMPROMISE",
+        "USER_KEY_REMOTE_COMPROMISE",
+        "USER_KEY_PHYSICAL_COMPROMISE",
+    ],
 )
 @pytest.mark.parametrize("allowed", [False, True])
 def test_what_fido_reports_as_broken_never_counts(bad: str, allowed: bool) -> None:  # noqa: FBT001 - a parameter
@@ -280,8 +328,13 @@ def test_which_models_count(statuses: tuple[str, ...], policy: Policy, counts: b
 @pytest.mark.parametrize(
     ("protection", "kept_in"),
     [
-        ({"hardware", "secure_element"}, True), ({"hardware", "tee"}, True), ({"hardware"}, False), ({"software"}, False),
-        ({"hardware", "software", "tee"}, False), ({"secure_element"}, False), (set(), False),
+        ({"hardware", "secure_element"}, True),
+        ({"hardware", "tee"}, True),
+        ({"hardware"}, False),
+        ({"software"}, False),
+        ({"hardware", "software", "tee"}, False),
+        ({"secure_element"}, False),
+        (set(), False),
     ],
 )
 def test_a_key_is_kept_only_where_its_model_isolates_keys(protection: set[str], kept_in: bool) -> None:  # noqa: FBT001 - a parameter
@@ -293,9 +346,19 @@ def test_a_key_is_kept_only_where_its_model_isolates_keys(protection: set[str], 
 
 @pytest.mark.parametrize(
     ("passcodes", "kept_in"),
-    [((), True), (((4, 10),), True), (((0, 0),), True), (((3, 8),), False), (((4, 11),), False), (((8, 8), (4, 32)), False)],
+    [
+        ((), True),
+        (((4, 10),), True),
+        (((0, 0),), True),
+        (((3, 8),), False),
+        (((4, 11),), False),
+        (((8, 8), (4, 32)), False),
+    ],
 )
-def test_a_key_whose_passcode_may_be_guessed_is_not_worth_aal3(passcodes: tuple[tuple[int, int], ...], kept_in: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_key_whose_passcode_may_be_guessed_is_not_worth_aal3(
+    passcodes: tuple[tuple[int, int], ...],
+    kept_in: bool,  # noqa: FBT001
+) -> None:
     """TH-4: an activation secret has four characters or more, and at most ten tries; the worst of several decides."""
     maker = Maker()
     found = judged(SoftKey(maker=maker), known=listing(maker, passcodes=passcodes))
@@ -323,7 +386,10 @@ def test_the_package_is_read_whole_but_for_uaf() -> None:
     assert not found.is_stale(found.next_update or NOW.date())
 
 
-@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"no": 1}', b'{"no": "x", "nextUpdate": "2026-01-01", "entries": []}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"[]", b"{}", b'{"no": 1}', b'{"no": "x", "nextUpdate": "2026-01-01", "entries": []}', b"[" * 100_000],
+)
 def test_what_is_no_metadata_is_refused(document: bytes) -> None:
     """And nothing raises anything else."""
     with pytest.raises(Refused):
@@ -332,8 +398,20 @@ def test_what_is_no_metadata_is_refused(document: bytes) -> None:
 
 def test_a_bad_entry_is_left_out_and_the_others_stay() -> None:
     """One maker's mistake costs nobody else their level."""
-    good = {"aaguid": FIPS.upper(), "metadataStatement": {"description": "Good"}, "statusReports": [{"status": "FIDO_CERTIFIED"}]}
-    bad: list[Any] = [None, 7, {}, {**good, "statusReports": None}, {**good, "metadataStatement": []}, {"aaguid": "x"}, {**good, "aaguid": 7, "statusReports": [1]}]
+    good = {
+        "aaguid": FIPS.upper(),
+        "metadataStatement": {"description": "Good"},
+        "statusReports": [{"status": "FIDO_CERTIFIED"}],
+    }
+    bad: list[Any] = [
+        None,
+        7,
+        {},
+        {**good, "statusReports": None},
+        {**good, "metadataStatement": []},
+        {"aaguid": "x"},
+        {**good, "aaguid": 7, "statusReports": [1]},
+    ]
     found = metadata.read(json.dumps({"no": 1, "nextUpdate": "2026-01-01", "entries": [*bad, good]}).encode())
     assert [model.description for model in found.models.values()] == ["Good"]
     assert found.model(FIPS) is not None
@@ -343,10 +421,20 @@ def test_the_worst_passcode_of_a_model_is_read() -> None:
     """TH-4: every alternative of FIDO's `userVerificationDetails`; fingerprints and silence are no passcode."""
     told = [
         [{"userVerificationMethod": "passcode_external", "caDesc": {"base": 64, "minLength": 4, "maxRetries": 8}}],
-        [{"userVerificationMethod": "fingerprint_internal", "baDesc": {"maxRetries": 50}}, {"userVerificationMethod": "passcode_internal"}],
-        [{"userVerificationMethod": "presence_internal"}, {"userVerificationMethod": "passcode_internal", "caDesc": {"minLength": 4, "maxRetries": 32}}],
+        [
+            {"userVerificationMethod": "fingerprint_internal", "baDesc": {"maxRetries": 50}},
+            {"userVerificationMethod": "passcode_internal"},
+        ],
+        [
+            {"userVerificationMethod": "presence_internal"},
+            {"userVerificationMethod": "passcode_internal", "caDesc": {"minLength": 4, "maxRetries": 32}},
+        ],
     ]
-    entry = {"aaguid": FIPS, "metadataStatement": {"userVerificationDetails": told}, "statusReports": [{"status": "FIDO_CERTIFIED"}]}
+    entry = {
+        "aaguid": FIPS,
+        "metadataStatement": {"userVerificationDetails": told},
+        "statusReports": [{"status": "FIDO_CERTIFIED"}],
+    }
     model = metadata.read(json.dumps({"no": 1, "nextUpdate": "2026-01-01", "entries": [entry]}).encode()).model(FIPS)
     assert model is not None
     assert (model.passcodes, model.limits_guessing) == (((4, 8), (4, 32)), False)
@@ -368,7 +456,15 @@ def test_an_attestation_certificate_may_itself_be_the_root() -> None:
 
 @pytest.mark.parametrize(
     ("attributes", "stays"),
-    [(0b110010, True), (0x00060472, True), (0b110000, False), (0b100010, False), (0b010010, False), (0, False), (0xFFFFFFFF, True)],
+    [
+        (0b110010, True),
+        (0x00060472, True),
+        (0b110000, False),
+        (0b100010, False),
+        (0b010010, False),
+        (0, False),
+        (0xFFFFFFFF, True),
+    ],
 )
 def test_a_tpm_key_is_kept_only_if_it_was_made_there_and_is_fixed(attributes: int, stays: bool) -> None:  # noqa: FBT001 - a parameter
     """fixedTPM, fixedParent and sensitiveDataOrigin (TPM 2.0 part 2 §8.3); a duplicable key is exportable (63B-4 §2.3)."""

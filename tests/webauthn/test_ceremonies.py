@@ -40,11 +40,15 @@ def asked(**more: Any) -> Expected:
 
 def register(document: Document, expected: Expected) -> RegisteredPasskey:
     """What the product makes of a registration."""
-    return passkey.register(passkey.parsed(json.dumps(document)), expected=expected, metadata=Metadata(), policy=Policy(), now=NOW)
+    return passkey.register(
+        passkey.parsed(json.dumps(document)), expected=expected, metadata=Metadata(), policy=Policy(), now=NOW
+    )
 
 
 def creation(expected: Expected) -> Document:
-    return passkey.options_to_register(expected, user_handle=HANDLE, name="alex", display_name="Alex", known=[], seconds=300)
+    return passkey.options_to_register(
+        expected, user_handle=HANDLE, name="alex", display_name="Alex", known=[], seconds=300
+    )
 
 
 def request(expected: Expected) -> Document:
@@ -53,8 +57,15 @@ def request(expected: Expected) -> Document:
 
 def verify(document: Document, expected: Expected, registered: RegisteredPasskey, **changed: Any) -> Asserted:
     """What the product makes of an assertion."""
-    known = {"public_key": registered.public_key, "backup_eligible": registered.backup_eligible, "user_handle": HANDLE, "named": False}
-    return passkey.verify(passkey.parsed(json.dumps(document)), expected=expected, verifier=Verifier(**{**known, **changed}))
+    known = {
+        "public_key": registered.public_key,
+        "backup_eligible": registered.backup_eligible,
+        "user_handle": HANDLE,
+        "named": False,
+    }
+    return passkey.verify(
+        passkey.parsed(json.dumps(document)), expected=expected, verifier=Verifier(**{**known, **changed})
+    )
 
 
 def enrolled(key: SoftKey) -> RegisteredPasskey:
@@ -65,7 +76,8 @@ def enrolled(key: SoftKey) -> RegisteredPasskey:
 # --- what is accepted -------------------------------------------------------------------------------------------------
 
 KEYS = {
-    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()), "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "RSA-2048": lambda: rsa.generate_private_key(65537, 2048),
 }
 
@@ -76,7 +88,12 @@ def test_a_key_of_each_algorithm_registers_and_signs_in(kind: str) -> None:
     key = SoftKey(key=KEYS[kind]())
     registered = enrolled(key)
     assert (registered.user_verified, registered.backup_eligible, registered.discoverable) == (True, False, True)
-    assert (registered.attested, registered.hardware, registered.attestation, registered.reaches) == (False, False, "none", 2)
+    assert (registered.attested, registered.hardware, registered.attestation, registered.reaches) == (
+        False,
+        False,
+        "none",
+        2,
+    )
     expected = asked()
     found = verify(key.get(request(expected)), expected, registered)
     assert (found.user_verified, found.backed_up, found.sign_count) == (True, False, 2)
@@ -88,7 +105,11 @@ def test_what_was_verified_is_read_from_the_signed_flags(flags: int) -> None:
     key = SoftKey()
     expected = asked()
     registered = register(key.create(creation(expected), flags=flags), expected)
-    assert (registered.user_verified, registered.backup_eligible, registered.backed_up) == (bool(flags & UV), bool(flags & BE), bool(flags & BS))
+    assert (registered.user_verified, registered.backup_eligible, registered.backed_up) == (
+        bool(flags & UV),
+        bool(flags & BE),
+        bool(flags & BS),
+    )
     expected = asked()
     found = verify(key.get(request(expected), flags=flags), expected, registered)
     assert (found.user_verified, found.backed_up) == (bool(flags & UV), bool(flags & BS))
@@ -97,7 +118,9 @@ def test_what_was_verified_is_read_from_the_signed_flags(flags: int) -> None:
 def test_the_options_ask_for_what_this_house_wants() -> None:
     """Every existing key is excluded, no user is named by more than an opaque handle, and attestation is asked for."""
     expected = asked(user_verification=True)
-    options = passkey.options_to_register(expected, user_handle=HANDLE, name="n", display_name="d", known=[(b"k" * 16, ["usb"])], seconds=300)
+    options = passkey.options_to_register(
+        expected, user_handle=HANDLE, name="n", display_name="d", known=[(b"k" * 16, ["usb"])], seconds=300
+    )
     assert [one["id"] for one in options["excludeCredentials"]] == [b64(b"k" * 16)]
     assert [one["alg"] for one in options["pubKeyCredParams"]] == [-7, -8, -257]
     assert (options["rp"]["id"], options["attestation"], options["user"]["id"]) == (RP_ID, "direct", b64(HANDLE))
@@ -127,17 +150,24 @@ def _data(document: Document, change: Callable[[bytes], bytes]) -> Document:
 
 
 def _response(document: Document, **changed: Any) -> Document:
-    document["response"] = {name: value for name, value in {**document["response"], **changed}.items() if value is not ...}
+    document["response"] = {
+        name: value for name, value in {**document["response"], **changed}.items() if value is not ...
+    }
     return document
 
 
 def _key_of(**changed: Any) -> dict[int, Any]:
-    return {**cose(ec.generate_private_key(ec.SECP256R1())), **{int(name.strip("_").replace("m", "-")): value for name, value in changed.items()}}
+    return {
+        **cose(ec.generate_private_key(ec.SECP256R1())),
+        **{int(name.strip("_").replace("m", "-")): value for name, value in changed.items()},
+    }
 
 
 _P384 = ec.generate_private_key(ec.SECP384R1())
 _WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that is the test
-_POINT = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+_POINT = (
+    ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+)
 
 REGISTRATIONS: dict[str, Callable[[SoftKey, Document], Document]] = {
     "client data is of an assertion": lambda key, ask: key.create(ask, type="webauthn.get"),
@@ -157,7 +187,9 @@ REGISTRATIONS: dict[str, Callable[[SoftKey, Document], Document]] = {
     "the hash of another site": lambda key, ask: key.create(ask, rp_id="evil.example"),
     "nobody was present": lambda key, ask: key.create(ask, flags=UV),
     "backed up, and not eligible": lambda key, ask: key.create(ask, flags=UP | UV | BS),
-    "no credential in the data": lambda key, ask: _data(key.create(ask), lambda raw: raw[:32] + bytes([raw[32] & ~AT]) + raw[33:37]),
+    "no credential in the data": lambda key, ask: _data(
+        key.create(ask), lambda raw: raw[:32] + bytes([raw[32] & ~AT]) + raw[33:37]
+    ),
     "bytes after the data": lambda key, ask: _data(key.create(ask), lambda raw: raw + b"\0"),
     "the data cut off": lambda key, ask: _data(key.create(ask), lambda raw: raw[:-1]),
     "an empty credential id": lambda _, ask: SoftKey(raw_id=b"").create(ask),
@@ -178,18 +210,32 @@ REGISTRATIONS: dict[str, Callable[[SoftKey, Document], Document]] = {
     "a bare U2F point": lambda key, ask: _data(key.create(ask), lambda raw: raw[: 37 + 18 + 32] + _POINT),
     "a none statement that says something": lambda key, ask: key.create(ask, statement={"x5c": [b"x"]}),
     "an unknown format": lambda key, ask: key.create(ask, fmt="compound"),
-    "SafetyNet, which Google has ended": lambda key, ask: key.create(ask, fmt="android-safetynet", statement={"ver": "1", "response": b"x"}),
-    "self attestation by another key": lambda _, ask: SoftKey(self_attests=True).create(ask, statement={"alg": -7, "sig": bytes(70)}),
-    "self attestation with another algorithm": lambda _, ask: _object(SoftKey(self_attests=True).create(ask), attStmt={"alg": -8, "sig": bytes(64)}),
-    "an attestation object that is no CBOR": lambda key, ask: _response(key.create(ask), attestationObject=b64(b"\xff\xff")),
-    "an attestation object nested without end": lambda key, ask: _response(key.create(ask), attestationObject=b64(b"\x81" * 20_000)),
-    "a CBOR map with a key twice": lambda key, ask: _response(key.create(ask), attestationObject=b64(b"\xa2\x63fmt\x64none\x63fmt\x64none")),
+    "SafetyNet, which Google has ended": lambda key, ask: key.create(
+        ask, fmt="android-safetynet", statement={"ver": "1", "response": b"x"}
+    ),
+    "self attestation by another key": lambda _, ask: SoftKey(self_attests=True).create(
+        ask, statement={"alg": -7, "sig": bytes(70)}
+    ),
+    "self attestation with another algorithm": lambda _, ask: _object(
+        SoftKey(self_attests=True).create(ask), attStmt={"alg": -8, "sig": bytes(64)}
+    ),
+    "an attestation object that is no CBOR": lambda key, ask: _response(
+        key.create(ask), attestationObject=b64(b"\xff\xff")
+    ),
+    "an attestation object nested without end": lambda key, ask: _response(
+        key.create(ask), attestationObject=b64(b"\x81" * 20_000)
+    ),
+    "a CBOR map with a key twice": lambda key, ask: _response(
+        key.create(ask), attestationObject=b64(b"\xa2\x63fmt\x64none\x63fmt\x64none")
+    ),
     "no attestation object": lambda key, ask: _response(key.create(ask), attestationObject=...),
     "no client data": lambda key, ask: _response(key.create(ask), clientDataJSON=...),
     "client data that is a list": lambda key, ask: _response(key.create(ask), clientDataJSON=b64(b"[]")),
     "client data that is no JSON": lambda key, ask: _response(key.create(ask), clientDataJSON=b64(b"{")),
     "a number for the client data": lambda key, ask: _response(key.create(ask), clientDataJSON=7),
-    "base64 with padding": lambda key, ask: _response(key.create(ask), clientDataJSON=key.create(ask)["response"]["clientDataJSON"] + "=="),
+    "base64 with padding": lambda key, ask: _response(
+        key.create(ask), clientDataJSON=key.create(ask)["response"]["clientDataJSON"] + "=="
+    ),
     "an answer that is a list": lambda key, ask: [key.create(ask)],  # type: ignore[list-item,return-value]
     "an answer without a response": lambda key, ask: {**key.create(ask), "response": None},
 }
@@ -208,7 +254,9 @@ def test_a_falsified_registration_is_refused(what: str) -> None:
 def test_where_verification_is_required_the_flag_decides(verifies: bool) -> None:  # noqa: FBT001 - a parameter
     """Stripping `userVerification` from the options in the browser does not help: the server looks at UV (W1, P3)."""
     expected = asked(user_verification=True)
-    made = SoftKey(verifies=verifies).create({**creation(expected), "authenticatorSelection": {"userVerification": "discouraged"}})
+    made = SoftKey(verifies=verifies).create(
+        {**creation(expected), "authenticatorSelection": {"userVerification": "discouraged"}}
+    )
     if verifies:
         assert register(made, expected).user_verified
         return
@@ -216,7 +264,10 @@ def test_where_verification_is_required_the_flag_decides(verifies: bool) -> None
         register(made, expected)
 
 
-@pytest.mark.parametrize("text", ["", "null", "{}", "[", "7", '"x"', "[" * 30_000, '{"response":' * 9 + "{}" + "}" * 9, "x" * 70_000, '{"ä":1}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "{}", "[", "7", '"x"', "[" * 30_000, '{"response":' * 9 + "{}" + "}" * 9, "x" * 70_000, '{"ä":1}'],
+)
 def test_what_is_no_answer_is_refused_before_it_is_parsed(text: str) -> None:
     """Size and depth are bounded first, and nothing raises anything else."""
     with pytest.raises(Refused) as refused:
@@ -283,19 +334,27 @@ ASSERTIONS: dict[str, Callable[[SoftKey, Document], Document]] = {
     "bytes after the data": lambda key, ask: key.get(ask, tail=b"\0"),
     "short data": lambda key, ask: key.get(ask, data=bytes(36)),
     "the signature of another key": lambda key, ask: SoftKey(raw_id=key.raw_id, user_handle=HANDLE).get(ask),
-    "a bit of the signature": lambda key, ask: _response(made := key.get(ask), signature=_flip(made["response"]["signature"])),
+    "a bit of the signature": lambda key, ask: _response(
+        made := key.get(ask), signature=_flip(made["response"]["signature"])
+    ),
     "an empty signature": lambda key, ask: _response(key.get(ask), signature=""),
     "no signature": lambda key, ask: _response(key.get(ask), signature=...),
-    "a bit of the data": lambda key, ask: _response(made := key.get(ask), authenticatorData=_flip(made["response"]["authenticatorData"])),
+    "a bit of the data": lambda key, ask: _response(
+        made := key.get(ask), authenticatorData=_flip(made["response"]["authenticatorData"])
+    ),
     "no data": lambda key, ask: _response(key.get(ask), authenticatorData=...),
-    "a space in the client data": lambda key, ask: _response(made := key.get(ask), clientDataJSON=b64(unb64(made["response"]["clientDataJSON"]) + b" ")),
+    "a space in the client data": lambda key, ask: _response(
+        made := key.get(ask), clientDataJSON=b64(unb64(made["response"]["clientDataJSON"]) + b" ")
+    ),
     "another person's handle": lambda key, ask: key.get(ask, user_handle=bytes(16)),
     "half of the handle": lambda key, ask: key.get(ask, user_handle=HANDLE[:8]),
     "no handle, where the key was not named": lambda key, ask: _response(key.get(ask), userHandle=None),
     "a handle that is a list": lambda key, ask: _response(key.get(ask), userHandle=[1]),
     "id and rawId differ": lambda key, ask: {**key.get(ask), "id": b64(bytes(32))},
     "another type of credential": lambda key, ask: {**key.get(ask), "type": "federated"},
-    "a registration": lambda key, ask: key.create(creation(Expected(challenge=unb64(ask["challenge"]), rp_id=RP_ID, origin=ORIGIN))),
+    "a registration": lambda key, ask: key.create(
+        creation(Expected(challenge=unb64(ask["challenge"]), rp_id=RP_ID, origin=ORIGIN))
+    ),
 }
 
 
@@ -337,7 +396,10 @@ def test_where_verification_is_required_an_assertion_without_it_is_refused() -> 
         verify(key.get(request(expected), flags=UP), expected, registered)
 
 
-@pytest.mark.parametrize(("before", "now", "back"), [(0, 0, False), (0, 1, False), (1, 2, False), (5, 5, True), (5, 4, True), (5, 0, True), (1, 0, True)])
+@pytest.mark.parametrize(
+    ("before", "now", "back"),
+    [(0, 0, False), (0, 1, False), (1, 2, False), (5, 5, True), (5, 4, True), (5, 0, True), (1, 0, True)],
+)
 def test_a_counter_only_rises(before: int, now: int, back: bool) -> None:  # noqa: FBT001 - a parameter
     """Zero on both sides means that there is none; everything else has to rise (C59)."""
     assert passkey.went_back(before, now) is back
@@ -361,9 +423,12 @@ def test_the_id_is_looked_up_by_its_hash() -> None:
 @pytest.mark.parametrize(
     ("issuer", "origin"),
     [
-        ("http://localhost:8000", "http://localhost:8000"), ("https://Login.Example.org", "https://login.example.org"),
-        ("https://login.example.org:443", "https://login.example.org"), ("https://login.example.org:8443", "https://login.example.org:8443"),
-        ("http://localhost:80", "http://localhost"), ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("https://Login.Example.org", "https://login.example.org"),
+        ("https://login.example.org:443", "https://login.example.org"),
+        ("https://login.example.org:8443", "https://login.example.org:8443"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
 def test_the_origin_is_written_as_a_browser_writes_it(issuer: str, origin: str) -> None:

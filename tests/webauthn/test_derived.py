@@ -38,7 +38,9 @@ ADD, PHONE = f"{ISSUER}/devices/passkey/add", f"{ISSUER}/enrol/passkey"
 def grow(desktop: Browser, key: SoftKey, *, name: str = "My laptop", **falsified: Any) -> Page:
     """Through this browser."""
     page = desktop.get(ADD)
-    return sent(desktop, page, key.create(asked(desktop, page, f"{ISSUER}/devices/passkey/options"), **falsified), name=name)
+    return sent(
+        desktop, page, key.create(asked(desktop, page, f"{ISSUER}/devices/passkey/options"), **falsified), name=name
+    )
 
 
 class Phone:
@@ -52,7 +54,9 @@ class Phone:
         form = page.form_with("code")
         assert form is not None
         token = form.fields["csrfmiddlewaretoken"]
-        return self.browser._http.post(PHONE + path, data={"csrfmiddlewaretoken": token, **fields}, headers={"Referer": PHONE, "Origin": ISSUER})
+        return self.browser._http.post(
+            PHONE + path, data={"csrfmiddlewaretoken": token, **fields}, headers={"Referer": PHONE, "Origin": ISSUER}
+        )
 
     def options(self) -> httpx.Response:
         return self.post("/options", **self.shown)
@@ -96,8 +100,22 @@ def test_it_waits_until_it_has_been_used_and_then_signs_in_at_the_cap(world: Wor
     key = SoftKey()
     assert grow(desktop, key).path == "/login/passkey"
     row = Credential.objects.get(kind=Kind.DERIVED_PASSKEY)
-    assert (row.state, row.aal, row.ial, row.label, row.root.kind if row.root else "") == ("pending", 2, 2, "generic", "password_totp")
-    for name, value in {"phishing_resistant": True, "backup_eligible": False, "backed_up": False, "attestation": "none", "exportable": "unproven", "relayed": False, "factors": ["passkey", "user_verification"]}.items():
+    assert (row.state, row.aal, row.ial, row.label, row.root.kind if row.root else "") == (
+        "pending",
+        2,
+        2,
+        "generic",
+        "password_totp",
+    )
+    for name, value in {
+        "phishing_resistant": True,
+        "backup_eligible": False,
+        "backed_up": False,
+        "attestation": "none",
+        "exportable": "unproven",
+        "relayed": False,
+        "factors": ["passkey", "user_verification"],
+    }.items():
         assert row.evidence[name] == value, name
     assert Request.objects.get(credential=row).device_type == "passkey"
     desktop = world.signed_in(person)
@@ -107,7 +125,12 @@ def test_it_waits_until_it_has_been_used_and_then_signs_in_at_the_cap(world: Wor
     row.refresh_from_db()
     assert row.state == "active"
     found = claims(world.tokens(app, browser)["id_token"])
-    assert (found["acr"], set(found["amr"]), found["credential_label"], found["ial"]) == (ACR + "2", {"pop", "user", "mfa"}, "generic", 2)
+    assert (found["acr"], set(found["amr"]), found["credential_label"], found["ial"]) == (
+        ACR + "2",
+        {"pop", "user", "mfa"},
+        "generic",
+        2,
+    )
     assert "Derived passkey" in browser.get(f"{ISSUER}/devices").words()
     assert "grew from another way" in browser.get(f"{ISSUER}/devices/passkey/{row.id}").words()
 
@@ -152,10 +175,17 @@ def test_it_takes_a_fresh_login_with_a_root(world: World) -> None:
     token = page.forms()[0].fields["csrfmiddlewaretoken"]
     headers = {"Referer": page.url, "Origin": ISSUER}
     for kind in ("device_key", "derived_passkey"):
-        answer = browser._http.post(f"{ISSUER}/devices/add", data={"csrfmiddlewaretoken": token, "kind": kind}, headers=headers)
+        answer = browser._http.post(
+            f"{ISSUER}/devices/add", data={"csrfmiddlewaretoken": token, "kind": kind}, headers=headers
+        )
         assert answer.status_code == 302
         assert answer.headers["location"].startswith("/login")
-    assert browser._http.post(f"{ISSUER}/devices/passkey/options", data={"csrfmiddlewaretoken": token}, headers=headers).status_code == 403
+    assert (
+        browser._http.post(
+            f"{ISSUER}/devices/passkey/options", data={"csrfmiddlewaretoken": token}, headers=headers
+        ).status_code
+        == 403
+    )
     assert not Binding.objects.exists()
 
 
@@ -163,14 +193,23 @@ def test_it_takes_a_fresh_login_with_a_root(world: World) -> None:
     (False, True, True, 3, 3), (False, True, False, 3, 2), (False, False, True, 3, 2), (True, True, True, 3, 2), (False, True, True, 2, 2),
 ])  # fmt: skip
 def test_ceilings(
-    world: World, monkeypatch: pytest.MonkeyPatch, synced: bool, attested: bool, approved: bool, login: int, level: int,  # noqa: FBT001
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    synced: bool,  # noqa: FBT001
+    attested: bool,  # noqa: FBT001
+    approved: bool,  # noqa: FBT001
+    login: int,
+    level: int,
 ) -> None:
     """PK-1: BE is AAL2. PK-2: without attestation AAL2. RQ-5: AAL3 takes a model on the list. AS-2: and a login at AAL3. AS-5: less is never AAL3."""
     person, desktop = world.enrolled()
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
     monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
-    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid} if approved else set()))))
+    monkeypatch.setattr(
+        "idp.policies.issuance.rules",
+        lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid} if approved else set()))),
+    )
     if login == 3:
         from scim.models import Person as Row
 
@@ -189,7 +228,9 @@ def test_ceilings(
 def test_a_synced_key_is_refused_where_syncing_is_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PK-3."""
     _, desktop = world.enrolled()
-    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DERIVED_PASSKEY: Terms(synced=frozenset())}))
+    monkeypatch.setattr(
+        "idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DERIVED_PASSKEY: Terms(synced=frozenset())})
+    )
     assert "a device of this kind" in grow(desktop, SoftKey(synced=True)).words()
     assert not Credential.objects.filter(kind=Kind.DERIVED_PASSKEY).exists()
     grow(desktop, SoftKey())
@@ -207,7 +248,10 @@ def test_the_same_key_is_never_bound_twice(world: World) -> None:
     assert len(options["excludeCredentials"]) == 2
     assert options["authenticatorSelection"]["userVerification"] == "required"
     row = Credential.objects.get(kind=Kind.DERIVED_PASSKEY)
-    under_lock(row.account_id, lambda account: revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"))
+    under_lock(
+        row.account_id,
+        lambda account: revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"),
+    )
     _, other = world.enrolled("bo@example.org")
     before = BoundKey.objects.count()
     for browser in (desktop, other):
@@ -280,7 +324,9 @@ def test_no_aal3_comes_over_a_code(world: World, monkeypatch: pytest.MonkeyPatch
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
     monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
-    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid}))))
+    monkeypatch.setattr(
+        "idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid})))
+    )
     from scim.models import Person as Row
 
     with_card(Row.objects.get(login_name=person.username).account)
@@ -331,7 +377,9 @@ def test_neither_half_of_a_binding_serves_in_another_browser(world: World) -> No
     assert other.get(page.url).status == 404
     token = other.get(f"{ISSUER}/devices").forms()[0].fields["csrfmiddlewaretoken"]
     answer = other._http.post(
-        f"{page.url}/confirm", data={"csrfmiddlewaretoken": token, "number": bound["number"]}, headers={"Referer": page.url, "Origin": ISSUER}
+        f"{page.url}/confirm",
+        data={"csrfmiddlewaretoken": token, "number": bound["number"]},
+        headers={"Referer": page.url, "Origin": ISSUER},
     )
     assert answer.status_code == 400
     assert not Credential.objects.filter(kind=Kind.DERIVED_PASSKEY).exists()
@@ -344,8 +392,11 @@ def test_what_the_phone_answers_is_verified(world: World) -> None:
     phone = Phone(code)
     options = phone.options().json()
     wrong: list[dict[str, Any]] = [
-        SoftKey(origin="https://ramet.example.evil").create(options), SoftKey().create({**options, "challenge": "AAAA"}),
-        SoftKey().create(options, crossOrigin=True), SoftKey(verifies=False).create(options), {"id": "x"},
+        SoftKey(origin="https://ramet.example.evil").create(options),
+        SoftKey().create({**options, "challenge": "AAAA"}),
+        SoftKey().create(options, crossOrigin=True),
+        SoftKey(verifies=False).create(options),
+        {"id": "x"},
     ]
     for one in wrong:
         assert phone.answer(one).status_code == 400
@@ -372,7 +423,12 @@ def test_a_code_serves_what_it_was_made_for(world: World) -> None:
     token = desktop.get(f"{ISSUER}/devices").forms()[0].fields["csrfmiddlewaretoken"]
     for kind in ("password_totp", "token_family", "piv_card", "nonsense", ""):
         headers = {"Referer": f"{ISSUER}/devices", "Origin": ISSUER}
-        assert desktop._http.post(f"{ISSUER}/devices/add", data={"csrfmiddlewaretoken": token, "kind": kind}, headers=headers).status_code == 400
+        assert (
+            desktop._http.post(
+                f"{ISSUER}/devices/add", data={"csrfmiddlewaretoken": token, "kind": kind}, headers=headers
+            ).status_code
+            == 400
+        )
 
 
 def test_the_desktops_login_must_still_stand(world: World) -> None:
@@ -386,7 +442,9 @@ def test_the_desktops_login_must_still_stand(world: World) -> None:
     assert desktop.get(page.url).path == "/login"
 
 
-def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PK-2, RQ-4: like a root's."""
     from idp.login import withdrawn
 
@@ -394,7 +452,9 @@ def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(world: World,
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
     monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
-    monkeypatch.setattr("idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid}))))
+    monkeypatch.setattr(
+        "idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid})))
+    )
     from scim.models import Person as Row
 
     with_card(Row.objects.get(login_name=person.username).account)

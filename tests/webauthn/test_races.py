@@ -43,7 +43,9 @@ def registered(live: Live, person: dict[str, Any], **changed: Any) -> SoftKey:
     """A key of this person."""
     key = SoftKey(origin=live.issuer, **changed)
     made = key.create(options(live, "/devices/roots/passkey/options", person["session"]))
-    answer = live.call(page_form("/devices/roots/passkey/add", person["session"], response=json.dumps(made), name="Key"))
+    answer = live.call(
+        page_form("/devices/roots/passkey/add", person["session"], response=json.dumps(made), name="Key")
+    )
     assert answer.status == 302, answer.text
     return key
 

@@ -33,9 +33,13 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def csr(key: Key, *, subject: str = "whoever", extensions: tuple[x509.ExtensionType, ...] = (), digest: Any = None) -> bytes:
+def csr(
+    key: Key, *, subject: str = "whoever", extensions: tuple[x509.ExtensionType, ...] = (), digest: Any = None
+) -> bytes:
     """A request as PEM."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)]))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+    )
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     return builder.sign(key, digest or hashes.SHA256()).public_bytes(Encoding.PEM)
@@ -59,7 +63,16 @@ def begin(folder: Path, *more: str) -> dict[str, Any]:
     return found
 
 
-def add(browser: Browser, *, name: str = "Laptop VPN", request: bytes = b"", way: str = "request", passphrase: str = PASSPHRASE, files: Any = None, **more: str) -> Page:
+def add(
+    browser: Browser,
+    *,
+    name: str = "Laptop VPN",
+    request: bytes = b"",
+    way: str = "request",
+    passphrase: str = PASSPHRASE,
+    files: Any = None,
+    **more: str,
+) -> Page:
     """Fill in the page."""
     page = browser.get(f"{ISSUER}/devices/certificates/add")
     assert page.path == "/devices/certificates/add", page.words()
@@ -98,7 +111,9 @@ def issued(browser: Browser, key: Key | None = None, **more: Any) -> Holding:
     page = add(browser, request=csr(key), **more)
     found = re.fullmatch(r"/devices/certificates/([0-9a-f-]{36})", page.path)
     assert found, page.words()
-    return Holding(IssuedCertificate.objects.select_related("credential__account", "authority").get(credential=found[1]), key)
+    return Holding(
+        IssuedCertificate.objects.select_related("credential__account", "authority").get(credential=found[1]), key
+    )
 
 
 def openssl(*arguments: str, data: bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:

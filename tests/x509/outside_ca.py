@@ -61,7 +61,9 @@ def issue(at: Path, said: dict, mood: str) -> bytes:
         "a server": {"extendedKeyUsage": "clientAuth,serverAuth"}, "a name": {"subjectAltName": f"URI:urn:uuid:{said['uuid']},email:x@example.org"},
     }.get(mood, {})  # fmt: skip
     days = (datetime.fromisoformat(said["not_after"]) - datetime.now(UTC)).days + (4000 if mood == "a long life" else 0)
-    subject = "".join(f"/{name}={value}" for name, value in said["subject"]) if mood != "another subject" else "/CN=Somebody"
+    subject = (
+        "".join(f"/{name}={value}" for name, value in said["subject"]) if mood != "another subject" else "/CN=Somebody"
+    )
     (at / "extensions").write_text("[it]\n" + "".join(f"{name} = {value}\n" for name, value in extensions.items()))
     (at / "key.pem").write_text(said["public_key"])
     if mood == "another key":

@@ -38,7 +38,9 @@ class Program:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self._child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
 
     def said(self, start: int = 0) -> str:
         return self.log.read_text(errors="replace")[start:] if self.log.exists() else ""
@@ -178,7 +180,9 @@ class Radius:
         certificate_for("127.0.0.1", folder=folder, now=datetime.now(UTC))
         (folder / "dictionary").write_text("$INCLUDE /usr/share/freeradius/dictionary\n")
         (folder / "radiusd.conf").write_text(_RADIUSD.format(folder=folder, port=self.port))
-        self.server = Program([self.program, "-f", "-l", "stdout", "-x", "-d", str(folder), "-n", "radiusd"], folder / "server.log")
+        self.server = Program(
+            [self.program, "-f", "-l", "stdout", "-x", "-d", str(folder), "-n", "radiusd"], folder / "server.log"
+        )
 
     def start(self) -> None:
         trusted = [(self.published / name).read_bytes() for name in ("authorities.pem", "lists.pem")]

@@ -57,7 +57,10 @@ ALEX = "alex@example.org"
 AAL2_POLICY, AAL3_POLICY = "2.16.840.1.101.3.2.1.3.40", "2.16.840.1.101.3.2.1.3.41"
 SERIAL, MODEL = "7654321", "YubiKey 5 FIPS"
 GOOD = Rulebook(
-    home_agencies=frozenset({str(AGENCY)}), approved=Approved(models=frozenset({MODEL})), assigned={SERIAL: ALEX}, most_in_all=20,
+    home_agencies=frozenset({str(AGENCY)}),
+    approved=Approved(models=frozenset({MODEL})),
+    assigned={SERIAL: ALEX},
+    most_in_all=20,
     terms={Kind.CERTIFICATE: Terms(most=20)},
 )
 
@@ -87,9 +90,20 @@ def another(maker: YubiKey) -> YubiKey:
 
 def see(name: str = ALEX, **changed: str) -> Any:
     """`manage.py identity record`."""
-    said, values = StringIO(), {"officer": "Mona Moss", "place": "Desk 4", "compared": "face", "against": "the image on the card", **changed}
+    said, values = (
+        StringIO(),
+        {"officer": "Mona Moss", "place": "Desk 4", "compared": "face", "against": "the image on the card", **changed},
+    )
     sample = changed.pop("sample", "") or values.pop("sample", "")
-    call_command("identity", "record", name, *(f"--{key}={value}" for key, value in values.items()), f"--sample={sample}", "--json", stdout=said)
+    call_command(
+        "identity",
+        "record",
+        name,
+        *(f"--{key}={value}" for key, value in values.items()),
+        f"--sample={sample}",
+        "--json",
+        stdout=said,
+    )
     return json.loads(said.getvalue())
 
 
@@ -115,14 +129,21 @@ def worth(held: Holding) -> tuple[int, list[str]]:
     return held.row.credential.aal, policies(held)
 
 
-def test_a_key_in_their_yubikey_of_whom_somebody_saw_is_41(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+def test_a_key_in_their_yubikey_of_whom_somebody_saw_is_41(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str
+) -> None:
     """X-1, X-7, X-9, RQ-5: at AAL3; the record is kept with it, shown, and used up; a second certificate is .40; signing in says AAL3."""
     browser = with_card(desk, world, tmp_path)
     seen = see(sample=sample)
     held = issued(browser, maker.key, proof=proof(maker))
     assert worth(held) == (3, [AAL3_POLICY])
     row = held.row.credential
-    assert (row.label, row.evidence["protection"], row.evidence["exportable"], row.evidence["activation"]) == ("derived_piv", "hardware", False, "per_use")
+    assert (row.label, row.evidence["protection"], row.evidence["exportable"], row.evidence["activation"]) == (
+        "derived_piv",
+        "hardware",
+        False,
+        "per_use",
+    )
     check = IdentityCheck.objects.get(credential=row)
     assert (str(check.id), check.digest) == (seen["id"], hashlib.sha256(b"a face").hexdigest())
     assert wrapper().unwrap(bytes(check.sample), purpose="identity-check", owner=str(check.id)) == b"a face"
@@ -156,7 +177,9 @@ def test_what_is_missing_for_41_makes_it_40_or_generic(
     browser = with_card(desk, world, tmp_path)
     for wrong, how in {**WRONG, "nothing": {}}.items():
         monkeypatch.setattr(rulebook, "rules", lambda how=how: replace(GOOD, **how.get("rules", {})))
-        if (days := how.get("seen", 0)) is not None and not IdentityCheck.objects.filter(at__gt=clock.now() - timedelta(days=1)).exists():
+        if (days := how.get("seen", 0)) is not None and not IdentityCheck.objects.filter(
+            at__gt=clock.now() - timedelta(days=1)
+        ).exists():
             with time_machine.travel(clock.now() - timedelta(days=days), tick=True):
                 see(sample=sample)
         key = another(maker)
@@ -172,7 +195,9 @@ def test_what_is_missing_for_41_makes_it_40_or_generic(
         assert IdentityCheck.objects.exclude(credential=None).exists() == (wrong == "nothing")
 
 
-def test_a_proof_that_does_not_hold_is_refused(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+def test_a_proof_that_does_not_hold_is_refused(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str
+) -> None:
     """X-7: never ignored; nothing is made."""
     browser = with_card(desk, world, tmp_path)
     see(sample=sample)
@@ -214,7 +239,9 @@ def test_files_are_taken_as_text_is(desk: Desk, world: World, maker: YubiKey, tm
     assert browser.submit(page, browser.get(f"{ISSUER}/devices").forms()[0], files={"x": ("x", b"x")}).status == 400
 
 
-def test_its_renewal_is_another_module_and_40(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+def test_its_renewal_is_another_module_and_40(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str
+) -> None:
     """MT-2: over EST with a new key, nothing is proven of that: AAL2, under the same label, and no check is used up."""
     browser = with_card(desk, world, tmp_path)
     see(sample=sample)
@@ -228,7 +255,9 @@ def test_its_renewal_is_another_module_and_40(desk: Desk, world: World, maker: Y
     assert IdentityCheck.objects.filter(credential=None).count() == 1
 
 
-def test_between_record_and_release_what_it_rests_on_may_fall(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_record_and_release_what_it_rests_on_may_fall(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """X-9, ruling 23: the check was used by another meanwhile, or the level fell: .41 is signed, and not released."""
     from idp.enrol.grown.certificate import issuing as certificates
 
@@ -244,17 +273,25 @@ def test_between_record_and_release_what_it_rests_on_may_fall(desk: Desk, world:
 
         return signed
 
-    monkeypatch.setattr(certificates.making, "signed", meanwhile(lambda _: IdentityCheck.objects.update(credential=Credential.objects.get(kind="piv_card"))))
+    monkeypatch.setattr(
+        certificates.making,
+        "signed",
+        meanwhile(lambda _: IdentityCheck.objects.update(credential=Credential.objects.get(kind="piv_card"))),
+    )
     page = add(browser, request=csr(maker.key), proof=proof(maker))
     assert (page.status, "check in person" in page.html) == (403, True)
     see(sample=sample)
-    monkeypatch.setattr(certificates.making, "signed", meanwhile(lambda one: Credential.objects.filter(id=one).update(aal=2)))
+    monkeypatch.setattr(
+        certificates.making, "signed", meanwhile(lambda one: Credential.objects.filter(id=one).update(aal=2))
+    )
     second = another(maker)
     assert add(browser, request=csr(second.key), proof=proof(second)).status != 200
     assert not IssuedCertificate.objects.filter(released_at__isnull=False).exists()
 
 
-def test_it_asserts_no_more_than_what_it_rests_on(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str) -> None:
+def test_it_asserts_no_more_than_what_it_rests_on(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str
+) -> None:
     """AS-2, X-1: a card that turns out weaker takes .41 out of use everywhere, and nobody can lift that; .40 goes on."""
     browser = with_card(desk, world, tmp_path)
     see(sample=sample)
@@ -262,12 +299,19 @@ def test_it_asserts_no_more_than_what_it_rests_on(desk: Desk, world: World, make
     card = Credential.objects.get(kind="piv_card")
 
     def fall(account: Account) -> int:
-        return lower_level.lower(account, card, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=clock.now(), actor="t")
+        return lower_level.lower(
+            account, card, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=clock.now(), actor="t"
+        )
 
     assert under_lock(card.account_id, fall) == 1
-    assert [Credential.objects.get(id=one.row.credential_id).state for one in (strong, plain)] == ["suspended", "active"]
+    assert [Credential.objects.get(id=one.row.credential_id).state for one in (strong, plain)] == [
+        "suspended",
+        "active",
+    ]
     with pytest.raises(Refused, match="key_too_weak"):
-        under_lock(card.account_id, lambda account: suspend.lift(account, strong.row.credential, now=clock.now(), actor="t"))
+        under_lock(
+            card.account_id, lambda account: suspend.lift(account, strong.row.credential, now=clock.now(), actor="t")
+        )
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
@@ -276,7 +320,13 @@ def test_it_asserts_no_more_than_what_it_rests_on(desk: Desk, world: World, make
 def test_a_check_is_for_life(world: World, sample: str, tmp_path: Path) -> None:
     """X-9, RQ-3: the database changes none and takes none away; nobody checks themselves; nothing empty, nothing large."""
     world.push(ALEX)
-    for bad in ({"officer": ALEX}, {"officer": " "}, {"place": ""}, {"against": "x" * 200}, {"sample": str(tmp_path / "none")}):
+    for bad in (
+        {"officer": ALEX},
+        {"officer": " "},
+        {"place": ""},
+        {"against": "x" * 200},
+        {"sample": str(tmp_path / "none")},
+    ):
         with pytest.raises(CommandError):
             see(**{"sample": sample, **bad})
     (tmp_path / "large").write_bytes(b"x" * (512 * 1024 + 1))
@@ -304,7 +354,9 @@ def test_a_manager_writes_it_down_and_never_of_themselves(world: World) -> None:
     values = {"place": "Desk 4", "against": "the card", "how": "supervised_remote", "compared": "iris"}
     form = page.form_to("/checks")
     assert form is not None
-    assert desktop.submit(page, form, values={**values, "how": "by post"}, files={"sample": ("a", b"iris")}).status == 400
+    assert (
+        desktop.submit(page, form, values={**values, "how": "by post"}, files={"sample": ("a", b"iris")}).status == 400
+    )
     assert desktop.submit(page, form, values=values).status == 400
     assert desktop.submit(page, form, values=values, files={"sample": ("a", b"x" * 800_000)}).status == 413
     done = desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")})
@@ -378,21 +430,32 @@ def named(key: ec.EllipticCurvePublicKey) -> str:
 
 def request_of(signer: Any) -> bytes:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    return signing.request(builder, signer, signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return signing.request(
+        builder, signer, signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def attest(code: str, der: bytes, statement: Any) -> Any:
     with http() as agent:
-        return agent.post("/enrol/v1/certificates/attestations", json={"code": code, "request": b64encode(der).decode(), "attestation": statement})
+        return agent.post(
+            "/enrol/v1/certificates/attestations",
+            json={"code": code, "request": b64encode(der).decode(), "attestation": statement},
+        )
 
 
 def heard(code: str) -> str:
     return code.replace("-", "").replace(" ", "").upper()
 
 
-def test_a_key_in_a_tpm_gets_a_certificate(authority: dict[str, Any], world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_in_a_tpm_gets_a_certificate(
+    authority: dict[str, Any], world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """X-7: made and kept in a real (software) TPM, certified for this code, asked for over EST, confirmed on the desktop: `hwk`, AAL2."""
-    monkeypatch.setattr(attestation, "trust", lambda: Trust(roots={"tpm": [x509.load_pem_x509_certificate(chip.root).public_bytes(Encoding.DER)]}))
+    monkeypatch.setattr(
+        attestation,
+        "trust",
+        lambda: Trust(roots={"tpm": [x509.load_pem_x509_certificate(chip.root).public_bytes(Encoding.DER)]}),
+    )
     _, desktop = world.enrolled()
     key = tpm.TpmKey.make(handle="0x81010011", ak=chip.ak, chain=chip.chain)
     signer = TpmSigner(key, tmp_path)
@@ -401,21 +464,38 @@ def test_a_key_in_a_tpm_gets_a_certificate(authority: dict[str, Any], world: Wor
 
     def certified(about: str) -> Any:
         info, signature = key._certified(hardware.nonce_of(about, named(signer.public_key)))
-        chain = [b64encode(one.public_bytes(Encoding.DER)).decode() for one in x509.load_pem_x509_certificates(chip.chain.encode())]
-        return {"format": "tpm", "x5c": chain, "certify_info": b64encode(info).decode(), "signature": b64encode(signature).decode(), "public": b64encode(key.public_area).decode()}
+        chain = [
+            b64encode(one.public_bytes(Encoding.DER)).decode()
+            for one in x509.load_pem_x509_certificates(chip.chain.encode())
+        ]
+        return {
+            "format": "tpm",
+            "x5c": chain,
+            "certify_info": b64encode(info).decode(),
+            "signature": b64encode(signature).decode(),
+            "public": b64encode(key.public_area).decode(),
+        }
 
     assert attest(code, der, certified("ABCD" * 6)).status_code == 400  # of another code
     found = attest(code, der, certified(heard(code)))
     assert (found.status_code, found.json()["level"], found.json()["asks_each_time"]) == (202, "TPM 2.0", False)
     assert "TPM 2.0" in desktop.get(page.url).html
-    basic = {"Authorization": "Basic " + b64encode(f"{ALEX}:{code}".encode()).decode(), "Content-Type": "application/pkcs10"}
+    basic = {
+        "Authorization": "Basic " + b64encode(f"{ALEX}:{code}".encode()).decode(),
+        "Content-Type": "application/pkcs10",
+    }
     with http() as agent:
         assert agent.post("/.well-known/est/simpleenroll", content=b64encode(der), headers=basic).status_code == 202
         confirm(desktop, page)
         made = certificate_in(agent.post("/.well-known/est/simpleenroll", content=b64encode(der), headers=basic))
     assert made.public_key() == signer.public_key
     row = IssuedCertificate.objects.select_related("credential").get().credential
-    assert (row.aal, row.evidence["protection"], row.evidence["exportable"], row.evidence["device"]["type"]) == (2, "hardware", False, "tpm")
+    assert (row.aal, row.evidence["protection"], row.evidence["exportable"], row.evidence["device"]["type"]) == (
+        2,
+        "hardware",
+        False,
+        "tpm",
+    )
     assert set(row.evidence["amr"]) == {"hwk", "mfa", "pwd"}
     assert "numbers" in row.evidence["vouched"]
     assert "numbers" not in str(Event.objects.get(kind="credential.issued", credential=row).body)
@@ -448,5 +528,7 @@ def test_a_tpm_wrong_in_one_thing(authority: dict[str, Any], world: World, monke
 
     assert CertificateOrder.objects.get().status == "waiting"
     assert enroll(code, maker.key).status_code == 202
-    assert attest(code, der, statement(right)).status_code == 400  # the desktop was asked already, about a key of which nothing was proven
+    assert (
+        attest(code, der, statement(right)).status_code == 400
+    )  # the desktop was asked already, about a key of which nothing was proven
     assert CertificateOrder.objects.get().answered is None

@@ -73,7 +73,12 @@ def locked(held: Holding, work: Callable[[Account], object]) -> None:
 
 
 def end(held: Holding, because: Reason = Reason.REPORTED_BY_PERSON) -> None:
-    locked(held, lambda account: revoke.one(held.row.credential, account=account, because=because, now=clock.now(), actor="person"))
+    locked(
+        held,
+        lambda account: revoke.one(
+            held.row.credential, account=account, because=because, now=clock.now(), actor="person"
+        ),
+    )
 
 
 def deliver() -> None:
@@ -107,7 +112,9 @@ def test_there_is_one_first_authority(authority: dict[str, Any], tmp_path: Path)
         ca("rotate", *root_of(tmp_path))
 
 
-def test_the_next_authority_issues_and_the_last_one_signs_its_lists(authority: dict[str, Any], world: World, tmp_path: Path) -> None:
+def test_the_next_authority_issues_and_the_last_one_signs_its_lists(
+    authority: dict[str, Any], world: World, tmp_path: Path
+) -> None:
     """C73 for certificates: after a rotation both kinds verify, and one of the old key is still taken back."""
     _, desktop = world.enrolled()
     old = issued(desktop, name="Old")
@@ -116,14 +123,22 @@ def test_the_next_authority_issues_and_the_last_one_signs_its_lists(authority: d
     assert old.row.authority_id != new.row.authority_id
     end(old)
     deliver()
-    bundle = ["-CAfile", str(published() / "authorities.pem"), "-CRLfile", str(published() / "lists.pem"), "-crl_check_all"]
+    bundle = [
+        "-CAfile",
+        str(published() / "authorities.pem"),
+        "-CRLfile",
+        str(published() / "lists.pem"),
+        "-crl_check_all",
+    ]
     assert openssl("verify", *bundle, str(new.write(tmp_path, "new")[0])).returncode == 0
     assert b"certificate revoked" in openssl("verify", *bundle, str(old.write(tmp_path, "old")[0]), check=False).stderr
     states = {row["authority"]: row["state"] for row in ca("show")}
     assert states == {old.row.authority_id: "retired", new.row.authority_id: "active"}
 
 
-def test_an_issuing_key_that_was_stolen_is_taken_back_by_the_root(authority: dict[str, Any], world: World, tmp_path: Path) -> None:
+def test_an_issuing_key_that_was_stolen_is_taken_back_by_the_root(
+    authority: dict[str, Any], world: World, tmp_path: Path
+) -> None:
     """The root's list says so for good: also after a rotation, and its certificates sign nobody in here."""
     from idp import certificates as trust
 
@@ -136,11 +151,19 @@ def test_an_issuing_key_that_was_stolen_is_taken_back_by_the_root(authority: dic
     row = IssuedCertificate.objects.get(pk=held.row.pk)
     with pytest.raises(Exception, match="certificate_untrusted"):
         trust.ours(bytes(row.der or b""), now=clock.now())
-    bundle = ["-CAfile", str(published() / "authorities.pem"), "-CRLfile", str(published() / "lists.pem"), "-crl_check_all"]
+    bundle = [
+        "-CAfile",
+        str(published() / "authorities.pem"),
+        "-CRLfile",
+        str(published() / "lists.pem"),
+        "-crl_check_all",
+    ]
     assert b"certificate revoked" in openssl("verify", *bundle, str(held.write(tmp_path)[0]), check=False).stderr
 
 
-def test_an_authority_above_that_is_not_ours_gets_a_request(db: None, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_authority_above_that_is_not_ours_gets_a_request(
+    db: None, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An agency's own root: a PKCS #10 request out, a certificate in; a certificate for another key is refused."""
     monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
     begun = ca("init", "--organisation", "Mossy Agency", "--url", "http://localhost:8000", "--external-root")
@@ -153,7 +176,15 @@ def test_an_authority_above_that_is_not_ours_gets_a_request(db: None, tmp_path: 
 
     def above(key: Any) -> bytes:
         return minting.issuing(
-            key, root, root_key, common_name="Theirs", organisation="Mossy Agency", oid="2.999.1", crl="http://a/c", issuer="http://a/i", now=now
+            key,
+            root,
+            root_key,
+            common_name="Theirs",
+            organisation="Mossy Agency",
+            oid="2.999.1",
+            crl="http://a/c",
+            issuer="http://a/i",
+            now=now,
         ).public_bytes(Encoding.PEM)
 
     (tmp_path / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
@@ -166,7 +197,13 @@ def test_an_authority_above_that_is_not_ours_gets_a_request(db: None, tmp_path: 
     assert ca("install", str(tmp_path / "right.pem"), *more)["state"] == "active"
     _, desktop = world.enrolled()
     held = issued(desktop)
-    bundle = ["-CAfile", str(published() / "authorities.pem"), "-CRLfile", str(published() / "lists.pem"), "-crl_check_all"]
+    bundle = [
+        "-CAfile",
+        str(published() / "authorities.pem"),
+        "-CRLfile",
+        str(published() / "lists.pem"),
+        "-crl_check_all",
+    ]
     assert openssl("verify", *bundle, str(held.write(tmp_path)[0])).returncode == 0
 
 
@@ -179,21 +216,34 @@ def test_the_key_may_be_in_an_hsm(db: None, tmp_path: Path, world: World, monkey
     conf = tmp_path / "softhsm.conf"
     conf.write_text(f"directories.tokendir = {tmp_path}/tokens\nobjectstore.backend = file\n")
     monkeypatch.setenv("SOFTHSM2_CONF", str(conf))
-    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "ca", "--pin", "1234", "--so-pin", "5678"], check=True, capture_output=True, env=os.environ)
+    subprocess.run(
+        ["softhsm2-util", "--init-token", "--free", "--label", "ca", "--pin", "1234", "--so-pin", "5678"],
+        check=True,
+        capture_output=True,
+        env=os.environ,
+    )
     (tmp_path / "pin").write_text("1234\n")
     monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
     place = ["--pkcs11-module", str(_MODULE), "--pkcs11-token", "ca", "--pkcs11-pin-file", str(tmp_path / "pin")]
     office.begin(tmp_path, *place)
     row = Authority.objects.get()
     with pkcs11.lib(str(_MODULE)).get_token(token_label="ca").open(user_pin="1234") as session:
-        [key] = session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.Attribute.LABEL: row.reference["label"]})
+        [key] = session.get_objects(
+            {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.Attribute.LABEL: row.reference["label"]}
+        )
         assert key[pkcs11.Attribute.SENSITIVE]
         assert not key[pkcs11.Attribute.EXTRACTABLE]
     _, desktop = world.enrolled()
     held = issued(desktop)
     end(held)
     deliver()
-    bundle = ["-CAfile", str(published() / "authorities.pem"), "-CRLfile", str(published() / "lists.pem"), "-crl_check_all"]
+    bundle = [
+        "-CAfile",
+        str(published() / "authorities.pem"),
+        "-CRLfile",
+        str(published() / "lists.pem"),
+        "-crl_check_all",
+    ]
     assert b"certificate revoked" in openssl("verify", *bundle, str(held.write(tmp_path)[0]), check=False).stderr
     Authority.objects.update(secret=wrapper().wrap(b"0000", purpose="authority-key", owner=row.name))
     with pytest.raises(Unavailable):
@@ -207,7 +257,12 @@ def test_somebody_else_may_sign(wrong: bool, tmp_path: Path, world: World, monke
     key = ec.generate_private_key(ec.SECP384R1())
     (tmp_path / "ca.key").write_bytes(key_pem(key))
     (tmp_path / "ca.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    place = ["--signer-command", f"openssl dgst -sha384 -sign {tmp_path}/ca.key", "--signer-public", str(tmp_path / "ca.pub")]
+    place = [
+        "--signer-command",
+        f"openssl dgst -sha384 -sign {tmp_path}/ca.key",
+        "--signer-public",
+        str(tmp_path / "ca.pub"),
+    ]
     office.begin(tmp_path, *place)
     _, desktop = world.enrolled()
     if wrong:
@@ -220,7 +275,13 @@ def test_somebody_else_may_sign(wrong: bool, tmp_path: Path, world: World, monke
         assert Credential.objects.get(kind="certificate").end_reason == Reason.NEVER_RELEASED
         return
     held = issued(desktop)
-    bundle = ["-CAfile", str(published() / "authorities.pem"), "-CRLfile", str(published() / "lists.pem"), "-crl_check_all"]
+    bundle = [
+        "-CAfile",
+        str(published() / "authorities.pem"),
+        "-CRLfile",
+        str(published() / "lists.pem"),
+        "-crl_check_all",
+    ]
     assert openssl("verify", *bundle, str(held.write(tmp_path)[0])).returncode == 0
 
 
@@ -233,7 +294,9 @@ def test_a_list_says_for_how_long_it_holds_and_is_made_anew_in_time(authority: d
     with time_machine.travel(clock.now() + timedelta(hours=6, minutes=1), tick=True):
         worker.housekeeping(now=clock.now())
         files.mirror(now=clock.now())
-        number = [one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for one in (first, whole_list())]
+        number = [
+            one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for one in (first, whole_list())
+        ]
     assert number[1] > number[0]
 
 
@@ -249,7 +312,9 @@ def test_an_ending_is_on_the_list_within_the_same_delivery(authority: dict[str, 
     assert not OutboxRow.objects.filter(kind="lists", delivered_at=None).exists()
     assert serials(before) == {}
     assert serials(whole_list()) == {int(held.row.serial, 16): "keyCompromise", int(other.row.serial, 16): "superseded"}
-    numbers = [one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for one in (before, whole_list())]
+    numbers = [
+        one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for one in (before, whole_list())
+    ]
     assert numbers[1] == numbers[0] + 1
 
 
@@ -276,7 +341,9 @@ def test_a_suspended_account_is_on_hold_and_comes_back(authority: dict[str, Any]
         assert serials(whole_list()) == {int(held.row.serial, 16): None}
 
 
-def test_past_ten_thousand_there_are_shards(authority: dict[str, Any], world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_past_ten_thousand_there_are_shards(
+    authority: dict[str, Any], world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """C92: each certificate points to the list of its shard, which says what it is for; the whole list has them all."""
     monkeypatch.setattr(lists, "MOST_IN_A_SHARD", 2)
     _, desktop = world.enrolled()
@@ -287,7 +354,11 @@ def test_past_ten_thousand_there_are_shards(authority: dict[str, Any], world: Wo
     deliver()
     name = held[0].row.authority_id
     by_shard = [x509.load_der_x509_crl((published() / f"{name}-{shard}.crl").read_bytes()) for shard in range(3)]
-    assert [set(serials(one)) for one in by_shard] == [{int(held[0].row.serial, 16)}, set(), {int(held[4].row.serial, 16)}]
+    assert [set(serials(one)) for one in by_shard] == [
+        {int(held[0].row.serial, 16)},
+        set(),
+        {int(held[4].row.serial, 16)},
+    ]
     assert set(serials(whole_list())) == {int(held[0].row.serial, 16), int(held[4].row.serial, 16)}
     for one, found in zip((held[0], held[2], held[4]), by_shard, strict=True):
         [point] = one.certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
@@ -307,7 +378,9 @@ def test_a_long_list_is_made_quickly(authority: dict[str, Any], world: World) ->
     now = clock.now()
     entries = [minting.Entry(serial=minting.new_serial(), at=now) for _ in range(20_000)]
     began = time.monotonic()
-    der = minting.revocation_list(entries, keeping.certificate_of(row), keeping.signer_of(row, wrapper()), number=9, now=now)
+    der = minting.revocation_list(
+        entries, keeping.certificate_of(row), keeping.signer_of(row, wrapper()), number=9, now=now
+    )
     assert time.monotonic() - began < 10
     assert sum(1 for _ in x509.load_der_x509_crl(der)) == 20_000
 
@@ -346,12 +419,28 @@ def ask(held: Holding, folder: Path, *options: str, get: bool = False) -> tuple[
             answer = agent.post("/pki/ocsp", content=question, headers={"Content-Type": "application/ocsp-request"})
     assert answer.headers["Content-Type"] == "application/ocsp-response"
     (folder / "answer").write_bytes(answer.content)
-    done = openssl("ocsp", *options, *about, "-no_nonce", "-reqin", str(folder / "question"), "-respin", str(folder / "answer"), "-CAfile", str(here / "authorities.pem"))
+    done = openssl(
+        "ocsp",
+        *options,
+        *about,
+        "-no_nonce",
+        "-reqin",
+        str(folder / "question"),
+        "-respin",
+        str(folder / "answer"),
+        "-CAfile",
+        str(here / "authorities.pem"),
+    )
     return (done.stdout + done.stderr).decode(), question, answer.content
 
 
 @pytest.mark.parametrize("get", [False, True], ids=["POST", "GET"])
-def test_openssl_believes_what_the_responder_says(authority: dict[str, Any], world: World, tmp_path: Path, get: bool) -> None:  # noqa: FBT001
+def test_openssl_believes_what_the_responder_says(
+    authority: dict[str, Any],
+    world: World,
+    tmp_path: Path,
+    get: bool,  # noqa: FBT001
+) -> None:
     """C92, RFC 6960: a delegated signer with nocheck, our nonce back; good, then revoked at once, without any list."""
     _, desktop = world.enrolled()
     held = issued(desktop)
@@ -362,7 +451,9 @@ def test_openssl_believes_what_the_responder_says(authority: dict[str, Any], wor
     response = x509.ocsp.load_der_ocsp_response(raw)
     [signer] = response.certificates
     assert signer.extensions.get_extension_for_class(x509.OCSPNoCheck)
-    assert list(signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [x509.ExtendedKeyUsageOID.OCSP_SIGNING]
+    assert list(signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
+        x509.ExtendedKeyUsageOID.OCSP_SIGNING
+    ]
     end(held)
     said, _, _ = ask(held, tmp_path, "-sha256", get=get)
     assert "Response verify OK" in said
@@ -370,7 +461,9 @@ def test_openssl_believes_what_the_responder_says(authority: dict[str, Any], wor
     assert "keyCompromise" in said
 
 
-def test_of_a_number_that_was_never_released_nobody_knows(authority: dict[str, Any], world: World, tmp_path: Path) -> None:
+def test_of_a_number_that_was_never_released_nobody_knows(
+    authority: dict[str, Any], world: World, tmp_path: Path
+) -> None:
     """RFC 6960 §2.2: unknown, neither good nor revoked; so is one that is recorded and not released yet."""
     _, desktop = world.enrolled()
     held = issued(desktop)
@@ -380,7 +473,9 @@ def test_of_a_number_that_was_never_released_nobody_knows(authority: dict[str, A
     assert ": unknown" in ask(held, tmp_path)[0]
 
 
-def test_a_question_that_is_none_gets_the_protocols_own_refusal(authority: dict[str, Any], world: World, tmp_path: Path) -> None:
+def test_a_question_that_is_none_gets_the_protocols_own_refusal(
+    authority: dict[str, Any], world: World, tmp_path: Path
+) -> None:
     """Malformed, another's issuer, several at once, too long: never a 500, never a signed word."""
     _, desktop = world.enrolled()
     held = issued(desktop)
@@ -391,7 +486,9 @@ def test_a_question_that_is_none_gets_the_protocols_own_refusal(authority: dict[
     cases = {b"": status.MALFORMED_REQUEST, b"hello": status.MALFORMED_REQUEST, question[:-3]: status.MALFORMED_REQUEST,
              b"\x30" * 5000: status.MALFORMED_REQUEST, foreign: status.UNAUTHORIZED}  # fmt: skip
     for raw, expected in cases.items():
-        assert x509.ocsp.load_der_ocsp_response(answers.about(raw, wrapper(), now=clock.now())).response_status == expected
+        assert (
+            x509.ocsp.load_der_ocsp_response(answers.about(raw, wrapper(), now=clock.now())).response_status == expected
+        )
     with http() as agent:
         for path in ("/pki/ocsp/!!!", "/pki/ocsp/AAAA", "/pki/ocsp"):
             answer = agent.get(path)

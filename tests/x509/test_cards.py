@@ -41,7 +41,10 @@ def grown(desk: Desk, world: World, folder: Path, card: Card, *, ial: int = 3) -
 
 
 def policies(held: Holding) -> list[str]:
-    return [one.policy_identifier.dotted_string for one in held.certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value]
+    return [
+        one.policy_identifier.dotted_string
+        for one in held.certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,16 @@ def policies(held: Holding) -> list[str]:
     ],
     ids=["home agency, IAL3", "an authority without that promise", "IAL2", "a foreign agency"],
 )  # fmt: skip
-def test_the_piv_policy_is_for_the_piv_label(desk: Desk, world: World, tmp_path: Path, agency: int, ial: int, asserts: bool, label: str, policy: str) -> None:  # noqa: FBT001
+def test_the_piv_policy_is_for_the_piv_label(
+    desk: Desk,
+    world: World,
+    tmp_path: Path,
+    agency: int,
+    ial: int,
+    asserts: bool,  # noqa: FBT001
+    label: str,
+    policy: str,
+) -> None:
     """X-1, EL-2, EL-3: .40 only for a card of the home agency, a person at IAL3, and an authority that may say so; .41 never (X-9)."""
     Authority.objects.update(asserts_piv=asserts)
     held = grown(desk, world, tmp_path, desk.pki.card(fasc_n=number_of(agency=agency)), ial=ial)
@@ -63,7 +75,9 @@ def test_the_piv_policy_is_for_the_piv_label(desk: Desk, world: World, tmp_path:
     assert str(held.row.uuid) != card.certificates.get().card_uuid  # X-3
 
 
-def test_a_card_that_was_revoked_within_the_week_puts_it_up_for_review(desk: Desk, world: World, tmp_path: Path) -> None:
+def test_a_card_that_was_revoked_within_the_week_puts_it_up_for_review(
+    desk: Desk, world: World, tmp_path: Path
+) -> None:
     """X-10: revoked on day 3, flagged on day 7; it still works, because a lost card is not a lost person (trap 1)."""
     card = desk.pki.card(fasc_n=number_of(agency=AGENCY))
     held = grown(desk, world, tmp_path, card)

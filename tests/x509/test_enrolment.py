@@ -131,7 +131,9 @@ def test_a_key_is_bound_once_in_any_form(authority: dict[str, Any], world: World
     assert add(sam, request=csr(key)).status == 409
 
     def end(account: Account) -> None:
-        revoke.one(held.row.credential, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+        revoke.one(
+            held.row.credential, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
+        )
 
     under_lock(held.row.credential.account_id, end)
     assert add(desktop, request=csr(key)).status == 409
@@ -159,7 +161,13 @@ def test_a_key_that_we_made_is_given_once_and_kept_nowhere(authority: dict[str, 
     page = desktop.get(f"{ISSUER}/devices/certificates/add")
     form = page.form_with("way")
     assert form is not None
-    fields = {**form.fields, "name": "Old scanner", "passphrase": PASSPHRASE, "way": "file", "transport": "carry it over once"}
+    fields = {
+        **form.fields,
+        "name": "Old scanner",
+        "passphrase": PASSPHRASE,
+        "way": "file",
+        "transport": "carry it over once",
+    }
     answered = desktop._http.post(f"{ISSUER}/devices/certificates/add", data=fields)
     assert answered.headers["Content-Type"] == "application/x-pkcs12"
     assert answered.headers["Cache-Control"] == "no-store"
@@ -178,15 +186,24 @@ def test_a_key_that_we_made_is_given_once_and_kept_nowhere(authority: dict[str, 
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names():
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - names of our own tables
-            assert secret not in b"|".join(bytes(one) if isinstance(one, bytes | memoryview) else str(one).encode() for line in cursor.fetchall() for one in line)
-    assert desktop._http.post(f"{ISSUER}/devices/certificates/add", data={**fields, "transport": "short"}).status_code == 400
+            assert secret not in b"|".join(
+                bytes(one) if isinstance(one, bytes | memoryview) else str(one).encode()
+                for line in cursor.fetchall()
+                for one in line
+            )
+    assert (
+        desktop._http.post(f"{ISSUER}/devices/certificates/add", data={**fields, "transport": "short"}).status_code
+        == 400
+    )
     del person
 
 
 # --- ruling 23 --------------------------------------------------------------------------------------------------------
 
 
-def test_after_an_ending_nothing_is_released(authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_an_ending_nothing_is_released(
+    authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ruling 23, C8: HR's leaver is acknowledged while the certificate is being signed; nobody ever gets it."""
     _, desktop = world.enrolled()
     sign = certificates.making.signed
@@ -229,11 +246,23 @@ def order(desktop: Browser, name: str = "Router") -> tuple[Page, str, str]:
     return page, page.by_id("certificate-code"), page.by_id("certificate-code-short")
 
 
-def enroll(code: str, key: Any, username: str = ALEX, *, operation: str = "simpleenroll", agent: httpx.Client | None = None, **headers: str) -> httpx.Response:
+def enroll(
+    code: str,
+    key: Any,
+    username: str = ALEX,
+    *,
+    operation: str = "simpleenroll",
+    agent: httpx.Client | None = None,
+    **headers: str,
+) -> httpx.Response:
     der = x509.load_pem_x509_csr(csr(key)).public_bytes(Encoding.DER)
     basic = {"Authorization": "Basic " + b64encode(f"{username}:{code}".encode()).decode()} if code else {}
     with agent or http() as client:
-        return client.post(f"{EST}/{operation}", content=b64encode(der), headers={"Content-Type": "application/pkcs10", **basic, **headers})
+        return client.post(
+            f"{EST}/{operation}",
+            content=b64encode(der),
+            headers={"Content-Type": "application/pkcs10", **basic, **headers},
+        )
 
 
 def confirm(desktop: Browser, page: Page) -> Page:
@@ -320,7 +349,9 @@ def test_a_code_is_short_lived_and_refusal_is_final(authority: dict[str, Any], w
     assert enroll(code, key).status_code == 401
 
 
-def test_five_wrong_short_codes_leave_only_the_long_one(authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_wrong_short_codes_leave_only_the_long_one(
+    authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """BI-1: forty bits are guessed at most five times."""
     monkeypatch.setattr("idp.login.throttle.FREE_TRIES", 100)
     _, desktop = world.enrolled()
@@ -365,12 +396,24 @@ def test_the_protocols_own_answers(authority: dict[str, Any], world: World) -> N
         assert attribute.dump().hex() == "3012" + "06072a8648ce3d0201" + "3107" + "06052b81040022"  # EC key, on P-384
         assert algorithm.parse(core.ObjectIdentifier).dotted == "1.2.840.10045.4.3.3"
         basic = {"Authorization": "Basic " + b64encode(f"{ALEX}:{code}".encode()).decode()}
-        for body, kind in ((b"AAAA", "application/pkcs10"), (b"\xff\xfe", "application/pkcs10"), (b"", "application/json"), (b"A" * 40_000, "application/pkcs10")):
-            assert agent.post(f"{EST}/simpleenroll", content=body, headers={"Content-Type": kind, **basic}).status_code == 400
+        for body, kind in (
+            (b"AAAA", "application/pkcs10"),
+            (b"\xff\xfe", "application/pkcs10"),
+            (b"", "application/json"),
+            (b"A" * 40_000, "application/pkcs10"),
+        ):
+            assert (
+                agent.post(f"{EST}/simpleenroll", content=body, headers={"Content-Type": kind, **basic}).status_code
+                == 400
+            )
         assert agent.get(f"{EST}/simpleenroll").status_code == 405
         assert agent.post(f"{EST}/simplereenroll", content=b"", headers=basic).status_code == 403
         for bad in ("Basic !!!", "Bearer x", "Basic " + b64encode(b"\xff\xff:x").decode(), "Basic " + "A" * 5000):
-            assert agent.post(f"{EST}/simpleenroll", content=b"AAAA", headers={"Authorization": bad, "Content-Type": "application/pkcs10"}).status_code in {401, 429}
+            assert agent.post(
+                f"{EST}/simpleenroll",
+                content=b"AAAA",
+                headers={"Authorization": bad, "Content-Type": "application/pkcs10"},
+            ).status_code in {401, 429}
 
 
 # --- renewal ----------------------------------------------------------------------------------------------------------
@@ -378,7 +421,9 @@ def test_the_protocols_own_answers(authority: dict[str, Any], world: World) -> N
 
 @contextmanager
 def behind_the_proxy(held: Holding, **changed: Any) -> Iterator[httpx.Client]:
-    yield httpx.Client(transport=Reader(card=Card(held.certificate, held.key, "ours"), **changed), base_url=f"https://{PLACE}")
+    yield httpx.Client(
+        transport=Reader(card=Card(held.certificate, held.key, "ours"), **changed), base_url=f"https://{PLACE}"
+    )
 
 
 def reenroll(held: Holding, key: Any, **changed: Any) -> httpx.Response:
@@ -432,7 +477,9 @@ def test_what_may_not_renew(host: None, world: World) -> None:
     other = issued(desktop, name="Other")
 
     def end(account: Account) -> None:
-        revoke.one(other.row.credential, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+        revoke.one(
+            other.row.credential, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
+        )
 
     under_lock(other.row.credential.account_id, end)
     assert reenroll(other, new_key()).status_code == 403
@@ -447,7 +494,9 @@ def test_a_line_of_renewals_ends_after_twelve_years(host: None, world: World) ->
     long_ago = clock.now() - timedelta(days=12 * 365)
     Credential.objects.filter(id=row.id).update(evidence={**row.evidence, "line_began": long_ago.isoformat()})
     assert reenroll(held, new_key()).status_code == 403
-    Credential.objects.filter(id=row.id).update(evidence={**row.evidence, "line_began": (long_ago + timedelta(days=1)).isoformat()})
+    Credential.objects.filter(id=row.id).update(
+        evidence={**row.evidence, "line_began": (long_ago + timedelta(days=1)).isoformat()}
+    )
     assert reenroll(held, new_key()).status_code == 200
 
 
@@ -473,7 +522,11 @@ def test_a_certificate_and_its_passphrase_sign_in_at_aal2(host: None, world: Wor
     assert page.path == "/devices", page.words()
     app = world.app()
     back = browser.get(app.url(acr_values=AAL + "2"), stop_at=app.redirect_uri)
-    back = back if back.stopped_at else browser.submit(back, back.form_with("decision"), values={"decision": "allow"}, stop_at=app.redirect_uri)
+    back = (
+        back
+        if back.stopped_at
+        else browser.submit(back, back.form_with("decision"), values={"decision": "allow"}, stop_at=app.redirect_uri)
+    )
     found = claims(app.redeem(answer(back)["code"]).json()["id_token"])
     assert (found["acr"], found["aal"], found["amr"]) == (AAL + "2", 2, ["mfa", "pop", "pwd"])
     assert browser.get(f"{ISSUER}/devices/certificates/add").path == "/login"  # nothing grows from it

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 ALEX = "alex@example.org"
-URLS = ["--crl-url", "http://pki.others.example/ca.crl", "--issuer-url", "http://pki.others.example/ca.cer", "--ocsp-url", "http://ocsp.others.example"]
+URLS = [
+    "--crl-url",
+    "http://pki.others.example/ca.crl",
+    "--issuer-url",
+    "http://pki.others.example/ca.cer",
+    "--ocsp-url",
+    "http://ocsp.others.example",
+]
 
 
 @pytest.fixture
@@ -46,13 +53,27 @@ def others(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def outside(at: Path, *more: str, command: str = "") -> None:
     program = command or shlex.join([sys.executable, str(Path(outside_ca.__file__)), str(at)])
-    call_command("ca", "outside", str(at / "ca.pem"), "--command", program, "--organisation", "Mossy Agency", *URLS, *more, "--json", stdout=StringIO())
+    call_command(
+        "ca",
+        "outside",
+        str(at / "ca.pem"),
+        "--command",
+        program,
+        "--organisation",
+        "Mossy Agency",
+        *URLS,
+        *more,
+        "--json",
+        stdout=StringIO(),
+    )
 
 
 def listed(at: Path) -> dict[int, str]:
     """Their list: numbers and reasons."""
     found = x509.load_pem_x509_crl(outside_ca.gencrl(at))
-    return {one.serial_number: one.extensions.get_extension_for_class(x509.CRLReason).value.reason.value for one in found}
+    return {
+        one.serial_number: one.extensions.get_extension_for_class(x509.CRLReason).value.reason.value for one in found
+    }
 
 
 def number(held: Holding) -> int:
@@ -71,7 +92,9 @@ def test_others_make_it_and_hear_what_becomes_of_it(others: Path, world: World, 
     made = held.certificate
     assert made.issuer.rfc4514_string() == "CN=Their CA,O=Others"
     assert (made.serial_number, held.row.authority.signer) == (number(held), "outside")
-    assert made.not_valid_after_utc == held.row.not_after == Credential.objects.get(id=held.row.credential_id).expires_at
+    assert (
+        made.not_valid_after_utc == held.row.not_after == Credential.objects.get(id=held.row.credential_id).expires_at
+    )
     chain, _ = held.write(tmp_path)
     openssl("verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", str(others / "ca.pem"), str(chain))
     assert listed(others) == {}
@@ -96,12 +119,25 @@ def test_others_make_it_and_hear_what_becomes_of_it(others: Path, world: World, 
 def test_what_was_not_ordered_is_refused_and_taken_back(others: Path, world: World) -> None:
     """X-1 to X-6, C91: 503, nothing is released, and their list has it."""
     _, desktop = world.enrolled()
-    moods = ["another policy", "an authority", "a server", "a name", "a long life", "another subject", "another key", "another number", "nonsense"]
+    moods = [
+        "another policy",
+        "an authority",
+        "a server",
+        "a name",
+        "a long life",
+        "another subject",
+        "another key",
+        "another number",
+        "nonsense",
+    ]
     for count, mood in enumerate(moods, start=1):
         (others / "mood").write_text(mood)
         assert add(desktop, request=csr(new_key())).status == 503, mood
         rows = IssuedCertificate.objects.select_related("credential")
-        assert (rows.count(), rows.filter(released_at=None, der=None, credential__state="pending").count()) == (count, count), mood
+        assert (rows.count(), rows.filter(released_at=None, der=None, credential__state="pending").count()) == (
+            count,
+            count,
+        ), mood
         (others / "mood").unlink()
         assert len(listed(others)) == (count if mood != "nonsense" else count - 1), mood
     assert set(listed(others).values()) == {"superseded"}
@@ -114,7 +150,12 @@ def test_one_that_is_away_makes_nothing_and_hears_it_later(others: Path, world: 
     (others / "mood").write_text("away")
     assert add(desktop, request=csr(new_key())).status == 503
     pending = Credential.objects.get(kind="certificate", state="pending")
-    under_lock(pending.account_id, lambda account: revoke.one(held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"))
+    under_lock(
+        pending.account_id,
+        lambda account: revoke.one(
+            held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
+        ),
+    )
     deliver()
     worker.housekeeping(now=clock.now())
     assert listed(others) == {}
@@ -129,7 +170,9 @@ def test_one_that_is_away_makes_nothing_and_hears_it_later(others: Path, world: 
     assert f"revoke {pending.issued.serial}" in (others / "log").read_text()
 
 
-def test_whoever_ends_meanwhile_gets_nothing_of_theirs(others: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_ends_meanwhile_gets_nothing_of_theirs(
+    others: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ruling 23, C8: theirs signed; the person ended; it is not released, and is on their list."""
     _, desktop = world.enrolled()
     whole = issuing.issued
@@ -167,7 +210,12 @@ def test_what_is_no_authority_is_not_adopted(others: Path, tmp_path: Path, world
     before = Authority.objects.get(state="active").name
     leaf, _ = held.write(tmp_path, "ca")
     stranger = outside_ca.make(tmp_path / "stranger")
-    for at, more in ((tmp_path, []), (stranger, ["--chain", str(leaf)]), (stranger, ["--crl-url", "https://pki.others.example/x"]), (tmp_path / "none", [])):
+    for at, more in (
+        (tmp_path, []),
+        (stranger, ["--chain", str(leaf)]),
+        (stranger, ["--crl-url", "https://pki.others.example/x"]),
+        (tmp_path / "none", []),
+    ):
         with pytest.raises(CommandError):
             outside(at, *more)
     assert Authority.objects.get(state="active").name == before

@@ -73,7 +73,10 @@ class Town:
         assert form is not None, page.words()
         values = {"name": name, "passphrase": PASSPHRASE, "way": "request", "request": csr(key).decode()}
         page = browser.submit(page, form, values=values)
-        chain, private = self.folder / f"{name}-{time.monotonic_ns()}.pem", self.folder / f"{name}-{time.monotonic_ns()}.key"
+        chain, private = (
+            self.folder / f"{name}-{time.monotonic_ns()}.pem",
+            self.folder / f"{name}-{time.monotonic_ns()}.key",
+        )
         chain.write_text(browser.get(f"{page.url}/pem").html)
         private.write_bytes(key_pem(key))
         return chain, private
@@ -174,7 +177,9 @@ def test_a_wifi_lets_its_holder_in_and_not_after_the_end(town: Town) -> None:
 
 def pki(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     """StrongSwan's tool; it speaks of plugins that Debian leaves out."""
-    return subprocess.run([peers.program("pki", "strongswan-pki"), *arguments], capture_output=True, check=False, timeout=60)
+    return subprocess.run(
+        [peers.program("pki", "strongswan-pki"), *arguments], capture_output=True, check=False, timeout=60
+    )
 
 
 def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
@@ -185,7 +190,9 @@ def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
     folder.mkdir()
     done = pki("--estca", "--url", url, "--cacert", ca, "--caout", str(folder / "ca"), "--outform", "pem")
     assert done.returncode == 0, done.stderr.decode()
-    authorities = [one for path in sorted(folder.glob("ca*")) for one in x509.load_pem_x509_certificates(path.read_bytes())]
+    authorities = [
+        one for path in sorted(folder.glob("ca*")) for one in x509.load_pem_x509_certificates(path.read_bytes())
+    ]
     assert len(authorities) == 2
     issuing = folder / "issuing.pem"
     issuing.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in authorities))
@@ -203,7 +210,11 @@ def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
         (folder / f"{name}.req").write_bytes(der)
         return folder / f"{name}.req"
 
-    trust = [option for one in [ca, *(str(folder / f"authority-{number}.pem") for number in range(2))] for option in ("--cacert", one)]
+    trust = [
+        option
+        for one in [ca, *(str(folder / f"authority-{number}.pem") for number in range(2))]
+        for option in ("--cacert", one)
+    ]
     for number, one in enumerate(authorities):
         (folder / f"authority-{number}.pem").write_bytes(one.public_bytes(Encoding.PEM))
     answers: list[subprocess.CompletedProcess[bytes]] = []
@@ -233,7 +244,18 @@ def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
     assert (second.subject, second.issuer) == (first.subject, first.issuer)
     assert second.public_key() != first.public_key()
     assert second.serial_number != first.serial_number
-    again = pki("--est", "--url", url, "--in", str(request("third")), *trust, "--cert", str(folder / "first.pem"), "--key", str(folder / "first.key"))
+    again = pki(
+        "--est",
+        "--url",
+        url,
+        "--in",
+        str(request("third")),
+        *trust,
+        "--cert",
+        str(folder / "first.pem"),
+        "--key",
+        str(folder / "first.key"),
+    )
     assert again.returncode != 0  # a line, not a tree (MT-5)
 
 
@@ -242,7 +264,15 @@ def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
 
 def lint(tool: str, *arguments: str) -> list[str]:
     """What pkilint has found that is not just information."""
-    command = [str(sys.executable).removesuffix("python") + tool, "lint", *arguments, "--severity", "WARNING", "--format", "JSON"]
+    command = [
+        str(sys.executable).removesuffix("python") + tool,
+        "lint",
+        *arguments,
+        "--severity",
+        "WARNING",
+        "--format",
+        "JSON",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout, done.stderr
     return [one["code"] for result in json.loads(done.stdout)["results"] for one in result["finding_descriptions"]]
@@ -252,7 +282,10 @@ def test_a_linter_finds_nothing_in_what_we_sign(town: Town) -> None:
     """Pkilint's RFC 5280 and 6960 rules: the authorities', a person's, the lists, an answer."""
     _, browser = town.person()
     chain, _ = town.certificate(browser, "lint")
-    everything = [*x509.load_pem_x509_certificates(chain.read_bytes()), *x509.load_pem_x509_certificates((town.published / "authorities.pem").read_bytes())]
+    everything = [
+        *x509.load_pem_x509_certificates(chain.read_bytes()),
+        *x509.load_pem_x509_certificates((town.published / "authorities.pem").read_bytes()),
+    ]
     for number, one in enumerate(everything):
         path = town.folder / f"lint-{number}.der"
         path.write_bytes(one.public_bytes(Encoding.DER))
@@ -262,7 +295,9 @@ def test_a_linter_finds_nothing_in_what_we_sign(town: Town) -> None:
     for path in town.published.glob("*.crl"):
         assert lint("lint_crl", "-t", "CRL", "-p", "PKIX", str(path)) == [], path.name
     leaf, issuer = everything[0], everything[1]
-    question = x509.ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, leaf.signature_hash_algorithm or _none()).build()
+    question = (
+        x509.ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, leaf.signature_hash_algorithm or _none()).build()
+    )
     answer = httpx.post(f"{town.live.issuer}/pki/ocsp", content=question.public_bytes(Encoding.DER))
     (town.folder / "answer.der").write_bytes(answer.content)
     assert lint("lint_ocsp_response", str(town.folder / "answer.der")) == []
@@ -278,14 +313,22 @@ def _none() -> Any:
 def test_one_sign_in_three_credentials_one_end(town: Town, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: PLR0915 - a whole journey
     """Issue 6, done when 1: a phone key, a passkey and a certificate from one PIV login; used; a tree; one PATCH ends them all."""
     live = town.live
-    field_app = live.client(name="Field app", redirect_uris=["org.example.field:/cb"], application_type="native", public=True, device_assertion=True)
+    field_app = live.client(
+        name="Field app",
+        redirect_uris=["org.example.field:/cb"],
+        application_type="native",
+        public=True,
+        device_assertion=True,
+    )
     desk_app = live.client(name="Travel desk", redirect_uris=[CALLBACK])
     person, desktop = town.person()
 
     phone = _phone(town, desktop)
     key = SoftKey(origin=live.issuer)
     page = desktop.get(f"{live.issuer}/devices/passkey/add")
-    page = sent(desktop, page, key.create(options(live.issuer, desktop, page, "/devices/passkey/options")), name="Tablet")
+    page = sent(
+        desktop, page, key.create(options(live.issuer, desktop, page, "/devices/passkey/options")), name="Tablet"
+    )
     assert page.path == "/login/passkey", page.words()
     chain, private = town.certificate(desktop, "whole")
 
@@ -326,7 +369,9 @@ def test_one_sign_in_three_credentials_one_end(town: Town, capsys: pytest.Captur
         assert vpn.server.wait_for(vpn.REVOKED, start=before, seconds=60), vpn.server.said(before)
         refused = time.monotonic() - acknowledged
         with capsys.disabled():
-            print(f"\nafter active:false: on the list {listed:.1f} s, refused by the running VPN {refused:.1f} s ({KIND})")  # noqa: T201
+            print(  # noqa: T201
+                f"\nafter active:false: on the list {listed:.1f} s, refused by the running VPN {refused:.1f} s ({KIND})"
+            )
         assert refused < 60
         site.reload()
         assert site.visit(chain, private) == ""
@@ -339,7 +384,10 @@ def test_one_sign_in_three_credentials_one_end(town: Town, capsys: pytest.Captur
     for browser in (desktop, tablet, laptop):
         assert browser.get(f"{live.issuer}/devices").path == "/login"
     page = tablet.get(f"{live.issuer}/login/passkey")
-    assert sent(tablet, page, key.get(options(live.issuer, tablet, page, "/login/passkey/options"))).path == "/login/passkey"
+    assert (
+        sent(tablet, page, key.get(options(live.issuer, tablet, page, "/login/passkey/options"))).path
+        == "/login/passkey"
+    )
     again = press_at(live.issuer, Browser(town.office.client(_as_card(chain, private))))
     assert "certificate_revoked" in again.html
 
@@ -366,7 +414,9 @@ def options(issuer: str, browser: Browser, page: Page, path: str) -> dict[str, A
     form = page.form_with("response")
     assert form is not None, page.words()
     said = browser._http.post(
-        issuer + path, data={"csrfmiddlewaretoken": form.fields["csrfmiddlewaretoken"]}, headers={"Referer": page.url, "Origin": issuer}
+        issuer + path,
+        data={"csrfmiddlewaretoken": form.fields["csrfmiddlewaretoken"]},
+        headers={"Referer": page.url, "Origin": issuer},
     )
     assert said.status_code == 200, said.text
     found: dict[str, Any] = said.json()

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from tests.world import World
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-WHERE = Addresses(crl="http://pki.example/pki/a-0.crl", issuer="http://pki.example/pki/a.cer", ocsp="http://pki.example/pki/ocsp")
+WHERE = Addresses(
+    crl="http://pki.example/pki/a-0.crl", issuer="http://pki.example/pki/a.cer", ocsp="http://pki.example/pki/ocsp"
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +50,31 @@ def issuer() -> tuple[x509.Certificate, Held]:
     root, key = Held(ec.generate_private_key(ec.SECP384R1())), Held(ec.generate_private_key(ec.SECP384R1()))
     above = minting.root(root, organisation="Agency", now=NOW)
     made = minting.issuing(
-        key.public_key, above, root, common_name="Issuing", organisation="Agency", oid=GENERIC, crl=WHERE.crl, issuer=WHERE.issuer, now=NOW
+        key.public_key,
+        above,
+        root,
+        common_name="Issuing",
+        organisation="Agency",
+        oid=GENERIC,
+        crl=WHERE.crl,
+        issuer=WHERE.issuer,
+        now=NOW,
     )
     return made, key
 
 
 def order(**changed: Any) -> Order:
     good: dict[str, Any] = {
-        "key": new_key().public_key(), "serial": new_serial(), "uuid": uuid.uuid4(), "organisation": "Agency", "name": "Alex Moss",
-        "login": "alex@example.org", "policies": (GENERIC,), "not_before": NOW, "not_after": NOW + timedelta(days=365), "addresses": WHERE,
+        "key": new_key().public_key(),
+        "serial": new_serial(),
+        "uuid": uuid.uuid4(),
+        "organisation": "Agency",
+        "name": "Alex Moss",
+        "login": "alex@example.org",
+        "policies": (GENERIC,),
+        "not_before": NOW,
+        "not_after": NOW + timedelta(days=365),
+        "addresses": WHERE,
     }
     return Order(**{**good, **changed})
 
@@ -102,8 +120,14 @@ def test_it_points_to_its_list_its_issuer_and_its_answers_over_http(issuer: tupl
     [point] = extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     assert [one.value for one in point.full_name or ()] == [WHERE.crl]
     assert (point.reasons, point.crl_issuer, point.relative_name) == (None, None, None)
-    access = {one.access_method: one.access_location.value for one in extensions.get_extension_for_class(x509.AuthorityInformationAccess).value}
-    assert access == {AuthorityInformationAccessOID.CA_ISSUERS: WHERE.issuer, AuthorityInformationAccessOID.OCSP: WHERE.ocsp}
+    access = {
+        one.access_method: one.access_location.value
+        for one in extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    }
+    assert access == {
+        AuthorityInformationAccessOID.CA_ISSUERS: WHERE.issuer,
+        AuthorityInformationAccessOID.OCSP: WHERE.ocsp,
+    }
     assert all(url.startswith("http://") for url in access.values())
 
 
@@ -120,7 +144,12 @@ LAST_DAY = datetime(2030, 12, 31, 23, 59, 59, tzinfo=UTC)
     ],
     ids=["2048 to the last day", "2048 a second longer", "3072", "P-256", "P-384"],
 )  # fmt: skip
-def test_a_small_rsa_key_ends_with_2030(issuer: tuple[x509.Certificate, Held], key: Any, not_after: datetime, good: bool) -> None:  # noqa: FBT001
+def test_a_small_rsa_key_ends_with_2030(
+    issuer: tuple[x509.Certificate, Held],
+    key: Any,
+    not_after: datetime,
+    good: bool,  # noqa: FBT001
+) -> None:
     """X-5: the boundary is a second wide."""
     start = not_after - timedelta(days=300)
     if good:
@@ -194,7 +223,11 @@ def test_whoever_verifies_strictly_accepts_it(authority: dict[str, Any], world: 
     assert len(chain) == 3
 
 
-def _changed(issuer: tuple[x509.Certificate, Held], wanted: Order, change: Callable[[list[x509.Extension[Any]]], list[x509.Extension[Any]]]) -> x509.Certificate:
+def _changed(
+    issuer: tuple[x509.Certificate, Held],
+    wanted: Order,
+    change: Callable[[list[x509.Extension[Any]]], list[x509.Extension[Any]]],
+) -> x509.Certificate:
     """The ordered certificate with other extensions, signed by the right key."""
     certificate, key = issuer
     made = builder(wanted, certificate)
@@ -207,11 +240,16 @@ def _without(kind: Any) -> Any:
 
 
 def _flipped(kind: Any) -> Any:
-    return lambda all_of_it: [x509.Extension(one.oid, not one.critical, one.value) if isinstance(one.value, kind) else one for one in all_of_it]
+    return lambda all_of_it: [
+        x509.Extension(one.oid, not one.critical, one.value) if isinstance(one.value, kind) else one
+        for one in all_of_it
+    ]
 
 
 def _instead(value: Any, *, critical: bool = False) -> Any:
-    return lambda all_of_it: [one for one in all_of_it if one.oid != value.oid] + [x509.Extension(value.oid, critical, value)]
+    return lambda all_of_it: (
+        [one for one in all_of_it if one.oid != value.oid] + [x509.Extension(value.oid, critical, value)]
+    )
 
 
 STRANGE: dict[str, Any] = {
@@ -234,7 +272,9 @@ def test_what_differs_from_the_order_is_seen(issuer: tuple[x509.Certificate, Hel
     wanted = order()
     right = signing.certificate(builder(wanted, issuer[0]), issuer[1])
     assert profile.faults(right, wanted, issuer[0], builder(wanted, issuer[0])) == []
-    assert profile.faults(_changed(issuer, wanted, STRANGE[strange]), wanted, issuer[0], builder(wanted, issuer[0])) == ["other extensions"]
+    assert profile.faults(
+        _changed(issuer, wanted, STRANGE[strange]), wanted, issuer[0], builder(wanted, issuer[0])
+    ) == ["other extensions"]
 
 
 def test_an_authority_that_says_it_is_none_changes_nothing(issuer: tuple[x509.Certificate, Held]) -> None:
@@ -251,8 +291,10 @@ def test_another_signer_and_another_order_are_seen(issuer: tuple[x509.Certificat
     from dataclasses import replace
 
     other = {
-        "another key": {"key": ec.generate_private_key(ec.SECP256R1()).public_key()}, "another serial number": {"serial": wanted.serial + 1},
-        "another subject": {"name": "Somebody"}, "another time": {"not_after": wanted.not_after - timedelta(days=1)},
+        "another key": {"key": ec.generate_private_key(ec.SECP256R1()).public_key()},
+        "another serial number": {"serial": wanted.serial + 1},
+        "another subject": {"name": "Somebody"},
+        "another time": {"not_after": wanted.not_after - timedelta(days=1)},
     }
     for words, change in other.items():
         asked = replace(wanted, **change)

@@ -42,7 +42,12 @@ def state(held: Holding) -> tuple[str, str]:
 
 
 def successor(held: Holding) -> Holding:
-    return Holding(IssuedCertificate.objects.select_related("credential__account", "authority").get(replaces=held.row, released_at__isnull=False), held.key)
+    return Holding(
+        IssuedCertificate.objects.select_related("credential__account", "authority").get(
+            replaces=held.row, released_at__isnull=False
+        ),
+        held.key,
+    )
 
 
 def by_page(browser: Browser, held: Holding, request: bytes) -> Page:
@@ -61,7 +66,9 @@ def is_the_same_with_another_name(new: Holding, old: Holding, name: str) -> None
     assert (new.row.credential.aal, new.row.credential.label, new.row.credential.root_id) == (
         old.row.credential.aal, old.row.credential.label, old.row.credential.root_id,
     )  # fmt: skip
-    assert Event.objects.get(kind="credential.issued", credential=new.row.credential).body["renews"] == str(old.row.credential_id)
+    assert Event.objects.get(kind="credential.issued", credential=new.row.credential).body["renews"] == str(
+        old.row.credential_id
+    )
 
 
 @pytest.mark.parametrize("way", ["est", "page"])
@@ -108,7 +115,12 @@ def test_what_is_not_issued_anew(host: None, world: World) -> None:
     Credential.objects.filter(id=root.id).update(state="suspended")
     assert reenroll(held, held.key).status_code in {400, 403}
     Credential.objects.filter(id=root.id).update(state="active")
-    under_lock(root.account_id, lambda account: revoke.one(held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"))
+    under_lock(
+        root.account_id,
+        lambda account: revoke.one(
+            held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"
+        ),
+    )
     assert reenroll(held, held.key).status_code in {400, 403}
     assert IssuedCertificate.objects.count() == 1
 
@@ -132,10 +144,15 @@ def test_a_name_that_changes_while_it_is_being_made(host: None, world: World, mo
     monkeypatch.setattr(certificates.making, "signed", whole)
     found = certificate_in(reenroll(held, held.key))
     assert "CN=Alex Reed" in found.subject.rfc4514_string()
-    assert [one.der is None for one in IssuedCertificate.objects.filter(replaces=held.row).order_by("credential__created_at")] == [True, False]
+    assert [
+        one.der is None
+        for one in IssuedCertificate.objects.filter(replaces=held.row).order_by("credential__created_at")
+    ] == [True, False]
 
 
-def test_41_stays_41_on_the_same_check(desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_41_stays_41_on_the_same_check(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """MT-4, X-9: the same key in the same module; the check in person stands for it, and no other is used up; not where its maker is believed no more."""
     from derived.minting.hardware.statement import Trust
     from idp.policies import attestation

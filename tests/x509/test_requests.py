@@ -98,11 +98,15 @@ def test_a_key_of_the_vulnerable_chip_is_refused() -> None:
     assert not any(is_weak(rsa.generate_private_key(65537, 2048).public_key()) for _ in range(10))
 
 
-@pytest.mark.parametrize("key", [ed25519.Ed25519PrivateKey.generate(), dsa.generate_private_key(2048)], ids=["Ed25519", "DSA"])
+@pytest.mark.parametrize(
+    "key", [ed25519.Ed25519PrivateKey.generate(), dsa.generate_private_key(2048)], ids=["Ed25519", "DSA"]
+)
 def test_a_key_of_another_kind_is_refused(key: Any) -> None:
     """The profile knows RSA and two curves."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    pem = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()).public_bytes(Encoding.PEM)
+    pem = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()).public_bytes(
+        Encoding.PEM
+    )
     assert reason_of(reading.from_text, pem.decode()) == Reason.WEAK_KEY
 
 
@@ -111,7 +115,8 @@ def test_a_request_for_somebody_elses_key_is_refused() -> None:
     other = x509.load_pem_x509_csr(csr(new_key()))
     mine = x509.load_der_x509_csr(DER)
     stolen = DER.replace(
-        mine.public_key().public_bytes(Encoding.X962, _POINT), other.public_key().public_bytes(Encoding.X962, _POINT)  # type: ignore[union-attr]
+        mine.public_key().public_bytes(Encoding.X962, _POINT),
+        other.public_key().public_bytes(Encoding.X962, _POINT),  # type: ignore[union-attr]
     )
     assert stolen != DER
     assert reason_of(reading.from_der, stolen) == Reason.BAD_PROOF
@@ -120,7 +125,15 @@ def test_a_request_for_somebody_elses_key_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hello", PEM.decode() + PEM.decode(), PEM.decode() + key_pem(KEY).decode(), PEM.decode().replace("REQUEST", "REQUESTS"), PEM.decode()[:-40], "A" * 20_000],
+    [
+        "",
+        "hello",
+        PEM.decode() + PEM.decode(),
+        PEM.decode() + key_pem(KEY).decode(),
+        PEM.decode().replace("REQUEST", "REQUESTS"),
+        PEM.decode()[:-40],
+        "A" * 20_000,
+    ],
     ids=["nothing", "words", "two", "with its private key", "another header", "cut", "long"],
 )
 def test_what_is_not_one_request_is_refused(text: str) -> None:
@@ -133,7 +146,12 @@ def test_an_old_hash_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(key_pem(KEY))
     made = openssl("req", "-new", "-key", str(tmp_path / "key"), "-subj", "/CN=me", "-sha1").stdout
     assert reason_of(reading.from_text, made.decode()) == Reason.BAD_PROOF
-    assert reason_of(reading.from_text, openssl("req", "-new", "-key", str(tmp_path / "key"), "-subj", "/CN=me").stdout.decode()) is None
+    assert (
+        reason_of(
+            reading.from_text, openssl("req", "-new", "-key", str(tmp_path / "key"), "-subj", "/CN=me").stdout.decode()
+        )
+        is None
+    )
 
 
 @settings(max_examples=300, deadline=None)
@@ -147,7 +165,7 @@ def test_no_mutation_is_more_than_a_refusal(data: st.DataObject) -> None:
             case "flip":
                 raw[where] ^= 1 << data.draw(st.integers(0, 7))
             case "cut":
-                del raw[where:where + data.draw(st.integers(1, 30))]
+                del raw[where : where + data.draw(st.integers(1, 30))]
             case "insert":
                 raw[where:where] = data.draw(st.binary(min_size=1, max_size=20))
             case _:
@@ -174,5 +192,11 @@ def test_no_bytes_are_more_than_a_refusal(raw: bytes) -> None:
 def test_a_page_of_blanks_is_refused_at_once(inside: str) -> None:
     """What a person pastes is read in one pass: a request that begins and does not end holds nobody's thread (C75)."""
     begun = time.monotonic()
-    assert reason_of(reading.from_text, ("-----BEGIN CERTIFICATE REQUEST-----" + inside * reading.MOST_BYTES)[:reading.MOST_BYTES]) == Reason.BAD_PROOF
+    assert (
+        reason_of(
+            reading.from_text,
+            ("-----BEGIN CERTIFICATE REQUEST-----" + inside * reading.MOST_BYTES)[: reading.MOST_BYTES],
+        )
+        == Reason.BAD_PROOF
+    )
     assert time.monotonic() - begun < 1

@@ -40,11 +40,24 @@ def test_a_certificate_of_a_version_that_is_none(form: str) -> None:
     """C75: a stranger's certificate that the parser has a class of exception of its own for is a bad proof, and no 500."""
     key, name, now = new_key(), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")]), clock.now()
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(5)
-    good = made.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    good = (
+        made.not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
     odd = good.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
-    statement: dict[str, Any] = {"format": form, "x5c": [b64encode(odd).decode()], "certify_info": "", "public": "", "signature": ""}
+    statement: dict[str, Any] = {
+        "format": form,
+        "x5c": [b64encode(odd).decode()],
+        "certify_info": "",
+        "public": "",
+        "signature": "",
+    }
     with pytest.raises(Refused) as refused:
-        hardware.judge(statement, hardware.Asked(key=key.public_key(), nonce=b"", made_for=b"", now=now), hardware.Trust())
+        hardware.judge(
+            statement, hardware.Asked(key=key.public_key(), nonce=b"", made_for=b"", now=now), hardware.Trust()
+        )
     assert refused.value.reason == Reason.BAD_PROOF
 
 
@@ -58,7 +71,9 @@ def test_nothing_is_renewed_before_a_probe_has_shown_that_headers_are_stripped(h
     assert reenroll(held, new_key()).status_code == 200
 
 
-def test_no_certificate_says_piv_of_whom_nobody_vouches_for_at_ial3(desk: Desk, world: World, maker: YubiKey, tmp_path: Path) -> None:
+def test_no_certificate_says_piv_of_whom_nobody_vouches_for_at_ial3(
+    desk: Desk, world: World, maker: YubiKey, tmp_path: Path
+) -> None:
     """AS-1, AS-3: what is minted falls with the identity; a certificate cannot fall, so it ends, and nothing renews it under that policy."""
     browser = with_card(desk, world, tmp_path)
     held = issued(browser, maker.key, proof=proof(maker))

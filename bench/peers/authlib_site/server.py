@@ -106,9 +106,16 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib is 
     def introspect_token(self, token: OAuth2Token) -> dict[str, Any]:
         """What the documentation answers."""
         return {
-            "active": True, "client_id": token.client_id, "token_type": token.token_type, "username": token.user.get_username(),
-            "scope": token.get_scope(), "sub": str(token.user_id), "aud": token.client_id, "iss": ISSUER,
-            "exp": token.issued_at + token.expires_in, "iat": token.issued_at,
+            "active": True,
+            "client_id": token.client_id,
+            "token_type": token.token_type,
+            "username": token.user.get_username(),
+            "scope": token.get_scope(),
+            "sub": str(token.user_id),
+            "aud": token.client_id,
+            "iss": ISSUER,
+            "exp": token.issued_at + token.expires_in,
+            "iat": token.issued_at,
         }
 
 

@@ -24,10 +24,17 @@ if TYPE_CHECKING:
 CLIENT_ID = "bench"
 _CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 _METADATA = {
-    "issuer": ISSUER, "authorization_endpoint": f"{ISSUER}/authorize", "token_endpoint": f"{ISSUER}/token",
-    "userinfo_endpoint": f"{ISSUER}/userinfo", "introspection_endpoint": f"{ISSUER}/introspect", "jwks_uri": f"{ISSUER}/jwks",
-    "response_types_supported": ["code"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
-    "scopes_supported": SCOPE.split(), "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+    "issuer": ISSUER,
+    "authorization_endpoint": f"{ISSUER}/authorize",
+    "token_endpoint": f"{ISSUER}/token",
+    "userinfo_endpoint": f"{ISSUER}/userinfo",
+    "introspection_endpoint": f"{ISSUER}/introspect",
+    "jwks_uri": f"{ISSUER}/jwks",
+    "response_types_supported": ["code"],
+    "subject_types_supported": ["public"],
+    "id_token_signing_alg_values_supported": ["ES256"],
+    "scopes_supported": SCOPE.split(),
+    "token_endpoint_auth_methods_supported": ["client_secret_basic"],
     "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
     "code_challenge_methods_supported": ["S256"],
 }
@@ -68,8 +75,15 @@ def _codes(count: int) -> list[str]:
     users = list(get_user_model().objects.all())
     rows = [
         AuthorizationCode(
-            user=user, client_id=CLIENT_ID, code=secrets.token_urlsafe(36), redirect_uri=CALLBACK, response_type="code", scope=SCOPE,
-            nonce=secrets.token_urlsafe(8), code_challenge=_CHALLENGE, code_challenge_method="S256",
+            user=user,
+            client_id=CLIENT_ID,
+            code=secrets.token_urlsafe(36),
+            redirect_uri=CALLBACK,
+            response_type="code",
+            scope=SCOPE,
+            nonce=secrets.token_urlsafe(8),
+            code_challenge=_CHALLENGE,
+            code_challenge_method="S256",
         )
         for user in islice(cycle(users), count)
     ]
@@ -80,8 +94,13 @@ def _tokens(count: int) -> list[OAuth2Token]:
     users = list(get_user_model().objects.all())
     rows = [
         OAuth2Token(
-            user=user, client_id=CLIENT_ID, token_type="Bearer", access_token=secrets.token_urlsafe(32),  # noqa: S106 - a type
-            refresh_token=secrets.token_urlsafe(36), scope=SCOPE, expires_in=86400,
+            user=user,
+            client_id=CLIENT_ID,
+            token_type="Bearer",  # noqa: S106
+            access_token=secrets.token_urlsafe(32),
+            refresh_token=secrets.token_urlsafe(36),
+            scope=SCOPE,
+            expires_in=86400,
         )
         for user in islice(cycle(users), count)
     ]

@@ -19,7 +19,10 @@ _CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").
 
 def _codes(count: int) -> list[str]:
     client, users = Client.objects.get(), list(get_user_model().objects.all())
-    rows = [create_code(user, client, SCOPE.split(), "n", True, _CHALLENGE, "S256") for user in islice(cycle(users), count)]  # noqa: FBT003
+    rows = [
+        create_code(user, client, SCOPE.split(), "n", True, _CHALLENGE, "S256")  # noqa: FBT003
+        for user in islice(cycle(users), count)
+    ]
     return [row.code for row in Code.objects.bulk_create(rows)]
 
 
@@ -27,7 +30,9 @@ def _tokens(count: int) -> list[Token]:
     client, users, rows = Client.objects.get(), list(get_user_model().objects.all()), []
     for user in islice(cycle(users), count):
         row = create_token(user, client, SCOPE.split())
-        row.id_token = create_id_token(token=row, user=user, aud=client.client_id, nonce="n", at_hash=row.at_hash, scope=SCOPE.split())
+        row.id_token = create_id_token(
+            token=row, user=user, aud=client.client_id, nonce="n", at_hash=row.at_hash, scope=SCOPE.split()
+        )
         rows.append(row)
     return Token.objects.bulk_create(rows)
 

@@ -35,9 +35,16 @@ def fill(users: int, members: int) -> str:
                 }
                 for n in range(begin, min(begin + _CHUNK, users + 1))
             ])  # fmt: skip
-        session.execute(insert(Group), [{"id": "everybody", "created": now, "last_modified": now, "display_name": "Everybody"}])
-        session.execute(insert(Membership), [{"user_id": str(n), "group_id": "everybody", "created_at": now} for n in range(1, members + 1)])
-        client = models.Client(client_id="bench", client_name="Bench", client_secret="x", redirect_uris=["http://127.0.0.1/"])
+        session.execute(
+            insert(Group), [{"id": "everybody", "created": now, "last_modified": now, "display_name": "Everybody"}]
+        )
+        session.execute(
+            insert(Membership),
+            [{"user_id": str(n), "group_id": "everybody", "created_at": now} for n in range(1, members + 1)],
+        )
+        client = models.Client(
+            client_id="bench", client_name="Bench", client_secret="x", redirect_uris=["http://127.0.0.1/"]
+        )
         Backend.instance.save(client)
         Backend.instance.save(models.Token(
             token_id="bench", access_token=os.environ["BENCH_TOKEN"], client=client, subject=None, type="access_token", scope=["openid"],

@@ -15,6 +15,18 @@ from derived.changes.issue.roots import Certificate, certificate, passkey, passw
 from derived.minting.passkey import RegisteredPasskey
 
 __all__ = [
-    "Asked", "Certificate", "RegisteredPasskey", "activate", "certificate", "grow", "passkey", "password_totp", "regrow", "reissue",
-    "release", "seen", "token_family", "upstream",
+    "Asked",
+    "Certificate",
+    "RegisteredPasskey",
+    "activate",
+    "certificate",
+    "grow",
+    "passkey",
+    "password_totp",
+    "regrow",
+    "reissue",
+    "release",
+    "seen",
+    "token_family",
+    "upstream",
 ]

@@ -52,7 +52,9 @@ class Asked:
     rulebook: Rulebook = field(default_factory=Rulebook)
 
 
-def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, credential_id: UUID | None = None) -> Credential:
+def grow(
+    account: Account, proven: Proven, asked: Asked, *, now: datetime, credential_id: UUID | None = None
+) -> Credential:
     """Grow a credential from a root; it is pending until it has been used once (PK-4, BI-6, AS-2).
 
     credential_id: of the new row, where something was made out to it beforehand.
@@ -63,7 +65,10 @@ def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, crede
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
     level = cap(
-        proven.kind, proven.shown.reach, asked.login.aal, status.level(root),
+        proven.kind,
+        proven.shown.reach,
+        asked.login.aal,
+        status.level(root),
         asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
         most(proven.kind, label, proven.shown, vetted=identity_checks.waiting(account, now=now) is not None),
     )
@@ -71,11 +76,22 @@ def grow(account: Account, proven: Proven, asked: Asked, *, now: datetime, crede
         raise Refused(reason)
     row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=credential_id)
     Request.objects.create(
-        account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
-        purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
+        account=account,
+        requested_by=asked.by,
+        kind=proven.kind,
+        device_name=asked.name,
+        device_type=proven.device.type,
+        purpose=asked.purpose,
+        login_aal=asked.login.aal,
+        created_at=now,
+        decided_at=now,
+        decision="issued",
+        credential=row,
     )
     personal = {"name": asked.name, **({"serial": proven.device.serial} if proven.device.serial else {})}
-    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=facts(row), personal=personal)
+    audit.record(
+        account, "credential.issued", now=now, actor=asked.by, credential=row, body=facts(row), personal=personal
+    )
     tell(account, "device.bound", row, now=now)
     return row
 
@@ -92,7 +108,9 @@ def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, n
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if fresh.root is None or fresh.kind != proven.kind or fresh.root.end_reason == Reason.COMPROMISED:
         raise Refused(Reason.NOT_A_ROOT)
-    return _succeeds(account, fresh, fresh.root, proven, asked, vetted=False, now=now)  # another module is issuance anew (MT-2)
+    return _succeeds(
+        account, fresh, fresh.root, proven, asked, vetted=False, now=now
+    )  # another module is issuance anew (MT-2)
 
 
 def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
@@ -129,11 +147,22 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
         raise Refused(reason)
     row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=None)
     Request.objects.create(
-        account=account, requested_by=asked.by, kind=proven.kind, device_name=asked.name, device_type=proven.device.type,
-        purpose=asked.purpose, login_aal=asked.login.aal, created_at=now, decided_at=now, decision="issued", credential=row,
+        account=account,
+        requested_by=asked.by,
+        kind=proven.kind,
+        device_name=asked.name,
+        device_type=proven.device.type,
+        purpose=asked.purpose,
+        login_aal=asked.login.aal,
+        created_at=now,
+        decided_at=now,
+        decision="issued",
+        credential=row,
     )
     body = {**facts(row), "renews": str(old.id)}
-    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name})
+    audit.record(
+        account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name}
+    )
     tell(account, "device.bound", row, now=now)
     return row
 
@@ -171,7 +200,14 @@ def _too_many(account: Account, kind: Kind, rulebook: Rulebook) -> Reason | None
 
 
 def _written(  # noqa: PLR0913 - the parts of a row
-    account: Account, root: Credential, proven: Proven, asked: Asked, *, label: Label, level: AAL, now: datetime,
+    account: Account,
+    root: Credential,
+    proven: Proven,
+    asked: Asked,
+    *,
+    label: Label,
+    level: AAL,
+    now: datetime,
     credential_id: UUID | None,
 ) -> Credential:
     """The row, the names of its keys and what verifies it, all or nothing.
@@ -185,8 +221,18 @@ def _written(  # noqa: PLR0913 - the parts of a row
     try:
         with transaction.atomic():
             row = row_of(
-                account, proven.kind, level=level, state=State.PENDING, name=asked.name[:80], now=now, parent=root, jkt=proven.jkt,
-                evidence=_evidence(proven, asked), label=label, credential_id=credential_id, lifetime=min(ends, default=None),
+                account,
+                proven.kind,
+                level=level,
+                state=State.PENDING,
+                name=asked.name[:80],
+                now=now,
+                parent=root,
+                jkt=proven.jkt,
+                evidence=_evidence(proven, asked),
+                label=label,
+                credential_id=credential_id,
+                lifetime=min(ends, default=None),
             )
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
             apps.get_model("derived", policy(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
@@ -199,16 +245,31 @@ def _evidence(proven: Proven, asked: Asked) -> dict[str, object]:
     """On what its level rests (BI-6)."""
     device = {name: value for name, value in vars(proven.device).items() if value not in ("", False)}
     return {
-        "factors": sorted(proven.shown.factors), "phishing_resistant": proven.shown.phishing_resistant,
-        "hardware": proven.shown.hardware_protected, "amr": list(proven.shown.amr), "reach": int(proven.shown.reach),
-        "device": device, "login_aal": int(asked.login.aal), "login_at": asked.login.at.isoformat(), "login_by": asked.login.by,
-        "login_factors": sorted(asked.login.factors), **proven.evidence,
+        "factors": sorted(proven.shown.factors),
+        "phishing_resistant": proven.shown.phishing_resistant,
+        "hardware": proven.shown.hardware_protected,
+        "amr": list(proven.shown.amr),
+        "reach": int(proven.shown.reach),
+        "device": device,
+        "login_aal": int(asked.login.aal),
+        "login_at": asked.login.at.isoformat(),
+        "login_by": asked.login.by,
+        "login_factors": sorted(asked.login.factors),
+        **proven.evidence,
     }
 
 
 def token_family(  # noqa: PLR0913 - the parts of a grant
-    account: Account, *, used: Credential, login: Authentication, client_id: str, lifetime: timedelta, now: datetime,
-    actor: str, family_id: UUID | None = None, hanging: Callable[[Credential], Sequence[Model]] = lambda _: (),
+    account: Account,
+    *,
+    used: Credential,
+    login: Authentication,
+    client_id: str,
+    lifetime: timedelta,
+    now: datetime,
+    actor: str,
+    family_id: UUID | None = None,
+    hanging: Callable[[Credential], Sequence[Model]] = lambda _: (),
 ) -> Credential:
     """Record a family of tokens: what one login at one relying party may live on. Never above what logged in (C3).
 
@@ -220,12 +281,24 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     level = cap(Kind.TOKEN_FAMILY, login.aal, status.level(used))
     row = drafted(
-        account, Kind.TOKEN_FAMILY, level=level, state=State.ACTIVE, name=client_id[:80], now=now, parent=used,
-        evidence={"factors": sorted(login.factors), "auth_time": int(login.at.timestamp())}, lifetime=lifetime,
+        account,
+        Kind.TOKEN_FAMILY,
+        level=level,
+        state=State.ACTIVE,
+        name=client_id[:80],
+        now=now,
+        parent=used,
+        evidence={"factors": sorted(login.factors), "auth_time": int(login.at.timestamp())},
+        lifetime=lifetime,
         credential_id=family_id,
     )
     event = audit.drafted(
-        account, "tokens.granted", now=now, actor=actor, credential=row, body={"client_id": client_id, "aal": int(level)}
+        account,
+        "tokens.granted",
+        now=now,
+        actor=actor,
+        credential=row,
+        body={"client_id": client_id, "aal": int(level)},
     )
     write(row, event, *hanging(row))
     return row

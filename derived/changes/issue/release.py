@@ -36,27 +36,49 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     person, which is used up by this (X-9).
     """
     require_active(account)
-    row = IssuedCertificate.objects.select_related("credential__root", "replaces__replaces").get(credential=credential_id, credential__account=account)
+    row = IssuedCertificate.objects.select_related("credential__root", "replaces__replaces").get(
+        credential=credential_id, credential__account=account
+    )
     credential = row.credential
     if credential.epoch != account.epoch or credential.state not in {State.PENDING, State.ACTIVE}:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if credential.root is not None and credential.root.end_reason == Reason.COMPROMISED:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if row.released_at is not None or not may_move(State(credential.state), State.ACTIVE) or f"{made.serial_number:x}" != row.serial:
+    if (
+        row.released_at is not None
+        or not may_move(State(credential.state), State.ACTIVE)
+        or f"{made.serial_number:x}" != row.serial
+    ):
         raise Refused(Reason.ILLEGAL_MOVE)
-    policies = [one.policy_identifier.dotted_string for one in made.extensions.get_extension_for_class(x509.CertificatePolicies).value]
+    policies = [
+        one.policy_identifier.dotted_string
+        for one in made.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    ]
     speaks_of_piv = not PIV_POLICIES.isdisjoint(policies)
-    if (DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3) or (speaks_of_piv and status.label(credential, account) != Label.DERIVED_PIV):
+    if (DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3) or (
+        speaks_of_piv and status.label(credential, account) != Label.DERIVED_PIV
+    ):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # what it rests on has fallen since it was recorded
-    if credential.aal == AAL.AAL3 and identity_checks.of(row) is None:  # of the same key under another name, it may stand on that one's
+    if (
+        credential.aal == AAL.AAL3 and identity_checks.of(row) is None
+    ):  # of the same key under another name, it may stand on that one's
         identity_checks.use(account, credential, now=now)
     IssuedCertificate.objects.filter(credential=credential).update(
-        der=made.public_bytes(Encoding.DER), fingerprint=made.fingerprint(SHA256()).hex(), released_at=now, policies=policies,
-        not_before=made.not_valid_before_utc, not_after=made.not_valid_after_utc,
+        der=made.public_bytes(Encoding.DER),
+        fingerprint=made.fingerprint(SHA256()).hex(),
+        released_at=now,
+        policies=policies,
+        not_before=made.not_valid_before_utc,
+        not_after=made.not_valid_after_utc,
     )
     credential.state, credential.activated_at = State.ACTIVE, now
     credential.expires_at = min(credential.expires_at or made.not_valid_after_utc, made.not_valid_after_utc)
     credential.save(update_fields=["state", "activated_at", "expires_at"])
-    body = {"authority": row.authority_id, "serial": row.serial, "policies": policies, "not_after": made.not_valid_after_utc.isoformat()}
+    body = {
+        "authority": row.authority_id,
+        "serial": row.serial,
+        "policies": policies,
+        "not_after": made.not_valid_after_utc.isoformat(),
+    }
     audit.record(account, "certificate.released", now=now, actor=actor, credential=credential, body=body)
     return credential

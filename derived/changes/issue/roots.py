@@ -83,7 +83,8 @@ class Certificate:
     def holds(self) -> tuple[str, ...]:
         """What no two accounts may hold: this certificate, its key under that issuer, and the card."""
         names = [
-            exclusive_holders.key("certificate", self.issuer_key, self.serial), exclusive_holders.key("certificate-key", self.issuer_key, self.ski),
+            exclusive_holders.key("certificate", self.issuer_key, self.serial),
+            exclusive_holders.key("certificate-key", self.issuer_key, self.ski),
         ]
         if self.fasc_n or self.card_uuid:
             names.append(exclusive_holders.key("card", self.issuer_key, self.fasc_n, self.card_uuid))
@@ -102,7 +103,9 @@ def _admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, 
         if bound_by.login is None:
             raise Refused(Reason.LOGIN_ENDED)
         strongest = status.strongest(account, now=now)
-        if reason := refusal_to_add(bound_by.login, reaches=min(reaches, policy(kind).ceiling), strongest=strongest, now=now):
+        if reason := refusal_to_add(
+            bound_by.login, reaches=min(reaches, policy(kind).ceiling), strongest=strongest, now=now
+        ):
             raise Refused(reason)
     level = cap(kind, reaches, bound_by.ceiling(kind))
     if level < policy(kind).floor:
@@ -112,7 +115,12 @@ def _admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, 
 
 def _recorded(account: Account, row: Credential, bound_by: BoundBy, *, now: datetime, actor: str) -> Credential:
     audit.record(
-        account, "credential.issued", now=now, actor=actor, credential=row, body={**facts(row), "bound_by": bound_by.how.value},
+        account,
+        "credential.issued",
+        now=now,
+        actor=actor,
+        credential=row,
+        body={**facts(row), "bound_by": bound_by.how.value},
         personal={"name": row.name},
     )
     tell(account, "authenticator.bound", row, now=now)
@@ -121,17 +129,32 @@ def _recorded(account: Account, row: Credential, bound_by: BoundBy, *, now: date
 
 def _evidence(shown: Shown, bound_by: BoundBy, **more: object) -> dict[str, object]:
     found: dict[str, object] = {
-        "factors": sorted(shown.factors), "phishing_resistant": shown.phishing_resistant, "hardware": shown.hardware_protected,
-        "bound_by": bound_by.how.value, **more,
+        "factors": sorted(shown.factors),
+        "phishing_resistant": shown.phishing_resistant,
+        "hardware": shown.hardware_protected,
+        "bound_by": bound_by.how.value,
+        **more,
     }
     if bound_by.login is not None:
-        found |= {"login_aal": int(bound_by.login.aal), "login_at": bound_by.login.at.isoformat(), "login_by": bound_by.login.by}
+        found |= {
+            "login_aal": int(bound_by.login.aal),
+            "login_at": bound_by.login.at.isoformat(),
+            "login_by": bound_by.login.by,
+        }
     return found
 
 
 def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolment
-    account: Account, *, credential_id: UUID, password_hash: str, totp_seed: bytes, totp_step: int,
-    recovery_code_hashes: Sequence[str], bound_by: BoundBy, now: datetime, actor: str,
+    account: Account,
+    *,
+    credential_id: UUID,
+    password_hash: str,
+    totp_seed: bytes,
+    totp_step: int,
+    recovery_code_hashes: Sequence[str],
+    bound_by: BoundBy,
+    now: datetime,
+    actor: str,
 ) -> Credential:
     """Record a password and a TOTP seed, both just proved.
 
@@ -140,13 +163,20 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolmen
     """
     shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
     level = _admitted(account, Kind.PASSWORD_TOTP, bound_by, reaches=shown.reach, now=now)
-    if bound_by.how != How.RECOVERY and account.credentials.filter(
-        kind=Kind.PASSWORD_TOTP, epoch=account.epoch, state__in=LIVING
-    ).exists():
+    if (
+        bound_by.how != How.RECOVERY
+        and account.credentials.filter(kind=Kind.PASSWORD_TOTP, epoch=account.epoch, state__in=LIVING).exists()
+    ):
         raise Refused(Reason.ALREADY_ENROLLED)  # one password a person: it is replaced, not doubled
     row = row_of(
-        account, Kind.PASSWORD_TOTP, level=level, state=State.ACTIVE, name=policy(Kind.PASSWORD_TOTP).label,
-        evidence=_evidence(shown, bound_by, protection="software", exportable=True), now=now, credential_id=credential_id,
+        account,
+        Kind.PASSWORD_TOTP,
+        level=level,
+        state=State.ACTIVE,
+        name=policy(Kind.PASSWORD_TOTP).label,
+        evidence=_evidence(shown, bound_by, protection="software", exportable=True),
+        now=now,
+        credential_id=credential_id,
     )
     PasswordAndTotp.objects.create(
         credential=row, password_hash=password_hash, totp_seed=totp_seed, totp_last_step=totp_step
@@ -170,14 +200,26 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
     level = _admitted(account, verified.kind, bound_by, reaches=verified.shown.reach, now=now)
     exclusive_holders.free(verified.holds, account)
     if CardCertificate.objects.filter(
-        fingerprint=verified.fingerprint, credential__account=account, credential__epoch=account.epoch, credential__state__in=LIVING
+        fingerprint=verified.fingerprint,
+        credential__account=account,
+        credential__epoch=account.epoch,
+        credential__state__in=LIVING,
     ).exists():
         raise Refused(Reason.ALREADY_ENROLLED)
     row = row_of(
-        account, verified.kind, level=level, state=State.ACTIVE, name=name[:80] or policy(verified.kind).label, now=now,
+        account,
+        verified.kind,
+        level=level,
+        state=State.ACTIVE,
+        name=name[:80] or policy(verified.kind).label,
+        now=now,
         evidence=_evidence(
-            verified.shown, bound_by, protection="hardware" if verified.hardware else "unproven",
-            exportable=False if verified.hardware else "unproven", policies=list(verified.policies), issuer=verified.issuer,
+            verified.shown,
+            bound_by,
+            protection="hardware" if verified.hardware else "unproven",
+            exportable=False if verified.hardware else "unproven",
+            policies=list(verified.policies),
+            issuer=verified.issuer,
         ),
     )
     seen(row, verified, now=now)
@@ -189,11 +231,19 @@ def seen(row: Credential, verified: Certificate, *, now: datetime) -> None:
     """Write a certificate into a card's history; the one before it is superseded."""
     CardCertificate.objects.filter(credential=row, superseded_at__isnull=True).update(superseded_at=now)
     CardCertificate.objects.update_or_create(
-        credential=row, fingerprint=verified.fingerprint,
+        credential=row,
+        fingerprint=verified.fingerprint,
         defaults={
-            "issuer": verified.issuer[:1000], "issuer_key": verified.issuer_key, "serial": verified.serial, "ski": verified.ski,
-            "fasc_n": verified.fasc_n, "card_uuid": verified.card_uuid, "der": verified.der, "not_after": verified.not_after,
-            "seen_at": now, "superseded_at": None,
+            "issuer": verified.issuer[:1000],
+            "issuer_key": verified.issuer_key,
+            "serial": verified.serial,
+            "ski": verified.ski,
+            "fasc_n": verified.fasc_n,
+            "card_uuid": verified.card_uuid,
+            "der": verified.der,
+            "not_after": verified.not_after,
+            "seen_at": now,
+            "superseded_at": None,
         },
     )
 
@@ -207,14 +257,22 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     """
     level = _admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
     names = [name for name in (verified.key, verified.raw_id_hash) if name]
-    if Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists() or BoundKey.objects.filter(name__in=names).exists():
+    if (
+        Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists()
+        or BoundKey.objects.filter(name__in=names).exists()
+    ):
         raise Refused(Reason.KEY_SEEN_BEFORE)
     factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
     shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3)
     evidence = _evidence(
-        shown, bound_by, protection="hardware" if shown.hardware else "unproven", attestation=verified.attestation,
-        exportable=False if shown.hardware else (True if verified.backup_eligible else "unproven"), aaguid=verified.aaguid,
-        model=verified.model, listed_as=verified.listed_as,
+        shown,
+        bound_by,
+        protection="hardware" if shown.hardware else "unproven",
+        attestation=verified.attestation,
+        exportable=False if shown.hardware else (True if verified.backup_eligible else "unproven"),
+        aaguid=verified.aaguid,
+        model=verified.model,
+        listed_as=verified.listed_as,
     )
     try:
         with transaction.atomic():
@@ -223,11 +281,21 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
             )
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in names)
             Passkey.objects.create(
-                credential=row, raw_id=verified.raw_id, raw_id_hash=verified.raw_id_hash,
-                public_key=verified.public_key, sign_count=verified.sign_count, backup_eligible=verified.backup_eligible,
-                backed_up=verified.backed_up, user_verified=verified.user_verified, discoverable=verified.discoverable,
-                aaguid=verified.aaguid, attestation=verified.attestation, attested=verified.attested, hardware=shown.hardware,
-                model=verified.model[:200], transports=list(verified.transports),
+                credential=row,
+                raw_id=verified.raw_id,
+                raw_id_hash=verified.raw_id_hash,
+                public_key=verified.public_key,
+                sign_count=verified.sign_count,
+                backup_eligible=verified.backup_eligible,
+                backed_up=verified.backed_up,
+                user_verified=verified.user_verified,
+                discoverable=verified.discoverable,
+                aaguid=verified.aaguid,
+                attestation=verified.attestation,
+                attested=verified.attested,
+                hardware=shown.hardware,
+                model=verified.model[:200],
+                transports=list(verified.transports),
             )
     except IntegrityError:  # another account registers it at this very moment
         raise Refused(Reason.KEY_SEEN_BEFORE) from None
@@ -235,7 +303,15 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
 
 
 def upstream(  # noqa: PLR0913 - the parts of a link
-    account: Account, *, issuer: str, subject: str, shown: Shown, reaches: AAL, bound_by: BoundBy, name: str, now: datetime,
+    account: Account,
+    *,
+    issuer: str,
+    subject: str,
+    shown: Shown,
+    reaches: AAL,
+    bound_by: BoundBy,
+    name: str,
+    now: datetime,
     actor: str,
 ) -> Credential:
     """Link an identity at another provider, proven by a login there that this browser began (P32, P33).
@@ -249,12 +325,23 @@ def upstream(  # noqa: PLR0913 - the parts of a link
     holds = [exclusive_holders.key("upstream", issuer, subject)]
     exclusive_holders.free(holds, account)
     if UpstreamIdentity.objects.filter(
-        issuer=issuer, subject=subject, credential__account=account, credential__epoch=account.epoch, credential__state__in=LIVING
+        issuer=issuer,
+        subject=subject,
+        credential__account=account,
+        credential__epoch=account.epoch,
+        credential__state__in=LIVING,
     ).exists():
         raise Refused(Reason.ALREADY_ENROLLED)
     row = row_of(
-        account, Kind.UPSTREAM, level=level, state=State.ACTIVE, name=name[:80], now=now,
-        evidence=_evidence(shown, bound_by, protection="upstream", exportable="unproven", issuer=issuer, ial=int(shown.asserted.ial)),
+        account,
+        Kind.UPSTREAM,
+        level=level,
+        state=State.ACTIVE,
+        name=name[:80],
+        now=now,
+        evidence=_evidence(
+            shown, bound_by, protection="upstream", exportable="unproven", issuer=issuer, ial=int(shown.asserted.ial)
+        ),
     )
     UpstreamIdentity.objects.create(credential=row, issuer=issuer, subject=subject)
     exclusive_holders.take(holds, account, row)

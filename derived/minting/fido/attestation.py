@@ -74,7 +74,11 @@ def judge(statement: Statement, *, metadata: Metadata, policy: Policy, now: date
     if model is None or not policy.admits(model) or not leads_to(statement.chain, model.trust_anchors, now=now):
         return unattested
     return Verdict(
-        attestation=statement.fmt, attested=True, model=model.description, listed_as=name, hardware=_is_kept(statement, model)
+        attestation=statement.fmt,
+        attested=True,
+        model=model.description,
+        listed_as=name,
+        hardware=_is_kept(statement, model),
     )
 
 
@@ -102,7 +106,11 @@ def _is_for_packed(leaf: x509.Certificate) -> bool:
         constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return False
-    return leaf.version == x509.Version.v3 and not constraints.ca and "Authenticator Attestation" in [one.value for one in units]
+    return (
+        leaf.version == x509.Version.v3
+        and not constraints.ca
+        and "Authenticator Attestation" in [one.value for one in units]
+    )
 
 
 def _is_kept(statement: Statement, model: Model) -> bool:

@@ -33,9 +33,15 @@ SIGNER = "mds.fidoalliance.org"
 PUBLISHED_ROOT = "cbb522d7b7f127ad6a0113865bdf1cd4102e7d0759af635a7cf4720dc963c53b"
 
 _CERTIFIED = "FIDO_CERTIFIED"
-_BAD = frozenset({
-    "REVOKED", "USER_VERIFICATION_BYPASS", "ATTESTATION_KEY_COMPROMISE", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE",
-})
+_BAD = frozenset(
+    {
+        "REVOKED",
+        "USER_VERIFICATION_BYPASS",
+        "ATTESTATION_KEY_COMPROMISE",
+        "USER_KEY_REMOTE_COMPROMISE",
+        "USER_KEY_PHYSICAL_COMPROMISE",
+    }
+)
 _ISOLATED = frozenset({"secure_element", "tee"})
 _ES256_SIGNATURE = 64
 _LEAST_PASSCODE, _MOST_TRIES = 4, 10  # 63B-4 §3.2.10
@@ -185,7 +191,9 @@ def opened(token: str, *, anchors: Sequence[bytes], now: datetime) -> bytes:
         header = json.loads(_unpadded(header64))
         chain = [base64.b64decode(one, validate=True) for one in header["x5c"]]
         leaf = x509.load_der_x509_certificate(chain[0])
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+            x509.DNSName
+        )
         _verify(leaf, header["alg"], _unpadded(signature64), signed.encode())
         payload = _unpadded(payload64)
     except (ValueError, TypeError, KeyError, IndexError, InvalidSignature, x509.ExtensionNotFound, RecursionError):

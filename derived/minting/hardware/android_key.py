@@ -28,8 +28,30 @@ _SIGN, _VERIFY = 2, 3
 _EC, _P256 = 3, 1
 _GENERATED, _VERIFIED = 0, 0
 # Tags of an AuthorizationList.
-_PURPOSE, _ALGORITHM, _KEY_SIZE, _CURVE, _NO_AUTH, _AUTH_TYPE, _AUTH_TIMEOUT, _ORIGIN, _ROOT_OF_TRUST, _BRAND, _MODEL = (
-    1, 2, 3, 10, 503, 504, 505, 702, 704, 710, 717,
+(
+    _PURPOSE,
+    _ALGORITHM,
+    _KEY_SIZE,
+    _CURVE,
+    _NO_AUTH,
+    _AUTH_TYPE,
+    _AUTH_TIMEOUT,
+    _ORIGIN,
+    _ROOT_OF_TRUST,
+    _BRAND,
+    _MODEL,
+) = (
+    1,
+    2,
+    3,
+    10,
+    503,
+    504,
+    505,
+    702,
+    704,
+    710,
+    717,
 )
 _PARTS = 8
 
@@ -42,21 +64,31 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     chain, by = trusted(chain_of(statement), FORM, asked, trust)
     described = extension(chain[0], KEY_DESCRIPTION)
     # An attested key could sign a certificate of its own below the true one: only the leaf may describe a key.
-    if described is None or any(extension(one, KEY_DESCRIPTION) is not None for one in chain[1:]) or not is_the_key(chain[0], asked):
+    if (
+        described is None
+        or any(extension(one, KEY_DESCRIPTION) is not None for one in chain[1:])
+        or not is_the_key(chain[0], asked)
+    ):
         raise Refused(Reason.BAD_PROOF)
     parts = der.elements(der.only(described).expect(der.SEQUENCE))
     if len(parts) != _PARTS:
         raise Refused(Reason.BAD_PROOF)
     version, attested, _, kept, challenge, _unique, software, hardware = parts
     levels = {attested.integer, kept.integer}
-    if version.integer < _LEAST_VERSION or not levels <= _LEVELS.keys() or not hmac.compare_digest(challenge.expect(der.OCTETS), asked.made_for):
+    if (
+        version.integer < _LEAST_VERSION
+        or not levels <= _LEVELS.keys()
+        or not hmac.compare_digest(challenge.expect(der.OCTETS), asked.made_for)
+    ):
         raise Refused(Reason.BAD_PROOF)
     enforced, said = _list(hardware), _list(software)
     _was_made_there(enforced)
     boot_key = _booted_well(enforced)
     level = _LEVELS[min(levels)]
     return Kept(
-        device=Device(type="android", model=_model(enforced)), verifies_user=_asks_each_time(enforced, said), level=level,
+        device=Device(type="android", model=_model(enforced)),
+        verifies_user=_asks_each_time(enforced, said),
+        level=level,
         facts={"keymint": attested.integer, "version": version.integer, "boot_key": boot_key, "level": level, **by},
     )
 
@@ -75,7 +107,12 @@ def _was_made_there(enforced: Mapping[int, Element]) -> None:
     is_p256 = enforced[_ALGORITHM].integer == _EC and (
         enforced[_CURVE].integer == _P256 if _CURVE in enforced else enforced[_KEY_SIZE].integer == 256  # noqa: PLR2004
     )
-    if _SIGN not in purposes or not purposes <= {_SIGN, _VERIFY} or not is_p256 or enforced[_ORIGIN].integer != _GENERATED:
+    if (
+        _SIGN not in purposes
+        or not purposes <= {_SIGN, _VERIFY}
+        or not is_p256
+        or enforced[_ORIGIN].integer != _GENERATED
+    ):
         raise Refused(Reason.BAD_PROOF)
 
 

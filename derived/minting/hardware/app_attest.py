@@ -42,7 +42,9 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
         form, data, listed = whole["fmt"], whole["authData"], whole["attStmt"]["x5c"]
     except cbor2.CBORDecodeError:
         raise Refused(Reason.BAD_PROOF) from None
-    right = form == FORM and isinstance(data, bytes) and isinstance(listed, list) and 1 <= len(listed) <= _MOST_CERTIFICATES
+    right = (
+        form == FORM and isinstance(data, bytes) and isinstance(listed, list) and 1 <= len(listed) <= _MOST_CERTIFICATES
+    )
     if not right or not all(isinstance(one, bytes) for one in listed):
         raise Refused(Reason.BAD_PROOF)
     chain, by = trusted(listed, FORM, asked, trust)
@@ -58,14 +60,23 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     name = hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
     end = _HEAD + _AAGUID + 2 + _ID
     right = (
-        int.from_bytes(data[33:37]) == 0 and data[_HEAD:_HEAD + _AAGUID] == environment
-        and int.from_bytes(data[_HEAD + _AAGUID:end - _ID]) == _ID and data[end - _ID:end] == name
+        int.from_bytes(data[33:37]) == 0
+        and data[_HEAD : _HEAD + _AAGUID] == environment
+        and int.from_bytes(data[_HEAD + _AAGUID : end - _ID]) == _ID
+        and data[end - _ID : end] == name
     )
     if not right:
         raise Refused(Reason.BAD_PROOF)
     return Kept(
-        device=Device(type="apple", model=app), verifies_user=app in trust.verifying, level="Secure Enclave",
-        facts={"app": app, "environment": "production" if environment == PRODUCTION else "development", "level": "Secure Enclave", **by},
+        device=Device(type="apple", model=app),
+        verifies_user=app in trust.verifying,
+        level="Secure Enclave",
+        facts={
+            "app": app,
+            "environment": "production" if environment == PRODUCTION else "development",
+            "level": "Secure Enclave",
+            **by,
+        },
     )
 
 

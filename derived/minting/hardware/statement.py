@@ -92,8 +92,17 @@ def judge(statement: object, asked: Asked, trust: Trust) -> Kept:
     """
     from derived.minting.hardware import android_key, app_attest, tpm, yubikey  # noqa: PLC0415 - they import what stands above
 
-    verifiers = {"android-key": android_key.verify, "apple-appattest": app_attest.verify, "tpm": tpm.verify, "yubikey-piv": yubikey.verify}
-    if not isinstance(statement, dict) or not isinstance(statement.get("format"), str) or statement["format"] not in verifiers:
+    verifiers = {
+        "android-key": android_key.verify,
+        "apple-appattest": app_attest.verify,
+        "tpm": tpm.verify,
+        "yubikey-piv": yubikey.verify,
+    }
+    if (
+        not isinstance(statement, dict)
+        or not isinstance(statement.get("format"), str)
+        or statement["format"] not in verifiers
+    ):
         raise Refused(Reason.BAD_PROOF)
     try:
         return verifiers[statement["format"]](statement, asked, trust)
@@ -145,7 +154,9 @@ def bodies(pem: bytes) -> list[str]:
     return [b64encode(one.public_bytes(Encoding.DER)).decode() for one in found]
 
 
-def trusted(chain: Sequence[bytes], form: str, asked: Asked, trust: Trust) -> tuple[list[x509.Certificate], dict[str, Any]]:
+def trusted(
+    chain: Sequence[bytes], form: str, asked: Asked, trust: Trust
+) -> tuple[list[x509.Certificate], dict[str, Any]]:
     """The certificates, if they lead to a root of this format and none of them was revoked; and who vouches, for the record.
 
     Raises: Refused(BAD_PROOF).

@@ -73,9 +73,16 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     certified(info, public, qualifying=asked.nonce)
     point = device_point(public)
     wanted = asked.key
-    if not isinstance(wanted, ec.EllipticCurvePublicKey) or wanted.public_numbers() != ec.EllipticCurvePublicNumbers(*point, ec.SECP256R1()):
+    if not isinstance(wanted, ec.EllipticCurvePublicKey) or wanted.public_numbers() != ec.EllipticCurvePublicNumbers(
+        *point, ec.SECP256R1()
+    ):
         raise Refused(Reason.BAD_PROOF)
-    return Kept(device=Device(type="tpm", model=_model(chain[0])), verifies_user=False, level="TPM 2.0", facts={"level": "TPM 2.0", **by})
+    return Kept(
+        device=Device(type="tpm", model=_model(chain[0])),
+        verifies_user=False,
+        level="TPM 2.0",
+        facts={"level": "TPM 2.0", **by},
+    )
 
 
 def _is_an_attestation_key(leaf: x509.Certificate) -> None:
@@ -148,7 +155,9 @@ def device_point(public: bytes) -> tuple[int, int]:
 def _model(leaf: x509.Certificate) -> str:
     """Maker and model, as the certificate's alternative name has them."""
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DirectoryName)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+            x509.DirectoryName
+        )
     except x509.ExtensionNotFound:
         return ""
     said = [str(one.value) for name in names for oid in (_MAKER, _MODEL) for one in name.get_attributes_for_oid(oid)]

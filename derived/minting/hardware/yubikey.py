@@ -40,15 +40,30 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     named, firmware, policy = _NAME.fullmatch(str(name.value)), extension(slot, _FIRMWARE), extension(slot, _POLICY)
     if not is_the_key(slot, asked) or named is None or firmware is None or policy is None:
         raise Refused(Reason.BAD_PROOF)
-    if len(firmware) != _FIRMWARE_PARTS or len(policy) != 2 or policy[0] not in _PIN_POLICIES or policy[1] not in _TOUCH_POLICIES:  # noqa: PLR2004
+    if (
+        len(firmware) != _FIRMWARE_PARTS
+        or len(policy) != 2  # noqa: PLR2004
+        or policy[0] not in _PIN_POLICIES
+        or policy[1] not in _TOUCH_POLICIES
+    ):
         raise Refused(Reason.BAD_PROOF)
     serial, form = extension(slot, _SERIAL), extension(slot, _FORM_FACTOR)
     version = ".".join(str(one) for one in firmware)
     fips = bool(form and form[0] & _FIPS)
     return Kept(
         device=Device(
-            type="yubikey", model=f"YubiKey {firmware[0]}{' FIPS' if fips else ''}", serial=str(der.only(serial).integer) if serial else ""
+            type="yubikey",
+            model=f"YubiKey {firmware[0]}{' FIPS' if fips else ''}",
+            serial=str(der.only(serial).integer) if serial else "",
         ),
-        verifies_user=policy[0] in _EACH_TIME, level="YubiKey",
-        facts={"slot": named[1], "firmware": version, "pin_policy": policy[0], "touch_policy": policy[1], "level": "YubiKey", **by},
+        verifies_user=policy[0] in _EACH_TIME,
+        level="YubiKey",
+        facts={
+            "slot": named[1],
+            "firmware": version,
+            "pin_policy": policy[0],
+            "touch_policy": policy[1],
+            "level": "YubiKey",
+            **by,
+        },
     )

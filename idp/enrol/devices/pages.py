@@ -43,9 +43,16 @@ if TYPE_CHECKING:
 
 _STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
 _WORDS = {
-    Factor.PASSWORD: "password", Factor.TOTP: "code", Factor.DEVICE_KEY: "device key", Factor.DEVICE_PASSPHRASE: "passphrase",
-    Factor.PIV_CARD: "card", Factor.PIV_PIN: "PIN", Factor.CERTIFICATE: "certificate", Factor.PASSKEY: "passkey",
-    Factor.USER_VERIFICATION: "screen lock or PIN", Factor.UPSTREAM: "another provider",
+    Factor.PASSWORD: "password",
+    Factor.TOTP: "code",
+    Factor.DEVICE_KEY: "device key",
+    Factor.DEVICE_PASSPHRASE: "passphrase",
+    Factor.PIV_CARD: "card",
+    Factor.PIV_PIN: "PIN",
+    Factor.CERTIFICATE: "certificate",
+    Factor.PASSKEY: "passkey",
+    Factor.USER_VERIFICATION: "screen lock or PIN",
+    Factor.UPSTREAM: "another provider",
 }
 _SHOWN_ONCE = "binding-code"
 _SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."
@@ -65,7 +72,9 @@ def devices(request: HttpRequest) -> HttpResponse:
     values = {
         "devices": [_device(one, session) for one in rows if one.root_id],
         "roots": roots.listed(session, now=now),
-        "adding": roots.ways_to_add(session), "offers": growing.offers(), "tree": tree.tree(session, now=now),
+        "adding": roots.ways_to_add(session),
+        "offers": growing.offers(),
+        "tree": tree.tree(session, now=now),
         "sessions": _sessions(session, now=now),
         "notice": request.session.pop("notice", None),
     }
@@ -76,10 +85,19 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
     listed = getattr(row, "device_key", None)
     names = {party.client_id: party.name for party in clients.for_devices()}
     return {
-        "id": row.id, "kind": row.kind, "name": row.name, "kind_label": policy(Kind(row.kind)).label, "state": row.state,
-        "state_label": _STATES[row.state], "aal": int(status.level(row)), "added": row.created_at,
-        "last_used": row.last_used_at, "this_device": session.event.credential_id == row.id,
-        "renamed": row.state == "suspended" and row.end_reason == Reason.NAME_CHANGED, "grown_from": row.root.name if row.root else "", "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "kind_label": policy(Kind(row.kind)).label,
+        "state": row.state,
+        "state_label": _STATES[row.state],
+        "aal": int(status.level(row)),
+        "added": row.created_at,
+        "last_used": row.last_used_at,
+        "this_device": session.event.credential_id == row.id,
+        "renamed": row.state == "suspended" and row.end_reason == Reason.NAME_CHANGED,
+        "grown_from": row.root.name if row.root else "",
+        "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
     }
 
 
@@ -87,9 +105,13 @@ def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
     rows = with_evidence(session.account.sessions.filter(ended_at__isnull=True, expires_at__gt=now))
     return [
         {
-            "id": one.id, "started": one.created_at, "last_seen": one.last_seen_at, "aal": int(login_of(one.event).aal),
+            "id": one.id,
+            "started": one.created_at,
+            "last_seen": one.last_seen_at,
+            "aal": int(login_of(one.event).aal),
             "method_label": " and ".join(_WORDS[Factor(factor)] for factor in one.event.factors).capitalize(),
-            "this_session": one.id == session.id, "place": _browser(one.browser, one.network),
+            "this_session": one.id == session.id,
+            "place": _browser(one.browser, one.network),
         }
         for one in rows.order_by("-last_seen_at")
         if is_live(one, now=now)
@@ -157,12 +179,18 @@ def add(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     if session is None or request.method == "GET":
         why = "" if session is None else _why_not(session, now=now)
-        return fresh_login_needed(request, why or _SIGN_IN_AGAIN, next_path="/devices") if session is None or why else redirect("devices")
+        return (
+            fresh_login_needed(request, why or _SIGN_IN_AGAIN, next_path="/devices")
+            if session is None or why
+            else redirect("devices")
+        )
     if why := _why_not(session, now=now):
         return fresh_login_needed(request, why, next_path="/devices")
     kind = request.POST.get("kind", Kind.DEVICE_KEY)
     if not growing.code_page(kind):
-        return pages.problem(request, "That cannot be added by a code.", status=400, next_step="Add it from My devices.")
+        return pages.problem(
+            request, "That cannot be added by a code.", status=400, next_step="Add it from My devices."
+        )
     begun = binding.begin(session, kind=Kind(kind), now=now)
     request.session["binding"] = {"id": str(begun.binding.id), "codes": _sealed(begun)}
     return redirect("device-adding", binding_id=begun.binding.id)
@@ -198,7 +226,9 @@ def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
         return fresh_login_needed(request, "", next_path=request.path)
     row = _own(session, binding_id)
     if row is None:
-        return pages.problem(request, "This was begun in another browser.", status=404, next_step="Add the device from My devices.")
+        return pages.problem(
+            request, "This was begun in another browser.", status=404, next_step="Add the device from My devices."
+        )
     return pages.page(request, "device_add", {"binding": _binding(request, row, now=clock.now())})
 
 
@@ -213,11 +243,21 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
     url = f"{config().issuer}{growing.code_page(row.kind)}"
     names = {party.client_id: party.name for party in clients.for_devices()}
     return {
-        "id": row.id, "kind": row.kind, "state": state, "code": grouped(code) if code else None, "enrol_url": url,
-        "short_code": grouped(short_code) if short_code else None, "username": row.account.person.login_name,
-        "qr": segno.make(f"{url}#code={code}", error="m").svg_data_uri(scale=6, border=3, light="#fff") if code else None,
-        "expires_at": row.expires_at, "seconds_left": max(0, int((row.expires_at - now).total_seconds())),
-        "number": row.number, "device_name": row.device_name, "clients": [names[one] for one in row.clients if one in names],
+        "id": row.id,
+        "kind": row.kind,
+        "state": state,
+        "code": grouped(code) if code else None,
+        "enrol_url": url,
+        "short_code": grouped(short_code) if short_code else None,
+        "username": row.account.person.login_name,
+        "qr": segno.make(f"{url}#code={code}", error="m").svg_data_uri(scale=6, border=3, light="#fff")
+        if code
+        else None,
+        "expires_at": row.expires_at,
+        "seconds_left": max(0, int((row.expires_at - now).total_seconds())),
+        "number": row.number,
+        "device_name": row.device_name,
+        "clients": [names[one] for one in row.clients if one in names],
     }
 
 
@@ -274,7 +314,10 @@ def undone(request: HttpRequest, token: str) -> HttpResponse:
     link = undo.valid(token, now=now)
     if link is None:
         return pages.problem(
-            request, "This link was used already or is too old.", status=410, next_step="Sign in and look at My devices, or ask for help."
+            request,
+            "This link was used already or is too old.",
+            status=410,
+            next_step="Sign in and look at My devices, or ask for help.",
         )
     row, freezes = link.credential, link.action == undo.FREEZE
     if request.method == "GET":

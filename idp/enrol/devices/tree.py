@@ -37,7 +37,11 @@ def tree(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
 
     A root that has ended stands there as long as something that grew from it lives (trap 1).
     """
-    rows = [row for row in status.living(session.account_id).filter(epoch=session.account.epoch) if row.expires_at is None or row.expires_at > now]
+    rows = [
+        row
+        for row in status.living(session.account_id).filter(epoch=session.account.epoch)
+        if row.expires_at is None or row.expires_at > now
+    ]
     held = _families(session, now=now)
     roots: dict[UUID, dict[str, Any]] = {row.id: _node(row, held) for row in rows if row.root_id is None}
     for row in rows:
@@ -51,8 +55,13 @@ def tree(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
 def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, Any]:
     kind = policy(Kind(row.kind))
     return {
-        "id": row.id, "name": row.name or kind.label, "kind_label": kind.label, "aal": int(status.level(row)), "grown": [],
-        "families": held.get(row.id, []), "state_label": _STATES.get(row.state, "ended; what grew from it lives on"),
+        "id": row.id,
+        "name": row.name or kind.label,
+        "kind_label": kind.label,
+        "aal": int(status.level(row)),
+        "grown": [],
+        "families": held.get(row.id, []),
+        "state_label": _STATES.get(row.state, "ended; what grew from it lives on"),
         "piv": row.label == Label.DERIVED_PIV,
     }
 
@@ -60,15 +69,25 @@ def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, 
 def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[str, Any]]]:
     """The families that work now, by the credential that opened them."""
     rows = status.live(Credential.objects.filter(account=session.account_id, kind=Kind.TOKEN_FAMILY), now=now)
-    grants = Grant.objects.filter(family__in=rows).select_related("family", "client").order_by("-family__created_at")[:_MOST_FAMILIES]
+    grants = (
+        Grant.objects.filter(family__in=rows)
+        .select_related("family", "client")
+        .order_by("-family__created_at")[:_MOST_FAMILIES]
+    )
     standing = _standing((one.session_id for one in grants if one.session_id), now=now)
     found: dict[UUID, list[dict[str, Any]]] = {}
     for grant in grants:
         if grant.family.parent_id and (grant.session_id is None or grant.offline or grant.session_id in standing):
-            found.setdefault(grant.family.parent_id, []).append({
-                "id": grant.family_id, "app": grant.client.name, "since": grant.family.created_at, "until": grant.family.expires_at,
-                "bound": bool(grant.jkt), "aal": grant.family.aal,
-            })
+            found.setdefault(grant.family.parent_id, []).append(
+                {
+                    "id": grant.family_id,
+                    "app": grant.client.name,
+                    "since": grant.family.created_at,
+                    "until": grant.family.expires_at,
+                    "bound": bool(grant.jkt),
+                    "aal": grant.family.aal,
+                }
+            )
     return found
 
 
@@ -82,7 +101,11 @@ def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/devices")
-    row = Credential.objects.filter(id=family_id, account=session.account_id, kind=Kind.TOKEN_FAMILY).select_related("grant__client").first()
+    row = (
+        Credential.objects.filter(id=family_id, account=session.account_id, kind=Kind.TOKEN_FAMILY)
+        .select_related("grant__client")
+        .first()
+    )
     if row is None:
         return pages.problem(request, "There is no such app sign-in of yours.", status=404)
 

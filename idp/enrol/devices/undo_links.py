@@ -31,7 +31,11 @@ def make(credential: Credential, *, now: datetime, action: str = REVOKE) -> str:
     """A new link's token; it is not kept. action: REVOKE ends the credential, FREEZE stops the whole account."""
     token = opaque()
     UndoLink.objects.create(
-        token_hash=stored(token, kind="undo"), credential=credential, action=action, created_at=now, expires_at=now + LIVES
+        token_hash=stored(token, kind="undo"),
+        credential=credential,
+        action=action,
+        created_at=now,
+        expires_at=now + LIVES,
     )
     return token
 

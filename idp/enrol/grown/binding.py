@@ -81,9 +81,15 @@ def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY)
         _require_eligible(fresh, now=now)
         account.bindings.filter(status__in=["waiting", "answered"]).update(status="burnt", consumed_at=now)
         return Binding.objects.create(
-            account=account, epoch=account.epoch, kind=kind, session=fresh, event=fresh.event,
-            code_hash=stored(code, kind="binding-code"), short_hash=_short_hash(account.id, short_code),
-            created_at=now, expires_at=now + CODE_LIVES,
+            account=account,
+            epoch=account.epoch,
+            kind=kind,
+            session=fresh,
+            event=fresh.event,
+            code_hash=stored(code, kind="binding-code"),
+            short_hash=_short_hash(account.id, short_code),
+            created_at=now,
+            expires_at=now + CODE_LIVES,
         )
 
     return Begun(under_lock(session.account_id, work), code, short_code)
@@ -142,7 +148,9 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
         if Credential.objects.filter(jkt=key.jkt).exists():
             raise Refused(Reason.KEY_SEEN_BEFORE)
         Binding.objects.filter(id=row.id).update(
-            jkt=key.jkt, jwk=key.jwk, challenge_hash=stored(value, kind="binding-challenge"),
+            jkt=key.jkt,
+            jwk=key.jwk,
+            challenge_hash=stored(value, kind="binding-challenge"),
             challenge_expires_at=now + CHALLENGE_LIVES,
         )
 
@@ -155,7 +163,9 @@ def still_open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
 
     Raises: Refused(BAD_CODE).
     """
-    row = Binding.objects.select_related("session__event__credential__root", "session__event__credential__parent").get(id=binding_id)
+    row = Binding.objects.select_related("session__event__credential__root", "session__event__credential__parent").get(
+        id=binding_id
+    )
     row.session.account = account
     usable = row.status == "waiting" and row.consumed_at is None and row.expires_at > now
     if not usable or row.epoch != account.epoch or not is_standing(row.session, now=now):
@@ -206,8 +216,14 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
             raise Refused(Reason.BAD_CODE)
         spend(BINDING_TYP, key.jkt, jti, expires_at=now + CHALLENGE_LIVES)
         Binding.objects.filter(id=row.id).update(
-            status="answered", number=number, device_name=name, passphrase_hash=passphrase_hash,
-            protection="hardware" if kept else "software", answered=device_key.kept(kept), clients=allowed, challenge_hash="",
+            status="answered",
+            number=number,
+            device_name=name,
+            passphrase_hash=passphrase_hash,
+            protection="hardware" if kept else "software",
+            answered=device_key.kept(kept),
+            clients=allowed,
+            challenge_hash="",
         )
         return Binding.objects.get(id=row.id)
 
@@ -221,7 +237,12 @@ def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: dateti
     """
     if given.attestation is None:
         return None
-    asked = AboutKey(key=ECKey.import_key(key.jwk).public_key, nonce=hardware.nonce_of(str(nonce), key.jkt), made_for=hardware.made_for(heard(given.code)), now=now)
+    asked = AboutKey(
+        key=ECKey.import_key(key.jwk).public_key,
+        nonce=hardware.nonce_of(str(nonce), key.jkt),
+        made_for=hardware.made_for(heard(given.code)),
+        now=now,
+    )
     return hardware.judge(given.attestation, asked, attestation.trust())
 
 

@@ -118,7 +118,9 @@ def challenge(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict
     value = binding.challenge(found, public_key(document.get("jwk")), now=clock.now())
     offered = [{"client_id": party.client_id, "name": party.name} for party in clients.for_devices()]
     body = {
-        "challenge": value, "expires_in": int(binding.CHALLENGE_LIVES.total_seconds()), "issuer": config().issuer,
+        "challenge": value,
+        "expires_in": int(binding.CHALLENGE_LIVES.total_seconds()),
+        "issuer": config().issuer,
         "clients": offered,
     }
     return 201, body
@@ -132,14 +134,20 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
         message = "clients is a list of client_ids."
         raise Malformed(message)
     given = binding.Answer(
-        proof=text_of(document, "proof"), device_name=text_of(document, "device_name"),
-        passphrase=text_of(document, "passphrase", required=False), clients=wanted, attestation=document.get("attestation"),
+        proof=text_of(document, "proof"),
+        device_name=text_of(document, "device_name"),
+        passphrase=text_of(document, "passphrase", required=False),
+        clients=wanted,
+        attestation=document.get("attestation"),
         code=text_of(document, "code"),
     )
     now = clock.now()
     row = binding.answer(_located(request, document), given, now=now)
     body = {
-        "binding_id": str(row.id), "number": row.number, "device_name": row.device_name, "interval": INTERVAL,
+        "binding_id": str(row.id),
+        "number": row.number,
+        "device_name": row.device_name,
+        "interval": INTERVAL,
         "expires_in": int((row.expires_at + binding.DECISION_LIVES - now).total_seconds()),
     }
     return 202, body

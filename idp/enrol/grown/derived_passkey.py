@@ -89,7 +89,9 @@ def add(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         if refused.reason in _FOR_A_LOGIN:
             return _login_again(request, refused.reason)
-        return pages.page(request, "derived_passkey_add", {"error": _words(refused)}, status=answer(refused.reason).status)
+        return pages.page(
+            request, "derived_passkey_add", {"error": _words(refused)}, status=answer(refused.reason).status
+        )
     request.session["why"], request.session["next"] = _TRY_IT, "/devices"
     request.session.pop("flow", None)
     return redirect("login-passkey")
@@ -109,7 +111,9 @@ def add_options(request: HttpRequest) -> HttpResponse:
     return passkeys.options(request, session.account, HERE, now=now, user_verification=True)
 
 
-def bind(session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime) -> Credential:
+def bind(
+    session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime
+) -> Credential:
     """Grow it from the session's login, looked at again under the lock; it waits for its first use (PK-4).
 
     Raises: Refused with the reason of eligibility or of the rulebook, Refused(KEY_SEEN_BEFORE), AlreadySpent.
@@ -188,7 +192,10 @@ def phone_answer(request: HttpRequest) -> JsonResponse:
     now = clock.now()
     row = receive(request, _located(request, now=now), now=now)
     seconds = int((row.expires_at + binding.DECISION_LIVES - now).total_seconds())
-    return JsonResponse({"binding_id": str(row.id), "number": row.number, "device_name": row.device_name, "expires_in": seconds}, status=202)
+    return JsonResponse(
+        {"binding_id": str(row.id), "number": row.number, "device_name": row.device_name, "expires_in": seconds},
+        status=202,
+    )
 
 
 def receive(request: HttpRequest, found: Binding, *, now: datetime) -> Binding:
@@ -204,13 +211,21 @@ def receive(request: HttpRequest, found: Binding, *, now: datetime) -> Binding:
 
     def work(account: Account) -> Binding:
         row = binding.still_open(found.id, account, now=now)
-        if not row.browser or row.browser != browser_hash(request) or not hmac.compare_digest(row.challenge_hash, hashed):
+        if (
+            not row.browser
+            or row.browser != browser_hash(request)
+            or not hmac.compare_digest(row.challenge_hash, hashed)
+        ):
             raise Refused(Reason.BAD_PROOF)
         spend(ceremony, now=now)
         if not claim_once(Binding.objects.filter(id=row.id), now=now):
             raise AlreadySpent
         Binding.objects.filter(id=row.id).update(
-            status="answered", number=number, device_name=name, answered=_kept(verified), challenge_hash="",
+            status="answered",
+            number=number,
+            device_name=name,
+            answered=_kept(verified),
+            challenge_hash="",
         )
         return Binding.objects.get(id=row.id)
 
@@ -253,7 +268,9 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
-    rows = status.living(session.account_id).filter(id=credential_id, kind=Kind.DERIVED_PASSKEY).select_related("passkey")
+    rows = (
+        status.living(session.account_id).filter(id=credential_id, kind=Kind.DERIVED_PASSKEY).select_related("passkey")
+    )
     row = rows.first()
     if row is None:
         return redirect("devices")
@@ -261,7 +278,11 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if row.evidence.get("relayed"):
         why.append("It was added by a code on another screen, so it is worth AAL2 at most.")
     why.append("It grew from another way of signing in: nothing can be added from a sign-in with it.")
-    return pages.page(request, "passkey_worth", {"name": row.name, "aal": int(status.level(row)), "model": row.passkey.model, "why": why})
+    return pages.page(
+        request,
+        "passkey_worth",
+        {"name": row.name, "aal": int(status.level(row)), "model": row.passkey.model, "why": why},
+    )
 
 
 urlpatterns = [

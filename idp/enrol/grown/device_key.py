@@ -41,4 +41,9 @@ def proven(row: Binding) -> Proven:
     """
     if row.jwk is None:
         raise Refused(Reason.BAD_CODE)
-    return device_key.proven(DevicePublicKey(row.jwk, row.jkt), passphrase_hash=row.passphrase_hash, clients=row.clients, kept=restored(row.answered))
+    return device_key.proven(
+        DevicePublicKey(row.jwk, row.jkt),
+        passphrase_hash=row.passphrase_hash,
+        clients=row.clients,
+        kept=restored(row.answered),
+    )

@@ -17,6 +17,11 @@ def asked(session: LoginSession, *, name: str, purpose: str = "sign in on anothe
     """The person of a session asks for themselves."""
     person: Person = session.account.person
     return Asked(
-        login=login_of(session.event), root=session.event.credential, name=name, purpose=purpose,
-        person=person.login_name or "", groups=rulebook.groups_of(person), rulebook=rulebook.rules(),
+        login=login_of(session.event),
+        root=session.event.credential,
+        name=name,
+        purpose=purpose,
+        person=person.login_name or "",
+        groups=rulebook.groups_of(person),
+        rulebook=rulebook.rules(),
     )

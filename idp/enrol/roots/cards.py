@@ -78,8 +78,11 @@ def add(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         return refusal(request, refused)
     values = {
-        "reaches": int(login_of(session.event).aal), "certificate_host": hop.netloc(),
-        "olds": [{"id": one.id, "name": one.name, "added": one.created_at, "living": one.state in LIVING} for one in olds],
+        "reaches": int(login_of(session.event).aal),
+        "certificate_host": hop.netloc(),
+        "olds": [
+            {"id": one.id, "name": one.name, "added": one.created_at, "living": one.state in LIVING} for one in olds
+        ],
     }
     return pages.leads_to(pages.page(request, "card_add", values), config().certificate_url)
 
@@ -146,7 +149,9 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
         return refusal(request, refused)
     person = row.account.person
     values = {
-        "address_hint": row.address, "display_name": person.display_name(), "certificate_host": hop.netloc(),
+        "address_hint": row.address,
+        "display_name": person.display_name(),
+        "certificate_host": hop.netloc(),
         "password_url": f"/invitation/{token}",
     }
     return pages.leads_to(pages.page(request, "card_invited", values), config().certificate_url)
@@ -170,7 +175,9 @@ def invited_done(request: HttpRequest) -> HttpResponse:
         establish(request, new, verified.shown, now=now)
     except (Refused, Unavailable) as refused:
         return _no_invitation(request) if refused.reason == Reason.BAD_CODE else refusal(request, refused)
-    request.session["notice"] = f"Welcome. Your card is worth AAL{new.aal} here; add a second way of signing in when you can."
+    request.session["notice"] = (
+        f"Welcome. Your card is worth AAL{new.aal} here; add a second way of signing in when you can."
+    )
     return flow.finish(request, new)
 
 

@@ -35,7 +35,10 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
         return _no_invitation(request)
     person = row.account.person
     values: dict[str, Any] = {
-        "error": None, "address_hint": row.address, "display_name": person.display_name(), "username": person.login_name,
+        "error": None,
+        "address_hint": row.address,
+        "display_name": person.display_name(),
+        "username": person.login_name,
     }
     if request.method == "GET":
         return pages.page(request, "invitation", values)
@@ -49,7 +52,9 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
     credential_id = uuid4()
     request.session.cycle_key()
     request.session["enrolling"] = {
-        "invitation": row.token_hash, "credential": str(credential_id), "password_hash": password.hashed(secret),
+        "invitation": row.token_hash,
+        "credential": str(credential_id),
+        "password_hash": password.hashed(secret),
         "seed": b64encode(totp.wrap(totp.new_seed(), owner=credential_id)).decode(),
     }
     return redirect("invitation-totp", token=token)
@@ -78,7 +83,12 @@ def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
     if step is None:
         return connect_an_app(request, seed, name=_name(row), error=WRONG_CODE)
     credential, codes = invitation.accept(
-        row, credential_id=credential_id, password_hash=begun["password_hash"], totp_seed=wrapped, totp_step=step, now=now
+        row,
+        credential_id=credential_id,
+        password_hash=begun["password_hash"],
+        totp_seed=wrapped,
+        totp_step=step,
+        now=now,
     )
     request.session.pop("enrolling")
     # Both factors were shown in this one transaction, so it is a login like any other (ruling 6).
@@ -99,7 +109,10 @@ def connect_an_app(
     """The page that shows a TOTP seed, as a picture and as text, and asks for its first code."""
     otpauth = totp.otpauth(seed, account_name=name, issuer="Ramet")
     values = {
-        "recovering": recovering, "error": error, "secret": totp.spelled(seed), "otpauth": otpauth,
+        "recovering": recovering,
+        "error": error,
+        "secret": totp.spelled(seed),
+        "otpauth": otpauth,
         "qr": segno.make(otpauth, error="m").svg_data_uri(scale=6, border=3, light="#fff"),
     }
     return pages.page(request, "invitation_totp", values, status=400 if error else 200)

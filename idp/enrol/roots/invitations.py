@@ -34,8 +34,12 @@ def make(account: Account, address: str, *, now: datetime) -> str:
     Invitation.objects.filter(account=account, consumed_at__isnull=True).update(consumed_at=now)
     token = opaque()
     Invitation.objects.create(
-        token_hash=stored(token, kind="invitation"), account=account, epoch=account.epoch, address=address,
-        created_at=now, expires_at=now + LIVES,
+        token_hash=stored(token, kind="invitation"),
+        account=account,
+        epoch=account.epoch,
+        address=address,
+        created_at=now,
+        expires_at=now + LIVES,
     )
     return token
 
@@ -66,7 +70,9 @@ def spend(row: Invitation, account: Account, *, now: datetime) -> None:
     Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more.
     """
     fresh = Invitation.objects.select_related("account__person").get(token_hash=row.token_hash)
-    if not _still_meant(fresh, account) or not claim_once(Invitation.objects.filter(token_hash=row.token_hash), now=now):
+    if not _still_meant(fresh, account) or not claim_once(
+        Invitation.objects.filter(token_hash=row.token_hash), now=now
+    ):
         raise Refused(Reason.BAD_CODE)
 
 
@@ -92,8 +98,14 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
     def work(account: Account) -> Credential:
         spend(row, account, now=now)
         return issue.password_totp(
-            account, credential_id=credential_id, password_hash=password_hash, totp_seed=totp_seed, totp_step=totp_step,
-            recovery_code_hashes=[recovery_hash(code) for code in codes], bound_by=BoundBy(how=How.INVITATION), now=now,
+            account,
+            credential_id=credential_id,
+            password_hash=password_hash,
+            totp_seed=totp_seed,
+            totp_step=totp_step,
+            recovery_code_hashes=[recovery_hash(code) for code in codes],
+            bound_by=BoundBy(how=How.INVITATION),
+            now=now,
             actor="person",
         )
 

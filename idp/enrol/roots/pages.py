@@ -36,12 +36,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STRENGTHS = {
-    AAL.AAL3: "Strongest: a key in hardware, and a second factor", AAL.AAL2: "Two factors", AAL.AAL1: "One factor",
+    AAL.AAL3: "Strongest: a key in hardware, and a second factor",
+    AAL.AAL2: "Two factors",
+    AAL.AAL1: "One factor",
     AAL.NONE: "Worth nothing at present",
 }
-_STEP_UP = frozenset({Reason.NOT_A_ROOT, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_ENDED})
+_STEP_UP = frozenset(
+    {Reason.NOT_A_ROOT, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_ENDED}
+)
 _GONE = "There is no such way of signing in, or it has ended already."
-_ADDING = (("Password and authenticator app", "roots-password-add"), ("PIV or CAC card", "root-card-add"), ("Passkey or security key", "root-passkey-add"))
+_ADDING = (
+    ("Password and authenticator app", "roots-password-add"),
+    ("PIV or CAC card", "root-card-add"),
+    ("Passkey or security key", "root-passkey-add"),
+)
 _OLDEST_USE = timedelta(days=3650)
 _FAR_EAST = timedelta(hours=14)
 
@@ -52,7 +60,10 @@ _FAR_EAST = timedelta(hours=14)
 def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
     """Every credential of the person that did not grow here, for My devices."""
     rows = [
-        one for one in status.living(session.account_id).filter(root__isnull=True, epoch=session.account.epoch).select_related("passkey")
+        one
+        for one in status.living(session.account_id)
+        .filter(root__isnull=True, epoch=session.account.epoch)
+        .select_related("passkey")
         if one.expires_at is None or one.expires_at > now
     ]
     reviewed = set(review_after_loss.waiting().filter(account=session.account_id).values_list("id", flat=True))
@@ -62,11 +73,22 @@ def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
 def _described(row: Credential, session: LoginSession, *, reviewed: bool = False) -> dict[str, Any]:
     level = status.level(row)
     return {
-        "id": row.id, "name": row.name or policy(Kind(row.kind)).label, "kind": row.kind, "kind_label": policy(Kind(row.kind)).label,
-        "aal": int(level), "strength": STRENGTHS[level], "phishing_resistant": bool(row.evidence.get("phishing_resistant")),
-        "added": row.created_at, "last_used": row.last_used_at, "ceiling": _ceiling(row, level), "grows": status.is_root(row),
-        "disabled": status.is_disabled(row), "suspended": row.state == "suspended", "reviewed": reviewed,
-        "here": row.id in {session.event.credential_id, session.event.beside_id}, "password": row.kind == Kind.PASSWORD_TOTP,
+        "id": row.id,
+        "name": row.name or policy(Kind(row.kind)).label,
+        "kind": row.kind,
+        "kind_label": policy(Kind(row.kind)).label,
+        "aal": int(level),
+        "strength": STRENGTHS[level],
+        "phishing_resistant": bool(row.evidence.get("phishing_resistant")),
+        "added": row.created_at,
+        "last_used": row.last_used_at,
+        "ceiling": _ceiling(row, level),
+        "grows": status.is_root(row),
+        "disabled": status.is_disabled(row),
+        "suspended": row.state == "suspended",
+        "reviewed": reviewed,
+        "here": row.id in {session.event.credential_id, session.event.beside_id},
+        "password": row.kind == Kind.PASSWORD_TOTP,
     }
 
 
@@ -87,7 +109,9 @@ def _ceiling(row: Credential, level: AAL) -> str:
 
 def ways_to_add(session: LoginSession) -> list[dict[str, str]]:
     """What more this person can add here."""
-    has_password = status.living(session.account_id).filter(kind=Kind.PASSWORD_TOTP, epoch=session.account.epoch).exists()
+    has_password = (
+        status.living(session.account_id).filter(kind=Kind.PASSWORD_TOTP, epoch=session.account.epoch).exists()
+    )
     found = []
     for label, name in _ADDING:
         try:
@@ -119,7 +143,11 @@ def under_my_lock(session: LoginSession, work: Callable[[Account, Authentication
 
 def mine(session: LoginSession, credential_id: UUID) -> Credential | None:
     """A credential of mine that did not grow here and has not ended."""
-    return status.living(session.account_id).filter(id=credential_id, root__isnull=True, epoch=session.account.epoch).first()
+    return (
+        status.living(session.account_id)
+        .filter(id=credential_id, root__isnull=True, epoch=session.account.epoch)
+        .first()
+    )
 
 
 def refused(  # noqa: PLR0913 - what, why, and what helps
@@ -134,7 +162,11 @@ def refused(  # noqa: PLR0913 - what, why, and what helps
         return pages.problem(request, found.words, status=found.status, next_step="Go back to My devices.")
     request.session["why"] = f"To change something worth AAL{int(affected)}, sign in with something as strong."
     values = {
-        "words": found.words, "name": name, "needed": int(affected), "shown": int(login_of(session.event).aal), "report": report,
+        "words": found.words,
+        "name": name,
+        "needed": int(affected),
+        "shown": int(login_of(session.event).aal),
+        "report": report,
         "next": request.path,
     }
     return pages.page(request, "root_gate", values, status=403)
@@ -163,7 +195,11 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     try:
         if reason is not None:
             raise Refused(reason)
-        under_my_lock(session, lambda account, login: by_person.rename(account, row.id, name, login=login, now=now, actor="person"), now=now)
+        under_my_lock(
+            session,
+            lambda account, login: by_person.rename(account, row.id, name, login=login, now=now, actor="person"),
+            now=now,
+        )
     except Refused as no:
         return refused(request, no.reason, session, affected=status.level(row), name=row.name)
     request.session["notice"] = f"It is called “{name}” from now on."
@@ -185,7 +221,11 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     try:
         if reason is not None:
             raise Refused(reason)
-        under_my_lock(session, lambda account, login: by_person.remove(account, row.id, login=login, now=now, actor="person"), now=now)
+        under_my_lock(
+            session,
+            lambda account, login: by_person.remove(account, row.id, login=login, now=now, actor="person"),
+            now=now,
+        )
     except Refused as no:
         report_url = reverse("root-report", args=[row.id])
         return refused(request, no.reason, session, affected=status.level(row), name=row.name, report=report_url)
@@ -208,10 +248,19 @@ def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         except ValueError:
             error = "Give the day since when somebody else may have used it, as far as you know."
         else:
-            under_my_lock(session, lambda account, _: by_person.report(account, row.id, used_since=since, now=now, actor="person"), now=now)
+            under_my_lock(
+                session,
+                lambda account, _: by_person.report(account, row.id, used_since=since, now=now, actor="person"),
+                now=now,
+            )
             return _ended(request, session, row, f"{row.name} was reported lost. It cannot sign in any more.")
     last = not [one for one in status.ways_in(session.account, now=now) if one.id != row.id]
-    values = {"root": _described(row, session), "last": last and status.is_root(row), "error": error, "today": now.date().isoformat()}
+    values = {
+        "root": _described(row, session),
+        "last": last and status.is_root(row),
+        "error": error,
+        "today": now.date().isoformat(),
+    }
     return pages.page(request, "root_report", values, status=400 if error else 200)
 
 

@@ -43,17 +43,20 @@ if TYPE_CHECKING:
 REGISTER, INVITED = "register", "invitation"
 _LONGEST_NAME = 80
 _ADD = "/devices/roots/passkey/add"
-_STEP_UP = (
-    "This account can reach AAL3, and so could this key. Sign in with your strongest way of signing in first, then add the key again."
-)
+_STEP_UP = "This account can reach AAL3, and so could this key. Sign in with your strongest way of signing in first, then add the key again."
 _AGAIN = "Adding a way of signing in needs a sign-in with two factors in the last 20 minutes."
 _TRY_IT = "Your key is set up. Sign in with it now, to see that it works."
 _WORDS = {
-    Reason.KEY_SEEN_BEFORE: "This key is registered here already.", Reason.LOGIN_TOO_OLD: _AGAIN, Reason.LOGIN_TOO_WEAK: _AGAIN,
-    Reason.STEP_UP_NEEDED: _STEP_UP, Reason.BAD_PROOF: "The key's answer could not be verified, so nothing was added. Try again.",
+    Reason.KEY_SEEN_BEFORE: "This key is registered here already.",
+    Reason.LOGIN_TOO_OLD: _AGAIN,
+    Reason.LOGIN_TOO_WEAK: _AGAIN,
+    Reason.STEP_UP_NEEDED: _STEP_UP,
+    Reason.BAD_PROOF: "The key's answer could not be verified, so nothing was added. Try again.",
     Reason.BAD_CODE: "This invitation was used, replaced by a newer one, or is older than 24 hours.",
 }
-_FOR_A_LOGIN = frozenset({Reason.STEP_UP_NEEDED, Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_ENDED, Reason.NOT_A_ROOT})
+_FOR_A_LOGIN = frozenset(
+    {Reason.STEP_UP_NEEDED, Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_ENDED, Reason.NOT_A_ROOT}
+)
 
 
 def _words(refused: Refused) -> str:
@@ -66,7 +69,9 @@ def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
     return refusal_to_add(login_of(session.event), reaches=AAL.AAL2, strongest=strongest, now=now)
 
 
-def options(request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool) -> HttpResponse:
+def options(
+    request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool
+) -> HttpResponse:
     """A challenge of this browser to register with."""
     asked = begin(request, purpose, account=account, now=now, user_verification=user_verification)
     response = JsonResponse(creation_options(account, asked))
@@ -79,13 +84,18 @@ def creation_options(account: Account, asked: Expected) -> dict[str, Any]:
     rows = status.living(account.id).filter(passkey__isnull=False).select_related("passkey")
     person = account.person
     return webauthn.options_to_register(
-        asked, user_handle=account.id.bytes, name=person.login_name or person.display_name() or "account",
-        display_name=person.display_name() or person.login_name or "account", known=described([row.passkey for row in rows]),
+        asked,
+        user_handle=account.id.bytes,
+        name=person.login_name or person.display_name() or "account",
+        display_name=person.display_name() or person.login_name or "account",
+        known=described([row.passkey for row in rows]),
         seconds=SECONDS,
     )
 
 
-def registered(request: HttpRequest, account: Account, purpose: str, *, now: datetime) -> tuple[Ceremony, RegisteredPasskey]:
+def registered(
+    request: HttpRequest, account: Account, purpose: str, *, now: datetime
+) -> tuple[Ceremony, RegisteredPasskey]:
     """Verify what the browser posted; slow, so outside the lock.
 
     Raises: Refused.
@@ -99,7 +109,7 @@ def registered(request: HttpRequest, account: Account, purpose: str, *, now: dat
 
 def named(request: HttpRequest, verified: RegisteredPasskey) -> str:
     """What its holder calls it, or else what it is."""
-    said = "".join(one for one in request.POST.get("name", "")[:_LONGEST_NAME * 2] if one.isprintable()).strip()
+    said = "".join(one for one in request.POST.get("name", "")[: _LONGEST_NAME * 2] if one.isprintable()).strip()
     return (said or verified.model or "Passkey or security key")[:_LONGEST_NAME]
 
 
@@ -115,7 +125,11 @@ def add(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     if reason := _may_begin(session, now=now):
         return _login_again(request, reason)
-    values = {"error": None, "reaches": int(login_of(session.event).aal), "strongest": int(status.strongest(session.account, now=now))}
+    values = {
+        "error": None,
+        "reaches": int(login_of(session.event).aal),
+        "strongest": int(status.strongest(session.account, now=now)),
+    }
     if request.method == "GET":
         return pages.page(request, "passkey_add", values)
     try:
@@ -124,7 +138,12 @@ def add(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         if refused.reason in _FOR_A_LOGIN:
             return _login_again(request, refused.reason)
-        return pages.page(request, "passkey_add", {**values, "error": _words(refused)}, status=409 if refused.reason == Reason.KEY_SEEN_BEFORE else 400)
+        return pages.page(
+            request,
+            "passkey_add",
+            {**values, "error": _words(refused)},
+            status=409 if refused.reason == Reason.KEY_SEEN_BEFORE else 400,
+        )
     return redirect("root-passkey", credential_id=row.id)
 
 
@@ -141,7 +160,9 @@ def add_options(request: HttpRequest) -> HttpResponse:
     return options(request, session.account, REGISTER, now=now, user_verification=False)
 
 
-def bind(session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime) -> Credential:
+def bind(
+    session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime
+) -> Credential:
     """Record a verified key under the login of a session, looked at again under the lock (AU-1, ruling 5).
 
     Raises: Refused with the reason of eligibility, Refused(KEY_SEEN_BEFORE), AlreadySpent.
@@ -169,7 +190,13 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
     if row is None:
         return _no_invitation(request)
     person = row.account.person
-    values = {"error": None, "address_hint": row.address, "display_name": person.display_name(), "token": token, "password_url": reverse("invitation", args=[token])}
+    values = {
+        "error": None,
+        "address_hint": row.address,
+        "display_name": person.display_name(),
+        "token": token,
+        "password_url": reverse("invitation", args=[token]),
+    }
     if request.method == "GET":
         return pages.page(request, "passkey_invited", values)
     try:
@@ -206,7 +233,9 @@ def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, 
     def work(account: Account) -> Credential:
         invitation.spend(row, account, now=now)
         spend(ceremony, now=now)
-        return issue.passkey(account, verified, bound_by=BoundBy(how=How.INVITATION), name=name, now=now, actor="person")
+        return issue.passkey(
+            account, verified, bound_by=BoundBy(how=How.INVITATION), name=name, now=now, actor="person"
+        )
 
     return under_lock(row.account_id, work)
 
@@ -224,7 +253,12 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     row = rows.first()
     if row is None:
         return pages.problem(request, "There is no such key of yours, or it was removed already.", status=404)
-    values = {"name": row.name, "aal": int(status.level(row)), "model": row.passkey.model, "why": reasons(row, row.passkey)}
+    values = {
+        "name": row.name,
+        "aal": int(status.level(row)),
+        "model": row.passkey.model,
+        "why": reasons(row, row.passkey),
+    }
     return pages.page(request, "passkey_worth", values)
 
 
@@ -234,13 +268,19 @@ def reasons(row: Credential, key: Passkey) -> list[str]:
     if key.backup_eligible:
         said.append("It is synced between your devices, so there can be copies of it: AAL2 at most.")
     elif not key.attested:
-        said.append("Its maker did not vouch for it, or is not known here, so nobody can tell that it cannot be copied: AAL2 at most.")
+        said.append(
+            "Its maker did not vouch for it, or is not known here, so nobody can tell that it cannot be copied: AAL2 at most."
+        )
     elif not key.hardware:
         said.append("Its maker vouches for it, but not that the key can never leave it: AAL2 at most.")
     elif row.aal < AAL.AAL3:
-        said.append("Its maker vouches that the key never leaves it. It was added under a sign-in that was not worth more, and stays at that: AAL3 needs a key that is added after signing in at AAL3.")
+        said.append(
+            "Its maker vouches that the key never leaves it. It was added under a sign-in that was not worth more, and stays at that: AAL3 needs a key that is added after signing in at AAL3."
+        )
     else:
         said.append("Its maker vouches that the key never leaves it, and you added it after signing in at AAL3.")
     if not key.user_verified:
-        said.append("It did not ask for a PIN or a fingerprint when it was added. Alone it is one factor; together with your password it is two.")
+        said.append(
+            "It did not ask for a PIN or a fingerprint when it was added. Alone it is one factor; together with your password it is two."
+        )
     return said

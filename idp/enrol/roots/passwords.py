@@ -94,7 +94,14 @@ def add_app(request: HttpRequest) -> HttpResponse:
         return redirect("roots-password-add")
 
     def work(account: Account, login: Authentication, proved: dict[str, Any], now: datetime) -> None:
-        issue.password_totp(account, password_hash=state["password_hash"], bound_by=BoundBy(how=How.LOGIN, login=login), now=now, actor="person", **proved)
+        issue.password_totp(
+            account,
+            password_hash=state["password_hash"],
+            bound_by=BoundBy(how=How.LOGIN, login=login),
+            now=now,
+            actor="person",
+            **proved,
+        )
 
     return _connect(request, session, state, work, affected=AAL.AAL2)
 
@@ -122,7 +129,14 @@ def app(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     return _connect(request, session, state, work, affected=status.level(row))
 
 
-def _connect(request: HttpRequest, session: LoginSession, state: dict[str, Any], work: Any, *, affected: AAL) -> HttpResponse:  # noqa: ANN401
+def _connect(
+    request: HttpRequest,
+    session: LoginSession,
+    state: dict[str, Any],
+    work: Any,  # noqa: ANN401
+    *,
+    affected: AAL,
+) -> HttpResponse:
     now, fresh, wrapped = clock.now(), UUID(state["new"]), b64decode(state["seed"])
     seed, name = totp.unwrap(wrapped, owner=fresh), session.account.person.login_name or ""
     if request.method == "GET":
@@ -131,13 +145,22 @@ def _connect(request: HttpRequest, session: LoginSession, state: dict[str, Any],
     if step is None:
         return connect_an_app(request, seed, name=name, error=WRONG_CODE, recovering=True)
     codes = recovery_codes()
-    proved = {"credential_id": fresh, "totp_seed": wrapped, "totp_step": step, "recovery_code_hashes": [recovery_hash(code) for code in codes]}
+    proved = {
+        "credential_id": fresh,
+        "totp_seed": wrapped,
+        "totp_step": step,
+        "recovery_code_hashes": [recovery_hash(code) for code in codes],
+    }
     try:
         under_my_lock(session, lambda account, login: work(account, login, proved, now), now=now)
     except Refused as no:
         return refused(request, no.reason, session, affected=affected)
     request.session.pop(_KEY, None)
-    return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/devices", "recovering": True})
+    return pages.page(
+        request,
+        "recovery_codes",
+        {"codes": [grouped(code) for code in codes], "continue_url": "/devices", "recovering": True},
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -159,9 +182,15 @@ def change(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     new_hash = password.hashed(secret)
     try:
         under_my_lock(
-            session, lambda account, login: renew.password(account, by_person.found(account, row.id), new_hash, login=login, now=now, actor="person"), now=now
+            session,
+            lambda account, login: renew.password(
+                account, by_person.found(account, row.id), new_hash, login=login, now=now, actor="person"
+            ),
+            now=now,
         )
     except Refused as no:
         return refused(request, no.reason, session, affected=status.level(row), name=row.name)
-    request.session["notice"] = "Your password was changed. If somebody else may know the old one, sign out everywhere else too."
+    request.session["notice"] = (
+        "Your password was changed. If somebody else may know the old one, sign out everywhere else too."
+    )
     return redirect("devices")

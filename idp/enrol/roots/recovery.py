@@ -58,11 +58,15 @@ def recover(request: HttpRequest) -> HttpResponse:
         code_hash = _looked_at(request, credential, place, now=now)
     except Refused as refused:
         words = _WRONG if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
-        return pages.page(request, "recover", {"error": words}, status=429 if refused.reason == Reason.TRY_LATER else 400)
+        return pages.page(
+            request, "recover", {"error": words}, status=429 if refused.reason == Reason.TRY_LATER else 400
+        )
     fresh = uuid4()
     request.session.cycle_key()
     request.session[_KEY] = {
-        "code": code_hash, "old": str(credential.id), "new": str(fresh),
+        "code": code_hash,
+        "old": str(credential.id),
+        "new": str(fresh),
         "seed": b64encode(totp.wrap(totp.new_seed(), owner=fresh)).decode(),
     }
     return redirect("login-recover-totp")
@@ -71,7 +75,12 @@ def recover(request: HttpRequest) -> HttpResponse:
 def _in_person(request: HttpRequest) -> HttpResponse:
     """What was once worth AAL3, of a person proofed to IAL3, no code brings back (RC-2)."""
     found = answer(Reason.RECOVERY_IN_PERSON)
-    return pages.problem(request, found.words, status=found.status, next_step="Your identity team checks in person that it is you, and sets up a new way of signing in.")
+    return pages.problem(
+        request,
+        found.words,
+        status=found.status,
+        next_step="Your identity team checks in person that it is you, and sets up a new way of signing in.",
+    )
 
 
 def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> str:
@@ -107,10 +116,20 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
             raise Refused(Reason.BAD_CODE)
         row = Credential.objects.select_related("root", "parent", "password_totp").get(id=old.id)
         renew.password_totp(
-            account, row, credential_id=fresh, totp_seed=wrapped, totp_step=step,
-            recovery_code_hashes=[recovery_hash(code) for code in codes], now=now, actor="person",
+            account,
+            row,
+            credential_id=fresh,
+            totp_seed=wrapped,
+            totp_step=step,
+            recovery_code_hashes=[recovery_hash(code) for code in codes],
+            now=now,
+            actor="person",
         )
 
     under_lock(old.account_id, work)
     request.session.flush()
-    return pages.page(request, "recovery_codes", {"codes": [grouped(code) for code in codes], "continue_url": "/login", "recovering": True})
+    return pages.page(
+        request,
+        "recovery_codes",
+        {"codes": [grouped(code) for code in codes], "continue_url": "/login", "recovering": True},
+    )

@@ -63,9 +63,13 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
 
 def offers(account: Account) -> list[dict[str, str]]:
     """The upstreams that a person could still link, for My devices: what to call each, and the page that begins it."""
-    held = {row.evidence.get("issuer") for row in status.living(account.id).filter(kind=Kind.UPSTREAM, epoch=account.epoch)}
+    held = {
+        row.evidence.get("issuer") for row in status.living(account.id).filter(kind=Kind.UPSTREAM, epoch=account.epoch)
+    }
     return [
-        {"name": one.name, "url": reverse("root-upstream-add", args=[one.slug])} for one in registry.enabled() if one.issuer not in held
+        {"name": one.name, "url": reverse("root-upstream-add", args=[one.slug])}
+        for one in registry.enabled()
+        if one.issuer not in held
     ]
 
 
@@ -113,8 +117,15 @@ def link(mine: LoginSession, back: Return, *, now: datetime) -> Credential:
         if trusted.cap < back.asserted.aal:
             raise Refused(Reason.UPSTREAM_UNTRUSTED)
         return issue.upstream(
-            account, issuer=trusted.issuer, subject=back.subject, shown=upstream.shown(back), reaches=AAL(trusted.cap),
-            bound_by=BoundBy(how=How.LOGIN, login=session.login_of(fresh.event)), name=trusted.name, now=now, actor="person",
+            account,
+            issuer=trusted.issuer,
+            subject=back.subject,
+            shown=upstream.shown(back),
+            reaches=AAL(trusted.cap),
+            bound_by=BoundBy(how=How.LOGIN, login=session.login_of(fresh.event)),
+            name=trusted.name,
+            now=now,
+            actor="person",
         )
 
     return under_lock(mine.account_id, work)

@@ -20,13 +20,26 @@ if TYPE_CHECKING:
 
 
 def _rule(parser: CommandParser) -> None:
-    parser.add_argument("client_id", help="the client that people may enter by this rule, and from now on only by its rules")
+    parser.add_argument(
+        "client_id", help="the client that people may enter by this rule, and from now on only by its rules"
+    )
     parser.add_argument("kind", choices=entitlements.KINDS)
-    parser.add_argument("subject", nargs="?", default="", help="a group's id, a role, a person's id, or an attribute as department=IT")
+    parser.add_argument(
+        "subject", nargs="?", default="", help="a group's id, a role, a person's id, or an attribute as department=IT"
+    )
     parser.add_argument("--entitlement", default="", help="what the client is told in `entitlements`")
-    parser.add_argument("--by-request", action="store_true", help="whoever matches may ask, and enters once a manager or an owner has said yes")
+    parser.add_argument(
+        "--by-request",
+        action="store_true",
+        help="whoever matches may ask, and enters once a manager or an owner has said yes",
+    )
     parser.add_argument("--words", default="", help="what people read who may ask for it")
-    parser.add_argument("--most-days", type=int, default=entitlements.USUAL_DAYS, help=f"how long a yes lasts at most (default: {entitlements.USUAL_DAYS})")
+    parser.add_argument(
+        "--most-days",
+        type=int,
+        default=entitlements.USUAL_DAYS,
+        help=f"how long a yes lasts at most (default: {entitlements.USUAL_DAYS})",
+    )
 
 
 def _number(parser: CommandParser) -> None:
@@ -62,7 +75,9 @@ def _who(parser: CommandParser) -> None:
 class Command(Noun):
     """The operator's verbs for access."""
 
-    help = "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review, own, disown, owners."
+    help = (
+        "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review, own, disown, owners."
+    )
     verbs = {  # noqa: RUF012 - a table
         "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
         "rules": ("All rules.", nothing),
@@ -77,7 +92,10 @@ class Command(Noun):
         "own": ("Let a person decide on requests for a client, beside the managers.", _owner),
         "disown": ("They decide no more.", _owner),
         "owners": ("Who decides on which client.", nothing),
-        "review": ("End what people's changed groups and attributes no longer allow (the worker does it too).", nothing),
+        "review": (
+            "End what people's changed groups and attributes no longer allow (the worker does it too).",
+            nothing,
+        ),
     }
     methods = {"list": "all", "end-rule": "end_rule"}  # noqa: RUF012 - a table
 
@@ -88,8 +106,14 @@ class Command(Noun):
             raise CommandError(message)
         try:
             made = entitlements.add_rule(
-                options["client_id"], options["kind"], options["subject"], entitlement=options["entitlement"],
-                by_request=options["by_request"], words=options["words"], most_days=options["most_days"], now=clock.now(),
+                options["client_id"],
+                options["kind"],
+                options["subject"],
+                entitlement=options["entitlement"],
+                by_request=options["by_request"],
+                words=options["words"],
+                most_days=options["most_days"],
+                now=clock.now(),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -99,8 +123,14 @@ class Command(Noun):
         """All rules."""
         return [
             {
-                "number": one.id, "client_id": one.client_key, "kind": one.kind, "subject": one.subject, "entitlement": one.entitlement,
-                "by_request": one.by_request, "words": one.words, "most_days": one.most_days if one.by_request else None,
+                "number": one.id,
+                "client_id": one.client_key,
+                "kind": one.kind,
+                "subject": one.subject,
+                "entitlement": one.entitlement,
+                "by_request": one.by_request,
+                "words": one.words,
+                "most_days": one.most_days if one.by_request else None,
             }
             for one in AccessRule.objects.filter(ended_at=None).order_by("client_key", "id")
         ]
@@ -158,20 +188,36 @@ class Command(Noun):
         if clients.find(options["client_id"]) is None:
             message = f"There is no client {options['client_id']}. See: manage.py client list"
             raise CommandError(message)
-        entitlements.appoint_owner(self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now())
+        entitlements.appoint_owner(
+            self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()
+        )
         return f"{options['name']} decides on requests for {options['client_id']} at {config().issuer}/access/review"
 
     def disown(self, options: dict[str, Any]) -> str:
         """No longer."""
-        if not entitlements.dismiss_owner(self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()):
+        if not entitlements.dismiss_owner(
+            self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()
+        ):
             message = "They did not decide on that. See: manage.py access owners"
             raise CommandError(message)
         return "they decide no more"
 
     def owners(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of them."""
-        rows = AccessOwner.objects.filter(ended_at=None, epoch=F("person__account__epoch")).select_related("person").order_by("client_key", "id")
-        return [{"client_id": one.client_key, "entitlement": one.entitlement, "person": one.person.login_name, "since": one.appointed_at} for one in rows]
+        rows = (
+            AccessOwner.objects.filter(ended_at=None, epoch=F("person__account__epoch"))
+            .select_related("person")
+            .order_by("client_key", "id")
+        )
+        return [
+            {
+                "client_id": one.client_key,
+                "entitlement": one.entitlement,
+                "person": one.person.login_name,
+                "since": one.appointed_at,
+            }
+            for one in rows
+        ]
 
     def review(self, _options: dict[str, Any]) -> str:
         """Tidy up."""
@@ -195,9 +241,15 @@ class Command(Noun):
 def _rows(accesses: Iterable[Access]) -> list[dict[str, Any]]:
     return [
         {
-            "number": one.id, "person": one.person.login_name or one.person.user_name, "client_id": one.rule.client_key,
-            "entitlement": one.rule.entitlement, "purpose": one.purpose, "requested_by": one.requested_by, "since": one.requested_at,
-            "decided_by": one.decided_by, "until": one.expires_at,
+            "number": one.id,
+            "person": one.person.login_name or one.person.user_name,
+            "client_id": one.rule.client_key,
+            "entitlement": one.rule.entitlement,
+            "purpose": one.purpose,
+            "requested_by": one.requested_by,
+            "since": one.requested_at,
+            "decided_by": one.decided_by,
+            "until": one.expires_at,
         }
         for one in accesses
     ]

@@ -57,7 +57,14 @@ class Command(Noun):
             raise CommandError(message)
         rows = Event.objects.filter(account_id=account_id).order_by("seq")
         return [
-            {"seq": one.seq, "at": one.at, "kind": one.kind, "actor": one.actor, "credential": one.credential_id, "hash": one.hash[:12]}
+            {
+                "seq": one.seq,
+                "at": one.at,
+                "kind": one.kind,
+                "actor": one.actor,
+                "credential": one.credential_id,
+                "hash": one.hash[:12],
+            }
             for one in rows
         ]
 
@@ -65,5 +72,15 @@ class Command(Noun):
         """Sign."""
         digest, count = audit.heads_digest()
         now = clock.now()
-        claims: dict[str, object] = {"iss": config().issuer, "iat": int(now.timestamp()), "heads": digest, "accounts": count}
-        return {**claims, "statement": keyring().sign(claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=Purpose.CHECKPOINT)}
+        claims: dict[str, object] = {
+            "iss": config().issuer,
+            "iat": int(now.timestamp()),
+            "heads": digest,
+            "accounts": count,
+        }
+        return {
+            **claims,
+            "statement": keyring().sign(
+                claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=Purpose.CHECKPOINT
+            ),
+        }

@@ -47,27 +47,47 @@ _LEAST_PASSPHRASE = 12
 
 
 def _root_file(parser: CommandParser) -> None:
-    parser.add_argument("--root-file", type=Path, help="the root's key and certificate (PEM, encrypted); keep it offline, not on this machine")
-    parser.add_argument("--root-passphrase-file", type=Path, help="its first line is the passphrase of the root's key; else it is asked for")
+    parser.add_argument(
+        "--root-file",
+        type=Path,
+        help="the root's key and certificate (PEM, encrypted); keep it offline, not on this machine",
+    )
+    parser.add_argument(
+        "--root-passphrase-file",
+        type=Path,
+        help="its first line is the passphrase of the root's key; else it is asked for",
+    )
 
 
 def _key_place(parser: CommandParser) -> None:
     parser.add_argument("--pkcs11-module", help="make the issuing key in an HSM: path of its PKCS #11 library")
     parser.add_argument("--pkcs11-token", help="label of the token")
     parser.add_argument("--pkcs11-pin-file", type=Path, help="its first line is the PIN of the token")
-    parser.add_argument("--signer-command", help="somebody else signs: a program that reads bytes and writes their ECDSA signature as DER")
+    parser.add_argument(
+        "--signer-command",
+        help="somebody else signs: a program that reads bytes and writes their ECDSA signature as DER",
+    )
     parser.add_argument("--signer-public", type=Path, help="the public key of --signer-command, PEM, P-256 or P-384")
 
 
 def _init(parser: CommandParser) -> None:
     parser.add_argument("--organisation", help="stands in the name of the authority and of every certificate")
     parser.add_argument("--url", help="http URL under which lists and answers are found (default: the issuer's host)")
-    parser.add_argument("--oid", default=GENERIC, help=f"policy OID of generic certificates, from your own arc (default {GENERIC}: an example)")
     parser.add_argument(
-        "--asserts-piv", action="store_true",
+        "--oid",
+        default=GENERIC,
+        help=f"policy OID of generic certificates, from your own arc (default {GENERIC}: an example)",
+    )
+    parser.add_argument(
+        "--asserts-piv",
+        action="store_true",
         help="this house issues under the Federal Common Policy: derived PIV certificates assert …3.40 (without it they assert --oid)",
     )
-    parser.add_argument("--external-root", action="store_true", help="an authority that is not ours signs: print a request, then use `ca install`")
+    parser.add_argument(
+        "--external-root",
+        action="store_true",
+        help="an authority that is not ours signs: print a request, then use `ca install`",
+    )
     _root_file(parser)
     _key_place(parser)
 
@@ -80,19 +100,39 @@ def _rotate(parser: CommandParser) -> None:
 
 def _install(parser: CommandParser) -> None:
     parser.add_argument("certificate", type=Path, help="the certificate that the authority above made, PEM or DER")
-    parser.add_argument("--chain", type=Path, required=True, help="what stands above it up to the root, in that order (PEM or PKCS #7)")
-    parser.add_argument("--list", type=Path, action="append", default=[], help="a revocation list of one of those (PEM or DER); may be repeated")
+    parser.add_argument(
+        "--chain", type=Path, required=True, help="what stands above it up to the root, in that order (PEM or PKCS #7)"
+    )
+    parser.add_argument(
+        "--list",
+        type=Path,
+        action="append",
+        default=[],
+        help="a revocation list of one of those (PEM or DER); may be repeated",
+    )
 
 
 def _outside(parser: CommandParser) -> None:
     parser.add_argument("certificate", type=Path, help="the certificate of that authority, PEM or DER")
-    parser.add_argument("--chain", type=Path, help="what stands above it up to the root, in that order (PEM or PKCS #7)")
-    parser.add_argument("--command", required=True, help="a program that asks it: `issue` or `revoke` as its last argument, JSON on its standard input")
+    parser.add_argument(
+        "--chain", type=Path, help="what stands above it up to the root, in that order (PEM or PKCS #7)"
+    )
+    parser.add_argument(
+        "--command",
+        required=True,
+        help="a program that asks it: `issue` or `revoke` as its last argument, JSON on its standard input",
+    )
     parser.add_argument("--organisation", required=True, help="stands in the name of every certificate")
-    parser.add_argument("--oid", default=GENERIC, help=f"policy OID of generic certificates (default {GENERIC}: an example)")
-    parser.add_argument("--asserts-piv", action="store_true", help="it issues under the Federal Common Policy: …3.40 and …3.41")
+    parser.add_argument(
+        "--oid", default=GENERIC, help=f"policy OID of generic certificates (default {GENERIC}: an example)"
+    )
+    parser.add_argument(
+        "--asserts-piv", action="store_true", help="it issues under the Federal Common Policy: …3.40 and …3.41"
+    )
     for name, words in {"crl": "its full list", "issuer": "its certificate", "ocsp": "its answers"}.items():
-        parser.add_argument(f"--{name}-url", required=True, help=f"http URL of {words}, which every certificate must name (X-4)")
+        parser.add_argument(
+            f"--{name}-url", required=True, help=f"http URL of {words}, which every certificate must name (X-4)"
+        )
 
 
 def _fitting(organisation: str) -> str:
@@ -102,7 +142,13 @@ def _fitting(organisation: str) -> str:
 
 def _root_crl(parser: CommandParser) -> None:
     _root_file(parser)
-    parser.add_argument("--revoke", action="append", default=[], metavar="AUTHORITY", help="an issuing key that must not be trusted any more; may be repeated")
+    parser.add_argument(
+        "--revoke",
+        action="append",
+        default=[],
+        metavar="AUTHORITY",
+        help="an issuing key that must not be trusted any more; may be repeated",
+    )
 
 
 class Command(Noun):
@@ -110,13 +156,28 @@ class Command(Noun):
 
     help = "The authority of derived certificates: init, install, outside, show, rotate, crl, root-crl."
     verbs = {  # noqa: RUF012 - a table
-        "init": ("Make the first issuing key, and have the root certify it. The root's key never enters the database.", _init),
-        "install": ("Take the certificate that an authority above made for the request of `init` or `rotate`.", _install),
-        "outside": ("Others make the certificates: an authority that a program of yours asks. What comes back is checked.", _outside),
+        "init": (
+            "Make the first issuing key, and have the root certify it. The root's key never enters the database.",
+            _init,
+        ),
+        "install": (
+            "Take the certificate that an authority above made for the request of `init` or `rotate`.",
+            _install,
+        ),
+        "outside": (
+            "Others make the certificates: an authority that a program of yours asks. What comes back is checked.",
+            _outside,
+        ),
         "show": ("All authorities, where their keys are, and how fresh their lists.", nothing),
-        "rotate": ("A new issuing key. The one before it signs its lists until all that it issued has expired.", _rotate),
+        "rotate": (
+            "A new issuing key. The one before it signs its lists until all that it issued has expired.",
+            _rotate,
+        ),
         "crl": ("Sign all revocation lists now, and lay the files.", nothing),
-        "root-crl": ("Sign the root's own list, with the offline key; once a year, or when an issuing key must not be trusted any more.", _root_crl),
+        "root-crl": (
+            "Sign the root's own list, with the offline key; once a year, or when an issuing key must not be trusted any more.",
+            _root_crl,
+        ),
     }
     methods = {**Noun.methods, "root-crl": "root_crl"}  # noqa: RUF012 - a table
 
@@ -127,7 +188,10 @@ class Command(Noun):
         if not options["organisation"]:
             raise CommandError("Say --organisation: it stands in every certificate.")
         plan = Plan(
-            organisation=_fitting(options["organisation"]), base_url=_base_url(options["url"]), oid=options["oid"], asserts_piv=options["asserts_piv"],
+            organisation=_fitting(options["organisation"]),
+            base_url=_base_url(options["url"]),
+            oid=options["oid"],
+            asserts_piv=options["asserts_piv"],
         )
         try:
             x509.ObjectIdentifier(plan.oid)
@@ -137,7 +201,10 @@ class Command(Noun):
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
         """The next."""
-        last = keeping.current(now=clock.now()) or Authority.objects.exclude(certificate=None).order_by("-created_at").first()
+        last = (
+            keeping.current(now=clock.now())
+            or Authority.objects.exclude(certificate=None).order_by("-created_at").first()
+        )
         if last is None:
             raise CommandError("There is no authority yet. Use: manage.py ca init")
         plan = Plan(organisation=last.organisation, base_url=last.base_url, oid=last.oid, asserts_piv=last.asserts_piv)
@@ -151,7 +218,12 @@ class Command(Noun):
         if root is None:
             request = keeping.request(row, wrapper())
             text = f"-----BEGIN CERTIFICATE REQUEST-----\n{_lines(request)}-----END CERTIFICATE REQUEST-----\n"
-            return {"authority": row.name, "state": row.state, "next": "manage.py ca install CERTIFICATE --chain CHAIN", "request": text}
+            return {
+                "authority": row.name,
+                "state": row.state,
+                "next": "manage.py ca install CERTIFICATE --chain CHAIN",
+                "request": text,
+            }
         key, certificate = root
         made = keeping.certified_by_root(row, certificate, Held(key), now=now)
         above = _signed_list(keeping.taken_back_by_root(certificate), certificate, key, now=now)
@@ -160,8 +232,12 @@ class Command(Noun):
         lists.make_due(wrapper(), now=now)
         files.mirror(now=now)
         return {
-            "authority": row.name, "state": "active", "issues_until": made.not_valid_after_utc, "root": certificate.subject.rfc4514_string(),
-            "root_sha256": certificate.fingerprint(SHA256()).hex(), "files": str(files.folder()),
+            "authority": row.name,
+            "state": "active",
+            "issues_until": made.not_valid_after_utc,
+            "root": certificate.subject.rfc4514_string(),
+            "root_sha256": certificate.fingerprint(SHA256()).hex(),
+            "files": str(files.folder()),
             "next": f"Take {options['root_file']} off this machine, and put it into a safe. Give verifiers {files.folder() / 'authorities.pem'}.",
         }
 
@@ -175,7 +251,11 @@ class Command(Noun):
         except (OSError, ValueError) as error:
             raise CommandError(f"A file cannot be read: {error}") from error
         key = certificate.public_key()
-        row = Authority.objects.filter(name=keeping.name_of(key)).first() if isinstance(key, ec.EllipticCurvePublicKey) else None
+        row = (
+            Authority.objects.filter(name=keeping.name_of(key)).first()
+            if isinstance(key, ec.EllipticCurvePublicKey)
+            else None
+        )
         if row is None:
             raise CommandError("This certificate is for none of the keys that wait for one (manage.py ca show).")
         keeping.install(row, certificate, chain, above, now=now)
@@ -194,23 +274,45 @@ class Command(Noun):
             raise CommandError(f"A file or the OID cannot be read: {error}") from error
         where = {name: options[f"{name}_url"] for name in ("crl", "issuer", "ocsp")}
         if not all(urlsplit(one).scheme == "http" and urlsplit(one).hostname for one in where.values()):
-            raise CommandError("The URLs are plain http: a list that needs a certificate to be fetched cannot check one.")
-        plan = Plan(organisation=_fitting(options["organisation"]), base_url=_base_url(None), oid=options["oid"], asserts_piv=options["asserts_piv"])
+            raise CommandError(
+                "The URLs are plain http: a list that needs a certificate to be fetched cannot check one."
+            )
+        plan = Plan(
+            organisation=_fitting(options["organisation"]),
+            base_url=_base_url(None),
+            oid=options["oid"],
+            asserts_piv=options["asserts_piv"],
+        )
         row = keeping.adopt(plan, certificate, chain, {"command": options["command"], **where}, wrapper(), now=now)
         files.mirror(now=now)
-        return {"authority": row.name, "state": "active", "issues_until": certificate.not_valid_after_utc, "next": "Make one certificate, and look at it."}
+        return {
+            "authority": row.name,
+            "state": "active",
+            "issues_until": certificate.not_valid_after_utc,
+            "next": "Make one certificate, and look at it.",
+        }
 
     def show(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         found = []
         for row in Authority.objects.order_by("created_at"):
             whole = row.revocation_lists.filter(shard=lists.WHOLE).first()
-            found.append({
-                "authority": row.name, "state": row.state, "organisation": row.organisation, "key": row.signer, "issued": row.issued.count(),
-                "issues_until": row.not_after, "revoked": whole.entries if whole else None, "list": whole.number if whole else None,
-                "list_until": whole.next_update if whole else None, "root_list_until": _root_list_until(row), "piv": row.asserts_piv,
-                "url": f"{row.base_url}/{keeping.PLACE}/",
-            })
+            found.append(
+                {
+                    "authority": row.name,
+                    "state": row.state,
+                    "organisation": row.organisation,
+                    "key": row.signer,
+                    "issued": row.issued.count(),
+                    "issues_until": row.not_after,
+                    "revoked": whole.entries if whole else None,
+                    "list": whole.number if whole else None,
+                    "list_until": whole.next_update if whole else None,
+                    "root_list_until": _root_list_until(row),
+                    "piv": row.asserts_piv,
+                    "url": f"{row.base_url}/{keeping.PLACE}/",
+                }
+            )
         return found
 
     def crl(self, _options: dict[str, Any]) -> dict[str, Any]:
@@ -230,17 +332,26 @@ class Command(Noun):
         if len(bad) != len(set(options["revoke"])):
             raise CommandError("--revoke names no authority of this house (manage.py ca show).")
         before = keeping.taken_back_by_root(certificate)
-        new = [minting.Entry(serial=keeping.certificate_of(row).serial_number, at=now, because=Reason.COMPROMISED) for row in bad]
+        new = [
+            minting.Entry(serial=keeping.certificate_of(row).serial_number, at=now, because=Reason.COMPROMISED)
+            for row in bad
+        ]
         known = {one.serial for one in before}
         der = _signed_list([*before, *(one for one in new if one.serial not in known)], certificate, key, now=now)
         changed = keeping.list_of_root(certificate, der, now=now)
-        Authority.objects.filter(name__in=[row.name for row in bad], state=keeping.ACTIVE).update(state=keeping.RETIRED, retired_at=now)
+        Authority.objects.filter(name__in=[row.name for row in bad], state=keeping.ACTIVE).update(
+            state=keeping.RETIRED, retired_at=now
+        )
         files.mirror(now=now)
         return {"authorities": changed, "revoked": [row.name for row in bad], "until": now + minting.ROOT_LIST_LIFE}
 
 
-def _signed_list(entries: list[minting.Entry], root: x509.Certificate, key: ec.EllipticCurvePrivateKey, *, now: datetime) -> bytes:
-    return minting.revocation_list(entries, root, Held(key), number=int(now.timestamp()), now=now, life=minting.ROOT_LIST_LIFE)
+def _signed_list(
+    entries: list[minting.Entry], root: x509.Certificate, key: ec.EllipticCurvePrivateKey, *, now: datetime
+) -> bytes:
+    return minting.revocation_list(
+        entries, root, Held(key), number=int(now.timestamp()), now=now, life=minting.ROOT_LIST_LIFE
+    )
 
 
 def _root_list_until(row: Authority) -> datetime | None:
@@ -250,7 +361,7 @@ def _root_list_until(row: Authority) -> datetime | None:
 
 def _lines(der: bytes) -> str:
     text = b64encode(der).decode()
-    return "".join(f"{text[at:at + 64]}\n" for at in range(0, len(text), 64))
+    return "".join(f"{text[at : at + 64]}\n" for at in range(0, len(text), 64))
 
 
 def _list(path: Path) -> bytes:
@@ -276,7 +387,9 @@ def _secret(file: Path | None, question: str) -> bytes:
     return text.encode()
 
 
-def _root(options: dict[str, Any], organisation: str, *, now: datetime, make: bool = True) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+def _root(
+    options: dict[str, Any], organisation: str, *, now: datetime, make: bool = True
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     """The offline root: read from its file, or made into it."""
     path: Path | None = options["root_file"]
     if path is None:
@@ -309,7 +422,11 @@ def _place(options: dict[str, Any]) -> tuple[Place, Signer]:
         if not options["pkcs11_token"] or not options["pkcs11_pin_file"]:
             raise CommandError("Say --pkcs11-token and --pkcs11-pin-file too.")
         pin = _secret(options["pkcs11_pin_file"], "").decode()
-        reference = {"module": options["pkcs11_module"], "token": options["pkcs11_token"], "label": f"ramet-{clock.now():%Y%m%d%H%M%S}"}
+        reference = {
+            "module": options["pkcs11_module"],
+            "token": options["pkcs11_token"],
+            "label": f"ramet-{clock.now():%Y%m%d%H%M%S}",
+        }
         token = Token(**reference, pin=pin)
         try:
             token.make()

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
 def _bind(parser: CommandParser) -> None:
     parser.add_argument("name", help="the login name of the person")
-    parser.add_argument("--certificate", type=Path, required=True, help="the card's certificate for authentication, PEM or DER")
-    parser.add_argument("--replaces", default="", metavar="ID", help="the person's old card, whose devices go on with this one")
+    parser.add_argument(
+        "--certificate", type=Path, required=True, help="the card's certificate for authentication, PEM or DER"
+    )
+    parser.add_argument(
+        "--replaces", default="", metavar="ID", help="the person's old card, whose devices go on with this one"
+    )
 
 
 class Command(Noun):
@@ -42,15 +46,20 @@ class Command(Noun):
         "status": ("Whether cards may be used now, and what is missing.", nothing),
         "probe": ("Ask the certificate host through its public address whether it strips forged headers.", nothing),
         "bind": ("Bind a card to a person whom you have checked.", _bind),
-        "list": ("The cards of one person, with every certificate seen on them.", named("the login name of the person")),
+        "list": (
+            "The cards of one person, with every certificate seen on them.",
+            named("the login name of the person"),
+        ),
     }
 
     def status(self, _options: dict[str, Any]) -> dict[str, Any]:
         """What is on, and what is missing."""
         last = Probe.objects.filter(name=card.PROBE).first()
         return {
-            "on": card.is_on(now=clock.now()), "certificate_url": config().certificate_url or "not set (RAMET_CERTIFICATE_URL)",
-            "pki": certificates.describe(), "probe": f"{last.at:%Y-%m-%d %H:%M} UTC: {last.words}" if last else "never probed: manage.py card probe",
+            "on": card.is_on(now=clock.now()),
+            "certificate_url": config().certificate_url or "not set (RAMET_CERTIFICATE_URL)",
+            "pki": certificates.describe(),
+            "probe": f"{last.at:%Y-%m-%d %H:%M} UTC: {last.words}" if last else "never probed: manage.py card probe",
         }
 
     def probe(self, _options: dict[str, Any]) -> dict[str, Any]:
@@ -75,23 +84,41 @@ class Command(Noun):
 
         def work(account: Account) -> Credential:
             if not options["replaces"]:
-                return issue.certificate(account, verified, bound_by=bound_by, name="PIV or CAC card", now=now, actor="manager")
+                return issue.certificate(
+                    account, verified, bound_by=bound_by, name="PIV or CAC card", now=now, actor="manager"
+                )
             old = next((one for one in card.cards_of(account) if str(one.id) == options["replaces"]), None)
             if old is None:
                 message = "That person has no such card, or its key was compromised."
                 raise CommandError(message)
-            return renew.card(account, old, verified, bound_by=bound_by, name="PIV or CAC card", now=now, actor="manager")
+            return renew.card(
+                account, old, verified, bound_by=bound_by, name="PIV or CAC card", now=now, actor="manager"
+            )
 
         row = under_lock(person.account_id, work)
-        return {"credential": row.id, "aal": row.aal, "subject": verified.subject, "issuer": verified.issuer, "card_uuid": verified.card_uuid}
+        return {
+            "credential": row.id,
+            "aal": row.aal,
+            "subject": verified.subject,
+            "issuer": verified.issuer,
+            "card_uuid": verified.card_uuid,
+        }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """Every certificate of every card."""
-        rows = CardCertificate.objects.filter(credential__account_id=_person(options["name"]).account_id).select_related("credential")
+        rows = CardCertificate.objects.filter(
+            credential__account_id=_person(options["name"]).account_id
+        ).select_related("credential")
         return [
             {
-                "credential": one.credential_id, "state": one.credential.state, "aal": one.credential.aal, "issuer": one.issuer,
-                "serial": one.serial, "card_uuid": one.card_uuid, "not_after": one.not_after, "superseded": one.superseded_at,
+                "credential": one.credential_id,
+                "state": one.credential.state,
+                "aal": one.credential.aal,
+                "issuer": one.issuer,
+                "serial": one.serial,
+                "card_uuid": one.card_uuid,
+                "not_after": one.not_after,
+                "superseded": one.superseded_at,
             }
             for one in rows.order_by("credential__created_at", "seen_at")
         ]
@@ -108,7 +135,11 @@ def _person(name: str) -> Person:
 def _der(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
-        found = x509.load_pem_x509_certificate(raw) if raw.lstrip().startswith(b"-----") else x509.load_der_x509_certificate(raw)
+        found = (
+            x509.load_pem_x509_certificate(raw)
+            if raw.lstrip().startswith(b"-----")
+            else x509.load_der_x509_certificate(raw)
+        )
     except (OSError, ValueError) as error:
         message = f"{path} holds no certificate: {error}"
         raise CommandError(message) from error

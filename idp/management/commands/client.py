@@ -31,7 +31,11 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("--client-id", default="", help="only to keep an id that exists elsewhere; random by default")
     parser.add_argument("--public", action="store_true", help="without a secret")
     parser.add_argument("--native", action="store_true", help="an installed app (RFC 8252); public")
-    parser.add_argument("--browser", action="store_true", help="an app that runs in the browser, from the origin of its redirect URI; public")
+    parser.add_argument(
+        "--browser",
+        action="store_true",
+        help="an app that runs in the browser, from the origin of its redirect URI; public",
+    )
     parser.add_argument("--pairwise", action="store_true", help="know each person by a subject of its own")
     terms.offer(parser)
 
@@ -45,7 +49,13 @@ def _set(parser: CommandParser) -> None:
 def _token(parser: CommandParser) -> None:
     parser.add_argument("name", metavar="label", help="for whom it is; 1 to 80 characters")
     parser.add_argument("--uses", type=int, default=1, help="how many clients it may register: 1 to 1000")
-    parser.add_argument("--life", type=span, default=timedelta(hours=24), metavar="SPAN", help="how long it serves, like 2h; default: a day")
+    parser.add_argument(
+        "--life",
+        type=span,
+        default=timedelta(hours=24),
+        metavar="SPAN",
+        help="how long it serves, like 2h; default: a day",
+    )
 
 
 class Command(Noun):
@@ -54,12 +64,18 @@ class Command(Noun):
     help = "Relying parties: add, set, list, show, rotate-secret, token, disable, enable, import."
     verbs = {  # noqa: RUF012 - a table
         "add": ("Register a client; its secret is shown once.", _add),
-        "set": ("Change what is given; the rules are asked of the whole client as it will be. `--X none` empties a list.", _set),
+        "set": (
+            "Change what is given; the rules are asked of the whole client as it will be. `--X none` empties a list.",
+            _set,
+        ),
         "list": ("All clients.", nothing),
         "show": ("One client, whole, and what it is excused from.", named("its client_id")),
         "rotate-secret": ("Give a client a new secret; the old one ends now.", named("its client_id")),
         "rotate": ("The same as rotate-secret.", named("its client_id")),
-        "token": ("Make an initial access token: whoever has it may register clients (RFC 7591). Without one, nobody may.", _token),
+        "token": (
+            "Make an initial access token: whoever has it may register clients (RFC 7591). Without one, nobody may.",
+            _token,
+        ),
         "disable": ("Refuse a client from now on, its tokens too.", named("its client_id")),
         "enable": ("Let a disabled client in again.", named("its client_id")),
         "import": (
@@ -74,8 +90,12 @@ class Command(Noun):
         """Register."""
         kind = "native" if options["native"] else "browser" if options["browser"] else "web"
         said = {
-            "name": options["name"], "application_type": kind, "public": options["public"] or kind != "web", "client_id": options["client_id"],
-            "subject_type": "pairwise" if options["pairwise"] else "public", **terms.given(options),
+            "name": options["name"],
+            "application_type": kind,
+            "public": options["public"] or kind != "web",
+            "client_id": options["client_id"],
+            "subject_type": "pairwise" if options["pairwise"] else "public",
+            **terms.given(options),
         }
         said["public"] = said["public"] or said.get("auth_method") == "none"
         try:
@@ -105,8 +125,12 @@ class Command(Noun):
         rows = ClientPolicy.objects.select_related("client").order_by("client__name")
         return [
             {
-                "name": one.client.name, "client_id": one.client.client_id, "type": one.application_type,
-                "authentication": one.auth_method, "min_aal": one.min_aal, "disabled": one.disabled_at,
+                "name": one.client.name,
+                "client_id": one.client.client_id,
+                "type": one.application_type,
+                "authentication": one.auth_method,
+                "min_aal": one.min_aal,
+                "disabled": one.disabled_at,
             }
             for one in rows
         ]
@@ -119,12 +143,24 @@ class Command(Noun):
         found.pop("public")
         excused = [words for name, words in _EXCUSED.items() if found.pop(name)]
         known = {
-            "name": found.pop("name"), "client_id": found.pop("client_id"), "type": found.pop("application_type"),
-            "authentication": found.pop("auth_method"), "excused_from": excused, "scopes": " ".join(found.pop("scopes")),
-            "redirect_uris": found.pop("redirect_uris"), "post_logout_redirect_uris": found.pop("post_logout_uris"),
+            "name": found.pop("name"),
+            "client_id": found.pop("client_id"),
+            "type": found.pop("application_type"),
+            "authentication": found.pop("auth_method"),
+            "excused_from": excused,
+            "scopes": " ".join(found.pop("scopes")),
+            "redirect_uris": found.pop("redirect_uris"),
+            "post_logout_redirect_uris": found.pop("post_logout_uris"),
             "dpop_nonce": party.is_public if found.pop("dpop_nonce") is None else policy.dpop_nonce,
         }
-        return {**known, **found, "origins": policy.origins, "version": policy.version, "created": policy.created_at, "disabled": policy.disabled_at}
+        return {
+            **known,
+            **found,
+            "origins": policy.origins,
+            "version": policy.version,
+            "created": policy.created_at,
+            "disabled": policy.disabled_at,
+        }
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
         """A new secret."""
@@ -144,10 +180,18 @@ class Command(Noun):
             raise CommandError(message)
         token, now = opaque(), clock.now()
         RegistrationToken.objects.create(
-            token_hash=stored(token, kind="initial-access-token"), label=options["name"], uses_left=options["uses"], created_at=now,
+            token_hash=stored(token, kind="initial-access-token"),
+            label=options["name"],
+            uses_left=options["uses"],
+            created_at=now,
             expires_at=now + options["life"],
         )
-        return {"initial_access_token": token, "uses": options["uses"], "expires": now + options["life"], "endpoint": config().issuer + "/oidc/register"}
+        return {
+            "initial_access_token": token,
+            "uses": options["uses"],
+            "expires": now + options["life"],
+            "endpoint": config().issuer + "/oidc/register",
+        }
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""

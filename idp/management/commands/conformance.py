@@ -18,10 +18,22 @@ from idp.management.verbs import Noun, nothing
 
 
 def _load(parser: CommandParser) -> None:
-    parser.add_argument("--suite", default="https://localhost.emobix.co.uk:8443", metavar="URL", help="where the suite runs (default: %(default)s)")
-    parser.add_argument("--alias", default="ramet", help="the alias of the suite's configuration, a part of its redirect URIs (default: %(default)s)")
     parser.add_argument(
-        "--jwks", action="append", default=[], metavar="CLIENT=FILE",
+        "--suite",
+        default="https://localhost.emobix.co.uk:8443",
+        metavar="URL",
+        help="where the suite runs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--alias",
+        default="ramet",
+        help="the alias of the suite's configuration, a part of its redirect URIs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jwks",
+        action="append",
+        default=[],
+        metavar="CLIENT=FILE",
         help="private keys that the suite has already, for one of: fapi, fapi2, signing, signing2 (default: made, and written into the configuration)",
     )
 
@@ -29,9 +41,14 @@ def _load(parser: CommandParser) -> None:
 class Command(Noun):
     """What the suite needs to find here."""
 
-    help = "The OpenID conformance suite: load (clients, a person, TLS, the suite's configuration), plans. Loopback only."
+    help = (
+        "The OpenID conformance suite: load (clients, a person, TLS, the suite's configuration), plans. Loopback only."
+    )
     verbs = {  # noqa: RUF012 - a table
-        "load": ("Register the suite's static clients and a person of whom everything is known; write a configuration per plan.", _load),
+        "load": (
+            "Register the suite's static clients and a person of whom everything is known; write a configuration per plan.",
+            _load,
+        ),
         "plans": ("The plans, with their variants, as the suite's runner takes them.", nothing),
     }
 
@@ -56,7 +73,9 @@ class Command(Noun):
             path.write_text(json.dumps(document, indent=2))
             written[suite.PLANS[plan]] = str(path)
         return {
-            "configurations": written, "authority": str(authority), "person": {"username": conformance.PERSON, "password": house.PASSWORD, "code": conformance.CODE},
+            "configurations": written,
+            "authority": str(authority),
+            "person": {"username": conformance.PERSON, "password": house.PASSWORD, "code": conformance.CODE},
             "serve": f"manage.py serve --port {urlsplit(config().issuer).port or 443} --tls-cert {chain} --tls-key {key}",
         }
 

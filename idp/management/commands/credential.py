@@ -37,14 +37,18 @@ def _one(parser: CommandParser) -> None:
 def _revoke(parser: CommandParser) -> None:
     _one(parser)
     parser.add_argument(
-        "--compromised-since", metavar="ISO-DATE", help="its key was compromised then: what it authorised since ends too (IV-6)"
+        "--compromised-since",
+        metavar="ISO-DATE",
+        help="its key was compromised then: what it authorised since ends too (IV-6)",
     )
 
 
 def _list(parser: CommandParser) -> None:
     parser.add_argument("name", nargs="?", default="", help="the person's login name; with --review it may be left out")
     parser.add_argument("--all", action="store_true", help="those that have ended too")
-    parser.add_argument("--review", action="store_true", help="only those that somebody has to look at, of everybody (IV-5)")
+    parser.add_argument(
+        "--review", action="store_true", help="only those that somebody has to look at, of everybody (IV-5)"
+    )
 
 
 class Command(Noun):
@@ -63,9 +67,15 @@ class Command(Noun):
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of a person, or all that wait for a look."""
         if options["review"]:
-            rows = review_after_loss.waiting().select_related("root", "parent", "account__person").order_by("created_at")
+            rows = (
+                review_after_loss.waiting().select_related("root", "parent", "account__person").order_by("created_at")
+            )
             wanted = fold(options["name"])
-            return [{"person": one.account.person.login_name, **_facts(one)} for one in rows if wanted in {"", one.account.person.login_name_fold}]
+            return [
+                {"person": one.account.person.login_name, **_facts(one)}
+                for one in rows
+                if wanted in {"", one.account.person.login_name_fold}
+            ]
         if not options["name"]:
             message = "Whose? Give a login name, or --review."
             raise CommandError(message)
@@ -78,7 +88,9 @@ class Command(Noun):
     def reviewed(self, options: dict[str, Any]) -> str:
         """It stays."""
         row = self._one(options["id"])
-        under_lock(row.account_id, lambda account: review_after_loss.settle(account, row, now=clock.now(), actor="operator"))
+        under_lock(
+            row.account_id, lambda account: review_after_loss.settle(account, row, now=clock.now(), actor="operator")
+        )
         return "it stays"
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +99,15 @@ class Command(Noun):
         events = row.events.order_by("seq").values("seq", "at", "kind", "actor")
         check = IdentityCheck.objects.defer("sample").filter(credential=row).first()
         seen = {"identity_check": identity_checks.facts(check)} if check else {}
-        return {**_facts(row), "label": row.label, **seen, "evidence": row.evidence, "jkt": row.jkt, "failures": row.failures, "events": [dict(one) for one in events]}
+        return {
+            **_facts(row),
+            "label": row.label,
+            **seen,
+            "evidence": row.evidence,
+            "jkt": row.jkt,
+            "failures": row.failures,
+            "events": [dict(one) for one in events],
+        }
 
     def present(self, verb: str, found: Any) -> None:  # noqa: ANN401
         """A tree as a tree."""
@@ -111,7 +131,9 @@ class Command(Noun):
 
         def work(account: Account) -> int:
             if since is not None:
-                return revoke.tree(row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor="operator")
+                return revoke.tree(
+                    row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor="operator"
+                )
             return revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
 
         return f"{int(under_lock(row.account_id, work))} ended"
@@ -134,7 +156,11 @@ class Command(Noun):
         if person is None:
             message = f"There is no person {options['name']}. See: manage.py person list"
             raise CommandError(message)
-        rows = Credential.objects.filter(account_id=person.account_id) if options["all"] else status.living(person.account_id)
+        rows = (
+            Credential.objects.filter(account_id=person.account_id)
+            if options["all"]
+            else status.living(person.account_id)
+        )
         return rows.select_related("root", "parent").order_by("created_at")
 
     def _one(self, credential_id: str) -> Credential:
@@ -148,9 +174,18 @@ class Command(Noun):
 
 def _facts(row: Credential) -> dict[str, Any]:
     return {
-        "id": row.id, "kind": row.kind, "name": row.name, "state": row.state, "aal": int(status.level(row)), "ial": row.ial,
-        "parent": row.parent_id, "created": row.created_at, "last_used": row.last_used_at, "expires": row.expires_at,
-        "ended": row.ended_at, "because": row.end_reason,
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "state": row.state,
+        "aal": int(status.level(row)),
+        "ial": row.ial,
+        "parent": row.parent_id,
+        "created": row.created_at,
+        "last_used": row.last_used_at,
+        "expires": row.expires_at,
+        "ended": row.ended_at,
+        "because": row.end_reason,
     }
 
 

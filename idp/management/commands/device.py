@@ -73,9 +73,13 @@ class Command(BaseCommand):
         enroll.add_argument("--issuer", help="URL of the provider (default: RAMET_ISSUER, or http://localhost:8000)")
         enroll.add_argument("--name", default="", help="what to call this device (default: this machine's name)")
         enroll.add_argument("--replace", action="store_true", help="forget the credential that the key file holds")
-        enroll.add_argument("--tpm", metavar="HANDLE", help="make the key in the TPM 2.0, at this free persistent handle (0x81…)")
+        enroll.add_argument(
+            "--tpm", metavar="HANDLE", help="make the key in the TPM 2.0, at this free persistent handle (0x81…)"
+        )
         enroll.add_argument("--tpm-ak", metavar="HANDLE", help="where the TPM's attestation key is")
-        enroll.add_argument("--ak-certificate", type=Path, action="append", help="its certificate (PEM), and what stands above it")
+        enroll.add_argument(
+            "--ak-certificate", type=Path, action="append", help="its certificate (PEM), and what stands above it"
+        )
         login = verbs.add_parser("login", help="get tokens for an app")
         login.add_argument("--client", help="client_id of the app (default: the first that was bound)")
         login.add_argument("--no-passphrase", action="store_true", help="prove the key alone: one factor, aal/1")
@@ -104,7 +108,9 @@ class Command(BaseCommand):
     def _enroll(self, options: dict[str, Any]) -> dict[str, Any]:
         path: Path = options["key_file"]
         if _holds_a_credential(path) and not options["replace"]:
-            raise CommandError(f"{path} already holds a credential; --replace forgets it, --key-file names another file")
+            raise CommandError(
+                f"{path} already holds a credential; --replace forgets it, --key-file names another file"
+            )
         client = DeviceClient(http=_http(options))
         enrolment = client.enroll(
             options["issuer"] or os.environ.get("RAMET_ISSUER", "http://localhost:8000"),

@@ -36,7 +36,9 @@ class Command(BaseCommand):
             "access token (JWT, verified offline)": ACCESS_TOKEN + SKEW,
             "ID token (as a login, with 60 s of skew)": ID_TOKEN + SKEW,
             "introspection, userinfo, refresh, sign-in here": timedelta(0),
-            "certificate, where the list is read every minute": timedelta(seconds=120),  # and it is signed within the other
+            "certificate, where the list is read every minute": timedelta(
+                seconds=120
+            ),  # and it is signed within the other
             "certificate, where an OCSP answer is kept": ANSWER_LIFE,
             "certificate, where a list is kept as long as it holds": LIST_LIFE,
             "certificate, where no list is read at all (its life)": life,

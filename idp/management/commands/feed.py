@@ -21,17 +21,46 @@ _LIFE = timedelta(days=90)
 
 def _add(parser: CommandParser) -> None:
     parser.add_argument("name", help="a short name, like payroll")
-    parser.add_argument("--preset", choices=sorted(receivers.PRESETS), default="names", help="which attributes of people it may read (default: names)")
-    parser.add_argument("--attribute", action="append", default=[], metavar="ATTRIBUTE", help="this attribute too; may be given several times")
-    parser.add_argument("--full", action="store_true", help="its events carry values, not only the names of what changed")
+    parser.add_argument(
+        "--preset",
+        choices=sorted(receivers.PRESETS),
+        default="names",
+        help="which attributes of people it may read (default: names)",
+    )
+    parser.add_argument(
+        "--attribute",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE",
+        help="this attribute too; may be given several times",
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="its events carry values, not only the names of what changed"
+    )
     parser.add_argument("--groups", action="store_true", help="it follows groups too, not only people")
-    parser.add_argument("--expires-in", type=_days, metavar="DAYS", default=_LIFE, help="its token ends after so many days (default: 90)")
+    parser.add_argument(
+        "--expires-in",
+        type=_days,
+        metavar="DAYS",
+        default=_LIFE,
+        help="its token ends after so many days (default: 90)",
+    )
 
 
 def _allow(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
-    parser.add_argument("--preset", choices=sorted(receivers.PRESETS), help="start from these attributes and not from those that it may read now")
-    parser.add_argument("--add", action="append", default=[], metavar="ATTRIBUTE", help="let it read this too; may be given several times")
+    parser.add_argument(
+        "--preset",
+        choices=sorted(receivers.PRESETS),
+        help="start from these attributes and not from those that it may read now",
+    )
+    parser.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE",
+        help="let it read this too; may be given several times",
+    )
     parser.add_argument("--remove", action="append", default=[], metavar="ATTRIBUTE", help="no longer this")
     parser.add_argument("--full", choices=["yes", "no"], help="whether its events carry values")
     parser.add_argument("--groups", choices=["yes", "no"], help="whether it follows groups")
@@ -39,13 +68,27 @@ def _allow(parser: CommandParser) -> None:
 
 def _rotate(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
-    parser.add_argument("--overlap", type=span, metavar="SPAN", default=timedelta(), help="let the old token work so long beside the new one, like 24h (default: it ends now)")
-    parser.add_argument("--expires-in", type=_days, metavar="DAYS", default=_LIFE, help="the new token ends after so many days (default: 90)")
+    parser.add_argument(
+        "--overlap",
+        type=span,
+        metavar="SPAN",
+        default=timedelta(),
+        help="let the old token work so long beside the new one, like 24h (default: it ends now)",
+    )
+    parser.add_argument(
+        "--expires-in",
+        type=_days,
+        metavar="DAYS",
+        default=_LIFE,
+        help="the new token ends after so many days (default: 90)",
+    )
 
 
 def _admit(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
-    parser.add_argument("--client-id", required=True, help="a client of this provider, which gets access tokens for itself (scope scim)")
+    parser.add_argument(
+        "--client-id", required=True, help="a client of this provider, which gets access tokens for itself (scope scim)"
+    )
 
 
 def _end(parser: CommandParser) -> None:
@@ -62,9 +105,15 @@ class Command(Noun):
 
     help = "Systems that follow us over the feed of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
     verbs = {  # noqa: RUF012 - a table
-        "add": ("Register a receiver; its bearer token is shown once. It follows people, by notices, and may read their names, unless more is given.", _add),
+        "add": (
+            "Register a receiver; its bearer token is shown once. It follows people, by notices, and may read their names, unless more is given.",
+            _add,
+        ),
         "list": ("All receivers, when each last polled, and how much waits for it.", nothing),
-        "show": ("One receiver: what it may see, its credentials, what waits, and the last event that it could not use.", named(_NAME)),
+        "show": (
+            "One receiver: what it may see, its credentials, what waits, and the last event that it could not use.",
+            named(_NAME),
+        ),
         "allow": ("Let a receiver see more or less; what is new to it, it has to read first.", _allow),
         "rotate": ("Give a receiver a new token; the old one ends now, or after an overlap.", _rotate),
         "admit": ("Let a client of this provider read a feed.", _admit),
@@ -78,19 +127,33 @@ class Command(Noun):
         now = clock.now()
         try:
             receiver, token = receivers.register(
-                options["name"], kinds=_kinds(groups=options["groups"]), full=options["full"], expires_at=now + options["expires_in"], now=now,
+                options["name"],
+                kinds=_kinds(groups=options["groups"]),
+                full=options["full"],
+                expires_at=now + options["expires_in"],
+                now=now,
                 attributes=receivers.PRESETS[options["preset"]] | trust.named(options["attribute"]),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
-        return {"name": receiver.name, "base": f"{config().issuer}/scim/v2/Feed", "aud": audience(receiver), "token": token}
+        return {
+            "name": receiver.name,
+            "base": f"{config().issuer}/scim/v2/Feed",
+            "aud": audience(receiver),
+            "token": token,
+        }
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         return [
             {
-                "name": one.name, "follows": " ".join(one.kinds), "full": one.full, "waiting": delivery.count(one),
-                "must_read": " ".join(one.to_read), "last_polled": one.last_polled_at, "disabled": one.disabled_at,
+                "name": one.name,
+                "follows": " ".join(one.kinds),
+                "full": one.full,
+                "waiting": delivery.count(one),
+                "must_read": " ".join(one.to_read),
+                "last_polled": one.last_polled_at,
+                "disabled": one.disabled_at,
             }
             for one in Receiver.objects.order_by("name")
         ]
@@ -99,12 +162,25 @@ class Command(Noun):
         """One receiver."""
         one, now = self._found(options), clock.now()
         return {
-            "name": one.name, "aud": audience(one), "disabled": one.disabled_at, "follows": one.kinds, "full": one.full, "attributes": one.attributes,
-            "must_read": one.to_read, "waiting": delivery.count(one), "last_polled": one.last_polled_at, "last_error": one.last_error,
+            "name": one.name,
+            "aud": audience(one),
+            "disabled": one.disabled_at,
+            "follows": one.kinds,
+            "full": one.full,
+            "attributes": one.attributes,
+            "must_read": one.to_read,
+            "waiting": delivery.count(one),
+            "last_polled": one.last_polled_at,
+            "last_error": one.last_error,
             "credentials": [
                 {
-                    "number": row.id, "kind": row.kind, "client_id": row.key.partition(":")[2] if row.kind == "client" else None,
-                    "works": row.is_live(now=now), "created": row.created_at, "expires": row.expires_at, "ended": row.ended_at,
+                    "number": row.id,
+                    "kind": row.kind,
+                    "client_id": row.key.partition(":")[2] if row.kind == "client" else None,
+                    "works": row.is_live(now=now),
+                    "created": row.created_at,
+                    "expires": row.expires_at,
+                    "ended": row.ended_at,
                     "last_used": row.last_used_at,
                 }
                 for row in one.credentials.order_by("id")
@@ -127,7 +203,9 @@ class Command(Noun):
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
         """A new token."""
         now = clock.now()
-        token = receivers.rotate(self._found(options), overlap=options["overlap"], expires_at=now + options["expires_in"], now=now)
+        token = receivers.rotate(
+            self._found(options), overlap=options["overlap"], expires_at=now + options["expires_in"], now=now
+        )
         return {"name": options["name"], "token": token}
 
     def admit(self, options: dict[str, Any]) -> str:

@@ -25,18 +25,33 @@ _NAME = "the person's login name"
 
 def _record(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
-    parser.add_argument("--officer", required=True, help="who checked: another person, by a name that can be found again")
-    parser.add_argument("--place", required=True, help="where: an office, or the station of a supervised remote session")
-    parser.add_argument("--how", choices=[one.value for one in Seen], default=Seen.IN_PERSON.value, help="default: %(default)s")
-    parser.add_argument("--compared", choices=[one.value for one in Compared], required=True, help="which biometric was compared, one to one")
+    parser.add_argument(
+        "--officer", required=True, help="who checked: another person, by a name that can be found again"
+    )
+    parser.add_argument(
+        "--place", required=True, help="where: an office, or the station of a supervised remote session"
+    )
+    parser.add_argument(
+        "--how", choices=[one.value for one in Seen], default=Seen.IN_PERSON.value, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--compared",
+        choices=[one.value for one in Compared],
+        required=True,
+        help="which biometric was compared, one to one",
+    )
     parser.add_argument("--against", required=True, help="with what, for example “the facial image on the PIV card”")
-    parser.add_argument("--sample", type=Path, required=True, help="the file with the sample as it was taken; it is kept, sealed")
+    parser.add_argument(
+        "--sample", type=Path, required=True, help="the file with the sample as it was taken; it is kept, sealed"
+    )
 
 
 class Command(Noun):
     """The operator's verbs for checks in person."""
 
-    help = "Checks in person: record, list. A certificate at AAL3 (policy .41) takes one, within 90 days, and uses it up."
+    help = (
+        "Checks in person: record, list. A certificate at AAL3 (policy .41) takes one, within 90 days, and uses it up."
+    )
     verbs = {  # noqa: RUF012 - a table
         "list": ("A person's checks, and what was issued on them.", named(_NAME)),
         "record": ("Write down, for good, that an officer saw this person and found them to be the one.", _record),
@@ -58,8 +73,12 @@ class Command(Noun):
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}") from error
         said = Check(
-            how=Seen(options["how"]), officer=options["officer"], place=options["place"], compared=Compared(options["compared"]),
-            against=options["against"], sample=sample,
+            how=Seen(options["how"]),
+            officer=options["officer"],
+            place=options["place"],
+            compared=Compared(options["compared"]),
+            against=options["against"],
+            sample=sample,
         )
 
         def work(account: Account) -> IdentityCheck:

@@ -37,7 +37,11 @@ class Command(Noun):
         rows = SigningKey.objects.order_by("created_at")
         return [
             {
-                "kid": one.kid, "purpose": one.purpose, "alg": one.alg, "state": one.state, "active_from": one.active_from,
+                "kid": one.kid,
+                "purpose": one.purpose,
+                "alg": one.alg,
+                "state": one.state,
+                "active_from": one.active_from,
                 "retired_at": one.retired_at,
             }
             for one in rows

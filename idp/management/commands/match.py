@@ -71,7 +71,11 @@ class Command(Noun):
 
     def joined(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """What was joined."""
-        return _rows(Match.objects.filter(state=MatchState.JOINED).select_related("record__source", "person").order_by("decided_at"))
+        return _rows(
+            Match.objects.filter(state=MatchState.JOINED)
+            .select_related("record__source", "person")
+            .order_by("decided_at")
+        )
 
     def accept(self, options: dict[str, Any]) -> str:
         """One person."""
@@ -87,9 +91,14 @@ class Command(Noun):
     def join(self, options: dict[str, Any]) -> str:
         """By hand."""
         record = Record.objects.select_related("person").filter(id=_id(options["record"]), deleted_at=None).first()
-        person = Person.objects.filter(login_name_fold=fold(options["name"])).first() or Person.objects.filter(id=_id(options["name"])).first()
+        person = (
+            Person.objects.filter(login_name_fold=fold(options["name"])).first()
+            or Person.objects.filter(id=_id(options["name"])).first()
+        )
         if record is None or person is None:
-            message = "There is no such record, or no such person. See: manage.py person list, manage.py person show NAME"
+            message = (
+                "There is no such record, or no such person. See: manage.py person list, manage.py person show NAME"
+            )
             raise CommandError(message)
         matching.join(record, person, now=clock.now(), actor="operator")
         return "joined"
@@ -119,9 +128,13 @@ def _id(text: str) -> UUID:
 def _rows(matches: Iterable[Match]) -> list[dict[str, Any]]:
     return [
         {
-            "number": one.id, "record": f"{one.record.resource['userName']} ({one.record.source.name})",
-            "person": one.person.login_name or one.person.user_name, "by": one.attribute.rpartition(":")[2] or "hand",
-            "why": one.why, "since": one.created_at, "decided_by": one.decided_by,
+            "number": one.id,
+            "record": f"{one.record.resource['userName']} ({one.record.source.name})",
+            "person": one.person.login_name or one.person.user_name,
+            "by": one.attribute.rpartition(":")[2] or "hand",
+            "why": one.why,
+            "since": one.created_at,
+            "decided_by": one.decided_by,
         }
         for one in matches
     ]

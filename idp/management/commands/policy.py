@@ -21,7 +21,10 @@ class Command(Noun):
 
     help = "The rules of issuance: show."
     verbs = {  # noqa: RUF012 - a table
-        "show": ("Which kinds of credential are issued, to whom, on which devices, how strong, how many, how long.", _file),
+        "show": (
+            "Which kinds of credential are issued, to whom, on which devices, how strong, how many, how long.",
+            _file,
+        ),
     }
 
     def show(self, options: dict[str, Any]) -> str | list[str]:
@@ -33,6 +36,8 @@ class Command(Noun):
             found = in_words(rulebook.read(file))
         except (ValueError, OSError) as error:
             raise CommandError(f"{file} is not understood: {error}. Until it is, nothing is issued.") from error
-        where = f"As {file} says." if file.exists() else f"As Ramet comes; to change it write {file} (docs/operating.md)."
+        where = (
+            f"As {file} says." if file.exists() else f"As Ramet comes; to change it write {file} (docs/operating.md)."
+        )
         lines = [where, *found]
         return lines if options["json"] else "\n".join(lines)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def _due(parser: CommandParser) -> None:
-    parser.add_argument("--days", type=int, default=access_review.PERIOD.days, help=f"how often each is looked at (default: {access_review.PERIOD.days})")
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=access_review.PERIOD.days,
+        help=f"how often each is looked at (default: {access_review.PERIOD.days})",
+    )
 
 
 class Command(Noun):
@@ -28,9 +33,15 @@ class Command(Noun):
     help = "The periodic review of who still needs what: due, orphans, keep, end."
     verbs = {  # noqa: RUF012 - a table
         "due": ("Whose grown credentials nobody has looked at for a period, and what today's rules say of each.", _due),
-        "orphans": ("Grown credentials whose root has ended, and active people without a source that is heard.", nothing),
+        "orphans": (
+            "Grown credentials whose root has ended, and active people without a source that is heard.",
+            nothing,
+        ),
         "keep": ("All that a person holds is still needed; on record.", named("the login name of the person")),
-        "end": ("None of it is needed any more: it ends; ways of signing in stay.", named("the login name of the person")),
+        "end": (
+            "None of it is needed any more: it ends; ways of signing in stay.",
+            named("the login name of the person"),
+        ),
     }
 
     def due(self, options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -40,10 +51,16 @@ class Command(Noun):
         now, period = clock.now(), timedelta(days=max(0, options["days"]))
         return [
             {
-                "person": account.person.login_name or account.person.user_name, "credential": row.id, "kind": row.kind, "name": row.name,
-                "since": row.created_at, "last_used": row.last_used_at, "objections": needs.objections(account, row),
+                "person": account.person.login_name or account.person.user_name,
+                "credential": row.id,
+                "kind": row.kind,
+                "name": row.name,
+                "since": row.created_at,
+                "last_used": row.last_used_at,
+                "objections": needs.objections(account, row),
             }
-            for account in access_review.due(now=now, period=period).select_related("person") for row in access_review.held(account)
+            for account in access_review.due(now=now, period=period).select_related("person")
+            for row in access_review.held(account)
         ]
 
     def orphans(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -52,7 +69,17 @@ class Command(Noun):
             {"person": one.account.person.login_name, "credential": one.id, "why": "its root has ended"}
             for one in access_review.orphans().select_related("account__person")
         ]
-        return [*grown, *({"person": one.login_name or one.user_name, "credential": None, "why": "no source that is heard says anything of them"} for one in needs.without_source())]
+        return [
+            *grown,
+            *(
+                {
+                    "person": one.login_name or one.user_name,
+                    "credential": None,
+                    "why": "no source that is heard says anything of them",
+                }
+                for one in needs.without_source()
+            ),
+        ]
 
     def keep(self, options: dict[str, Any]) -> str:
         """Yes."""

@@ -29,9 +29,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where and how wide."""
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, behind your proxy)")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, behind your proxy)"
+        )
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--socket", type=Path, help="listen on a UNIX socket instead: for the proxy of the certificate host")
+        parser.add_argument(
+            "--socket", type=Path, help="listen on a UNIX socket instead: for the proxy of the certificate host"
+        )
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
         parser.add_argument("--threads", type=int, default=0, help="threads a process (default: 4)")
         parser.add_argument("--tls-cert", type=Path, help="PEM chain, to serve TLS without a proxy")
@@ -46,7 +50,9 @@ class Command(BaseCommand):
             message = "Give --tls-cert and --tls-key together."
             raise CommandError(message)
         if not config().is_https and not is_loopback(options["host"]):
-            message = "The issuer is plain http, so this listens on loopback only. Set RAMET_ISSUER to an https URL first."
+            message = (
+                "The issuer is plain http, so this listens on loopback only. Set RAMET_ISSUER to an https URL first."
+            )
             raise CommandError(message)
         if conformance.is_on() and not is_loopback(options["host"]):
             message = "The profile conformance listens on loopback only."
@@ -59,10 +65,20 @@ class Command(BaseCommand):
         self.stdout.write(f"ramet: serving {config().issuer} on {place}")
         self.stdout.flush()
         Granian(
-            "idp.wsgi:application", address=options["host"], port=options["port"], uds=options["socket"],
-            uds_permissions=0o660, interface=Interfaces.WSGI,
-            workers=options["workers"], blocking_threads=options["threads"] or 4, backlog=1024, log_access=False,
-            websockets=False, ssl_cert=options["tls_cert"], ssl_key=options["tls_key"], respawn_failed_workers=True,
+            "idp.wsgi:application",
+            address=options["host"],
+            port=options["port"],
+            uds=options["socket"],
+            uds_permissions=0o660,
+            interface=Interfaces.WSGI,
+            workers=options["workers"],
+            blocking_threads=options["threads"] or 4,
+            backlog=1024,
+            log_access=False,
+            websockets=False,
+            ssl_cert=options["tls_cert"],
+            ssl_key=options["tls_key"],
+            respawn_failed_workers=True,
             log_level=LogLevels.warning,
         ).serve()
 

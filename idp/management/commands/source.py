@@ -29,27 +29,57 @@ _NAME = "the source's name"
 def _add(parser: CommandParser) -> None:
     parser.add_argument("name", help="a short name, like hr")
     parser.add_argument(
-        "--vouches-ial", type=int, choices=[0, 1, 2, 3], default=0,
+        "--vouches-ial",
+        type=int,
+        choices=[0, 1, 2, 3],
+        default=0,
         help="the most it may say of how people's identity was checked, and what it means of a person of whom it says nothing (default: 0, none)",
     )
-    parser.add_argument("--preset", choices=sorted(trust.PRESETS), default="everything", help="what it is trusted for (default: everything but assurance and roles)")
-    parser.add_argument("--precedence", type=int, default=100, help="where sources differ, the lower number stands (default: 100)")
-    parser.add_argument("--normaliser", action="append", default=[], choices=sorted(KNOWN), help="a vendor, or a vendor's habit, to rewrite; may be given several times")
+    parser.add_argument(
+        "--preset",
+        choices=sorted(trust.PRESETS),
+        default="everything",
+        help="what it is trusted for (default: everything but assurance and roles)",
+    )
+    parser.add_argument(
+        "--precedence", type=int, default=100, help="where sources differ, the lower number stands (default: 100)"
+    )
+    parser.add_argument(
+        "--normaliser",
+        action="append",
+        default=[],
+        choices=sorted(KNOWN),
+        help="a vendor, or a vendor's habit, to rewrite; may be given several times",
+    )
     parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="its token ends after so many days")
 
 
 def _rotate(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
-    parser.add_argument("--overlap", type=span, metavar="SPAN", default=timedelta(), help="let the old tokens work so long beside the new one, like 24h (default: they end now)")
+    parser.add_argument(
+        "--overlap",
+        type=span,
+        metavar="SPAN",
+        default=timedelta(),
+        help="let the old tokens work so long beside the new one, like 24h (default: they end now)",
+    )
     parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="the new token ends after so many days")
 
 
 def _trust(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
     parser.add_argument("--preset", choices=sorted(trust.PRESETS), help="start from this set")
-    parser.add_argument("--add", action="append", default=[], metavar="ATTRIBUTE", help="trust it for this too; may be given several times")
+    parser.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE",
+        help="trust it for this too; may be given several times",
+    )
     parser.add_argument("--remove", action="append", default=[], metavar="ATTRIBUTE", help="no longer for this")
-    parser.add_argument("--vouches-ial", type=int, choices=[0, 1, 2, 3], help="the most it may say of how people's identity was checked")
+    parser.add_argument(
+        "--vouches-ial", type=int, choices=[0, 1, 2, 3], help="the most it may say of how people's identity was checked"
+    )
     parser.add_argument("--precedence", type=int, help="where sources differ, the lower number stands")
 
 
@@ -57,9 +87,21 @@ def _admit(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--client-id", help="a client of this provider, which gets access tokens for itself")
-    given.add_argument("--certificate", metavar="SHA256", help="the SHA-256 fingerprint of a client certificate: this one and no other")
-    given.add_argument("--certified-name", type=tls_subject, metavar="NAME", help="whoever an authority in var/pki/clients certifies under a name, like dns:hr.example.org")
-    parser.add_argument("--authority", default="", metavar="SHA256", help="which authority that is, by its fingerprint (default: the only one)")
+    given.add_argument(
+        "--certificate", metavar="SHA256", help="the SHA-256 fingerprint of a client certificate: this one and no other"
+    )
+    given.add_argument(
+        "--certified-name",
+        type=tls_subject,
+        metavar="NAME",
+        help="whoever an authority in var/pki/clients certifies under a name, like dns:hr.example.org",
+    )
+    parser.add_argument(
+        "--authority",
+        default="",
+        metavar="SHA256",
+        help="which authority that is, by its fingerprint (default: the only one)",
+    )
     parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="it ends after so many days")
 
 
@@ -69,10 +111,16 @@ def _end(parser: CommandParser) -> None:
 
 
 def _import(parser: CommandParser) -> None:
-    parser.add_argument("file", type=Path, help="people.csv (with a header), people.ldif (inetOrgPerson) or people.jsonl (a SCIM User per line)")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="people.csv (with a header), people.ldif (inetOrgPerson) or people.jsonl (a SCIM User per line)",
+    )
     parser.add_argument("--source", required=True, metavar="NAME", help="whose people they are")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; say what would change")
-    parser.add_argument("--complete", action="store_true", help="the file names everybody: whoever is not in it has left, and ends")
+    parser.add_argument(
+        "--complete", action="store_true", help="the file names everybody: whoever is not in it has left, and ends"
+    )
 
 
 def _days(text: str) -> timedelta:
@@ -86,7 +134,10 @@ class Command(Noun):
     verbs = {  # noqa: RUF012 - a table
         "add": ("Register a source; its bearer token is shown once.", _add),
         "list": ("All sources, and when each last spoke.", nothing),
-        "show": ("One source: what it is trusted for, its credentials, when it last spoke and what it asked for.", named(_NAME)),
+        "show": (
+            "One source: what it is trusted for, its credentials, when it last spoke and what it asked for.",
+            named(_NAME),
+        ),
         "trust": ("Say what a source is trusted for; people are merged anew.", _trust),
         "rotate": ("Give a source a new token; the old ones end now, or after an overlap.", _rotate),
         "admit": ("Let a client of this provider, or a certificate, speak for a source.", _admit),
@@ -106,8 +157,13 @@ class Command(Noun):
         now = clock.now()
         try:
             source, token = sources.register_source(
-                options["name"], vouched_ial=options["vouches_ial"], precedence=options["precedence"], normalisers=options["normaliser"],
-                trusted_for=trust.PRESETS[options["preset"]], token_expires_at=_after(options["expires_in"], now), now=now,
+                options["name"],
+                vouched_ial=options["vouches_ial"],
+                precedence=options["precedence"],
+                normalisers=options["normaliser"],
+                trusted_for=trust.PRESETS[options["preset"]],
+                token_expires_at=_after(options["expires_in"], now),
+                now=now,
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -117,8 +173,12 @@ class Command(Noun):
         """All."""
         return [
             {
-                "name": one.name, "precedence": one.precedence, "vouches_ial": one.vouched_ial,
-                "people": one.records.filter(deleted_at=None).count(), "last_seen": one.last_seen_at, "last_said": one.last_said,
+                "name": one.name,
+                "precedence": one.precedence,
+                "vouches_ial": one.vouched_ial,
+                "people": one.records.filter(deleted_at=None).count(),
+                "last_seen": one.last_seen_at,
+                "last_said": one.last_said,
                 "disabled": one.disabled_at,
             }
             for one in Source.objects.order_by("precedence", "name")
@@ -128,14 +188,26 @@ class Command(Noun):
         """One source."""
         one, now = self._found(options), clock.now()
         return {
-            "name": one.name, "disabled": one.disabled_at, "precedence": one.precedence, "vouches_ial": one.vouched_ial,
+            "name": one.name,
+            "disabled": one.disabled_at,
+            "precedence": one.precedence,
+            "vouches_ial": one.vouched_ial,
             "preset": next((name for name, names in trust.PRESETS.items() if names == set(one.trusted_for)), None),
-            "trusted_for": one.trusted_for, "normalisers": one.normalisers, "most_per_minute": one.most_per_minute,
-            "people": one.records.filter(deleted_at=None).count(), "last_seen": one.last_seen_at, "last_said": one.last_said,
+            "trusted_for": one.trusted_for,
+            "normalisers": one.normalisers,
+            "most_per_minute": one.most_per_minute,
+            "people": one.records.filter(deleted_at=None).count(),
+            "last_seen": one.last_seen_at,
+            "last_said": one.last_said,
             "credentials": [
                 {
-                    "number": row.id, "kind": row.kind, "shown": row.shown or (row.key.partition(":")[2] if row.kind != "token" else None),
-                    "works": row.is_live(now=now), "created": row.created_at, "expires": row.expires_at, "ended": row.ended_at,
+                    "number": row.id,
+                    "kind": row.kind,
+                    "shown": row.shown or (row.key.partition(":")[2] if row.kind != "token" else None),
+                    "works": row.is_live(now=now),
+                    "created": row.created_at,
+                    "expires": row.expires_at,
+                    "ended": row.ended_at,
                     "last_used": row.last_used_at,
                 }
                 for row in one.credentials.order_by("id")
@@ -156,7 +228,12 @@ class Command(Noun):
                 source.save(update_fields=[column])
         believed = sources.trust_source(source, names)
         people = list(Person.objects.filter(records__source=source).distinct().values_list("id", flat=True))
-        for person_id in track(people, description="merging people anew", transient=True, disable=options["json"] or len(people) < 200):  # noqa: PLR2004
+        for person_id in track(
+            people,
+            description="merging people anew",
+            transient=True,
+            disable=options["json"] or len(people) < 200,  # noqa: PLR2004
+        ):
             settle.again(person_id, now=clock.now(), actor="operator")
         return {"name": source.name, "trusted_for": believed, "people": len(people)}
 
@@ -180,10 +257,21 @@ class Command(Noun):
                 sources.admit_certificate(source, options["certificate"], expires_at=until, now=now)
             else:
                 authority, called = _authority(options["authority"])
-                sources.admit_certified_name(source, authority, _name_of(options["certified_name"]), authority_name=called, expires_at=until, now=now)
+                sources.admit_certified_name(
+                    source,
+                    authority,
+                    _name_of(options["certified_name"]),
+                    authority_name=called,
+                    expires_at=until,
+                    now=now,
+                )
         except ValueError as error:
             raise CommandError(str(error)) from error
-        where = f"{config().issuer}/scim/v2" if options["client_id"] else f"{config().certificate_url or 'the certificate host'}/certificate/scim/v2"
+        where = (
+            f"{config().issuer}/scim/v2"
+            if options["client_id"]
+            else f"{config().certificate_url or 'the certificate host'}/certificate/scim/v2"
+        )
         return f"{source.name} may speak with it from now on, at {where}"
 
     def end(self, options: dict[str, Any]) -> str:
@@ -207,7 +295,13 @@ class Command(Noun):
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         progress = Console(stderr=True)
-        for entry in track(people, description="rehearsing" if dry_run else "importing", console=progress, transient=True, disable=options["json"]):
+        for entry in track(
+            people,
+            description="rehearsing" if dry_run else "importing",
+            console=progress,
+            transient=True,
+            disable=options["json"],
+        ):
             importing.take(source, entry, summary, dry_run=dry_run, now=now)
         if options["complete"]:
             if summary.refused:
@@ -216,7 +310,9 @@ class Command(Noun):
             importing.end_the_rest(source, summary, dry_run=dry_run, now=now)
         counts = {one.value: summary.counts[one] for one in importing.Outcome}
         return {
-            "dry_run": dry_run, **counts, "refused_lines": [{"line": line, "why": why} for line, why in summary.refused],
+            "dry_run": dry_run,
+            **counts,
+            "refused_lines": [{"line": line, "why": why} for line, why in summary.refused],
         }
 
     def disable(self, options: dict[str, Any]) -> str:
@@ -256,7 +352,10 @@ def _authority(given: str) -> tuple[str, str]:
     wanted = given.replace(":", "").lower()
     found = [one for one in known if not wanted or one == wanted]
     if len(found) != 1:
-        listed = "; ".join(f"{fingerprint} ({name})" for fingerprint, name in known.items()) or "none: lay its certificate in var/pki/clients"
+        listed = (
+            "; ".join(f"{fingerprint} ({name})" for fingerprint, name in known.items())
+            or "none: lay its certificate in var/pki/clients"
+        )
         message = f"say which authority with --authority; those in var/pki/clients are: {listed}"
         raise ValueError(message)
     return found[0], known[found[0]]

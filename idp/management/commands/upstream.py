@@ -35,28 +35,51 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("--client-id", required=True)
     parser.add_argument("--label", default="", help="what people see, like 'Login.gov'; default: the slug")
     parser.add_argument(
-        "--secret-stdin", action="store_true", help=f"read our secret there from standard input (or set {_SECRET}); never in the command line"
+        "--secret-stdin",
+        action="store_true",
+        help=f"read our secret there from standard input (or set {_SECRET}); never in the command line",
     )
     parser.add_argument("--auth-method", choices=registry.AUTH_METHODS, help="how we authenticate there")
-    parser.add_argument("--preset", choices=sorted(presets.PRESETS), default="", help="see: manage.py upstream preset NAME")
+    parser.add_argument(
+        "--preset", choices=sorted(presets.PRESETS), default="", help="see: manage.py upstream preset NAME"
+    )
     parser.add_argument("--scope", default="", help="default: openid")
     parser.add_argument("--acr-values", default="", help="the levels to ask for, in the upstream's words")
     parser.add_argument(
-        "--level", action="append", default=[], metavar="VALUE=AAL[/IAL]",
+        "--level",
+        action="append",
+        default=[],
+        metavar="VALUE=AAL[/IAL]",
         help="what one exact value is worth; given several times; what is not listed is worth nothing",
     )
-    parser.add_argument("--phishing-resistant", action="append", default=[], metavar="VALUE", help="a value that also says so")
-    parser.add_argument("--aal-claim", default="", help="the claim that says the level, instead of acr; NAME[] for a list")
+    parser.add_argument(
+        "--phishing-resistant", action="append", default=[], metavar="VALUE", help="a value that also says so"
+    )
+    parser.add_argument(
+        "--aal-claim", default="", help="the claim that says the level, instead of acr; NAME[] for a list"
+    )
     parser.add_argument("--ial-claim", default="", help="the claim that says the proofing, instead of acr")
-    parser.add_argument("--amr", action="append", default=[], metavar="THEIRS=OURS", help="a value of amr that is passed on")
-    parser.add_argument("--alg", action="append", default=[], choices=registry.ALGS, help="signatures that are accepted")
-    parser.add_argument("--host", action="append", default=[], metavar="HOST[:PORT]", help="where its endpoints are, beside the issuer's host")
+    parser.add_argument(
+        "--amr", action="append", default=[], metavar="THEIRS=OURS", help="a value of amr that is passed on"
+    )
+    parser.add_argument(
+        "--alg", action="append", default=[], choices=registry.ALGS, help="signatures that are accepted"
+    )
+    parser.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="where its endpoints are, beside the issuer's host",
+    )
     parser.add_argument("--cap", type=int, choices=[1, 2, 3], help="the most that it is trusted for; default 2")
 
 
 def _cap(parser: CommandParser) -> None:
     parser.add_argument("name", help="its slug")
-    parser.add_argument("--aal", type=int, choices=[1, 2, 3], required=True, help="the most that it is trusted for from now on")
+    parser.add_argument(
+        "--aal", type=int, choices=[1, 2, 3], required=True, help="the most that it is trusted for from now on"
+    )
 
 
 class Command(Noun):
@@ -69,8 +92,14 @@ class Command(Noun):
         "show": ("One upstream, whole.", named("its slug")),
         "check": ("Fetch its metadata and keys now.", named("its slug")),
         "cap": ("Trust it for less, or for more; what rests on it falls at once, and never rises.", _cap),
-        "disable": ("No sign-in through it from now on; every link is suspended, and what grew from it is capped.", named("its slug")),
-        "enable": ("Allow sign-ins through it again; restores nothing that was lowered or suspended.", named("its slug")),
+        "disable": (
+            "No sign-in through it from now on; every link is suspended, and what grew from it is capped.",
+            named("its slug"),
+        ),
+        "enable": (
+            "Allow sign-ins through it again; restores nothing that was lowered or suspended.",
+            named("its slug"),
+        ),
         "preset": ("What is known of a kind of provider.", named(f"one of {', '.join(sorted(presets.PRESETS))}")),
     }
 
@@ -80,15 +109,23 @@ class Command(Noun):
         """Register."""
         known = presets.of(options["preset"])
         wanted = Wanted(
-            slug=options["name"], name=options["label"] or options["name"], issuer=options["issuer"], client_id=options["client_id"],
+            slug=options["name"],
+            name=options["label"] or options["name"],
+            issuer=options["issuer"],
+            client_id=options["client_id"],
             secret=sys.stdin.readline().strip() if options["secret_stdin"] else os.environ.get(_SECRET, ""),
-            auth_method=options["auth_method"] or known.auth_method, scope=options["scope"] or known.scope,
-            acr_values=options["acr_values"] or known.acr_values, preset=options["preset"],
+            auth_method=options["auth_method"] or known.auth_method,
+            scope=options["scope"] or known.scope,
+            acr_values=options["acr_values"] or known.acr_values,
+            preset=options["preset"],
             levels={**known.levels, **dict(_level(one) for one in options["level"])},
-            aal_claim=options["aal_claim"] or known.aal_claim, ial_claim=options["ial_claim"] or known.ial_claim,
+            aal_claim=options["aal_claim"] or known.aal_claim,
+            ial_claim=options["ial_claim"] or known.ial_claim,
             amr={**known.amr, **dict(_pair(one) for one in options["amr"])},
             phishing_resistant=(*known.phishing_resistant, *options["phishing_resistant"]),
-            algs=tuple(options["alg"]) or known.algs, cap=options["cap"] or known.cap, hosts=tuple(options["host"]),
+            algs=tuple(options["alg"]) or known.algs,
+            cap=options["cap"] or known.cap,
+            hosts=tuple(options["host"]),
         )
         try:
             row = registry.add(wanted, now=clock.now())
@@ -99,7 +136,14 @@ class Command(Noun):
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All."""
         return [
-            {"slug": one.slug, "name": one.name, "issuer": one.issuer, "cap": one.cap, "links": _links(one).count(), "disabled": one.disabled_at}
+            {
+                "slug": one.slug,
+                "name": one.name,
+                "issuer": one.issuer,
+                "cap": one.cap,
+                "links": _links(one).count(),
+                "disabled": one.disabled_at,
+            }
             for one in Upstream.objects.order_by("slug")
         ]
 
@@ -107,11 +151,26 @@ class Command(Noun):
         """One, without its secret."""
         row = _found(options)
         return {
-            "slug": row.slug, "name": row.name, "issuer": row.issuer, "client_id": row.client_id, "redirect_uri": trip.callback(row),
-            "auth_method": row.auth_method, "scope": row.scope, "acr_values": row.acr_values, "preset": row.preset, "cap": row.cap,
-            "levels": row.levels, "aal_claim": row.aal_claim or "acr", "ial_claim": row.ial_claim or "acr", "amr": row.amr,
-            "phishing_resistant": row.phishing_resistant, "algs": row.algs, "hosts": sorted(registry.hosts(row)),
-            "links": _links(row).count(), "metadata_at": row.metadata_at, "disabled": row.disabled_at,
+            "slug": row.slug,
+            "name": row.name,
+            "issuer": row.issuer,
+            "client_id": row.client_id,
+            "redirect_uri": trip.callback(row),
+            "auth_method": row.auth_method,
+            "scope": row.scope,
+            "acr_values": row.acr_values,
+            "preset": row.preset,
+            "cap": row.cap,
+            "levels": row.levels,
+            "aal_claim": row.aal_claim or "acr",
+            "ial_claim": row.ial_claim or "acr",
+            "amr": row.amr,
+            "phishing_resistant": row.phishing_resistant,
+            "algs": row.algs,
+            "hosts": sorted(registry.hosts(row)),
+            "links": _links(row).count(),
+            "metadata_at": row.metadata_at,
+            "disabled": row.disabled_at,
         }
 
     def ask(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +184,11 @@ class Command(Noun):
         except Refused as refused:
             message = "Its metadata names another issuer, or addresses on hosts that are not its own (see --host). The log says which."
             raise CommandError(message) from refused
-        return {"issuer": known["issuer"], "authorization_endpoint": known["authorization_endpoint"], "keys": len(keys["keys"])}
+        return {
+            "issuer": known["issuer"],
+            "authorization_endpoint": known["authorization_endpoint"],
+            "keys": len(keys["keys"]),
+        }
 
     def cap(self, options: dict[str, Any]) -> str:
         """Trust it for so much; new sign-ins feel it from the first instant, and then every link, one account after the other."""
@@ -154,10 +217,16 @@ class Command(Noun):
             raise CommandError(message)
         known = presets.of(options["name"])
         return {
-            "acr_values": known.acr_values, "aal_claim": known.aal_claim or "acr", "ial_claim": known.ial_claim or "acr",
+            "acr_values": known.acr_values,
+            "aal_claim": known.aal_claim or "acr",
+            "ial_claim": known.ial_claim or "acr",
             "levels": {value: f"AAL{aal} IAL{ial}" for value, (aal, ial) in known.levels.items()},
-            "phishing_resistant": list(known.phishing_resistant), "amr": known.amr, "algs": list(known.algs), "cap": known.cap,
-            "auth_method": known.auth_method, "says_auth_time": known.says_auth_time,
+            "phishing_resistant": list(known.phishing_resistant),
+            "amr": known.amr,
+            "algs": list(known.algs),
+            "cap": known.cap,
+            "auth_method": known.auth_method,
+            "says_auth_time": known.says_auth_time,
         }
 
     def _lower(self, row: Upstream, to: AAL, because: Reason) -> tuple[int, int]:
@@ -165,7 +234,9 @@ class Command(Noun):
         found = list(_links(row).select_related("credential"))
         console = Console(file=sys.stderr)
         suspended = 0
-        for link in track(found, description=f"Lowering {row.slug}", console=console, transient=True, disable=not console.is_terminal):
+        for link in track(
+            found, description=f"Lowering {row.slug}", console=console, transient=True, disable=not console.is_terminal
+        ):
 
             def work(account: Account, credential: Credential = link.credential) -> int:
                 return lower_level.lower(account, credential, to=to, because=because, now=clock.now(), actor="operator")
@@ -175,7 +246,9 @@ class Command(Noun):
 
 
 def _links(row: Upstream) -> Any:  # noqa: ANN401 - a queryset
-    return UpstreamIdentity.objects.filter(issuer=row.issuer, credential__state__in=LIVING).order_by("credential__created_at")
+    return UpstreamIdentity.objects.filter(issuer=row.issuer, credential__state__in=LIVING).order_by(
+        "credential__created_at"
+    )
 
 
 def _found(options: dict[str, Any]) -> Upstream:

@@ -94,10 +94,18 @@ def authorize(request: HttpRequest) -> HttpResponse:
     return _go_on(request, _store(request, found, pushed, now=now), found.party)
 
 
-def _store(request: HttpRequest, found: Admitted, pushed: PushedRequest | None, *, now: datetime) -> AuthorizationRequest:
+def _store(
+    request: HttpRequest, found: Admitted, pushed: PushedRequest | None, *, now: datetime
+) -> AuthorizationRequest:
     return AuthorizationRequest.objects.create(
-        id=opaque(), client=found.party.client, browser=browser_hash(request), redirect_uri=found.redirect_uri, pushed=pushed,
-        ask=found.ask.stored(), created_at=now, expires_at=now + lifetimes.REQUEST,
+        id=opaque(),
+        client=found.party.client,
+        browser=browser_hash(request),
+        redirect_uri=found.redirect_uri,
+        pushed=pushed,
+        ask=found.ask.stored(),
+        created_at=now,
+        expires_at=now + lifetimes.REQUEST,
     )
 
 
@@ -162,7 +170,9 @@ def _seen(party: RelyingParty) -> list[str]:
 def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
     row = pending(request, flow, now=clock.now())
     party = clients.of(row.client) if row else None
-    if party is None or row is None or not party.check_redirect_uri(row.redirect_uri):  # it may have been taken away since
+    if (
+        party is None or row is None or not party.check_redirect_uri(row.redirect_uri)
+    ):  # it may have been taken away since
         return None, None
     return row, party
 
@@ -195,8 +205,12 @@ def _go_on(
             assert session is not None  # noqa: S101 - nobody is asked before they are known
             request.session[_ASKED] = [*_asked(row, session), *_seen(party)]
             values: dict[str, object] = {
-                **_who(row, party), "mixed": names.looks_like_another(party.name),
-                "scopes": [{"name": one, "words": SCOPE_WORDS.get(one, one)} for one in claims.discloses(ask, allowed=party.policy.scopes).split()],
+                **_who(row, party),
+                "mixed": names.looks_like_another(party.name),
+                "scopes": [
+                    {"name": one, "words": SCOPE_WORDS.get(one, one)}
+                    for one in claims.discloses(ask, allowed=party.policy.scopes).split()
+                ],
             }
             return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
         case Next.REFUSE:
@@ -226,13 +240,21 @@ def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: 
 
 
 def _decision(  # noqa: PLR0913 - the evidence
-    row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *, said: _Said, now: datetime
+    row: AuthorizationRequest,
+    ask: Ask,
+    party: RelyingParty,
+    session: LoginSession | None,
+    *,
+    said: _Said,
+    now: datetime,
 ) -> Decision:
     consent_needed = False
     reachable: list[Reached] = []
     if session is not None:
         person = session.account.person
-        consent_needed = not said.allowed and clients.consent_needed(party, person, claims.discloses(ask, allowed=party.policy.scopes), now=now)
+        consent_needed = not said.allowed and clients.consent_needed(
+            party, person, claims.discloses(ask, allowed=party.policy.scopes), now=now
+        )
         reachable = [
             choices.shown_by(one)
             for one in status.living(session.account_id)
@@ -241,19 +263,34 @@ def _decision(  # noqa: PLR0913 - the evidence
     if said.allowed:
         ask = replace(ask, prompt=tuple(one for one in ask.prompt if one != "consent"))
     return decide(
-        ask, login_of(session.event) if session else None, asked_at=row.created_at, min_aal=party.min_aal,
-        reachable=reachable, consent_needed=consent_needed, now=now, phishing_resistant=party.policy.phishing_resistant,
-        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)}, chosen=said.chosen,
+        ask,
+        login_of(session.event) if session else None,
+        asked_at=row.created_at,
+        min_aal=party.min_aal,
+        reachable=reachable,
+        consent_needed=consent_needed,
+        now=now,
+        phishing_resistant=party.policy.phishing_resistant,
+        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)},
+        chosen=said.chosen,
         is_entitled=session is None or entitlements.may_enter(session.account.person, party.client_id, now=now),
         patience=Patience(
-            most_session=party.policy.most_session, most_idle=party.policy.most_idle, idle=was_idle(session) if session else timedelta()
+            most_session=party.policy.most_session,
+            most_idle=party.policy.most_idle,
+            idle=was_idle(session) if session else timedelta(),
         ),
     )
 
 
 def _grant(  # noqa: PLR0913 - the evidence
-    request: HttpRequest, row: AuthorizationRequest, ask: Ask, party: RelyingParty, session: LoginSession | None, *,
-    said: _Said, now: datetime,
+    request: HttpRequest,
+    row: AuthorizationRequest,
+    ask: Ask,
+    party: RelyingParty,
+    session: LoginSession | None,
+    *,
+    said: _Said,
+    now: datetime,
 ) -> HttpResponse:
     """Make the code, under the account's lock, if every gate still says yes there."""
     assert session is not None  # noqa: S101 - GRANT is never decided without a login
@@ -271,19 +308,34 @@ def _grant(  # noqa: PLR0913 - the evidence
         if row.pushed_id and not claim_once(PushedRequest.objects.filter(pk=row.pushed_id), now=now):
             raise AlreadySpent  # another page of the same pushed request was answered before (ruling 20)
         Code.objects.create(
-            code_hash=stored(code, kind="code"), request=row, session=fresh, event=fresh.event, account=account,
-            epoch=account.epoch, created_at=now, expires_at=now + lifetimes.CODE,
+            code_hash=stored(code, kind="code"),
+            request=row,
+            session=fresh,
+            event=fresh.event,
+            account=account,
+            epoch=account.epoch,
+            created_at=now,
+            expires_at=now + lifetimes.CODE,
         )
 
     under_lock(session.account_id, work)
     if said.allowed:
-        clients.remember_consent(party, session.account.person, claims.discloses(ask, allowed=party.policy.scopes), now=now, until=now + lifetimes.CONSENT)
+        clients.remember_consent(
+            party,
+            session.account.person,
+            claims.discloses(ask, allowed=party.policy.scopes),
+            now=now,
+            until=now + lifetimes.CONSENT,
+        )
     return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
 
 
 def _page(request: HttpRequest, words: str | None) -> HttpResponse:
     """An error that may not be sent anywhere: the person sees it (P41)."""
     return pages.problem(
-        request, words or "The request is malformed.", status=400, title="This sign-in cannot go on",
+        request,
+        words or "The request is malformed.",
+        status=400,
+        title="This sign-in cannot go on",
         next_step="Go back to the application and start again. If this happens again, tell its operator.",
     )

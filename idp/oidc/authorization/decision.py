@@ -150,5 +150,11 @@ def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iter
     unmet, and never pretend (AS-5, TK-2; ruling 16).
     """  # noqa: D205 - one sentence
     if silent or not any(need.is_met_by(option) for option in reachable):
-        return _refuse(UNMET, "The requested authentication level cannot be reached with the credentials of this person.")
-    return Decision(next=Next.LOG_IN, words=f"This application needs {need.missing(Reached.of(login))}.", need=replace(need, of_this_person=True))
+        return _refuse(
+            UNMET, "The requested authentication level cannot be reached with the credentials of this person."
+        )
+    return Decision(
+        next=Next.LOG_IN,
+        words=f"This application needs {need.missing(Reached.of(login))}.",
+        need=replace(need, of_this_person=True),
+    )

@@ -81,18 +81,35 @@ def _begun(request: HttpRequest, party: RelyingParty, parameters: dict[str, str]
     if not party.check_grant_type(DEVICE_CODE):
         raise UnauthorizedClientError("This client may not use this grant type.")
     wanted = acr.known(parameters.get("acr_values", "").split())
-    if party.min_aal > _MOST.aal or party.policy.phishing_resistant or (wanted and not any(is_true(one, _MOST) for one in wanted)):
-        raise OAuth2Error(error=UNMET, description="A code that is typed on another device reaches AAL2, and is not phishing-resistant.")
+    if (
+        party.min_aal > _MOST.aal
+        or party.policy.phishing_resistant
+        or (wanted and not any(is_true(one, _MOST) for one in wanted))
+    ):
+        raise OAuth2Error(
+            error=UNMET,
+            description="A code that is typed on another device reaches AAL2, and is not phishing-resistant.",
+        )
     device_code, user_code = opaque(), spoken(_CODE_LENGTH)
     DeviceAuthorization.objects.create(
-        device_hash=stored(device_code, kind="device-code"), user_hash=_hash(user_code), client=party.client,
-        scope=party.get_allowed_scope(parameters.get("scope")), resources=target.asked(parameters.get("resource", ""), party),
-        acr_values=wanted, browser=request.headers.get("User-Agent", "")[:120], network=throttle.network(request),
-        interval=_INTERVAL, created_at=now, expires_at=now + lifetimes.DEVICE_CODE,
+        device_hash=stored(device_code, kind="device-code"),
+        user_hash=_hash(user_code),
+        client=party.client,
+        scope=party.get_allowed_scope(parameters.get("scope")),
+        resources=target.asked(parameters.get("resource", ""), party),
+        acr_values=wanted,
+        browser=request.headers.get("User-Agent", "")[:120],
+        network=throttle.network(request),
+        interval=_INTERVAL,
+        created_at=now,
+        expires_at=now + lifetimes.DEVICE_CODE,
     )
     return {
-        "device_code": device_code, "user_code": grouped(user_code), "verification_uri": f"{config().issuer}/device",
-        "expires_in": int(lifetimes.DEVICE_CODE.total_seconds()), "interval": _INTERVAL,
+        "device_code": device_code,
+        "user_code": grouped(user_code),
+        "verification_uri": f"{config().issuer}/device",
+        "expires_in": int(lifetimes.DEVICE_CODE.total_seconds()),
+        "interval": _INTERVAL,
     }
 
 
@@ -151,7 +168,9 @@ def approval(request: HttpRequest) -> HttpResponse:
     return _step(request, row, session, allowed=decision == "allow", now=now)
 
 
-def _step(request: HttpRequest, row: DeviceAuthorization, session: LoginSession, *, allowed: bool, now: datetime) -> HttpResponse:
+def _step(
+    request: HttpRequest, row: DeviceAuthorization, session: LoginSession, *, allowed: bool, now: datetime
+) -> HttpResponse:
     """Every gate of the client, as at the authorization endpoint; then the question, or the answer."""
     party = clients.of(row.client)
     if party is None or not party.check_grant_type(DEVICE_CODE):
@@ -175,21 +194,36 @@ def _step(request: HttpRequest, row: DeviceAuthorization, session: LoginSession,
 
 def _shown(row: DeviceAuthorization, party: RelyingParty) -> dict[str, Any]:
     return {
-        "client_name": party.name, "browser": row.browser, "network": row.network, "asked_at": row.created_at,
+        "client_name": party.name,
+        "browser": row.browser,
+        "network": row.network,
+        "asked_at": row.created_at,
         "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in row.scope.split() if one in SCOPE_WORDS],
     }
 
 
-def _decision(row: DeviceAuthorization, party: RelyingParty, session: LoginSession, *, allowed: bool, now: datetime) -> Decision:
+def _decision(
+    row: DeviceAuthorization, party: RelyingParty, session: LoginSession, *, allowed: bool, now: datetime
+) -> Decision:
     policy = party.policy
     reachable = [
         replace(one, aal=min(one.aal, _MOST.aal), phishing_resistant=False, hardware_protected=False)
-        for one in (choices.shown_by(held) for held in status.living(session.account_id) if status.is_live(held, session.account, now=now))
+        for one in (
+            choices.shown_by(held)
+            for held in status.living(session.account_id)
+            if status.is_live(held, session.account, now=now)
+        )
     ]
     return decide(
-        Ask(scope=row.scope, acr_values=tuple(row.acr_values)), relayed_login(session.event), asked_at=row.created_at,
-        min_aal=party.min_aal, reachable=reachable, consent_needed=not allowed, now=now,
-        phishing_resistant=policy.phishing_resistant, is_entitled=entitlements.may_enter(session.account.person, party.client_id, now=now),
+        Ask(scope=row.scope, acr_values=tuple(row.acr_values)),
+        relayed_login(session.event),
+        asked_at=row.created_at,
+        min_aal=party.min_aal,
+        reachable=reachable,
+        consent_needed=not allowed,
+        now=now,
+        phishing_resistant=policy.phishing_resistant,
+        is_entitled=entitlements.may_enter(session.account.person, party.client_id, now=now),
         patience=Patience(most_session=policy.most_session, most_idle=policy.most_idle, idle=was_idle(session)),
     )
 
@@ -205,7 +239,13 @@ def _decide(row: DeviceAuthorization, session: LoginSession, outcome: str, *, no
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         rows = DeviceAuthorization.objects.filter(id=row.id, status="waiting", expires_at__gt=now)
-        decided = {"account": account, "epoch": account.epoch, "session": fresh, "event": fresh.event, "decided_at": now}
+        decided = {
+            "account": account,
+            "epoch": account.epoch,
+            "session": fresh,
+            "event": fresh.event,
+            "decided_at": now,
+        }
         if rows.update(status=outcome, **decided) != 1:
             raise AlreadySpent
 

@@ -47,7 +47,9 @@ class _OfPerson(StandardScopeClaims):  # type: ignore[misc]  # django-oidc-provi
 
 def _phone(profile: Mapping[str, Any]) -> str | None:
     """The primary telephone number, or the first; SCIM keeps it as an RFC 3966 URI."""
-    found = [one for one in profile.get("phoneNumbers") or [] if isinstance(one, dict) and isinstance(one.get("value"), str)]
+    found = [
+        one for one in profile.get("phoneNumbers") or [] if isinstance(one, dict) and isinstance(one.get("value"), str)
+    ]
     first = next((one for one in found if one.get("primary")), found[0] if found else None)
     return str(first["value"]).removeprefix("tel:") if first else None
 
@@ -92,9 +94,9 @@ def of_profile(person: Person) -> dict[str, Any]:
     name = profile.get("name") or {}
     addresses = person.addresses()
     return {
-        "name": profile.get("displayName") or name.get("formatted") or " ".join(
-            part for part in (name.get("givenName"), name.get("familyName")) if part
-        ),
+        "name": profile.get("displayName")
+        or name.get("formatted")
+        or " ".join(part for part in (name.get("givenName"), name.get("familyName")) if part),
         "given_name": name.get("givenName"),
         "family_name": name.get("familyName"),
         "middle_name": name.get("middleName"),

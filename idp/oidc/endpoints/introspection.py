@@ -44,7 +44,11 @@ def asker(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[st
     if scheme in {"bearer", "dpop"}:
         live = resource.authenticate(request, now=now)
         if live.grant is not None or SCOPE not in live.claims["scope"].split():
-            raise Unauthorized("Bearer", "insufficient_scope", "Asking about tokens needs a token of your own with the scope introspect.")
+            raise Unauthorized(
+                "Bearer",
+                "insufficient_scope",
+                "Asking about tokens needs a token of your own with the scope introspect.",
+            )
         return live.party, server().parameters(request)
     party, parameters = server().authenticated(request)
     if party.is_public:
@@ -71,7 +75,12 @@ def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *
     if not alg:
         response: HttpResponse = JsonResponse(found)
     else:
-        claims = {"iss": config().issuer, "aud": party.client_id, "iat": int(now.timestamp()), "token_introspection": found}
+        claims = {
+            "iss": config().issuer,
+            "aud": party.client_id,
+            "iat": int(now.timestamp()),
+            "token_introspection": found,
+        }
         signed = keyring().sign(claims, typ="token-introspection+jwt", alg=alg, now=now)
         response = HttpResponse(signed, content_type=MEDIA_TYPE)
     response["Cache-Control"] = "no-store"
@@ -89,8 +98,14 @@ def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[st
     grant, owner = found
     account = grant.family.account
     reserved = {
-        **about_login(grant, account), "active": True, "iss": config().issuer, "sub": subject(owner, account),
-        "client_id": owner.client_id, "scope": grant.scope, "exp": int(row.expires_at.timestamp()),
-        "iat": int(row.created_at.timestamp()), "cnf": Bound(jkt=grant.jkt, x5t=grant.x5t).cnf,
+        **about_login(grant, account),
+        "active": True,
+        "iss": config().issuer,
+        "sub": subject(owner, account),
+        "client_id": owner.client_id,
+        "scope": grant.scope,
+        "exp": int(row.expires_at.timestamp()),
+        "iat": int(row.created_at.timestamp()),
+        "cnf": Bound(jkt=grant.jkt, x5t=grant.x5t).cnf,
     }
     return assembled({}, reserved)

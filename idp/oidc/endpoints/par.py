@@ -49,8 +49,13 @@ def push(request: HttpRequest) -> HttpResponse:
         return dpop.renewed(request, server().refuse(error), now=now)
     secret = opaque()
     PushedRequest.objects.create(
-        id_hash=stored(secret, kind="request-uri"), client=party.client, redirect_uri=found.redirect_uri, ask=found.ask.stored(),
-        created_at=now, loads_until=now + lifetimes.PUSHED, expires_at=now + lifetimes.PUSHED + lifetimes.REQUEST,
+        id_hash=stored(secret, kind="request-uri"),
+        client=party.client,
+        redirect_uri=found.redirect_uri,
+        ask=found.ask.stored(),
+        created_at=now,
+        loads_until=now + lifetimes.PUSHED,
+        expires_at=now + lifetimes.PUSHED + lifetimes.REQUEST,
     )
     body = {"request_uri": PREFIX + secret, "expires_in": int(lifetimes.PUSHED.total_seconds())}
     response = JsonResponse(body, status=201)
@@ -92,9 +97,13 @@ def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, P
     if party is None:
         raise UntrustedRequest("The application is not registered here.")
     row = PushedRequest.objects.filter(
-        id_hash=stored(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"), client=party.client,
-        loads_until__gt=now, consumed_at__isnull=True,
+        id_hash=stored(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"),
+        client=party.client,
+        loads_until__gt=now,
+        consumed_at__isnull=True,
     ).first()
     if row is None or not party.check_redirect_uri(row.redirect_uri):
-        raise UntrustedRequest("The request of the application is not known here, was used already, or is older than 90 seconds.")
+        raise UntrustedRequest(
+            "The request of the application is not known here, was used already, or is older than 90 seconds."
+        )
     return Admitted(party=party, ask=Ask.restored(row.ask), redirect_uri=row.redirect_uri), row

@@ -36,11 +36,37 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 64 * 1024
 _MOST_NESTED = 500
-_KEPT_BY_THE_OPERATOR = frozenset({"client_id", "hosts", "min_aal", "pkce_optional", "nonce_optional", "grants", "serves", "resources", "phishing_resistant", "most_idle", "most_session", "access_token_format", "access_token_life", "refresh_life", "dpop_nonce", "device_assertion", "consent", "subject_type"})
+_KEPT_BY_THE_OPERATOR = frozenset(
+    {
+        "client_id",
+        "hosts",
+        "min_aal",
+        "pkce_optional",
+        "nonce_optional",
+        "grants",
+        "serves",
+        "resources",
+        "phishing_resistant",
+        "most_idle",
+        "most_session",
+        "access_token_format",
+        "access_token_life",
+        "refresh_life",
+        "dpop_nonce",
+        "device_assertion",
+        "consent",
+        "subject_type",
+    }
+)
 _NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
 
 
-_ANY_TOKEN = Read(lambda: RegistrationToken.objects.filter(expires_at__gt=Given("now", RegistrationToken._meta.get_field("expires_at")), uses_left__gt=0).only("token_hash")[:1])  # noqa: SLF001
+_ANY_TOKEN = Read(
+    lambda: RegistrationToken.objects.filter(
+        expires_at__gt=Given("now", RegistrationToken._meta.get_field("expires_at")),  # noqa: SLF001
+        uses_left__gt=0,
+    ).only("token_hash")[:1]
+)
 
 
 class _NoToken(Exception):
@@ -69,7 +95,9 @@ def register(request: HttpRequest) -> HttpResponse:
             if initial.update(uses_left=F("uses_left") - 1) != 1:
                 raise _NoToken
             party, secret = clients.register(wanted, now=now)
-            ClientPolicy.objects.filter(pk=party.policy.pk).update(registration_hash=stored(access, kind="registration-access-token"))
+            ClientPolicy.objects.filter(pk=party.policy.pk).update(
+                registration_hash=stored(access, kind="registration-access-token")
+            )
     except _NoToken:
         return _unauthorized()
     except BadRegistration as bad:
@@ -107,10 +135,17 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
         raise BadRegistration("client_secret is not this client's", about="client_secret")
     wanted = metadata.read(said)
     _require_sector(wanted)
-    changes = {one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR}
+    changes = {
+        one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR
+    }
     was = clients.described(party)
-    if wanted.public and not was.public:  # whoever holds its registration token could then speak for it with nothing in hand
-        raise BadRegistration("a client that proves itself does not stop doing so: register a public one beside it", about="token_endpoint_auth_method")
+    if (
+        wanted.public and not was.public
+    ):  # whoever holds its registration token could then speak for it with nothing in hand
+        raise BadRegistration(
+            "a client that proves itself does not stop doing so: register a public one beside it",
+            about="token_endpoint_auth_method",
+        )
     changes |= {name: True for name in _NEVER_OFF if getattr(was, name)}
     changes["scopes"] = [one for one in wanted.scopes if one in was.scopes]  # less, never more
     return clients.change(party, now=now, **changes)
@@ -136,7 +171,9 @@ def _require_sector(wanted: Registration) -> None:
     try:
         listed = keys.json_at(wanted.sector_identifier_uri, frozenset())
     except NotFetched as error:
-        raise BadRegistration(f"sector_identifier_uri could not be fetched: {error}", about="sector_identifier_uri") from error
+        raise BadRegistration(
+            f"sector_identifier_uri could not be fetched: {error}", about="sector_identifier_uri"
+        ) from error
     if not isinstance(listed, list) or not all(one in listed for one in wanted.redirect_uris):
         raise BadRegistration("sector_identifier_uri does not list every redirect URI", about="sector_identifier_uri")
 
@@ -181,11 +218,15 @@ def _answer(party: RelyingParty, access: str, *, secret: str | None = None, stat
 def _bad(bad: BadRegistration) -> HttpResponse:
     """RFC 7591 §3.2.2."""
     errors = {"redirect_uris": "invalid_redirect_uri", "software_statement": "invalid_software_statement"}
-    return JsonResponse({"error": errors.get(bad.about, "invalid_client_metadata"), "error_description": str(bad)}, status=400)
+    return JsonResponse(
+        {"error": errors.get(bad.about, "invalid_client_metadata"), "error_description": str(bad)}, status=400
+    )
 
 
 def _unauthorized() -> HttpResponse:
     """One answer for no token, another's, a spent one, and for a client that is not there (A13)."""
-    response = JsonResponse({"error": "invalid_token", "error_description": "Send a token that is good for this."}, status=401)
+    response = JsonResponse(
+        {"error": "invalid_token", "error_description": "Send a token that is good for this."}, status=401
+    )
     response["WWW-Authenticate"] = f'Bearer realm="{config().issuer}", error="invalid_token"'
     return response

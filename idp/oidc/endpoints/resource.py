@@ -57,7 +57,9 @@ def if_live(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, Rel
     return grant, party
 
 
-def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = None, person: bool = False) -> LiveToken | None:
+def live_token(
+    token: str, *, now: datetime, asked_by: RelyingParty | None = None, person: bool = False
+) -> LiveToken | None:
     """What stands behind an access token, or None: forged, expired, of a grant that has ended, or by a key that was given up.
 
     asked_by: a client that may only know its own tokens, and those for the resources that it serves; whether it may is
@@ -89,7 +91,11 @@ def live_token(token: str, *, now: datetime, asked_by: RelyingParty | None = Non
 def grant_behind(token: str) -> Grant | None:
     """The grant of an access token of ours, whether or not what it hangs on is live just now: to end it (C41)."""
     if "." not in token:
-        row = OpaqueToken.objects.select_related("grant__family").filter(token_hash=stored(token, kind="access-token")).first()
+        row = (
+            OpaqueToken.objects.select_related("grant__family")
+            .filter(token_hash=stored(token, kind="access-token"))
+            .first()
+        )
         return row.grant if row else None
     claims = issued.claims(token, typ="at+jwt", algs=[ACCESS_TOKEN_ALG]) or {}
     try:
@@ -114,8 +120,13 @@ def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now
         return None
     grant, party = found
     claims = {
-        "iss": config().issuer, "sub": subject(party, grant.family.account), "aud": row.audience, "client_id": party.client_id,
-        "scope": row.scope, "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()),
+        "iss": config().issuer,
+        "sub": subject(party, grant.family.account),
+        "aud": row.audience,
+        "client_id": party.client_id,
+        "scope": row.scope,
+        "exp": int(row.expires_at.timestamp()),
+        "iat": int(row.created_at.timestamp()),
         "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
     }
     return LiveToken(assembled({}, claims), grant, party)
@@ -136,8 +147,14 @@ def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> 
         return None
     scope = party.get_allowed_scope(row.scope)  # what its client may not do any more, its token may not either (C16)
     claims = {
-        "iss": config().issuer, "sub": party.client_id, "aud": row.audience, "client_id": party.client_id, "scope": scope,
-        "exp": int(row.expires_at.timestamp()), "iat": int(row.created_at.timestamp()), "jti": jti,
+        "iss": config().issuer,
+        "sub": party.client_id,
+        "aud": row.audience,
+        "client_id": party.client_id,
+        "scope": scope,
+        "exp": int(row.expires_at.timestamp()),
+        "iat": int(row.created_at.timestamp()),
+        "jti": jti,
         "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
     }
     return LiveToken({**assembled({}, claims), "scope": scope}, None, party)
@@ -174,12 +191,16 @@ def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
         raise Unauthorized(scheme, "invalid_token", "The access token is invalid, expired or revoked.")
     bound_to = (found.claims.get("cnf") or {}).get("jkt", "")
     if bool(bound_to) != (scheme == "DPoP"):
-        raise Unauthorized("DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme.")
+        raise Unauthorized(
+            "DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme."
+        )
     if bound_to:
         _require_proof(request, token, bound_to, nonced=dpop.wants_nonce(found.party), now=now)
     x5t = (found.claims.get("cnf") or {}).get("x5t#S256", "")
     if x5t and not hmac.compare_digest(certificate.thumbprint(request, now=now) or "", x5t):
-        raise Unauthorized(scheme, "invalid_token", "The access token is bound to a certificate that was not presented here.")
+        raise Unauthorized(
+            scheme, "invalid_token", "The access token is bound to a certificate that was not presented here."
+        )
     return found
 
 

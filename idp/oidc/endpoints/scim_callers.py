@@ -55,7 +55,8 @@ def keys_of_certificate(request: HttpRequest, now: datetime) -> list[str]:
         return []
     known = {
         key_of_certified_name(authority, name): authority
-        for authority in parties.authorities() for name in sorted(names.names(shown))[:_MOST_NAMES]
+        for authority in parties.authorities()
+        for name in sorted(names.names(shown))[:_MOST_NAMES]
     }
     wanted = SourceCredential.objects.filter(key__in=list(known)).values_list("key", flat=True)
     vouched = [key for key in wanted if _is_certified(found, by=known[key], now=now)]

@@ -55,10 +55,20 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     try:
         live = resource.authenticate(request, now=now)
         if live.grant is None or "openid" not in live.claims["scope"].split():
-            raise Unauthorized("Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope.")
+            raise Unauthorized(
+                "Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope."
+            )
     except Unauthorized as refused:
         return dpop.renewed(request, _unauthorized(refused), now=now)
-    return dpop.renewed(request, _said(_userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party, now=now), live.party, now=now), now=now)
+    return dpop.renewed(
+        request,
+        _said(
+            _userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party, now=now),
+            live.party,
+            now=now,
+        ),
+        now=now,
+    )
 
 
 def _userinfo(grant: Grant, scope: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
@@ -132,7 +142,11 @@ def revocation(request: HttpRequest) -> HttpResponse:
 
 
 def _of_refresh_token(value: str) -> Grant | None:
-    row = RefreshToken.objects.select_related("grant__family").filter(token_hash=stored(value, kind="refresh-token")).first()
+    row = (
+        RefreshToken.objects.select_related("grant__family")
+        .filter(token_hash=stored(value, kind="refresh-token"))
+        .first()
+    )
     return row.grant if row else None
 
 

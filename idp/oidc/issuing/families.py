@@ -70,9 +70,22 @@ def require_allowed(grant: Grant, account: Account, party: RelyingParty, *, now:
 
 
 def open_family(  # noqa: PLR0913 - the parts of a grant
-    account: Account, *, party: RelyingParty, event: AuthenticationEvent, session: LoginSession | None, scope: str,
-    acr: str, nonce: str, bound: Bound, refreshes: bool, now: datetime, resources: Sequence[str] = (), fal: int = 2,
-    named: dict[str, list[str]] | None = None, relayed: bool = False, family_id: UUID | None = None,
+    account: Account,
+    *,
+    party: RelyingParty,
+    event: AuthenticationEvent,
+    session: LoginSession | None,
+    scope: str,
+    acr: str,
+    nonce: str,
+    bound: Bound,
+    refreshes: bool,
+    now: datetime,
+    resources: Sequence[str] = (),
+    fal: int = 2,
+    named: dict[str, list[str]] | None = None,
+    relayed: bool = False,
+    family_id: UUID | None = None,
 ) -> tuple[Grant, str | None]:
     """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
 
@@ -88,8 +101,19 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
     if party.policy.refresh_life is not None:
         life = min(life, party.policy.refresh_life)
     grant = Grant(
-        client=party.client, event=event, session=session, scope=scope, resources=list(resources), acr=acr,
-        nonce=nonce, jkt=bound.jkt, x5t=bound.x5t, offline=offline, fal=fal, claims=named or {}, relayed=relayed,
+        client=party.client,
+        event=event,
+        session=session,
+        scope=scope,
+        resources=list(resources),
+        acr=acr,
+        nonce=nonce,
+        jkt=bound.jkt,
+        x5t=bound.x5t,
+        offline=offline,
+        fal=fal,
+        claims=named or {},
+        relayed=relayed,
     )
     token = opaque() if refreshes else None
 
@@ -98,8 +122,15 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
         return [grant, _refresh_token(token, grant, now=now)] if token else [grant]
 
     issue.token_family(
-        account, used=event.credential, login=login, client_id=party.client_id, lifetime=life, now=now,
-        actor=f"client:{party.client_id}", family_id=family_id, hanging=hanging,
+        account,
+        used=event.credential,
+        login=login,
+        client_id=party.client_id,
+        lifetime=life,
+        now=now,
+        actor=f"client:{party.client_id}",
+        family_id=family_id,
+        hanging=hanging,
     )
     return grant, token
 
@@ -113,4 +144,6 @@ def add_refresh_token(grant: Grant, *, now: datetime) -> str:
 
 def _refresh_token(token: str, grant: Grant, *, now: datetime) -> RefreshToken:
     expires_at = grant.family.expires_at or now
-    return RefreshToken(token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=expires_at)
+    return RefreshToken(
+        token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=expires_at
+    )

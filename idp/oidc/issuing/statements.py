@@ -26,7 +26,19 @@ M = TypeVar("M", bound=Model)
 _ACCOUNT = ("status", "epoch", "ial", "audit_head", "audit_seq")
 _CREDENTIAL = ("account", "epoch", "kind", "label", "state", "root", "parent", "aal", "expires_at")
 _ANCESTOR = ("kind", "aal")
-_EVENT = ("credential", "beside", "factors", "amr", "aal", "root", "phishing_resistant", "hardware", "upstream", "fal", "at")
+_EVENT = (
+    "credential",
+    "beside",
+    "factors",
+    "amr",
+    "aal",
+    "root",
+    "phishing_resistant",
+    "hardware",
+    "upstream",
+    "fal",
+    "at",
+)
 _SESSION = ("sid", "account", "epoch", "event", "expires_at", "ended_at")
 
 
@@ -41,7 +53,11 @@ def _credential(at: str, *, ancestors: bool = True) -> list[str]:
 
 def _event(at: str, *, ancestors: bool = True) -> list[str]:
     """A login, and what it was made with."""
-    return [*columns(at, *_EVENT), *_credential(f"{at}__credential", ancestors=ancestors), *_credential(f"{at}__beside", ancestors=False)]
+    return [
+        *columns(at, *_EVENT),
+        *_credential(f"{at}__credential", ancestors=ancestors),
+        *_credential(f"{at}__beside", ancestors=False),
+    ]
 
 
 def _session(at: str) -> list[str]:
@@ -51,7 +67,13 @@ def _session(at: str) -> list[str]:
 
 def _grant(at: str = "") -> list[str]:
     """What a family may do, and all that has to be live for it."""
-    return [*_all(Grant, at), *_credential(f"{at}family"), *columns(f"{at}family__account", *_ACCOUNT), *_event(f"{at}event"), *_session(f"{at}session")]
+    return [
+        *_all(Grant, at),
+        *_credential(f"{at}family"),
+        *columns(f"{at}family__account", *_ACCOUNT),
+        *_event(f"{at}event"),
+        *_session(f"{at}session"),
+    ]
 
 
 def _joins(names: list[str]) -> list[str]:
@@ -61,13 +83,20 @@ def _joins(names: list[str]) -> list[str]:
 
 def _code() -> list[str]:
     return [
-        *_all(Code), *_all(AuthorizationRequest, "request__"), *columns("account", *_ACCOUNT), *_event("event"), *_session("session"),
+        *_all(Code),
+        *_all(AuthorizationRequest, "request__"),
+        *columns("account", *_ACCOUNT),
+        *_event("event"),
+        *_session("session"),
     ]
 
 
 def _owned_grant(at: str = "", *more: str) -> list[str]:
     """A grant with the client that it belongs to."""
-    client = [*columns(f"{at}client", "client_id", "name", "require_consent"), *_all(ClientPolicy, f"{at}client__policy__")]
+    client = [
+        *columns(f"{at}client", "client_id", "name", "require_consent"),
+        *_all(ClientPolicy, f"{at}client__policy__"),
+    ]
     return [*_grant(at), *client, *more]
 
 
@@ -85,7 +114,9 @@ OWNER_OF_REFRESH_TOKEN = Owned(
     Reason.BAD_CODE,
 )
 
-CODE = Read(lambda: _read(Code.objects.filter(code_hash=Given("code_hash", _key(Code))), _code(), client="request__client"))
+CODE = Read(
+    lambda: _read(Code.objects.filter(code_hash=Given("code_hash", _key(Code))), _code(), client="request__client")
+)
 REFRESH_TOKEN = Read(
     lambda: _read(
         RefreshToken.objects.filter(token_hash=Given("token_hash", _key(RefreshToken))),
@@ -94,11 +125,14 @@ REFRESH_TOKEN = Read(
     )
 )
 GRANT = Read(lambda: _read(_by_token(), _owned_grant(), client="client"))
-GRANT_AND_PERSON = Read(lambda: _read(_by_token(), _owned_grant("", *_all(Person, "family__account__person__")), client="client"))
+GRANT_AND_PERSON = Read(
+    lambda: _read(_by_token(), _owned_grant("", *_all(Person, "family__account__person__")), client="client")
+)
 OPAQUE_TOKEN = Read(lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__")], client="grant__client"))
 OPAQUE_TOKEN_AND_PERSON = Read(
     lambda: _read(
-        _by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))],
+        _by_hash(),
+        [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))],
         client="grant__client",
     )
 )
@@ -110,7 +144,9 @@ def _by_hash() -> QuerySet[OpaqueToken]:
 
 def _by_token() -> QuerySet[Grant]:
     """The grant that an access token names, if the key that signed the token may still be believed."""
-    return Grant.objects.filter(is_published(Given("kid", _key(SigningKey))), family_id=Given("family_id", _key(Credential)))
+    return Grant.objects.filter(
+        is_published(Given("kid", _key(SigningKey))), family_id=Given("family_id", _key(Credential))
+    )
 
 
 def _key(model: type[Model]) -> Field[Any, Any]:

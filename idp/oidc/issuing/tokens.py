@@ -98,7 +98,8 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
         "auth_time": int(grant.event.at.timestamp()),
         "aal": int(level),
         "ial": int(status.ial(account)),
-        "credential_label": status.label(grant.event.credential, account) or "",  # absent for what did not grow here (EL-2, AS-3)
+        "credential_label": status.label(grant.event.credential, account)
+        or "",  # absent for what did not grow here (EL-2, AS-3)
         "idp": login.upstream,  # who vouched for this login, if it was not us (FA-8)
     }
 
@@ -135,13 +136,26 @@ def _service_response(granted: ServiceGranted, signer: Signer, *, now: datetime)
     id_hash = stored(secret, kind="service-token")  # what names the token must not be the token
     write(
         ServiceToken(
-            id_hash=id_hash, client=party.client, scope=granted.scope, audience=granted.audience,
-            jkt=bound.jkt, x5t=bound.x5t, created_at=now, expires_at=until,
+            id_hash=id_hash,
+            client=party.client,
+            scope=granted.scope,
+            audience=granted.audience,
+            jkt=bound.jkt,
+            x5t=bound.x5t,
+            created_at=now,
+            expires_at=until,
         )
     )
     claims = {
-        "iss": config().issuer, "sub": party.client_id, "aud": granted.audience, "exp": int(until.timestamp()),
-        "iat": int(now.timestamp()), "jti": id_hash, "client_id": party.client_id, "scope": granted.scope, "cnf": bound.cnf,
+        "iss": config().issuer,
+        "sub": party.client_id,
+        "aud": granted.audience,
+        "exp": int(until.timestamp()),
+        "iat": int(now.timestamp()),
+        "jti": id_hash,
+        "client_id": party.client_id,
+        "scope": granted.scope,
+        "cnf": bound.cnf,
     }
     is_opaque = party.policy.access_token_format == _OPAQUE
     token = secret if is_opaque else signer.sign(assembled({}, claims), typ="at+jwt")
@@ -159,8 +173,14 @@ def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
     token = opaque()
     write(
         OpaqueToken(
-            token_hash=stored(token, kind="access-token"), grant=granted.grant, scope=granted.scope, audience=granted.audience,
-            jkt=granted.bound.jkt, x5t=granted.bound.x5t, created_at=now, expires_at=until,
+            token_hash=stored(token, kind="access-token"),
+            grant=granted.grant,
+            scope=granted.scope,
+            audience=granted.audience,
+            jkt=granted.bound.jkt,
+            x5t=granted.bound.x5t,
+            created_at=now,
+            expires_at=until,
         )
     )
     return token

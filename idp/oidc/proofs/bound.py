@@ -66,5 +66,7 @@ def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
         return Bound(jkt=jkt, proof=proof)
     x5t = certificate.thumbprint(request, now=now)
     if not x5t and not jkt:
-        raise InvalidRequestError("This client's tokens are bound to its certificate: use the mtls_endpoint_aliases, and present it.")
+        raise InvalidRequestError(
+            "This client's tokens are bound to its certificate: use the mtls_endpoint_aliases, and present it."
+        )
     return Bound(jkt=jkt, x5t=x5t or "", proof=proof)

@@ -85,11 +85,15 @@ def _shown(form: Mapping[str, str], headers: Mapping[str, str]) -> _Shown:
         user, _, password = b64decode(credentials.strip()).decode("ascii").partition(":")
         found.append(_Shown(method="client_secret_basic", client_id=unquote(user), proof=unquote(password)))
     if "client_secret" in form:
-        found.append(_Shown(method="client_secret_post", client_id=form.get("client_id", ""), proof=form["client_secret"]))
+        found.append(
+            _Shown(method="client_secret_post", client_id=form.get("client_id", ""), proof=form["client_secret"])
+        )
     if "client_assertion" in form or "client_assertion_type" in form:
         if form.get("client_assertion_type") != ASSERTION or "client_assertion" not in form:
             raise InvalidClientError
-        found.append(_Shown(method="private_key_jwt", client_id=form.get("client_id", ""), proof=form["client_assertion"]))
+        found.append(
+            _Shown(method="private_key_jwt", client_id=form.get("client_id", ""), proof=form["client_assertion"])
+        )
     if len(found) > 1:
         raise InvalidRequestError("Authenticate in one way only.")
     shown = found[0] if found else _Shown(method="none", client_id=form.get("client_id", ""))
@@ -135,7 +139,11 @@ def _by_assertion(shown: _Shown, *, now: datetime) -> RelyingParty:
     """RFC 7523 §3: whose it is, that it is meant for us and for now, then its signature, and last its single use."""
     _, said = signed.unverified(shown.proof)
     client_id = said.get("sub")
-    if not isinstance(client_id, str) or said.get("iss") != client_id or (shown.client_id and shown.client_id != client_id):
+    if (
+        not isinstance(client_id, str)
+        or said.get("iss") != client_id
+        or (shown.client_id and shown.client_id != client_id)
+    ):
         raise InvalidClientError
     until = _until(said, now=now)
     party = _party(client_id, "private_key_jwt")
@@ -160,7 +168,11 @@ def _until(said: Mapping[str, Any], *, now: datetime) -> datetime:
         raise InvalidClientError
     if not (_is_time(exp) and _is_time(iat) and _is_time(nbf)) or not isinstance(jti, str) or not _JTI.fullmatch(jti):
         raise InvalidClientError
-    if not seconds < exp <= seconds + most + leap or not seconds - most - leap <= iat <= seconds + leap or nbf > seconds + leap:
+    if (
+        not seconds < exp <= seconds + most + leap
+        or not seconds - most - leap <= iat <= seconds + leap
+        or nbf > seconds + leap
+    ):
         raise InvalidClientError
     return datetime.fromtimestamp(exp, tz=UTC) + _LEAP
 

@@ -38,8 +38,11 @@ _LEAP = timedelta(seconds=10)
 _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 _JTI = re.compile(r"[\x21-\x7e]{1,256}")
 _FAMILIES: dict[str, tuple[type[ECKey | OKPKey | RSAKey], str, str | None]] = {
-    "ES256": (ECKey, "EC", "P-256"), "ES384": (ECKey, "EC", "P-384"), "EdDSA": (OKPKey, "OKP", "Ed25519"),
-    "PS256": (RSAKey, "RSA", None), "RS256": (RSAKey, "RSA", None),
+    "ES256": (ECKey, "EC", "P-256"),
+    "ES384": (ECKey, "EC", "P-384"),
+    "EdDSA": (OKPKey, "OKP", "Ed25519"),
+    "PS256": (RSAKey, "RSA", None),
+    "RS256": (RSAKey, "RSA", None),
 }
 _LEAST_RSA_BITS = 2048
 _WORDS = {
@@ -163,14 +166,24 @@ def checked(request: HttpRequest, *, now: datetime, access_token: str | None = N
 
 def _key(header: dict[str, Any]) -> tuple[ECKey | OKPKey | RSAKey, str]:
     jwk, alg = header.get("jwk"), header.get("alg")
-    if header.get("typ") != "dpop+jwt" or not isinstance(alg, str) or alg not in ALGS or "crit" in header or "b64" in header:
+    if (
+        header.get("typ") != "dpop+jwt"
+        or not isinstance(alg, str)
+        or alg not in ALGS
+        or "crit" in header
+        or "b64" in header
+    ):
         raise Refused(Reason.BAD_PROOF)
     if not isinstance(jwk, dict) or _PRIVATE & jwk.keys():
         raise Refused(Reason.BAD_PROOF)
     family, kty, curve = _FAMILIES[alg]
     names = ("kty", "n", "e") if kty == "RSA" else ("kty", "crv", "x", "y") if kty == "EC" else ("kty", "crv", "x")
     clean = {name: jwk.get(name) for name in names}
-    if clean["kty"] != kty or (curve and clean["crv"] != curve) or not all(isinstance(one, str) for one in clean.values()):
+    if (
+        clean["kty"] != kty
+        or (curve and clean["crv"] != curve)
+        or not all(isinstance(one, str) for one in clean.values())
+    ):
         raise Refused(Reason.BAD_PROOF)
     if kty == "RSA" and len(str(clean["n"])) * 6 < _LEAST_RSA_BITS:  # the engine would import it, and only grumble
         raise Refused(Reason.BAD_PROOF)

@@ -49,7 +49,9 @@ def signed(unverified_token: str, *, typ: str, algs: Sequence[str]) -> Signed | 
         key = keyring().public(kid)
         if key is None:
             return None
-        decoded = jwt.decode(unverified_token, KeySet([key]), algorithms=list(algs), registry=JWSRegistry(algorithms=list(algs)))
+        decoded = jwt.decode(
+            unverified_token, KeySet([key]), algorithms=list(algs), registry=JWSRegistry(algorithms=list(algs))
+        )
     except (JoseError, Refused, ValueError, RecursionError):
         return None
     found: dict[str, Any] = decoded.claims

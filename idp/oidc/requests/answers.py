@@ -20,7 +20,9 @@ class Declined(Exception):
     mode, state: as the request had them, as far as they could be read.
     """
 
-    def __init__(self, error: str, words: str | None, *, redirect_uri: str, mode: str = "query", state: str = "") -> None:
+    def __init__(
+        self, error: str, words: str | None, *, redirect_uri: str, mode: str = "query", state: str = ""
+    ) -> None:
         super().__init__(error)
         self.error, self.words, self.redirect_uri, self.mode, self.state = error, words or "", redirect_uri, mode, state
 
@@ -40,7 +42,9 @@ def back(  # noqa: PLR0913 - the parts of an answer
 
 def declined(request: HttpRequest, refusal: Declined) -> HttpResponse:
     """An error, sent back."""
-    return back(request, refusal.redirect_uri, mode=refusal.mode, state=refusal.state, error=refusal.error, words=refusal.words)
+    return back(
+        request, refusal.redirect_uri, mode=refusal.mode, state=refusal.state, error=refusal.error, words=refusal.words
+    )
 
 
 def _posted(request: HttpRequest, redirect_uri: str, pairs: dict[str, str]) -> HttpResponse:

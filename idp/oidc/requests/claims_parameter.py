@@ -11,7 +11,9 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST_NESTING = 120  # braces and brackets together: far more than a request that names every claim, far less than a stack
+_MOST_NESTING = (
+    120  # braces and brackets together: far more than a request that names every claim, far less than a stack
+)
 _MOST_NAMES = 50
 _LONGEST_NAME = 100
 _MALFORMED = "claims is a JSON object with the members userinfo and id_token, as OpenID Connect Core 5.5 says."
@@ -64,8 +66,11 @@ def parse(text: str) -> AskedClaims:
     if len(subjects) > 1:
         raise InvalidRequestError("claims asks for more than one sub.")
     return AskedClaims(
-        userinfo=tuple(userinfo), id_token=tuple(id_token), acr=tuple(_values(about_acr)),
-        acr_is_essential=about_acr.get("essential") is True, sub="".join(subjects),
+        userinfo=tuple(userinfo),
+        id_token=tuple(id_token),
+        acr=tuple(_values(about_acr)),
+        acr_is_essential=about_acr.get("essential") is True,
+        sub="".join(subjects),
     )
 
 

@@ -84,7 +84,10 @@ def declined(error: OAuth2Error, parameters: Mapping[str, str], redirect_uri: st
     """An error about a request, on its way to an address that was compared."""
     mode = parameters.get("response_mode", "")
     return Declined(
-        error.error, error.description, redirect_uri=redirect_uri, mode=mode if mode in MODES else "query",
+        error.error,
+        error.description,
+        redirect_uri=redirect_uri,
+        mode=mode if mode in MODES else "query",
         state=parameters.get("state", ""),
     )
 
@@ -97,7 +100,9 @@ def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) 
         raise InvalidRequestError("Missing response_type in request.")
     grant = server().get_consent_grant(OAuthRequest(request, parameters))
     return parse(
-        parameters, scope=grant.request.scope, meant=_meant(parameters.get("id_token_hint"), party),
+        parameters,
+        scope=grant.request.scope,
+        meant=_meant(parameters.get("id_token_hint"), party),
         nonce_required=party.needs_nonce,
     )
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 MOST_LIFE = timedelta(minutes=5)
 _OLDEST = timedelta(minutes=60)  # FAPI 2.0 Message Signing §5.3.1
 _LEAP = timedelta(seconds=15)
-_TYPS = frozenset({"oauth-authz-req+jwt", "jwt", None})  # OpenID Connect Core §6 knows no typ; no other kind of token passes (J2)
+_TYPS = frozenset(
+    {"oauth-authz-req+jwt", "jwt", None}
+)  # OpenID Connect Core §6 knows no typ; no other kind of token passes (J2)
 _ABOUT_ITSELF = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti", "sub"})
 
 
@@ -46,11 +48,15 @@ def opened(parameters: dict[str, str], party: RelyingParty, *, now: datetime) ->
             raise InvalidRequestError("This client must sign its requests (RFC 9101).")
         return parameters
     if not party.policy.request_alg:
-        raise OAuth2Error(error="request_not_supported", description="This client is not registered to send request objects.")
+        raise OAuth2Error(
+            error="request_not_supported", description="This client is not registered to send request objects."
+        )
     try:
         said = signed.claims(token, party, alg=party.policy.request_alg, typs=_TYPS, now=now)
     except Refused as refused:
-        raise InvalidRequestObject("The request object is malformed, or not signed by this client as it is registered.") from refused
+        raise InvalidRequestObject(
+            "The request object is malformed, or not signed by this client as it is registered."
+        ) from refused
     _check(said, party, now=now)
     return gate.bounded((name, _text(name, value)) for name, value in said.items() if name not in _ABOUT_ITSELF)
 
@@ -96,4 +102,6 @@ def _text(name: str, value: object) -> str:
         return json.dumps(value)
     if name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise InvalidRequestObject(f"{name[:40] if name.isascii() and name.isidentifier() else 'A member'} of the request object is not of its type.")
+    raise InvalidRequestObject(
+        f"{name[:40] if name.isascii() and name.isidentifier() else 'A member'} of the request object is not of its type."
+    )

@@ -81,4 +81,9 @@ def _is_indicator(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return False
-    return bool(parts.scheme and (parts.netloc or parts.path)) and "#" not in text and text.isascii() and text.isprintable()
+    return (
+        bool(parts.scheme and (parts.netloc or parts.path))
+        and "#" not in text
+        and text.isascii()
+        and text.isprintable()
+    )

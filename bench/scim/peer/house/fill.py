@@ -25,8 +25,14 @@ def fill(users: int, members: int) -> int:
         with transaction.atomic():
             User.objects.bulk_create(
                 User(
-                    id=n, username=f"bench-n{n:07d}@example.org", scim_username=f"bench-n{n:07d}@example.org", scim_id=str(n),
-                    scim_external_id=f"x-n{n:07d}", first_name="Bench", last_name=f"Mark n{n:07d}", email=f"bench-n{n:07d}@example.org",
+                    id=n,
+                    username=f"bench-n{n:07d}@example.org",
+                    scim_username=f"bench-n{n:07d}@example.org",
+                    scim_id=str(n),
+                    scim_external_id=f"x-n{n:07d}",
+                    first_name="Bench",
+                    last_name=f"Mark n{n:07d}",
+                    email=f"bench-n{n:07d}@example.org",
                 )
                 for n in numbers
             )
@@ -35,7 +41,9 @@ def fill(users: int, members: int) -> int:
     link.objects.bulk_create((link(user_id=n, group_id=group.id) for n in range(1, members + 1)), batch_size=_CHUNK)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT setval(pg_get_serial_sequence('house_user', 'id'), (SELECT max(id) FROM house_user))")
+            cursor.execute(
+                "SELECT setval(pg_get_serial_sequence('house_user', 'id'), (SELECT max(id) FROM house_user))"
+            )
             cursor.execute("VACUUM ANALYZE")
     return group.id
 

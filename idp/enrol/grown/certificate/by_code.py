@@ -62,8 +62,14 @@ def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: dateti
         _require_eligible(fresh, now=now)
         account.certificate_orders.filter(status__in=_OPEN).update(status="burnt", decided_at=now)
         return CertificateOrder.objects.create(
-            account=account, epoch=account.epoch, session=fresh, name=name, passphrase_hash=passphrase_hash,
-            code_hash=stored(code, kind=_LONG_KIND), short_hash=_short_hash(account.id, short_code), created_at=now,
+            account=account,
+            epoch=account.epoch,
+            session=fresh,
+            name=name,
+            passphrase_hash=passphrase_hash,
+            code_hash=stored(code, kind=_LONG_KIND),
+            short_hash=_short_hash(account.id, short_code),
+            created_at=now,
             expires_at=now + CODE_LIVES,
         )
 
@@ -88,7 +94,9 @@ def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
     Raises: Refused(BAD_CODE), for all that is wrong alike.
     """
     code = heard(typed)
-    rows = CertificateOrder.objects.filter(expires_at__gt=now - DECISION_LIVES).select_related("account__person", "credential")
+    rows = CertificateOrder.objects.filter(expires_at__gt=now - DECISION_LIVES).select_related(
+        "account__person", "credential"
+    )
     found: CertificateOrder | None = None
     if len(code) == LONG:
         found = rows.filter(code_hash=stored(code, kind=_LONG_KIND)).first()
@@ -105,13 +113,17 @@ def _by_short_code(account_id: UUID, code: str, *, now: datetime) -> Certificate
     counted = rows.exclude(status="burnt").filter(short_tries__lt=MOST_SHORT_TRIES)
     if not counted.update(short_tries=F("short_tries") + 1):
         return None
-    found = rows.filter(short_hash=_short_hash(account_id, code)).select_related("account__person", "credential").first()
+    found = (
+        rows.filter(short_hash=_short_hash(account_id, code)).select_related("account__person", "credential").first()
+    )
     if found is not None:
         CertificateOrder.objects.filter(id=found.id).update(short_tries=F("short_tries") - 1)
     return found
 
 
-def ask(order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: Kept | None = None) -> CertificateOrder:
+def ask(
+    order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: Kept | None = None
+) -> CertificateOrder:
     """A device has come with the code and a request: the first time its key is pinned, afterwards it must be that key (C12).
 
     kept: what was proven of its hardware; it counts only with the first, so that the desktop says yes to what it was shown.
@@ -130,7 +142,11 @@ def ask(order: CertificateOrder, key: CertificateKey, *, network: str, now: date
             if kept is not None and row.answered is None:
                 raise Refused(Reason.BAD_PROOF)
             return row
-        if row.expires_at <= now or row.epoch != account.epoch or not is_standing(read(row.session_id, account), now=now):
+        if (
+            row.expires_at <= now
+            or row.epoch != account.epoch
+            or not is_standing(read(row.session_id, account), now=now)
+        ):
             raise Refused(Reason.BAD_CODE)
         if BoundKey.objects.filter(name=hashlib.sha256(public).hexdigest()).exists():
             raise Refused(Reason.KEY_SEEN_BEFORE)
@@ -170,7 +186,7 @@ def state(row: CertificateOrder, *, now: datetime) -> str:
 def fingerprint(row: CertificateOrder) -> str:
     """What both sides can look at: the beginning of the SHA-256 of the key, in groups."""
     digest = hashlib.sha256(bytes(row.spki or b"")).hexdigest().upper()[:16]
-    return " ".join(digest[at:at + 4] for at in range(0, 16, 4))
+    return " ".join(digest[at : at + 4] for at in range(0, 16, 4))
 
 
 def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime) -> IssuedCertificate:
@@ -181,14 +197,23 @@ def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime)
 
     def work(account: Account) -> Credential:
         row = CertificateOrder.objects.select_for_update().filter(id=order_id, account=account, status="asked").first()
-        if row is None or row.session_id != session.id or now >= row.expires_at + DECISION_LIVES or row.epoch != account.epoch:
+        if (
+            row is None
+            or row.session_id != session.id
+            or now >= row.expires_at + DECISION_LIVES
+            or row.epoch != account.epoch
+        ):
             raise Refused(Reason.BAD_CODE)
         if not hmac.compare_digest(fingerprint(row).encode(), shown.encode()):
             raise Refused(Reason.BAD_CODE)
         key: CertificateKey = load_der_public_key(bytes(row.spki or b""))  # type: ignore[assignment]  # `csr` accepted it
-        wanted = Wanted(key=key, name=row.name, passphrase_hash=row.passphrase_hash, kept=device_key.restored(row.answered))
+        wanted = Wanted(
+            key=key, name=row.name, passphrase_hash=row.passphrase_hash, kept=device_key.restored(row.answered)
+        )
         credential = record(account, session, wanted, now=now, live=True)
-        CertificateOrder.objects.filter(id=row.id).update(status="issued", decided_at=now, credential=credential, passphrase_hash="")
+        CertificateOrder.objects.filter(id=row.id).update(
+            status="issued", decided_at=now, credential=credential, passphrase_hash=""
+        )
         return credential
 
     return finish(under_lock(session.account_id, work))
@@ -203,5 +228,3 @@ def refuse(order_id: UUID, session: LoginSession, *, now: datetime) -> None:
         )
 
     under_lock(session.account_id, work)
-
-

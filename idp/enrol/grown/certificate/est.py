@@ -101,7 +101,10 @@ def csrattrs(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same f
     require_current(now=clock.now())
     curve = core.SetOf([core.ObjectIdentifier(_P384)], spec=core.ObjectIdentifier)
     attribute = _sequence(core.ObjectIdentifier(_EC_KEY).dump() + curve.dump())
-    response = HttpResponse(b64encode(_sequence(attribute + core.ObjectIdentifier(_ECDSA_SHA384).dump())), content_type="application/csrattrs")
+    response = HttpResponse(
+        b64encode(_sequence(attribute + core.ObjectIdentifier(_ECDSA_SHA384).dump())),
+        content_type="application/csrattrs",
+    )
     response["Content-Transfer-Encoding"] = "base64"
     return response
 
@@ -144,7 +147,9 @@ def _order(request: HttpRequest) -> CertificateOrder:
     try:
         return ordering.located(code, username, now=now)
     except Refused:
-        throttle.admit(throttle.place(request, "est"), now=now)  # only wrong codes are slowed: many devices share an office's network
+        throttle.admit(
+            throttle.place(request, "est"), now=now
+        )  # only wrong codes are slowed: many devices share an office's network
         raise
 
 
@@ -160,9 +165,13 @@ def simpleenroll(request: HttpRequest) -> HttpResponse:
     where = ordering.state(row, now=now)
     if where == "asked":
         return _said(202, "Say yes in My devices, on the desktop that showed the code.")
-    issued = IssuedCertificate.objects.filter(
-        credential=row.credential_id, released_at__isnull=False, credential__state__in=LIVING
-    ).first() if where == "issued" else None
+    issued = (
+        IssuedCertificate.objects.filter(
+            credential=row.credential_id, released_at__isnull=False, credential__state__in=LIVING
+        ).first()
+        if where == "issued"
+        else None
+    )
     if where == "issued" and issued is None:
         pending = row.credential is not None and row.credential.state == "pending"
         return _said(202, "It is being made.") if pending else _said(403, answer(Reason.REPLACED).words)
@@ -181,7 +190,9 @@ def simplereenroll(request: HttpRequest) -> HttpResponse:
         where = config().certificate_url or "a certificate host, which is not switched on here"
         return _said(403, f"A renewal is asked for with the certificate itself, at {where}.")
     now = clock.now()
-    if not probe.has_passed(now=now):  # certificates are public: a proxy that lets a forged header through gives them away (H4)
+    if not probe.has_passed(
+        now=now
+    ):  # certificates are public: a proxy that lets a forged header through gives them away (H4)
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
     der = hop.presented(request).unverified_leaf
     if (waiting := trust.renamed(der, now=now)) is not None:

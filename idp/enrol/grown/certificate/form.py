@@ -68,5 +68,7 @@ def has_private_key(request: HttpRequest) -> bool:
     files = [one for one in request.FILES.values() if isinstance(one, UploadedFile)]
     for one in files:
         one.seek(0)
-    given = [value.encode() for value in request.POST.values() if isinstance(value, str)] + [one.read(csr.MOST_BYTES) for one in files]
+    given = [value.encode() for value in request.POST.values() if isinstance(value, str)] + [
+        one.read(csr.MOST_BYTES) for one in files
+    ]
     return any(_PRIVATE in one for one in given)

@@ -93,17 +93,34 @@ def record(account: Account, session: LoginSession, wanted: Wanted, *, now: date
 
 
 def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
-    account: Account, wanted: Wanted, *, now: datetime, replaces: IssuedCertificate | None = None, evidence: dict[str, object] | None = None,
+    account: Account,
+    wanted: Wanted,
+    *,
+    now: datetime,
+    replaces: IssuedCertificate | None = None,
+    evidence: dict[str, object] | None = None,
     until: datetime | None = None,
 ) -> Proven:
     person: Person = account.person
     return making.planned(
-        require_current(now=now), wanted.key, name=person.display_name(), login=person.login_name or "", life=life(), now=now,
-        passphrase_hash=wanted.passphrase_hash, made_here=wanted.made_here, kept=wanted.kept, replaces=replaces, evidence=evidence, until=until,
+        require_current(now=now),
+        wanted.key,
+        name=person.display_name(),
+        login=person.login_name or "",
+        life=life(),
+        now=now,
+        passphrase_hash=wanted.passphrase_hash,
+        made_here=wanted.made_here,
+        kept=wanted.kept,
+        replaces=replaces,
+        evidence=evidence,
+        until=until,
     )
 
 
-def reissued(old: IssuedCertificate, key: CertificateKey, *, session: LoginSession | None = None, now: datetime) -> IssuedCertificate:
+def reissued(
+    old: IssuedCertificate, key: CertificateKey, *, session: LoginSession | None = None, now: datetime
+) -> IssuedCertificate:
     """The same certificate under the present name, for whoever proves to have its key (MT-4).
 
     session: the person's, on the page; None where it is asked for over a handshake with the old one.
@@ -134,7 +151,10 @@ def _still_kept(row: Credential) -> Kept | None:
         return None
     facts = {name: row.evidence[name] for name in ("level", "vouched")}
     return Kept(
-        device=Device(**row.evidence["device"]), verifies_user=row.evidence.get("activation") == "per_use", level=str(facts["level"]), facts=facts,
+        device=Device(**row.evidence["device"]),
+        verifies_user=row.evidence.get("activation") == "per_use",
+        level=str(facts["level"]),
+        facts=facts,
     )
 
 
@@ -175,18 +195,31 @@ def _by_itself(account: Account, row: Credential, *, now: datetime) -> Asked:
     """Who asks: the holder of the old key."""
     person: Person = account.person
     login = Authentication(
-        factors=frozenset({Factor.CERTIFICATE}), aal=status.level(row), root=False, at=now, phishing_resistant=True, by=str(row.id)
+        factors=frozenset({Factor.CERTIFICATE}),
+        aal=status.level(row),
+        root=False,
+        at=now,
+        phishing_resistant=True,
+        by=str(row.id),
     )
     return issue.Asked(
-        login=login, root=row.root or row, name=row.name, by="certificate", purpose=PURPOSE, person=person.login_name or "",
-        groups=rulebook.groups_of(person), rulebook=rulebook.rules(),
+        login=login,
+        root=row.root or row,
+        name=row.name,
+        by="certificate",
+        purpose=PURPOSE,
+        person=person.login_name or "",
+        groups=rulebook.groups_of(person),
+        rulebook=rulebook.rules(),
     )
 
 
 # --- for a device that cannot make a key ------------------------------------------------------------------------------
 
 
-def make_pkcs12(session: LoginSession, *, name: str, passphrase_hash: str, transport: str, now: datetime) -> tuple[IssuedCertificate, bytes]:
+def make_pkcs12(
+    session: LoginSession, *, name: str, passphrase_hash: str, transport: str, now: datetime
+) -> tuple[IssuedCertificate, bytes]:
     """A key and its certificate in one sealed file, given out once and kept nowhere (X-8: AAL2 only).
 
     transport: the passphrase of the file. Raises: as `make`.

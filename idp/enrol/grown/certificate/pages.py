@@ -85,7 +85,9 @@ def add(request: HttpRequest) -> HttpResponse:
     if why := _why_not(session, now=now):
         return fresh_login_needed(request, why, next_path=_ADD)
     if keeping.current(now=now) is None:
-        return pages.problem(request, answer(Reason.NO_AUTHORITY).words, status=503, next_step="Add a device key in My devices instead.")
+        return pages.problem(
+            request, answer(Reason.NO_AUTHORITY).words, status=503, next_step="Add a device key in My devices instead."
+        )
     if request.method == "GET":
         return _form(request, "")
     try:
@@ -101,9 +103,16 @@ def add(request: HttpRequest) -> HttpResponse:
 def _form(request: HttpRequest, error: str, *, status: int = 200) -> HttpResponse:
     way = request.POST.get("way", "request")
     values = {
-        "error": error, "name": request.POST.get("name", "")[:80], "way": way if way in _WAYS else "request",
-        "request_text": "" if "PRIVATE KEY" in request.POST.get("request", "") else request.POST.get("request", "")[: csr.MOST_BYTES],
-        "least_transport": _LEAST_TRANSPORT, "proof_text": request.POST.get("proof", "")[: csr.MOST_BYTES] if "PRIVATE KEY" not in request.POST.get("proof", "") else "",
+        "error": error,
+        "name": request.POST.get("name", "")[:80],
+        "way": way if way in _WAYS else "request",
+        "request_text": ""
+        if "PRIVATE KEY" in request.POST.get("request", "")
+        else request.POST.get("request", "")[: csr.MOST_BYTES],
+        "least_transport": _LEAST_TRANSPORT,
+        "proof_text": request.POST.get("proof", "")[: csr.MOST_BYTES]
+        if "PRIVATE KEY" not in request.POST.get("proof", "")
+        else "",
     }
     return pages.page(request, "certificate_add", values, status=status)
 
@@ -118,13 +127,17 @@ def _made(request: HttpRequest, session: LoginSession, *, now: datetime) -> Http
         raise Refused(Reason.WEAK_SECRET)
     passphrase_hash = certificates.good_passphrase(session.account, request.POST.get("passphrase", ""), name=name)
     if key is not None:
-        made = certificates.make(session, certificates.Wanted(key=key, name=name, passphrase_hash=passphrase_hash, kept=kept), now=now)
+        made = certificates.make(
+            session, certificates.Wanted(key=key, name=name, passphrase_hash=passphrase_hash, kept=kept), now=now
+        )
         return redirect("certificate", credential_id=made.credential_id)
     if way == "device":
         begun = ordering.begin(session, name=name, passphrase_hash=passphrase_hash, now=now)
         request.session["certificate_order"] = {"id": str(begun.order.id), "codes": _sealed(begun)}
         return redirect("certificate-order", order_id=begun.order.id)
-    made, sealed = certificates.make_pkcs12(session, name=name, passphrase_hash=passphrase_hash, transport=transport, now=now)
+    made, sealed = certificates.make_pkcs12(
+        session, name=name, passphrase_hash=passphrase_hash, transport=transport, now=now
+    )
     return _download(sealed, "application/x-pkcs12", f"{made.uuid}.p12")
 
 
@@ -139,10 +152,17 @@ def _download(content: bytes, content_type: str, name: str) -> HttpResponse:
 
 
 def _mine(session: LoginSession, credential_id: UUID) -> IssuedCertificate | None:
-    return IssuedCertificate.objects.select_related("credential", "authority").filter(
-        credential=credential_id, credential__account=session.account_id, credential__epoch=session.account.epoch, released_at__isnull=False,
-        credential__state__in=LIVING,
-    ).first()
+    return (
+        IssuedCertificate.objects.select_related("credential", "authority")
+        .filter(
+            credential=credential_id,
+            credential__account=session.account_id,
+            credential__epoch=session.account.epoch,
+            released_at__isnull=False,
+            credential__state__in=LIVING,
+        )
+        .first()
+    )
 
 
 @require_http_methods(["GET"])
@@ -155,8 +175,11 @@ def shown(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if row is None:
         return pages.problem(request, "There is no such certificate of yours, or it has ended.", status=404)
     values = {
-        "certificate": row, "text": _pem(row), "subject": certificates.certificate(row).subject.rfc4514_string(),
-        "host": config().certificate_url, "renews_by_est": bool(config().certificate_url),
+        "certificate": row,
+        "text": _pem(row),
+        "subject": certificates.certificate(row).subject.rfc4514_string(),
+        "host": config().certificate_url,
+        "renews_by_est": bool(config().certificate_url),
     }
     return pages.page(request, "certificate", values)
 
@@ -172,7 +195,9 @@ def pem(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 def _pem(row: IssuedCertificate) -> str:
-    return "".join(one.public_bytes(Encoding.PEM).decode() for one in [certificates.certificate(row), *certificates.between(row)])
+    return "".join(
+        one.public_bytes(Encoding.PEM).decode() for one in [certificates.certificate(row), *certificates.between(row)]
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -185,7 +210,9 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return fresh_login_needed(request, why, next_path=request.path)
     row = _mine(session, credential_id)
     if row is None or not renew.waits_for_a_name(row.credential, session.account, now=now):
-        return pages.problem(request, "No certificate of yours waits for a new name here.", status=404, next_step="See My devices.")
+        return pages.problem(
+            request, "No certificate of yours waits for a new name here.", status=404, next_step="See My devices."
+        )
     values: dict[str, Any] = {"certificate": row, "name": session.account.person.display_name(), "error": ""}
     if request.method == "GET":
         return pages.page(request, "certificate_reissue", values)
@@ -217,7 +244,9 @@ def _codes(request: HttpRequest, row: CertificateOrder, state: str) -> tuple[str
     request.session.pop("certificate_order")
     if state != "waiting":
         return "", ""
-    code, short_code = wrapper().unwrap(b64decode(kept["codes"]), purpose=_SHOWN_ONCE, owner=str(row.id)).decode().split()
+    code, short_code = (
+        wrapper().unwrap(b64decode(kept["codes"]), purpose=_SHOWN_ONCE, owner=str(row.id)).decode().split()
+    )
     return grouped(code), grouped(short_code)
 
 
@@ -229,12 +258,21 @@ def ordered(request: HttpRequest, order_id: UUID) -> HttpResponse:
         return fresh_login_needed(request, "", next_path=request.path)
     row = CertificateOrder.objects.filter(id=order_id, session=session).select_related("account__person").first()
     if row is None:
-        return pages.problem(request, "This was begun in another browser.", status=404, next_step="Add the certificate from My devices.")
+        return pages.problem(
+            request, "This was begun in another browser.", status=404, next_step="Add the certificate from My devices."
+        )
     state = ordering.state(row, now=now)
     code, short_code = _codes(request, row, state)
     values: dict[str, Any] = {
-        "order": row, "state": state, "code": code, "short_code": short_code, "username": row.account.person.login_name,
-        "fingerprint": ordering.fingerprint(row), "hardware": (row.answered or {}).get("level", ""), "issuer": config().issuer, "expires_at": row.expires_at,
+        "order": row,
+        "state": state,
+        "code": code,
+        "short_code": short_code,
+        "username": row.account.person.login_name,
+        "fingerprint": ordering.fingerprint(row),
+        "hardware": (row.answered or {}).get("level", ""),
+        "issuer": config().issuer,
+        "expires_at": row.expires_at,
     }
     return pages.page(request, "certificate_order", values)
 

@@ -54,14 +54,27 @@ class Grant(Terms):
         """Redeem the code of this request."""
         form = self.request.form
         return redeem(
-            party, code=form["code"], redirect_uri=form["redirect_uri"], code_verifier=form.get("code_verifier", ""),
-            bound=bound, resource=form.get("resource", ""), spend_proof=self.spend_proof, now=now,
+            party,
+            code=form["code"],
+            redirect_uri=form["redirect_uri"],
+            code_verifier=form.get("code_verifier", ""),
+            bound=bound,
+            resource=form.get("resource", ""),
+            spend_proof=self.spend_proof,
+            now=now,
         )
 
 
 def redeem(  # noqa: PLR0913 - what a code is bound to
-    party: RelyingParty, *, code: str, redirect_uri: str, code_verifier: str, bound: Bound, resource: str = "",
-    spend_proof: Callable[[], None], now: datetime,
+    party: RelyingParty,
+    *,
+    code: str,
+    redirect_uri: str,
+    code_verifier: str,
+    bound: Bound,
+    resource: str = "",
+    spend_proof: Callable[[], None],
+    now: datetime,
 ) -> Granted:
     """Tokens for a code, once. A second try ends what the first one got (RFC 9700 §4.5).
 
@@ -90,13 +103,30 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
         scope = party.get_allowed_scope(ask.scope)
         target = audience(resource, still_allowed(ask.resources, party), scope)
         grant, refresh_token = open_family(
-            account, party=party, event=row.event, session=row.session, scope=scope, acr=value, nonce=ask.nonce,
-            bound=bound, refreshes=True, resources=ask.resources, now=now, fal=2 if ask.nonce and ask.code_challenge else 1,
-            named={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)}, family_id=family_id,
+            account,
+            party=party,
+            event=row.event,
+            session=row.session,
+            scope=scope,
+            acr=value,
+            nonce=ask.nonce,
+            bound=bound,
+            refreshes=True,
+            resources=ask.resources,
+            now=now,
+            fal=2 if ask.nonce and ask.code_challenge else 1,
+            named={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)},
+            family_id=family_id,
         )
         return Granted(
-            grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound,
-            refresh_token=refresh_token, nonce=ask.nonce,
+            grant=grant,
+            account=account,
+            party=party,
+            scope=scope,
+            audience=target,
+            bound=bound,
+            refresh_token=refresh_token,
+            nonce=ask.nonce,
         )
 
     return under_lock_of(OWNER_OF_CODE, code_hash, lambda: CODE.first(code_hash=code_hash), work)

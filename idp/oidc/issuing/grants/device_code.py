@@ -53,7 +53,9 @@ class Grant(Terms):
             raise _not_yet(row, now=now)
         return under_lock(
             row.account_id,
-            lambda account: _redeemed(device_hash, account, party, bound=bound, resource=form.get("resource", ""), now=now),
+            lambda account: _redeemed(
+                device_hash, account, party, bound=bound, resource=form.get("resource", ""), now=now
+            ),
         )
 
 
@@ -81,8 +83,12 @@ def _redeemed(  # noqa: PLR0913 - what is compared
     if not claim_once(rows.filter(status="approved", account=account), now=now):
         raise AlreadySpent
     row = rows.select_related(
-        "session__event__credential__root", "session__event__credential__parent", "session__event__beside",
-        "event__credential__root", "event__credential__parent", "event__beside",
+        "session__event__credential__root",
+        "session__event__credential__parent",
+        "session__event__beside",
+        "event__credential__root",
+        "event__credential__parent",
+        "event__beside",
     ).get()
     session, event = row.session, row.event
     if session is None or event is None or row.epoch != account.epoch:
@@ -97,7 +103,26 @@ def _redeemed(  # noqa: PLR0913 - what is compared
     scope = party.get_allowed_scope(row.scope)
     target = audience(resource, row.resources, scope)
     grant, refresh_token = open_family(
-        account, party=party, event=event, session=session, scope=scope, acr=value, nonce="", bound=bound, refreshes=True,
-        resources=row.resources, fal=1, relayed=True, now=now,
+        account,
+        party=party,
+        event=event,
+        session=session,
+        scope=scope,
+        acr=value,
+        nonce="",
+        bound=bound,
+        refreshes=True,
+        resources=row.resources,
+        fal=1,
+        relayed=True,
+        now=now,
     )
-    return Granted(grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound, refresh_token=refresh_token)
+    return Granted(
+        grant=grant,
+        account=account,
+        party=party,
+        scope=scope,
+        audience=target,
+        bound=bound,
+        refresh_token=refresh_token,
+    )

@@ -48,7 +48,9 @@ class Grant(Terms):
             raise OAuth2Error(error="invalid_dpop_proof", description="Send a DPoP proof by the device key.")
         form = self.request.form
         expected = {
-            "iss": THUMBPRINT_URI + jkt, "aud": config().issuer, "client_id": party.client_id,
+            "iss": THUMBPRINT_URI + jkt,
+            "aud": config().issuer,
+            "client_id": party.client_id,
         }
         proven = device.prove(form["assertion"], typ=TYP, expected=expected, now=now)
         _same_device(proven, party, jkt)
@@ -56,8 +58,14 @@ class Grant(Terms):
         if passphrase is not None:
             device.check_passphrase(proven, passphrase, now=now)
         return _decide(
-            proven, party, passphrase=passphrase is not None, bound=bound, resources=asked(form.get("resource", ""), party), scope=party.get_allowed_scope(form.get("scope")),
-            acr_values=form.get("acr_values", "").split(), now=now,
+            proven,
+            party,
+            passphrase=passphrase is not None,
+            bound=bound,
+            resources=asked(form.get("resource", ""), party),
+            scope=party.get_allowed_scope(form.get("scope")),
+            acr_values=form.get("acr_values", "").split(),
+            now=now,
         )
 
 
@@ -71,8 +79,15 @@ def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
 
 
 def _decide(  # noqa: PLR0913 - what was proved, and what is asked
-    proven: ProvenDevice, party: RelyingParty, *, passphrase: bool, bound: Bound, resources: list[str], scope: str,
-    acr_values: list[str], now: datetime,
+    proven: ProvenDevice,
+    party: RelyingParty,
+    *,
+    passphrase: bool,
+    bound: Bound,
+    resources: list[str],
+    scope: str,
+    acr_values: list[str],
+    now: datetime,
 ) -> Granted:
     target = audience("", resources, scope)
 
@@ -80,7 +95,10 @@ def _decide(  # noqa: PLR0913 - what was proved, and what is asked
         if not passphrase and not device.verifies_user(proven.credential):
             return device.repeat_login(proven, account, now=now)
         event = record_login(
-            account, proven.credential, device.shown_by(proven.credential, passphrase=passphrase), now=now,
+            account,
+            proven.credential,
+            device.shown_by(proven.credential, passphrase=passphrase),
+            now=now,
             claim=lambda locked: device.claim_login(proven, locked, now=now),
         )
         throttle.clear_guesses(proven.credential)
@@ -95,11 +113,26 @@ def _decide(  # noqa: PLR0913 - what was proved, and what is asked
         if party.policy.most_session is not None and now - evidence.at > party.policy.most_session:
             raise Refused(Reason.LOGIN_ENDED)
         grant, refresh_token = open_family(
-            account, party=party, event=event, session=None, scope=scope, acr=value, nonce="", bound=bound,
-            resources=resources, refreshes="offline_access" in scope.split(), now=now,
+            account,
+            party=party,
+            event=event,
+            session=None,
+            scope=scope,
+            acr=value,
+            nonce="",
+            bound=bound,
+            resources=resources,
+            refreshes="offline_access" in scope.split(),
+            now=now,
         )
         return Granted(
-            grant=grant, account=account, party=party, scope=scope, audience=target, bound=bound, refresh_token=refresh_token
+            grant=grant,
+            account=account,
+            party=party,
+            scope=scope,
+            audience=target,
+            bound=bound,
+            refresh_token=refresh_token,
         )
 
     return under_lock(proven.credential.account_id, work)

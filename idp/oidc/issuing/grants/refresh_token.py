@@ -40,14 +40,25 @@ class Grant(Terms):
         """Rotate the token of this request."""
         form = self.request.form
         return rotate(
-            party, refresh_token=form["refresh_token"], scope=form.get("scope"), resource=form.get("resource", ""),
-            bound=bound, spend_proof=self.spend_proof, now=now,
+            party,
+            refresh_token=form["refresh_token"],
+            scope=form.get("scope"),
+            resource=form.get("resource", ""),
+            bound=bound,
+            spend_proof=self.spend_proof,
+            now=now,
         )
 
 
 def rotate(  # noqa: PLR0913 - what a refresh token is bound to
-    party: RelyingParty, *, refresh_token: str, scope: str | None, bound: Bound, resource: str = "",
-    spend_proof: Callable[[], None], now: datetime,
+    party: RelyingParty,
+    *,
+    refresh_token: str,
+    scope: str | None,
+    bound: Bound,
+    resource: str = "",
+    spend_proof: Callable[[], None],
+    now: datetime,
 ) -> Granted:
     """New tokens for a refresh token: the same login, the same `auth_time`, never a higher level (TK-5).
 
@@ -67,11 +78,15 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
         try:
             require_live(grant, account, party, now=now)
         except ConsentEnded as ended:  # for good: it does not come back to life with the next consent
-            revoke.one(grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}")
+            revoke.one(
+                grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}"
+            )
             raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
         if not _held(grant, party).is_shown_by(bound):
             raise Refused(Reason.BAD_PROOF)
-        if party.policy.certificate_bound and not (grant.jkt or bound.x5t):  # else the new token would be bound to nothing (C23)
+        if party.policy.certificate_bound and not (
+            grant.jkt or bound.x5t
+        ):  # else the new token would be bound to nothing (C23)
             raise Refused(Reason.BAD_PROOF)
         narrow = party.get_allowed_scope(narrowed(scope, grant.scope))
         target = audience(resource, still_allowed(grant.resources, party), narrow)
@@ -83,7 +98,12 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
         elif row.expires_at <= now:
             raise AlreadySpent
         return Granted(
-            grant=grant, account=account, party=party, scope=narrow, audience=target, refresh_token=fresh,
+            grant=grant,
+            account=account,
+            party=party,
+            scope=narrow,
+            audience=target,
+            refresh_token=fresh,
             bound=Bound(jkt=grant.jkt, x5t=bound.x5t if grant.x5t else ""),
         )
 

@@ -15,8 +15,17 @@ class Command(BaseCommand):
     def handle(self, *_args: object, **_options: object) -> None:
         """One client, fifty people."""
         users = get_user_model().objects
-        people = [users.create(username=f"person-{number}", first_name="Bench", last_name="Mark", email=f"person-{number}@example.org") for number in range(50)]
+        people = [
+            users.create(
+                username=f"person-{number}", first_name="Bench", last_name="Mark", email=f"person-{number}@example.org"
+            )
+            for number in range(50)
+        ]
         OAuth2Client.objects.create(
-            user=people[0], client_id="bench", client_secret=SECRET, redirect_uris=CALLBACK, scope=SCOPE,
+            user=people[0],
+            client_id="bench",
+            client_secret=SECRET,
+            redirect_uris=CALLBACK,
+            scope=SCOPE,
             grant_type="authorization_code refresh_token client_credentials",
         )

@@ -18,8 +18,13 @@ class Command(BaseCommand):
         call_command("creatersakey")
         users = get_user_model().objects
         for number in range(50):
-            users.create(username=f"person-{number}", first_name="Bench", last_name="Mark", email=f"person-{number}@example.org")
+            users.create(
+                username=f"person-{number}", first_name="Bench", last_name="Mark", email=f"person-{number}@example.org"
+            )
         client = Client(name="Bench", client_id="bench", client_secret=SECRET, require_consent=False)
-        client.redirect_uris, client.scope = [CALLBACK], [*SCOPE.split(), "token_introspection", "bench"]  # its own id: so it may introspect its tokens
+        client.redirect_uris, client.scope = (
+            [CALLBACK],
+            [*SCOPE.split(), "token_introspection", "bench"],
+        )  # its own id: so it may introspect its tokens
         client.save()
         client.response_types.add(ResponseType.objects.get(value="code"))
