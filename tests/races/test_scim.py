@@ -146,7 +146,7 @@ def _workers(live: Live) -> list[int]:
 
 
 def test_a_bulk_that_is_killed_half_way_can_be_sent_again(live: Live) -> None:
-    """`kill -9` within a bulk: nothing was acknowledged, what is there is whole, and the same bulk again makes the rest and no one twice."""
+    """R1: `kill -9` within a bulk: nothing was acknowledged, what is there is whole, and the same bulk again makes the rest and no one twice."""
     name = f"bulk-{token_hex(4)}"
     posts = [
         {"method": "POST", "path": "/Users", "bulkId": f"b{n}", "data": _user(f"{name}-{n}")} for n in range(IN_BULK)

@@ -70,7 +70,7 @@ def test_a_life_is_told_in_order(hr: Scim, follower: Follower) -> None:
 
 
 def test_a_set_is_what_the_rfcs_say(hr: Scim, follower: Follower) -> None:
-    """RFC 8417 §2.2, RFC 9967 §2.1, §2.2: sub_id and no sub, no exp, txn, iat, toe, the ETag as version, data as GET shows it."""
+    """SE-1, C50; RFC 8417 §2.2, RFC 9967 §2.1, §2.2: sub_id and no sub, no exp, txn, iat, toe, the ETag as version, data as GET shows it."""
     path = person_path(hr.create("ada"))
     (claims,) = follower.poll().values()
     assert set(claims) == {"iss", "aud", "jti", "iat", "toe", "txn", "sub_id", "events"}

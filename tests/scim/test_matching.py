@@ -114,7 +114,7 @@ def test_joining_needs_authority_over_the_key(connect: Callable[..., Scim], sour
 
 
 def test_a_join_moves_no_login_name_no_mail_and_no_ial(sources: tuple[Scim, Scim, Scim]) -> None:
-    """Whatever the joined record says and its precedence, these stay until a manager adopts it (ruling 9)."""
+    """Whatever the joined record says and its precedence, these stay until a manager adopts it (rulings 9 and 27)."""
     hr, security, directory = sources
     victim = hr.create("ada", **_number("7"))
     directory_id = directory.create("eve", **_number("7"))
