@@ -1,0 +1,64 @@
+"""The certificate host: logins by certificate, objects of the PKI folder, probes."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+
+class CertificateLogin(models.Model):
+    """One login, or binding, by certificate: begun on the main host, proven on the certificate host, ended where it began (ruling 7).
+
+    browser: hash of the secret of the browser that began it. ticket_hash: what the certificate host is called with.
+    result_hash: what comes back, once. purpose: login, bind, replace or invitation; subject: what a binding is about.
+    verified: what the certificate said, as `derived.changes.issue.Certificate` (its DER in base64). reason: why it was refused.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    browser = models.CharField(max_length=64)
+    ticket_hash = models.CharField(max_length=64, unique=True)
+    result_hash = models.CharField(max_length=64, default="")
+    purpose = models.CharField(max_length=12)
+    subject = models.CharField(max_length=64, default="")
+    verified = models.JSONField(null=True)
+    reason = models.CharField(max_length=48, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    presented_at = models.DateTimeField(null=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"certificate login {self.id}"
+
+
+class PkiObject(models.Model):
+    """A CRL, an OCSP answer or an issuer's certificate that was fetched, so that one slow responder fails no login (C22).
+
+    key: SHA-256 of what it is about. A stale one is kept, and never believed after `expires_at`.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    kind = models.CharField(max_length=12)
+    source = models.CharField(max_length=1000)
+    body = models.BinaryField(null=True)
+    fetched_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    tried_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, default="")
+
+    def __str__(self) -> str:
+        return f"{self.kind} from {self.source}"
+
+
+class Probe(models.Model):
+    """What the probe through the public address last showed: whether a forged certificate header is stripped (H4)."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    nonce_hash = models.CharField(max_length=64, default="")
+    at = models.DateTimeField()
+    passed = models.BooleanField(default=False)
+    words = models.CharField(max_length=300, default="")
+
+    def __str__(self) -> str:
+        return f"probe {self.name}"

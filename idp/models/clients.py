@@ -1,0 +1,137 @@
+"""Policies, registration tokens, keys, URIs and consent of clients."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from oidc_provider.models import Client, UserConsent
+
+
+class ClientPolicy(models.Model):
+    """What we add to a `Client` of the registry; the registry's own secret, URI and scope columns stay empty.
+
+    application_type: web, native (RFC 8252) or browser (a public client with an origin of its own).
+    device_assertion: may serve tokens for a device key without a browser (ruling 2).
+    most_idle, most_session: how long a login may have been idle, and may be old, for this client; never longer than the
+    level's own limits.
+    origins: origins that may read answers cross-site. subject_type: public or pairwise (ruling 21).
+    version: rises with whatever a person's consent was given to; a consent to an older one is asked for again (C54).
+
+    What it proves itself with, beside a secret: auth_alg: the one algorithm of its assertions (P43). jwks: RFC 7517 set of
+    public keys, or jwks_uri: where they are. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate
+    (RFC 8705 §2.1.2). hosts: `host` or `host:port` inside, that an operator allows this client's documents to be fetched
+    from. certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its
+    registration access token (RFC 7592).
+    What it must do: par_required (RFC 9126; a confidential client with min_aal 3 must in any case), request_alg and request_required (RFC 9101), phishing_resistant logins.
+    What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
+    dpop_nonce: its DPoP proofs carry our nonce (RFC 9449 §8); None is the default: public clients' do.
+    What it gets: grants beyond code and refresh; resources: resource indicators that it may ask for (RFC 8707);
+    serves: those that it answers for, so that it may introspect what is meant for them;
+    access_token_format: jwt or opaque; lives, where shorter than ours; userinfo_alg, introspection_alg: "" for plain JSON.
+    shown: client_uri, policy_uri, tos_uri, logo_uri, contacts: text to show, never fetched (C46).
+    """
+
+    client = models.OneToOneField(Client, on_delete=models.CASCADE, primary_key=True, related_name="policy")
+    secret_hash = models.CharField(max_length=64, default="")
+    auth_method = models.CharField(max_length=32)
+    application_type = models.CharField(max_length=8)
+    scopes = models.CharField(max_length=500)
+    id_token_alg = models.CharField(max_length=8, default="ES256")
+    min_aal = models.PositiveSmallIntegerField(default=1)
+    most_idle = models.DurationField(null=True)
+    most_session = models.DurationField(null=True)
+    dpop_required = models.BooleanField(default=False)
+    dpop_nonce = models.BooleanField(null=True)
+    device_assertion = models.BooleanField(default=False)
+    subject_type = models.CharField(max_length=8, default="public")
+    origins = models.JSONField(default=list)
+    backchannel_logout_uri = models.CharField(max_length=500, default="")
+    version = models.PositiveIntegerField(default=1)
+    auth_alg = models.CharField(max_length=8, default="")
+    jwks = models.JSONField(null=True)
+    jwks_uri = models.CharField(max_length=500, default="")
+    hosts = models.JSONField(default=list)
+    sector_identifier_uri = models.CharField(max_length=500, default="")
+    tls_subject = models.JSONField(default=dict)
+    certificate_bound = models.BooleanField(default=False)
+    registration_hash = models.CharField(max_length=64, default="")
+    par_required = models.BooleanField(default=False)
+    request_alg = models.CharField(max_length=8, default="")
+    request_required = models.BooleanField(default=False)
+    phishing_resistant = models.BooleanField(default=False)
+    pkce_optional = models.BooleanField(default=False)
+    nonce_optional = models.BooleanField(default=False)
+    grants = models.JSONField(default=list)
+    resources = models.JSONField(default=list)
+    serves = models.JSONField(default=list)
+    access_token_format = models.CharField(max_length=8, default="jwt")
+    access_token_life = models.DurationField(null=True)
+    refresh_life = models.DurationField(null=True)
+    userinfo_alg = models.CharField(max_length=8, default="")
+    introspection_alg = models.CharField(max_length=8, default="")
+    shown = models.JSONField(default=dict)
+    disabled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"policy of {self.client_id}"
+
+
+class RegistrationToken(models.Model):
+    """An initial access token (RFC 7591 §3): hashed; registers so many clients, until then."""
+
+    token_hash = models.CharField(primary_key=True, max_length=64)
+    label = models.CharField(max_length=80)
+    uses_left = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"registration token {self.label}"
+
+
+class ClientKeys(models.Model):
+    """The public keys of one client as they were last fetched from its own address, for all nodes (C45).
+
+    tries, answered: how often it was asked, and the last of them that ended; they differ while somebody is asking.
+    """
+
+    policy = models.ForeignKey(ClientPolicy, on_delete=models.CASCADE, related_name="fetched_keys")
+    uri = models.CharField(max_length=500)
+    jwks = models.JSONField(default=dict)
+    fetched_at = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(null=True)
+    tries = models.PositiveBigIntegerField(default=0)
+    answered = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["policy", "uri"], name="keys_once_per_client")]
+
+    def __str__(self) -> str:
+        return f"keys of {self.policy_id}"
+
+
+class RegisteredUri(models.Model):
+    """One redirect URI (or post-logout one) of a client; compared whole (C31, A1, E20)."""
+
+    policy = models.ForeignKey(ClientPolicy, on_delete=models.CASCADE, related_name="uris")
+    use = models.CharField(max_length=12)
+    uri = models.CharField(max_length=500)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["policy", "use", "uri"], name="uri_once_per_client")]
+
+    def __str__(self) -> str:
+        return self.uri
+
+
+class ConsentTerms(models.Model):
+    """What the client was when a person allowed it something: its version, and the name that they saw (C54)."""
+
+    consent = models.OneToOneField(UserConsent, on_delete=models.CASCADE, primary_key=True, related_name="terms")
+    version = models.PositiveIntegerField()
+    name = models.CharField(max_length=255)
+
+    def __str__(self) -> str:
+        return f"terms of consent {self.consent_id}"

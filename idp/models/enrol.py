@@ -1,0 +1,109 @@
+"""Enrolment: invitations, undo links, bindings of devices, orders of certificates."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from derived.models import Account, Credential
+from idp.models.login import AuthenticationEvent, LoginSession
+
+
+class Invitation(models.Model):
+    """A link that lets an account without authenticators bind its first root; single use, 24 hours (ruling 3)."""
+
+    token_hash = models.CharField(primary_key=True, max_length=64)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="invitations")
+    epoch = models.PositiveIntegerField()
+    address = models.CharField(max_length=320)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"invitation {self.token_hash[:6]}…"
+
+
+class UndoLink(models.Model):
+    """A link in a notice, used by POST: it revokes one credential or freezes the account; it never restores anything (ruling 4, BI-5)."""
+
+    token_hash = models.CharField(primary_key=True, max_length=64)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=8, default="revoke")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"undo link {self.token_hash[:6]}…"
+
+
+class Binding(models.Model):
+    """One attempt to add a device: a code on the desktop, an answer from the device, a yes on the desktop (BI-1 to BI-5).
+
+    code_hash, short_hash: the two forms of the code. short_tries: wrong guesses of the short form.
+    kind: what it shall become. jkt: the key that the code belongs to from its first presentation on (C12); browser: the same,
+    where the key is made later. challenge_hash: what the key must sign. answered: what it proved, as its kind keeps it.
+    consumed_at: when the device answered, or the code was burnt. status: waiting, answered, bound, refused or burnt.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="bindings")
+    epoch = models.PositiveIntegerField()
+    session = models.ForeignKey(LoginSession, on_delete=models.PROTECT, related_name="bindings")
+    event = models.ForeignKey(AuthenticationEvent, on_delete=models.PROTECT, related_name="+")
+    code_hash = models.CharField(max_length=64, unique=True)
+    short_hash = models.CharField(max_length=64, unique=True)
+    short_tries = models.PositiveSmallIntegerField(default=0)
+    status = models.CharField(max_length=8, default="waiting")
+    kind = models.CharField(max_length=24, default="device_key")
+    browser = models.CharField(max_length=64, default="")
+    answered = models.JSONField(null=True)
+    jwk = models.JSONField(null=True)
+    jkt = models.CharField(max_length=43, default="")
+    challenge_hash = models.CharField(max_length=64, default="")
+    challenge_expires_at = models.DateTimeField(null=True)
+    number = models.CharField(max_length=2, default="")
+    device_name = models.CharField(max_length=80, default="")
+    protection = models.CharField(max_length=16, default="")
+    clients = models.JSONField(default=list)
+    passphrase_hash = models.CharField(max_length=256, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"binding {self.id}"
+
+
+class CertificateOrder(models.Model):
+    """A certificate for another device: a code on the desktop, a request from there over EST, a yes on the desktop (BI-1 to BI-3, C14).
+
+    code_hash, short_hash: the two forms of the code; short_tries: wrong guesses of the short one. name, passphrase_hash: set at the
+    desktop. spki: the key that the code belongs to from its first presentation on (C12). answered: what was proven of its hardware. status: waiting, asked, issued, refused, burnt.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="certificate_orders")
+    epoch = models.PositiveIntegerField()
+    session = models.ForeignKey(LoginSession, on_delete=models.PROTECT, related_name="certificate_orders")
+    code_hash = models.CharField(max_length=64, unique=True)
+    short_hash = models.CharField(max_length=64, unique=True)
+    short_tries = models.PositiveSmallIntegerField(default=0)
+    name = models.CharField(max_length=80)
+    passphrase_hash = models.CharField(max_length=256, default="")
+    status = models.CharField(max_length=8, default="waiting")
+    spki = models.BinaryField(null=True)
+    answered = models.JSONField(null=True)
+    network = models.CharField(max_length=80, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    asked_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"certificate order {self.id}"
