@@ -1,4 +1,4 @@
-"""What every page shares: its context, error pages, and a form's way out to a relying party."""
+"""What every page shares: rendering, error pages, and a form's way out to a relying party."""
 
 from __future__ import annotations
 
@@ -7,30 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from csp.constants import SELF
-from django.db import DatabaseError
 from django.shortcuts import render
-
-from idp.config import config
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
-
-    from scim.models import Person
-
-
-def context(request: HttpRequest) -> dict[str, Any]:
-    """For every template: who is signed in, the issuer, whom to ask."""
-    return {"issuer": config().issuer, "contact": config().contact, "person": _person(request)}
-
-
-def _person(request: HttpRequest) -> Person | None:
-    from idp.login.session import signed_in  # noqa: PLC0415 - the login floor stands above this one
-
-    try:
-        session = signed_in(request) if hasattr(request, "session") else None
-    except DatabaseError:  # the page that says that the database is away must not need it
-        return None
-    return getattr(session.account, "person", None) if session else None
 
 
 def page(request: HttpRequest, name: str, values: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -51,7 +51,9 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [PROJECT / "templates"],
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request", "idp.pages.context"]},
+        "OPTIONS": {
+            "context_processors": ["django.template.context_processors.request", "idp.login.page_context.context"]
+        },
     }
 ]
 

@@ -13,7 +13,7 @@ from derived.errors import Reason, Refused
 from derived.ledger.locking import transacted
 from derived.ledger.single_use import spend
 from derived.rules.assurance import Factor, Shown
-from idp import conformance, pages
+from idp import pages
 from idp.clients import names
 from idp.config import config
 from idp.errors import answer
@@ -121,7 +121,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     typed = request.POST.get("totp", "").strip()
     step = totp.matching_step(seed, typed, now=now)
     if step is None:
-        step = conformance.fixed_step(credential, typed)
+        step = totp.fixed_step(credential, typed)
     if step is None:
         throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)

@@ -19,7 +19,8 @@ from derived.errors import Refused, Unavailable
 from derived.minting import der, device_key
 from derived.minting.device_key import public_key
 from derived.minting.hardware import tpm
-from derived.minting.hardware.statement import Asked, Kept, Trust, judge, made_for, nonce_of
+from derived.minting.hardware.judge import judge
+from derived.minting.hardware.statement import Asked, Kept, Trust, made_for, nonce_of
 from derived.rules.assurance import AAL, Factor
 from derived.rules.rulebook import Device
 from idp.checks.configuration import attestation_is_understood

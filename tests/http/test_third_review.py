@@ -21,6 +21,7 @@ from derived.authority.keeping import certificate_of
 from derived.errors import Reason, Refused, Unavailable
 from derived.minting.device_key import public_key
 from derived.minting.hardware import statement as hardware
+from derived.minting.hardware.judge import judge
 from derived.models import Authority, Credential, Event, OutboxRow, Passkey
 from device.key import DeviceKey
 from idp.keys import wrapper
@@ -92,9 +93,7 @@ def test_an_attestation_of_odd_cbor_is_refused(odd: Any) -> None:
     key = public_key(DeviceKey.generate().public_jwk)
     asked = hardware.Asked(key=key, nonce=b"n", made_for=b"m", now=clock.now())
     with pytest.raises(Refused) as refused:
-        hardware.judge(
-            {"format": "apple-appattest", "object": b64encode(cbor2.dumps(odd)).decode()}, asked, hardware.Trust()
-        )
+        judge({"format": "apple-appattest", "object": b64encode(cbor2.dumps(odd)).decode()}, asked, hardware.Trust())
     assert refused.value.reason == Reason.BAD_PROOF
 
 

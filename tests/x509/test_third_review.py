@@ -16,6 +16,7 @@ from derived.changes import identity_changes
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from derived.minting.hardware import statement as hardware
+from derived.minting.hardware.judge import judge
 from derived.models import Account
 from idp.enrol.grown.certificate import issuing as certificates
 from idp.models import Probe
@@ -55,9 +56,7 @@ def test_a_certificate_of_a_version_that_is_none(form: str) -> None:
         "signature": "",
     }
     with pytest.raises(Refused) as refused:
-        hardware.judge(
-            statement, hardware.Asked(key=key.public_key(), nonce=b"", made_for=b"", now=now), hardware.Trust()
-        )
+        judge(statement, hardware.Asked(key=key.public_key(), nonce=b"", made_for=b"", now=now), hardware.Trust())
     assert refused.value.reason == Reason.BAD_PROOF
 
 

@@ -20,6 +20,7 @@ from derived.rules.eligibility import refusal
 from derived.rules.kinds import Kind, policy
 from idp import clients, pages
 from idp.config import config
+from idp.enrol.device_names import clean_name
 from idp.enrol.devices import tree
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.grown import binding
@@ -160,7 +161,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     row = _mine(session, credential_id)
     if row is None:
         return pages.problem(request, "There is no such device of yours.", status=404)
-    name = binding.clean_name(request.POST.get("name", "")[:200])
+    name = clean_name(request.POST.get("name", "")[:200])
 
     def work(account: Account) -> None:
         by_person.renamed(account, by_person.found(account, row.id), name, now=clock.now(), actor="person")

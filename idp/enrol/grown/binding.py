@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,12 +20,14 @@ from derived.ledger.locking import transacted, under_lock
 from derived.ledger.single_use import claim_once, spend
 from derived.minting.device_key import DevicePublicKey, check_claims, verify
 from derived.minting.hardware import statement as hardware
+from derived.minting.hardware.judge import judge
 from derived.minting.hardware.statement import Asked as AboutKey
 from derived.models import Account, Credential
 from derived.rules.eligibility import refusal
 from derived.rules.kinds import Kind
 from idp import clients
 from idp.config import config
+from idp.enrol.device_names import clean_name
 from idp.enrol.grown import device_key
 from idp.enrol.grown import registry as growing
 from idp.enrol.grown.request import asked
@@ -50,7 +51,6 @@ CHALLENGE_LIVES = timedelta(minutes=5)
 LONG, SHORT = 24, 8  # characters of 5 bits: 120 bits alone, 40 bits with the user name (BI-1)
 MOST_SHORT_TRIES = 5
 BINDING_TYP, STATUS_TYP = "ramet-binding+jwt", "ramet-binding-status+jwt"
-_MOST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -243,19 +243,13 @@ def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: dateti
         made_for=hardware.made_for(heard(given.code)),
         now=now,
     )
-    return hardware.judge(given.attestation, asked, attestation.trust())
+    return judge(given.attestation, asked, attestation.trust())
 
 
 def _hashed(binding: Binding, given: Answer) -> str:
     person: Person = Person.objects.get(account_id=binding.account_id)
     password.require_good(given.passphrase, context=(person.login_name or "", given.device_name, "ramet"))
     return password.hashed(given.passphrase)
-
-
-def clean_name(typed: str) -> str:
-    """A device's name as it is shown: NFC, one line, nothing invisible or that turns the text round (C76, C77)."""
-    kept = [c for c in unicodedata.normalize("NFC", typed) if unicodedata.category(c)[0] not in "CZ" or c == " "]
-    return " ".join("".join(kept).split())[:_MOST_NAME] or "Unnamed device"
 
 
 def _allowed(wanted: Sequence[str] | None) -> list[str]:

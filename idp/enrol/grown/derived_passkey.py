@@ -29,10 +29,11 @@ from derived.minting.passkey import RegisteredPasskey
 from derived.rules.eligibility import refusal
 from derived.rules.kinds import Kind
 from idp import pages
+from idp.enrol import passkey_ceremony as passkeys
+from idp.enrol.device_names import clean_name
 from idp.enrol.grown import binding
 from idp.enrol.grown.registry import Offer
 from idp.enrol.grown.request import asked
-from idp.enrol.roots import passkeys
 from idp.errors import answer
 from idp.login import throttle
 from idp.login.passkey import begin, spend
@@ -206,7 +207,7 @@ def receive(request: HttpRequest, found: Binding, *, now: datetime) -> Binding:
     ceremony, verified = passkeys.registered(request, found.account, BY_CODE, now=now)
     if not verified.user_verified:
         raise Refused(Reason.KEY_TOO_WEAK)
-    name, number = binding.clean_name(request.POST.get("name", "")[:200]), f"{secrets.randbelow(90) + 10}"
+    name, number = clean_name(request.POST.get("name", "")[:200]), f"{secrets.randbelow(90) + 10}"
     hashed = stored(ceremony.challenge, kind="binding-challenge")
 
     def work(account: Account) -> Binding:

@@ -18,7 +18,7 @@ from derived.rules.assurance import AAL
 from derived.rules.eligibility import refusal_to_change
 from derived.rules.kinds import Kind, policy
 from idp import pages
-from idp.enrol.grown import binding
+from idp.enrol.device_names import clean_name
 from idp.errors import answer
 from idp.login.session import is_live, login_of, read, signed_in
 from idp.login.views import fresh_login_needed
@@ -191,7 +191,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     reason = refusal_to_change(login_of(session.event), affected=status.level(row), now=now)
     if reason is None and request.method == "GET":
         return pages.page(request, "root_rename", {"root": _described(row, session)})
-    name = binding.clean_name(request.POST.get("name", "")[:200])
+    name = clean_name(request.POST.get("name", "")[:200])
     try:
         if reason is not None:
             raise Refused(reason)

@@ -7,7 +7,7 @@ the key, so an invitation ends in a trial login with it and signs nobody in by i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -19,29 +19,27 @@ from derived.changes import issue
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
-from derived.minting import passkey as webauthn
 from derived.rules.assurance import AAL
 from derived.rules.eligibility import BoundBy, How, refusal_to_add
 from derived.rules.kinds import Kind
 from idp import pages
+from idp.enrol.passkey_ceremony import named, options, reasons, registered
 from idp.enrol.roots import invitations as invitation
 from idp.errors import answer
-from idp.login.passkey import SECONDS, begin, described, expected, resumed, spend
+from idp.login.passkey import spend
 from idp.login.passkey_views import words
 from idp.login.session import is_live, login_of, read, signed_in
 from idp.login.views import fresh_login_needed
-from idp.policies import fido_metadata as metadata
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from derived.minting.passkey import Expected, RegisteredPasskey
-    from derived.models import Account, Credential, Passkey
+    from derived.minting.passkey import RegisteredPasskey
+    from derived.models import Account, Credential
     from idp.models import Ceremony, Invitation, LoginSession
 
 REGISTER, INVITED = "register", "invitation"
-_LONGEST_NAME = 80
 _ADD = "/devices/roots/passkey/add"
 _STEP_UP = "This account can reach AAL3, and so could this key. Sign in with your strongest way of signing in first, then add the key again."
 _AGAIN = "Adding a way of signing in needs a sign-in with two factors in the last 20 minutes."
@@ -67,50 +65,6 @@ def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
     """Whether this login may add any key at all: the least that one can be used at is AAL2."""
     strongest = status.strongest(session.account, now=now)
     return refusal_to_add(login_of(session.event), reaches=AAL.AAL2, strongest=strongest, now=now)
-
-
-def options(
-    request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool
-) -> HttpResponse:
-    """A challenge of this browser to register with."""
-    asked = begin(request, purpose, account=account, now=now, user_verification=user_verification)
-    response = JsonResponse(creation_options(account, asked))
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def creation_options(account: Account, asked: Expected) -> dict[str, Any]:
-    """What the browser is asked; every key of the account, root or grown, is named, so that none is made twice."""
-    rows = status.living(account.id).filter(passkey__isnull=False).select_related("passkey")
-    person = account.person
-    return webauthn.options_to_register(
-        asked,
-        user_handle=account.id.bytes,
-        name=person.login_name or person.display_name() or "account",
-        display_name=person.display_name() or person.login_name or "account",
-        known=described([row.passkey for row in rows]),
-        seconds=SECONDS,
-    )
-
-
-def registered(
-    request: HttpRequest, account: Account, purpose: str, *, now: datetime
-) -> tuple[Ceremony, RegisteredPasskey]:
-    """Verify what the browser posted; slow, so outside the lock.
-
-    Raises: Refused.
-    """
-    response = webauthn.parsed(request.POST.get("response", ""))
-    ceremony = resumed(request, purpose, response, account=account, now=now)
-    return ceremony, webauthn.register(
-        response, expected=expected(ceremony), metadata=metadata.known(), policy=metadata.policy(), now=now
-    )
-
-
-def named(request: HttpRequest, verified: RegisteredPasskey) -> str:
-    """What its holder calls it, or else what it is."""
-    said = "".join(one for one in request.POST.get("name", "")[: _LONGEST_NAME * 2] if one.isprintable()).strip()
-    return (said or verified.model or "Passkey or security key")[:_LONGEST_NAME]
 
 
 # --- under a login ----------------------------------------------------------------------------------------------------
@@ -260,27 +214,3 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         "why": reasons(row, row.passkey),
     }
     return pages.page(request, "passkey_worth", values)
-
-
-def reasons(row: Credential, key: Passkey) -> list[str]:
-    """Why a key is worth what it is, in words for its holder."""
-    said = []
-    if key.backup_eligible:
-        said.append("It is synced between your devices, so there can be copies of it: AAL2 at most.")
-    elif not key.attested:
-        said.append(
-            "Its maker did not vouch for it, or is not known here, so nobody can tell that it cannot be copied: AAL2 at most."
-        )
-    elif not key.hardware:
-        said.append("Its maker vouches for it, but not that the key can never leave it: AAL2 at most.")
-    elif row.aal < AAL.AAL3:
-        said.append(
-            "Its maker vouches that the key never leaves it. It was added under a sign-in that was not worth more, and stays at that: AAL3 needs a key that is added after signing in at AAL3."
-        )
-    else:
-        said.append("Its maker vouches that the key never leaves it, and you added it after signing in at AAL3.")
-    if not key.user_verified:
-        said.append(
-            "It did not ask for a PIN or a fingerprint when it was added. Alone it is one factor; together with your password it is two."
-        )
-    return said

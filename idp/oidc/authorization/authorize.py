@@ -35,8 +35,8 @@ from idp.models import AuthorizationRequest, Code, PushedRequest
 from idp.oidc import lifetimes
 from idp.oidc.authorization.decision import Decision, Next, Patience, decide
 from idp.oidc.claims import claims
-from idp.oidc.endpoints import par
 from idp.oidc.requests import answers, gate
+from idp.oidc.requests import pushed as pushed_requests
 from idp.oidc.requests.answers import Declined
 from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.intake import UntrustedRequest, admitted
@@ -75,9 +75,9 @@ def authorize(request: HttpRequest) -> HttpResponse:
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
         parameters = gate.parameters(raw) if raw is not None else gate.form(request)
-        if par.is_ours(parameters.get("request_uri", "")):
+        if pushed_requests.is_ours(parameters.get("request_uri", "")):
             parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
-            found, pushed = par.loaded(parameters, now=now)
+            found, pushed = pushed_requests.loaded(parameters, now=now)
         else:
             found, pushed = admitted(request, parameters, now=now), None
     except UntrustedRequest as error:

@@ -13,26 +13,23 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from idp import clients
 from idp.models import PushedRequest
 from idp.oidc import lifetimes
 from idp.oidc.endpoints.cors import readable_by_registered_origins
 from idp.oidc.issuing.provider import server
 from idp.oidc.proofs import dpop
 from idp.oidc.requests.answers import Declined
-from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.intake import Admitted, UntrustedRequest, admitted
+from idp.oidc.requests.pushed import PREFIX
 from idp.secrets import opaque, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from django.http import HttpRequest
 
     from idp.clients import RelyingParty
 
-PREFIX = "urn:ietf:params:oauth:request_uri:"
 _OF_AUTHENTICATION = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
 
@@ -80,30 +77,3 @@ def _admitted(request: HttpRequest, party: RelyingParty, parameters: dict[str, s
         raise InvalidRequestError(str(error)) from error
     except Declined as refusal:
         raise OAuth2Error(error=refusal.error, description=refusal.words) from refusal
-
-
-def is_ours(request_uri: str) -> bool:
-    """Whether a `request_uri` is of a pushed request, and not an address to fetch."""
-    return request_uri.startswith(PREFIX)
-
-
-def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, PushedRequest]:
-    """The pushed request that a browser names; of what it carries, only `client_id` and `request_uri` are read (§4).
-
-    Loading spends nothing: a page may be loaded twice before the person decides (ruling 20).
-    Raises: UntrustedRequest.
-    """
-    party = clients.find(parameters.get("client_id", ""))
-    if party is None:
-        raise UntrustedRequest("The application is not registered here.")
-    row = PushedRequest.objects.filter(
-        id_hash=stored(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"),
-        client=party.client,
-        loads_until__gt=now,
-        consumed_at__isnull=True,
-    ).first()
-    if row is None or not party.check_redirect_uri(row.redirect_uri):
-        raise UntrustedRequest(
-            "The request of the application is not known here, was used already, or is older than 90 seconds."
-        )
-    return Admitted(party=party, ask=Ask.restored(row.ask), redirect_uri=row.redirect_uri), row

@@ -14,7 +14,7 @@ from idp.config import config
 from idp.keys import keyring
 from idp.models import OpaqueToken, ServiceToken
 from idp.oidc.claims.claims import assembled
-from idp.oidc.issuing.grants.refresh_token import require_live
+from idp.oidc.issuing.live import require_live
 from idp.oidc.issuing.statements import GRANT, GRANT_AND_PERSON, OPAQUE_TOKEN, OPAQUE_TOKEN_AND_PERSON
 from idp.oidc.issuing.tokens import ACCESS_TOKEN_ALG
 from idp.oidc.proofs import dpop

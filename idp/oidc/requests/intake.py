@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp import clients, uris
-from idp.oidc.issuing.provider import server
-from idp.oidc.issuing.server import OAuthRequest
 from idp.oidc.proofs import own_jwts as issued
 from idp.oidc.requests import jar
 from idp.oidc.requests.answers import Declined
 from idp.oidc.requests.ask import MODES, UNKNOWN, Ask, parse
+from idp.oidc.requests.engine import OAuthRequest, engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +97,7 @@ def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) 
             raise OAuth2Error(error=f"{name}_not_supported", description=f"{name} is not supported.")
     if "response_type" not in parameters:
         raise InvalidRequestError("Missing response_type in request.")
-    grant = server().get_consent_grant(OAuthRequest(request, parameters))
+    grant = engine().get_consent_grant(OAuthRequest(request, parameters))
     return parse(
         parameters,
         scope=grant.request.scope,

@@ -17,6 +17,7 @@ from django.db.models import F
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from derived.minting.hardware import statement as hardware
+from derived.minting.hardware.judge import judge
 from derived.minting.hardware.statement import Asked as AboutKey
 from derived.minting.proven import key_name
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
@@ -168,7 +169,7 @@ def attest(  # noqa: PLR0913 - the parts of one answer
     if len(code) != LONG:
         raise Refused(Reason.BAD_CODE)
     about = AboutKey(key=key, nonce=hardware.nonce_of(code, key_name(key)), made_for=hardware.made_for(code), now=now)
-    kept = hardware.judge(statement, about, attestation.trust())
+    kept = judge(statement, about, attestation.trust())
     ask(order, key, network=network, now=now, kept=kept)
     return kept
 

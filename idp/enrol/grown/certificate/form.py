@@ -10,6 +10,7 @@ from derived.errors import Reason, Refused
 from derived.minting import csr
 from derived.minting.hardware import statement as hardware
 from derived.minting.hardware import yubikey
+from derived.minting.hardware.judge import judge
 from idp.policies import attestation
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> Kept | N
     if not given:
         return None
     statement = {"format": yubikey.FORM, "x5c": hardware.bodies(given)}
-    return hardware.judge(statement, hardware.Asked(key=of, nonce=b"", made_for=b"", now=now), attestation.trust())
+    return judge(statement, hardware.Asked(key=of, nonce=b"", made_for=b"", now=now), attestation.trust())
 
 
 def has_private_key(request: HttpRequest) -> bool:

@@ -21,7 +21,7 @@ from derived.rules.eligibility import refusal
 from derived.rules.lifecycle import LIVING
 from idp import pages
 from idp.config import config
-from idp.enrol.grown.binding import clean_name
+from idp.enrol.device_names import clean_name
 from idp.enrol.grown.certificate import attestation_api as attesting
 from idp.enrol.grown.certificate import by_code as ordering
 from idp.enrol.grown.certificate import est

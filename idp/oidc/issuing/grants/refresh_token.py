@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from derived.changes import revoke
 from derived.errors import AlreadySpent, Reason, Refused
-from derived.ledger import status
 from derived.ledger.locking import under_lock_of
 from derived.ledger.single_use import claim_key
-from idp.clients import DEVICE_CODE
-from idp.login.session import is_standing, stands
 from idp.models import RefreshToken
-from idp.oidc.issuing.families import ConsentEnded, add_refresh_token, login_behind, require_allowed, require_entitled
+from idp.oidc.issuing.families import ConsentEnded, add_refresh_token
 from idp.oidc.issuing.grants.base import Terms, narrowed
+from idp.oidc.issuing.live import require_live
 from idp.oidc.issuing.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.proofs.bound import Bound
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from derived.models import Account
     from idp import models
     from idp.clients import RelyingParty
 
@@ -113,29 +110,3 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
 def _held(grant: models.Grant, party: RelyingParty) -> Bound:
     """What a refresh must show: the key; and the certificate, unless the client proves itself otherwise (RFC 8705 §7.1)."""
     return Bound(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
-
-
-def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
-    """The family, what it was opened with, and the session that it hangs on are all live; and its client still lets it (TK-1, I2).
-
-    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
-    """
-    family = grant.family
-    if not status.is_live(family, account, now=now) or not stands(grant.event, account, now=now):
-        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    policy = party.policy
-    if (policy.dpop_required and not grant.jkt) or (policy.certificate_bound and not (grant.x5t or grant.jkt)):
-        # granted before its client had to (C21)
-        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if grant.session is not None and not grant.offline:
-        grant.session.account = account
-        if not is_standing(grant.session, now=now):
-            raise Refused(Reason.LOGIN_ENDED)
-    if grant.relayed and not party.check_grant_type(DEVICE_CODE):  # the operator took it away since (C13, C16)
-        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if policy.most_session is not None and now - grant.event.at > policy.most_session:
-        raise Refused(Reason.LOGIN_ENDED)
-    if not party.admits(login_behind(grant)):
-        raise Refused(Reason.LEVEL_NOT_REACHED)
-    require_entitled(account, party, now=now)
-    require_allowed(grant, account, party, now=now)

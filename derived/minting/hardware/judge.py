@@ -1,0 +1,36 @@
+"""The verdict on a hardware attestation statement: one verifier a format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.errors import Reason, Refused
+from derived.minting.hardware import android_key, app_attest, tpm, yubikey
+
+if TYPE_CHECKING:
+    from derived.minting.hardware.statement import Asked, Kept, Trust
+
+
+def judge(statement: object, asked: Asked, trust: Trust) -> Kept:
+    """What a device's statement proves.
+
+    Raises: Refused(BAD_PROOF) for one that is malformed, of an unknown format, or wrong in any part.
+    """
+    verifiers = {
+        "android-key": android_key.verify,
+        "apple-appattest": app_attest.verify,
+        "tpm": tpm.verify,
+        "yubikey-piv": yubikey.verify,
+    }
+    if (
+        not isinstance(statement, dict)
+        or not isinstance(statement.get("format"), str)
+        or statement["format"] not in verifiers
+    ):
+        raise Refused(Reason.BAD_PROOF)
+    try:
+        return verifiers[statement["format"]](statement, asked, trust)
+    except Refused:
+        raise
+    except Exception:  # noqa: BLE001 - parsers of strangers' bytes: whatever they throw (a version that is none has a class of its own), it proves nothing
+        raise Refused(Reason.BAD_PROOF) from None

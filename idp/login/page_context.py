@@ -1,0 +1,28 @@
+"""The context of every template: the issuer, the contact, and the person who is signed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import DatabaseError
+
+from idp.config import config
+from idp.login.session import signed_in
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from scim.models import Person
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Return the values that every template may use (a Django context processor)."""
+    return {"issuer": config().issuer, "contact": config().contact, "person": _person(request)}
+
+
+def _person(request: HttpRequest) -> Person | None:
+    try:
+        session = signed_in(request) if hasattr(request, "session") else None
+    except DatabaseError:  # the page that reports an unavailable database must render without it
+        return None
+    return getattr(session.account, "person", None) if session else None

@@ -1,0 +1,45 @@
+"""Pushed authorization requests by their request_uri (RFC 9126 §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp import clients
+from idp.models import PushedRequest
+from idp.oidc.requests.ask import Ask
+from idp.oidc.requests.intake import Admitted, UntrustedRequest
+from idp.secrets import stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+PREFIX = "urn:ietf:params:oauth:request_uri:"
+
+
+def is_ours(request_uri: str) -> bool:
+    """Whether a `request_uri` is of a pushed request, and not an address to fetch."""
+    return request_uri.startswith(PREFIX)
+
+
+def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, PushedRequest]:
+    """The pushed request that a browser names; of what it carries, only `client_id` and `request_uri` are read (§4).
+
+    Loading spends nothing: a page may be loaded twice before the person decides (ruling 20).
+    Raises: UntrustedRequest.
+    """
+    party = clients.find(parameters.get("client_id", ""))
+    if party is None:
+        raise UntrustedRequest("The application is not registered here.")
+    row = PushedRequest.objects.filter(
+        id_hash=stored(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"),
+        client=party.client,
+        loads_until__gt=now,
+        consumed_at__isnull=True,
+    ).first()
+    if row is None or not party.check_redirect_uri(row.redirect_uri):
+        raise UntrustedRequest(
+            "The request of the application is not known here, was used already, or is older than 90 seconds."
+        )
+    return Admitted(party=party, ask=Ask.restored(row.ask), redirect_uri=row.redirect_uri), row
