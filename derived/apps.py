@@ -1,10 +1,10 @@
-"""The Django app of the ground floor."""
+"""The Django app `derived`."""
 
 from django.apps import AppConfig
 
 
 class DerivedConfig(AppConfig):
-    """Ledger, record and outbox."""
+    """Registers the ledger, the audit chain and the outbox."""
 
     name = "derived"
     default_auto_field = "django.db.models.BigAutoField"

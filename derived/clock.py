@@ -1,4 +1,4 @@
-"""The one place that asks what time it is; everything else is told."""
+"""The only module that reads the clock; all others receive `now`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Why something is refused: one closed enum of reasons, and the exception that carries one.
+"""The reasons of a refusal, as a closed enum, and the exceptions that carry them.
 
     RametError
-    ├── Refused(reason)        a rule says no; the caller can read why and what to do
-    │   └── AlreadySpent       a single-use thing came twice
-    └── Unavailable(reason)    the house cannot decide (clock, key, database): fail closed, 503
+    ├── Refused(reason)        a rule refuses; the caller learns the reason and the remedy
+    │   └── AlreadySpent       a single-use value was presented again
+    └── Unavailable(reason)    no decision is possible (clock, key, database): fail closed, 503
 
 `derived` holds no status codes: `idp.errors` maps each reason to OAuth and HTTP, exhaustively.
 """
@@ -14,9 +14,9 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Every reason for a refusal or an ending; the text after the name is for people."""
+    """Every reason for a refusal or an ending."""
 
-    # why nothing is minted, renewed or let in
+    # Reasons to refuse issuance, renewal or a login.
     ACCOUNT_NOT_ACTIVE = "account_not_active"
     ACCOUNT_CHANGED = "account_changed"
     NOT_A_ROOT = "not_a_root"
@@ -51,7 +51,7 @@ class Reason(StrEnum):
     NOT_ENTITLED = "not_entitled"
     IDENTITY_CHECK_NEEDED = "identity_check_needed"
 
-    # why a certificate is not accepted (RFC 5280, FIPS 201-3 §6.2.3.1)
+    # Reasons to refuse a certificate (RFC 5280, FIPS 201-3 §6.2.3.1).
     CERTIFICATE_LOGIN_OFF = "certificate_login_off"
     CERTIFICATE_MISSING = "certificate_missing"
     CERTIFICATE_NOT_PROVEN = "certificate_not_proven"
@@ -63,13 +63,13 @@ class Reason(StrEnum):
     CERTIFICATE_WRONG_POLICY = "certificate_wrong_policy"
     CERTIFICATE_NOT_FOR_AUTHENTICATION = "certificate_not_for_authentication"
 
-    # why an upstream's answer is not accepted (C10, P31-P35)
+    # Reasons to refuse an upstream's answer (C10, P31-P35).
     UPSTREAM_DISABLED = "upstream_disabled"
     UPSTREAM_UNTRUSTED = "upstream_untrusted"
     UPSTREAM_REFUSED = "upstream_refused"
     UPSTREAM_SAYS_NOTHING = "upstream_says_nothing"
 
-    # why something ended
+    # Reasons for an ending.
     DEACTIVATED_BY_SOURCE = "deactivated_by_source"
     DELETED_BY_SOURCE = "deleted_by_source"
     ENDED_BY_MANAGER = "ended_by_manager"
@@ -92,7 +92,7 @@ class Reason(StrEnum):
     MODEL_NOT_TRUSTED = "model_not_trusted"
     JOINED_TO_ANOTHER = "joined_to_another"
 
-    # why the house cannot decide
+    # Reasons why no decision is possible.
     NO_AUTHORITY = "no_authority"
     CLOCK_SKEW = "clock_skew"
     KEY_UNAVAILABLE = "key_unavailable"
@@ -102,13 +102,13 @@ class Reason(StrEnum):
 
 
 class RametError(Exception):
-    """The base of what this house raises on purpose; never raised itself."""
+    """Base class of the exceptions of this project; never raised itself."""
 
 
 class Refused(RametError):
-    """A rule says no.
+    """A rule refuses the request.
 
-    spends: what was claimed before the refusal stays claimed: the transaction commits (spent means spent).
+    spends: claims made before the refusal stay: the transaction commits (spent means spent).
     """
 
     def __init__(self, reason: Reason, *, spends: bool = False) -> None:
@@ -118,14 +118,14 @@ class Refused(RametError):
 
 
 class AlreadySpent(Refused):
-    """A single-use thing was presented a second time, or after its time."""
+    """A single-use value was presented a second time, or after its expiry."""
 
     def __init__(self, *, spends: bool = False) -> None:
         super().__init__(Reason.ALREADY_SPENT, spends=spends)
 
 
 class Unavailable(RametError):
-    """The house cannot decide now, so the answer is no, with an invitation to try again."""
+    """No decision is possible now, so the answer is a refusal with an invitation to try again."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

@@ -1,8 +1,8 @@
-"""Signing keys by purpose: made once, kept wrapped, rotated with an overlap in which no verifier fails (C73).
+"""Signing keys by purpose: created once, stored wrapped, rotated with an overlap so that no verifier fails (C73).
 
-A key is published before it signs and stays published after: pending → active → retiring → retired. Any number of
-processes may start together; the unique constraint on the active key picks one winner. Private halves are unwrapped once
-per process and kept in memory, never in a cache that others share.
+A key is published before its first signature and after its last: pending → active → retiring → retired. Any number of
+processes may start together; the unique constraint on the active key picks one. Private halves are unwrapped once per
+process and kept in memory, never in a shared cache.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 JWKS_MAX_AGE = timedelta(minutes=5)
 SKEW = timedelta(seconds=60)
 PUBLISHED_BEFORE_USE = JWKS_MAX_AGE + SKEW
-LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens live shorter
+LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens expire earlier
 PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
 PUBLISHED = ("pending", "active", "retiring")
 _PUBLISHED_KIDS = (
@@ -42,32 +42,32 @@ _PUBLISHED_KIDS = (
 
 
 class Purpose(StrEnum):
-    """What a key may sign; a key of one purpose is never used for another (P67)."""
+    """The purposes of signing keys; a key of one purpose never signs for another (P67)."""
 
     TOKENS = "tokens"
     CHECKPOINT = "checkpoint"
 
 
 def in_use(alg: str | OuterRef) -> Subquery:
-    """For a statement that reads something else anyway: the kid of the key that signs tokens now."""
+    """A subquery for the kid of the key that signs tokens now, to be joined into another SELECT."""
     return Subquery(SigningKey.objects.filter(purpose=Purpose.TOKENS.value, alg=alg, state="active").values("kid")[:1])
 
 
 def is_published(kid: str | Expression) -> Exists:
-    """For a statement that reads something else anyway: whether a token signed by this key may still be believed."""
+    """A subquery for whether tokens signed by this key are still accepted, to be joined into another SELECT."""
     return Exists(SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS.value, state__in=PUBLISHED))
 
 
 @dataclass(frozen=True)
 class Signer:
-    """One private key, unwrapped, and what it signs with."""
+    """An unwrapped private key with its kid and algorithm."""
 
     _key: Key
     kid: str
     alg: str
 
     def sign(self, claims: dict[str, object], *, typ: str) -> str:
-        """A compact JWS over claims."""
+        """A compact JWS over the claims."""
         payload = json.dumps(claims, separators=(",", ":"))
         return jws.serialize_compact(
             {"alg": self.alg, "kid": self.kid, "typ": typ}, payload, self._key, algorithms=[self.alg]
@@ -75,21 +75,20 @@ class Signer:
 
 
 class Keyring:
-    """The signing keys of this house, as one process sees them.
+    """The signing keys, as seen by this process.
 
-    wrapper: unwraps private keys. One instance per process; safe for threads.
+    wrapper: unwraps private keys. One instance per process; thread-safe.
     """
 
     def __init__(self, wrapper: Wrapper) -> None:
         self._wrapper = wrapper
         self._private: dict[str, Key] = {}
-        self._public: dict[
-            tuple[str, str], Key
-        ] = {}  # by thumbprint, so never stale; whether one is still good is asked each time
+        # keyed by thumbprint, so never stale; the state is read at each use
+        self._public: dict[tuple[str, str], Key] = {}
         self._mutex = threading.Lock()
 
     def ensure(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
-        """The active key of a purpose; made on the first call ever, by exactly one of the callers."""
+        """The active key of a purpose; on first use created, by exactly one of the callers."""
         found = self._active(purpose, alg, now=now)
         if found is not None:
             return found
@@ -103,26 +102,29 @@ class Keyring:
             return winner
 
     def rotate(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
-        """Publish a new key, which takes over when every verifier that honours cache headers has seen it."""
+        """Publish a new key, which becomes active once every verifier that honours cache headers has fetched it."""
         self.ensure(purpose, alg, now=now)
         with transaction.atomic():
             pending = SigningKey.objects.filter(purpose=purpose, alg=alg, state="pending").first()
             return pending or self._make(purpose, alg, state="pending", active_from=now + PUBLISHED_BEFORE_USE, now=now)
 
     def advance(self, *, now: datetime) -> None:
-        """Let due keys take over, and retire those whose last signature has expired. The worker calls it; so does signing."""
+        """Activate pending keys that are due, and retire keys whose last signature has expired.
+
+        The worker calls this; so does signing.
+        """
         for due in SigningKey.objects.filter(state="pending", active_from__lte=now):
             with transaction.atomic():
                 rows = SigningKey.objects.filter(purpose=due.purpose, alg=due.alg)
                 held = rows.filter(state__in=["active", "pending"]).order_by("kid").select_for_update()
                 if not any(row.kid == due.kid and row.state == "pending" for row in held):
-                    continue  # another process was first: what is active now is this very key
+                    continue  # another process was first, and this key is active now
                 rows.filter(state="active").update(state="retiring", retired_at=now + PUBLISHED_AFTER_USE)
                 rows.filter(kid=due.kid, state="pending").update(state="active")
         SigningKey.objects.filter(state="retiring", retired_at__lte=now).update(state="retired")
 
     def revoke(self, kid: str, *, now: datetime) -> SigningKey:
-        """Emergency: take a key out of use and out of the JWKS at once, and make another.
+        """Remove a key from use and from the JWKS at once, and create another (emergency).
 
         Raises: SigningKey.DoesNotExist.
         """
@@ -132,10 +134,10 @@ class Keyring:
         return self.ensure(Purpose(key.purpose), key.alg, now=now)
 
     def signer(self, alg: str, *, now: datetime, kid: str = "") -> Signer:
-        """What signs tokens with this algorithm; asked for before anything is claimed, so that a missing key refuses first.
+        """The signer of tokens for this algorithm; call it before claiming anything, so a missing key refuses first.
 
-        kid: the key in use, where a statement of this request has read it (`in_use`): then only one that this process has
-        never held is read again.
+        kid: the key in use, if a statement of this request has read it (`in_use`): only a key that is new to this
+        process is then read from the database.
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
         with self._mutex:
@@ -156,18 +158,18 @@ class Keyring:
         return Signer(self._unwrapped(key), key.kid, alg).sign(claims, typ=typ)
 
     def published(self, purpose: Purpose = Purpose.TOKENS) -> KeySet:
-        """The public keys that verifiers may need: pending, active and retiring ones."""
+        """The public keys that verifiers may need: pending, active and retiring."""
         rows = SigningKey.objects.filter(purpose=purpose, state__in=PUBLISHED).order_by("created_at", "kid")
         return KeySet([self._public_half(row) for row in rows])
 
     def published_kids(self) -> tuple[str, ...]:
-        """The keys that verifiers of tokens may need now: as `published`, by name."""
+        """The kids of the keys that `published` returns for tokens."""
         with statements() as cursor:
             cursor.execute(_PUBLISHED_KIDS, [Purpose.TOKENS.value, *PUBLISHED])
             return tuple(row[0] for row in cursor.fetchall())
 
     def public(self, kid: str) -> Key | None:
-        """The public half of one key, whatever became of it: who believes its signature also asks `is_published`."""
+        """The public half of a key in any state; to accept its signature, also check `is_published`."""
         with self._mutex:
             held = self._public.get((Purpose.TOKENS, kid))
         if held is None:
@@ -176,7 +178,7 @@ class Keyring:
         return held
 
     def is_published(self, kid: str) -> bool:
-        """Whether a token signed by this key may still be believed."""
+        """True if tokens signed by this key are still accepted."""
         return SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS, state__in=PUBLISHED).exists()
 
     def _public_half(self, row: SigningKey) -> Key:

@@ -1,7 +1,7 @@
-"""The ledger, the record and the outbox.
+"""The models of the ledger, the audit chain and the outbox.
 
-`Account` is one row per person, and the lock: whatever mints, renews, suspends or revokes locks it first
-(`derived.ledger.locking`). Rows of other storeys carry account, epoch and credential, and every read of them joins these.
+`Account` is one row per person, and the lock: whatever issues, renews, suspends or revokes locks it first
+(`derived.ledger.locking`). Rows of other packages carry account, epoch and credential, and every read of them joins these.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from derived.rules.lifecycle import LIVING, State
 
 
 class AccountStatus(models.TextChoices):
-    """Whether an identity account may do anything at all."""
+    """The status of an identity account."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -26,10 +26,10 @@ class AccountStatus(models.TextChoices):
 
 
 class Account(models.Model):
-    """The identity account of one person, and the lock of everything that hangs on it.
+    """The identity account of a person, and the lock of everything that belongs to it.
 
-    epoch: rises with every ending of the whole account; rows that carry an older one are dead.
-    eligible: whether the person may hold derived credentials (EL-4). audit_head, audit_seq: the end of this account's chain of Events.
+    epoch: incremented with every termination of the account; rows with an older epoch are invalid. eligible: whether
+    the person may hold derived credentials (EL-4). audit_head, audit_seq: the end of this account's chain of Events.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -51,19 +51,19 @@ class Account(models.Model):
 
     @property
     def is_active(self) -> bool:
-        """Whether this account may log in, mint and be vouched for in tokens."""
+        """True if this account may log in, issue derived credentials and be asserted in tokens."""
         return self.status == AccountStatus.ACTIVE
 
 
 class Credential(models.Model):
-    """One row of the ledger: a root, something that grew from it, or a family of refresh tokens.
+    """A row of the ledger: a root, a derived credential, or a family of refresh tokens.
 
     root: the ancestor that the person already had; None for a root itself.
-    parent: the credential that was used to make this one (for a device the root, for a family what logged in).
-    aal: the level at which it was minted; `status.level` takes the minimum with its ancestors' at every use.
+    parent: the credential that authorised this one (for a device its root, for a token family the login credential).
+    aal: the level at issuance; `status.level` takes the minimum with its ancestors' at every use.
     jkt: RFC 7638 thumbprint of its key; unique for ever, also after revocation (C5, C6).
-    evidence: on what the level rests (BI-6): protection, factors, phishing_resistant, exportable.
-    label: *derived PIV* or generic, since it was made; the database refuses to change it (EL-2).
+    evidence: the evidence for the level (BI-6): protection, factors, phishing_resistant, exportable.
+    label: *derived PIV* or generic, set at issuance; the database refuses a change (EL-2).
     failures: consecutive wrong guesses (TH-1).
     """
 
@@ -113,7 +113,7 @@ class Credential(models.Model):
 
 
 class PasswordAndTotp(models.Model):
-    """What verifies a password + TOTP root: an argon2 hash, a wrapped seed, and the last time step used (AU-5)."""
+    """The verifier of a password and TOTP root: an argon2 hash, a wrapped seed, and the last time step (AU-5)."""
 
     credential = models.OneToOneField(
         Credential, on_delete=models.PROTECT, primary_key=True, related_name="password_totp"
@@ -127,7 +127,7 @@ class PasswordAndTotp(models.Model):
 
 
 class RecoveryCode(models.Model):
-    """One saved recovery code, hashed; used once (RC-3)."""
+    """A saved recovery code, hashed, for a single use (RC-3)."""
 
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="recovery_codes")
     code_hash = models.CharField(max_length=64, unique=True)
@@ -139,9 +139,9 @@ class RecoveryCode(models.Model):
 
 
 class Holder(models.Model):
-    """Which account holds a card or an upstream identity at present: one row per thing, locked while that is decided.
+    """The current account of a card or an upstream identity; its row is locked while that is decided.
 
-    key: SHA-256 of what names the thing, with its kind (`derived.ledger.exclusive_holders`).
+    key: SHA-256 over the kind and the identifiers of the item (`derived.ledger.exclusive_holders`).
     """
 
     key = models.CharField(max_length=64, primary_key=True)
@@ -153,12 +153,12 @@ class Holder(models.Model):
 
 
 class CardCertificate(models.Model):
-    """One certificate seen on a card (or on a derived PIV credential): how its holder is known, with history (C24).
+    """A certificate seen on a card or a derived PIV credential, with history; it identifies its holder (C24).
 
-    issuer: RFC 4514 name. issuer_key: SHA-256 of the issuer's DER name and its key identifier: two CAs of one name differ.
-    serial: hex. ski: hex of the subject key identifier, or of the RFC 5280 §4.2.1.2 (1) hash where the certificate has none.
-    fasc_n: hex of the 25 bytes. card_uuid: the `urn:uuid:` of the subject alternative name. fingerprint: SHA-256 of the DER.
-    superseded_at: when another certificate of the same card took its place.
+    issuer: RFC 4514 name. issuer_key: SHA-256 of the issuer's DER name and its key identifier: two CAs of one name
+    differ. serial: hex. ski: hex of the subject key identifier, or of the RFC 5280 §4.2.1.2 (1) hash if the certificate
+    has none. fasc_n: hex of the 25 bytes. card_uuid: the `urn:uuid:` of the subject alternative name. fingerprint:
+    SHA-256 of the DER. superseded_at: when another certificate of the same card replaced it.
     """
 
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="certificates")
@@ -184,12 +184,12 @@ class CardCertificate(models.Model):
 
 
 class Passkey(models.Model):
-    """What verifies a WebAuthn credential: its COSE key and what was seen when it was registered (PK-1, PK-2, BI-6).
+    """The verifier of a WebAuthn credential: its COSE key and the facts of its registration (PK-1, PK-2, BI-6).
 
-    raw_id: as the authenticator names it, unique for ever. public_key: COSE. transports: hints for the browser.
-    backup_eligible, backed_up: BE and BS; BE decides the level and never changes (trap 4). aaguid: a UUID, unverified unless
-    attested. attested: its attestation led to a root of FIDO's metadata, and its model is on the allow-list.
-    discoverable: whether it signs in without a user name. hardware: proven non-exportable.
+    raw_id: the authenticator's credential id, unique for ever. public_key: COSE. transports: hints for the browser.
+    backup_eligible, backed_up: BE and BS; BE decides the level and never changes (trap 4). aaguid: a UUID, unverified
+    unless attested. attested: its attestation chains to a root in the FIDO metadata, and its model is on the
+    allow-list. discoverable: whether it signs in without a user name. hardware: proven non-exportable.
     """
 
     credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="passkey")
@@ -213,7 +213,7 @@ class Passkey(models.Model):
 
 
 class UpstreamIdentity(models.Model):
-    """Who a person is at another provider: only (issuer, sub) names them, never a name or an address (P33)."""
+    """A person's identity at another provider, by (issuer, sub) only, never by a name or an address (P33)."""
 
     credential = models.OneToOneField(
         Credential, on_delete=models.PROTECT, primary_key=True, related_name="upstream_identity"
@@ -229,11 +229,11 @@ class UpstreamIdentity(models.Model):
 
 
 class DeviceKey(models.Model):
-    """What verifies a device: its public key, and the hash of the passphrase that goes with it (ruling 1).
+    """The verifier of a device: its public key, and the hash of its passphrase (ruling 1).
 
     jwk: RFC 7517 EC public key.
-    clients: client_ids for which it may ask for tokens by assertion, fixed at binding (ruling 2).
-    authenticated_at: the last login with key and passphrase; a key-only call repeats it and never moves it.
+    clients: client_ids for which it may request tokens by assertion, fixed at binding (ruling 2).
+    authenticated_at: the last login with key and passphrase; a key-only call repeats this time and never moves it.
     """
 
     credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="device_key")
@@ -247,7 +247,7 @@ class DeviceKey(models.Model):
 
 
 class Verifier(models.Model):
-    """What verifies a grown credential whose kind needs no table of its own: JSON that its module of `minting` understands."""
+    """The verifier of a derived credential whose kind has no table of its own: JSON for its module of `minting`."""
 
     credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="verifier")
     data = models.JSONField()
@@ -257,9 +257,9 @@ class Verifier(models.Model):
 
 
 class BoundKey(models.Model):
-    """A public key that was bound once; never again, to anybody, also after its credential has ended (C5, C6).
+    """A public key that was bound; no key is ever bound twice, also not after its credential has ended (C5, C6).
 
-    name: SHA-256 of its SubjectPublicKeyInfo, hex, or of what else names it (`minting.proven`).
+    name: SHA-256 of its SubjectPublicKeyInfo, hex, or of another identifier (`minting.proven`).
     """
 
     name = models.CharField(max_length=64, primary_key=True)
@@ -270,7 +270,7 @@ class BoundKey(models.Model):
 
 
 class Request(models.Model):
-    """Who asked for which credential, for which kind of device, on what login, and what became of it (RQ-1)."""
+    """A request for a credential: requester, kind, device type, login level and decision (RQ-1)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
@@ -290,9 +290,10 @@ class Request(models.Model):
 
 
 class Event(models.Model):
-    """One link of an account's chain: what changed the ledger (RE-1). Append-only; a trigger refuses the rest.
+    """A link of an account's audit chain: one change of the ledger (RE-1).
 
-    body: what is hashed; holds ids and facts, and salted commitments to what is personal.
+    Append-only; a trigger refuses the rest.
+    body: the hashed content: ids, facts, and salted commitments to personal data.
     hash: SHA-256 over account, seq, at, kind, actor, body and the previous hash, as canonical JSON.
     """
 
@@ -326,10 +327,10 @@ class EventDetail(models.Model):
 
 
 class OutboxRow(models.Model):
-    """Something that must reach the outside, written with the change that causes it; delivered at least once.
+    """A message for a receiver outside, written with the change that causes it; delivered at least once.
 
-    payload: ids only; links and tokens are made when it is sent (ruling 10).
-    receiver: delivered in order per receiver, each receiver by itself (C83).
+    payload: ids only; links and tokens are made at delivery (ruling 10).
+    receiver: deliveries are in order per receiver, and receivers are independent (C83).
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="outbox")
@@ -358,7 +359,7 @@ class OutboxRow(models.Model):
 
 
 class Spent(models.Model):
-    """A `jti` or a step that was seen: an insert on its unique key is the claim (I3)."""
+    """A `jti` or time step that was seen: the insert on its unique key is the claim (I3)."""
 
     key = models.CharField(max_length=64, primary_key=True)
     expires_at = models.DateTimeField(db_index=True)
@@ -368,7 +369,7 @@ class Spent(models.Model):
 
 
 class SigningKey(models.Model):
-    """One signing key of one purpose; the private half is wrapped by the key-encryption key.
+    """A signing key of one purpose; its private half is wrapped by the key-encryption key.
 
     state: pending (published, not yet used) → active → retiring (published, verifies) → retired.
     """
@@ -395,15 +396,15 @@ class SigningKey(models.Model):
 
 
 class Authority(models.Model):
-    """One key that issues certificates to people, and the certificate that stands above it.
+    """A certification authority that issues certificates to people: its key and its CA certificate.
 
-    name: hex of the beginning of its key identifier; it stands in the addresses of its lists.
-    state: waiting (an authority above ours has not signed it yet) → active → retired: it issues no more, and signs its lists
-    until everything that it issued has expired.
-    signer: where its key is (`derived.signers`); reference: what names it there; secret: wrapped, the key itself or a PIN.
-    public: base64 of its SubjectPublicKeyInfo. chain: base64 of DER, from the one above it up to the root; lists: theirs.
-    base_url: where its lists and answers are, over http. oid: the policy of its generic certificates. asserts_piv: whether it may
-    assert the Common Policy's own. crl_number: of its newest lists. responder: who answers in its name, with a wrapped key.
+    name: hex of the beginning of its key identifier; part of the URLs of its lists. state: waiting (the superior CA has
+    not signed it yet) → active → retired: it issues no more, and signs its lists until all its certificates have
+    expired. signer: the backend of its key (`derived.signers`); reference: the key's name there; secret: wrapped, the
+    key itself or a PIN. public: base64 of its SubjectPublicKeyInfo. chain: base64 of DER, from the superior CA up to
+    the root; lists: their URLs. base_url: the URL of its lists and responses, over http. oid: the policy of its generic
+    certificates. asserts_piv: whether it may assert the Common Policy's own OIDs. crl_number: of its newest lists.
+    responder: the certificate of its OCSP responder, whose key is wrapped.
     """
 
     name = models.CharField(max_length=16, primary_key=True)
@@ -437,11 +438,12 @@ class Authority(models.Model):
 
 
 class IssuedCertificate(models.Model):
-    """A certificate of ours: its number, recorded before it is signed; its bytes, only when it is released (ruling 23).
+    """An issued certificate: its serial number is recorded before signing, its bytes at release (ruling 23).
 
-    shard: which of its authority's lists it is on. uuid: its own, and nothing else's (X-3). shown: what it says of the person (MT-4).
-    spki: the key. passphrase_hash: the second factor where it signs in here (ruling 1). replaces: the one that it renews (MT-5).
-    rechecked_at: when its parent's certificate was looked at once more (X-10). told: what an authority of others has heard: hold, revoked.
+    shard: its CRL shard. uuid: of this certificate alone (X-3). shown: the attributes of the person in it (MT-4). spki:
+    the public key. passphrase_hash: the second factor for logins here (ruling 1). replaces: the certificate that it
+    renews (MT-5). rechecked_at: when the parent's certificate was checked again (X-10). told: the last status sent to
+    an external CA: hold, revoked.
     """
 
     credential = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="issued")
@@ -456,7 +458,8 @@ class IssuedCertificate(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     der = models.BinaryField(null=True)
-    fingerprint = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique, and it has none before its release
+    # unique, and NULL before its release
+    fingerprint = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001
     released_at = models.DateTimeField(null=True)
     replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced_by")
     rechecked_at = models.DateTimeField(null=True)
@@ -473,11 +476,12 @@ class IssuedCertificate(models.Model):
 
 
 class IdentityCheck(models.Model):
-    """Who has seen a person, and found them to be the one: the record that a certificate at AAL3 takes (X-9, RQ-6).
+    """An identity check in person by an officer: the record that a certificate at AAL3 takes (X-9, RQ-6).
 
-    how: in person, or supervised remote. officer: who it was, never the person themselves (RQ-3); place: where. compared: which
-    biometric, one to one; against: with what. sample: as it was taken then, sealed under the operator's key; digest: SHA-256 of it.
-    credential: what was issued on it, once. The database refuses any other change, and that it is taken away.
+    how: in person, or supervised remote. officer: never the person themselves (RQ-3). place: where. compared: the
+    biometric, compared one to one; against: the reference. sample: as captured, sealed under the operator's key;
+    digest: its SHA-256. credential: the credential that was issued on it; a check serves once. The database refuses any
+    other change, and deletion.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -498,7 +502,7 @@ class IdentityCheck(models.Model):
 
 
 class RevocationList(models.Model):
-    """The newest list of an authority, or of one of its shards (shard -1 is the whole), as every node publishes it."""
+    """The newest CRL of an authority or of one of its shards (-1: the full list), as every node publishes it."""
 
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="revocation_lists")
     shard = models.IntegerField()

@@ -1,10 +1,10 @@
-"""The Django app of the middle floor."""
+"""The Django app `scim`."""
 
 from django.apps import AppConfig
 
 
 class ScimConfig(AppConfig):
-    """People, sources and their records."""
+    """Registers people, sources and their records."""
 
     name = "scim"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,10 +1,10 @@
-"""Who speaks: a request names a source, or nobody (RFC 6750, P37).
+"""Client authentication: the source of a request, or a refusal (RFC 6750, P37).
 
-A source shows a bearer token of its own. Or it shows what another part of the house recognises: an access token that our own
-provider issued to a client for itself, or a client certificate. Those parts stand above this floor, so they come down and say
-how: `recognise_by`. Whatever they find is only keys, looked up here; without a row for one, and a source that is heard, the
-answer is the same 401. A request may show a header and a certificate; then both must be of one source, and a header that leads
-nowhere is a no, whatever else is shown.
+A source presents a bearer token of its own, or a credential that `idp` recognises: an access token that Ramet issued to
+a client for itself, or a client certificate. `idp` registers its recognisers by `recognise_by`; they return lookup
+keys, and only a stored key of an enabled source authenticates; all other requests get the same 401. A request may have
+a header and a certificate; then both must be of one source, and an unknown header is refused, whatever else is
+presented.
 """
 
 from __future__ import annotations
@@ -33,27 +33,30 @@ _of_connections: list[Recogniser] = []
 
 
 def key_of_token(token: str) -> str:
-    """The form in which a token is stored and looked up: sha256, in hex."""
+    """The stored form of a token: SHA-256, in hex."""
     return f"token:{hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
 def key_of_client(client_id: str) -> str:
-    """The key of a client of our own provider, which got an access token for itself."""
+    """The key of an OAuth client, which got an access token for itself."""
     return f"client:{client_id}"
 
 
 def key_of_certificate(sha256: str) -> str:
-    """The key of a certificate; sha256: of its DER, in lower-case hex."""
+    """The key of a client certificate; sha256: of its DER, in lower-case hex."""
     return f"certificate:{sha256}"
 
 
 def key_of_certified_name(authority: str, name: str) -> str:
-    """The key of whoever an authority certifies under a name. authority: SHA-256 of its certificate, in hex; name: as `dns:hr.example.org`."""
+    """The key of a name certified by an authority.
+
+    authority: SHA-256 of its certificate, in hex; name: as `dns:hr.example.org`.
+    """
     return f"certified:{authority}:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def recognise_by(recogniser: Recogniser, *, connection: bool = False) -> None:
-    """Let a floor above say whose request this is: it returns keys as made here; it never raises for a stranger.
+    """Register a function that returns the keys of a request, made as here; it never raises for an unknown client.
 
     connection: it looks at the connection (a certificate), and not at the Authorization header.
     """
@@ -65,9 +68,9 @@ def recognise_by(recogniser: Recogniser, *, connection: bool = False) -> None:
 def of_request(request: HttpRequest, *, now: datetime) -> Source:
     """The source that sent a request.
 
-    One hash and one look-up by it for a token, whatever it is, so time tells nothing about it. The answer is the same for an
-    unknown, an expired and a disabled one.
-    Raises: ScimError 401, 429 above its own rate.
+    A token takes a hash and a lookup by it, whatever the token, so timing reveals nothing. The response is the same for
+    unknown, expired and disabled credentials.
+    Raises: ScimError 401; 429 above its own rate.
     """
     header = request.headers.get("Authorization", "").strip()
     by_header = _of_header(header, request, now=now) if header else []
@@ -87,12 +90,12 @@ def of_request(request: HttpRequest, *, now: datetime) -> Source:
 
 
 def _of_header(header: str, request: HttpRequest, *, now: datetime) -> list[SourceCredential]:
-    """The rows that an Authorization header leads to: by a token of ours, or by what a floor above finds in it."""
+    """The rows for an Authorization header: a source's own token, or keys from a registered recogniser."""
     return next((found for keys in keys_of_header(header, request, now=now) if (found := _rows(keys))), [])
 
 
 def keys_of_header(header: str, request: HttpRequest, *, now: datetime) -> Iterator[list[str]]:
-    """The keys that an Authorization header may stand for, in the order in which they are looked up."""
+    """The keys of an Authorization header, in lookup order."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() == "bearer" and len(token) <= _LONGEST_TOKEN:
         yield [key_of_token(token.strip())]
@@ -108,13 +111,13 @@ def _live(rows: list[SourceCredential], *, now: datetime) -> SourceCredential | 
 
 
 def _said(request: HttpRequest) -> str:
-    """Method and kind of what a source asks for, without anybody's id."""
+    """Method and resource type of a request, without any id."""
     kind = next((part for part in request.path.split("/") if part in _KINDS), "")
     return f"{request.method} {kind}".strip()[:80]
 
 
 def _note(credential: SourceCredential, said: str, *, now: datetime) -> None:
-    """When it last spoke, and what it asked for; noted once a minute: this is for people to read."""
+    """Record the last use and the last request of a source, once a minute, for operators."""
     source = credential.source
     if credential.last_used_at is None or now - credential.last_used_at > _SEEN_EVERY:
         SourceCredential.objects.filter(id=credential.id).update(last_used_at=now)
@@ -127,9 +130,9 @@ _heard: dict[tuple[str, int, datetime], tuple[datetime, int]] = {}
 
 
 def check_rate(key: tuple[str, int, datetime], most_per_minute: int, *, now: datetime) -> None:
-    """No more than its share of a minute; counted in each process, and a restart forgives (C75, ruling 12).
+    """Enforce a rate per minute, counted in each process (C75, ruling 12); a restart resets it.
 
-    key: what it is, its number, and when it was made.
+    key: the kind, its number, and its creation time.
     Raises: ScimError 429.
     """
     with _lock:

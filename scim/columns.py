@@ -1,4 +1,4 @@
-"""Columns for text that is looked up, sorted and paged by: both databases must agree about it."""
+"""Text columns for lookup, order and paging, on which both databases must agree."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 class CodePoints(models.CharField):  # type: ignore[type-arg]
     """Text that is compared and ordered by its code points, on every database.
 
-    SQLite does so by itself; PostgreSQL would use the locale that its cluster was made with, so the column says "C".
-    An index on it then serves prefixes too.
+    SQLite does so by default; PostgreSQL would use its cluster's locale, so the column has collation "C". An index on
+    it then also serves prefixes.
     """
 
-    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - Django's TypedDict is its own
-        """The column's type, and its collation where there is a choice."""
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - Django's TypedDict
+        """The column's type, with its collation on PostgreSQL."""
         found = super().db_parameters(connection)
         return {**found, "collation": "C"} if connection.vendor == "postgresql" else found

@@ -1,4 +1,4 @@
-"""What a SCIM client is told when the answer is no (RFC 7644 §3.12)."""
+"""SCIM error responses (RFC 7644 §3.12)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
 class ScimError(Exception):
-    """A refusal in SCIM's own words: an HTTP status, a `scimType` of Table 9 where one fits, and a sentence.
+    """A refusal as SCIM describes it: an HTTP status, a `scimType` of Table 9 if any fits, and a sentence.
 
     detail: for the client's developer; holds names of attributes, never values.
     """
@@ -20,7 +20,7 @@ class ScimError(Exception):
         self.detail = detail
 
     def body(self) -> dict[str, Any]:
-        """The JSON of the error; `status` is a string there (RFC 7644 §3.12)."""
+        """The JSON of the error; `status` is a string (RFC 7644 §3.12)."""
         body: dict[str, Any] = {"schemas": [URN], "status": str(self.status), "detail": self.detail}
         if self.scim_type is not None:
             body["scimType"] = self.scim_type
@@ -28,22 +28,22 @@ class ScimError(Exception):
 
 
 def invalid_syntax(detail: str) -> ScimError:
-    """The message is not what SCIM's grammar or our schema allows."""
+    """The message violates SCIM's grammar or the schema."""
     return ScimError(400, "invalidSyntax", detail)
 
 
 def invalid_value(detail: str) -> ScimError:
-    """A value does not fit its attribute, or a required one is missing."""
+    """A value does not fit its attribute, or a required value is missing."""
     return ScimError(400, "invalidValue", detail)
 
 
 def invalid_path(detail: str) -> ScimError:
-    """The path of a PATCH operation is malformed, or names what does not exist."""
+    """The path of a PATCH operation is malformed, or names a missing attribute."""
     return ScimError(400, "invalidPath", detail)
 
 
 def invalid_filter(detail: str) -> ScimError:
-    """The filter is malformed, too large, or compares what cannot be compared."""
+    """The filter is malformed, too large, or has an impossible comparison."""
     return ScimError(400, "invalidFilter", detail)
 
 
@@ -53,7 +53,7 @@ def no_target(detail: str) -> ScimError:
 
 
 def mutability(detail: str) -> ScimError:
-    """The attribute may not be changed so."""
+    """The attribute does not permit this change."""
     return ScimError(400, "mutability", detail)
 
 
@@ -63,10 +63,10 @@ def uniqueness(detail: str) -> ScimError:
 
 
 def not_found() -> ScimError:
-    """There is no such resource, or it is not the caller's (both look the same: C27)."""
+    """No such resource exists, or it is not the caller's (both look the same: C27)."""
     return ScimError(404, None, "There is no such resource.")
 
 
 def precondition_failed(detail: str) -> ScimError:
-    """The resource has another version than the client thinks (RFC 7644 §3.14)."""
+    """The resource's version is not the client's (RFC 7644 §3.14)."""
     return ScimError(412, None, detail)

@@ -1,4 +1,4 @@
-"""People, the sources that push them, and what each source says, verbatim and canonical."""
+"""The models of people, sources, and each source's records, verbatim and canonical."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _IAL3 = 3
 
 
 def every_attribute() -> list[str]:
-    """What a source is trusted for unless its operator says otherwise."""
+    """The attributes for which a source is trusted by default."""
     return sorted(trust.EVERY)
 
 
 class Source(models.Model):
-    """One pusher of SCIM, and what it is believed.
+    """A SCIM source, and its trust.
 
-    vouched_ial: the most (0 to 3) that it may say of how people's identity was checked; a source that says nothing of a single
-    person means this. 0 unless it has that authority. precedence: lower goes first where sources differ.
-    trusted_for: attributes, as `scim.protocol.trust` names them; what it says beside them never reaches a person.
-    normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said: method and kind of its last request.
+    vouched_ial: the highest IAL (0 to 3) that it may state, and the IAL of its people if it states none; 0 without that
+    authority. precedence: lower goes first where sources differ. trusted_for: attributes, as `scim.protocol.trust` names them;
+    others never reach a person. normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said: method and resource type
+    of its last request.
     """
 
     name = models.SlugField(max_length=63, unique=True)
@@ -53,16 +53,17 @@ class Source(models.Model):
 
     @property
     def actor(self) -> str:
-        """How the record names this source."""
+        """The source's name in the audit chain."""
         return f"source:{self.name}"
 
 
 class SourceCredential(models.Model):
-    """One way in which a source shows who it is; it may have several, so that the old overlaps with the new.
+    """A credential of a source, which may have several, so that a new one overlaps with the old.
 
-    key: `token:` and the SHA-256 of a bearer token (256 random bits, so nothing slower is needed), `client:` and a client_id of
-    our own provider, `certificate:` and the SHA-256 of a certificate, or `certified:` with the SHA-256 of an authority and of a
-    name that it certifies. One key names one source, for ever. shown: what it is, for people to read.
+    key: `token:` and the SHA-256 of a bearer token (256 random bits, so nothing slower is needed), `client:` and the
+    client_id of an OAuth client, `certificate:` and the SHA-256 of a certificate, or `certified:` with the SHA-256 of
+    an authority and of a name that it certifies. A key belongs to one source for ever. shown: its description for
+    people.
     """
 
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="credentials")
@@ -82,19 +83,18 @@ class SourceCredential(models.Model):
         return self.key.partition(":")[0]
 
     def is_live(self, *, now: datetime) -> bool:
-        """Whether it opens the door now."""
+        """True if the credential is valid now."""
         return self.ended_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 class Person(models.Model):
-    """One person: the merge of what all sources say, and the name they log in with (AUTH_USER_MODEL).
+    """A person: the merged profile of all sources, and the login name (AUTH_USER_MODEL).
 
-    user_name: as the first source spells it; for people to read.
-    login_name: unique over all sources; None if another person had it first, or none was given.
-    profile, provenance: as in `aggregate.Profile`. suspended: whether a source says so.
-    contact: the e-mail addresses that notices and invitations go to, as in a profile; like the login name and the IAL they come
-    from adopted records only (ruling 9). former_addresses: those that a source took away, newest first; a notice about the
-    change goes there too. version: of the person as whoever follows us is shown them (`scim.feed.writing`).
+    user_name: as the first source spells it, for display. login_name: unique over all sources; None if another person
+    had it first, or there is none. profile, provenance: as in `aggregate.Profile`. suspended: whether a source says so.
+    contact: the e-mail addresses for notices and invitations, as in a profile; like the login name and the IAL from
+    adopted records only (ruling 9). former_addresses: addresses that a source removed, newest first, which also get the
+    notice of the change. version: of the person as receivers see them (`scim.feed.writing`).
     """
 
     USERNAME_FIELD = "login_name_fold"
@@ -105,8 +105,10 @@ class Person(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="person")
     user_name = models.CharField(max_length=256)
-    login_name = models.CharField(max_length=256, null=True)  # noqa: DJ001 - None is "has none", and frees the name
-    login_name_fold = models.CharField(max_length=512, null=True, unique=True)  # noqa: DJ001 - unique, and some have none
+    # None means no login name, which frees the name
+    login_name = models.CharField(max_length=256, null=True)  # noqa: DJ001
+    # unique, and some have none
+    login_name_fold = models.CharField(max_length=512, null=True, unique=True)  # noqa: DJ001
     login_name_taken = models.BooleanField(default=False)
     profile = models.JSONField(default=dict)
     provenance = models.JSONField(default=dict)
@@ -124,45 +126,42 @@ class Person(models.Model):
 
     @property
     def etag(self) -> str:
-        """The weak entity tag of the person as a whole, for whoever follows us; a source sees its own record's."""
+        """The weak entity tag of the whole person, for receivers; a source sees its own record's."""
         return f'W/"{self.version}"'
 
     def get_username(self) -> str:
-        """The login name, or the id where there is none; Django and the registry ask for it."""
+        """The login name, or the id if there is none; for Django and the client registry."""
         return self.login_name or str(self.id)
 
     def addresses(self) -> list[str]:
-        """Every e-mail address for notices, once each, the primary first."""
+        """Every e-mail address for notices, without duplicates, the primary first."""
         return aggregate.addresses(self.contact)
 
     def invitation_address(self) -> str | None:
-        """Where an invitation goes, or None if no source gave an address (an ordinary case, ruling 3)."""
+        """The address of invitations, or None if no source has any (ruling 3)."""
         return aggregate.invitation_address(self.contact)
 
     def display_name(self) -> str:
-        """The name to show."""
+        """The display name."""
         return aggregate.display_name(self.profile) or self.user_name
 
 
 class Record(models.Model):
-    """What one source says about one person; its id is the SCIM id.
+    """The statements of a source about a person; its id is the SCIM id.
 
-    pushed: verbatim as last pushed, minus secrets. resource: the same, canonical, without `id` and `meta`.
-    external_id and what ends in _fold: parts of the resource to find it by (`scim.protocol.index`), None where unassigned;
-    so is shows_active, while active is what it means.
-    version: of the ETag. source_version: the source's own sequence number, if it sends one (C29). stated_at: when the source
-    says that it last changed it, else when it came.
-    adopted: whether it may move the login name, the mail targets and the IAL of its person: the record that brought the person
-    may, one that was joined later may once a manager says so (ruling 9).
-    was_active: whether it ever was. returns_at: when the source, in no provable order, wanted somebody active again whom it had
-    ended; until a manager agrees they stay ended (ruling 11, C29).
-    deleted_at: the tombstone; its names are free again, its id is not (ID-8).
+    pushed: verbatim as last written, without secrets. resource: the same, canonical, without `id` and `meta`.
+    external_id and the columns in _fold: indexed parts of the resource (`scim.protocol.index`), None if unassigned; so is
+    shows_active, while active is its meaning. version: of the ETag. source_version: the source's own sequence number,
+    if any (C29). stated_at: the source's time of its last change, else its arrival.
+    adopted: whether it may set the login name, the mail targets and the IAL of its person: the first record may, a
+    joined one after a manager's decision (ruling 9). was_active: whether it ever was. returns_at: when the source,
+    without a provable order, reactivated a person that it had ended; the person stays ended until a manager agrees
+    (ruling 11, C29). deleted_at: the tombstone; its names are free again, its id is not (ID-8).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(
-        Source, on_delete=models.PROTECT, related_name="records", db_index=False
-    )  # every index below begins with it
+    # every index below begins with it
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="records", db_index=False)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="records")
     pushed = models.JSONField()
     resource = models.JSONField()
@@ -197,7 +196,7 @@ class Record(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # deleted_at is always NULL in it; but SQLite looks at the row where a condition's column is not in the index.
+            # Always NULL here; but SQLite reads the row if a condition's column is not in the index.
             models.Index(
                 fields=["source", "created_at", "id", "deleted_at"],
                 condition=Q(deleted_at__isnull=True),
@@ -227,7 +226,7 @@ class Record(models.Model):
 
 
 class RecordEmail(models.Model):
-    """One e-mail address of a record, folded, to find it by; `scim.protocol.index` keeps it equal to the resource's.
+    """An e-mail address of a record, folded, for lookups; `scim.protocol.index` keeps it equal to the resource's.
 
     source: the record's, so that no search reads another source's addresses.
     """
@@ -244,11 +243,11 @@ class RecordEmail(models.Model):
 
 
 class Group(models.Model):
-    """A group, as one source describes it; its id is the SCIM id, and its members are rows of `Membership`.
+    """A group of a source; its id is the SCIM id, and its members are rows of `Membership`.
 
-    display_name_fold: to find it by; names of groups need not be unique (RFC 7643 §4.2).
-    version: of the ETag; a change of members is a change. moved: how often a join or a split made another person of a member:
-    who follows us sees that, its source does not. deleted_at: the tombstone; then it has no members.
+    display_name_fold: for lookups; names of groups need not be unique (RFC 7643 §4.2). version: of the ETag, also
+    changed with the members. moved: the number of joins and splits that changed a member's person, visible to receivers
+    and not to its source. deleted_at: the tombstone; then it has no members.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -291,14 +290,14 @@ class Group(models.Model):
 
     @property
     def feed_etag(self) -> str:
-        """The weak entity tag of the group as whoever follows us is shown it, with people as members."""
+        """The weak entity tag of the group as receivers see it, with people as members."""
         return f'W/"{self.version}.{self.moved}"'
 
 
 class Membership(models.Model):
-    """One member of a group: a record of the same source, or another of its groups.
+    """A member of a group: a record of the same source, or another of its groups.
 
-    A deleted record or group is no member, whether its row is gone already or not: readers ask for `living`.
+    A deleted record or group is not a member, even if its row still exists: readers filter by `living`.
     """
 
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
@@ -321,7 +320,7 @@ class Membership(models.Model):
 
 
 class RecordKey(models.Model):
-    """An identifier that a record says, and its source is trusted for: what records of one person may be joined by (ruling 9)."""
+    """An identifier of a record for which its source is trusted, by which records may be joined (ruling 9)."""
 
     record = models.ForeignKey(Record, on_delete=models.CASCADE, related_name="keys")
     attribute = models.CharField(max_length=160)
@@ -336,7 +335,7 @@ class RecordKey(models.Model):
 
 
 class MatchRule(models.Model):
-    """The operator lets records be joined where this attribute is equal; without a rule nothing is ever joined."""
+    """The operator's permission to join records with equal values of this attribute; without a rule none are joined."""
 
     attribute = models.CharField(max_length=160, unique=True)
     created_at = models.DateTimeField()
@@ -346,7 +345,7 @@ class MatchRule(models.Model):
 
 
 class MatchState(models.TextChoices):
-    """What became of a record that may belong to a person."""
+    """The state of a possible match."""
 
     WAITING = "waiting"
     JOINED = "joined"
@@ -355,10 +354,10 @@ class MatchState(models.TextChoices):
 
 
 class Match(models.Model):
-    """One record that may belong, belongs, or does not belong to one person, and who said so; nothing is asked twice.
+    """A record that may belong, belongs, or does not belong to a person, with the decision, which is final.
 
-    attribute: the rule that found it, "" for a manager's own join. why: what makes it ambiguous. from_person: whom the record was
-    of before it was joined, None where it came as a new one.
+    attribute: the rule that found it, "" for a manager's own join. why: the ambiguity. from_person: the record's person
+    before the join, None for a new record.
     """
 
     record = models.ForeignKey(Record, on_delete=models.PROTECT, related_name="matches")
@@ -380,12 +379,11 @@ class Match(models.Model):
 
 
 class AccessRule(models.Model):
-    """Who may enter one client, and with which entitlement; a client without rules admits everybody (EN-1).
+    """A rule about who may enter a client, and with which entitlement; a client without rules admits everybody (EN-1).
 
-    client_key: its client_id. entitlement: what the client is told, "" for nothing but entry.
-    kind, subject: everyone; a person's id; a group's id; a role; or an attribute as `department=IT`.
-    by_request: whoever matches may ask for it, and has it only once it was approved, for most_days at most. words: what they read
-    who may ask.
+    client_key: its client_id. entitlement: the claim for the client, "" for entry only. kind, subject: everyone; a
+    person's id; a group's id; a role; or an attribute as `department=IT`. by_request: people who match may request it,
+    and have it only after approval, for at most most_days. words: the description for them.
     """
 
     client_key = models.CharField(max_length=255)
@@ -408,7 +406,7 @@ class AccessRule(models.Model):
 
 
 class AccessState(models.TextChoices):
-    """What became of a request for access."""
+    """The state of an access request."""
 
     REQUESTED = "requested"
     ASSIGNED = "assigned"
@@ -417,9 +415,10 @@ class AccessState(models.TextChoices):
 
 
 class Access(models.Model):
-    """One request of one person under one rule, who decided it, and when it ended (EN-1). Counts in the epoch it was made in.
+    """An access request of a person under a rule, with its decision and its end (EN-1); valid in its epoch only.
 
-    expires_at: when a yes is over; whatever is assigned has one. reason: of a no, or why it ended; the person reads it.
+    expires_at: the end of an approval; every assigned access has one. reason: of a refusal or an ending, for the
+    person.
     """
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="accesses")
@@ -449,7 +448,7 @@ class Access(models.Model):
 
 
 class AccessOwner(models.Model):
-    """A person who decides on requests for a client, or for one entitlement of it; counts in the epoch it was made in (C30)."""
+    """A person who decides on requests for a client or an entitlement; valid in its epoch only (C30)."""
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owns")
     client_key = models.CharField(max_length=255)
@@ -468,7 +467,7 @@ class AccessOwner(models.Model):
 
 
 class Manager(models.Model):
-    """A person whom the operator appointed to look after others (ruling 24); counts in the epoch it was made in (C30)."""
+    """A person whom the operator appointed as a manager (ruling 24); valid in its epoch only (C30)."""
 
     person = models.OneToOneField(Person, on_delete=models.PROTECT, related_name="manager")
     epoch = models.PositiveIntegerField()
@@ -480,12 +479,12 @@ class Manager(models.Model):
 
 
 class Receiver(models.Model):
-    """Another system that follows us, and how much of us it may see (RFC 9967; least privilege).
+    """A receiver of the feed, and its visible part (RFC 9967; least privilege).
 
-    kinds: User, Group. full: its events carry values, else only the names of what changed. attributes: of people, as `scim.protocol.trust`
-    names them; `active` besides. to_read: the kinds that it has to read whole before it is told more: all of them at first, and
-    again after events were dropped that it had not taken. floor: all events up to this one are done with, as far as it is concerned.
-    since: when it was registered, or enabled again. last_error: the last SET that it could not use, and why.
+    kinds: User, Group. full: its events carry values, else only names of changed attributes. attributes: of people, as
+    `scim.protocol.trust` names them, in addition to `active`. to_read: the kinds to be read whole before it gets events: all at
+    first, and again after pending events were dropped. floor: all events up to this one are done for it. since: when it
+    was registered, or enabled again. last_error: the last SET that it could not use, and why.
     """
 
     name = models.SlugField(max_length=63, unique=True)
@@ -506,7 +505,10 @@ class Receiver(models.Model):
 
 
 class ReceiverCredential(models.Model):
-    """One way in which a receiver shows who it is; key: as in `SourceCredential`, and of another table, so that neither opens both doors."""
+    """A credential of a receiver.
+
+    key: as in `SourceCredential`, in a separate table, so that no credential authenticates as both.
+    """
 
     receiver = models.ForeignKey(Receiver, on_delete=models.PROTECT, related_name="credentials")
     key = models.CharField(max_length=300, unique=True)
@@ -520,20 +522,20 @@ class ReceiverCredential(models.Model):
 
     @property
     def kind(self) -> str:
-        """What it is: token or client."""
+        """The type: token or client."""
         return self.key.partition(":")[0]
 
     def is_live(self, *, now: datetime) -> bool:
-        """Whether it opens the door now."""
+        """True if the credential is valid now."""
         return self.ended_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 class FeedEvent(models.Model):
-    """One change of one person or group, written in its transaction; each receiver is shown its own part (`scim.feed.events`).
+    """A change of a person or group, written in its transaction; receivers get their views of it (`scim.feed.events`).
 
-    uid: what a `jti` is made of. txn: one for all events of one transaction. what: the events, as RFC 9967 names them, without the
-    prefix and without full or notice. data: the resource after the change, or the PATCH that makes it of what it was before.
-    changed: names of attributes. Written under the lock of what it is about, so its id orders the events of one subject.
+    uid: the base of its `jti`. txn: of all events of a transaction. what: the events as in RFC 9967, without prefix and
+    without full or notice. data: the resource after the change, or the PATCH that leads to it. changed: names of
+    attributes. It is written under the lock of its subject, so ids order the events of a subject.
     """
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -551,7 +553,7 @@ class FeedEvent(models.Model):
 
 
 class Taken(models.Model):
-    """A receiver is done with an event: it took it, could not use it (error), or may not see it."""
+    """An event is done for a receiver: acknowledged, reported as an error, or not visible."""
 
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, related_name="+")
     event = models.ForeignKey(FeedEvent, on_delete=models.CASCADE, related_name="+")
@@ -561,4 +563,4 @@ class Taken(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["receiver", "event"], name="taken_once")]
 
     def __str__(self) -> str:
-        return f"event {self.event_id} is done with for {self.receiver_id}"
+        return f"event {self.event_id} is done for {self.receiver_id}"

@@ -1,9 +1,13 @@
-"""Our own certification authority, as the database has it: its keys, its lists, and the answers that it gives.
+"""The certification authority of Ramet, as stored in the database: its keys, its CRLs, its OCSP responses.
 
-    keeping   an authority is made, certified by an offline root or by somebody else's, and followed by the next
-    lists     what is taken back, as CRLs: the whole, and in shards past ten thousand (IV-10, MT-8, C92)
-    answers   the same, one by one, as OCSP
+    keeping   create, certify (by an offline root or another CA), replace and retire an authority
+    lists     CRLs: a full list, and shards of ten thousand certificates (IV-10, MT-8, C92)
+    answers   OCSP responses
+    making    a certificate: the record before it, and the signature
+    issuing   the interface to any authority, own or external
+    outside   an external authority, through a program of the operator's
+    telling   status changes for an external authority
 
-Whether a certificate is good is read from the ledger each time, so whatever ends a credential ends its certificate; nothing
-here knows why. May import what stands below it in the floors of `derived`.
+Certificate status is read from the ledger each time, so every ending of a credential revokes its certificate. May
+import what is below it in the floors of `derived`.
 """

@@ -1,6 +1,6 @@
-"""OCSP: what is said of one certificate, now, from the ledger (RFC 6960, RFC 9654; C92).
+"""OCSP: the present status of a certificate, from the ledger (RFC 6960, RFC 9654; C92).
 
-A key of its own answers, certified for that and nothing else, for a month; so nobody is asked about *it* (nocheck).
+A separate key signs, certified for that purpose only, for a month; its own status is not checked (nocheck).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_BYTES = 4096
 
 
 def about(unverified: bytes, wrapper: Wrapper, *, now: datetime) -> bytes:
-    """The answer to one request, as DER; a refusal of the protocol's own where it is not one that we can answer."""
+    """The response to an OCSP request, as DER; an OCSP error for a request that cannot be answered."""
     if len(unverified) > MOST_BYTES:
         return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
     try:
@@ -67,7 +67,7 @@ def _responder(
 
 
 def make_responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> Authority:
-    """A new key that answers; certificate and key are written together, so whoever reads them has a pair."""
+    """Create a responder key; its certificate and key are written together, so readers always get a pair."""
     key = ec.generate_private_key(ec.SECP256R1())
     made = responder(
         key.public_key(), certificate_of(row), signer_of(row, wrapper), organisation=row.organisation, now=now

@@ -1,10 +1,10 @@
-"""Who makes certificates: an authority of ours, wherever its key is, or one that others run. Both are two methods.
+"""The interface to an authority, own or external: two methods.
 
-    issue    an order → a certificate, not yet anybody's
-    revoke   its number must not be accepted any more, is on hold, or is good again
+    issue    makes a certificate from an order, not yet released
+    revoke   revokes a serial number, puts it on hold, or releases the hold
 
-Of our own authority the ledger is the list of what was taken back, so there `revoke` has nothing to do. Whoever made it, a
-certificate is looked at before it goes on: one that is not what was ordered is taken back, and nobody gets it.
+For Ramet's own authority the ledger is the revocation record, so `revoke` does nothing there. Every certificate is
+compared with its order before it goes on: a certificate that differs is revoked, and nobody gets it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Why(StrEnum):
-    """What an authority is told of a number; RFC 5280 §5.3.1 has these words."""
+    """The revocation reasons (RFC 5280 §5.3.1)."""
 
     COMPROMISED = "keyCompromise"
     CHANGED = "affiliationChanged"
@@ -43,61 +43,62 @@ class Why(StrEnum):
 
 
 class Issuing(Protocol):
-    """An authority."""
+    """The interface of an authority."""
 
     def issue(self, order: Order) -> x509.Certificate:
-        """Make one.
+        """Make a certificate.
 
         Raises: Unavailable.
         """
 
     def revoke(self, serial: int, why: Why) -> None:
-        """Say what becomes of one, also of a number that was never used; twice is once.
+        """Set the status of a serial number, even of an unused one; idempotent.
 
         Raises: Unavailable.
         """
 
 
 class Own:
-    """One whose key signs here: wrapped, in a token, or with somebody else's program (`derived.signers`)."""
+    """An authority whose key signs here: wrapped, in a token, or through a program (`derived.signers`)."""
 
     def __init__(self, row: Authority, wrapper: Wrapper) -> None:
         self._row, self._wrapper = row, wrapper
 
     def issue(self, order: Order) -> x509.Certificate:
-        """Sign the profile."""
+        """Sign the profile of the order."""
         return signing.certificate(
             minting.builder(order, certificate_of(self._row)), signer_of(self._row, self._wrapper)
         )
 
     def revoke(self, serial: int, why: Why) -> None:
-        """Nothing: its lists are read from the ledger."""
+        """Do nothing: CRLs are read from the ledger."""
 
 
 def of(row: Authority, wrapper: Wrapper) -> Issuing:
-    """The one behind a row."""
+    """The interface for an authority's row."""
     return outside.Program(row.reference) if row.signer == Where.OUTSIDE else Own(row, wrapper)
 
 
 def _take_back(issuing: Issuing, row: Authority, serial: int) -> None:
-    """A number that was never recorded is known here and now alone: where it cannot be told, an operator must."""
+    """Revoke an unrecorded serial number; on failure an operator must, because only this log line knows it."""
     try:
         issuing.revoke(serial, Why.SUPERSEDED)
     except Unavailable:
-        logger.critical("authority %s did not take back certificate %x: revoke it there by hand", row.name, serial)
+        logger.critical("authority %s did not revoke certificate %x: revoke it there by hand", row.name, serial)
 
 
 def issued(row: Authority, order: Order, wrapper: Wrapper) -> x509.Certificate:
-    """A certificate that is exactly what was ordered (X-1 to X-6, C91).
+    """A certificate that is exactly as ordered (X-1 to X-6, C91).
 
-    Raises: Unavailable(NO_AUTHORITY) for one that is not, which is taken back at once; Unavailable where nobody answers.
+    Raises: Unavailable(NO_AUTHORITY) for a certificate that differs, which is revoked at once; Unavailable if the
+    authority does not answer.
     """
     issuing, issuer = of(row, wrapper), certificate_of(row)
     expected = minting.builder(order, issuer)
     made = issuing.issue(order)
     wrong = profile.faults(made, order, issuer, expected)
     if wrong:
-        logger.error("authority %s made a certificate that was not ordered: %s", row.name, "; ".join(wrong))
+        logger.error("authority %s issued a certificate that differs from its order: %s", row.name, "; ".join(wrong))
         for serial in {made.serial_number, order.serial}:
             _take_back(issuing, row, serial)
         raise Unavailable(Reason.NO_AUTHORITY)

@@ -1,7 +1,7 @@
-"""An authority: its key, the certificate above it, and where it publishes.
+"""Create, certify and retire an authority: its key, its CA certificate, and its URLs.
 
-The root's key never stands here: it signs an issuing key once, from a file that the operator takes away again (or it is not
-ours at all, and gets a request). Exactly one authority issues; those before it go on signing their lists.
+The root's key is never stored: it signs an issuing key once, from a file that the operator removes again (or the root
+belongs to another party, which gets a request). Exactly one authority issues; its predecessors keep signing their CRLs.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
     from derived.minting.signing import Signer
     from derived.wrapping import Wrapper
 
-PLACE = "pki"  # the first part of every path that is published
+PLACE = "pki"  # the first segment of every published path
 ACTIVE, WAITING, RETIRED = "active", "waiting", "retired"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What an operator decides about a new authority.
+    """The operator's decisions about a new authority.
 
-    organisation: stands in every name. base_url: http, without a trailing slash; certificates carry it for years.
-    oid: the policy of generic certificates. asserts_piv: this house issues under the Common Policy, and may say so (X-1).
+    organisation: part of every name. base_url: http, without a trailing slash; certificates carry it for years. oid:
+    the policy of generic certificates. asserts_piv: the installation issues under the Common Policy, and may assert it
+    (X-1).
     """
 
     organisation: str
@@ -51,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the new key is. secret: unwrapped: the key itself (wrapped), a PIN (pkcs11), or nothing."""
+    """The backend of a new key. secret: unwrapped: the key itself (wrapped), a PIN (pkcs11), or empty."""
 
     where: Where
     reference: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Place:
 
 
 def name_of(key: ec.EllipticCurvePublicKey) -> str:
-    """What an authority is called: the beginning of its key identifier."""
+    """The name of an authority: the beginning of its key identifier."""
     return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()[:16]
 
 
@@ -69,7 +70,7 @@ def spki(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def begin(plan: Plan, place: Place, signer: Signer, wrapper: Wrapper, *, now: datetime) -> Authority:
-    """A new authority that waits for its certificate."""
+    """Create an authority that waits for its certificate."""
     name = name_of(signer.public_key)
     return Authority.objects.create(
         name=name,
@@ -88,9 +89,9 @@ def begin(plan: Plan, place: Place, signer: Signer, wrapper: Wrapper, *, now: da
 
 
 def signer_of(row: Authority, wrapper: Wrapper) -> Signer:
-    """The key of an authority.
+    """The signer of an authority.
 
-    Raises: Unavailable(KEY_UNAVAILABLE), also where what is there is another key.
+    Raises: Unavailable(KEY_UNAVAILABLE), also if the backend holds another key.
     """
     found = signers.of(row.signer, reference=row.reference, secret=bytes(row.secret), owner=row.name, wrapper=wrapper)
     if name_of(found.public_key) != row.name:
@@ -99,12 +100,12 @@ def signer_of(row: Authority, wrapper: Wrapper) -> Signer:
 
 
 def subject_of(row: Authority) -> x509.Name:
-    """The name that an authority asks for."""
+    """The distinguished name of an authority."""
     return minting.name(row.organisation, row.common_name)
 
 
 def request(row: Authority, wrapper: Wrapper) -> bytes:
-    """A PKCS #10 request as DER, for an authority above that is not ours."""
+    """A PKCS #10 request as DER, for a superior CA of another party."""
     signer = signer_of(row, wrapper)
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject_of(row))
     return signing.request(builder, signer, spki(signer.public_key))
@@ -113,7 +114,7 @@ def request(row: Authority, wrapper: Wrapper) -> bytes:
 def certified_by_root(
     row: Authority, root: x509.Certificate, root_signer: Signer, *, now: datetime
 ) -> x509.Certificate:
-    """The certificate of an authority, by our own root, whose key is at hand for a moment."""
+    """The CA certificate of an authority, by Ramet's own root with its key present."""
     key = _public_key(row)
     above = name_of(root_signer.public_key)
     return minting.issuing(
@@ -144,10 +145,11 @@ def install(
     *,
     now: datetime,
 ) -> Authority:
-    """The authority issues from now on; the one before it is retired.
+    """Install the certificate of an authority, which then issues; its predecessor is retired.
 
-    chain: from the one above it up to the root. lists: DER, of the ones above; each must be signed by one of the chain.
-    Raises: Refused(ILLEGAL_MOVE) unless it waits; Refused(CERTIFICATE_UNTRUSTED) for a chain that is none, or of another key.
+    chain: from the superior CA up to the root. lists: CRLs (DER) of those, each signed by one of the chain.
+    Raises: Refused(ILLEGAL_MOVE) unless the authority waits; Refused(CERTIFICATE_UNTRUSTED) for an invalid chain, or
+    another key.
     """
     _require_chain(row, certificate, chain, lists, now=now)
     with transaction.atomic():
@@ -204,7 +206,7 @@ def _require_chain(
 
 
 def list_of_root(root: x509.Certificate, der: bytes, *, now: datetime) -> list[str]:
-    """A newer list of the root takes the place of the one before, for every authority below it; which those are."""
+    """Replace the root's CRL in every authority below it; returns their names."""
     own, changed = _named(root), []
     for row in installed(now=now):
         if row.chain and row.chain[-1] == own:
@@ -221,7 +223,7 @@ def list_of_root(root: x509.Certificate, der: bytes, *, now: datetime) -> list[s
 
 
 def taken_back_by_root(root: x509.Certificate) -> list[minting.Entry]:
-    """What the newest list of a root that we know of has on it: what was taken back stays so."""
+    """The entries of the root's newest known CRL, which stay revoked."""
     own = _named(root)["name"]
     known = [b64decode(one["der"]) for row in Authority.objects.all() for one in row.lists if one["name"] == own]
     found = max((x509.load_der_x509_crl(der) for der in known), key=lambda one: one.last_update_utc, default=None)
@@ -232,18 +234,18 @@ def taken_back_by_root(root: x509.Certificate) -> list[minting.Entry]:
 
 
 def is_taken_back(row: Authority) -> bool:
-    """Whether the root has said that this issuing key must not be trusted any more."""
+    """True if the root has revoked this issuing key."""
     numbers = {one.serial_number for kept in row.lists for one in x509.load_der_x509_crl(b64decode(kept["der"]))}
     return certificate_of(row).serial_number in numbers
 
 
 def certificate_of(row: Authority) -> x509.Certificate:
-    """The certificate of an authority that was installed."""
+    """The certificate of an installed authority."""
     return x509.load_der_x509_certificate(bytes(row.certificate or b""))
 
 
 def chain_of(row: Authority) -> list[x509.Certificate]:
-    """What stands above it, the root last."""
+    """The CA certificates above it, the root last."""
     return [x509.load_der_x509_certificate(b64decode(one["der"])) for one in row.chain]
 
 
@@ -253,7 +255,7 @@ def current(*, now: datetime) -> Authority | None:
 
 
 def require_current(*, now: datetime) -> Authority:
-    """The same.
+    """The authority that issues.
 
     Raises: Unavailable(NO_AUTHORITY).
     """
@@ -264,16 +266,16 @@ def require_current(*, now: datetime) -> Authority:
 
 
 def installed(*, now: datetime) -> list[Authority]:
-    """All that still have something to say: the one that issues, and those before it whose certificates may be alive."""
+    """The issuing authority and the retired ones whose certificates may still be valid."""
     return list(Authority.objects.exclude(state=WAITING).filter(not_after__gt=now).order_by("created_at"))
 
 
 def of_ours(*, now: datetime) -> list[Authority]:
-    """Those of them whose lists and answers we sign; others publish their own."""
+    """The installed authorities whose CRLs and OCSP responses Ramet signs; external ones publish their own."""
     return [row for row in installed(now=now) if row.signer != Where.OUTSIDE]
 
 
-def adopt(  # noqa: PLR0913 - what an operator says of it
+def adopt(  # noqa: PLR0913 - the operator's decisions
     plan: Plan,
     certificate: x509.Certificate,
     chain: Sequence[x509.Certificate],
@@ -282,10 +284,10 @@ def adopt(  # noqa: PLR0913 - what an operator says of it
     *,
     now: datetime,
 ) -> Authority:
-    """An authority that others run issues from now on; the one before it is retired.
+    """Install an external authority, which then issues; its predecessor is retired.
 
-    reference: command, and where its list, its own certificate and its answers are (crl, issuer, ocsp).
-    Raises: Refused(CERTIFICATE_UNTRUSTED) for a chain that is none.
+    reference: command, and the URLs of its CRL, its certificate and its OCSP responder (crl, issuer, ocsp).
+    Raises: Refused(CERTIFICATE_UNTRUSTED) for an invalid chain.
     """
     _require_leads_up(certificate, chain, now=now)
     key, name = certificate.public_key(), _named(certificate)["name"]
@@ -327,7 +329,7 @@ def _require_leads_up(certificate: x509.Certificate, chain: Sequence[x509.Certif
 
 
 def addresses(row: Authority, shard: int) -> Addresses:
-    """Where its certificates point to."""
+    """The URLs in its certificates."""
     if row.signer == Where.OUTSIDE:
         return Addresses(crl=row.reference["crl"], issuer=row.reference["issuer"], ocsp=row.reference["ocsp"])
     base = f"{row.base_url}/{PLACE}"

@@ -1,7 +1,7 @@
-"""What is taken back, as revocation lists (RFC 5280 §5; IV-10, MT-8, C92).
+"""CRLs from the ledger (RFC 5280 §5; IV-10, MT-8, C92).
 
-A list is read from the ledger: a certificate is on it when its credential has ended, or its account; on hold while either is
-suspended. Certificates point to the list of their shard; a whole list is there for servers that take one file.
+A certificate is on the list if its credential or its account has ended; on hold while either is suspended. Certificates
+point to the list of their shard; a full list exists for servers that take one file.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from derived.wrapping import Wrapper
 
 MOST_IN_A_SHARD = 10_000
-MADE_ANEW_AFTER = timedelta(hours=6)  # so that a worker may be away for half a day before the last one ends
+MADE_ANEW_AFTER = timedelta(hours=6)  # a worker may be down for half a day before the last list expires
 WHOLE = -1
 _MOST_DIGITS = 7
-_KEPT_PAST_EXPIRY = timedelta(days=1)  # RFC 5280 §3.3: on one list more after it expired
+_KEPT_PAST_EXPIRY = timedelta(days=1)  # RFC 5280 §3.3: on one more list after its expiry
 _FIELDS = ("credential_id", "serial", "shard", "credential__state", "credential__ended_at", "credential__end_reason")
 _ALL_HELD, _ONE_HELD = "account.suspended", "credential.suspended"
 
 
 def open_shard(row: Authority) -> int:
-    """The shard for one more certificate."""
+    """The shard of the next certificate."""
     last = row.issued.aggregate(last=Max("shard"))["last"] or 0
     return int(last) + (row.issued.filter(shard=last).count() >= MOST_IN_A_SHARD)
 
 
 def _not_good(*, now: datetime) -> Q:
-    """Which certificates must not be accepted; the ledger's word, not a copy of it."""
+    """The filter for certificates that must not be accepted."""
     ended = Q(credential__state=State.REVOKED) | Q(credential__account__status=AccountStatus.TERMINATED)
     stale = ~Q(credential__epoch=F("credential__account__epoch"))
     return Q(not_after__gt=now - _KEPT_PAST_EXPIRY) & ~Q(credential__state=State.EXPIRED) & (ended | stale | _held())
@@ -59,7 +59,7 @@ def _held() -> Q:
 def entries(
     rows: Iterable[IssuedCertificate] | None = None, *, authority: Authority, now: datetime
 ) -> list[tuple[int, Entry]]:
-    """Shard and entry of every certificate of an authority that must not be accepted. rows: only of these."""
+    """Shard and entry of every unacceptable certificate of an authority; rows: only of these."""
     found = IssuedCertificate.objects.filter(_not_good(now=now), authority=authority)
     if rows is not None:
         found = found.filter(credential__in=[one.credential_id for one in rows])
@@ -80,7 +80,7 @@ def entries(
 
 
 def _held_since(found: QuerySet[IssuedCertificate], *, now: datetime) -> dict[UUID, datetime]:
-    """Since when each that is on hold is, by credential."""
+    """The start of each hold, by credential."""
     held = found.filter(_held()).values_list("credential_id", "credential__account_id", "credential__account__status")
     by_credential = {credential: (account, status) for credential, account, status in held}
     accounts = {account for account, _ in by_credential.values()}
@@ -99,21 +99,21 @@ def _held_since(found: QuerySet[IssuedCertificate], *, now: datetime) -> dict[UU
 
 
 def held_since(issued: IssuedCertificate, *, now: datetime) -> datetime | None:
-    """Since when one certificate is on hold; None where it is not (MT-8)."""
+    """The start of a certificate's hold; None if it is not on hold (MT-8)."""
     return _held_since(IssuedCertificate.objects.filter(pk=issued.pk), now=now).get(issued.credential_id)
 
 
 def make(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
-    """Sign all lists of an authority anew and keep them; how many certificates are on the whole one.
+    """Sign all CRLs of an authority and store them; returns the number of entries of the full list.
 
-    A list with a higher number replaces one with a lower; two workers may be at it at once.
+    A list with a higher number replaces one with a lower, so two workers may run concurrently.
     """
     with transaction.atomic():
         held = Authority.objects.select_for_update().get(name=row.name)
         held.crl_number += 1
         held.save(update_fields=["crl_number"])
         number = held.crl_number
-    listed = entries(authority=held, now=now)  # read after the number was taken: what ended before is on it
+    listed = entries(authority=held, now=now)  # read after the number was taken, so earlier endings are on it
     shards = 1 + (held.issued.aggregate(last=Max("shard"))["last"] or 0)
     signer, issuer = signer_of(held, wrapper), certificate_of(held)
     whole = minting.revocation_list([one for _, one in listed], issuer, signer, number=number, now=now)
@@ -131,7 +131,8 @@ def make(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
     return len(listed)
 
 
-def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, now: datetime) -> None:  # noqa: PLR0913 - a list's facts
+# the fields of a list
+def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, now: datetime) -> None:  # noqa: PLR0913
     values = {"number": number, "der": der, "entries": count, "made_at": now, "next_update": now + LIST_LIFE}
     with transaction.atomic():
         kept, made = RevocationList.objects.select_for_update().get_or_create(
@@ -142,7 +143,7 @@ def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, no
 
 
 def make_due(wrapper: Wrapper, *, now: datetime) -> int:
-    """Sign anew what is getting old; how many authorities that were."""
+    """Sign CRLs that are due; returns the number of authorities."""
     due = [
         row
         for row in of_ours(now=now)
@@ -154,17 +155,17 @@ def make_due(wrapper: Wrapper, *, now: datetime) -> int:
 
 
 def make_all(wrapper: Wrapper, *, now: datetime) -> int:
-    """Sign every list anew; how many certificates are on them."""
+    """Sign every CRL; returns the number of entries."""
     return sum(make(row, wrapper, now=now) for row in of_ours(now=now))
 
 
 def version() -> tuple[tuple[str, int], ...]:
-    """Changes whenever something that is published does."""
+    """A value that changes whenever a published file changes."""
     return tuple(Authority.objects.exclude(certificate=None).order_by("name").values_list("name", "crl_number"))
 
 
 def files(*, now: datetime) -> dict[str, bytes]:
-    """Everything that is published, by file name: lists and certificates as DER, and two PEM files for servers that take one."""
+    """All published files by name: CRLs and certificates as DER, and two PEM bundles."""
     found: dict[str, bytes] = {}
     certificates: dict[str, x509.Certificate] = {}
     lists: dict[str, bytes] = {}
@@ -189,7 +190,7 @@ def files(*, now: datetime) -> dict[str, bytes]:
 
 
 def file(name: str, *, now: datetime) -> bytes | None:
-    """One of the files."""
+    """A published file by name."""
     authority, _, shard = name.removesuffix(".crl").partition("-")
     if name.endswith(".crl") and shard.isdecimal() and len(shard) < _MOST_DIGITS:
         der = RevocationList.objects.filter(authority=authority, shard=int(shard)).values_list("der", flat=True).first()
@@ -198,5 +199,5 @@ def file(name: str, *, now: datetime) -> bytes | None:
 
 
 def file_of(kept: RevocationList) -> str:
-    """The file that a list is published as."""
+    """The file name of a list."""
     return f"{kept.authority_id}.crl" if kept.shard == WHOLE else f"{kept.authority_id}-{kept.shard}.crl"

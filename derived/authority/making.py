@@ -1,4 +1,4 @@
-"""Making one certificate: what is recorded before, and the signature that comes between two looks at the account (ruling 23)."""
+"""Make a certificate: the record before it, and the signature between two checks of the account (ruling 23)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from derived.wrapping import Wrapper
 
 
-def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
+def planned(  # noqa: PLR0913 - the parts of a certificate to be made
     authority: Authority,
     key: CertificateKey,
     *,
@@ -44,9 +44,9 @@ def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
     replaces: IssuedCertificate | None = None,
     evidence: dict[str, Any] | None = None,
 ) -> Proven:
-    """What `issue` records of a certificate before there is one: its number, its shard, what it will show.
+    """The proof that `issue` records before the certificate exists: serial number, shard, shown attributes.
 
-    life: as the rulebook has it; until: no later than this, in any case. The certificate ends no later than its issuer (C91).
+    life: from the rulebook; until: an upper bound. The certificate ends no later than its issuer (C91).
     Raises: Refused(WEAK_KEY).
     """
     start = (now - minting.BACKDATED).replace(microsecond=0)
@@ -79,7 +79,7 @@ def planned(  # noqa: PLR0913 - the parts of a certificate that is to be
 
 
 def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
-    """The certificate of a recorded number. It is not released: nobody gets it before `issue.release` has looked again.
+    """The signed certificate of a recorded serial number, not released before `issue.release` has checked again.
 
     Raises: Refused, Unavailable(KEY_UNAVAILABLE).
     """

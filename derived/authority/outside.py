@@ -1,7 +1,7 @@
-"""An authority that others run: a program of the operator's asks it (docs/certificates.md, An authority of others).
+"""An external authority, through a program of the operator's (docs/certificates.md, An authority of others).
 
-The program gets one word, `issue` or `revoke`, as its last argument and a JSON object on its standard input. It writes the
-certificate, PEM or DER, on its standard output, and ends with 0; anything else is a no. It is asked again until it says yes.
+The program gets `issue` or `revoke` as its last argument and a JSON object on standard input. It writes the
+certificate, PEM or DER, on standard output, and exits with 0; any other result is a failure, and the call is repeated.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _NAMES = {"2.5.4.10": "O", "2.5.4.3": "CN", "0.9.2342.19200300.100.1.1": "UID"}
 
 
 class Program:
-    """What asks it. reference: `command`, as `ca outside` recorded it."""
+    """The interface to the program; reference: `command`, as `ca outside` recorded it."""
 
     def __init__(self, reference: Mapping[str, str]) -> None:
         self._command = shlex.split(reference.get("command", ""))
 
     def issue(self, order: Order) -> x509.Certificate:
-        """Have it made.
+        """Have a certificate made.
 
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
@@ -61,7 +61,7 @@ class Program:
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
 
     def revoke(self, serial: int, why: str) -> None:
-        """Have it taken back, held, or opened again.
+        """Have a certificate revoked, put on hold, or released from hold.
 
         Raises: Unavailable(KEY_UNAVAILABLE).
         """

@@ -1,6 +1,7 @@
-"""What an authority of others must know of our ledger: which of its certificates have ended, are on hold, or are good again.
+"""Status changes for an external authority: revoked, on hold, or good again.
 
-Ours publish that themselves (`lists`). What was told is written down when it was heard, so it is told until it is.
+Ramet's own authorities publish status themselves (`lists`). A status is recorded when the authority has confirmed it,
+and sent again until then.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _WHY: dict[str, Why] = {
 
 
 def due() -> QuerySet[IssuedCertificate]:
-    """Certificates of others whose standing is not what their authority was told last."""
+    """Certificates of external authorities whose status differs from the last one sent."""
     rows = IssuedCertificate.objects.filter(authority__signer=Where.OUTSIDE)
     over = (
         Q(credential__state__in=ENDED)
@@ -54,9 +55,9 @@ def due() -> QuerySet[IssuedCertificate]:
 
 
 def tell(wrapper: Wrapper) -> int:
-    """Tell what is due; how many.
+    """Send the due status changes; returns their number.
 
-    Raises: Unavailable after the others were told, where one was not heard.
+    Raises: Unavailable after all others were sent, if any was not confirmed.
     """
     failed: Unavailable | None = None
     count = 0
@@ -65,7 +66,7 @@ def tell(wrapper: Wrapper) -> int:
         try:
             issuing.of(row.authority, wrapper).revoke(int(row.serial, 16), why)
         except Unavailable as error:
-            logger.warning("authority %s did not hear of certificate %s", row.authority_id, row.serial)
+            logger.warning("authority %s did not confirm the status of certificate %s", row.authority_id, row.serial)
             failed = error
             continue
         IssuedCertificate.objects.filter(pk=row.pk).update(told=told)

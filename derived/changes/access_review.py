@@ -1,6 +1,7 @@
-"""Who still needs what: every holder of grown credentials is looked at once a period, and orphans are named (MT-10).
+"""The access review: every holder of derived credentials is reviewed once a period, and orphans are listed (MT-10).
 
-Nothing ends by itself here: a manager keeps or ends, and either is an Event. What a source says ends things at once, elsewhere.
+No credential ends by time alone here: a manager keeps or ends them, and either is an Event. A source ends access at
+once, elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _REVIEWED = "account.reviewed"
 
 
 def held(account: Account | None = None) -> QuerySet[Credential]:
-    """The living credentials that were grown here; account: only those of one person."""
+    """The living derived credentials; account: only those of one person."""
     rows = (
         Credential.objects.filter(state__in=LIVING, root__isnull=False)
         .exclude(kind=Kind.TOKEN_FAMILY)
@@ -38,14 +39,14 @@ def held(account: Account | None = None) -> QuerySet[Credential]:
 
 
 def due(*, now: datetime, period: timedelta = PERIOD) -> QuerySet[Account]:
-    """The active accounts with something that was grown over a period ago, and that nobody has looked at since."""
+    """The active accounts that have a derived credential older than a period, and no review since."""
     old = held().filter(account=OuterRef("pk"), epoch=OuterRef("epoch"), created_at__lte=now - period).order_by()
     seen = Event.objects.filter(account=OuterRef("pk"), kind=_REVIEWED, at__gt=now - period)
     return Account.objects.filter(Exists(old), ~Exists(seen), status=AccountStatus.ACTIVE).order_by("id")
 
 
 def orphans() -> QuerySet[Credential]:
-    """What was grown from a root that has ended: it lives on (trap 1), and somebody should know."""
+    """The living credentials whose root has ended (trap 1), for a manager to look at."""
     return (
         held()
         .exclude(root__state__in=LIVING)
@@ -55,9 +56,10 @@ def orphans() -> QuerySet[Credential]:
 
 
 def keep(account: Account, *, now: datetime, actor: str) -> int:
-    """Somebody looked, and all of it is still needed; how much that is. The caller holds the account's lock.
+    """Record a review that keeps all derived credentials; returns their number.
 
-    Raises: Refused(ILLEGAL_MOVE) where there is nothing to look at.
+    The caller holds the account's lock.
+    Raises: Refused(ILLEGAL_MOVE) if the account has none.
     """
     rows = list(held(account))
     if not account.is_active or not rows:
@@ -67,9 +69,11 @@ def keep(account: Account, *, now: datetime, actor: str) -> int:
 
 
 def end(account: Account, *, now: datetime, actor: str) -> int:
-    """Somebody looked, and none of it is needed any more: it ends, ways of signing in stay; how many. The caller holds the account's lock.
+    """Record a review that ends all derived credentials; returns their number.
 
-    Raises: Refused(ILLEGAL_MOVE) where there is nothing to end.
+    The caller holds the account's lock.
+    Ways to sign in stay.
+    Raises: Refused(ILLEGAL_MOVE) if the account has none.
     """
     rows = list(held(account))
     if not account.is_active or not rows:

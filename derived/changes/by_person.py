@@ -1,7 +1,7 @@
-"""What a person changes among their own credentials: another name, off the account, lost (P2, IV-5 to IV-7; ruling 14).
+"""Changes by a person of their own credentials: rename, remove, report a loss (P2, IV-5 to IV-7; ruling 14).
 
-A change takes a sign-in by a root, fresh, and as strong as what is changed; reporting a loss takes any sign-in at all. The
-caller holds the account's lock.
+A change takes a fresh login by a root that is as strong as the changed credential; reporting a loss takes any login.
+The caller holds the account's lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def found(account: Account, credential_id: UUID) -> Credential:
-    """A credential of this account that has not ended.
+    """The credential of this account by id, if it has not ended.
 
     Raises: Refused(CREDENTIAL_NOT_LIVE).
     """
@@ -34,17 +34,17 @@ def found(account: Account, credential_id: UUID) -> Credential:
 
 
 def refusal_to_remove(account: Account, row: Credential, login: Authentication, *, now: datetime) -> Reason | None:
-    """Why this login may not take a credential off the account, or None; the last way in stays (ruling 14)."""
+    """The reason why this login may not remove a credential, or None; the last way in stays (ruling 14)."""
     if reason := refusal_to_change(login, affected=status.level(row), now=now):
         return reason
     left = [one for one in status.ways_in(account, now=now) if one.id != row.id and status.stands_alone(one)]
     return Reason.LAST_WAY_IN if status.is_root(row) and not left else None
 
 
-def rename(  # noqa: PLR0913 - which, to what, on what
+def rename(  # noqa: PLR0913 - the credential, its name, the login, the time and the actor
     account: Account, credential_id: UUID, name: str, *, login: Authentication, now: datetime, actor: str
 ) -> None:
-    """Call it by another name; every address is told.
+    """Rename a credential; every address of the person is notified.
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
     """
@@ -55,7 +55,7 @@ def rename(  # noqa: PLR0913 - which, to what, on what
 
 
 def renamed(account: Account, row: Credential, name: str, *, now: datetime, actor: str) -> None:
-    """Write another name, whoever may (a device is renamed by any sign-in of its person)."""
+    """Write another name without asking for eligibility (any login of the person may rename a device)."""
     if row.name == name:
         return
     Credential.objects.filter(id=row.id).update(name=name)
@@ -67,7 +67,7 @@ def renamed(account: Account, row: Credential, name: str, *, now: datetime, acto
 
 
 def remove(account: Account, credential_id: UUID, *, login: Authentication, now: datetime, actor: str) -> Credential:
-    """Take a root off the account; what grew from it lives on (trap 1).
+    """Remove a root from the account; credentials derived from it continue (trap 1).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LAST_WAY_IN), Refused with the reason of eligibility.
     """
@@ -81,10 +81,11 @@ def remove(account: Account, credential_id: UUID, *, login: Authentication, now:
 def report(
     account: Account, credential_id: UUID, *, used_since: datetime | None, now: datetime, actor: str
 ) -> list[Credential]:
-    """Lost or stolen: it ends at once, also as the last way in, and what was bound lately is put up for review (IV-5, IV-7).
+    """End a lost or stolen credential at once, even the last way in (IV-5, IV-7).
 
-    used_since: somebody else has used it since then: what grew from it since ends too, and what was added since is put up
-    for review (IV-6).
+    Recent bindings are put up for review.
+    used_since: when another person began to use it. Credentials derived from it since then end too, and additions since
+    then are put up for review (IV-6).
     Raises: Refused(CREDENTIAL_NOT_LIVE).
     """
     row = found(account, credential_id)
@@ -97,9 +98,9 @@ def report(
 
 
 def disabled(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:
-    """Wrong tries have disabled it: an Event, and a notice to every address, once until it is bound anew (TH-1).
+    """Record that wrong tries have disabled a credential, and notify every address, once until it is bound anew (TH-1).
 
-    False where that was said before.
+    False if that was recorded before.
     """
     said = account.events.filter(credential=row, kind__in=["credential.disabled", "credential.password_changed"])
     last = said.order_by("-seq").values_list("kind", flat=True).first()
@@ -117,6 +118,6 @@ def disabled(account: Account, row: Credential, *, now: datetime, actor: str) ->
 
 
 def disown(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
-    """“That was not me”: it ends, and all that grew from it, because none of it is the person's (BI-5, ruling 4)."""
+    """End a credential that the person did not add, with all that is derived from it (BI-5, ruling 4)."""
     revoke.tree(row, account=account, because=Reason.REPORTED_BY_PERSON, since=row.created_at, now=now, actor=actor)
     review_after_loss.put_up(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)

@@ -1,6 +1,6 @@
-"""What a change in a person's standing does to the ledger: no longer eligible, vouched for less, another name.
+"""The effect of identity changes on the ledger: eligibility, identity assurance, name.
 
-The caller holds the account's lock. What the changes are, and when they come, is `scim.people.consequences`.
+The caller holds the account's lock. `scim.people.consequences` decides which changes have which effect, and when.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) -> int:
-    """Whether a person may hold derived credentials: if not, those that they have end, and none is minted (EL-4, IV-1).
+    """Set whether a person may hold derived credentials; if not, the existing ones end (EL-4, IV-1).
 
-    What they had before stays, and so does what they sign in with. How many ended.
+    Roots stay. Returns the number of ended credentials.
     """
     if account.eligible == is_eligible:
         return 0
@@ -41,9 +41,10 @@ def eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) 
 
 
 def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
-    """The identity assurance that is vouched for now; a lower one lowers all that was minted on it (AS-1, promise 2).
+    """Set the identity assurance level; a lower level also lowers every credential (AS-1, promise 2).
 
-    A certificate speaks for itself at places that never ask us. What says derived PIV in one says IAL3 (AS-3), so it ends.
+    Relying parties accept a certificate without asking Ramet, and a derived PIV policy in a certificate asserts IAL3
+    (AS-3), so such a certificate ends when the level falls below IAL3.
     """
     if ial < account.ial:
         Credential.objects.filter(account=account, state__in=LIVING, ial__gt=ial).update(ial=ial)
@@ -55,10 +56,11 @@ def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
 
 
 def renamed(account: Account, *, now: datetime, actor: str) -> int:
-    """The person has another name: what shows the old one is good for nothing from now on; keys and passkeys show none (MT-4).
+    """Suspend every derived credential that shows the person's old name (MT-4); keys and passkeys show none.
 
-    It is on hold, for its holder to have it issued anew for the same key (`renew.reissued`), which ends it; or it ends after the
-    longest hold. What cannot wait ends now. A credential shows a name where its evidence lists `names`. How many that were.
+    A suspended certificate ends when its holder has it reissued for the same key (`renew.reissued`), or after the
+    longest hold. A credential that cannot be suspended ends now. A credential shows a name if its evidence lists
+    `names`. Returns the number of changed credentials.
     """
     changed = 0
     for row in _derived(account):

@@ -1,7 +1,7 @@
-"""The record of a check in person: who has seen somebody, how they were compared, and what was issued on it (X-9, RQ-3, RQ-6).
+"""The record of an identity check in person: officer, comparison, and the credential issued on it (X-9, RQ-3, RQ-6).
 
-A certificate at AAL3 takes one. It is written by an officer who is another person, serves one certificate, and is stale after 90
-days. The sample is kept as it was taken, sealed under the operator's key. The caller holds the account's lock.
+A certificate at AAL3 takes one. An officer who is another person writes it; it serves one certificate, and expires
+after 90 days. The sample is kept as captured, sealed under the operator's key. The caller holds the account's lock.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _LEAST_WORDS, _MOST_WORDS = 2, 120
 
 
 class Seen(StrEnum):
-    """How the person was before the officer."""
+    """How the person was present before the officer."""
 
     IN_PERSON = "in_person"
     SUPERVISED_REMOTE = "supervised_remote"
 
 
 class Compared(StrEnum):
-    """Which biometric was compared, one to one."""
+    """The biometric that was compared, one to one."""
 
     FACE = "face"
     FINGERPRINT = "fingerprint"
@@ -46,10 +46,10 @@ class Compared(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What an officer says that they did.
+    """An officer's statement of an identity check.
 
-    officer: as the record names them, `manager:…` or a name at the desk. place: where. against: what the sample was compared with,
-    for example the biometric on the person's card.
+    officer: as the audit chain names them, `manager:…` or the name of an officer without an account. place: where.
+    against: the reference of the comparison, for example the biometric on the person's card.
     """
 
     how: Seen
@@ -61,9 +61,9 @@ class Check:
 
 
 def record(account: Account, check: Check, wrapper: Wrapper, *, now: datetime, actor: str) -> IdentityCheck:
-    """Write it down, for good.
+    """Write an identity check, which is never changed afterwards.
 
-    Raises: Refused(ACCOUNT_NOT_ACTIVE); Refused(BAD_PROOF) where something is missing or too large.
+    Raises: Refused(ACCOUNT_NOT_ACTIVE); Refused(BAD_PROOF) if a part is missing or too large.
     """
     words = [check.officer, check.place, check.against]
     if not account.is_active:
@@ -94,13 +94,13 @@ def record(account: Account, check: Check, wrapper: Wrapper, *, now: datetime, a
 
 
 def waiting(account: Account, *, now: datetime) -> IdentityCheck | None:
-    """The newest check on which nothing was issued yet, and that is not stale."""
+    """The newest identity check that is unused and not expired."""
     rows = account.identity_checks.filter(credential=None, epoch=account.epoch, at__gt=now - SERVES, at__lte=now)
     return rows.defer("sample").order_by("-at").first()
 
 
 def use(account: Account, credential: Credential, *, now: datetime) -> IdentityCheck:
-    """What is released now rests on that check; it serves once.
+    """Consume the waiting identity check for this credential.
 
     Raises: Refused(IDENTITY_CHECK_NEEDED).
     """
@@ -113,19 +113,19 @@ def use(account: Account, credential: Credential, *, now: datetime) -> IdentityC
 
 
 def first_of(row: IssuedCertificate) -> IssuedCertificate:
-    """The first certificate of the same key: those after it show another name (MT-4)."""
+    """The first certificate of the same key; its successors show another name (MT-4)."""
     while row.replaces is not None and bytes(row.replaces.spki) == bytes(row.spki):
         row = row.replaces
     return row
 
 
 def of(row: IssuedCertificate) -> IdentityCheck | None:
-    """The check that a certificate rests on, or the first of those of its key."""
+    """The identity check of a certificate: that of the first certificate of its key."""
     return IdentityCheck.objects.defer("sample").filter(credential=first_of(row).credential_id).first()
 
 
 def facts(row: IdentityCheck) -> dict[str, object]:
-    """What is shown of it, to those who may see it; the sample is not."""
+    """The fields of an identity check for authorised readers, without the sample."""
     return {
         "id": row.id,
         "how": row.how,

@@ -1,7 +1,8 @@
-"""A root turns out to be worth less: its level falls, and everybody's that rests on it with it; what is left too weak waits.
+"""Lower the level of a root, and so of its descendants; those that become too weak are suspended.
 
-Levels only ever fall here. What grew from it is capped by `status.level` at its next use; what then is below the floor of its
-kind, or asserts more than that in public, is suspended until somebody has reviewed it (design.md, "What ends a root"). The caller holds the account's lock.
+Levels only ever fall here. `status.level` caps descendants at their next use; a descendant that then is below the floor
+of its kind, or asserts a higher level in public, is suspended until a review (design.md, "What ends a root"). The
+caller holds the account's lock.
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
     from derived.models import Account
 
 
-def lower(  # noqa: PLR0913 - which, to what, why, when, by whom
+def lower(  # noqa: PLR0913 - the credential, its new level, the reason, the time and the actor
     account: Account, credential: Credential, *, to: AAL, because: Reason, now: datetime, actor: str
 ) -> int:
-    """Let a credential's own level fall; how many credentials are suspended by that.
+    """Lower a credential's own level, and return the number of credentials that are suspended by that.
 
-    to: NONE for one that is not trusted at all any more: it is suspended itself. Nothing happens to one that is no stronger.
+    to: NONE for a credential that is not trusted at all any more, which is suspended itself. A credential that is no
+    stronger does not change.
     """
     row = Credential.objects.filter(id=credential.id, account=account, state__in=LIVING).first()
     if row is None:
         return 0
-    before, after = AAL(row.aal), max(to, AAL.AAL1)  # a ledger row stands at a level; what says "none" is its state
+    # the level of a ledger row is at least AAL1; NONE is expressed by its state
+    before, after = AAL(row.aal), max(to, AAL.AAL1)
     if after < before:
         Credential.objects.filter(id=row.id).update(aal=after)
         row.aal = after
@@ -48,6 +51,6 @@ def lower(  # noqa: PLR0913 - which, to what, why, when, by whom
 
 
 def _grown(row: Credential) -> list[Credential]:
-    """What rests on it and could be used now."""
+    """The active derived credentials of a root."""
     rows = Credential.objects.filter(root=row, state=State.ACTIVE).exclude(kind=Kind.TOKEN_FAMILY)
     return list(rows.select_related("root", "parent").order_by("created_at"))

@@ -1,7 +1,7 @@
-"""Replacing one by a new one: a root after recovery, a card, a password, a certificate. Never stronger than what it rests on.
+"""Replace a credential by a new one (a root after recovery, a card, a password, a certificate), never a stronger one.
 
-What grew from an old root lives on (trap 1); the old one ends in the same transaction. A certificate that is renewed lives on
-until the new one is used, or for a week. The caller holds the account's lock.
+Credentials derived from an old root continue (trap 1); the old root ends in the same transaction. A renewed certificate
+stays valid until its successor is used, or for a week. The caller holds the account's lock.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from derived.models import Account
     from derived.rules.assurance import Authentication
 
-LONGEST_LINE = timedelta(days=12 * 365)  # MT-9: then somebody looks at the person again
+LONGEST_LINE = timedelta(days=12 * 365)  # MT-9: then the person is verified again
 OLD_LIVES_ON = timedelta(days=7)
 
 
-def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
+def password_totp(  # noqa: PLR0913 - the facts proved in the recovery
     account: Account,
     old: Credential,
     *,
@@ -45,9 +45,9 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
     actor: str,
     password_hash: str = "",
 ) -> Credential:
-    """After a recovery: a new TOTP seed under the same password, or a new password beside the same seed; new codes (RC-1).
+    """Replace a password and TOTP root after a recovery (RC-1): a new TOTP seed or a new password, and new codes.
 
-    It stands in a row of its own, and what was bound in the last seven days is put up for review (IV-5).
+    The new root is a row of its own, and bindings of the last seven days are put up for review (IV-5).
     totp_seed: wrapped, owned by credential_id. password_hash: "" for the same password.
     Raises: Refused(CREDENTIAL_NOT_LIVE) if the old one has ended meanwhile; Refused(ACCOUNT_NOT_ACTIVE);
     Refused(RECOVERY_IN_PERSON).
@@ -73,7 +73,7 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the recovery
     )
 
 
-def app(  # noqa: PLR0913 - everything that was proved
+def app(  # noqa: PLR0913 - the facts proved in the login
     account: Account,
     old: Credential,
     *,
@@ -85,9 +85,9 @@ def app(  # noqa: PLR0913 - everything that was proved
     now: datetime,
     actor: str,
 ) -> Credential:
-    """Another authenticator app under the same password, in a row of its own, by a login as strong as the old pair.
+    """Replace the authenticator app under the same password, by a login as strong as the old pair.
 
-    It also binds anew what wrong tries have disabled (TH-1).
+    The new root is a row of its own, so this also re-enables a pair that wrong tries have disabled (TH-1).
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
     """
     if not status.is_live(old, account, now=now) or not status.is_root(old):
@@ -109,10 +109,10 @@ def app(  # noqa: PLR0913 - everything that was proved
     )
 
 
-def password(  # noqa: PLR0913 - which, to what, on what
+def password(  # noqa: PLR0913 - the credential, its new hash, the login, the time and the actor
     account: Account, row: Credential, password_hash: str, *, login: Authentication, now: datetime, actor: str
 ) -> None:
-    """Another password beside the same TOTP seed; every address is told. Wrong tries at the old one count no more (TH-1).
+    """Replace the password beside the same TOTP seed, notify every address, and reset the failure count (TH-1).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
     """
@@ -132,13 +132,15 @@ def password(  # noqa: PLR0913 - which, to what, on what
     )
 
 
-def card(  # noqa: PLR0913 - the old, the new, and on what
+def card(  # noqa: PLR0913 - the old card, the new card, and the authority
     account: Account, old: Credential, verified: Certificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
 ) -> Credential:
-    """A new card of the same person takes the place of the old one, and what grew from that stands on it (ruling 8).
+    """Replace a card by a new card of the same person, which becomes the root of all credentials derived before.
 
-    The levels of what grew only fall. bound_by: a login with another live credential at AAL2 or more, or a manager.
-    Raises: Refused(COMPROMISED) for an old card whose key was; otherwise as `issue.certificate`.
+    See ruling 8.
+    The levels of derived credentials only fall. bound_by: a login with another live credential at AAL2 or more, or a
+    manager.
+    Raises: Refused(COMPROMISED) for an old card with a compromised key; otherwise as `issue.certificate`.
     """
     if old.account_id != account.id or old.end_reason == Reason.COMPROMISED or verified.derived:
         raise Refused(Reason.COMPROMISED if old.end_reason == Reason.COMPROMISED else Reason.NOT_A_ROOT)
@@ -164,10 +166,11 @@ def card(  # noqa: PLR0913 - the old, the new, and on what
 
 
 def certificate(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
-    """A certificate with a new key and a new number, asked for with the one that it renews (MT-2, MT-5).
+    """Renew a certificate with a new key and a new serial number, on a request by the old one (MT-2, MT-5).
 
-    Raises: Refused(CREDENTIAL_NOT_LIVE) for one that has ended, expired, is suspended, or was renewed before (MT-3, MT-5);
-    Refused(STEP_UP_NEEDED) where its line began too long ago (MT-9); Refused(KEY_SEEN_BEFORE) for the same key; of eligibility.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) if the old one has ended, expired, is suspended, or was renewed before (MT-3,
+    MT-5); Refused(STEP_UP_NEEDED) if its first login is too long ago (MT-9); Refused(KEY_SEEN_BEFORE) for the same key;
+    of eligibility.
     """
     if IssuedCertificate.objects.filter(replaces=old.id, credential__state__in=LIVING).exists():
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
@@ -177,10 +180,11 @@ def certificate(account: Account, old: Credential, proven: Proven, asked: Asked,
 
 
 def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
-    """The same certificate under the person's present name: the same key, until the same day, with a number of its own (MT-4).
+    """Issue a certificate again under the person's present name: same key, same end, another serial number (MT-4).
 
-    The old one is on hold since the name changed; it ends when this one is released. Never stronger.
-    Raises: Refused(CREDENTIAL_NOT_LIVE) where nothing waits for that, it is under way, the key is another, or its root has ended.
+    The old certificate is on hold since the name changed; it ends when the new one is released. Never stronger.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) if no certificate waits for that, it is in progress, the key differs, or its
+    root has ended.
     """
     held = (
         IssuedCertificate.objects.select_related("replaces", "credential__root", "credential__parent")
@@ -198,26 +202,26 @@ def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *,
 
 
 def waits_for_a_name(row: Credential, account: Account, *, now: datetime) -> bool:
-    """Whether a certificate is on hold for the one reason that its holder's name has changed."""
+    """True if a certificate is on hold only because its holder's name has changed."""
     unexpired = row.expires_at is None or row.expires_at > now
     mine = row.account_id == account.id and row.epoch == account.epoch and account.is_active
     return mine and unexpired and row.state == State.SUSPENDED and row.end_reason == Reason.NAME_CHANGED
 
 
 def delivered(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
-    """A certificate was released: the one whose name it corrects ends."""
+    """End the certificate whose name the released one corrects."""
     issued = IssuedCertificate.objects.select_related("replaces__credential").get(credential=row)
     if issued.replaces is not None and waits_for_a_name(issued.replaces.credential, account, now=now):
         revoke.one(issued.replaces.credential, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
 
 
 def line_began(row: Credential) -> str:
-    """When the person last signed in with a root for a certificate, or for the first of those that it renews."""
+    """The time of the last login with a root in a line of renewed certificates."""
     return str(row.evidence.get("line_began") or row.evidence["login_at"])
 
 
 def certificate_used(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
-    """A certificate was used here: the one that it renews is not needed any more (MT-5)."""
+    """End the certificate that a newly used certificate renews (MT-5)."""
     issued = IssuedCertificate.objects.select_related("replaces__credential").filter(credential=row).first()
     if issued is not None and issued.replaces is not None:
         revoke.one(issued.replaces.credential, account=account, because=Reason.REPLACED, now=now, actor=actor)

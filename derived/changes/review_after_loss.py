@@ -1,7 +1,7 @@
-"""What somebody has to look at: bindings of the last seven days, when what they may rest on was lost (IV-5).
+"""Review after a loss: bindings of the last seven days that may rest on a lost root (IV-5).
 
-Nothing ends here, and nothing stops: an Event says that a credential is up for review, another that it was looked at.
-The person is told with links that revoke; managers see the list (`manage.py credential list --review`).
+Nothing ends or stops here: an Event marks a credential for review, another records the review. The person gets a
+message with links that revoke; managers see the list (`manage.py credential list --review`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ LOOK_BACK = timedelta(days=7)
 _PUT_UP, _SETTLED = "credential.review", "credential.reviewed"
 
 
-def put_up(  # noqa: PLR0913 - what was lost, why, since when, by whom
+def put_up(  # noqa: PLR0913 - the lost root, the reason, the period, the time and the actor
     account: Account, lost: Credential, *, because: Reason, now: datetime, actor: str, since: datetime | None = None
 ) -> list[Credential]:
-    """Put up for review what was bound since seven days ago (or `since`) and may rest on a root that was lost.
+    """Mark for review the bindings of the last seven days (or since `since`) that may rest on a lost root.
 
-    That is what grew from it, and every root that was added from a sign-in meanwhile: whose sign-in, nobody can say now.
+    Those are credentials derived from it, and every root added from a login meanwhile, because nobody can tell whose
+    login that was.
     """
     if not status.is_root(lost):
         return []
@@ -62,7 +63,7 @@ def put_up(  # noqa: PLR0913 - what was lost, why, since when, by whom
 
 
 def waiting() -> QuerySet[Credential]:
-    """The living credentials that were put up for review and have not been looked at since."""
+    """The living credentials that are marked for review and not reviewed since."""
     marked = Event.objects.filter(kind__in=[_PUT_UP, _SETTLED])
     newest = marked.filter(credential=OuterRef("pk")).order_by("-seq").values("kind")[:1]
     rows = Credential.objects.filter(state__in=LIVING, id__in=marked.filter(kind=_PUT_UP).values("credential"))
@@ -70,9 +71,9 @@ def waiting() -> QuerySet[Credential]:
 
 
 def settle(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
-    """Somebody looked, and it stays.
+    """Record a review that keeps the credential.
 
-    Raises: Refused(ILLEGAL_MOVE) unless it waits for that.
+    Raises: Refused(ILLEGAL_MOVE) unless the credential waits for a review.
     """
     if not waiting().filter(id=row.id, account=account).exists():
         raise Refused(Reason.ILLEGAL_MOVE)

@@ -27,7 +27,7 @@ def _end(rows: QuerySet[Credential], *, because: Reason, now: datetime) -> int:
 
 
 def one(credential: Credential, *, account: Account, because: Reason, now: datetime, actor: str) -> bool:
-    """End one credential and the token families that it opened; what grew from it as a root lives on (trap 1).
+    """End one credential and its token families; credentials derived from it as a root continue (trap 1).
 
     False if it had ended before.
     """
@@ -48,13 +48,13 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
     return True
 
 
-def tree(  # noqa: PLR0913 - which, why, since when, by whom
+def tree(  # noqa: PLR0913 - the root, the reason, the start, the time and the actor
     root: Credential, *, account: Account, because: Reason, since: datetime, now: datetime, actor: str
 ) -> int:
-    """End a root whose key was compromised, and all that it authorised from `since` on (IV-6); how many that were.
+    """End a root whose key was compromised, with all that it authorised from `since` on (IV-6); returns their number.
 
-    That is what grew from it, also where that stands on a successor since (ruling 8), and the roots that were bound under a
-    login with it, with all that grew from those: whoever held the key bound them.
+    That is every credential derived from it, including those that a successor has taken over (ruling 8), and the roots
+    bound under a login with it, with their descendants: the holder of the compromised key may have bound them.
     """
     rows = list(Credential.objects.filter(account=account).exclude(kind=Kind.TOKEN_FAMILY))
     ended, waiting, seen = 0, [(root, since)], {root.id}
@@ -75,7 +75,10 @@ def tree(  # noqa: PLR0913 - which, why, since when, by whom
 
 
 def _successors(root: Credential, rows: list[Credential]) -> dict[UUID, datetime | None]:
-    """The root, and each that took its place, with when: what is older than that came from the one before (ruling 8)."""
+    """The root and its successors, each with the time of its takeover (ruling 8).
+
+    Descendants older than that time come from the predecessor.
+    """
     after = {row.evidence["replaces"]: row for row in rows if row.evidence.get("replaces")}
     found: dict[UUID, datetime | None] = {root.id: None}
     follower = after.get(str(root.id))
@@ -86,15 +89,16 @@ def _successors(root: Credential, rows: list[Credential]) -> dict[UUID, datetime
 
 
 def terminated_because(account: Account) -> str | None:
-    """Why an account was last terminated, as the record has it; None if it never was."""
+    """The reason of the account's last termination, as the audit chain has it; None if there was none."""
     last = account.events.filter(kind="account.terminated").order_by("-seq").first()
     return None if last is None else str(last.body.get("because"))
 
 
 def everything(account: Account, *, because: Reason, now: datetime, actor: str) -> int:
-    """End the account, and every credential that it ever had, roots too (promise 4, IV-1); how many were living.
+    """End the account and every credential of it, roots too (promise 4, IV-1); returns the number of living ones.
 
-    Idempotent: a second call changes nothing and writes nothing, but that a manager's word is recorded over a source's.
+    Idempotent: a second call changes nothing and writes nothing, except that a manager's decision is recorded over a
+    source's.
     """
     if account.status == AccountStatus.TERMINATED:
         if because == Reason.ENDED_BY_MANAGER and terminated_because(account) != because.value:

@@ -1,4 +1,4 @@
-"""Suspending an account, or one credential, and bringing it back: nothing ends, and nothing works meanwhile (MT-7)."""
+"""Suspend an account or a single credential, and resume it (MT-7): nothing ends, and nothing is usable meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def suspend(account: Account, *, now: datetime, actor: str) -> None:
-    """Stop an account for a while; every read of what hangs on it refuses until `resume`.
+    """Suspend an active account; every read of its rows refuses until `resume`.
 
     Raises: Refused(ILLEGAL_MOVE) unless it is active.
     """
@@ -24,9 +24,9 @@ def suspend(account: Account, *, now: datetime, actor: str) -> None:
 
 
 def freeze(account: Account, *, now: datetime, actor: str) -> bool:
-    """The person stops their own account, through a link in a notice; only a manager resumes it (IV-7, MT-7, ruling 4).
+    """Suspend the person's own account by a link in a notice; only a manager resumes it (IV-7, MT-7, ruling 4).
 
-    False where nothing was active any more; on a suspended account that it was asked for is recorded all the same.
+    False if the account was not active; on a suspended account the request is still recorded.
     """
     body = {"because": Reason.FROZEN_BY_PERSON.value}
     if account.status == AccountStatus.SUSPENDED:
@@ -43,14 +43,14 @@ def freeze(account: Account, *, now: datetime, actor: str) -> bool:
 
 
 def resume(account: Account, *, now: datetime, actor: str) -> None:
-    """Bring a suspended account back, with the credentials that it had.
+    """Resume a suspended account with its credentials.
 
     Raises: Refused(ILLEGAL_MOVE) unless it is suspended.
     """
     _move(account, AccountStatus.SUSPENDED, AccountStatus.ACTIVE, kind="account.resumed", now=now, actor=actor)
 
 
-def _move(  # noqa: PLR0913 - one move, all of whose parts differ
+def _move(  # noqa: PLR0913 - the fields of a transition
     account: Account, before: str, after: str, *, kind: str, now: datetime, actor: str
 ) -> None:
     if account.status != before:
@@ -62,9 +62,9 @@ def _move(  # noqa: PLR0913 - one move, all of whose parts differ
 
 
 def credential(account: Account, row: Credential, *, because: Reason, now: datetime, actor: str) -> bool:
-    """Stop one credential until a manager lifts it; its holder is told. False where it was not active.
+    """Suspend an active credential until a manager lifts it, and notify its holder; False if it was not active.
 
-    What is signed in with it is over at once: every read of it asks for a live credential.
+    Sessions and tokens of it stop at once, because every read of them requires a live credential.
     """
     rows = Credential.objects.filter(id=row.id, account=account, state=State.ACTIVE)
     if not rows.update(state=State.SUSPENDED):
@@ -81,10 +81,10 @@ def credential(account: Account, row: Credential, *, because: Reason, now: datet
 
 
 def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
-    """A manager has reviewed a suspended credential, and it may be used again, at the level that it has now (MT-7).
+    """Reactivate a suspended credential after a manager's review, at its present level (MT-7).
 
-    Raises: Refused(ILLEGAL_MOVE) unless it is suspended and of the present epoch, or where it shows a name of before; Refused(KEY_TOO_WEAK) where what it rests
-    on no longer reaches the floor of its kind.
+    Raises: Refused(ILLEGAL_MOVE) unless it is suspended and of the present epoch, or if it shows an old name;
+    Refused(KEY_TOO_WEAK) if its ancestors no longer reach the floor of its kind.
     """
     found = (
         Credential.objects.select_related("root", "parent")

@@ -1,4 +1,4 @@
-"""Opening, vouching for and reopening identity accounts; the caller holds the lock (but for a new one)."""
+"""Create, vouch for and reopen identity accounts; the caller holds the lock (except for a new account)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def open_account(*, ial: int, now: datetime, actor: str) -> Account:
-    """A new account, in the caller's transaction; ial: 0 unless a source with authority vouches (ruling 3)."""
+    """Create an account in the caller's transaction; ial: 0 unless a source with authority vouches (ruling 3)."""
     account = Account.objects.create(ial=ial, created_at=now)
     audit.record(account, "account.opened", now=now, actor=actor, body={"ial": ial})
     return account
 
 
 def vouch(account: Account, *, ial: int, now: datetime, actor: str) -> None:
-    """Set the identity assurance level of an account; a lower one lowers every later token (AS-1)."""
+    """Set the identity assurance level of an account; a lower level also lowers every later token (AS-1)."""
     if account.ial == ial:
         return
     before, account.ial = account.ial, ial
@@ -29,10 +29,9 @@ def vouch(account: Account, *, ial: int, now: datetime, actor: str) -> None:
 
 
 def reopen(account: Account, *, now: datetime, actor: str) -> None:
-    """A terminated account may be used again; no credential comes back (C30): the person is invited anew.
+    """Reopen a terminated account without any of its credentials (C30); the person is invited again.
 
-    One that was suspended when it ended is suspended again: only `suspend.resume` lifts that.
-
+    An account that was suspended when it was terminated is suspended again; only `suspend.resume` lifts that.
     Raises: Refused(ILLEGAL_MOVE) for an account that is not terminated.
     """
     if account.status != AccountStatus.TERMINATED:

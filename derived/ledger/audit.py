@@ -1,8 +1,8 @@
-"""The record: one hash chain per account, whose head stands on the Account row (promise 5).
+"""The audit record: a hash chain per account, whose head is stored on the Account row (promise 5).
 
-Every change of the ledger is an Event. The account is locked by whoever changes it, so appending needs no other lock.
-What is personal stands beside the chain (`EventDetail`), and only a salted commitment to it is hashed: erasing a person
-does not break the chain.
+Every change of the ledger is an Event. Each writer holds the account's lock, so appending needs no other lock. Personal
+data is stored beside the chain (`EventDetail`), and only a salted commitment to it is hashed, so erasing a person does
+not break the chain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _link(  # noqa: PLR0913 - the hash covers all of an Event, so it takes all of it
+def _link(  # noqa: PLR0913 - the hash covers every field of an Event
     *,
     account_id: uuid.UUID,
     seq: int,
@@ -45,7 +45,7 @@ def _link(  # noqa: PLR0913 - the hash covers all of an Event, so it takes all o
     )
 
 
-def record(  # noqa: PLR0913 - the parts of an Event
+def record(  # noqa: PLR0913 - the fields of an Event
     account: Account,
     kind: str,
     *,
@@ -75,7 +75,7 @@ def record(  # noqa: PLR0913 - the parts of an Event
     return event
 
 
-def drafted(  # noqa: PLR0913 - the parts of an Event
+def drafted(  # noqa: PLR0913 - the fields of an Event
     account: Account,
     kind: str,
     *,
@@ -84,10 +84,10 @@ def drafted(  # noqa: PLR0913 - the parts of an Event
     body: Mapping[str, object],
     credential: Credential | None = None,
 ) -> Event:
-    """The next Event of an account's chain, for who writes it together with other rows, in this transaction.
+    """The next Event of an account's chain, unsaved, for callers that write other rows in the same statement.
 
-    The head on `account` moves here; that of its row moves in the database, by a trigger, when the Event is written: so no
-    Event stands there that the head does not know.
+    This call moves the head on `account`; a database trigger moves the head of the stored row when the Event is
+    inserted, so the head always covers every stored Event.
     """
     facts: dict[str, object] = json.loads(json.dumps(dict(body)))
     seq, previous = account.audit_seq + 1, account.audit_head
@@ -117,7 +117,7 @@ def drafted(  # noqa: PLR0913 - the parts of an Event
 
 @dataclass(frozen=True)
 class Broken:
-    """The first broken link of an account's chain, and what is wrong with it."""
+    """The first broken link of an account's chain, and the fault."""
 
     account_id: uuid.UUID
     seq: int
@@ -125,7 +125,7 @@ class Broken:
 
 
 def verify(account: Account) -> Broken | None:
-    """Walk one account's chain; the first broken link, or None if it is whole."""
+    """Walk an account's chain and return its first broken link, or None for an intact chain."""
     previous, seq = GENESIS, 0
     events: Iterator[Event] = account.events.order_by("seq").prefetch_related("details").iterator(chunk_size=500)
     for event in events:
@@ -143,7 +143,7 @@ def _fault(event: Event, *, seq: int, previous: str) -> str | None:
     if event.seq != seq:
         return f"event {seq} is missing"
     if event.previous != previous:
-        return "it does not continue the event before it"
+        return "its previous hash is not the hash of the event before it"
     expected = _link(
         account_id=event.account_id,
         seq=event.seq,
@@ -164,7 +164,7 @@ def _fault(event: Event, *, seq: int, previous: str) -> str | None:
 
 
 def heads_digest() -> tuple[str, int]:
-    """One hash over the heads of all chains, and how many there are: what a checkpoint signs."""
+    """The hash over the heads of all chains, and their number, as a checkpoint signs them."""
     digest, count = hashlib.sha256(), 0
     for account_id, seq, head in Account.objects.order_by("id").values_list("id", "audit_seq", "audit_head").iterator():
         digest.update(f"{account_id}:{seq}:{head}\n".encode())

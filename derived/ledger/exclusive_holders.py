@@ -1,6 +1,7 @@
-"""A card, or an identity at another provider, belongs to one account at a time; two accounts that claim it at once wait here.
+"""Exclusive holders: a card, or an identity at another provider, belongs to a single account at a time.
 
-The caller holds its account's lock; the row of the thing is locked after it, so that the order is always the same.
+The caller holds its account's lock, and the holder's row is locked after it, so the order of locks is always the same
+and two accounts that claim one card are serialised here.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def key(kind: str, *parts: str) -> str:
-    """The name of a thing that one account holds; parts: what makes it that thing, each bounded by its length."""
+    """The key of an exclusively held item: a hash over length-prefixed parts, so different items never collide."""
     text = "".join(f"{len(part)}:{part}" for part in (kind, *parts))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_held(row: Holder, account: Account) -> bool:
-    """Whether another account that may come back holds it with something that has not ended."""
+    """True if another, non-terminated account has a living credential for this item."""
     if row.account_id is None or row.account_id == account.id or row.credential is None:
         return False
     other = row.credential.account
@@ -35,7 +36,7 @@ def _is_held(row: Holder, account: Account) -> bool:
 
 
 def free(keys: Iterable[str], account: Account) -> None:
-    """Lock the things, in order, and see that no other account holds one.
+    """Lock the items, in order, and require that no other account holds any of them.
 
     Raises: Refused(HELD_BY_ANOTHER).
     """
@@ -49,5 +50,5 @@ def free(keys: Iterable[str], account: Account) -> None:
 
 
 def take(keys: Iterable[str], account: Account, credential: Credential) -> None:
-    """From now on the account holds the things with that credential; they were found `free` in this transaction."""
+    """Record the account and the credential as holder of the items, which were `free` in this transaction."""
     Holder.objects.filter(key__in=set(keys)).update(account=account, credential=credential)

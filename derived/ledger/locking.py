@@ -1,8 +1,9 @@
-"""The account lock: everything that mints, renews, suspends or revokes runs under it.
+"""The account lock: everything that issues, renews, suspends or revokes runs under it.
 
 The order is always the same: a plain read finds the account; the Account row is locked in a statement of its own; state
-is read; single-use things are claimed; rows are written. (Whose a thing is may be found in the statement that locks: it
-never changes.) Measured: any other order left live children under revoked parents. On SQLite `select_for_update` does nothing, and `BEGIN IMMEDIATE` is the lock (a test asserts it).
+is read; single-use values are claimed; rows are written. (The locking statement may look up the owner of a row, because
+an owner never changes.) In measurements every other order left living children under revoked parents. On SQLite
+`select_for_update` does nothing, and `BEGIN IMMEDIATE` is the lock (held by a test).
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class Owned:
-    """Something that belongs to one account for ever, like a code or a refresh token.
+    """A kind of row whose account never changes, such as a code or a refresh token.
 
-    select: the text of a SELECT of its account's id, by one value. missing: why nothing happens where there is none.
+    select: the text of a SELECT of its account's id, by one value. missing: the reason to refuse if there is none.
     """
 
     select: str
@@ -48,7 +49,7 @@ _ACCOUNT = Read(lambda: Account.objects.filter(id=Given("id", Account._meta.pk))
 
 
 def database_now() -> datetime | None:
-    """The database server's own clock, or None where it is this process's (SQLite)."""
+    """The clock of the database server, or None where it is the clock of this process (SQLite)."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:
@@ -57,10 +58,10 @@ def database_now() -> datetime | None:
 
 
 def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime | None]:
-    """Lock one Account row, in a statement that reads nothing else but whose it is, and what the database's clock says.
+    """Lock one Account row, and read the database's clock in the same statement.
 
-    That a thing belongs to an account never changes, so it may be looked up in the same statement; everything else is read
-    after it (a joined lock reads stale rows).
+    The owner of a row never changes, so the same statement may look it up; everything else is read after it (a joined
+    lock reads stale rows).
     """
     names = [field.attname for field in Account._meta.concrete_fields]  # noqa: SLF001
     columns = ", ".join([*names, "clock_timestamp()"])
@@ -74,10 +75,11 @@ def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime 
 
 
 def _require_one_time(there: datetime | None, before: datetime) -> None:
-    """Raises: Unavailable(CLOCK_SKEW) where this clock and the database's are more than two seconds apart (ruling 15).
+    """Require that this clock and the database's differ by at most two seconds (ruling 15).
 
-    The database may have looked at its clock before it waited for the lock or after: that is between `before` and now. Where
-    that was long, it is asked again.
+    The database may have read its clock before or after it waited for the lock, so any time between `before` and now is
+    accepted. After a long wait the clock is read again.
+    Raises: Unavailable(CLOCK_SKEW).
     """
     after = datetime.now(tz=UTC)
     if there is not None and after - before > _LONG_WAIT:
@@ -99,10 +101,10 @@ def _lock(account_id: uuid.UUID) -> Account:
 
 
 def transacted(work: Callable[[], T]) -> T:
-    """Run `work` in one transaction, again if the database says deadlock; a Refused that spends still commits.
+    """Run `work` in a transaction, again after a deadlock; a Refused that spends still commits.
 
     `work` may run more than once, so it touches nothing outside the database.
-    Raises: what `work` raises; Unavailable(DATABASE_BUSY) when the lock could not be had.
+    Raises: any exception of `work`; Unavailable(DATABASE_BUSY) if the lock was not granted.
     """
     for attempt in range(_TRIES):
         kept: Refused | None = None
@@ -134,12 +136,12 @@ def _worth_retrying(error: OperationalError) -> bool:
 
 @contextmanager
 def synced_once(last: Callable[[], object]) -> Iterator[None]:
-    """Transactions inside commit in order but do not wait for the disk; leaving waits for all of them.
+    """Commit the transactions inside without waiting for the disk, and flush them all on leaving.
 
-    For a caller who acknowledges many transactions in one answer: either the disk has them all, or nobody was told so.
-    last: a transaction that writes at least one row; the disk takes what was committed before it with it.
+    For callers that acknowledge many transactions in one response: either all are durable, or none was acknowledged.
+    last: a transaction that writes at least one row; its flush makes all earlier commits durable.
     """
-    if connection.in_atomic_block:  # a test's own transaction: nothing here reaches the disk anyway
+    if connection.in_atomic_block:  # a test's own transaction: nothing is flushed here anyway
         yield
         return
     is_sqlite = connection.vendor == "sqlite"
@@ -157,16 +159,16 @@ def _tell(statement: str) -> None:
 
 
 def under_lock(account_id: uuid.UUID, work: Callable[[Account], T]) -> T:
-    """Run `work(account)` in one transaction, with that account's row locked.
+    """Run `work(account)` in a transaction, with that account's row locked.
 
-    Raises: Refused(ACCOUNT_NOT_ACTIVE) if there is no such account; Unavailable if clocks disagree or the lock cannot be
-    had; whatever `work` raises (rolled back, unless it is a Refused that spends).
+    Raises: Refused(ACCOUNT_NOT_ACTIVE) if there is no such account; Unavailable if the clocks differ or the lock is not
+    granted; any exception of `work` (rolled back, unless it is a Refused that spends).
     """
     return transacted(lambda: work(_lock(account_id)))
 
 
 def under_locks(account_ids: Iterable[uuid.UUID], work: Callable[[dict[uuid.UUID, Account]], T]) -> T:
-    """Run `work` in one transaction with several accounts locked, in the order of their ids, as everybody locks them.
+    """Run `work` in a transaction with several accounts locked, in ascending order of their ids.
 
     Raises: as `under_lock`.
     """
@@ -175,11 +177,11 @@ def under_locks(account_ids: Iterable[uuid.UUID], work: Callable[[dict[uuid.UUID
 
 
 def under_lock_of(owned: Owned, key: str, read: Callable[[], Row | None], work: Callable[[Row], T]) -> T:
-    """As `under_lock`, for something whose account is not known yet: find and lock, then `read` in a statement of its own.
+    """As `under_lock`, for a row whose account is unknown: find and lock, then `read` in a second statement.
 
-    read: the thing, joined with its Account and with everything that is decided on. On SQLite it is the first statement after
-    BEGIN IMMEDIATE, which is the lock there.
-    Raises: Refused(owned.missing); Unavailable; whatever `work` raises.
+    read: the row, joined with its Account and with every fact of the decision. On SQLite it is the first statement
+    after BEGIN IMMEDIATE, which is the lock there.
+    Raises: Refused(owned.missing); Unavailable; any exception of `work`.
     """
 
     def held() -> T:

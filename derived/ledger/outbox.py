@@ -1,6 +1,6 @@
-"""What must reach the outside: written with the change that causes it, leased and delivered by workers.
+"""The outbox: messages written with the change that causes them, leased and delivered by workers.
 
-At least once, in order per receiver, and no receiver waits for another (C83). Several workers may run.
+Delivery is at least once, in order per receiver, and no receiver waits for another (C83). Several workers may run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LISTS = "lists"
 def enqueue(
     *, kind: str, receiver: str, account: Account | None, payload: Mapping[str, object], now: datetime
 ) -> OutboxRow:
-    """Write one row, in the caller's transaction.
+    """Write an outbox row in the caller's transaction.
 
     receiver: `mail:{account}`, `client:{client_id}:{account}` or `worker:{account}`; the unit of ordering.
     payload: ids only (ruling 10).
@@ -40,21 +40,21 @@ def enqueue(
 
 
 def fan_out(account: Account, payload: Mapping[str, object], *, now: datetime) -> OutboxRow:
-    """One row that tells `idp` to tell others; each account has its own queue, so none waits for another's (C83)."""
+    """Enqueue a row from which `idp` notifies relying parties; each account has its own queue (C83)."""
     return enqueue(kind="fan_out", receiver=f"worker:{account.id}", account=account, payload=payload, now=now)
 
 
 def lists_change(account: Account, *, now: datetime) -> None:
-    """A row that has our revocation lists signed anew, if the account has a certificate that may be on them (C92).
+    """Enqueue a row to sign the CRLs anew, if the account has a certificate that may be on them (C92).
 
-    One queue for the whole house: who handles a row handles all that wait behind it.
+    All such rows are in one queue, and handling a row handles all that wait behind it.
     """
     if IssuedCertificate.objects.filter(credential__account=account, not_after__gt=now).exists():
         enqueue(kind=LISTS, receiver=LISTS, account=None, payload={}, now=now)
 
 
 def waiting_now(receiver: str) -> int:
-    """The newest row that waits for a receiver; 0 for none."""
+    """The id of the newest row that waits for a receiver; 0 for none."""
     return (
         OutboxRow.objects.filter(receiver=receiver, delivered_at__isnull=True)
         .order_by("-id")
@@ -65,14 +65,14 @@ def waiting_now(receiver: str) -> int:
 
 
 def delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
-    """All rows of a receiver up to this one are done with."""
+    """Mark all rows of a receiver up to this id as delivered."""
     OutboxRow.objects.filter(receiver=receiver, id__lte=row_id, delivered_at__isnull=True).update(
         delivered_at=now, leased_until=None, parked_at=None, last_error=""
     )
 
 
 def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:
-    """Take up to `most` rows to deliver: the oldest waiting row of each receiver, if it is due and not leased."""
+    """Lease up to `most` rows for delivery: each receiver's oldest waiting row that is due and not leased."""
     waiting = Q(delivered_at__isnull=True, parked_at__isnull=True)
     first = OutboxRow.objects.filter(waiting, receiver=OuterRef("receiver")).order_by("id").values("id")[:1]
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
@@ -86,12 +86,12 @@ def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:
 
 
 def delivered(row: OutboxRow, *, now: datetime) -> None:
-    """The row reached its receiver."""
+    """Mark the row as delivered."""
     OutboxRow.objects.filter(id=row.id).update(delivered_at=now, leased_until=None, last_error="")
 
 
 def failed(row: OutboxRow, why: str, *, now: datetime) -> None:
-    """The row did not reach its receiver: try later, and after a day park it where an operator sees it."""
+    """Schedule another delivery of the row, or park it after a day, for an operator to look at."""
     wait = min(FIRST_RETRY * 2 ** min(row.attempts, 12), LONGEST_RETRY)
     park = now - row.created_at > PARK_AFTER
     OutboxRow.objects.filter(id=row.id).update(

@@ -1,8 +1,8 @@
-"""Statements that the ORM writes once: composed on first use, kept per kind of database, and from then on only bound and run.
+"""SQL compiled once from a queryset, cached per database vendor, then only bound and executed.
 
-Composing a joined SELECT costs more than running it, by ten times (performance.md). What comes back are instances of the
-models with the columns that were asked for; any other column is read when it is touched, as after `only()`, which a test
-that counts statements then notices. Nothing about rows is kept, only text.
+Compiling a joined SELECT costs ten times its execution (performance.md). Results are model instances with the selected
+columns; any other column is read on access, as after `only()`, and tests that count statements notice it. Only text is
+cached, never rows.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ M = TypeVar("M", bound=Model)
 
 
 def statements() -> CursorWrapper:
-    """A cursor for text that is run again and again: PostgreSQL gets the values beside it, and plans it once a connection.
+    """A cursor for repeated text: PostgreSQL receives the values apart from it, and plans once per connection.
 
-    Django's own puts the values into the text, which the server then reads and plans anew each time. What it does around a
-    statement (its errors, who listens) is done here too. SQLite's driver keeps what it has read by itself.
+    Django's own cursor interpolates the values, so the server parses and plans each statement anew. Django's handling
+    around a statement (errors, execute wrappers) still applies. SQLite's driver caches statements itself.
     """
     if connection.vendor != "postgresql":
         return connection.cursor()
@@ -39,9 +39,9 @@ def statements() -> CursorWrapper:
 
 
 class Given(Expression):
-    """A value that is known only when the statement runs; stands in a filter or an annotation.
+    """A placeholder for a value that is bound at execution, for use in a filter or an annotation.
 
-    like: the column that it is compared with, which knows how the database writes such values.
+    like: the column that the value is compared with, whose field converts it for the database.
     """
 
     def __init__(self, name: str, like: Field[Any, Any]) -> None:
@@ -49,23 +49,23 @@ class Given(Expression):
         self.name = name
 
     def as_sql(self, _compiler: object, _connection: object) -> tuple[str, list[Given]]:  # type: ignore[override]  # not a value yet
-        """A placeholder, and ourselves as its parameter, to be found and replaced."""
+        """The placeholder, with this object as its parameter, which `bound` later replaces."""
         return "%s", [self]
 
     def bound(self, given: Mapping[str, object], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - what the driver takes
-        """The value, as this database writes it."""
+        """The value, converted for this database."""
         return self.output_field.get_db_prep_value(given[self.name], database, prepared=False)
 
 
 def columns(prefix: str, *names: str) -> list[str]:
-    """Names for `only()`, of what stands behind a relation."""
+    """Names for `only()` of columns behind a relation."""
     return [f"{prefix}__{name}" for name in names]
 
 
 class Read(Generic[M]):
-    """A SELECT of at most one row of `M`, and of what is joined to it.
+    """A SELECT of at most one row of `M` with its joined rows.
 
-    compose: the queryset, with `Given` where values go.
+    compose: the queryset, with `Given` in place of values.
     """
 
     def __init__(self, compose: Callable[[], QuerySet[M]]) -> None:
@@ -81,7 +81,7 @@ class Read(Generic[M]):
         return None if row is None else plan.made(row, connection)
 
     def plan(self) -> _Plan:
-        """How it is run on this database."""
+        """The compiled statement for this database."""
         found = self._plans.get(connection.vendor)
         if found is None:
             found = self._plans[connection.vendor] = _Plan(self._compose(), connection)
@@ -89,7 +89,7 @@ class Read(Generic[M]):
 
 
 class _Plan:
-    """The text of one SELECT, where its values go, and how a row becomes instances."""
+    """The text of a SELECT, the positions of its values, and the conversion of a row to instances."""
 
     def __init__(self, queryset: QuerySet[Any], database: BaseDatabaseWrapper) -> None:
         compiler = queryset.query.get_compiler(connection=database)
@@ -112,7 +112,7 @@ class _Plan:
         return [one.bound(given, database) if isinstance(one, Given) else one for one in self._parameters]
 
     def made(self, row: Sequence[Any], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - an instance of the root's model
-        """Instances from one row."""
+        """Instances from a row."""
         values = list(row)
         for place, convert, expression in self._converters:
             values[place] = convert(values[place], expression, database)
@@ -123,7 +123,7 @@ class _Plan:
 
 
 class _Node:
-    """One model of a joined SELECT: its columns in the row, and how it hangs on the model before it."""
+    """A model of a joined SELECT: its columns in the row, and its relation to the model before it."""
 
     def __init__(self, info: dict[str, Any], select: Sequence[Any]) -> None:
         self._model: type[Model] = info["model"]
@@ -135,7 +135,7 @@ class _Node:
         self._nested = [_Node(one, select) for one in info.get("related_klass_infos", ())]
 
     def made(self, row: Sequence[Any], alias: str) -> Model:
-        """The instance and all that is joined to it; without `__init__`, which would only ask for what is not here."""
+        """The instance with its joined instances, made without `__init__`, which would need every column."""
         instance = self._model.__new__(self._model)
         instance.__dict__.update(zip(self._names, self._pick(row), strict=True))
         state = ModelState()
@@ -168,9 +168,9 @@ def _insert(model: type[Model]) -> tuple[str, list[Field[Any, Any]]]:
 
 
 def write(*rows: Model) -> None:
-    """Insert rows of any models, in this order: one statement where the database can (PostgreSQL), else one for each.
+    """Insert rows of any models, in this order: one statement on PostgreSQL, otherwise one for each.
 
-    Keys that the database makes are not read back.
+    Keys made by the database are not read back.
     """
     texts, values = [], []
     for row in rows:

@@ -1,4 +1,4 @@
-"""One ledger row, its Event and its notice: what every way in writes, once."""
+"""A ledger row with its Event and its notice, as every issuance writes them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 
 def require_active(account: Account) -> None:
-    """Raises: Refused(ACCOUNT_NOT_ACTIVE)."""
+    """Require that the account is active.
+
+    Raises: Refused(ACCOUNT_NOT_ACTIVE).
+    """
     if not account.is_active:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
 
 
-def row_of(  # noqa: PLR0913 - one ledger row
+def row_of(  # noqa: PLR0913 - the fields of a ledger row
     account: Account,
     kind: Kind,
     *,
@@ -38,9 +41,9 @@ def row_of(  # noqa: PLR0913 - one ledger row
     lifetime: timedelta | None = None,
     label: Label = Label.GENERIC,
 ) -> Credential:
-    """Write the row; `level` is capped already.
+    """Write a ledger row; `level` is capped already.
 
-    Raises: Refused(NOT_ELIGIBLE) for what would grow on the account of somebody who may hold nothing derived (EL-4).
+    Raises: Refused(NOT_ELIGIBLE) for a derived credential on the account of a person who may hold none (EL-4).
     """
     row = drafted(
         account,
@@ -60,7 +63,7 @@ def row_of(  # noqa: PLR0913 - one ledger row
     return row
 
 
-def drafted(  # noqa: PLR0913 - one ledger row
+def drafted(  # noqa: PLR0913 - the fields of a ledger row
     account: Account,
     kind: Kind,
     *,
@@ -75,9 +78,9 @@ def drafted(  # noqa: PLR0913 - one ledger row
     lifetime: timedelta | None = None,
     label: Label = Label.GENERIC,
 ) -> Credential:
-    """The row, for who writes it together with others, in this transaction.
+    """An unsaved ledger row, for callers that write other rows in the same statement.
 
-    Raises: Refused(NOT_ELIGIBLE) for what would grow on the account of somebody who may hold nothing derived (EL-4).
+    Raises: Refused(NOT_ELIGIBLE) for a derived credential on the account of a person who may hold none (EL-4).
     """
     if parent is not None and kind != Kind.TOKEN_FAMILY and not account.eligible:
         raise Refused(Reason.NOT_ELIGIBLE)
@@ -105,9 +108,9 @@ def drafted(  # noqa: PLR0913 - one ledger row
 
 
 def facts(row: Credential) -> dict[str, object]:
-    """What the record says of a new row; a serial number of somebody's device stands beside it, where it can be erased."""
+    """The body of the Event of a new row; device serial numbers are stored beside it, where they can be erased."""
     evidence = dict(row.evidence)
-    if isinstance(vouched := evidence.get("vouched"), dict):  # numbers of certificates name a device too
+    if isinstance(vouched := evidence.get("vouched"), dict):  # certificate serial numbers also identify a device
         evidence["vouched"] = {name: value for name, value in vouched.items() if name != "numbers"}
     if isinstance(device := evidence.get("device"), dict):
         evidence["device"] = {name: value for name, value in device.items() if name != "serial"}
@@ -123,7 +126,7 @@ def facts(row: Credential) -> dict[str, object]:
 
 
 def tell(account: Account, kind: str, row: Credential, *, now: datetime) -> None:
-    """A notice to every address that the person has (NT-1)."""
+    """Notify every address of the person (NT-1)."""
     outbox.enqueue(
         kind=kind, receiver=f"mail:{account.id}", account=account, payload={"credential": str(row.id)}, now=now
     )

@@ -1,4 +1,4 @@
-"""Single use is one primitive: a conditional UPDATE, or an insert on a unique key, inside the transaction it pays for (I3)."""
+"""Single use: a conditional UPDATE, or an insert on a unique key, in the transaction that it protects (I3)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPEND = "INSERT INTO derived_spent (key, expires_at) VALUES (%s, %s) ON CONFLIC
 
 
 def claim_once(rows: QuerySet[Model], *, now: datetime) -> bool:
-    """Consume the one row that `rows` selects, if it is unconsumed and unexpired; True for exactly one caller ever.
+    """Consume the row that `rows` selects, if it is unconsumed and unexpired; True for exactly one caller ever.
 
     rows: selects at most one row, of a model with `consumed_at` and `expires_at`.
     """
@@ -27,9 +27,9 @@ def claim_once(rows: QuerySet[Model], *, now: datetime) -> bool:
 
 
 def claim_key(model: type[Model], key: object, *, now: datetime, **then: object) -> bool:
-    """As `claim_once`, of the row with this primary key, without composing anything.
+    """As `claim_once`, for the row with this primary key, without building a queryset.
 
-    then: what else is written to the row that is consumed, by attribute name.
+    then: further values for the consumed row, by attribute name.
     """
     meta = model._meta  # noqa: SLF001
     field = {one.attname: one for one in meta.concrete_fields}
@@ -47,10 +47,10 @@ def claim_key(model: type[Model], key: object, *, now: datetime, **then: object)
 
 
 def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
-    """Record that something was seen; True for the first caller only.
+    """Record a value as seen; True for the first caller only.
 
-    The key is a hash over length-prefixed parts, so no two kinds or values run into each other (P14, P49, P65).
-    expires_at: until when it could be presented again; the row is kept until then.
+    The key is a hash over length-prefixed parts, so no two kinds or values collide (P14, P49, P65).
+    expires_at: until when the value could be presented again; the row is kept until then.
     """
     digest = hashlib.sha256()
     for part in (kind, *parts):
@@ -58,6 +58,6 @@ def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
         digest.update(len(raw).to_bytes(4, "big") + raw)
     with statements() as cursor:
         when = Spent._meta.get_field("expires_at").get_db_prep_value(expires_at, connection)  # noqa: SLF001
-        # Who comes while another's insert is not committed waits for it, on both databases; then it counts nothing.
+        # A second insert waits until the first transaction ends, on both databases, and then changes no row.
         cursor.execute(_SPEND, [digest.hexdigest(), when])
         return bool(cursor.rowcount == 1)

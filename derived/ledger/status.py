@@ -1,4 +1,7 @@
-"""The read side: is this live, and how strong is it now. Asked of the database at every use; nothing is cached (TK-1)."""
+"""The read side: whether a credential is live, and its level; read from the database at each use, never cached.
+
+See TK-1.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ MOST_FAILURES = 100  # TH-1: wrong tries in a row; the last of them disables the
 
 
 def is_live(credential: Credential, account: Account, *, now: datetime) -> bool:
-    """Whether a credential may be used now: active, unexpired, and of the account's present epoch."""
+    """True if a credential may be used now: active, unexpired, and of the account's present epoch."""
     return (
         account.status == AccountStatus.ACTIVE
         and credential.account_id == account.id
@@ -47,9 +50,9 @@ def live(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
 
 
 def level(credential: Credential, own: AAL | None = None) -> AAL:
-    """How strong a credential is now: its own level, never above its parent's or its root's present one (C2, I1).
+    """The present level of a credential: its own, capped by its parent's and its root's present levels (C2, I1).
 
-    own: the level that this use of it proved, where that is less than what it was minted at.
+    own: the level proved by this use, if lower than the level at issuance.
     """
     proved = AAL(credential.aal) if own is None else min(own, AAL(credential.aal))
     ancestors = [AAL(row.aal) for row in (credential.parent, credential.root) if row is not None]
@@ -57,12 +60,12 @@ def level(credential: Credential, own: AAL | None = None) -> AAL:
 
 
 def ial(account: Account) -> IAL:
-    """The identity assurance of everything that hangs on an account (AS-1)."""
+    """The identity assurance level of the account and of all its credentials (AS-1)."""
     return IAL(account.ial)
 
 
 def label(credential: Credential, account: Account) -> Label | None:
-    """What a grown credential may call itself now; None for a root. *Derived PIV* speaks of IAL3 always (AS-3)."""
+    """The present label of a derived credential; None for a root. *Derived PIV* always implies IAL3 (AS-3)."""
     if credential.root_id is None:
         return None
     kept = Label(credential.label)
@@ -70,7 +73,7 @@ def label(credential: Credential, account: Account) -> Label | None:
 
 
 def says_too_much(credential: Credential) -> bool:
-    """Whether a certificate asserts AAL3 by its policy, where anybody reads it, and what it rests on is worth less now (X-1, AS-2)."""
+    """True if a certificate's policy asserts AAL3 to relying parties while its present level is lower (X-1, AS-2)."""
     if not policy(Kind(credential.kind)).in_person or level(credential) == AAL.AAL3:
         return False
     issued = IssuedCertificate.objects.filter(credential=credential).values_list("policies", flat=True).first()
@@ -78,12 +81,12 @@ def says_too_much(credential: Credential) -> bool:
 
 
 def is_root(credential: Credential) -> bool:
-    """Whether a credential may be a parent: a root kind that grew from nothing here (no chains, trap 10)."""
+    """True if a credential may be a parent: of a root kind, and not derived itself (no chains, trap 10)."""
     return policy(Kind(credential.kind)).root and credential.root_id is None
 
 
 def living(account_id: uuid.UUID) -> QuerySet[Credential]:
-    """The credentials of an account that have not ended, roots first, families left out."""
+    """The credentials of an account that have not ended, without token families, roots first."""
     return (
         Credential.objects.filter(account_id=account_id, state__in=LIVING)
         .exclude(kind=Kind.TOKEN_FAMILY)
@@ -93,7 +96,7 @@ def living(account_id: uuid.UUID) -> QuerySet[Credential]:
 
 
 def strongest(account: Account, *, now: datetime) -> AAL:
-    """The highest level that an account's live roots can reach (AU-1)."""
+    """The highest level of an account's live roots (AU-1)."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
     return max(
         (level(row) for row in live(rows, now=now).select_related("root", "parent") if is_root(row)), default=AAL.NONE
@@ -101,7 +104,7 @@ def strongest(account: Account, *, now: datetime) -> AAL:
 
 
 def ways_in(account: Account, *, now: datetime) -> list[Credential]:
-    """The account's live credentials that a person can sign in with and grow others from: roots, not disabled."""
+    """The account's live roots that are not disabled, for signing in and deriving credentials."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
     return [
         row
@@ -111,27 +114,27 @@ def ways_in(account: Account, *, now: datetime) -> list[Credential]:
 
 
 def is_disabled(credential: Credential) -> bool:
-    """Whether too many wrong tries have disabled an authenticator (TH-1)."""
+    """True if too many wrong tries have disabled an authenticator (TH-1)."""
     return credential.failures >= MOST_FAILURES
 
 
 def stands_alone(credential: Credential) -> bool:
-    """Whether a root signs in with two factors without another credential beside it, as a key without user verification does not."""
+    """True if a root signs in with two factors without another credential; a key without UV does not."""
     return level(credential) >= MINT_FLOOR and (credential.kind != Kind.PASSKEY or credential.passkey.user_verified)
 
 
 def reached(account: Account) -> AAL:
-    """The most that the account's roots were ever worth, but for those that were taken off it on purpose (RC-2)."""
+    """The highest level that the account's roots ever had, except roots removed on purpose (RC-2)."""
     rows = account.credentials.filter(epoch=account.epoch, root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
     kept = rows.exclude(end_reason__in=[Reason.REMOVED_BY_PERSON.value, Reason.ENDED_BY_MANAGER.value])
     return max((AAL(row.aal) for row in kept if is_root(row)), default=AAL.NONE)
 
 
 def may_recover(account: Account) -> bool:
-    """Whether an account may be recovered by oneself: not where that would take AAL3 and IAL3 in person (RC-2)."""
+    """True if the person may recover the account alone; at AAL3 and IAL3 recovery takes presence in person (RC-2)."""
     return not (reached(account) == AAL.AAL3 and ial(account) == IAL.IAL3)
 
 
 def was_ever_enrolled(account: Account) -> bool:
-    """Whether this account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
+    """True if the account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
     return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()

@@ -1,6 +1,6 @@
-"""Verify a proof, make the bytes: one module per form a credential can take. No ORM, no clock, no HTTP.
+"""Verify a proof and build the bytes: a module per form of credential.
 
-A module for what is grown here yields a `proven.Proven`, and `issue.grow` does the rest.
-
+No ORM, no clock, no HTTP.
+A module for a derived kind yields a `proven.Proven`, which `issue.grow` records.
 May import: the standard library, joserfc, cryptography, the pure rules of `derived`.
 """

@@ -1,6 +1,7 @@
-"""What an authority signs besides people's certificates: its own, its lists, and the certificate of who answers for it.
+"""Everything an authority signs except certificates of people: CA certificates, CRLs, OCSP responses.
 
-Lists and answers are RFC 5280 §5 and RFC 6960; a list is built in one go, because adding entries one by one is quadratic.
+CRLs and responses follow RFC 5280 §5 and RFC 6960; a CRL is built in one call, because adding entries one by one is
+quadratic.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ ROOT_LIFE = timedelta(days=20 * 365)
 ISSUER_LIFE = timedelta(days=6 * 365)
 RESPONDER_LIFE = timedelta(days=30)
 LIST_LIFE = timedelta(hours=18)  # IV-10
-ROOT_LIST_LIFE = timedelta(days=366)  # made offline; it lists issuing keys, of which there are a handful
+ROOT_LIST_LIFE = timedelta(days=366)  # made offline; lists the few issuing keys
 ANSWER_LIFE = timedelta(minutes=10)  # of an OCSP answer
 _SKEW = timedelta(minutes=2)
 
-_NO_SERVERS = [x509.DNSName("")]  # every name of a host
+_NO_SERVERS = [x509.DNSName("")]  # excludes all host names
 _FLAGS = x509.ReasonFlags
 _REASONS: dict[str, x509.ReasonFlags] = {
     Reason.COMPROMISED: _FLAGS.key_compromise,
@@ -60,9 +61,9 @@ _REASONS: dict[str, x509.ReasonFlags] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One certificate that must not be accepted.
+    """A certificate that must not be accepted.
 
-    because: the ledger's reason; "" says nothing. on_hold: it may come back (MT-8).
+    because: the ledger's reason, or "". on_hold: it may come back (MT-8).
     """
 
     serial: int
@@ -72,12 +73,12 @@ class Entry:
 
     @property
     def reason(self) -> x509.ReasonFlags | None:
-        """The reason as RFC 5280 §5.3.1 names it; None where there is nothing that it has a word for."""
+        """The reason as RFC 5280 §5.3.1 names it, or None if the RFC has no equivalent."""
         return _FLAGS.certificate_hold if self.on_hold else _REASONS.get(self.because)
 
 
 def root(signer: Signer, *, organisation: str, now: datetime) -> x509.Certificate:
-    """A self-signed certificate for the key that is kept offline."""
+    """A self-signed CA certificate for the offline key."""
     own = name(organisation, "Root CA")
     identifier = x509.SubjectKeyIdentifier.from_public_key(signer.public_key)
     return signing.certificate(
@@ -97,12 +98,12 @@ def root(signer: Signer, *, organisation: str, now: datetime) -> x509.Certificat
 
 
 def new_common_name() -> str:
-    """What an issuing key is called; a number tells one from the next."""
+    """A new common name of an issuing CA, with a random number."""
     return f"Derived Credentials CA {secrets.token_hex(3)}"
 
 
 def name(organisation: str, common_name: str) -> x509.Name:
-    """A name of two parts, as all of ours are."""
+    """A distinguished name of organisation and common name."""
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
@@ -123,10 +124,10 @@ def issuing(  # noqa: PLR0913 - the parts of a certificate
     issuer: str,
     now: datetime,
 ) -> x509.Certificate:
-    """The certificate of the online key, by the root's: for people's authentication, never for a server, and nothing below (C91).
+    """The CA certificate of the online key, by the root: for people's authentication only, path length 0 (C91).
 
-    Only names of hosts are constrained: Go and `cryptography` refuse a constraint on directories whole, strongSwan one on addresses.
-    oid: this house's own policy. crl, issuer: where the root's list and certificate are.
+    Only host names are constrained: Go and `cryptography` refuse a constraint on directory names entirely, strongSwan
+    one on IP addresses. oid: the installation's own policy. crl, issuer: the URLs of the root's CRL and certificate.
     """
     constraints = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=_NO_SERVERS)
     return signing.certificate(
@@ -155,7 +156,10 @@ def issuing(  # noqa: PLR0913 - the parts of a certificate
 def responder(
     key: ec.EllipticCurvePublicKey, above: x509.Certificate, signer: Signer, *, organisation: str, now: datetime
 ) -> x509.Certificate:
-    """Who answers in the authority's name: a key of its own, for nothing else, for so short a time that nobody asks about it (RFC 6960 §4.2.2.2.1)."""
+    """The certificate of the OCSP responder's key, for that purpose alone.
+
+    Its short life makes a revocation check unnecessary (RFC 6960 §4.2.2.2.1).
+    """
     return signing.certificate(
         x509.CertificateBuilder()
         .subject_name(name(organisation, "OCSP responder"))
@@ -173,7 +177,7 @@ def responder(
     )
 
 
-def revocation_list(  # noqa: PLR0913 - the parts of a list
+def revocation_list(  # noqa: PLR0913 - the parts of a CRL
     entries: Iterable[Entry],
     issuer: x509.Certificate,
     signer: Signer,
@@ -183,7 +187,7 @@ def revocation_list(  # noqa: PLR0913 - the parts of a list
     life: timedelta = LIST_LIFE,
     only_for: str = "",
 ) -> bytes:
-    """A list as DER (RFC 5280 §5): complete for its issuer, or, with `only_for`, for the certificates that name that address."""
+    """A CRL as DER (RFC 5280 §5): complete for its issuer, or with `only_for` for one distribution point."""
     builder = (
         x509.CertificateRevocationListBuilder(
             issuer_name=issuer.subject,
@@ -216,12 +220,12 @@ def _listed(entry: Entry) -> x509.RevokedCertificate:
 
 
 class Unreadable(Exception):
-    """A question that is none."""
+    """The OCSP request cannot be parsed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One OCSP request about one certificate, parsed."""
+    """A parsed OCSP request about one certificate."""
 
     request: ocsp.OCSPRequest
     serial: int
@@ -229,27 +233,26 @@ class Question:
 
     @classmethod
     def read(cls, der: bytes) -> Question:
-        """Parse.
+        """Parse an OCSP request.
 
-        Raises: Unreadable; also for several questions at once, which nobody sends (RFC 5019 §2.1.1 forbids it).
+        Raises: Unreadable; also for a request about several certificates (RFC 5019 §2.1.1 forbids it).
         """
         try:
             found = ocsp.load_der_ocsp_request(der)
             nonces = [one.value.nonce for one in found.extensions if isinstance(one.value, x509.OCSPNonce)]
             found.issuer_key_hash, found.issuer_name_hash, found.hash_algorithm  # noqa: B018 - parses them
             serial = found.serial_number
-        except Exception as error:  # a parser of strangers' bytes
+        except Exception as error:  # a parser of unverified bytes
             raise Unreadable from error
         return cls(request=found, serial=serial, nonce=next(iter(nonces), None))
 
     def is_about(self, issuer: x509.Certificate) -> bool:
-        """Whether it names this issuer, by name and by key."""
+        """True if the request names this issuer, by name and by key."""
         key = issuer.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             return False
-        bits = key.public_bytes(
-            Encoding.X962, PublicFormat.UncompressedPoint
-        )  # RFC 6960 §4.1.1: of the key without its algorithm
+        # RFC 6960 §4.1.1: of the key without its algorithm
+        bits = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         found = (self._hashed(issuer.subject.public_bytes()), self._hashed(bits))
         return found == (self.request.issuer_name_hash, self.request.issuer_key_hash)
 
@@ -259,7 +262,7 @@ class Question:
         return digest.finalize()
 
 
-def answer(  # noqa: PLR0913 - the parts of an answer
+def answer(  # noqa: PLR0913 - the parts of a response
     question: Question,
     found: Entry | None,
     *,
@@ -268,7 +271,7 @@ def answer(  # noqa: PLR0913 - the parts of an answer
     key: ec.EllipticCurvePrivateKey,
     now: datetime,
 ) -> bytes:
-    """A signed OCSP answer as DER. known: whether a certificate of that number was ever released; else nobody vouches for it."""
+    """A signed OCSP response as DER; known: whether a certificate of that number was ever released, else `unknown`."""
     status = (
         ocsp.OCSPCertStatus.REVOKED if found else ocsp.OCSPCertStatus.GOOD if known else ocsp.OCSPCertStatus.UNKNOWN
     )
@@ -295,5 +298,5 @@ def answer(  # noqa: PLR0913 - the parts of an answer
 
 
 def no_answer(why: ocsp.OCSPResponseStatus) -> bytes:
-    """An unsigned refusal."""
+    """An unsigned OCSP error response."""
     return ocsp.OCSPResponseBuilder.build_unsuccessful(why).public_bytes(Encoding.DER)

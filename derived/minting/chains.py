@@ -1,4 +1,4 @@
-"""Does a chain of certificates lead to one of these roots, at this time? For attestation, where nothing is revoked by CRL."""
+"""Verify that a certificate chain leads to one of given roots at a given time, for attestation (no CRLs)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _MOST = 6
 
 
 def leads_to(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) -> bool:
-    """Whether a chain (DER, its leaf first) leads to one of the roots (DER), all of it valid now.
+    """True if a chain (DER, leaf first) leads to one of the roots (DER), all of it valid now.
 
-    No roots: no. A root may be the leaf itself or an authority in between, as FIDO's metadata has it.
+    Without roots: False. A root may be the leaf itself or an intermediate CA, as in the FIDO metadata.
     """
     return root_of(chain, roots, now=now) is not None
 
 
 def root_of(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) -> bytes | None:
-    """The root (DER) that a chain leads to, or None."""
+    """The root (DER) of a chain, or None."""
     if not chain or len(chain) > _MOST:
         return None
     store = crypto.X509Store()
@@ -33,7 +33,7 @@ def root_of(chain: Sequence[bytes], roots: Sequence[bytes], *, now: datetime) ->
     for root in roots:
         try:
             store.add_cert(crypto.load_certificate(crypto.FILETYPE_ASN1, root))
-        except (ValueError, TypeError, crypto.Error):  # one bad root of many
+        except (ValueError, TypeError, crypto.Error):  # a single bad root among many
             continue
         trusted += 1
     if not trusted:

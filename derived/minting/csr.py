@@ -1,4 +1,4 @@
-"""A certificate signing request gives the key, and nothing else (C91, P58): no name, no extension, no attribute of it is read.
+"""The public key of a certificate signing request; its names, extensions and attributes are never read (C91, P58).
 
 Its own signature is the proof of possession (RFC 2986 §3).
 """
@@ -22,23 +22,21 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16 * 1024
 CertificateKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-# Two marks, each found in one pass: one expression for the whole block takes hours over a page of blanks.
+# Two expressions, each in one pass: a single expression for the whole block takes hours on a page of blanks.
 _BEGINS, _ENDS = (re.compile(rf"-----{word} (?:NEW )?CERTIFICATE REQUEST-----") for word in ("BEGIN", "END"))
 _Found = TypeVar("_Found")
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 def from_text(unverified: str) -> CertificateKey:
-    """The key of the one PEM request in a text that a person pasted, whatever stands around it.
+    """The key of the only PEM request in a pasted text, ignoring other lines.
 
     Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
     """
     if len(unverified) > MOST_BYTES:
         raise Refused(Reason.BAD_PROOF)
     begins, ends = list(_BEGINS.finditer(unverified)), list(_ENDS.finditer(unverified))
-    if (
-        not len(begins) == len(ends) == 1 or "PRIVATE KEY" in unverified
-    ):  # whoever pastes a private key has no key any more
+    if not len(begins) == len(ends) == 1 or "PRIVATE KEY" in unverified:  # a pasted private key is no longer private
         raise Refused(Reason.BAD_PROOF)
     return from_base64(unverified[begins[0].end() : ends[0].start()])
 
@@ -56,7 +54,7 @@ def from_base64(unverified: str) -> CertificateKey:
 
 
 def from_der(unverified: bytes) -> CertificateKey:
-    """The key, if the request is well-formed, signed by that very key, and the key is a strong one.
+    """The key, if the request is well-formed, signed by that key, and the key is strong.
 
     Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
     """
@@ -76,5 +74,5 @@ def from_der(unverified: bytes) -> CertificateKey:
 def _tried(read: Callable[[], _Found]) -> _Found:
     try:
         return read()
-    except Exception as error:  # a parser of strangers' bytes: whatever it throws, they are no request
+    except Exception as error:  # a parser of unverified bytes may raise anything
         raise Refused(Reason.BAD_PROOF) from error

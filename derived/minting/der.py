@@ -1,4 +1,4 @@
-"""A strict reader of DER (X.690) for the few structures inside attestation certificates: bounded, definite lengths, nothing left over."""
+"""A strict DER reader (X.690) for attestation certificates: bounded, definite lengths, no trailing bytes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _TRUE = b"\xff"
 
 @dataclass(frozen=True)
 class Element:
-    """One element. tag: its identifier octet; number: of an explicit context tag (`[503]`), else -1."""
+    """A DER element. tag: its identifier octet; number: of an explicit context tag (`[503]`), else -1."""
 
     tag: int
     number: int
     body: bytes
 
     def expect(self, tag: int) -> bytes:
-        """Its content.
+        """The content.
 
         Raises: Refused(BAD_PROOF) for another kind of element.
         """
@@ -32,7 +32,7 @@ class Element:
 
     @property
     def integer(self) -> int:
-        """An INTEGER or ENUMERATED that is not negative.
+        """The value of a non-negative INTEGER or ENUMERATED.
 
         Raises: Refused(BAD_PROOF).
         """
@@ -42,20 +42,23 @@ class Element:
 
     @property
     def boolean(self) -> bool:
-        """Raises: Refused(BAD_PROOF)."""
+        """The value of a BOOLEAN.
+
+        Raises: Refused(BAD_PROOF).
+        """
         return self.expect(BOOLEAN) == _TRUE
 
     @property
     def inner(self) -> Element:
-        """What an explicit tag holds.
+        """The element inside an explicit tag.
 
-        Raises: Refused(BAD_PROOF) unless that is exactly one element.
+        Raises: Refused(BAD_PROOF) unless there is exactly one.
         """
         return only(self.body)
 
 
 def elements(raw: bytes) -> list[Element]:
-    """The elements that follow each other in some bytes.
+    """The consecutive elements of some bytes.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -69,7 +72,7 @@ def elements(raw: bytes) -> list[Element]:
 
 
 def only(raw: bytes) -> Element:
-    """The one element that some bytes are.
+    """The single element that fills some bytes.
 
     Raises: Refused(BAD_PROOF).
     """

@@ -1,4 +1,4 @@
-"""A passkey that grows from a root: a verified registration as a new credential (PK-1 to PK-4, AU-4, C14)."""
+"""A derived passkey: the proof of a verified registration (PK-1 to PK-4, AU-4, C14)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def proven(verified: RegisteredPasskey, *, relayed: bool) -> Proven:
-    """What a registration is worth as a credential of its own: without user verification it is one factor, and not minted.
+    """The proof of a registration; without user verification it is a single factor, and not issued.
 
-    relayed: a code led to it from another screen. What its maker says of its hardware is not believed then: whoever stood
-    between the two screens may have answered, so AAL3 never comes that way (C14).
+    relayed: a code led to it from another screen. Attested hardware is not trusted then, because a relay between the
+    two screens may have answered, so AAL3 is never reached that way (C14).
     """
     factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
     shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3 and not relayed)

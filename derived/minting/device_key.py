@@ -1,7 +1,7 @@
-"""Device keys: accept a P-256 public key, and verify the proofs that it signs (RFC 7515, RFC 7517, RFC 7638; DK-1, J1–J7).
+"""Device keys: accept a P-256 public key and verify proofs signed by it (RFC 7515, RFC 7517, RFC 7638; DK-1, J1–J7).
 
-Every kind of proof has a `typ` of its own, so none can be presented as another. Bytes are bounded before they are
-parsed, algorithms are listed, claims are checked here and nowhere else.
+Every kind of proof has its own `typ`, so none can be presented as another. Bytes are bounded before parsing, algorithms
+are listed, and claims are checked here only.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 
 @dataclass(frozen=True)
 class DevicePublicKey:
-    """A P-256 public key, and its RFC 7638 thumbprint."""
+    """A P-256 public key and its RFC 7638 thumbprint."""
 
     jwk: dict[str, str | list[str]]
     jkt: str
 
 
 def public_key(unverified_jwk: object) -> DevicePublicKey:
-    """Accept a public key that a device sent: an EC P-256 point, and nothing private (J3, strength ≥ 112 bits).
+    """The public key that a device sent: an EC P-256 point without private members (J3, strength ≥ 112 bits).
 
     Raises: Refused(BAD_PROOF).
     """
@@ -69,10 +69,10 @@ def public_key(unverified_jwk: object) -> DevicePublicKey:
 
 
 def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str], kept: Kept | None = None) -> Proven:
-    """A key that has signed its challenge, as a new credential (ruling 1, DK-2).
+    """The proof of a key that has signed its challenge (ruling 1, DK-2).
 
-    One factor; two with a passphrase, or with proof that each use of it asks for its holder.
-    passphrase_hash: "" for none. clients: those that it may serve (ruling 2). kept: what was proven of its hardware.
+    One factor; two with a passphrase, or with proof that the hardware verifies its user at each use. passphrase_hash:
+    "" for none. clients: the client_ids that it may serve (ruling 2). kept: the proven facts of its hardware.
     """
     factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase_hash else set())
     factors |= {Factor.USER_VERIFICATION} if kept and kept.verifies_user else set()
@@ -96,7 +96,7 @@ def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str]
 
 
 def unverified_header(proof: object) -> dict[str, Any]:
-    """The header of a compact JWS, bounded but not verified: only to find the key that must verify it.
+    """The header of a compact JWS, bounded but not verified, to select the verification key.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -106,13 +106,13 @@ def unverified_header(proof: object) -> dict[str, Any]:
 
 
 def bounded_json(segment: str) -> dict[str, Any]:
-    """The JSON object in one base64url segment of a JWS, refused before it nests.
+    """The JSON object in a base64url segment of a JWS, refused if it nests deeply.
 
     Raises: Refused(BAD_PROOF).
     """
     try:
         raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        # A shallow bound instead of a recursion limit: no proof of ours nests more than a key in a header (A20, J5).
+        # A shallow bound instead of a recursion limit: no proof nests deeper than a key in a header (A20, J5).
         if raw.count(b"{") + raw.count(b"[") > 16:  # noqa: PLR2004
             raise Refused(Reason.BAD_PROOF)
         value = json.loads(raw)
@@ -144,7 +144,7 @@ def verify(proof: object, key: DevicePublicKey, *, typ: str) -> dict[str, Any]:
 
 
 def check_claims(claims: Mapping[str, Any], *, expected: Mapping[str, str], now: datetime) -> str:
-    """The `jti` of a proof whose expected claims are equal and whose `iat` is fresh (and `exp`, if there, near and ahead).
+    """The `jti` of a proof with the expected claims, a fresh `iat`, and an `exp` (if present) soon in the future.
 
     Raises: Refused(BAD_PROOF).
     """

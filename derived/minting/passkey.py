@@ -1,8 +1,8 @@
-"""WebAuthn: verify a registration or an assertion (Web Authentication Level 3 §7), over what the browser sent and what was asked.
+"""WebAuthn: verify a registration or an assertion (Web Authentication Level 3 §7).
 
-`webauthn` does the grammar and the signatures. What it leaves open is decided here: the size and shape of what is parsed,
-the exact origin, `crossOrigin`, the algorithms and their keys, the user handle, BE, the counter, and what an attestation is
-worth. UV is never assumed: it is read from the authenticator's signed data each time (AU-4, trap 5).
+`webauthn` does the grammar and the signatures. Its gaps are closed here: size and shape of the input, the exact origin,
+`crossOrigin`, the algorithms and their keys, the user handle, BE, the counter, and the judgement of attestations. UV is
+never assumed: each time it is read from the authenticator's signed data (AU-4, trap 5).
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _TEXTS = frozenset({"clientDataJSON", "attestationObject", "authenticatorData", 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a ceremony was begun with.
+    """The parameters with which a ceremony began.
 
-    origin: the whole of it; a subdomain is another origin (W2). user_verification: whether it was required.
+    origin: compared whole; a subdomain is another origin (W2). user_verification: whether it was required.
     """
 
     challenge: bytes
@@ -70,8 +70,9 @@ class Expected:
 class RegisteredPasskey:
     """A verified WebAuthn registration; the fields are those of `Passkey`.
 
-    attested: its attestation led to a root of its model, and that model is admitted. hardware: the key is proven not to leave
-    it. listed_as: under which name FIDO's metadata lists the model, "" where unattested. key: the name of its public key.
+    attested: its attestation chains to a root of its model, and that model is admitted. hardware: the key is proven
+    non-exportable. listed_as: the model's identifier in the FIDO metadata, "" if unattested. key: the name of its
+    public key.
     """
 
     raw_id: bytes
@@ -93,15 +94,16 @@ class RegisteredPasskey:
 
     @property
     def reaches(self) -> AAL:
-        """The most that it may ever be used at: with its own verification, or with a password beside it (PK-1, PK-2)."""
+        """The highest level of its logins: with its own user verification, or with a password (PK-1, PK-2)."""
         return AAL.AAL3 if self.hardware and self.attested and not self.backup_eligible else AAL.AAL2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier:
-    """What an assertion is verified with: the credential as it was registered, and whose it is.
+    """The verification data of an assertion: the registered credential and its owner.
 
-    user_handle: the account's. named: whether the ceremony named this credential; if not, the key itself must say whose it is.
+    user_handle: the account's. named: whether the ceremony named this credential; if not, the response must carry the
+    user handle.
     """
 
     public_key: bytes
@@ -120,17 +122,17 @@ class Asserted:
 
 
 def went_back(before: int, now: int) -> bool:
-    """Whether a signature counter did not rise: the key may have been copied. Zero on both sides means that there is none."""
+    """True if a signature counter did not rise, so the key may have been copied; two zeros mean no counter."""
     return (before > 0 or now > 0) and now <= before
 
 
 def hashed_id(raw_id: bytes) -> str:
-    """How a credential id is looked up."""
+    """The lookup key of a credential id."""
     return hashlib.sha256(raw_id).hexdigest()
 
 
 def encoded(raw: bytes) -> str:
-    """base64url without padding, as WebAuthn's JSON has it."""
+    """base64url without padding, as in WebAuthn's JSON."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -144,7 +146,7 @@ def decoded(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
-# --- what the browser is asked ----------------------------------------------------------------------------------------
+# --- options for the browser ---
 
 
 def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
@@ -156,7 +158,7 @@ def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
     known: Sequence[tuple[bytes, Sequence[str]]],
     seconds: int,
 ) -> dict[str, Any]:
-    """PublicKeyCredentialCreationOptionsJSON (§5.1.4). known: every credential of the account, which no authenticator may repeat."""
+    """PublicKeyCredentialCreationOptionsJSON (§5.1.4); known: every credential of the account, to be excluded."""
     return {
         "rp": {"id": expected.rp_id, "name": "Ramet"},
         "user": {"id": encoded(user_handle), "name": name, "displayName": display_name},
@@ -177,7 +179,7 @@ def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
 def options_to_assert(
     expected: Expected, *, allowed: Sequence[tuple[bytes, Sequence[str]]], seconds: int
 ) -> dict[str, Any]:
-    """PublicKeyCredentialRequestOptionsJSON. allowed: nothing where the key itself says whose it is (C61)."""
+    """PublicKeyCredentialRequestOptionsJSON; allowed: empty for discoverable credentials (C61)."""
     return {
         "challenge": encoded(expected.challenge),
         "rpId": expected.rp_id,
@@ -191,12 +193,12 @@ def _descriptor(raw_id: bytes, transports: Sequence[str]) -> dict[str, Any]:
     return {"type": "public-key", "id": encoded(raw_id), "transports": list(transports)}
 
 
-# --- what it answers --------------------------------------------------------------------------------------------------
+# --- responses of the browser ---
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """A browser's answer, of the right shape and size, and nothing about it verified."""
+    """A browser's response of the right shape and size, not verified."""
 
     document: dict[str, Any]
     unverified_raw_id: bytes
@@ -240,7 +242,7 @@ def _shallow(value: object, left: int) -> None:
 def register(
     response: Response, *, expected: Expected, metadata: Metadata, policy: Policy, now: datetime
 ) -> RegisteredPasskey:
-    """Verify a registration (§7.1), and what its attestation proves.
+    """Verify a registration (§7.1), and judge its attestation.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -258,7 +260,7 @@ def register(
     )
     _checked(lambda: _good_key(verified.credential_public_key))
     raw_id, fmt = verified.credential_id, AttestationFormat(verified.fmt).value
-    # What the browser says is the id, and what the authenticator says, must be one: the first is what is looked up later.
+    # The browser's id and the authenticator's must be equal, because the browser's is looked up later.
     if raw_id != response.unverified_raw_id or not _LEAST_ID <= len(raw_id) <= _MOST_ID or fmt not in FORMATS:
         raise Refused(Reason.BAD_PROOF)
     attested = _checked(lambda: parse_attestation_object(verified.attestation_object))
@@ -292,7 +294,7 @@ def register(
 
 
 def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Asserted:
-    """Verify an assertion (§7.2) but for its counter, which is compared where it is kept.
+    """Verify an assertion (§7.2) except its counter, which is compared under the account's lock.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -314,7 +316,7 @@ def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Ass
     flags = _checked(
         lambda: parse_authenticator_data(decoded(response.document["response"]["authenticatorData"])).flags
     )
-    if flags.be != verifier.backup_eligible:  # BE is for life (§6.1.3): another answer is another key
+    if flags.be != verifier.backup_eligible:  # BE never changes (§6.1.3): another value means another key
         raise Refused(Reason.BAD_PROOF)
     return Asserted(user_verified=flags.uv, backed_up=flags.bs, sign_count=verified.new_sign_count)
 
@@ -322,12 +324,15 @@ def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Ass
 def _checked(work: Callable[[], T]) -> T:
     try:
         return work()
-    except Exception:  # noqa: BLE001 - whatever somebody else's parser stumbles over in hostile bytes is no proof
+    except Exception:  # noqa: BLE001 - parsers of unverified bytes may raise anything
         raise Refused(Reason.BAD_PROOF) from None
 
 
 def _same_site(response: Response) -> None:
-    """Raises: Refused(BAD_PROOF) for an answer that was made inside another site's page."""
+    """Require that the response was not made inside another site's page.
+
+    Raises: Refused(BAD_PROOF).
+    """
     client = json.loads(decoded(response.document["response"]["clientDataJSON"]))
     if client.get("crossOrigin", False) is not False or "topOrigin" in client:
         raise Refused(Reason.BAD_PROOF)
@@ -338,7 +343,10 @@ def _public(cose: bytes) -> PublicKeyTypes:
 
 
 def _good_key(cose: bytes) -> None:
-    """Raises: Refused(BAD_PROOF) for a key that is not what its algorithm says (RFC 9053), or too small."""
+    """Require a key that matches its algorithm (RFC 9053) and is large enough.
+
+    Raises: Refused(BAD_PROOF).
+    """
     key: object = _public(cose)
     match decode_credential_public_key(cose).alg:
         case COSEAlgorithmIdentifier.ECDSA_SHA_256:
@@ -358,7 +366,7 @@ def _good_key(cose: bytes) -> None:
 
 
 def _says_discoverable(document: dict[str, Any]) -> bool:
-    """What the browser says of it (credProps); a hint, and not signed."""
+    """The browser's `credProps` hint, which is not signed."""
     try:
         return document["clientExtensionResults"]["credProps"]["rk"] is True
     except (KeyError, TypeError):

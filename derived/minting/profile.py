@@ -1,4 +1,4 @@
-"""Does a certificate say what was ordered, and nothing else (X-1 to X-6, C91)? Asked of every one, whoever made it, before anybody gets it."""
+"""Compare an issued certificate with its order before it is released (X-1 to X-6, C91), whichever authority made it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SAID = (
 def faults(
     made: x509.Certificate, order: Order, issuer: x509.Certificate, expected: x509.CertificateBuilder
 ) -> list[str]:
-    """What is wrong, in words; nothing for one that is exactly what was ordered. It may end earlier, and begin later.
+    """The faults of a certificate, in words; empty if it is exactly as ordered (a shorter validity is permitted).
 
     expected: the profile of the order (`certificate.builder`).
     """
@@ -84,7 +84,7 @@ def _is_weak(made: x509.Certificate) -> bool:
 
 
 def _differs(made: x509.Certificate, expected: x509.CertificateBuilder) -> bool:
-    """Whether an extension is missing, more, of another value, or critical where it must not be, or the other way round."""
+    """True if an extension is missing, extra, of another value, or of another criticality."""
     wanted = {one.oid: one for one in expected._extensions}  # noqa: SLF001 - the builder has no other way to be read
     said = {one.oid: one for one in made.extensions}
     constraints = said.pop(x509.BasicConstraints.oid, None)  # absent, or cA false (X-2)
@@ -99,7 +99,7 @@ def _differs(made: x509.Certificate, expected: x509.CertificateBuilder) -> bool:
 
 
 def _value(extension: x509.ExtensionType) -> object:
-    """What counts of an extension: of the authority's key identifier the key, and of descriptions of access their set."""
+    """The compared part of an extension: the key of the authority key identifier, the set of access descriptions."""
     if isinstance(extension, x509.AuthorityKeyIdentifier):
         return extension.key_identifier
     if isinstance(extension, x509.AuthorityInformationAccess):

@@ -1,4 +1,4 @@
-"""What every module of this floor yields for a new credential: the one form that `issue.grow` records, whatever the kind."""
+"""The result of every module here for a new credential, which `issue.grow` records for any kind."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class Proven:
     """A verified proof, ready to be recorded.
 
-    shown: what the best login with it verifies; its reach, `amr` and phishing resistance follow from that.
-    keys: names of its keys, never bound again to anybody (`key_name`; C5, C6). verifier: the fields of the model that its
-    kind names (`Policy.verifier`); the generic one has one field, `data`, of JSON.
-    evidence: what the row says besides, on what its level rests (BI-6). device: what the key lives in.
-    jkt: RFC 7638 thumbprint, where tokens are bound to this key. not_after: where it ends by itself, as a certificate does.
+    shown: the factors of the best login with it; level, `amr` and phishing resistance follow from them. keys: names of
+    its public keys, never bound again (`key_name`; C5, C6). verifier: the fields of the kind's verifier model
+    (`Policy.verifier`); the generic model has one JSON field, `data`. evidence: further evidence for its level (BI-6).
+    device: the device of the key. jkt: RFC 7638 thumbprint, if tokens are bound to this key. not_after: its own expiry,
+    as of a certificate.
     """
 
     kind: Kind
@@ -42,5 +42,5 @@ class Proven:
 
 
 def key_name(key: PublicKeyTypes) -> str:
-    """What a public key is known by, in whatever credential it comes: SHA-256 of its SubjectPublicKeyInfo, hex."""
+    """The name of a public key in any credential: SHA-256 of its SubjectPublicKeyInfo, hex."""
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

@@ -1,7 +1,7 @@
-"""What signs certificates and lists for an authority, and how a signature that was made elsewhere gets into the bytes.
+"""Sign certificates and CRLs for an authority with a key that may be outside this process.
 
-`cryptography` signs only with keys that it holds. So everything is first signed by a key that is thrown away, and then the
-signature is replaced by that of the `Signer`: a wrapped key of ours, one in an HSM, or somebody else's service.
+`cryptography` signs only with keys in memory. Everything is therefore first signed by an ephemeral key, and the
+signature is then replaced by the `Signer`'s: a wrapped key, an HSM, or another party's service.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _SPKI = PublicFormat.SubjectPublicKeyInfo
 
 
 class Signer(Protocol):
-    """A key that signs, wherever it is: P-256 with SHA-256, or P-384 with SHA-384."""
+    """A signing key in any backend: P-256 with SHA-256, or P-384 with SHA-384."""
 
     @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
-        """Its public half."""
+        """The public key."""
 
     def sign(self, message: bytes) -> bytes:
         """An ECDSA signature over the message, as DER.
@@ -36,14 +36,14 @@ class Signer(Protocol):
 
 
 class Held:
-    """A key that this process holds in memory."""
+    """A key in the memory of this process."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
 
     @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
-        """Its public half."""
+        """The public key."""
         return self._key.public_key()
 
     def sign(self, message: bytes) -> bytes:
@@ -52,7 +52,7 @@ class Held:
 
 
 def digest_of(key: ec.EllipticCurvePublicKey) -> hashes.SHA256 | hashes.SHA384:
-    """The hash that goes with a key's curve.
+    """The hash for a key's curve.
 
     Raises: Unavailable(KEY_UNAVAILABLE) for any other curve.
     """
@@ -69,7 +69,7 @@ def _thrown_away(curve: type[ec.EllipticCurve]) -> ec.EllipticCurvePrivateKey:
 
 
 def certificate(builder: x509.CertificateBuilder, signer: Signer) -> x509.Certificate:
-    """A certificate, signed and looked at.
+    """A signed certificate, after its signature was verified.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
@@ -78,7 +78,7 @@ def certificate(builder: x509.CertificateBuilder, signer: Signer) -> x509.Certif
 
 
 def revocation_list(builder: x509.CertificateRevocationListBuilder, signer: Signer) -> bytes:
-    """A CRL as DER, signed and looked at.
+    """A signed CRL as DER, after its signature was verified.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
@@ -87,7 +87,7 @@ def revocation_list(builder: x509.CertificateRevocationListBuilder, signer: Sign
 
 
 def request(builder: x509.CertificateSigningRequestBuilder, signer: Signer, public_key_der: bytes) -> bytes:
-    """A PKCS #10 request for a signer's own key, as DER, for an authority above ours.
+    """A PKCS #10 request for a signer's own key, as DER, for a superior CA.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
@@ -95,7 +95,7 @@ def request(builder: x509.CertificateSigningRequestBuilder, signer: Signer, publ
     tbs = skeleton.tbs_certrequest_bytes
     body = _value(tbs)
     other = skeleton.public_key().public_bytes(Encoding.DER, _SPKI)
-    tbs = _sequence(body.replace(other, public_key_der))  # of one length: both are points on one curve
+    tbs = _sequence(body.replace(other, public_key_der))  # of equal length: both are points on the same curve
     whole = skeleton.public_bytes(Encoding.DER)
     return _spliced(whole, tbs, signer, skeleton_tbs=skeleton.tbs_certrequest_bytes)
 
@@ -103,7 +103,7 @@ def request(builder: x509.CertificateSigningRequestBuilder, signer: Signer, publ
 def _spliced(whole: bytes, tbs: bytes, signer: Signer, *, skeleton_tbs: bytes | None = None) -> bytes:
     """The outer SEQUENCE of RFC 5280 §4.1.1 with another signature; the algorithm stays.
 
-    Raises: Unavailable(KEY_UNAVAILABLE) where the signature is not that of this key: nothing wrong ever leaves.
+    Raises: Unavailable(KEY_UNAVAILABLE) if the signature does not verify with this key.
     """
     algorithm = _first(_value(whole)[len(skeleton_tbs or tbs) :])
     signature = signer.sign(tbs)
@@ -115,7 +115,7 @@ def _spliced(whole: bytes, tbs: bytes, signer: Signer, *, skeleton_tbs: bytes | 
 
 
 def _length(der: bytes) -> tuple[int, int]:
-    """Where the value of a TLV begins, and how long it is."""
+    """The offset and the length of the value of a TLV."""
     if der[1] < _SHORT:
         return 2, der[1]
     more = der[1] & 0x7F

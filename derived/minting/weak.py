@@ -1,4 +1,4 @@
-"""Keys that look well and are not: what a certificate is never made out to (C91; SP 800-78, X-5)."""
+"""Weak keys: keys of a valid form that no certificate may be issued for (C91; SP 800-78, X-5)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _CURVES = (ec.SECP256R1, ec.SECP384R1)
 _EXPONENTS = range(65537, 2**64)
 _CLOSE = 1000  # steps of Fermat's method (CVE-2022-26320)
 _SMALL_SCALARS = 64
-RSA_2048_ENDS = datetime(2031, 1, 1, tzinfo=UTC)  # X-5: what expires after 31 December 2030 needs 3072 bits
+RSA_2048_ENDS = datetime(2031, 1, 1, tzinfo=UTC)  # X-5: certificates that expire after 31 December 2030 need 3072 bits
 
 
 def is_weak(key: object) -> bool:
-    """Whether a public key is of a kind or a size that is not allowed, or one whose private half others can find."""
+    """True if a public key has a forbidden type or size, or its private key can be computed."""
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
         wrong_form = key.key_size not in _RSA_SIZES or numbers.e not in _EXPONENTS or numbers.e % 2 == 0
@@ -29,7 +29,7 @@ def is_weak(key: object) -> bool:
 
 
 def is_outlived(key: object, not_after: datetime) -> bool:
-    """Whether a key is too small for a certificate that lives until then (X-5)."""
+    """True if a key is too small for a certificate that is valid until `not_after` (X-5)."""
     return isinstance(key, rsa.RSAPublicKey) and key.key_size < 3072 and not_after >= RSA_2048_ENDS  # noqa: PLR2004
 
 
@@ -48,7 +48,7 @@ def _has_small_factor(modulus: int) -> bool:
 
 
 def _is_roca(modulus: int) -> bool:
-    """CVE-2017-15361: primes of a vulnerable chip are powers of 65537 modulo many small primes, and so is their product."""
+    """CVE-2017-15361: primes of a vulnerable chip are powers of 65537 modulo many small primes, as is their product."""
     return all(modulus % prime in _powers(prime) for prime in _primes()[1:39])
 
 
@@ -62,7 +62,7 @@ def _powers(prime: int) -> frozenset[int]:
 
 
 def _has_close_primes(modulus: int) -> bool:
-    """Fermat: a modulus of two primes that lie close to each other falls apart in a few steps."""
+    """Fermat's method factors a modulus of two close primes in a few steps."""
     middle = math.isqrt(modulus - 1) + 1
     for _ in range(_CLOSE):
         rest = middle * middle - modulus
@@ -74,7 +74,7 @@ def _has_close_primes(modulus: int) -> bool:
 
 @lru_cache(maxsize=2)
 def _guessable(curve: type[ec.EllipticCurve]) -> frozenset[bytes]:
-    """The public keys of the smallest private ones."""
+    """The public keys of the smallest private keys."""
     return frozenset(
         ec.derive_private_key(scalar, curve()).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         for scalar in range(1, _SMALL_SCALARS + 1)

@@ -1,4 +1,4 @@
-"""The agency that a PIV card is of: the first field of its FASC-N (NIST SP 800-73, TIG SCEPACS 2.3 §2.1; EL-3)."""
+"""The agency code of a PIV card: the first field of its FASC-N (NIST SP 800-73, TIG SCEPACS 2.3 §2.1; EL-3)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ _BYTES, _BITS, _DIGITS = 25, 5, 4
 
 
 def agency_of(fasc_n: str) -> str:
-    """The four digits of the agency code, or "" for what is no FASC-N; fasc_n: its 25 bytes in hex.
+    """The four digits of the agency code, or "" if the value is not a FASC-N; fasc_n: its 25 bytes in hex.
 
-    Forty characters of four bits, lowest first, and a bit of odd parity each; the first is a start sentinel.
+    A FASC-N is forty characters of four bits (lowest first) with an odd parity bit each; the first is a start sentinel.
     """
     if len(fasc_n) != 2 * _BYTES:
         return ""

@@ -1,6 +1,6 @@
-"""Levels of assurance, and the evidence of one login (SP 800-63B-4 §2, §3).
+"""Assurance levels and the evidence of a login (SP 800-63B-4 §2, §3).
 
-A level in this house is always computed from an `Authentication`; nothing that somebody asked for ever becomes one.
+A level is always computed from an `Authentication`; a requested value never becomes a level.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AAL(IntEnum):
-    """Authenticator assurance level; NONE is the absence of one, never level 1 (AU-7)."""
+    """Authenticator assurance level; NONE means no level, never level 1 (AU-7)."""
 
     NONE = 0
     AAL1 = 1
@@ -23,7 +23,7 @@ class AAL(IntEnum):
 
 
 class IAL(IntEnum):
-    """Identity assurance level; NONE means that nobody with authority has vouched."""
+    """Identity assurance level; NONE means that no source or manager with authority has vouched."""
 
     NONE = 0
     IAL1 = 1
@@ -32,9 +32,9 @@ class IAL(IntEnum):
 
 
 class FactorClass(StrEnum):
-    """The kinds of factor; the same kind twice is still one factor (P4).
+    """The classes of authentication factors; two factors of one class count as a single factor (P4).
 
-    ACTIVATION is what a key asked for before it answered, a secret or a finger: which of the two only the key knows.
+    ACTIVATION is local user verification (a secret or a biometric); only the authenticator knows which.
     """
 
     KNOW = "know"
@@ -44,7 +44,7 @@ class FactorClass(StrEnum):
 
 
 class Factor(StrEnum):
-    """What was verified in a login."""
+    """The factors that a login can verify."""
 
     PASSWORD = "password"  # noqa: S105 - a name
     TOTP = "totp"
@@ -59,7 +59,7 @@ class Factor(StrEnum):
 
     @property
     def factor_class(self) -> FactorClass:
-        """Which kind of factor this is."""
+        """The class of this factor."""
         return _CLASSES[self]
 
 
@@ -76,10 +76,10 @@ _CLASSES = {
     Factor.UPSTREAM: FactorClass.VOUCHED,
 }
 
-# Keys whose proof names the verifier it was made for: TLS client authentication and WebAuthn (63B-4 §3.2.5).
+# Keys whose proof names the verifier: TLS client authentication and WebAuthn (63B-4 §3.2.5).
 _PHISHING_RESISTANT = frozenset({Factor.PIV_CARD, Factor.CERTIFICATE, Factor.PASSKEY})
 
-# RFC 8176 values, by factor. A bare key is `pop`: what holds it is claimed (`hwk`) only where it was proven (standards.md).
+# RFC 8176 values by factor. A bare key is `pop`; `hwk` is claimed only where hardware was proven (standards.md).
 _AMR: dict[Factor, tuple[str, ...]] = {
     Factor.PASSWORD: ("pwd",),
     Factor.DEVICE_PASSPHRASE: ("pwd",),
@@ -95,10 +95,11 @@ _AMR: dict[Factor, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Assertion:
-    """What a trusted upstream said of a login, after its exact table and its cap (AU-7, C10); silence is NONE.
+    """The claims of a trusted upstream about a login, after its mapping table and its cap (AU-7, C10).
 
-    issuer: the upstream (FA-8). ial: recorded as evidence; it never moves the account's own (rulings 3, 9).
-    fal: the federation level at which it reached us: 2 for a code and a nonce, less where it says less itself (AS-6).
+    A claim that is missing counts as NONE. issuer: the upstream (FA-8). ial: recorded as evidence; the account's own
+    IAL never follows it (rulings 3, 9). fal: the federation assurance level of the transport: 2 for a code with a
+    nonce, less if the upstream states less (AS-6).
     """
 
     issuer: str
@@ -112,10 +113,10 @@ class Assertion:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What one login transaction verified (ruling 6); the level, `amr` and phishing resistance all follow from it.
+    """The factors verified in a login transaction (ruling 6); its level, `amr` and phishing resistance follow from it.
 
-    hardware: the key among the factors is proven to be in hardware that does not give it out (attestation, PIV policy).
-    asserted: for a login at an upstream, which stands alone: its word is not added to factors of ours.
+    hardware: the key among the factors is proven to be non-exportable (attestation, PIV policy). asserted: the
+    assertion of an upstream login, which is never combined with local factors.
     """
 
     factors: frozenset[Factor]
@@ -126,31 +127,31 @@ class Shown:
         if (Factor.UPSTREAM in self.factors) != (self.asserted is not None) or (
             self.asserted and len(self.factors) > 1
         ):
-            message = "an upstream's word stands alone, and there is none without an upstream"
+            message = "an upstream assertion comes without other factors, and needs the factor UPSTREAM"
             raise ValueError(message)
 
     @property
     def is_multi_factor(self) -> bool:
-        """Two kinds of factor, one of them a thing one has."""
+        """True for factors of two classes, at least one of them something the person has."""
         classes = {factor.factor_class for factor in self.factors}
         return FactorClass.HAVE in classes and len(classes) > 1
 
     @property
     def phishing_resistant(self) -> bool:
-        """Whether what was shown could not have been relayed by a false site (TK-3)."""
+        """True if a verifier impersonator could not have relayed the verified factors (TK-3)."""
         return self.asserted.phishing_resistant if self.asserted else bool(self.factors & _PHISHING_RESISTANT)
 
     @property
     def hardware_protected(self) -> bool:
-        """Whether the phishing-resistant key is proven to be in hardware (`phrh`)."""
+        """True if the phishing-resistant key is proven to be in hardware (`phrh`)."""
         return self.phishing_resistant and (self.asserted.hardware if self.asserted else self.hardware)
 
     @property
     def reach(self) -> AAL:
-        """The level that this reaches by itself (SP 800-63B-4 §2; AU-4, DK-2, PK-1, PK-2).
+        """The level of these factors alone, before any cap (SP 800-63B-4 §2; AU-4, DK-2, PK-1, PK-2).
 
-        One kind of factor is AAL1; two, one of them a thing one has, AAL2; AAL3 also takes a phishing-resistant key that is
-        proven non-exportable.
+        A single factor class is AAL1; two classes, one of them something the person has, AAL2; AAL3 also takes a
+        phishing-resistant key that is proven non-exportable.
         """
         if self.asserted:
             return self.asserted.aal
@@ -162,15 +163,12 @@ class Shown:
 
     @property
     def amr(self) -> tuple[str, ...]:
-        """The RFC 8176 values, sorted, with `mfa` where it is true."""
+        """The RFC 8176 values, sorted, with `mfa` for two factor classes."""
         if self.asserted:
             return tuple(sorted(set(self.asserted.amr)))
         values = {value for factor in self.factors for value in _AMR[factor]}
-        if self.hardware and self.factors & {
-            Factor.USER_VERIFICATION,
-            Factor.DEVICE_KEY,
-            Factor.CERTIFICATE,
-        }:  # a key, proven to be kept
+        # proven hardware turns `pop` into `hwk`
+        if self.hardware and self.factors & {Factor.USER_VERIFICATION, Factor.DEVICE_KEY, Factor.CERTIFICATE}:
             values = values - {"pop"} | {"hwk"}
         if self.is_multi_factor:
             values.add("mfa")
@@ -179,13 +177,13 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Authentication:
-    """A recorded login: what was verified, when, and how far it reaches today.
+    """A recorded login: its factors, its time, and its level today.
 
     aal: the level after capping by every ancestor of the credential.
-    root: whether a root credential was used (only those may mint).
+    root: whether a root credential was used (only roots may issue derived credentials).
     at: when the last factor was verified (becomes `auth_time`).
     amr: RFC 8176 values. upstream: the issuer that vouched, or "" (FA-8).
-    by: the id of the credential that was used, so that what is bound on it can be found when it turns bad (IV-6).
+    by: the id of the credential that was used, so that a later compromise finds what was bound with it (IV-6).
     """
 
     factors: frozenset[Factor]

@@ -1,4 +1,4 @@
-"""The cap: the one rule that no credential and no token outranks what it grew from (AS-2, I1)."""
+"""The cap: no credential and no token ever has a higher level than any of its ancestors (AS-2, I1)."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def cap(kind: Kind, own: AAL, *ancestors: AAL) -> AAL:
-    """The level of a credential: the least of its kind's ceiling, what it proved itself, and every ancestor's level."""
+    """The level of a credential: the minimum of its kind's ceiling, its own proof, and every ancestor's level."""
     return min(policy(kind).ceiling, own, *ancestors)

@@ -1,4 +1,4 @@
-"""May this login grow a credential of that kind? A question: it returns a Reason, or None for yes (EL-1, EL-4, AU-8)."""
+"""Whether a login may issue a derived credential: questions that return a Reason or None (EL-1, EL-4, AU-8)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def refusal(login: Authentication, *, now: datetime) -> Reason | None:
-    """Why this login may not grow anything, or None if it may: a root, at AAL2 or more, at most 20 minutes old."""
+    """The reason why this login may not issue a derived credential, or None.
+
+    It must be by a root, at AAL2 or more, and at most 20 minutes old.
+    """
     if not login.root:
         return Reason.NOT_A_ROOT
     if login.aal < MINT_FLOOR:
@@ -28,15 +31,16 @@ def refusal(login: Authentication, *, now: datetime) -> Reason | None:
 
 
 def refusal_of_key(kind: Kind, level: AAL) -> Reason | None:
-    """Why a key that would stand at `level` is not worth minting, or None (ruling 1)."""
+    """The reason why a key that would reach `level` is below its kind's floor, or None (ruling 1)."""
     return Reason.KEY_TOO_WEAK if level < policy(kind).floor else None
 
 
 def label_of(login: Authentication, *, root: Kind, ial: IAL, own: Shown, home_agency: bool) -> Label:
-    """What a credential that grows from this login may call itself.
+    """The label of a credential that is derived from this login.
 
-    *Derived PIV* takes a PIV card proven by PKI-AUTH (its certificate and its PIN, never the card-authentication key), of a
-    card of the home agency, a person at IAL3, and a key that is phishing-resistant itself (EL-2, EL-3, AS-3, BI-7).
+    *Derived PIV* takes a PIV card of the home agency, proven by PKI-AUTH (its certificate and its PIN, never the
+    card-authentication key), a person at IAL3, and a new key that is phishing-resistant itself (EL-2, EL-3, AS-3,
+    BI-7).
     """
     by_card = root == Kind.PIV_CARD and login.root and {Factor.PIV_CARD, Factor.PIV_PIN} <= login.factors
     earned = by_card and home_agency and ial == IAL.IAL3 and login.phishing_resistant and own.phishing_resistant
@@ -44,10 +48,10 @@ def label_of(login: Authentication, *, root: Kind, ial: IAL, own: Shown, home_ag
 
 
 def most(kind: Kind, label: Label, own: Shown, *, vetted: bool) -> AAL:
-    """The most that a new one may be worth, whatever it shows by itself (X-7, X-9).
+    """The highest level of a new credential of this kind and label, whatever it proves (X-7, X-9).
 
-    A certificate speaks for itself at places that never ask us. So at AAL3 it takes the PIV label, a key that was made in hardware
-    which asks for its holder at each use, and a record of who checked its holder in person.
+    Relying parties accept a certificate without asking Ramet. At AAL3 it therefore takes the PIV label, a key made in
+    hardware that verifies its user at each use, and the record of an identity check in person.
     vetted: whether there is such a record, unused.
     """
     asks_its_holder = own.hardware_protected and Factor.USER_VERIFICATION in own.factors
@@ -57,7 +61,7 @@ def most(kind: Kind, label: Label, own: Shown, *, vetted: bool) -> AAL:
 
 
 class How(StrEnum):
-    """On whose word a root is bound to an account."""
+    """The authority by which a root is bound to an account."""
 
     INVITATION = "invitation"
     LOGIN = "login"
@@ -67,9 +71,9 @@ class How(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BoundBy:
-    """What a new root is bound on, and so what it can be worth at most (ruling 5: no ladder).
+    """The authority by which a new root is bound, and so the highest level it can have (ruling 5).
 
-    login: for LOGIN, the live login of the person, by a root. replaces: for RECOVERY, the level of the root that it follows.
+    login: for LOGIN, the person's live login by a root. replaces: for RECOVERY, the level of the replaced root.
     """
 
     how: How
@@ -77,10 +81,9 @@ class BoundBy:
     replaces: AAL = AAL.NONE
 
     def ceiling(self, kind: Kind) -> AAL:
-        """The most that a root bound in this way may be worth.
+        """The highest level of a root that is bound in this way.
 
-        A PIV card proves AAL3 by itself, to whoever invited its holder; every other root gets there only under a login
-        that was there already.
+        A PIV card proves AAL3 by itself; every other root reaches AAL3 only under a login at AAL3.
         """
         match self.how:
             case How.LOGIN:
@@ -92,9 +95,10 @@ class BoundBy:
 
 
 def refusal_to_change(login: Authentication, *, affected: AAL, now: datetime) -> Reason | None:
-    """Why this login may not add, rename or remove something that is worth `affected`, or None (P2, AU-1, EL-2).
+    """The reason why this login may not add, rename or remove a credential of level `affected`, or None.
 
-    It takes a root, fresh, and as strong as what is changed. Reporting a loss is not asked here: one factor suffices (ruling 14).
+    The login must be by a root, fresh, and as strong as the credential that changes (P2, AU-1, EL-2). Reports of a loss
+    do not come here: a single factor suffices for them (ruling 14).
     """
     if reason := refusal(login, now=now):
         return reason
@@ -102,9 +106,9 @@ def refusal_to_change(login: Authentication, *, affected: AAL, now: datetime) ->
 
 
 def refusal_to_add(login: Authentication, *, reaches: AAL, strongest: AAL, now: datetime) -> Reason | None:
-    """Why this login may not add a root, or None.
+    """The reason why this login may not add a root, or None.
 
-    reaches: the most that the new root could be used at. strongest: the most that the account can reach. The login must be
-    as strong as the lesser of the two (AU-1).
+    reaches: the highest level of the new root. strongest: the highest level of the account. The login must be as strong
+    as the lesser of the two (AU-1).
     """
     return refusal_to_change(login, affected=min(reaches, strongest), now=now)

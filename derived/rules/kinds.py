@@ -1,7 +1,7 @@
-"""Every kind of credential: what it can reach at most, how long it lives, what it needs.
+"""Every kind of credential: its highest level, its lifetime, its requirements.
 
-Policy is code, changed by review. A ceiling here is what the *kind* may ever reach; `capping.cap` takes the minimum
-with what one credential proved and with its ancestors.
+Policy is code, changed by review. A ceiling is the highest level of the *kind*; `capping.cap` takes the minimum with
+the credential's own proof and its ancestors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from derived.rules.assurance import AAL
 
 
 class Kind(StrEnum):
-    """The kinds of credential that stand in the ledger; docs/adding-a-kind.md says how to add one."""
+    """The kinds of credential in the ledger; docs/adding-a-kind.md says how to add one."""
 
     PASSWORD_TOTP = "password_totp"  # noqa: S105 - a name
     PIV_CARD = "piv_card"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Label(StrEnum):
-    """What a grown credential may call itself; it is decided when it is grown, and never again (EL-2, EL-3, BI-7)."""
+    """The label of a derived credential, decided at issuance and never changed (EL-2, EL-3, BI-7)."""
 
     DERIVED_PIV = "derived_piv"
     GENERIC = "generic"
@@ -36,16 +36,17 @@ class Label(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What holds for every credential of one kind.
+    """The rules for every credential of a kind.
 
-    ceiling: the highest AAL that the kind may reach.
-    floor: the lowest AAL at which it is worth minting (ruling 1).
-    lifetime: from minting to expiry; None for as long as the account lives (X-6: not cut to the root's expiry).
+    ceiling: the highest AAL of the kind.
+    floor: the lowest AAL at which a credential of the kind is issued (ruling 1).
+    lifetime: from issuance to expiry; None for the lifetime of the account (X-6: not cut to the root's expiry).
     root: the person already had it, or bound it by invitation; it may be a parent.
     counted: whether it counts towards the cap on derived credentials per person (EL-5).
-    grown: it is made here, from a root, by `issue.grow`. verifier: the model of `derived.models` that holds what verifies it.
-    signs_in_as: the kind whose way of signing in serves it too, where it has none of its own.
-    in_person: AAL3 takes, besides what it shows, the PIV label, a key that asks for its holder at each use, and the record of a
+    grown: derived here from a root, by `issue.grow`. verifier: the model of `derived.models` that holds its
+    verification data.
+    signs_in_as: the kind whose login method it uses, if it has none of its own.
+    in_person: AAL3 also takes the PIV label, a key that verifies its user at each use, and the record of an identity
     check in person (X-7, X-9; `eligibility.most`).
     """
 
@@ -70,7 +71,7 @@ POLICIES: dict[Kind, Policy] = {
     Kind.UPSTREAM: Policy(
         label="Sign-in at another provider", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True
     ),
-    # Somebody else's derived PIV certificate (policies .40 and .41): it may sign in, and nothing grows from it (EL-2).
+    # A derived PIV certificate of another issuer (policies .40, .41) may sign in, but never be a parent (EL-2).
     Kind.DERIVED_CERTIFICATE: Policy(
         label="Derived PIV certificate",
         ceiling=AAL.AAL3,
@@ -78,7 +79,7 @@ POLICIES: dict[Kind, Policy] = {
         lifetime=timedelta(days=3 * 366),
         signs_in_as=Kind.PIV_CARD,
     ),
-    # Ours, for VPNs and web servers; at AAL3 its policy is .41 (X-1).
+    # Issued by Ramet for VPNs and web servers; at AAL3 its policy is .41 (X-1).
     Kind.CERTIFICATE: Policy(
         label="Certificate",
         ceiling=AAL.AAL3,
@@ -117,5 +118,5 @@ MOST_DERIVED_PER_PERSON = 10  # EL-5
 
 
 def policy(kind: Kind) -> Policy:
-    """The policy of a kind; every kind has one (a test asserts it)."""
+    """The policy of a kind; every kind has a policy (held by a test)."""
     return POLICIES[kind]

@@ -1,4 +1,7 @@
-"""The states of a credential and the legal moves between them; revoked and expired are ends (MT-3, MT-6, C30)."""
+"""The states of a credential and the legal transitions between them; revoked and expired are final.
+
+See MT-3, MT-6, C30.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a credential stands."""
+    """The state of a credential."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -28,5 +31,5 @@ _MOVES: dict[State, frozenset[State]] = {
 
 
 def may_move(before: State, after: State) -> bool:
-    """Whether a credential may go from one state to another."""
+    """True if a credential may go from one state to the other."""
     return after in _MOVES[before]

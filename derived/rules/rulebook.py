@@ -1,7 +1,7 @@
-"""What may be issued here, as one table: per kind for whom, under which label, how strong, on which devices, how many, how long.
+"""The issuance rules: per kind for whom, under which label, at which level, on which devices, how many, how long.
 
-The defaults are the table below; an operator writes what differs as TOML (docs/operating.md), and `manage.py policy show` says
-the whole in words. A rule only narrows: nothing in a rulebook raises a level or lengthens a life beyond `kinds`.
+The defaults are below; an operator writes differences as TOML (docs/operating.md), and `manage.py policy show` prints
+all rules. A rule only narrows: nothing in a rulebook raises a level or extends a lifetime beyond `kinds`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What a new key lives in, as far as that was proven; a name that the device gives itself is no part of it.
+    """The proven facts about the device that holds a new key; a name given by the device itself is not part of it.
 
-    type: software where nothing was proven, else android, apple, tpm, yubikey, passkey, … model, aaguid, serial: attested, or "".
-    synced: the key can be copied to other devices (BE, PK-1).
+    type: software if nothing was proven, else android, apple, tpm, yubikey, passkey, … model, aaguid, serial: attested,
+    or "". synced: the key can be copied to other devices (BE, PK-1).
     """
 
     type: str = "software"
@@ -35,9 +35,9 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Approved:
-    """Devices that were looked at and found good: by model name, AAGUID, or one by one by serial number (RQ-4).
+    """The approved devices, by model name, AAGUID or serial number (RQ-4).
 
-    Each entry is compared whole. An attested device is on the list if any of the three names it.
+    Entries are compared exactly. An attested device is approved if any of the three lists it.
     """
 
     models: frozenset[str] = frozenset()
@@ -45,19 +45,19 @@ class Approved:
     serials: frozenset[str] = frozenset()
 
     def lists(self, device: Device) -> bool:
-        """Whether a device is on the list."""
+        """True if the device is approved."""
         pairs = ((self.models, device.model), (self.aaguids, device.aaguid), (self.serials, device.serial))
         return any(said and said in listed for listed, said in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What holds for the issuance of one kind.
+    """The issuance rules for a kind.
 
-    offered: whether it is issued at all. labels: under which it may be. groups: whose members may have it; none for everybody.
-    devices: types of device that it may live in; none for all. only_approved: only in a device on the list (RQ-4).
-    most_aal: never above. most: how many one person may have. lifetime: from issue to expiry, never longer than the kind's.
-    synced: labels under which a key that can be copied may be issued (PK-3).
+    offered: whether it is issued at all. labels: the permitted labels. groups: whose members may have it; none for
+    everybody. devices: the permitted types of device; none for all. only_approved: only on approved devices (RQ-4).
+    most_aal: the highest level. most: the highest number per person. lifetime: from issuance to expiry, never longer
+    than the kind's. synced: the labels under which a copyable key is permitted (PK-3).
     """
 
     offered: bool = True
@@ -73,11 +73,11 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Rulebook:
-    """The table.
+    """All issuance rules of an installation.
 
-    home_agencies: FASC-N agency codes whose cards may be parents of a *derived PIV* credential; none, and nothing bears that
-    label (EL-3). assigned: {serial: login name} of devices that were issued to a person, as somebody found (RQ-5).
-    most_in_all: living grown credentials a person may have, of all counted kinds (EL-5).
+    home_agencies: FASC-N agency codes whose cards may be parents of a *derived PIV* credential; if empty, no credential
+    has that label (EL-3). assigned: {serial: login name} of devices issued to a person (RQ-5). most_in_all: the highest
+    number of living derived credentials per person, over all counted kinds (EL-5).
     """
 
     terms: Mapping[Kind, Terms] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Rulebook:
         return self.terms.get(kind, _USUAL)
 
     def refusal(self, kind: Kind, label: Label, device: Device, *, groups: frozenset[str]) -> Reason | None:
-        """Why this may not be issued, or None; groups: those that the person is in."""
+        """The reason to refuse this issuance, or None; groups: the person's groups."""
         terms = self.of(kind)
         if not terms.offered or label not in terms.labels or (terms.groups and not terms.groups & groups):
             return Reason.NOT_OFFERED
@@ -104,7 +104,10 @@ class Rulebook:
         return None
 
     def refusal_of_number(self, kind: Kind, *, of_kind: int, in_all: int) -> Reason | None:
-        """Why this person may not have one more, or None (EL-5); how many are living already."""
+        """The reason to refuse another credential of this person by number, or None (EL-5).
+
+        of_kind, in_all: the numbers of living ones.
+        """
         counted = policy(kind).counted
         return (
             Reason.TOO_MANY_CREDENTIALS
@@ -113,9 +116,9 @@ class Rulebook:
         )
 
     def most(self, kind: Kind, label: Label, device: Device, *, person: str) -> AAL:
-        """The most that a credential may be worth here; person: the login name.
+        """The highest level of a credential under these rules; person: the login name.
 
-        AAL3 takes a device on the list, and under the PIV label one that was issued to this very person (RQ-4, RQ-5).
+        AAL3 takes an approved device, and under the PIV label a device issued to this very person (RQ-4, RQ-5).
         """
         listed = self.approved.lists(device)
         theirs = bool(device.serial) and bool(person) and self.assigned.get(device.serial) == person
@@ -123,7 +126,7 @@ class Rulebook:
         return min(self.of(kind).most_aal, AAL.AAL3 if high else AAL.AAL2)
 
     def lifetime(self, kind: Kind) -> timedelta | None:
-        """From issue to expiry."""
+        """The time from issuance to expiry."""
         given = [one for one in (policy(kind).lifetime, self.of(kind).lifetime) if one is not None]
         return min(given, default=None)
 
@@ -131,13 +134,13 @@ class Rulebook:
 _USUAL = Terms()
 
 
-# --- as an operator writes it -----------------------------------------------------------------------------------------
+# --- the TOML form ---
 
 
 def read(document: Mapping[str, Any]) -> Rulebook:
-    """The rulebook that a TOML document describes; what it does not name is as usual.
+    """The rulebook of a TOML document; missing entries have their defaults.
 
-    Raises: ValueError with what is wrong, for any name or value that is not understood: a mistyped rule must not be none.
+    Raises: ValueError with the fault, for any unknown name or value: a mistyped rule must not be ignored.
     """
     said = dict(document)
     approved, assigned = dict(said.pop("approved", {})), dict(said.pop("assigned", {}))
@@ -146,7 +149,7 @@ def read(document: Mapping[str, Any]) -> Rulebook:
     for name, rules in said.items():
         grown = {kind.value for kind in POLICIES if policy(kind).grown}
         if name not in grown or not isinstance(rules, dict):
-            raise ValueError(f"[{name}] is none of {', '.join(sorted(grown))}")
+            raise ValueError(f"[{name}] must be one of {', '.join(sorted(grown))}")
         terms[Kind(name)] = _terms(name, rules)
     if unknown := set(approved) - {one.name for one in fields(Approved)}:
         raise ValueError(f"[approved] has no {', '.join(sorted(unknown))}")
@@ -179,7 +182,7 @@ def _terms(kind: str, rules: Mapping[str, Any]) -> Terms:
             case "lifetime_days" if _is_number(value) and value:
                 made["lifetime"] = timedelta(days=value)
             case _:
-                raise ValueError(f"{where} = {value!r} is not understood")
+                raise ValueError(f"{where} = {value!r} is not valid")
     return Terms(**made)
 
 
@@ -193,19 +196,19 @@ def _texts(where: str, value: object) -> frozenset[str]:
     return frozenset(value)
 
 
-# --- in words ---------------------------------------------------------------------------------------------------------
+# --- the printed form ---
 
 
 def in_words(rules: Rulebook) -> list[str]:
-    """The whole table, a line each, for whoever has to answer for it."""
+    """The rules as printed lines, for the people who answer for them."""
     said = [
-        "Everything is grown from a sign-in with a root credential, at AAL2 or more, at most 20 minutes old; never from what was grown.",
-        f"One person may have {rules.most_in_all} living ones in all.",
+        "Every derived credential takes a sign-in with a root credential, at AAL2 or more, at most 20 minutes old; never one with a derived credential.",
+        f"A person may have at most {rules.most_in_all} living derived credentials in all.",
         "The label derived PIV: only from a PIV card, shown with its PIN, of a person at IAL3, with a phishing-resistant key; "
         + (
             f"and only for cards of {_listed(rules.home_agencies)}."
             if rules.home_agencies
-            else "no home agency is named, so nothing bears it."
+            else "no home agency is configured, so no credential has it."
         ),
         (
             f"AAL3: only in devices on the approved list ({_approved(rules.approved)}); under derived PIV only in one that was issued to"
@@ -220,8 +223,8 @@ def in_words(rules: Rulebook) -> list[str]:
 
 _IN_PERSON = [
     (
-        "  AAL3 takes besides: the label derived PIV, a key proven to be in hardware that asks for its holder at each use, and a check in"
-        " person within 90 days on which nothing was issued (manage.py identity)."
+        "  AAL3 also takes the label derived PIV, a key proven to be in hardware that verifies its user at each use, and an identity check in"
+        " person within the last 90 days that is unused (manage.py identity)."
     )
 ]
 
@@ -238,7 +241,7 @@ def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
         ),
         (
             f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy(kind).floor)} to"
-            f" AAL{int(min(policy(kind).ceiling, terms.most_aal))}, never above the sign-in or the root that it grew from."
+            f" AAL{int(min(policy(kind).ceiling, terms.most_aal))}, never above the sign-in or the root that it is derived from."
         ),
         f"  At most {min(terms.most, rules.most_in_all)} a person, each for {f'{life.days} days' if life else 'as long as the account lives'}.",
         *_IN_PERSON[: policy(kind).in_person],

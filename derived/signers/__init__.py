@@ -1,11 +1,11 @@
-"""Where the key of an authority is: in the database under the operator's key, in an HSM, or with somebody else.
+"""Backends of an authority's key: in the database under the operator's key, in an HSM, or at another party.
 
-All of them are a `minting.signing.Signer`; nothing else of the house knows which it is. Another place (a cloud's key service,
-an authority that others run) is one more module here.
+Each is a `minting.signing.Signer`, and no other package knows which. Another backend (a cloud's key service) is one
+more module here.
 
-    wrapped   under the key-encryption key, like every other key of ours
+    wrapped   under the key-encryption key, like every other key of Ramet
     token     PKCS #11: a smart card, an HSM, SoftHSM2
-    command   whatever a program of the operator's asks
+    command   through a program of the operator's
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PURPOSE = "authority-key"
 
 
 class Where(StrEnum):
-    """The places."""
+    """The backends."""
 
     WRAPPED = "wrapped"
     TOKEN = "pkcs11"  # noqa: S105 - a name
     COMMAND = "command"
-    OUTSIDE = "outside"  # no key of ours anywhere: others make the certificate (`derived.authority.outside`)
+    OUTSIDE = "outside"  # no key here: another party makes the certificate (`derived.authority.outside`)
 
 
 def of(where: str, *, reference: Mapping[str, str], secret: bytes, owner: str, wrapper: Wrapper) -> Signer:
@@ -41,7 +41,7 @@ def of(where: str, *, reference: Mapping[str, str], secret: bytes, owner: str, w
     """
     match where:
         case Where.WRAPPED:
-            from derived.signers import wrapped  # noqa: PLC0415 - only the one that is used
+            from derived.signers import wrapped  # noqa: PLC0415 - only the backend in use
 
             return wrapped.signer(wrapper.unwrap(secret, purpose=PURPOSE, owner=owner))
         case Where.TOKEN:

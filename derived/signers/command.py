@@ -1,6 +1,7 @@
-"""A key that somebody else keeps: a program of the operator's gets what is to be signed, and gives the signature.
+"""A signer through a program of the operator's, which reads a message and writes its signature.
 
-So an authority that others run, or a cloud's key service, needs a few lines of shell, and no library in this process.
+A few lines of shell therefore connect another party's authority or a cloud's key service, without a library in this
+process.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _SECONDS = 10
 
 
 class Command:
-    """A program that reads bytes on its standard input and writes their ECDSA signature, as DER, on its standard output."""
+    """A program that reads bytes on standard input and writes their ECDSA signature, as DER, on standard output."""
 
     def __init__(self, arguments: list[str], public_key: ec.EllipticCurvePublicKey) -> None:
         self._arguments = arguments
@@ -30,11 +31,11 @@ class Command:
 
     @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
-        """Its public half, as the operator gave it; every signature is checked with it."""
+        """The public key, as the operator gave it; every signature is verified with it."""
         return self._public_key
 
     def sign(self, message: bytes) -> bytes:
-        """Ask.
+        """The signature from the program.
 
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
@@ -46,8 +47,9 @@ class Command:
 
 
 def signer(reference: Mapping[str, str]) -> Command:
-    """A signer of what `ca init --signer-command` recorded. reference: command, and public: base64 of the SubjectPublicKeyInfo.
+    """The signer that `ca init --signer-command` recorded.
 
+    reference: command, and public: base64 of the SubjectPublicKeyInfo.
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
     try:

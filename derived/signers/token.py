@@ -1,6 +1,6 @@
-"""A key in an HSM or a token, over PKCS #11; it never comes out, and cannot be read out (python-pkcs11, the extra `hsm`).
+"""A key in an HSM or a token over PKCS #11, never extractable (python-pkcs11, the extra `hsm`).
 
-Sessions of PKCS #11 do not survive a fork, so each signature opens its own; that is milliseconds.
+PKCS #11 sessions do not survive a fork, so each signature opens its own; that takes milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _module(path: str, _process: int) -> Any:  # noqa: ANN401 - python-pkcs11 ha
 
 
 class Token:
-    """One key pair on one token.
+    """A key pair on a token.
 
     module: path of the PKCS #11 library. token, label: of the token, and of the key on it.
     """
@@ -44,7 +44,7 @@ class Token:
         return _module(self._module, os.getpid()).get_token(token_label=self._token).open(rw=write, user_pin=self._pin)
 
     def make(self) -> None:
-        """Make a P-384 key pair on the token, which cannot be taken out of it.
+        """Generate a P-384 key pair on the token, not extractable.
 
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
@@ -61,12 +61,12 @@ class Token:
                     label=self._label,
                     private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: True},
                 )
-        except Exception as error:  # whatever a vendor's library throws, the key is not there
+        except Exception as error:  # vendors' libraries raise anything; the key is unavailable in any case
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
 
     @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
-        """Its public half, read from the token once."""
+        """The public key, read from the token once."""
         if self._public is None:
             try:
                 from pkcs11 import KeyType, ObjectClass  # noqa: PLC0415 - an extra
@@ -83,7 +83,7 @@ class Token:
         return self._public
 
     def sign(self, message: bytes) -> bytes:
-        """Have it signed on the token.
+        """The signature, made on the token.
 
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
@@ -101,7 +101,7 @@ class Token:
 
 
 def signer(reference: Mapping[str, str], *, pin: str) -> Token:
-    """A signer of what `ca init --pkcs11-module` recorded: module, token and label.
+    """The signer that `ca init --pkcs11-module` recorded: module, token and label.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """

@@ -1,4 +1,4 @@
-"""A key of ours, in the database, wrapped by the key-encryption key (C74)."""
+"""An authority's key in the database, wrapped by the key-encryption key (C74)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def new() -> bytes:
 
 
 def signer(pkcs8: bytes) -> Held:
-    """A signer of an unwrapped key."""
+    """The signer of an unwrapped key."""
     key = load_der_private_key(pkcs8, None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Unavailable(Reason.KEY_UNAVAILABLE)

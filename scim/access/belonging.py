@@ -1,6 +1,6 @@
-"""Which groups a person is in: through any of their records, directly or through groups inside groups; one statement.
+"""The groups of a person: through any of their records, directly or through nested groups; one SQL statement.
 
-A circle of groups ends by itself, and nothing is followed deeper than `DEEPEST`.
+Cycles end by themselves, and nesting is followed to `DEEPEST`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ SELECT DISTINCT g.id, g.display_name, s.name FROM inside JOIN {group} g ON g.id 
 
 
 def groups_of(person: Person) -> frozenset[str]:
-    """The ids of every group that a person is in."""
+    """The ids of every group of a person."""
     return frozenset(one for one, _, _ in rows_of(person))
 
 
 def rows_of(person: Person) -> list[tuple[str, str, str]]:
-    """Id, name and source of every group that a person is in."""
+    """Id, name and source of every group of a person."""
     names = {"membership": Membership, "record": Record, "group": Group, "source": Source}
-    sql = _SQL.format(**{name: connection.ops.quote_name(model._meta.db_table) for name, model in names.items()})  # noqa: SLF001 - Django's own door
+    # the table name
+    sql = _SQL.format(**{name: connection.ops.quote_name(model._meta.db_table) for name, model in names.items()})  # noqa: SLF001
     with connection.cursor() as cursor:
-        cursor.execute(sql, [Person._meta.pk.get_db_prep_value(person.id, connection), DEEPEST])  # noqa: SLF001 - likewise
+        # the field
+        cursor.execute(sql, [Person._meta.pk.get_db_prep_value(person.id, connection), DEEPEST])  # noqa: SLF001
         return [(str(uuid.UUID(str(one))), name, source) for one, name, source in cursor.fetchall()]

@@ -1,8 +1,8 @@
-"""Who may enter which client, and as what: the questions, the operator's rules, and who decides on requests (EN-1, C16, P34).
+"""Access to clients: the questions, the operator's rules, and the people who decide on requests (EN-1, C16, P34).
 
-Requests themselves, and how they end, are in `scim.access.requests`. The questions `may_enter` and `claims_for` are answered from the
-database at every use: a rule that no longer holds of a person opens nothing at their next step, whether anybody has tidied up or
-not. A role counts only where its source is trusted for `roles` by name; a group counts because the operator named it (ruling 10).
+Access requests themselves are in `scim.access.requests`. `may_enter` and `claims_for` read the database at every use: a rule
+that no longer matches a person refuses at the next request, whether or not the stored access has ended yet. A role
+counts only if its source is trusted for `roles` by name; a group counts because the operator named it (ruling 10).
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ KINDS = ("everyone", "person", "group", "role", "attribute")
 USUAL_DAYS, MOST_DAYS = 90, 365
 
 
-# --- the questions ----------------------------------------------------------------------------------------------------
+# --- questions ---
 
 
 def may_enter(person: Person, client_key: str, *, now: datetime) -> bool:
-    """Whether a person may enter a client now; one without rules admits everybody."""
+    """True if a person may enter a client now; a client without rules admits everybody."""
     rules = _rules(client_key)
     return not rules or bool(_held(person, rules, now=now))
 
 
 def claims_for(person: Person, client_key: str, *, now: datetime) -> dict[str, list[str]]:
-    """What a client is told of a person's access: of entitlements, groups and roles those that its own rules name, and no others."""
+    """The access claims of a person for a client: only entitlements, groups and roles named by its own rules."""
     held = _held(person, _rules(client_key), now=now)
     groups = {rule.subject for rule in held if rule.kind == "group"}
     named = (
@@ -57,7 +57,7 @@ def claims_for(person: Person, client_key: str, *, now: datetime) -> dict[str, l
 
 
 def matches(rule: AccessRule, person: Person, *, within: frozenset[str] | None = None) -> bool:
-    """Whether a rule is about a person now; within: the ids of their groups, if they are known already."""
+    """True if a rule matches a person now; within: the ids of their groups, if already known."""
     match rule.kind:
         case "everyone":
             return True
@@ -76,7 +76,10 @@ def matches(rule: AccessRule, person: Person, *, within: frozenset[str] | None =
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule says of one person now, in words. asks: what the rule wants; found: what holds of them, and who says so."""
+    """The result of a rule for a person, in words.
+
+    asks: the rule's condition; found: the person's value and its source.
+    """
 
     holds: bool
     asks: str
@@ -84,7 +87,7 @@ class Verdict:
 
 
 def verdict(rule: AccessRule, person: Person) -> Verdict:
-    """The rule's own word about a person, for whoever decides (EN-1)."""
+    """The result of a rule for a person, for approvers (EN-1)."""
     holds = rule.ended_at is None and matches(rule, person)
     name = rule.subject.partition("=")[0]
     match rule.kind:
@@ -100,7 +103,7 @@ def verdict(rule: AccessRule, person: Person) -> Verdict:
 
 
 def in_words(rule: AccessRule) -> str:
-    """Whom a rule is about."""
+    """The people that a rule matches, in words."""
     name, _, wanted = rule.subject.partition("=")
     match rule.kind:
         case "group":
@@ -126,7 +129,7 @@ def _rules(client_key: str) -> list[AccessRule]:
 
 
 def _held(person: Person, rules: Sequence[AccessRule], *, now: datetime) -> list[AccessRule]:
-    """The rules by which a person has access: they match, and were approved where that is needed, for a time that is not over."""
+    """The rules that give a person access now: they match, and any needed approval is current."""
     if not rules:
         return []
     within = groups_of(person) if any(rule.kind == "group" for rule in rules) else frozenset()
@@ -154,10 +157,10 @@ def _values(value: Json) -> list[str]:
     return [str(one.get("value") if isinstance(one, dict) else one) for one in given if one not in (None, "")]
 
 
-# --- the operator's rules ---------------------------------------------------------------------------------------------
+# --- the operator's rules ---
 
 
-def add_rule(  # noqa: PLR0913 - whom, to what, and how
+def add_rule(  # noqa: PLR0913 - the fields of a rule
     client_key: str,
     kind: str,
     subject: str = "",
@@ -168,9 +171,9 @@ def add_rule(  # noqa: PLR0913 - whom, to what, and how
     most_days: int = USUAL_DAYS,
     now: datetime,
 ) -> AccessRule:
-    """From now on only whom the rules of this client admit may enter it.
+    """Add a rule; a client with rules admits only people who match one.
 
-    words: what people read who may ask for it. most_days: how long a yes lasts at most.
+    words: the description for people who may request access. most_days: the longest period of an approval.
     Raises: ValueError for a kind, a group, a person or an attribute that does not exist.
     """
     if kind == "attribute":
@@ -182,7 +185,7 @@ def add_rule(  # noqa: PLR0913 - whom, to what, and how
     elif (why := _unknown(kind, subject)) is not None:
         raise ValueError(why)
     if not 1 <= most_days <= MOST_DAYS:
-        message = f"a yes lasts from 1 to {MOST_DAYS} days"
+        message = f"an approval lasts from 1 to {MOST_DAYS} days"
         raise ValueError(message)
     return AccessRule.objects.create(
         client_key=client_key,
@@ -209,11 +212,14 @@ def _unknown(kind: str, subject: str) -> str | None:
     return "a role rule names a role" if kind == "role" and not subject else None
 
 
-# --- who decides ------------------------------------------------------------------------------------------------------
+# --- approvers ---
 
 
 def appoint_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> AccessOwner:
-    """Let a person decide on requests for a client, or for one entitlement of it; counts in the present epoch of their account (C30)."""
+    """Let a person decide on requests for a client or one of its entitlements, in their account's present epoch.
+
+    See C30.
+    """
     row, _ = AccessOwner.objects.update_or_create(
         person=person,
         client_key=client_key,
@@ -224,7 +230,7 @@ def appoint_owner(person: Person, client_key: str, *, entitlement: str = "", now
 
 
 def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> bool:
-    """They decide no more; False if they did not."""
+    """End an owner's appointment; False if there was none."""
     rows = AccessOwner.objects.filter(
         person=person, client_key=client_key, entitlement=entitlement, ended_at__isnull=True
     )
@@ -232,17 +238,17 @@ def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now
 
 
 def decides_all(person: Person) -> bool:
-    """Whether a person is an appointed manager, in the present epoch of their account (C30)."""
+    """True if a person is an appointed manager, in their account's present epoch (C30)."""
     return Manager.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True).exists()
 
 
 def owned_by(person: Person) -> list[AccessOwner]:
-    """What a person decides on as an owner."""
+    """The appointments of a person as an owner."""
     return list(AccessOwner.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True))
 
 
 def may_decide(person: Person, rule: AccessRule) -> bool:
-    """Whether a person decides on requests under a rule: a manager on all, an owner on their own."""
+    """True if a person decides on requests under a rule: a manager on all, an owner on their own."""
     return decides_all(person) or any(
         one.client_key == rule.client_key and one.entitlement in {"", rule.entitlement} for one in owned_by(person)
     )

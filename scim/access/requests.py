@@ -1,7 +1,8 @@
-"""Asking for access: request, comparison with the rule, a yes for a time or a no with a reason, removal on change (EN-1, P34).
+"""Access requests: request, check against the rule, approval for a period or refusal with a reason, removal.
 
-Nobody decides for themselves, nor on what they asked for. What was assigned counts in the epoch that it was made in, while its
-rule holds of the person, and until its time is over; `scim.access.entitlements` asks all of that at every use.
+See EN-1, P34.
+Nobody decides on their own access or on their own request. Assigned access counts in the epoch of its request, while
+its rule matches the person, and until it expires; `scim.access.entitlements` checks all of that at every use.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _LONGEST = 300
 
 
 def may_ask(person: Person) -> list[AccessRule]:
-    """What a person could ask for: rules that match and need a yes, and that they neither have nor wait for."""
+    """The rules under which a person could request access: matching, with approval, and not yet requested."""
     within = groups_of(person)
     waiting = person.accesses.filter(state__in=_OPEN, epoch=person.account.epoch).values_list("rule_id", flat=True)
     rules = (
@@ -43,9 +44,10 @@ def may_ask(person: Person) -> list[AccessRule]:
 
 
 def ask(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor: str) -> Access:
-    """Ask for what a rule offers, for a purpose.
+    """Request access under a rule, for a purpose.
 
-    Raises: Refused(NOT_ENTITLED) where the rule is not about this person; Refused(ILLEGAL_MOVE) where it was asked already.
+    Raises: Refused(NOT_ENTITLED) if the rule does not match the person; Refused(ILLEGAL_MOVE) if it was requested
+    before.
     """
 
     def work(account: Account) -> Access:
@@ -74,17 +76,17 @@ def ask(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor:
 
 
 def approve(access: Access, *, by: Person | None, now: datetime, actor: str, days: int | None = None) -> None:
-    """A yes for so many days (the rule's most, if not said), by somebody who neither asked nor gets it; the rule is compared again.
+    """Approve a request for a number of days (default: the rule's most); the rule is checked again.
 
-    by: the manager or owner, None for an operator at a terminal. Raises: Refused(ILLEGAL_MOVE) where nothing waits, where it is
-    one's own, where one does not decide on it, or for a time that the rule does not give; Refused(NOT_ENTITLED) where the rule
-    no longer holds.
+    by: the manager or owner, None for an operator at a terminal.
+    Raises: Refused(ILLEGAL_MOVE) if the request is not waiting, is the decider's own, is outside their authority, or
+    the period exceeds the rule's; Refused(NOT_ENTITLED) if the rule no longer matches.
     """
     _decide(access, by=by, days=days, reason="", approve=True, now=now, actor=actor)
 
 
 def refuse(access: Access, *, reason: str, by: Person | None, now: datetime, actor: str) -> None:
-    """A no, with a reason that the person reads.
+    """Refuse a request, with a reason for the person.
 
     Raises: Refused(ILLEGAL_MOVE) as `approve`, and without a reason.
     """
@@ -116,22 +118,22 @@ def _decide(  # noqa: PLR0913
 
 
 def is_own(access: Access, person: Person) -> bool:
-    """Whether somebody asked for this, or it is for them."""
+    """True if the person requested this access, or it is for them."""
     return access.person_id == person.id or access.requested_by == name_of(person)
 
 
 def withdraw(access: Access, *, now: datetime, actor: str) -> None:
-    """Whose request it is takes it back, or gives up what was assigned.
+    """Withdraw one's own request, or give up one's assigned access.
 
-    Raises: Refused(ILLEGAL_MOVE) where it is neither.
+    Raises: Refused(ILLEGAL_MOVE) if it is neither waiting nor assigned.
     """
     _remove(access, _OPEN, "withdrawn", now=now, actor=actor)
 
 
 def remove(access: Access, *, now: datetime, actor: str) -> None:
-    """Take it away.
+    """Remove assigned access.
 
-    Raises: Refused(ILLEGAL_MOVE) where it is not assigned.
+    Raises: Refused(ILLEGAL_MOVE) if it is not assigned.
     """
     _remove(access, (AccessState.ASSIGNED,), "taken away", now=now, actor=actor)
 
@@ -147,14 +149,14 @@ def _remove(access: Access, states: tuple[AccessState, ...], why: str, *, now: d
 
 
 def review(person: Person, *, now: datetime, actor: str) -> int:
-    """End what a person's changed attributes, groups or roles no longer allow; how much that was. A mover loses the old (EN-1)."""
+    """End access that a person's changed attributes, groups or roles no longer allow (EN-1); returns the number."""
     return under_lock(
         person.account_id, lambda account: end_stale(Person.objects.get(id=person.id), account, now=now, actor=actor)
     )
 
 
 def review_all(*, now: datetime, actor: str) -> int:
-    """`review` for everybody who has or wants anything; only whoever loses something is locked."""
+    """`review` for every person with open access; only accounts that lose any are locked."""
     people = Person.objects.filter(accesses__state__in=_OPEN).distinct().select_related("account")
     return sum(
         review(person, now=now, actor=actor)
@@ -164,7 +166,7 @@ def review_all(*, now: datetime, actor: str) -> int:
 
 
 def waiting(decider: Person | None = None) -> QuerySet[Access]:
-    """The requests that wait for somebody, the oldest first; decider: only those that they decide on."""
+    """The waiting requests, oldest first; decider: only those that this person decides on."""
     rows = Access.objects.filter(
         state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True
     )
@@ -179,12 +181,12 @@ def waiting(decider: Person | None = None) -> QuerySet[Access]:
 
 
 def name_of(person: Person) -> str:
-    """How the record names a person who asks or decides."""
+    """The actor name of a person who requests or decides."""
     return f"person:{person.id}"
 
 
 def end_rule(rule: AccessRule, *, now: datetime) -> int:
-    """A rule ends, and what was assigned by it; how many people that were."""
+    """End a rule and the access assigned by it; returns the number of ended accesses."""
     with transaction.atomic():
         AccessRule.objects.filter(id=rule.id, ended_at__isnull=True).update(ended_at=now)
     people = list(Person.objects.filter(accesses__rule=rule, accesses__state__in=_OPEN).distinct())
@@ -196,7 +198,7 @@ def _holds(rule: AccessRule, person: Person) -> bool:
 
 
 def end_stale(person: Person, account: Account, *, now: datetime, actor: str) -> int:
-    """`review`, for whoever holds the account's lock."""
+    """`review`, for callers that hold the account's lock."""
     stale = _stale(person, account, now=now)
     for row, why in stale:
         _end(row, account, why, now=now, actor=actor)
@@ -204,7 +206,7 @@ def end_stale(person: Person, account: Account, *, now: datetime, actor: str) ->
 
 
 def _stale(person: Person, account: Account, *, now: datetime) -> list[tuple[Access, str]]:
-    """What a person has or wants, and should no more; and why."""
+    """The open accesses that no longer apply, with reasons."""
     rows = list(person.accesses.filter(state__in=_OPEN).select_related("rule"))
     within = groups_of(person) if any(row.rule.kind == "group" for row in rows) else frozenset()
     found = []
@@ -221,7 +223,7 @@ def _stale(person: Person, account: Account, *, now: datetime) -> list[tuple[Acc
 
 
 def still_holds(access: Access, person: Person, *, now: datetime) -> bool:
-    """Whether a request waits, or something assigned counts, now."""
+    """True if a request waits, or assigned access counts, now."""
     return access.state in _OPEN and access.id not in {row.id for row, _ in _stale(person, person.account, now=now)}
 
 

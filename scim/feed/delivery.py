@@ -1,11 +1,9 @@
-"""What waits for a receiver, and what it is done with: the half of RFC 8936 that knows no HTTP and no signatures.
+"""Delivery of the feed: pending events and acknowledgements, the part of RFC 8936 without HTTP and signatures.
 
-Every event stands once; that a receiver is done with one is a row of its own (`Taken`), so that what one takes still waits for the
-others, and what comes late (a transaction that began earlier and committed later) is not stepped over. A receiver's `floor` rises
-behind it, but only over events so old that no transaction can still bring one below.
-
-Nothing waits for ever: after a week, or a hundred thousand events, what a receiver has not taken is dropped, and it is told so: it
-has to read everything anew before it is given more.
+Every event is stored once; an acknowledgement by a receiver is a row of its own (`Taken`), so an event stays pending
+for the others, and an event that commits late is not skipped. A receiver's `floor` rises behind it, only over events so
+old that no transaction can still commit one below. After a week, or a hundred thousand events, pending events are
+dropped, and the receiver must read everything again before it gets more.
 """
 
 from __future__ import annotations
@@ -32,16 +30,16 @@ if TYPE_CHECKING:
 
     from scim.protocol.schema import Resource
 
-MOST_EVENTS = 100  # in one answer
+MOST_EVENTS = 100  # in one response
 KEPT = timedelta(days=7)
 MOST_WAITING = 100_000
-_SETTLED = timedelta(minutes=5)  # by then every transaction has ended
+_SETTLED = timedelta(minutes=5)  # every transaction has ended by then
 _MOST_SCANNED = 1_000
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """One event as one receiver is told of it; `jti` is the receiver's own name of it."""
+    """An event for a receiver; `jti` is the receiver's own id of it."""
 
     event: FeedEvent
     jti: str
@@ -49,9 +47,9 @@ class Waiting:
 
 
 def waiting(receiver: Receiver, *, most: int, base: str, now: datetime) -> tuple[list[Waiting], bool]:
-    """The oldest events that a receiver has not taken, and whether there are more; base: the URL of the feed.
+    """The oldest pending events of a receiver, and whether there are more; base: the URL of the feed.
 
-    Raises: ScimError 409 where it has to read everything first.
+    Raises: ScimError 409 if it has to read everything first.
     """
     if receiver.to_read:
         raise ScimError(
@@ -82,13 +80,13 @@ def _places(kinds: Collection[str]) -> str:
 
 
 def _left(receiver: Receiver) -> QuerySet[FeedEvent]:
-    """The events of its kinds that a receiver is not done with."""
+    """The pending events of a receiver's resource types."""
     done = Taken.objects.filter(receiver=receiver, event=OuterRef("pk"))
     return FeedEvent.objects.filter(~Exists(done), id__gt=receiver.floor, kind__in=receiver.kinds)
 
 
 def count(receiver: Receiver) -> int:
-    """How many events a receiver is not done with; some it may turn out not to see."""
+    """The number of pending events, including some that the receiver may not see."""
     return 0 if receiver.disabled_at else _left(receiver).count()
 
 
@@ -101,7 +99,7 @@ def _told(receiver: Receiver, row: FeedEvent, *, base: str) -> Waiting | None:
 
 
 def take(receiver: Receiver, unverified_jtis: Collection[str], *, errors: Mapping[str, str]) -> None:
-    """A receiver is done with these, or could not use them; another's, and what there is none of, is passed over (RFC 8936 §2.4)."""
+    """Acknowledge events, with or without errors; unknown jtis and those of others are ignored (RFC 8936 §2.4)."""
     uids = {uid: errors.get(jti, "") for jti in [*unverified_jtis, *errors] if (uid := _uid(receiver, jti)) is not None}
     for some in _pieces(list(uids)):
         rows = FeedEvent.objects.filter(uid__in=some, id__gt=receiver.floor, kind__in=receiver.kinds)
@@ -131,12 +129,12 @@ def _take(
     why = errors or {}
     done = [Taken(receiver=receiver, event=row, error=why.get(row.id, "")) for row in rows]
     if done:
-        with contextlib.suppress(IntegrityError):  # one of them was tidied away a moment ago; the others are told again
+        with contextlib.suppress(IntegrityError):  # an event was deleted a moment ago; the others are sent again
             transacted(lambda: Taken.objects.bulk_create(done, ignore_conflicts=True))
 
 
 def read_begins(receiver: Receiver, kind: str) -> None:
-    """A receiver has asked for the first page of a kind: what changes from now on, it is told."""
+    """Record that a receiver has requested the first page of a resource type: it gets events from now on."""
     if kind not in receiver.to_read:
         return
 
@@ -148,11 +146,14 @@ def read_begins(receiver: Receiver, kind: str) -> None:
     transacted(work)
 
 
-# --- tidying up -------------------------------------------------------------------------------------------------------
+# --- retention ---
 
 
 def tidy(*, now: datetime) -> int:
-    """Raise the floors, tell whoever has fallen behind, and forget what nobody waits for; how many events went."""
+    """Raise the floors, mark receivers that have fallen behind, and delete events that no receiver needs.
+
+    Returns the number of deleted events.
+    """
     settled = FeedEvent.objects.filter(at__lt=now - _SETTLED)
     newest = settled.order_by("-id").values_list("id", flat=True).first()
     if newest is None:

@@ -1,8 +1,8 @@
-"""What whoever follows us is shown: people and groups as resources, and the events about them (RFC 9967); pure.
+"""The content of the feed: people and groups as resources, and events about them (RFC 9967); pure.
 
-A person's event carries the person as they are after it (`put`), so the last one that was taken is the state. A group's carries the
-difference (`patch`), so that one member into a group of ten thousand is one line (RFC 9967 §5). A receiver is shown the attributes
-that it is trusted with, or, if it follows by notices, their names; what changes nothing that it may see does not reach it.
+A person's event carries the person after the change (`put`), so the last event is the state. A group's event carries
+the difference (`patch`), so adding one member to a group of ten thousand is short (RFC 9967 §5). A receiver gets the
+attributes that it may see, or only their names if it receives notices; a change of other attributes sends it no event.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ALWAYS = frozenset({"schemas", "id", "meta", trust.ACTIVE})
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """How much one receiver may see: attributes of people, by their full names; full: values, else names."""
+    """The visible part for a receiver: attributes of people, by full name; full: values, else names."""
 
     attributes: Collection[str]
     full: bool
@@ -45,7 +45,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Happened:
-    """One change, as `models.FeedEvent` keeps it."""
+    """A change, as `models.FeedEvent` stores it."""
 
     kind: str
     subject: str
@@ -55,14 +55,14 @@ class Happened:
     version: str
 
 
-# --- resources --------------------------------------------------------------------------------------------------------
+# --- resources ---
 
 
 def person(person_id: object, attributes: Mapping[str, Json], *, active: bool) -> Resource:
-    """A person as a User: what is merged of them, and whether the account may do anything at all."""
+    """A person as a User: the merged attributes, and whether the account is active."""
     shown: Resource = dict(attributes)
     if isinstance(enterprise := shown.pop(ENTERPRISE_URN, None), dict):
-        # A manager is the id of a source's record, which names nobody to whoever follows us.
+        # A manager is the id of a source's record, which means nothing to a receiver.
         rest: Resource = {name: value for name, value in enterprise.items() if name != "manager"}
         shown |= {ENTERPRISE_URN: rest} if rest else {}
     extensions = [name for name in shown if name.lower().startswith("urn:")]
@@ -70,7 +70,7 @@ def person(person_id: object, attributes: Mapping[str, Json], *, active: bool) -
 
 
 def group(group_id: object, display_name: str, members: Iterable[tuple[str, str]]) -> Resource:
-    """A group, whose members are people and groups: ids and types."""
+    """A group with its members: ids and types of people and groups."""
     return {
         "schemas": [GROUP_URN],
         "id": str(group_id),
@@ -84,7 +84,7 @@ def _member(member: str, kind: str) -> Json:
 
 
 def patch(*, display_name: str | None, come: Iterable[tuple[str, str]], gone: Iterable[str]) -> Resource:
-    """The PATCH that makes a group of what it was before; no member is in both."""
+    """The PATCH that leads from a group's former state to its present one; no member is added and removed."""
     operations: list[Json] = [{"op": "remove", "path": f'members[value eq "{one}"]'} for one in gone]
     added = [_member(one, kind) for one, kind in come]
     if added:
@@ -95,7 +95,7 @@ def patch(*, display_name: str | None, come: Iterable[tuple[str, str]], gone: It
 
 
 def names(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
-    """The attributes of people whose values differ, by their full names; `active` apart."""
+    """The full names of attributes with different values, without `active`."""
     old, new = _flat(before), _flat(after)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
@@ -105,7 +105,7 @@ def _flat(attributes: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def meta(kind: str, *, created: datetime, modified: datetime, version: str) -> Resource:
-    """`meta` of a resource, but for its location, which depends on where it is asked for."""
+    """`meta` of a resource, without its location, which depends on the requested URL."""
     return {"resourceType": kind, "created": _stamp(created), "lastModified": _stamp(modified), "version": version}
 
 
@@ -114,15 +114,15 @@ def _stamp(at: datetime) -> str:
 
 
 def path(kind: str, subject: object) -> str:
-    """The relative path of a resource, which a SET names it by."""
+    """The relative path of a resource, as in the subject of a SET."""
     return f"{KINDS[kind].endpoint}/{subject}"
 
 
-# --- what one receiver is shown ---------------------------------------------------------------------------------------
+# --- the view of a receiver ---
 
 
 def shown(resource: Resource, kind: str, scope: Scope, *, base: str) -> Resource:
-    """The part of a resource that a receiver may see, with its location; base: the URL of the feed."""
+    """The visible part of a resource for a receiver, with its location; base: the URL of the feed."""
     found: Resource = {}
     for name, value in resource.items():
         if kind != USER.name or name in _ALWAYS or name in scope.attributes:
@@ -140,7 +140,7 @@ def shown(resource: Resource, kind: str, scope: Scope, *, base: str) -> Resource
 
 
 def payloads(happened: Happened, scope: Scope, *, base: str) -> dict[str, Resource]:
-    """The `events` of a SET for one receiver; empty where nothing happened that it may see."""
+    """The `events` of a SET for a receiver; empty if nothing visible changed."""
     visible = [
         name
         for name in happened.changed

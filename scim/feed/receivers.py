@@ -1,7 +1,7 @@
-"""The receivers: registering whoever follows us, what each may see, and how it shows who it is (RFC 9967 §5: least privilege).
+"""Receivers of the feed: registration, visible attributes, credentials (RFC 9967 §5: least privilege).
 
-A receiver's credential opens the feed and nothing else, and a source's does not open the feed. Whoever is registered, or enabled
-again, reads everything once before it is told of changes: so it misses nothing that was on its way at that moment.
+A receiver's credential gives access to the feed only, and a source's does not. A receiver that is registered or enabled
+again first reads everything once before it gets events, so it misses no change that was in progress.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PRESETS: dict[str, frozenset[str]] = {
 }
 
 
-def register(  # noqa: PLR0913 - what an operator decides about a receiver
+def register(  # noqa: PLR0913 - the operator's decisions
     name: str,
     *,
     kinds: Collection[str],
@@ -48,7 +48,7 @@ def register(  # noqa: PLR0913 - what an operator decides about a receiver
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[Receiver, str]:
-    """A new receiver, and its bearer token, which is not kept and cannot be shown again.
+    """Register a receiver; returns it with its bearer token, which is not stored and cannot be shown again.
 
     Raises: ValueError for a bad name, kind or attribute, or a name in use.
     """
@@ -79,7 +79,7 @@ def register(  # noqa: PLR0913 - what an operator decides about a receiver
 
 def _kinds(kinds: Collection[str]) -> list[str]:
     if not kinds or set(kinds) - set(events.KINDS):
-        message = f"it may follow: {', '.join(events.KINDS)}"
+        message = f"the kinds are: {', '.join(events.KINDS)}"
         raise ValueError(message)
     return sorted(set(kinds))
 
@@ -89,7 +89,7 @@ def _newest() -> int:
 
 
 def _token(receiver: Receiver, *, now: datetime, expires_at: datetime | None) -> str:
-    # The prefix lets secret scanners find a token that was committed somewhere.
+    # The prefix lets secret scanners find a published token.
     token = f"ramet_feed_{secrets.token_urlsafe(32)}"
     ReceiverCredential.objects.create(
         receiver=receiver, key=auth.key_of_token(token), created_at=now, expires_at=expires_at
@@ -98,7 +98,10 @@ def _token(receiver: Receiver, *, now: datetime, expires_at: datetime | None) ->
 
 
 def rotate(receiver: Receiver, *, now: datetime, expires_at: datetime | None, overlap: timedelta = timedelta()) -> str:
-    """Give a receiver a new token; the old ones end after `overlap`, or at once. expires_at: when the new one ends."""
+    """Issue a new token to a receiver; its old tokens end after `overlap`, or at once.
+
+    expires_at: when the new token ends.
+    """
 
     def work() -> str:
         later = Q(expires_at__isnull=True) | Q(expires_at__gt=now + overlap)
@@ -111,9 +114,9 @@ def rotate(receiver: Receiver, *, now: datetime, expires_at: datetime | None, ov
 
 
 def admit(receiver: Receiver, client_id: str, *, now: datetime) -> ReceiverCredential:
-    """Let a client of our own provider read this feed, with access tokens that it got for itself (scope `scim`).
+    """Let an OAuth client read this feed with access tokens that it got for itself (scope `scim`).
 
-    Raises: ValueError for what is no client_id, or one that reads another feed.
+    Raises: ValueError for a malformed client_id, or a client that reads another feed.
     """
     if not _CLIENT.fullmatch(client_id):
         message = "that is no client_id"
@@ -130,25 +133,25 @@ def admit(receiver: Receiver, client_id: str, *, now: datetime) -> ReceiverCrede
 
 
 def end_credential(receiver: Receiver, credential_id: int, *, now: datetime) -> bool:
-    """End one credential of a receiver at once; False if it had none such."""
+    """End a credential of a receiver at once; False if it has no such credential."""
     return bool(receiver.credentials.filter(id=credential_id, ended_at__isnull=True).update(ended_at=now))
 
 
 def disable(receiver: Receiver, *, now: datetime) -> None:
-    """Refuse a receiver from now on, whatever it shows; what waited for it is forgotten."""
+    """Refuse a receiver from now on; its pending events are dropped."""
     Receiver.objects.filter(id=receiver.id).update(disabled_at=now)
 
 
 def enable(receiver: Receiver, *, now: datetime) -> None:
-    """Hear a receiver again, with the credentials that it had; it reads everything anew first."""
+    """Enable a receiver again, with its credentials; it reads everything again first."""
     rows = Receiver.objects.filter(id=receiver.id, disabled_at__isnull=False)
     rows.update(disabled_at=None, since=now, floor=_newest(), to_read=receiver.kinds)
 
 
 def allow(receiver: Receiver, *, kinds: Collection[str], full: bool, attributes: Collection[str]) -> None:
-    """Let a receiver see this and nothing else, from its next request on; what is new to it, it reads first.
+    """Set what a receiver may see, from its next request on; newly visible resource types are read first.
 
-    Raises: ValueError for a kind or an attribute that there is none of.
+    Raises: ValueError for an unknown kind or attribute.
     """
     followed, seen = _kinds(kinds), sorted(trust.named(attributes) - {trust.ACTIVE})
 
@@ -163,14 +166,14 @@ def allow(receiver: Receiver, *, kinds: Collection[str], full: bool, attributes:
 
 
 def scope(receiver: Receiver) -> Scope:
-    """How much of us a receiver may see."""
+    """The visible part for a receiver."""
     return Scope(attributes=frozenset(receiver.attributes), full=receiver.full)
 
 
 def of_request(request: HttpRequest, *, now: datetime) -> Receiver:
-    """The receiver that sent a request; the answer is the same for an unknown, an expired and a disabled one.
+    """The receiver that sent a request; the response is the same for unknown, expired and disabled credentials.
 
-    Raises: ScimError 401, 429 above its own rate.
+    Raises: ScimError 401; 429 above its own rate.
     """
     header = request.headers.get("Authorization", "").strip()
     keys = [key for some in auth.keys_of_header(header, request, now=now) for key in some] if header else []
@@ -190,5 +193,5 @@ def _credential(key: str, *, now: datetime) -> ReceiverCredential | None:
 
 
 def followers() -> QuerySet[Receiver]:
-    """Everybody who follows us now."""
+    """The enabled receivers."""
     return Receiver.objects.filter(disabled_at__isnull=True)

@@ -1,8 +1,9 @@
-"""The writer of the feed: what happens to a person or a group is written where it happens, in its transaction (RFC 9967).
+"""Write the feed: each change of a person or group is written where it happens, in its transaction (RFC 9967).
 
-The caller holds the lock of what an event is about, so that events of one subject stand in the order of their changes, and a change
-that is rolled back was never told. One row, whoever follows: each receiver's part of it is made when it asks (`scim.feed.delivery`). Where
-nobody follows us nothing is written; that is read in a statement that the change needs anyway (`FOLLOWED`).
+The caller holds the lock of the event's subject, so events of a subject are in the order of their changes, and a
+rolled-back change leaves no event. There is one row for all receivers; each receiver's view is made on request
+(`scim.feed.delivery`). Without receivers nothing is written; `FOLLOWED` reads that in a statement that the change needs
+anyway.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ _CHUNK = 500
 
 
 def is_followed() -> bool:
-    """Whether anybody follows us, for who reads nothing else meanwhile."""
+    """True if the feed has a receiver, for callers without a statement to join `FOLLOWED` to."""
     return Receiver.objects.filter(disabled_at__isnull=True).exists()
 
 
 def transaction() -> str:
-    """A new `txn`: what all events of one transaction have in common."""
+    """A new `txn`, the common id of all events of a transaction."""
     return uuid.uuid4().hex
 
 
-def _write(  # noqa: PLR0913 - the parts of an event
+def _write(  # noqa: PLR0913 - the fields of an event
     kind: str,
     subject: UUID,
     what: list[str],
@@ -53,11 +54,11 @@ def _write(  # noqa: PLR0913 - the parts of an event
     )
 
 
-# --- people -----------------------------------------------------------------------------------------------------------
+# --- people ---
 
 
 def resource(person: Person, account: Account) -> Resource:
-    """A person as whoever follows us sees them, with all that is merged; a receiver is shown its part (`events.shown`)."""
+    """A person as a feed resource with all merged attributes; `events.shown` cuts it for a receiver."""
     found = events.person(person.id, person.profile, active=account.is_active)
     return {
         **found,
@@ -65,7 +66,7 @@ def resource(person: Person, account: Account) -> Resource:
     }
 
 
-def told(  # noqa: PLR0913 - before and after, and whose transaction it is
+def told(  # noqa: PLR0913 - before and after, and the transaction
     person: Person,
     account: Account,
     before: Mapping[str, Json],
@@ -75,7 +76,10 @@ def told(  # noqa: PLR0913 - before and after, and whose transaction it is
     txn: str,
     now: datetime,
 ) -> None:
-    """Tell what a write made of a person. before: the attributes until now. appears: nobody was shown them until now."""
+    """Write the event of a change of a person.
+
+    before: the former attributes. appears: no receiver was shown the person until now.
+    """
     changed = events.names({} if appears else before, person.profile)
     turned = account.is_active != was_active
     if not (appears or changed or turned):
@@ -91,12 +95,12 @@ def told(  # noqa: PLR0913 - before and after, and whose transaction it is
 
 
 def gone(person: Person, *, txn: str, now: datetime) -> None:
-    """The last record of a person is gone: deleted, or joined to another person's."""
+    """Write the event that a person's last record was deleted or joined to another person's."""
     _write("User", person.id, [events.DELETE], txn=txn, now=now)
 
 
 def stands(account: Account, *, was_active: bool, now: datetime) -> None:
-    """A manager or the person has stopped, ended or resumed an account, which the caller has locked: its person is active, or not."""
+    """Write the event that a manager or the person changed whether an account is active; the caller has locked it."""
     if account.is_active == was_active or not is_followed():
         return
     person = Person.objects.filter(account=account, records__deleted_at__isnull=True).distinct().first()
@@ -106,21 +110,21 @@ def stands(account: Account, *, was_active: bool, now: datetime) -> None:
 
 
 def bump(person: Person, *, now: datetime) -> None:
-    """Another version of a person, whose row is not written otherwise."""
+    """Raise the version of a person whose row is not written otherwise."""
     person.version, person.updated_at = person.version + 1, now
     Person.objects.filter(id=person.id).update(version=person.version, updated_at=now)
 
 
-# --- groups -----------------------------------------------------------------------------------------------------------
+# --- groups ---
 
 
 def members(group: Group) -> list[tuple[str, str]]:
-    """Who is in a group: people, once each, and groups, in the order in which they came."""
+    """The members of a group, people and groups once each, in order of their addition."""
     return members_of([group.id]).get(group.id, [])
 
 
 def members_of(groups: Collection[UUID]) -> dict[UUID, list[tuple[str, str]]]:
-    """The same, of several groups."""
+    """The members of several groups."""
     found: dict[UUID, dict[str, str]] = {}
     rows = (
         Membership.objects.filter(group__in=list(groups))
@@ -133,7 +137,7 @@ def members_of(groups: Collection[UUID]) -> dict[UUID, list[tuple[str, str]]]:
 
 
 def group_resource(group: Group, inside: Iterable[tuple[str, str]]) -> Resource:
-    """A group as whoever follows us sees it."""
+    """A group as a feed resource."""
     found = events.group(group.id, group.display_name, inside)
     return {
         **found,
@@ -142,7 +146,7 @@ def group_resource(group: Group, inside: Iterable[tuple[str, str]]) -> Resource:
 
 
 def group_made(group: Group, *, now: datetime) -> None:
-    """A new group, with its members."""
+    """Write the event of a new group, with its members."""
     data = group_resource(group, members(group))
     changed = ["displayName", *(["members"] if data["members"] else [])]
     _write(
@@ -157,10 +161,13 @@ def group_made(group: Group, *, now: datetime) -> None:
     )
 
 
-def group_changed(  # noqa: PLR0913 - all that may change, and whose transaction it is
+def group_changed(  # noqa: PLR0913 - the changes, and the transaction
     group: Group, *, come: Mapping[str, str], gone: Iterable[str], renamed: bool, txn: str | None = None, now: datetime
 ) -> None:
-    """A group has another name, or other members: people and groups by id, those who come with their types."""
+    """Write the event of a group's new name or members.
+
+    come: the new members' ids with their types; gone: the ids of removed ones; both of people and groups.
+    """
     left = list(gone)
     changed = [*(["displayName"] if renamed else []), *(["members"] if come or left else [])]
     if not changed:
@@ -179,7 +186,7 @@ def group_changed(  # noqa: PLR0913 - all that may change, and whose transaction
 
 
 def group_gone(group: Group, *, now: datetime, txn: str) -> None:
-    """A group was deleted."""
+    """Write the event of a deleted group."""
     _write("Group", group.id, [events.DELETE], txn=txn, now=now)
 
 
@@ -193,7 +200,7 @@ def people_of(records: Collection[UUID]) -> dict[UUID, UUID]:
 
 
 def inside(groups: Collection[UUID], people: Collection[UUID]) -> dict[tuple[UUID, UUID], set[UUID]]:
-    """For each of these groups and people by which records the person is in the group; somebody may be by several."""
+    """For each of these groups and people, the records by which the person is a member."""
     ids = list(people)
     found: dict[tuple[UUID, UUID], set[UUID]] = {}
     for start in range(0, len(ids), _CHUNK):
@@ -204,7 +211,10 @@ def inside(groups: Collection[UUID], people: Collection[UUID]) -> dict[tuple[UUI
 
 
 def record_moved(record: Record, *, old: UUID, new: UUID, txn: str, now: datetime) -> None:
-    """A join or a split made this record another person's, in this transaction: its groups have another member (not so for its source)."""
+    """Write the group events of a record that a join or a split has moved to another person.
+
+    Its groups have another member for receivers, but not for the record's source.
+    """
     ids = list(Membership.objects.filter(record=record).values_list("group_id", flat=True))
     if not ids:
         return

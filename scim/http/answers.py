@@ -1,4 +1,4 @@
-"""The form of every answer: application/scim+json, and refusals in SCIM's words (RFC 7644 §3.1, §3.12)."""
+"""The form of every response: application/scim+json, and errors per RFC 7644 §3.1 and §3.12."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTENT_TYPE = "application/scim+json"
 
 
 def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
-    """A view for some methods, whose every refusal has SCIM's form, and whose statements are bounded."""
+    """Decorate a view: permitted methods, SCIM errors for every refusal, and a bound on its SQL statements."""
 
     def wrap(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
         @csrf_exempt
@@ -48,13 +48,13 @@ def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpR
 
 
 def _read_to_the_end(request: HttpRequest) -> None:
-    """Read what is still being sent, within our limit: a proxy loses an answer on a connection that closes while it writes."""
+    """Read the rest of the body within the limit, because proxies lose a response on a connection closed early."""
     with contextlib.suppress(RequestDataTooBig, UnreadablePostError, RawPostDataException):
         _ = request.body
 
 
 def as_scim(error: Exception) -> ScimError:
-    """SCIM's words for what other storeys raise."""
+    """The SCIM error for exceptions of other packages."""
     match error:
         case ScimError():
             return error
@@ -70,26 +70,27 @@ def as_scim(error: Exception) -> ScimError:
 
 def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
     if request.method not in methods:
-        raise ScimError(405, None, f"Here one may {', '.join(methods)}.")
+        raise ScimError(405, None, f"The permitted methods are {', '.join(methods)}.")
 
 
 def refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
-    """The answer that says no."""
+    """The error response."""
     response = JsonResponse(error.body(), status=error.status, content_type=CONTENT_TYPE)
     match error.status:
         case 501:
-            response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django's: it would be logged as a fault of ours
+            # otherwise Django logs it as a server fault
+            response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
         case 401:
             response["WWW-Authenticate"] = 'Bearer realm="scim"'
         case 405:
             response["Allow"] = ", ".join(methods)
         case 429 | 503:
-            response["Retry-After"] = "60" if error.status == 429 else "2"  # noqa: PLR2004 - statuses of HTTP
+            response["Retry-After"] = "60" if error.status == 429 else "2"  # noqa: PLR2004 - HTTP statuses
         case _:
             pass
     return response
 
 
 def answer(content: Resource, *, status: int = 200) -> HttpResponse:
-    """The answer that holds something."""
+    """The response with a resource."""
     return JsonResponse(content, status=status, content_type=CONTENT_TYPE)

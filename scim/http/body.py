@@ -1,4 +1,4 @@
-"""The gate for bodies: type, size, depth, duplicates and characters, before any engine sees them (A20, E23)."""
+"""Check request bodies before any engine reads them: type, size, depth, duplicate keys, characters (A20, E23)."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _TYPES = frozenset({"application/scim+json", "application/json"})
 
 
 def of(request: HttpRequest) -> Json:
-    """The JSON that a request carries.
+    """The JSON body of a request.
 
-    Raises: ScimError 415 for another type, 413 above 1 MiB, 400 invalidSyntax for what is no JSON we take.
+    Raises: ScimError 415 for another type, 413 above 1 MiB, 400 invalidSyntax for unacceptable JSON.
     """
     if request.content_type not in _TYPES or (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
         raise ScimError(415, None, "The body must be application/scim+json, in UTF-8.")
-    if len(request.body) > LARGEST:  # Django refuses a larger declared length by itself, from its setting
+    if len(request.body) > LARGEST:  # Django itself refuses a larger declared length, by its setting
         raise ScimError(413, None, "The body is larger than 1 MiB.")
     return parse(request.body)
 
 
 def parse(raw: bytes) -> Json:
-    """The JSON of some bytes, which has no duplicate keys, no NUL, no half surrogates and no endless numbers.
+    """The JSON value of some bytes, without duplicate keys, NUL, lone surrogates or infinite numbers.
 
     Raises: ScimError 400 invalidSyntax.
     """
     try:
         found: Json = json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise invalid_syntax("The body is not JSON, or has an object with a key twice.") from None
+        raise invalid_syntax("The body is not JSON, or an object in it has a duplicate key.") from None
     _check(found)
     return found
 
@@ -56,7 +56,7 @@ def _refuse_constant(name: str) -> Json:
 
 
 def _check(root: Json) -> None:
-    """Walk without recursion; what PostgreSQL cannot store must not come as far as the database."""
+    """Check depth and values without recursion; values that PostgreSQL cannot store are refused here."""
     level, depth = [root], 0
     while level:
         if depth > DEEPEST:

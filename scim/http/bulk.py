@@ -1,12 +1,11 @@
 """Bulk: up to a thousand operations in one request (RFC 7644 §3.7).
 
-Each operation is a transaction of its own, as if it had come alone: one that fails changes nothing, and the others stand.
-`bulkId` names what another operation makes. Operations run in the order in which they stand, but one that refers to what is
-still to be made waits for it. Where groups refer to each other in a circle, one of them is made without the members that do
-not exist yet, and gets them as soon as they do (§3.7.1).
-
-An answer is a promise (nothing acknowledged is lost), but only at its end: the disk is waited for once (`derived.ledger.locking`), after
-the last operation, and not a thousand times.
+Each operation is a transaction of its own, as in a single request: a failed operation changes nothing, and the others
+stay. A `bulkId` names the resource that another operation creates. Operations run in order, except that an operation
+with a reference waits until its target is created. In a cycle of groups, one is created without its missing members and
+gets them as soon as they exist (§3.7.1).
+Nothing acknowledged is lost, and the response acknowledges everything at once: the disk is flushed once, after the last
+operation (`derived.ledger.locking`).
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(kw_only=True)
 class Operation:
-    """One operation: its place in the request, and what it asks. target: the id in its path, None for a POST.
+    """An operation, with its position in the request.
 
-    waits: the bulkIds that it refers to and that are still to be made.
+    target: the id in its path, None for a POST. waits: referenced bulkIds that are still to be created.
     """
 
     place: int
@@ -60,14 +59,14 @@ class Operation:
 
 @dataclass(frozen=True)
 class Request:
-    """A whole bulk request; fail_on_errors: how many may fail before the rest is left alone, None for all."""
+    """A bulk request; fail_on_errors: the number of failures after which the rest is skipped, None for no limit."""
 
     operations: list[Operation]
     fail_on_errors: int | None
 
 
 def parse(body: Json) -> Request:
-    """The operations of a bulk request, each with a form that can be answered.
+    """The operations of a bulk request, in a form that can be answered one by one.
 
     Raises: ScimError invalidSyntax for another message; 413 above a thousand operations.
     """
@@ -118,16 +117,16 @@ def _operation(place: int, given: Json) -> Operation:
 
 
 def run(source: Source, asked: Request, *, base: str, now: datetime) -> Resource:
-    """Run the operations; the message that answers them, in their order.
+    """Run the operations, and return the response message with their results in order.
 
-    What comes after the limit of failures is not run and not answered (§3.7.3).
+    Operations after the limit of failures are neither run nor answered (§3.7.3).
     """
     with synced_once(lambda: Source.objects.filter(id=source.id).update(last_seen_at=now)):
         return _Run(source, asked, base=base, now=now).all()
 
 
 class _Run:
-    """One bulk request under way; made: what each bulkId has become."""
+    """A bulk request in progress; made: the id behind each bulkId."""
 
     def __init__(self, source: Source, asked: Request, *, base: str, now: datetime) -> None:
         self._source, self._asked, self._base, self._now = source, asked, base, now
@@ -139,9 +138,8 @@ class _Run:
     def all(self) -> Resource:
         waiting, skipped = deque(self._asked.operations), 0
         unmade = {one.bulk_id for one in waiting if one.method == "POST" and one.bulk_id}
-        for (
-            operation
-        ) in waiting:  # read once: each of a thousand may have to be asked a thousand times whether it can run
+        # computed once: each of a thousand operations may be asked a thousand times whether it can run
+        for operation in waiting:
             operation.waits = {name for name in _references(operation.data, operation.target) if name in unmade}
             for name in operation.waits:
                 self._waiting_for[name].append(operation)
@@ -197,7 +195,7 @@ class _Run:
         }
 
     def _done(self, operation: Operation) -> Row | None:
-        """Do it as if it had come alone."""
+        """Run an operation as in a single request."""
         source, now, data = self._source, self._now, self._resolved(operation.data)
         target, tag = str(self._resolved(operation.target or "")), operation.version
         match operation.method, operation.kind:
@@ -220,21 +218,21 @@ class _Run:
         return None
 
     def _resolved(self, value: Json) -> Json:
-        """The same, with what was made in place of every `bulkId:` reference.
+        """The value with every `bulkId:` reference replaced by an id.
 
-        Raises: ScimError invalidValue for a reference to nothing, or to what could not be made.
+        Raises: ScimError invalidValue for a reference to a resource that was not created.
         """
         if isinstance(value, str) and value.lower().startswith(_REFERENCE):
             made = self._made.get(value[len(_REFERENCE) :])
             if made is None:
-                raise invalid_value("A bulkId refers to nothing that was made.")
+                raise invalid_value("A bulkId refers to no resource that was created.")
             return made
         if isinstance(value, list):
             return [self._resolved(one) for one in value]
         return {key: self._resolved(one) for key, one in value.items()} if isinstance(value, dict) else value
 
     def _complete(self) -> None:
-        """The members that a circle of groups made wait: each group gets those that have been made meanwhile."""
+        """Add the members that a cycle of groups postponed and that exist by now."""
         for operation in self._asked.operations:
             answer = self._answers.get(operation.place)
             if not operation.later or answer is None or "response" in answer:
@@ -272,7 +270,7 @@ def _references(*values: Json) -> Iterator[str]:
 
 
 def _put_off(operation: Operation, missing: set[str]) -> None:
-    """Take out of a new or replaced group the members that are still to be made; another circle cannot be cut, and is refused."""
+    """Postpone the missing members of a new or replaced group; any other cycle is refused."""
     data = operation.data
     if operation.kind != "Groups" or operation.method not in {"POST", "PUT"} or not isinstance(data, dict):
         return

@@ -1,7 +1,7 @@
-"""Where a reader of a list has got to, in a word that only we can make (RFC 9865, P61); pure.
+"""Cursors: the position of a reader in a list, authenticated by a MAC (RFC 9865, P61); pure.
 
-A cursor names the last row that was shown by its id, the list that it belongs to by a hash, and when it was made; it holds
-no personal data, and no part of it comes near the database before its MAC is right.
+A cursor holds the id of the last row, a hash of the list, and its creation time; no personal data. No part of it
+reaches the database before its MAC is verified.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _LENGTH = 16 + 16 + 8 + 1
 
 @dataclass(frozen=True)
 class Position:
-    """After which row a page begins; shelf: the number of the kind of resource that the row is one of."""
+    """The row after which a page begins; shelf: the number of the row's resource type."""
 
     row: UUID
     shelf: int
 
 
 def digest(*parts: str) -> bytes:
-    """What tells one list from another: its source, its filter, its order."""
+    """The hash that identifies a list: its source, its filter, its order."""
     found = hashlib.sha256()
     for part in parts:
         raw = part.encode()
@@ -45,9 +45,9 @@ def seal(position: Position, listed: bytes, *, key: bytes, now: datetime) -> str
 
 
 def unseal(unverified: str, listed: bytes, *, key: bytes, now: datetime) -> Position:
-    """The position that a cursor of this list names.
+    """The position in a cursor of this list.
 
-    Raises: ScimError invalidCursor for one that we did not make, or made for another list; expiredCursor after an hour.
+    Raises: ScimError invalidCursor for a forged cursor, or of another list; expiredCursor after an hour.
     """
     try:
         raw = base64.b64decode(
@@ -59,7 +59,7 @@ def unseal(unverified: str, listed: bytes, *, key: bytes, now: datetime) -> Posi
     if len(raw) != _LENGTH + _MAC or not hmac.compare_digest(mac, _mac(body, key)) or body[16:32] != listed:
         raise ScimError(400, "invalidCursor", "The cursor is not one of this list.")
     if now - datetime.fromtimestamp(int.from_bytes(body[32:40], "big"), tz=UTC) > LIFE:
-        raise ScimError(400, "expiredCursor", "The cursor is older than an hour; begin again without one.")
+        raise ScimError(400, "expiredCursor", "The cursor is older than an hour; start again without a cursor.")
     return Position(UUID(bytes=body[:16]), body[40])
 
 

@@ -1,4 +1,4 @@
-"""The discovery documents (RFC 7643 §5 to §7, RFC 7644 §4): what this server can do, and nothing that it cannot."""
+"""The discovery documents (RFC 7643 §5 to §7, RFC 7644 §4): exactly the supported features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MOST_RESULTS = 200
 MOST_BULK = 1000
-LARGEST_PAYLOAD = 1024 * 1024  # as `scim.http.body` has it
+LARGEST_PAYLOAD = 1024 * 1024  # equal to `scim.http.body`'s limit
 DEFAULT_RESULTS = 100
 RESOURCE_TYPES = (USER, GROUP)
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -23,7 +23,10 @@ _CORE = "urn:ietf:params:scim:schemas:core:2.0"
 
 
 def service_provider_config(base: str, *, has_feed: bool = False) -> Resource:
-    """What is supported (RFC 7643 §5); base: the URL of the SCIM root, without a trailing slash. has_feed: somebody follows us."""
+    """The supported features (RFC 7643 §5); base: the URL of the SCIM root, without a trailing slash.
+
+    has_feed: whether the feed has a receiver.
+    """
     unsupported: Json = {"supported": False}
     return {
         "schemas": [f"{_CORE}:ServiceProviderConfig"],
@@ -56,7 +59,7 @@ def service_provider_config(base: str, *, has_feed: bool = False) -> Resource:
 
 
 def resource_type(kind: ResourceType, base: str) -> Resource:
-    """One kind of resource (RFC 7643 §6)."""
+    """A resource type (RFC 7643 §6)."""
     return {
         "schemas": [f"{_CORE}:ResourceType"],
         "id": kind.name,
@@ -70,7 +73,7 @@ def resource_type(kind: ResourceType, base: str) -> Resource:
 
 
 def schema(found: Schema, base: str) -> Resource:
-    """One schema (RFC 7643 §7); attributes that every resource has are described where they differ from the RFC."""
+    """A schema (RFC 7643 §7); common attributes are described where they differ from the RFC."""
     return {
         "schemas": [f"{_CORE}:Schema"],
         "id": found.urn,
@@ -82,12 +85,12 @@ def schema(found: Schema, base: str) -> Resource:
 
 
 def resource_types(base: str) -> list[Resource]:
-    """Every kind of resource."""
+    """Every resource type."""
     return [resource_type(kind, base) for kind in RESOURCE_TYPES]
 
 
 def schemas(base: str) -> list[Resource]:
-    """Every schema in use, each once."""
+    """Every schema in use, once."""
     found = {each.urn: each for kind in RESOURCE_TYPES for each in (kind.core, *kind.extensions)}
     return [schema(each, base) for each in found.values()]
 
@@ -95,7 +98,10 @@ def schemas(base: str) -> list[Resource]:
 def list_response(
     resources: list[Resource], *, total: int | None, start: int | None = None, after: str | None = None
 ) -> Resource:
-    """A page of resources (RFC 7644 §3.4.2); start: 1-based, None where a cursor leads on, to what comes `after`."""
+    """A page of resources (RFC 7644 §3.4.2).
+
+    start: 1-based, None in a cursor list; after: the cursor of the next page.
+    """
     page: list[Json] = list(resources)
     return {
         "schemas": [LIST_URN],

@@ -1,4 +1,4 @@
-"""The whole of what a receiver may see, to begin with and after it has fallen behind: people and groups, by cursor (RFC 9865)."""
+"""The full state for a receiver, at first and after it has fallen behind: people and groups, by cursor (RFC 9865)."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from scim.models import Receiver
     from scim.protocol.schema import Resource
 
-# A transaction that did not see a new receiver yet may still be on its way; none takes this long.
+# A transaction that began before the receiver was registered may still be running; none takes this long.
 _QUIET = timedelta(seconds=5)
 
 
 def listed(receiver: Receiver, kind: str) -> bytes:
-    """What tells this list from any other, for its cursors."""
+    """The identity of this list, for its cursors."""
     return cursors.digest("feed", str(receiver.id), kind)
 
 
-def page(  # noqa: PLR0913 - what one page of one kind for one receiver is made of
+def page(  # noqa: PLR0913 - the parts of a page
     receiver: Receiver, kind: str, *, count: int, after: cursors.Position | None, base: str, now: datetime
 ) -> tuple[list[Resource], cursors.Position | None]:
-    """Some of what there is, and where the next page begins; the first page opens the feed.
+    """A page of visible resources, and where the next begins; the first page starts the events.
 
-    Raises: ScimError 404 for a kind that the receiver does not follow, 503 in the first seconds of a new one.
+    Raises: ScimError 404 for a kind that the receiver does not follow, 503 in the first seconds of a new receiver.
     """
     require(receiver, kind)
     if after is None:
@@ -51,7 +51,7 @@ def page(  # noqa: PLR0913 - what one page of one kind for one receiver is made 
 
 
 def one(receiver: Receiver, kind: str, unverified_id: str, *, base: str) -> Resource:
-    """One of them.
+    """A single resource.
 
     Raises: ScimError 404.
     """
@@ -64,13 +64,16 @@ def one(receiver: Receiver, kind: str, unverified_id: str, *, base: str) -> Reso
 
 
 def require(receiver: Receiver, kind: str) -> None:
-    """Raises: ScimError 404 for what a receiver does not follow: it looks as if there were none."""
+    """Require that the receiver follows this kind, otherwise answer as for a missing resource.
+
+    Raises: ScimError 404.
+    """
     if kind not in receiver.kinds:
         raise not_found()
 
 
 def _rows(kind: str) -> QuerySet[Any]:
-    """The groups, or everybody of whom a source has a record, active or not."""
+    """The groups, or every person with a record, active or not."""
     if kind == "Group":
         return Group.objects.filter(deleted_at__isnull=True)
     here = Record.objects.filter(person=OuterRef("pk"), deleted_at__isnull=True)

@@ -1,7 +1,7 @@
-"""What a receiver reads, over HTTP: `/Feed/Users` and `/Feed/Groups`, whole by cursor and one by one.
+"""The feed over HTTP: `/Feed/Users` and `/Feed/Groups`, as cursor lists and single resources.
 
-The paths below `/Feed` are what a SET calls its subject: `/Feed` is the base that they are relative to (RFC 9967 §2.1). What it polls
-for, `/Feed/Events`, is signed, and stands on the floor where the keys are (`idp.signals.feed`).
+`/Feed` is the base of the relative subject paths in a SET (RFC 9967 §2.1). `/Feed/Events`, which receivers poll, is
+signed, and therefore in `idp.signals.feed`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MOST_DIGITS = 9
 
 @scim("GET", "HEAD")
 def whole(request: HttpRequest, kind: str) -> HttpResponse:
-    """`/Feed/Users` and `/Feed/Groups`: a page of all that this receiver may see."""
+    """`/Feed/Users` and `/Feed/Groups`: a page of all resources visible to this receiver."""
     now = clock.now()
     receiver = receivers.of_request(request, now=now)
     given = parameters(request)
     if strange := sorted(given.keys() - _KNOWN):
-        raise ScimError(403, None, f"A feed is read whole, by count and cursor; {strange[0][:32]} does not apply.")
+        raise ScimError(403, None, f"A feed takes only count and cursor; {strange[0][:32]} does not apply.")
     listed, key = following.listed(receiver, kind), cursor_key()
     after = cursors.unseal(given["cursor"][:_LONGEST_CURSOR], listed, key=key, now=now) if given.get("cursor") else None
     found, further = following.page(
@@ -48,7 +48,7 @@ def whole(request: HttpRequest, kind: str) -> HttpResponse:
 
 @scim("GET", "HEAD")
 def one(request: HttpRequest, kind: str, unverified_id: str) -> HttpResponse:
-    """`/Feed/Users/{id}` and `/Feed/Groups/{id}`: one of them, for who was told by a notice."""
+    """`/Feed/Users/{id}` and `/Feed/Groups/{id}`: a single resource, for receivers of notices."""
     receiver = receivers.of_request(request, now=clock.now())
     found = following.one(receiver, kind, unverified_id, base=_base(request))
     about = found["meta"]
@@ -66,7 +66,7 @@ def _base(request: HttpRequest) -> str:
 
 
 def _count(unverified: str | None) -> int:
-    """How many; other numbers than 0 to 200 are brought inside (RFC 7644 §3.4.2.4)."""
+    """The page size; numbers outside 0 to 200 are clamped (RFC 7644 §3.4.2.4)."""
     if unverified is None:
         return documents.DEFAULT_RESULTS
     digits = unverified.removeprefix("-")

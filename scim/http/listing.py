@@ -1,12 +1,11 @@
 """A page of a source's people or groups: by index or by cursor, filtered and sorted (RFC 7644 §3.4.2, RFC 9865).
 
-Where the filter is `exact` in SQL, the database counts, and gives the page and no more; the first page and the last cost
-the same, and memory does not grow with the number of the page. Otherwise the candidates that it leaves are read in
-pieces and the evaluator decides (`tree.matches`), until the page is full or a limit is passed.
-
-Order: by one column and then by id, so that a cursor needs to name only the last row. What is unassigned comes last in
-ascending order and first in descending (§3.4.2.3), as a stretch of its own. An attribute without a column can be sorted
-by among so many resources as fit in memory; more are refused.
+If the filter is `exact` in SQL, the database counts and returns only the page; the first page and the last cost the
+same, and memory does not depend on the page number. Otherwise the remaining candidates are read in pieces and evaluated
+(`tree.matches`), until the page is full or a limit is passed.
+Order: by a column and then by id, so that a cursor only needs the last row. Unassigned values come last in ascending
+order and first in descending (§3.4.2.3), as a stretch of their own. Sorting by an attribute without a column is limited
+to as many resources as fit in memory.
 """
 
 from __future__ import annotations
@@ -40,21 +39,21 @@ if TYPE_CHECKING:
     from scim.protocol.tree import Tree
 
 _PIECE = 200
-_MOST_READ = 2_000  # candidates for one page by cursor
+_MOST_READ = 2_000  # candidates for a page by cursor
 _MOST_SORTED = 20_000
 _MOST_MEMBERS = 50_000
 _FAR = 1_000
-_LONGEST = 5.0  # seconds of asking rows one by one
+_LONGEST = 5.0  # seconds of evaluating rows one by one
 _SHELVES = (PEOPLE, GROUPS)
 _CREATION = Column("created_at", "time")
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows, as their source is shown them.
+    """Rows in their source's view.
 
-    total: how many match; None where that would have to be found out by reading all. after: where the next page begins,
-    None at the end.
+    total: the number of matches; None if it would take reading all rows. after: the start of the next page, None at the
+    end.
     """
 
     resources: list[Resource]
@@ -64,7 +63,7 @@ class Page:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Rows of one kind in one order; test: what the database could not ask them."""
+    """Rows of a resource type in one order; test: the part of the filter that SQL could not evaluate."""
 
     shelf: Shelf
     part: Part
@@ -80,7 +79,7 @@ class _Stretch:
         return self.rows.order_by(*(sign + name for name in names))
 
     def beyond(self, row: Row) -> QuerySet[Any] | None:
-        """The rows after one of this kind, or None if that one is not of this stretch."""
+        """The rows after a row, or None if that row is not in this stretch."""
         value = getattr(row, self.column.name)
         if (value is None) != self.unassigned:
             return None
@@ -88,15 +87,15 @@ class _Stretch:
         if self.unassigned or self.column.name == "id":
             return self.ordered().filter(**{f"id__{side}": row.id})
         name = self.column.name
-        # The first condition is what an index reads; the second parts those of one value.
+        # The first condition uses the index; the second separates rows of equal value.
         later = Q(**{f"{name}__{side}": value}) | Q(**{f"id__{side}": row.id})
         return self.ordered().filter(later, **{f"{name}__{side}e": value})
 
 
 def page(source: Source, asked: Query, *, base: str, after: cursors.Position | None) -> Page:
-    """One page of what a source asked for; after: where it begins, if by cursor and not the first.
+    """The requested page; after: its start, by cursor and not the first.
 
-    Raises: ScimError tooMany where the answer would be too much work, invalidCursor for a row that is no more.
+    Raises: ScimError tooMany if the response would take too much work, invalidCursor for a missing row.
     """
     if any(_needs_memory(part) for part in asked.parts):
         return _page_in_memory(source, asked, base=base, after=after)
@@ -106,7 +105,7 @@ def page(source: Source, asked: Query, *, base: str, after: cursors.Position | N
     return _page_by_index(stretches, asked, base=base)
 
 
-# --- what there is ----------------------------------------------------------------------------------------------------
+# --- rows and columns ---
 
 
 def _shelf(part: Part) -> Shelf:
@@ -123,7 +122,7 @@ def _needs_memory(part: Part) -> bool:
 
 
 def _living(source: Source, part: Part) -> tuple[QuerySet[Any], Tree | None]:
-    """The rows that may match, and the tree if they must be asked it."""
+    """The candidate rows, and the tree if they must be evaluated."""
     shelf = _shelf(part)
     chosen = select(part.tree, shelf, source)
     rows = shelf.model._default_manager.filter(source=source, deleted_at__isnull=True)  # noqa: SLF001
@@ -144,7 +143,7 @@ def _stretches(source: Source, part: Part, *, descending: bool) -> list[_Stretch
     return [none, there] if descending else [there, none]
 
 
-# --- by index ---------------------------------------------------------------------------------------------------------
+# --- by index ---
 
 
 def _page_by_index(stretches: Sequence[_Stretch], asked: Query, *, base: str) -> Page:
@@ -166,7 +165,7 @@ def _page_by_index(stretches: Sequence[_Stretch], asked: Query, *, base: str) ->
 
 
 def _slice(stretch: _Stretch, skip: int, most: int, count: int) -> list[Row]:
-    """Some rows from a place on; a place far in is counted to from the nearer end, and over the index alone."""
+    """Rows from an offset; a large offset is counted from the nearer end, over the index alone."""
     most = min(most, count - skip)
     if skip <= _FAR:
         return list(stretch.ordered()[skip : skip + most])
@@ -179,7 +178,7 @@ def _slice(stretch: _Stretch, skip: int, most: int, count: int) -> list[Row]:
     return [there[one] for one in ids if one in there]
 
 
-# --- by cursor --------------------------------------------------------------------------------------------------------
+# --- by cursor ---
 
 
 def _page_by_cursor(stretches: Sequence[_Stretch], asked: Query, *, base: str, after: cursors.Position | None) -> Page:
@@ -204,7 +203,7 @@ def _page_by_cursor(stretches: Sequence[_Stretch], asked: Query, *, base: str, a
 
 
 def _from(stretches: Sequence[_Stretch], after: cursors.Position | None) -> Iterator[tuple[_Stretch, QuerySet[Any]]]:
-    """Each stretch that is not behind yet, and the rows of it that are to come."""
+    """Each stretch from the cursor on, with its remaining rows."""
     if after is None:
         yield from ((stretch, stretch.ordered()) for stretch in stretches)
         return
@@ -221,7 +220,7 @@ def _from(stretches: Sequence[_Stretch], after: cursors.Position | None) -> Iter
 
 
 def _row_of(position: cursors.Position) -> Row:
-    """The row that a cursor names; a deleted one leaves its tombstone, so it still has its place."""
+    """The row of a cursor; a deleted row leaves a tombstone, so its position is still known."""
     shelf = _SHELVES[position.shelf] if position.shelf < len(_SHELVES) else None
     row: Row | None = shelf.model._default_manager.filter(id=position.row).first() if shelf else None  # noqa: SLF001
     if row is None:
@@ -233,11 +232,11 @@ def _position(stretch: _Stretch, row: Row) -> cursors.Position:
     return cursors.Position(row.id, _SHELVES.index(stretch.shelf))
 
 
-# --- in memory --------------------------------------------------------------------------------------------------------
+# --- in memory ---
 
 
 def _page_in_memory(source: Source, asked: Query, *, base: str, after: cursors.Position | None) -> Page:
-    """Sorted by what has no column: one kind of resource, and no more of it than fits."""
+    """A page sorted by an attribute without a column, of a single resource type and a limited number of rows."""
     part = asked.parts[0]
     rows, test = _living(source, part)
     stretch = _Stretch(_shelf(part), part, rows, _CREATION, descending=False, test=test)
@@ -262,7 +261,7 @@ def _page_in_memory(source: Source, asked: Query, *, base: str, after: cursors.P
 
 
 def _key(part: Part, base: str) -> Callable[[Row], tuple[bool, Any]]:
-    """What a row is sorted by: the primary value, or the first; what has none comes last."""
+    """The sort key of a row: its primary value, or the first; rows without a value come last."""
     target = part.sort
 
     def of(row: Row) -> tuple[bool, Any]:
@@ -280,11 +279,11 @@ def _key(part: Part, base: str) -> Callable[[Row], tuple[bool, Any]]:
     return of
 
 
-# --- rows and what is shown of them -----------------------------------------------------------------------------------
+# --- rows and views ---
 
 
 def _tested(stretch: _Stretch, rows: QuerySet[Any], *, base: str) -> Iterator[Row]:
-    """The rows that pass, as long as finding them takes no longer than a request may."""
+    """The matching rows, within the time limit of a request."""
     begun = time.monotonic()
     for row, passed in _judged(stretch, rows, base=base, most=None):
         if passed:
@@ -296,7 +295,7 @@ def _tested(stretch: _Stretch, rows: QuerySet[Any], *, base: str) -> Iterator[Ro
 
 
 def _judged(stretch: _Stretch, rows: QuerySet[Any], *, base: str, most: int | None) -> Iterator[tuple[Row, bool]]:
-    """Each row with whether it passes; read in pieces where there is a test, else no more than `most`."""
+    """Each row with whether it matches; read in pieces if there is a test, else no more than `most`."""
     test = stretch.test
     if test is None:
         yield from ((row, True) for row in (rows if most is None else rows[:most]))
@@ -310,7 +309,7 @@ def _judged(stretch: _Stretch, rows: QuerySet[Any], *, base: str, most: int | No
 
 
 def _shown(found: Sequence[tuple[_Stretch, Row]], base: str) -> list[Resource]:
-    """The views of some rows, in their order, each as its part of the query wants it shown."""
+    """The views of rows, in order, each with the projection of its part of the query."""
     views: list[Resource] = []
     for shelf in _SHELVES:
         mine = [(stretch.part, row) for stretch, row in found if stretch.shelf is shelf]
@@ -336,14 +335,14 @@ def _views(are_groups: bool, rows: Sequence[Any], base: str, wanted: Callable[[s
 
 
 def view(row: Row, shown: Projection, *, base: str) -> Resource:
-    """One record or group as its source is shown it."""
+    """A record or group in its source's view."""
     if isinstance(row, Group):
         return shown.of(directory.groups([row], base=base, with_members=shown.shows("members"))[0])
     return shown.of(directory.people([row], base=base, with_groups=shown.shows("groups"))[0])
 
 
 def mentions(tree: Tree, name: str) -> bool:
-    """Whether a tree asks about a core attribute."""
+    """True if a tree refers to a core attribute."""
     match tree:
         case And(terms) | Or(terms):
             return any(mentions(term, name) for term in terms)
@@ -354,5 +353,5 @@ def mentions(tree: Tree, name: str) -> bool:
 
 
 def key_of(source: Source, asked: Query) -> bytes:
-    """What a cursor of this list belongs to."""
+    """The identity of this list, to which its cursors are bound."""
     return cursors.digest(str(source.id), *asked.spelling)

@@ -1,9 +1,8 @@
-"""How long one statement of a SCIM request may take (C75): what takes longer is stopped, and the caller is told what to do.
+"""A time limit for each SQL statement of a SCIM request (C75), with advice to the caller.
 
-PostgreSQL stops it by itself (`statement_timeout`, waiting for locks included), set for as long as a request has its connection
-to itself. SQLite has no such thing: we look at the clock every so many steps of its machine; waiting for its one write lock is
-bounded by the connection's own timeout instead. A transaction whose statement is stopped is rolled back, so nothing stays
-half-written; in a bulk only the one operation fails.
+PostgreSQL has `statement_timeout` (which includes waiting for locks), set while a request uses the connection. SQLite
+has none: a progress handler reads the clock; waiting for the write lock is bounded by the connection's own timeout. The
+transaction of a stopped statement is rolled back, so nothing stays half-written; in a bulk only that operation fails.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SECONDS = 2.5
-_STEPS = 200_000  # of SQLite's machine, between two looks at the clock: a few milliseconds
+_STEPS = 200_000  # SQLite instructions between two readings of the clock: a few milliseconds
 _CANCELLED = "57014"
 
 
 def stopped(error: Exception) -> ScimError | None:
-    """What the caller is told if this says that a statement was stopped; else None."""
+    """The error for the caller if the exception is a stopped statement; else None."""
     if not isinstance(error, OperationalError):
         return None
     cause = error.__cause__
@@ -41,9 +40,9 @@ def stopped(error: Exception) -> ScimError | None:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Inside, no statement takes longer than SECONDS.
+    """Limit every statement inside to SECONDS.
 
-    Raises: ScimError 503 where one did.
+    Raises: ScimError 503 after a stopped statement.
     """
     connection.close_if_health_check_failed()
     connection.ensure_connection()
@@ -51,7 +50,7 @@ def bounded() -> Iterator[None]:
         _say(f"SET statement_timeout = {int(SECONDS * 1000)}")
         try:
             yield
-        except OperationalError as error:  # while rows were fetched
+        except OperationalError as error:  # while rows are fetched
             if (said := stopped(error)) is None:
                 raise
             raise said from error
@@ -60,21 +59,21 @@ def bounded() -> Iterator[None]:
 
 
 def _say(statement: str) -> None:
-    """One statement to PostgreSQL, without the layers between; SQLite is told nothing, or to look at no clock any more.
+    """Send a statement to PostgreSQL directly; on SQLite, only remove the progress handler at the end.
 
-    A connection that has just gone is not told: the request's own statement says so, in words that the edge knows.
+    A lost connection is ignored here: the request's own statement then fails, and `idp.edge` handles that error.
     """
     if connection.connection is None:
         return
     if connection.vendor == "postgresql":
-        with contextlib.suppress(connection.Database.Error):  # type: ignore[attr-defined]  # of whatever it is
+        with contextlib.suppress(connection.Database.Error):  # type: ignore[attr-defined]  # any driver error
             connection.connection.pgconn.exec_(statement.encode())
     elif statement.startswith("RESET"):
         connection.connection.set_progress_handler(None, 0)
 
 
 def _told(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: ANN401, FBT001 - Django's
-    """Run a statement; if it is stopped, in SCIM's words."""
+    """Run a statement; raise ScimError if it was stopped."""
     try:
         return execute(sql, params, many, context)
     except OperationalError as error:
@@ -84,7 +83,7 @@ def _told(execute: Callable[..., Any], sql: str, params: Any, many: bool, contex
 
 
 def _clocked() -> Callable[..., Any]:
-    """As `_told`, with a clock that starts anew with each statement."""
+    """As `_told`, with a new time limit for each statement."""
     until = time.monotonic() + SECONDS
 
     def is_late() -> bool:

@@ -1,4 +1,4 @@
-"""What a list request asks for, in the address or in the body of a `.search` (RFC 7644 §3.4.2, §3.4.3, RFC 9865); pure."""
+"""List requests: query parameters, or the body of a `.search` (RFC 7644 §3.4.2, §3.4.3, RFC 9865); pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_CURSOR = 512
 
 @dataclass(frozen=True)
 class Part:
-    """What is asked of one kind of resource; tree: None for all of it. sort: None for the order of creation."""
+    """The request for a resource type; tree: None for all resources. sort: None for the order of creation."""
 
     kind: ResourceType
     tree: Tree | None
@@ -35,11 +35,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Query:
-    """A page of what matches.
+    """The requested page of matching resources.
 
-    start: 1-based. count: 0 to 200; other numbers are brought inside (§3.4.2.4).
-    cursor: None for paging by index, empty for the first page by cursor.
-    spelling: the filter and the order as they were asked for, which a cursor belongs to.
+    start: 1-based. count: 0 to 200; other numbers are clamped (§3.4.2.4). cursor: None for paging by index, empty for
+    the first page by cursor. spelling: the filter and the order as requested, to which a cursor is bound.
     """
 
     parts: tuple[Part, ...]
@@ -51,9 +50,9 @@ class Query:
 
 
 def of_parameters(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> Query:
-    """The query in an address.
+    """The query in query parameters.
 
-    Raises: ScimError invalidFilter, invalidPath for an order that makes no sense, or invalidValue.
+    Raises: ScimError invalidFilter, invalidPath for an impossible order, or invalidValue.
     """
     cursor = given.get("cursor")
     if cursor is not None and "startIndex" in given:
@@ -76,7 +75,7 @@ def of_parameters(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> Qu
 def of_body(body: Json, kinds: Sequence[ResourceType]) -> Query:
     """The query in the body of a `.search`.
 
-    Raises: ScimError invalidSyntax for another message, and what `of_parameters` raises.
+    Raises: ScimError invalidSyntax for another message; as `of_parameters`.
     """
     if not isinstance(body, dict):
         raise invalid_syntax("The body must be a JSON object.")
@@ -87,7 +86,7 @@ def of_body(body: Json, kinds: Sequence[ResourceType]) -> Query:
 
 
 def _parts(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> tuple[Part, ...]:
-    """One part for each kind that has the attributes of the filter; with none, the first kind says what is wrong."""
+    """A part for each resource type that has the attributes of the filter; without any, the first type's error."""
     text, sort_by = given.get("filter"), given.get("sortBy")
     if sort_by is not None and len(kinds) > 1:
         raise invalid_value("Resources of several kinds have no common order; search one kind to sort.")
@@ -107,7 +106,7 @@ def _parts(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> tuple[Par
 
 
 def _sort(text: str, kind: ResourceType) -> Located:
-    """The attribute to sort by; a complex one stands for its `value` (§3.4.2.3)."""
+    """The attribute to sort by; a complex one means its `value` (§3.4.2.3)."""
     path = parse_path(text, kind)
     target = path.target
     if (
@@ -124,7 +123,7 @@ def _sort(text: str, kind: ResourceType) -> Located:
 
 
 def _as_text(name: str, value: Json) -> str:
-    """A member as it would stand in an address."""
+    """A member of the body as a query parameter."""
     if isinstance(value, list):
         return ",".join(one for one in value if isinstance(one, str))
     numeric = name in {"startIndex", "count"}

@@ -1,8 +1,8 @@
-"""A filter as SQL: the rows that may satisfy it, and whether they all do.
+"""Compile a filter to SQL: a condition that every match satisfies, and whether it is exact.
 
-`tree.matches` says what a filter means. What it says about the columns of `scim.protocol.index` can be said in SQL too, by code
-points and with no idea of case or NULL of the database's own; everything else is left to it. So a tree becomes a
-condition that every match satisfies, which is `exact` if only matches do.
+`tree.matches` defines the meaning of a filter. Its comparisons on the columns of `scim.protocol.index` can be expressed in SQL
+by code points, independent of the database's collation and NULL rules; everything else is left to it. The condition is
+`exact` if only matches satisfy it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FEW = 200
 
 @dataclass(frozen=True)
 class Column:
-    """Where the values of an attribute stand; nullable: None where it is unassigned."""
+    """The column of an attribute; nullable: None where the attribute is unassigned."""
 
     name: str
     kind: Sort
@@ -53,7 +53,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Selected:
-    """A condition that every match satisfies; exact: and nothing else does."""
+    """A condition that every match satisfies; exact: only matches satisfy it."""
 
     where: Q
     exact: bool
@@ -61,7 +61,7 @@ class Selected:
 
 @dataclass(frozen=True)
 class Shelf:
-    """A kind of resource, and where its rows are; columns: by the full names of attributes."""
+    """A resource type and its table; columns: by full attribute names."""
 
     kind: ResourceType
     model: type[Record | Group]
@@ -87,7 +87,7 @@ _ADDRESS = {"value": Column("value_fold", "text")}
 
 
 def select(tree: Tree | None, shelf: Shelf, source: Source | None = None) -> Selected:
-    """The rows of a shelf that may satisfy a tree; source: whose they are, so that no search reads another's addresses."""
+    """The condition for a tree; source: the owner, so that no search reads another source's addresses."""
     if tree is None:
         return Selected(_ALWAYS, exact=True)
     found = _Compiler(shelf, source=source).condition(tree)
@@ -95,7 +95,7 @@ def select(tree: Tree | None, shelf: Shelf, source: Source | None = None) -> Sel
 
 
 class _Compiler:
-    """Walks a tree; None stands for "SQL has nothing to say"."""
+    """Compile a tree; None means not expressible in SQL."""
 
     def __init__(
         self, shelf: Shelf | None, columns: Mapping[str, Column] | None = None, source: Source | None = None
@@ -157,7 +157,7 @@ class _Compiler:
 
 
 def _of_rows(inner: Selected | None, source: Source | None) -> Selected | None:
-    """Whose address it is. Few of them are looked up at once, so that both databases begin with those and not with everybody."""
+    """The owners of matching addresses; a few are looked up at once, so both databases start with those."""
     if inner is None:
         return None
     rows = (
@@ -170,7 +170,7 @@ def _of_rows(inner: Selected | None, source: Source | None) -> Selected | None:
 
 
 def _addresses(operator: str, operand: object, source: Source | None) -> Selected | None:
-    """Any of the addresses; for `eq null` none is there, for `ne null` and `pr` one is."""
+    """Any address matches; `eq null`: there is none; `ne null` and `pr`: there is one."""
     if operand is None:
         there = Q(id__in=RecordEmail.objects.values("record_id"))
         return Selected(~there if operator == "eq" else there, exact=True)
@@ -190,7 +190,7 @@ def _members(operator: str, operand: object) -> Selected | None:
 
 
 def _in_group(operand: str) -> Selected:
-    """Who is in a group, directly or through the groups in it."""
+    """The members of a group, directly or through nested groups."""
     group = as_id(operand)
     if group is None:
         return Selected(_NEVER, exact=True)
@@ -231,7 +231,7 @@ def _text(column: Column, operator: str, operand: object) -> Q | None:
     name = column.name
     match operator:
         case "eq":
-            return Q(**{name: operand}) if operand else _NEVER  # what is empty is unassigned, and equals nothing
+            return Q(**{name: operand}) if operand else _NEVER  # an empty value is unassigned, and equals nothing
         case "co":
             return Q(GreaterThan(StrIndex(F(name), Value(operand)), 0)) if operand else _ALWAYS
         case "ew":
@@ -248,7 +248,7 @@ def _text(column: Column, operator: str, operand: object) -> Q | None:
 
 
 def _past(prefix: str) -> str | None:
-    """The first text after all that begin with a prefix, by code points; None if there is none."""
+    """The first text after all texts with this prefix, by code points; None if there is none."""
     for end in range(len(prefix), 0, -1):
         code = ord(prefix[end - 1]) + 1
         if code <= _LAST:
@@ -261,7 +261,7 @@ def _flag(column: Column, operator: str, operand: object) -> Q | None:
 
 
 def _time(column: Column, operator: str, operand: object) -> Q | None:
-    """A moment is shown, and so compared, to the millisecond; the column has more."""
+    """Compare to the millisecond, as times are shown; the column has more digits."""
     if not isinstance(operand, datetime):
         return None
     try:

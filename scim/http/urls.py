@@ -1,4 +1,4 @@
-"""The addresses of SCIM, under `scim/v2/` (RFC 7644 §3.2)."""
+"""The URLs of SCIM, under `scim/v2/` (RFC 7644 §3.2)."""
 
 from __future__ import annotations
 

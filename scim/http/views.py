@@ -1,4 +1,4 @@
-"""SCIM over HTTP: what comes in is parsed and bounded here, what goes out is application/scim+json (RFC 7644)."""
+"""SCIM over HTTP: requests are parsed and bounded here, responses are application/scim+json (RFC 7644)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from scim.protocol.schema import Json, Resource, ResourceType
 
 _LONGEST_NAME = 32
-_MOST_SHOWN = 300  # members; a larger group is answered without a body where it was patched
+_MOST_SHOWN = 300  # members; a larger group is answered without a body after a PATCH
 
 
 @scim("GET", "HEAD", "POST")
 def users(request: HttpRequest) -> HttpResponse:
-    """`/Users`: a page of this source's people, or a new one."""
+    """`/Users`: list this source's people, or create one."""
     source = _source(request)
     if request.method == "POST":
         shown = _projection(request, USER)
@@ -48,7 +48,7 @@ def users(request: HttpRequest) -> HttpResponse:
 
 @scim("GET", "HEAD", "POST")
 def all_groups(request: HttpRequest) -> HttpResponse:
-    """`/Groups`: a page of this source's groups, or a new one."""
+    """`/Groups`: list this source's groups, or create one."""
     source = _source(request)
     if request.method == "POST":
         shown = _projection(request, GROUP)
@@ -58,7 +58,7 @@ def all_groups(request: HttpRequest) -> HttpResponse:
 
 @scim("POST")
 def search(request: HttpRequest, kinds: Sequence[ResourceType] = documents.RESOURCE_TYPES) -> HttpResponse:
-    """`/.search`, `/Users/.search` and `/Groups/.search`: a page, asked for in a body."""
+    """`/.search`, `/Users/.search` and `/Groups/.search`: a page for a query in the body."""
     return _list(request, _source(request), query.of_body(body.of(request), kinds))
 
 
@@ -70,7 +70,7 @@ def everything(request: HttpRequest) -> HttpResponse:
 
 @scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
 def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
-    """`/Users/{id}`: one of this source's people."""
+    """`/Users/{id}`: read, replace, patch or delete a person of this source."""
     source = _source(request)
     shown = _projection(request, USER)
     if_match, now = request.headers.get("If-Match"), clock.now()
@@ -89,7 +89,7 @@ def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
 
 @scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
 def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
-    """`/Groups/{id}`: one of this source's groups."""
+    """`/Groups/{id}`: read, replace, patch or delete a group of this source."""
     source = _source(request)
     shown = _projection(request, GROUP)
     if_match, now = request.headers.get("If-Match"), clock.now()
@@ -111,41 +111,41 @@ def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
 
 @scim("GET", "HEAD")
 def service_provider_config(request: HttpRequest) -> HttpResponse:
-    """`/ServiceProviderConfig`: what is supported; anyone may read it."""
+    """`/ServiceProviderConfig`: the supported features, readable without authentication."""
     return _document(request, documents.service_provider_config(_base(request), has_feed=feed.is_followed()))
 
 
 @scim("GET", "HEAD")
 def resource_types(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
-    """`/ResourceTypes` and one of them; anyone may read them."""
+    """`/ResourceTypes` and a single type, readable without authentication."""
     return _documents(request, documents.resource_types(_base(request)), unverified_name)
 
 
 @scim("GET", "HEAD")
 def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
-    """`/Schemas` and one of them; anyone may read them."""
+    """`/Schemas` and a single schema, readable without authentication."""
     return _documents(request, documents.schemas(_base(request)), unverified_name)
 
 
 @scim("POST")
 def many(request: HttpRequest) -> HttpResponse:
-    """`/Bulk`: many operations at once (RFC 7644 §3.7)."""
+    """`/Bulk`: several operations in a request (RFC 7644 §3.7)."""
     source = _source(request)
     return answer(bulk.run(source, bulk.parse(body.of(request)), base=_base(request), now=clock.now()))
 
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 def nobody(request: HttpRequest) -> HttpResponse:
-    """`/Me`: not offered, which RFC 7644 §3.11 answers by 501: whoever speaks here is a source, and what is here are its records of others."""
+    """`/Me`: not offered (501, RFC 7644 §3.11), because the caller is a source and not a person."""
     _source(request)
     raise ScimError(
-        501, None, "A source is no person, so /Me is not offered. People ask for themselves at /oidc/userinfo."
+        501, None, "A source is not a person, so /Me is not offered. People ask for themselves at /oidc/userinfo."
     )
 
 
 @scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 def nowhere(_request: HttpRequest, /, **_rest: str) -> HttpResponse:
-    """Answer for every other address, in SCIM's words."""
+    """Answer every other URL with a SCIM 404."""
     raise not_found()
 
 
@@ -154,7 +154,7 @@ def _source(request: HttpRequest) -> Source:
 
 
 def _base(request: HttpRequest) -> str:
-    """Where this request's resources are: under the address by which it came."""
+    """The base URL of this request's resources, by the URL of the request."""
     came_by = request.resolver_match.namespace if request.resolver_match else None
     return request.build_absolute_uri(reverse("scim:users", current_app=came_by)).removesuffix(USER.endpoint)
 
@@ -187,12 +187,12 @@ def _list(request: HttpRequest, source: Source, asked: Query) -> HttpResponse:
 
 
 def cursor_key() -> bytes:
-    """What seals the cursors of lists."""
+    """The MAC key of list cursors."""
     return salted_hmac("scim.cursor", "", secret=settings.SECRET_KEY, algorithm="sha256").digest()
 
 
 def parameters(request: HttpRequest) -> dict[str, str]:
-    """The query parameters; one that is given twice has no meaning."""
+    """The query parameters; a duplicate is refused."""
     found: dict[str, str] = {}
     for name, values in request.GET.lists():
         if len(values) > 1:

@@ -1,6 +1,7 @@
-"""Whose record is this? By the operator's rules, on identifiers whose sources have authority over them; never by name or e-mail.
+"""Find the person of a record by the operator's rules, on identifiers of trusted sources; never by name or e-mail.
 
-The reading half of matching: it finds people and says whether the case is clear. Who acts on it is `scim.people.matching`.
+This is the reading half of matching: it finds people and says whether the case is unambiguous. `scim.people.matching` acts on
+it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ IN_USE = "both have an account that is in use"
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A person who has a record with the same identifier. why: what makes it ambiguous, "" where it is clear."""
+    """A person with a record of the same identifier; why: the ambiguity, "" if there is none."""
 
     person: Person
     attribute: str
@@ -46,16 +47,16 @@ class Found:
 
 
 def keys_of(source: Source, resource: Resource) -> dict[str, str]:
-    """The identifiers that a record says and its source is trusted for, as they are compared."""
+    """The identifiers of a record for which its source is trusted, in their compared form."""
     said = trust.said(resource)
     found = {name: str(said[name]) for name in KEYS if name in said and name in source.trusted_for}
     return {name: value if name in _EXACT else fold(value) for name, value in found.items()}
 
 
 def find(source: Source, keys: Mapping[str, str], *, record: Record | None = None) -> list[Found]:
-    """The people whom a record with these identifiers may belong to; record: the one, if it is stored.
+    """The people that a record with these identifiers may belong to; record: the stored one, if any.
 
-    Everybody whom a manager has kept apart from it is left out. One alone without a `why` is the person.
+    People whom a manager has kept apart from it are left out. A single result without `why` is the person.
     """
     if not keys:
         return []
@@ -83,7 +84,7 @@ def _rows(attribute: str, value: str, record: Record | None) -> list[RecordKey]:
 
 
 def _apart(record: Record, people: list[UUID]) -> set[UUID]:
-    """Those of them whom a manager has kept apart from this record, or whose records from this record's person."""
+    """The people whom a manager has kept apart from this record, or whose records from this record's person."""
     decided = Match.objects.filter(state__in=_DECIDED)
     theirs = decided.filter(Q(record=record, person__in=people) | Q(record__person__in=people, person=record.person_id))
     found: set[UUID] = set()
@@ -93,7 +94,7 @@ def _apart(record: Record, people: list[UUID]) -> set[UUID]:
 
 
 def _ambiguity(person: Person, source: Source, keys: Mapping[str, str], record: Record | None) -> str:
-    """Why a manager has to look at the only person who was found, or ""."""
+    """The reason why a manager must decide about the only person found, or ""."""
     if Match.objects.filter(state__in=_DECIDED, record__source=source, person=person).exists():
         return KEPT_APART
     sources = {source.id} if record is None else {source.id, *_counted(record.person).values_list("source", flat=True)}
@@ -108,12 +109,12 @@ def _ambiguity(person: Person, source: Source, keys: Mapping[str, str], record: 
 
 
 def _counted(person: Person) -> QuerySet[Record]:
-    """The records by which a source has, or had, said something of a person."""
+    """The records by which a source states, or stated, anything about a person."""
     return Record.objects.filter(Q(deleted_at__isnull=True) | Q(was_active=True), person=person)
 
 
 def _known(person: Person) -> set[tuple[str, str]]:
-    """The identifiers that a person's records say: whoever joins two people joins all of both."""
+    """The identifiers of a person's records; joining two people joins all of both."""
     return set(
         RecordKey.objects.filter(record__person=person, record__deleted_at__isnull=True).values_list(
             "attribute", "value"
@@ -122,5 +123,5 @@ def _known(person: Person) -> set[tuple[str, str]]:
 
 
 def is_light(person: Person) -> bool:
-    """Whether nothing is lost when a person's only record moves to another: it is alone, and nobody ever enrolled."""
+    """True if moving a person's only record to another person loses nothing: no other record, never enrolled."""
     return person.records.filter(deleted_at__isnull=True).count() == 1 and not person.account.credentials.exists()

@@ -1,7 +1,7 @@
-"""What follows from what sources say: every change there is, in one table, in one place (standards.md IV, MT-4, C28 to C30).
+"""The consequences of source writes: every kind of change, in one table (standards.md IV, MT-4, C28 to C30).
 
-`changes` looks at a person before and after a merge, and is pure. `follow` does what the table says, in its order, with the account
-locked and in the transaction of the write: an acknowledged `active: false` has ended everything (promise 4).
+`changes` compares a person before and after a merge, and is pure. `follow` applies the table in its order, with the
+account locked and in the transaction of the write: an acknowledged `active: false` has ended everything (promise 4).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SO
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """Who writes, when, and about whom; account: locked by this transaction (or made by it).
+    """The context of a write: actor, time, person, and the account, locked or created by this transaction.
 
-    appears: nobody who follows us was shown this person until now, new or not. was_active: whether the account was, where this
-    transaction has moved it already. txn: as the feed names this transaction.
+    appears: no receiver was shown this person until now, new or not. was_active: the account's state before, if this
+    transaction has already changed it. txn: the feed's id of this transaction.
     """
 
     account: Account
@@ -51,14 +51,14 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A person as the sources have them at one moment."""
+    """A person's merged data at one moment."""
 
     profile: Profile
     guarded: Guarded
 
 
 class Change(StrEnum):
-    """Everything that may change about a person, in the order in which its consequences happen."""
+    """Every kind of change of a person, in the order of their consequences."""
 
     ENDED = "ended"
     LEVEL_FELL = "level fell"
@@ -76,14 +76,17 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Consequence:
-    """words: what happens, for people. follow: the call that does it."""
+    """words: the description for people. follow: the function that applies it."""
 
     words: str
     follow: Callable[[Write, State, State], None]
 
 
 def changes(before: State, after: State, *, is_new: bool = False) -> list[Change]:
-    """What changed between two moments; pure. A person who is not active has ended, and is neither invited nor told."""
+    """The changes between two states; pure.
+
+    A person who is not active has ended, and is neither invited nor notified.
+    """
     found = {Change.ELIGIBLE if _is_eligible(after) else Change.INELIGIBLE}
     if after.guarded.ial != before.guarded.ial:
         found.add(Change.LEVEL_FELL if after.guarded.ial < before.guarded.ial else Change.LEVEL_ROSE)
@@ -107,7 +110,7 @@ def changes(before: State, after: State, *, is_new: bool = False) -> list[Change
 
 
 def follow(write: Write, before: State, after: State) -> list[Change]:
-    """Do what every change entails; what changed."""
+    """Apply the consequence of every change, and return the changes."""
     found = changes(before, after, is_new=write.is_new)
     for change in found:
         TABLE[change].follow(write, before, after)
@@ -128,13 +131,13 @@ def _addresses(state: State) -> set[str]:
 
 
 def _named(state: State) -> tuple[str, object, object, str]:
-    """All that a credential may show of a person (MT-4); the login name is another source's than the profile's, where one was joined."""
+    """Every name that a credential may show (MT-4); with joined records the login name may be another source's."""
     attributes = state.profile.attributes
     login = state.guarded.user_name or str(attributes.get("userName", ""))
     return aggregate.display_name(attributes), attributes.get("name"), attributes.get("userName"), login
 
 
-# --- what follows -----------------------------------------------------------------------------------------------------
+# --- the consequences ---
 
 
 def _end(write: Write, _before: State, _after: State) -> None:
@@ -142,7 +145,7 @@ def _end(write: Write, _before: State, _after: State) -> None:
 
 
 def _reopen(write: Write, _before: State, _after: State) -> None:
-    """Open an account again that a source closed, with the level that is vouched for now; what a manager closed, no source opens."""
+    """Reopen an account that a source had ended, at the level vouched for now; never one that a manager ended."""
     account = write.account
     if account.status != AccountStatus.TERMINATED or revoke.terminated_because(account) not in _BY_SOURCE:
         return
@@ -150,7 +153,7 @@ def _reopen(write: Write, _before: State, _after: State) -> None:
 
 
 def _vouch(write: Write, before: State, after: State) -> None:
-    """What a source says moves the level by as much as it says; a manager's own word stays where the source did not speak."""
+    """Move the level by a source's change; without a change a manager's own level stays."""
     level, ial = after.guarded.ial, write.account.ial
     moved = min(ial, level) if level < before.guarded.ial else max(ial, level)
     identity_changes.vouched(write.account, ial=moved, now=write.now, actor=write.actor)
@@ -174,7 +177,7 @@ def _suspend(write: Write, _before: State, _after: State) -> None:
 
 
 def _resume(write: Write, _before: State, _after: State) -> None:
-    """Go on where a source had stopped it; what the person or a manager stopped, no source starts again."""
+    """Resume an account that a source had suspended, never one that the person or a manager suspended."""
     moves = write.account.events.filter(
         kind__in=["account.suspended", "account.resumed", "account.freeze_asked"]
     ).order_by("-seq")
@@ -185,7 +188,7 @@ def _resume(write: Write, _before: State, _after: State) -> None:
 
 
 def _invite(write: Write, _before: State, after: State) -> None:
-    """Invite who is new or back, or whose address changed before they ever enrolled (ruling 3)."""
+    """Invite a person who is new or back, or whose address changed before enrolment (ruling 3)."""
     if write.account.status != AccountStatus.ACTIVE or _address(after) is None:
         return
     if Credential.objects.filter(account=write.account, epoch=write.account.epoch).exists():
@@ -194,7 +197,7 @@ def _invite(write: Write, _before: State, after: State) -> None:
 
 
 def _tell(write: Write, before: State, after: State) -> None:
-    """Tell a person that a source changed their name or their addresses (ID-9)."""
+    """Notify a person that a source changed their name or their addresses (ID-9)."""
     changed = ["name"] if _named(before) != _named(after) else []
     if _addresses(before) != _addresses(after):
         changed.append("emails")
@@ -207,12 +210,12 @@ def _enqueue(write: Write, kind: str, payload: dict[str, object]) -> None:
 
 
 def delete(write: Write) -> None:
-    """The last record of a person is gone: everything ends, and the login name is free for another person (C28)."""
+    """End everything of a person whose last record was deleted, and free the login name (C28)."""
     revoke.everything(write.account, because=Reason.DELETED_BY_SOURCE, now=write.now, actor=write.actor)
 
 
 def note_beyond(write: Write, resource: Resource, trusted_for: list[str]) -> None:
-    """Record that a source said what it is not believed about; names only (P38)."""
+    """Record the names of attributes that a source wrote without being trusted for them (P38)."""
     if names := trust.beyond(resource, trusted_for):
         audit.record(write.account, "person.not_believed", now=write.now, actor=write.actor, body={"attributes": names})
 
@@ -220,16 +223,18 @@ def note_beyond(write: Write, resource: Resource, trusted_for: list[str]) -> Non
 TABLE: dict[Change, Consequence] = {
     Change.ENDED: Consequence("The account and every credential, session and token end, for good.", _end),
     Change.LEVEL_FELL: Consequence(
-        "The identity assurance falls, and with it that of all that was minted on it.", _vouch
+        "The identity assurance level falls, for the account and all its credentials.", _vouch
     ),
-    Change.INELIGIBLE: Consequence("Derived credentials end and none is minted; ways of signing in stay.", _eligible),
+    Change.INELIGIBLE: Consequence(
+        "Derived credentials end and no more are issued; ways of signing in stay.", _eligible
+    ),
     Change.RENAMED: Consequence("Certificates that show the old name end; keys, passkeys and devices stay.", _rename),
-    Change.RETURNED: Consequence("The account opens again in a new epoch; no credential comes back.", _reopen),
+    Change.RETURNED: Consequence("The account is reopened in a new epoch; no credential comes back.", _reopen),
     Change.MOVED: Consequence("Access that the person's attributes no longer allow ends.", _move),
-    Change.LEVEL_ROSE: Consequence("The identity assurance rises for what signs in from now on.", _vouch),
-    Change.ELIGIBLE: Consequence("Derived credentials may be minted again; none comes back.", _eligible),
-    Change.SUSPENDED: Consequence("The account stops until its authority clears it; nothing ends.", _suspend),
-    Change.CLEARED: Consequence("The account goes on, if a source had stopped it.", _resume),
-    Change.INVITED: Consequence("An invitation goes out, if the person has nothing to sign in with.", _invite),
-    Change.TOLD: Consequence("The person is told at the old and the new addresses.", _tell),
+    Change.LEVEL_ROSE: Consequence("The identity assurance level rises for later logins.", _vouch),
+    Change.ELIGIBLE: Consequence("Derived credentials may be issued again; none comes back.", _eligible),
+    Change.SUSPENDED: Consequence("The account is suspended until the source resumes it; nothing ends.", _suspend),
+    Change.CLEARED: Consequence("The account is resumed, if a source had suspended it.", _resume),
+    Change.INVITED: Consequence("An invitation is sent, if the person has no way to sign in.", _invite),
+    Change.TOLD: Consequence("The person is notified at the old and the new addresses.", _tell),
 }

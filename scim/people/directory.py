@@ -1,4 +1,4 @@
-"""The read side: a record or a group of a source, and what the source is shown of it; no source sees another's (C27)."""
+"""The read side: a source's own view of its records and groups; no source sees another's (C27)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ _MOST_LEVELS = 32
 
 def _living(*related: str) -> QuerySet[Record]:
     rows = Record.objects.filter(
+        # a primary key
         source_id=Given("source", Source._meta.pk),  # noqa: SLF001
         deleted_at__isnull=True,
         id=Given("id", Record._meta.pk),  # noqa: SLF001
@@ -42,9 +43,9 @@ _ALONE, _WITH_PERSON = Read(_living), Read(lambda: _living("person"))
 
 
 def find(source: Source, unverified_id: str, *, to_write: bool = False) -> Record:
-    """The record of that id, if it is this source's and not deleted; its `followed` says whether anybody follows us.
+    """The record of this id, if it belongs to this source and is not deleted.
 
-    to_write: with its person.
+    Its `followed` says whether the feed has a receiver. to_write: with its person.
     Raises: ScimError 404.
     """
     record_id = as_id(unverified_id)
@@ -57,7 +58,7 @@ def find(source: Source, unverified_id: str, *, to_write: bool = False) -> Recor
 
 
 def find_group(source: Source, unverified_id: str) -> Group:
-    """The group of that id, if it is this source's and not deleted.
+    """The group of this id, if it belongs to this source and is not deleted.
 
     Raises: ScimError 404.
     """
@@ -69,7 +70,7 @@ def find_group(source: Source, unverified_id: str) -> Group:
 
 
 def as_id(text: str) -> uuid.UUID | None:
-    """An id in the one spelling that we give out; other spellings of a UUID are other ids."""
+    """An id in the canonical spelling; other spellings of a UUID are other ids."""
     try:
         found = uuid.UUID(text)
     except ValueError:
@@ -78,7 +79,7 @@ def as_id(text: str) -> uuid.UUID | None:
 
 
 def person_by_login_name(unverified_name: str) -> Person | None:
-    """The person who logs in with that name, in any case; None for nobody, and for what can be no name."""
+    """The person with this login name, compared without case; None if there is none, or for an impossible name."""
     if len(unverified_name) > _LONGEST_NAME or not unverified_name.isprintable():
         return None
     return Person.objects.select_related("account").filter(login_name_fold=fold(unverified_name.strip())).first()
@@ -90,7 +91,7 @@ def location(row: Row, *, base: str) -> str:
 
 
 def people(records: Sequence[Record], *, base: str, with_groups: bool = True) -> list[Resource]:
-    """What a source is shown of its records: its own view of each, with `groups`, `id` and `meta`."""
+    """A source's view of its records, with `groups`, `id` and `meta`."""
     within = _groups_of([record.id for record in records], base) if with_groups else {}
     found: list[Resource] = []
     for record in records:
@@ -102,7 +103,7 @@ def people(records: Sequence[Record], *, base: str, with_groups: bool = True) ->
 
 
 def groups(found: Sequence[Group], *, base: str, with_members: bool = True) -> list[Resource]:
-    """What a source is shown of its groups, with `members`, `id` and `meta`."""
+    """A source's view of its groups, with `members`, `id` and `meta`."""
     inside = _members_of([group.id for group in found], base) if with_members else {}
     return [
         {
@@ -118,7 +119,7 @@ def groups(found: Sequence[Group], *, base: str, with_members: bool = True) -> l
 
 
 def _members_of(ids: Iterable[uuid.UUID], base: str) -> dict[uuid.UUID, list[Json]]:
-    """The members of each group, in the order in which they came."""
+    """The members of each group, in order of their addition."""
     found: dict[uuid.UUID, list[Json]] = defaultdict(list)
     users, inner = f"{base}{USER.endpoint}/", f"{base}{GROUP.endpoint}/"
     rows = (
@@ -131,7 +132,7 @@ def _members_of(ids: Iterable[uuid.UUID], base: str) -> dict[uuid.UUID, list[Jso
 
 
 def _groups_of(ids: Iterable[uuid.UUID], base: str) -> dict[uuid.UUID, list[Json]]:
-    """The groups that each record is in, directly or through another group (RFC 7643 §4.1.2)."""
+    """The groups of each record, direct or through another group (RFC 7643 §4.1.2)."""
     direct: dict[uuid.UUID, dict[uuid.UUID, str]] = defaultdict(dict)
     names: dict[uuid.UUID, str] = {}
     rows = Membership.objects.filter(record__in=list(ids)).order_by("id")
@@ -156,7 +157,7 @@ def _groups_of(ids: Iterable[uuid.UUID], base: str) -> dict[uuid.UUID, list[Json
 
 
 def _above(names: dict[uuid.UUID, str]) -> dict[uuid.UUID, list[uuid.UUID]]:
-    """Which groups have which as a member, from those named upwards; `names` learns theirs. Cycles end by themselves."""
+    """The parents of the named groups, upwards, whose names are added to `names`. Cycles end by themselves."""
     above: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
     level = list(names)
     for _ in range(_MOST_LEVELS):

@@ -1,8 +1,8 @@
-"""The writer of groups: created, replaced, patched and deleted (RFC 7644 §3.3, §3.5, §3.6), members as rows.
+"""The writer of groups: create, replace, patch and delete (RFC 7644 §3.3, §3.5, §3.6), with members as rows.
 
-One transaction each, with the group's row locked. A change of members is a set difference that touches only the rows that
-come and go, so one member into a group of ten thousand costs what it costs in a group of ten. Groups are what a source
-says, never authority by themselves (ruling 10): no account is locked or changed here.
+Each write is a transaction with the group's row locked. A change of members is a set difference that touches only added
+and removed rows, so adding a member costs the same in a group of ten and of ten thousand. Groups are source data, never
+authority by themselves (ruling 10): no account is locked or changed here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CHUNK = 500
 
 
 def create_group(source: Source, unverified_body: Json, *, now: datetime) -> Group:
-    """A new group with its members.
+    """Create a group with its members.
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
@@ -59,7 +59,7 @@ def create_group(source: Source, unverified_body: Json, *, now: datetime) -> Gro
 def replace_group(
     source: Source, unverified_id: str, unverified_body: Json, *, if_match: str | None = None, now: datetime
 ) -> Group:
-    """The group as the body says; who is not named is no member any more (RFC 7644 §3.5.1).
+    """Replace a group by the body; members that the body does not name are removed (RFC 7644 §3.5.1).
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 404, 409 uniqueness, 412 for another version.
     """
@@ -74,7 +74,7 @@ def replace_group(
 def patch_group(
     source: Source, unverified_id: str, unverified_body: Json, *, if_match: str | None = None, now: datetime
 ) -> Group:
-    """The group after the operations of a PATCH message, all of them or none (RFC 7644 §3.5.2).
+    """Apply the operations of a PATCH message, all of them or none (RFC 7644 §3.5.2).
 
     Raises: ScimError 400 of Table 9, 404, 409 uniqueness, 412 for another version.
     """
@@ -90,7 +90,7 @@ def patch_group(
 
 
 def delete_group(source: Source, unverified_id: str, *, if_match: str | None = None, now: datetime) -> None:
-    """End the group: nobody is in it, and it is in no other; the id is never found again.
+    """Delete the group with its members and its memberships; its id is never found again.
 
     Raises: ScimError 404, 412 for another version.
     """
@@ -103,7 +103,7 @@ def delete_group(source: Source, unverified_id: str, *, if_match: str | None = N
         touched = _touch(list(parents.values_list("group_id", flat=True)), now=now)
         parents.delete()
         Membership.objects.filter(group=group).delete()
-        if group.followed:  # type: ignore[attr-defined]  # read with it
+        if group.followed:  # type: ignore[attr-defined]  # read with the group
             for parent in touched:
                 feed.group_changed(parent, come={}, gone=[str(group.id)], renamed=False, txn=txn, now=now)
             feed.group_gone(group, txn=txn, now=now)
@@ -112,7 +112,7 @@ def delete_group(source: Source, unverified_id: str, *, if_match: str | None = N
 
 
 def forget(record: Record, *, followed: bool, txn: str, now: datetime) -> None:
-    """A record was deleted in this transaction: it is in no group any more. followed, txn: as in `scim.feed.writing`."""
+    """Remove a record, deleted in this transaction, from all groups; followed, txn: as in `scim.feed.writing`."""
     found = Membership.objects.filter(record=record)
     groups = list(found.values_list("group_id", flat=True))
     if not groups:
@@ -134,7 +134,7 @@ def attributes(group: Group) -> Resource:
 
 
 def _touch(groups: Iterable[UUID], *, now: datetime) -> list[Group]:
-    """Other members are another version; locked in one order, as whoever writes a group does. The groups, as they are now."""
+    """Raise the version of groups whose members change, locked in the order of every writer; returns them."""
     locked = list(Group.objects.select_for_update().filter(id__in=groups).order_by("id"))
     Group.objects.filter(id__in=[group.id for group in locked]).update(version=F("version") + 1, updated_at=now)
     for group in locked:
@@ -150,7 +150,7 @@ def _write(
     if_match: str | None,
     now: datetime,
 ) -> Group:
-    """Run one change under the group's lock; one that changes nothing leaves version and time as they are."""
+    """Apply a change under the group's lock; without a difference, version and time stay."""
 
     def work() -> Group:
         group = _locked(source, unverified_id, if_match)
@@ -159,7 +159,7 @@ def _write(
         moved = _settle(group, members, now=now)
         if moved or resource != attributes(group):
             _store(group, resource, now=now)
-        if group.followed:  # type: ignore[attr-defined]  # read with it
+        if group.followed:  # type: ignore[attr-defined]  # read with the group
             _tell(group, moved, renamed=group.display_name != before, now=now)
         return group
 
@@ -195,7 +195,7 @@ def _everyone(group: Group) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Moved:
-    """The keys of the records and groups that came and went; false where none did. gone: read only where somebody follows us."""
+    """The keys of added and removed records and groups; gone: read only if the feed has a receiver."""
 
     come: list[tuple[str, UUID]]
     gone: list[tuple[UUID | None, UUID | None]]
@@ -206,7 +206,7 @@ class _Moved:
 
 
 def _settle(group: Group, change: membership.Change, *, now: datetime) -> _Moved:
-    """Bring the rows to what a change says; who came and went."""
+    """Update the rows to the change; returns the added and removed members."""
     removed, left = 0, list[tuple["UUID | None", "UUID | None"]]()
     if change.reset:
         there = dict(_everyone(group))
@@ -226,7 +226,7 @@ def _settle(group: Group, change: membership.Change, *, now: datetime) -> _Moved
 
 
 def _tell(group: Group, moved: _Moved, *, renamed: bool, now: datetime) -> None:
-    """Whoever follows us is told who came and went, as people; somebody whom another record keeps in the group did neither."""
+    """Write the feed event with added and removed people; a person in the group by another record is neither."""
     came = {one for column, one in moved.come if column == "record_id"}
     went = {record for record, _ in moved.gone if record}
     person_of = feed.people_of(came | went)
@@ -245,7 +245,7 @@ def _tell(group: Group, moved: _Moved, *, renamed: bool, now: datetime) -> None:
 
 
 def _not_there(group: Group, added: dict[str, str]) -> dict[str, str]:
-    """Those of the ids that are no members yet."""
+    """The ids that are not yet members."""
     there: dict[str, str] = {}
     for some in _chunks(added):
         rows = Membership.objects.filter(group=group)
@@ -258,7 +258,7 @@ def _not_there(group: Group, added: dict[str, str]) -> dict[str, str]:
 def _resolved(source_id: int, added: dict[str, str]) -> list[tuple[str, UUID]]:
     """The column and the key of each id, which must be a record or a group of the same source (C27).
 
-    Records are locked while they are looked at, so that none is deleted in between and stays a member.
+    Records are locked while they are read, so that none is deleted in between and stays a member.
     """
     found: dict[str, tuple[str, UUID]] = {}
     for some in _chunks(added):
@@ -269,13 +269,13 @@ def _resolved(source_id: int, added: dict[str, str]) -> list[tuple[str, UUID]]:
                 locked = living.select_for_update(no_key=True).order_by("id").values_list("id", flat=True)
                 found |= {str(one): (column, one) for one in locked}
     if len(found) < len(added):
-        raise invalid_value("A member is no resource of this source.")
+        raise invalid_value("A member is not a resource of this source.")
     _check_kinds(added, {one: "User" if column == "record_id" else "Group" for one, (column, _) in found.items()})
     return [found[one] for one in added]
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[list[UUID]]:
-    """The keys that some ids spell, so many at a time as a statement may name."""
+    """The keys of ids, in chunks of the size of a statement."""
     keys = filter(None, map(as_id, ids))
     while some := list(islice(keys, _CHUNK)):
         yield some
@@ -287,7 +287,7 @@ def _check_kinds(added: dict[str, str], there: dict[str, str]) -> None:
 
 
 def _unique(work: Callable[[], T]) -> T:
-    """Two that come at once both pass the check; the index lets one through."""
+    """Run `work`; concurrent writers both pass the check, and the unique index admits one."""
     try:
         return transacted(work)
     except IntegrityError as error:

@@ -1,4 +1,4 @@
-"""A file of people, pushed as their source would push them: the same engine, the same rules, and a rehearsal that writes nothing."""
+"""Import a file of people as pushes of their source: same engine, same rules, and a dry run that writes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """What an entry does, or would do."""
+    """The effect of an entry."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 @dataclass
 class Summary:
-    """How many of each outcome; which lines were refused and why; which names stood in which line, and whose records they were."""
+    """The number of each outcome, the refused lines with reasons, the names by line, and the records seen."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
     refused: list[tuple[int, str]] = field(default_factory=list)
@@ -45,14 +45,14 @@ class Summary:
     records: set[UUID] = field(default_factory=set)
 
     def note(self, outcome: Outcome, line: int, why: str = "") -> None:
-        """Count one."""
+        """Count an outcome."""
         self.counts[outcome] += 1
         if outcome == Outcome.REFUSED:
             self.refused.append((line, why))
 
 
 def take(source: Source, entry: Entry, summary: Summary, *, dry_run: bool, now: datetime) -> None:
-    """One entry of a file: created, changed or refused; with dry_run only counted."""
+    """Create, change or refuse an entry of a file; with dry_run only count it."""
     try:
         if entry.wrong:
             raise ValueError(entry.wrong)
@@ -78,7 +78,7 @@ def take(source: Source, entry: Entry, summary: Summary, *, dry_run: bool, now: 
 
 
 def end_the_rest(source: Source, summary: Summary, *, dry_run: bool, now: datetime) -> None:
-    """Whoever is active at this source and was in no line of a complete file has left."""
+    """End every active person of this source who is in no line of a complete file."""
     rows = Record.objects.filter(source=source, deleted_at__isnull=True, active=True)
     for record_id in list(rows.values_list("id", flat=True)):
         if record_id in summary.records:
@@ -93,9 +93,9 @@ def end_the_rest(source: Source, summary: Summary, *, dry_run: bool, now: dateti
 
 
 def _present(source: Source, resource: Resource) -> Record | None:
-    """The record that an entry is about: by externalId where the entry has one, else by userName.
+    """The record of an entry: by externalId if the entry has one, else by userName.
 
-    A record with another externalId is somebody else, who had that name before or has it still (C28).
+    A record with another externalId is another person with the same name (C28).
     """
     rows = Record.objects.filter(source=source, deleted_at__isnull=True)
     external = resource.get("externalId")
@@ -112,12 +112,15 @@ def _check_once(summary: Summary, resource: Resource, line: int) -> None:
     for name in names:
         before = summary.seen.setdefault(name, line)
         if before != line:
-            message = f"the same person stands in line {before}"
+            message = f"the same person is in line {before}"
             raise ValueError(message)
 
 
 def _outcome(source: Source, record: Record | None, resource: Resource) -> Outcome:
-    """Raises: ScimError where the names of the entry are another record's."""
+    """The effect of an entry.
+
+    Raises: ScimError if the names of the entry belong to another record.
+    """
     provision.check_unique(source, resource, but=record)
     if record is None:
         return Outcome.CREATED

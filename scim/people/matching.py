@@ -1,8 +1,8 @@
-"""Joining the records of one person, and splitting them again: recorded, undoable, and never a way into an account (ruling 9).
+"""Join the records of a person and split them again: recorded, reversible, and never a way into an account (ruling 9).
 
-A clear case is joined by rule; any other waits for a manager, who sees both sides. What was once decided about a record and a
-person is not asked again. A join moves attributes of the profile only: login name, mail targets and IAL stay with the records
-that brought the person, until a manager lets the joined one speak of them too (`scim.people.returns.adopt`).
+An unambiguous case is joined by rule; any other waits for a manager, who sees both sides. A decision about a record and
+a person is final. A join moves attributes of the profile only: login name, mail targets and IAL stay with the first
+records, until a manager adopts the joined one (`scim.people.returns.adopt`).
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 BY_RULE = "rule"
 
 
-# --- the operator's rules ---------------------------------------------------------------------------------------------
+# --- the operator's rules ---
 
 
 def rule(attribute: str, *, now: datetime) -> MatchRule:
     """Join records by this identifier from now on.
 
-    Raises: ValueError for what is no identifier to join by.
+    Raises: ValueError for an attribute that is not a permitted identifier.
     """
     full = next(iter(trust.named([attribute])))
     if full not in candidates.KEYS:
@@ -53,15 +53,15 @@ def rule(attribute: str, *, now: datetime) -> MatchRule:
 
 
 def unrule(attribute: str) -> bool:
-    """No longer join by it; what was joined stays. False where there was no such rule."""
+    """Stop joining by this identifier; joined records stay joined. False if there was no such rule."""
     return bool(MatchRule.objects.filter(attribute__in=trust.named([attribute])).delete()[0])
 
 
-# --- what every write does --------------------------------------------------------------------------------------------
+# --- at every write ---
 
 
 def note_keys(record: Record, before: Resource) -> None:
-    """Keep the identifiers of a record where they are looked up; before: what it said until now."""
+    """Store the identifiers of a record for lookups; before: its former resource."""
     keys = candidates.keys_of(record.source, record.resource)
     if keys == candidates.keys_of(record.source, before):
         return
@@ -70,13 +70,13 @@ def note_keys(record: Record, before: Resource) -> None:
 
 
 def sole(source: Source, resource: Resource) -> candidates.Found | None:
-    """The one person whose record a new one clearly is, or None."""
+    """The person to whom a new record unambiguously belongs, or None."""
     found = candidates.find(source, candidates.keys_of(source, resource))
     return found[0] if len(found) == 1 and not found[0].why else None
 
 
 def attached(record: Record, found: candidates.Found, account: Account, *, now: datetime, actor: str) -> None:
-    """A new record came to a person who was there: by rule, with the account locked."""
+    """Record that a new record was joined to an existing person by rule, with the account locked."""
     Match.objects.create(
         record=record,
         person=found.person,
@@ -90,13 +90,16 @@ def attached(record: Record, found: candidates.Found, account: Account, *, now: 
 
 
 def speaks(source: Source, person: Person | None) -> bool:
-    """Whether a new record moves login name, mail targets and IAL: where no other does, and its source says who belongs here."""
+    """True if a new record sets login name, mail targets and IAL.
+
+    No other record does, and its source is trusted for `active`.
+    """
     alone = person is None or not person.records.filter(adopted=True, deleted_at__isnull=True).exists()
     return alone and trust.ACTIVE in source.trusted_for
 
 
 def after(record: Record, *, now: datetime) -> None:
-    """After a write was committed: join the record's person with the one whom it clearly belongs to, or let a manager look."""
+    """After a committed write: join the record's person if the case is unambiguous, or let a manager decide."""
     keys = candidates.keys_of(record.source, record.resource)
     found = candidates.find(record.source, keys, record=record)
     if len(found) == 1 and not found[0].why:
@@ -111,9 +114,9 @@ def after(record: Record, *, now: datetime) -> None:
 
 
 def _join_clear(record: Record, found: candidates.Found, *, now: datetime) -> None:
-    """The lighter of two people moves into the other; of two light ones the younger, or the one who has nobody's word yet.
+    """Move the lighter of two people into the other; of two light ones the younger, or the one without adopted records.
 
-    The write before was committed, so it is no refusal of it where another request has joined them at this moment.
+    The write before is committed, so a concurrent join by another request is not an error here.
     """
     mine, theirs = record.person, found.person
     moves: Record | None = record
@@ -129,11 +132,11 @@ def _rank(person: Person) -> tuple[bool, datetime, UUID]:
     return (not person.records.filter(adopted=True).exists(), person.created_at, person.id)
 
 
-# --- what a manager does ----------------------------------------------------------------------------------------------
+# --- by a manager ---
 
 
 def waiting() -> QuerySet[Match]:
-    """The cases that wait for a manager, the oldest first."""
+    """The cases that wait for a manager, oldest first."""
     rows = Match.objects.filter(state=MatchState.WAITING, record__deleted_at__isnull=True)
     return rows.select_related("record__source", "record__person__account", "person__account").order_by(
         "created_at", "id"
@@ -141,9 +144,9 @@ def waiting() -> QuerySet[Match]:
 
 
 def join(record: Record, person: Person, *, now: datetime, actor: str, attribute: str = "") -> Match:
-    """A record is one of this person from now on. Whom it was of before, and has no other, ends: their account is not needed.
+    """Move a record to this person; a person left without records ends, because the account is not needed.
 
-    Raises: Refused(ILLEGAL_MOVE) where it is theirs already, or is deleted.
+    Raises: Refused(ILLEGAL_MOVE) if the record is theirs already, or is deleted.
     """
 
     def work(locked: Mapping[UUID, Account]) -> Match:
@@ -186,12 +189,12 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
 
 
 def _is_here(person: Person) -> bool:
-    """Whether any source has a record of them."""
+    """True if any source has a record of the person."""
     return person.records.filter(deleted_at__isnull=True).exists()
 
 
 def _carry_on(write: Write, *, was_here: bool = True) -> None:
-    """Whoever lost a record goes on with the others, or ends: nobody vouches for them any more. was_here: it was a living one."""
+    """Merge a person again after the loss of a record, or end them without records; was_here: it was not deleted."""
     person, now = write.person, write.now
     if _is_here(person):
         settle(write)
@@ -205,9 +208,9 @@ def _carry_on(write: Write, *, was_here: bool = True) -> None:
 
 
 def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
-    """A manager has looked: two people. It is not asked again.
+    """Record a manager's decision that two people differ, which is final.
 
-    Raises: Refused(ILLEGAL_MOVE) unless it waits.
+    Raises: Refused(ILLEGAL_MOVE) unless the case waits.
     """
 
     def work(account: Account) -> None:
@@ -221,8 +224,9 @@ def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
 
 
 def split(match: Match, *, now: datetime, actor: str) -> Person:
-    """Undo a join: the record goes back to whom it was of, in a new epoch, or to a new person. They are not joined again by rule.
+    """Undo a join: the record returns to its former person in a new epoch, or to a new person.
 
+    The records are not joined by rule again.
     Raises: Refused(ILLEGAL_MOVE) unless the record is joined there now.
     """
     fresh = Match.objects.select_related("person", "from_person__account", "record__source").get(id=match.id)
@@ -232,7 +236,7 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
         and revoke.terminated_because(before.account) != Reason.JOINED_TO_ANOTHER.value
         and not before.active
     ):
-        before = None  # it has ended for another reason meanwhile
+        before = None  # it has ended for another reason since
     accounts_needed = [fresh.person.account_id, *([before.account_id] if before else [])]
 
     def work(locked: Mapping[UUID, Account]) -> Person:
@@ -280,7 +284,7 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
     return under_locks(accounts_needed, work)
 
 
-def _record(  # noqa: PLR0913 - the parts of an Event
+def _record(  # noqa: PLR0913 - the fields of an Event
     account: Account, kind: str, record: Record, *, now: datetime, actor: str, attribute: str
 ) -> None:
     body = {"record": str(record.id), "source": record.source.name, "by": attribute.rpartition(":")[2]}

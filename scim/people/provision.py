@@ -1,12 +1,12 @@
-"""The only writer: sources, and what they create, replace, patch and delete (RFC 7644 §3.3, §3.5, §3.6).
+"""The only writer of people: create, replace, patch and delete (RFC 7644 §3.3, §3.5, §3.6), and sources.
 
-Each write is one transaction under the account's lock: the record, the merged person, and what follows for the account
-(`scim.people.settle`), so that an acknowledged `active:false` has already ended everything (promise 4).
-
-Order (ruling 11, C29; `scim.protocol.ordering`): an older version is refused with 412. A PUT that does not say `active` leaves it as it
-is, so only an explicit `active:true` brings a leaver back, and with no credential (C30). Where that comes without a number or an
-entity tag, nobody can say that it is newer than the end: the source reads its own word again, and the person stays ended until a
-manager agrees (`scim.people.returns`). Who never was active has not ended: the first `active:true` needs nobody.
+Each write is a transaction under the account's lock: the record, the merged person, and the consequences for the
+account (`scim.people.settle`), so an acknowledged `active: false` has already ended everything (promise 4).
+Order (ruling 11, C29; `scim.protocol.ordering`): an older version is refused with 412. A PUT without `active` leaves it
+unchanged, so only an explicit `active: true` brings a leaver back, without any credential (C30). Without a number or an
+entity tag it is not provably newer than the end: the source reads its own value back, and the person stays ended until
+a manager agrees (`scim.people.returns`). A record that was never active was never ended, so its first `active: true` needs no
+manager.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _TRIES = 5
 
 
 def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Record:
-    """A new record, person and account (ID-8, C28: never an old one, whatever names it carries).
+    """Create a record, person and account (ID-8), never reusing an old one, whatever names it has (C28).
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
@@ -72,7 +72,7 @@ def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Reco
 
 
 def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record | None:
-    """The new record, at a person who is there already, if the operator's rules clearly say whose it is; else None."""
+    """Create the record at an existing person, if the operator's rules are unambiguous; else None."""
     found = matching.sole(source, resource)
     if found is None:
         return None
@@ -112,7 +112,7 @@ def _create(source: Source, body: Json, resource: Resource, *, now: datetime) ->
 
 
 def _check_not_stale(source: Source, body: Json, resource: Resource) -> None:
-    """A numbered version that is older than what its own source has deleted since is the past, and makes nobody (C28, C29).
+    """Refuse a numbered version older than one that its source has deleted (C28, C29).
 
     Raises: ScimError 412.
     """
@@ -128,7 +128,7 @@ def _check_not_stale(source: Source, body: Json, resource: Resource) -> None:
 def replace_user(
     source: Source, unverified_id: str, unverified_body: Json, *, if_match: str | None = None, now: datetime
 ) -> Record:
-    """The record as the body says: what it does not name is cleared, but `active` stays (RFC 7644 §3.5.1).
+    """Replace the record by the body: missing attributes are cleared, except `active` (RFC 7644 §3.5.1).
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 404, 409 uniqueness, 412 for another or an older version.
     """
@@ -150,7 +150,10 @@ def replace_user(
 
 
 def _check_order(record: Record, resource: Resource, number: int) -> None:
-    """Raises: ScimError 412 for what is older than what stands, or as old and not what stands of two."""
+    """Require a newer version, or the winner of two with the same number.
+
+    Raises: ScimError 412.
+    """
     same = resource == record.resource
     if number < (record.source_version or 0) or not (same or ordering.overrules(resource, record.resource)):
         raise precondition_failed("There is a newer version from this source.")
@@ -159,7 +162,7 @@ def _check_order(record: Record, resource: Resource, number: int) -> None:
 def patch_user(
     source: Source, unverified_id: str, unverified_body: Json, *, if_match: str | None = None, now: datetime
 ) -> Record:
-    """The record after the operations of a PATCH message, all of them or none (RFC 7644 §3.5.2).
+    """Apply the operations of a PATCH message, all of them or none (RFC 7644 §3.5.2).
 
     Raises: ScimError 400 of Table 9, 404, 409 uniqueness, 412 for another version.
     """
@@ -184,7 +187,7 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
         record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
         record.version += 1
         record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
-        followed: bool = record.followed  # type: ignore[attr-defined]  # read with it
+        followed: bool = record.followed  # type: ignore[attr-defined]  # read with the record
         write = Write(account=account, person=record.person, actor=source.actor, now=now)
         forget(record, followed=followed, txn=write.txn, now=now)
         _record(account, "person.deleted", record, now=now)
@@ -195,14 +198,14 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
 
 @dataclass(frozen=True, kw_only=True)
 class _Push:
-    """body: of a PUT, None for a PATCH. says_active: whether it speaks of `active`. versioned: shown to be newer (C29)."""
+    """body: of a PUT, None for a PATCH. says_active: whether `active` is present. versioned: provably newer (C29)."""
 
     body: Json
     says_active: bool
     versioned: bool
 
 
-def _write(  # noqa: PLR0913 - what every change of a record needs
+def _write(  # noqa: PLR0913 - the parts of a change
     source: Source,
     unverified_id: str,
     change: Callable[[Record], Resource],
@@ -211,7 +214,7 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
     if_match: str | None,
     now: datetime,
 ) -> Record:
-    """Run one change under the lock; one that changes nothing leaves version and time as they are."""
+    """Apply a change under the lock; without a difference, version and time stay."""
     old: dict[str, Resource] = {}
 
     def work(account: Account, record: Record) -> Record:
@@ -223,7 +226,7 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
             record.source_version = ordering.sequence(push.body) or record.source_version
             record.save(update_fields=["source_version", "returns_at"])
             if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
-                settle(write)  # a repeated `active:false` ends what somebody opened in between
+                settle(write)  # a repeated `active: false` also ends an account that was reopened in between
             return record
         check_unique(source, resource, but=record)
         kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
@@ -241,7 +244,7 @@ def _write(  # noqa: PLR0913 - what every change of a record needs
 
 
 def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
-    """Whether somebody whom this source had ended comes back at once, or waits for a manager (ruling 11, C29)."""
+    """Decide whether a person that this source had ended returns at once, or waits for a manager (ruling 11, C29)."""
     wanted = _means_active(record, resource)
     if not wanted or not record.was_active or (push.versioned and push.says_active):
         record.returns_at = None
@@ -250,14 +253,14 @@ def _note_return(record: Record, resource: Resource, push: _Push, *, now: dateti
 
 
 def _means_active(record: Record, resource: Resource) -> bool:
-    """Whether the person is here, as this source now says; taking `active` away says nothing, and is no way back in."""
+    """The source's statement about the person; removing `active` states nothing and reactivates nobody."""
     return resource["active"] is not False if "active" in resource else record.active
 
 
 def _under_its_lock(
     source: Source, unverified_id: str, if_match: str | None, work: Callable[[Account, Record], T]
 ) -> T:
-    """Run `work` on a record with its account locked; again where it has moved to another account meanwhile."""
+    """Run `work` on a record with its account locked, again if it has moved to another account."""
 
     def locked(account: Account) -> T | _Moved:
         record = _current(source, unverified_id, if_match)
@@ -271,11 +274,11 @@ def _under_its_lock(
 
 
 class _Moved:
-    """The record belongs to another account than it did a moment ago."""
+    """The record has moved to another account."""
 
 
 def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:
-    """The record as it is under the lock, if the client means this version of it."""
+    """The record as read under the lock, if the client's version matches."""
     record = find(source, unverified_id, to_write=True)
     tags.check(if_match, record.etag)
     return record
@@ -305,7 +308,10 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
 
 
 def check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:
-    """Raises: ScimError 409 where another record of this source has the user name or the externalId."""
+    """Require that no other record of this source has the user name or the externalId.
+
+    Raises: ScimError 409.
+    """
     others = Record.objects.filter(source=source, deleted_at__isnull=True)
     if but is not None:
         others = others.exclude(id=but.id)
@@ -316,7 +322,7 @@ def check_unique(source: Source, resource: Resource, *, but: Record | None) -> N
 
 
 def _unique(work: Callable[[], T]) -> T:
-    """Two that come at once both pass the check; the index lets one through."""
+    """Run `work`; concurrent writers both pass the check, and the unique index admits one."""
     try:
         return work()
     except IntegrityError as error:
@@ -326,7 +332,7 @@ def _unique(work: Callable[[], T]) -> T:
 
 
 def _without_secrets(value: Json) -> Json:
-    """The same, without anything named password, at any depth (ruling 10)."""
+    """The value without any member named password, at any depth (ruling 10)."""
     if isinstance(value, list):
         return [_without_secrets(one) for one in value]
     if isinstance(value, dict):
@@ -336,7 +342,7 @@ def _without_secrets(value: Json) -> Json:
 
 
 def _repushed(record: Record, resource: Resource) -> Json:
-    """What was pushed, with the attributes that a PATCH changed; the others stay as they were spelled."""
+    """The stored body with the attributes that a PATCH changed; others keep their spelling."""
     same = {name.lower() for name, value in resource.items() if record.resource.get(name) == value}
     before = record.pushed if isinstance(record.pushed, dict) else {}
     kept = {name: value for name, value in before.items() if name.lower() in same}

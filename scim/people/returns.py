@@ -1,7 +1,7 @@
-"""Coming back: what a source may not say by itself, a manager says (C29, C30, ruling 11), and what a joined record may not (ruling 9).
+"""Decisions of a manager about returns and joined records (C29, C30, rulings 9, 11), which sources cannot make.
 
-Readmitting lifts the ends that sources spoke; no credential comes back with it. Adopting lets a joined record speak of the login
-name, of where notices go, and of the IAL.
+Readmitting lifts the endings by sources; no credential comes back. Adopting lets a joined record set the login name,
+the mail targets and the IAL.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def waiting() -> QuerySet[Record]:
-    """The records whose source wants somebody active again whom it had ended, the oldest first."""
+    """The records whose source wants to reactivate a person that it had ended, oldest first."""
     rows = Record.objects.filter(returns_at__isnull=False, deleted_at__isnull=True)
     return rows.select_related("person__account", "source").order_by("returns_at")
 
 
 def readmit(person: Person, *, now: datetime, actor: str) -> None:
-    """Agree that a person is back: what waits stands from now on, and a deleted record no longer says no.
+    """Agree that a person is back: waiting `active: true` counts, and deleted records no longer end the person.
 
-    Raises: Refused(ILLEGAL_MOVE) where nothing waits for that.
+    Raises: Refused(ILLEGAL_MOVE) if nothing waits for that.
     """
 
     def work(account: Account) -> None:
@@ -51,9 +51,9 @@ def readmit(person: Person, *, now: datetime, actor: str) -> None:
 
 
 def adopt(record: Record, *, now: datetime, actor: str) -> None:
-    """Let a joined record move the login name, the mail targets and the IAL of its person.
+    """Let a joined record set the login name, the mail targets and the IAL of its person.
 
-    Raises: Refused(ILLEGAL_MOVE) where it may already, or is deleted.
+    Raises: Refused(ILLEGAL_MOVE) if it is adopted or deleted.
     """
 
     def work(account: Account) -> None:

@@ -1,6 +1,6 @@
-"""The second half of every write: what all sources say now is merged, kept, and what follows from it happens.
+"""The second half of every write: merge the statements of all sources, store the result, apply the consequences.
 
-Called with the account locked. What follows is in `scim.people.consequences`: calls, not signals.
+Called with the account locked. The consequences are in `scim.people.consequences`: calls, not signals.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_FORMER = 10
 
 
 def settle(write: Write) -> None:
-    """Merge what all records of a person say, keep it, and do what follows."""
+    """Merge all records of a person, store the profile, and apply the consequences."""
     person, was_active = write.person, write.account.is_active if write.was_active is None else write.was_active
     before = _before(person)
     records = _speaking(person)
@@ -42,12 +42,13 @@ def settle(write: Write) -> None:
     _keep(write, before, after)
     consequences.follow(write, before, after)
     here = [record for record in records if record.deleted_at is None]
-    if here and here[0].followed:  # type: ignore[attr-defined]  # read with it; who has no record is not shown to anybody
+    # read with the records; a person without a record is not shown to receivers
+    if here and here[0].followed:  # type: ignore[attr-defined]
         _tell(write, before, after, was_active=was_active)
 
 
 def _tell(write: Write, before: State, after: State, *, was_active: bool) -> None:
-    """Whoever follows us is told of it, in this transaction."""
+    """Write the feed event of the change, in this transaction."""
     person = write.person
     if was_active != write.account.is_active and not _differs(before, after):
         feed.bump(person, now=write.now)
@@ -63,7 +64,7 @@ def _tell(write: Write, before: State, after: State, *, was_active: bool) -> Non
 
 
 def _differs(before: State, after: State) -> bool:
-    """Whether a person is another version than before, for whoever follows us."""
+    """True if receivers see another version of the person."""
     one, other = before.profile, after.profile
     return (one.active, one.suspended) != (other.active, other.suspended) or bool(
         events.names(one.attributes, other.attributes)
@@ -71,9 +72,10 @@ def _differs(before: State, after: State) -> bool:
 
 
 def end(write: Write, *, followed: bool) -> None:
-    """The source deleted its record: the others carry on; where there is none, everything ends and the login name is free (C28).
+    """Handle a deleted record: merge the others, or without any end everything and free the login name (C28).
 
-    The profile stays then, so that the last notice still finds its addresses. followed: whether anybody follows us.
+    The profile stays then, so that the last notice still finds its addresses. followed: whether the feed has a
+    receiver.
     """
     person = write.person
     if person.records.filter(deleted_at__isnull=True).exists():
@@ -88,9 +90,9 @@ def end(write: Write, *, followed: bool) -> None:
 
 
 def said(person: Person) -> list[aggregate.Said]:
-    """What every source says about a person now.
+    """The present statements of every source about a person.
 
-    A source that is believed about `active` and deleted its record has said no, until a manager lifts it (ID-6).
+    The deleted record of a source that is trusted for `active` counts as false, until a manager lifts it (ID-6).
     """
     return [_said(record) for record in _speaking(person)]
 
@@ -119,7 +121,7 @@ def _said(record: Record) -> aggregate.Said:
 
 
 def again(person_id: UUID, *, now: datetime, actor: str) -> None:
-    """Merge a person anew, under the lock: what a source is believed has changed, or a manager has decided something."""
+    """Merge a person again, under the lock, after a change of trust or a manager's decision."""
 
     def work(account: Account) -> None:
         settle(Write(account=account, person=Person.objects.get(id=person_id), actor=actor, now=now))

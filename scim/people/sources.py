@@ -1,6 +1,6 @@
-"""The sources: registering one, how it shows who it is, what it is believed, and when it is no longer heard.
+"""Sources: registration, credentials, trust, and disabling.
 
-A source may have several credentials, each with an end of its own, so that a new one is in use before the old one is gone.
+A source may have several credentials with separate expiries, so that a new one is in use before the old one ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 OVERLAP = timedelta(hours=24)
 
 
-def register_source(  # noqa: PLR0913 - what an operator decides about a source
+def register_source(  # noqa: PLR0913 - the operator's decisions
     name: str,
     *,
     now: datetime,
@@ -42,7 +42,7 @@ def register_source(  # noqa: PLR0913 - what an operator decides about a source
     token_expires_at: datetime | None = None,
     trusted_for: Collection[str] = trust.EVERY,
 ) -> tuple[Source, str]:
-    """A new source, and its bearer token, which is not kept and cannot be shown again.
+    """Register a source; returns it with its bearer token, which is not stored and cannot be shown again.
 
     Raises: ValueError for a bad name, level, normaliser or attribute, or a name in use.
     """
@@ -80,7 +80,7 @@ def _check(name: str, vouched_ial: int, normalisers: Sequence[str]) -> None:
 
 
 def _token(source: Source, *, now: datetime, expires_at: datetime | None) -> str:
-    # The prefix lets secret scanners find a token that was committed somewhere.
+    # The prefix lets secret scanners find a published token.
     token = f"ramet_scim_{secrets.token_urlsafe(32)}"
     SourceCredential.objects.create(source=source, key=key_of_token(token), created_at=now, expires_at=expires_at)
     return token
@@ -89,7 +89,10 @@ def _token(source: Source, *, now: datetime, expires_at: datetime | None) -> str
 def rotate_source(
     source: Source, *, now: datetime, expires_at: datetime | None = None, overlap: timedelta = timedelta()
 ) -> str:
-    """Give a source a new token; the old ones end after `overlap`, or at once. expires_at: when the new one ends."""
+    """Issue a new token to a source; its old tokens end after `overlap`, or at once.
+
+    expires_at: when the new token ends.
+    """
 
     def work() -> str:
         _tokens(source, now=now).update(expires_at=now + overlap)
@@ -104,16 +107,16 @@ def _tokens(source: Source, *, now: datetime) -> QuerySet[SourceCredential]:
 
 
 def end_credential(source: Source, credential_id: int, *, now: datetime) -> bool:
-    """End one credential of a source at once; False if it had none such."""
+    """End a credential of a source at once; False if it has no such credential."""
     return bool(source.credentials.filter(id=credential_id, ended_at__isnull=True).update(ended_at=now))
 
 
 def admit_client(
     source: Source, client_id: str, *, now: datetime, expires_at: datetime | None = None
 ) -> SourceCredential:
-    """Let a client of our own provider speak for a source, with access tokens that it got for itself.
+    """Let an OAuth client act for a source, with access tokens that it got for itself.
 
-    Raises: ValueError for what is no client_id, or one that speaks for another source.
+    Raises: ValueError for a malformed client_id, or a client that acts for another source.
     """
     if not _CLIENT.fullmatch(client_id):
         message = "that is no client_id"
@@ -124,9 +127,10 @@ def admit_client(
 def admit_certificate(
     source: Source, sha256: str, *, now: datetime, expires_at: datetime | None = None
 ) -> SourceCredential:
-    """Let whoever holds a certificate's key speak for a source (mutual TLS). sha256: of its DER, in hex, with or without colons.
+    """Let the holder of a certificate's key act for a source (mutual TLS).
 
-    Raises: ValueError for what is no such fingerprint, or one that speaks for another source.
+    sha256: of its DER, in hex, with or without colons.
+    Raises: ValueError for a malformed fingerprint, or a certificate that acts for another source.
     """
     plain = sha256.replace(":", "").lower()
     if not _FINGERPRINT.fullmatch(plain):
@@ -135,7 +139,7 @@ def admit_certificate(
     return _admit(source, key_of_certificate(plain), shown=plain, now=now, expires_at=expires_at)
 
 
-def admit_certified_name(  # noqa: PLR0913 - who, by whom, until when
+def admit_certified_name(  # noqa: PLR0913 - the name, its authority, and the expiry
     source: Source,
     authority: str,
     name: str,
@@ -144,10 +148,11 @@ def admit_certified_name(  # noqa: PLR0913 - who, by whom, until when
     authority_name: str = "",
     expires_at: datetime | None = None,
 ) -> SourceCredential:
-    """Let whoever an authority certifies under a name speak for a source (RFC 8705 §2.1): renewed certificates too, no other authority's.
+    """Let the holder of a name certified by an authority act for a source (RFC 8705 §2.1).
 
-    authority: SHA-256 of its certificate, in hex. name: in the one spelling that `idp.certificates.names` gives it.
-    Raises: ValueError for what is no such fingerprint, or a name that speaks for another source.
+    Renewed certificates of that authority count too, other authorities' never. authority: SHA-256 of its certificate,
+    in hex. name: in the canonical spelling of `idp.certificates.names`.
+    Raises: ValueError for a malformed fingerprint, or a name that acts for another source.
     """
     if not _FINGERPRINT.fullmatch(authority):
         message = "give the SHA-256 fingerprint of the authority: 64 hexadecimal digits"
@@ -168,21 +173,21 @@ def _admit(source: Source, key: str, *, shown: str, now: datetime, expires_at: d
 
 
 def disable_source(source: Source, *, now: datetime) -> None:
-    """Refuse a source from now on, whatever it shows; its people stay as they are."""
+    """Refuse a source from now on; its people stay as they are."""
     source.disabled_at = now
     source.save(update_fields=["disabled_at"])
 
 
 def enable_source(source: Source) -> None:
-    """Hear a source again, with the credentials that it had."""
+    """Enable a source again, with its credentials."""
     source.disabled_at = None
     source.save(update_fields=["disabled_at"])
 
 
 def trust_source(source: Source, names: Iterable[str]) -> list[str]:
-    """Believe a source for these attributes and no others, from its next word on; their full names.
+    """Trust a source for exactly these attributes, from its next write on; returns their full names.
 
-    Raises: ValueError for an attribute that no schema has.
+    Raises: ValueError for an unknown attribute.
     """
     believed = sorted(trust.named(names))
     source.trusted_for = believed

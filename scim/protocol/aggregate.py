@@ -1,11 +1,11 @@
-"""Many sources, one profile: by authority, precedence and freshness, with provenance (ID-1, ID-2, ID-7); pure.
+"""Merge sources into one profile: by authority, precedence and freshness, with provenance (ID-1, ID-2, ID-7); pure.
 
-The unit is one attribute: the best source that is believed about it says all of it. Best is the one that goes first; among equals
-the one that spoke last; among those the first by name, so that the order in which they came never matters. `active` is different:
-one source that is believed about it and says no is enough. So is the status of our extension. Nothing here is authority: `roles`
-and `entitlements` are only what a source wrote (ruling 10).
-
-What could take an account over (the login name, where notices go, the IAL) comes from adopted records only (ruling 9): `guarded`.
+The unit is an attribute: the best trusted source for it supplies its whole value. The best source has the first
+precedence; then the latest write; then the first name, so the order of arrival never matters. `active` differs: a
+single trusted source that says false is enough, and likewise the status of the assurance extension. Nothing here grants
+access: `roles` and `entitlements` are only source data (ruling 10).
+Attributes with which an account could be taken over (login name, mail targets, IAL) come from adopted records only
+(ruling 9): `guarded`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MOST_IAL = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What one source says about a person.
+    """The statements of a source about a person.
 
-    source: its name. precedence: lower goes first. at: when it last said anything. trusted_for: None for everything.
-    returns: it says active, and is not believed until a manager agrees (C29). adopted: as in `models.Record`.
-    vouched_ial: the most that the source may say of the IAL, and what it means where it says nothing.
+    source: its name. precedence: lower goes first. at: its last write. trusted_for: None for everything. returns:
+    `active: true` that waits for a manager's approval (C29). adopted: as in `models.Record`. vouched_ial: the highest
+    IAL the source may state, and its meaning if the source states none.
     """
 
     source: str
@@ -45,11 +45,11 @@ class Said:
     vouched_ial: int = 0
 
     def is_believed(self, name: str) -> bool:
-        """Whether this source is trusted for an attribute."""
+        """True if this source is trusted for an attribute."""
         return self.trusted_for is None or name in self.trusted_for
 
     def believed(self) -> dict[str, Json]:
-        """What it says and is believed about, but for `active`, which is merged by itself."""
+        """Its trusted attributes, without `active`, which is merged separately."""
         return {
             name: value
             for name, value in trust.said(self.resource).items()
@@ -58,12 +58,12 @@ class Said:
 
     @property
     def holds(self) -> bool:
-        """Whether it says that the person is active, and may say so."""
+        """True if its `active: true` counts."""
         return self.active and not self.returns
 
 
 class Why(StrEnum):
-    """Why one source's word stands for an attribute, or does not."""
+    """The reason why a source's value was taken for an attribute, or not."""
 
     ONLY = "only"
     PRECEDENCE = "precedence"
@@ -74,10 +74,10 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Profile:
-    """What holds about a person: attributes as in SCIM (an extension's under its URN), and where each comes from.
+    """The merged facts about a person: attributes as in SCIM (an extension's under its URN), and their provenance.
 
-    provenance: attribute name (`URN:name` in an extension) -> {"source", "since", "why"}; since: ISO 8601, when the value
-    came to be what it is.
+    provenance: attribute name (`URN:name` in an extension) -> {"source", "since", "why"}; since: ISO 8601, when the
+    value was first taken.
     """
 
     attributes: Resource
@@ -87,9 +87,9 @@ class Profile:
 
 
 def merge(said: Sequence[Said], before: Profile | None = None) -> Profile:
-    """One profile from all that is said; before: the last one, whose `since` stays where a value stays.
+    """The profile from all statements; before: the last profile, whose `since` is kept for unchanged values.
 
-    Nobody who is believed about it saying anything means nobody vouches: not active.
+    Without any source that is trusted for `active`, the person is not active.
     """
     attributes: Resource = {}
     provenance: dict[str, dict[str, str]] = {}
@@ -107,7 +107,7 @@ def merge(said: Sequence[Said], before: Profile | None = None) -> Profile:
 
 
 def _claims(said: Sequence[Said]) -> dict[str, list[Said]]:
-    """For each attribute those who are believed about it, the best first."""
+    """The trusted sources for each attribute, best first."""
     found: dict[str, list[Said]] = {}
     for one in _ranked(said):
         for name in one.believed():
@@ -129,7 +129,7 @@ def _why(claims: Sequence[Said]) -> Why:
 
 
 def stops(one: Said) -> bool:
-    """Whether a source that may say so says that the account is suspended; an unknown word stops too."""
+    """True if a trusted source states a suspended account; an unknown status also suspends."""
     status = one.believed().get(trust.STATUS)
     return status is not None and str(status).lower() != "active"
 
@@ -145,7 +145,7 @@ def _since(key: str, value: Json, one: Said, before: Profile | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One source's word about one attribute, for people who ask why: whether it stands, and because of what."""
+    """A source's value for an attribute, with whether it was taken and why."""
 
     source: str
     value: Json
@@ -154,7 +154,7 @@ class Told:
 
 
 def explain(said: Sequence[Said]) -> dict[str, list[Told]]:
-    """Who says what about every attribute, what won, and why the rest lost; `active` included."""
+    """All values of every attribute by source, `active` included, with the reasons of taking or not taking each."""
     found: dict[str, list[Told]] = {}
     ranks = _claims(said)
     for one in _ranked(said):
@@ -187,7 +187,7 @@ def updated_at(profile: Profile) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
-    """What could take an account over, from adopted records: user name, e-mail addresses as in a profile, IAL (ruling 9)."""
+    """The attributes with which an account could be taken over, from adopted records only (ruling 9)."""
 
     user_name: str
     contact: Resource
@@ -195,7 +195,7 @@ class Guarded:
 
 
 def guarded(said: Sequence[Said]) -> Guarded:
-    """What the adopted records say of the login name, the mail targets and the IAL."""
+    """The login name, the mail targets and the IAL from the adopted records."""
     adopted = _ranked(one for one in said if one.adopted)
     names = [one.believed()["userName"] for one in adopted if "userName" in one.believed()]
     emails = [one.believed()["emails"] for one in adopted if "emails" in one.believed()]
@@ -208,9 +208,9 @@ def guarded(said: Sequence[Said]) -> Guarded:
 
 
 def _ial(one: Said) -> int:
-    """What a source vouches for: what it says of this person, never above what it may; nothing said is all of it.
+    """The IAL that a source vouches for: its statement, capped by its limit; the limit if it states none.
 
-    It may always say less, also where its word on the attribute does not reach the profile.
+    A source may always state less, even if it is not trusted for the attribute.
     """
     level = trust.said(one.resource).get(trust.IAL)
     if not isinstance(level, int) or isinstance(level, bool):
@@ -219,14 +219,14 @@ def _ial(one: Said) -> int:
 
 
 def addresses(attributes: Mapping[str, Json]) -> list[str]:
-    """Every e-mail address of a profile, once each, the primary first; for notices."""
+    """Every e-mail address of a profile once, the primary first; for notices."""
     emails = _emails(attributes)
     ordered = sorted(emails, key=lambda email: email.get("primary") is not True)
     return list(dict.fromkeys(str(email["value"]) for email in ordered))
 
 
 def invitation_address(attributes: Mapping[str, Json]) -> str | None:
-    """Where an invitation goes: the primary work address, else the primary, else a work one, else the first."""
+    """The address of an invitation: the primary work address, else the primary, else a work one, else the first."""
 
     def rank(email: Resource) -> tuple[bool, bool]:
         return (email.get("primary") is not True, str(email.get("type", "")).lower() != "work")
@@ -242,7 +242,7 @@ def _emails(attributes: Mapping[str, Json]) -> list[Resource]:
 
 
 def display_name(attributes: Mapping[str, Json]) -> str:
-    """The name to show and to compare when a name changes; empty if no source gave one."""
+    """The display name, also compared to detect a change of name; empty if no source has any."""
     name = attributes.get("name")
     parts: Resource = name if isinstance(name, dict) else {}
     joined = " ".join(str(parts[part]) for part in ("givenName", "middleName", "familyName") if parts.get(part))

@@ -1,8 +1,9 @@
-"""Our extension of the User schema, as data: who checked whose identity, when, and who the person is to whom.
+"""Ramet's extension of the User schema, as data: identity proofing, affiliation, eligibility and status.
 
-Every source may push it, and is shown it again; only what a source is trusted for reaches a person (`scim.protocol.trust`). What it
-means is in `scim.people.consequences`: a status of `suspended` stops the account until the source that said so says `active`, and
-`eligible: false` ends what was derived and mints no more (EL-4). Leaving is `active: false` of the core schema (ruling 11).
+Every source may write it and reads it back; only attributes that a source is trusted for reach a person (`scim.protocol.trust`).
+Its effects are in `scim.people.consequences`: `status: suspended` suspends the account until the same source says `active`,
+and `eligible: false` ends derived credentials and forbids new ones (EL-4). Leaving is `active: false` of the core
+schema (ruling 11).
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ ASSURANCE = Schema(
         Attribute(
             name="affiliation",
             canonical_values=("employee", "contractor", "affiliate", "member", "guest"),
-            description="What the person is to that organisation.",
+            description="The person's relation to that organisation.",
         ),
         Attribute(name="eligible", type=Type.BOOLEAN, description="Whether the person may hold derived credentials."),
         Attribute(
             name="status",
             canonical_values=("active", "suspended"),
-            description="suspended stops everything for a while; active lets it go on.",
+            description="suspended suspends the account; active resumes it.",
         ),
         Attribute(
             name="pivIdentifier",
             identifier=True,
             case_exact=True,
-            description="What the person's PIV card says of them: the card UUID or the FASC-N; records may be joined by it.",
+            description="The card UUID or the FASC-N of the person's PIV card; records may be joined by it.",
         ),
         Attribute(
             name="personIdentifier",

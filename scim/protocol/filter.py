@@ -1,9 +1,9 @@
-"""The only door to scim2-filter-parser: text -> tree, or ScimError (RFC 7644 §3.4.2.2 and §3.5.2).
+"""The only module that uses scim2-filter-parser: text -> tree, or ScimError (RFC 7644 §3.4.2.2 and §3.5.2).
 
-Its grammar is used; its lexer, its SQL and its Q are not: they drop what they do not know (29 % of valid random filters
-become "no WHERE"), give `and` and `or` one precedence, and lose the types of literals. So: our tokens -> its grammar ->
-precedence restored -> every name looked up in our schema, every literal checked -> `tree`. What is unknown is refused
-here, before any row is read. A parser is made per call: a shared one gives wrong trees under threads.
+Its grammar is used; its lexer, its SQL and its Q are not: they drop unknown names (29 % of valid random filters become
+"no WHERE"), give `and` and `or` the same precedence, and lose the types of literals. The steps here: own tokens -> its
+grammar -> precedence restored -> every name looked up in the schema, every literal checked -> `tree`. Unknown names are
+refused before any row is read. A parser is created per call, because a shared one is not thread-safe.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TEXT_ONLY = frozenset({"co", "sw", "ew"})
 
 @dataclass(frozen=True)
 class Path:
-    """The path of a PATCH operation: what it names, and which elements of it."""
+    """The path of a PATCH operation: its attribute, and which elements of it."""
 
     target: Located
     only: Tree | None = None
@@ -42,13 +42,13 @@ class Path:
 def parse_filter(text: str, kind: ResourceType) -> Tree:
     """The tree of a filter over a resource type.
 
-    Raises: ScimError invalidFilter for bad grammar, unknown names, comparisons that make no sense, or passed limits.
+    Raises: ScimError invalidFilter for bad grammar, unknown names, impossible comparisons, or exceeded limits.
     """
     return _parse(tokens(text), _Reader(kind))
 
 
 def parse_path(text: str, kind: ResourceType) -> Path:
-    """What a PATCH path names: `attr`, `attr.sub`, `attr[filter]` or `attr[filter].sub`, or a whole extension.
+    """The target of a PATCH path: `attr`, `attr.sub`, `attr[filter]` or `attr[filter].sub`, or a whole extension.
 
     Raises: ScimError invalidPath, or invalidFilter for a fault between the brackets.
     """
@@ -93,14 +93,15 @@ def _parse(found: Iterable[Token], reader: _Reader) -> Tree:
             raise invalid_filter("The filter is empty or not complete.")
         return reader.tree(parsed)
     except (SCIMParserError, AttributeError):
-        # AttributeError: its one known crash, on nested value paths. Its own words quote tokens, so they are not told.
+        # AttributeError: its only known crash, on nested value paths. Its messages quote tokens, so they are not passed
+        # on.
         raise invalid_filter("The filter is not well formed.") from None
     except RecursionError:
         raise invalid_filter("The filter is nested too deep.") from None
 
 
 class _Reader:
-    """Turns the engine's tree into ours; inside: the attribute whose elements a value path asks."""
+    """Convert the engine's tree; inside: the attribute whose elements a value path filters."""
 
     def __init__(
         self, kind: ResourceType, *, inside: Attribute | None = None, counted: list[int] | None = None
@@ -110,7 +111,7 @@ class _Reader:
         self._counted = counted if counted is not None else [0]
 
     def tree(self, node: Any) -> Tree:  # noqa: ANN401 - the engine's classes are untyped
-        """Our tree of one of the engine's nodes."""
+        """The tree of an engine's node."""
         if isinstance(node, ast.AttrExpr):
             return self._attribute_expression(node)
         if node.negated:
@@ -122,9 +123,9 @@ class _Reader:
         return self.tree(node.expr)
 
     def _regrouped(self, node: Any) -> Tree:  # noqa: ANN401
-        """Give `and` back its precedence over `or`: the engine's chain of equals is cut at every `or`.
+        """Restore the precedence of `and` over `or`: the engine's flat chain is cut at every `or`.
 
-        Parentheses survive in its tree as one more Filter level, so the chain ends at them.
+        Parentheses appear in its tree as one more Filter level, so the chain ends at them.
         """
         operands, operators = _chain(node)
         groups = [[self.tree(operands[0])]]
@@ -141,7 +142,7 @@ class _Reader:
 
     def _elements(self, namespace: Any) -> tuple[Located, _Reader]:  # noqa: ANN401
         if self._inside is not None or not isinstance(namespace.attr_name, str):
-            raise invalid_filter("A value path stands inside another.")
+            raise invalid_filter("A value path is inside another.")
         target = self._located(namespace.attr_name, namespace.uri, None)
         attribute = target.attribute
         if attribute is None or not attribute.multi_valued or attribute.type != Type.COMPLEX:
@@ -153,7 +154,7 @@ class _Reader:
         if not isinstance(path.attr_name, ast.AST):
             target = self._located(path.attr_name, path.uri, path.sub_attr.value if path.sub_attr else None)
             return self._comparison(target, node)
-        # `emails[type eq "work"].value eq "x"` (Entra): one element satisfies both.
+        # `emails[type eq "work"].value eq "x"` (Entra): a single element satisfies both.
         inner = path.attr_name
         if inner.namespace is None or inner.namespace.sub_attr is None:
             raise invalid_filter("A value path cannot be compared; one of its sub-attributes can.")
@@ -180,13 +181,13 @@ class _Reader:
             return Present(target)
         literal = node.comp_value.value
         if not isinstance(literal, Typed):
-            raise invalid_filter("The filter compares with what is no literal.")
+            raise invalid_filter("The filter compares with a value that is not a literal.")
         target = _simple(target)
         return Compare(target, operator, _operand(target, operator, literal), literal.value)
 
 
 def _chain(node: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401
-    """The operands and operators of a row of `and` and `or` without parentheses, from left to right."""
+    """The operands and operators of a chain of `and` and `or` without parentheses, from left to right."""
     plain = isinstance(node, ast.Filter) and not node.negated and node.namespace is None
     if plain and isinstance(node.expr, ast.LogExpr):
         left, left_operators = _chain(node.expr.expr1)
@@ -196,7 +197,7 @@ def _chain(node: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401
 
 
 def _simple(target: Located) -> Located:
-    """What is compared: a complex attribute stands for its `value`, if it has one (RFC 7644 §3.4.2.2, `emails co`)."""
+    """The compared attribute: for a complex attribute its `value`, if it has one (RFC 7644 §3.4.2.2, `emails co`)."""
     attribute = target.last
     if attribute is None or attribute.type != Type.COMPLEX:
         return target
@@ -207,7 +208,10 @@ def _simple(target: Located) -> Located:
 
 
 def _operand(target: Located, operator: str, literal: Typed) -> Operand:
-    """The literal in the form that its attribute is compared in; anything that makes no sense is refused."""
+    """The literal in the compared form of its attribute.
+
+    Raises: ScimError invalidFilter for an impossible comparison.
+    """
     attribute = target.last
     value = literal.value
     if value is None and operator in {"eq", "ne"}:

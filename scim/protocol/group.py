@@ -5,14 +5,14 @@ from __future__ import annotations
 from scim.protocol.schema import Attribute, Mutability, ResourceType, Schema, Type
 
 CORE_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
-MOST_MEMBERS = 20_000  # in one message; what a body of 1 MiB can name
+MOST_MEMBERS = 20_000  # in one message; as many as a body of 1 MiB can name
 
 MEMBERS = Attribute(
     name="members",
     type=Type.COMPLEX,
     multi_valued=True,
     most=MOST_MEMBERS,
-    description="Who is in the group.",
+    description="The members of the group.",
     sub_attributes=(
         Attribute(
             name="value", case_exact=True, mutability=Mutability.IMMUTABLE, description="The id of the member's record."
@@ -30,12 +30,12 @@ MEMBERS = Attribute(
             name="type",
             mutability=Mutability.IMMUTABLE,
             canonical_values=("User", "Group"),
-            description="What the member is; found out where it is not said.",
+            description="The member's resource type; determined if missing.",
         ),
         Attribute(
             name="display",
             mutability=Mutability.READ_ONLY,
-            description="Accepted and ignored: the member's own record says its name.",
+            description="Accepted and ignored; the member's own record has its name.",
         ),
     ),
 )

@@ -1,7 +1,7 @@
-"""What of a resource is kept in columns and rows of its own, to find it by; pure.
+"""The indexed part of a resource: columns and rows for lookups; pure.
 
-The columns hold what `scim.protocol.tree` compares: folded where the attribute is not `caseExact`, None where it is unassigned.
-So a search in SQL by code points says the same as the evaluator (`scim.http.select`).
+The columns hold the values that `scim.protocol.tree` compares: folded unless the attribute is `caseExact`, None if unassigned.
+So a search in SQL by code points gives the same result as the evaluator (`scim.http.select`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def columns(resource: Resource) -> dict[str, str | bool | None]:
-    """The columns of `models.Record` for a canonical User, by their names."""
+    """The columns of `models.Record` for a canonical User, by name."""
     name, enterprise = resource.get("name"), resource.get(ENTERPRISE_URN)
     external, active = resource.get("externalId"), resource.get("active")
     return {
@@ -30,7 +30,7 @@ def columns(resource: Resource) -> dict[str, str | bool | None]:
 
 
 def emails(resource: Resource) -> list[str]:
-    """The folded e-mail addresses of a canonical User, each once."""
+    """The folded e-mail addresses of a canonical User, without duplicates."""
     found = resource.get("emails")
     values = [one.get("value") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return list(dict.fromkeys(fold(value) for value in values if isinstance(value, str)))

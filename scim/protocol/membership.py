@@ -1,7 +1,7 @@
-"""What the operations of a PATCH do to the members of a group, as one set difference; pure.
+"""The effect of PATCH operations on a group's members, as a set difference; pure.
 
-Ten thousand operations with one member each cost ten thousand steps, and a member into a group of any size costs one: who
-is in the group is asked only for a filter that selects members by anything but their `value`.
+Ten thousand operations with one member each take ten thousand steps, and adding a member to a group of any size takes
+one: the present members are read only for a filter on anything but their `value`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MOST_SCANS = 50
 
 @dataclass
 class Change:
-    """The members that come and go: first all of them if `reset`, then `removed`; then `added` come.
+    """The difference of members: first all removed if `reset`, then `removed`; then `added`.
 
-    added: ids to the type that was claimed, empty for none. An id is in one of both at most.
+    added: ids with the claimed type, empty for none. An id is in at most one of both.
     """
 
     reset: bool = False
@@ -36,26 +36,26 @@ class Change:
     removed: set[str] = field(default_factory=set)
 
     def add(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """These come."""
+        """Add members."""
         for member, kind in wanted:
             self.removed.discard(member)
             self.added[member] = kind or self.added.get(member, "")
 
     def remove(self, gone: Iterable[str]) -> None:
-        """These go."""
+        """Remove members."""
         for member in gone:
             self.added.pop(member, None)
             self.removed.add(member)
 
     def clear(self) -> None:
-        """All go."""
+        """Remove all members."""
         self.reset = True
         self.added.clear()
         self.removed.clear()
 
 
 def wanted(value: Json) -> list[tuple[str, str]]:
-    """The members that a value of `members` names: ids, each with the type that it claims, empty for none.
+    """The members in a value of `members`: ids, each with its claimed type, empty for none.
 
     Raises: ScimError invalidValue or invalidSyntax.
     """
@@ -67,7 +67,7 @@ def _member(one: Json) -> tuple[str, str]:
     part = one if isinstance(one, dict) else {}
     named, kind, reference = part.get("value"), part.get("type"), part.get("$ref")
     if not isinstance(named, str):
-        # RFC 7643 §2.4: `$ref` says the same, where it is all there is.
+        # RFC 7643 §2.4: `$ref` alone also identifies the member.
         named = reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else ""
     if not named:
         raise invalid_value("A member needs a value.")
@@ -81,9 +81,9 @@ def _member(one: Json) -> tuple[str, str]:
 def split(
     asked: Sequence[Operation], everyone: Callable[[], Iterable[tuple[str, str]]]
 ) -> tuple[Change, list[Operation]]:
-    """What a PATCH does to the members, and its other operations, in order.
+    """The member changes of a PATCH, and its other operations in order.
 
-    everyone: the members before, as ids and types; asked only where a filter needs it.
+    everyone: the present members, as ids and types; called only if a filter needs it.
     Raises: ScimError of Table 9.
     """
     work = _Work(everyone)
@@ -100,7 +100,7 @@ class _Work:
         self._scans = 0
 
     def run(self, operation: Operation) -> Iterator[Operation]:
-        """Take what is about members out of an operation; what is left of it."""
+        """Take the member changes out of an operation, and yield the rest."""
         if operation.unverified_path is None:
             yield from self._without_path(operation)
             return
@@ -158,7 +158,7 @@ class _Work:
         return self._matching(only) if named is None else named
 
     def _matching(self, only: Tree) -> set[str]:
-        """Who matches a filter that says more than which ids: asked of all, now and not of the database."""
+        """The members that match a filter on more than ids, evaluated over the members as changed so far."""
         self._scans += 1
         if self._scans > _MOST_SCANS:
             raise invalid_filter("Too many operations select members by something else than their value.")
@@ -172,7 +172,7 @@ def _is_members(located: Located | None) -> bool:
 
 
 def _named(only: Tree) -> set[str] | None:
-    """The ids that a filter selects, where it says nothing but which; else None."""
+    """The ids that a filter selects, if it only compares ids; else None."""
     match only:
         case Compare(target, "eq", str() as operand) if target.name == "value":
             return {operand}

@@ -1,8 +1,8 @@
-"""What single vendors send beside the RFC, rewritten into it before the strict engine sees it; pure, chosen per source.
+"""Rewrite vendors' deviations from the RFC before the strict engine reads them; pure, chosen per source.
 
-Each takes the body of a PATCH and gives back another. A source has none unless its operator names them, one by one or by the
-name of a vendor. What most vendors do and no reading of the RFC forbids (operations in any case, booleans as words, one bare
-object for a list, a `remove` with a value) the engine takes from everybody.
+Each normaliser maps the body of a PATCH to another. A source has none unless its operator names them, one by one or by
+a vendor's name. Common deviations that no reading of the RFC forbids (operations in any case, booleans as words, a bare
+object for a list, a `remove` with a value) are accepted from every source.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ def normalise(body: Json, names: Iterable[str]) -> Json:
 
 
 def missing_schemas(body: Resource) -> Resource:
-    """Some home-made connectors and WSO2 examples send no `schemas`."""
+    """Add missing `schemas`, as in some custom connectors and WSO2 examples."""
     return body if _part(body, "schemas") else {**body, "schemas": [URN]}
 
 
 def dotted_keys(body: Resource) -> Resource:
-    """Entra's old flavour: `{"name.givenName": …}` without a path becomes an operation with that path."""
+    """Convert Entra's old form: `{"name.givenName": …}` without a path becomes an operation with that path."""
     return _each(body, _undotted)
 
 
 def bare_manager(body: Resource) -> Resource:
-    """Entra sends the manager as an id, or as an array of one object."""
+    """Convert Entra's manager, which is an id, or an array with one object."""
     return _each(body, lambda operation: [_with_manager(operation)])
 
 
 def create_on_replace(body: Resource) -> Resource:
-    """Entra expects `replace` through a value path that selects nothing to make the element."""
+    """Convert Entra's `replace` through a value path that selects nothing, which is expected to add the element."""
     return _each(body, lambda operation: [_as_add(operation)])
 
 
 def foreign_members(body: Resource) -> Resource:
-    """Some connectors name members whom they never pushed, by ids that are not ours: these are left out, the others come."""
+    """Drop members with ids that were never issued here, as some connectors send them."""
     return _each(body, lambda operation: [_without_foreign(operation)])
 
 
@@ -142,7 +142,7 @@ def _without_foreign(operation: Resource) -> Json:
 
 
 def _ours(value: Json) -> Json:
-    """Members whose id could be one of ours; what is none at all stays, and is refused by the engine."""
+    """The members whose id could be one of this server's; malformed ones stay, and the engine refuses them."""
     members = value if isinstance(value, list) else [value]
     named = [one for one in members if isinstance(one, dict) and isinstance(one.get("value"), str)]
     return [

@@ -1,4 +1,4 @@
-"""The message of a PATCH: its envelope and its operations, not yet looked up (RFC 7644 §3.5.2); pure."""
+"""PATCH messages: envelope and operations, with paths not yet resolved (RFC 7644 §3.5.2); pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_OPERATIONS = 1000
 
 
 class Op(StrEnum):
-    """What an operation does."""
+    """The types of operation."""
 
     ADD = "add"
     REPLACE = "replace"
@@ -25,9 +25,9 @@ class Op(StrEnum):
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a PATCH message, its path not yet looked up.
+    """An operation of a PATCH message, with its path not yet resolved.
 
-    has_value: whether `value` was there at all; null is a value.
+    has_value: whether `value` was present; null is a value.
     """
 
     op: Op
@@ -37,9 +37,9 @@ class Operation:
 
 
 def parse(body: Json, *, most: int = MOST_OPERATIONS) -> list[Operation]:
-    """The operations of a PATCH message, `most` of them at the most.
+    """The operations of a PATCH message, at most `most`.
 
-    Raises: ScimError invalidSyntax for a body that is no PatchOp, or an operation that is none.
+    Raises: ScimError invalidSyntax for a body or an operation of another form.
     """
     if not isinstance(body, dict):
         raise invalid_syntax("The body must be a JSON object.")

@@ -1,10 +1,10 @@
-"""Which of two pushes is the newer, and who may come back (C29, I8, ruling 11); pure.
+"""The order of writes of a source, and who may return (C29, I8, ruling 11); pure.
 
-A source that numbers its records in `meta.version` (a plain number, not the entity tag that it got from us) is ordered by that
-number: whatever the order in which they arrive, the highest stands, and of two of one number the one that deactivates, else the
-one that is greater as text. Such a push is a whole statement, so it must say `active`. A push with the entity tag of the present
-version (If-Match) is the newer one by proof. Of a push with neither nothing is known but that it came: it may end a person, and
-not bring one back.
+A source that numbers its records in `meta.version` (a plain number, not the entity tag that it got from the server) is
+ordered by that number: whatever the order of arrival, the highest wins; of two with the same number the deactivating
+one, else the one that is greater as text. Such a write is complete, so it must contain `active`. A write with the
+entity tag of the present version (If-Match) is provably newer. A write with neither proves nothing: it may end a
+person, but not bring one back.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 
 def sequence(body: Json) -> int | None:
-    """The number that a source gives this version: `meta.version` of digits only, else None."""
+    """The source's number of this version: `meta.version` of digits only, else None."""
     version = _meta(body, "version")
     return int(version) if isinstance(version, str) and _SEQUENCE.fullmatch(version) else None
 
 
 def stated_at(body: Json, *, now: datetime) -> datetime:
-    """When a source that numbers its versions says that it changed this one; never later than now. Else now."""
+    """The source's own time of the change if it numbers its versions, never later than now; else now."""
     text = _meta(body, "lastModified")
     if sequence(body) is None or not isinstance(text, str):
         return now
     try:
         found = datetime.fromisoformat(text)
         return min(found.astimezone(UTC), now) if found.tzinfo is not None else now
-    except (ValueError, OverflowError):  # no time at all, or one whose UTC is not in the calendar
+    except (ValueError, OverflowError):  # not a time, or its UTC is outside the calendar
         return now
 
 
@@ -49,15 +49,18 @@ def _meta(body: Json, name: str) -> Json:
 
 
 def check_whole(number: int | None, resource: Resource) -> None:
-    """Raises: ScimError invalidValue for a numbered version that leaves `active` to what was there before."""
+    """Require that a numbered version contains `active`.
+
+    Raises: ScimError invalidValue.
+    """
     if number is not None and "active" not in resource:
         raise invalid_value(
-            "A push with a number in meta.version must say active: it stands for itself, in whatever order it comes."
+            "A resource with a number in meta.version must contain active, because such writes may arrive in any order."
         )
 
 
 def overrules(given: Resource, present: Resource) -> bool:
-    """Whether, of two contents of one number, the given one stands: a deactivation wins, else what is greater as text."""
+    """True if the given content wins over the present one of the same number: a deactivation, else the greater text."""
     return _weight(given) > _weight(present)
 
 
@@ -66,13 +69,13 @@ def _weight(resource: Resource) -> tuple[bool, str]:
 
 
 def is_versioned(number: int | None, if_match: str | None) -> bool:
-    """Whether a push shows that it is newer than what is there: by its number, or by an entity tag that fits."""
+    """True if a write is provably newer: by its number, or by an entity tag."""
     tags = [tag.strip() for tag in (if_match or "*").split(",")]
     return number is not None or "*" not in tags
 
 
 def says_active(asked: Sequence[Operation]) -> bool:
-    """Whether a PATCH speaks of `active` at all."""
+    """True if a PATCH refers to `active`."""
 
     def names(operation: Operation) -> set[str]:
         if operation.unverified_path is not None:

@@ -1,9 +1,9 @@
-"""PATCH on a resource (RFC 7644 §3.5.2), pure and atomic: it works on a copy, and gives it back or raises.
+"""PATCH on a resource (RFC 7644 §3.5.2), pure and atomic: it works on a copy, and returns it or raises.
 
-The engine is strict but for three things that vendors agree on and the RFC leaves open: the operation's name in any
-case, one bare object for a multi-valued attribute, and `add` through a value path that selects nothing, which makes
-the element that its filter describes. What else a vendor needs is rewritten before, by `scim.protocol.normalise`. A `remove`
-with a value removes that value and never the rest (Entra, authentik).
+The engine is strict except for three points on which vendors agree and the RFC is open: operation names in any case, a
+bare object for a multi-valued attribute, and `add` through a value path that selects nothing, which creates the element
+described by its filter. `scim.protocol.normalise` rewrites other deviations before. A `remove` with a value removes that value
+and never the rest (Entra, authentik).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def apply(resource: Resource, operations: Sequence[Operation], kind: ResourceTyp
     return completed(work.resource, kind)
 
 
-_MOST_LOOKS = 50_000  # at values that are there already, each comparison one; this runs while the account is locked
+_MOST_LOOKS = 50_000  # comparisons with present values, because this runs while the account is locked
 
 
 class _Work:
-    """The copy being worked on."""
+    """The copy in progress."""
 
     def __init__(self, resource: Resource, kind: ResourceType) -> None:
         self.resource = resource
@@ -66,7 +66,7 @@ class _Work:
                 self._set(operation.op, Path(located), value)
 
     def _may_be_repeated(self, located: Located, value: Json) -> bool:
-        """Clients send the whole resource back: `schemas`, and an id that is right, change nothing (authentik)."""
+        """True for `schemas` and a correct id, which clients send back with the whole resource (authentik)."""
         attribute = located.attribute
         if attribute is None or located.extension is not None:
             return False
@@ -102,9 +102,9 @@ class _Work:
             self._set(op, Path(located), inner)
 
     def _look(self, path: Path, home: Resource) -> None:
-        """Count the values that an operation has to look at, and how closely.
+        """Count the comparisons of an operation.
 
-        Raises: ScimError invalidValue where a message asks for more than a request may cost (C75).
+        Raises: ScimError invalidValue if a message takes more than a request may cost (C75).
         """
         if path.target.attribute is not None:
             self._left -= len(_elements(home, path.target.attribute)) * (
@@ -114,7 +114,7 @@ class _Work:
             raise invalid_value("The operations look at too many values; send fewer in one message.")
 
     def _home(self, target: Located) -> Resource:
-        """The object that an attribute stands in: the resource, or one of its extensions."""
+        """The object that holds an attribute: the resource, or one of its extensions."""
         if target.extension is None:
             return self.resource
         home = self.resource.setdefault(target.extension, {})
@@ -147,7 +147,7 @@ def _check_writable(target: Located) -> None:
 
 
 def _put(home: Resource, attribute: Attribute, value: Json) -> None:
-    """Set or, for what is unassigned, clear; a password is dropped (ruling 10)."""
+    """Set an attribute or clear it if unassigned; a password is dropped (ruling 10)."""
     if is_unassigned(value):
         home.pop(attribute.name, None)
     elif attribute.mutability != Mutability.WRITE_ONLY:
@@ -172,7 +172,7 @@ def _set_attribute(op: Op, target: Located, attribute: Attribute, value: Json, h
 
 
 def _merged(attribute: Attribute, before: Resource, value: Json, *, where: str) -> Resource:
-    """A complex value with the sub-attributes that are named changed, and the others as they were (§3.5.2.3)."""
+    """A complex value with the named sub-attributes changed, and the others kept (§3.5.2.3)."""
     given = coerce(attribute, value, where=where)
     after = {**before, **(given if isinstance(given, dict) else {})}
     for name, inner in value.items() if isinstance(value, dict) else ():
@@ -183,7 +183,7 @@ def _merged(attribute: Attribute, before: Resource, value: Json, *, where: str) 
 
 
 def _joined(attribute: Attribute, before: list[Json], added: list[Json]) -> list[Json]:
-    """Values with others added: none twice, and a new primary takes the place of the old (§3.5.2, RFC 7643 §2.4)."""
+    """Values with others added, without duplicates; a new primary replaces the old (§3.5.2, RFC 7643 §2.4)."""
     after = list(before)
     places = {_spelled(value): place for place, value in reversed(list(enumerate(before)))}
     for value in added:
@@ -198,13 +198,16 @@ def _joined(attribute: Attribute, before: list[Json], added: list[Json]) -> list
 
 
 def _check_number(attribute: Attribute, values: list[Json]) -> None:
-    """Raises: ScimError invalidValue for more values than an attribute may have, whatever brought them."""
+    """Require no more values than the attribute may have.
+
+    Raises: ScimError invalidValue.
+    """
     if len(values) > attribute.most:
         raise invalid_value(f"{attribute.name} has more than {attribute.most} values.")
 
 
 def _spelled(value: Json) -> str:
-    """A value without its mark of preference, to find it by."""
+    """The lookup key of a value, without `primary`."""
     return json.dumps(_bare(value), sort_keys=True)
 
 
@@ -213,7 +216,7 @@ def _is_primary(value: Json) -> bool:
 
 
 def _bare(value: Json) -> Json:
-    """A value without the mark of preference, which does not make it another value."""
+    """A value without `primary`, which does not make it another value."""
     return {key: inner for key, inner in value.items() if key != "primary"} if isinstance(value, dict) else value
 
 
@@ -222,7 +225,7 @@ def _demoted(value: Json) -> Json:
 
 
 def _set_elements(op: Op, path: Path, value: Json, home: Resource) -> None:
-    """Change the elements that a value path selects, or all of them if it has a sub-attribute and no filter."""
+    """Change the elements that a value path selects, or all for a sub-attribute without a filter."""
     target, attribute = path.target, path.target.attribute
     if attribute is None:
         return
@@ -248,7 +251,7 @@ def _is_selected(element: Json, only: Tree | None) -> bool:
 
 
 def _changed(op: Op, element: Json, path: Path, value: Json) -> Json:
-    """One selected element after the change: a sub-attribute set, or (without one) merged or replaced as a whole."""
+    """A selected element after the change: a sub-attribute set, or the element merged or replaced."""
     target, attribute = path.target, path.target.attribute
     if attribute is None or not isinstance(element, dict):
         return element
@@ -267,9 +270,9 @@ def _changed(op: Op, element: Json, path: Path, value: Json) -> Json:
 
 
 def _described(attribute: Attribute, only: Tree | None, *, where: str) -> Json:
-    """The element that a filter of equalities describes, or None if it says anything else (Entra relies on it).
+    """The element that a filter of equalities describes (Entra relies on it), or None for any other filter.
 
-    Raises: ScimError invalidValue where that would be no value of the attribute: a filter may ask for anything.
+    Raises: ScimError invalidValue if the element is invalid, because a filter may compare with anything.
     """
     terms = only.terms if isinstance(only, And) else (only,)
     found: Resource = {}
@@ -284,7 +287,7 @@ def _described(attribute: Attribute, only: Tree | None, *, where: str) -> Json:
 
 
 def _remove_values(target: Located, attribute: Attribute, value: Json, home: Resource) -> None:
-    """Remove the values that are named, by their `value` where they have one."""
+    """Remove the named values, by their `value` if they have one."""
     given = coerce(attribute, value, where=target.name)
     named = [_identity(one) for one in given] if isinstance(given, list) else []
     _put(home, attribute, [element for element in _elements(home, attribute) if _identity(element) not in named])

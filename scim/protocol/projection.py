@@ -1,4 +1,4 @@
-"""Which attributes of a resource an answer shows (RFC 7644 §3.9), pure."""
+"""The attributes of a resource in a response (RFC 7644 §3.9); pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ALWAYS = ("schemas", "id")
 
 @dataclass(frozen=True)
 class Projection:
-    """What was asked for: only these attributes, or all but these; what the schema does not know is ignored."""
+    """The requested attributes: only these, or all except these; unknown names are ignored."""
 
     only: tuple[Located, ...] | None = None
     without: tuple[Located, ...] = ()
 
     def of(self, resource: Resource) -> Resource:
-        """The part of a canonical resource that is shown; `schemas` and `id` always are."""
+        """The shown part of a canonical resource, always with `schemas` and `id`."""
         if self.only is not None:
             found: Resource = {name: resource[name] for name in _ALWAYS if name in resource}
             for located in self.only:
@@ -36,7 +36,7 @@ class Projection:
         return shown
 
     def shows(self, name: str) -> bool:
-        """Whether any part of a core attribute is shown; what is not need not be fetched."""
+        """True if any part of a core attribute is shown; otherwise it need not be read."""
         if self.only is not None:
             return any(
                 located.extension is None and located.attribute and located.attribute.name == name
@@ -47,7 +47,7 @@ class Projection:
 
 
 def projection(kind: ResourceType, *, attributes: str | None, excluded: str | None) -> Projection:
-    """The projection that the query parameters `attributes` and `excludedAttributes` ask for.
+    """The projection of the query parameters `attributes` and `excludedAttributes`.
 
     Raises: ScimError invalidValue if both are given.
     """
@@ -90,7 +90,7 @@ def _add(found: Resource, resource: Resource, located: Located) -> None:
 
 
 def _narrowed(value: Json, name: str, already: Json) -> Json:
-    """A complex value, or each of several, with one sub-attribute, and with those that are shown already."""
+    """A complex value, or each of several, with one sub-attribute added to those already shown."""
     if isinstance(value, list):
         before = already if isinstance(already, list) and len(already) == len(value) else [None] * len(value)
         return [_narrowed(one, name, other) for one, other in zip(value, before, strict=True)]

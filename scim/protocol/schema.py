@@ -1,4 +1,4 @@
-"""Schemas as data (RFC 7643 §2 and §7): attributes and their characteristics, and lookups that ignore case."""
+"""Schemas as data (RFC 7643 §2 and §7): attributes, their characteristics, and case-insensitive lookups."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Mutability(StrEnum):
 
 
 class Returned(StrEnum):
-    """When an attribute is in an answer (RFC 7643 §7)."""
+    """When an attribute is in a response (RFC 7643 §7)."""
 
     ALWAYS = "always"
     DEFAULT = "default"
@@ -43,10 +43,10 @@ class Returned(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
-    """One attribute and its characteristics (RFC 7643 §7).
+    """An attribute and its characteristics (RFC 7643 §7).
 
-    identifier: other systems find people by it, so it may hold no invisible characters (C76).
-    longest: characters, after normalisation. most: values, where it has several.
+    identifier: other systems find people by it, so it may hold no invisible characters (C76). longest: characters,
+    after normalisation. most: the number of values.
     """
 
     name: str
@@ -75,13 +75,13 @@ class Attribute:
 
     @property
     def read_only(self) -> bool:
-        """Whether no client may set it."""
+        """True if no client may set it."""
         return self.mutability == Mutability.READ_ONLY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """One schema: a URN and its attributes."""
+    """A schema: a URN and its attributes."""
 
     urn: str
     name: str
@@ -99,10 +99,9 @@ class Schema:
 
 @dataclass(frozen=True)
 class Located:
-    """What a name means: an attribute of the core or of an extension, perhaps one sub-attribute of it.
+    """The target of a name: an attribute of the core or of an extension, or a sub-attribute.
 
-    extension: the URN of the extension that it stands in, None for the core.
-    attribute: None when the name is that of a whole extension.
+    extension: the URN of its extension, None for the core. attribute: None for the name of a whole extension.
     """
 
     extension: str | None
@@ -117,7 +116,7 @@ class Located:
 
     @property
     def last(self) -> Attribute | None:
-        """The attribute whose value is meant."""
+        """The attribute that holds the value."""
         return self.sub or self.attribute
 
 
@@ -144,7 +143,7 @@ COMMON = (
         mutability=Mutability.READ_ONLY,
         returned=Returned.ALWAYS,
         uniqueness="server",
-        description="Our identifier of this source's record.",
+        description="The server's identifier of this source's record.",
     ),
     Attribute(
         name="externalId", case_exact=True, identifier=True, description="The source's own identifier of this record."
@@ -162,7 +161,7 @@ _COMMON = {attribute.name.lower(): attribute for attribute in COMMON}
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """One kind of resource: its endpoint, its core schema and its extensions (RFC 7643 §6)."""
+    """A resource type: its endpoint, its core schema and its extensions (RFC 7643 §6)."""
 
     name: str
     endpoint: str
@@ -179,7 +178,7 @@ class ResourceType:
         return self.core if self.core.urn.lower() == urn.lower() else self.extension(urn)
 
     def locate(self, name: str, *, urn: str | None = None, sub: str | None = None) -> Located | None:
-        """What `[urn:]name[.sub]` means in any case, or None for what the schema does not know."""
+        """The target of `[urn:]name[.sub]`, case-insensitive; None for an unknown name."""
         extension = None if urn is None else self.extension(urn)
         if extension is not None:
             attribute = extension.attribute(name)
@@ -193,6 +192,6 @@ class ResourceType:
         return Located(extension.urn if extension else None, attribute, inner)
 
     def locate_key(self, key: str) -> Located | None:
-        """What a key of a JSON object means: a name, or a URN with a name."""
+        """The target of a key of a JSON object: a name, or a URN with a name."""
         urn, colon, name = key.rpartition(":")
         return self.locate(name, urn=urn if colon else None)

@@ -1,6 +1,6 @@
-"""People in files, as SCIM resources: CSV with a header, LDIF of inetOrgPerson, and JSON lines; pure (a pilot starts without an integration).
+"""People in files, as SCIM resources: CSV with a header, LDIF of inetOrgPerson, and JSON lines; pure.
 
-Every entry carries the number of its first line, so that what is refused can be found.
+Every entry carries the number of its first line, so that a refused entry can be found.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _PLURAL = {"emails", "phoneNumbers"}
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One person of a file. body: a User as a source would push it; wrong: why it is none."""
+    """A person of a file. body: a User as in a POST; wrong: why the entry cannot be read."""
 
     line: int
     body: Resource
@@ -71,9 +71,9 @@ class Entry:
 
 
 def entries(lines: Iterable[str], form: str) -> Iterator[Entry]:
-    """The people of a file of one of `FORMATS`.
+    """The people of a file in one of `FORMATS`.
 
-    Raises: ValueError for a CSV header with a column that is no attribute.
+    Raises: ValueError for a CSV header with an unknown column.
     """
     match form:
         case "csv":
@@ -112,7 +112,7 @@ def _jsonl(lines: Iterable[str]) -> Iterator[Entry]:
         if isinstance(found, dict):
             yield Entry(line=number, body={"schemas": [CORE_URN], **found})
         else:
-            yield Entry(line=number, body={}, wrong="it is no JSON object")
+            yield Entry(line=number, body={}, wrong="it is not a JSON object")
 
 
 def _ldif(lines: Iterable[str]) -> Iterator[Entry]:
@@ -137,7 +137,7 @@ def _ldif_entry(block: list[str], line: int) -> Entry | None:
         name, colon, rest = text.partition(":")
         lower = name.partition(";")[0].lower()
         if not colon or (lower == "changetype" and rest.strip().lower() != "add"):
-            return Entry(line=line, body={}, wrong="it is no entry to add")
+            return Entry(line=line, body={}, wrong="it is not an entry to add")
         seen = seen or lower == "dn"
         value = _ldif_value(rest)
         if value is None:
@@ -167,7 +167,7 @@ def _column(name: str) -> str:
 
 
 def _known(name: str) -> str | None:
-    """What a column means: an attribute, `name.part`, `emails.type`, or `URN:attribute`; None for what no schema has."""
+    """The target of a column: an attribute, `name.part`, `emails.type`, or `URN:attribute`; None if unknown."""
     lower = name.lower()
     if lower in _SHORT:
         return _SHORT[lower]
@@ -184,7 +184,7 @@ def _known(name: str) -> str | None:
 
 
 def _put(body: Resource, column: str, value: str) -> None:
-    """One cell, where it belongs; an empty one says nothing."""
+    """Put a cell into the resource; an empty cell is unassigned."""
     if value == "":
         return
     if column in {"employeeNumber", "department", "organization", "costCenter", "division"}:

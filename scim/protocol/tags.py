@@ -6,13 +6,13 @@ from scim.errors import precondition_failed
 
 
 def names(unverified_header: str | None, etag: str) -> bool:
-    """Whether an If-Match or If-None-Match header names this version; compared weakly, for all our tags are weak."""
+    """True if an If-Match or If-None-Match header names this version; compared weakly, because all tags are weak."""
     tags = [tag.strip() for tag in (unverified_header or "").split(",")]
     return "*" in tags or any(tag.removeprefix("W/") == etag.removeprefix("W/") for tag in tags if tag)
 
 
 def check(if_match: str | None, etag: str) -> None:
-    """Refuse a change of another version than the client means.
+    """Refuse a change of another version than the client's.
 
     Raises: ScimError 412.
     """

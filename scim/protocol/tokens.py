@@ -1,7 +1,7 @@
-"""How filters and paths are spelled: text -> tokens, with limits (RFC 7644 §3.4.2.2, with errata 7122 and 7322).
+"""Tokens of filters and paths, with limits (RFC 7644 §3.4.2.2, with errata 7122 and 7322).
 
 The stock lexer of scim2-filter-parser loses the type of literals, decodes no escapes, reads numbers of one digit and
-splits attribute names at keywords. This one does not. The kinds of token are the names in the stock grammar.
+splits attribute names at keywords; this lexer does not. The token types are the names in the stock grammar.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Typed:
-    """A literal with the type that it was written with: "true" is not true (S5)."""
+    """A literal with its written type: "true" is not true (S5)."""
 
     value: Literal
 
 
 @dataclass
 class Token:
-    """One token, of the shape that the stock parser reads (it sets nothing, but its classes are not frozen)."""
+    """A token of the shape that the stock parser reads (it sets nothing, but its classes are not frozen)."""
 
     type: str
     value: str | Typed
@@ -60,7 +60,7 @@ class Token:
 def tokens(text: str) -> list[Token]:
     """The tokens of a filter or path.
 
-    Raises: ScimError invalidFilter for what is no token, runs into its neighbour, or passes a limit.
+    Raises: ScimError invalidFilter for an unknown token, a missing space, or an exceeded limit.
     """
     if len(text) > LONGEST:
         raise invalid_filter(f"The expression is longer than {LONGEST} characters.")
@@ -102,14 +102,14 @@ def _literal(raw: str) -> Literal:
     value: Literal = json.loads(raw)
     if not isinstance(value, str):
         return value
-    # NUL stops PostgreSQL, and half of a surrogate pair is no text at all.
+    # PostgreSQL cannot store NUL, and a lone surrogate is not text.
     if any(c == "\x00" or unicodedata.category(c) == "Cs" for c in value):
-        raise invalid_filter("A string in the filter has a character that no value has.")
+        raise invalid_filter("A string in the filter has a character that no value can have.")
     return unicodedata.normalize("NFC", value)
 
 
 def _check_neighbour(before: Token | None, token: Token) -> None:
-    """Words stand apart; `.sub` and the name after a URN stand together with what they belong to."""
+    """Require spaces between words, and none before `.sub` or after a URN."""
     touching = before is not None and before.end == token.index
     brackets = _OPENING | _CLOSING
     if token.type == "SUBATTR":
@@ -117,7 +117,7 @@ def _check_neighbour(before: Token | None, token: Token) -> None:
     elif before is not None and before.type == "SCHEMA_URI":
         fits = touching and token.type == "ATTRNAME"
     elif token.type == "LBRACKET":
-        # `emails.value[…]` is no value path, and the stock grammar would confuse it with `emails[…].value`.
+        # `emails.value[…]` is not a value path, and the stock grammar would confuse it with `emails[…].value`.
         fits = touching and before is not None and before.type == "ATTRNAME"
     elif before is None or token.type in brackets or before.type in _OPENING:
         fits = True

@@ -1,9 +1,9 @@
-"""What a filter means: a tree whose names were looked up and whose literals were checked, and its evaluation.
+"""The meaning of a filter: a tree with resolved names and checked literals, and its evaluation.
 
-Pure and without a database, so that the value paths of PATCH and the lists of two databases cannot disagree.
-Semantics (RFC 7644 §3.4.2.2): text is compared folded unless `caseExact`; dates as instants; a multi-valued attribute
-matches if any of its values does, also for `ne`; a value path asks one element for everything; `pr` is false for what
-is unassigned, an empty string too.
+Pure and without a database, so that the value paths of PATCH and the lists of two databases cannot differ. Semantics
+(RFC 7644 §3.4.2.2): text is compared folded unless `caseExact`; dates as instants; a multi-valued attribute matches if
+any of its values does, also for `ne`; a value path applies all its conditions to the same element; `pr` is false for an
+unassigned value, and for an empty string.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ Tree: TypeAlias = "And | Or | Not | Compare | Present | Within"
 
 @dataclass(frozen=True)
 class And:
-    """All of them."""
+    """All terms match."""
 
     terms: tuple[Tree, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """Any of them."""
+    """Any term matches."""
 
     terms: tuple[Tree, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """The opposite."""
+    """The term does not match."""
 
     term: Tree
 
 
 @dataclass(frozen=True)
 class Compare:
-    """An attribute against a literal.
+    """An attribute compared with a literal.
 
-    operand: the literal in the form that the attribute is compared in. written: as it was written.
+    operand: the literal in the compared form. written: as written.
     """
 
     target: Located
@@ -67,14 +67,14 @@ class Present:
 
 @dataclass(frozen=True)
 class Within:
-    """One element of a multi-valued complex attribute satisfies a tree over its sub-attributes."""
+    """An element of a multi-valued complex attribute satisfies a tree over its sub-attributes."""
 
     target: Located
     term: Tree
 
 
 def matches(tree: Tree, resource: Resource) -> bool:
-    """Whether a canonical resource (or, inside a value path, one element) satisfies a tree."""
+    """True if a canonical resource (or, inside a value path, an element) satisfies a tree."""
     match tree:
         case And(terms):
             return all(matches(term, resource) for term in terms)
@@ -91,7 +91,7 @@ def matches(tree: Tree, resource: Resource) -> bool:
 
 
 def comparisons(tree: Tree) -> int:
-    """How many questions a tree asks of one resource at the most."""
+    """The highest number of comparisons of a tree on a resource."""
     match tree:
         case And(terms) | Or(terms):
             return sum(map(comparisons, terms))
@@ -102,7 +102,7 @@ def comparisons(tree: Tree) -> int:
 
 
 def comparable(attribute: Attribute, value: Json) -> Operand:
-    """A stored value in the form in which its attribute is compared; None if it has none."""
+    """A stored value in the compared form of its attribute; None if it has none."""
     if is_unassigned(value) or isinstance(value, list | dict):
         return None
     if not isinstance(value, str):
@@ -113,7 +113,7 @@ def comparable(attribute: Attribute, value: Json) -> Operand:
 
 
 def instant(text: str) -> datetime | None:
-    """The instant that an xsd:dateTime names, in UTC; None if it names none (RFC 7643 §2.3.5)."""
+    """The instant of an xsd:dateTime, in UTC; None for an invalid text (RFC 7643 §2.3.5)."""
     try:
         found = datetime.fromisoformat(text)
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
@@ -122,7 +122,7 @@ def instant(text: str) -> datetime | None:
 
 
 def values_of(target: Located, resource: Resource, *, primary_first: bool = False) -> Iterator[Json]:
-    """Every value that a name means in a resource; none for what is unassigned."""
+    """Every assigned value of a name in a resource."""
     home: Json = resource if target.extension is None else resource.get(target.extension)
     if target.attribute is None or not isinstance(home, dict):
         return
@@ -146,7 +146,7 @@ def _compare(tree: Compare, resource: Resource) -> bool:
     if tree.operand is None:
         return bool(found) == (tree.operator == "ne")
     if not found and tree.operator == "ne":
-        # A single value that is not there differs from any literal; of several, none is there to differ.
+        # A missing single value differs from any literal; of a missing multi-valued attribute no value differs.
         return not (tree.target.attribute is not None and tree.target.attribute.multi_valued)
     return any(_holds(tree.operator, value, tree.operand) for value in found)
 

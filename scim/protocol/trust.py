@@ -1,7 +1,7 @@
-"""For which attributes a source is believed (ID-2, C27, P38); pure.
+"""The attributes for which a source is trusted (ID-2, C27, P38); pure.
 
-An attribute is named as in a profile's provenance: `title`, or `URN:department` in an extension. What a source says beside
-that is kept in its own record, which it reads again as it wrote it (ruling 11), and never reaches a person.
+An attribute is named as in a profile's provenance: `title`, or `URN:department` in an extension. Other attributes of a
+source stay in its own record, which it reads back unchanged (ruling 11), and never reach a person.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ENTERPRISE = frozenset(
     for one in schema.attributes
 )
 _ASSURANCE = frozenset(f"{ASSURANCE_URN}:{one.name}" for one in ASSURANCE.attributes)
-# What sounds like authority is believed of nobody whom the operator did not name for it (ruling 10).
+# For attributes that sound like authority a source must be trusted by name (ruling 10).
 _BY_NAME_ONLY = frozenset({"roles", "entitlements"})
 EVERY = (_CORE - _BY_NAME_ONLY) | _ENTERPRISE
 KNOWN = _CORE | _ENTERPRISE | _ASSURANCE
@@ -61,9 +61,9 @@ _SHORT = {name.rpartition(":")[2].lower(): name for name in sorted(KNOWN)} | {na
 
 
 def named(names: Iterable[str]) -> frozenset[str]:
-    """The attributes of these names, in any case, those of an extension with or without its URN.
+    """The full names of attributes, case-insensitive, those of an extension with or without URN.
 
-    Raises: ValueError for one that no schema has.
+    Raises: ValueError for an unknown attribute.
     """
     given = list(names)
     if unknown := [name for name in given if name.lower() not in _SHORT]:
@@ -73,7 +73,7 @@ def named(names: Iterable[str]) -> frozenset[str]:
 
 
 def said(resource: Resource) -> dict[str, Json]:
-    """Each attribute that a record says something about, under its full name."""
+    """Each assigned attribute of a record, under its full name."""
     found: dict[str, Json] = {}
     for name, value in resource.items():
         if name.lower().startswith("urn:") and isinstance(value, dict):
@@ -84,5 +84,5 @@ def said(resource: Resource) -> dict[str, Json]:
 
 
 def beyond(resource: Resource, trusted_for: Collection[str]) -> list[str]:
-    """What a record says without being believed."""
+    """The attributes of a record for which its source is not trusted."""
     return sorted(name for name in said(resource) if name not in trusted_for)

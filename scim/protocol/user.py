@@ -1,4 +1,4 @@
-"""The User schema, its enterprise extension and ours, as data (RFC 7643 §4.1, §4.3 and §8.7.1)."""
+"""The User schema, its enterprise extension and Ramet's, as data (RFC 7643 §4.1, §4.3 and §8.7.1)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _plural(  # noqa: PLR0913 - the characteristics in which RFC 7643's plural a
         description=f"The value ({description.lower().rstrip('.')}).",
     )
     rest = (
-        Attribute(name="display", description="A name of it for people."),
+        Attribute(name="display", description="A display name."),
         Attribute(name="type", canonical_values=types, description="What it is used for."),
         Attribute(name="primary", type=Type.BOOLEAN, description="Whether it is the preferred one; true at most once."),
     )
@@ -94,7 +94,7 @@ _GROUPS = Attribute(
             name="type",
             mutability=Mutability.READ_ONLY,
             canonical_values=("direct", "indirect"),
-            description="How the person comes to be in it.",
+            description="Whether membership is direct or indirect.",
         ),
     ),
 )
@@ -161,7 +161,7 @@ _CORE = Schema(
 _ENTERPRISE = Schema(
     urn=ENTERPRISE_URN,
     name="EnterpriseUser",
-    description="What an employer adds.",
+    description="Attributes of employment.",
     attributes=(
         Attribute(
             name="employeeNumber", identifier=True, description="The number that the organisation gave the person."

@@ -1,7 +1,7 @@
-"""One value, checked against its attribute and made canonical; and whole resources made of such values.
+"""Check a value against its attribute and make it canonical; and whole resources of such values.
 
-Canonical: names spelled as in the schema, text in NFC, booleans real, what is unassigned left out (RFC 7643 §2.5).
-Comparison: `fold`, computed here and stored, so that no database's idea of case matters (S4).
+Canonical: names as in the schema, text in NFC, real booleans, unassigned values left out (RFC 7643 §2.5). Comparison:
+`fold`, computed here and stored, so that no database's case rules matter (S4).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from scim.protocol.schema import Attribute, ResourceType
 
 LONGEST_FOLD = 512
-_SHORT = 256  # what is no longer may stand in an index, folded
-# Nothing shows these, so two identifiers that differ only by them look the same: controls, formats (bidi, zero width),
-# line separators, private use, unassigned.
+_SHORT = 256  # values up to this length may be in an index, folded
+# Invisible, so two identifiers that differ only by these look the same: controls, formats (bidi, zero width), line
+# separators, private use, unassigned.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Letters and marks by category, and nothing to the eye: fillers, joiners, variation selectors (Unicode's Default_Ignorable).
+# Letters and marks by category, but invisible: fillers, joiners, variation selectors (Default_Ignorable).
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code)
     for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
@@ -35,19 +35,19 @@ _LAYOUT = frozenset("\t\n\r")
 
 
 def fold(text: str) -> str:
-    """The form in which text is compared where case does not matter: NFKC, case folded, NFKC again."""
+    """The form for comparison without case: NFKC, case folded, NFKC again."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def is_unassigned(value: Json) -> bool:
-    """Whether a value is the same as none at all (RFC 7643 §2.5)."""
+    """True if a value is unassigned (RFC 7643 §2.5)."""
     return value is None or value in ("", [], {})
 
 
 def coerce(attribute: Attribute, value: Json, *, where: str) -> Json:
     """The canonical form of a value of an attribute, None for unassigned.
 
-    where: the attribute's full name, for messages. A multi-valued attribute may come as one bare value (OneLogin).
+    where: the attribute's full name, for messages. A multi-valued attribute may be a single bare value (OneLogin).
     Raises: ScimError invalidValue for a wrong type or character, invalidSyntax for an unknown sub-attribute.
     """
     if not attribute.multi_valued:
@@ -62,7 +62,7 @@ def coerce(attribute: Attribute, value: Json, *, where: str) -> Json:
 
 
 def _key(value: Json) -> Hashable:
-    """What makes a canonical value the same as another."""
+    """The key by which canonical values are equal."""
     return (
         tuple(sorted((name, repr(inner)) for name, inner in value.items())) if isinstance(value, dict) else repr(value)
     )
@@ -89,7 +89,10 @@ def _single(attribute: Attribute, value: Json, *, where: str) -> Json:
 
 
 def boolean(value: Json, *, where: str) -> bool:
-    """A boolean, or the words true and false in any case, which Entra and Keycloak send; nothing else."""
+    """A boolean, or the words true and false in any case, which Entra and Keycloak send.
+
+    Raises: ScimError invalidValue.
+    """
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in {"true", "false"}:
@@ -124,7 +127,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def _check_moment(text: str, *, where: str) -> None:
-    """A date and time as xsd:dateTime (RFC 7643 §2.3.5)."""
+    """Require a date and time as xsd:dateTime (RFC 7643 §2.3.5)."""
     try:
         datetime.fromisoformat(text)
     except ValueError:
@@ -154,7 +157,7 @@ def _complex(attribute: Attribute, value: Json, *, where: str) -> Json:
         if sub.name in seen:
             raise invalid_syntax(f"{where}.{sub.name} is given twice.")
         seen.add(sub.name)
-        # A client sends back what it was given: what is ours to set is ignored, not refused (RFC 7644 §3.5.1).
+        # Clients send back what they read: read-only values are ignored, not refused (RFC 7644 §3.5.1).
         if sub.read_only and not attribute.read_only:
             continue
         canonical = coerce(sub, inner, where=f"{where}.{sub.name}")
@@ -164,9 +167,9 @@ def _complex(attribute: Attribute, value: Json, *, where: str) -> Json:
 
 
 def resource(body: Json, kind: ResourceType) -> Resource:
-    """The canonical form of a resource that was POSTed or PUT.
+    """The canonical form of a resource in a POST or PUT.
 
-    What is read-only is ignored, a password is dropped (ruling 10), `schemas` is what the content says.
+    Read-only attributes are ignored, a password is dropped (ruling 10), `schemas` follows the content.
     Raises: ScimError invalidSyntax for an unknown attribute or schema, invalidValue for a value that does not fit.
     """
     if not isinstance(body, dict):
@@ -181,7 +184,7 @@ def resource(body: Json, kind: ResourceType) -> Resource:
 def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Located, Json]]:
     """Each attribute of an object with its value, those inside an extension one by one.
 
-    Raises: ScimError invalidSyntax for a name that the schema does not know, or that is given twice.
+    Raises: ScimError invalidSyntax for a name that is unknown or duplicate.
     """
     seen: set[str] = set()
     for key, value in body.items():
@@ -189,7 +192,7 @@ def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Located
         if whole is None:
             inside: list[tuple[Located | None, Json]] = [(kind.locate_key(key), value)]
         elif value is None or isinstance(value, dict):
-            # Some clients (scim2-models) repeat `schemas` inside an extension; it says nothing there.
+            # Some clients (scim2-models) repeat `schemas` inside an extension, without meaning.
             given = {name: inner for name, inner in (value or {}).items() if name.lower() != "schemas"}
             inside = [(kind.locate(name, urn=whole.urn), inner) for name, inner in given.items()]
         else:
@@ -224,7 +227,7 @@ def _check_schemas(given: Json, kind: ResourceType) -> None:
 
 
 def completed(found: Resource, kind: ResourceType) -> Resource:
-    """A resource with `schemas` as its content says, and nothing unassigned in it.
+    """A resource without unassigned values, whose `schemas` follow its content.
 
     Raises: ScimError invalidValue if a required attribute is missing.
     """

@@ -1,9 +1,9 @@
-"""The only way in: refusal → lock → cap → record → audit → outbox. The caller holds the account's lock.
+"""The only way in: refusal → lock → cap → record → audit → outbox.
 
-What is slow (argon2, signatures, path validation) is done before the lock and handed in; what is claimed (a code, an
-invitation, a challenge) is claimed by the caller under the same lock, in the same transaction.
-
-`roots` binds what the person already has; `grown` mints what grows from it. May import what stands below it in the
+The caller holds the account's lock.
+Slow work (argon2, signatures, path validation) is done before the lock and passed in; single-use values (a code, an
+invitation, a challenge) are claimed by the caller under the same lock, in the same transaction.
+`roots` binds what the person already has; `grown` derives credentials from roots. May import what is below it in the
 floors of `derived`.
 """
 

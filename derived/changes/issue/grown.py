@@ -1,4 +1,4 @@
-"""What grows from a root, of whatever kind, and the families of tokens (AS-2, DK-2, EL-2 to EL-5, C5, C6)."""
+"""Issue derived credentials of any kind, and token families (AS-2, DK-2, EL-2 to EL-5, C5, C6)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Who asked for what, for whom, on which login, and by which rules (RQ-1).
+    """A request for a derived credential: requester, holder, login and rules (RQ-1).
 
-    login: the live authentication, by `root`. name: what its holder calls the new one. by: who asked: `person`, `manager:…`.
-    person: the login name of whom it is for; groups: those that they are in.
+    login: the live authentication, by `root`. name: given by the holder. by: the requester: `person`, `manager:…`.
+    person: the holder's login name; groups: the holder's groups.
     """
 
     login: Authentication
@@ -55,9 +55,9 @@ class Asked:
 def grow(
     account: Account, proven: Proven, asked: Asked, *, now: datetime, credential_id: UUID | None = None
 ) -> Credential:
-    """Grow a credential from a root; it is pending until it has been used once (PK-4, BI-6, AS-2).
+    """Derive a credential from a root; it is pending until its first use (PK-4, BI-6, AS-2).
 
-    credential_id: of the new row, where something was made out to it beforehand.
+    credential_id: the id of the new row, if something was bound to it before.
     Raises: Refused with the reason of eligibility or of the rulebook, KEY_SEEN_BEFORE, CREDENTIAL_NOT_LIVE.
     """
     root = _parent(account, asked, now=now)
@@ -97,10 +97,10 @@ def grow(
 
 
 def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
-    """A successor of something that grew here, by that itself: of the same root and label, and no stronger (MT-2).
+    """Renew a derived credential by itself, with the same root and label, and no stronger (MT-2).
 
-    Whether it may be is asked anew, of the account and of the rulebook; no root signs in for it.
-    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_A_ROOT) where its root was compromised; as `grow`.
+    Account and rulebook are checked again; no login by a root is needed.
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_A_ROOT) if its root was compromised; as `grow`.
     """
     require_active(account)
     fresh = Credential.objects.select_related("root", "parent").get(id=old.id)
@@ -108,16 +108,15 @@ def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, n
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if fresh.root is None or fresh.kind != proven.kind or fresh.root.end_reason == Reason.COMPROMISED:
         raise Refused(Reason.NOT_A_ROOT)
-    return _succeeds(
-        account, fresh, fresh.root, proven, asked, vetted=False, now=now
-    )  # another module is issuance anew (MT-2)
+    # a new module of hardware takes a full issuance (MT-2)
+    return _succeeds(account, fresh, fresh.root, proven, asked, vetted=False, now=now)
 
 
 def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
-    """A successor for the very key, of a certificate that is on hold: of the same root and label, and no stronger (MT-4).
+    """Reissue a certificate on hold for the same key, with the same root and label, and no stronger (MT-4).
 
-    The caller has seen that it is on hold for that, and that the key is the same.
-    Raises: Refused(CREDENTIAL_NOT_LIVE) where its root has ended; Refused(KEY_SEEN_BEFORE) where the key was bound elsewhere.
+    The caller has checked the hold and the key.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) if its root has ended; Refused(KEY_SEEN_BEFORE) if the key was bound elsewhere.
     """
     require_active(account)
     root = old.credential.root
@@ -133,11 +132,11 @@ def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Ask
 def _succeeds(  # noqa: PLR0913 - the parts of a successor
     account: Account, old: Credential, root: Credential, proven: Proven, asked: Asked, *, vetted: bool, now: datetime
 ) -> Credential:
-    """The row after another one, and what is written with it.
+    """Write the successor of a credential, with its Request, Event and notice.
 
     Raises: Refused.
     """
-    label = status.label(old, account) or Label.GENERIC  # what the person is proofed at may have fallen since (AS-3)
+    label = status.label(old, account) or Label.GENERIC  # the person's IAL may have fallen since (AS-3)
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
     allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)
@@ -168,7 +167,7 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
 
 
 def _parent(account: Account, asked: Asked, *, now: datetime) -> Credential:
-    """The root, as it is now under the lock, if this login may grow from it.
+    """The root as read under the lock, if this login may issue from it.
 
     Raises: Refused.
     """
@@ -187,7 +186,7 @@ def _label(account: Account, root: Credential, proven: Proven, asked: Asked) -> 
     cards = root.certificates.filter(superseded_at__isnull=True).values_list("fasc_n", flat=True)
     home = any(agency_of(one) in asked.rulebook.home_agencies for one in cards if agency_of(one))
     label = label_of(asked.login, root=Kind(root.kind), ial=IAL(account.ial), own=proven.shown, home_agency=home)
-    # A key that can be copied may not bear the label where the rulebook says so; it is a generic one then (PK-3).
+    # Where the rulebook forbids the label for copyable keys, such a key gets the generic label (PK-3).
     if proven.device.synced and label not in asked.rulebook.of(proven.kind).synced:
         return Label.GENERIC
     return label
@@ -210,7 +209,7 @@ def _written(  # noqa: PLR0913 - the parts of a row
     now: datetime,
     credential_id: UUID | None,
 ) -> Credential:
-    """The row, the names of its keys and what verifies it, all or nothing.
+    """Write the row, its key names and its verifier, all or nothing.
 
     Raises: Refused(KEY_SEEN_BEFORE).
     """
@@ -236,13 +235,13 @@ def _written(  # noqa: PLR0913 - the parts of a row
             )
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
             apps.get_model("derived", policy(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
-    except IntegrityError:  # another account binds the same key at this very moment: its lock is not ours
+    except IntegrityError:  # another account binds the same key concurrently, under its own lock
         raise Refused(Reason.KEY_SEEN_BEFORE) from None
     return row
 
 
 def _evidence(proven: Proven, asked: Asked) -> dict[str, object]:
-    """On what its level rests (BI-6)."""
+    """The evidence for a credential's level (BI-6)."""
     device = {name: value for name, value in vars(proven.device).items() if value not in ("", False)}
     return {
         "factors": sorted(proven.shown.factors),
@@ -271,9 +270,10 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
     family_id: UUID | None = None,
     hanging: Callable[[Credential], Sequence[Model]] = lambda _: (),
 ) -> Credential:
-    """Record a family of tokens: what one login at one relying party may live on. Never above what logged in (C3).
+    """Record the token family of a login at a relying party, never above the login's level (C3).
 
-    family_id: its id, where something that it pays with names it already. hanging: rows of the storey above that hang on the new family; they are written with it, at once where the database can.
+    family_id: its id, if the consumed row names it already. hanging: rows of `idp` that belong to the new family;
+    written with it, in one statement where the database can.
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
     """
     require_active(account)
@@ -305,7 +305,7 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
 
 
 def activate(credential: Credential, *, account: Account, now: datetime, actor: str) -> None:
-    """The first login with a pending credential makes it active (PK-4), and the person is told.
+    """Activate a pending credential on its first login (PK-4), and notify the person.
 
     Raises: Refused(ILLEGAL_MOVE) unless it is pending; Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE).
     """

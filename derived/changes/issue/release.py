@@ -1,6 +1,6 @@
-"""The second look: a certificate that was signed is released only if nothing has ended meanwhile (ruling 23, C8).
+"""Release a signed certificate, only if nothing has ended since its serial number was recorded (ruling 23, C8).
 
-Until then it is bytes in one process, which nobody else has seen. The caller holds the account's lock.
+Until then the certificate exists in one process only. The caller holds the account's lock.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def release(account: Account, credential_id: UUID, made: x509.Certificate, *, now: datetime, actor: str) -> Credential:
-    """The certificate is its holder's from now on; its key was proven in the request, so it is active at once.
+    """Release a certificate to its holder; its key was proven in the request, so it is active at once.
 
-    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE) for what ended since its number was recorded,
-    Refused(ILLEGAL_MOVE) for one that was released before; Refused(IDENTITY_CHECK_NEEDED) at AAL3 without the record of a check in
-    person, which is used up by this (X-9).
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE) if it has ended since its number was recorded,
+    Refused(ILLEGAL_MOVE) if it was released before; Refused(IDENTITY_CHECK_NEEDED) at AAL3 without an unused identity
+    check in person, which this consumes (X-9).
     """
     require_active(account)
     row = IssuedCertificate.objects.select_related("credential__root", "replaces__replaces").get(
@@ -58,10 +58,9 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     if (DERIVED_PIV_HARDWARE in policies and credential.aal < AAL.AAL3) or (
         speaks_of_piv and status.label(credential, account) != Label.DERIVED_PIV
     ):
-        raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # what it rests on has fallen since it was recorded
-    if (
-        credential.aal == AAL.AAL3 and identity_checks.of(row) is None
-    ):  # of the same key under another name, it may stand on that one's
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # its ancestors' level has fallen since it was recorded
+    # a reissue for the same key uses the predecessor's identity check
+    if credential.aal == AAL.AAL3 and identity_checks.of(row) is None:
         identity_checks.use(account, credential, now=now)
     IssuedCertificate.objects.filter(credential=credential).update(
         der=made.public_bytes(Encoding.DER),

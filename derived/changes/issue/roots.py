@@ -1,6 +1,6 @@
-"""Roots: what the person already has, bound by an invitation, under a login, by a manager, or after recovery.
+"""Bind roots: authenticators of the person, by an invitation, a login, a manager, or after recovery.
 
-A root is worth what it proved itself, and never more than what it was bound on (`BoundBy.ceiling`, ruling 5).
+The level of a root is its own proof, capped by the authority of its binding (`BoundBy.ceiling`, ruling 5).
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ RECOVERY_CODES_LIVE_YEARS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What a verified certificate says of its card; the fields are those of `CardCertificate`.
+    """The facts of a verified certificate and its card; the fields are those of `CardCertificate`.
 
-    derived: it carries a derived-PIV policy: it may sign in, and is never a parent (AU-3, EL-2).
-    hardware: its policy promises that the key is in hardware. policies: the OIDs it was accepted under, after mapping.
-    ours: this house made it: it grew from something here, and its key alone is one factor (ruling 1).
+    derived: it carries a derived-PIV policy: it may sign in, and is never a parent (AU-3, EL-2). hardware: its policy
+    asserts a hardware key. policies: the accepted OIDs, after mapping. ours: issued by Ramet: derived from a root here,
+    and its key alone is one factor (ruling 1).
     """
 
     issuer: str
@@ -66,14 +66,14 @@ class Certificate:
 
     @property
     def kind(self) -> Kind:
-        """Which kind of credential it makes."""
+        """The kind of credential of this certificate."""
         if self.ours:
             return Kind.CERTIFICATE
         return Kind.DERIVED_CERTIFICATE if self.derived else Kind.PIV_CARD
 
     @property
     def shown(self) -> Shown:
-        """What a login with it verifies: a card's key answers only after the PIN."""
+        """The factors of a login with it; a card's key answers only after the PIN."""
         if self.ours:
             return Shown(factors=frozenset({Factor.CERTIFICATE}))
         factors = {Factor.CERTIFICATE, Factor.USER_VERIFICATION} if self.derived else {Factor.PIV_CARD, Factor.PIV_PIN}
@@ -81,7 +81,7 @@ class Certificate:
 
     @property
     def holds(self) -> tuple[str, ...]:
-        """What no two accounts may hold: this certificate, its key under that issuer, and the card."""
+        """The keys for exclusive holding: this certificate, its public key under that issuer, and the card."""
         names = [
             exclusive_holders.key("certificate", self.issuer_key, self.serial),
             exclusive_holders.key("certificate-key", self.issuer_key, self.ski),
@@ -144,7 +144,7 @@ def _evidence(shown: Shown, bound_by: BoundBy, **more: object) -> dict[str, obje
     return found
 
 
-def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolment
+def password_totp(  # noqa: PLR0913 - the facts proved in the enrolment
     account: Account,
     *,
     credential_id: UUID,
@@ -156,9 +156,9 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolmen
     now: datetime,
     actor: str,
 ) -> Credential:
-    """Record a password and a TOTP seed, both just proved.
+    """Bind a password and a TOTP seed that were just proved.
 
-    totp_seed: wrapped, owned by credential_id. totp_step: the step of the code that proved it, spent (AU-5).
+    totp_seed: wrapped, owned by credential_id. totp_step: the time step of the proving code, now spent (AU-5).
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
     """
     shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
@@ -167,7 +167,7 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolmen
         bound_by.how != How.RECOVERY
         and account.credentials.filter(kind=Kind.PASSWORD_TOTP, epoch=account.epoch, state__in=LIVING).exists()
     ):
-        raise Refused(Reason.ALREADY_ENROLLED)  # one password a person: it is replaced, not doubled
+        raise Refused(Reason.ALREADY_ENROLLED)  # one password per person: to be replaced, never added
     row = row_of(
         account,
         Kind.PASSWORD_TOTP,
@@ -191,9 +191,10 @@ def password_totp(  # noqa: PLR0913 - everything that was proved in the enrolmen
 def certificate(  # noqa: PLR0913 - the parts of a binding
     account: Account, verified: Certificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
 ) -> Credential:
-    """Bind a card, or somebody else's derived PIV certificate, that was just proven by a TLS handshake and validated (C24).
+    """Bind a card, or another issuer's derived PIV certificate, after its TLS handshake and validation (C24).
 
-    Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED) for a card that is bound to this account already, and as above.
+    Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED) for a card that is bound to this account already; as
+    `password_totp`.
     """
     if verified.ours:
         raise Refused(Reason.NOT_A_ROOT)
@@ -228,7 +229,7 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
 
 
 def seen(row: Credential, verified: Certificate, *, now: datetime) -> None:
-    """Write a certificate into a card's history; the one before it is superseded."""
+    """Add a certificate to a card's history, and mark the one before as superseded."""
     CardCertificate.objects.filter(credential=row, superseded_at__isnull=True).update(superseded_at=now)
     CardCertificate.objects.update_or_create(
         credential=row,
@@ -253,7 +254,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
 ) -> Credential:
     """Bind a passkey or a security key as a root (PK-1, PK-2, C60).
 
-    Raises: Refused(KEY_SEEN_BEFORE), and as above.
+    Raises: Refused(KEY_SEEN_BEFORE); as `password_totp`.
     """
     level = _admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
     names = [name for name in (verified.key, verified.raw_id_hash) if name]
@@ -297,7 +298,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
                 model=verified.model[:200],
                 transports=list(verified.transports),
             )
-    except IntegrityError:  # another account registers it at this very moment
+    except IntegrityError:  # another account registers the same key concurrently
         raise Refused(Reason.KEY_SEEN_BEFORE) from None
     return _recorded(account, row, bound_by, now=now, actor=actor)
 
@@ -316,8 +317,8 @@ def upstream(  # noqa: PLR0913 - the parts of a link
 ) -> Credential:
     """Link an identity at another provider, proven by a login there that this browser began (P32, P33).
 
-    reaches: the most that this upstream is trusted for.
-    Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED), Refused(UPSTREAM_SAYS_NOTHING), and as above.
+    reaches: the highest level that this upstream is trusted for.
+    Raises: Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED), Refused(UPSTREAM_SAYS_NOTHING); as `password_totp`.
     """
     if shown.asserted is None or shown.reach == AAL.NONE:
         raise Refused(Reason.UPSTREAM_SAYS_NOTHING)

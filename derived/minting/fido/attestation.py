@@ -1,8 +1,8 @@
-"""What an attestation proves: a model that FIDO's metadata knows, by a chain that leads to a root of *that* model.
+"""Judge a WebAuthn attestation: a model in the FIDO metadata, by a chain to a root of *that* model.
 
-`webauthn` verifies the statement itself; it also accepts any chain where it was given no roots, and for Android and Apple
-adds roots of its own whatever the AAGUID says. So the chain is verified here, against the roots of the one model that the
-AAGUID (or the U2F certificate) names, and without such roots nothing is attested (PK-2, C60).
+`webauthn` verifies the statement itself; without roots it accepts any chain, and for Android and Apple it adds its own
+roots whatever the AAGUID is. The chain is therefore verified here, against the roots of the model that the AAGUID (or
+the U2F certificate) names; without such roots nothing is attested (PK-2, C60).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 FORMATS = frozenset({"none", "packed", "tpm", "android-key", "apple", "fido-u2f"})
 _AAGUID = ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")  # id-fido-gen-ce-aaguid
 _OCTETS_16 = b"\x04\x10"
-# TPM 2.0 part 2 §8.3: fixedTPM, fixedParent, sensitiveDataOrigin: made in this TPM, and it never leaves.
+# TPM 2.0 part 2 §8.3: fixedTPM, fixedParent, sensitiveDataOrigin: generated in this TPM, and never exported.
 _STAYS = 0b110010
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """An attestation whose own signature was verified already.
+    """An attestation statement whose own signature was verified already.
 
     chain: DER, leaf first; empty for none and for self attestation. pub_area: a TPM's TPMT_PUBLIC.
     """
@@ -45,10 +45,10 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What follows from it.
+    """The judgement of an attestation.
 
-    attestation: its format, `self` where the key vouches for itself. model: the description of the model, if attested.
-    listed_as: the AAGUID or key identifier that it is listed under, if attested. hardware: the key cannot leave it.
+    attestation: its format, or `self` for self attestation. model: the description of the model, if attested.
+    listed_as: the model's AAGUID or key identifier in the metadata, if attested. hardware: the key is non-exportable.
     """
 
     attestation: str
@@ -59,7 +59,7 @@ class Verdict:
 
 
 def judge(statement: Statement, *, metadata: Metadata, policy: Policy, now: datetime) -> Verdict:
-    """What this attestation is worth. A question: an unknown model or chain is no reason to refuse a key, only to call it unattested.
+    """The judgement of an attestation; an unknown model or chain only makes a key unattested.
 
     Raises: Refused(BAD_PROOF) for an attestation certificate that contradicts the authenticator's own data.
     """
@@ -83,7 +83,7 @@ def judge(statement: Statement, *, metadata: Metadata, policy: Policy, now: date
 
 
 def _leaf(statement: Statement) -> x509.Certificate | None:
-    """The attestation certificate, or None where it cannot be one (WebAuthn §8.2.1).
+    """The attestation certificate, or None if it does not meet WebAuthn §8.2.1.
 
     Raises: Refused(BAD_PROOF) if it names another model than the authenticator's data.
     """
@@ -114,7 +114,7 @@ def _is_for_packed(leaf: x509.Certificate) -> bool:
 
 
 def _is_kept(statement: Statement, model: Model) -> bool:
-    """Whether the key is proven never to leave its hardware: not syncable, the model's keys isolated, its passcode not guessable (TH-4)."""
+    """True if the key is proven non-exportable: not syncable, isolated keys, a limited passcode (TH-4)."""
     if statement.backup_eligible or not (model.keeps_its_keys and model.limits_guessing):
         return False
     return statement.fmt != "tpm" or int.from_bytes(statement.pub_area[4:8]) & _STAYS == _STAYS

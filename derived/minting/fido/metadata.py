@@ -1,7 +1,7 @@
-"""FIDO's metadata about models of authenticators, read tolerantly, and what of it this house believes (PK-2, C60, RQ-4).
+"""FIDO metadata about authenticator models, read tolerantly, and the operator's policy on it (PK-2, C60, RQ-4).
 
-The file is JSON as FIDO publishes it inside a signed BLOB (FIDO Metadata Service 3.1). An entry that cannot be understood is
-left out: its model is then unknown, and nothing follows from an unknown model.
+The file is JSON as published by FIDO inside a signed BLOB (FIDO Metadata Service 3.1). An entry that cannot be read is
+left out: its model is then unknown, and unknown models are unattested.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-NOBODY = "00000000-0000-0000-0000-000000000000"  # the AAGUID of those that do not say what they are
+NOBODY = "00000000-0000-0000-0000-000000000000"  # the AAGUID of authenticators that do not name their model
 SIGNER = "mds.fidoalliance.org"
-# GlobalSign Root CA - R3, which FIDO's BLOB leads to: SHA-256 of its DER.
+# GlobalSign Root CA - R3, the root of FIDO's BLOB: SHA-256 of its DER.
 PUBLISHED_ROOT = "cbb522d7b7f127ad6a0113865bdf1cd4102e7d0759af635a7cf4720dc963c53b"
 
 _CERTIFIED = "FIDO_CERTIFIED"
@@ -49,11 +49,11 @@ _LEAST_PASSCODE, _MOST_TRIES = 4, 10  # 63B-4 §3.2.10
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One entry: a model of authenticator.
+    """A metadata entry: a model of authenticator.
 
-    ids: its AAGUID, or for U2F the key identifiers (RFC 5280 §4.2.1.2 (1), hex) of its attestation certificates.
-    roots: base64 DER of what its attestation leads to: trust anchors, or the attestation certificates themselves.
-    passcodes: (least length, wrong tries before it locks) of each passcode that unlocks it; 0 where the entry does not say.
+    ids: its AAGUID, or for U2F the key identifiers (RFC 5280 §4.2.1.2 (1), hex) of its attestation certificates. roots:
+    base64 DER of its trust anchors, or the attestation certificates themselves. passcodes: (least length, wrong tries
+    before it locks) of each passcode; 0 if the entry does not say.
     """
 
     ids: tuple[str, ...]
@@ -65,7 +65,7 @@ class Model:
 
     @property
     def trust_anchors(self) -> list[bytes]:
-        """The roots as DER; what is not base64 is left out."""
+        """The roots as DER, without entries that are not base64."""
         found = []
         for root in self.roots:
             try:
@@ -76,32 +76,32 @@ class Model:
 
     @property
     def keeps_its_keys(self) -> bool:
-        """Whether its keys live in hardware that is isolated and does not give them out (63B-4 §3.2.13)."""
+        """True if its keys are in isolated hardware and non-exportable (63B-4 §3.2.13)."""
         said = self.key_protection
         return "hardware" in said and bool(said & _ISOLATED) and "software" not in said
 
     @property
     def limits_guessing(self) -> bool:
-        """Whether no passcode of it is shorter, or may be guessed at more often, than an activation secret may (TH-4).
+        """True if every passcode meets the length and retry limits of an activation secret (TH-4).
 
-        What the entry leaves open CTAP 2.1 §6.5 settles: four characters or more, and eight tries.
+        If the entry does not say, CTAP 2.1 §6.5 applies: at least four characters, and eight tries.
         """
         return all((not least or least >= _LEAST_PASSCODE) and tries <= _MOST_TRIES for least, tries in self.passcodes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Which models count as attested (RQ-4).
+    """The models that count as attested (RQ-4).
 
-    allow: only these, by AAGUID or key identifier; None for every model that FIDO has certified. deny: never these. What FIDO
-    reports as broken never counts, whoever allows it.
+    allow: only these, by AAGUID or key identifier; None for every model that FIDO has certified. deny: never these. A
+    model that FIDO reports as broken never counts, even if allowed.
     """
 
     allow: frozenset[str] | None = None
     deny: frozenset[str] = frozenset()
 
     def admits(self, model: Model) -> bool:
-        """Whether this model may count."""
+        """True if this model may count as attested."""
         if _BAD.intersection(model.statuses) or self.deny.intersection(model.ids):
             return False
         if self.allow is not None:
@@ -111,9 +111,9 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What FIDO says of every model that it knows.
+    """The metadata of all known models.
 
-    number: of the publication; it only rises. next_update: when another one should have been fetched.
+    number: of the publication, only rising. next_update: when the next publication is due.
     """
 
     number: int = 0
@@ -121,16 +121,16 @@ class Metadata:
     models: Mapping[str, Model] = field(default_factory=dict)
 
     def model(self, name: str) -> Model | None:
-        """The model of an AAGUID or a key identifier; nobody's AAGUID names no model."""
+        """The model of an AAGUID or a key identifier; the all-zero AAGUID names no model."""
         return None if name == NOBODY else self.models.get(name.lower())
 
     def is_stale(self, today: date) -> bool:
-        """Whether a newer publication should have been imported."""
+        """True if a newer publication is due."""
         return self.next_update is None or self.next_update < today
 
 
 def key_identifier(certificate: x509.Certificate) -> str:
-    """How FIDO's metadata names a U2F attestation certificate: SHA-1 of its public key (RFC 5280 §4.2.1.2 (1)), hex."""
+    """The identifier of a U2F attestation certificate in the metadata (RFC 5280 §4.2.1.2 (1), SHA-1, hex)."""
     return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()
 
 
@@ -153,8 +153,8 @@ def read(document: bytes) -> Metadata:
     return Metadata(number=number, next_update=next_update, models=models)
 
 
-def _model(entry: Any) -> Model | None:  # noqa: ANN401 - somebody else's JSON
-    """One entry, or None where it lacks what we need or names only a UAF model."""
+def _model(entry: Any) -> Model | None:  # noqa: ANN401 - external JSON
+    """The model of an entry, or None if required members are missing or the model is UAF only."""
     try:
         said = entry["metadataStatement"]
         ids = [entry["aaguid"]] if "aaguid" in entry else entry.get("attestationCertificateKeyIdentifiers", [])
@@ -172,7 +172,7 @@ def _model(entry: Any) -> Model | None:  # noqa: ANN401 - somebody else's JSON
 
 
 def _passcodes(said: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """FIDO Metadata Statement 3.1 §3.2.1: the passcodes among the ways in which it verifies its user."""
+    """The passcodes among the user verification methods (FIDO Metadata Statement 3.1 §3.2.1)."""
     for together in said.get("userVerificationDetails", []):
         for one in together:
             if str(one.get("userVerificationMethod", "")).startswith("passcode") and (described := one.get("caDesc")):
@@ -180,9 +180,9 @@ def _passcodes(said: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def opened(token: str, *, anchors: Sequence[bytes], now: datetime) -> bytes:
-    """The publication inside a signed BLOB (a JWS of RFC 7515), after its signature and its signer were verified.
+    """The publication inside a signed BLOB (a JWS of RFC 7515), after its signature and its signer are verified.
 
-    anchors: DER of the roots that the signer's certificate may lead to. Not checked: whether that certificate was revoked.
+    anchors: DER of the accepted roots of the signer's certificate. Its revocation is not checked.
     Raises: Refused(BAD_PROOF).
     """
     try:
@@ -198,7 +198,7 @@ def opened(token: str, *, anchors: Sequence[bytes], now: datetime) -> bytes:
         payload = _unpadded(payload64)
     except (ValueError, TypeError, KeyError, IndexError, InvalidSignature, x509.ExtensionNotFound, RecursionError):
         raise Refused(Reason.BAD_PROOF) from None
-    # Any site may have a certificate of the same authority: only FIDO's own name makes it FIDO's word.
+    # Any site may have a certificate of the same CA; only FIDO's own host name identifies FIDO.
     if SIGNER not in names or not leads_to(chain, anchors, now=now):
         raise Refused(Reason.BAD_PROOF)
     return payload

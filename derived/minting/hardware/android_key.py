@@ -1,7 +1,7 @@
-"""Android Key Attestation: a key in a phone's TEE or StrongBox, on a phone that booted what its maker signed.
+"""Android Key Attestation: a key in a phone's TEE or StrongBox, on a phone with verified boot.
 
-The certificate of the key holds a KeyDescription (Android, "Key and ID attestation", schema versions 3 to 400). Only what the
-hardware enforces is believed; what the operating system says of itself (`softwareEnforced`) is not.
+The key's certificate holds a KeyDescription (Android, "Key and ID attestation", schema versions 3 to 400). Only
+hardware-enforced values are trusted; claims of the operating system (`softwareEnforced`) are not.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ _PARTS = 8
 
 
 def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
-    """What the chain of a key says.
+    """Verify the attestation chain of a key.
 
     Raises: Refused(BAD_PROOF).
     """
     chain, by = trusted(chain_of(statement), FORM, asked, trust)
     described = extension(chain[0], KEY_DESCRIPTION)
-    # An attested key could sign a certificate of its own below the true one: only the leaf may describe a key.
+    # An attested key could sign a further certificate below the true one, so only the leaf may describe a key.
     if (
         described is None
         or any(extension(one, KEY_DESCRIPTION) is not None for one in chain[1:])
@@ -102,7 +102,10 @@ def _list(element: Element) -> dict[int, Element]:
 
 
 def _was_made_there(enforced: Mapping[int, Element]) -> None:
-    """Raises: Refused(BAD_PROOF) unless it is a P-256 key for signatures, made in this hardware, that can attest no other."""
+    """Require a P-256 signing key that was generated in this hardware and cannot attest others.
+
+    Raises: Refused(BAD_PROOF).
+    """
     purposes = {one.integer for one in der.elements(enforced[_PURPOSE].expect(der.SET))}
     is_p256 = enforced[_ALGORITHM].integer == _EC and (
         enforced[_CURVE].integer == _P256 if _CURVE in enforced else enforced[_KEY_SIZE].integer == 256  # noqa: PLR2004
@@ -117,9 +120,9 @@ def _was_made_there(enforced: Mapping[int, Element]) -> None:
 
 
 def _booted_well(enforced: Mapping[int, Element]) -> str:
-    """The key that the boot was verified with.
+    """The key that verified the boot.
 
-    Raises: Refused(BAD_PROOF) for a phone that is unlocked, or runs what its maker has not signed.
+    Raises: Refused(BAD_PROOF) for a phone that is unlocked, or runs software not signed by its manufacturer.
     """
     key, locked, state, *_ = der.elements(enforced[_ROOT_OF_TRUST].expect(der.SEQUENCE))
     if not locked.boolean or state.integer != _VERIFIED:
@@ -128,13 +131,13 @@ def _booted_well(enforced: Mapping[int, Element]) -> str:
 
 
 def _asks_each_time(enforced: Mapping[int, Element], said: Mapping[int, Element]) -> bool:
-    """Whether the hardware asks for its user at each use; a time during which it does not ask is unlocking the phone (trap 6)."""
+    """True if the hardware verifies the user at each use; a validity period means only unlocking (trap 6)."""
     if _NO_AUTH in enforced or _NO_AUTH in said or _AUTH_TYPE not in enforced:
         return False
     return bool(enforced[_AUTH_TYPE].integer) and _AUTH_TIMEOUT not in enforced and _AUTH_TIMEOUT not in said
 
 
 def _model(enforced: Mapping[int, Element]) -> str:
-    """Brand and model where the hardware attests them, which takes a managed phone."""
+    """Brand and model if the hardware attests them, which takes a managed phone."""
     said = [enforced[tag].expect(der.OCTETS).decode("ascii", "replace") for tag in (_BRAND, _MODEL) if tag in enforced]
     return " ".join(said)[:200]

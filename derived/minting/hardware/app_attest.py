@@ -1,8 +1,9 @@
-"""Apple App Attest: a genuine app of ours, on a genuine device of Apple's, vouches for the device key (Apple, "Validating apps that connect to your server").
+"""Apple App Attest: a listed app on a genuine Apple device vouches for the device key.
 
-The attested key is the app's, in the Secure Enclave; it signs in no form that we could use, so the app makes the device key
-there too and says so: the client data is a hash of our challenge and of that key. What is believed of the device key is
-therefore what the operator knows of the app, which is why apps are listed one by one.
+See Apple, "Validating apps that connect to your server". The attested key belongs to the app, in the Secure Enclave,
+and signs in a form that is unusable here. The app therefore generates the device key there too and asserts it: the
+client data is a hash of the challenge and of that key. Trust in the device key is thus the operator's trust in the app,
+so apps are listed individually.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _MOST_CERTIFICATES = 3
 
 
 def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
-    """What the app's attestation says.
+    """Verify an app's attestation.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -86,9 +87,9 @@ def _nonce(said: bytes) -> bytes:
 
 
 def _app(data: bytes, trust: Trust) -> tuple[str, bytes]:
-    """Which listed app it is, and the AAGUID of the one environment that it is believed in.
+    """The listed app, and the AAGUID of the only environment in which it is trusted.
 
-    What anybody with a developer's account can make counts nowhere but in a house that asks for it.
+    The development environment, open to anybody with a developer account, counts only where the operator asks for it.
     Raises: Refused(BAD_PROOF).
     """
     for app in sorted(trust.apps | trust.developing):

@@ -1,4 +1,4 @@
-"""The verdict on a hardware attestation statement: one verifier a format."""
+"""The judgement of a hardware attestation statement, by a verifier per format."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def judge(statement: object, asked: Asked, trust: Trust) -> Kept:
-    """What a device's statement proves.
+    """The result of a device's statement.
 
-    Raises: Refused(BAD_PROOF) for one that is malformed, of an unknown format, or wrong in any part.
+    Raises: Refused(BAD_PROOF) for a statement that is malformed, of an unknown format, or wrong in any part.
     """
     verifiers = {
         "android-key": android_key.verify,
@@ -32,5 +32,5 @@ def judge(statement: object, asked: Asked, trust: Trust) -> Kept:
         return verifiers[statement["format"]](statement, asked, trust)
     except Refused:
         raise
-    except Exception:  # noqa: BLE001 - parsers of strangers' bytes: whatever they throw (a version that is none has a class of its own), it proves nothing
+    except Exception:  # noqa: BLE001 - parsers of unverified bytes may raise anything
         raise Refused(Reason.BAD_PROOF) from None

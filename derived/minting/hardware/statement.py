@@ -1,8 +1,8 @@
-"""Proof that a device key lives in hardware: Android Key Attestation, Apple App Attest, TPM 2.0 certify, YubiKey PIV attestation.
+"""Proof that a device key is in hardware: Android Key Attestation, Apple App Attest, TPM 2.0, YubiKey PIV.
 
-A device sends a statement beside its proof of possession, or none. None means software: one factor (DK-2). A statement that
-does not hold in every part is refused, never ignored: who sends a forged one gets nothing. Chains are verified by `root_of`
-against the roots of that one format, and without roots nothing leads anywhere.
+A device may send a statement beside its proof of possession. Without one the key counts as software: one factor (DK-2).
+A statement with any fault is refused, never ignored, so a forged one gains nothing. Chains are verified by `root_of`
+against the roots of that format only, and without roots no chain is accepted.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ _MOST_BYTES = 12 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """What is believed: roots (DER) by format, certificates that their maker has revoked, and whose apps on Apple's devices.
+    """The trusted roots (DER) by format, revoked certificates, and trusted apps.
 
-    revoked: serial numbers, lower-case hex without leading zeros (Google's status list). apps: App IDs (team and bundle);
-    developing: apps that are believed in Apple's development environment, and only there. verifying: those of both that ask for a face, a finger or a passcode at each use of the key, as the operator has found.
+    revoked: serial numbers, lower-case hex without leading zeros (Google's status list). apps: App IDs (team and
+    bundle); developing: apps that are trusted in Apple's development environment only. verifying: apps of either list
+    that verify the user at each use of the key, according to the operator.
     """
 
     roots: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
@@ -49,10 +50,10 @@ class Trust:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a statement must be about: this key, and this attempt.
+    """The key and the attempt that a statement must be about.
 
-    nonce: for what is said after the key was made: SHA-256 of the challenge and the key's name. made_for: for what is
-    said while a key is made (Android): SHA-256 of the binding code, which is as fresh and serves once.
+    nonce: for statements made after the key: SHA-256 of the challenge and the key's name. made_for: for statements made
+    with the key (Android): SHA-256 of the binding code, which is as fresh and single-use.
     """
 
     key: PublicKeyTypes
@@ -63,10 +64,10 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What follows: the key cannot leave this device.
+    """The result of a valid statement: the key cannot leave this device.
 
-    verifies_user: each use of the key asks for its holder, by a secret or a finger (63B-4 §3.2.10): a second factor.
-    level: what kind of hardware, in its maker's words. facts: for the record.
+    verifies_user: each use of the key takes an activation secret or a biometric (63B-4 §3.2.10): a second factor.
+    level: the kind of hardware, in its manufacturer's words. facts: for the record.
     """
 
     device: Device
@@ -76,20 +77,20 @@ class Kept:
 
 
 def nonce_of(challenge: str, key: str) -> bytes:
-    """What a statement about an existing key must contain; key: its thumbprint, or the name of a certificate's key (`key_name`)."""
+    """The nonce for statements about an existing key; key: its thumbprint, or its `key_name`."""
     return hashlib.sha256(f"ramet-attestation:{challenge}:{key}".encode()).digest()
 
 
 def made_for(code: str) -> bytes:
-    """What a key that is attested while it is made must have been made for; code: as it is heard, without dashes."""
+    """The challenge for a key that is attested at generation; code: normalised, without dashes."""
     return hashlib.sha256(f"ramet-attestation:{code}".encode()).digest()
 
 
-# --- what the formats share -------------------------------------------------------------------------------------------
+# --- shared by the formats ---
 
 
 def taken(statement: Mapping[str, Any], name: str) -> bytes:
-    """A member in base64.
+    """The bytes of a base64 member.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -114,9 +115,9 @@ def chain_of(statement: Mapping[str, Any]) -> list[bytes]:
 
 
 def bodies(pem: bytes) -> list[str]:
-    """The certificates of a PEM text, each in base64, as a statement has them.
+    """The certificates of a PEM text, each in base64, as in a statement.
 
-    Raises: Refused(BAD_PROOF) for anything else in it.
+    Raises: Refused(BAD_PROOF) for any other content.
     """
     try:
         found = x509.load_pem_x509_certificates(pem)
@@ -130,9 +131,9 @@ def bodies(pem: bytes) -> list[str]:
 def trusted(
     chain: Sequence[bytes], form: str, asked: Asked, trust: Trust
 ) -> tuple[list[x509.Certificate], dict[str, Any]]:
-    """The certificates, if they lead to a root of this format and none of them was revoked; and who vouches, for the record.
+    """The certificates of a chain to a trusted root of this format, with the root's identity for the record.
 
-    Raises: Refused(BAD_PROOF).
+    Raises: Refused(BAD_PROOF), also if any certificate of the chain was revoked.
     """
     found = [x509.load_der_x509_certificate(one) for one in chain]
     numbers = [f"{one.serial_number:x}" for one in found]
@@ -143,9 +144,9 @@ def trusted(
 
 
 def is_still_vouched(vouched: object, trust: Trust) -> bool:
-    """Whether what was believed when a key was bound would be believed now: the same root, and nothing on the way to it revoked.
+    """True if the chain accepted at binding would be accepted now: same root, nothing revoked.
 
-    vouched: as `trusted` gave it for the record; anything else is nobody's word.
+    vouched: the record that `trusted` returned; any other value is False.
     """
     if not isinstance(vouched, dict):
         return False
@@ -154,12 +155,12 @@ def is_still_vouched(vouched: object, trust: Trust) -> bool:
 
 
 def is_the_key(certificate: x509.Certificate, asked: Asked) -> bool:
-    """Whether a certificate is of the very key that is being bound."""
+    """True if the certificate is of the key that is being bound."""
     return key_name(certificate.public_key()) == key_name(asked.key)
 
 
 def extension(certificate: x509.Certificate, oid: str) -> bytes | None:
-    """The bytes of an extension that the library does not know, or None."""
+    """The bytes of an extension unknown to the library, or None."""
     for one in certificate.extensions:
         if one.oid.dotted_string == oid:
             return one.value.value if isinstance(one.value, x509.UnrecognizedExtension) else None

@@ -1,8 +1,8 @@
-"""TPM 2.0 certify: an attestation key that is certified to live in a TPM says that the device key lives in the same one.
+"""TPM 2.0 certify: an attestation key, certified to be in a TPM, asserts that the device key is in the same TPM.
 
-TPM2_Certify signs a TPMS_ATTEST (TPM 2.0 Library, part 2 §10.12) over the *name* of the key, which is a hash of its public
-area with its attributes. Whether its use asks for a person cannot be seen there: an authorisation value may be empty. So a
-TPM proves one factor, and a device passphrase makes two.
+TPM2_Certify signs a TPMS_ATTEST (TPM 2.0 Library, part 2 §10.12) over the *name* of the key, a hash of its public area
+with its attributes. User verification cannot be seen there, because an authorisation value may be empty. A TPM
+therefore proves one factor, and a device passphrase makes two.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _MODEL, _MAKER = x509.ObjectIdentifier("2.23.133.2.2"), x509.ObjectIdentifier("2
 _GENERATED, _CERTIFY = b"\xff\x54\x43\x47", b"\x80\x17"
 _ECC, _SHA256, _P256, _NULL = 0x0023, 0x000B, 0x0003, 0x0010
 _ECDSA = 0x0018
-# TPMA_OBJECT (part 2 §8.3): fixedTPM, fixedParent, sensitiveDataOrigin, sign; and what a device key is not: restricted, decrypt.
+# TPMA_OBJECT (part 2 §8.3): fixedTPM, fixedParent, sensitiveDataOrigin, sign are required; restricted and decrypt
+# forbidden.
 _MUST, _MUST_NOT = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 18, 1 << 16 | 1 << 17
 
 
@@ -62,7 +63,7 @@ class _Reader:
 
 
 def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
-    """What the TPM says of the key.
+    """Verify a TPM's certification of the key.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -86,7 +87,10 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
 
 
 def _is_an_attestation_key(leaf: x509.Certificate) -> None:
-    """Raises: Refused(BAD_PROOF) unless it is a certificate for a TPM's attestation key, which signs nothing that comes from outside."""
+    """Require the certificate of a TPM's attestation key, which signs no external data.
+
+    Raises: Refused(BAD_PROOF).
+    """
     uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     try:
         is_authority = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -110,17 +114,17 @@ def _signed(leaf: x509.Certificate, signature: bytes, info: bytes) -> None:
 
 
 def certified(info: bytes, public: bytes, *, qualifying: bytes) -> None:
-    """See that a TPMS_ATTEST was made by a TPM, for this challenge, about this public area.
+    """Require a TPMS_ATTEST made by a TPM for this challenge and this public area.
 
     Raises: Refused(BAD_PROOF).
     """
     read = _Reader(info)
     if read.take(4) != _GENERATED or read.take(2) != _CERTIFY:
         raise Refused(Reason.BAD_PROOF)
-    read.sized()  # who signed, by the TPM's own count
+    read.sized()  # the signer's qualified name
     if not hmac.compare_digest(read.sized(), qualifying):
         raise Refused(Reason.BAD_PROOF)
-    read.take(17 + 8)  # clock, and firmware
+    read.take(17 + 8)  # clock and firmware
     name = read.sized()
     read.sized()
     read.end()
@@ -129,7 +133,7 @@ def certified(info: bytes, public: bytes, *, qualifying: bytes) -> None:
 
 
 def device_point(public: bytes) -> tuple[int, int]:
-    """The point of a TPMT_PUBLIC that is a P-256 signing key, made in its TPM and fixed there.
+    """The point of a TPMT_PUBLIC for a P-256 signing key that was generated in its TPM and is fixed there.
 
     Raises: Refused(BAD_PROOF).
     """
@@ -139,7 +143,7 @@ def device_point(public: bytes) -> tuple[int, int]:
     attributes = read.number(4)
     if attributes & _MUST != _MUST or attributes & _MUST_NOT:
         raise Refused(Reason.BAD_PROOF)
-    read.sized()  # its policy
+    read.sized()  # the policy
     if read.number(2) != _NULL:
         raise Refused(Reason.BAD_PROOF)
     scheme = read.number(2)
@@ -153,7 +157,7 @@ def device_point(public: bytes) -> tuple[int, int]:
 
 
 def _model(leaf: x509.Certificate) -> str:
-    """Maker and model, as the certificate's alternative name has them."""
+    """Manufacturer and model from the certificate's subject alternative name."""
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
             x509.DirectoryName

@@ -1,7 +1,7 @@
-"""YubiKey PIV attestation: a key that was made in a slot of this YubiKey, and how often it asks for the PIN.
+"""YubiKey PIV attestation: a key generated in a slot of this YubiKey, and its PIN policy.
 
-The statement is the slot's attestation certificate and the device's own (slot F9). It carries no challenge: that the key is in
-the hands of who asks now is proven by its signature over ours. A key that was imported cannot be attested.
+The statement is the slot's attestation certificate and the device's own (slot F9). It carries no challenge: possession
+is proven by the key's signature over Ramet's challenge. An imported key cannot be attested.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 FORM = "yubikey-piv"
 _FIRMWARE, _SERIAL, _POLICY, _FORM_FACTOR = (f"1.3.6.1.4.1.41482.3.{number}" for number in (3, 7, 8, 9))
 _NAME = re.compile(r"YubiKey PIV Attestation (9[acde]|8[2-9a-f]|9[0-5])")
-_EACH_TIME = frozenset({3, 5})  # PIN, or a matching finger, at each use; "once" is once a session
+_EACH_TIME = frozenset({3, 5})  # PIN or fingerprint at each use; "once" is once a session
 _PIN_POLICIES, _TOUCH_POLICIES = range(1, 6), range(1, 4)
 _FIRMWARE_PARTS = 3
 _FIPS = 0x80
 
 
 def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
-    """What the slot's certificate says.
+    """Verify the certificate of the slot.
 
     Raises: Refused(BAD_PROOF).
     """
