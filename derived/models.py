@@ -1,7 +1,8 @@
 """The models of the ledger, the audit chain and the outbox.
 
 `Account` is one row per person, and the lock: whatever issues, renews, suspends or revokes locks it first
-(`derived.ledger.locking`). Rows of other packages carry account, epoch and credential, and every read of them joins these.
+(`derived.ledger.locking`). Rows of other packages carry account, epoch and credential, and every read of them joins
+these.
 """
 
 from __future__ import annotations

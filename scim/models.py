@@ -27,9 +27,9 @@ class Source(models.Model):
     """A SCIM source, and its trust.
 
     vouched_ial: the highest IAL (0 to 3) that it may state, and the IAL of its people if it states none; 0 without that
-    authority. precedence: lower goes first where sources differ. trusted_for: attributes, as `scim.protocol.trust` names them;
-    others never reach a person. normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said: method and resource type
-    of its last request.
+    authority. precedence: lower goes first where sources differ. trusted_for: attributes, as `scim.protocol.trust`
+    names them; others never reach a person. normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said:
+    method and resource type of its last request.
     """
 
     name = models.SlugField(max_length=63, unique=True)
@@ -150,13 +150,13 @@ class Record(models.Model):
     """The statements of a source about a person; its id is the SCIM id.
 
     pushed: verbatim as last written, without secrets. resource: the same, canonical, without `id` and `meta`.
-    external_id and the columns in _fold: indexed parts of the resource (`scim.protocol.index`), None if unassigned; so is
-    shows_active, while active is its meaning. version: of the ETag. source_version: the source's own sequence number,
-    if any (C29). stated_at: the source's time of its last change, else its arrival.
-    adopted: whether it may set the login name, the mail targets and the IAL of its person: the first record may, a
-    joined one after a manager's decision (ruling 9). was_active: whether it ever was. returns_at: when the source,
-    without a provable order, reactivated a person that it had ended; the person stays ended until a manager agrees
-    (ruling 11, C29). deleted_at: the tombstone; its names are free again, its id is not (ID-8).
+    external_id and the columns in _fold: indexed parts of the resource (`scim.protocol.index`), None if unassigned; so
+    is shows_active, while active is its meaning. version: of the ETag. source_version: the source's own sequence
+    number, if any (C29). stated_at: the source's time of its last change, else its arrival. adopted: whether it may set
+    the login name, the mail targets and the IAL of its person: the first record may, a joined one after a manager's
+    decision (ruling 9). was_active: whether it ever was. returns_at: when the source, without a provable order,
+    reactivated a person that it had ended; the person stays ended until a manager agrees (ruling 11, C29). deleted_at:
+    the tombstone; its names are free again, its id is not (ID-8).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -482,9 +482,9 @@ class Receiver(models.Model):
     """A receiver of the feed, and its visible part (RFC 9967; least privilege).
 
     kinds: User, Group. full: its events carry values, else only names of changed attributes. attributes: of people, as
-    `scim.protocol.trust` names them, in addition to `active`. to_read: the kinds to be read whole before it gets events: all at
-    first, and again after pending events were dropped. floor: all events up to this one are done for it. since: when it
-    was registered, or enabled again. last_error: the last SET that it could not use, and why.
+    `scim.protocol.trust` names them, in addition to `active`. to_read: the kinds to be read whole before it gets
+    events: all at first, and again after pending events were dropped. floor: all events up to this one are done for it.
+    since: when it was registered, or enabled again. last_error: the last SET that it could not use, and why.
     """
 
     name = models.SlugField(max_length=63, unique=True)

@@ -9,5 +9,5 @@
     telling   status changes for an external authority
 
 Certificate status is read from the ledger each time, so every ending of a credential revokes its certificate. May
-import what is below it in the floors of `derived`.
+import: `derived.ledger`, `derived.minting`, `derived.signers` and packages below them.
 """

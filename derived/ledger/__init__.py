@@ -1,1 +1,14 @@
-"""The ledger: locked rows, the audit chain, the outbox, single use, the read side."""
+"""Locked reads and writes of the ledger, used by every change.
+
+    prepared_sql        SQL compiled once from a queryset, then only bound and executed
+    locking             the account lock, transactions and their retries
+    single_use          codes, `jti`s and time steps that are consumed exactly once
+    audit               the hash chain of an account
+    outbox              messages to the outside, written with the change that causes them
+    status              the read side: whether a credential is live, and its present level
+    rows                a ledger row with its Event and its notice
+    accounts            create, vouch for and reopen accounts
+    exclusive_holders   cards and upstream identities that belong to a single account at a time
+
+May import: Django's ORM, `derived.models` and packages below them. The caller holds the account's lock.
+"""

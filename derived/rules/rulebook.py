@@ -201,18 +201,24 @@ def _texts(where: str, value: object) -> frozenset[str]:
 
 def in_words(rules: Rulebook) -> list[str]:
     """The rules as printed lines, for the people who answer for them."""
+    agencies = (
+        f"and only for cards of {_listed(rules.home_agencies)}."
+        if rules.home_agencies
+        else "no home agency is configured, so no credential has it."
+    )
     said = [
-        "Every derived credential takes a sign-in with a root credential, at AAL2 or more, at most 20 minutes old; never one with a derived credential.",
+        (
+            "Every derived credential takes a sign-in with a root credential, at AAL2 or more, at most 20 minutes old;"
+            " never a sign-in with a derived credential."
+        ),
         f"A person may have at most {rules.most_in_all} living derived credentials in all.",
-        "The label derived PIV: only from a PIV card, shown with its PIN, of a person at IAL3, with a phishing-resistant key; "
-        + (
-            f"and only for cards of {_listed(rules.home_agencies)}."
-            if rules.home_agencies
-            else "no home agency is configured, so no credential has it."
+        (
+            "The label derived PIV: only from a PIV card, shown with its PIN, of a person at IAL3,"
+            f" with a phishing-resistant key; {agencies}"
         ),
         (
-            f"AAL3: only in devices on the approved list ({_approved(rules.approved)}); under derived PIV only in one that was issued to"
-            f" its holder ({len(rules.assigned)} recorded)."
+            f"AAL3: only in devices on the approved list ({_approved(rules.approved)});"
+            f" under derived PIV only in one that was issued to its holder ({len(rules.assigned)} recorded)."
         ),
     ]
     for kind in POLICIES:
@@ -223,8 +229,8 @@ def in_words(rules: Rulebook) -> list[str]:
 
 _IN_PERSON = [
     (
-        "  AAL3 also takes the label derived PIV, a key proven to be in hardware that verifies its user at each use, and an identity check in"
-        " person within the last 90 days that is unused (manage.py identity)."
+        "  AAL3 also takes the label derived PIV, a key proven to be in hardware that verifies its user at each use,"
+        " and an identity check in person within the last 90 days that is unused (manage.py identity)."
     )
 ]
 
@@ -233,19 +239,23 @@ def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
     terms, life = rules.of(kind), rules.lifetime(kind)
     if not terms.offered:
         return [f"{policy(kind).label}: not issued."]
+    people = f"members of {_listed(terms.groups)}" if terms.groups else "everybody"
     devices = f"in {_listed(terms.devices)}" if terms.devices else "in any type of device"
+    synced = _listed(label.value for label in terms.synced) if terms.synced else "refused"
+    each = f"{life.days} days" if life else "as long as the account lives"
+    highest = int(min(policy(kind).ceiling, terms.most_aal))
     return [
         (
-            f"{policy(kind).label}: issued to {f'members of {_listed(terms.groups)}' if terms.groups else 'everybody'}, {devices}"
+            f"{policy(kind).label}: issued to {people}, {devices}"
             f"{', if it is on the approved list' if terms.only_approved else ''}."
         ),
         (
             f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy(kind).floor)} to"
-            f" AAL{int(min(policy(kind).ceiling, terms.most_aal))}, never above the sign-in or the root that it is derived from."
+            f" AAL{highest}, never above the sign-in or the root that it is derived from."
         ),
-        f"  At most {min(terms.most, rules.most_in_all)} a person, each for {f'{life.days} days' if life else 'as long as the account lives'}.",
+        f"  At most {min(terms.most, rules.most_in_all)} a person, each for {each}.",
         *_IN_PERSON[: policy(kind).in_person],
-        f"  A key that can be copied to other devices: {_listed(label.value for label in terms.synced) if terms.synced else 'refused'}.",
+        f"  A key that can be copied to other devices: {synced}.",
     ]
 
 

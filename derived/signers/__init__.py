@@ -1,11 +1,11 @@
-"""Backends of an authority's key: in the database under the operator's key, in an HSM, or at another party.
+"""Backends of an authority's key, each of them a `minting.signing.Signer`.
 
-Each is a `minting.signing.Signer`, and no other package knows which. Another backend (a cloud's key service) is one
-more module here.
-
-    wrapped   under the key-encryption key, like every other key of Ramet
+    wrapped   under the key-encryption key, in the database
     token     PKCS #11: a smart card, an HSM, SoftHSM2
     command   through a program of the operator's
+
+No other package knows which backend holds a key; another one (a cloud's key service) is one more module here. May
+import: `derived.minting.signing`, `derived.wrapping` and `derived.errors`; python-pkcs11 only in `token`.
 """
 
 from __future__ import annotations

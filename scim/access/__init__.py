@@ -1,1 +1,8 @@
-"""Entitlements, group membership and requests for access."""
+"""Access of people to clients.
+
+    belonging      the groups of a person, through nested groups
+    entitlements   rules, access questions, owners
+    requests       requests for access, and their decisions
+
+May import: `scim.models`, `scim.protocol` and `derived`.
+"""

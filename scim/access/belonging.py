@@ -18,10 +18,12 @@ WITH RECURSIVE inside(id, depth) AS (
     SELECT m.group_id, 1 FROM {membership} m JOIN {record} r ON r.id = m.record_id JOIN {group} g ON g.id = m.group_id
     WHERE r.person_id = %s AND r.deleted_at IS NULL AND g.deleted_at IS NULL
   UNION
-    SELECT m.group_id, inside.depth + 1 FROM inside JOIN {membership} m ON m.child_id = inside.id JOIN {group} g ON g.id = m.group_id
+    SELECT m.group_id, inside.depth + 1
+    FROM inside JOIN {membership} m ON m.child_id = inside.id JOIN {group} g ON g.id = m.group_id
     WHERE inside.depth < %s AND g.deleted_at IS NULL
 )
-SELECT DISTINCT g.id, g.display_name, s.name FROM inside JOIN {group} g ON g.id = inside.id JOIN {source} s ON s.id = g.source_id
+SELECT DISTINCT g.id, g.display_name, s.name
+FROM inside JOIN {group} g ON g.id = inside.id JOIN {source} s ON s.id = g.source_id
 """
 
 

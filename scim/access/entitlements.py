@@ -1,7 +1,7 @@
 """Access to clients: the questions, the operator's rules, and the people who decide on requests (EN-1, C16, P34).
 
-Access requests themselves are in `scim.access.requests`. `may_enter` and `claims_for` read the database at every use: a rule
-that no longer matches a person refuses at the next request, whether or not the stored access has ended yet. A role
+Access requests themselves are in `scim.access.requests`. `may_enter` and `claims_for` read the database at every use: a
+rule that no longer matches a person refuses at the next request, whether or not the stored access has ended yet. A role
 counts only if its source is trusted for `roles` by name; a group counts because the operator named it (ruling 10).
 """
 
@@ -96,7 +96,8 @@ def verdict(rule: AccessRule, person: Person) -> Verdict:
         case "role":
             found = f"{', '.join(_values(person.profile.get('roles'))) or 'no role'}{_said_by(person, 'roles')}"
         case "attribute":
-            found = f"{name.rpartition(':')[2]} {', '.join(_values(_attribute(person, name))) or 'is not known'}{_said_by(person, name)}"
+            has = ", ".join(_values(_attribute(person, name))) or "is not known"
+            found = f"{name.rpartition(':')[2]} {has}{_said_by(person, name)}"
         case _:
             found = ""
     return Verdict(holds=holds, asks=in_words(rule), found=found)

@@ -55,7 +55,8 @@ def waiting(receiver: Receiver, *, most: int, base: str, now: datetime) -> tuple
         raise ScimError(
             409,
             None,
-            f"Read {_places(receiver.to_read)} of this feed from the first page on, and then poll: events that are older are not kept.",
+            f"Read {_places(receiver.to_read)} of this feed from the first page on, and then poll:"
+            " older events are not kept.",
         )
     found: list[Waiting] = []
     unseen: list[FeedEvent] = []

@@ -34,7 +34,8 @@ def stopped(error: Exception) -> ScimError | None:
     return ScimError(
         503,
         None,
-        "This took too long and was stopped; it changed nothing. Ask for less (a narrower filter, a smaller page), or try again.",
+        "This took too long and was stopped; it changed nothing."
+        " Ask for less (a narrower filter, a smaller page), or try again.",
     )
 
 

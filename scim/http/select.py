@@ -1,8 +1,8 @@
 """Compile a filter to SQL: a condition that every match satisfies, and whether it is exact.
 
-`tree.matches` defines the meaning of a filter. Its comparisons on the columns of `scim.protocol.index` can be expressed in SQL
-by code points, independent of the database's collation and NULL rules; everything else is left to it. The condition is
-`exact` if only matches satisfy it.
+`tree.matches` defines the meaning of a filter. Its comparisons on the columns of `scim.protocol.index` can be expressed
+in SQL by code points, independent of the database's collation and NULL rules; everything else is left to it. The
+condition is `exact` if only matches satisfy it.
 """
 
 from __future__ import annotations

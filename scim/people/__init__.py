@@ -1,1 +1,15 @@
-"""People, groups and sources: every write."""
+"""Every write about people, groups and sources, each a transaction.
+
+    provision      create, replace, patch and delete people
+    groups         create, replace, patch and delete groups
+    sources        register sources, their credentials and their trust
+    directory      the read side: a source's view of its records and groups
+    settle         merge all records of a person, and apply the consequences
+    consequences   the table of changes and their consequences
+    candidates     find the person of a record by identifiers
+    matching       join records of a person, and split them
+    returns        decisions of a manager: readmit, adopt
+    importing      people from a file
+
+May import: `derived`, `scim.feed`, `scim.access` and packages below them.
+"""

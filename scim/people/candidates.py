@@ -1,7 +1,7 @@
 """Find the person of a record by the operator's rules, on identifiers of trusted sources; never by name or e-mail.
 
-This is the reading half of matching: it finds people and says whether the case is unambiguous. `scim.people.matching` acts on
-it.
+This is the reading half of matching: it finds people and says whether the case is unambiguous. `scim.people.matching`
+acts on it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The only writer of people: create, replace, patch and delete (RFC 7644 §3.3, §3.5, §3.6), and sources.
 
 Each write is a transaction under the account's lock: the record, the merged person, and the consequences for the
-account (`scim.people.settle`), so an acknowledged `active: false` has already ended everything (promise 4).
-Order (ruling 11, C29; `scim.protocol.ordering`): an older version is refused with 412. A PUT without `active` leaves it
+account (`scim.people.settle`), so an acknowledged `active: false` has already ended everything (promise 4). Order
+(ruling 11, C29; `scim.protocol.ordering`): an older version is refused with 412. A PUT without `active` leaves it
 unchanged, so only an explicit `active: true` brings a leaver back, without any credential (C30). Without a number or an
 entity tag it is not provably newer than the end: the source reads its own value back, and the person stays ended until
-a manager agrees (`scim.people.returns`). A record that was never active was never ended, so its first `active: true` needs no
-manager.
+a manager agrees (`scim.people.returns`). A record that was never active was never ended, so its first `active: true`
+needs no manager.
 """
 
 from __future__ import annotations

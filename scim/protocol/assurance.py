@@ -1,9 +1,9 @@
 """Ramet's extension of the User schema, as data: identity proofing, affiliation, eligibility and status.
 
-Every source may write it and reads it back; only attributes that a source is trusted for reach a person (`scim.protocol.trust`).
-Its effects are in `scim.people.consequences`: `status: suspended` suspends the account until the same source says `active`,
-and `eligible: false` ends derived credentials and forbids new ones (EL-4). Leaving is `active: false` of the core
-schema (ruling 11).
+Every source may write it and reads it back; only attributes that a source is trusted for reach a person
+(`scim.protocol.trust`). Its effects are in `scim.people.consequences`: `status: suspended` suspends the account until
+the same source says `active`, and `eligible: false` ends derived credentials and forbids new ones (EL-4). Leaving is
+`active: false` of the core schema (ruling 11).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ASSURANCE = Schema(
         Attribute(
             name="ial",
             type=Type.INTEGER,
-            description="The identity assurance level, 1 to 3; never more than the operator lets this source vouch for.",
+            description="The identity assurance level, 1 to 3; never above the level this source may vouch for.",
         ),
         Attribute(name="proofedAt", type=Type.DATETIME, description="When the identity was proofed."),
         Attribute(name="proofedBy", description="The authority that proofed it."),

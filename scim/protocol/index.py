@@ -1,7 +1,7 @@
 """The indexed part of a resource: columns and rows for lookups; pure.
 
-The columns hold the values that `scim.protocol.tree` compares: folded unless the attribute is `caseExact`, None if unassigned.
-So a search in SQL by code points gives the same result as the evaluator (`scim.http.select`).
+The columns hold the values that `scim.protocol.tree` compares: folded unless the attribute is `caseExact`, None if
+unassigned. So a search in SQL by code points gives the same result as the evaluator (`scim.http.select`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The engine is strict except for three points on which vendors agree and the RFC is open: operation names in any case, a
 bare object for a multi-valued attribute, and `add` through a value path that selects nothing, which creates the element
-described by its filter. `scim.protocol.normalise` rewrites other deviations before. A `remove` with a value removes that value
-and never the rest (Entra, authentik).
+described by its filter. `scim.protocol.normalise` rewrites other deviations before. A `remove` with a value removes
+that value and never the rest (Entra, authentik).
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""The only way in: refusal → lock → cap → record → audit → outbox.
+"""The only way in: refusal → lock → cap → record → audit → outbox. The caller holds the account's lock.
 
-The caller holds the account's lock.
+    roots     bind what the person already has
+    grown     issue derived credentials and token families
+    release   release a signed certificate after a second check
+
 Slow work (argon2, signatures, path validation) is done before the lock and passed in; single-use values (a code, an
-invitation, a challenge) are claimed by the caller under the same lock, in the same transaction.
-`roots` binds what the person already has; `grown` derives credentials from roots. May import what is below it in the
-floors of `derived`.
+invitation, a challenge) are claimed by the caller under the same lock, in the same transaction. May import
+`identity_checks` of this package, and everything below it.
 """
 
 from __future__ import annotations
