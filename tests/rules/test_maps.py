@@ -1,0 +1,106 @@
+"""The docstring of each package is its map: one line for each module and folder in it, and none for what is not there.
+
+A line of a map has four spaces, the module's name, two spaces or more, and what the module is for.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_TOPS = ("derived", "scim", "idp", "device", "resource_server", "demo", "bench", "tests")
+_NO_MODULES = {"__pycache__", "node_modules", "migrations"}
+_OTHERS = ("bench/scim/peer", "bench/peers/")  # sites of other providers
+_LINE = re.compile(r"^    (\w+)  +\S")
+# Folders whose map is not written yet. The list only shrinks.
+PENDING = {
+    "bench",
+    "bench/peers",
+    "bench/scim",
+    "demo",
+    "device",
+    "idp",
+    "idp/certificates",
+    "idp/checks",
+    "idp/clients",
+    "idp/conformance",
+    "idp/console",
+    "idp/enrol",
+    "idp/enrol/devices",
+    "idp/enrol/grown",
+    "idp/enrol/grown/certificate",
+    "idp/enrol/roots",
+    "idp/login",
+    "idp/management",
+    "idp/management/commands",
+    "idp/oidc",
+    "idp/oidc/authorization",
+    "idp/oidc/claims",
+    "idp/oidc/endpoints",
+    "idp/oidc/issuing",
+    "idp/oidc/issuing/grants",
+    "idp/oidc/proofs",
+    "idp/oidc/requests",
+    "idp/policies",
+    "idp/signals",
+    "idp/upstreams",
+    "tests",
+    "tests/access",
+    "tests/attestation",
+    "tests/browser",
+    "tests/card",
+    "tests/certificates",
+    "tests/conformance",
+    "tests/console",
+    "tests/demo",
+    "tests/fuzz",
+    "tests/http",
+    "tests/login",
+    "tests/lookup",
+    "tests/own",
+    "tests/races",
+    "tests/rules",
+    "tests/scim",
+    "tests/secrecy",
+    "tests/upstream",
+    "tests/usecases",
+    "tests/webauthn",
+    "tests/x509",
+}
+
+
+def _packages() -> list[str]:
+    """Every package with a module in it, but those of other environments, which Ramet's tools do not read."""
+    found = {path.parent for top in _TOPS for path in (ROOT / top).rglob("*.py") if path.name != "__init__.py"}
+    names = sorted(folder.relative_to(ROOT).as_posix() for folder in found if not _NO_MODULES & set(folder.parts))
+    return [name for name in names if not name.startswith(_OTHERS)]
+
+
+def _inside(folder: Path) -> set[str]:
+    """The modules of a package and its folders with modules."""
+    modules = {path.stem for path in folder.glob("*.py") if path.name != "__init__.py"}
+    folders = {path.name for path in folder.iterdir() if path.is_dir() and path.name not in _NO_MODULES}
+    return modules | {name for name in folders if any((folder / name).rglob("*.py"))}
+
+
+def _map(folder: Path) -> list[str]:
+    """The names at the head of the map's lines, in its order."""
+    path = folder / "__init__.py"
+    text = (ast.get_docstring(ast.parse(path.read_text()), clean=False) or "") if path.exists() else ""
+    return [found[1] for line in text.splitlines() if (found := _LINE.match(line))]
+
+
+@pytest.mark.parametrize("package", [name for name in _packages() if name not in PENDING])
+def test_a_package_names_each_of_its_modules_once(package: str) -> None:
+    assert Counter(_map(ROOT / package)) == Counter(_inside(ROOT / package)), (
+        "one line a module: name, two spaces, purpose"
+    )
+
+
+def test_no_folder_waits_that_is_not_there() -> None:
+    assert {name for name in PENDING if not (ROOT / name).is_dir()} == set()
