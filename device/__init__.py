@@ -1,9 +1,14 @@
-"""The reference device client: what a phone, a tablet or a VPN client does to become, and to use, a derived credential.
+"""The reference device client: enrol a phone, tablet or VPN client as a derived credential, and use it.
 
-It is written against `docs/device-protocol.md` and the public HTTP interface only, so that it can be ported: `key.py`
-is what lives in the Secure Enclave or Android Keystore, `proofs.py` is every JWS that the key signs, `client.py` is the
-protocol step by step, `transport.py` is its HTTP, `keeping.py` is what the device remembers, `est.py` is a certificate over EST, `errors.py` is what can
-go wrong. `tpm.py` keeps the key in a TPM 2.0 instead of a file, and lets the TPM say so.
+    client      the protocol, step by step (docs/device-protocol.md)
+    proofs      every JWS that the device key signs
+    key         the device key; on a phone the Secure Enclave or the Android Keystore
+    tpm         the same in a TPM 2.0, with its attestation
+    keeping     the file that stores the key and its binding
+    transport   HTTP: discovery, DPoP, nonces, errors
+    est         a certificate over EST (RFC 7030)
+    errors      the tree of errors
 
-It imports the standard library, httpx, cryptography and joserfc; never Django, `idp`, `scim` or `derived`.
+Written against docs/device-protocol.md and the public HTTP interface only, so that it can be ported. May import the
+standard library, httpx, cryptography and joserfc; never Django, `idp`, `scim` or `derived`.
 """

@@ -44,7 +44,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What the server said to a binding: show `number` and `device_name`, and wait."""
+    """The answer to a binding: show `number` and `device_name`, and wait."""
 
     binding_id: str
     number: str
@@ -131,7 +131,7 @@ class DeviceClient:
     ) -> Enrolment:
         """Make a key and bind it: steps 1, 2 and 3.
 
-        on_number: shows the number and the device's name to the person, who compares them with the desktop's.
+        on_number: shows the number and the device's name to the person, who compares both with the desktop.
         clients: the client_ids to ask for; None for all that are offered.
         key: a fresh one that was made elsewhere, as in a TPM; None to make one here.
 
@@ -154,7 +154,7 @@ class DeviceClient:
         return self._enrolment
 
     def ask_challenge(self, issuer: str, code: Code, *, key: Signer) -> tuple[str, list[str]]:
-        """Step 1: get a challenge, and pin the key to the code. Also gives the client_ids on offer.
+        """Step 1: get a challenge, and pin the key to the code; return the challenge and the client_ids on offer.
 
         Raises: ProtocolError, UntrustedIssuer, Unreachable.
         """
@@ -162,7 +162,7 @@ class DeviceClient:
         try:
             return str(answer["challenge"]), [str(client["client_id"]) for client in answer["clients"]]
         except (KeyError, TypeError) as error:
-            message = "the challenge is not the protocol's"
+            message = "the answer to the challenge request does not have the protocol's form"
             raise Unreachable(message) from error
 
     def bind(  # noqa: PLR0913 - the members of the request
@@ -179,7 +179,7 @@ class DeviceClient:
     ) -> Answered:
         """Step 2: answer the challenge with a proof, and set the device's name and passphrase.
 
-        attestation: what the device's hardware says of the key; None for what a TPM says, where the key is in one.
+        attestation: the hardware's statement about the key; None for the TPM's, where the key is in one.
 
         Raises: ProtocolError, UntrustedIssuer, Unreachable.
         """
@@ -197,7 +197,7 @@ class DeviceClient:
         return _answered(self._transport.post_json(endpoints.binding, {**code.fields(), **body}))
 
     def wait_for_desktop(self, issuer: str, answered: Answered, *, key: Signer) -> str:
-        """Step 3: poll until the desktop has decided; gives the credential_id.
+        """Step 3: poll until the desktop has decided; return the credential_id.
 
         Raises: BindingFailed, ProtocolError, UntrustedIssuer, Unreachable.
         """
@@ -207,7 +207,7 @@ class DeviceClient:
             self._sleep(max(pause, _SHORTEST_INTERVAL))
             try:
                 status = self.binding_status(issuer, answered.binding_id, key=key)
-            except Unreachable:  # a phone loses its network; the code's time is the limit
+            except Unreachable:  # a phone may lose its network; the code's lifetime is the limit
                 continue
             except ProtocolError as error:
                 if not error.is_passing:
@@ -221,7 +221,7 @@ class DeviceClient:
         raise BindingFailed("expired")
 
     def binding_status(self, issuer: str, binding_id: str, *, key: Signer) -> dict[str, Any]:
-        """Step 3, once: how the binding stands.
+        """Step 3, once: the state of the binding.
 
         Raises: ProtocolError, UntrustedIssuer, Unreachable.
         """
@@ -229,7 +229,7 @@ class DeviceClient:
         proof = proofs.binding_status(key, binding_id, issuer=endpoints.issuer, now=self._clock())
         answer = self._transport.post_json(f"{endpoints.binding.rstrip('/')}/{binding_id}", {"proof": proof})
         if "status" not in answer or (answer["status"] == "bound" and not answer.get("credential_id")):
-            message = "the binding's status is not the protocol's"
+            message = "the binding's status does not have the protocol's form"
             raise Unreachable(message)
         return answer
 
@@ -241,7 +241,7 @@ class DeviceClient:
         """Step 4: tokens for an app, by an assertion that the device key signs.
 
         passphrase: with it two factors are proven (AAL2); without it one (AAL1), and `auth_time` does not move.
-        acr_values: the levels asked for; one that cannot be reached is refused, never pretended.
+        acr_values: the requested classes; an unreachable one is refused.
 
         Raises: NotEnrolled, ProtocolError (`invalid_grant` is the end of this credential), Unreachable.
         """
@@ -258,7 +258,7 @@ class DeviceClient:
         return Tokens.from_response(self._transport.post_form(self._at(mine.issuer).token, mine.key, form=form))
 
     def refresh(self, client_id: str, refresh_token: str) -> Tokens:
-        """New tokens for a refresh token (RFC 6749 §6), which is bound to the key and serves once.
+        """New tokens for a refresh token (RFC 6749 §6), which is bound to the key and single-use.
 
         Raises: NotEnrolled, ProtocolError, Unreachable.
         """
@@ -291,5 +291,5 @@ def _answered(body: dict[str, Any]) -> Answered:
             interval=timedelta(seconds=float(body["interval"])),
         )
     except (KeyError, TypeError, ValueError) as error:
-        message = "the binding's answer is not the protocol's"
+        message = "the answer to the binding does not have the protocol's form"
         raise Unreachable(message) from error

@@ -1,10 +1,10 @@
-"""What can go wrong for a device, as a small tree.
+"""The errors of a device, as a tree.
 
 DeviceError
 ├── NotEnrolled          this device holds no bound credential
-├── UntrustedIssuer      the issuer is not HTTPS, or its metadata are not its own
-├── Unreachable          no answer, or one that is not the protocol's
-├── BindingFailed        the desktop refused, or the code ran out of time
+├── UntrustedIssuer      the issuer is not HTTPS, or its metadata name another issuer
+├── Unreachable          no answer, or one without the protocol's form
+├── BindingFailed        the desktop refused, or the code expired
 └── ProtocolError        the server's own `error` and `error_description`
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 
 class DeviceError(Exception):
-    """The base of all errors here; never raised itself."""
+    """The base of all errors here; never raised directly."""
 
 
 class NotEnrolled(DeviceError):
@@ -20,11 +20,11 @@ class NotEnrolled(DeviceError):
 
 
 class UntrustedIssuer(DeviceError):
-    """The issuer may not be talked to: no TLS off loopback (BI-4), or metadata of somebody else (RFC 8414 §3.3)."""
+    """The issuer is refused: no TLS off loopback (BI-4), or metadata of another issuer (RFC 8414 §3.3)."""
 
 
 class Unreachable(DeviceError):
-    """The server gave no answer, or one that is not the protocol's."""
+    """The server gave no answer, or one without the protocol's form."""
 
 
 class BindingFailed(DeviceError):
@@ -51,5 +51,5 @@ class ProtocolError(DeviceError):
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same request may succeed later (429: wait; 503: the server could not decide)."""
+        """True if the same request may succeed later (429: wait; 503: the server could not decide)."""
         return self.status in {429, 503}

@@ -1,6 +1,6 @@
-"""A certificate for this device, over EST (RFC 7030): a key that is made here, a request for it, and patience until the desktop says yes.
+"""A certificate for this device over EST (RFC 7030): make a key, request, and poll until the desktop has confirmed.
 
-A device that speaks EST by itself, as VPN gateways do, needs nothing of this.
+A device with its own EST client, such as a VPN gateway, does not need this module.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DeviceCertificate:
 def enroll(
     http: httpx.Client, issuer: str, *, username: str, code: str, sleep: Callable[[float], None] = time.sleep
 ) -> DeviceCertificate:
-    """Ask with a code from the desktop, again and again with the same key, until the desktop has decided.
+    """Request with a code from the desktop, and repeat with the same key until the desktop has decided.
 
     Raises: ProtocolError for a wrong code or a refused key; BindingFailed("expired") where the desktop never decides.
     """
@@ -47,7 +47,7 @@ def enroll(
 
 
 def renew(http: httpx.Client, certificate_host: str) -> DeviceCertificate:
-    """A new key and a new certificate, asked for with the old one.
+    """Make a new key and request its certificate with the old one.
 
     http: a client that presents the old certificate in its handshake.
     Raises: ProtocolError, BindingFailed.

@@ -1,6 +1,6 @@
-"""What the device remembers: its key, and to whom it is bound. One file, readable by its owner only.
+"""The device's file: its key and binding, readable by its owner only.
 
-The passphrase is never among it: that would make two factors one.
+The passphrase is never stored: that would make two factors one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
-    """A key and where it is bound.
+    """A key and its binding.
 
-    issuer: the provider's URL, exactly as it calls itself.
-    credential_id: what the provider calls this credential; empty until the desktop has confirmed.
+    issuer: the provider's URL, exactly as its metadata spell it.
+    credential_id: the provider's id of this credential; empty until the desktop has confirmed.
     clients: the client_ids for which this device may ask for tokens.
     """
 
@@ -40,15 +40,15 @@ class Enrolment:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the provider has given this key a credential."""
+        """True if the provider has issued a credential for this key."""
         return bool(self.credential_id)
 
     def bound(self, credential_id: str) -> Self:
-        """The same, now that the desktop has confirmed."""
+        """A copy with the credential_id, after the desktop has confirmed."""
         return replace(self, credential_id=credential_id)
 
     def public(self) -> dict[str, Any]:
-        """What may be shown: everything but the private key."""
+        """Everything but the private key, to be shown."""
         return {
             "issuer": self.issuer,
             "credential_id": self.credential_id or None,
@@ -59,14 +59,14 @@ class Enrolment:
 
 
 def save(enrolment: Enrolment, path: Path) -> None:
-    """Write the file with mode 0600, whole or not at all.
+    """Write the file with mode 0600, atomically.
 
     Raises: OSError.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = json.dumps({**enrolment.public(), "key": enrolment.key.private_jwk()}, indent=1)
     candidate = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    # Opened with its mode: between creation and a later chmod somebody could read it.
+    # Opened with its mode: before a later chmod the file could be read.
     with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
         file.write(text)
         file.flush()

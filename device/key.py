@@ -1,7 +1,7 @@
 """The device key: one P-256 key, made here and used for nothing else.
 
-On a phone this is the Secure Enclave or the Android Keystore, and `sign` is the only thing that ever touches the
-private half. This reference keeps it in a file, which is why its holder also needs a passphrase.
+On a phone this is the Secure Enclave or the Android Keystore, and only `sign` uses the private key. This reference
+keeps the key in a file, which is why its holder also needs a passphrase.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PUBLIC = ("crv", "kty", "x", "y")
 
 
 class Signer(Protocol):
-    """A device key, wherever it is kept."""
+    """A device key, in a file or in hardware."""
 
     @property
     def jkt(self) -> str:
@@ -31,7 +31,7 @@ class Signer(Protocol):
         """The public half."""
 
     def private_jwk(self) -> dict[str, str]:
-        """What the device's file keeps of it."""
+        """The part that the device's file stores."""
 
     def sign(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
         """A compact JWS."""
@@ -49,12 +49,12 @@ class DeviceKey:
 
     @classmethod
     def generate(cls) -> Self:
-        """A fresh key; one that was bound before is refused by the server for ever."""
+        """A fresh key; the server refuses a key that was bound before."""
         return cls(ECKey.generate_key("P-256", private=True))
 
     @classmethod
     def from_private_jwk(cls, jwk: Mapping[str, str]) -> Self:
-        """The key that `private_jwk` wrote.
+        """Read the key that `private_jwk` wrote.
 
         Raises: ValueError or JoseError for anything else than a private P-256 key.
         """
@@ -71,7 +71,7 @@ class DeviceKey:
         return {name: str(found[name]) for name in _PUBLIC}
 
     def private_jwk(self) -> dict[str, str]:
-        """Both halves, for the file that keeps them."""
+        """The private key as a JWK, for the device's file."""
         return {**self.public_jwk, "d": str(self._key.as_dict(private=True)["d"])}
 
     def sign(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Every JWS that a device key signs. Each has a `typ` of its own, so that none passes for another.
+"""Every JWS that a device key signs. Each has its own `typ`, so that none is accepted as another.
 
 Times are whole seconds since epoch; every `jti` is fresh and carries 128 random bits.
 """
@@ -21,26 +21,26 @@ ASSERTION_SECONDS = 60
 
 
 def binding(key: Signer, challenge: str, *, issuer: str, now: datetime) -> str:
-    """Step 2, Bind: the new key answers the challenge, and shows itself."""
+    """Step 2, bind: the new key signs the challenge and carries its public key."""
     header = {"typ": "ramet-binding+jwt", "jwk": key.public_jwk}
     return key.sign(header, {"aud": issuer, "nonce": challenge, **_fresh(now)})
 
 
 def binding_status(key: Signer, binding_id: str, *, issuer: str, now: datetime) -> str:
-    """Step 3, Wait for the desktop: only the key that answered may ask how it went."""
+    """Step 3, wait for the desktop: only the key that was bound may ask for the state."""
     header = {"typ": "ramet-binding-status+jwt", "kid": key.jkt}
     return key.sign(header, {"aud": issuer, "sub": binding_id, **_fresh(now)})
 
 
 def assertion(key: Signer, credential_id: str, *, issuer: str, client_id: str, now: datetime) -> str:
-    """Step 4, Log in: the RFC 7523 assertion of this device for one client; at most 60 seconds, once."""
+    """Step 4, log in: the RFC 7523 assertion for one client; 60 seconds at most, single-use."""
     claims = {"iss": THUMBPRINT_URN + key.jkt, "sub": credential_id, "aud": issuer, "client_id": client_id}
     times = {**_fresh(now), "exp": int(now.timestamp()) + ASSERTION_SECONDS}
     return key.sign({"typ": "ramet-device+jwt", "kid": key.jkt}, {**claims, **times})
 
 
 def browser_login(key: Signer, challenge: str, *, issuer: str, now: datetime) -> str:
-    """Step 5, Log in a browser on the device: answer the challenge of the login page's form."""
+    """Step 5, log in a browser on the device: sign the challenge of the login page's form."""
     header = {"typ": "ramet-login+jwt", "kid": key.jkt}
     return key.sign(header, {"aud": issuer, "nonce": challenge, **_fresh(now)})
 

@@ -1,8 +1,7 @@
-"""A device key inside a TPM 2.0, with `tpm2-tools`: it is made there, never leaves, and the TPM says so.
+"""A device key in a TPM 2.0, by `tpm2-tools`: made there, not exportable, and attested.
 
-Why a TPM and not a PKCS#11 token: SoftHSM keeps keys as well, but has nobody who vouches for them. A TPM signs a statement
-about the key with an *attestation key* (AK), whose certificate an organisation issues when it hands out the machine.
-Which TPM: as `tpm2-tools` finds it (`TPM2TOOLS_TCTI`).
+A TPM rather than a PKCS#11 token, because a TPM signs a statement about the key with an *attestation key* (AK), whose
+certificate an organisation issues with the machine. `tpm2-tools` chooses the TPM (`TPM2TOOLS_TCTI`).
 """
 
 from __future__ import annotations
@@ -32,12 +31,14 @@ _SECONDS = 60
 
 
 class TpmFailed(DeviceError):
-    """The TPM, or the tools for it, said no."""
+    """The TPM or its tools reported an error."""
 
 
 def _run(*command: str, given: bytes | None = None) -> bytes:
     try:
-        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=_SECONDS)  # noqa: S603 - a list of ours
+        done = subprocess.run(  # noqa: S603 - a list of ours
+            command, input=given, capture_output=True, check=False, timeout=_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         message = f"{command[0]}: {error}"
         raise TpmFailed(message) from error
@@ -57,7 +58,7 @@ def _b64(raw: bytes) -> str:
 
 @dataclass(frozen=True)
 class TpmKey:
-    """A P-256 key at a persistent handle of a TPM; in every proof it is what `DeviceKey` is.
+    """A P-256 key at a persistent handle of a TPM, used as a `DeviceKey`.
 
     handle: of the key. ak: of the attestation key. chain: PEM of the AK's certificate and what stands above it.
     """
@@ -76,8 +77,9 @@ class TpmKey:
             at = Path(folder)
             _run("tpm2_createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", "ecc", "-c", str(at / "primary"))
             _run("tpm2_flushcontext", "-t")  # a TPM without a resource manager holds three objects at a time
-            _run("tpm2_create", "-Q", "-C", str(at / "primary"), "-g", "sha256", "-G", "ecc256:ecdsa-sha256", "-a", _ATTRIBUTES,
-                 "-u", str(at / "public"), "-r", str(at / "private"), "-c", str(at / "key"))  # fmt: skip
+            made = ["-u", str(at / "public"), "-r", str(at / "private"), "-c", str(at / "key")]
+            algorithm = ["-g", "sha256", "-G", "ecc256:ecdsa-sha256", "-a", _ATTRIBUTES]
+            _run("tpm2_create", "-Q", "-C", str(at / "primary"), *algorithm, *made)
             _run("tpm2_flushcontext", "-t")
             _run("tpm2_evictcontrol", "-Q", "-C", "o", "-c", str(at / "key"), handle)
             _run("tpm2_flushcontext", "-t")
@@ -102,7 +104,7 @@ class TpmKey:
         return ECKey.import_key(dict(self.public_jwk)).thumbprint()
 
     def private_jwk(self) -> dict[str, str]:
-        """What the file keeps: where the key is, as there is nothing else to keep."""
+        """The handles and the chain, for the device's file."""
         return {"tpm": self.handle, "ak": self.ak, "chain": self.chain}
 
     def sign(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
@@ -111,26 +113,13 @@ class TpmKey:
         with TemporaryDirectory() as folder:
             at = Path(folder)
             (at / "text").write_bytes(".".join(parts).encode())
-            _run(
-                "tpm2_sign",
-                "-Q",
-                "-c",
-                self.handle,
-                "-g",
-                "sha256",
-                "-s",
-                "ecdsa",
-                "-f",
-                "plain",
-                "-o",
-                str(at / "signature"),
-                str(at / "text"),
-            )
+            written = ["-f", "plain", "-o", str(at / "signature"), str(at / "text")]
+            _run("tpm2_sign", "-Q", "-c", self.handle, "-g", "sha256", "-s", "ecdsa", *written)
             r, s = decode_dss_signature((at / "signature").read_bytes())
         return ".".join([*parts, _b64url(r.to_bytes(32) + s.to_bytes(32))])
 
     def attestation(self, challenge: str) -> dict[str, Any]:
-        """What the TPM says of the key, for this challenge (docs/device-protocol.md, Proof of hardware)."""
+        """The TPM's statement about the key, for this challenge (docs/device-protocol.md, Proof of hardware)."""
         nonce = hashlib.sha256(f"ramet-attestation:{challenge}:{self.jkt}".encode()).digest()
         info, signature = self._certified(nonce)
         certificates = x509.load_pem_x509_certificates(self.chain.encode())
@@ -143,7 +132,7 @@ class TpmKey:
         }
 
     def _certified(self, nonce: bytes) -> tuple[bytes, bytes]:
-        """TPM2_Certify (TPM 2.0 Library, part 3 §18.2) with qualifying data, which `tpm2_certify` cannot be given."""
+        """TPM2_Certify (TPM 2.0 Library, part 3 §18.2) with qualifying data, which `tpm2_certify` does not offer."""
         handles = b"".join(int(one, 16).to_bytes(4) for one in (self.handle, self.ak))
         session = _PASSWORD.to_bytes(4) + bytes(5)
         body = (
@@ -166,7 +155,7 @@ class TpmKey:
 
 
 def restored(kept: Mapping[str, str]) -> TpmKey:
-    """The key that `private_jwk` described.
+    """Read the key that `private_jwk` described.
 
     Raises: KeyError.
     """
@@ -174,7 +163,7 @@ def restored(kept: Mapping[str, str]) -> TpmKey:
 
 
 def attestation_of(key: object, challenge: str) -> dict[str, Any] | None:
-    """What the hardware of a key says of it; None for a key in a file."""
+    """The attestation of a key in hardware; None for a key in a file."""
     return key.attestation(challenge) if isinstance(key, TpmKey) else None
 
 

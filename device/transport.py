@@ -1,4 +1,4 @@
-"""How a device talks HTTP: find the endpoints, post JSON or a form with DPoP, and read errors as the protocol's."""
+"""HTTP of a device: discover the endpoints, post JSON or a form with DPoP, and parse the protocol's errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHALLENGE_PARAMETER = re.compile(r'(error|error_description)="([^"]*)"')
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Where the provider answers, from its own metadata."""
+    """The provider's endpoints, from its metadata."""
 
     issuer: str
     challenge: str
@@ -36,7 +36,7 @@ class Endpoints:
 
 
 class Transport:
-    """HTTP for one key: signs a DPoP proof per request and remembers the nonce that a server asked for.
+    """HTTP for one key: signs a DPoP proof per request and stores the nonce of each server.
 
     http: an httpx client; its trust in certificates is the device's.
     clock: gives the aware UTC time.
@@ -66,7 +66,7 @@ class Transport:
                 userinfo=found["userinfo_endpoint"],
             )
         except KeyError as error:
-            message = f"the metadata do not name {error}: is this a Ramet?"
+            message = f"the metadata do not have {error}: is this a Ramet server?"
             raise UntrustedIssuer(message) from error
         for url in (endpoints.challenge, endpoints.binding, endpoints.token, endpoints.userinfo):
             _require_private_channel(url)
@@ -82,7 +82,7 @@ class Transport:
     def post_form(self, url: str, key: Signer, *, form: Callable[[], Mapping[str, str]]) -> dict[str, Any]:
         """Post a form with a DPoP proof (RFC 9449 §5).
 
-        form: makes the fields anew at each try, because an assertion in them serves once.
+        form: makes new fields at each try, because an assertion in them is single-use.
 
         Raises: Unreachable, ProtocolError.
         """
@@ -129,7 +129,7 @@ class Transport:
 
 
 def _require_private_channel(url: str) -> None:
-    """BI-4: TLS, except to this machine itself, for development."""
+    """Require TLS, except to this machine, for development (BI-4)."""
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return

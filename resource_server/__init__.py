@@ -1,11 +1,12 @@
-"""What an API puts in front of its views to be a resource server of Ramet: copy it, or import it (docs/step-up.md).
+"""A resource server in front of an API's views: copy this package, or import it (docs/step-up.md).
 
-    protect   a token is asked for, verified, and strong and fresh enough, or the caller is told what to get (RFC 9470)
-    tokens    what an access token is worth: verified here (RFC 9068), or asked about (RFC 7662)
-    proofs    the DPoP proof that comes with a bound one (RFC 9449 §7)
+    protect   require a token of a class and age, or answer with a challenge that names them (RFC 9470)
+    tokens    verify an access token offline (RFC 9068), or by introspection (RFC 7662)
+    proofs    verify the DPoP proof of a bound token (RFC 9449 §7)
 
-It knows nothing of Ramet's inside: httpx and joserfc are all that it needs, and any provider that keeps these RFCs will do.
-"""  # noqa: E501
+Needs httpx and joserfc only, and works with any provider that implements these RFCs. May import nothing else of this
+repository.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof of possession that comes with a DPoP-bound access token (RFC 9449 §4.3, §7.1)."""
+"""Verify the proof of possession of a DPoP-bound access token (RFC 9449 §4.3, §7.1)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ _LONGEST = 8192
 
 
 class BadProof(Exception):
-    """Why a proof is none."""
+    """The proof is refused; the message completes "The DPoP proof is …"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request as the API got it. url: of the API as its callers know it, without query. headers: names in lower case."""  # noqa: E501
+    """One request to the API.
+
+    url: the API's public URL, without query. headers: names in lower case.
+    """
 
     method: str
     url: str
@@ -38,14 +41,14 @@ class Call:
 
 
 class Seen:
-    """The proofs of the last minute, in this process. Give several processes one store with the same method."""
+    """The proofs of the last minute in this process; several processes need a shared store with the same method."""
 
     def __init__(self) -> None:
         self._until: dict[str, int] = {}
         self._mutex = threading.Lock()
 
     def first(self, key: str, *, until: int, now: int) -> bool:
-        """Whether this is the first time."""
+        """Record a key until a time; True if it was not recorded before."""
         with self._mutex:
             self._until = {one: end for one, end in self._until.items() if end > now}
             if key in self._until:
@@ -55,7 +58,7 @@ class Seen:
 
 
 def key_of(call: Call, access_token: str, *, seen: Seen, now: int) -> str:
-    """The thumbprint of the key that this request's proof shows.
+    """Verify a request's proof; return the thumbprint of its key.
 
     Raises: BadProof.
     """
@@ -73,7 +76,7 @@ def key_of(call: Call, access_token: str, *, seen: Seen, now: int) -> str:
     _check(claims, call, access_token, now=now)
     jkt: str = key.thumbprint()
     if not isinstance(jti, str) or not seen.first(f"{jkt} {jti}", until=iat + WINDOW + LEAP, now=now):
-        raise BadProof("seen before")
+        raise BadProof("a replay")
     return jkt
 
 
@@ -82,7 +85,7 @@ def _check(claims: Mapping[str, Any], call: Call, access_token: str, *, now: int
     if claims.get("htm") != call.method or not isinstance(htu, str) or htu.split("#")[0].split("?")[0] != call.url:
         raise BadProof("made for another request")
     if not isinstance(iat, int) or not now - WINDOW <= iat <= now + LEAP:
-        raise BadProof("not of now")
+        raise BadProof("too old, or from the future")
     digest = urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=")
     if not isinstance(ath, str) or not hmac.compare_digest(ath.encode(), digest):
         raise BadProof("made for another token")

@@ -1,7 +1,7 @@
-"""Ask for a token that is strong and fresh enough; say exactly what is missing (RFC 6750 §3, RFC 9449 §7.1, RFC 9470; TK-4).
+"""Require a token of a class and age, and name what is missing (RFC 6750 §3, RFC 9449 §7.1, RFC 9470; TK-4).
 
-A token says how somebody signed in, once. It never says that they are present now (SS-5): `max_age` is how an API asks.
-"""  # noqa: E501
+A token states how its person signed in once, and never that they are present now (SS-5): `max_age` asks for that.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _STALE = 5  # seconds that two clocks may differ
 
 class _Worth(Protocol):
     def claims(self, token: str, *, now: int) -> dict[str, Any]:
-        """The claims of a good token."""
+        """Verify a token; return its claims."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What a token must be: of one of these classes, from a login of at most so many seconds ago, with these scopes."""
+    """A requirement on tokens: one of these classes, a login at most `max_age` seconds old, and these scopes."""
 
     acr_values: tuple[str, ...] = ()
     max_age: int | None = None
@@ -38,7 +38,7 @@ class Need:
 
 
 class Challenge(Exception):
-    """The answer to a call that may not go on. headers: `WWW-Authenticate`. body: for people who read logs."""
+    """The refusal of a call. headers: `WWW-Authenticate`. body: the same as JSON."""
 
     def __init__(self, status: int, scheme: str, **said: str | None) -> None:
         super().__init__(said.get("error") or "a token is needed")
@@ -50,7 +50,10 @@ class Challenge(Exception):
 
 @dataclass
 class Api:
-    """One API. worth: `Verified` or `Introspected`. bound: whether unbound (bearer) tokens are refused. clock: seconds, UTC."""  # noqa: E501
+    """One API.
+
+    worth: `Verified` or `Introspected`. bound: whether bearer tokens are refused. clock: seconds since epoch.
+    """
 
     worth: _Worth
     bound: bool = False
@@ -58,7 +61,7 @@ class Api:
     seen: Seen = field(default_factory=Seen, repr=False)
 
     def admit(self, call: Call, need: Need) -> dict[str, Any]:
-        """The claims of the token of a call that may go on.
+        """Admit a call; return the claims of its token.
 
         Raises: Challenge.
         """
@@ -71,25 +74,25 @@ class Api:
             claims = self.worth.claims(token, now=now)
             self._require_key(call, scheme, token, claims.get("cnf") or {}, now=now)
         except BadToken as error:
-            raise self._challenge(401, "invalid_token", f"The access token is not good here: {error}.") from error
+            raise self._challenge(401, "invalid_token", f"The access token was refused: {error}.") from error
         except BadProof as error:
             why = f"The DPoP proof is {error}."
             raise Challenge(
                 401, "DPoP", error="invalid_dpop_proof", error_description=why, algs=" ".join(ALGS)
             ) from error
         if not set(need.scope.split()) <= set(str(claims.get("scope", "")).split()):
-            why = "The access token has not the scope."
+            why = "The access token does not have the scope."
             raise Challenge(403, scheme, error="insufficient_scope", error_description=why, scope=need.scope)
         if weakness := _weakness(claims, need, now=now):
             raise self._challenge(401, "insufficient_user_authentication", weakness, need, scheme=scheme)
         return claims
 
     def _require_key(self, call: Call, scheme: str, token: str, cnf: Mapping[str, str], *, now: int) -> None:
-        """A bound token in its scheme and with its proof; a token that is bound in a way that is not known here is refused."""  # noqa: E501
+        """Require the scheme and the proof of a bound token; another kind of binding is refused."""
         if set(cnf) - {"jkt"}:
-            raise BadToken("it is bound to something that this API does not see")
+            raise BadToken("it is bound by a method that this API does not support")
         if bool(cnf) != (scheme == "DPoP") or (self.bound and not cnf):
-            raise BadToken("it came in another scheme than it was issued for")
+            raise BadToken("it was sent with another authentication scheme than it was issued for")
         if cnf and not hmac.compare_digest(key_of(call, token, seen=self.seen, now=now), cnf["jkt"]):
             raise BadToken("it is bound to another key")
 
@@ -108,7 +111,7 @@ class Api:
 
 
 def _weakness(claims: Mapping[str, Any], need: Need, *, now: int) -> str:
-    """Why a token is not strong or fresh enough, or "" (RFC 9470 §3)."""
+    """The reason why a token does not meet a requirement, or "" (RFC 9470 §3)."""
     if need.acr_values and not any(_is(one, claims) for one in need.acr_values):
         return "A stronger sign-in is needed."
     at = claims.get("auth_time")
@@ -118,7 +121,7 @@ def _weakness(claims: Mapping[str, Any], need: Need, *, now: int) -> str:
 
 
 def _is(wanted: str, claims: Mapping[str, Any]) -> bool:
-    """Whether a token is of a class: it says so, or the class is a plain level and its `aal` is no less."""
+    """True if a token is of a class: by its `acr`, or by its `aal` where the class is a plain level."""
     level, aal = wanted.removeprefix(_LEVELS), claims.get("aal")
     return claims.get("acr") == wanted or (level.isdigit() and isinstance(aal, int) and aal >= int(level))
 
@@ -126,7 +129,7 @@ def _is(wanted: str, claims: Mapping[str, Any]) -> bool:
 def protect(
     api: Api, *, acr_values: tuple[str, ...] = (), max_age: int | None = None, scope: str = ""
 ) -> Callable[[Callable[Concatenate[Call, dict[str, Any], _P], _R]], Callable[Concatenate[Call, _P], _R]]:
-    """Let a view be called with `(call, claims)` when the token is good enough; `Challenge` says what to answer otherwise."""  # noqa: E501
+    """Decorate a view: call it with `(call, claims)` if the token meets the requirement, else raise `Challenge`."""
     need = Need(acr_values=acr_values, max_age=max_age, scope=scope)
 
     def around(view: Callable[Concatenate[Call, dict[str, Any], _P], _R]) -> Callable[Concatenate[Call, _P], _R]:

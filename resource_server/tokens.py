@@ -1,8 +1,8 @@
-"""What an access token is worth: verified here by the provider's keys, or asked about at the provider.
+"""Verify an access token, with the provider's keys or by introspection.
 
-`Verified` needs no call per request, and believes a token until it expires (at Ramet 300 seconds). `Introspected` asks each
-time, so what was revoked is refused at once; opaque tokens can only be asked about.
-"""  # noqa: E501
+`Verified` needs no call per request, and accepts a token until its expiry (at Ramet 300 seconds). `Introspected` asks
+the provider each time, so a revoked token is refused at once; opaque tokens need it.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ _OK = 200
 
 
 class BadToken(Exception):
-    """Why a token is worth nothing here."""
+    """The token is refused; the message completes "The access token was refused: …"."""
 
 
 @dataclass
 class Verified:
-    """RFC 9068 §4. issuer: who must have signed it. resource: this API, as `aud` names it. algs: of the provider's metadata."""  # noqa: E501
+    """Offline verification (RFC 9068 §4).
+
+    issuer: the provider. resource: this API, as `aud` names it. algs: those of the provider's metadata.
+    """
 
     issuer: str
     resource: str
@@ -35,7 +38,7 @@ class Verified:
     _keys: KeySet | None = field(default=None, repr=False)
 
     def claims(self, token: str, *, now: int) -> dict[str, Any]:
-        """The claims of a token that holds.
+        """Verify a token; return its claims.
 
         Raises: BadToken.
         """
@@ -61,17 +64,17 @@ class Verified:
             try:
                 return jwt.decode(token, self._keys, algorithms=list(self.algs))
             except (JoseError, ValueError):
-                pass  # perhaps a new key: look once more before saying no
+                pass  # the key may be new: fetch the key set once before refusing
         metadata = self.http.get(f"{self.issuer}/.well-known/oauth-authorization-server").raise_for_status().json()
         if metadata["issuer"] != self.issuer:
-            raise BadToken("the provider is another one")
+            raise BadToken("the metadata name another issuer")
         self._keys = KeySet.import_key_set(self.http.get(metadata["jwks_uri"]).raise_for_status().json())
         return jwt.decode(token, self._keys, algorithms=list(self.algs))
 
 
 @dataclass
 class Introspected:
-    """RFC 7662. client_id, client_secret: of this API at the provider, registered as the one that serves `resource`."""
+    """Introspection (RFC 7662). client_id, client_secret: of this API, registered at the provider for `resource`."""
 
     issuer: str
     resource: str
@@ -80,7 +83,7 @@ class Introspected:
     client_secret: str = field(repr=False)
 
     def claims(self, token: str, *, now: int) -> dict[str, Any]:
-        """The claims of a token that is alive.
+        """Introspect a token; return its claims.
 
         Raises: BadToken.
         """
@@ -89,5 +92,5 @@ class Introspected:
         answer = self.http.post(metadata["introspection_endpoint"], data={"token": token}, auth=mine)
         found: dict[str, Any] = answer.json() if answer.status_code == _OK else {}
         if found.get("active") is not True or found.get("aud") != self.resource or int(found.get("exp", 0)) <= now:
-            raise BadToken("it is not alive, or meant for another resource")
+            raise BadToken("it is not active, or meant for another resource")
         return found

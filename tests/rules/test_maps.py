@@ -23,7 +23,6 @@ PENDING = {
     "bench/peers",
     "bench/scim",
     "demo",
-    "device",
     "idp",
     "idp/certificates",
     "idp/checks",
