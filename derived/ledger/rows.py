@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from derived.errors import Reason, Refused
-from derived.ledger import outbox
+from derived.ledger import outbox, status
 from derived.models import Account, Credential
+from derived.rules.capping import cap
 from derived.rules.kinds import Kind, Label, policy
 from derived.rules.lifecycle import State
 
@@ -26,84 +28,72 @@ def require_active(account: Account) -> None:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
 
 
-def row_of(  # noqa: PLR0913 - the fields of a ledger row
-    account: Account,
-    kind: Kind,
-    *,
-    level: AAL,
-    state: State,
-    name: str,
-    evidence: dict[str, object],
-    now: datetime,
-    parent: Credential | None = None,
-    jkt: str | None = None,
-    credential_id: UUID | None = None,
-    lifetime: timedelta | None = None,
-    label: Label = Label.GENERIC,
-) -> Credential:
-    """Write a ledger row; `level` is capped already.
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A ledger row before it is written. Every row is made from one, and its `level` is the cap (AS-2, I1).
 
-    Raises: Refused(NOT_ELIGIBLE) for a derived credential on the account of a person who may hold none (EL-4).
+    reaches: the AAL that the credential proved by itself. limits: further upper bounds (the login, a rulebook, a
+    predecessor). parent: the credential that it derives from, which bounds it too. lifetime: None for that of the kind.
     """
-    row = drafted(
-        account,
-        kind,
-        level=level,
-        state=state,
-        name=name,
-        evidence=evidence,
-        now=now,
-        parent=parent,
-        jkt=jkt,
-        credential_id=credential_id,
-        lifetime=lifetime,
-        label=label,
-    )
+
+    kind: Kind
+    reaches: AAL
+    state: State
+    name: str
+    evidence: dict[str, object]
+    now: datetime
+    limits: tuple[AAL, ...] = ()
+    parent: Credential | None = None
+    jkt: str | None = None
+    credential_id: UUID | None = None
+    lifetime: timedelta | None = None
+    label: Label = Label.GENERIC
+
+    @property
+    def level(self) -> AAL:
+        """The least of the kind's ceiling, `reaches`, `limits` and the present level of the parent."""
+        ancestors = () if self.parent is None else (status.level(self.parent),)
+        return cap(self.kind, self.reaches, *self.limits, *ancestors)
+
+
+def row_of(account: Account, draft: Draft) -> Credential:
+    """Write the row of a draft.
+
+    Raises: Refused(NOT_ELIGIBLE) for a derived credential of an account that may hold none (EL-4).
+    """
+    row = drafted(account, draft)
     row.save(force_insert=True)
     return row
 
 
-def drafted(  # noqa: PLR0913 - the fields of a ledger row
-    account: Account,
-    kind: Kind,
-    *,
-    level: AAL,
-    state: State,
-    name: str,
-    evidence: dict[str, object],
-    now: datetime,
-    parent: Credential | None = None,
-    jkt: str | None = None,
-    credential_id: UUID | None = None,
-    lifetime: timedelta | None = None,
-    label: Label = Label.GENERIC,
-) -> Credential:
-    """An unsaved ledger row, for callers that write other rows in the same statement.
+def drafted(account: Account, draft: Draft) -> Credential:
+    """Make the row of a draft, for a caller that writes it together with others in this transaction.
 
-    Raises: Refused(NOT_ELIGIBLE) for a derived credential on the account of a person who may hold none (EL-4).
+    Raises: Refused(NOT_ELIGIBLE) for a derived credential of an account that may hold none (EL-4).
     """
-    if parent is not None and kind != Kind.TOKEN_FAMILY and not account.eligible:
+    parent, now = draft.parent, draft.now
+    if parent is not None and draft.kind != Kind.TOKEN_FAMILY and not account.eligible:
         raise Refused(Reason.NOT_ELIGIBLE)
-    life = lifetime or policy(kind).lifetime
+    life = draft.lifetime or policy(draft.kind).lifetime
     row = Credential(
         account=account,
         epoch=account.epoch,
-        kind=kind,
-        state=state,
-        aal=level,
+        kind=draft.kind,
+        state=draft.state,
+        aal=draft.level,
         ial=account.ial,
-        name=name,
-        evidence=evidence,
-        jkt=jkt,
-        label=label,
+        name=draft.name,
+        evidence=draft.evidence,
+        jkt=draft.jkt,
+        label=draft.label,
         created_at=now,
-        activated_at=now if state == State.ACTIVE else None,
+        activated_at=now if draft.state == State.ACTIVE else None,
         expires_at=now + life if life else None,
         parent=parent,
         root=(parent.root or parent) if parent else None,
     )
-    if credential_id:
-        row.id = credential_id
+    if draft.credential_id:
+        row.id = draft.credential_id
     return row
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from idp import secrets, uris
 from idp.enrol.device_names import clean_name
-from idp.enrol.grown.binding import LONG, SHORT
+from idp.enrol.grown.codes import LONG, SHORT
 from idp.login import password, totp
 from idp.logs import redacted
 from idp.oidc.claims.claims import RESERVED, assembled

@@ -274,7 +274,8 @@ def test_ial_that_falls_while_ended_does_not_come_back(office: Scim) -> None:
 def test_ineligible_ends_what_was_derived(office: Scim) -> None:
     """`eligible: false` ends derived credentials, leaves roots, and nothing is minted meanwhile (EL-4, IV-1)."""
     from derived.errors import Refused
-    from derived.ledger.rows import row_of
+    from derived.ledger.rows import Draft, row_of
+    from derived.rules.assurance import AAL
     from derived.rules.kinds import Kind
     from derived.rules.lifecycle import State
 
@@ -296,8 +297,17 @@ def test_ineligible_ends_what_was_derived(office: Scim) -> None:
     account.refresh_from_db()
     with pytest.raises(Refused, match="not_eligible"):
         row_of(
-            account, Kind.DEVICE_KEY, level=2, state=State.PENDING, name="x", evidence={}, now=clock.now(), parent=root
-        )  # type: ignore[arg-type]
+            account,
+            Draft(
+                kind=Kind.DEVICE_KEY,
+                reaches=AAL.AAL2,
+                state=State.PENDING,
+                name="x",
+                evidence={},
+                now=clock.now(),
+                parent=root,
+            ),
+        )
     _say(office, record_id, eligible=True)
     assert _person(record_id).account.eligible
     assert Credential.objects.get(id=grown.id).state == "revoked"

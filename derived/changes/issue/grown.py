@@ -12,11 +12,10 @@ from derived.changes import identity_checks
 from derived.errors import Reason, Refused
 from derived.ledger import audit, status
 from derived.ledger.prepared_sql import write
-from derived.ledger.rows import drafted, facts, require_active, row_of, tell
+from derived.ledger.rows import Draft, drafted, facts, require_active, row_of, tell
 from derived.models import Account, BoundKey, Credential, Request
 from derived.rules.agency import agency_of
 from derived.rules.assurance import AAL, IAL
-from derived.rules.capping import cap
 from derived.rules.eligibility import label_of, most, refusal, refusal_of_key
 from derived.rules.kinds import POLICIES, Kind, Label, policy
 from derived.rules.lifecycle import LIVING, State, may_move
@@ -64,17 +63,15 @@ def grow(
     label = _label(account, root, proven, asked)
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
-    level = cap(
-        proven.kind,
-        proven.shown.reach,
+    limits = (
         asked.login.aal,
-        status.level(root),
         asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
         most(proven.kind, label, proven.shown, vetted=identity_checks.waiting(account, now=now) is not None),
     )
-    if reason := refusal_of_key(proven.kind, level) or _too_many(account, proven.kind, asked.rulebook):
+    draft = replace(_draft(root, proven, asked, label=label, limits=limits, now=now), credential_id=credential_id)
+    if reason := refusal_of_key(proven.kind, draft.level) or _too_many(account, proven.kind, asked.rulebook):
         raise Refused(reason)
-    row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=credential_id)
+    row = _written(account, draft, proven)
     Request.objects.create(
         account=account,
         requested_by=asked.by,
@@ -139,12 +136,15 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
     label = status.label(old, account) or Label.GENERIC  # the person's IAL may have fallen since (AS-3)
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
         raise Refused(reason)
-    allowed = asked.rulebook.most(proven.kind, label, proven.device, person=asked.person)
-    allowed = min(allowed, most(proven.kind, label, proven.shown, vetted=vetted))
-    level = cap(proven.kind, proven.shown.reach, status.level(old), allowed)
-    if reason := refusal_of_key(proven.kind, level):
+    limits = (
+        status.level(old),
+        asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
+        most(proven.kind, label, proven.shown, vetted=vetted),
+    )
+    draft = _draft(root, proven, asked, label=label, limits=limits, now=now)
+    if reason := refusal_of_key(proven.kind, draft.level):
         raise Refused(reason)
-    row = _written(account, root, proven, asked, label=label, level=level, now=now, credential_id=None)
+    row = _written(account, draft, proven)
     Request.objects.create(
         account=account,
         requested_by=asked.by,
@@ -198,41 +198,36 @@ def _too_many(account: Account, kind: Kind, rulebook: Rulebook) -> Reason | None
     return rulebook.refusal_of_number(kind, of_kind=living.filter(kind=kind).count(), in_all=living.count())
 
 
-def _written(  # noqa: PLR0913 - the parts of a row
-    account: Account,
-    root: Credential,
-    proven: Proven,
-    asked: Asked,
-    *,
-    label: Label,
-    level: AAL,
-    now: datetime,
-    credential_id: UUID | None,
-) -> Credential:
-    """Write the row, its key names and its verifier, all or nothing.
+def _draft(  # noqa: PLR0913 - the parts of a row
+    root: Credential, proven: Proven, asked: Asked, *, label: Label, limits: tuple[AAL, ...], now: datetime
+) -> Draft:
+    ends = [proven.not_after - now] if proven.not_after else []
+    ends += [life] if (life := asked.rulebook.lifetime(proven.kind)) else []
+    return Draft(
+        kind=proven.kind,
+        reaches=proven.shown.reach,
+        limits=limits,
+        state=State.PENDING,
+        name=asked.name[:80],
+        now=now,
+        parent=root,
+        jkt=proven.jkt,
+        evidence=_evidence(proven, asked),
+        label=label,
+        lifetime=min(ends, default=None),
+    )
+
+
+def _written(account: Account, draft: Draft, proven: Proven) -> Credential:
+    """Write the row, the names of its keys and its verifier, all or nothing.
 
     Raises: Refused(KEY_SEEN_BEFORE).
     """
     if BoundKey.objects.filter(name__in=proven.keys).exists():
         raise Refused(Reason.KEY_SEEN_BEFORE)
-    ends = [proven.not_after - now] if proven.not_after else []
-    ends += [life] if (life := asked.rulebook.lifetime(proven.kind)) else []
     try:
         with transaction.atomic():
-            row = row_of(
-                account,
-                proven.kind,
-                level=level,
-                state=State.PENDING,
-                name=asked.name[:80],
-                now=now,
-                parent=root,
-                jkt=proven.jkt,
-                evidence=_evidence(proven, asked),
-                label=label,
-                credential_id=credential_id,
-                lifetime=min(ends, default=None),
-            )
+            row = row_of(account, draft)
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
             apps.get_model("derived", policy(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
     except IntegrityError:  # another account binds the same key concurrently, under its own lock
@@ -279,11 +274,9 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
     require_active(account)
     if not status.is_live(used, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    level = cap(Kind.TOKEN_FAMILY, login.aal, status.level(used))
-    row = drafted(
-        account,
-        Kind.TOKEN_FAMILY,
-        level=level,
+    draft = Draft(
+        kind=Kind.TOKEN_FAMILY,
+        reaches=login.aal,
         state=State.ACTIVE,
         name=client_id[:80],
         now=now,
@@ -292,13 +285,14 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
         lifetime=lifetime,
         credential_id=family_id,
     )
+    row = drafted(account, draft)
     event = audit.drafted(
         account,
         "tokens.granted",
         now=now,
         actor=actor,
         credential=row,
-        body={"client_id": client_id, "aal": int(level)},
+        body={"client_id": client_id, "aal": int(row.aal)},
     )
     write(row, event, *hanging(row))
     return row

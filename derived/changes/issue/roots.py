@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from derived.errors import Reason, Refused
 from derived.ledger import audit, exclusive_holders, status
-from derived.ledger.rows import facts, require_active, row_of, tell
+from derived.ledger.rows import Draft, facts, require_active, row_of, tell
 from derived.models import (
     Account,
     BoundKey,
@@ -91,8 +91,8 @@ class Certificate:
         return tuple(names)
 
 
-def _admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, now: datetime) -> AAL:
-    """The level of a new root, if it may be bound.
+def _require_admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, now: datetime) -> None:
+    """Refuse a new root that may not be bound.
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
     """
@@ -107,10 +107,30 @@ def _admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reaches: AAL, 
             bound_by.login, reaches=min(reaches, policy(kind).ceiling), strongest=strongest, now=now
         ):
             raise Refused(reason)
-    level = cap(kind, reaches, bound_by.ceiling(kind))
-    if level < policy(kind).floor:
+    if cap(kind, reaches, bound_by.ceiling(kind)) < policy(kind).floor:
         raise Refused(Reason.KEY_TOO_WEAK)
-    return level
+
+
+def _draft(  # noqa: PLR0913 - the parts of a root
+    kind: Kind,
+    bound_by: BoundBy,
+    *,
+    reaches: AAL,
+    name: str,
+    evidence: dict[str, object],
+    now: datetime,
+    credential_id: UUID | None = None,
+) -> Draft:
+    return Draft(
+        kind=kind,
+        reaches=reaches,
+        limits=(bound_by.ceiling(kind),),
+        state=State.ACTIVE,
+        name=name,
+        evidence=evidence,
+        now=now,
+        credential_id=credential_id,
+    )
 
 
 def _recorded(account: Account, row: Credential, bound_by: BoundBy, *, now: datetime, actor: str) -> Credential:
@@ -162,7 +182,7 @@ def password_totp(  # noqa: PLR0913 - the facts proved in the enrolment
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
     """
     shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
-    level = _admitted(account, Kind.PASSWORD_TOTP, bound_by, reaches=shown.reach, now=now)
+    _require_admitted(account, Kind.PASSWORD_TOTP, bound_by, reaches=shown.reach, now=now)
     if (
         bound_by.how != How.RECOVERY
         and account.credentials.filter(kind=Kind.PASSWORD_TOTP, epoch=account.epoch, state__in=LIVING).exists()
@@ -170,13 +190,15 @@ def password_totp(  # noqa: PLR0913 - the facts proved in the enrolment
         raise Refused(Reason.ALREADY_ENROLLED)  # one password per person: to be replaced, never added
     row = row_of(
         account,
-        Kind.PASSWORD_TOTP,
-        level=level,
-        state=State.ACTIVE,
-        name=policy(Kind.PASSWORD_TOTP).label,
-        evidence=_evidence(shown, bound_by, protection="software", exportable=True),
-        now=now,
-        credential_id=credential_id,
+        _draft(
+            Kind.PASSWORD_TOTP,
+            bound_by,
+            reaches=shown.reach,
+            name=policy(Kind.PASSWORD_TOTP).label,
+            evidence=_evidence(shown, bound_by, protection="software", exportable=True),
+            now=now,
+            credential_id=credential_id,
+        ),
     )
     PasswordAndTotp.objects.create(
         credential=row, password_hash=password_hash, totp_seed=totp_seed, totp_last_step=totp_step
@@ -198,7 +220,7 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
     """
     if verified.ours:
         raise Refused(Reason.NOT_A_ROOT)
-    level = _admitted(account, verified.kind, bound_by, reaches=verified.shown.reach, now=now)
+    _require_admitted(account, verified.kind, bound_by, reaches=verified.shown.reach, now=now)
     exclusive_holders.free(verified.holds, account)
     if CardCertificate.objects.filter(
         fingerprint=verified.fingerprint,
@@ -207,22 +229,17 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
         credential__state__in=LIVING,
     ).exists():
         raise Refused(Reason.ALREADY_ENROLLED)
-    row = row_of(
-        account,
-        verified.kind,
-        level=level,
-        state=State.ACTIVE,
-        name=name[:80] or policy(verified.kind).label,
-        now=now,
-        evidence=_evidence(
-            verified.shown,
-            bound_by,
-            protection="hardware" if verified.hardware else "unproven",
-            exportable=False if verified.hardware else "unproven",
-            policies=list(verified.policies),
-            issuer=verified.issuer,
-        ),
+    evidence = _evidence(
+        verified.shown,
+        bound_by,
+        protection="hardware" if verified.hardware else "unproven",
+        exportable=False if verified.hardware else "unproven",
+        policies=list(verified.policies),
+        issuer=verified.issuer,
     )
+    name = name[:80] or policy(verified.kind).label
+    draft = _draft(verified.kind, bound_by, reaches=verified.shown.reach, name=name, evidence=evidence, now=now)
+    row = row_of(account, draft)
     seen(row, verified, now=now)
     exclusive_holders.take(verified.holds, account, row)
     return _recorded(account, row, bound_by, now=now, actor=actor)
@@ -256,7 +273,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
 
     Raises: Refused(KEY_SEEN_BEFORE); as `password_totp`.
     """
-    level = _admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
+    _require_admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
     names = [name for name in (verified.key, verified.raw_id_hash) if name]
     if (
         Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists()
@@ -277,9 +294,8 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     )
     try:
         with transaction.atomic():
-            row = row_of(
-                account, Kind.PASSKEY, level=level, state=State.ACTIVE, name=name[:80], evidence=evidence, now=now
-            )
+            draft = _draft(Kind.PASSKEY, bound_by, reaches=verified.reaches, name=name[:80], evidence=evidence, now=now)
+            row = row_of(account, draft)
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in names)
             Passkey.objects.create(
                 credential=row,
@@ -322,7 +338,7 @@ def upstream(  # noqa: PLR0913 - the parts of a link
     """
     if shown.asserted is None or shown.reach == AAL.NONE:
         raise Refused(Reason.UPSTREAM_SAYS_NOTHING)
-    level = _admitted(account, Kind.UPSTREAM, bound_by, reaches=reaches, now=now)
+    _require_admitted(account, Kind.UPSTREAM, bound_by, reaches=reaches, now=now)
     holds = [exclusive_holders.key("upstream", issuer, subject)]
     exclusive_holders.free(holds, account)
     if UpstreamIdentity.objects.filter(
@@ -333,17 +349,11 @@ def upstream(  # noqa: PLR0913 - the parts of a link
         credential__state__in=LIVING,
     ).exists():
         raise Refused(Reason.ALREADY_ENROLLED)
-    row = row_of(
-        account,
-        Kind.UPSTREAM,
-        level=level,
-        state=State.ACTIVE,
-        name=name[:80],
-        now=now,
-        evidence=_evidence(
-            shown, bound_by, protection="upstream", exportable="unproven", issuer=issuer, ial=int(shown.asserted.ial)
-        ),
+    evidence = _evidence(
+        shown, bound_by, protection="upstream", exportable="unproven", issuer=issuer, ial=int(shown.asserted.ial)
     )
+    draft = _draft(Kind.UPSTREAM, bound_by, reaches=reaches, name=name[:80], evidence=evidence, now=now)
+    row = row_of(account, draft)
     UpstreamIdentity.objects.create(credential=row, issuer=issuer, subject=subject)
     exclusive_holders.take(holds, account, row)
     return _recorded(account, row, bound_by, now=now, actor=actor)

@@ -9,9 +9,10 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from django.db.models import F
+from django.db.models import Q
 from joserfc.jwk import ECKey
 
 from derived.changes import issue
@@ -23,21 +24,19 @@ from derived.minting.hardware import statement as hardware
 from derived.minting.hardware.judge import judge
 from derived.minting.hardware.statement import Asked as AboutKey
 from derived.models import Account, Credential
-from derived.rules.eligibility import refusal
 from derived.rules.kinds import Kind
 from idp import clients
 from idp.config import config
 from idp.enrol.device_names import clean_name
-from idp.enrol.grown import device_key
+from idp.enrol.grown import codes, device_key
 from idp.enrol.grown import registry as growing
 from idp.enrol.grown.request import asked
 from idp.login import password
-from idp.login.session import is_standing, login_of, read
+from idp.login.session import is_standing
 from idp.models import Binding, LoginSession
 from idp.policies import attestation
-from idp.secrets import heard, opaque, spoken, stored
+from idp.secrets import heard, opaque, stored
 from scim.models import Person
-from scim.people.directory import person_by_login_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +44,8 @@ if TYPE_CHECKING:
 
     from derived.minting.hardware.statement import Kept
 
-CODE_LIVES = timedelta(minutes=10)  # BI-2
-DECISION_LIVES = timedelta(minutes=5)  # after the code's own time, for the yes on the desktop
 CHALLENGE_LIVES = timedelta(minutes=5)
-LONG, SHORT = 24, 8  # characters of 5 bits: 120 bits alone, 40 bits with the user name (BI-1)
-MOST_SHORT_TRIES = 5
+_CODE_KIND = "binding-code"
 BINDING_TYP, STATUS_TYP = "ramet-binding+jwt", "ramet-binding-status+jwt"
 
 
@@ -62,75 +58,28 @@ class Begun:
     short_code: str
 
 
-def _require_eligible(session: LoginSession, *, now: datetime) -> None:
-    if not is_standing(session, now=now):
-        raise Refused(Reason.LOGIN_ENDED)
-    if reason := refusal(login_of(session.event), now=now):
-        raise Refused(reason)
-
-
 def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Begun:
-    """A code for a person who has just signed in with a root, for one kind of credential; their earlier codes are dead.
+    """A code for a person who has just signed in with a root, for one kind of credential; their earlier codes are spent.
 
     Raises: Refused with the reason of eligibility.
     """
-    code, short_code = spoken(LONG), spoken(SHORT)
+    code = codes.Code(_CODE_KIND)
 
     def work(account: Account) -> Binding:
-        fresh = read(session.id, account)
-        _require_eligible(fresh, now=now)
+        fresh = codes.eligible_session(session, account, now=now)
         account.bindings.filter(status__in=["waiting", "answered"]).update(status="burnt", consumed_at=now)
-        return Binding.objects.create(
-            account=account,
-            epoch=account.epoch,
-            kind=kind,
-            session=fresh,
-            event=fresh.event,
-            code_hash=stored(code, kind="binding-code"),
-            short_hash=_short_hash(account.id, short_code),
-            created_at=now,
-            expires_at=now + CODE_LIVES,
-        )
+        return Binding.objects.create(kind=kind, session=fresh, event=fresh.event, **code.columns(account, now=now))
 
-    return Begun(under_lock(session.account_id, work), code, short_code)
-
-
-def _short_hash(account_id: UUID, short_code: str) -> str:
-    return stored(f"{account_id}:{short_code}", kind="binding-code-short")
+    return Begun(under_lock(session.account_id, work), code.long, code.short)
 
 
 def locate(typed: str, username: str, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Binding:
-    """The binding that a code belongs to: the long form alone, or the short one with its person's user name.
+    """The binding that a code belongs to: the long form alone, or the short form with its person's user name.
 
-    Raises: Refused(BAD_CODE), for all that is wrong alike.
+    Raises: Refused(BAD_CODE), for every fault alike.
     """
-    code = heard(typed)
     rows = Binding.objects.filter(expires_at__gt=now, kind=kind).select_related("account__person")
-    found: Binding | None = None
-    if len(code) == LONG:
-        found = rows.filter(code_hash=stored(code, kind="binding-code")).first()
-    elif len(code) == SHORT and username:
-        found = _by_short_code(code, username, kind=kind, now=now)
-    if found is None or found.status == "burnt" or not found.account.is_active or found.epoch != found.account.epoch:
-        raise Refused(Reason.BAD_CODE)
-    return found
-
-
-def _by_short_code(code: str, username: str, *, kind: Kind, now: datetime) -> Binding | None:
-    """Count the guess against the person's waiting code before it is looked at; five, and only the long form serves."""
-    person = person_by_login_name(username)
-    if person is None:
-        return None
-    waiting = Binding.objects.filter(
-        account_id=person.account_id, kind=kind, expires_at__gt=now, status="waiting", short_tries__lt=MOST_SHORT_TRIES
-    )
-    if not waiting.update(short_tries=F("short_tries") + 1):
-        return None
-    found = Binding.objects.filter(short_hash=_short_hash(person.account_id, code), kind=kind, expires_at__gt=now)
-    row = found.select_related("account__person").first()
-    if row is not None:
-        Binding.objects.filter(id=row.id).update(short_tries=F("short_tries") - 1)
-    return row
+    return codes.locate(rows, typed, username, kind=_CODE_KIND, guessable=Q(status="waiting"))
 
 
 def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
@@ -142,12 +91,12 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
 
     def work(account: Account) -> None:
         row = still_open(binding.id, account, now=now)
-        if row.jkt and not hmac.compare_digest(row.jkt, key.jkt):
-            Binding.objects.filter(id=row.id).update(status="burnt", consumed_at=now)
-            raise Refused(Reason.BAD_CODE, spends=True)
+        rows = Binding.objects.filter(id=row.id)
+        burn = partial(rows.update, status="burnt", consumed_at=now)
+        codes.require_pinned_key(row.jkt.encode(), key.jkt.encode(), spend=burn)
         if Credential.objects.filter(jkt=key.jkt).exists():
             raise Refused(Reason.KEY_SEEN_BEFORE)
-        Binding.objects.filter(id=row.id).update(
+        rows.update(
             jkt=key.jkt,
             jwk=key.jwk,
             challenge_hash=stored(value, kind="binding-challenge"),
@@ -275,14 +224,7 @@ def standing(binding_id: UUID, proof: object, *, now: datetime) -> Binding:
 
 def state(row: Binding, *, now: datetime) -> str:
     """Its state for the desktop page: waiting, answered, bound, refused, locked or expired."""
-    if row.status in {"bound", "refused"}:
-        return row.status
-    if row.status == "burnt":
-        return "locked"
-    if row.epoch != row.account.epoch or not row.account.is_active:
-        return "expired"
-    limit = row.expires_at if row.status == "waiting" else row.expires_at + DECISION_LIVES
-    return row.status if now < limit else "expired"
+    return "locked" if row.status == "burnt" else codes.state(row, settled=("bound", "refused"), now=now)
 
 
 def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: datetime) -> Credential:
@@ -292,14 +234,11 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
     """
 
     def work(account: Account) -> Credential:
-        row = Binding.objects.select_for_update().filter(id=binding_id, account=account, status="answered").first()
-        if row is None or row.session_id != session.id or now >= row.expires_at + DECISION_LIVES:
-            raise Refused(Reason.BAD_CODE)
+        row = codes.to_decide(Binding.objects.filter(id=binding_id, status="answered"), session, account, now=now)
         grows = growing.module(Kind(row.kind))
-        if grows is None or row.epoch != account.epoch or not hmac.compare_digest(row.number.encode(), number.encode()):
+        if grows is None or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
-        fresh = read(session.id, account)
-        _require_eligible(fresh, now=now)
+        fresh = codes.eligible_session(session, account, now=now)
         credential = issue.grow(account, grows.proven(row), asked(fresh, name=row.device_name), now=now)
         Binding.objects.filter(id=row.id).update(
             status="bound", decided_at=now, credential=credential, passphrase_hash="", answered=None

@@ -15,7 +15,7 @@ from derived.errors import Refused, Unavailable
 from derived.minting.device_key import public_key
 from idp import clients
 from idp.config import config
-from idp.enrol.grown import binding
+from idp.enrol.grown import binding, codes
 from idp.errors import answer
 from idp.login import throttle
 
@@ -148,7 +148,7 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
         "number": row.number,
         "device_name": row.device_name,
         "interval": INTERVAL,
-        "expires_in": int((row.expires_at + binding.DECISION_LIVES - now).total_seconds()),
+        "expires_in": int((row.expires_at + codes.DECISION_LIVES - now).total_seconds()),
     }
     return 202, body
 

@@ -31,7 +31,7 @@ from derived.rules.kinds import Kind
 from idp import pages
 from idp.enrol import passkey_ceremony as passkeys
 from idp.enrol.device_names import clean_name
-from idp.enrol.grown import binding
+from idp.enrol.grown import binding, codes
 from idp.enrol.grown.registry import Offer
 from idp.enrol.grown.request import asked
 from idp.errors import answer
@@ -192,7 +192,7 @@ def phone_answer(request: HttpRequest) -> JsonResponse:
     """Step 2: the phone has made its passkey; both screens show a number, and the desktop has the last word (C14)."""
     now = clock.now()
     row = receive(request, _located(request, now=now), now=now)
-    seconds = int((row.expires_at + binding.DECISION_LIVES - now).total_seconds())
+    seconds = int((row.expires_at + codes.DECISION_LIVES - now).total_seconds())
     return JsonResponse(
         {"binding_id": str(row.id), "number": row.number, "device_name": row.device_name, "expires_in": seconds},
         status=202,

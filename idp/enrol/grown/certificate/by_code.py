@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from django.db.models import F
+from django.db.models import Q
 
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
@@ -21,15 +22,12 @@ from derived.minting.hardware.judge import judge
 from derived.minting.hardware.statement import Asked as AboutKey
 from derived.minting.proven import key_name
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
-from derived.rules.eligibility import refusal
-from idp.enrol.grown import device_key
-from idp.enrol.grown.binding import CODE_LIVES, DECISION_LIVES, LONG, MOST_SHORT_TRIES, SHORT
+from idp.enrol.grown import codes, device_key
 from idp.enrol.grown.certificate.issuing import Wanted, finish, record
-from idp.login.session import is_standing, login_of, read
+from idp.login.session import is_standing, read
 from idp.models import CertificateOrder, LoginSession
 from idp.policies import attestation
-from idp.secrets import heard, spoken, stored
-from scim.people.directory import person_by_login_name
+from idp.secrets import heard
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from derived.minting.csr import CertificateKey
     from derived.minting.hardware.statement import Kept
 
-_LONG_KIND, _SHORT_KIND = "certificate-code", "certificate-code-short"
+_CODE_KIND = "certificate-code"
 _OPEN = ("waiting", "asked")
 
 
@@ -52,74 +50,31 @@ class Begun:
 
 
 def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: datetime) -> Begun:
-    """A code for a person who has just signed in with a root; their earlier codes are dead.
+    """A code for a person who has just signed in with a root; their earlier codes are spent.
 
     Raises: Refused with the reason of eligibility.
     """
-    code, short_code = spoken(LONG), spoken(SHORT)
+    code = codes.Code(_CODE_KIND)
 
     def work(account: Account) -> CertificateOrder:
-        fresh = read(session.id, account)
-        _require_eligible(fresh, now=now)
+        fresh = codes.eligible_session(session, account, now=now)
         account.certificate_orders.filter(status__in=_OPEN).update(status="burnt", decided_at=now)
         return CertificateOrder.objects.create(
-            account=account,
-            epoch=account.epoch,
-            session=fresh,
-            name=name,
-            passphrase_hash=passphrase_hash,
-            code_hash=stored(code, kind=_LONG_KIND),
-            short_hash=_short_hash(account.id, short_code),
-            created_at=now,
-            expires_at=now + CODE_LIVES,
+            session=fresh, name=name, passphrase_hash=passphrase_hash, **code.columns(account, now=now)
         )
 
-    return Begun(under_lock(session.account_id, work), code, short_code)
-
-
-def _require_eligible(session: LoginSession, *, now: datetime) -> None:
-    if not is_standing(session, now=now):
-        raise Refused(Reason.LOGIN_ENDED)
-    if reason := refusal(login_of(session.event), now=now):
-        raise Refused(reason)
-
-
-def _short_hash(account_id: UUID, short_code: str) -> str:
-    return stored(f"{account_id}:{short_code}", kind=_SHORT_KIND)
+    return Begun(under_lock(session.account_id, work), code.long, code.short)
 
 
 def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
-    """The order that a code belongs to: the long form, or the short one with its person's user name.
+    """The order that a code belongs to: the long form alone, or the short form with its person's user name.
 
     A code that was used is still found for a while: the device asks again until the desktop has decided (RFC 7030 §4.2.3).
-    Raises: Refused(BAD_CODE), for all that is wrong alike.
+    Raises: Refused(BAD_CODE), for every fault alike.
     """
-    code = heard(typed)
-    rows = CertificateOrder.objects.filter(expires_at__gt=now - DECISION_LIVES).select_related(
-        "account__person", "credential"
-    )
-    found: CertificateOrder | None = None
-    if len(code) == LONG:
-        found = rows.filter(code_hash=stored(code, kind=_LONG_KIND)).first()
-    elif len(code) == SHORT and username and (person := person_by_login_name(username)) is not None:
-        found = _by_short_code(person.account_id, code, now=now)
-    if found is None or found.status == "burnt" or not found.account.is_active or found.epoch != found.account.epoch:
-        raise Refused(Reason.BAD_CODE)
-    return found
-
-
-def _by_short_code(account_id: UUID, code: str, *, now: datetime) -> CertificateOrder | None:
-    """A guess is counted against the person's open order before it is looked at; five, and only the long form serves."""
-    rows = CertificateOrder.objects.filter(account_id=account_id, expires_at__gt=now - DECISION_LIVES)
-    counted = rows.exclude(status="burnt").filter(short_tries__lt=MOST_SHORT_TRIES)
-    if not counted.update(short_tries=F("short_tries") + 1):
-        return None
-    found = (
-        rows.filter(short_hash=_short_hash(account_id, code)).select_related("account__person", "credential").first()
-    )
-    if found is not None:
-        CertificateOrder.objects.filter(id=found.id).update(short_tries=F("short_tries") - 1)
-    return found
+    rows = CertificateOrder.objects.filter(expires_at__gt=now - codes.DECISION_LIVES)
+    rows = rows.select_related("account__person", "credential")
+    return codes.locate(rows, typed, username, kind=_CODE_KIND, guessable=~Q(status="burnt"))
 
 
 def ask(
@@ -135,10 +90,8 @@ def ask(
     def work(account: Account) -> CertificateOrder:
         row = CertificateOrder.objects.select_related("session", "credential").get(id=order.id)
         rows = CertificateOrder.objects.filter(id=row.id)
-        if row.spki is not None and not hmac.compare_digest(bytes(row.spki), public):
-            if row.status in _OPEN:
-                rows.update(status="burnt", decided_at=now)
-            raise Refused(Reason.BAD_CODE, spends=True)
+        burn = partial(rows.filter(status__in=_OPEN).update, status="burnt", decided_at=now)
+        codes.require_pinned_key(bytes(row.spki or b""), public, spend=burn)
         if row.status != "waiting":
             if kept is not None and row.answered is None:
                 raise Refused(Reason.BAD_PROOF)
@@ -166,7 +119,7 @@ def attest(  # noqa: PLR0913 - the parts of one answer
     Raises: Refused(BAD_PROOF) for a statement that does not hold, or comes too late; as `ask`.
     """
     code = heard(typed)
-    if len(code) != LONG:
+    if len(code) != codes.LONG:
         raise Refused(Reason.BAD_CODE)
     about = AboutKey(key=key, nonce=hardware.nonce_of(code, key_name(key)), made_for=hardware.made_for(code), now=now)
     kept = judge(statement, about, attestation.trust())
@@ -176,12 +129,7 @@ def attest(  # noqa: PLR0913 - the parts of one answer
 
 def state(row: CertificateOrder, *, now: datetime) -> str:
     """Its state for the desktop: waiting, asked, issued, refused, burnt or expired."""
-    if row.status in {"issued", "refused", "burnt"}:
-        return row.status
-    if row.epoch != row.account.epoch or not row.account.is_active:
-        return "expired"
-    limit = row.expires_at if row.status == "waiting" else row.expires_at + DECISION_LIVES
-    return row.status if now < limit else "expired"
+    return codes.state(row, settled=("issued", "refused", "burnt"), now=now)
 
 
 def fingerprint(row: CertificateOrder) -> str:
@@ -197,14 +145,7 @@ def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime)
     """
 
     def work(account: Account) -> Credential:
-        row = CertificateOrder.objects.select_for_update().filter(id=order_id, account=account, status="asked").first()
-        if (
-            row is None
-            or row.session_id != session.id
-            or now >= row.expires_at + DECISION_LIVES
-            or row.epoch != account.epoch
-        ):
-            raise Refused(Reason.BAD_CODE)
+        row = codes.to_decide(CertificateOrder.objects.filter(id=order_id, status="asked"), session, account, now=now)
         if not hmac.compare_digest(fingerprint(row).encode(), shown.encode()):
             raise Refused(Reason.BAD_CODE)
         key: CertificateKey = load_der_public_key(bytes(row.spki or b""))  # type: ignore[assignment]  # `csr` accepted it
