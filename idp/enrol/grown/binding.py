@@ -91,12 +91,11 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
 
     def work(account: Account) -> None:
         row = still_open(binding.id, account, now=now)
-        rows = Binding.objects.filter(id=row.id)
-        burn = partial(rows.update, status="burnt", consumed_at=now)
+        burn = partial(Binding.objects.filter(id=row.id).update, status="burnt", consumed_at=now)
         codes.require_pinned_key(row.jkt.encode(), key.jkt.encode(), spend=burn)
         if Credential.objects.filter(jkt=key.jkt).exists():
             raise Refused(Reason.KEY_SEEN_BEFORE)
-        rows.update(
+        Binding.objects.filter(id=row.id).update(
             jkt=key.jkt,
             jwk=key.jwk,
             challenge_hash=stored(value, kind="binding-challenge"),
