@@ -36,7 +36,7 @@ from idp.oidc.issuing.families import open_family  # noqa: E402
 from idp.oidc.issuing.tokens import Granted, ready, response  # noqa: E402
 from idp.oidc.proofs.bound import Bound  # noqa: E402
 from idp.oidc.requests.ask import Ask  # noqa: E402
-from idp.secrets import opaque, stored  # noqa: E402
+from idp.secrets import hash_secret, opaque  # noqa: E402
 from scim.people import provision  # noqa: E402
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class House:
                     consumed_at=now,
                 )
                 row = Code(
-                    code_hash=stored(code, kind="code"),
+                    code_hash=hash_secret(code, kind="code"),
                     request=asked,
                     session=session,
                     event=session.event,

@@ -14,12 +14,12 @@ def opaque() -> str:
     return secrets.token_urlsafe(32)
 
 
-def stored(value: str, *, kind: str) -> str:
+def hash_secret(value: str, *, kind: str) -> str:
     """The SHA-256 under which a high-entropy secret of one kind is kept; a value of another kind never matches (P14)."""
     return hashlib.sha256(f"ramet/{kind}\x00{value}".encode(errors="surrogatepass")).hexdigest()
 
 
-def spoken(characters: int) -> str:
+def new_code(characters: int) -> str:
     """A random code of 5 bits a character, for people to read and type."""
     return "".join(secrets.choice(ALPHABET) for _ in range(characters))
 
@@ -29,7 +29,7 @@ def grouped(code: str) -> str:
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
-def heard(typed: str) -> str:
+def normalise_code(typed: str) -> str:
     """What a person meant when they typed a code: case, spaces, hyphens and look-alikes do not matter."""
     cleaned = "".join(character for character in typed.upper() if character not in " -\u2010\u2011\u2012\u2013\u2014\t")
     return cleaned.translate(str.maketrans("OIL", "011"))

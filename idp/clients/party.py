@@ -19,7 +19,7 @@ from idp import uris
 from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
 from idp.config import config, is_loopback
 from idp.models import ClientPolicy
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from derived.models import Account
@@ -121,7 +121,7 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     def check_client_secret(self, client_secret: str) -> bool:
         """Compare by hash, in constant time (C71)."""
         return bool(self.policy.secret_hash) and hmac.compare_digest(
-            stored(client_secret, kind="client-secret"), self.policy.secret_hash
+            hash_secret(client_secret, kind="client-secret"), self.policy.secret_hash
         )
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - Authlib's signature

@@ -17,7 +17,7 @@ from idp.clients.terms import BadRegistration, Registration
 from idp.config import config
 from idp.keys import keyring
 from idp.models import ClientKeys, ClientPolicy, RegisteredUri
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -187,7 +187,7 @@ def _new_secret() -> str:
 
 def hashed_secret(secret: str) -> str:
     """As it is kept (C71)."""
-    return stored(secret, kind="client-secret")
+    return hash_secret(secret, kind="client-secret")
 
 
 def _hashed(secret: str | None) -> str:

@@ -10,7 +10,7 @@ from oidc_provider.models import Client
 from idp import uris
 from idp.clients.terms import SCOPES
 from idp.models import ClientPolicy, RegisteredUri
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +34,7 @@ def _taken_over(client: Client, *, now: datetime) -> dict[str, Any]:
     with transaction.atomic():
         policy = ClientPolicy.objects.create(
             client=client,
-            secret_hash="" if public else stored(client.client_secret, kind="client-secret"),
+            secret_hash="" if public else hash_secret(client.client_secret, kind="client-secret"),
             auth_method="none" if public else "client_secret_basic",
             application_type="web",
             scopes=" ".join(SCOPES),

@@ -8,7 +8,7 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 
 from derived import clock
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ class SessionStore(DatabaseStore):
 
     @property
     def _row_key(self) -> str:
-        return stored(self.session_key or "", kind="browser")[:40]
+        return hash_secret(self.session_key or "", kind="browser")[:40]
 
     def _get_session_from_db(self) -> Session | None:
         row = Session.objects.filter(session_key=self._row_key, expire_date__gt=clock.now()).first()
@@ -29,7 +29,7 @@ class SessionStore(DatabaseStore):
 
     def exists(self, session_key: str) -> bool:
         """Whether a key is taken."""
-        return Session.objects.filter(session_key=stored(session_key, kind="browser")[:40]).exists()
+        return Session.objects.filter(session_key=hash_secret(session_key, kind="browser")[:40]).exists()
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         """The row to save: keyed by the hash."""
@@ -40,4 +40,4 @@ class SessionStore(DatabaseStore):
         """Forget a browser."""
         key = session_key or self.session_key
         if key:
-            Session.objects.filter(session_key=stored(key, kind="browser")[:40]).delete()
+            Session.objects.filter(session_key=hash_secret(key, kind="browser")[:40]).delete()

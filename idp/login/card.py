@@ -35,7 +35,7 @@ from idp.login.session import browser_hash
 from idp.login.ways import Way
 from idp.models import CertificateLogin, Probe
 from idp.policies import attestation
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -113,7 +113,7 @@ def begin(request: HttpRequest, purpose: Purpose, *, subject: str = "", now: dat
     ticket = opaque()
     CertificateLogin.objects.create(
         browser=browser_hash(request),
-        ticket_hash=stored(ticket, kind="certificate-ticket"),
+        ticket_hash=hash_secret(ticket, kind="certificate-ticket"),
         purpose=purpose.value,
         subject=subject,
         created_at=now,
@@ -129,14 +129,14 @@ def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
     Raises: AlreadySpent for a ticket that was used, is too old, or never was.
     """
     row = CertificateLogin.objects.filter(
-        ticket_hash=stored(ticket, kind="certificate-ticket"), expires_at__gt=now
+        ticket_hash=hash_secret(ticket, kind="certificate-ticket"), expires_at__gt=now
     ).first()
     if row is None or not CertificateLogin.objects.filter(id=row.id, presented_at__isnull=True).update(
         presented_at=now
     ):
         raise AlreadySpent
     result = opaque()
-    row.result_hash = stored(result, kind="certificate-result")
+    row.result_hash = hash_secret(result, kind="certificate-result")
     try:
         shown = hop.presented(request)
         row.verified = _frozen(certificates.validate(shown.unverified_leaf, shown.unverified_chain, now=now))
@@ -155,7 +155,7 @@ def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[C
     require_on(now=now)
     row = (
         CertificateLogin.objects.filter(
-            result_hash=stored(request.GET.get("result", "")[:64], kind="certificate-result"),
+            result_hash=hash_secret(request.GET.get("result", "")[:64], kind="certificate-result"),
             consumed_at__isnull=True,
             expires_at__gt=now,
         )

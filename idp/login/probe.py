@@ -14,7 +14,7 @@ from idp.login import hop
 from idp.login.card import PROBE, PROBE_LASTS
 from idp.models import Probe
 from idp.outbound import NotFetched, fetch
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -33,7 +33,7 @@ def forged(nonce: str) -> dict[str, str]:
 def run(*, now: datetime) -> tuple[bool, str]:
     """Probe the certificate host once; whether it passed, and words for the operator."""
     nonce = opaque()
-    asked = {"nonce_hash": stored(nonce, kind="probe"), "at": now, "passed": False, "words": ""}
+    asked = {"nonce_hash": hash_secret(nonce, kind="probe"), "at": now, "passed": False, "words": ""}
     Probe.objects.update_or_create(name=_ASKED, defaults=asked)
     words = ""
     try:
@@ -57,7 +57,9 @@ def run(*, now: datetime) -> tuple[bool, str]:
 
 def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
     """On the certificate host: what arrived of a probe; None for one that nobody sent, or long ago."""
-    row = Probe.objects.filter(name=_ASKED, nonce_hash=stored(nonce[:64], kind="probe"), at__gt=now - _LASTS).first()
+    row = Probe.objects.filter(
+        name=_ASKED, nonce_hash=hash_secret(nonce[:64], kind="probe"), at__gt=now - _LASTS
+    ).first()
     if row is None:
         return None
     arrived = [name for name in hop.HEADERS if nonce in str(request.META.get(name, ""))]

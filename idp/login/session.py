@@ -19,7 +19,7 @@ from derived.rules.assurance import AAL, Authentication, Factor, Shown
 from idp.login import approved
 from idp.login.throttle import clear_guesses, network
 from idp.models import AuthenticationEvent, LoginSession
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ def browser_hash(request: HttpRequest) -> str:
     """What an authorization request or a challenge is bound to: this browser and no other (P23)."""
     if _BROWSER not in request.session:
         request.session[_BROWSER] = opaque()
-    return stored(request.session[_BROWSER], kind="browser-binding")
+    return hash_secret(request.session[_BROWSER], kind="browser-binding")
 
 
 def establish(  # noqa: PLR0913 - the evidence

@@ -25,7 +25,7 @@ from idp.config import config
 from idp.keys import wrapper
 from idp.models import UpstreamLogin
 from idp.outbound import NotFetched
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 from idp.upstreams import documents, idtoken, presets, registry, words
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def begin(  # noqa: PLR0913 - what the trip is for
     row = UpstreamLogin(
         upstream=upstream,
         browser=browser,
-        state_hash=stored(state, kind="upstream-state"),
+        state_hash=hash_secret(state, kind="upstream-state"),
         purpose=purpose,
-        nonce_hash=stored(nonce, kind="upstream-nonce"),
+        nonce_hash=hash_secret(nonce, kind="upstream-nonce"),
         account=session.account if session else None,
         session=session,
         max_age=_max_age(fresh=fresh, purpose=purpose, says_auth_time=says_auth_time),
@@ -128,7 +128,7 @@ def find(slug: str, state: str, *, browser: str, now: datetime) -> UpstreamLogin
     row = (
         UpstreamLogin.objects.select_related("upstream", "account", "session__account")
         .filter(
-            state_hash=stored(state, kind="upstream-state"),
+            state_hash=hash_secret(state, kind="upstream-state"),
             upstream_id=slug,
             browser=browser,
             consumed_at__isnull=True,

@@ -23,7 +23,7 @@ from derived.authority.keeping import certificate_of
 from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
 from idp.models import ClientPolicy, RegistrationToken, Upstream
-from idp.secrets import stored
+from idp.secrets import hash_secret
 from scim.models import Access, AccessRule, Manager, Match
 from scim.people import directory
 from tests.card.desk import PLACE, SECRET, Reader
@@ -102,7 +102,7 @@ def register(house: House) -> Draft:
     }  # fmt: skip
     token = secrets.token_urlsafe(16)
     RegistrationToken.objects.create(
-        token_hash=stored(token, kind="initial-access-token"),
+        token_hash=hash_secret(token, kind="initial-access-token"),
         label="fuzz",
         uses_left=1,
         created_at=clock.now(),
@@ -117,7 +117,7 @@ def register(house: House) -> Draft:
 def registration(house: House) -> Draft:
     access = secrets.token_urlsafe(16)
     ClientPolicy.objects.filter(pk=house.registered_app.party.policy.pk).update(
-        disabled_at=None, registration_hash=stored(access, kind="registration-access-token")
+        disabled_at=None, registration_hash=hash_secret(access, kind="registration-access-token")
     )
     document = {
         "client_id": house.registered_app.client_id,

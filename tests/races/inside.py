@@ -53,7 +53,7 @@ from idp.login.browser_store import SessionStore  # noqa: E402
 from idp.login.card import PROBE  # noqa: E402
 from idp.login.session import record_login  # noqa: E402
 from idp.models import Binding, CertificateOrder, LoginSession, Probe  # noqa: E402
-from idp.secrets import opaque, stored  # noqa: E402
+from idp.secrets import hash_secret, opaque  # noqa: E402
 from scim.models import Person, Source  # noqa: E402
 from scim.people import provision  # noqa: E402
 from tests.races import pushed, watched  # noqa: E402
@@ -158,7 +158,7 @@ def _browser(values: dict[str, Any], key: str | None = None) -> str:
 def half_logins(root: str, count: int) -> list[str]:
     """Browsers that have shown the password, each in a place of its own, so that no back-off hides the race."""
     at = clock.now().timestamp()
-    state = [{"credential": root, "at": at, "place": stored(opaque(), kind="place")} for _ in range(count)]
+    state = [{"credential": root, "at": at, "place": hash_secret(opaque(), kind="place")} for _ in range(count)]
     return [_browser({"login": one}) for one in state]
 
 
@@ -189,7 +189,7 @@ def invitations(account: str, count: int) -> dict[str, Any]:
     for _ in range(count):
         credential_id, seed = uuid4(), totp.new_seed()
         begun = {
-            "invitation": stored(token, kind="invitation"),
+            "invitation": hash_secret(token, kind="invitation"),
             "credential": str(credential_id),
             "password_hash": _hashed(PASSWORD),
             "seed": b64encode(totp.wrap(seed, owner=credential_id)).decode(),

@@ -103,8 +103,8 @@ def test_the_gate_passes_clean_values_or_refuses(pairs: dict[str, str]) -> None:
 def test_a_code_survives_the_person_who_types_it(code: str) -> None:
     """Groups, case, look-alikes."""
     typed = secrets.grouped(code).lower().replace("0", "o").replace("1", "l")
-    assert secrets.heard(typed) == code
-    assert secrets.heard(f" {secrets.grouped(code)} ") == code
+    assert secrets.normalise_code(typed) == code
+    assert secrets.normalise_code(f" {secrets.grouped(code)} ") == code
 
 
 def test_the_two_forms_of_a_binding_code_have_the_entropy_that_is_asked() -> None:
@@ -116,7 +116,7 @@ def test_the_two_forms_of_a_binding_code_have_the_entropy_that_is_asked() -> Non
 
 def test_secrets_of_one_kind_never_match_another() -> None:
     """P14."""
-    assert secrets.stored("x", kind="code") != secrets.stored("x", kind="refresh-token")
+    assert secrets.hash_secret("x", kind="code") != secrets.hash_secret("x", kind="refresh-token")
 
 
 @pytest.mark.parametrize(

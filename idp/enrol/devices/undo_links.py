@@ -15,7 +15,7 @@ from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
 from derived.models import Credential
 from idp.models import UndoLink
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 from scim.feed import writing as feed
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def make(credential: Credential, *, now: datetime, action: str = REVOKE) -> str:
     """A new link's token; it is not kept. action: REVOKE ends the credential, FREEZE stops the whole account."""
     token = opaque()
     UndoLink.objects.create(
-        token_hash=stored(token, kind="undo"),
+        token_hash=hash_secret(token, kind="undo"),
         credential=credential,
         action=action,
         created_at=now,
@@ -43,7 +43,7 @@ def make(credential: Credential, *, now: datetime, action: str = REVOKE) -> str:
 def valid(token: str, *, now: datetime) -> UndoLink | None:
     """The link, if it may still be used."""
     rows = UndoLink.objects.select_related("credential__account__person")
-    return rows.filter(token_hash=stored(token, kind="undo"), consumed_at__isnull=True, expires_at__gt=now).first()
+    return rows.filter(token_hash=hash_secret(token, kind="undo"), consumed_at__isnull=True, expires_at__gt=now).first()
 
 
 def use(link: UndoLink, *, now: datetime) -> bool:

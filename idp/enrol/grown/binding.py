@@ -35,7 +35,7 @@ from idp.login import password
 from idp.login.session import is_standing
 from idp.models import Binding, LoginSession
 from idp.policies import attestation
-from idp.secrets import heard, opaque, stored
+from idp.secrets import hash_secret, normalise_code, opaque
 from scim.models import Person
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
         Binding.objects.filter(id=row.id).update(
             jkt=key.jkt,
             jwk=key.jwk,
-            challenge_hash=stored(value, kind="binding-challenge"),
+            challenge_hash=hash_secret(value, kind="binding-challenge"),
             challenge_expires_at=now + CHALLENGE_LIVES,
         )
 
@@ -146,7 +146,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
     key = DevicePublicKey(binding.jwk, binding.jkt)
     claims = verify(given.proof, key, typ=BINDING_TYP)
     nonce = claims.get("nonce")
-    hashed_nonce = stored(nonce, kind="binding-challenge") if isinstance(nonce, str) else ""
+    hashed_nonce = hash_secret(nonce, kind="binding-challenge") if isinstance(nonce, str) else ""
     jti = check_claims(claims, expected={"aud": config().issuer}, now=now)
     kept = _attested(given, nonce, key, now=now)
     if not given.passphrase and not (kept and kept.verifies_user):
@@ -188,7 +188,7 @@ def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: dateti
     asked = AboutKey(
         key=ECKey.import_key(key.jwk).public_key,
         nonce=hardware.nonce_of(str(nonce), key.jkt),
-        made_for=hardware.made_for(heard(given.code)),
+        made_for=hardware.made_for(normalise_code(given.code)),
         now=now,
     )
     return judge(given.attestation, asked, attestation.trust())

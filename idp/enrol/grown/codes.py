@@ -17,7 +17,7 @@ from derived.errors import Reason, Refused
 from derived.rules.eligibility import refusal
 from idp.login.session import is_standing, login_of, read
 from idp.models import Binding, CertificateOrder, LoginSession
-from idp.secrets import heard, spoken, stored
+from idp.secrets import hash_secret, new_code, normalise_code
 from scim.people.directory import person_by_login_name
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ class Code:
     """A new code in its two forms, which are shown once. kind: separates the hashes of one use from another's."""
 
     kind: str
-    long: str = field(default_factory=lambda: spoken(LONG), repr=False)
-    short: str = field(default_factory=lambda: spoken(SHORT), repr=False)
+    long: str = field(default_factory=lambda: new_code(LONG), repr=False)
+    short: str = field(default_factory=lambda: new_code(SHORT), repr=False)
 
     def columns(self, account: Account, *, now: datetime) -> dict[str, object]:
         """Return the columns of a new row that hold the code."""
         return {
             "account": account,
             "epoch": account.epoch,
-            "code_hash": stored(self.long, kind=self.kind),
+            "code_hash": hash_secret(self.long, kind=self.kind),
             "short_hash": _short_hash(self.kind, account.id, self.short),
             "created_at": now,
             "expires_at": now + CODE_LIVES,
@@ -58,7 +58,7 @@ class Code:
 
 
 def _short_hash(kind: str, account_id: UUID, short_code: str) -> str:
-    return stored(f"{account_id}:{short_code}", kind=f"{kind}-short")
+    return hash_secret(f"{account_id}:{short_code}", kind=f"{kind}-short")
 
 
 def eligible_session(session: LoginSession, account: Account, *, now: datetime) -> LoginSession:
@@ -80,10 +80,10 @@ def locate(rows: QuerySet[Row], typed: str, username: str, *, kind: str, guessab
     rows: those in time. guessable: those of them whose short form may be guessed still.
     Raises: Refused(BAD_CODE), for every fault alike.
     """
-    code = heard(typed)
+    code = normalise_code(typed)
     found: Row | None = None
     if len(code) == LONG:
-        found = rows.filter(code_hash=stored(code, kind=kind)).first()
+        found = rows.filter(code_hash=hash_secret(code, kind=kind)).first()
     elif len(code) == SHORT and username and (person := person_by_login_name(username)) is not None:
         found = _by_short_code(rows, person.account_id, code, kind=kind, guessable=guessable)
     if found is None or found.status == "burnt" or not found.account.is_active or found.epoch != found.account.epoch:

@@ -40,7 +40,7 @@ from idp.login.passkey import begin, spend
 from idp.login.session import browser_hash, is_live, login_of, read, signed_in
 from idp.login.views import fresh_login_needed
 from idp.models import Binding
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +180,7 @@ def phone_options(request: HttpRequest) -> JsonResponse:
 
     under_lock(found.account_id, work)
     challenge = begin(request, BY_CODE, account=found.account, now=now, user_verification=True)
-    hashed = stored(webauthn.encoded(challenge.challenge), kind="binding-challenge")
+    hashed = hash_secret(webauthn.encoded(challenge.challenge), kind="binding-challenge")
     Binding.objects.filter(id=found.id, browser=mine, status="waiting").update(
         challenge_hash=hashed, challenge_expires_at=now + binding.CHALLENGE_LIVES
     )
@@ -208,7 +208,7 @@ def receive(request: HttpRequest, found: Binding, *, now: datetime) -> Binding:
     if not verified.user_verified:
         raise Refused(Reason.KEY_TOO_WEAK)
     name, number = clean_name(request.POST.get("name", "")[:200]), f"{secrets.randbelow(90) + 10}"
-    hashed = stored(ceremony.challenge, kind="binding-challenge")
+    hashed = hash_secret(ceremony.challenge, kind="binding-challenge")
 
     def work(account: Account) -> Binding:
         row = binding.still_open(found.id, account, now=now)

@@ -16,7 +16,7 @@ from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
 from derived.rules.eligibility import BoundBy, How
 from idp.models import Invitation
-from idp.secrets import heard, opaque, spoken, stored
+from idp.secrets import hash_secret, new_code, normalise_code, opaque
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,7 +34,7 @@ def make(account: Account, address: str, *, now: datetime) -> str:
     Invitation.objects.filter(account=account, consumed_at__isnull=True).update(consumed_at=now)
     token = opaque()
     Invitation.objects.create(
-        token_hash=stored(token, kind="invitation"),
+        token_hash=hash_secret(token, kind="invitation"),
         account=account,
         epoch=account.epoch,
         address=address,
@@ -48,7 +48,7 @@ def valid(token: str, *, now: datetime) -> Invitation | None:
     """The invitation behind a link, if it may still be used."""
     row = (
         Invitation.objects.select_related("account__person")
-        .filter(token_hash=stored(token, kind="invitation"), consumed_at__isnull=True, expires_at__gt=now)
+        .filter(token_hash=hash_secret(token, kind="invitation"), consumed_at__isnull=True, expires_at__gt=now)
         .first()
     )
     return row if row is not None and _still_meant(row, row.account) else None
@@ -78,12 +78,12 @@ def spend(row: Invitation, account: Account, *, now: datetime) -> None:
 
 def recovery_codes() -> list[str]:
     """New recovery codes, to be shown once and kept as hashes (RC-3)."""
-    return [spoken(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
+    return [new_code(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
 
 
 def recovery_hash(typed: str) -> str:
     """What is kept of a recovery code, however it was typed."""
-    return stored(heard(typed), kind="recovery-code")
+    return hash_secret(normalise_code(typed), kind="recovery-code")
 
 
 def accept(  # noqa: PLR0913 - what the enrolment proved

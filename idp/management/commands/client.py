@@ -15,7 +15,7 @@ from idp.config import config
 from idp.management import terms
 from idp.management.verbs import Noun, named, nothing, span
 from idp.models import ClientPolicy, RegistrationToken
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from idp.clients import RelyingParty
@@ -180,7 +180,7 @@ class Command(Noun):
             raise CommandError(message)
         token, now = opaque(), clock.now()
         RegistrationToken.objects.create(
-            token_hash=stored(token, kind="initial-access-token"),
+            token_hash=hash_secret(token, kind="initial-access-token"),
             label=options["name"],
             uses_left=options["uses"],
             created_at=now,

@@ -40,7 +40,7 @@ from idp.oidc.requests import pushed as pushed_requests
 from idp.oidc.requests.answers import Declined
 from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.intake import UntrustedRequest, admitted
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 from scim.access import entitlements
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def _grant(  # noqa: PLR0913 - the evidence
         if row.pushed_id and not claim_once(PushedRequest.objects.filter(pk=row.pushed_id), now=now):
             raise AlreadySpent  # another page of the same pushed request was answered before (ruling 20)
         Code.objects.create(
-            code_hash=stored(code, kind="code"),
+            code_hash=hash_secret(code, kind="code"),
             request=row,
             session=fresh,
             event=fresh.event,

@@ -40,7 +40,7 @@ from idp.oidc.issuing.families import relayed_login
 from idp.oidc.issuing.provider import server
 from idp.oidc.requests import target
 from idp.oidc.requests.ask import Ask
-from idp.secrets import grouped, heard, opaque, spoken, stored
+from idp.secrets import grouped, hash_secret, new_code, normalise_code, opaque
 from scim.access import entitlements
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def _begun(request: HttpRequest, party: RelyingParty, parameters: dict[str, str]
             error=UNMET,
             description="A code that is typed on another device reaches AAL2, and is not phishing-resistant.",
         )
-    device_code, user_code = opaque(), spoken(_CODE_LENGTH)
+    device_code, user_code = opaque(), new_code(_CODE_LENGTH)
     DeviceAuthorization.objects.create(
-        device_hash=stored(device_code, kind="device-code"),
+        device_hash=hash_secret(device_code, kind="device-code"),
         user_hash=_hash(user_code),
         client=party.client,
         scope=party.get_allowed_scope(parameters.get("scope")),
@@ -114,7 +114,7 @@ def _begun(request: HttpRequest, party: RelyingParty, parameters: dict[str, str]
 
 
 def _hash(user_code: str) -> str:
-    return stored(user_code, kind="user-code")
+    return hash_secret(user_code, kind="user-code")
 
 
 # --- the person's side ------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def enter(request: HttpRequest) -> HttpResponse:
         throttle.admit(place, now=now)
     except Refused as refused:
         return _typing(request, answer(refused.reason).words, status=429)
-    row = _waiting(now=now, user_hash=_hash(heard(request.POST.get("code", "")[:64])))
+    row = _waiting(now=now, user_hash=_hash(normalise_code(request.POST.get("code", "")[:64])))
     if row is None:
         return _typing(request, _UNKNOWN, status=400)
     throttle.forgive(place)

@@ -20,7 +20,7 @@ from idp.oidc.issuing.provider import server
 from idp.oidc.issuing.statements import REFRESH_TOKEN
 from idp.oidc.issuing.tokens import about_login
 from idp.oidc.proofs.bound import Bound
-from idp.secrets import stored
+from idp.secrets import hash_secret
 from scim.access import entitlements
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *
 
 def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any] | None:
     """Of a refresh token, its owner alone is told."""
-    row = REFRESH_TOKEN.first(token_hash=stored(value, kind="refresh-token"))
+    row = REFRESH_TOKEN.first(token_hash=hash_secret(value, kind="refresh-token"))
     if row is None or row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
         return None
     found = resource.if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from idp.oidc.proofs import dpop
 from idp.oidc.requests.answers import Declined
 from idp.oidc.requests.intake import Admitted, UntrustedRequest, admitted
 from idp.oidc.requests.pushed import PREFIX
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,7 +46,7 @@ def push(request: HttpRequest) -> HttpResponse:
         return dpop.renewed(request, server().refuse(error), now=now)
     secret = opaque()
     PushedRequest.objects.create(
-        id_hash=stored(secret, kind="request-uri"),
+        id_hash=hash_secret(secret, kind="request-uri"),
         client=party.client,
         redirect_uri=found.redirect_uri,
         ask=found.ask.stored(),

@@ -25,7 +25,7 @@ from idp.clients import BadRegistration, Registration, keys, metadata
 from idp.config import config
 from idp.models import ClientPolicy, RegistrationToken
 from idp.outbound import NotFetched
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,7 +84,7 @@ def register(request: HttpRequest) -> HttpResponse:
     """RFC 7591 §3."""
     now = clock.now()
     try:
-        token_hash = stored(_bearer(request), kind="initial-access-token")
+        token_hash = hash_secret(_bearer(request), kind="initial-access-token")
         initial = RegistrationToken.objects.filter(token_hash=token_hash, expires_at__gt=now, uses_left__gt=0)
         if not initial.exists():
             raise _NoToken
@@ -96,7 +96,7 @@ def register(request: HttpRequest) -> HttpResponse:
                 raise _NoToken
             party, secret = clients.register(wanted, now=now)
             ClientPolicy.objects.filter(pk=party.policy.pk).update(
-                registration_hash=stored(access, kind="registration-access-token")
+                registration_hash=hash_secret(access, kind="registration-access-token")
             )
     except _NoToken:
         return _unauthorized()
@@ -155,7 +155,7 @@ def _owned(client_id: str, access: str) -> RelyingParty:
     """The client of a token; a disabled one has none (P29)."""
     party = clients.find(client_id)
     kept = party.policy.registration_hash if party else ""
-    shown = stored(access, kind="registration-access-token")
+    shown = hash_secret(access, kind="registration-access-token")
     if not secrets.compare_digest(shown, kept or "0" * 64) or party is None or not kept:
         raise _NoToken
     return party

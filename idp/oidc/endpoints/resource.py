@@ -21,7 +21,7 @@ from idp.oidc.proofs import dpop
 from idp.oidc.proofs import mutual_tls as certificate
 from idp.oidc.proofs import own_jwts as issued
 from idp.oidc.proofs.bound import Bound
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +93,7 @@ def grant_behind(token: str) -> Grant | None:
     if "." not in token:
         row = (
             OpaqueToken.objects.select_related("grant__family")
-            .filter(token_hash=stored(token, kind="access-token"))
+            .filter(token_hash=hash_secret(token, kind="access-token"))
             .first()
         )
         return row.grant if row else None
@@ -110,9 +110,11 @@ def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> b
 
 
 def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now: datetime) -> LiveToken | None:
-    row = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(token_hash=stored(token, kind="access-token"))
+    row = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(
+        token_hash=hash_secret(token, kind="access-token")
+    )
     if row is None or row.expires_at <= now:
-        return _live_service(stored(token, kind="service-token"), asked_by=asked_by, now=now)
+        return _live_service(hash_secret(token, kind="service-token"), asked_by=asked_by, now=now)
     if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
         return None
     found = if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]

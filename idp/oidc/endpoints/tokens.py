@@ -25,7 +25,7 @@ from idp.oidc.endpoints.resource import Unauthorized
 from idp.oidc.issuing.provider import server
 from idp.oidc.issuing.tokens import about_login
 from idp.oidc.proofs import dpop
-from idp.secrets import stored
+from idp.secrets import hash_secret
 from scim.access import entitlements
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def revocation(request: HttpRequest) -> HttpResponse:
 def _of_refresh_token(value: str) -> Grant | None:
     row = (
         RefreshToken.objects.select_related("grant__family")
-        .filter(token_hash=stored(value, kind="refresh-token"))
+        .filter(token_hash=hash_secret(value, kind="refresh-token"))
         .first()
     )
     return row.grant if row else None

@@ -14,7 +14,7 @@ from idp.login.session import login_of
 from idp.models import Grant, RefreshToken
 from idp.oidc.claims import claims
 from idp.oidc.lifetimes import ACCESS_TOKEN, OFFLINE
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 from scim.access import entitlements
 
 if TYPE_CHECKING:
@@ -145,5 +145,5 @@ def add_refresh_token(grant: Grant, *, now: datetime) -> str:
 def _refresh_token(token: str, grant: Grant, *, now: datetime) -> RefreshToken:
     expires_at = grant.family.expires_at or now
     return RefreshToken(
-        token_hash=stored(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=expires_at
+        token_hash=hash_secret(token, kind="refresh-token"), grant=grant, created_at=now, expires_at=expires_at
     )

@@ -23,7 +23,7 @@ from idp.oidc.claims.acr import Reached
 from idp.oidc.claims.claims import assembled, by_name
 from idp.oidc.issuing.families import login_behind
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
-from idp.secrets import opaque, stored
+from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -133,7 +133,7 @@ def _service_response(granted: ServiceGranted, signer: Signer, *, now: datetime)
     party, bound = granted.party, granted.bound
     until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     secret = opaque()
-    id_hash = stored(secret, kind="service-token")  # what names the token must not be the token
+    id_hash = hash_secret(secret, kind="service-token")  # what names the token must not be the token
     write(
         ServiceToken(
             id_hash=id_hash,
@@ -173,7 +173,7 @@ def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
     token = opaque()
     write(
         OpaqueToken(
-            token_hash=stored(token, kind="access-token"),
+            token_hash=hash_secret(token, kind="access-token"),
             grant=granted.grant,
             scope=granted.scope,
             audience=granted.audience,

@@ -8,7 +8,7 @@ from idp import clients
 from idp.models import PushedRequest
 from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.intake import Admitted, UntrustedRequest
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, P
     if party is None:
         raise UntrustedRequest("The application is not registered here.")
     row = PushedRequest.objects.filter(
-        id_hash=stored(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"),
+        id_hash=hash_secret(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"),
         client=party.client,
         loads_until__gt=now,
         consumed_at__isnull=True,

@@ -27,7 +27,7 @@ from idp.enrol.grown.certificate.issuing import Wanted, finish, record
 from idp.login.session import is_standing, read
 from idp.models import CertificateOrder, LoginSession
 from idp.policies import attestation
-from idp.secrets import heard
+from idp.secrets import normalise_code
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -118,7 +118,7 @@ def attest(  # noqa: PLR0913 - the parts of one answer
     typed: the code, in its long form: the statement is about it, so it serves one attempt and one key.
     Raises: Refused(BAD_PROOF) for a statement that does not hold, or comes too late; as `ask`.
     """
-    code = heard(typed)
+    code = normalise_code(typed)
     if len(code) != codes.LONG:
         raise Refused(Reason.BAD_CODE)
     about = AboutKey(key=key, nonce=hardware.nonce_of(code, key_name(key)), made_for=hardware.made_for(code), now=now)

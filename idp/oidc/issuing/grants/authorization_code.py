@@ -24,7 +24,7 @@ from idp.oidc.issuing.statements import CODE, OWNER_OF_CODE
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.target import audience, still_allowed
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
 
     Raises: Refused.
     """
-    code_hash = stored(code, kind="code")
+    code_hash = hash_secret(code, kind="code")
 
     def work(row: Code) -> Granted:
         row.session.account = account = row.account

@@ -19,7 +19,7 @@ from idp.oidc.issuing.families import open_family, relayed_login
 from idp.oidc.issuing.grants.base import Terms
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.target import audience
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +41,7 @@ class Grant(Terms):
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Redeem the device code of this request, if a person has approved it."""
         form = self.request.form
-        device_hash = stored(form["device_code"], kind="device-code")
+        device_hash = hash_secret(form["device_code"], kind="device-code")
         row = DeviceAuthorization.objects.filter(device_hash=device_hash).first()
         if row is None or row.client_id != party.client.pk or row.consumed_at is not None:
             raise Refused(Reason.BAD_CODE)

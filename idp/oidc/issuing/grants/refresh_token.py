@@ -16,7 +16,7 @@ from idp.oidc.issuing.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.proofs.bound import Bound
 from idp.oidc.requests.target import audience, still_allowed
-from idp.secrets import stored
+from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
 
     Raises: Refused; InvalidScopeError.
     """
-    token_hash = stored(refresh_token, kind="refresh-token")
+    token_hash = hash_secret(refresh_token, kind="refresh-token")
 
     def work(row: RefreshToken) -> Granted:
         spend_proof()
