@@ -519,14 +519,14 @@ class Pki:
     def write(self, folder: Path, *, intermediates: bool = True, policy: str = "") -> None:
         """Lay the folder that a Ramet reads as `var/pki`: anchors, intermediates, and whom it may fetch from.
 
-        policy: further lines of policy.toml.
+        policy: further lines of validation.toml.
         """
         (folder / "anchors").mkdir(parents=True, exist_ok=True)
         (folder / "anchors" / "common-policy.pem").write_bytes(self.anchors_pem())
         if intermediates:
             (folder / "intermediates").mkdir(exist_ok=True)
             (folder / "intermediates" / "authorities.pem").write_bytes(self.intermediates_pem())
-        (folder / "policy.toml").write_text(f'fetch_from = ["{urlsplit(self.base_url).netloc}"]\n{policy}')
+        (folder / "validation.toml").write_text(f'fetch_from = ["{urlsplit(self.base_url).netloc}"]\n{policy}')
 
 
 Mood = Literal["well", "dead", "slow", "stale", "lying", "stranger", "refusing", "rubbish"]

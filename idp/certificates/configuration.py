@@ -3,7 +3,7 @@
 anchors/         PEM or DER: the authorities to trust. Without one, nobody signs in with a card.
 clients/         PEM or DER: the authorities that certify relying parties (RFC 8705 §2.1); they certify nobody's card
 intermediates/   PEM, DER or PKCS #7 (.p7b, .p7c): what lies between; browsers often send the leaf alone
-policy.toml      all optional; the names are the fields of `Policy`
+validation.toml  all optional; the names are the fields of `Policy`
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
+from idp import renamed
 from idp.certificates.reading import Unreadable, authority
 from idp.config import config
 
@@ -101,7 +102,7 @@ def _fingerprint(where: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes whenever a file does."""
     found = []
     for path in [
-        where / "policy.toml",
+        renamed.file(where, "validation.toml"),
         *_files(where / "anchors"),
         *_files(where / "clients"),
         *_files(where / "intermediates"),
@@ -128,7 +129,9 @@ def _read(where: Path, _fingerprint: tuple[tuple[str, int, int], ...]) -> Folder
     anchors = _certificates(where / "anchors", faults)
     clients = _certificates(where / "clients", faults)
     intermediates = _certificates(where / "intermediates", faults)
-    policy = _policy(where / "policy.toml", faults)
+    path, wrong = renamed.file(where, "validation.toml"), list[str]()
+    policy = _policy(path, wrong)
+    faults.extend(f"{path.name}: {fault}" for fault in wrong)
     if faults:
         raise BadConfiguration(faults)
     return Folder(anchors=anchors, clients=clients, intermediates=intermediates, policy=policy)
@@ -169,10 +172,10 @@ def _policy(path: Path, faults: list[str]) -> Policy:
     try:
         given = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        faults.append(f"policy.toml: {error}")
+        faults.append(str(error))
         return Policy()
     known = {field.name for field in fields(Policy)}
-    wrong = [f"policy.toml: {name} is not known" for name in given if name not in known]
+    wrong = [f"{name} is not known" for name in given if name not in known]
     values: dict[str, object] = {}
     for name in known & set(given):
         if name in _LIMITS:
@@ -184,23 +187,23 @@ def _policy(path: Path, faults: list[str]) -> Policy:
         return Policy()
     policy = Policy(**values)  # type: ignore[arg-type]  # checked by name above
     seen = [*policy.accepted, *policy.derived, *policy.derived_hardware, *policy.refused]
-    faults.extend(f"policy.toml: {oid} stands twice" for oid in sorted({oid for oid in seen if seen.count(oid) > 1}))
+    faults.extend(f"{oid} stands twice" for oid in sorted({oid for oid in seen if seen.count(oid) > 1}))
     if policy.total_seconds < policy.answer_seconds:
-        faults.append("policy.toml: total_seconds is less than answer_seconds")
+        faults.append("total_seconds is less than answer_seconds")
     return policy
 
 
 def _number(name: str, value: object, wrong: list[str]) -> int:
     least, most = _LIMITS[name]
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        wrong.append(f"policy.toml: {name} must be a whole number from {least} to {most}")
+        wrong.append(f"{name} must be a whole number from {least} to {most}")
         return least
     return value
 
 
 def _words(name: str, value: object, wrong: list[str]) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        wrong.append(f"policy.toml: {name} must be a list of strings")
+        wrong.append(f"{name} must be a list of strings")
         return ()
     words = tuple(str(one) for one in value)
     for one in words:
@@ -211,7 +214,7 @@ def _words(name: str, value: object, wrong: list[str]) -> tuple[str, ...]:
         else:
             good = _OID.fullmatch(one) is not None and one != _ANY_POLICY
         if not good:
-            wrong.append(f"policy.toml: {name}: {one!r} is not usable")
+            wrong.append(f"{name}: {one!r} is not usable")
     if not words and name in {"accepted", "status_from"}:
-        wrong.append(f"policy.toml: {name} must not be empty")
+        wrong.append(f"{name} must not be empty")
     return words

@@ -8,12 +8,14 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import Error, register
+from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
 from django.db import DatabaseError, connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from idp import renamed
+from idp.certificates import configuration
 from idp.config import config, is_loopback
-from idp.policies import attestation
+from idp.policies import attestation, fido_metadata
 from idp.policies import issuance as rulebook
 
 _NEEDED_SQLITE = {"transaction_mode": "IMMEDIATE"}
@@ -96,7 +98,7 @@ def the_conformance_profile_is_on_loopback(app_configs: Any, **_kwargs: Any) -> 
     if not getattr(settings, "RAMET_CONFORMANCE", False) or (is_loopback(config().host) and config().is_https):
         return []
     hint = "It is for the OpenID conformance suite on this machine: set RAMET_ISSUER to https://localhost:PORT, or use idp.settings."
-    return [Error("the profile conformance is on, and the issuer is not https on loopback", hint=hint, id="ramet.E040")]
+    return [Error("the profile conformance is on, and the issuer is not https on loopback", hint=hint, id="ramet.E060")]
 
 
 @register
@@ -150,13 +152,13 @@ def _postgresql_faults() -> list[tuple[str, str]]:
 
 @register
 def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
-    """A mistake in `var/policy.toml` is told at start-up, not at the first issuance."""
+    """A mistake in `var/issuance.toml` is told at start-up, not at the first issuance."""
     try:
         rulebook.read(rulebook.path())
     except (ValueError, OSError) as error:
         hint = "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then nothing is issued."
         return [
-            Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E040")
+            Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E050")
         ]
     return []
 
@@ -168,5 +170,19 @@ def attestation_is_understood(app_configs: Any, **_kwargs: Any) -> list[Error]: 
         attestation.read()
     except (ValueError, OSError) as error:
         hint = "Correct or remove it; docs/operating.md, Proof of hardware, lists what may lie there."
-        return [Error(f"var/attestation is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E041")]
+        return [Error(f"var/attestation is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E051")]
     return []
+
+
+@register
+def files_have_their_present_names(app_configs: Any, **_kwargs: Any) -> list[Warning]:  # noqa: ANN401, ARG001
+    """Warn of each operator's file that has its former name; the next release does not read it."""
+    var = config().var
+    places = {
+        "issuance.toml": var,
+        "attestation.toml": attestation.folder(),
+        "authenticators.toml": fido_metadata.folder(),
+        "validation.toml": configuration.folder(),
+    }
+    told = [renamed.deprecated(folder, name) for name, folder in places.items()]
+    return [Warning(text, hint="Rename the file, or remove it.", id="ramet.W048") for text in told if text]

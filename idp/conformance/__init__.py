@@ -6,7 +6,7 @@
     certificate  HTTPS on a certificate of its own
 
 What it relaxes is one thing, for one person: the second factor is a fixed code, which a scripted browser without JavaScript
-can type. `idp.checks.configuration` refuses to start the profile anywhere but on https and loopback (ramet.E040).
+can type. `idp.checks.configuration` refuses to start the profile anywhere but on https and loopback (ramet.E060).
 """
 
 from __future__ import annotations

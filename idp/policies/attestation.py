@@ -1,7 +1,7 @@
 """Whose word is believed about the hardware of a device key: roots by format, and the operator's lists.
 
 The roots that come with Ramet lie in `attestation_roots`; a folder `var/attestation/<format>` takes the place of one of them,
-whole, also where it is empty: then nobody is believed. `var/attestation/policy.toml` has the lists. All of it is read again
+whole, also where it is empty: then nobody is believed. `var/attestation/attestation.toml` has the lists. All of it is read again
 when a file changes.
 """
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from derived.errors import Reason, Unavailable
 from derived.minting.hardware import statement as hardware
 from derived.minting.hardware.statement import Trust
+from idp import renamed
 from idp.config import config
 from idp.policies import fido_metadata as metadata
 
@@ -96,11 +97,11 @@ def _certificates(where: Path) -> list[bytes]:
 
 def _lists(here: Path) -> dict[str, Any]:
     """The operator's lists, and Google's list of revoked certificates where it lies here (`android-status.json`)."""
-    file, status = here / "policy.toml", here / "android-status.json"
+    file, status = renamed.file(here, "attestation.toml"), here / "android-status.json"
     said = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name, value in said.items():
         if name not in _LISTS or not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-            raise ValueError(f"policy.toml: {name} is none of {', '.join(sorted(_LISTS))}, or no list of texts")
+            raise ValueError(f"{file.name}: {name} is none of {', '.join(sorted(_LISTS))}, or no list of texts")
     revoked = {one.lower().lstrip("0") for one in said.get("revoked", [])}
     if status.exists():
         entries = json.loads(status.read_text())

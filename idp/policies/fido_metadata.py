@@ -1,6 +1,6 @@
 """Where FIDO's metadata and this operator's policy about models lie: a file below `var`, else the one of the package.
 
-`var/metadata/blob.json` is what `manage.py metadata import` verified; `var/metadata/policy.toml` may hold
+`var/metadata/blob.json` is what `manage.py metadata import` verified; `var/metadata/authenticators.toml` may hold
 `allow = ["<AAGUID>", …]` and `deny = […]`. Both are read when they change, and kept.
 """
 
@@ -22,6 +22,7 @@ import certifi
 from derived.errors import Reason, Refused, Unavailable
 from derived.minting.fido import metadata
 from derived.minting.fido.metadata import Metadata, Model, Policy
+from idp import renamed
 from idp.config import config
 
 if TYPE_CHECKING:
@@ -50,12 +51,17 @@ def imported_path() -> Path:
     return folder() / "blob.json"
 
 
+def policy_path() -> Path:
+    """Return the path of the operator's lists of models."""
+    return renamed.file(folder(), "authenticators.toml")
+
+
 def policy() -> Policy:
     """Which models this operator admits.
 
     Raises: Unavailable(KEY_UNAVAILABLE) for a policy that cannot be read: a broken deny list must not admit what it denies.
     """
-    path = folder() / "policy.toml"
+    path = policy_path()
     return _policy(*_version(path)) if path.exists() else Policy()
 
 

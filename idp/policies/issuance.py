@@ -1,4 +1,4 @@
-"""Where this operator's rules of issuance lie: `policy.toml` below `var`, read when it changes, and kept; without one, as usual."""
+"""The operator's rules of issuance: `var/issuance.toml`, read again when it changes; defaults without the file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from derived.errors import Reason, Unavailable
 from derived.rules import rulebook
 from derived.rules.rulebook import Rulebook
+from idp import renamed
 from idp.config import config
 from scim.access import belonging
 from scim.models import Group
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def path() -> Path:
     """The file."""
-    return config().var / "policy.toml"
+    return renamed.file(config().var, "issuance.toml")
 
 
 def rules() -> Rulebook:

@@ -516,23 +516,23 @@ def test_the_operators_folder_takes_the_place_of_what_is_shipped(
     (tmp_path / "attestation/android-key").mkdir()
     assert attestation.trust().roots["android-key"] == []
     (tmp_path / "attestation/android-status.json").write_text(json.dumps({"entries": {"00AB": {"status": "REVOKED"}}}))
-    (tmp_path / "attestation/policy.toml").write_text('apps = ["T.app"]\nrevoked = ["0C"]\n')
+    (tmp_path / "attestation/attestation.toml").write_text('apps = ["T.app"]\nrevoked = ["0C"]\n')
     found = attestation.trust()
     assert (found.revoked, found.apps, found.verifying) == (frozenset({"ab", "c"}), frozenset({"T.app"}), frozenset())
     assert attestation_is_understood(None) == []
     for name, text in (
-        ("policy.toml", "app = []"),
-        ("policy.toml", "apps = 'x'"),
+        ("attestation.toml", "app = []"),
+        ("attestation.toml", "apps = 'x'"),
         ("android-status.json", "[]"),
         ("tpm/bad.pem", "x"),
-        ("policy.toml", 'revoked = ["zz"]'),
+        ("attestation.toml", 'revoked = ["zz"]'),
     ):
         path = tmp_path / "attestation" / name
         before = path.read_bytes() if path.exists() else None
         path.write_text(text)
         with pytest.raises(Unavailable):
             attestation.trust()
-        assert [one.id for one in attestation_is_understood(None)] == ["ramet.E041"]
+        assert [one.id for one in attestation_is_understood(None)] == ["ramet.E051"]
         path.write_bytes(before) if before is not None else path.unlink()
     (tmp_path / "attestation/androidkey").mkdir()
     with pytest.raises(Unavailable):

@@ -85,7 +85,7 @@ BAD = [
     ("card_status_hours = true", "whole number"),
     ("card_status_hours = 1000", "whole number"),
     ("status_from = ['none']", "not usable"),
-    ("accepted = [", "policy.toml"),
+    ("accepted = [", "validation.toml"),
     ("refused = ['2.16.840.1.101.3.2.1.3.13']", "stands twice"),
     ("answer_seconds = 5\ntotal_seconds = 2", "total_seconds"),
 ]
@@ -97,7 +97,7 @@ def test_a_mistake_in_the_policy_is_told_at_start_up(bench: Bench, text: str, wo
     from idp.checks.pki_folder import pki_folder_is_usable
 
     assert pki_folder_is_usable(None) == []
-    (bench.folder / "policy.toml").write_text(text + "\n")
+    (bench.folder / "validation.toml").write_text(text + "\n")
     [fault, *_] = pki_folder_is_usable(None)
     assert fault.id == "ramet.E030"
     assert words in fault.msg

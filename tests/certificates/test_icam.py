@@ -116,7 +116,7 @@ def test_icam(
     (tmp_path / "intermediates" / "all.pem").write_bytes(
         b"".join(one.public_bytes(Encoding.PEM) for one in authorities)
     )
-    (tmp_path / "policy.toml").write_text(f'accepted = ["{PIV_AUTH}"]\nrefused = ["{CARD_AUTH}"]\n')
+    (tmp_path / "validation.toml").write_text(f'accepted = ["{PIV_AUTH}"]\nrefused = ["{CARD_AUTH}"]\n')
     data = (FOLDER / folder / f"{file}.crt").read_bytes()
     card = (x509.load_pem_x509_certificate if b"-----BEGIN" in data else x509.load_der_x509_certificate)(data)
     revoked = {card.serial_number} if verdict is Reason.CERTIFICATE_REVOKED else set()

@@ -74,7 +74,9 @@ def test_silence_is_no(bench: Bench, mood: str) -> None:
 
 def test_a_slow_responder_costs_seconds_and_no_login(bench: Bench) -> None:
     """C22: OCSP hangs; the CRL answers; the next login does not wait for it again."""
-    (bench.folder / "policy.toml").write_text((bench.folder / "policy.toml").read_text() + "answer_seconds = 1\n")
+    (bench.folder / "validation.toml").write_text(
+        (bench.folder / "validation.toml").read_text() + "answer_seconds = 1\n"
+    )
     bench.responder.moods["ocsp"] = "slow"
     card = bench.pki.card()
     started = time.monotonic()
@@ -89,8 +91,8 @@ def test_a_slow_responder_costs_seconds_and_no_login(bench: Bench) -> None:
 
 def test_all_of_it_together_is_bounded(bench: Bench) -> None:
     """C22: with everything hanging, the answer is no within the configured seconds."""
-    (bench.folder / "policy.toml").write_text(
-        (bench.folder / "policy.toml").read_text() + "answer_seconds = 1\ntotal_seconds = 2\n"
+    (bench.folder / "validation.toml").write_text(
+        (bench.folder / "validation.toml").read_text() + "answer_seconds = 1\ntotal_seconds = 2\n"
     )
     bench.responder.all_are("slow")
     started = time.monotonic()

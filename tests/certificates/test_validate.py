@@ -255,7 +255,7 @@ def x509_oid(last: int) -> bytes:
 def test_without_anchors_nobody_signs_in(bench: Bench) -> None:
     """C22: no anchor, no card login; a folder with a fault counts as none."""
     card = bench.pki.card()
-    (bench.folder / "policy.toml").write_text("accept_anything = true\n")
+    (bench.folder / "validation.toml").write_text("accept_anything = true\n")
     assert refusal(bench, card) == Reason.CERTIFICATE_LOGIN_OFF
     assert not is_configured()
     bench.lay()
@@ -291,7 +291,7 @@ def test_missing_issuers_are_fetched_from_listed_hosts_only(bench: Bench) -> Non
 
 def test_no_host_is_asked_that_is_not_listed(bench: Bench) -> None:
     """C22, C45: without an allow-list nothing leaves the house, and nobody signs in without news."""
-    (bench.folder / "policy.toml").write_text("")
+    (bench.folder / "validation.toml").write_text("")
     assert refusal(bench, bench.pki.card()) == Reason.CERTIFICATE_STATUS_UNKNOWN
     assert bench.asked() == []
 

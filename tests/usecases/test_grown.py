@@ -272,8 +272,8 @@ def test_every_grown_kind_says_where_its_verifier_stands() -> None:
 
 @pytest.fixture
 def policy_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr("idp.policies.issuance.path", lambda: tmp_path / "policy.toml")
-    return tmp_path / "policy.toml"
+    monkeypatch.setattr("idp.policies.issuance.path", lambda: tmp_path / "issuance.toml")
+    return tmp_path / "issuance.toml"
 
 
 def test_the_operators_file_decides_and_a_broken_one_issues_nothing(policy_file: Path, world: World) -> None:
@@ -304,7 +304,7 @@ def test_the_operators_file_decides_and_a_broken_one_issues_nothing(policy_file:
         assert not Credential.objects.filter(kind="device_key").exists()
     with pytest.raises(CommandError, match="device_kye"):
         call_command("policy", "show", stdout=out)
-    assert [one.id for one in rules_of_issuance_are_understood(None)] == ["ramet.E040"]
+    assert [one.id for one in rules_of_issuance_are_understood(None)] == ["ramet.E050"]
     policy_file.unlink()
     assert rules_of_issuance_are_understood(None) == []
     world.device(desktop)

@@ -221,7 +221,7 @@ def test_the_conformance_profile_starts_on_loopback_only(
     for module in (checks, conformance):
         monkeypatch.setattr(module, "config", lambda: where)
     with override_settings(RAMET_CONFORMANCE=True):
-        assert ("ramet.E040" in ids(checks.the_conformance_profile_is_on_loopback)) is refuses
+        assert ("ramet.E060" in ids(checks.the_conformance_profile_is_on_loopback)) is refuses
         assert conformance.is_on() is (where.host == "localhost")
     assert ids(checks.the_conformance_profile_is_on_loopback) == set()
     assert not conformance.is_on()

@@ -195,8 +195,8 @@ def test_a_missing_file_and_a_bad_policy_are_told_in_words(var: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read"):
         run("import", str(var / "nowhere"))
     (var / "metadata").mkdir()
-    (var / "metadata" / "policy.toml").write_text("allow = ")
-    with pytest.raises(CommandError, match=r"policy\.toml"):
+    (var / "metadata" / "authenticators.toml").write_text("allow = ")
+    with pytest.raises(CommandError, match=r"authenticators\.toml"):
         run("show")
 
 
@@ -209,14 +209,14 @@ def test_a_publication_that_was_spoilt_on_the_disk_closes(var: Path) -> None:
         metadata.known()
 
 
-# --- policy.toml ------------------------------------------------------------------------------------------------------
+# --- authenticators.toml ------------------------------------------------------------------------------------------------------
 
 
 def test_the_operators_lists_are_read_when_they_change(var: Path) -> None:
     """RQ-4: allow and deny; nothing means what FIDO certifies."""
     assert metadata.policy() == Policy()
     (var / "metadata").mkdir()
-    path = var / "metadata" / "policy.toml"
+    path = var / "metadata" / "authenticators.toml"
     path.write_text('allow = ["73BB0CD4-e502-49b8-9c6f-b59445bf720b"]\n')
     assert metadata.policy() == Policy(allow=frozenset({"73bb0cd4-e502-49b8-9c6f-b59445bf720b"}))
     path.write_text('deny = ["x", "y"]\n')
@@ -227,7 +227,7 @@ def test_the_operators_lists_are_read_when_they_change(var: Path) -> None:
 def test_a_policy_that_cannot_be_read_closes(var: Path, text: str) -> None:
     """A deny list with a slip of the pen must not admit what it denies (I9)."""
     (var / "metadata").mkdir()
-    (var / "metadata" / "policy.toml").write_text(text, encoding="latin-1")
+    (var / "metadata" / "authenticators.toml").write_text(text, encoding="latin-1")
     with pytest.raises(Unavailable):
         metadata.policy()
 
@@ -250,7 +250,7 @@ def test_a_model_that_turns_bad_takes_aal3_away(world: World, var: Path, how: st
     assert sign_in(browser, key).path == "/devices"
     assert (newest_event().aal, newest_event().hardware) == (3, True)
     if how == "denied by the operator":
-        (var / "metadata" / "policy.toml").write_text(f'deny = ["{maker.aaguid}"]')
+        (var / "metadata" / "authenticators.toml").write_text(f'deny = ["{maker.aaguid}"]')
         found = run("review")
     else:
         document = {

