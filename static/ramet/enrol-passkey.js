@@ -1,39 +1,10 @@
 /* On the phone: read the code, make a passkey, and wait for the desktop. The code belongs to this browser once it was shown. */
 
+import { form, platform, problem, sentCode, show, showWaiting, sleep, stop, complain, takeCode, useCode } from "./enrol-page.js";
 import { create, obstacle, words } from "./passkey.js";
 
-const form = document.getElementById("enrol-form");
-const { code, username, name: deviceName } = form.elements;
-const parts = ["starting", "trouble", "form", "wait", "done"];
-const LONG_CODE = 24;
-const PAUSE = 2000;
-
-const bare = (text) => text.replace(/[\s-]/g, "");
-const isShort = () => bare(code.value).length < LONG_CODE;
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-function show(part) {
-  for (const one of parts) {
-    document.getElementById(one).hidden = one !== part;
-  }
-  document.querySelector(`#${part} [tabindex="-1"]`)?.focus();
-}
-
-function stop(message) {
-  document.getElementById("trouble-text").textContent = message;
-  show("trouble");
-}
-
-function complain(message, field) {
-  const box = document.getElementById("form-error");
-  for (const input of form.querySelectorAll("[aria-invalid]")) {
-    input.removeAttribute("aria-invalid");
-  }
-  document.getElementById("form-error-text").textContent = message;
-  box.hidden = false;
-  field?.setAttribute("aria-invalid", "true");
-  (field ?? box).focus();
-}
+const { name: deviceName } = form.elements;
+const PAUSE = 2;
 
 /** A POST of this page; what it refuses is an Error with words for the person. */
 async function post(path, fields) {
@@ -46,24 +17,17 @@ async function post(path, fields) {
   return answer;
 }
 
-function problem() {
-  if (!bare(code.value)) return ["Enter the code that your computer shows.", code];
-  if (isShort() && !username.value.trim()) return ["Enter your user name too: the short code needs it.", username];
-  if (!deviceName.value.trim()) return ["Give this device a name.", deviceName];
-  return null;
-}
-
 async function submit(event) {
   event.preventDefault();
   document.getElementById("form-error").hidden = true;
-  const found = problem();
+  const found = problem(deviceName);
   if (found) {
     complain(...found);
     return;
   }
   const button = form.querySelector("button[type=submit]");
   button.disabled = true;
-  const shown = { code: code.value.trim(), ...(isShort() && { username: username.value.trim() }) };
+  const shown = sentCode();
   try {
     const response = await create(await post("/enrol/passkey/options", shown));
     const bound = await post("/enrol/passkey/answer", { ...shown, name: deviceName.value.trim(), response });
@@ -77,9 +41,7 @@ async function submit(event) {
 
 /** Show number and name until the desktop has answered. */
 async function wait(bound) {
-  document.getElementById("number").textContent = bound.number;
-  document.getElementById("bound-name").textContent = bound.device_name;
-  show("wait");
+  showWaiting(bound.number, bound.device_name);
   const ends = Date.now() + bound.expires_in * 1000;
   let status = "pending";
   while (status === "pending" && Date.now() < ends + 10_000) {
@@ -99,35 +61,13 @@ async function wait(bound) {
     : "The time for this code is over. Get a new code on your computer and start again. Then delete the passkey from this device: it is of no use.");
 }
 
-/** Take the code out of the address at once, so that it stays out of the history and of what is shared or synced. */
-function takeCode() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("code");
-  history.replaceState(null, "", location.pathname);
-  return given;
-}
-
-function arrange(given) {
-  document.getElementById("from-qr").hidden = !given;
-  document.getElementById("typed").hidden = Boolean(given);
-  document.getElementById("username-field").hidden = !isShort();
-}
-
-function suggestName() {
-  const touchMac = /Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1; // an iPad calls itself a Mac
-  const seen = touchMac ? "iPad" : /iPhone|iPad|Android|Windows|Macintosh|CrOS|Linux/.exec(navigator.userAgent)?.[0];
-  deviceName.value ||= { Macintosh: "Mac", CrOS: "Chromebook" }[seen] ?? seen ?? "";
-}
-
 const given = takeCode();
 const why = obstacle();
 if (why) {
   stop(why);
 } else {
-  code.value = given ?? "";
-  arrange(given);
-  suggestName();
-  code.addEventListener("input", () => arrange(null));
-  document.getElementById("other-code").addEventListener("click", () => { code.value = ""; arrange(null); code.focus(); });
+  useCode(given);
+  deviceName.value ||= platform();
   form.addEventListener("submit", submit);
   show("form");
 }

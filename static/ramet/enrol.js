@@ -4,14 +4,12 @@
    reload, a dropped connection or a refused passphrase must find the same key again, or the code would be burnt. Only when
    the desktop has confirmed does it take the place of a key that this device had before. */
 
+import { clearCode, complain, form, problem as problemOfCode, platform, sentCode, show, showWaiting, sleep, stop, takeCode, useCode } from "./enrol-page.js";
 import { find, forget, keep, learnTime, makeKey, obstacle, sign } from "./device.js";
 
 const { issuer } = document.body.dataset;
 const UNDER_WAY = `${issuer}#under-way`;
-const LONG_CODE = 24;
-const form = document.getElementById("enrol-form");
-const { code, username, device_name: deviceName, passphrase, passphrase_again: again } = form.elements;
-const parts = ["starting", "trouble", "existing", "form", "wait", "done"];
+const { code, device_name: deviceName, passphrase, passphrase_again: again } = form.elements;
 
 /** An answer of the API that says no: `code` for us, the message for the person. */
 class Refused extends Error {
@@ -21,35 +19,6 @@ class Refused extends Error {
     this.code = body.error ?? "";
   }
 }
-
-function show(name) {
-  for (const part of parts) {
-    document.getElementById(part).hidden = part !== name;
-  }
-  document.querySelector(`#${name} [tabindex="-1"]`)?.focus();
-}
-
-/** A dead end always says why, and where to go on. */
-function stop(message) {
-  document.getElementById("trouble-text").textContent = message;
-  show("trouble");
-}
-
-/** Say what is wrong above the form, and at the field, where there is one. */
-function complain(message, field) {
-  const box = document.getElementById("form-error");
-  for (const input of form.querySelectorAll("[aria-invalid]")) {
-    input.removeAttribute("aria-invalid");
-  }
-  document.getElementById("form-error-text").textContent = message;
-  box.hidden = false;
-  field?.setAttribute("aria-invalid", "true");
-  (field ?? box).focus();
-}
-
-const bare = (text) => text.replace(/[\s-]/g, "");
-const isShort = () => bare(code.value).length < LONG_CODE;
-const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 let endpoints;
 
@@ -80,9 +49,8 @@ async function post(path, body) {
 }
 
 function problem() {
-  if (!bare(code.value)) return ["Enter the code that your computer shows.", code];
-  if (isShort() && !username.value.trim()) return ["Enter your user name too: the short code needs it.", username];
-  if (!deviceName.value.trim()) return ["Give this device a name.", deviceName];
+  const found = problemOfCode(deviceName);
+  if (found) return found;
   if ([...passphrase.value].length < 8) return ["The passphrase needs 8 characters or more.", passphrase];
   if (passphrase.value !== again.value) return ["The two passphrases are not the same. Type both again.", again];
   return null;
@@ -90,7 +58,7 @@ function problem() {
 
 /** Protocol §1 and §2. Returns the record of the binding under way. */
 async function bind() {
-  const answer = { code: code.value.trim(), ...(isShort() && { username: username.value.trim() }) };
+  const answer = sentCode();
   const known = await find(UNDER_WAY);
   const key = known ?? (await makeKey());
   await keep(UNDER_WAY, key);
@@ -157,9 +125,7 @@ async function ask({ pair, jkt, binding }) {
 
 /** Show number and name until the desktop has answered. */
 async function wait(record) {
-  document.getElementById("number").textContent = record.number;
-  document.getElementById("bound-name").textContent = record.name;
-  show("wait");
+  showWaiting(record.number, record.name);
   let answer = { status: "pending" };
   while (answer.status === "pending" && Date.now() < record.ends + 10_000) {
     await sleep(answer.interval || record.interval || 2);
@@ -178,26 +144,8 @@ async function wait(record) {
 }
 
 async function suggestName() {
-  const agent = navigator.userAgent;
   const hints = await navigator.userAgentData?.getHighEntropyValues?.(["model", "platform"]).catch(() => null);
-  const touchMac = /Macintosh/.test(agent) && navigator.maxTouchPoints > 1; // an iPad calls itself a Mac
-  const seen = touchMac ? "iPad" : /iPhone|iPad|Android|Windows|Macintosh|CrOS|Linux/.exec(agent)?.[0];
-  const platform = { Macintosh: "Mac", CrOS: "Chromebook" }[seen] ?? seen;
-  deviceName.value ||= hints?.model || hints?.platform || platform || "";
-}
-
-/** Take the code out of the address at once, so that it stays out of the history and of what is shared or synced. */
-function takeCode() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("code");
-  history.replaceState(null, "", location.pathname);
-  return given;
-}
-
-/** Fields for the code: hidden when the QR code brought it, with the user name only while the code is short. */
-function arrange(given) {
-  document.getElementById("from-qr").hidden = !given;
-  document.getElementById("typed").hidden = Boolean(given);
-  document.getElementById("username-field").hidden = !isShort();
+  deviceName.value ||= hints?.model || hints?.platform || platform();
 }
 
 async function start() {
@@ -209,12 +157,9 @@ async function start() {
   if (location.origin !== new URL(issuer).origin) {
     return stop(`Open this page as ${issuer}/enrol: a key made under another address would not work there.`);
   }
-  code.value = given ?? "";
-  arrange(given);
-  code.addEventListener("input", () => arrange(null));
-  document.getElementById("other-code").addEventListener("click", () => { code.value = ""; arrange(null); code.focus(); });
+  useCode(given);
   document.getElementById("replace").addEventListener("click", () => show("form"));
-  document.getElementById("again").addEventListener("click", () => { code.value = ""; arrange(null); show("form"); });
+  document.getElementById("again").addEventListener("click", () => { clearCode(); show("form"); });
   form.addEventListener("submit", submit);
   await suggestName();
 
