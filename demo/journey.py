@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from demo import arrival, card_road, certificate, departure, passkey_road, phone
+from demo import card_login, card_office, certificate_login, joiner, leaver, passkey_login, phone
 from demo.browser import Browser, UnexpectedPage
+from demo.context import Context
 from demo.mailbox import Mailbox
 from demo.narration import Broken, Narration
 from demo.openid import Refused, Untrustworthy
+from demo.rendering import events_of
 from demo.server import CommandFailed, Ramet, free_port
-from demo.showing import events_of
 from demo.web import serving
-from demo.world import World
 from device.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ _FORESEEN = (Broken, UnexpectedPage, CommandFailed, Refused, Untrustworthy, Devi
 
 
 @contextmanager
-def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_road.CardOffice | None]]:
+def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_office.CardOffice | None]]:
     """Start a server and a worker on a fresh database, and a certificate host where there is an nginx, until the block ends."""
-    port, office = free_port(), card_road.open_office(folder)
+    port, office = free_port(), card_office.open_office(folder)
     ramet = Ramet(
         var=folder, issuer=f"http://localhost:{port}", port=port, extra=office.proxy.variables if office else {}
     )
@@ -52,7 +52,7 @@ def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_r
         ramet.wait_until_ready()
         if office:
             narration.call("operator", "manage.py serve --socket certificate.sock    and    nginx before it")
-            card_road.start(office, ramet)
+            card_office.start(office, ramet)
         yield ramet, office
     finally:
         if office:
@@ -60,39 +60,39 @@ def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_r
         ramet.stop()
 
 
-def _play(world: World) -> None:
+def _play(context: Context) -> None:
     """All chapters in their order.
 
     Raises: one of `_FORESEEN` if a step leaves nothing to go on with.
     """
-    arrival.operator_sets_up(world)
-    arrival.hr_pushes(world)
-    arrival.person_accepts(world)
-    with serving(world.app, host="localhost", port=world.app_port):
-        arrival.app_logs_in(world)
-        arrival.app_asks_too_much(world)
-        phone.add_phone(world)
-        phone.first_login(world)
-        phone.lesser_logins(world)
-        phone.everything_works(world)
-        passkey_road.walk(world)
-        card_road.walk(world)
-        certificate.walk(world)
-        departure.things_in_flight(world)
-        departure.hr_ends(world)
-        departure.everyone_is_told(world)
-        departure.nothing_comes_back(world)
-    _read_the_record(world)
+    joiner.operator_sets_up(context)
+    joiner.hr_pushes(context)
+    joiner.person_accepts(context)
+    with serving(context.app, host="localhost", port=context.app_port):
+        joiner.app_logs_in(context)
+        joiner.app_asks_too_much(context)
+        phone.add_phone(context)
+        phone.first_login(context)
+        phone.lesser_logins(context)
+        phone.everything_works(context)
+        passkey_login.play(context)
+        card_login.play(context)
+        certificate_login.play(context)
+        leaver.things_in_flight(context)
+        leaver.hr_ends(context)
+        leaver.everyone_is_told(context)
+        leaver.nothing_comes_back(context)
+    _read_the_record(context)
 
 
-def _read_the_record(world: World) -> None:
+def _read_the_record(context: Context) -> None:
     """Every step above is one event in a hash chain, and the chain holds."""
-    tell = world.narration
+    tell = context.narration
     tell.chapter("13. The record")
     tell.call("operator", "manage.py audit verify    and    manage.py audit show alex.morgan")
     with ThreadPoolExecutor(2) as terminals:
-        verified = terminals.submit(world.ramet.ask, "audit", "verify")
-        shown = terminals.submit(world.ramet.ask, "audit", "show", world.person.username)
+        verified = terminals.submit(context.ramet.ask, "audit", "verify")
+        shown = terminals.submit(context.ramet.ask, "audit", "show", context.person.username)
     found, events = verified.exception() or verified.result(), shown.result()
     tell.check("every chain holds", isinstance(found, dict) and found["ok"] is True, seen=found)
     tell.table(events_of(events))
@@ -113,7 +113,7 @@ def main() -> int:
         mailbox, desktop = Mailbox(folder / "mail"), Browser(cookies)
         try:
             with _running(folder, narration) as (ramet, office):
-                world = World(
+                context = Context(
                     ramet,
                     narration,
                     mailbox=mailbox,
@@ -123,9 +123,9 @@ def main() -> int:
                     office=office,
                 )
                 try:
-                    _play(world)
+                    _play(context)
                 finally:
-                    certificate.close(world)
+                    certificate_login.close(context)
         except _FORESEEN as error:
             narration.broken(f"{type(error).__name__}: {error}")
             for log in ("serve", "certificate-host", "worker"):

@@ -529,13 +529,13 @@ class Pki:
         (folder / "validation.toml").write_text(f'fetch_from = ["{urlsplit(self.base_url).netloc}"]\n{policy}')
 
 
-Mood = Literal["well", "dead", "slow", "stale", "lying", "stranger", "refusing", "rubbish"]
+Mode = Literal["well", "dead", "slow", "stale", "lying", "stranger", "refusing", "rubbish"]
 
 
 class Responder:
     """Serves a Pki on loopback: /aia/NAME.p7c, /crl/NAME.crl, /crl/NAME-delta.crl, /ocsp/NAME.
 
-    moods: of "aia", "crl" and "ocsp": well; dead (500); slow (longer than anybody waits); stale (yesterday's answers); lying
+    modes: of "aia", "crl" and "ocsp": well; dead (500); slow (longer than anybody waits); stale (yesterday's answers); lying
     (nothing was ever revoked); stranger (signed by somebody else); refusing (OCSP's tryLater, else 404); rubbish.
     asked: every path that was asked for, in order.
     """
@@ -543,7 +543,7 @@ class Responder:
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.clock = clock
         self.pki: Pki | None = None
-        self.moods: dict[str, Mood] = {"aia": "well", "crl": "well", "ocsp": "well"}
+        self.modes: dict[str, Mode] = {"aia": "well", "crl": "well", "ocsp": "well"}
         self.delta = False  # whether there are deltas; the base is then frozen as it was before anything was revoked
         self.names_delta = True  # whether the base names its delta
         self.asked: list[str] = []
@@ -561,10 +561,10 @@ class Responder:
         responder.pki = Pki.make(now=now, base_url=responder.url)
         return responder.pki, responder
 
-    def all_are(self, mood: Mood) -> None:
-        """Set every service's mood."""
-        for service in self.moods:
-            self.moods[service] = mood
+    def set_all(self, mode: Mode) -> None:
+        """Set every service's mode."""
+        for service in self.modes:
+            self.modes[service] = mode
 
     def close(self) -> None:
         """Stop serving; whoever is kept waiting is let go."""
@@ -575,20 +575,20 @@ class Responder:
     def answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
         """Status, content type and body for one question."""
         service, _, name = path.strip("/").partition("/")
-        if self.pki is None or service not in self.moods:
+        if self.pki is None or service not in self.modes:
             return 404, "text/plain", b""
-        mood = self.moods[service]
-        if mood == "dead":
+        mode = self.modes[service]
+        if mode == "dead":
             return 500, "text/plain", b""
-        if mood == "slow":
+        if mode == "slow":
             self._closing.wait(30)
-        if mood == "rubbish":
+        if mode == "rubbish":
             return 200, "application/octet-stream", b"\x30\x03rubbish"
-        if mood == "refusing" and service != "ocsp":
+        if mode == "refusing" and service != "ocsp":
             return 404, "text/plain", b""
         if service == "aia":
             return self._issuers(self.pki, name)
-        return self._crl(self.pki, name, mood) if service == "crl" else self._ocsp(self.pki, body, mood)
+        return self._crl(self.pki, name, mode) if service == "crl" else self._ocsp(self.pki, body, mode)
 
     @staticmethod
     def _issuers(pki: Pki, name: str) -> tuple[int, str, bytes]:
@@ -599,20 +599,20 @@ class Responder:
             else (404, "text/plain", b"")
         )
 
-    def _times(self, mood: str, life: timedelta) -> tuple[datetime, datetime]:
+    def _times(self, mode: str, life: timedelta) -> tuple[datetime, datetime]:
         now = self.clock()
-        start = now - (life + timedelta(days=1) if mood == "stale" else timedelta(minutes=5))
+        start = now - (life + timedelta(days=1) if mode == "stale" else timedelta(minutes=5))
         return start, start + life
 
-    def _crl(self, pki: Pki, name: str, mood: str) -> tuple[int, str, bytes]:
+    def _crl(self, pki: Pki, name: str, mode: str) -> tuple[int, str, bytes]:
         delta = name.endswith("-delta.crl")
         label = name.removesuffix("-delta.crl").removesuffix(".crl")
         if label not in pki.authorities or (delta and not self.delta):
             return 404, "text/plain", b""
-        start, end = self._times(mood, _CRL_LIFE)
-        key = ec.generate_private_key(ec.SECP256R1()) if mood == "stranger" else None
+        start, end = self._times(mode, _CRL_LIFE)
+        key = ec.generate_private_key(ec.SECP256R1()) if mode == "stranger" else None
         base_only = self.delta and not delta
-        revoked: list[int] | None = [] if mood == "lying" or base_only else None
+        revoked: list[int] | None = [] if mode == "lying" or base_only else None
         made = pki.crl(
             label,
             this_update=start,
@@ -625,15 +625,15 @@ class Responder:
         )
         return 200, "application/pkix-crl", made
 
-    def _ocsp(self, pki: Pki, body: bytes, mood: str) -> tuple[int, str, bytes]:
+    def _ocsp(self, pki: Pki, body: bytes, mode: str) -> tuple[int, str, bytes]:
         content_type = "application/ocsp-response"
-        if mood == "refusing":
+        if mode == "refusing":
             refusal = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
             return 200, content_type, refusal.public_bytes(Encoding.DER)
-        start, end = self._times(mood, _OCSP_LIFE)
-        signer = pki.responder_of(pki.authorities["outside"]) if mood == "stranger" else None
+        start, end = self._times(mode, _OCSP_LIFE)
+        signer = pki.responder_of(pki.authorities["outside"]) if mode == "stranger" else None
         made = pki.ocsp(
-            body, this_update=start, next_update=end, always_good=mood in {"lying", "stranger"}, signer=signer
+            body, this_update=start, next_update=end, always_good=mode in {"lying", "stranger"}, signer=signer
         )
         return 200, content_type, made
 

@@ -1,6 +1,6 @@
-"""A private nginx in front of a Ramet's certificate host, from the configuration that we ship (deploy/nginx).
+"""Run nginx with a configuration: in front of a Ramet's certificate host, or as a web server that asks for certificates.
 
-Its server certificate comes from an authority made for it; whoever is to trust it gets `ca_file`.
+Its server certificate comes from an authority made for it; clients that trust it get `ca_file`.
 """
 
 from __future__ import annotations
@@ -39,76 +39,51 @@ http {{
 
 
 def nginx() -> str:
-    """Where nginx is on this machine, or ""."""
+    """The path of nginx on this machine, or ""."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
 
 
 @dataclass
-class CertificateProxy:
-    """One nginx: its folder, its public port, and the secret that it shares with the Ramet behind it.
-
-    upstream: `unix:/path` or `127.0.0.1:port`, where Ramet listens for it.
-    edit: changes to the shipped configuration (old, new), for tests of what goes wrong.
-    """
+class Nginx:
+    """One nginx process with a folder, a port and a TLS certificate of its own; a subclass writes the `server` block."""
 
     folder: Path
-    upstream: str
-    port: int = field(default_factory=free_port)
-    secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
-    edit: tuple[tuple[str, str], ...] = ()
-    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    @property
-    def url(self) -> str:
-        """Its public URL."""
-        return f"https://localhost:{self.port}"
+    port: int = field(default_factory=free_port, kw_only=True)
+    _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
     def ca_file(self) -> Path:
         """The authority of its server certificate."""
         return self.folder / "tls-authority.pem"
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the Ramet behind it has to be told."""
-        peer = "unix" if self.upstream.startswith("unix:") else self.upstream.rpartition(":")[0]
-        return {
-            "RAMET_CERTIFICATE_URL": self.url, "RAMET_CERTIFICATE_PEERS": f'["{peer}"]', "RAMET_CERTIFICATE_SECRET": self.secret,
-            "SSL_CERT_FILE": str(self.ca_file),
-        }  # fmt: skip
+    def server_block(self) -> str:
+        """The `server` block of the configuration.
+
+        Raises: CommandFailed.
+        """
+        raise NotImplementedError
 
     def prepare(self) -> None:
-        """Write its certificate, before anything that trusts it starts."""
+        """Write its server certificate, before anything that trusts it starts."""
         self.folder.mkdir(parents=True, exist_ok=True)
         certificate_for("127.0.0.1", folder=self.folder, now=datetime.now(UTC))
 
     def start(self) -> None:
-        """Start it.
+        """Start nginx and wait until it listens.
 
-        Raises: CommandFailed if it does not listen.
+        Raises: CommandFailed.
         """
         if not self.ca_file.exists():
             self.prepare()
-        server = SHIPPED.read_text()
-        fill = {
-            "server UPSTREAM": f"server {self.upstream}", "listen LISTEN": f"listen 127.0.0.1:{self.port}",
-            "server_name CERTIFICATE_HOST": "server_name localhost", "SERVER_CERTIFICATE;": f"{self.folder}/tls.pem;",
-            "SERVER_KEY;": f"{self.folder}/tls-key.pem;", '"THE_SECRET"': f'"{self.secret}"',
-        }  # fmt: skip
-        for old, new in (*fill.items(), *self.edit):
-            if old not in server:
-                raise CommandFailed(f"the shipped nginx configuration has no “{old}”")
-            server = server.replace(old, new)
         path = self.folder / "nginx.conf"
-        user = "user root;" if os.geteuid() == 0 else ""  # the socket behind it is the user's own
-        path.write_text(_FRAME.format(folder=self.folder, server=server, user=user))
+        user = "user root;" if os.geteuid() == 0 else ""  # files and sockets here belong to this user
+        path.write_text(_FRAME.format(folder=self.folder, server=self.server_block(), user=user))
         path.chmod(0o600)
-        said = (self.folder / "said.log").open("ab")
-        self._child = subprocess.Popen(
-            [nginx(), "-c", str(path), "-p", str(self.folder), "-e", str(self.folder / "error.log")],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
-        said.close()
+        command = [nginx(), "-c", str(path), "-p", str(self.folder), "-e", str(self.folder / "error.log")]
+        with (self.folder / "output.log").open("ab") as output:
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._child.poll() is None:
             try:
@@ -119,16 +94,22 @@ class CertificateProxy:
                 return
         raise CommandFailed(f"nginx did not start: {self.log_end()}")
 
+    def reload(self) -> None:
+        """Make nginx read its configuration and files again."""
+        if self._child is not None:
+            self._child.send_signal(1)  # SIGHUP
+            time.sleep(0.3)
+
     def log_end(self) -> str:
-        """The last lines that it wrote."""
+        """The last lines of its logs."""
         return "".join(
             path.read_text(errors="replace")[-1000:]
-            for path in (self.folder / "error.log", self.folder / "said.log")
+            for path in (self.folder / "error.log", self.folder / "output.log")
             if path.exists()
         )
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop nginx."""
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
             try:
@@ -136,3 +117,52 @@ class CertificateProxy:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()
+
+
+@dataclass
+class CertificateProxy(Nginx):
+    """The proxy of a certificate host, from the shipped configuration (deploy/nginx).
+
+    upstream: `unix:/path` or `127.0.0.1:port`, where Ramet listens for it. secret: shared with that Ramet.
+    edit: changes to the shipped configuration (old, new), for tests of faulty ones.
+    """
+
+    upstream: str
+    secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    edit: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Its public URL."""
+        return f"https://localhost:{self.port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The settings of the Ramet behind it."""
+        peer = "unix" if self.upstream.startswith("unix:") else self.upstream.rpartition(":")[0]
+        return {
+            "RAMET_CERTIFICATE_URL": self.url,
+            "RAMET_CERTIFICATE_PEERS": f'["{peer}"]',
+            "RAMET_CERTIFICATE_SECRET": self.secret,
+            "SSL_CERT_FILE": str(self.ca_file),
+        }
+
+    def server_block(self) -> str:
+        """The shipped configuration, filled in and edited.
+
+        Raises: CommandFailed if it does not have a text to be replaced.
+        """
+        server = SHIPPED.read_text()
+        fill = {
+            "server UPSTREAM": f"server {self.upstream}",
+            "listen LISTEN": f"listen 127.0.0.1:{self.port}",
+            "server_name CERTIFICATE_HOST": "server_name localhost",
+            "SERVER_CERTIFICATE;": f"{self.folder}/tls.pem;",
+            "SERVER_KEY;": f"{self.folder}/tls-key.pem;",
+            '"THE_SECRET"': f'"{self.secret}"',
+        }
+        for old, new in (*fill.items(), *self.edit):
+            if old not in server:
+                raise CommandFailed(f"the shipped nginx configuration has no “{old}”")
+            server = server.replace(old, new)
+        return server

@@ -93,7 +93,7 @@ def main() -> int:
         signal.signal(number, _stop)
     ramet = stage.ramet()
     try:
-        _raise_curtain(stage, ramet)
+        _start_everything(stage, ramet)
         while True:
             ramet.require_alive()
             time.sleep(1)
@@ -110,7 +110,7 @@ def main() -> int:
         ramet.stop()
 
 
-def _raise_curtain(stage: Stage, ramet: Ramet) -> None:
+def _start_everything(stage: Stage, ramet: Ramet) -> None:
     say = stage.console.print
     say(f"Database, keys and mail: {escape(str(stage.var))}")
     ramet.manage("migrate", "--verbosity", "0")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from demo.card_road import CardOffice, open_office, start
+from demo.card_office import CardOffice, open_office, start
 from tests.live import Live
 
 if TYPE_CHECKING:

@@ -171,11 +171,11 @@ def test_a_revoked_card_and_one_of_unknown_status_are_refused(desk: Desk, world:
     """AU-2, I9: revoked is revoked; when nobody answers the answer is no, with 503."""
     assert desk.sign_in(desk.reader(card).browser()).path == "/devices"
     other = desk.pki.card()
-    desk.responder.all_are("dead")
+    desk.responder.set_all("dead")
     PkiObject.objects.all().delete()
     page = desk.sign_in(desk.reader(other).browser())
     assert (why(page), page.status) == (Reason.CERTIFICATE_STATUS_UNKNOWN, 503)
-    desk.responder.all_are("well")
+    desk.responder.set_all("well")
     revoked = desk.pki.card()
     desk.pki.revoke(revoked)
     assert why(desk.sign_in(desk.reader(revoked).browser())) == Reason.CERTIFICATE_REVOKED

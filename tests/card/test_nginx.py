@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from demo.browser import Browser
-from demo.card_road import CardOffice, why
+from demo.card_office import CardOffice
+from demo.card_pages import refusal_reason
 from demo.proxy import nginx
 from tests.card.hall import MISSING, Hall, opened_hall
 
@@ -47,7 +48,7 @@ def test_without_a_card_or_with_anothers_nobody_is_signed_in(hall: Hall) -> None
     """The handshake with no certificate goes through, and ends in words."""
     for card, reason in ((None, "certificate_missing"), (hall.office.pki.card(), "credential_unknown")):
         with hall.office.client(card) as client:
-            assert why(hall.press(Browser(client))) == reason
+            assert refusal_reason(hall.press(Browser(client))) == reason
 
 
 def curl(*arguments: str, **more: str) -> tuple[int, str, str]:
@@ -99,7 +100,7 @@ def test_forged_headers_are_nothing_at_every_door(hall: Hall, door: str, guess: 
             ]
         status, back, _ = curl(*forged(hall.card, secret=guess), *way)
         assert status == 302
-        assert why(browser.get(back)) == "certificate_missing"
+        assert refusal_reason(browser.get(back)) == "certificate_missing"
 
 
 def test_the_true_secret_from_another_peer_is_nothing(hall: Hall) -> None:
@@ -113,7 +114,7 @@ def test_the_true_secret_from_another_peer_is_nothing(hall: Hall) -> None:
             f"http://127.0.0.1:{hall.live.port}{httpx.URL(url).path}",
         ]
         _, back, _ = curl(*forged(hall.card, secret=hall.office.proxy.secret), *way)
-        assert why(browser.get(back)) == "certificate_missing"
+        assert refusal_reason(browser.get(back)) == "certificate_missing"
 
 
 def test_the_hosts_serve_nothing_of_each_other(hall: Hall) -> None:
@@ -172,7 +173,7 @@ def test_a_proxy_that_lets_forged_headers_through_turns_cards_off(
     assert words in hall.probe()
     with httpx.Client() as client:
         page = Browser(client).get(f"{hall.live.issuer}/login/card")
-    assert (page.status, why(page)) == (404, "certificate_login_off")
+    assert (page.status, refusal_reason(page)) == (404, "certificate_login_off")
 
 
 def test_a_proxy_with_another_secret_or_none_at_all_turns_cards_off(hall: Hall, other: CardOffice) -> None:
@@ -228,7 +229,7 @@ def test_where_the_proxy_allows_resumption_the_app_refuses_it(hall: Hall, other:
             ).stdout  # fmt: skip
             backs.append((("\nReused, " in said), re.search(r"(?im)^location: (\S+)", said)[1]))  # type: ignore[index]
         assert [one[0] for one in backs] == [False, True]
-        assert why(browser.get(backs[1][1])) == "certificate_not_proven"
+        assert refusal_reason(browser.get(backs[1][1])) == "certificate_not_proven"
 
 
 def test_one_connection_carries_one_request(hall: Hall) -> None:

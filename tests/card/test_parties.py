@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from joserfc.jwk import ECKey
 
-from demo.card_road import open_office, start
+from demo.card_office import open_office, start
 from demo.pki import Card
 from demo.proxy import nginx
 from derived import clock

@@ -86,7 +86,7 @@ def test_many_false_ways_cost_a_bounded_number_of_signatures(bench: Bench, monke
         der = bytearray(bench.pki.certify(agency, by=bridge).public_bytes(Encoding.DER))
         der[-1] ^= 1
         (bench.folder / "intermediates" / f"{number}.der").write_bytes(bytes(der))
-    bench.responder.moods["aia"] = "dead"
+    bench.responder.modes["aia"] = "dead"
     checks = []
     real = DefaultSignatureValidator.validate_signature
     monkeypatch.setattr(

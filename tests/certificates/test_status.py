@@ -40,7 +40,7 @@ def test_a_revoked_card_is_refused_by_either_mechanism(bench: Bench, silent: str
     """AU-2: the OCSP responder alone, or the CRL alone, is enough to refuse, also where the other says good."""
     card = bench.pki.card()
     bench.pki.revoke(card)
-    bench.responder.moods[silent] = "lying" if silent == "crl" else "dead"
+    bench.responder.modes[silent] = "lying" if silent == "crl" else "dead"
     assert refusal(bench, card) == Reason.CERTIFICATE_REVOKED
 
 
@@ -48,25 +48,25 @@ def test_revoked_wins_over_good(bench: Bench) -> None:
     """C22: a lying OCSP responder does not outvote the CRL."""
     card = bench.pki.card()
     bench.pki.revoke(card)
-    bench.responder.moods["ocsp"] = "lying"
+    bench.responder.modes["ocsp"] = "lying"
     assert refusal(bench, card) == Reason.CERTIFICATE_REVOKED
 
 
 @pytest.mark.parametrize("silent", ["ocsp", "crl"])
-@pytest.mark.parametrize("mood", ["dead", "stale", "rubbish", "stranger", "refusing"])
-def test_one_mechanism_is_enough(bench: Bench, silent: str, mood: str) -> None:
+@pytest.mark.parametrize("mode", ["dead", "stale", "rubbish", "stranger", "refusing"])
+def test_one_mechanism_is_enough(bench: Bench, silent: str, mode: str) -> None:
     """C22: while the other answers, or what is kept is fresh, a login goes on."""
     if silent == "crl":
         accepted(bench, bench.pki.card())  # the authorities' CRLs are kept, and the agency's with them
         PkiObject.objects.filter(source__endswith="/crl/agency.crl").delete()
-    bench.responder.moods[silent] = mood  # type: ignore[assignment]
+    bench.responder.modes[silent] = mode  # type: ignore[assignment]
     assert accepted(bench, bench.pki.card())
 
 
-@pytest.mark.parametrize("mood", ["dead", "stale", "rubbish", "stranger", "refusing"])
-def test_silence_is_no(bench: Bench, mood: str) -> None:
+@pytest.mark.parametrize("mode", ["dead", "stale", "rubbish", "stranger", "refusing"])
+def test_silence_is_no(bench: Bench, mode: str) -> None:
     """C22: no answer, an old one, one by somebody else, or rubbish: nobody can know, so nobody signs in (503)."""
-    bench.responder.all_are(mood)  # type: ignore[arg-type]
+    bench.responder.set_all(mode)  # type: ignore[arg-type]
     with pytest.raises(Unavailable) as caught:
         validate(bench.pki.card().der, (), now=bench.now)
     assert caught.value.reason == Reason.CERTIFICATE_STATUS_UNKNOWN
@@ -77,7 +77,7 @@ def test_a_slow_responder_costs_seconds_and_no_login(bench: Bench) -> None:
     (bench.folder / "validation.toml").write_text(
         (bench.folder / "validation.toml").read_text() + "answer_seconds = 1\n"
     )
-    bench.responder.moods["ocsp"] = "slow"
+    bench.responder.modes["ocsp"] = "slow"
     card = bench.pki.card()
     started = time.monotonic()
     assert accepted(bench, card)
@@ -94,7 +94,7 @@ def test_all_of_it_together_is_bounded(bench: Bench) -> None:
     (bench.folder / "validation.toml").write_text(
         (bench.folder / "validation.toml").read_text() + "answer_seconds = 1\ntotal_seconds = 2\n"
     )
-    bench.responder.all_are("slow")
+    bench.responder.set_all("slow")
     started = time.monotonic()
     assert refusal(bench, bench.pki.card()) == Reason.CERTIFICATE_STATUS_UNKNOWN
     assert time.monotonic() - started < 5
@@ -107,7 +107,7 @@ def test_a_kept_answer_spares_the_network_and_serves_while_all_is_dead(bench: Be
     bench.asked()
     assert accepted(bench, card)
     assert bench.asked() == []
-    bench.responder.all_are("dead")
+    bench.responder.set_all("dead")
     bench.later(hours=11)
     assert accepted(bench, card)  # OCSP answers hold 12 hours, CRLs 18
     bench.later(hours=8)
@@ -128,7 +128,7 @@ def test_old_news_are_not_believed_though_their_issuer_would(bench: Bench) -> No
     bench.lay(policy="card_status_hours = 2\n")
     card = bench.pki.card()
     assert accepted(bench, card)
-    bench.responder.all_are("dead")
+    bench.responder.set_all("dead")
     bench.later(hours=1, minutes=50)
     assert accepted(bench, card)
     bench.later(minutes=10)
@@ -140,7 +140,7 @@ def test_a_stricter_limit_holds_for_what_is_kept_already(bench: Bench) -> None:
     card = bench.pki.card()
     assert accepted(bench, card)
     bench.lay(policy="card_status_hours = 2\n")
-    bench.responder.all_are("dead")
+    bench.responder.set_all("dead")
     bench.later(hours=3)
     assert refusal(bench, card) == Reason.CERTIFICATE_STATUS_UNKNOWN
 
@@ -162,9 +162,9 @@ def test_listed_is_revoked_whatever_the_date(bench: Bench, silent: str) -> None:
     card = bench.pki.card()
     bench.pki.revoke(card, at=bench.now + timedelta(seconds=50))
     if silent == "crl":
-        bench.responder.moods["crl"] = "lying"
+        bench.responder.modes["crl"] = "lying"
     else:
-        bench.responder.moods["ocsp"] = "dead"
+        bench.responder.modes["ocsp"] = "dead"
     assert refusal(bench, card) == Reason.CERTIFICATE_REVOKED
 
 
@@ -190,7 +190,7 @@ def test_news_of_the_authorities_are_needed(bench: Bench) -> None:
     card = bench.pki.card()
     accepted(bench, card)
     PkiObject.objects.filter(source__endswith="/crl/bridge.crl").delete()
-    bench.responder.moods["crl"] = "dead"
+    bench.responder.modes["crl"] = "dead"
     assert refusal(bench, card) == Reason.CERTIFICATE_STATUS_UNKNOWN
 
 
@@ -199,7 +199,7 @@ def test_a_delta_crl_counts(bench: Bench, by_card: bool) -> None:  # noqa: FBT00
     """C22: revoked since the base, told by the delta that the CRL, or the certificate, names."""
     bench.responder.delta = True
     bench.responder.names_delta = not by_card
-    bench.responder.moods["ocsp"] = "dead"
+    bench.responder.modes["ocsp"] = "dead"
     card, other = bench.pki.card(delta=by_card), bench.pki.card(delta=by_card)
     bench.pki.revoke(card)
     assert refusal(bench, card) == Reason.CERTIFICATE_REVOKED
@@ -210,7 +210,7 @@ def test_a_delta_crl_counts(bench: Bench, by_card: bool) -> None:  # noqa: FBT00
 def test_a_named_delta_that_does_not_come_leaves_the_crl_silent(bench: Bench) -> None:
     """C22: the base promises a delta; without it nobody knows what was revoked since."""
     bench.responder.delta = True
-    bench.responder.moods["ocsp"] = "dead"
+    bench.responder.modes["ocsp"] = "dead"
     real = bench.responder.answer
     bench.responder.answer = lambda path, body: (404, "text/plain", b"") if "delta" in path else real(path, body)  # type: ignore[method-assign]
     assert refusal(bench, bench.pki.card()) == Reason.CERTIFICATE_STATUS_UNKNOWN
@@ -262,7 +262,7 @@ def test_a_responder_must_be_entitled(bench: Bench, fault: str, monkeypatch: pyt
 
     accepted(bench, another)  # the authorities' CRLs are kept
     PkiObject.objects.filter(source__endswith="/crl/agency.crl").delete()
-    bench.responder.moods["crl"] = "dead"
+    bench.responder.modes["crl"] = "dead"
     bench.later(seconds=10)
     monkeypatch.setattr(bench.pki, "ocsp", bent)
     assert refusal(bench, card) == Reason.CERTIFICATE_STATUS_UNKNOWN
@@ -279,7 +279,7 @@ def test_other_ways_to_answer_are_good(bench: Bench, how: dict[str, bool], monke
     card = bench.pki.card()
     accepted(bench, bench.pki.card())
     PkiObject.objects.filter(source__endswith="/crl/agency.crl").delete()
-    bench.responder.moods["crl"] = "dead"
+    bench.responder.modes["crl"] = "dead"
     bench.later(seconds=10)
     assert accepted(bench, card)
 
@@ -289,7 +289,7 @@ def test_a_bad_answer_does_not_push_out_a_good_one(bench: Bench) -> None:
     card = bench.pki.card()
     accepted(bench, card)
     before = {row.key: bytes(row.body) for row in PkiObject.objects.filter(body__isnull=False)}
-    bench.responder.all_are("stranger")
+    bench.responder.set_all("stranger")
     bench.later(hours=2)
     assert accepted(bench, card)
     assert {row.key: bytes(row.body) for row in PkiObject.objects.filter(body__isnull=False)} == before
@@ -324,7 +324,7 @@ def test_the_worker_fetches_crls_before_they_are_needed(bench: Bench) -> None:
     assert bench.asked() == ["/crl/agency.crl", "/crl/bridge.crl", "/crl/root.crl"]
     assert accepted(bench, card)
     assert bench.asked() == []
-    bench.responder.moods["crl"] = "stranger"
+    bench.responder.modes["crl"] = "stranger"
     assert prefetch(now=bench.later(minutes=61)) == 0
     assert accepted(bench, card)
 

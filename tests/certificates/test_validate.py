@@ -273,7 +273,7 @@ def test_what_a_client_sends_is_material_and_not_trust(bench: Bench) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     assert refusal(bench, stranger, (outside.public_bytes(Encoding.DER),)) == Reason.CERTIFICATE_UNTRUSTED
-    bench.responder.moods["aia"] = "dead"
+    bench.responder.modes["aia"] = "dead"
     card = bench.pki.card(issuer="other")
     assert refusal(bench, card) == Reason.CERTIFICATE_UNTRUSTED
     assert validate(card.der, [b"rubbish", *reversed(card.chain_der), card.der], now=bench.now).policies == (PIV_AUTH,)

@@ -100,7 +100,7 @@ def test_a_good_card_is_asked_about_once_and_a_silent_office_again(desk: Desk, w
     card = desk.pki.card(fasc_n=number_of(agency=AGENCY))
     held: Any = grown(desk, world, tmp_path, card).row
     began = clock.now()
-    desk.responder.all_are("dead")
+    desk.responder.set_all("dead")
     for days, asked in ((8, False), (15, True)):
         with time_machine.travel(began + timedelta(days=days), tick=True):
             tending.tend(now=clock.now())

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from demo.agency_site import AgencySite
 from demo.browser import Browser
-from demo.card_road import CardOffice, open_office, start
+from demo.card_office import CardOffice, open_office, start
 from demo.proxy import nginx
 from device.client import Answered, Code, DeviceClient
 from tests.environment import KIND

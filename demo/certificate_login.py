@@ -6,7 +6,6 @@ Needs nginx, as the card's road does: where there is none, the journey says so a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,55 +16,38 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from demo.agency_site import AgencySite
 from demo.browser import Browser
-from demo.card_road import ask, press, why
-from demo.pki import Card
-from demo.world import AAL
+from demo.card_pages import open_card_login, refusal_reason, request_login
+from demo.context import AAL
+from demo.laptop import Laptop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from demo.browser import Page
-    from demo.world import World
+    from demo.context import Context
 
 _STATUS = "http://pki.demo.example"
 _LISTED_SECONDS = 60.0
 
 
-@dataclass
-class Certificate:
-    """What a VPN client has: a key that it made, and what was made for it. site: the agency's web server."""
-
-    key: ec.EllipticCurvePrivateKey
-    chain: Path
-    key_file: Path
-    site: AgencySite
-    number: int = field(init=False)
-
-    @property
-    def card(self) -> Card:
-        """As a browser presents it."""
-        leaf, *more = x509.load_pem_x509_certificates(self.chain.read_bytes())
-        return Card(leaf, self.key, "ours", tuple(more))
-
-
-def walk(world: World) -> None:
+def play(context: Context) -> None:
     """All of it, if there is an nginx."""
-    tell, office = world.narration, world.office
+    tell, office = context.narration, context.office
     tell.chapter("9a. A certificate: for the VPN, and for a web server that never calls us")
     if office is None:
         tell.note("There is no nginx on this machine, so nobody can be asked for a certificate: this part is left out.")
         return
-    _set_up(world, office.folder)
-    _grow(world, office.folder, office.browser)
-    _show_it(world)
-    _sign_in(world)
+    _set_up(context, office.folder)
+    _grow(context, office.folder, office.browser)
+    _show_it(context)
+    _sign_in(context)
 
 
-def _set_up(world: World, folder: Path) -> None:
-    tell = world.narration
+def _set_up(context: Context, folder: Path) -> None:
+    tell = context.narration
     (folder / "root-passphrase").write_text("correct horse battery\n")
     tell.call("operator", "manage.py ca init --organisation … --root-file root.pem    (and puts the root into a safe)")
-    made = world.ramet.ask(
+    made = context.ramet.ask(
         "ca", "init", "--organisation", "Ramet Demo Agency", "--url", _STATUS, "--root-file", str(folder / "root.pem"),
         "--root-passphrase-file", str(folder / "root-passphrase"),
     )  # fmt: skip
@@ -74,8 +56,8 @@ def _set_up(world: World, folder: Path) -> None:
     )
 
 
-def _grow(world: World, folder: Path, browser: Browser) -> None:
-    tell = world.narration
+def _grow(context: Context, folder: Path, browser: Browser) -> None:
+    tell = context.narration
     key = ec.generate_private_key(ec.SECP256R1())
     request = (
         x509.CertificateSigningRequestBuilder()
@@ -85,12 +67,17 @@ def _grow(world: World, folder: Path, browser: Browser) -> None:
     )
     tell.call("laptop", "makes a key, and a request for it")
     tell.call("Alex", "pastes the request in My devices, in the same sign-in that the phone grew from")
-    page = browser.get(f"{world.ramet.issuer}/devices/certificates/add")
+    page = browser.get(f"{context.ramet.issuer}/devices/certificates/add")
     form = page.form_with("way")
     tell.need("the page is there", form is not None, seen=page.words())
     if form is None:
         return
-    values = {"name": "VPN on my laptop", "passphrase": world.passphrase, "way": "request", "request": request.decode()}
+    values = {
+        "name": "VPN on my laptop",
+        "passphrase": context.passphrase,
+        "way": "request",
+        "request": request.decode(),
+    }
     page = browser.submit(page, form, values=values)
     tell.need(
         "the certificate is made", page.path.startswith("/devices/certificates/"), seen=f"{page.path}: {page.words()}"
@@ -99,73 +86,73 @@ def _grow(world: World, folder: Path, browser: Browser) -> None:
     chain.write_text(browser.get(f"{page.url}/pem").html)
     key_file.touch(mode=0o600)
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    world.certificate = Certificate(key, chain, key_file, AgencySite(folder / "agency", folder / "published" / "pki"))
-    leaf = world.certificate.card.certificate
-    world.certificate.number = leaf.serial_number
+    context.laptop = Laptop(key, chain, key_file, AgencySite(folder / "agency", folder / "published" / "pki"))
+    leaf = context.laptop.card.certificate
+    context.laptop.number = leaf.serial_number
     tell.note(
         f"It says: {leaf.subject.rfc4514_string()}; for authentication and nothing else; until {leaf.not_valid_after_utc:%-d %B %Y}."
     )
 
 
-def _show_it(world: World) -> None:
-    tell, mine = world.narration, world.certificate
+def _show_it(context: Context) -> None:
+    tell, laptop = context.narration, context.laptop
     tell.call("agency", "runs nginx with ssl_client_certificate and ssl_crl: the files that Ramet's worker laid")
-    mine.site.start()
-    said = mine.site.visit(mine.chain, mine.key_file)
+    laptop.site.start()
+    said = laptop.site.visit(laptop.chain, laptop.key_file)
     tell.check("the web server lets Alex in, by name", "CN=Alex Morgan" in said, seen=said)
 
 
-def _sign_in(world: World) -> None:
-    tell = world.narration
+def _sign_in(context: Context) -> None:
+    tell = context.narration
     tell.call("Alex", "signs in at Ramet with it: the certificate in the handshake, then its passphrase")
-    with _laptop(world) as client:
+    with _browser_of_laptop(context) as client:
         browser = Browser(client)
-        page = _passphrase(world, browser)
+        page = _passphrase(context, browser)
         tell.check("signed in", page.path == "/devices", seen=f"{page.path}: {page.words()}")
-        claims = ask(world, browser, AAL + "2").claims
+        claims = request_login(context, browser, AAL + "2").claims
     tell.claims("ID token", claims, stress=("acr", "amr", "aal"))
     tell.check(
         "acr is aal/2: the least of what it grew from and what it proves",
         claims.get("acr") == AAL + "2",
         seen=claims.get("acr"),
     )
-    rows = {row["kind"] for row in world.show_tree("Credentials: what grew from the card")}
+    rows = {row["kind"] for row in context.show_tree("Credentials: what grew from the card")}
     tell.check("the tree has phones and the certificate", {"device_key", "certificate"} <= rows, seen=sorted(rows))
 
 
-def _laptop(world: World) -> httpx.Client:
-    office = world.office
-    return office.client(world.certificate.card) if office else httpx.Client()
+def _browser_of_laptop(context: Context) -> httpx.Client:
+    office = context.office
+    return office.client(context.laptop.card) if office else httpx.Client()
 
 
-def _passphrase(world: World, browser: Browser) -> Page:
-    page = press(world, browser)
+def _passphrase(context: Context, browser: Browser) -> Page:
+    page = open_card_login(context, browser)
     form = page.form_with("passphrase")
-    return page if form is None else browser.submit(page, form, values={"passphrase": world.passphrase})
+    return page if form is None else browser.submit(page, form, values={"passphrase": context.passphrase})
 
 
-def is_dead(world: World) -> None:
+def check_ended(context: Context) -> None:
     """After HR's word: here at once; at the web server when it has read the next list."""
-    if world.office is None:
+    if context.office is None:
         return
-    tell, mine, began = world.narration, world.certificate, time.monotonic()
-    with _laptop(world) as client:
-        seen = why(press(world, Browser(client)))
+    tell, laptop, began = context.narration, context.laptop, time.monotonic()
+    with _browser_of_laptop(context) as client:
+        seen = refusal_reason(open_card_login(context, Browser(client)))
     tell.check("the certificate signs nobody in: certificate_revoked", seen == "certificate_revoked", seen=seen)
-    while not _listed(mine) and time.monotonic() - began < _LISTED_SECONDS:
+    while not _listed(laptop) and time.monotonic() - began < _LISTED_SECONDS:
         time.sleep(0.1)
-    tell.check(f"it is on the published list within {time.monotonic() - began:.1f} s", _listed(mine))
-    mine.site.reload()
-    said = mine.site.visit(mine.chain, mine.key_file)
+    tell.check(f"it is on the published list within {time.monotonic() - began:.1f} s", _listed(laptop))
+    laptop.site.reload()
+    said = laptop.site.visit(laptop.chain, laptop.key_file)
     tell.check("the web server, which never called us, lets Alex in no more", said == "", seen=said)
 
 
-def close(world: World) -> None:
+def close(context: Context) -> None:
     """Leave no web server behind, however the journey ended."""
-    if hasattr(world, "certificate"):
-        world.certificate.site.stop()
+    if hasattr(context, "laptop"):
+        context.laptop.site.stop()
 
 
-def _listed(mine: Certificate) -> bool:
-    lists = [x509.load_der_x509_crl(path.read_bytes()) for path in mine.site.published.glob("*-0.crl")]
-    return any(one.get_revoked_certificate_by_serial_number(mine.number) for one in lists)
+def _listed(laptop: Laptop) -> bool:
+    lists = [x509.load_der_x509_crl(path.read_bytes()) for path in laptop.site.published.glob("*-0.crl")]
+    return any(one.get_revoked_certificate_by_serial_number(laptop.number) for one in lists)

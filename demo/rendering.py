@@ -18,13 +18,13 @@ def tree_of(title: str, found: Sequence[Mapping[str, Any]]) -> Tree:
     """The tree that `manage.py credential tree --json` describes."""
     tree = Tree(f"[bold]{escape(title)}[/]", guide_style="green")
     for credential in found:
-        _grow(tree, credential)
+        _add(tree, credential)
     if not found:
         tree.add("[dim]none")
     return tree
 
 
-def _grow(parent: Tree, credential: Mapping[str, Any]) -> None:
+def _add(parent: Tree, credential: Mapping[str, Any]) -> None:
     state, because = str(credential["state"]), credential.get("because") or ""
     colour = _COLOURS.get(state, "white")
     level = f"AAL{credential['aal']} IAL{credential['ial']}"
@@ -33,7 +33,7 @@ def _grow(parent: Tree, credential: Mapping[str, Any]) -> None:
     )
     branch = parent.add(words)
     for child in credential.get("children", []):
-        _grow(branch, child)
+        _add(branch, child)
 
 
 def flat(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

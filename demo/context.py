@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from demo.person import Person
-from demo.showing import flat, tree_of
+from demo.rendering import flat, tree_of
 
 if TYPE_CHECKING:
     import httpx
 
     from demo.browser import Browser
-    from demo.card_road import CardOffice
-    from demo.certificate import Certificate
+    from demo.card_office import CardOffice
     from demo.hr import HumanResources
+    from demo.laptop import Laptop
     from demo.mailbox import Mailbox
     from demo.narration import Narration
     from demo.openid import Login, OpenIdClient, Pending
@@ -28,7 +28,7 @@ DEVICE_NAME = "Alex's phone"
 
 
 @dataclass
-class World:
+class Context:
     """The stage of one journey; later fields are filled by the chapters, in their order.
 
     http: for everybody who has no cookies.
@@ -48,7 +48,7 @@ class World:
     office: CardOffice | None = None
 
     hr: HumanResources = field(init=False)
-    certificate: Certificate = field(init=False)
+    laptop: Laptop = field(init=False)
     user_id: str = field(init=False)
     app_client: OpenIdClient = field(init=False)
     app: RelyingParty = field(init=False)

@@ -13,58 +13,58 @@ from demo.phone import wait_for_status
 
 if TYPE_CHECKING:
     from demo.browser import Page
-    from demo.world import World
+    from demo.context import Context
 
 
-def walk(world: World) -> None:
+def play(context: Context) -> None:
     """The desktop shows a code, a phone makes its own passkey over it, both show one number, and the passkey signs in."""
-    tell = world.narration
+    tell = context.narration
     tell.chapter("8a. A passkey on another phone")
-    page = world.desktop.get(f"{world.ramet.issuer}/devices/passkey/add")
-    page = world.desktop.submit(page, page.form_to("/devices/add"))
+    page = context.desktop.get(f"{context.ramet.issuer}/devices/passkey/add")
+    page = context.desktop.submit(page, page.form_to("/devices/add"))
     code = page.by_id("binding-code")
     tell.call("desktop", "shows a code, as QR and text")
     with httpx.Client(timeout=30) as cookies:
         phone = Browser(cookies)
-        key = Passkey(world.ramet.issuer)
-        bound = _make(world, phone, cookies, key=key, code=code)
+        key = Passkey(context.ramet.issuer)
+        bound = _make(context, phone, cookies, key=key, code=code)
         tell.call("phone", "makes a passkey with a finger, and shows a number")
-        status = wait_for_status(world, page, "answered")
+        status = wait_for_status(context, page, "answered")
         tell.need(
             "desktop and phone show the same number", status.get("number") == bound.get("number"), seen=(status, bound)
         )
-        page = world.desktop.get(page.url)
-        world.desktop.submit(page, page.form_to("/confirm"))
+        page = context.desktop.get(page.url)
+        context.desktop.submit(page, page.form_to("/confirm"))
         tell.call("Alex", "says at the desktop: yes, it is the same")
-        page = phone.get(f"{world.ramet.issuer}/login/passkey")
-        options = _post(world, cookies, "/login/passkey/options", page).json()
+        page = phone.get(f"{context.ramet.issuer}/login/passkey")
+        options = _post(context, cookies, "/login/passkey/options", page).json()
         form = page.form_with("response")
         tell.need("the phone offers to sign in with it", form)
         assert form is not None  # noqa: S101 - needed above
         seen = phone.submit(page, form, values={"response": key.get(options)})
         tell.check("it signs in, which makes it active", seen.path == "/devices", seen=seen.path)
-        refused = phone.get(f"{world.ramet.issuer}/devices/passkey/add")
+        refused = phone.get(f"{context.ramet.issuer}/devices/passkey/add")
         tell.check("nothing can be added from that sign-in: it is no root", refused.path == "/login", seen=refused.path)
     rows = {
         row["kind"]: row
-        for row in world.show_tree("Credentials: what grew, of every kind so far, down to what apps hold")
+        for row in context.show_tree("Credentials: what grew, of every kind so far, down to what apps hold")
     }
     row = rows.get("derived_passkey", {})
     tell.check("the passkey is active, at AAL2", (row.get("state"), row.get("aal")) == ("active", 2), seen=row)
 
 
-def _post(world: World, cookies: httpx.Client, path: str, page: Page, **fields: str) -> httpx.Response:
+def _post(context: Context, cookies: httpx.Client, path: str, page: Page, **fields: str) -> httpx.Response:
     """What the page's script sends."""
     token = next(form.fields["csrfmiddlewaretoken"] for form in page.forms() if "csrfmiddlewaretoken" in form.fields)
-    headers = {"Origin": world.ramet.issuer, "Referer": page.url}
-    return cookies.post(world.ramet.issuer + path, data={"csrfmiddlewaretoken": token, **fields}, headers=headers)
+    headers = {"Origin": context.ramet.issuer, "Referer": page.url}
+    return cookies.post(context.ramet.issuer + path, data={"csrfmiddlewaretoken": token, **fields}, headers=headers)
 
 
-def _make(world: World, phone: Browser, cookies: httpx.Client, *, key: Passkey, code: str) -> dict[str, Any]:
-    page = phone.get(f"{world.ramet.issuer}/enrol/passkey")
-    options = _post(world, cookies, "/enrol/passkey/options", page, code=code)
+def _make(context: Context, phone: Browser, cookies: httpx.Client, *, key: Passkey, code: str) -> dict[str, Any]:
+    page = phone.get(f"{context.ramet.issuer}/enrol/passkey")
+    options = _post(context, cookies, "/enrol/passkey/options", page, code=code)
     made = _post(
-        world,
+        context,
         cookies,
         "/enrol/passkey/answer",
         page,
