@@ -24,9 +24,9 @@ django.setup()
 from derived import clock  # noqa: E402 - Django's apps come first
 from derived.changes import issue  # noqa: E402 - Django's apps come first
 from derived.ledger.locking import transacted, under_lock  # noqa: E402
-from derived.ledger.prepared_sql import write  # noqa: E402
-from derived.rules.assurance import Factor, Shown  # noqa: E402
-from derived.rules.eligibility import BoundBy, How  # noqa: E402
+from derived.ledger.prepared_sql import insert_rows  # noqa: E402
+from derived.rules.assurance import Factor, VerifiedFactors  # noqa: E402
+from derived.rules.eligibility import BoundBy, BoundVia  # noqa: E402
 from idp import clients  # noqa: E402
 from idp.clients import CLIENT_CREDENTIALS, SERVICE_SCOPES, Registration  # noqa: E402
 from idp.login import password, totp  # noqa: E402
@@ -84,11 +84,13 @@ class House:
                 totp_seed=totp.wrap(seed, owner=credential_id),
                 totp_step=0,
                 recovery_code_hashes=[],
-                bound_by=BoundBy(how=How.INVITATION),
+                bound_by=BoundBy(how=BoundVia.INVITATION),
                 now=now,
                 actor="person",
             )
-            event = record_login(account, root, Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now)
+            event = record_login(
+                account, root, VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now
+            )
             return LoginSession.objects.create(
                 sid=opaque(),
                 account=account,
@@ -130,7 +132,7 @@ class House:
                     created_at=now,
                     expires_at=now + timedelta(minutes=10),
                 )
-                write(asked, row)
+                insert_rows(asked, row)
                 made.append(code)
 
         transacted(work)

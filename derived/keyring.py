@@ -20,7 +20,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
 from derived.errors import Reason, Unavailable
-from derived.ledger.prepared_sql import statements
+from derived.ledger.prepared_sql import statement_cursor
 from derived.models import SigningKey
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def is_published(kid: str | Expression) -> Exists:
 
 
 @dataclass(frozen=True)
-class Signer:
+class TokenSigner:
     """An unwrapped private key with its kid and algorithm."""
 
     _key: Key
@@ -133,7 +133,7 @@ class Keyring:
             SigningKey.objects.filter(kid=kid).update(state="retired", retired_at=now)
         return self.ensure(Purpose(key.purpose), key.alg, now=now)
 
-    def signer(self, alg: str, *, now: datetime, kid: str = "") -> Signer:
+    def signer(self, alg: str, *, now: datetime, kid: str = "") -> TokenSigner:
         """The signer of tokens for this algorithm; call it before claiming anything, so a missing key refuses first.
 
         kid: the key in use, if a statement of this request has read it (`in_use`): only a key that is new to this
@@ -145,7 +145,7 @@ class Keyring:
         if held is None:
             key = self.ensure(Purpose.TOKENS, alg, now=now)
             kid, held = key.kid, self._unwrapped(key)
-        return Signer(held, kid, alg)
+        return TokenSigner(held, kid, alg)
 
     def sign(
         self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: Purpose = Purpose.TOKENS
@@ -155,7 +155,7 @@ class Keyring:
         Raises: Unavailable(KEY_UNAVAILABLE) if the key cannot be unwrapped.
         """
         key = self.ensure(purpose, alg, now=now)
-        return Signer(self._unwrapped(key), key.kid, alg).sign(claims, typ=typ)
+        return TokenSigner(self._unwrapped(key), key.kid, alg).sign(claims, typ=typ)
 
     def published(self, purpose: Purpose = Purpose.TOKENS) -> KeySet:
         """The public keys that verifiers may need: pending, active and retiring."""
@@ -164,7 +164,7 @@ class Keyring:
 
     def published_kids(self) -> tuple[str, ...]:
         """The kids of the keys that `published` returns for tokens."""
-        with statements() as cursor:
+        with statement_cursor() as cursor:
             cursor.execute(_PUBLISHED_KIDS, [Purpose.TOKENS.value, *PUBLISHED])
             return tuple(row[0] for row in cursor.fetchall())
 

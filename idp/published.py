@@ -242,4 +242,4 @@ def certificate_status(request: HttpRequest, encoded: str = "") -> HttpResponse:
             raw = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except (binascii.Error, ValueError):
             raw = b""
-    return HttpResponse(answers.about(raw, wrapper(), now=clock.now()), content_type="application/ocsp-response")
+    return HttpResponse(answers.respond(raw, wrapper(), now=clock.now()), content_type="application/ocsp-response")

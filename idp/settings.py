@@ -83,7 +83,7 @@ def _database(url: str) -> dict[str, Any]:
         options = found.setdefault("OPTIONS", {})
         asked = options.get(
             "prepare_threshold", "3"
-        )  # `derived.ledger.prepared_sql.statements`; "off" behind a proxy that cannot keep them
+        )  # `derived.ledger.prepared_sql.statement_cursor`; "off" behind a proxy that cannot keep them
         options["prepare_threshold"] = None if asked == "off" else int(asked)
     found["ATOMIC_REQUESTS"] = False  # spent means spent, also when the answer is an error
     return found

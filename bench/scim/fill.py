@@ -28,7 +28,7 @@ from derived import clock  # noqa: E402
 from derived.changes import issue  # noqa: E402
 from derived.ledger.locking import under_lock  # noqa: E402
 from derived.models import Account, Credential, Event  # noqa: E402
-from derived.rules.eligibility import BoundBy, How  # noqa: E402
+from derived.rules.eligibility import BoundBy, BoundVia  # noqa: E402
 from scim.models import Membership, Person, Record, RecordEmail, RecordKey, Source  # noqa: E402
 from scim.people import groups, provision  # noqa: E402
 from scim.protocol.group import GROUP  # noqa: E402
@@ -99,7 +99,7 @@ def _first(source: Source) -> Record:
     record = provision.create_user(source, body(MARK), now=now)
     under_lock(record.person.account_id, lambda account: issue.password_totp(
         account, credential_id=uuid.uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[],  # noqa: S106 - nobody signs in
-        bound_by=BoundBy(how=How.INVITATION), now=now, actor="person",
+        bound_by=BoundBy(how=BoundVia.INVITATION), now=now, actor="person",
     ))  # fmt: skip
     return record
 

@@ -96,7 +96,7 @@ def _cursor(users: int) -> str:
     """A cursor of the whole list, as a reader has it who is in the middle."""
     record = Record.objects.select_related("source").get(id=record_id(users // 2))
     listed = listing.key_of(record.source, query.of_parameters({"count": "100", "cursor": ""}, [USER]))
-    return cursors.seal(cursors.Position(record.id, 0), listed, key=views.cursor_key(), now=clock.now())
+    return cursors.seal(cursors.CursorPosition(record.id, 0), listed, key=views.cursor_key(), now=clock.now())
 
 
 def _count(table: str) -> int:

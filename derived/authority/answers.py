@@ -15,9 +15,9 @@ from cryptography.x509.ocsp import OCSPResponseStatus
 from django.db import transaction
 
 from derived.authority import lists
-from derived.authority.keeping import certificate_of, of_ours, signer_of
+from derived.authority.keeping import certificate_of, own_installed, signer_of
 from derived.errors import Reason, Unavailable
-from derived.minting.authority import Question, Unreadable, answer, no_answer, responder
+from derived.minting.authority import OcspRequest, UnreadableRequest, ocsp_error, ocsp_response, responder_certificate
 from derived.models import Authority, IssuedCertificate
 
 if TYPE_CHECKING:
@@ -31,24 +31,24 @@ _MOST_NONCE = 128  # RFC 9654 §2.1
 MOST_BYTES = 4096
 
 
-def about(unverified: bytes, wrapper: Wrapper, *, now: datetime) -> bytes:
+def respond(unverified: bytes, wrapper: Wrapper, *, now: datetime) -> bytes:
     """The response to an OCSP request, as DER; an OCSP error for a request that cannot be answered."""
     if len(unverified) > MOST_BYTES:
-        return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
+        return ocsp_error(OCSPResponseStatus.MALFORMED_REQUEST)
     try:
-        question = Question.read(unverified)
-    except Unreadable:
-        return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
+        question = OcspRequest.read(unverified)
+    except UnreadableRequest:
+        return ocsp_error(OCSPResponseStatus.MALFORMED_REQUEST)
     if question.nonce is not None and not 0 < len(question.nonce) <= _MOST_NONCE:
-        return no_answer(OCSPResponseStatus.MALFORMED_REQUEST)
-    authority = next((one for one in of_ours(now=now) if question.is_about(certificate_of(one))), None)
+        return ocsp_error(OCSPResponseStatus.MALFORMED_REQUEST)
+    authority = next((one for one in own_installed(now=now) if question.is_about(certificate_of(one))), None)
     if authority is None:
-        return no_answer(OCSPResponseStatus.UNAUTHORIZED)
+        return ocsp_error(OCSPResponseStatus.UNAUTHORIZED)
     certificate, key = _responder(authority, wrapper, now=now)
     issued = IssuedCertificate.objects.filter(authority=authority, serial=f"{question.serial:x}").first()
     entry = next((one for _, one in lists.entries([issued], authority=authority, now=now)), None) if issued else None
     known = issued is not None and issued.released_at is not None
-    return answer(question, entry if known else None, known=known, certificate=certificate, key=key, now=now)
+    return ocsp_response(question, entry if known else None, known=known, certificate=certificate, key=key, now=now)
 
 
 def _responder(
@@ -69,7 +69,7 @@ def _responder(
 def make_responder(row: Authority, wrapper: Wrapper, *, now: datetime) -> Authority:
     """Create a responder key; its certificate and key are written together, so readers always get a pair."""
     key = ec.generate_private_key(ec.SECP256R1())
-    made = responder(
+    made = responder_certificate(
         key.public_key(), certificate_of(row), signer_of(row, wrapper), organisation=row.organisation, now=now
     )
     raw = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

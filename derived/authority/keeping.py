@@ -20,23 +20,23 @@ from derived import signers
 from derived.errors import Reason, Refused, Unavailable
 from derived.minting import authority as minting
 from derived.minting import signing
-from derived.minting.certificate import Addresses
+from derived.minting.certificate import AuthorityUrls
 from derived.models import Authority
-from derived.signers import Where
+from derived.signers import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from derived.minting.signing import Signer
+    from derived.minting.signing import CertificateSigner
     from derived.wrapping import Wrapper
 
-PLACE = "pki"  # the first segment of every published path
+PUBLISHED_PATH = "pki"  # the first segment of every published path
 ACTIVE, WAITING, RETIRED = "active", "waiting", "retired"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class AuthorityPlan:
     """The operator's decisions about a new authority.
 
     organisation: part of every name. base_url: http, without a trailing slash; certificates carry it for years. oid:
@@ -51,10 +51,10 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class KeyLocation:
     """The backend of a new key. secret: unwrapped: the key itself (wrapped), a PIN (pkcs11), or empty."""
 
-    where: Where
+    where: Backend
     reference: Mapping[str, str] = field(default_factory=dict)
     secret: bytes = b""
 
@@ -69,7 +69,9 @@ def spki(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def begin(plan: Plan, place: Place, signer: Signer, wrapper: Wrapper, *, now: datetime) -> Authority:
+def create(
+    plan: AuthorityPlan, place: KeyLocation, signer: CertificateSigner, wrapper: Wrapper, *, now: datetime
+) -> Authority:
     """Create an authority that waits for its certificate."""
     name = name_of(signer.public_key)
     return Authority.objects.create(
@@ -88,12 +90,14 @@ def begin(plan: Plan, place: Place, signer: Signer, wrapper: Wrapper, *, now: da
     )
 
 
-def signer_of(row: Authority, wrapper: Wrapper) -> Signer:
+def signer_of(row: Authority, wrapper: Wrapper) -> CertificateSigner:
     """The signer of an authority.
 
     Raises: Unavailable(KEY_UNAVAILABLE), also if the backend holds another key.
     """
-    found = signers.of(row.signer, reference=row.reference, secret=bytes(row.secret), owner=row.name, wrapper=wrapper)
+    found = signers.signer_for(
+        row.signer, reference=row.reference, secret=bytes(row.secret), owner=row.name, wrapper=wrapper
+    )
     if name_of(found.public_key) != row.name:
         raise Unavailable(Reason.KEY_UNAVAILABLE)
     return found
@@ -101,31 +105,31 @@ def signer_of(row: Authority, wrapper: Wrapper) -> Signer:
 
 def subject_of(row: Authority) -> x509.Name:
     """The distinguished name of an authority."""
-    return minting.name(row.organisation, row.common_name)
+    return minting.distinguished_name(row.organisation, row.common_name)
 
 
 def request(row: Authority, wrapper: Wrapper) -> bytes:
     """A PKCS #10 request as DER, for a superior CA of another party."""
     signer = signer_of(row, wrapper)
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject_of(row))
-    return signing.request(builder, signer, spki(signer.public_key))
+    return signing.sign_request(builder, signer, spki(signer.public_key))
 
 
 def certified_by_root(
-    row: Authority, root: x509.Certificate, root_signer: Signer, *, now: datetime
+    row: Authority, root: x509.Certificate, root_signer: CertificateSigner, *, now: datetime
 ) -> x509.Certificate:
     """The CA certificate of an authority, by Ramet's own root with its key present."""
     key = _public_key(row)
     above = name_of(root_signer.public_key)
-    return minting.issuing(
+    return minting.issuing_certificate(
         key,
         root,
         root_signer,
         common_name=row.common_name,
         organisation=row.organisation,
         oid=row.oid,
-        crl=f"{row.base_url}/{PLACE}/{above}.crl",
-        issuer=f"{row.base_url}/{PLACE}/{above}.cer",
+        crl=f"{row.base_url}/{PUBLISHED_PATH}/{above}.crl",
+        issuer=f"{row.base_url}/{PUBLISHED_PATH}/{above}.cer",
         now=now,
     )
 
@@ -205,7 +209,7 @@ def _require_chain(
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
 
 
-def list_of_root(root: x509.Certificate, der: bytes, *, now: datetime) -> list[str]:
+def replace_root_list(root: x509.Certificate, der: bytes, *, now: datetime) -> list[str]:
     """Replace the root's CRL in every authority below it; returns their names."""
     own, changed = _named(root), []
     for row in installed(now=now):
@@ -222,18 +226,18 @@ def list_of_root(root: x509.Certificate, der: bytes, *, now: datetime) -> list[s
     return changed
 
 
-def taken_back_by_root(root: x509.Certificate) -> list[minting.Entry]:
+def revoked_by_root(root: x509.Certificate) -> list[minting.RevokedEntry]:
     """The entries of the root's newest known CRL, which stay revoked."""
     own = _named(root)["name"]
     known = [b64decode(one["der"]) for row in Authority.objects.all() for one in row.lists if one["name"] == own]
     found = max((x509.load_der_x509_crl(der) for der in known), key=lambda one: one.last_update_utc, default=None)
     return [
-        minting.Entry(serial=one.serial_number, at=one.revocation_date_utc, because=Reason.COMPROMISED)
+        minting.RevokedEntry(serial=one.serial_number, at=one.revocation_date_utc, because=Reason.COMPROMISED)
         for one in found or ()
     ]
 
 
-def is_taken_back(row: Authority) -> bool:
+def is_revoked_by_root(row: Authority) -> bool:
     """True if the root has revoked this issuing key."""
     numbers = {one.serial_number for kept in row.lists for one in x509.load_der_x509_crl(b64decode(kept["der"]))}
     return certificate_of(row).serial_number in numbers
@@ -270,13 +274,13 @@ def installed(*, now: datetime) -> list[Authority]:
     return list(Authority.objects.exclude(state=WAITING).filter(not_after__gt=now).order_by("created_at"))
 
 
-def of_ours(*, now: datetime) -> list[Authority]:
+def own_installed(*, now: datetime) -> list[Authority]:
     """The installed authorities whose CRLs and OCSP responses Ramet signs; external ones publish their own."""
-    return [row for row in installed(now=now) if row.signer != Where.OUTSIDE]
+    return [row for row in installed(now=now) if row.signer != Backend.OUTSIDE]
 
 
-def adopt(  # noqa: PLR0913 - the operator's decisions
-    plan: Plan,
+def install_external(  # noqa: PLR0913 - the operator's decisions
+    plan: AuthorityPlan,
     certificate: x509.Certificate,
     chain: Sequence[x509.Certificate],
     reference: Mapping[str, str],
@@ -301,7 +305,7 @@ def adopt(  # noqa: PLR0913 - the operator's decisions
                 "organisation": plan.organisation,
                 "common_name": "",
                 "public": public,
-                "signer": Where.OUTSIDE,
+                "signer": Backend.OUTSIDE,
                 "reference": dict(reference),
                 "secret": wrapper.wrap(b"", purpose=signers.PURPOSE, owner=name),
                 "base_url": plan.base_url,
@@ -328,9 +332,9 @@ def _require_leads_up(certificate: x509.Certificate, chain: Sequence[x509.Certif
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
 
 
-def addresses(row: Authority, shard: int) -> Addresses:
+def addresses(row: Authority, shard: int) -> AuthorityUrls:
     """The URLs in its certificates."""
-    if row.signer == Where.OUTSIDE:
-        return Addresses(crl=row.reference["crl"], issuer=row.reference["issuer"], ocsp=row.reference["ocsp"])
-    base = f"{row.base_url}/{PLACE}"
-    return Addresses(crl=f"{base}/{row.name}-{shard}.crl", issuer=f"{base}/{row.name}.cer", ocsp=f"{base}/ocsp")
+    if row.signer == Backend.OUTSIDE:
+        return AuthorityUrls(crl=row.reference["crl"], issuer=row.reference["issuer"], ocsp=row.reference["ocsp"])
+    base = f"{row.base_url}/{PUBLISHED_PATH}"
+    return AuthorityUrls(crl=f"{base}/{row.name}-{shard}.crl", issuer=f"{base}/{row.name}.cer", ocsp=f"{base}/ocsp")

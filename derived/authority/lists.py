@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
 from django.db.models import F, Max, Q
 
-from derived.authority.keeping import addresses, certificate_of, installed, of_ours, signer_of
+from derived.authority.keeping import addresses, certificate_of, installed, own_installed, signer_of
 from derived.minting import authority as minting
-from derived.minting.authority import LIST_LIFE, Entry
+from derived.minting.authority import LIST_LIFE, RevokedEntry
 from derived.models import AccountStatus, Authority, Event, IssuedCertificate, RevocationList
 from derived.rules.lifecycle import State
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from derived.wrapping import Wrapper
 
 MOST_IN_A_SHARD = 10_000
-MADE_ANEW_AFTER = timedelta(hours=6)  # a worker may be down for half a day before the last list expires
-WHOLE = -1
+RENEWED_AFTER = timedelta(hours=6)  # a worker may be down for half a day before the last list expires
+FULL_LIST = -1
 _MOST_DIGITS = 7
 _KEPT_PAST_EXPIRY = timedelta(days=1)  # RFC 5280 §3.3: on one more list after its expiry
 _FIELDS = ("credential_id", "serial", "shard", "credential__state", "credential__ended_at", "credential__end_reason")
 _ALL_HELD, _ONE_HELD = "account.suspended", "credential.suspended"
 
 
-def open_shard(row: Authority) -> int:
+def next_shard(row: Authority) -> int:
     """The shard of the next certificate."""
     last = row.issued.aggregate(last=Max("shard"))["last"] or 0
     return int(last) + (row.issued.filter(shard=last).count() >= MOST_IN_A_SHARD)
@@ -58,7 +58,7 @@ def _held() -> Q:
 
 def entries(
     rows: Iterable[IssuedCertificate] | None = None, *, authority: Authority, now: datetime
-) -> list[tuple[int, Entry]]:
+) -> list[tuple[int, RevokedEntry]]:
     """Shard and entry of every unacceptable certificate of an authority; rows: only of these."""
     found = IssuedCertificate.objects.filter(_not_good(now=now), authority=authority)
     if rows is not None:
@@ -71,7 +71,7 @@ def entries(
         made.append(
             (
                 shard,
-                Entry(
+                RevokedEntry(
                     serial=int(serial, 16), at=at, because=because if state == State.REVOKED else "", on_hold=on_hold
                 ),
             )
@@ -103,7 +103,7 @@ def held_since(issued: IssuedCertificate, *, now: datetime) -> datetime | None:
     return _held_since(IssuedCertificate.objects.filter(pk=issued.pk), now=now).get(issued.credential_id)
 
 
-def make(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
+def sign_lists(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
     """Sign all CRLs of an authority and store them; returns the number of entries of the full list.
 
     A list with a higher number replaces one with a lower, so two workers may run concurrently.
@@ -117,7 +117,7 @@ def make(row: Authority, wrapper: Wrapper, *, now: datetime) -> int:
     shards = 1 + (held.issued.aggregate(last=Max("shard"))["last"] or 0)
     signer, issuer = signer_of(held, wrapper), certificate_of(held)
     whole = minting.revocation_list([one for _, one in listed], issuer, signer, number=number, now=now)
-    _keep(held, WHOLE, whole, number, len(listed), now=now)
+    _keep(held, FULL_LIST, whole, number, len(listed), now=now)
     for shard in range(shards):
         own = [one for place, one in listed if place == shard]
         der = (
@@ -142,21 +142,21 @@ def _keep(row: Authority, shard: int, der: bytes, number: int, count: int, *, no
             RevocationList.objects.filter(id=kept.id).update(**values)
 
 
-def make_due(wrapper: Wrapper, *, now: datetime) -> int:
+def sign_due(wrapper: Wrapper, *, now: datetime) -> int:
     """Sign CRLs that are due; returns the number of authorities."""
     due = [
         row
-        for row in of_ours(now=now)
-        if not row.revocation_lists.filter(shard=WHOLE, made_at__gt=now - MADE_ANEW_AFTER).exists()
+        for row in own_installed(now=now)
+        if not row.revocation_lists.filter(shard=FULL_LIST, made_at__gt=now - RENEWED_AFTER).exists()
     ]
     for row in due:
-        make(row, wrapper, now=now)
+        sign_lists(row, wrapper, now=now)
     return len(due)
 
 
-def make_all(wrapper: Wrapper, *, now: datetime) -> int:
+def sign_all(wrapper: Wrapper, *, now: datetime) -> int:
     """Sign every CRL; returns the number of entries."""
-    return sum(make(row, wrapper, now=now) for row in of_ours(now=now))
+    return sum(sign_lists(row, wrapper, now=now) for row in own_installed(now=now))
 
 
 def version() -> tuple[tuple[str, int], ...]:
@@ -177,7 +177,7 @@ def files(*, now: datetime) -> dict[str, bytes]:
         found[f"{row.name}.cer"] = bytes(row.certificate or b"")
         for kept in row.revocation_lists.all():
             found[file_of(kept)] = bytes(kept.der)
-            if kept.shard == WHOLE:
+            if kept.shard == FULL_LIST:
                 lists[row.name] = bytes(kept.der)
     for name, der in found.items():
         if name.endswith(".cer"):
@@ -200,4 +200,4 @@ def file(name: str, *, now: datetime) -> bytes | None:
 
 def file_of(kept: RevocationList) -> str:
     """The file name of a list."""
-    return f"{kept.authority_id}.crl" if kept.shard == WHOLE else f"{kept.authority_id}-{kept.shard}.crl"
+    return f"{kept.authority_id}.crl" if kept.shard == FULL_LIST else f"{kept.authority_id}-{kept.shard}.crl"

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from derived.minting.csr import CertificateKey
-    from derived.minting.hardware.statement import Kept
-    from derived.minting.proven import Proven
+    from derived.minting.hardware.statement import HardwareEvidence
+    from derived.minting.proven import VerifiedProof
     from derived.models import Authority
     from derived.wrapping import Wrapper
 
 
-def planned(  # noqa: PLR0913 - the parts of a certificate to be made
+def planned_proof(  # noqa: PLR0913 - the parts of a certificate to be made
     authority: Authority,
     key: CertificateKey,
     *,
@@ -40,10 +40,10 @@ def planned(  # noqa: PLR0913 - the parts of a certificate to be made
     now: datetime,
     until: datetime | None = None,
     made_here: bool = False,
-    kept: Kept | None = None,
+    kept: HardwareEvidence | None = None,
     replaces: IssuedCertificate | None = None,
     evidence: dict[str, Any] | None = None,
-) -> Proven:
+) -> VerifiedProof:
     """The proof that `issue` records before the certificate exists: serial number, shard, shown attributes.
 
     life: from the rulebook; until: an upper bound. The certificate ends no later than its issuer (C91).
@@ -56,7 +56,7 @@ def planned(  # noqa: PLR0913 - the parts of a certificate to be made
         *([now.replace(microsecond=0) + life] if life else []),
         *([until] if until else []),
     ]
-    return minting.proven(
+    return minting.proof_of(
         key,
         passphrase_hash=passphrase_hash,
         not_before=start,
@@ -64,21 +64,21 @@ def planned(  # noqa: PLR0913 - the parts of a certificate to be made
         made_here=made_here,
         kept=kept,
         evidence={
-            "names": [one for one in (minting.shown(name), minting.shown(login, 256)) if one],
+            "names": [one for one in (minting.certificate_text(name), minting.certificate_text(login, 256)) if one],
             **(evidence or {}),
         },
         verifier={
             "authority": authority,
             "serial": f"{minting.new_serial():x}",
-            "shard": lists.open_shard(authority),
+            "shard": lists.next_shard(authority),
             "uuid": uuid.uuid4(),
-            "shown": {"name": minting.shown(name), "login": minting.shown(login, 256)},
+            "shown": {"name": minting.certificate_text(name), "login": minting.certificate_text(login, 256)},
             "replaces": replaces,
         },
     )
 
 
-def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
+def signed_certificate(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
     """The signed certificate of a recorded serial number, not released before `issue.release` has checked again.
 
     Raises: Refused, Unavailable(KEY_UNAVAILABLE).
@@ -88,7 +88,7 @@ def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
     key = load_der_public_key(bytes(row.spki))
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refused(Reason.WEAK_KEY)
-    order = minting.Order(
+    order = minting.CertificateContent(
         key=key,
         serial=int(row.serial, 16),
         uuid=row.uuid,
@@ -102,4 +102,4 @@ def signed(credential_id: UUID, wrapper: Wrapper) -> x509.Certificate:
             Label(credential.label), AAL(credential.aal), own=authority.oid, asserts_piv=authority.asserts_piv
         ),
     )
-    return issuing.issued(authority, order, wrapper)
+    return issuing.issue_as_ordered(authority, order, wrapper)

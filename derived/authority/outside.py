@@ -21,20 +21,20 @@ from derived.minting.certificate import subject_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.minting.certificate import Order
+    from derived.minting.certificate import CertificateContent
 
 _SECONDS = 20
 _MOST_BYTES = 64 * 1024
 _NAMES = {"2.5.4.10": "O", "2.5.4.3": "CN", "0.9.2342.19200300.100.1.1": "UID"}
 
 
-class Program:
+class ExternalAuthority:
     """The interface to the program; reference: `command`, as `ca outside` recorded it."""
 
     def __init__(self, reference: Mapping[str, str]) -> None:
         self._command = shlex.split(reference.get("command", ""))
 
-    def issue(self, order: Order) -> x509.Certificate:
+    def issue(self, order: CertificateContent) -> x509.Certificate:
         """Have a certificate made.
 
         Raises: Unavailable(KEY_UNAVAILABLE).

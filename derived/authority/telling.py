@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from django.db.models import F, Q
 
 from derived.authority import issuing
-from derived.authority.issuing import Why
+from derived.authority.issuing import RevocationReason
 from derived.errors import Reason, Unavailable
 from derived.models import AccountStatus, IssuedCertificate
 from derived.rules.lifecycle import ENDED, State
-from derived.signers import Where
+from derived.signers import Backend
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _AT_ONCE = 500
-_WHY: dict[str, Why] = {
-    Reason.COMPROMISED: Why.COMPROMISED,
-    Reason.REPORTED_BY_PERSON: Why.COMPROMISED,
-    Reason.REPLACED: Why.SUPERSEDED,
-    Reason.NAME_CHANGED: Why.CHANGED,
-    Reason.DEACTIVATED_BY_SOURCE: Why.ENDED,
-    Reason.DELETED_BY_SOURCE: Why.ENDED,
-    Reason.NEVER_RELEASED: Why.SUPERSEDED,
+_WHY: dict[str, RevocationReason] = {
+    Reason.COMPROMISED: RevocationReason.COMPROMISED,
+    Reason.REPORTED_BY_PERSON: RevocationReason.COMPROMISED,
+    Reason.REPLACED: RevocationReason.SUPERSEDED,
+    Reason.NAME_CHANGED: RevocationReason.CHANGED,
+    Reason.DEACTIVATED_BY_SOURCE: RevocationReason.ENDED,
+    Reason.DELETED_BY_SOURCE: RevocationReason.ENDED,
+    Reason.NEVER_RELEASED: RevocationReason.SUPERSEDED,
 }
 
 
 def due() -> QuerySet[IssuedCertificate]:
     """Certificates of external authorities whose status differs from the last one sent."""
-    rows = IssuedCertificate.objects.filter(authority__signer=Where.OUTSIDE)
+    rows = IssuedCertificate.objects.filter(authority__signer=Backend.OUTSIDE)
     over = (
         Q(credential__state__in=ENDED)
         | ~Q(credential__account__epoch=F("credential__epoch"))
@@ -54,7 +54,7 @@ def due() -> QuerySet[IssuedCertificate]:
     )
 
 
-def tell(wrapper: Wrapper) -> int:
+def send_due(wrapper: Wrapper) -> int:
     """Send the due status changes; returns their number.
 
     Raises: Unavailable after all others were sent, if any was not confirmed.
@@ -64,7 +64,7 @@ def tell(wrapper: Wrapper) -> int:
     for row in due()[:_AT_ONCE]:
         told, why = _standing(row)
         try:
-            issuing.of(row.authority, wrapper).revoke(int(row.serial, 16), why)
+            issuing.interface_of(row.authority, wrapper).revoke(int(row.serial, 16), why)
         except Unavailable as error:
             logger.warning("authority %s did not confirm the status of certificate %s", row.authority_id, row.serial)
             failed = error
@@ -76,10 +76,10 @@ def tell(wrapper: Wrapper) -> int:
     return count
 
 
-def _standing(row: IssuedCertificate) -> tuple[str, Why]:
+def _standing(row: IssuedCertificate) -> tuple[str, RevocationReason]:
     credential, account = row.credential, row.credential.account
     if credential.state in ENDED or credential.epoch != account.epoch or account.status == AccountStatus.TERMINATED:
-        return "revoked", _WHY.get(credential.end_reason, Why.WITHDRAWN)
+        return "revoked", _WHY.get(credential.end_reason, RevocationReason.WITHDRAWN)
     if credential.state == State.SUSPENDED or account.status == AccountStatus.SUSPENDED:
-        return "hold", Why.HOLD
-    return "", Why.GOOD_AGAIN
+        return "hold", RevocationReason.HOLD
+    return "", RevocationReason.GOOD_AGAIN

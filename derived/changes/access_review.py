@@ -27,7 +27,7 @@ PERIOD = timedelta(days=365)
 _REVIEWED = "account.reviewed"
 
 
-def held(account: Account | None = None) -> QuerySet[Credential]:
+def derived_credentials(account: Account | None = None) -> QuerySet[Credential]:
     """The living derived credentials; account: only those of one person."""
     rows = (
         Credential.objects.filter(state__in=LIVING, root__isnull=False)
@@ -40,7 +40,11 @@ def held(account: Account | None = None) -> QuerySet[Credential]:
 
 def due(*, now: datetime, period: timedelta = PERIOD) -> QuerySet[Account]:
     """The active accounts that have a derived credential older than a period, and no review since."""
-    old = held().filter(account=OuterRef("pk"), epoch=OuterRef("epoch"), created_at__lte=now - period).order_by()
+    old = (
+        derived_credentials()
+        .filter(account=OuterRef("pk"), epoch=OuterRef("epoch"), created_at__lte=now - period)
+        .order_by()
+    )
     seen = Event.objects.filter(account=OuterRef("pk"), kind=_REVIEWED, at__gt=now - period)
     return Account.objects.filter(Exists(old), ~Exists(seen), status=AccountStatus.ACTIVE).order_by("id")
 
@@ -48,37 +52,37 @@ def due(*, now: datetime, period: timedelta = PERIOD) -> QuerySet[Account]:
 def orphans() -> QuerySet[Credential]:
     """The living credentials whose root has ended (trap 1), for a manager to look at."""
     return (
-        held()
+        derived_credentials()
         .exclude(root__state__in=LIVING)
         .filter(account__status=AccountStatus.ACTIVE)
         .select_related("root", "account")
     )
 
 
-def keep(account: Account, *, now: datetime, actor: str) -> int:
+def keep_all(account: Account, *, now: datetime, actor: str) -> int:
     """Record a review that keeps all derived credentials; returns their number.
 
     The caller holds the account's lock.
     Raises: Refused(ILLEGAL_MOVE) if the account has none.
     """
-    rows = list(held(account))
+    rows = list(derived_credentials(account))
     if not account.is_active or not rows:
         raise Refused(Reason.ILLEGAL_MOVE)
     audit.record(account, _REVIEWED, now=now, actor=actor, body={"kept": [str(row.id) for row in rows]})
     return len(rows)
 
 
-def end(account: Account, *, now: datetime, actor: str) -> int:
+def end_all(account: Account, *, now: datetime, actor: str) -> int:
     """Record a review that ends all derived credentials; returns their number.
 
     The caller holds the account's lock.
     Ways to sign in stay.
     Raises: Refused(ILLEGAL_MOVE) if the account has none.
     """
-    rows = list(held(account))
+    rows = list(derived_credentials(account))
     if not account.is_active or not rows:
         raise Refused(Reason.ILLEGAL_MOVE)
     for row in rows:
-        revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
+        revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
     audit.record(account, _REVIEWED, now=now, actor=actor, body={"ended": [str(row.id) for row in rows]})
     return len(rows)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from derived.rules.assurance import Authentication
 
 
-def found(account: Account, credential_id: UUID) -> Credential:
+def require_living(account: Account, credential_id: UUID) -> Credential:
     """The credential of this account by id, if it has not ended.
 
     Raises: Refused(CREDENTIAL_NOT_LIVE).
@@ -37,7 +37,7 @@ def refusal_to_remove(account: Account, row: Credential, login: Authentication, 
     """The reason why this login may not remove a credential, or None; the last way in stays (ruling 14)."""
     if reason := refusal_to_change(login, affected=status.level(row), now=now):
         return reason
-    left = [one for one in status.ways_in(account, now=now) if one.id != row.id and status.stands_alone(one)]
+    left = [one for one in status.live_roots(account, now=now) if one.id != row.id and status.signs_in_alone(one)]
     return Reason.LAST_WAY_IN if status.is_root(row) and not left else None
 
 
@@ -48,13 +48,13 @@ def rename(  # noqa: PLR0913 - the credential, its name, the login, the time and
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
     """
-    row = found(account, credential_id)
+    row = require_living(account, credential_id)
     if reason := refusal_to_change(login, affected=status.level(row), now=now):
         raise Refused(reason)
-    renamed(account, row, name, now=now, actor=actor)
+    write_name(account, row, name, now=now, actor=actor)
 
 
-def renamed(account: Account, row: Credential, name: str, *, now: datetime, actor: str) -> None:
+def write_name(account: Account, row: Credential, name: str, *, now: datetime, actor: str) -> None:
     """Write another name without asking for eligibility (any login of the person may rename a device)."""
     if row.name == name:
         return
@@ -71,14 +71,14 @@ def remove(account: Account, credential_id: UUID, *, login: Authentication, now:
 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LAST_WAY_IN), Refused with the reason of eligibility.
     """
-    row = found(account, credential_id)
+    row = require_living(account, credential_id)
     if reason := refusal_to_remove(account, row, login, now=now):
         raise Refused(reason)
-    revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=now, actor=actor)
+    revoke.credential(row, account=account, because=Reason.REMOVED_BY_PERSON, now=now, actor=actor)
     return row
 
 
-def report(
+def report_loss(
     account: Account, credential_id: UUID, *, used_since: datetime | None, now: datetime, actor: str
 ) -> list[Credential]:
     """End a lost or stolen credential at once, even the last way in (IV-5, IV-7).
@@ -88,16 +88,16 @@ def report(
     then are put up for review (IV-6).
     Raises: Refused(CREDENTIAL_NOT_LIVE).
     """
-    row = found(account, credential_id)
+    row = require_living(account, credential_id)
     if used_since is None:
-        revoke.one(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
-        return review_after_loss.put_up(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
+        revoke.credential(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
+        return review_after_loss.mark(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
     revoke.tree(row, account=account, because=Reason.COMPROMISED, since=used_since, now=now, actor=actor)
     since = min(used_since, now - review_after_loss.LOOK_BACK)
-    return review_after_loss.put_up(account, row, because=Reason.COMPROMISED, now=now, actor=actor, since=since)
+    return review_after_loss.mark(account, row, because=Reason.COMPROMISED, now=now, actor=actor, since=since)
 
 
-def disabled(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:
+def record_disabled(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:
     """Record that wrong tries have disabled a credential, and notify every address, once until it is bound anew (TH-1).
 
     False if that was recorded before.
@@ -120,4 +120,4 @@ def disabled(account: Account, row: Credential, *, now: datetime, actor: str) ->
 def disown(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """End a credential that the person did not add, with all that is derived from it (BI-5, ruling 4)."""
     revoke.tree(row, account=account, because=Reason.REPORTED_BY_PERSON, since=row.created_at, now=now, actor=actor)
-    review_after_loss.put_up(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
+    review_after_loss.mark(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
-def eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) -> int:
+def set_eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) -> int:
     """Set whether a person may hold derived credentials; if not, the existing ones end (EL-4, IV-1).
 
     Roots stay. Returns the number of ended credentials.
@@ -34,13 +34,13 @@ def eligible(account: Account, *, is_eligible: bool, now: datetime, actor: str) 
     ended = 0
     if not is_eligible:
         for row in _derived(account):
-            ended += revoke.one(row, account=account, because=Reason.NOT_ELIGIBLE, now=now, actor=actor)
+            ended += revoke.credential(row, account=account, because=Reason.NOT_ELIGIBLE, now=now, actor=actor)
     kind = "account.eligible" if is_eligible else "account.ineligible"
     audit.record(account, kind, now=now, actor=actor, body={"credentials": ended})
     return ended
 
 
-def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
+def set_ial(account: Account, *, ial: int, now: datetime, actor: str) -> None:
     """Set the identity assurance level; a lower level also lowers every credential (AS-1, promise 2).
 
     Relying parties accept a certificate without asking Ramet, and a derived PIV policy in a certificate asserts IAL3
@@ -52,13 +52,13 @@ def vouched(account: Account, *, ial: int, now: datetime, actor: str) -> None:
     if ial < IAL.IAL3:
         for row in _derived(account).filter(issued__isnull=False, label=Label.DERIVED_PIV).select_related("issued"):
             if not PIV_POLICIES.isdisjoint(row.issued.policies):
-                revoke.one(row, account=account, because=Reason.IDENTITY_LOWERED, now=now, actor=actor)
+                revoke.credential(row, account=account, because=Reason.IDENTITY_LOWERED, now=now, actor=actor)
 
 
-def renamed(account: Account, *, now: datetime, actor: str) -> int:
+def name_changed(account: Account, *, now: datetime, actor: str) -> int:
     """Suspend every derived credential that shows the person's old name (MT-4); keys and passkeys show none.
 
-    A suspended certificate ends when its holder has it reissued for the same key (`renew.reissued`), or after the
+    A suspended certificate ends when its holder has it reissued for the same key (`renew.reissue`), or after the
     longest hold. A credential that cannot be suspended ends now. A credential shows a name if its evidence lists
     `names`. Returns the number of changed credentials.
     """
@@ -70,7 +70,7 @@ def renamed(account: Account, *, now: datetime, actor: str) -> int:
             Credential.objects.filter(id=row.id, state=State.SUSPENDED).update(end_reason=Reason.NAME_CHANGED.value)
             changed += 1
         else:
-            changed += revoke.one(row, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
+            changed += revoke.credential(row, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
     return changed
 
 

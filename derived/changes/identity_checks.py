@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from derived.models import Account, Credential, IssuedCertificate
     from derived.wrapping import Wrapper
 
-SERVES = timedelta(days=90)  # RQ-6
-MOST_SAMPLE = 512 * 1024
+VALID_FOR = timedelta(days=90)  # RQ-6
+LARGEST_SAMPLE = 512 * 1024
 PURPOSE = "identity-check"
 _LEAST_WORDS, _MOST_WORDS = 2, 120
 
 
-class Seen(StrEnum):
+class Presence(StrEnum):
     """How the person was present before the officer."""
 
     IN_PERSON = "in_person"
     SUPERVISED_REMOTE = "supervised_remote"
 
 
-class Compared(StrEnum):
+class Biometric(StrEnum):
     """The biometric that was compared, one to one."""
 
     FACE = "face"
@@ -45,22 +45,22 @@ class Compared(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class CheckStatement:
     """An officer's statement of an identity check.
 
     officer: as the audit chain names them, `manager:…` or the name of an officer without an account. place: where.
     against: the reference of the comparison, for example the biometric on the person's card.
     """
 
-    how: Seen
+    how: Presence
     officer: str
     place: str
-    compared: Compared
+    compared: Biometric
     against: str
     sample: bytes = field(repr=False)
 
 
-def record(account: Account, check: Check, wrapper: Wrapper, *, now: datetime, actor: str) -> IdentityCheck:
+def record(account: Account, check: CheckStatement, wrapper: Wrapper, *, now: datetime, actor: str) -> IdentityCheck:
     """Write an identity check, which is never changed afterwards.
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE); Refused(BAD_PROOF) if a part is missing or too large.
@@ -70,7 +70,7 @@ def record(account: Account, check: Check, wrapper: Wrapper, *, now: datetime, a
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
     if (
         not all(_LEAST_WORDS <= len(one.strip()) <= _MOST_WORDS and one.isprintable() for one in words)
-        or not 0 < len(check.sample) <= MOST_SAMPLE
+        or not 0 < len(check.sample) <= LARGEST_SAMPLE
     ):
         raise Refused(Reason.BAD_PROOF)
     own, digest = uuid.uuid4(), hashlib.sha256(check.sample).hexdigest()
@@ -93,18 +93,18 @@ def record(account: Account, check: Check, wrapper: Wrapper, *, now: datetime, a
     return row
 
 
-def waiting(account: Account, *, now: datetime) -> IdentityCheck | None:
+def unused(account: Account, *, now: datetime) -> IdentityCheck | None:
     """The newest identity check that is unused and not expired."""
-    rows = account.identity_checks.filter(credential=None, epoch=account.epoch, at__gt=now - SERVES, at__lte=now)
+    rows = account.identity_checks.filter(credential=None, epoch=account.epoch, at__gt=now - VALID_FOR, at__lte=now)
     return rows.defer("sample").order_by("-at").first()
 
 
-def use(account: Account, credential: Credential, *, now: datetime) -> IdentityCheck:
+def consume(account: Account, credential: Credential, *, now: datetime) -> IdentityCheck:
     """Consume the waiting identity check for this credential.
 
     Raises: Refused(IDENTITY_CHECK_NEEDED).
     """
-    found = waiting(account, now=now)
+    found = unused(account, now=now)
     if found is None or not IdentityCheck.objects.filter(id=found.id, credential=None).update(credential=credential):
         raise Refused(Reason.IDENTITY_CHECK_NEEDED)
     body = {"check": str(found.id), "digest": found.digest}
@@ -119,12 +119,12 @@ def first_of(row: IssuedCertificate) -> IssuedCertificate:
     return row
 
 
-def of(row: IssuedCertificate) -> IdentityCheck | None:
+def check_of(row: IssuedCertificate) -> IdentityCheck | None:
     """The identity check of a certificate: that of the first certificate of its key."""
     return IdentityCheck.objects.defer("sample").filter(credential=first_of(row).credential_id).first()
 
 
-def facts(row: IdentityCheck) -> dict[str, object]:
+def fields_of(row: IdentityCheck) -> dict[str, object]:
     """The fields of an identity check for authorised readers, without the sample."""
     return {
         "id": row.id,

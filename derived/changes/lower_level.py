@@ -13,7 +13,7 @@ from derived.changes import suspend
 from derived.ledger import audit, status
 from derived.models import Credential
 from derived.rules.assurance import AAL
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from derived.rules.lifecycle import LIVING, State
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def lower(  # noqa: PLR0913 - the credential, its new level, the reason, the tim
         suspend.credential(account, one, because=because, now=now, actor=actor)
         for one in [row, *_grown(row)]
         if (to == AAL.NONE and one.id == row.id)
-        or status.level(one) < policy(Kind(one.kind)).floor
-        or status.says_too_much(one)
+        or status.level(one) < policy_of(Kind(one.kind)).floor
+        or status.overstates_level(one)
     )
 
 

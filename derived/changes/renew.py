@@ -17,20 +17,20 @@ from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.models import Credential, IssuedCertificate, PasswordAndTotp
 from derived.rules.assurance import AAL
-from derived.rules.eligibility import BoundBy, How, refusal_to_change
+from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_change
 from derived.rules.lifecycle import LIVING, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from derived.changes.issue import Asked, Certificate
-    from derived.minting.proven import Proven
+    from derived.changes.issue import IssuanceRequest, VerifiedCertificate
+    from derived.minting.proven import VerifiedProof
     from derived.models import Account
     from derived.rules.assurance import Authentication
 
-LONGEST_LINE = timedelta(days=12 * 365)  # MT-9: then the person is verified again
-OLD_LIVES_ON = timedelta(days=7)
+LONGEST_RENEWAL_LINE = timedelta(days=12 * 365)  # MT-9: then the person is verified again
+OVERLAP = timedelta(days=7)
 
 
 def password_totp(  # noqa: PLR0913 - the facts proved in the recovery
@@ -57,9 +57,9 @@ def password_totp(  # noqa: PLR0913 - the facts proved in the recovery
     if not status.may_recover(account):
         raise Refused(Reason.RECOVERY_IN_PERSON)
     password_hash = password_hash or old.password_totp.password_hash
-    bound_by = BoundBy(how=How.RECOVERY, replaces=status.level(old))
-    revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
-    review_after_loss.put_up(account, old, because=Reason.REPLACED, now=now, actor=actor)
+    bound_by = BoundBy(how=BoundVia.RECOVERY, replaces=status.level(old))
+    revoke.credential(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
+    review_after_loss.mark(account, old, because=Reason.REPLACED, now=now, actor=actor)
     return issue.password_totp(
         account,
         credential_id=credential_id,
@@ -95,7 +95,7 @@ def app(  # noqa: PLR0913 - the facts proved in the login
     if reason := refusal_to_change(login, affected=status.level(old), now=now):
         raise Refused(reason)
     password_hash = old.password_totp.password_hash
-    revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
+    revoke.credential(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
     return issue.password_totp(
         account,
         credential_id=credential_id,
@@ -103,7 +103,7 @@ def app(  # noqa: PLR0913 - the facts proved in the login
         totp_seed=totp_seed,
         totp_step=totp_step,
         recovery_code_hashes=recovery_code_hashes,
-        bound_by=BoundBy(how=How.LOGIN, login=login),
+        bound_by=BoundBy(how=BoundVia.LOGIN, login=login),
         now=now,
         actor=actor,
     )
@@ -133,7 +133,14 @@ def password(  # noqa: PLR0913 - the credential, its new hash, the login, the ti
 
 
 def card(  # noqa: PLR0913 - the old card, the new card, and the authority
-    account: Account, old: Credential, verified: Certificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
+    account: Account,
+    old: Credential,
+    verified: VerifiedCertificate,
+    *,
+    bound_by: BoundBy,
+    name: str,
+    now: datetime,
+    actor: str,
 ) -> Credential:
     """Replace a card by a new card of the same person, which becomes the root of all credentials derived before.
 
@@ -144,7 +151,7 @@ def card(  # noqa: PLR0913 - the old card, the new card, and the authority
     """
     if old.account_id != account.id or old.end_reason == Reason.COMPROMISED or verified.derived:
         raise Refused(Reason.COMPROMISED if old.end_reason == Reason.COMPROMISED else Reason.NOT_A_ROOT)
-    if bound_by.how not in {How.LOGIN, How.MANAGER}:
+    if bound_by.how not in {BoundVia.LOGIN, BoundVia.MANAGER}:
         raise Refused(Reason.LOGIN_TOO_WEAK)
     new = issue.certificate(account, verified, bound_by=bound_by, name=name, now=now, actor=actor)
     new.evidence = {**new.evidence, "replaces": str(old.id)}
@@ -161,11 +168,13 @@ def card(  # noqa: PLR0913 - the old card, the new card, and the authority
         credential=new,
         body={"from": str(old.id), "to": str(new.id), "grown": grown, "aal": int(ceiling)},
     )
-    revoke.one(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
+    revoke.credential(old, account=account, because=Reason.REPLACED, now=now, actor=actor)
     return new
 
 
-def certificate(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+def certificate(
+    account: Account, old: Credential, proven: VerifiedProof, asked: IssuanceRequest, *, now: datetime
+) -> Credential:
     """Renew a certificate with a new key and a new serial number, on a request by the old one (MT-2, MT-5).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE) if the old one has ended, expired, is suspended, or was renewed before (MT-3,
@@ -174,12 +183,14 @@ def certificate(account: Account, old: Credential, proven: Proven, asked: Asked,
     """
     if IssuedCertificate.objects.filter(replaces=old.id, credential__state__in=LIVING).exists():
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    if now - datetime.fromisoformat(line_began(old)) >= LONGEST_LINE:
+    if now - datetime.fromisoformat(line_began(old)) >= LONGEST_RENEWAL_LINE:
         raise Refused(Reason.STEP_UP_NEEDED)
-    return issue.regrow(account, old, proven, asked, now=now)
+    return issue.renew_derived(account, old, proven, asked, now=now)
 
 
-def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+def reissue(
+    account: Account, old: Credential, proven: VerifiedProof, asked: IssuanceRequest, *, now: datetime
+) -> Credential:
     """Issue a certificate again under the person's present name: same key, same end, another serial number (MT-4).
 
     The old certificate is on hold since the name changed; it ends when the new one is released. Never stronger.
@@ -191,7 +202,7 @@ def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *,
         .filter(credential=old.id)
         .first()
     )
-    if held is None or not waits_for_a_name(held.credential, account, now=now) or proven.not_after != held.not_after:
+    if held is None or not is_on_hold_for_name(held.credential, account, now=now) or proven.not_after != held.not_after:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if (
         bytes(proven.verifier["spki"]) != bytes(held.spki)
@@ -201,18 +212,20 @@ def reissued(account: Account, old: Credential, proven: Proven, asked: Asked, *,
     return issue.reissue(account, held, proven, asked, now=now)
 
 
-def waits_for_a_name(row: Credential, account: Account, *, now: datetime) -> bool:
+def is_on_hold_for_name(row: Credential, account: Account, *, now: datetime) -> bool:
     """True if a certificate is on hold only because its holder's name has changed."""
     unexpired = row.expires_at is None or row.expires_at > now
     mine = row.account_id == account.id and row.epoch == account.epoch and account.is_active
     return mine and unexpired and row.state == State.SUSPENDED and row.end_reason == Reason.NAME_CHANGED
 
 
-def delivered(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+def end_corrected(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """End the certificate whose name the released one corrects."""
     issued = IssuedCertificate.objects.select_related("replaces__credential").get(credential=row)
-    if issued.replaces is not None and waits_for_a_name(issued.replaces.credential, account, now=now):
-        revoke.one(issued.replaces.credential, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
+    if issued.replaces is not None and is_on_hold_for_name(issued.replaces.credential, account, now=now):
+        revoke.credential(
+            issued.replaces.credential, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor
+        )
 
 
 def line_began(row: Credential) -> str:
@@ -220,8 +233,8 @@ def line_began(row: Credential) -> str:
     return str(row.evidence.get("line_began") or row.evidence["login_at"])
 
 
-def certificate_used(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+def end_renewed(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """End the certificate that a newly used certificate renews (MT-5)."""
     issued = IssuedCertificate.objects.select_related("replaces__credential").filter(credential=row).first()
     if issued is not None and issued.replaces is not None:
-        revoke.one(issued.replaces.credential, account=account, because=Reason.REPLACED, now=now, actor=actor)
+        revoke.credential(issued.replaces.credential, account=account, because=Reason.REPLACED, now=now, actor=actor)

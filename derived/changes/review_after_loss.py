@@ -14,7 +14,7 @@ from django.db.models import OuterRef, Q, Subquery
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.models import Credential, Event
-from derived.rules.eligibility import How
+from derived.rules.eligibility import BoundVia
 from derived.rules.kinds import Kind
 from derived.rules.lifecycle import LIVING
 
@@ -29,7 +29,7 @@ LOOK_BACK = timedelta(days=7)
 _PUT_UP, _SETTLED = "credential.review", "credential.reviewed"
 
 
-def put_up(  # noqa: PLR0913 - the lost root, the reason, the period, the time and the actor
+def mark(  # noqa: PLR0913 - the lost root, the reason, the period, the time and the actor
     account: Account, lost: Credential, *, because: Reason, now: datetime, actor: str, since: datetime | None = None
 ) -> list[Credential]:
     """Mark for review the bindings of the last seven days (or since `since`) that may rest on a lost root.
@@ -41,7 +41,8 @@ def put_up(  # noqa: PLR0913 - the lost root, the reason, the period, the time a
         return []
     rows = list(
         Credential.objects.filter(
-            Q(root=lost) | Q(root__isnull=True, evidence__bound_by=How.LOGIN.value, created_at__gte=lost.created_at),
+            Q(root=lost)
+            | Q(root__isnull=True, evidence__bound_by=BoundVia.LOGIN.value, created_at__gte=lost.created_at),
             account=account,
             epoch=account.epoch,
             state__in=LIVING,
@@ -62,7 +63,7 @@ def put_up(  # noqa: PLR0913 - the lost root, the reason, the period, the time a
     return rows
 
 
-def waiting() -> QuerySet[Credential]:
+def marked() -> QuerySet[Credential]:
     """The living credentials that are marked for review and not reviewed since."""
     marked = Event.objects.filter(kind__in=[_PUT_UP, _SETTLED])
     newest = marked.filter(credential=OuterRef("pk")).order_by("-seq").values("kind")[:1]
@@ -70,11 +71,11 @@ def waiting() -> QuerySet[Credential]:
     return rows.annotate(looked_at=Subquery(newest)).filter(looked_at=_PUT_UP)
 
 
-def settle(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
+def record_reviewed(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """Record a review that keeps the credential.
 
     Raises: Refused(ILLEGAL_MOVE) unless the credential waits for a review.
     """
-    if not waiting().filter(id=row.id, account=account).exists():
+    if not marked().filter(id=row.id, account=account).exists():
         raise Refused(Reason.ILLEGAL_MOVE)
     audit.record(account, _SETTLED, now=now, actor=actor, credential=row)

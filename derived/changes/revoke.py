@@ -26,7 +26,7 @@ def _end(rows: QuerySet[Credential], *, because: Reason, now: datetime) -> int:
     return rows.filter(state__in=LIVING).update(state=State.REVOKED, ended_at=now, end_reason=because.value)
 
 
-def one(credential: Credential, *, account: Account, because: Reason, now: datetime, actor: str) -> bool:
+def credential(credential: Credential, *, account: Account, because: Reason, now: datetime, actor: str) -> bool:
     """End one credential and its token families; credentials derived from it as a root continue (trap 1).
 
     False if it had ended before.
@@ -44,7 +44,7 @@ def one(credential: Credential, *, account: Account, because: Reason, now: datet
             kind="credential.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
         )
         outbox.fan_out(account, payload, now=now)
-        outbox.lists_change(account, now=now)
+        outbox.crl_change(account, now=now)
     return True
 
 
@@ -69,8 +69,8 @@ def tree(  # noqa: PLR0913 - the root, the reason, the start, the time and the a
                 waiting.append((row, row.created_at))
             elif row.root_id in stands_on and row.created_at < (stands_on[row.root_id] or now + timedelta(days=1)):
                 seen.add(row.id)
-                ended += one(row, account=account, because=because, now=now, actor=actor)
-        ended += one(bad, account=account, because=because, now=now, actor=actor)
+                ended += credential(row, account=account, because=because, now=now, actor=actor)
+        ended += credential(bad, account=account, because=because, now=now, actor=actor)
     return ended
 
 
@@ -113,5 +113,5 @@ def everything(account: Account, *, because: Reason, now: datetime, actor: str) 
     payload = {"because": because.value}
     outbox.enqueue(kind="account.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
     outbox.fan_out(account, payload, now=now)
-    outbox.lists_change(account, now=now)
+    outbox.crl_change(account, now=now)
     return ended

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.models import Account, AccountStatus, Credential
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from derived.rules.lifecycle import State
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def freeze(account: Account, *, now: datetime, actor: str) -> bool:
     audit.record(account, "account.suspended", now=now, actor=actor, body=body)
     outbox.enqueue(kind="account.frozen", receiver=f"mail:{account.id}", account=account, payload=body, now=now)
     outbox.fan_out(account, body, now=now)
-    outbox.lists_change(account, now=now)
+    outbox.crl_change(account, now=now)
     return True
 
 
@@ -58,7 +58,7 @@ def _move(  # noqa: PLR0913 - the fields of a transition
     account.status = after
     account.save(update_fields=["status"])
     audit.record(account, kind, now=now, actor=actor)
-    outbox.lists_change(account, now=now)
+    outbox.crl_change(account, now=now)
 
 
 def credential(account: Account, row: Credential, *, because: Reason, now: datetime, actor: str) -> bool:
@@ -76,7 +76,7 @@ def credential(account: Account, row: Credential, *, because: Reason, now: datet
         kind="credential.suspended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
     )
     outbox.fan_out(account, payload, now=now)
-    outbox.lists_change(account, now=now)
+    outbox.crl_change(account, now=now)
     return True
 
 
@@ -98,10 +98,10 @@ def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> Non
         or found.end_reason == Reason.NAME_CHANGED
     ):
         raise Refused(Reason.ILLEGAL_MOVE)
-    if status.level(found) < policy(Kind(found.kind)).floor or status.says_too_much(found):
+    if status.level(found) < policy_of(Kind(found.kind)).floor or status.overstates_level(found):
         raise Refused(Reason.KEY_TOO_WEAK)
     Credential.objects.filter(id=found.id, state=State.SUSPENDED).update(state=State.ACTIVE)
     audit.record(
         account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))}
     )
-    outbox.lists_change(account, now=now)
+    outbox.crl_change(account, now=now)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-def open_account(*, ial: int, now: datetime, actor: str) -> Account:
+def create_account(*, ial: int, now: datetime, actor: str) -> Account:
     """Create an account in the caller's transaction; ial: 0 unless a source with authority vouches (ruling 3)."""
     account = Account.objects.create(ial=ial, created_at=now)
     audit.record(account, "account.opened", now=now, actor=actor, body={"ial": ial})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from derived.ledger.prepared_sql import write
+from derived.ledger.prepared_sql import insert_rows
 from derived.models import Account, Credential, Event, EventDetail
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def record(  # noqa: PLR0913 - the fields of an Event
     facts = dict(body or {})
     if salted:
         facts["commitments"] = {name: _digest([salt, value]) for name, (value, salt) in salted.items()}
-    event = drafted(account, kind, now=now, actor=actor, body=facts, credential=credential)
+    event = build_event(account, kind, now=now, actor=actor, body=facts, credential=credential)
     if not salted:
-        write(event)
+        insert_rows(event)
         return event
     event.save(force_insert=True)
     EventDetail.objects.bulk_create(
@@ -75,7 +75,7 @@ def record(  # noqa: PLR0913 - the fields of an Event
     return event
 
 
-def drafted(  # noqa: PLR0913 - the fields of an Event
+def build_event(  # noqa: PLR0913 - the fields of an Event
     account: Account,
     kind: str,
     *,
@@ -116,7 +116,7 @@ def drafted(  # noqa: PLR0913 - the fields of an Event
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenLink:
     """The first broken link of an account's chain, and the fault."""
 
     account_id: uuid.UUID
@@ -124,7 +124,7 @@ class Broken:
     why: str
 
 
-def verify(account: Account) -> Broken | None:
+def verify(account: Account) -> BrokenLink | None:
     """Walk an account's chain and return its first broken link, or None for an intact chain."""
     previous, seq = GENESIS, 0
     events: Iterator[Event] = account.events.order_by("seq").prefetch_related("details").iterator(chunk_size=500)
@@ -132,10 +132,10 @@ def verify(account: Account) -> Broken | None:
         seq += 1
         why = _fault(event, seq=seq, previous=previous)
         if why:
-            return Broken(account.id, seq, why)
+            return BrokenLink(account.id, seq, why)
         previous = event.hash
     if (seq, previous) != (account.audit_seq, account.audit_head):
-        return Broken(account.id, seq + 1, "the chain ends before or after the head on the account")
+        return BrokenLink(account.id, seq + 1, "the chain ends before or after the head on the account")
     return None
 
 

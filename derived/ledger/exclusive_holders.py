@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def key(kind: str, *parts: str) -> str:
+def item_key(kind: str, *parts: str) -> str:
     """The key of an exclusively held item: a hash over length-prefixed parts, so different items never collide."""
     text = "".join(f"{len(part)}:{part}" for part in (kind, *parts))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -35,7 +35,7 @@ def _is_held(row: Holder, account: Account) -> bool:
     )
 
 
-def free(keys: Iterable[str], account: Account) -> None:
+def require_free(keys: Iterable[str], account: Account) -> None:
     """Lock the items, in order, and require that no other account holds any of them.
 
     Raises: Refused(HELD_BY_ANOTHER).
@@ -49,6 +49,6 @@ def free(keys: Iterable[str], account: Account) -> None:
             raise Refused(Reason.HELD_BY_ANOTHER)
 
 
-def take(keys: Iterable[str], account: Account, credential: Credential) -> None:
-    """Record the account and the credential as holder of the items, which were `free` in this transaction."""
+def assign(keys: Iterable[str], account: Account, credential: Credential) -> None:
+    """Record the account and the credential as holder of the items, which passed `require_free` in this transaction."""
     Holder.objects.filter(key__in=set(keys)).update(account=account, credential=credential)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import OperationalError, connection, transaction
 
 from derived.errors import Reason, Refused, Unavailable
-from derived.ledger.prepared_sql import Given, Read, statements
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, statement_cursor
 from derived.models import Account
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _TRIES = 4
 
 
 @dataclass(frozen=True)
-class Owned:
+class OwnedRow:
     """A kind of row whose account never changes, such as a code or a refresh token.
 
     select: the text of a SELECT of its account's id, by one value. missing: the reason to refuse if there is none.
@@ -44,8 +44,8 @@ class Owned:
     missing: Reason
 
 
-_ITSELF = Owned("%s", Reason.ACCOUNT_NOT_ACTIVE)
-_ACCOUNT = Read(lambda: Account.objects.filter(id=Given("id", Account._meta.pk)))  # noqa: SLF001
+_ITSELF = OwnedRow("%s", Reason.ACCOUNT_NOT_ACTIVE)
+_ACCOUNT = PreparedSelect(lambda: Account.objects.filter(id=BoundValue("id", Account._meta.pk)))  # noqa: SLF001
 
 
 def database_now() -> datetime | None:
@@ -57,7 +57,7 @@ def database_now() -> datetime | None:
         return cursor.fetchone()[0].astimezone(UTC)  # type: ignore[no-any-return]
 
 
-def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime | None]:
+def _hold(owned: OwnedRow, key: str | uuid.UUID) -> tuple[Account | None, datetime | None]:
     """Lock one Account row, and read the database's clock in the same statement.
 
     The owner of a row never changes, so the same statement may look it up; everything else is read after it (a joined
@@ -66,7 +66,7 @@ def _hold(owned: Owned, key: str | uuid.UUID) -> tuple[Account | None, datetime 
     names = [field.attname for field in Account._meta.concrete_fields]  # noqa: SLF001
     columns = ", ".join([*names, "clock_timestamp()"])
     text = f'SELECT {columns} FROM "derived_account" WHERE id = ({owned.select}) FOR UPDATE'  # noqa: S608 - names of ours
-    with statements() as cursor:
+    with statement_cursor() as cursor:
         cursor.execute(text, [key])
         row = cursor.fetchone()
     return (
@@ -135,7 +135,7 @@ def _worth_retrying(error: OperationalError) -> bool:
 
 
 @contextmanager
-def synced_once(last: Callable[[], object]) -> Iterator[None]:
+def flushed_once(last: Callable[[], object]) -> Iterator[None]:
     """Commit the transactions inside without waiting for the disk, and flush them all on leaving.
 
     For callers that acknowledge many transactions in one response: either all are durable, or none was acknowledged.
@@ -176,7 +176,7 @@ def under_locks(account_ids: Iterable[uuid.UUID], work: Callable[[dict[uuid.UUID
     return transacted(lambda: work({account_id: _lock(account_id) for account_id in ordered}))
 
 
-def under_lock_of(owned: Owned, key: str, read: Callable[[], Row | None], work: Callable[[Row], T]) -> T:
+def under_lock_of(owned: OwnedRow, key: str, read: Callable[[], Row | None], work: Callable[[Row], T]) -> T:
     """As `under_lock`, for a row whose account is unknown: find and lock, then `read` in a second statement.
 
     read: the row, joined with its Account and with every fact of the decision. On SQLite it is the first statement

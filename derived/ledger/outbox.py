@@ -44,7 +44,7 @@ def fan_out(account: Account, payload: Mapping[str, object], *, now: datetime) -
     return enqueue(kind="fan_out", receiver=f"worker:{account.id}", account=account, payload=payload, now=now)
 
 
-def lists_change(account: Account, *, now: datetime) -> None:
+def crl_change(account: Account, *, now: datetime) -> None:
     """Enqueue a row to sign the CRLs anew, if the account has a certificate that may be on them (C92).
 
     All such rows are in one queue, and handling a row handles all that wait behind it.
@@ -53,7 +53,7 @@ def lists_change(account: Account, *, now: datetime) -> None:
         enqueue(kind=LISTS, receiver=LISTS, account=None, payload={}, now=now)
 
 
-def waiting_now(receiver: str) -> int:
+def newest_waiting(receiver: str) -> int:
     """The id of the newest row that waits for a receiver; 0 for none."""
     return (
         OutboxRow.objects.filter(receiver=receiver, delivered_at__isnull=True)
@@ -64,7 +64,7 @@ def waiting_now(receiver: str) -> int:
     )
 
 
-def delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
+def mark_delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
     """Mark all rows of a receiver up to this id as delivered."""
     OutboxRow.objects.filter(receiver=receiver, id__lte=row_id, delivered_at__isnull=True).update(
         delivered_at=now, leased_until=None, parked_at=None, last_error=""
@@ -85,12 +85,12 @@ def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:
     return taken
 
 
-def delivered(row: OutboxRow, *, now: datetime) -> None:
+def mark_delivered(row: OutboxRow, *, now: datetime) -> None:
     """Mark the row as delivered."""
     OutboxRow.objects.filter(id=row.id).update(delivered_at=now, leased_until=None, last_error="")
 
 
-def failed(row: OutboxRow, why: str, *, now: datetime) -> None:
+def mark_failed(row: OutboxRow, why: str, *, now: datetime) -> None:
     """Schedule another delivery of the row, or park it after a day, for an operator to look at."""
     wait = min(FIRST_RETRY * 2 ** min(row.attempts, 12), LONGEST_RETRY)
     park = now - row.created_at > PARK_AFTER

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 
-def statements() -> CursorWrapper:
+def statement_cursor() -> CursorWrapper:
     """A cursor for repeated text: PostgreSQL receives the values apart from it, and plans once per connection.
 
     Django's own cursor interpolates the values, so the server parses and plans each statement anew. Django's handling
@@ -38,7 +38,7 @@ def statements() -> CursorWrapper:
     return connection.make_cursor(Cursor(connection.connection))  # type: ignore[arg-type]  # it wraps any cursor
 
 
-class Given(Expression):
+class BoundValue(Expression):
     """A placeholder for a value that is bound at execution, for use in a filter or an annotation.
 
     like: the column that the value is compared with, whose field converts it for the database.
@@ -48,7 +48,7 @@ class Given(Expression):
         super().__init__(output_field=like)
         self.name = name
 
-    def as_sql(self, _compiler: object, _connection: object) -> tuple[str, list[Given]]:  # type: ignore[override]  # not a value yet
+    def as_sql(self, _compiler: object, _connection: object) -> tuple[str, list[BoundValue]]:  # type: ignore[override]  # not a value yet
         """The placeholder, with this object as its parameter, which `bound` later replaces."""
         return "%s", [self]
 
@@ -62,10 +62,10 @@ def columns(prefix: str, *names: str) -> list[str]:
     return [f"{prefix}__{name}" for name in names]
 
 
-class Read(Generic[M]):
+class PreparedSelect(Generic[M]):
     """A SELECT of at most one row of `M` with its joined rows.
 
-    compose: the queryset, with `Given` in place of values.
+    compose: the queryset, with `BoundValue` in place of values.
     """
 
     def __init__(self, compose: Callable[[], QuerySet[M]]) -> None:
@@ -75,7 +75,7 @@ class Read(Generic[M]):
     def first(self, **given: object) -> M | None:
         """The row, or None."""
         plan = self.plan()
-        with statements() as cursor:
+        with statement_cursor() as cursor:
             cursor.execute(plan.sql, plan.bound(given, connection))
             row = cursor.fetchone()
         return None if row is None else plan.made(row, connection)
@@ -109,7 +109,7 @@ class _Plan:
 
     def bound(self, given: dict[str, object], database: BaseDatabaseWrapper) -> list[Any]:
         """The parameters, with the given values in their places."""
-        return [one.bound(given, database) if isinstance(one, Given) else one for one in self._parameters]
+        return [one.bound(given, database) if isinstance(one, BoundValue) else one for one in self._parameters]
 
     def made(self, row: Sequence[Any], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - an instance of the root's model
         """Instances from a row."""
@@ -167,7 +167,7 @@ def _insert(model: type[Model]) -> tuple[str, list[Field[Any, Any]]]:
     return found
 
 
-def write(*rows: Model) -> None:
+def insert_rows(*rows: Model) -> None:
     """Insert rows of any models, in this order: one statement on PostgreSQL, otherwise one for each.
 
     Keys made by the database are not read back.
@@ -177,7 +177,7 @@ def write(*rows: Model) -> None:
         text, fields = _insert(type(row))
         texts.append(text)
         values.append([field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
-    with statements() as cursor:
+    with statement_cursor() as cursor:
         if connection.vendor == "postgresql":
             earlier = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(texts[:-1]))
             cursor.execute(

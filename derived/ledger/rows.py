@@ -9,7 +9,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import outbox, status
 from derived.models import Account, Credential
 from derived.rules.capping import cap
-from derived.rules.kinds import Kind, Label, policy
+from derived.rules.kinds import Kind, Label, policy_of
 from derived.rules.lifecycle import State
 
 if TYPE_CHECKING:
@@ -56,17 +56,17 @@ class Draft:
         return cap(self.kind, self.reaches, *self.limits, *ancestors)
 
 
-def row_of(account: Account, draft: Draft) -> Credential:
+def create_row(account: Account, draft: Draft) -> Credential:
     """Write the row of a draft.
 
     Raises: Refused(NOT_ELIGIBLE) for a derived credential of an account that may hold none (EL-4).
     """
-    row = drafted(account, draft)
+    row = build_row(account, draft)
     row.save(force_insert=True)
     return row
 
 
-def drafted(account: Account, draft: Draft) -> Credential:
+def build_row(account: Account, draft: Draft) -> Credential:
     """Make the row of a draft, for a caller that writes it together with others in this transaction.
 
     Raises: Refused(NOT_ELIGIBLE) for a derived credential of an account that may hold none (EL-4).
@@ -74,7 +74,7 @@ def drafted(account: Account, draft: Draft) -> Credential:
     parent, now = draft.parent, draft.now
     if parent is not None and draft.kind != Kind.TOKEN_FAMILY and not account.eligible:
         raise Refused(Reason.NOT_ELIGIBLE)
-    life = draft.lifetime or policy(draft.kind).lifetime
+    life = draft.lifetime or policy_of(draft.kind).lifetime
     row = Credential(
         account=account,
         epoch=account.epoch,
@@ -97,7 +97,7 @@ def drafted(account: Account, draft: Draft) -> Credential:
     return row
 
 
-def facts(row: Credential) -> dict[str, object]:
+def event_body(row: Credential) -> dict[str, object]:
     """The body of the Event of a new row; device serial numbers are stored beside it, where they can be erased."""
     evidence = dict(row.evidence)
     if isinstance(vouched := evidence.get("vouched"), dict):  # certificate serial numbers also identify a device
@@ -115,7 +115,7 @@ def facts(row: Credential) -> dict[str, object]:
     }
 
 
-def tell(account: Account, kind: str, row: Credential, *, now: datetime) -> None:
+def notify(account: Account, kind: str, row: Credential, *, now: datetime) -> None:
     """Notify every address of the person (NT-1)."""
     outbox.enqueue(
         kind=kind, receiver=f"mail:{account.id}", account=account, payload={"credential": str(row.id)}, now=now

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from derived.ledger.prepared_sql import statements
+from derived.ledger.prepared_sql import statement_cursor
 from derived.models import Spent
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def claim_key(model: type[Model], key: object, *, now: datetime, **then: object)
     )
     values = [field[name].get_db_prep_save(value, connection) for name, value in written.items()]
     asked = [meta.pk.get_db_prep_value(key, connection), field["expires_at"].get_db_prep_value(now, connection)]
-    with statements() as cursor:
+    with statement_cursor() as cursor:
         cursor.execute(text, [*values, *asked])
         return bool(cursor.rowcount == 1)
 
@@ -56,7 +56,7 @@ def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
     for part in (kind, *parts):
         raw = part.encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
-    with statements() as cursor:
+    with statement_cursor() as cursor:
         when = Spent._meta.get_field("expires_at").get_db_prep_value(expires_at, connection)  # noqa: SLF001
         # A second insert waits until the first transaction ends, on both databases, and then changes no row.
         cursor.execute(_SPEND, [digest.hexdigest(), when])

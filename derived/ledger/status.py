@@ -14,7 +14,7 @@ from derived.minting.certificate import DERIVED_PIV_HARDWARE
 from derived.models import Account, AccountStatus, Credential, IssuedCertificate
 from derived.rules.assurance import AAL, IAL
 from derived.rules.capping import cap
-from derived.rules.kinds import MINT_FLOOR, Kind, Label, policy
+from derived.rules.kinds import MINT_FLOOR, Kind, Label, policy_of
 from derived.rules.lifecycle import LIVING, State
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def is_live(credential: Credential, account: Account, *, now: datetime) -> bool:
     )
 
 
-def live(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
+def live_only(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
     """`is_live` as a filter of ledger rows."""
     from django.db.models import F  # noqa: PLC0415
 
@@ -72,9 +72,9 @@ def label(credential: Credential, account: Account) -> Label | None:
     return kept if kept == Label.GENERIC or ial(account) == IAL.IAL3 else Label.GENERIC
 
 
-def says_too_much(credential: Credential) -> bool:
+def overstates_level(credential: Credential) -> bool:
     """True if a certificate's policy asserts AAL3 to relying parties while its present level is lower (X-1, AS-2)."""
-    if not policy(Kind(credential.kind)).in_person or level(credential) == AAL.AAL3:
+    if not policy_of(Kind(credential.kind)).in_person or level(credential) == AAL.AAL3:
         return False
     issued = IssuedCertificate.objects.filter(credential=credential).values_list("policies", flat=True).first()
     return DERIVED_PIV_HARDWARE in (issued or ())
@@ -82,7 +82,7 @@ def says_too_much(credential: Credential) -> bool:
 
 def is_root(credential: Credential) -> bool:
     """True if a credential may be a parent: of a root kind, and not derived itself (no chains, trap 10)."""
-    return policy(Kind(credential.kind)).root and credential.root_id is None
+    return policy_of(Kind(credential.kind)).root and credential.root_id is None
 
 
 def living(account_id: uuid.UUID) -> QuerySet[Credential]:
@@ -95,20 +95,21 @@ def living(account_id: uuid.UUID) -> QuerySet[Credential]:
     )
 
 
-def strongest(account: Account, *, now: datetime) -> AAL:
+def highest_root_level(account: Account, *, now: datetime) -> AAL:
     """The highest level of an account's live roots (AU-1)."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
     return max(
-        (level(row) for row in live(rows, now=now).select_related("root", "parent") if is_root(row)), default=AAL.NONE
+        (level(row) for row in live_only(rows, now=now).select_related("root", "parent") if is_root(row)),
+        default=AAL.NONE,
     )
 
 
-def ways_in(account: Account, *, now: datetime) -> list[Credential]:
+def live_roots(account: Account, *, now: datetime) -> list[Credential]:
     """The account's live roots that are not disabled, for signing in and deriving credentials."""
     rows = account.credentials.filter(root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
     return [
         row
-        for row in live(rows, now=now).select_related("root", "parent", "passkey")
+        for row in live_only(rows, now=now).select_related("root", "parent", "passkey")
         if is_root(row) and not is_disabled(row)
     ]
 
@@ -118,12 +119,12 @@ def is_disabled(credential: Credential) -> bool:
     return credential.failures >= MOST_FAILURES
 
 
-def stands_alone(credential: Credential) -> bool:
+def signs_in_alone(credential: Credential) -> bool:
     """True if a root signs in with two factors without another credential; a key without UV does not."""
     return level(credential) >= MINT_FLOOR and (credential.kind != Kind.PASSKEY or credential.passkey.user_verified)
 
 
-def reached(account: Account) -> AAL:
+def highest_level_ever(account: Account) -> AAL:
     """The highest level that the account's roots ever had, except roots removed on purpose (RC-2)."""
     rows = account.credentials.filter(epoch=account.epoch, root__isnull=True).exclude(kind=Kind.TOKEN_FAMILY)
     kept = rows.exclude(end_reason__in=[Reason.REMOVED_BY_PERSON.value, Reason.ENDED_BY_MANAGER.value])
@@ -132,7 +133,7 @@ def reached(account: Account) -> AAL:
 
 def may_recover(account: Account) -> bool:
     """True if the person may recover the account alone; at AAL3 and IAL3 recovery takes presence in person (RC-2)."""
-    return not (reached(account) == AAL.AAL3 and ial(account) == IAL.IAL3)
+    return not (highest_level_ever(account) == AAL.AAL3 and ial(account) == IAL.IAL3)
 
 
 def was_ever_enrolled(account: Account) -> bool:

@@ -1,6 +1,6 @@
 """Verify a proof and build the bytes: a module per form of credential.
 
-    proven            the result of each module for a new credential, which `issue.grow` records
+    proven            the result of each module for a new credential, which `issue.derive` records
     device_key        device keys: JWKs and the proofs that they sign
     passkey           WebAuthn registrations and assertions
     derived_passkey   a registration as a derived passkey

@@ -23,11 +23,11 @@ from derived.minting import signing
 from derived.minting.certificate import (
     DERIVED_PIV,
     DERIVED_PIV_HARDWARE,
-    access,
+    authority_information,
+    distribution_points,
     key_identifier_of,
     key_usage,
     new_serial,
-    points,
     policies,
 )
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from derived.minting.signing import Signer
+    from derived.minting.signing import CertificateSigner
 
 ROOT_LIFE = timedelta(days=20 * 365)
 ISSUER_LIFE = timedelta(days=6 * 365)
@@ -60,7 +60,7 @@ _REASONS: dict[str, x509.ReasonFlags] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class RevokedEntry:
     """A certificate that must not be accepted.
 
     because: the ledger's reason, or "". on_hold: it may come back (MT-8).
@@ -77,11 +77,11 @@ class Entry:
         return _FLAGS.certificate_hold if self.on_hold else _REASONS.get(self.because)
 
 
-def root(signer: Signer, *, organisation: str, now: datetime) -> x509.Certificate:
+def root_certificate(signer: CertificateSigner, *, organisation: str, now: datetime) -> x509.Certificate:
     """A self-signed CA certificate for the offline key."""
-    own = name(organisation, "Root CA")
+    own = distinguished_name(organisation, "Root CA")
     identifier = x509.SubjectKeyIdentifier.from_public_key(signer.public_key)
-    return signing.certificate(
+    return signing.sign_certificate(
         x509.CertificateBuilder()
         .subject_name(own)
         .issuer_name(own)
@@ -102,7 +102,7 @@ def new_common_name() -> str:
     return f"Derived Credentials CA {secrets.token_hex(3)}"
 
 
-def name(organisation: str, common_name: str) -> x509.Name:
+def distinguished_name(organisation: str, common_name: str) -> x509.Name:
     """A distinguished name of organisation and common name."""
     return x509.Name(
         [
@@ -112,10 +112,10 @@ def name(organisation: str, common_name: str) -> x509.Name:
     )
 
 
-def issuing(  # noqa: PLR0913 - the parts of a certificate
+def issuing_certificate(  # noqa: PLR0913 - the parts of a certificate
     key: ec.EllipticCurvePublicKey,
     above: x509.Certificate,
-    signer: Signer,
+    signer: CertificateSigner,
     *,
     common_name: str,
     organisation: str,
@@ -130,9 +130,9 @@ def issuing(  # noqa: PLR0913 - the parts of a certificate
     one on IP addresses. oid: the installation's own policy. crl, issuer: the URLs of the root's CRL and certificate.
     """
     constraints = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=_NO_SERVERS)
-    return signing.certificate(
+    return signing.sign_certificate(
         x509.CertificateBuilder()
-        .subject_name(name(organisation, common_name))
+        .subject_name(distinguished_name(organisation, common_name))
         .issuer_name(above.subject)
         .public_key(key)
         .serial_number(new_serial())
@@ -147,22 +147,27 @@ def issuing(  # noqa: PLR0913 - the parts of a certificate
         )
         .add_extension(policies(DERIVED_PIV, DERIVED_PIV_HARDWARE, oid), critical=False)
         .add_extension(constraints, critical=True)
-        .add_extension(points(crl), critical=False)
-        .add_extension(access(issuer=issuer), critical=False),
+        .add_extension(distribution_points(crl), critical=False)
+        .add_extension(authority_information(issuer=issuer), critical=False),
         signer,
     )
 
 
-def responder(
-    key: ec.EllipticCurvePublicKey, above: x509.Certificate, signer: Signer, *, organisation: str, now: datetime
+def responder_certificate(
+    key: ec.EllipticCurvePublicKey,
+    above: x509.Certificate,
+    signer: CertificateSigner,
+    *,
+    organisation: str,
+    now: datetime,
 ) -> x509.Certificate:
     """The certificate of the OCSP responder's key, for that purpose alone.
 
     Its short life makes a revocation check unnecessary (RFC 6960 §4.2.2.2.1).
     """
-    return signing.certificate(
+    return signing.sign_certificate(
         x509.CertificateBuilder()
-        .subject_name(name(organisation, "OCSP responder"))
+        .subject_name(distinguished_name(organisation, "OCSP responder"))
         .issuer_name(above.subject)
         .public_key(key)
         .serial_number(new_serial())
@@ -178,9 +183,9 @@ def responder(
 
 
 def revocation_list(  # noqa: PLR0913 - the parts of a CRL
-    entries: Iterable[Entry],
+    entries: Iterable[RevokedEntry],
     issuer: x509.Certificate,
-    signer: Signer,
+    signer: CertificateSigner,
     *,
     number: int,
     now: datetime,
@@ -209,22 +214,22 @@ def revocation_list(  # noqa: PLR0913 - the parts of a CRL
             only_contains_attribute_certs=False,
         )
         builder = builder.add_extension(scope, critical=True)
-    return signing.revocation_list(builder, signer)
+    return signing.sign_revocation_list(builder, signer)
 
 
-def _listed(entry: Entry) -> x509.RevokedCertificate:
+def _listed(entry: RevokedEntry) -> x509.RevokedCertificate:
     made = x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.at)
     if entry.reason is not None:
         made = made.add_extension(x509.CRLReason(entry.reason), critical=False)
     return made.build()
 
 
-class Unreadable(Exception):
+class UnreadableRequest(Exception):
     """The OCSP request cannot be parsed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class OcspRequest:
     """A parsed OCSP request about one certificate."""
 
     request: ocsp.OCSPRequest
@@ -232,7 +237,7 @@ class Question:
     nonce: bytes | None
 
     @classmethod
-    def read(cls, der: bytes) -> Question:
+    def read(cls, der: bytes) -> OcspRequest:
         """Parse an OCSP request.
 
         Raises: Unreadable; also for a request about several certificates (RFC 5019 §2.1.1 forbids it).
@@ -243,7 +248,7 @@ class Question:
             found.issuer_key_hash, found.issuer_name_hash, found.hash_algorithm  # noqa: B018 - parses them
             serial = found.serial_number
         except Exception as error:  # a parser of unverified bytes
-            raise Unreadable from error
+            raise UnreadableRequest from error
         return cls(request=found, serial=serial, nonce=next(iter(nonces), None))
 
     def is_about(self, issuer: x509.Certificate) -> bool:
@@ -262,9 +267,9 @@ class Question:
         return digest.finalize()
 
 
-def answer(  # noqa: PLR0913 - the parts of a response
-    question: Question,
-    found: Entry | None,
+def ocsp_response(  # noqa: PLR0913 - the parts of a response
+    question: OcspRequest,
+    found: RevokedEntry | None,
     *,
     known: bool,
     certificate: x509.Certificate,
@@ -297,6 +302,6 @@ def answer(  # noqa: PLR0913 - the parts of a response
     return made.sign(key, signing.digest_of(key.public_key())).public_bytes(Encoding.DER)
 
 
-def no_answer(why: ocsp.OCSPResponseStatus) -> bytes:
+def ocsp_error(why: ocsp.OCSPResponseStatus) -> bytes:
     """An unsigned OCSP error response."""
     return ocsp.OCSPResponseBuilder.build_unsuccessful(why).public_bytes(Encoding.DER)

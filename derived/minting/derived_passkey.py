@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.minting.proven import Proven
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.minting.proven import VerifiedProof
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
-from derived.rules.rulebook import Device
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from derived.minting.passkey import RegisteredPasskey
 
 
-def proven(verified: RegisteredPasskey, *, relayed: bool) -> Proven:
+def proof_of(verified: RegisteredPasskey, *, relayed: bool) -> VerifiedProof:
     """The proof of a registration; without user verification it is a single factor, and not issued.
 
     relayed: a code led to it from another screen. Attested hardware is not trusted then, because a relay between the
     two screens may have answered, so AAL3 is never reached that way (C14).
     """
     factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
-    shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3 and not relayed)
-    return Proven(
+    shown = VerifiedFactors(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3 and not relayed)
+    return VerifiedProof(
         kind=Kind.DERIVED_PASSKEY,
         shown=shown,
         keys=(verified.key, verified.raw_id_hash),
@@ -52,7 +52,7 @@ def proven(verified: RegisteredPasskey, *, relayed: bool) -> Proven:
             "backup_eligible": verified.backup_eligible,
             "backed_up": verified.backed_up,
         },
-        device=Device(
+        device=DeviceFacts(
             type="passkey",
             model=verified.model if verified.attested else "",
             aaguid=verified.aaguid if verified.attested else "",

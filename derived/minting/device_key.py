@@ -19,16 +19,16 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from derived.errors import Reason, Refused
-from derived.minting.proven import Proven, key_name
-from derived.rules.assurance import Factor, Shown
+from derived.minting.proven import VerifiedProof, key_name
+from derived.rules.assurance import Factor, VerifiedFactors
 from derived.rules.kinds import Kind
-from derived.rules.rulebook import Device
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from derived.minting.hardware.statement import Kept
+    from derived.minting.hardware.statement import HardwareEvidence
 
 MOST_BYTES = 4096
 FRESH = timedelta(seconds=60)
@@ -68,7 +68,9 @@ def public_key(unverified_jwk: object) -> DevicePublicKey:
         raise Refused(Reason.BAD_PROOF) from error
 
 
-def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str], kept: Kept | None = None) -> Proven:
+def proof_of(
+    key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str], kept: HardwareEvidence | None = None
+) -> VerifiedProof:
     """The proof of a key that has signed its challenge (ruling 1, DK-2).
 
     One factor; two with a passphrase, or with proof that the hardware verifies its user at each use. passphrase_hash:
@@ -84,14 +86,14 @@ def proven(key: DevicePublicKey, *, passphrase_hash: str, clients: Sequence[str]
             "activation": "per_use" if kept.verifies_user else "unproven",
             **kept.facts,
         }
-    return Proven(
+    return VerifiedProof(
         kind=Kind.DEVICE_KEY,
-        shown=Shown(factors=frozenset(factors), hardware=kept is not None),
+        shown=VerifiedFactors(factors=frozenset(factors), hardware=kept is not None),
         jkt=key.jkt,
         keys=(key_name(ECKey.import_key(key.jwk).public_key),),
         verifier={"jwk": key.jwk, "passphrase_hash": passphrase_hash, "clients": list(clients)},
         evidence=evidence,
-        device=kept.device if kept else Device(),
+        device=kept.device if kept else DeviceFacts(),
     )
 
 

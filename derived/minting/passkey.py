@@ -25,7 +25,7 @@ from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import AttestationFormat
 
 from derived.errors import Reason, Refused
-from derived.minting.fido.attestation import FORMATS, Statement, judge
+from derived.minting.fido.attestation import FORMATS, AttestationStatement, judge
 from derived.minting.proven import key_name
 from derived.rules.assurance import AAL
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from derived.minting.fido.metadata import Metadata, Policy
+    from derived.minting.fido.metadata import Metadata, ModelPolicy
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ _TEXTS = frozenset({"clientDataJSON", "attestationObject", "authenticatorData", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
+class CeremonyParameters:
     """The parameters with which a ceremony began.
 
     origin: compared whole; a subdomain is another origin (W2). user_verification: whether it was required.
@@ -99,7 +99,7 @@ class RegisteredPasskey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verifier:
+class AssertionVerifier:
     """The verification data of an assertion: the registered credential and its owner.
 
     user_handle: the account's. named: whether the ceremony named this credential; if not, the response must carry the
@@ -113,15 +113,15 @@ class Verifier:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asserted:
-    """A verified assertion. Its counter is compared under the account's lock (`went_back`)."""
+class VerifiedAssertion:
+    """A verified assertion. Its counter is compared under the account's lock (`counter_regressed`)."""
 
     user_verified: bool
     backed_up: bool
     sign_count: int
 
 
-def went_back(before: int, now: int) -> bool:
+def counter_regressed(before: int, now: int) -> bool:
     """True if a signature counter did not rise, so the key may have been copied; two zeros mean no counter."""
     return (before > 0 or now > 0) and now <= before
 
@@ -150,7 +150,7 @@ def decoded(text: str) -> bytes:
 
 
 def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
-    expected: Expected,
+    expected: CeremonyParameters,
     *,
     user_handle: bytes,
     name: str,
@@ -177,7 +177,7 @@ def options_to_register(  # noqa: PLR0913 - the parts of a ceremony
 
 
 def options_to_assert(
-    expected: Expected, *, allowed: Sequence[tuple[bytes, Sequence[str]]], seconds: int
+    expected: CeremonyParameters, *, allowed: Sequence[tuple[bytes, Sequence[str]]], seconds: int
 ) -> dict[str, Any]:
     """PublicKeyCredentialRequestOptionsJSON; allowed: empty for discoverable credentials (C61)."""
     return {
@@ -197,7 +197,7 @@ def _descriptor(raw_id: bytes, transports: Sequence[str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Response:
+class UnverifiedResponse:
     """A browser's response of the right shape and size, not verified."""
 
     document: dict[str, Any]
@@ -206,7 +206,7 @@ class Response:
     unverified_user_handle: bytes
 
 
-def parsed(text: str) -> Response:
+def parse(text: str) -> UnverifiedResponse:
     """Read RegistrationResponseJSON or AuthenticationResponseJSON, bounded before it is parsed.
 
     Raises: Refused(BAD_PROOF).
@@ -221,7 +221,7 @@ def parsed(text: str) -> Response:
             raise TypeError
         client = json.loads(decoded(inner["clientDataJSON"]))
         _shallow(client, _MOST_NESTED)
-        return Response(
+        return UnverifiedResponse(
             document=document,
             unverified_raw_id=decoded(document["rawId"]),
             unverified_challenge=decoded(client["challenge"]),
@@ -240,7 +240,12 @@ def _shallow(value: object, left: int) -> None:
 
 
 def register(
-    response: Response, *, expected: Expected, metadata: Metadata, policy: Policy, now: datetime
+    response: UnverifiedResponse,
+    *,
+    expected: CeremonyParameters,
+    metadata: Metadata,
+    policy: ModelPolicy,
+    now: datetime,
 ) -> RegisteredPasskey:
     """Verify a registration (§7.1), and judge its attestation.
 
@@ -265,7 +270,7 @@ def register(
         raise Refused(Reason.BAD_PROOF)
     attested = _checked(lambda: parse_attestation_object(verified.attestation_object))
     eligible = attested.auth_data.flags.be
-    said = Statement(
+    said = AttestationStatement(
         fmt=fmt,
         chain=tuple(attested.att_stmt.x5c or ()),
         aaguid=verified.aaguid,
@@ -293,7 +298,9 @@ def register(
     )
 
 
-def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Asserted:
+def verify(
+    response: UnverifiedResponse, *, expected: CeremonyParameters, verifier: AssertionVerifier
+) -> VerifiedAssertion:
     """Verify an assertion (§7.2) except its counter, which is compared under the account's lock.
 
     Raises: Refused(BAD_PROOF).
@@ -318,7 +325,7 @@ def verify(response: Response, *, expected: Expected, verifier: Verifier) -> Ass
     )
     if flags.be != verifier.backup_eligible:  # BE never changes (§6.1.3): another value means another key
         raise Refused(Reason.BAD_PROOF)
-    return Asserted(user_verified=flags.uv, backed_up=flags.bs, sign_count=verified.new_sign_count)
+    return VerifiedAssertion(user_verified=flags.uv, backed_up=flags.bs, sign_count=verified.new_sign_count)
 
 
 def _checked(work: Callable[[], T]) -> T:
@@ -328,7 +335,7 @@ def _checked(work: Callable[[], T]) -> T:
         raise Refused(Reason.BAD_PROOF) from None
 
 
-def _same_site(response: Response) -> None:
+def _same_site(response: UnverifiedResponse) -> None:
     """Require that the response was not made inside another site's page.
 
     Raises: Refused(BAD_PROOF).

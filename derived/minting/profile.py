@@ -16,7 +16,7 @@ from derived.minting.weak import is_outlived, is_weak
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from derived.minting.certificate import Order
+    from derived.minting.certificate import CertificateContent
 
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _LEAST_SERIAL, _MOST_SERIAL = 1 << 64, 1 << 159
@@ -34,7 +34,7 @@ _SAID = (
 
 
 def faults(
-    made: x509.Certificate, order: Order, issuer: x509.Certificate, expected: x509.CertificateBuilder
+    made: x509.Certificate, order: CertificateContent, issuer: x509.Certificate, expected: x509.CertificateBuilder
 ) -> list[str]:
     """The faults of a certificate, in words; empty if it is exactly as ordered (a shorter validity is permitted).
 

@@ -1,7 +1,7 @@
 """Sign certificates and CRLs for an authority with a key that may be outside this process.
 
 `cryptography` signs only with keys in memory. Everything is therefore first signed by an ephemeral key, and the
-signature is then replaced by the `Signer`'s: a wrapped key, an HSM, or another party's service.
+signature is then replaced by the `CertificateSigner`'s: a wrapped key, an HSM, or another party's service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHORT = 0x80
 _SPKI = PublicFormat.SubjectPublicKeyInfo
 
 
-class Signer(Protocol):
+class CertificateSigner(Protocol):
     """A signing key in any backend: P-256 with SHA-256, or P-384 with SHA-384."""
 
     @property
@@ -35,7 +35,7 @@ class Signer(Protocol):
         """
 
 
-class Held:
+class MemorySigner:
     """A key in the memory of this process."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
@@ -68,7 +68,7 @@ def _thrown_away(curve: type[ec.EllipticCurve]) -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(curve())
 
 
-def certificate(builder: x509.CertificateBuilder, signer: Signer) -> x509.Certificate:
+def sign_certificate(builder: x509.CertificateBuilder, signer: CertificateSigner) -> x509.Certificate:
     """A signed certificate, after its signature was verified.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
@@ -77,7 +77,7 @@ def certificate(builder: x509.CertificateBuilder, signer: Signer) -> x509.Certif
     return x509.load_der_x509_certificate(_spliced(made.public_bytes(Encoding.DER), made.tbs_certificate_bytes, signer))
 
 
-def revocation_list(builder: x509.CertificateRevocationListBuilder, signer: Signer) -> bytes:
+def sign_revocation_list(builder: x509.CertificateRevocationListBuilder, signer: CertificateSigner) -> bytes:
     """A signed CRL as DER, after its signature was verified.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
@@ -86,7 +86,9 @@ def revocation_list(builder: x509.CertificateRevocationListBuilder, signer: Sign
     return _spliced(made.public_bytes(Encoding.DER), made.tbs_certlist_bytes, signer)
 
 
-def request(builder: x509.CertificateSigningRequestBuilder, signer: Signer, public_key_der: bytes) -> bytes:
+def sign_request(
+    builder: x509.CertificateSigningRequestBuilder, signer: CertificateSigner, public_key_der: bytes
+) -> bytes:
     """A PKCS #10 request for a signer's own key, as DER, for a superior CA.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
@@ -100,7 +102,7 @@ def request(builder: x509.CertificateSigningRequestBuilder, signer: Signer, publ
     return _spliced(whole, tbs, signer, skeleton_tbs=skeleton.tbs_certrequest_bytes)
 
 
-def _spliced(whole: bytes, tbs: bytes, signer: Signer, *, skeleton_tbs: bytes | None = None) -> bytes:
+def _spliced(whole: bytes, tbs: bytes, signer: CertificateSigner, *, skeleton_tbs: bytes | None = None) -> bytes:
     """The outer SEQUENCE of RFC 5280 §4.1.1 with another signature; the algorithm stays.
 
     Raises: Unavailable(KEY_UNAVAILABLE) if the signature does not verify with this key.

@@ -112,7 +112,7 @@ class Assertion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class VerifiedFactors:
     """The factors verified in a login transaction (ruling 6); its level, `amr` and phishing resistance follow from it.
 
     hardware: the key among the factors is proven to be non-exportable (attestation, PIV policy). asserted: the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 
 if TYPE_CHECKING:
     from derived.rules.assurance import AAL
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 def cap(kind: Kind, own: AAL, *ancestors: AAL) -> AAL:
     """The level of a credential: the minimum of its kind's ceiling, its own proof, and every ancestor's level."""
-    return min(policy(kind).ceiling, own, *ancestors)
+    return min(policy_of(kind).ceiling, own, *ancestors)

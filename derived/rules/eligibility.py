@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from derived.errors import Reason
 from derived.rules.assurance import AAL, IAL, Factor
-from derived.rules.kinds import MINT_FLOOR, MINT_FRESHNESS, Kind, Label, policy
+from derived.rules.kinds import MINT_FLOOR, MINT_FRESHNESS, Kind, Label, policy_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.rules.assurance import Authentication, Shown
+    from derived.rules.assurance import Authentication, VerifiedFactors
 
 
 def refusal(login: Authentication, *, now: datetime) -> Reason | None:
@@ -30,12 +30,12 @@ def refusal(login: Authentication, *, now: datetime) -> Reason | None:
     return None
 
 
-def refusal_of_key(kind: Kind, level: AAL) -> Reason | None:
+def refusal_of_level(kind: Kind, level: AAL) -> Reason | None:
     """The reason why a key that would reach `level` is below its kind's floor, or None (ruling 1)."""
-    return Reason.KEY_TOO_WEAK if level < policy(kind).floor else None
+    return Reason.KEY_TOO_WEAK if level < policy_of(kind).floor else None
 
 
-def label_of(login: Authentication, *, root: Kind, ial: IAL, own: Shown, home_agency: bool) -> Label:
+def label_of(login: Authentication, *, root: Kind, ial: IAL, own: VerifiedFactors, home_agency: bool) -> Label:
     """The label of a credential that is derived from this login.
 
     *Derived PIV* takes a PIV card of the home agency, proven by PKI-AUTH (its certificate and its PIN, never the
@@ -47,7 +47,7 @@ def label_of(login: Authentication, *, root: Kind, ial: IAL, own: Shown, home_ag
     return Label.DERIVED_PIV if earned else Label.GENERIC
 
 
-def most(kind: Kind, label: Label, own: Shown, *, vetted: bool) -> AAL:
+def highest_level(kind: Kind, label: Label, own: VerifiedFactors, *, vetted: bool) -> AAL:
     """The highest level of a new credential of this kind and label, whatever it proves (X-7, X-9).
 
     Relying parties accept a certificate without asking Ramet. At AAL3 it therefore takes the PIV label, a key made in
@@ -55,12 +55,12 @@ def most(kind: Kind, label: Label, own: Shown, *, vetted: bool) -> AAL:
     vetted: whether there is such a record, unused.
     """
     asks_its_holder = own.hardware_protected and Factor.USER_VERIFICATION in own.factors
-    if not policy(kind).in_person or (label == Label.DERIVED_PIV and asks_its_holder and vetted):
+    if not policy_of(kind).in_person or (label == Label.DERIVED_PIV and asks_its_holder and vetted):
         return AAL.AAL3
     return AAL.AAL2
 
 
-class How(StrEnum):
+class BoundVia(StrEnum):
     """The authority by which a root is bound to an account."""
 
     INVITATION = "invitation"
@@ -76,7 +76,7 @@ class BoundBy:
     login: for LOGIN, the person's live login by a root. replaces: for RECOVERY, the level of the replaced root.
     """
 
-    how: How
+    how: BoundVia
     login: Authentication | None = None
     replaces: AAL = AAL.NONE
 
@@ -86,11 +86,11 @@ class BoundBy:
         A PIV card proves AAL3 by itself; every other root reaches AAL3 only under a login at AAL3.
         """
         match self.how:
-            case How.LOGIN:
+            case BoundVia.LOGIN:
                 return self.login.aal if self.login else AAL.NONE
-            case How.RECOVERY:
+            case BoundVia.RECOVERY:
                 return self.replaces
-            case How.INVITATION | How.MANAGER:
+            case BoundVia.INVITATION | BoundVia.MANAGER:
                 return AAL.AAL3 if kind == Kind.PIV_CARD else AAL.AAL2
 
 

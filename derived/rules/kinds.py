@@ -35,7 +35,7 @@ class Label(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class KindPolicy:
     """The rules for every credential of a kind.
 
     ceiling: the highest AAL of the kind.
@@ -43,11 +43,11 @@ class Policy:
     lifetime: from issuance to expiry; None for the lifetime of the account (X-6: not cut to the root's expiry).
     root: the person already had it, or bound it by invitation; it may be a parent.
     counted: whether it counts towards the cap on derived credentials per person (EL-5).
-    grown: derived here from a root, by `issue.grow`. verifier: the model of `derived.models` that holds its
+    is_derived: derived here from a root, by `issue.derive`. verifier: the model of `derived.models` that holds its
     verification data.
     signs_in_as: the kind whose login method it uses, if it has none of its own.
     in_person: AAL3 also takes the PIV label, a key that verifies its user at each use, and the record of an identity
-    check in person (X-7, X-9; `eligibility.most`).
+    check in person (X-7, X-9; `eligibility.highest_level`).
     """
 
     label: str
@@ -56,23 +56,25 @@ class Policy:
     lifetime: timedelta | None
     root: bool = False
     counted: bool = False
-    grown: bool = False
+    is_derived: bool = False
     verifier: str = "verifier"
     signs_in_as: Kind | None = None
     in_person: bool = False
 
 
-POLICIES: dict[Kind, Policy] = {
-    Kind.PASSWORD_TOTP: Policy(
+POLICIES: dict[Kind, KindPolicy] = {
+    Kind.PASSWORD_TOTP: KindPolicy(
         label="Password and authenticator app", ceiling=AAL.AAL2, floor=AAL.AAL2, lifetime=None, root=True
     ),
-    Kind.PIV_CARD: Policy(label="PIV or CAC card", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=None, root=True),
-    Kind.PASSKEY: Policy(label="Passkey or security key", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True),
-    Kind.UPSTREAM: Policy(
+    Kind.PIV_CARD: KindPolicy(label="PIV or CAC card", ceiling=AAL.AAL3, floor=AAL.AAL2, lifetime=None, root=True),
+    Kind.PASSKEY: KindPolicy(
+        label="Passkey or security key", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True
+    ),
+    Kind.UPSTREAM: KindPolicy(
         label="Sign-in at another provider", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None, root=True
     ),
     # A derived PIV certificate of another issuer (policies .40, .41) may sign in, but never be a parent (EL-2).
-    Kind.DERIVED_CERTIFICATE: Policy(
+    Kind.DERIVED_CERTIFICATE: KindPolicy(
         label="Derived PIV certificate",
         ceiling=AAL.AAL3,
         floor=AAL.AAL2,
@@ -80,36 +82,36 @@ POLICIES: dict[Kind, Policy] = {
         signs_in_as=Kind.PIV_CARD,
     ),
     # Issued by Ramet for VPNs and web servers; at AAL3 its policy is .41 (X-1).
-    Kind.CERTIFICATE: Policy(
+    Kind.CERTIFICATE: KindPolicy(
         label="Certificate",
         ceiling=AAL.AAL3,
         floor=AAL.AAL2,
         lifetime=timedelta(days=365),
         counted=True,
-        grown=True,
+        is_derived=True,
         verifier="issuedcertificate",
         in_person=True,
     ),
-    Kind.DEVICE_KEY: Policy(
+    Kind.DEVICE_KEY: KindPolicy(
         label="Device key",
         ceiling=AAL.AAL2,
         floor=AAL.AAL2,
         lifetime=timedelta(days=3 * 365),
         counted=True,
-        grown=True,
+        is_derived=True,
         verifier="devicekey",
     ),
-    Kind.DERIVED_PASSKEY: Policy(
+    Kind.DERIVED_PASSKEY: KindPolicy(
         label="Derived passkey",
         ceiling=AAL.AAL3,
         floor=AAL.AAL2,
         lifetime=timedelta(days=3 * 365),
         counted=True,
-        grown=True,
+        is_derived=True,
         verifier="passkey",
         signs_in_as=Kind.PASSKEY,
     ),
-    Kind.TOKEN_FAMILY: Policy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
+    Kind.TOKEN_FAMILY: KindPolicy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
 }
 
 MINT_FRESHNESS = timedelta(minutes=20)  # AU-8
@@ -117,6 +119,6 @@ MINT_FLOOR = AAL.AAL2  # EL-1
 MOST_DERIVED_PER_PERSON = 10  # EL-5
 
 
-def policy(kind: Kind) -> Policy:
+def policy_of(kind: Kind) -> KindPolicy:
     """The policy of a kind; every kind has a policy (held by a test)."""
     return POLICIES[kind]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from derived.errors import Reason
 from derived.rules.assurance import AAL
-from derived.rules.kinds import MOST_DERIVED_PER_PERSON, POLICIES, Kind, Label, policy
+from derived.rules.kinds import MOST_DERIVED_PER_PERSON, POLICIES, Kind, Label, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
+class DeviceFacts:
     """The proven facts about the device that holds a new key; a name given by the device itself is not part of it.
 
     type: software if nothing was proven, else android, apple, tpm, yubikey, passkey, … model, aaguid, serial: attested,
@@ -34,7 +34,7 @@ class Device:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approved:
+class ApprovedDevices:
     """The approved devices, by model name, AAGUID or serial number (RQ-4).
 
     Entries are compared exactly. An attested device is approved if any of the three lists it.
@@ -44,14 +44,14 @@ class Approved:
     aaguids: frozenset[str] = frozenset()
     serials: frozenset[str] = frozenset()
 
-    def lists(self, device: Device) -> bool:
+    def lists(self, device: DeviceFacts) -> bool:
         """True if the device is approved."""
         pairs = ((self.models, device.model), (self.aaguids, device.aaguid), (self.serials, device.serial))
         return any(said and said in listed for listed, said in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class KindRules:
     """The issuance rules for a kind.
 
     offered: whether it is issued at all. labels: the permitted labels. groups: whose members may have it; none for
@@ -80,17 +80,17 @@ class Rulebook:
     number of living derived credentials per person, over all counted kinds (EL-5).
     """
 
-    terms: Mapping[Kind, Terms] = field(default_factory=dict)
-    approved: Approved = field(default_factory=Approved)
+    terms: Mapping[Kind, KindRules] = field(default_factory=dict)
+    approved: ApprovedDevices = field(default_factory=ApprovedDevices)
     home_agencies: frozenset[str] = frozenset()
     assigned: Mapping[str, str] = field(default_factory=dict)
     most_in_all: int = MOST_DERIVED_PER_PERSON
 
-    def of(self, kind: Kind) -> Terms:
+    def of(self, kind: Kind) -> KindRules:
         """The terms of a kind."""
         return self.terms.get(kind, _USUAL)
 
-    def refusal(self, kind: Kind, label: Label, device: Device, *, groups: frozenset[str]) -> Reason | None:
+    def refusal(self, kind: Kind, label: Label, device: DeviceFacts, *, groups: frozenset[str]) -> Reason | None:
         """The reason to refuse this issuance, or None; groups: the person's groups."""
         terms = self.of(kind)
         if not terms.offered or label not in terms.labels or (terms.groups and not terms.groups & groups):
@@ -108,14 +108,14 @@ class Rulebook:
 
         of_kind, in_all: the numbers of living ones.
         """
-        counted = policy(kind).counted
+        counted = policy_of(kind).counted
         return (
             Reason.TOO_MANY_CREDENTIALS
             if counted and (of_kind >= self.of(kind).most or in_all >= self.most_in_all)
             else None
         )
 
-    def most(self, kind: Kind, label: Label, device: Device, *, person: str) -> AAL:
+    def most(self, kind: Kind, label: Label, device: DeviceFacts, *, person: str) -> AAL:
         """The highest level of a credential under these rules; person: the login name.
 
         AAL3 takes an approved device, and under the PIV label a device issued to this very person (RQ-4, RQ-5).
@@ -127,11 +127,11 @@ class Rulebook:
 
     def lifetime(self, kind: Kind) -> timedelta | None:
         """The time from issuance to expiry."""
-        given = [one for one in (policy(kind).lifetime, self.of(kind).lifetime) if one is not None]
+        given = [one for one in (policy_of(kind).lifetime, self.of(kind).lifetime) if one is not None]
         return min(given, default=None)
 
 
-_USUAL = Terms()
+_USUAL = KindRules()
 
 
 # --- the TOML form ---
@@ -147,24 +147,24 @@ def read(document: Mapping[str, Any]) -> Rulebook:
     agencies, most = said.pop("home_agencies", []), said.pop("most_in_all", MOST_DERIVED_PER_PERSON)
     terms = {}
     for name, rules in said.items():
-        grown = {kind.value for kind in POLICIES if policy(kind).grown}
-        if name not in grown or not isinstance(rules, dict):
-            raise ValueError(f"[{name}] must be one of {', '.join(sorted(grown))}")
+        kinds = {kind.value for kind in POLICIES if policy_of(kind).is_derived}
+        if name not in kinds or not isinstance(rules, dict):
+            raise ValueError(f"[{name}] must be one of {', '.join(sorted(kinds))}")
         terms[Kind(name)] = _terms(name, rules)
-    if unknown := set(approved) - {one.name for one in fields(Approved)}:
+    if unknown := set(approved) - {one.name for one in fields(ApprovedDevices)}:
         raise ValueError(f"[approved] has no {', '.join(sorted(unknown))}")
     if not all(isinstance(one, str) for pair in assigned.items() for one in pair) or not _is_number(most):
         raise ValueError('[assigned] is serial = "login name", and most_in_all a whole number')
     return Rulebook(
         terms=terms,
-        approved=Approved(**{name: _texts(f"approved.{name}", value) for name, value in approved.items()}),
+        approved=ApprovedDevices(**{name: _texts(f"approved.{name}", value) for name, value in approved.items()}),
         home_agencies=_texts("home_agencies", agencies),
         assigned=assigned,
         most_in_all=most,
     )
 
 
-def _terms(kind: str, rules: Mapping[str, Any]) -> Terms:
+def _terms(kind: str, rules: Mapping[str, Any]) -> KindRules:
     made: dict[str, Any] = {}
     for name, value in rules.items():
         where = f"{kind}.{name}"
@@ -183,7 +183,7 @@ def _terms(kind: str, rules: Mapping[str, Any]) -> Terms:
                 made["lifetime"] = timedelta(days=value)
             case _:
                 raise ValueError(f"{where} = {value!r} is not valid")
-    return Terms(**made)
+    return KindRules(**made)
 
 
 def _is_number(value: object) -> bool:
@@ -222,7 +222,7 @@ def in_words(rules: Rulebook) -> list[str]:
         ),
     ]
     for kind in POLICIES:
-        if policy(kind).grown:
+        if policy_of(kind).is_derived:
             said += ["", *_of_kind(rules, kind)]
     return said
 
@@ -238,23 +238,23 @@ _IN_PERSON = [
 def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
     terms, life = rules.of(kind), rules.lifetime(kind)
     if not terms.offered:
-        return [f"{policy(kind).label}: not issued."]
+        return [f"{policy_of(kind).label}: not issued."]
     people = f"members of {_listed(terms.groups)}" if terms.groups else "everybody"
     devices = f"in {_listed(terms.devices)}" if terms.devices else "in any type of device"
     synced = _listed(label.value for label in terms.synced) if terms.synced else "refused"
     each = f"{life.days} days" if life else "as long as the account lives"
-    highest = int(min(policy(kind).ceiling, terms.most_aal))
+    highest = int(min(policy_of(kind).ceiling, terms.most_aal))
     return [
         (
-            f"{policy(kind).label}: issued to {people}, {devices}"
+            f"{policy_of(kind).label}: issued to {people}, {devices}"
             f"{', if it is on the approved list' if terms.only_approved else ''}."
         ),
         (
-            f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy(kind).floor)} to"
+            f"  Label: {_listed(label.value for label in terms.labels)}. Level: AAL{int(policy_of(kind).floor)} to"
             f" AAL{highest}, never above the sign-in or the root that it is derived from."
         ),
         f"  At most {min(terms.most, rules.most_in_all)} a person, each for {each}.",
-        *_IN_PERSON[: policy(kind).in_person],
+        *_IN_PERSON[: policy_of(kind).in_person],
         f"  A key that can be copied to other devices: {synced}.",
     ]
 
@@ -263,6 +263,6 @@ def _listed(names: Any) -> str:  # noqa: ANN401 - an iterable of texts
     return ", ".join(sorted(names)) or "none"
 
 
-def _approved(approved: Approved) -> str:
+def _approved(approved: ApprovedDevices) -> str:
     parts = {"models": approved.models, "AAGUIDs": approved.aaguids, "serial numbers": approved.serials}
     return ", ".join(f"{len(found)} {name}" for name, found in parts.items() if found) or "empty"

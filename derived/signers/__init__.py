@@ -1,4 +1,4 @@
-"""Backends of an authority's key, each of them a `minting.signing.Signer`.
+"""Backends of an authority's key, each of them a `minting.signing.CertificateSigner`.
 
     wrapped   under the key-encryption key, in the database
     token     PKCS #11: a smart card, an HSM, SoftHSM2
@@ -18,13 +18,13 @@ from derived.errors import Reason, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.minting.signing import Signer
+    from derived.minting.signing import CertificateSigner
     from derived.wrapping import Wrapper
 
 PURPOSE = "authority-key"
 
 
-class Where(StrEnum):
+class Backend(StrEnum):
     """The backends."""
 
     WRAPPED = "wrapped"
@@ -33,22 +33,24 @@ class Where(StrEnum):
     OUTSIDE = "outside"  # no key here: another party makes the certificate (`derived.authority.outside`)
 
 
-def of(where: str, *, reference: Mapping[str, str], secret: bytes, owner: str, wrapper: Wrapper) -> Signer:
+def signer_for(
+    where: str, *, reference: Mapping[str, str], secret: bytes, owner: str, wrapper: Wrapper
+) -> CertificateSigner:
     """The signer of an authority.
 
     secret: wrapped: the key itself, or the PIN of its token. owner: the name of the authority.
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
     match where:
-        case Where.WRAPPED:
+        case Backend.WRAPPED:
             from derived.signers import wrapped  # noqa: PLC0415 - only the backend in use
 
             return wrapped.signer(wrapper.unwrap(secret, purpose=PURPOSE, owner=owner))
-        case Where.TOKEN:
+        case Backend.TOKEN:
             from derived.signers import token  # noqa: PLC0415 - python-pkcs11 is an extra
 
             return token.signer(reference, pin=wrapper.unwrap(secret, purpose=PURPOSE, owner=owner).decode())
-        case Where.COMMAND:
+        case Backend.COMMAND:
             from derived.signers import command  # noqa: PLC0415
 
             return command.signer(reference)

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from derived.errors import Reason, Unavailable
-from derived.minting.signing import Held
+from derived.minting.signing import MemorySigner
 
 
 def new() -> bytes:
@@ -14,9 +14,9 @@ def new() -> bytes:
     return ec.generate_private_key(ec.SECP384R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def signer(pkcs8: bytes) -> Held:
+def signer(pkcs8: bytes) -> MemorySigner:
     """The signer of an unwrapped key."""
     key = load_der_private_key(pkcs8, None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Unavailable(Reason.KEY_UNAVAILABLE)
-    return Held(key)
+    return MemorySigner(key)

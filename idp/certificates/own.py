@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from derived.authority.keeping import certificate_of, is_taken_back
+from derived.authority.keeping import certificate_of, is_revoked_by_root
 from derived.changes import renew
-from derived.changes.issue import Certificate
+from derived.changes.issue import VerifiedCertificate
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import Authority, IssuedCertificate
@@ -42,7 +42,7 @@ def renamed(der: bytes, *, now: datetime) -> IssuedCertificate | None:
     Raises: Refused(CERTIFICATE_UNTRUSTED), Refused(CERTIFICATE_EXPIRED).
     """
     row = found(der)
-    if row is None or not renew.waits_for_a_name(row.credential, row.credential.account, now=now):
+    if row is None or not renew.is_on_hold_for_name(row.credential, row.credential.account, now=now):
         return None
     _require_signed(row)
     if now >= row.not_after:
@@ -56,7 +56,7 @@ def _require_signed(row: IssuedCertificate) -> None:
         x509.load_der_x509_certificate(bytes(row.der or b"")).verify_directly_issued_by(certificate_of(row.authority))
     except (InvalidSignature, ValueError, TypeError):
         raise Refused(Reason.CERTIFICATE_UNTRUSTED) from None
-    if is_taken_back(row.authority):
+    if is_revoked_by_root(row.authority):
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
 
 
@@ -83,10 +83,10 @@ def ours(der: bytes, *, now: datetime) -> IssuedCertificate:
     return row
 
 
-def described(row: IssuedCertificate) -> Certificate:
+def described(row: IssuedCertificate) -> VerifiedCertificate:
     """The facts of one, in the form in which those of others come."""
     certificate = x509.load_der_x509_certificate(bytes(row.der or b""))
-    return Certificate(
+    return VerifiedCertificate(
         issuer=certificate.issuer.rfc4514_string(),
         issuer_key=row.authority_id,
         serial=row.serial,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived.changes.issue import Certificate
+from derived.changes.issue import VerifiedCertificate
 from derived.errors import Reason, Refused
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _UUID = "urn:uuid:"
 
 def described(
     found: x509.Certificate, der: bytes, *, issuer_key: bytes, policies: frozenset[str], policy: Policy
-) -> Certificate:
+) -> VerifiedCertificate:
     """The facts of a validated certificate.
 
     issuer_key: a hash of the public key that signed it, as the path was validated: identifiers can be written by anybody, and
@@ -37,7 +37,7 @@ def described(
     own = x509.SubjectKeyIdentifier.from_public_key(
         found.public_key()
     ).digest  # computed: what a certificate says is its issuer's choice
-    return Certificate(
+    return VerifiedCertificate(
         issuer=found.issuer.rfc4514_string(),
         issuer_key=hashlib.sha256(found.issuer.public_bytes() + issuer_key).hexdigest(),
         serial=f"{found.serial_number:x}",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from asn1crypto.x509 import Certificate as Parsed
 
-    from derived.changes.issue import Certificate
+    from derived.changes.issue import VerifiedCertificate
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def describe() -> str:
     return f"{len(here.anchors)} anchors, {len(here.intermediates)} intermediates; accepts {policies}; fetches from {hosts}"
 
 
-def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> Certificate:
+def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> VerifiedCertificate:
     """What a certificate says of its card, if it may be used for authentication now (FIPS 201-3 §6.2.3.1; AU-2, AU-3).
 
     leaf_der: the certificate whose key was proven in a TLS handshake; that proof is the caller's. chain_der: whatever else the

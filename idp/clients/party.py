@@ -13,7 +13,7 @@ from django.db.models import OuterRef
 from oidc_provider.models import Client
 
 from derived.keyring import in_use
-from derived.ledger.prepared_sql import Given, Read, columns
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns
 from derived.rules.assurance import AAL
 from idp import uris
 from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
@@ -141,10 +141,10 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return grant_type in CODE_GRANTS or grant_type in self.policy.grants
 
 
-_CLIENT = Read(
+_CLIENT = PreparedSelect(
     lambda: (
         ClientPolicy.objects.filter(
-            client__client_id=Given("client_id", Client._meta.get_field("client_id")),  # noqa: SLF001
+            client__client_id=BoundValue("client_id", Client._meta.get_field("client_id")),  # noqa: SLF001
             disabled_at__isnull=True,
         )
         .select_related("client")

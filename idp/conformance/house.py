@@ -10,7 +10,7 @@ from joserfc.jwk import RSAKey
 
 from derived.changes import issue
 from derived.ledger.locking import under_lock
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from derived.rules.kinds import Kind
 from idp import clients
 from idp.clients import Registration
@@ -60,7 +60,7 @@ def person(*, now: datetime) -> Person:
             totp_seed=totp.wrap(totp.new_seed(), owner=credential_id),
             totp_step=0,
             recovery_code_hashes=[recovery_hash(code) for code in recovery_codes()],
-            bound_by=BoundBy(how=How.INVITATION),
+            bound_by=BoundBy(how=BoundVia.INVITATION),
             now=now,
             actor="operator",
         )

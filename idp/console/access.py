@@ -70,7 +70,7 @@ def _mine(request: HttpRequest, person: Person, *, wrong: int | None = None) -> 
     now = clock.now()
     rows = list(person.accesses.select_related("rule").order_by("-requested_at")[:_MOST])
     live = [one for one in rows if requests.still_holds(one, person, now=now)]
-    offers = [_offer(one, person) for one in requests.may_ask(person)]
+    offers = [_offer(one, person) for one in requests.requestable_rules(person)]
     values = {
         "has": [_shown(one) for one in live if one.state == AccessState.ASSIGNED],
         "waits": [_shown(one) for one in live if one.state == AccessState.REQUESTED],
@@ -80,7 +80,7 @@ def _mine(request: HttpRequest, person: Person, *, wrong: int | None = None) -> 
         "error": wrong is not None,
         "notice": request.session.pop("notice", None),
         "decides": entitlements.decides_all(person) or bool(entitlements.owned_by(person)),
-        "to_decide": requests.waiting(person).count(),
+        "to_decide": requests.waiting_for(person).count(),
     }
     return pages.page(request, "access", values, status=400 if wrong else 200)
 
@@ -109,7 +109,7 @@ def _offer(rule: AccessRule, person: Person) -> dict[str, Any]:
         "entitlement": rule.entitlement,
         "words": rule.words,
         "days": rule.most_days,
-        "rule": entitlements.verdict(rule, person).asks,
+        "rule": entitlements.rule_result(rule, person).asks,
     }
 
 
@@ -126,7 +126,7 @@ def ask(request: HttpRequest, person: Person, number: int) -> HttpResponse:
     purpose = request.POST.get("purpose", "")
     if not purpose.strip() or not purpose.isprintable():
         return _mine(request, person, wrong=rule.id)
-    requests.ask(person, rule, purpose=purpose, now=clock.now(), actor=requests.name_of(person))
+    requests.request_access(person, rule, purpose=purpose, now=clock.now(), actor=requests.actor_of(person))
     request.session["notice"] = f"Asked for {_name(rule)}. You are told by mail when somebody has decided."
     return redirect("access")
 
@@ -136,7 +136,7 @@ def ask(request: HttpRequest, person: Person, number: int) -> HttpResponse:
 def withdraw(request: HttpRequest, person: Person, number: int) -> HttpResponse:
     """Take a request back, or give up what one has."""
     row = get_object_or_404(Access.objects.select_related("person"), id=number, person=person)
-    requests.withdraw(row, now=clock.now(), actor=requests.name_of(person))
+    requests.withdraw(row, now=clock.now(), actor=requests.actor_of(person))
     request.session["notice"] = "Done: you no longer have it, and ask for it no longer."
     return redirect("access")
 
@@ -152,7 +152,7 @@ def review(request: HttpRequest, decider: Person) -> HttpResponse:
 
 
 def _review(request: HttpRequest, decider: Person, *, wrong: int | None = None) -> HttpResponse:
-    waiting = requests.waiting(decider)
+    waiting = requests.waiting_for(decider)
     values = {
         "requests": [_waiting(one, decider) for one in waiting[:_MOST]],
         "more": max(0, waiting.count() - _MOST),
@@ -173,9 +173,9 @@ def _waiting(access: Access, decider: Person) -> dict[str, Any]:
         "login_name": person.login_name,
         "words": access.rule.words,
         "title": person.profile.get("title", ""),
-        "by_other": access.requested_by != requests.name_of(person),
+        "by_other": access.requested_by != requests.actor_of(person),
         "own": requests.is_own(access, decider),
-        "verdict": entitlements.verdict(access.rule, person),
+        "verdict": entitlements.rule_result(access.rule, person),
         "spans": sorted({one for one in _SPANS if one < most} | {most}),
         "most": most,
     }

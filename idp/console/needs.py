@@ -14,7 +14,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.console.door import managers_only, name_of
 from idp.policies import issuance as rulebook
@@ -57,7 +57,7 @@ def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
     person, decision = get_object_or_404(Person, id=person_id), request.POST.get("decision")
     if person.id == manager.id or decision not in {"keep", "end"}:
         raise Refused(Reason.ILLEGAL_MOVE)
-    move = access_review.keep if decision == "keep" else access_review.end
+    move = access_review.keep_all if decision == "keep" else access_review.end_all
     now = clock.now()
     many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))
     request.session["notice"] = (
@@ -89,10 +89,10 @@ def objections(account: Account, row: Credential) -> list[str]:
 def _shown(account: Account, manager: Person) -> dict[str, Any]:
     rows = [
         {"name": _name(one), "since": one.created_at, "used": one.last_used_at, "objections": objections(account, one)}
-        for one in access_review.held(account)
+        for one in access_review.derived_credentials(account)
     ]
     return {"person": account.person, "own": account.person.id == manager.id, "rows": rows}
 
 
 def _name(row: Credential) -> str:
-    return row.name or policy(Kind(row.kind)).label
+    return row.name or policy_of(Kind(row.kind)).label

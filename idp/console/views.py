@@ -11,11 +11,11 @@ from django.views.decorators.http import require_http_methods
 
 from derived import clock
 from derived.changes import identity_checks
-from derived.changes.identity_checks import Compared, Seen
+from derived.changes.identity_checks import Biometric, Presence
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.console.door import managers_only, name_of
 from idp.keys import wrapper
@@ -23,7 +23,7 @@ from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
 from scim.people import matching, returns, settle
 from scim.protocol import aggregate, trust
-from scim.protocol.aggregate import Why
+from scim.protocol.aggregate import SelectionReason
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 _MOST = 100
 _WHY = {
-    Why.ONLY: "nobody else says anything",
-    Why.PRECEDENCE: "by the order of the sources",
-    Why.FRESHNESS: "the newer word counts",
-    Why.NAME: "by the order of the names",
-    Why.NOT_TRUSTED: "not believed about this",
+    SelectionReason.ONLY: "nobody else says anything",
+    SelectionReason.PRECEDENCE: "by the order of the sources",
+    SelectionReason.FRESHNESS: "the newer word counts",
+    SelectionReason.NAME: "by the order of the names",
+    SelectionReason.NOT_TRUSTED: "not believed about this",
 }
 
 
@@ -56,7 +56,7 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
             }
             for one in returns.waiting()[:_MOST]
         ],
-        "requests": requests.waiting().count(),
+        "requests": requests.waiting_for().count(),
         "notice": request.session.pop("notice", None),
         "sought": sought,
         "found": _search(sought),
@@ -102,7 +102,10 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
         .order_by("source__precedence")
     )
     sides = [row.record, *theirs]
-    names = sorted({name for one in sides for name in trust.said(one.resource)}, key=lambda name: (":" in name, name))
+    names = sorted(
+        {name for one in sides for name in trust.assigned_attributes(one.resource)},
+        key=lambda name: (":" in name, name),
+    )
     values = {
         "case": _case(row),
         "state": row.state,
@@ -117,7 +120,7 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
 
 def _compared(name: str, sides: list[Record]) -> dict[str, Any]:
     """One attribute over all records; whether each source is believed about it, and whether they agree with the first."""
-    said = [trust.said(one.resource).get(name) for one in sides]
+    said = [trust.assigned_attributes(one.resource).get(name) for one in sides]
     cells = [
         {
             "text": _text(value),
@@ -165,7 +168,7 @@ def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResp
 def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """A profile: every value, which source said it, why it stands, and what lost."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
-    said = settle.said(found)
+    said = settle.statements_about(found)
     values = {
         "found": found,
         "account": found.account,
@@ -190,8 +193,8 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         "waits": found.records.filter(returns_at__isnull=False, deleted_at=None).exists(),
         "credentials": [
             {
-                "name": one.name or policy(Kind(one.kind)).label,
-                "kind": policy(Kind(one.kind)).label,
+                "name": one.name or policy_of(Kind(one.kind)).label,
+                "kind": policy_of(Kind(one.kind)).label,
                 "aal": int(status.level(one)),
                 "state": one.state,
             }
@@ -199,16 +202,16 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         ],
         "checks": [
             {
-                **identity_checks.facts(one),
+                **identity_checks.fields_of(one),
                 "officer": _named(one.officer),
                 "of": one.credential.name if one.credential else "",
             }
             for one in found.account.identity_checks.defer("sample").select_related("credential").order_by("-at")
         ],
-        "ways": list(Seen),
-        "compared": list(Compared),
+        "ways": list(Presence),
+        "compared": list(Biometric),
         "own": found.id == manager.id,
-        "most_sample": identity_checks.MOST_SAMPLE // 1024,
+        "most_sample": identity_checks.LARGEST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "console_person", values)
@@ -230,18 +233,18 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
         raise Refused(Reason.ILLEGAL_MOVE)
     given, sample = request.POST, request.FILES.get("sample")
     if (
-        given.get("how") not in list(Seen)
-        or given.get("compared") not in list(Compared)
+        given.get("how") not in list(Presence)
+        or given.get("compared") not in list(Biometric)
         or not isinstance(sample, UploadedFile)
     ):
         raise Refused(Reason.BAD_PROOF)
-    said = identity_checks.Check(
-        how=Seen(given["how"]),
+    said = identity_checks.CheckStatement(
+        how=Presence(given["how"]),
         officer=name_of(manager),
         place=given.get("place", ""),
-        compared=Compared(given["compared"]),
+        compared=Biometric(given["compared"]),
         against=given.get("against", ""),
-        sample=sample.read(identity_checks.MOST_SAMPLE + 1),
+        sample=sample.read(identity_checks.LARGEST_SAMPLE + 1),
     )
     now = clock.now()
     under_lock(

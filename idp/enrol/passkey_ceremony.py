@@ -15,7 +15,7 @@ from idp.policies import fido_metadata as metadata
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.minting.passkey import Expected, RegisteredPasskey
+    from derived.minting.passkey import CeremonyParameters, RegisteredPasskey
     from derived.models import Account, Credential, Passkey
     from idp.models import Ceremony
 
@@ -33,7 +33,7 @@ def options(
     return response
 
 
-def creation_options(account: Account, asked: Expected) -> dict[str, Any]:
+def creation_options(account: Account, asked: CeremonyParameters) -> dict[str, Any]:
     """What the browser is asked; every key of the account, root or grown, is named, so that none is made twice."""
     rows = status.living(account.id).filter(passkey__isnull=False).select_related("passkey")
     person = account.person
@@ -54,7 +54,7 @@ def registered(
 
     Raises: Refused.
     """
-    response = webauthn.parsed(request.POST.get("response", ""))
+    response = webauthn.parse(request.POST.get("response", ""))
     ceremony = resumed(request, purpose, response, account=account, now=now)
     return ceremony, webauthn.register(
         response, expected=expected(ceremony), metadata=metadata.known(), policy=metadata.policy(), now=now

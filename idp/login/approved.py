@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derived.rules.assurance import AAL
-from derived.rules.kinds import Kind, Label, policy
-from derived.rules.rulebook import Device
+from derived.rules.kinds import Kind, Label, policy_of
+from derived.rules.rulebook import DeviceFacts
 from idp.policies import issuance as rulebook
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def at_most(credential: Credential, level: AAL) -> AAL:
     Raises: Unavailable(KEY_UNAVAILABLE) for a rulebook that is not understood.
     """
     kind = Kind(credential.kind)
-    if not policy(kind).grown:
+    if not policy_of(kind).is_derived:
         return level
-    rules, device = rulebook.rules(), Device(**credential.evidence.get("device", {}))
+    rules, device = rulebook.rules(), DeviceFacts(**credential.evidence.get("device", {}))
     if rules.of(kind).only_approved and not rules.approved.lists(device):
         return min(level, AAL.AAL1)
     if level < AAL.AAL3:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from derived import clock
 from derived.changes import issue, renew
-from derived.changes.issue import Certificate
+from derived.changes.issue import VerifiedCertificate
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from derived.ledger import audit, exclusive_holders, status
 from derived.ledger.single_use import claim_once
 from derived.models import CardCertificate, Credential
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
 from derived.rules.lifecycle import LIVING
 from idp import certificates
@@ -49,12 +49,12 @@ PROBE_LASTS = timedelta(hours=24)
 _KINDS = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
 
 
-def with_passphrase(credential: Credential) -> Shown:
+def with_passphrase(credential: Credential) -> VerifiedFactors:
     """What a certificate of ours and its passphrase verify; what was proven of its key's hardware counts while it is believed (X-7)."""
     factors, kept = {Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}, attestation.believes(credential.evidence)
     if kept and credential.evidence.get("activation") == "per_use":
         factors.add(Factor.USER_VERIFICATION)
-    return Shown(factors=frozenset(factors), hardware=kept)
+    return VerifiedFactors(factors=frozenset(factors), hardware=kept)
 
 
 class Purpose(StrEnum):
@@ -146,7 +146,7 @@ def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
     return f"{config().issuer}{_ENDS_AT[Purpose(row.purpose)]}?result={result}"
 
 
-def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[CertificateLogin, Certificate]:
+def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[CertificateLogin, VerifiedCertificate]:
     """Back on the main host: the row to be claimed, and what the certificate said.
 
     A result that comes to another browser is spent by that.
@@ -183,7 +183,7 @@ def claim(row: CertificateLogin, *, now: datetime) -> None:
         raise AlreadySpent
 
 
-def owner(verified: Certificate, *, now: datetime) -> Credential | None:
+def owner(verified: VerifiedCertificate, *, now: datetime) -> Credential | None:
     """The live credential that a certificate belongs to: that certificate itself, or the same card with a newer one (C24).
 
     The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing, and
@@ -209,7 +209,7 @@ def owner(verified: Certificate, *, now: datetime) -> Credential | None:
 
 
 def _of_live(*, now: datetime) -> QuerySet[CardCertificate]:
-    rows = status.live(Credential.objects.filter(kind__in=_KINDS), now=now)
+    rows = status.live_only(Credential.objects.filter(kind__in=_KINDS), now=now)
     return (
         CardCertificate.objects.filter(credential__in=rows, superseded_at__isnull=True)
         .select_related("credential__account", "credential__root", "credential__parent")
@@ -217,13 +217,13 @@ def _of_live(*, now: datetime) -> QuerySet[CardCertificate]:
     )
 
 
-def note(credential: Credential, verified: Certificate, account: Account, *, now: datetime) -> None:
+def note(credential: Credential, verified: VerifiedCertificate, account: Account, *, now: datetime) -> None:
     """Under the account's lock: a card that came with a newer certificate is remembered by it from now on.
 
     Raises: Refused(HELD_BY_ANOTHER), Refused(CREDENTIAL_NOT_LIVE).
     """
     if verified.ours:
-        renew.certificate_used(account, credential, now=now, actor="person")
+        renew.end_renewed(account, credential, now=now, actor="person")
         return
     known = CardCertificate.objects.filter(credential=credential, superseded_at__isnull=True)
     if known.filter(fingerprint=verified.fingerprint).exists():
@@ -235,9 +235,9 @@ def note(credential: Credential, verified: Certificate, account: Account, *, now
         or CardCertificate.objects.filter(credential=credential, fingerprint=verified.fingerprint).exists()
     ):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # an older certificate of the card, which a newer one has superseded
-    exclusive_holders.free(verified.holds, account)
-    issue.seen(credential, verified, now=now)
-    exclusive_holders.take(verified.holds, account, credential)
+    exclusive_holders.require_free(verified.holds, account)
+    issue.record_certificate(credential, verified, now=now)
+    exclusive_holders.assign(verified.holds, account, credential)
     body = {"issuer": verified.issuer, "serial": verified.serial, "fingerprint": verified.fingerprint}
     audit.record(account, "credential.certificate_seen", now=now, actor="person", credential=credential, body=body)
 
@@ -250,10 +250,10 @@ def cards_of(account: Account) -> list[Credential]:
     return sorted(rows.order_by("-created_at"), key=lambda row: row.state not in LIVING)
 
 
-def _frozen(verified: Certificate) -> dict[str, Any]:
+def _frozen(verified: VerifiedCertificate) -> dict[str, Any]:
     return {**asdict(verified), "der": b64encode(verified.der).decode(), "not_after": verified.not_after.isoformat()}
 
 
-def _thawed(kept: dict[str, Any]) -> Certificate:
+def _thawed(kept: dict[str, Any]) -> VerifiedCertificate:
     der, until = b64decode(kept["der"]), datetime.fromisoformat(kept["not_after"])
-    return Certificate(**{**kept, "der": der, "not_after": until, "policies": tuple(kept["policies"])})
+    return VerifiedCertificate(**{**kept, "der": der, "not_after": until, "policies": tuple(kept["policies"])})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from derived import clock
 from derived.ledger import status
 from derived.rules.assurance import AAL
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from idp.login import card, device, passkey, upstream
 from idp.login.need import Need, Reached
 from idp.login.session import signed_in
@@ -73,7 +73,7 @@ def _mine(account_id: Any) -> dict[Kind, list[Reached]]:  # noqa: ANN401 - a UUI
     for row in status.living(account_id):
         if status.is_live(row, row.account, now=now):
             kind = Kind(row.kind)
-            found.setdefault(policy(kind).signs_in_as or kind, []).append(shown_by(row))
+            found.setdefault(policy_of(kind).signs_in_as or kind, []).append(shown_by(row))
     return found
 
 

@@ -13,7 +13,7 @@ from derived.ledger.locking import transacted
 from derived.ledger.single_use import spend
 from derived.minting.device_key import DevicePublicKey, check_claims, unverified_header, verify
 from derived.models import Account, Credential, DeviceKey
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
 from derived.rules.lifecycle import State
 from idp.login import password, throttle
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-WITH_PASSPHRASE = Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
-KEY_ALONE = Shown(factors=frozenset({Factor.DEVICE_KEY}))
+WITH_PASSPHRASE = VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
+KEY_ALONE = VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY}))
 
 
-def shown_by(credential: Credential, *, passphrase: bool) -> Shown:
+def shown_by(credential: Credential, *, passphrase: bool) -> VerifiedFactors:
     """What a signature by a device's key verifies: by itself, or with its passphrase beside it (DK-2).
 
     What was proven when it was bound counts at each use, as long as who said it is believed: that the key is in hardware, and that it
@@ -38,7 +38,7 @@ def shown_by(credential: Credential, *, passphrase: bool) -> Shown:
     """
     factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase else set())
     factors |= {Factor.USER_VERIFICATION} if verifies_user(credential) else set()
-    return Shown(factors=frozenset(factors), hardware=attestation.believes(credential.evidence))
+    return VerifiedFactors(factors=frozenset(factors), hardware=attestation.believes(credential.evidence))
 
 
 def verifies_user(credential: Credential) -> bool:

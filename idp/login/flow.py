@@ -62,7 +62,7 @@ def _credential_of(username: str, *, now: datetime) -> Credential | None:
     if person is None:
         return None
     rows = Credential.objects.filter(account_id=person.account_id, kind=Kind.PASSWORD_TOTP)
-    return status.live(rows, now=now).select_related("account", "password_totp").first()
+    return status.live_only(rows, now=now).select_related("account", "password_totp").first()
 
 
 def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] | None:

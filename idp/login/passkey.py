@@ -17,9 +17,9 @@ from derived.errors import AlreadySpent, Reason, Refused
 from derived.ledger import audit, status
 from derived.ledger.single_use import claim_once
 from derived.minting import passkey
-from derived.minting.passkey import Expected, Verifier
+from derived.minting.passkey import AssertionVerifier, CeremonyParameters
 from derived.models import Credential, Passkey
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
 from derived.rules.lifecycle import State
 from idp.config import config
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from derived.minting.passkey import Asserted, Response
+    from derived.minting.passkey import UnverifiedResponse, VerifiedAssertion
     from derived.models import Account
 
 LASTS = timedelta(minutes=5)
@@ -53,7 +53,7 @@ def begin(  # noqa: PLR0913 - what a challenge is bound to
     now: datetime,
     user_verification: bool = False,
     allowed: tuple[str, ...] = (),
-) -> Expected:
+) -> CeremonyParameters:
     """A fresh challenge for this browser: the id of its row, so that it is found again, and 128 random bits.
 
     allowed: hashes of the credential ids that may answer; none for any.
@@ -72,9 +72,9 @@ def begin(  # noqa: PLR0913 - what a challenge is bound to
     return expected(row)
 
 
-def expected(row: Ceremony) -> Expected:
+def expected(row: Ceremony) -> CeremonyParameters:
     """What an answer to a challenge is compared with."""
-    return Expected(
+    return CeremonyParameters(
         challenge=passkey.decoded(row.challenge),
         rp_id=config().host,
         origin=config().origin,
@@ -83,7 +83,7 @@ def expected(row: Ceremony) -> Expected:
 
 
 def resumed(
-    request: HttpRequest, purpose: str, response: Response, *, account: Account | None, now: datetime
+    request: HttpRequest, purpose: str, response: UnverifiedResponse, *, account: Account | None, now: datetime
 ) -> Ceremony:
     """The challenge that an answer says it is for, if it was this browser's, for this purpose and account (P23).
 
@@ -118,7 +118,7 @@ def spend(row: Ceremony, *, now: datetime) -> None:
 def keys_of(account: Account, *, now: datetime) -> list[Passkey]:
     """The keys of an account that may sign in now."""
     rows = Credential.objects.filter(account=account, kind=Kind.PASSKEY)
-    return [row.passkey for row in status.live(rows, now=now).select_related("passkey").order_by("created_at")]
+    return [row.passkey for row in status.live_only(rows, now=now).select_related("passkey").order_by("created_at")]
 
 
 def described(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
@@ -155,7 +155,7 @@ def sign_in(request: HttpRequest, answer: str, *, now: datetime) -> Credential:
 
     Raises: Refused.
     """
-    response = passkey.parsed(answer)
+    response = passkey.parse(answer)
     row = resumed(request, LOGIN, response, account=None, now=now)
     key = _key(response)
     asserted = _verified(response, row, key, named=False)
@@ -181,7 +181,7 @@ def second(request: HttpRequest, answer: str, beside: Credential, place: str, *,
     Raises: Refused.
     """
     throttle.admit(place, now=now)
-    response = passkey.parsed(answer)
+    response = passkey.parse(answer)
     row = resumed(request, SECOND, response, account=beside.account, now=now)
     key = _key(response)
     if key.credential.account_id != beside.account_id or key.raw_id_hash not in row.options["allowed"]:
@@ -200,7 +200,7 @@ def second(request: HttpRequest, answer: str, beside: Credential, place: str, *,
     return key.credential
 
 
-def _key(response: Response) -> Passkey:
+def _key(response: UnverifiedResponse) -> Passkey:
     """The key that an answer says it is of; the account follows from it and from nothing else (C61)."""
     rows = Passkey.objects.select_related("credential__account", "credential__root", "credential__parent")
     found = rows.filter(raw_id_hash=passkey.hashed_id(response.unverified_raw_id)).first()
@@ -209,8 +209,8 @@ def _key(response: Response) -> Passkey:
     return found
 
 
-def _verified(response: Response, row: Ceremony, key: Passkey, *, named: bool) -> Asserted:
-    verifier = Verifier(
+def _verified(response: UnverifiedResponse, row: Ceremony, key: Passkey, *, named: bool) -> VerifiedAssertion:
+    verifier = AssertionVerifier(
         public_key=bytes(key.public_key),
         backup_eligible=key.backup_eligible,
         user_handle=key.credential.account_id.bytes,
@@ -219,15 +219,15 @@ def _verified(response: Response, row: Ceremony, key: Passkey, *, named: bool) -
     return passkey.verify(response, expected=expected(row), verifier=verifier)
 
 
-def _shown(key: Passkey, asserted: Asserted, *more: Factor) -> Shown:
+def _shown(key: Passkey, asserted: VerifiedAssertion, *more: Factor) -> VerifiedFactors:
     factors = {Factor.PASSKEY, *more} | ({Factor.USER_VERIFICATION} if asserted.user_verified else set())
-    return Shown(
+    return VerifiedFactors(
         factors=frozenset(factors),
         hardware=key.hardware and withdrawn.is_believed(key, metadata.known(), metadata.policy()),
     )
 
 
-def _awaken(account: Account, credential_id: UUID, asserted: Asserted, *, now: datetime) -> None:
+def _awaken(account: Account, credential_id: UUID, asserted: VerifiedAssertion, *, now: datetime) -> None:
     """The first sign-in with a grown passkey makes it active, and takes its own verification of the user (PK-4).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE) for one that waits and did not verify its user.
@@ -239,7 +239,7 @@ def _awaken(account: Account, credential_id: UUID, asserted: Asserted, *, now: d
         issue.activate(row, account=account, now=now, actor="person")
 
 
-def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *, now: datetime) -> None:
+def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAssertion, *, now: datetime) -> None:
     """Under the account's lock: the challenge once, and the key's counter forward only.
 
     Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered meanwhile.
@@ -247,7 +247,7 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: Asserted, *,
     spend(row, now=now)
     rows = Passkey.objects.filter(credential_id=key.credential_id)
     fresh = rows.get()
-    if passkey.went_back(fresh.sign_count, asserted.sign_count):
+    if passkey.counter_regressed(fresh.sign_count, asserted.sign_count):
         audit.record(
             account,
             "passkey.sign_count_regressed",

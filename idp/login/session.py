@@ -15,7 +15,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
-from derived.rules.assurance import AAL, Authentication, Factor, Shown
+from derived.rules.assurance import AAL, Authentication, Factor, VerifiedFactors
 from idp.login import approved
 from idp.login.throttle import clear_guesses, network
 from idp.models import AuthenticationEvent, LoginSession
@@ -129,7 +129,7 @@ def browser_hash(request: HttpRequest) -> str:
 def establish(  # noqa: PLR0913 - the evidence
     request: HttpRequest,
     credential: Credential,
-    shown: Shown,
+    shown: VerifiedFactors,
     *,
     now: datetime,
     claim: Callable[[Account], None] | None = None,
@@ -164,7 +164,7 @@ def establish(  # noqa: PLR0913 - the evidence
 def record_login(  # noqa: PLR0913 - the evidence
     account: Account,
     credential: Credential,
-    shown: Shown,
+    shown: VerifiedFactors,
     *,
     now: datetime,
     claim: Callable[[Account], None] | None = None,

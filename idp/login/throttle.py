@@ -157,7 +157,9 @@ def note_wrong(credential: Credential, *, now: datetime) -> None:
     """After a wrong guess: if it was the last one allowed, the record and the person are told, once (TH-1)."""
     if not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
         return
-    under_lock(credential.account_id, lambda account: by_person.disabled(account, credential, now=now, actor="house"))
+    under_lock(
+        credential.account_id, lambda account: by_person.record_disabled(account, credential, now=now, actor="house")
+    )
 
 
 def clear_guesses(credential: Credential) -> None:

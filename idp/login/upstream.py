@@ -12,7 +12,7 @@ from django.urls import reverse
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import UpstreamIdentity
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
 from idp.login import session
 from idp.login.ways import Way
@@ -74,9 +74,9 @@ def awaited(request: HttpRequest, *, now: datetime) -> AuthorizationRequest | No
     return rows.first() if flow else None
 
 
-def shown(back: Return) -> Shown:
+def shown(back: Return) -> VerifiedFactors:
     """The evidence of a login at an upstream."""
-    return Shown(factors=frozenset({Factor.UPSTREAM}), asserted=back.asserted)
+    return VerifiedFactors(factors=frozenset({Factor.UPSTREAM}), asserted=back.asserted)
 
 
 def sign_in(request: HttpRequest, back: Return, *, now: datetime) -> Credential:

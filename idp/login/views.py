@@ -12,7 +12,7 @@ from derived import clock
 from derived.errors import Reason, Refused
 from derived.ledger.locking import transacted
 from derived.ledger.single_use import spend
-from derived.rules.assurance import Factor, Shown
+from derived.rules.assurance import Factor, VerifiedFactors
 from idp import pages
 from idp.clients import names
 from idp.config import config
@@ -34,7 +34,7 @@ _WRONG_CODE = "That code is not right, or was used already. Wait for the next on
 _WRONG_DEVICE = "Check the passphrase of this device and try again."
 _ENDED_DEVICE = "This device can no longer sign in. Sign in another way and add it again in My devices."
 LOGIN_TYP = "ramet-login+jwt"
-PASSWORD_AND_TOTP = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+PASSWORD_AND_TOTP = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
 
 
 @require_http_methods(["GET", "POST"])

@@ -13,14 +13,14 @@ from derived.errors import Reason
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from derived.models import Credential, Passkey
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.lifecycle import LIVING
 from idp.models import AuthenticationEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.minting.fido.metadata import Metadata, Policy
+    from derived.minting.fido.metadata import Metadata, ModelPolicy
     from derived.models import Account
 
 
@@ -32,7 +32,7 @@ class Withdrawn:
     model: str
 
 
-def found(known: Metadata, policy: Policy) -> list[Withdrawn]:
+def found(known: Metadata, policy: ModelPolicy) -> list[Withdrawn]:
     """The living keys that were attested as a model which is not admitted now; an unknown model is not."""
     rows = Passkey.objects.filter(attested=True, credential__state__in=LIVING).select_related("credential__account")
     return [
@@ -42,7 +42,7 @@ def found(known: Metadata, policy: Policy) -> list[Withdrawn]:
     ]
 
 
-def is_believed(key: Passkey, known: Metadata, policy: Policy) -> bool:
+def is_believed(key: Passkey, known: Metadata, policy: ModelPolicy) -> bool:
     """Whether the model that a key was attested as is admitted now; asked at each sign-in with it (TH-4)."""
     model = known.model(str(key.credential.evidence.get("listed_as", "")))
     return model is not None and policy.admits(model)
@@ -65,7 +65,7 @@ def withdraw(one: Withdrawn, *, now: datetime, actor: str) -> None:
         )
         lower(account, row, to=AAL.AAL2, because=Reason.MODEL_NOT_TRUSTED, now=now, actor=actor)
         for event in AuthenticationEvent.objects.filter(credential=row, hardware=True):
-            shown = Shown(factors=frozenset(Factor(value) for value in event.factors))
+            shown = VerifiedFactors(factors=frozenset(Factor(value) for value in event.factors))
             AuthenticationEvent.objects.filter(id=event.id).update(
                 hardware=False, amr=list(shown.amr), aal=min(AAL(event.aal), shown.reach)
             )

@@ -12,7 +12,7 @@ class CertificateLogin(models.Model):
 
     browser: hash of the secret of the browser that began it. ticket_hash: what the certificate host is called with.
     result_hash: what comes back, once. purpose: login, bind, replace or invitation; subject: what a binding is about.
-    verified: what the certificate said, as `derived.changes.issue.Certificate` (its DER in base64). reason: why it was refused.
+    verified: what the certificate said, as `derived.changes.issue.VerifiedCertificate` (its DER in base64). reason: why it was refused.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

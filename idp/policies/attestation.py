@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from derived.errors import Reason, Unavailable
 from derived.minting.hardware import statement as hardware
-from derived.minting.hardware.statement import Trust
+from derived.minting.hardware.statement import AttestationTrust
 from idp import renamed
 from idp.config import config
 from idp.policies import fido_metadata as metadata
@@ -40,7 +40,7 @@ def folder() -> Path:
     return config().var / "attestation"
 
 
-def trust() -> Trust:
+def trust() -> AttestationTrust:
     """What is believed now.
 
     Raises: Unavailable(KEY_UNAVAILABLE) for a file that cannot be read: a broken list must not believe what it denies.
@@ -56,10 +56,10 @@ def believes(evidence: Mapping[str, Any]) -> bool:
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
-    return evidence.get("protection") == "hardware" and hardware.is_still_vouched(evidence.get("vouched"), trust())
+    return evidence.get("protection") == "hardware" and hardware.is_still_trusted(evidence.get("vouched"), trust())
 
 
-def read() -> Trust:
+def read() -> AttestationTrust:
     """The same.
 
     Raises: ValueError, OSError with what is wrong.
@@ -74,13 +74,13 @@ def read() -> Trust:
     if "tpm" in folders:
         return found
     makers = metadata.known().model(WINDOWS_HELLO)
-    return Trust(**{**vars(found), "roots": {**found.roots, "tpm": makers.trust_anchors if makers else []}})
+    return AttestationTrust(**{**vars(found), "roots": {**found.roots, "tpm": makers.trust_anchors if makers else []}})
 
 
 @lru_cache(maxsize=4)
-def _read(here: Path, own: tuple[str, ...], _seen: tuple[tuple[str, int, int], ...]) -> Trust:
+def _read(here: Path, own: tuple[str, ...], _seen: tuple[tuple[str, int, int], ...]) -> AttestationTrust:
     roots = {form: _certificates((here if form in own else _SHIPPED) / form) for form in FORMATS}
-    return Trust(roots=roots, **_lists(here))
+    return AttestationTrust(roots=roots, **_lists(here))
 
 
 def _certificates(where: Path) -> list[bytes]:

@@ -21,7 +21,7 @@ import certifi
 
 from derived.errors import Reason, Refused, Unavailable
 from derived.minting.fido import metadata
-from derived.minting.fido.metadata import Metadata, Model, Policy
+from derived.minting.fido.metadata import Metadata, Model, ModelPolicy
 from idp import renamed
 from idp.config import config
 
@@ -56,13 +56,13 @@ def policy_path() -> Path:
     return renamed.file(folder(), "authenticators.toml")
 
 
-def policy() -> Policy:
+def policy() -> ModelPolicy:
     """Which models this operator admits.
 
     Raises: Unavailable(KEY_UNAVAILABLE) for a policy that cannot be read: a broken deny list must not admit what it denies.
     """
     path = policy_path()
-    return _policy(*_version(path)) if path.exists() else Policy()
+    return _policy(*_version(path)) if path.exists() else ModelPolicy()
 
 
 def _packaged(name: str) -> Path:
@@ -97,7 +97,7 @@ def _apple() -> Model:
 
 
 @lru_cache(maxsize=1)
-def _policy(path: Path, _changed: int, _size: int) -> Policy:
+def _policy(path: Path, _changed: int, _size: int) -> ModelPolicy:
     try:
         said = tomllib.loads(path.read_text())
         lists = {name: frozenset(one.lower() for one in said[name]) for name in ("allow", "deny") if name in said}
@@ -105,7 +105,7 @@ def _policy(path: Path, _changed: int, _size: int) -> Policy:
             raise TypeError
     except (OSError, ValueError, TypeError, AttributeError):
         raise Unavailable(Reason.KEY_UNAVAILABLE) from None
-    return Policy(allow=lists.get("allow"), deny=lists.get("deny", frozenset()))
+    return ModelPolicy(allow=lists.get("allow"), deny=lists.get("deny", frozenset()))
 
 
 def keep(token: str, *, root: bytes | None, now: datetime) -> Metadata:

@@ -22,15 +22,15 @@ from idp.keys import keyring
 from scim.errors import invalid_syntax, invalid_value
 from scim.feed import delivery, events, receivers
 from scim.http import body
-from scim.http.answers import scim
+from scim.http.answers import scim_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.http import HttpRequest
 
-    from derived.keyring import Signer
-    from scim.feed.delivery import Waiting
+    from derived.keyring import TokenSigner
+    from scim.feed.delivery import PendingEvent
     from scim.models import Receiver
     from scim.protocol.schema import Json
 
@@ -77,16 +77,16 @@ def _word(said: Json) -> str:
     return err
 
 
-@scim("POST")
+@scim_view("POST")
 def poll(request: HttpRequest) -> HttpResponse:
     """`/scim/v2/Feed/Events`: what waits for a receiver, after what it has taken."""
     now = clock.now()
     receiver = receivers.of_request(request, now=now)
     asked = parse(body.of(request))
-    delivery.take(receiver, asked.taken, errors=asked.errors)
+    delivery.acknowledge(receiver, asked.taken, errors=asked.errors)
     for jti, err in asked.errors.items():
         logger.warning("receiver %s could not use SET %s: %s", receiver.name, jti, err)
-    waiting, more = delivery.waiting(receiver, most=asked.most, base=_base(), now=now)
+    waiting, more = delivery.pending(receiver, most=asked.most, base=_base(), now=now)
     sets, size = dict[str, str](), 0
     if waiting:
         signer = keyring().signer(ALG, now=now)
@@ -109,7 +109,7 @@ def _base() -> str:
     return f"{config().issuer}/scim/v2/Feed"
 
 
-def _signed(one: Waiting, receiver: Receiver, signer: Signer) -> str:
+def _signed(one: PendingEvent, receiver: Receiver, signer: TokenSigner) -> str:
     event, at = one.event, int(one.event.at.timestamp())
     claims: dict[str, object] = {
         "iss": config().issuer,

@@ -10,7 +10,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from derived.authority import lists
-from derived.authority.keeping import PLACE
+from derived.authority.keeping import PUBLISHED_PATH
 from idp.config import config
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _laid: dict[Path, tuple[tuple[str, int], ...]] = {}
 
 def folder() -> Path:
     """Where the files are; point a web server at its parent."""
-    return config().var / "published" / PLACE
+    return config().var / "published" / PUBLISHED_PATH
 
 
 def mirror(*, now: datetime) -> bool:

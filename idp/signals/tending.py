@@ -36,7 +36,7 @@ def tend(*, now: datetime) -> None:
     )
     renewed = rows.filter(
         credential__state__in=LIVING,
-        replaced_by__released_at__lt=now - renew.OLD_LIVES_ON,
+        replaced_by__released_at__lt=now - renew.OVERLAP,
         replaced_by__credential__state__in=LIVING,
     )
     for row in unfinished[:_AT_ONCE]:
@@ -50,7 +50,7 @@ def tend(*, now: datetime) -> None:
 
 def _end(row: IssuedCertificate, because: Reason, *, now: datetime) -> None:
     def work(account: Account) -> None:
-        revoke.one(row.credential, account=account, because=because, now=now, actor="worker")
+        revoke.credential(row.credential, account=account, because=because, now=now, actor="worker")
 
     under_lock(row.credential.account_id, work)
 
@@ -113,7 +113,7 @@ def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
 def _put_up(row: IssuedCertificate, *, now: datetime) -> None:
     def work(account: Account) -> None:
         if row.credential.root is not None:
-            review_after_loss.put_up(
+            review_after_loss.mark(
                 account,
                 row.credential.root,
                 because=Reason.CERTIFICATE_REVOKED,

@@ -54,10 +54,10 @@ def step(*, now: datetime) -> int:
             Exception
         ) as error:  # a mail folder that is a file, a template that is gone: one row must not stop the others
             logger.exception("outbox row %s (%s) was not delivered", row.id, row.kind)
-            outbox.failed(row, type(error).__name__, now=clock.now())
+            outbox.mark_failed(row, type(error).__name__, now=clock.now())
             continue
         if letter is None:
-            outbox.delivered(row, now=clock.now())
+            outbox.mark_delivered(row, now=clock.now())
         else:
             letters.append(letter)
     if letters:
@@ -67,7 +67,7 @@ def step(*, now: datetime) -> int:
                 if why:
                     _not_delivered(letter.row, why)
                 else:
-                    outbox.delivered(letter.row, now=clock.now())
+                    outbox.mark_delivered(letter.row, now=clock.now())
     return len(rows)
 
 
@@ -80,11 +80,11 @@ def _handled(row: OutboxRow, *, now: datetime) -> backchannel.Letter | None:
     if row.kind == "logout":
         return backchannel.letter(row, now=now)
     if row.kind == outbox.LISTS:
-        upto = outbox.waiting_now(outbox.LISTS)  # all that was committed before the ledger is read
-        lists.make_all(wrapper(), now=now)
+        upto = outbox.newest_waiting(outbox.LISTS)  # all that was committed before the ledger is read
+        lists.sign_all(wrapper(), now=now)
         files.mirror(now=now)
-        telling.tell(wrapper())
-        outbox.delivered_up_to(outbox.LISTS, upto, now=now)
+        telling.send_due(wrapper())
+        outbox.mark_delivered_up_to(outbox.LISTS, upto, now=now)
     elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
     elif row.kind in mail.KINDS:
@@ -96,22 +96,22 @@ def _handled(row: OutboxRow, *, now: datetime) -> backchannel.Letter | None:
 
 def _not_delivered(row: OutboxRow, why: str) -> None:
     logger.warning("outbox row %s (%s) was not delivered: %s", row.id, row.kind, why)
-    outbox.failed(row, why, now=clock.now())
+    outbox.mark_failed(row, why, now=clock.now())
 
 
 def housekeeping(*, now: datetime) -> None:
     """Everything that is enforced at use anyway (P19), made visible and tidied up."""
     keyring().advance(now=now)
     _expire(now=now)
-    requests.review_all(now=now, actor="worker")
-    delivery.tidy(now=now)
+    requests.end_all_disallowed(now=now, actor="worker")
+    delivery.delete_delivered(now=now)
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
     for part in (purging.purge, tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):
         _tried(part, now=now)
 
 
 def _make_lists(*, now: datetime) -> None:
-    lists.make_due(wrapper(), now=now)
+    lists.sign_due(wrapper(), now=now)
 
 
 def _tried(part: Callable[..., object], *, now: datetime) -> bool:
@@ -127,7 +127,7 @@ def _tried(part: Callable[..., object], *, now: datetime) -> bool:
 def _tell(*, now: datetime) -> None:  # noqa: ARG001 - what is due is what the ledger says
     """What an authority of others has not heard yet; one that is away is asked again in five minutes."""
     try:
-        telling.tell(wrapper())
+        telling.send_due(wrapper())
     except Unavailable as error:
         logger.warning("an authority of others did not answer: %s", error.reason)
 

@@ -75,7 +75,7 @@ def matches(rule: AccessRule, person: Person, *, within: frozenset[str] | None =
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleResult:
     """The result of a rule for a person, in words.
 
     asks: the rule's condition; found: the person's value and its source.
@@ -86,7 +86,7 @@ class Verdict:
     found: str
 
 
-def verdict(rule: AccessRule, person: Person) -> Verdict:
+def rule_result(rule: AccessRule, person: Person) -> RuleResult:
     """The result of a rule for a person, for approvers (EN-1)."""
     holds = rule.ended_at is None and matches(rule, person)
     name = rule.subject.partition("=")[0]
@@ -100,7 +100,7 @@ def verdict(rule: AccessRule, person: Person) -> Verdict:
             found = f"{name.rpartition(':')[2]} {has}{_said_by(person, name)}"
         case _:
             found = ""
-    return Verdict(holds=holds, asks=in_words(rule), found=found)
+    return RuleResult(holds=holds, asks=in_words(rule), found=found)
 
 
 def in_words(rule: AccessRule) -> str:
@@ -182,7 +182,7 @@ def add_rule(  # noqa: PLR0913 - the fields of a rule
         if not equals or not value:
             message = "an attribute rule is written name=value, as in department=IT"
             raise ValueError(message)
-        subject = f"{next(iter(trust.named([name])))}={value}"
+        subject = f"{next(iter(trust.full_names([name])))}={value}"
     elif (why := _unknown(kind, subject)) is not None:
         raise ValueError(why)
     if not 1 <= most_days <= MOST_DAYS:

@@ -31,7 +31,7 @@ _OPEN = (AccessState.REQUESTED, AccessState.ASSIGNED)
 _LONGEST = 300
 
 
-def may_ask(person: Person) -> list[AccessRule]:
+def requestable_rules(person: Person) -> list[AccessRule]:
     """The rules under which a person could request access: matching, with approval, and not yet requested."""
     within = groups_of(person)
     waiting = person.accesses.filter(state__in=_OPEN, epoch=person.account.epoch).values_list("rule_id", flat=True)
@@ -43,7 +43,7 @@ def may_ask(person: Person) -> list[AccessRule]:
     return [rule for rule in rules if matches(rule, person, within=within)]
 
 
-def ask(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor: str) -> Access:
+def request_access(person: Person, rule: AccessRule, *, purpose: str, now: datetime, actor: str) -> Access:
     """Request access under a rule, for a purpose.
 
     Raises: Refused(NOT_ENTITLED) if the rule does not match the person; Refused(ILLEGAL_MOVE) if it was requested
@@ -119,7 +119,7 @@ def _decide(  # noqa: PLR0913
 
 def is_own(access: Access, person: Person) -> bool:
     """True if the person requested this access, or it is for them."""
-    return access.person_id == person.id or access.requested_by == name_of(person)
+    return access.person_id == person.id or access.requested_by == actor_of(person)
 
 
 def withdraw(access: Access, *, now: datetime, actor: str) -> None:
@@ -148,24 +148,24 @@ def _remove(access: Access, states: tuple[AccessState, ...], why: str, *, now: d
     under_lock(access.person.account_id, work)
 
 
-def review(person: Person, *, now: datetime, actor: str) -> int:
+def end_disallowed(person: Person, *, now: datetime, actor: str) -> int:
     """End access that a person's changed attributes, groups or roles no longer allow (EN-1); returns the number."""
     return under_lock(
         person.account_id, lambda account: end_stale(Person.objects.get(id=person.id), account, now=now, actor=actor)
     )
 
 
-def review_all(*, now: datetime, actor: str) -> int:
-    """`review` for every person with open access; only accounts that lose any are locked."""
+def end_all_disallowed(*, now: datetime, actor: str) -> int:
+    """`end_disallowed` for every person with open access; only accounts that lose any are locked."""
     people = Person.objects.filter(accesses__state__in=_OPEN).distinct().select_related("account")
     return sum(
-        review(person, now=now, actor=actor)
+        end_disallowed(person, now=now, actor=actor)
         for person in people.iterator(chunk_size=500)
         if _stale(person, person.account, now=now)
     )
 
 
-def waiting(decider: Person | None = None) -> QuerySet[Access]:
+def waiting_for(decider: Person | None = None) -> QuerySet[Access]:
     """The waiting requests, oldest first; decider: only those that this person decides on."""
     rows = Access.objects.filter(
         state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True
@@ -180,7 +180,7 @@ def waiting(decider: Person | None = None) -> QuerySet[Access]:
     return rows.select_related("person__account", "rule").order_by("requested_at")
 
 
-def name_of(person: Person) -> str:
+def actor_of(person: Person) -> str:
     """The actor name of a person who requests or decides."""
     return f"person:{person.id}"
 
@@ -190,7 +190,7 @@ def end_rule(rule: AccessRule, *, now: datetime) -> int:
     with transaction.atomic():
         AccessRule.objects.filter(id=rule.id, ended_at__isnull=True).update(ended_at=now)
     people = list(Person.objects.filter(accesses__rule=rule, accesses__state__in=_OPEN).distinct())
-    return sum(review(person, now=now, actor="operator") for person in people)
+    return sum(end_disallowed(person, now=now, actor="operator") for person in people)
 
 
 def _holds(rule: AccessRule, person: Person) -> bool:
@@ -198,7 +198,7 @@ def _holds(rule: AccessRule, person: Person) -> bool:
 
 
 def end_stale(person: Person, account: Account, *, now: datetime, actor: str) -> int:
-    """`review`, for callers that hold the account's lock."""
+    """`end_disallowed`, for callers that hold the account's lock."""
     stale = _stale(person, account, now=now)
     for row, why in stale:
         _end(row, account, why, now=now, actor=actor)

@@ -38,7 +38,7 @@ _MOST_SCANNED = 1_000
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PendingEvent:
     """An event for a receiver; `jti` is the receiver's own id of it."""
 
     event: FeedEvent
@@ -46,7 +46,7 @@ class Waiting:
     payloads: dict[str, Resource]
 
 
-def waiting(receiver: Receiver, *, most: int, base: str, now: datetime) -> tuple[list[Waiting], bool]:
+def pending(receiver: Receiver, *, most: int, base: str, now: datetime) -> tuple[list[PendingEvent], bool]:
     """The oldest pending events of a receiver, and whether there are more; base: the URL of the feed.
 
     Raises: ScimError 409 if it has to read everything first.
@@ -58,7 +58,7 @@ def waiting(receiver: Receiver, *, most: int, base: str, now: datetime) -> tuple
             f"Read {_places(receiver.to_read)} of this feed from the first page on, and then poll:"
             " older events are not kept.",
         )
-    found: list[Waiting] = []
+    found: list[PendingEvent] = []
     unseen: list[FeedEvent] = []
     rows = list(_left(receiver).order_by("id")[:_MOST_SCANNED])
     more = len(rows) == _MOST_SCANNED
@@ -91,15 +91,15 @@ def count(receiver: Receiver) -> int:
     return 0 if receiver.disabled_at else _left(receiver).count()
 
 
-def _told(receiver: Receiver, row: FeedEvent, *, base: str) -> Waiting | None:
-    happened = events.Happened(
+def _told(receiver: Receiver, row: FeedEvent, *, base: str) -> PendingEvent | None:
+    happened = events.FeedChange(
         kind=row.kind, subject=str(row.subject), what=row.what, data=row.data, changed=row.changed, version=row.version
     )
     payloads = events.payloads(happened, receivers.scope(receiver), base=base)
-    return Waiting(row, f"{receiver.id:x}-{row.uid.hex}", payloads) if payloads else None
+    return PendingEvent(row, f"{receiver.id:x}-{row.uid.hex}", payloads) if payloads else None
 
 
-def take(receiver: Receiver, unverified_jtis: Collection[str], *, errors: Mapping[str, str]) -> None:
+def acknowledge(receiver: Receiver, unverified_jtis: Collection[str], *, errors: Mapping[str, str]) -> None:
     """Acknowledge events, with or without errors; unknown jtis and those of others are ignored (RFC 8936 §2.4)."""
     uids = {uid: errors.get(jti, "") for jti in [*unverified_jtis, *errors] if (uid := _uid(receiver, jti)) is not None}
     for some in _pieces(list(uids)):
@@ -150,7 +150,7 @@ def read_begins(receiver: Receiver, kind: str) -> None:
 # --- retention ---
 
 
-def tidy(*, now: datetime) -> int:
+def delete_delivered(*, now: datetime) -> int:
     """Raise the floors, mark receivers that have fallen behind, and delete events that no receiver needs.
 
     Returns the number of deleted events.
@@ -159,9 +159,9 @@ def tidy(*, now: datetime) -> int:
     newest = settled.order_by("-id").values_list("id", flat=True).first()
     if newest is None:
         return 0
-    for receiver in receivers.followers():
+    for receiver in receivers.enabled_receivers():
         _raise_floor(receiver, newest, now=now)
-    least = receivers.followers().aggregate(least=Min("floor"))["least"]
+    least = receivers.enabled_receivers().aggregate(least=Min("floor"))["least"]
     return settled.filter(id__lte=newest if least is None else least).delete()[1].get("scim.FeedEvent", 0)
 
 

@@ -36,7 +36,7 @@ _ALWAYS = frozenset({"schemas", "id", "meta", trust.ACTIVE})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
+class ReceiverScope:
     """The visible part for a receiver: attributes of people, by full name; full: values, else names."""
 
     attributes: Collection[str]
@@ -44,7 +44,7 @@ class Scope:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Happened:
+class FeedChange:
     """A change, as `models.FeedEvent` stores it."""
 
     kind: str
@@ -94,14 +94,14 @@ def patch(*, display_name: str | None, come: Iterable[tuple[str, str]], gone: It
     return {"schemas": [PATCH_URN], "Operations": operations}
 
 
-def names(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
+def changed_names(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
     """The full names of attributes with different values, without `active`."""
     old, new = _flat(before), _flat(after)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def _flat(attributes: Mapping[str, Json]) -> dict[str, Json]:
-    return trust.said(person("", attributes, active=True))
+    return trust.assigned_attributes(person("", attributes, active=True))
 
 
 def meta(kind: str, *, created: datetime, modified: datetime, version: str) -> Resource:
@@ -121,7 +121,7 @@ def path(kind: str, subject: object) -> str:
 # --- the view of a receiver ---
 
 
-def shown(resource: Resource, kind: str, scope: Scope, *, base: str) -> Resource:
+def visible_part(resource: Resource, kind: str, scope: ReceiverScope, *, base: str) -> Resource:
     """The visible part of a resource for a receiver, with its location; base: the URL of the feed."""
     found: Resource = {}
     for name, value in resource.items():
@@ -139,7 +139,7 @@ def shown(resource: Resource, kind: str, scope: Scope, *, base: str) -> Resource
     return found
 
 
-def payloads(happened: Happened, scope: Scope, *, base: str) -> dict[str, Resource]:
+def payloads(happened: FeedChange, scope: ReceiverScope, *, base: str) -> dict[str, Resource]:
     """The `events` of a SET for a receiver; empty if nothing visible changed."""
     visible = [
         name
@@ -154,7 +154,9 @@ def payloads(happened: Happened, scope: Scope, *, base: str) -> dict[str, Resour
             content: Resource = {"attributes": list(visible)}
             if scope.full:
                 content = {
-                    "data": happened.data if one == PATCH else shown(happened.data, happened.kind, scope, base=base)
+                    "data": happened.data
+                    if one == PATCH
+                    else visible_part(happened.data, happened.kind, scope, base=base)
                 }
             found[f"{PREFIX}{one}:{'full' if scope.full else 'notice'}"] = {**content, "version": happened.version}
     return found

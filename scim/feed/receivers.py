@@ -18,7 +18,7 @@ from derived.ledger.locking import transacted
 from scim import callers as auth
 from scim.errors import ScimError
 from scim.feed import events
-from scim.feed.events import Scope
+from scim.feed.events import ReceiverScope
 from scim.models import FeedEvent, Receiver, ReceiverCredential
 from scim.protocol import trust
 
@@ -55,7 +55,7 @@ def register(  # noqa: PLR0913 - the operator's decisions
     if not _NAME.fullmatch(name):
         message = "the name must be lower-case letters, digits and hyphens, 63 at most"
         raise ValueError(message)
-    followed, seen = _kinds(kinds), sorted(trust.named(attributes) - {trust.ACTIVE})
+    followed, seen = _kinds(kinds), sorted(trust.full_names(attributes) - {trust.ACTIVE})
 
     def work() -> tuple[Receiver, str]:
         receiver = Receiver.objects.create(
@@ -153,7 +153,7 @@ def allow(receiver: Receiver, *, kinds: Collection[str], full: bool, attributes:
 
     Raises: ValueError for an unknown kind or attribute.
     """
-    followed, seen = _kinds(kinds), sorted(trust.named(attributes) - {trust.ACTIVE})
+    followed, seen = _kinds(kinds), sorted(trust.full_names(attributes) - {trust.ACTIVE})
 
     def work() -> None:
         row = Receiver.objects.select_for_update().get(id=receiver.id)
@@ -165,9 +165,9 @@ def allow(receiver: Receiver, *, kinds: Collection[str], full: bool, attributes:
     transacted(work)
 
 
-def scope(receiver: Receiver) -> Scope:
+def scope(receiver: Receiver) -> ReceiverScope:
     """The visible part for a receiver."""
-    return Scope(attributes=frozenset(receiver.attributes), full=receiver.full)
+    return ReceiverScope(attributes=frozenset(receiver.attributes), full=receiver.full)
 
 
 def of_request(request: HttpRequest, *, now: datetime) -> Receiver:
@@ -192,6 +192,6 @@ def _credential(key: str, *, now: datetime) -> ReceiverCredential | None:
     return row if row is not None and row.is_live(now=now) and row.receiver.disabled_at is None else None
 
 
-def followers() -> QuerySet[Receiver]:
+def enabled_receivers() -> QuerySet[Receiver]:
     """The enabled receivers."""
     return Receiver.objects.filter(disabled_at__isnull=True)

@@ -33,7 +33,7 @@ def is_followed() -> bool:
     return Receiver.objects.filter(disabled_at__isnull=True).exists()
 
 
-def transaction() -> str:
+def new_txn() -> str:
     """A new `txn`, the common id of all events of a transaction."""
     return uuid.uuid4().hex
 
@@ -58,7 +58,7 @@ def _write(  # noqa: PLR0913 - the fields of an event
 
 
 def resource(person: Person, account: Account) -> Resource:
-    """A person as a feed resource with all merged attributes; `events.shown` cuts it for a receiver."""
+    """A person as a feed resource with all merged attributes; `events.visible_part` cuts it for a receiver."""
     found = events.person(person.id, person.profile, active=account.is_active)
     return {
         **found,
@@ -66,7 +66,7 @@ def resource(person: Person, account: Account) -> Resource:
     }
 
 
-def told(  # noqa: PLR0913 - before and after, and the transaction
+def person_changed(  # noqa: PLR0913 - before and after, and the transaction
     person: Person,
     account: Account,
     before: Mapping[str, Json],
@@ -80,7 +80,7 @@ def told(  # noqa: PLR0913 - before and after, and the transaction
 
     before: the former attributes. appears: no receiver was shown the person until now.
     """
-    changed = events.names({} if appears else before, person.profile)
+    changed = events.changed_names({} if appears else before, person.profile)
     turned = account.is_active != was_active
     if not (appears or changed or turned):
         return
@@ -94,22 +94,22 @@ def told(  # noqa: PLR0913 - before and after, and the transaction
     )
 
 
-def gone(person: Person, *, txn: str, now: datetime) -> None:
+def person_deleted(person: Person, *, txn: str, now: datetime) -> None:
     """Write the event that a person's last record was deleted or joined to another person's."""
     _write("User", person.id, [events.DELETE], txn=txn, now=now)
 
 
-def stands(account: Account, *, was_active: bool, now: datetime) -> None:
+def account_changed(account: Account, *, was_active: bool, now: datetime) -> None:
     """Write the event that a manager or the person changed whether an account is active; the caller has locked it."""
     if account.is_active == was_active or not is_followed():
         return
     person = Person.objects.filter(account=account, records__deleted_at__isnull=True).distinct().first()
     if person is not None:
-        bump(person, now=now)
-        told(person, account, person.profile, was_active=was_active, appears=False, txn=transaction(), now=now)
+        raise_version(person, now=now)
+        person_changed(person, account, person.profile, was_active=was_active, appears=False, txn=new_txn(), now=now)
 
 
-def bump(person: Person, *, now: datetime) -> None:
+def raise_version(person: Person, *, now: datetime) -> None:
     """Raise the version of a person whose row is not written otherwise."""
     person.version, person.updated_at = person.version + 1, now
     Person.objects.filter(id=person.id).update(version=person.version, updated_at=now)
@@ -145,7 +145,7 @@ def group_resource(group: Group, inside: Iterable[tuple[str, str]]) -> Resource:
     }
 
 
-def group_made(group: Group, *, now: datetime) -> None:
+def group_created(group: Group, *, now: datetime) -> None:
     """Write the event of a new group, with its members."""
     data = group_resource(group, members(group))
     changed = ["displayName", *(["members"] if data["members"] else [])]
@@ -156,7 +156,7 @@ def group_made(group: Group, *, now: datetime) -> None:
         data=data,
         changed=changed,
         version=group.feed_etag,
-        txn=transaction(),
+        txn=new_txn(),
         now=now,
     )
 
@@ -180,12 +180,12 @@ def group_changed(  # noqa: PLR0913 - the changes, and the transaction
         data=data,
         changed=changed,
         version=group.feed_etag,
-        txn=txn or transaction(),
+        txn=txn or new_txn(),
         now=now,
     )
 
 
-def group_gone(group: Group, *, now: datetime, txn: str) -> None:
+def group_deleted(group: Group, *, now: datetime, txn: str) -> None:
     """Write the event of a deleted group."""
     _write("Group", group.id, [events.DELETE], txn=txn, now=now)
 
@@ -199,7 +199,7 @@ def people_of(records: Collection[UUID]) -> dict[UUID, UUID]:
     return found
 
 
-def inside(groups: Collection[UUID], people: Collection[UUID]) -> dict[tuple[UUID, UUID], set[UUID]]:
+def memberships(groups: Collection[UUID], people: Collection[UUID]) -> dict[tuple[UUID, UUID], set[UUID]]:
     """For each of these groups and people, the records by which the person is a member."""
     ids = list(people)
     found: dict[tuple[UUID, UUID], set[UUID]] = {}
@@ -222,7 +222,7 @@ def record_moved(record: Record, *, old: UUID, new: UUID, txn: str, now: datetim
     Group.objects.filter(id__in=ids).update(moved=F("moved") + 1)
     if not is_followed():
         return
-    there = inside(ids, [old, new])
+    there = memberships(ids, [old, new])
     for group in groups:
         group.moved += 1
         come = {} if there.get((group.id, new), set()) - {record.id} else {str(new): "User"}

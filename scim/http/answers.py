@@ -27,7 +27,9 @@ P = ParamSpec("P")
 CONTENT_TYPE = "application/scim+json"
 
 
-def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+def scim_view(
+    *methods: str,
+) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
     """Decorate a view: permitted methods, SCIM errors for every refusal, and a bound on its SQL statements."""
 
     def wrap(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -36,11 +38,11 @@ def scim(*methods: str) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpR
         def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             try:
                 _check_method(request, methods)
-                with patience.bounded():
+                with patience.limited_statements():
                     return view(request, *args, **kwargs)
             except (ScimError, RequestDataTooBig, UnreadablePostError, RametError) as error:
                 _read_to_the_end(request)
-                return refusal(as_scim(error), methods)
+                return error_response(as_scim(error), methods)
 
         return wrapped
 
@@ -73,7 +75,7 @@ def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
         raise ScimError(405, None, f"The permitted methods are {', '.join(methods)}.")
 
 
-def refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
+def error_response(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
     """The error response."""
     response = JsonResponse(error.body(), status=error.status, content_type=CONTENT_TYPE)
     match error.status:
@@ -91,6 +93,6 @@ def refusal(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
     return response
 
 
-def answer(content: Resource, *, status: int = 200) -> HttpResponse:
+def json_response(content: Resource, *, status: int = 200) -> HttpResponse:
     """The response with a resource."""
     return JsonResponse(content, status=status, content_type=CONTENT_TYPE)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from derived.errors import RametError
-from derived.ledger.locking import synced_once
+from derived.ledger.locking import flushed_once
 from scim.errors import ScimError, invalid_syntax, invalid_value
 from scim.http.answers import as_scim
 from scim.http.documents import MOST_BULK
@@ -58,14 +58,14 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Request:
+class BulkRequest:
     """A bulk request; fail_on_errors: the number of failures after which the rest is skipped, None for no limit."""
 
     operations: list[Operation]
     fail_on_errors: int | None
 
 
-def parse(body: Json) -> Request:
+def parse(body: Json) -> BulkRequest:
     """The operations of a bulk request, in a form that can be answered one by one.
 
     Raises: ScimError invalidSyntax for another message; 413 above a thousand operations.
@@ -86,7 +86,7 @@ def parse(body: Json) -> Request:
     named = [one.bulk_id for one in found if one.bulk_id is not None]
     if len(set(named)) < len(named):
         raise invalid_syntax("A bulkId is given twice.")
-    return Request(found, limit)
+    return BulkRequest(found, limit)
 
 
 def _operation(place: int, given: Json) -> Operation:
@@ -116,19 +116,19 @@ def _operation(place: int, given: Json) -> Operation:
     )
 
 
-def run(source: Source, asked: Request, *, base: str, now: datetime) -> Resource:
+def run(source: Source, asked: BulkRequest, *, base: str, now: datetime) -> Resource:
     """Run the operations, and return the response message with their results in order.
 
     Operations after the limit of failures are neither run nor answered (§3.7.3).
     """
-    with synced_once(lambda: Source.objects.filter(id=source.id).update(last_seen_at=now)):
+    with flushed_once(lambda: Source.objects.filter(id=source.id).update(last_seen_at=now)):
         return _Run(source, asked, base=base, now=now).all()
 
 
 class _Run:
     """A bulk request in progress; made: the id behind each bulkId."""
 
-    def __init__(self, source: Source, asked: Request, *, base: str, now: datetime) -> None:
+    def __init__(self, source: Source, asked: BulkRequest, *, base: str, now: datetime) -> None:
         self._source, self._asked, self._base, self._now = source, asked, base, now
         self._made: dict[str, str] = {}
         self._waiting_for: dict[str, list[Operation]] = defaultdict(list)

@@ -22,7 +22,7 @@ _LENGTH = 16 + 16 + 8 + 1
 
 
 @dataclass(frozen=True)
-class Position:
+class CursorPosition:
     """The row after which a page begins; shelf: the number of the row's resource type."""
 
     row: UUID
@@ -38,13 +38,13 @@ def digest(*parts: str) -> bytes:
     return found.digest()[:16]
 
 
-def seal(position: Position, listed: bytes, *, key: bytes, now: datetime) -> str:
+def seal(position: CursorPosition, listed: bytes, *, key: bytes, now: datetime) -> str:
     """The cursor of a position in a list; unreserved characters only."""
     body = position.row.bytes + listed + int(now.timestamp()).to_bytes(8, "big") + bytes([position.shelf])
     return base64.urlsafe_b64encode(body + _mac(body, key)).rstrip(b"=").decode()
 
 
-def unseal(unverified: str, listed: bytes, *, key: bytes, now: datetime) -> Position:
+def unseal(unverified: str, listed: bytes, *, key: bytes, now: datetime) -> CursorPosition:
     """The position in a cursor of this list.
 
     Raises: ScimError invalidCursor for a forged cursor, or of another list; expiredCursor after an hour.
@@ -60,7 +60,7 @@ def unseal(unverified: str, listed: bytes, *, key: bytes, now: datetime) -> Posi
         raise ScimError(400, "invalidCursor", "The cursor is not one of this list.")
     if now - datetime.fromtimestamp(int.from_bytes(body[32:40], "big"), tz=UTC) > LIFE:
         raise ScimError(400, "expiredCursor", "The cursor is older than an hour; start again without a cursor.")
-    return Position(UUID(bytes=body[:16]), body[40])
+    return CursorPosition(UUID(bytes=body[:16]), body[40])
 
 
 def _mac(body: bytes, key: bytes) -> bytes:

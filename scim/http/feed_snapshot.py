@@ -27,35 +27,35 @@ if TYPE_CHECKING:
 _QUIET = timedelta(seconds=5)
 
 
-def listed(receiver: Receiver, kind: str) -> bytes:
+def list_identity(receiver: Receiver, kind: str) -> bytes:
     """The identity of this list, for its cursors."""
     return cursors.digest("feed", str(receiver.id), kind)
 
 
-def page(  # noqa: PLR0913 - the parts of a page
-    receiver: Receiver, kind: str, *, count: int, after: cursors.Position | None, base: str, now: datetime
-) -> tuple[list[Resource], cursors.Position | None]:
+def page_for(  # noqa: PLR0913 - the parts of a page
+    receiver: Receiver, kind: str, *, count: int, after: cursors.CursorPosition | None, base: str, now: datetime
+) -> tuple[list[Resource], cursors.CursorPosition | None]:
     """A page of visible resources, and where the next begins; the first page starts the events.
 
     Raises: ScimError 404 for a kind that the receiver does not follow, 503 in the first seconds of a new receiver.
     """
-    require(receiver, kind)
+    require_followed(receiver, kind)
     if after is None:
         if now - receiver.since < _QUIET:
             raise ScimError(503, None, "This feed is new; try again in a few seconds.")
         delivery.read_begins(receiver, kind)
     rows = _rows(kind).order_by("id")
     some = list((rows if after is None else rows.filter(id__gt=after.row))[: count + 1])
-    further = cursors.Position(some[count - 1].id, 0) if count and len(some) > count else None
+    further = cursors.CursorPosition(some[count - 1].id, 0) if count and len(some) > count else None
     return [_shown(receiver, kind, one, base=base) for one in _whole(kind, some[:count])], further
 
 
-def one(receiver: Receiver, kind: str, unverified_id: str, *, base: str) -> Resource:
+def resource_for(receiver: Receiver, kind: str, unverified_id: str, *, base: str) -> Resource:
     """A single resource.
 
     Raises: ScimError 404.
     """
-    require(receiver, kind)
+    require_followed(receiver, kind)
     row_id = as_id(unverified_id)
     row = _rows(kind).filter(id=row_id).first() if row_id else None
     if row is None:
@@ -63,7 +63,7 @@ def one(receiver: Receiver, kind: str, unverified_id: str, *, base: str) -> Reso
     return _shown(receiver, kind, _whole(kind, [row])[0], base=base)
 
 
-def require(receiver: Receiver, kind: str) -> None:
+def require_followed(receiver: Receiver, kind: str) -> None:
     """Require that the receiver follows this kind, otherwise answer as for a missing resource.
 
     Raises: ScimError 404.
@@ -89,4 +89,4 @@ def _whole(kind: str, rows: Sequence[Person | Group]) -> list[Resource]:
 
 
 def _shown(receiver: Receiver, kind: str, resource: Resource, *, base: str) -> Resource:
-    return events.shown(resource, kind, receivers.scope(receiver), base=base)
+    return events.visible_part(resource, kind, receivers.scope(receiver), base=base)

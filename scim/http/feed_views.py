@@ -16,7 +16,7 @@ from scim.errors import ScimError, invalid_value
 from scim.feed import receivers
 from scim.http import cursors, documents
 from scim.http import feed_snapshot as following
-from scim.http.answers import answer, scim
+from scim.http.answers import json_response, scim_view
 from scim.http.views import cursor_key, parameters
 from scim.protocol import tags
 from scim.protocol.user import USER
@@ -29,33 +29,33 @@ _LONGEST_CURSOR = 512
 _MOST_DIGITS = 9
 
 
-@scim("GET", "HEAD")
-def whole(request: HttpRequest, kind: str) -> HttpResponse:
+@scim_view("GET", "HEAD")
+def feed_list(request: HttpRequest, kind: str) -> HttpResponse:
     """`/Feed/Users` and `/Feed/Groups`: a page of all resources visible to this receiver."""
     now = clock.now()
     receiver = receivers.of_request(request, now=now)
     given = parameters(request)
     if strange := sorted(given.keys() - _KNOWN):
         raise ScimError(403, None, f"A feed takes only count and cursor; {strange[0][:32]} does not apply.")
-    listed, key = following.listed(receiver, kind), cursor_key()
+    listed, key = following.list_identity(receiver, kind), cursor_key()
     after = cursors.unseal(given["cursor"][:_LONGEST_CURSOR], listed, key=key, now=now) if given.get("cursor") else None
-    found, further = following.page(
+    found, further = following.page_for(
         receiver, kind, count=_count(given.get("count")), after=after, base=_base(request), now=now
     )
     sealed = cursors.seal(further, listed, key=key, now=now) if further else None
-    return answer(documents.list_response(found, total=None, after=sealed))
+    return json_response(documents.list_response(found, total=None, after=sealed))
 
 
-@scim("GET", "HEAD")
-def one(request: HttpRequest, kind: str, unverified_id: str) -> HttpResponse:
+@scim_view("GET", "HEAD")
+def feed_resource(request: HttpRequest, kind: str, unverified_id: str) -> HttpResponse:
     """`/Feed/Users/{id}` and `/Feed/Groups/{id}`: a single resource, for receivers of notices."""
     receiver = receivers.of_request(request, now=clock.now())
-    found = following.one(receiver, kind, unverified_id, base=_base(request))
+    found = following.resource_for(receiver, kind, unverified_id, base=_base(request))
     about = found["meta"]
     etag = str(about["version"]) if isinstance(about, dict) else ""
     if tags.names(request.headers.get("If-None-Match"), etag):
         return HttpResponse(status=304, headers={"ETag": etag})
-    response = answer(found)
+    response = json_response(found)
     response["ETag"] = etag
     return response
 

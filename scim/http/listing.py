@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from scim.http.query import Part, Query
-    from scim.http.select import Shelf
+    from scim.http.query import ListQuery, QueryPart
+    from scim.http.select import ResourceTable
     from scim.models import Source
     from scim.people.directory import Row
     from scim.protocol.projection import Projection
@@ -58,15 +58,15 @@ class Page:
 
     resources: list[Resource]
     total: int | None
-    after: cursors.Position | None = None
+    after: cursors.CursorPosition | None = None
 
 
 @dataclass(frozen=True)
 class _Stretch:
     """Rows of a resource type in one order; test: the part of the filter that SQL could not evaluate."""
 
-    shelf: Shelf
-    part: Part
+    shelf: ResourceTable
+    part: QueryPart
     rows: QuerySet[Any]
     column: Column
     descending: bool
@@ -92,7 +92,7 @@ class _Stretch:
         return self.ordered().filter(later, **{f"{name}__{side}e": value})
 
 
-def page(source: Source, asked: Query, *, base: str, after: cursors.Position | None) -> Page:
+def page(source: Source, asked: ListQuery, *, base: str, after: cursors.CursorPosition | None) -> Page:
     """The requested page; after: its start, by cursor and not the first.
 
     Raises: ScimError tooMany if the response would take too much work, invalidCursor for a missing row.
@@ -108,20 +108,20 @@ def page(source: Source, asked: Query, *, base: str, after: cursors.Position | N
 # --- rows and columns ---
 
 
-def _shelf(part: Part) -> Shelf:
+def _shelf(part: QueryPart) -> ResourceTable:
     return GROUPS if part.kind is GROUP else PEOPLE
 
 
-def _column(part: Part) -> Column | None:
+def _column(part: QueryPart) -> Column | None:
     return _CREATION if part.sort is None else _shelf(part).columns.get(part.sort.name)
 
 
-def _needs_memory(part: Part) -> bool:
+def _needs_memory(part: QueryPart) -> bool:
     column = _column(part)
     return column is None or column.kind == "flag"
 
 
-def _living(source: Source, part: Part) -> tuple[QuerySet[Any], Tree | None]:
+def _living(source: Source, part: QueryPart) -> tuple[QuerySet[Any], Tree | None]:
     """The candidate rows, and the tree if they must be evaluated."""
     shelf = _shelf(part)
     chosen = select(part.tree, shelf, source)
@@ -131,7 +131,7 @@ def _living(source: Source, part: Part) -> tuple[QuerySet[Any], Tree | None]:
     return rows, None if chosen.exact else part.tree
 
 
-def _stretches(source: Source, part: Part, *, descending: bool) -> list[_Stretch]:
+def _stretches(source: Source, part: QueryPart, *, descending: bool) -> list[_Stretch]:
     rows, test = _living(source, part)
     column, shelf = _column(part) or _CREATION, _shelf(part)
     if not column.nullable:
@@ -146,7 +146,7 @@ def _stretches(source: Source, part: Part, *, descending: bool) -> list[_Stretch
 # --- by index ---
 
 
-def _page_by_index(stretches: Sequence[_Stretch], asked: Query, *, base: str) -> Page:
+def _page_by_index(stretches: Sequence[_Stretch], asked: ListQuery, *, base: str) -> Page:
     total = 0
     found: list[tuple[_Stretch, Row]] = []
     for stretch in stretches:
@@ -181,7 +181,9 @@ def _slice(stretch: _Stretch, skip: int, most: int, count: int) -> list[Row]:
 # --- by cursor ---
 
 
-def _page_by_cursor(stretches: Sequence[_Stretch], asked: Query, *, base: str, after: cursors.Position | None) -> Page:
+def _page_by_cursor(
+    stretches: Sequence[_Stretch], asked: ListQuery, *, base: str, after: cursors.CursorPosition | None
+) -> Page:
     exact = all(stretch.test is None for stretch in stretches)
     total = sum(stretch.rows.count() for stretch in stretches) if exact else None
     if asked.count == 0:
@@ -202,7 +204,9 @@ def _page_by_cursor(stretches: Sequence[_Stretch], asked: Query, *, base: str, a
     return Page(_shown(found, base), total)
 
 
-def _from(stretches: Sequence[_Stretch], after: cursors.Position | None) -> Iterator[tuple[_Stretch, QuerySet[Any]]]:
+def _from(
+    stretches: Sequence[_Stretch], after: cursors.CursorPosition | None
+) -> Iterator[tuple[_Stretch, QuerySet[Any]]]:
     """Each stretch from the cursor on, with its remaining rows."""
     if after is None:
         yield from ((stretch, stretch.ordered()) for stretch in stretches)
@@ -219,7 +223,7 @@ def _from(stretches: Sequence[_Stretch], after: cursors.Position | None) -> Iter
                 yield stretch, rows
 
 
-def _row_of(position: cursors.Position) -> Row:
+def _row_of(position: cursors.CursorPosition) -> Row:
     """The row of a cursor; a deleted row leaves a tombstone, so its position is still known."""
     shelf = _SHELVES[position.shelf] if position.shelf < len(_SHELVES) else None
     row: Row | None = shelf.model._default_manager.filter(id=position.row).first() if shelf else None  # noqa: SLF001
@@ -228,14 +232,14 @@ def _row_of(position: cursors.Position) -> Row:
     return row
 
 
-def _position(stretch: _Stretch, row: Row) -> cursors.Position:
-    return cursors.Position(row.id, _SHELVES.index(stretch.shelf))
+def _position(stretch: _Stretch, row: Row) -> cursors.CursorPosition:
+    return cursors.CursorPosition(row.id, _SHELVES.index(stretch.shelf))
 
 
 # --- in memory ---
 
 
-def _page_in_memory(source: Source, asked: Query, *, base: str, after: cursors.Position | None) -> Page:
+def _page_in_memory(source: Source, asked: ListQuery, *, base: str, after: cursors.CursorPosition | None) -> Page:
     """A page sorted by an attribute without a column, of a single resource type and a limited number of rows."""
     part = asked.parts[0]
     rows, test = _living(source, part)
@@ -260,7 +264,7 @@ def _page_in_memory(source: Source, asked: Query, *, base: str, after: cursors.P
     return Page(_shown(found, base), len(keyed), _position(*found[-1]) if more else None)
 
 
-def _key(part: Part, base: str) -> Callable[[Row], tuple[bool, Any]]:
+def _key(part: QueryPart, base: str) -> Callable[[Row], tuple[bool, Any]]:
     """The sort key of a row: its primary value, or the first; rows without a value come last."""
     target = part.sort
 
@@ -352,6 +356,6 @@ def mentions(tree: Tree, name: str) -> bool:
             return target.extension is None and target.attribute is not None and target.attribute.name == name
 
 
-def key_of(source: Source, asked: Query) -> bytes:
+def key_of(source: Source, asked: ListQuery) -> bytes:
     """The identity of this list, to which its cursors are bound."""
     return cursors.digest(str(source.id), *asked.spelling)

@@ -24,7 +24,7 @@ _STEPS = 200_000  # SQLite instructions between two readings of the clock: a few
 _CANCELLED = "57014"
 
 
-def stopped(error: Exception) -> ScimError | None:
+def timeout_error(error: Exception) -> ScimError | None:
     """The error for the caller if the exception is a stopped statement; else None."""
     if not isinstance(error, OperationalError):
         return None
@@ -40,7 +40,7 @@ def stopped(error: Exception) -> ScimError | None:
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
+def limited_statements() -> Iterator[None]:
     """Limit every statement inside to SECONDS.
 
     Raises: ScimError 503 after a stopped statement.
@@ -52,7 +52,7 @@ def bounded() -> Iterator[None]:
         try:
             yield
         except OperationalError as error:  # while rows are fetched
-            if (said := stopped(error)) is None:
+            if (said := timeout_error(error)) is None:
                 raise
             raise said from error
         finally:
@@ -78,7 +78,7 @@ def _told(execute: Callable[..., Any], sql: str, params: Any, many: bool, contex
     try:
         return execute(sql, params, many, context)
     except OperationalError as error:
-        if (said := stopped(error)) is None:
+        if (said := timeout_error(error)) is None:
             raise
         raise said from error
 

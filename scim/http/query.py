@@ -9,7 +9,7 @@ from scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value
 from scim.http.documents import DEFAULT_RESULTS, MOST_RESULTS
 from scim.protocol.filter import parse_filter, parse_path
 from scim.protocol.projection import Projection, projection
-from scim.protocol.schema import Located, Returned, Type
+from scim.protocol.schema import AttributePath, Returned, Type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,24 +24,24 @@ _LONGEST_CURSOR = 512
 
 
 @dataclass(frozen=True)
-class Part:
+class QueryPart:
     """The request for a resource type; tree: None for all resources. sort: None for the order of creation."""
 
     kind: ResourceType
     tree: Tree | None
     shown: Projection
-    sort: Located | None = None
+    sort: AttributePath | None = None
 
 
 @dataclass(frozen=True)
-class Query:
+class ListQuery:
     """The requested page of matching resources.
 
     start: 1-based. count: 0 to 200; other numbers are clamped (§3.4.2.4). cursor: None for paging by index, empty for
     the first page by cursor. spelling: the filter and the order as requested, to which a cursor is bound.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[QueryPart, ...]
     start: int
     count: int
     descending: bool = False
@@ -49,7 +49,7 @@ class Query:
     spelling: tuple[str, ...] = ()
 
 
-def of_parameters(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> Query:
+def of_parameters(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> ListQuery:
     """The query in query parameters.
 
     Raises: ScimError invalidFilter, invalidPath for an impossible order, or invalidValue.
@@ -62,7 +62,7 @@ def of_parameters(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> Qu
     order = given.get("sortOrder", "ascending").lower()
     if order not in {"ascending", "descending"}:
         raise invalid_value("sortOrder must be ascending or descending.")
-    return Query(
+    return ListQuery(
         parts=_parts(given, kinds),
         start=max(1, _number(given, "startIndex", 1)),
         count=min(MOST_RESULTS, max(0, _number(given, "count", DEFAULT_RESULTS))),
@@ -72,7 +72,7 @@ def of_parameters(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> Qu
     )
 
 
-def of_body(body: Json, kinds: Sequence[ResourceType]) -> Query:
+def of_body(body: Json, kinds: Sequence[ResourceType]) -> ListQuery:
     """The query in the body of a `.search`.
 
     Raises: ScimError invalidSyntax for another message; as `of_parameters`.
@@ -85,12 +85,12 @@ def of_body(body: Json, kinds: Sequence[ResourceType]) -> Query:
     return of_parameters({name: _as_text(name, value) for name, value in body.items() if value is not None}, kinds)
 
 
-def _parts(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> tuple[Part, ...]:
+def _parts(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> tuple[QueryPart, ...]:
     """A part for each resource type that has the attributes of the filter; without any, the first type's error."""
     text, sort_by = given.get("filter"), given.get("sortBy")
     if sort_by is not None and len(kinds) > 1:
         raise invalid_value("Resources of several kinds have no common order; search one kind to sort.")
-    found: list[Part] = []
+    found: list[QueryPart] = []
     refused: ScimError | None = None
     for kind in kinds:
         try:
@@ -99,13 +99,13 @@ def _parts(given: Mapping[str, str], kinds: Sequence[ResourceType]) -> tuple[Par
             refused = refused or error
             continue
         shown = projection(kind, attributes=given.get("attributes"), excluded=given.get("excludedAttributes"))
-        found.append(Part(kind, tree, shown, _sort(sort_by, kind) if sort_by is not None else None))
+        found.append(QueryPart(kind, tree, shown, _sort(sort_by, kind) if sort_by is not None else None))
     if refused is not None and not found:
         raise refused
     return tuple(found)
 
 
-def _sort(text: str, kind: ResourceType) -> Located:
+def _sort(text: str, kind: ResourceType) -> AttributePath:
     """The attribute to sort by; a complex one means its `value` (§3.4.2.3)."""
     path = parse_path(text, kind)
     target = path.target
@@ -115,7 +115,7 @@ def _sort(text: str, kind: ResourceType) -> Located:
         and target.attribute is not None
         and target.attribute.type == Type.COMPLEX
     ):
-        target = Located(target.extension, target.attribute, target.attribute.sub("value"))
+        target = AttributePath(target.extension, target.attribute, target.attribute.sub("value"))
     last = target.last
     if path.only is not None or last is None or last.type == Type.COMPLEX or last.returned == Returned.NEVER:
         raise invalid_path("sortBy must name one attribute that has an order.")

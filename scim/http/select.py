@@ -52,7 +52,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Selected:
+class SqlCondition:
     """A condition that every match satisfies; exact: only matches satisfy it."""
 
     where: Q
@@ -60,7 +60,7 @@ class Selected:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ResourceTable:
     """A resource type and its table; columns: by full attribute names."""
 
     kind: ResourceType
@@ -74,7 +74,7 @@ _COMMON = {
     "meta.created": Column("created_at", "time"),
     "meta.lastModified": Column("updated_at", "time"),
 }
-PEOPLE = Shelf(USER, Record, {
+PEOPLE = ResourceTable(USER, Record, {
     **_COMMON,
     "userName": Column("user_name_fold", "text"),
     "displayName": Column("display_name_fold", "text", nullable=True),
@@ -82,45 +82,45 @@ PEOPLE = Shelf(USER, Record, {
     f"{ENTERPRISE_URN}:employeeNumber": Column("employee_number_fold", "text", nullable=True),
     "active": Column("shows_active", "flag", nullable=True),
 })  # fmt: skip
-GROUPS = Shelf(GROUP, Group, {**_COMMON, "displayName": Column("display_name_fold", "text")})
+GROUPS = ResourceTable(GROUP, Group, {**_COMMON, "displayName": Column("display_name_fold", "text")})
 _ADDRESS = {"value": Column("value_fold", "text")}
 
 
-def select(tree: Tree | None, shelf: Shelf, source: Source | None = None) -> Selected:
+def select(tree: Tree | None, shelf: ResourceTable, source: Source | None = None) -> SqlCondition:
     """The condition for a tree; source: the owner, so that no search reads another source's addresses."""
     if tree is None:
-        return Selected(_ALWAYS, exact=True)
+        return SqlCondition(_ALWAYS, exact=True)
     found = _Compiler(shelf, source=source).condition(tree)
-    return Selected(_ALWAYS, exact=False) if found is None else found
+    return SqlCondition(_ALWAYS, exact=False) if found is None else found
 
 
 class _Compiler:
     """Compile a tree; None means not expressible in SQL."""
 
     def __init__(
-        self, shelf: Shelf | None, columns: Mapping[str, Column] | None = None, source: Source | None = None
+        self, shelf: ResourceTable | None, columns: Mapping[str, Column] | None = None, source: Source | None = None
     ) -> None:
         self._shelf, self._source = shelf, source
         self._columns = columns if columns is not None else (shelf.columns if shelf else {})
 
-    def condition(self, tree: Tree) -> Selected | None:
+    def condition(self, tree: Tree) -> SqlCondition | None:
         match tree:
             case And(terms):
                 each = [self.condition(term) for term in terms]
                 known = [one for one in each if one is not None]
                 exact = len(known) == len(each) and all(one.exact for one in known)
-                return Selected(reduce(and_, (one.where for one in known)), exact) if known else None
+                return SqlCondition(reduce(and_, (one.where for one in known)), exact) if known else None
             case Or(terms):
                 either = [self.condition(term) for term in terms]
                 all_known = [one for one in either if one is not None]
                 if len(all_known) < len(either):
                     return None
-                return Selected(reduce(or_, (one.where for one in all_known)), all(one.exact for one in all_known))
+                return SqlCondition(reduce(or_, (one.where for one in all_known)), all(one.exact for one in all_known))
             case Not(_) if self._shelf is None:
                 return None  # an element without a value has no row, but is not equal to anything
             case Not(term):
                 inner = self.condition(term)
-                return Selected(~inner.where, exact=True) if inner is not None and inner.exact else None
+                return SqlCondition(~inner.where, exact=True) if inner is not None and inner.exact else None
             case Within(target, term):
                 return self._within(target.name, term)
             case Present(target):
@@ -128,21 +128,23 @@ class _Compiler:
             case Compare(target, operator, operand):
                 return self._leaf(target.name, operator, operand)
 
-    def _within(self, name: str, term: Tree) -> Selected | None:
+    def _within(self, name: str, term: Tree) -> SqlCondition | None:
         if name == "emails" and self._shelf is PEOPLE:
             return _of_rows(_Compiler(None, _ADDRESS).condition(term), self._source)
         if name == "members" and self._shelf is GROUPS and isinstance(term, Compare) and term.target.name == "value":
             return _members(term.operator, term.operand)
         return None
 
-    def _leaf(self, name: str, operator: str, operand: object) -> Selected | None:
+    def _leaf(self, name: str, operator: str, operand: object) -> SqlCondition | None:
         if (
             self._shelf is not None
             and name == "meta.resourceType"
             and operator in {"eq", "ne"}
             and isinstance(operand, str)
         ):
-            return Selected(_ALWAYS if (operand == self._shelf.kind.name) == (operator == "eq") else _NEVER, exact=True)
+            return SqlCondition(
+                _ALWAYS if (operand == self._shelf.kind.name) == (operator == "eq") else _NEVER, exact=True
+            )
         if self._shelf is PEOPLE and name == "emails.value":
             return _addresses(operator, operand, self._source)
         if self._shelf is PEOPLE and name == "groups.value" and operator == "eq" and isinstance(operand, str):
@@ -153,10 +155,10 @@ class _Compiler:
         if column is None or (self._shelf is None and (operator == "ne" or (operator != "pr" and operand is None))):
             return None
         where = _where(column, operator, operand)
-        return None if where is None else Selected(where, exact=True)
+        return None if where is None else SqlCondition(where, exact=True)
 
 
-def _of_rows(inner: Selected | None, source: Source | None) -> Selected | None:
+def _of_rows(inner: SqlCondition | None, source: Source | None) -> SqlCondition | None:
     """The owners of matching addresses; a few are looked up at once, so both databases start with those."""
     if inner is None:
         return None
@@ -166,34 +168,34 @@ def _of_rows(inner: Selected | None, source: Source | None) -> Selected | None:
         else RecordEmail.objects.filter(inner.where, source=source)
     )
     few = list(rows.values_list("record_id", flat=True)[: _FEW + 1])
-    return Selected(Q(id__in=few if len(few) <= _FEW else rows.values("record_id")), inner.exact)
+    return SqlCondition(Q(id__in=few if len(few) <= _FEW else rows.values("record_id")), inner.exact)
 
 
-def _addresses(operator: str, operand: object, source: Source | None) -> Selected | None:
+def _addresses(operator: str, operand: object, source: Source | None) -> SqlCondition | None:
     """Any address matches; `eq null`: there is none; `ne null` and `pr`: there is one."""
     if operand is None:
         there = Q(id__in=RecordEmail.objects.values("record_id"))
-        return Selected(~there if operator == "eq" else there, exact=True)
+        return SqlCondition(~there if operator == "eq" else there, exact=True)
     where = _where(_ADDRESS["value"], operator, operand)
-    return None if where is None else _of_rows(Selected(where, exact=True), source)
+    return None if where is None else _of_rows(SqlCondition(where, exact=True), source)
 
 
-def _members(operator: str, operand: object) -> Selected | None:
+def _members(operator: str, operand: object) -> SqlCondition | None:
     if operator != "eq" or not isinstance(operand, str):
         return None
     member = as_id(operand)
     if member is None:
-        return Selected(_NEVER, exact=True)
+        return SqlCondition(_NEVER, exact=True)
     rows = Membership.objects.filter(Q(record=member) | Q(child=member))
     few = list(rows.values_list("group_id", flat=True)[: _FEW + 1])
-    return Selected(Q(id__in=few if len(few) <= _FEW else rows.values("group_id")), exact=True)
+    return SqlCondition(Q(id__in=few if len(few) <= _FEW else rows.values("group_id")), exact=True)
 
 
-def _in_group(operand: str) -> Selected:
+def _in_group(operand: str) -> SqlCondition:
     """The members of a group, directly or through nested groups."""
     group = as_id(operand)
     if group is None:
-        return Selected(_NEVER, exact=True)
+        return SqlCondition(_NEVER, exact=True)
     found: set[UUID] = {group}
     level: list[UUID] = [group]
     for _ in range(_MOST_LEVELS):
@@ -203,7 +205,7 @@ def _in_group(operand: str) -> Selected:
         level = [child for child in rows if child is not None and child not in found]
         found.update(level)
     members = Membership.objects.filter(group__in=list(found), record__isnull=False)
-    return Selected(Q(id__in=members.values("record_id")), exact=True)
+    return SqlCondition(Q(id__in=members.values("record_id")), exact=True)
 
 
 def _where(column: Column, operator: str, operand: object) -> Q | None:

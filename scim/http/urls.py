@@ -11,7 +11,7 @@ from scim.protocol.user import USER
 app_name = "scim"
 
 urlpatterns = [
-    path("", views.everything, name="everything"),
+    path("", views.all_resources, name="everything"),
     path(".search", views.search, name="search"),
     path("Users/.search", views.search, {"kinds": [USER]}, name="users-search"),
     path("Groups/.search", views.search, {"kinds": [GROUP]}, name="groups-search"),
@@ -19,16 +19,16 @@ urlpatterns = [
     path("Users/<str:unverified_id>", views.user, name="user"),
     path("Groups", views.all_groups, name="groups"),
     path("Groups/<str:unverified_id>", views.group, name="group"),
-    path("Bulk", views.many, name="bulk"),
-    path("Feed/Users", feed_views.whole, {"kind": USER.name}, name="feed-users"),
-    path("Feed/Users/<str:unverified_id>", feed_views.one, {"kind": USER.name}, name="feed-user"),
-    path("Feed/Groups", feed_views.whole, {"kind": GROUP.name}, name="feed-groups"),
-    path("Feed/Groups/<str:unverified_id>", feed_views.one, {"kind": GROUP.name}, name="feed-group"),
-    path("Me", views.nobody, name="me"),
+    path("Bulk", views.bulk_operations, name="bulk"),
+    path("Feed/Users", feed_views.feed_list, {"kind": USER.name}, name="feed-users"),
+    path("Feed/Users/<str:unverified_id>", feed_views.feed_resource, {"kind": USER.name}, name="feed-user"),
+    path("Feed/Groups", feed_views.feed_list, {"kind": GROUP.name}, name="feed-groups"),
+    path("Feed/Groups/<str:unverified_id>", feed_views.feed_resource, {"kind": GROUP.name}, name="feed-group"),
+    path("Me", views.me_not_offered, name="me"),
     path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
     path("ResourceTypes", views.resource_types, name="resource-types"),
     path("ResourceTypes/<str:unverified_name>", views.resource_types, name="resource-type"),
     path("Schemas", views.schemas, name="schemas"),
     path("Schemas/<str:unverified_name>", views.schemas, name="schema"),
-    re_path(r"^(?P<rest>[\s\S]*)\Z", views.nowhere),
+    re_path(r"^(?P<rest>[\s\S]*)\Z", views.unknown_url),
 ]

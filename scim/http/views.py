@@ -14,7 +14,7 @@ from scim import callers as auth
 from scim.errors import ScimError, invalid_value, not_found
 from scim.feed import writing as feed
 from scim.http import body, bulk, cursors, documents, listing, query
-from scim.http.answers import answer, scim
+from scim.http.answers import json_response, scim_view
 from scim.models import Membership
 from scim.people import directory, groups, provision
 from scim.protocol import tags
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from scim.http.query import Query
+    from scim.http.query import ListQuery
     from scim.models import Group, Source
     from scim.people.directory import Row
     from scim.protocol.schema import Json, Resource, ResourceType
@@ -36,7 +36,7 @@ _LONGEST_NAME = 32
 _MOST_SHOWN = 300  # members; a larger group is answered without a body after a PATCH
 
 
-@scim("GET", "HEAD", "POST")
+@scim_view("GET", "HEAD", "POST")
 def users(request: HttpRequest) -> HttpResponse:
     """`/Users`: list this source's people, or create one."""
     source = _source(request)
@@ -46,7 +46,7 @@ def users(request: HttpRequest) -> HttpResponse:
     return _list(request, source, query.of_parameters(parameters(request), [USER]))
 
 
-@scim("GET", "HEAD", "POST")
+@scim_view("GET", "HEAD", "POST")
 def all_groups(request: HttpRequest) -> HttpResponse:
     """`/Groups`: list this source's groups, or create one."""
     source = _source(request)
@@ -56,19 +56,19 @@ def all_groups(request: HttpRequest) -> HttpResponse:
     return _list(request, source, query.of_parameters(parameters(request), [GROUP]))
 
 
-@scim("POST")
+@scim_view("POST")
 def search(request: HttpRequest, kinds: Sequence[ResourceType] = documents.RESOURCE_TYPES) -> HttpResponse:
     """`/.search`, `/Users/.search` and `/Groups/.search`: a page for a query in the body."""
     return _list(request, _source(request), query.of_body(body.of(request), kinds))
 
 
-@scim("GET", "HEAD")
-def everything(request: HttpRequest) -> HttpResponse:
+@scim_view("GET", "HEAD")
+def all_resources(request: HttpRequest) -> HttpResponse:
     """`/`: a page of all resources, people first (RFC 7644 §3.4.2.1)."""
     return _list(request, _source(request), query.of_parameters(parameters(request), documents.RESOURCE_TYPES))
 
 
-@scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
+@scim_view("GET", "HEAD", "PUT", "PATCH", "DELETE")
 def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
     """`/Users/{id}`: read, replace, patch or delete a person of this source."""
     source = _source(request)
@@ -87,7 +87,7 @@ def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
     return _one(request, record, shown)
 
 
-@scim("GET", "HEAD", "PUT", "PATCH", "DELETE")
+@scim_view("GET", "HEAD", "PUT", "PATCH", "DELETE")
 def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
     """`/Groups/{id}`: read, replace, patch or delete a group of this source."""
     source = _source(request)
@@ -109,33 +109,33 @@ def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
     return _one(request, found, shown)
 
 
-@scim("GET", "HEAD")
+@scim_view("GET", "HEAD")
 def service_provider_config(request: HttpRequest) -> HttpResponse:
     """`/ServiceProviderConfig`: the supported features, readable without authentication."""
     return _document(request, documents.service_provider_config(_base(request), has_feed=feed.is_followed()))
 
 
-@scim("GET", "HEAD")
+@scim_view("GET", "HEAD")
 def resource_types(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
     """`/ResourceTypes` and a single type, readable without authentication."""
     return _documents(request, documents.resource_types(_base(request)), unverified_name)
 
 
-@scim("GET", "HEAD")
+@scim_view("GET", "HEAD")
 def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpResponse:
     """`/Schemas` and a single schema, readable without authentication."""
     return _documents(request, documents.schemas(_base(request)), unverified_name)
 
 
-@scim("POST")
-def many(request: HttpRequest) -> HttpResponse:
+@scim_view("POST")
+def bulk_operations(request: HttpRequest) -> HttpResponse:
     """`/Bulk`: several operations in a request (RFC 7644 §3.7)."""
     source = _source(request)
-    return answer(bulk.run(source, bulk.parse(body.of(request)), base=_base(request), now=clock.now()))
+    return json_response(bulk.run(source, bulk.parse(body.of(request)), base=_base(request), now=clock.now()))
 
 
-@scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-def nobody(request: HttpRequest) -> HttpResponse:
+@scim_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+def me_not_offered(request: HttpRequest) -> HttpResponse:
     """`/Me`: not offered (501, RFC 7644 §3.11), because the caller is a source and not a person."""
     _source(request)
     raise ScimError(
@@ -143,8 +143,8 @@ def nobody(request: HttpRequest) -> HttpResponse:
     )
 
 
-@scim("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-def nowhere(_request: HttpRequest, /, **_rest: str) -> HttpResponse:
+@scim_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+def unknown_url(_request: HttpRequest, /, **_rest: str) -> HttpResponse:
     """Answer every other URL with a SCIM 404."""
     raise not_found()
 
@@ -171,19 +171,19 @@ def _seen(request: HttpRequest, row: Row, shown: Projection) -> HttpResponse:
 
 def _one(request: HttpRequest, row: Row, shown: Projection, *, status: int = 200) -> HttpResponse:
     base = _base(request)
-    response = answer(listing.view(row, shown, base=base), status=status)
+    response = json_response(listing.view(row, shown, base=base), status=status)
     response["ETag"] = row.etag
     response["Location"] = directory.location(row, base=base)
     return response
 
 
-def _list(request: HttpRequest, source: Source, asked: Query) -> HttpResponse:
+def _list(request: HttpRequest, source: Source, asked: ListQuery) -> HttpResponse:
     now, listed, key = clock.now(), listing.key_of(source, asked), cursor_key()
     after = cursors.unseal(asked.cursor, listed, key=key, now=now) if asked.cursor else None
     found = listing.page(source, asked, base=_base(request), after=after)
     further = cursors.seal(found.after, listed, key=key, now=now) if found.after else None
     start = asked.start if asked.cursor is None else None
-    return answer(documents.list_response(found.resources, total=found.total, start=start, after=further))
+    return json_response(documents.list_response(found.resources, total=found.total, start=start, after=further))
 
 
 def cursor_key() -> bytes:
@@ -209,7 +209,7 @@ def _projection(request: HttpRequest, kind: ResourceType) -> Projection:
 def _document(request: HttpRequest, content: Resource) -> HttpResponse:
     if "filter" in request.GET:
         raise ScimError(403, None, "Discovery cannot be filtered.")
-    return answer(content)
+    return json_response(content)
 
 
 def _documents(request: HttpRequest, found: list[Resource], unverified_name: str | None) -> HttpResponse:

@@ -38,7 +38,7 @@ IN_USE = "both have an account that is in use"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Candidate:
     """A person with a record of the same identifier; why: the ambiguity, "" if there is none."""
 
     person: Person
@@ -48,12 +48,12 @@ class Found:
 
 def keys_of(source: Source, resource: Resource) -> dict[str, str]:
     """The identifiers of a record for which its source is trusted, in their compared form."""
-    said = trust.said(resource)
+    said = trust.assigned_attributes(resource)
     found = {name: str(said[name]) for name in KEYS if name in said and name in source.trusted_for}
     return {name: value if name in _EXACT else fold(value) for name, value in found.items()}
 
 
-def find(source: Source, keys: Mapping[str, str], *, record: Record | None = None) -> list[Found]:
+def find(source: Source, keys: Mapping[str, str], *, record: Record | None = None) -> list[Candidate]:
     """The people that a record with these identifiers may belong to; record: the stored one, if any.
 
     People whom a manager has kept apart from it are left out. A single result without `why` is the person.
@@ -61,17 +61,17 @@ def find(source: Source, keys: Mapping[str, str], *, record: Record | None = Non
     if not keys:
         return []
     rules = set(MatchRule.objects.filter(attribute__in=list(keys)).values_list("attribute", flat=True))
-    people: dict[UUID, Found] = {}
+    people: dict[UUID, Candidate] = {}
     for attribute in sorted(rules):
         for row in _rows(attribute, keys[attribute], record):
             if attribute in row.record.source.trusted_for:
-                people.setdefault(row.record.person_id, Found(person=row.record.person, attribute=attribute))
+                people.setdefault(row.record.person_id, Candidate(person=row.record.person, attribute=attribute))
     apart = _apart(record, list(people)) if record is not None else set()
     left = [one for person_id, one in people.items() if person_id not in apart]
     if len(left) > 1:
-        return [Found(person=one.person, attribute=one.attribute, why=SEVERAL) for one in left]
+        return [Candidate(person=one.person, attribute=one.attribute, why=SEVERAL) for one in left]
     return [
-        Found(person=one.person, attribute=one.attribute, why=_ambiguity(one.person, source, keys, record))
+        Candidate(person=one.person, attribute=one.attribute, why=_ambiguity(one.person, source, keys, record))
         for one in left
     ]
 
@@ -103,7 +103,7 @@ def _ambiguity(person: Person, source: Source, keys: Mapping[str, str], record: 
     mine = set(keys.items()) if record is None else set(keys.items()) | _known(record.person)
     if any(name == other and value != theirs for name, value in mine for other, theirs in _known(person)):
         return DIFFERS
-    if record is not None and not is_light(record.person) and not is_light(person):
+    if record is not None and not has_nothing_to_lose(record.person) and not has_nothing_to_lose(person):
         return IN_USE
     return ""
 
@@ -122,6 +122,6 @@ def _known(person: Person) -> set[tuple[str, str]]:
     )
 
 
-def is_light(person: Person) -> bool:
+def has_nothing_to_lose(person: Person) -> bool:
     """True if moving a person's only record to another person loses nothing: no other record, never enrolled."""
     return person.records.filter(deleted_at__isnull=True).count() == 1 and not person.account.credentials.exists()

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from derived.models import Account
     from scim.models import Person
-    from scim.protocol.aggregate import Guarded, Profile
+    from scim.protocol.aggregate import GuardedAttributes, Profile
     from scim.protocol.schema import Resource
 
 _BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SOURCE.value})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Write:
+class WriteContext:
     """The context of a write: actor, time, person, and the account, locked or created by this transaction.
 
     appears: no receiver was shown this person until now, new or not. was_active: the account's state before, if this
@@ -46,15 +46,15 @@ class Write:
     is_new: bool = False
     appears: bool = False
     was_active: bool | None = None
-    txn: str = field(default_factory=feed.transaction)
+    txn: str = field(default_factory=feed.new_txn)
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class MergedState:
     """A person's merged data at one moment."""
 
     profile: Profile
-    guarded: Guarded
+    guarded: GuardedAttributes
 
 
 class Change(StrEnum):
@@ -79,10 +79,10 @@ class Consequence:
     """words: the description for people. follow: the function that applies it."""
 
     words: str
-    follow: Callable[[Write, State, State], None]
+    follow: Callable[[WriteContext, MergedState, MergedState], None]
 
 
-def changes(before: State, after: State, *, is_new: bool = False) -> list[Change]:
+def changes(before: MergedState, after: MergedState, *, is_new: bool = False) -> list[Change]:
     """The changes between two states; pure.
 
     A person who is not active has ended, and is neither invited nor notified.
@@ -109,7 +109,7 @@ def changes(before: State, after: State, *, is_new: bool = False) -> list[Change
     return [change for change in Change if change in found]
 
 
-def follow(write: Write, before: State, after: State) -> list[Change]:
+def apply_changes(write: WriteContext, before: MergedState, after: MergedState) -> list[Change]:
     """Apply the consequence of every change, and return the changes."""
     found = changes(before, after, is_new=write.is_new)
     for change in found:
@@ -117,20 +117,20 @@ def follow(write: Write, before: State, after: State) -> list[Change]:
     return found
 
 
-def _is_eligible(state: State) -> bool:
+def _is_eligible(state: MergedState) -> bool:
     extension = state.profile.attributes.get(ASSURANCE_URN)
     return not (isinstance(extension, dict) and extension.get(trust.ELIGIBLE.rpartition(":")[2]) is False)
 
 
-def _address(state: State) -> str | None:
+def _address(state: MergedState) -> str | None:
     return aggregate.invitation_address(state.guarded.contact)
 
 
-def _addresses(state: State) -> set[str]:
+def _addresses(state: MergedState) -> set[str]:
     return set(aggregate.addresses(state.guarded.contact))
 
 
-def _named(state: State) -> tuple[str, object, object, str]:
+def _named(state: MergedState) -> tuple[str, object, object, str]:
     """Every name that a credential may show (MT-4); with joined records the login name may be another source's."""
     attributes = state.profile.attributes
     login = state.guarded.user_name or str(attributes.get("userName", ""))
@@ -140,11 +140,11 @@ def _named(state: State) -> tuple[str, object, object, str]:
 # --- the consequences ---
 
 
-def _end(write: Write, _before: State, _after: State) -> None:
+def _end(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
     revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
 
 
-def _reopen(write: Write, _before: State, _after: State) -> None:
+def _reopen(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
     """Reopen an account that a source had ended, at the level vouched for now; never one that a manager ended."""
     account = write.account
     if account.status != AccountStatus.TERMINATED or revoke.terminated_because(account) not in _BY_SOURCE:
@@ -152,31 +152,31 @@ def _reopen(write: Write, _before: State, _after: State) -> None:
     accounts.reopen(account, now=write.now, actor=write.actor)
 
 
-def _vouch(write: Write, before: State, after: State) -> None:
+def _vouch(write: WriteContext, before: MergedState, after: MergedState) -> None:
     """Move the level by a source's change; without a change a manager's own level stays."""
     level, ial = after.guarded.ial, write.account.ial
     moved = min(ial, level) if level < before.guarded.ial else max(ial, level)
-    identity_changes.vouched(write.account, ial=moved, now=write.now, actor=write.actor)
+    identity_changes.set_ial(write.account, ial=moved, now=write.now, actor=write.actor)
 
 
-def _eligible(write: Write, _before: State, after: State) -> None:
-    identity_changes.eligible(write.account, is_eligible=_is_eligible(after), now=write.now, actor=write.actor)
+def _eligible(write: WriteContext, _before: MergedState, after: MergedState) -> None:
+    identity_changes.set_eligible(write.account, is_eligible=_is_eligible(after), now=write.now, actor=write.actor)
 
 
-def _rename(write: Write, _before: State, _after: State) -> None:
-    identity_changes.renamed(write.account, now=write.now, actor=write.actor)
+def _rename(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
+    identity_changes.name_changed(write.account, now=write.now, actor=write.actor)
 
 
-def _move(write: Write, _before: State, _after: State) -> None:
+def _move(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
     requests.end_stale(write.person, write.account, now=write.now, actor=write.actor)
 
 
-def _suspend(write: Write, _before: State, _after: State) -> None:
+def _suspend(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
     if write.account.status == AccountStatus.ACTIVE:
         suspend.suspend(write.account, now=write.now, actor=write.actor)
 
 
-def _resume(write: Write, _before: State, _after: State) -> None:
+def _resume(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
     """Resume an account that a source had suspended, never one that the person or a manager suspended."""
     moves = write.account.events.filter(
         kind__in=["account.suspended", "account.resumed", "account.freeze_asked"]
@@ -187,7 +187,7 @@ def _resume(write: Write, _before: State, _after: State) -> None:
         suspend.resume(write.account, now=write.now, actor=write.actor)
 
 
-def _invite(write: Write, _before: State, after: State) -> None:
+def _invite(write: WriteContext, _before: MergedState, after: MergedState) -> None:
     """Invite a person who is new or back, or whose address changed before enrolment (ruling 3)."""
     if write.account.status != AccountStatus.ACTIVE or _address(after) is None:
         return
@@ -196,7 +196,7 @@ def _invite(write: Write, _before: State, after: State) -> None:
     _enqueue(write, "invite", {})
 
 
-def _tell(write: Write, before: State, after: State) -> None:
+def _tell(write: WriteContext, before: MergedState, after: MergedState) -> None:
     """Notify a person that a source changed their name or their addresses (ID-9)."""
     changed = ["name"] if _named(before) != _named(after) else []
     if _addresses(before) != _addresses(after):
@@ -204,19 +204,19 @@ def _tell(write: Write, before: State, after: State) -> None:
     _enqueue(write, "profile_changed", {"changed": changed})
 
 
-def _enqueue(write: Write, kind: str, payload: dict[str, object]) -> None:
+def _enqueue(write: WriteContext, kind: str, payload: dict[str, object]) -> None:
     receiver = f"mail:{write.account.id}"
     outbox.enqueue(kind=kind, receiver=receiver, account=write.account, payload=payload, now=write.now)
 
 
-def delete(write: Write) -> None:
+def delete(write: WriteContext) -> None:
     """End everything of a person whose last record was deleted, and free the login name (C28)."""
     revoke.everything(write.account, because=Reason.DELETED_BY_SOURCE, now=write.now, actor=write.actor)
 
 
-def note_beyond(write: Write, resource: Resource, trusted_for: list[str]) -> None:
+def record_untrusted(write: WriteContext, resource: Resource, trusted_for: list[str]) -> None:
     """Record the names of attributes that a source wrote without being trusted for them (P38)."""
-    if names := trust.beyond(resource, trusted_for):
+    if names := trust.untrusted_attributes(resource, trusted_for):
         audit.record(write.account, "person.not_believed", now=write.now, actor=write.actor, body={"attributes": names})
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeAlias
 
-from derived.ledger.prepared_sql import Given, Read
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect
 from scim.errors import not_found
 from scim.feed import writing as feed
 from scim.models import Group, Membership, Person, Record, Source
@@ -32,14 +32,14 @@ _MOST_LEVELS = 32
 def _living(*related: str) -> QuerySet[Record]:
     rows = Record.objects.filter(
         # a primary key
-        source_id=Given("source", Source._meta.pk),  # noqa: SLF001
+        source_id=BoundValue("source", Source._meta.pk),  # noqa: SLF001
         deleted_at__isnull=True,
-        id=Given("id", Record._meta.pk),  # noqa: SLF001
+        id=BoundValue("id", Record._meta.pk),  # noqa: SLF001
     ).annotate(followed=feed.FOLLOWED)
     return rows.select_related(*related) if related else rows
 
 
-_ALONE, _WITH_PERSON = Read(_living), Read(lambda: _living("person"))
+_ALONE, _WITH_PERSON = PreparedSelect(_living), PreparedSelect(lambda: _living("person"))
 
 
 def find(source: Source, unverified_id: str, *, to_write: bool = False) -> Record:

@@ -42,15 +42,15 @@ def create_group(source: Source, unverified_body: Json, *, now: datetime) -> Gro
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
     resource = values.resource(unverified_body, GROUP)
-    change = membership.Change()
-    change.add(membership.wanted(resource.pop("members", None)))
+    change = membership.MemberChange()
+    change.add(membership.members_in(resource.pop("members", None)))
 
     def work() -> Group:
         group = Group(source=source, created_at=now, version=0)
         _store(group, resource, now=now)
         _settle(group, change, now=now)
         if feed.is_followed():
-            feed.group_made(group, now=now)
+            feed.group_created(group, now=now)
         return group
 
     return _unique(work)
@@ -66,8 +66,8 @@ def replace_group(
     resource = values.resource(unverified_body, GROUP)
     if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
         raise invalid_value("The id in the body is not the id in the path.")
-    change = membership.Change(reset=True)
-    change.add(membership.wanted(resource.pop("members", None)))
+    change = membership.MemberChange(reset=True)
+    change.add(membership.members_in(resource.pop("members", None)))
     return _write(source, unverified_id, lambda _: (resource, change), if_match=if_match, now=now)
 
 
@@ -80,7 +80,7 @@ def patch_group(
     """
     asked = operations.parse(normalise(unverified_body, source.normalisers), most=MOST_MEMBERS)
 
-    def change(group: Group) -> tuple[Resource, membership.Change]:
+    def change(group: Group) -> tuple[Resource, membership.MemberChange]:
         members, others = membership.split(asked, lambda: _everyone(group))
         after = patch.apply({"id": str(group.id), **attributes(group)}, others, GROUP)
         del after["id"]
@@ -99,19 +99,19 @@ def delete_group(source: Source, unverified_id: str, *, if_match: str | None = N
         group = _locked(source, unverified_id, if_match)
         group.deleted_at, group.updated_at, group.version = now, now, group.version + 1
         group.save(update_fields=["deleted_at", "updated_at", "version"])
-        parents, txn = Membership.objects.filter(child=group), feed.transaction()
+        parents, txn = Membership.objects.filter(child=group), feed.new_txn()
         touched = _touch(list(parents.values_list("group_id", flat=True)), now=now)
         parents.delete()
         Membership.objects.filter(group=group).delete()
         if group.followed:  # type: ignore[attr-defined]  # read with the group
             for parent in touched:
                 feed.group_changed(parent, come={}, gone=[str(group.id)], renamed=False, txn=txn, now=now)
-            feed.group_gone(group, txn=txn, now=now)
+            feed.group_deleted(group, txn=txn, now=now)
 
     transacted(work)
 
 
-def forget(record: Record, *, followed: bool, txn: str, now: datetime) -> None:
+def remove_from_groups(record: Record, *, followed: bool, txn: str, now: datetime) -> None:
     """Remove a record, deleted in this transaction, from all groups; followed, txn: as in `scim.feed.writing`."""
     found = Membership.objects.filter(record=record)
     groups = list(found.values_list("group_id", flat=True))
@@ -121,7 +121,7 @@ def forget(record: Record, *, followed: bool, txn: str, now: datetime) -> None:
     found.delete()
     if followed:
         person = record.person_id
-        there = feed.inside(groups, [person])
+        there = feed.memberships(groups, [person])
         for group in touched:
             if (group.id, person) not in there:
                 feed.group_changed(group, come={}, gone=[str(person)], renamed=False, txn=txn, now=now)
@@ -145,7 +145,7 @@ def _touch(groups: Iterable[UUID], *, now: datetime) -> list[Group]:
 def _write(
     source: Source,
     unverified_id: str,
-    change: Callable[[Group], tuple[Resource, membership.Change]],
+    change: Callable[[Group], tuple[Resource, membership.MemberChange]],
     *,
     if_match: str | None,
     now: datetime,
@@ -205,7 +205,7 @@ class _Moved:
         return bool(self.come or self.removed)
 
 
-def _settle(group: Group, change: membership.Change, *, now: datetime) -> _Moved:
+def _settle(group: Group, change: membership.MemberChange, *, now: datetime) -> _Moved:
     """Update the rows to the change; returns the added and removed members."""
     removed, left = 0, list[tuple["UUID | None", "UUID | None"]]()
     if change.reset:
@@ -230,7 +230,7 @@ def _tell(group: Group, moved: _Moved, *, renamed: bool, now: datetime) -> None:
     came = {one for column, one in moved.come if column == "record_id"}
     went = {record for record, _ in moved.gone if record}
     person_of = feed.people_of(came | went)
-    there = feed.inside([group.id], set(person_of.values())) if person_of else {}
+    there = feed.memberships([group.id], set(person_of.values())) if person_of else {}
     come = {str(one): "Group" for column, one in moved.come if column != "record_id"}
     gone = [str(child) for _, child in moved.gone if child]
     left = {person_of[record] for record in went}

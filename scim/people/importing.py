@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scim.models import Source
     from scim.protocol.schema import Resource
-    from scim.protocol.tables import Entry
+    from scim.protocol.tables import FileEntry
 
 
 class Outcome(StrEnum):
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 
 @dataclass
-class Summary:
+class ImportSummary:
     """The number of each outcome, the refused lines with reasons, the names by line, and the records seen."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
@@ -51,7 +51,7 @@ class Summary:
             self.refused.append((line, why))
 
 
-def take(source: Source, entry: Entry, summary: Summary, *, dry_run: bool, now: datetime) -> None:
+def import_entry(source: Source, entry: FileEntry, summary: ImportSummary, *, dry_run: bool, now: datetime) -> None:
     """Create, change or refuse an entry of a file; with dry_run only count it."""
     try:
         if entry.wrong:
@@ -77,7 +77,7 @@ def take(source: Source, entry: Entry, summary: Summary, *, dry_run: bool, now: 
             summary.records.add(record.id)
 
 
-def end_the_rest(source: Source, summary: Summary, *, dry_run: bool, now: datetime) -> None:
+def end_the_rest(source: Source, summary: ImportSummary, *, dry_run: bool, now: datetime) -> None:
     """End every active person of this source who is in no line of a complete file."""
     rows = Record.objects.filter(source=source, deleted_at__isnull=True, active=True)
     for record_id in list(rows.values_list("id", flat=True)):
@@ -105,7 +105,7 @@ def _present(source: Source, resource: Resource) -> Record | None:
     return None if differs else named
 
 
-def _check_once(summary: Summary, resource: Resource, line: int) -> None:
+def _check_once(summary: ImportSummary, resource: Resource, line: int) -> None:
     names = {("userName", values.fold(str(resource["userName"])))}
     if isinstance(resource.get("externalId"), str):
         names.add(("externalId", str(resource["externalId"])))

@@ -18,7 +18,7 @@ from derived.ledger.locking import under_lock, under_locks
 from scim.feed import writing as feed
 from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
 from scim.people import candidates
-from scim.people.settle import Write, settle
+from scim.people.settle import WriteContext, apply_write
 from scim.protocol import trust
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ BY_RULE = "rule"
 # --- the operator's rules ---
 
 
-def rule(attribute: str, *, now: datetime) -> MatchRule:
+def add_rule(attribute: str, *, now: datetime) -> MatchRule:
     """Join records by this identifier from now on.
 
     Raises: ValueError for an attribute that is not a permitted identifier.
     """
-    full = next(iter(trust.named([attribute])))
+    full = next(iter(trust.full_names([attribute])))
     if full not in candidates.KEYS:
         message = (
             f"records are joined by {', '.join(one.rpartition(':')[2] for one in candidates.KEYS)} and by nothing else"
@@ -52,15 +52,15 @@ def rule(attribute: str, *, now: datetime) -> MatchRule:
     return MatchRule.objects.get_or_create(attribute=full, defaults={"created_at": now})[0]
 
 
-def unrule(attribute: str) -> bool:
+def remove_rule(attribute: str) -> bool:
     """Stop joining by this identifier; joined records stay joined. False if there was no such rule."""
-    return bool(MatchRule.objects.filter(attribute__in=trust.named([attribute])).delete()[0])
+    return bool(MatchRule.objects.filter(attribute__in=trust.full_names([attribute])).delete()[0])
 
 
 # --- at every write ---
 
 
-def note_keys(record: Record, before: Resource) -> None:
+def store_keys(record: Record, before: Resource) -> None:
     """Store the identifiers of a record for lookups; before: its former resource."""
     keys = candidates.keys_of(record.source, record.resource)
     if keys == candidates.keys_of(record.source, before):
@@ -69,13 +69,15 @@ def note_keys(record: Record, before: Resource) -> None:
     RecordKey.objects.bulk_create(RecordKey(record=record, attribute=name, value=value) for name, value in keys.items())
 
 
-def sole(source: Source, resource: Resource) -> candidates.Found | None:
+def unambiguous_match(source: Source, resource: Resource) -> candidates.Candidate | None:
     """The person to whom a new record unambiguously belongs, or None."""
     found = candidates.find(source, candidates.keys_of(source, resource))
     return found[0] if len(found) == 1 and not found[0].why else None
 
 
-def attached(record: Record, found: candidates.Found, account: Account, *, now: datetime, actor: str) -> None:
+def record_attached(
+    record: Record, found: candidates.Candidate, account: Account, *, now: datetime, actor: str
+) -> None:
     """Record that a new record was joined to an existing person by rule, with the account locked."""
     Match.objects.create(
         record=record,
@@ -89,7 +91,7 @@ def attached(record: Record, found: candidates.Found, account: Account, *, now: 
     _record(account, "person.joined", record, now=now, actor=actor, attribute=found.attribute)
 
 
-def speaks(source: Source, person: Person | None) -> bool:
+def starts_adopted(source: Source, person: Person | None) -> bool:
     """True if a new record sets login name, mail targets and IAL.
 
     No other record does, and its source is trusted for `active`.
@@ -98,7 +100,7 @@ def speaks(source: Source, person: Person | None) -> bool:
     return alone and trust.ACTIVE in source.trusted_for
 
 
-def after(record: Record, *, now: datetime) -> None:
+def match_after_write(record: Record, *, now: datetime) -> None:
     """After a committed write: join the record's person if the case is unambiguous, or let a manager decide."""
     keys = candidates.keys_of(record.source, record.resource)
     found = candidates.find(record.source, keys, record=record)
@@ -113,14 +115,16 @@ def after(record: Record, *, now: datetime) -> None:
         )
 
 
-def _join_clear(record: Record, found: candidates.Found, *, now: datetime) -> None:
+def _join_clear(record: Record, found: candidates.Candidate, *, now: datetime) -> None:
     """Move the lighter of two people into the other; of two light ones the younger, or the one without adopted records.
 
     The write before is committed, so a concurrent join by another request is not an error here.
     """
     mine, theirs = record.person, found.person
     moves: Record | None = record
-    if not candidates.is_light(mine) or (candidates.is_light(theirs) and _rank(mine) < _rank(theirs)):
+    if not candidates.has_nothing_to_lose(mine) or (
+        candidates.has_nothing_to_lose(theirs) and _rank(mine) < _rank(theirs)
+    ):
         moves = theirs.records.filter(deleted_at__isnull=True).select_related("person", "source").first()
     into = theirs if moves is record else mine
     if moves is not None:
@@ -154,7 +158,9 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         if fresh is None or fresh.person_id == person.id or fresh.person.account_id not in locked:
             raise Refused(Reason.ILLEGAL_MOVE)
         into, old = Person.objects.get(id=person.id), fresh.person
-        write = Write(account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into))
+        write = WriteContext(
+            account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into)
+        )
         match, _ = Match.objects.update_or_create(
             record=fresh,
             person=into,
@@ -174,7 +180,7 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
                 "decided_by": actor,
             },
         )
-        fresh.adopted = speaks(fresh.source, into)
+        fresh.adopted = starts_adopted(fresh.source, into)
         fresh.person = into
         fresh.save(update_fields=["person", "adopted"])
         feed.record_moved(fresh, old=old.id, new=into.id, txn=write.txn, now=now)
@@ -182,7 +188,7 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         _record(old_account, "person.record_left", fresh, now=now, actor=actor, attribute=attribute)
         _record(write.account, "person.joined", fresh, now=now, actor=actor, attribute=attribute)
         _carry_on(replace(write, account=old_account, person=old, appears=False))
-        settle(write)
+        apply_write(write)
         return match
 
     return under_locks([record.person.account_id, person.account_id], work)
@@ -193,18 +199,18 @@ def _is_here(person: Person) -> bool:
     return person.records.filter(deleted_at__isnull=True).exists()
 
 
-def _carry_on(write: Write, *, was_here: bool = True) -> None:
+def _carry_on(write: WriteContext, *, was_here: bool = True) -> None:
     """Merge a person again after the loss of a record, or end them without records; was_here: it was not deleted."""
     person, now = write.person, write.now
     if _is_here(person):
-        settle(write)
+        apply_write(write)
         return
     person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
     person.updated_at = now
     person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
     revoke.everything(write.account, because=Reason.JOINED_TO_ANOTHER, now=now, actor=write.actor)
     if was_here and feed.is_followed():
-        feed.gone(person, txn=write.txn, now=now)
+        feed.person_deleted(person, txn=write.txn, now=now)
 
 
 def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
@@ -245,14 +251,14 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
             raise Refused(Reason.ILLEGAL_MOVE)
         record = Record.objects.select_related("source").get(id=fresh.record_id)
         person = Person.objects.get(id=before.id) if before else None
-        account = locked[person.account_id] if person else accounts.open_account(ial=0, now=now, actor=actor)
+        account = locked[person.account_id] if person else accounts.create_account(ial=0, now=now, actor=actor)
         was_active = account.is_active
         if person is None:
             name = str(record.resource["userName"])
             person = Person.objects.create(account=account, user_name=name, created_at=now, updated_at=now)
         elif not account.is_active and revoke.terminated_because(account) == Reason.JOINED_TO_ANOTHER.value:
             accounts.reopen(account, now=now, actor=actor)
-        write = Write(
+        write = WriteContext(
             account=account,
             person=person,
             actor=actor,
@@ -261,7 +267,7 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
             appears=not _is_here(person),
             was_active=was_active,
         )
-        record.person, record.adopted = person, speaks(record.source, person)
+        record.person, record.adopted = person, starts_adopted(record.source, person)
         record.save(update_fields=["person", "adopted"])
         feed.record_moved(record, old=fresh.person_id, new=person.id, txn=write.txn, now=now)
         left = locked[fresh.person.account_id]
@@ -278,7 +284,7 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
             ),
             was_here=record.deleted_at is None,
         )
-        settle(write)
+        apply_write(write)
         return person
 
     return under_locks(accounts_needed, work)

@@ -23,10 +23,10 @@ from derived.models import AccountStatus
 from scim.errors import invalid_value, precondition_failed, uniqueness
 from scim.models import Person, Record, RecordEmail
 from scim.people import matching
-from scim.people.consequences import note_beyond
+from scim.people.consequences import record_untrusted
 from scim.people.directory import find
-from scim.people.groups import forget
-from scim.people.settle import Write, end, settle
+from scim.people.groups import remove_from_groups
+from scim.people.settle import WriteContext, apply_write, record_deleted
 from scim.people.sources import disable_source, register_source, rotate_source
 from scim.protocol import index, operations, ordering, patch, tags, trust, values
 from scim.protocol.normalise import normalise
@@ -62,36 +62,40 @@ def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Reco
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
     resource = values.resource(unverified_body, USER)
-    ordering.check_whole(ordering.sequence(unverified_body), resource)
+    ordering.require_active_stated(ordering.sequence(unverified_body), resource)
     resource.setdefault("active", True)
     record = _attached(source, unverified_body, resource, now=now)
     if record is None:
         record = _unique(lambda: transacted(lambda: _create(source, unverified_body, resource, now=now)))
-        matching.after(record, now=now)
+        matching.match_after_write(record, now=now)
     return record
 
 
 def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record | None:
     """Create the record at an existing person, if the operator's rules are unambiguous; else None."""
-    found = matching.sole(source, resource)
+    found = matching.unambiguous_match(source, resource)
     if found is None:
         return None
 
     def work(account: Account) -> Record | None:
-        still = matching.sole(source, resource)
+        still = matching.unambiguous_match(source, resource)
         if still is None or still.person.account_id != account.id:
             return None
         check_unique(source, resource, but=None)
         _check_not_stale(source, body, resource)
         record = Record(
-            source=source, person=still.person, created_at=now, version=0, adopted=matching.speaks(source, still.person)
+            source=source,
+            person=still.person,
+            created_at=now,
+            version=0,
+            adopted=matching.starts_adopted(source, still.person),
         )
         _store(record, resource, body, _without_secrets(body), now=now)
-        write = Write(account=account, person=still.person, actor=source.actor, now=now)
+        write = WriteContext(account=account, person=still.person, actor=source.actor, now=now)
         _record(account, "person.updated", record, now=now)
-        matching.attached(record, still, account, now=now, actor=source.actor)
-        note_beyond(write, resource, source.trusted_for)
-        settle(write)
+        matching.record_attached(record, still, account, now=now, actor=source.actor)
+        record_untrusted(write, resource, source.trusted_for)
+        apply_write(write)
         return record
 
     return _unique(lambda: under_lock(found.person.account_id, work))
@@ -100,14 +104,16 @@ def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) 
 def _create(source: Source, body: Json, resource: Resource, *, now: datetime) -> Record:
     check_unique(source, resource, but=None)
     _check_not_stale(source, body, resource)
-    account = accounts.open_account(ial=0, now=now, actor=source.actor)
+    account = accounts.create_account(ial=0, now=now, actor=source.actor)
     person = Person.objects.create(account=account, user_name=str(resource["userName"]), created_at=now, updated_at=now)
-    record = Record(source=source, person=person, created_at=now, version=0, adopted=matching.speaks(source, None))
+    record = Record(
+        source=source, person=person, created_at=now, version=0, adopted=matching.starts_adopted(source, None)
+    )
     _store(record, resource, body, _without_secrets(body), now=now)
-    write = Write(account=account, person=person, actor=source.actor, now=now, is_new=True)
+    write = WriteContext(account=account, person=person, actor=source.actor, now=now, is_new=True)
     _record(account, "person.created", record, now=now)
-    note_beyond(write, resource, source.trusted_for)
-    settle(write)
+    record_untrusted(write, resource, source.trusted_for)
+    apply_write(write)
     return record
 
 
@@ -134,7 +140,7 @@ def replace_user(
     """
     resource = values.resource(unverified_body, USER)
     number = ordering.sequence(unverified_body)
-    ordering.check_whole(number, resource)
+    ordering.require_active_stated(number, resource)
     if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
         raise invalid_value("The id in the body is not the id in the path.")
 
@@ -155,7 +161,7 @@ def _check_order(record: Record, resource: Resource, number: int) -> None:
     Raises: ScimError 412.
     """
     same = resource == record.resource
-    if number < (record.source_version or 0) or not (same or ordering.overrules(resource, record.resource)):
+    if number < (record.source_version or 0) or not (same or ordering.wins_over(resource, record.resource)):
         raise precondition_failed("There is a newer version from this source.")
 
 
@@ -173,7 +179,9 @@ def patch_user(
         del after["id"]
         return after
 
-    push = _Push(body=None, says_active=ordering.says_active(asked), versioned=ordering.is_versioned(None, if_match))
+    push = _Push(
+        body=None, says_active=ordering.mentions_active(asked), versioned=ordering.is_versioned(None, if_match)
+    )
     return _write(source, unverified_id, change, push, if_match=if_match, now=now)
 
 
@@ -188,10 +196,10 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
         record.version += 1
         record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
         followed: bool = record.followed  # type: ignore[attr-defined]  # read with the record
-        write = Write(account=account, person=record.person, actor=source.actor, now=now)
-        forget(record, followed=followed, txn=write.txn, now=now)
+        write = WriteContext(account=account, person=record.person, actor=source.actor, now=now)
+        remove_from_groups(record, followed=followed, txn=write.txn, now=now)
         _record(account, "person.deleted", record, now=now)
-        end(write, followed=followed)
+        record_deleted(write, followed=followed)
 
     _under_its_lock(source, unverified_id, if_match, work)
 
@@ -218,7 +226,7 @@ def _write(  # noqa: PLR0913 - the parts of a change
     old: dict[str, Resource] = {}
 
     def work(account: Account, record: Record) -> Record:
-        write = Write(account=account, person=record.person, actor=source.actor, now=now)
+        write = WriteContext(account=account, person=record.person, actor=source.actor, now=now)
         before, resource, waits = record.resource, change(record), record.returns_at
         old["resource"] = before
         _note_return(record, resource, push, now=now)
@@ -226,20 +234,22 @@ def _write(  # noqa: PLR0913 - the parts of a change
             record.source_version = ordering.sequence(push.body) or record.source_version
             record.save(update_fields=["source_version", "returns_at"])
             if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
-                settle(write)  # a repeated `active: false` also ends an account that was reopened in between
+                apply_write(write)  # a repeated `active: false` also ends an account that was reopened in between
             return record
         check_unique(source, resource, but=record)
         kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
         _store(record, resource, push.body, kept, now=now)
         _record(account, "person.updated", record, now=now)
-        if set(trust.beyond(resource, source.trusted_for)) - set(trust.beyond(before, source.trusted_for)):
-            note_beyond(write, resource, source.trusted_for)
-        settle(write)
+        if set(trust.untrusted_attributes(resource, source.trusted_for)) - set(
+            trust.untrusted_attributes(before, source.trusted_for)
+        ):
+            record_untrusted(write, resource, source.trusted_for)
+        apply_write(write)
         return record
 
     record = _unique(lambda: _under_its_lock(source, unverified_id, if_match, work))
     if record.resource is not old.get("resource"):
-        matching.after(record, now=now)
+        matching.match_after_write(record, now=now)
     return record
 
 
@@ -297,7 +307,7 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.version += 1
     record.updated_at = now
     record.save()
-    matching.note_keys(record, was)
+    matching.store_keys(record, was)
     after = index.emails(resource)
     if after != before:
         if before:

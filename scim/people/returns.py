@@ -12,7 +12,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from scim.models import Person, Record
-from scim.people.settle import Write, settle
+from scim.people.settle import WriteContext, apply_write
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,7 +45,7 @@ def readmit(person: Person, *, now: datetime, actor: str) -> None:
         if not waited + lifted:
             raise Refused(Reason.ILLEGAL_MOVE)
         audit.record(account, "person.readmitted", now=now, actor=actor, body={"records": waited + lifted})
-        settle(_write(account, person, actor, now))
+        apply_write(_write(account, person, actor, now))
 
     under_lock(person.account_id, work)
 
@@ -67,10 +67,10 @@ def adopt(record: Record, *, now: datetime, actor: str) -> None:
             actor=actor,
             body={"record": str(record.id), "source": record.source.name},
         )
-        settle(_write(account, record.person, actor, now))
+        apply_write(_write(account, record.person, actor, now))
 
     under_lock(record.person.account_id, work)
 
 
-def _write(account: Account, person: Person, actor: str, now: datetime) -> Write:
-    return Write(account=account, person=Person.objects.get(id=person.id), actor=actor, now=now)
+def _write(account: Account, person: Person, actor: str, now: datetime) -> WriteContext:
+    return WriteContext(account=account, person=Person.objects.get(id=person.id), actor=actor, now=now)

@@ -16,7 +16,7 @@ from scim.feed import events
 from scim.feed import writing as feed
 from scim.models import Person
 from scim.people import consequences
-from scim.people.consequences import State, Write
+from scim.people.consequences import MergedState, WriteContext
 from scim.protocol import aggregate, trust
 from scim.protocol.values import fold
 
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from derived.models import Account
     from scim.models import Record
 
-__all__ = ["Write", "again", "end", "said", "settle"]
+__all__ = ["WriteContext", "apply_write", "merge_again", "record_deleted", "statements_about"]
 
 _MOST_FORMER = 10
 
 
-def settle(write: Write) -> None:
+def apply_write(write: WriteContext) -> None:
     """Merge all records of a person, store the profile, and apply the consequences."""
     person, was_active = write.person, write.account.is_active if write.was_active is None else write.was_active
     before = _before(person)
     records = _speaking(person)
     told = [_said(record) for record in records]
-    after = State(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded(told))
+    after = MergedState(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded_attributes(told))
     _keep(write, before, after)
-    consequences.follow(write, before, after)
+    consequences.apply_changes(write, before, after)
     here = [record for record in records if record.deleted_at is None]
     # read with the records; a person without a record is not shown to receivers
     if here and here[0].followed:  # type: ignore[attr-defined]
         _tell(write, before, after, was_active=was_active)
 
 
-def _tell(write: Write, before: State, after: State, *, was_active: bool) -> None:
+def _tell(write: WriteContext, before: MergedState, after: MergedState, *, was_active: bool) -> None:
     """Write the feed event of the change, in this transaction."""
     person = write.person
     if was_active != write.account.is_active and not _differs(before, after):
-        feed.bump(person, now=write.now)
-    feed.told(
+        feed.raise_version(person, now=write.now)
+    feed.person_changed(
         person,
         write.account,
         before.profile.attributes,
@@ -63,15 +63,15 @@ def _tell(write: Write, before: State, after: State, *, was_active: bool) -> Non
     )
 
 
-def _differs(before: State, after: State) -> bool:
+def _differs(before: MergedState, after: MergedState) -> bool:
     """True if receivers see another version of the person."""
     one, other = before.profile, after.profile
     return (one.active, one.suspended) != (other.active, other.suspended) or bool(
-        events.names(one.attributes, other.attributes)
+        events.changed_names(one.attributes, other.attributes)
     )
 
 
-def end(write: Write, *, followed: bool) -> None:
+def record_deleted(write: WriteContext, *, followed: bool) -> None:
     """Handle a deleted record: merge the others, or without any end everything and free the login name (C28).
 
     The profile stays then, so that the last notice still finds its addresses. followed: whether the feed has a
@@ -79,17 +79,17 @@ def end(write: Write, *, followed: bool) -> None:
     """
     person = write.person
     if person.records.filter(deleted_at__isnull=True).exists():
-        settle(write)
+        apply_write(write)
         return
     person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
     person.updated_at = write.now
     person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
     consequences.delete(write)
     if followed:
-        feed.gone(person, txn=write.txn, now=write.now)
+        feed.person_deleted(person, txn=write.txn, now=write.now)
 
 
-def said(person: Person) -> list[aggregate.Said]:
+def statements_about(person: Person) -> list[aggregate.SourceStatement]:
     """The present statements of every source about a person.
 
     The deleted record of a source that is trusted for `active` counts as false, until a manager lifts it (ID-6).
@@ -105,9 +105,9 @@ def _speaking(person: Person) -> list[Record]:
     return [record for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
 
 
-def _said(record: Record) -> aggregate.Said:
+def _said(record: Record) -> aggregate.SourceStatement:
     source = record.source
-    return aggregate.Said(
+    return aggregate.SourceStatement(
         source=source.name,
         precedence=source.precedence,
         active=record.active,
@@ -120,22 +120,22 @@ def _said(record: Record) -> aggregate.Said:
     )
 
 
-def again(person_id: UUID, *, now: datetime, actor: str) -> None:
+def merge_again(person_id: UUID, *, now: datetime, actor: str) -> None:
     """Merge a person again, under the lock, after a change of trust or a manager's decision."""
 
     def work(account: Account) -> None:
-        settle(Write(account=account, person=Person.objects.get(id=person_id), actor=actor, now=now))
+        apply_write(WriteContext(account=account, person=Person.objects.get(id=person_id), actor=actor, now=now))
 
     under_lock(Person.objects.values_list("account_id", flat=True).get(id=person_id), work)
 
 
-def _before(person: Person) -> State:
+def _before(person: Person) -> MergedState:
     profile = aggregate.Profile(person.profile, person.provenance, person.active, person.suspended)
-    guarded = aggregate.Guarded(user_name=person.user_name, contact=person.contact, ial=person.said_ial)
-    return State(profile=profile, guarded=guarded)
+    guarded = aggregate.GuardedAttributes(user_name=person.user_name, contact=person.contact, ial=person.said_ial)
+    return MergedState(profile=profile, guarded=guarded)
 
 
-def _keep(write: Write, before: State, after: State) -> None:
+def _keep(write: WriteContext, before: MergedState, after: MergedState) -> None:
     person = write.person
     now_has = aggregate.addresses(after.guarded.contact)
     gone = [one for one in aggregate.addresses(before.guarded.contact) if one not in now_has]
@@ -152,7 +152,7 @@ def _keep(write: Write, before: State, after: State) -> None:
         _claim_login_name(write, after.guarded.user_name)
 
 
-def _claim_login_name(write: Write, user_name: str) -> None:
+def _claim_login_name(write: WriteContext, user_name: str) -> None:
     """Take the user name as the login name if no other person has it: first come (ruling 11)."""
     person, wanted, was_taken = write.person, fold(user_name), write.person.login_name_taken
     if person.login_name_fold == wanted:

@@ -47,7 +47,7 @@ def register_source(  # noqa: PLR0913 - the operator's decisions
     Raises: ValueError for a bad name, level, normaliser or attribute, or a name in use.
     """
     _check(name, vouched_ial, normalisers)
-    believed = sorted(trust.named(trusted_for))
+    believed = sorted(trust.full_names(trusted_for))
 
     def work() -> tuple[Source, str]:
         source = Source.objects.create(
@@ -189,7 +189,7 @@ def trust_source(source: Source, names: Iterable[str]) -> list[str]:
 
     Raises: ValueError for an unknown attribute.
     """
-    believed = sorted(trust.named(names))
+    believed = sorted(trust.full_names(names))
     source.trusted_for = believed
     source.save(update_fields=["trusted_for"])
     return believed

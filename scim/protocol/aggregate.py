@@ -5,7 +5,7 @@ precedence; then the latest write; then the first name, so the order of arrival 
 single trusted source that says false is enough, and likewise the status of the assurance extension. Nothing here grants
 access: `roles` and `entitlements` are only source data (ruling 10).
 Attributes with which an account could be taken over (login name, mail targets, IAL) come from adopted records only
-(ruling 9): `guarded`.
+(ruling 9): `guarded_attributes`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_IAL = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class SourceStatement:
     """The statements of a source about a person.
 
     source: its name. precedence: lower goes first. at: its last write. trusted_for: None for everything. returns:
@@ -52,7 +52,7 @@ class Said:
         """Its trusted attributes, without `active`, which is merged separately."""
         return {
             name: value
-            for name, value in trust.said(self.resource).items()
+            for name, value in trust.assigned_attributes(self.resource).items()
             if name != trust.ACTIVE and self.is_believed(name)
         }
 
@@ -62,7 +62,7 @@ class Said:
         return self.active and not self.returns
 
 
-class Why(StrEnum):
+class SelectionReason(StrEnum):
     """The reason why a source's value was taken for an attribute, or not."""
 
     ONLY = "only"
@@ -86,7 +86,7 @@ class Profile:
     suspended: bool = False
 
 
-def merge(said: Sequence[Said], before: Profile | None = None) -> Profile:
+def merge(said: Sequence[SourceStatement], before: Profile | None = None) -> Profile:
     """The profile from all statements; before: the last profile, whose `since` is kept for unchanged values.
 
     Without any source that is trusted for `active`, the person is not active.
@@ -103,38 +103,38 @@ def merge(said: Sequence[Said], before: Profile | None = None) -> Profile:
         provenance[key] = {"source": best.source, "since": _since(key, value, best, before), "why": _why(claims)}
     deciding = [one for one in said if one.is_believed(trust.ACTIVE)]
     active = bool(deciding) and all(one.holds for one in deciding)
-    return Profile(attributes, provenance, active, any(stops(one) for one in said))
+    return Profile(attributes, provenance, active, any(states_suspended(one) for one in said))
 
 
-def _claims(said: Sequence[Said]) -> dict[str, list[Said]]:
+def _claims(said: Sequence[SourceStatement]) -> dict[str, list[SourceStatement]]:
     """The trusted sources for each attribute, best first."""
-    found: dict[str, list[Said]] = {}
+    found: dict[str, list[SourceStatement]] = {}
     for one in _ranked(said):
         for name in one.believed():
             found.setdefault(name, []).append(one)
     return found
 
 
-def _ranked(said: Iterable[Said]) -> list[Said]:
+def _ranked(said: Iterable[SourceStatement]) -> list[SourceStatement]:
     return sorted(said, key=lambda one: (one.precedence, -one.at.timestamp(), one.source))
 
 
-def _why(claims: Sequence[Said]) -> Why:
+def _why(claims: Sequence[SourceStatement]) -> SelectionReason:
     if len(claims) == 1:
-        return Why.ONLY
+        return SelectionReason.ONLY
     best, next_best = claims[:2]
     if best.precedence != next_best.precedence:
-        return Why.PRECEDENCE
-    return Why.FRESHNESS if best.at != next_best.at else Why.NAME
+        return SelectionReason.PRECEDENCE
+    return SelectionReason.FRESHNESS if best.at != next_best.at else SelectionReason.NAME
 
 
-def stops(one: Said) -> bool:
+def states_suspended(one: SourceStatement) -> bool:
     """True if a trusted source states a suspended account; an unknown status also suspends."""
     status = one.believed().get(trust.STATUS)
     return status is not None and str(status).lower() != "active"
 
 
-def _since(key: str, value: Json, one: Said, before: Profile | None) -> str:
+def _since(key: str, value: Json, one: SourceStatement, before: Profile | None) -> str:
     if before is not None and key in before.provenance and before.provenance[key]["source"] == one.source:
         extension, _, name = key.rpartition(":")
         home: Json = before.attributes.get(extension) if extension else before.attributes
@@ -144,39 +144,41 @@ def _since(key: str, value: Json, one: Said, before: Profile | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class ExplainedValue:
     """A source's value for an attribute, with whether it was taken and why."""
 
     source: str
     value: Json
     stands: bool
-    why: Why
+    why: SelectionReason
 
 
-def explain(said: Sequence[Said]) -> dict[str, list[Told]]:
+def explain(said: Sequence[SourceStatement]) -> dict[str, list[ExplainedValue]]:
     """All values of every attribute by source, `active` included, with the reasons of taking or not taking each."""
-    found: dict[str, list[Told]] = {}
+    found: dict[str, list[ExplainedValue]] = {}
     ranks = _claims(said)
     for one in _ranked(said):
-        for name, value in trust.said(one.resource).items():
+        for name, value in trust.assigned_attributes(one.resource).items():
             if not one.is_believed(name):
-                told = Told(source=one.source, value=value, stands=False, why=Why.NOT_TRUSTED)
+                told = ExplainedValue(source=one.source, value=value, stands=False, why=SelectionReason.NOT_TRUSTED)
             elif name == trust.ACTIVE:
                 told = _explained_active(one, said)
             else:
-                told = Told(source=one.source, value=value, stands=ranks[name][0] is one, why=_why(ranks[name]))
+                told = ExplainedValue(
+                    source=one.source, value=value, stands=ranks[name][0] is one, why=_why(ranks[name])
+                )
             found.setdefault(name, []).append(told)
     return {name: sorted(tolds, key=lambda told: not told.stands) for name, tolds in sorted(found.items())}
 
 
-def _explained_active(one: Said, said: Sequence[Said]) -> Told:
+def _explained_active(one: SourceStatement, said: Sequence[SourceStatement]) -> ExplainedValue:
     deciding = [other for other in said if other.is_believed(trust.ACTIVE)]
     effective = all(other.holds for other in deciding)
-    return Told(
+    return ExplainedValue(
         source=one.source,
         value=one.holds,
         stands=one.holds == effective,
-        why=Why.ONLY if len(deciding) == 1 else Why.PRECEDENCE,
+        why=SelectionReason.ONLY if len(deciding) == 1 else SelectionReason.PRECEDENCE,
     )
 
 
@@ -186,7 +188,7 @@ def updated_at(profile: Profile) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guarded:
+class GuardedAttributes:
     """The attributes with which an account could be taken over, from adopted records only (ruling 9)."""
 
     user_name: str
@@ -194,25 +196,25 @@ class Guarded:
     ial: int
 
 
-def guarded(said: Sequence[Said]) -> Guarded:
+def guarded_attributes(said: Sequence[SourceStatement]) -> GuardedAttributes:
     """The login name, the mail targets and the IAL from the adopted records."""
     adopted = _ranked(one for one in said if one.adopted)
     names = [one.believed()["userName"] for one in adopted if "userName" in one.believed()]
     emails = [one.believed()["emails"] for one in adopted if "emails" in one.believed()]
     vouching = [one for one in adopted if one.vouched_ial]
-    return Guarded(
+    return GuardedAttributes(
         user_name=str(names[0]) if names else "",
         contact={"emails": emails[0]} if emails else {},
         ial=_ial(vouching[0]) if vouching else 0,
     )
 
 
-def _ial(one: Said) -> int:
+def _ial(one: SourceStatement) -> int:
     """The IAL that a source vouches for: its statement, capped by its limit; the limit if it states none.
 
     A source may always state less, even if it is not trusted for the attribute.
     """
-    level = trust.said(one.resource).get(trust.IAL)
+    level = trust.assigned_attributes(one.resource).get(trust.IAL)
     if not isinstance(level, int) or isinstance(level, bool):
         return one.vouched_ial
     return max(0, min(level, one.vouched_ial, _MOST_IAL))

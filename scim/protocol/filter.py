@@ -15,8 +15,8 @@ from scim2_filter_parser import ast
 from scim2_filter_parser.parser import SCIMParser, SCIMParserError
 
 from scim.errors import ScimError, invalid_filter, invalid_path
-from scim.protocol.schema import Attribute, Located, Returned, Type
-from scim.protocol.tokens import Token, Typed, tokens
+from scim.protocol.schema import Attribute, AttributePath, Returned, Type
+from scim.protocol.tokens import Token, TypedLiteral, tokens
 from scim.protocol.tree import And, Compare, Not, Operand, Or, Present, Tree, Within, comparable, instant
 from scim.protocol.values import boolean
 
@@ -35,7 +35,7 @@ _TEXT_ONLY = frozenset({"co", "sw", "ew"})
 class Path:
     """The path of a PATCH operation: its attribute, and which elements of it."""
 
-    target: Located
+    target: AttributePath
     only: Tree | None = None
 
 
@@ -56,7 +56,7 @@ def parse_path(text: str, kind: ResourceType) -> Path:
         raise invalid_path(f"The path is longer than {LONGEST_PATH} characters.")
     extension = kind.extension(text)
     if extension is not None:
-        return Path(Located(extension.urn, None))
+        return Path(AttributePath(extension.urn, None))
     try:
         found = tokens(text)
     except ScimError as error:
@@ -140,7 +140,7 @@ class _Reader:
         target, reader = self._elements(node.namespace)
         return Within(target, reader.tree(node.expr))
 
-    def _elements(self, namespace: Any) -> tuple[Located, _Reader]:  # noqa: ANN401
+    def _elements(self, namespace: Any) -> tuple[AttributePath, _Reader]:  # noqa: ANN401
         if self._inside is not None or not isinstance(namespace.attr_name, str):
             raise invalid_filter("A value path is inside another.")
         target = self._located(namespace.attr_name, namespace.uri, None)
@@ -162,17 +162,17 @@ class _Reader:
         compared = reader._comparison(reader._located(inner.namespace.sub_attr.value, None, None), node)  # noqa: SLF001
         return Within(target, And((reader.tree(inner.expr), compared)))
 
-    def _located(self, name: str, urn: str | None, sub: str | None) -> Located:
+    def _located(self, name: str, urn: str | None, sub: str | None) -> AttributePath:
         if self._inside is None:
             found = self._kind.locate(name, urn=urn, sub=sub)
         else:
             attribute = self._inside.sub(name)
-            found = Located(None, attribute) if attribute is not None and urn is None and sub is None else None
+            found = AttributePath(None, attribute) if attribute is not None and urn is None and sub is None else None
         if found is None or found.last is None or found.last.returned == Returned.NEVER:
             raise invalid_filter("The filter names an attribute that does not exist.")
         return found
 
-    def _comparison(self, target: Located, node: Any) -> Tree:  # noqa: ANN401
+    def _comparison(self, target: AttributePath, node: Any) -> Tree:  # noqa: ANN401
         self._counted[0] += 1
         if self._counted[0] > MOST_COMPARISONS:
             raise invalid_filter(f"The filter has more than {MOST_COMPARISONS} comparisons.")
@@ -180,7 +180,7 @@ class _Reader:
         if operator == "pr":
             return Present(target)
         literal = node.comp_value.value
-        if not isinstance(literal, Typed):
+        if not isinstance(literal, TypedLiteral):
             raise invalid_filter("The filter compares with a value that is not a literal.")
         target = _simple(target)
         return Compare(target, operator, _operand(target, operator, literal), literal.value)
@@ -196,7 +196,7 @@ def _chain(node: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401
     return [node], []
 
 
-def _simple(target: Located) -> Located:
+def _simple(target: AttributePath) -> AttributePath:
     """The compared attribute: for a complex attribute its `value`, if it has one (RFC 7644 §3.4.2.2, `emails co`)."""
     attribute = target.last
     if attribute is None or attribute.type != Type.COMPLEX:
@@ -204,10 +204,10 @@ def _simple(target: Located) -> Located:
     value = attribute.sub("value")
     if target.sub is not None or value is None:
         raise invalid_filter(f"{target.name} is complex; compare one of its sub-attributes.")
-    return Located(target.extension, target.attribute, value)
+    return AttributePath(target.extension, target.attribute, value)
 
 
-def _operand(target: Located, operator: str, literal: Typed) -> Operand:
+def _operand(target: AttributePath, operator: str, literal: TypedLiteral) -> Operand:
     """The literal in the compared form of its attribute.
 
     Raises: ScimError invalidFilter for an impossible comparison.
@@ -218,7 +218,7 @@ def _operand(target: Located, operator: str, literal: Typed) -> Operand:
         return None
     if attribute is None or value is None:
         raise invalid_filter(f"{target.name} cannot be compared so.")
-    convert: Callable[[Located, str, Typed], Operand] = {
+    convert: Callable[[AttributePath, str, TypedLiteral], Operand] = {
         Type.BOOLEAN: _boolean,
         Type.INTEGER: _number,
         Type.DECIMAL: _number,
@@ -227,7 +227,7 @@ def _operand(target: Located, operator: str, literal: Typed) -> Operand:
     return convert(target, operator, literal)
 
 
-def _boolean(target: Located, operator: str, literal: Typed) -> Operand:
+def _boolean(target: AttributePath, operator: str, literal: TypedLiteral) -> Operand:
     if operator not in {"eq", "ne"}:
         raise invalid_filter(f"{target.name} is a boolean: it has no order and no parts.")
     try:
@@ -236,20 +236,20 @@ def _boolean(target: Located, operator: str, literal: Typed) -> Operand:
         raise invalid_filter(error.detail) from None
 
 
-def _number(target: Located, operator: str, literal: Typed) -> Operand:
+def _number(target: AttributePath, operator: str, literal: TypedLiteral) -> Operand:
     if operator in _TEXT_ONLY or isinstance(literal.value, bool | str):
         raise invalid_filter(f"{target.name} is a number.")
     return literal.value
 
 
-def _moment(target: Located, operator: str, literal: Typed) -> Operand:
+def _moment(target: AttributePath, operator: str, literal: TypedLiteral) -> Operand:
     found = instant(literal.value) if isinstance(literal.value, str) else None
     if operator in _TEXT_ONLY or found is None:
         raise invalid_filter(f"{target.name} is compared with a dateTime.")
     return found
 
 
-def _string(target: Located, operator: str, literal: Typed) -> Operand:
+def _string(target: AttributePath, operator: str, literal: TypedLiteral) -> Operand:
     attribute = target.last
     if not isinstance(literal.value, str) or attribute is None:
         raise invalid_filter(f"{target.name} is compared with a string.")

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from scim.errors import invalid_filter, invalid_value, mutability, no_target
 from scim.protocol.filter import Path, parse_path
 from scim.protocol.group import GROUP, MEMBERS
-from scim.protocol.operations import Op, Operation
+from scim.protocol.operations import Operation, OperationType
 from scim.protocol.tree import And, Compare, Or, Tree, matches
 from scim.protocol.values import coerce, members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from scim.protocol.schema import Json, Located
+    from scim.protocol.schema import AttributePath, Json
 
 _MOST_SCANS = 50
 
 
 @dataclass
-class Change:
+class MemberChange:
     """The difference of members: first all removed if `reset`, then `removed`; then `added`.
 
     added: ids with the claimed type, empty for none. An id is in at most one of both.
@@ -54,7 +54,7 @@ class Change:
         self.removed.clear()
 
 
-def wanted(value: Json) -> list[tuple[str, str]]:
+def members_in(value: Json) -> list[tuple[str, str]]:
     """The members in a value of `members`: ids, each with its claimed type, empty for none.
 
     Raises: ScimError invalidValue or invalidSyntax.
@@ -80,7 +80,7 @@ def _member(one: Json) -> tuple[str, str]:
 
 def split(
     asked: Sequence[Operation], everyone: Callable[[], Iterable[tuple[str, str]]]
-) -> tuple[Change, list[Operation]]:
+) -> tuple[MemberChange, list[Operation]]:
     """The member changes of a PATCH, and its other operations in order.
 
     everyone: the present members, as ids and types; called only if a filter needs it.
@@ -95,7 +95,7 @@ class _Work:
     """The change so far."""
 
     def __init__(self, everyone: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        self.change = Change()
+        self.change = MemberChange()
         self._everyone = everyone
         self._scans = 0
 
@@ -107,13 +107,13 @@ class _Work:
         path = parse_path(operation.unverified_path, GROUP)
         if path.target.attribute != MEMBERS:
             yield operation
-        elif operation.op == Op.REMOVE:
+        elif operation.op == OperationType.REMOVE:
             self._remove(path, operation)
         else:
             self._set(operation, path)
 
     def _without_path(self, operation: Operation) -> Iterator[Operation]:
-        if operation.op == Op.REMOVE or not isinstance(operation.value, dict):
+        if operation.op == OperationType.REMOVE or not isinstance(operation.value, dict):
             yield operation
             return
         rest = dict(operation.value)
@@ -129,14 +129,14 @@ class _Work:
             raise mutability(f"{path.target.name} cannot be changed; remove the member and add another.")
         if not operation.has_value:
             raise invalid_value(f"{operation.op} needs a value.")
-        found = wanted(operation.value)
+        found = members_in(operation.value)
         if path.only is None:
-            if operation.op == Op.REPLACE:
+            if operation.op == OperationType.REPLACE:
                 self.change.clear()
             self.change.add(found)
             return
-        chosen = self._matching(path.only) if operation.op == Op.REPLACE else self._chosen(path.only)
-        if operation.op == Op.REPLACE and not chosen:
+        chosen = self._matching(path.only) if operation.op == OperationType.REPLACE else self._chosen(path.only)
+        if operation.op == OperationType.REPLACE and not chosen:
             raise no_target("No member matches.")
         if {member for member, _ in found} - chosen:
             raise mutability("A member cannot become another; remove it and add the other.")
@@ -149,7 +149,7 @@ class _Work:
             self.change.remove(self._chosen(path.only))
         elif operation.value is not None:
             # A remove with a value removes that member, and never the rest (Entra, authentik).
-            self.change.remove(member for member, _ in wanted(operation.value))
+            self.change.remove(member for member, _ in members_in(operation.value))
         else:
             self.change.clear()
 
@@ -167,7 +167,7 @@ class _Work:
         return {member for member, kind in now.items() if matches(only, {"value": member, "type": kind or "User"})}
 
 
-def _is_members(located: Located | None) -> bool:
+def _is_members(located: AttributePath | None) -> bool:
     return located is not None and located.attribute == MEMBERS
 
 

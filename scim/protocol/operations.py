@@ -15,7 +15,7 @@ URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MOST_OPERATIONS = 1000
 
 
-class Op(StrEnum):
+class OperationType(StrEnum):
     """The types of operation."""
 
     ADD = "add"
@@ -30,7 +30,7 @@ class Operation:
     has_value: whether `value` was present; null is a value.
     """
 
-    op: Op
+    op: OperationType
     unverified_path: str | None
     value: Json
     has_value: bool
@@ -60,8 +60,8 @@ def _operation(given: Json) -> Operation:
         raise invalid_syntax("An operation must be a JSON object.")
     parts = {key.lower(): value for key, value in given.items()}
     name, path = parts.get("op"), parts.get("path")
-    if not isinstance(name, str) or name.lower() not in set(Op):
+    if not isinstance(name, str) or name.lower() not in set(OperationType):
         raise invalid_syntax("op must be add, replace or remove.")
     if path is not None and not isinstance(path, str):
         raise invalid_path("path must be a string.")
-    return Operation(Op(name.lower()), path, parts.get("value"), "value" in parts)
+    return Operation(OperationType(name.lower()), path, parts.get("value"), "value" in parts)

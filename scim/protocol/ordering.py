@@ -48,7 +48,7 @@ def _meta(body: Json, name: str) -> Json:
     return meta.get(name) if isinstance(meta, dict) else None
 
 
-def check_whole(number: int | None, resource: Resource) -> None:
+def require_active_stated(number: int | None, resource: Resource) -> None:
     """Require that a numbered version contains `active`.
 
     Raises: ScimError invalidValue.
@@ -59,7 +59,7 @@ def check_whole(number: int | None, resource: Resource) -> None:
         )
 
 
-def overrules(given: Resource, present: Resource) -> bool:
+def wins_over(given: Resource, present: Resource) -> bool:
     """True if the given content wins over the present one of the same number: a deactivation, else the greater text."""
     return _weight(given) > _weight(present)
 
@@ -74,7 +74,7 @@ def is_versioned(number: int | None, if_match: str | None) -> bool:
     return number is not None or "*" not in tags
 
 
-def says_active(asked: Sequence[Operation]) -> bool:
+def mentions_active(asked: Sequence[Operation]) -> bool:
     """True if a PATCH refers to `active`."""
 
     def names(operation: Operation) -> set[str]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from scim.errors import invalid_value, mutability, no_target
 from scim.protocol.filter import Path, parse_path
-from scim.protocol.operations import Op, Operation
-from scim.protocol.schema import Attribute, Json, Located, Mutability, Resource, ResourceType, Type
+from scim.protocol.operations import Operation, OperationType
+from scim.protocol.schema import Attribute, AttributePath, Json, Mutability, Resource, ResourceType, Type
 from scim.protocol.tree import And, Compare, Tree, comparisons, matches
 from scim.protocol.values import check_primary, coerce, completed, is_unassigned, members
 
@@ -48,7 +48,7 @@ class _Work:
 
     def run(self, operation: Operation) -> None:
         """Apply one operation."""
-        if operation.op == Op.REMOVE:
+        if operation.op == OperationType.REMOVE:
             self._remove(operation)
             return
         if not operation.has_value:
@@ -65,7 +65,7 @@ class _Work:
             if not self._may_be_repeated(located, value):
                 self._set(operation.op, Path(located), value)
 
-    def _may_be_repeated(self, located: Located, value: Json) -> bool:
+    def _may_be_repeated(self, located: AttributePath, value: Json) -> bool:
         """True for `schemas` and a correct id, which clients send back with the whole resource (authentik)."""
         attribute = located.attribute
         if attribute is None or located.extension is not None:
@@ -74,7 +74,7 @@ class _Work:
             return is_unassigned(value) or value == self.resource.get(attribute.name)
         return attribute.name == "schemas"
 
-    def _set(self, op: Op, path: Path, value: Json) -> None:
+    def _set(self, op: OperationType, path: Path, value: Json) -> None:
         target, attribute = path.target, path.target.attribute
         if attribute is None:
             self._set_extension(op, target, value)
@@ -92,8 +92,8 @@ class _Work:
         else:
             _set_attribute(op, target, attribute, value, home)
 
-    def _set_extension(self, op: Op, target: Located, value: Json) -> None:
-        if value is None and op == Op.REPLACE:
+    def _set_extension(self, op: OperationType, target: AttributePath, value: Json) -> None:
+        if value is None and op == OperationType.REPLACE:
             self.resource.pop(target.extension or "", None)
             return
         if not isinstance(value, dict):
@@ -113,7 +113,7 @@ class _Work:
         if self._left < 0:
             raise invalid_value("The operations look at too many values; send fewer in one message.")
 
-    def _home(self, target: Located) -> Resource:
+    def _home(self, target: AttributePath) -> Resource:
         """The object that holds an attribute: the resource, or one of its extensions."""
         if target.extension is None:
             return self.resource
@@ -141,7 +141,7 @@ class _Work:
             home.pop(attribute.name, None)
 
 
-def _check_writable(target: Located) -> None:
+def _check_writable(target: AttributePath) -> None:
     if any(part is not None and part.read_only for part in (target.attribute, target.sub)):
         raise mutability(f"{target.name} is read-only.")
 
@@ -159,15 +159,17 @@ def _elements(home: Resource, attribute: Attribute) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
-def _set_attribute(op: Op, target: Located, attribute: Attribute, value: Json, home: Resource) -> None:
+def _set_attribute(op: OperationType, target: AttributePath, attribute: Attribute, value: Json, home: Resource) -> None:
     if attribute.multi_valued:
         given = coerce(attribute, value, where=target.name)
         added = given if isinstance(given, list) else []
-        _put(home, attribute, _joined(attribute, _elements(home, attribute), added) if op == Op.ADD else added)
+        _put(
+            home, attribute, _joined(attribute, _elements(home, attribute), added) if op == OperationType.ADD else added
+        )
     elif attribute.type == Type.COMPLEX and not is_unassigned(value):
         before = home.get(attribute.name)
         _put(home, attribute, _merged(attribute, before if isinstance(before, dict) else {}, value, where=target.name))
-    elif op == Op.REPLACE or not is_unassigned(value):
+    elif op == OperationType.REPLACE or not is_unassigned(value):
         _put(home, attribute, coerce(attribute, value, where=target.name))
 
 
@@ -224,7 +226,7 @@ def _demoted(value: Json) -> Json:
     return {**value, "primary": False} if isinstance(value, dict) and value.get("primary") is True else value
 
 
-def _set_elements(op: Op, path: Path, value: Json, home: Resource) -> None:
+def _set_elements(op: OperationType, path: Path, value: Json, home: Resource) -> None:
     """Change the elements that a value path selects, or all for a sub-attribute without a filter."""
     target, attribute = path.target, path.target.attribute
     if attribute is None:
@@ -232,7 +234,7 @@ def _set_elements(op: Op, path: Path, value: Json, home: Resource) -> None:
     elements = _elements(home, attribute)
     chosen = {i for i, element in enumerate(elements) if _is_selected(element, path.only)}
     if not chosen:
-        described = _described(attribute, path.only, where=target.name) if op == Op.ADD else None
+        described = _described(attribute, path.only, where=target.name) if op == OperationType.ADD else None
         if described is None:
             raise no_target(f"No element of {target.name} matches.")
         elements, chosen = [*elements, described], {len(elements)}
@@ -250,7 +252,7 @@ def _is_selected(element: Json, only: Tree | None) -> bool:
     return isinstance(element, dict) and (only is None or matches(only, element))
 
 
-def _changed(op: Op, element: Json, path: Path, value: Json) -> Json:
+def _changed(op: OperationType, element: Json, path: Path, value: Json) -> Json:
     """A selected element after the change: a sub-attribute set, or the element merged or replaced."""
     target, attribute = path.target, path.target.attribute
     if attribute is None or not isinstance(element, dict):
@@ -261,12 +263,12 @@ def _changed(op: Op, element: Json, path: Path, value: Json) -> Json:
         return after
     single = value[0] if isinstance(value, list) and len(value) == 1 else value
     if single is None:
-        return element if op == Op.ADD else None
+        return element if op == OperationType.ADD else None
     if not isinstance(single, dict):
         raise invalid_value(f"{target.name} must be an object.")
     given = coerce(attribute, single, where=target.name)
     canonical = given[0] if isinstance(given, list) else None
-    return {**element, **canonical} if op == Op.ADD and isinstance(canonical, dict) else canonical
+    return {**element, **canonical} if op == OperationType.ADD and isinstance(canonical, dict) else canonical
 
 
 def _described(attribute: Attribute, only: Tree | None, *, where: str) -> Json:
@@ -286,7 +288,7 @@ def _described(attribute: Attribute, only: Tree | None, *, where: str) -> Json:
     return element[0] if isinstance(element, list) else None
 
 
-def _remove_values(target: Located, attribute: Attribute, value: Json, home: Resource) -> None:
+def _remove_values(target: AttributePath, attribute: Attribute, value: Json, home: Resource) -> None:
     """Remove the named values, by their `value` if they have one."""
     given = coerce(attribute, value, where=target.name)
     named = [_identity(one) for one in given] if isinstance(given, list) else []

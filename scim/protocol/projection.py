@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scim.errors import ScimError, invalid_value
 from scim.protocol.filter import parse_path
-from scim.protocol.schema import Json, Located, Resource, Returned
+from scim.protocol.schema import AttributePath, Json, Resource, Returned
 
 if TYPE_CHECKING:
     from scim.protocol.schema import ResourceType
@@ -20,8 +20,8 @@ _ALWAYS = ("schemas", "id")
 class Projection:
     """The requested attributes: only these, or all except these; unknown names are ignored."""
 
-    only: tuple[Located, ...] | None = None
-    without: tuple[Located, ...] = ()
+    only: tuple[AttributePath, ...] | None = None
+    without: tuple[AttributePath, ...] = ()
 
     def of(self, resource: Resource) -> Resource:
         """The shown part of a canonical resource, always with `schemas` and `id`."""
@@ -58,10 +58,10 @@ def projection(kind: ResourceType, *, attributes: str | None, excluded: str | No
     return Projection(without=_located(excluded or "", kind))
 
 
-def _located(text: str, kind: ResourceType) -> tuple[Located, ...]:
+def _located(text: str, kind: ResourceType) -> tuple[AttributePath, ...]:
     if len(text) > _LONGEST:
         raise invalid_value(f"attributes is longer than {_LONGEST} characters.")
-    found: list[Located] = []
+    found: list[AttributePath] = []
     for name in filter(None, (part.strip() for part in text.split(","))):
         try:
             path = parse_path(name, kind)
@@ -72,7 +72,7 @@ def _located(text: str, kind: ResourceType) -> tuple[Located, ...]:
     return tuple(found)
 
 
-def _add(found: Resource, resource: Resource, located: Located) -> None:
+def _add(found: Resource, resource: Resource, located: AttributePath) -> None:
     source: Json = resource if located.extension is None else resource.get(located.extension)
     if not isinstance(source, dict) or (located.last is not None and located.last.returned == Returned.NEVER):
         return
@@ -98,7 +98,7 @@ def _narrowed(value: Json, name: str, already: Json) -> Json:
     return {**kept, name: value[name]} if isinstance(value, dict) and name in value else kept
 
 
-def _drop(shown: Resource, located: Located) -> None:
+def _drop(shown: Resource, located: AttributePath) -> None:
     if located.attribute is None:
         shown.pop(located.extension or "", None)
         return

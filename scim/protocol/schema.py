@@ -98,7 +98,7 @@ class Schema:
 
 
 @dataclass(frozen=True)
-class Located:
+class AttributePath:
     """The target of a name: an attribute of the core or of an extension, or a sub-attribute.
 
     extension: the URN of its extension, None for the core. attribute: None for the name of a whole extension.
@@ -177,7 +177,7 @@ class ResourceType:
         """The core schema or extension of that URN in any case, or None."""
         return self.core if self.core.urn.lower() == urn.lower() else self.extension(urn)
 
-    def locate(self, name: str, *, urn: str | None = None, sub: str | None = None) -> Located | None:
+    def locate(self, name: str, *, urn: str | None = None, sub: str | None = None) -> AttributePath | None:
         """The target of `[urn:]name[.sub]`, case-insensitive; None for an unknown name."""
         extension = None if urn is None else self.extension(urn)
         if extension is not None:
@@ -189,9 +189,9 @@ class ResourceType:
         inner = attribute.sub(sub) if attribute is not None and sub is not None else None
         if attribute is None or (sub is not None and inner is None):
             return None
-        return Located(extension.urn if extension else None, attribute, inner)
+        return AttributePath(extension.urn if extension else None, attribute, inner)
 
-    def locate_key(self, key: str) -> Located | None:
+    def locate_key(self, key: str) -> AttributePath | None:
         """The target of a key of a JSON object: a name, or a URN with a name."""
         urn, colon, name = key.rpartition(":")
         return self.locate(name, urn=urn if colon else None)

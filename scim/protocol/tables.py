@@ -62,7 +62,7 @@ _PLURAL = {"emails", "phoneNumbers"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class FileEntry:
     """A person of a file. body: a User as in a POST; wrong: why the entry cannot be read."""
 
     line: int
@@ -70,7 +70,7 @@ class Entry:
     wrong: str = ""
 
 
-def entries(lines: Iterable[str], form: str) -> Iterator[Entry]:
+def entries(lines: Iterable[str], form: str) -> Iterator[FileEntry]:
     """The people of a file in one of `FORMATS`.
 
     Raises: ValueError for a CSV header with an unknown column.
@@ -84,7 +84,7 @@ def entries(lines: Iterable[str], form: str) -> Iterator[Entry]:
             return _jsonl(lines)
 
 
-def _csv(lines: Iterable[str]) -> Iterator[Entry]:
+def _csv(lines: Iterable[str]) -> Iterator[FileEntry]:
     rows = csv.reader(lines)
     header = [_column(name) for name in next(rows, [])]
     begins = rows.line_num + 1
@@ -93,15 +93,15 @@ def _csv(lines: Iterable[str]) -> Iterator[Entry]:
         if not row:
             continue
         if len(row) != len(header):
-            yield Entry(line=line, body={}, wrong=f"it has {len(row)} fields, and the header {len(header)}")
+            yield FileEntry(line=line, body={}, wrong=f"it has {len(row)} fields, and the header {len(header)}")
             continue
         body: Resource = {"schemas": [CORE_URN]}
         for name, value in zip(header, row, strict=True):
             _put(body, name, value.strip())
-        yield Entry(line=line, body=body)
+        yield FileEntry(line=line, body=body)
 
 
-def _jsonl(lines: Iterable[str]) -> Iterator[Entry]:
+def _jsonl(lines: Iterable[str]) -> Iterator[FileEntry]:
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
@@ -110,12 +110,12 @@ def _jsonl(lines: Iterable[str]) -> Iterator[Entry]:
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
-            yield Entry(line=number, body={"schemas": [CORE_URN], **found})
+            yield FileEntry(line=number, body={"schemas": [CORE_URN], **found})
         else:
-            yield Entry(line=number, body={}, wrong="it is not a JSON object")
+            yield FileEntry(line=number, body={}, wrong="it is not a JSON object")
 
 
-def _ldif(lines: Iterable[str]) -> Iterator[Entry]:
+def _ldif(lines: Iterable[str]) -> Iterator[FileEntry]:
     block: list[str] = []
     first = 1
     for number, text in enumerate([*(line.rstrip("\r\n") for line in lines), ""], 1):
@@ -130,23 +130,23 @@ def _ldif(lines: Iterable[str]) -> Iterator[Entry]:
             block = []
 
 
-def _ldif_entry(block: list[str], line: int) -> Entry | None:
+def _ldif_entry(block: list[str], line: int) -> FileEntry | None:
     body: Resource = {"schemas": [CORE_URN]}
     seen = False
     for text in block:
         name, colon, rest = text.partition(":")
         lower = name.partition(";")[0].lower()
         if not colon or (lower == "changetype" and rest.strip().lower() != "add"):
-            return Entry(line=line, body={}, wrong="it is not an entry to add")
+            return FileEntry(line=line, body={}, wrong="it is not an entry to add")
         seen = seen or lower == "dn"
         value = _ldif_value(rest)
         if value is None:
-            return Entry(line=line, body={}, wrong=f"{name} is not base64 of text")
+            return FileEntry(line=line, body={}, wrong=f"{name} is not base64 of text")
         if lower in _LOCKS and value.lower() == "true":
             body["active"] = False
         elif lower not in _LDIF_IGNORED and (column := _known(lower)):
             _put(body, column, value)
-    return Entry(line=line, body=body) if seen else None
+    return FileEntry(line=line, body=body) if seen else None
 
 
 def _ldif_value(rest: str) -> str | None:

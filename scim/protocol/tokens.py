@@ -40,7 +40,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypedLiteral:
     """A literal with its written type: "true" is not true (S5)."""
 
     value: Literal
@@ -51,7 +51,7 @@ class Token:
     """A token of the shape that the stock parser reads (it sets nothing, but its classes are not frozen)."""
 
     type: str
-    value: str | Typed
+    value: str | TypedLiteral
     index: int
     end: int
     lineno: int = 1
@@ -84,9 +84,9 @@ def tokens(text: str) -> list[Token]:
 
 def _token(kind: str, match: re.Match[str]) -> Token:
     raw, lower = match.group(), match.group().lower()
-    value: str | Typed = raw
+    value: str | TypedLiteral = raw
     if kind in {"COMP_VALUE", "NUMBER"}:
-        value = Typed(_literal(raw))
+        value = TypedLiteral(_literal(raw))
     elif kind == "SUBATTR":
         value = raw[1:]
     elif kind == "SCHEMA_URI":
@@ -94,7 +94,7 @@ def _token(kind: str, match: re.Match[str]) -> Token:
     elif kind == "ATTRNAME" and lower in _WORDS:
         kind, value = lower.upper(), lower
     elif kind == "ATTRNAME" and lower in _CONSTANTS:
-        kind, value = lower.upper(), Typed(_CONSTANTS[lower])
+        kind, value = lower.upper(), TypedLiteral(_CONSTANTS[lower])
     return Token(kind, value, match.start(), match.end())
 
 

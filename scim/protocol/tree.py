@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from scim.protocol.schema import Json, Located, Resource, Type
+from scim.protocol.schema import AttributePath, Json, Resource, Type
 from scim.protocol.values import fold, is_unassigned
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Compare:
     operand: the literal in the compared form. written: as written.
     """
 
-    target: Located
+    target: AttributePath
     operator: str
     operand: Operand
     written: str | int | float | bool | None = None
@@ -62,14 +62,14 @@ class Compare:
 class Present:
     """An attribute has a value."""
 
-    target: Located
+    target: AttributePath
 
 
 @dataclass(frozen=True)
 class Within:
     """An element of a multi-valued complex attribute satisfies a tree over its sub-attributes."""
 
-    target: Located
+    target: AttributePath
     term: Tree
 
 
@@ -121,7 +121,7 @@ def instant(text: str) -> datetime | None:
         return None
 
 
-def values_of(target: Located, resource: Resource, *, primary_first: bool = False) -> Iterator[Json]:
+def values_of(target: AttributePath, resource: Resource, *, primary_first: bool = False) -> Iterator[Json]:
     """Every assigned value of a name in a resource."""
     home: Json = resource if target.extension is None else resource.get(target.extension)
     if target.attribute is None or not isinstance(home, dict):

@@ -60,7 +60,7 @@ PRESETS: dict[str, frozenset[str]] = {
 _SHORT = {name.rpartition(":")[2].lower(): name for name in sorted(KNOWN)} | {name.lower(): name for name in KNOWN}
 
 
-def named(names: Iterable[str]) -> frozenset[str]:
+def full_names(names: Iterable[str]) -> frozenset[str]:
     """The full names of attributes, case-insensitive, those of an extension with or without URN.
 
     Raises: ValueError for an unknown attribute.
@@ -72,7 +72,7 @@ def named(names: Iterable[str]) -> frozenset[str]:
     return frozenset(_SHORT[name.lower()] for name in given)
 
 
-def said(resource: Resource) -> dict[str, Json]:
+def assigned_attributes(resource: Resource) -> dict[str, Json]:
     """Each assigned attribute of a record, under its full name."""
     found: dict[str, Json] = {}
     for name, value in resource.items():
@@ -83,6 +83,6 @@ def said(resource: Resource) -> dict[str, Json]:
     return found
 
 
-def beyond(resource: Resource, trusted_for: Collection[str]) -> list[str]:
+def untrusted_attributes(resource: Resource, trusted_for: Collection[str]) -> list[str]:
     """The attributes of a record for which its source is not trusted."""
-    return sorted(name for name in said(resource) if name not in trusted_for)
+    return sorted(name for name in assigned_attributes(resource) if name not in trusted_for)

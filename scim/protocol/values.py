@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from scim.errors import invalid_syntax, invalid_value
-from scim.protocol.schema import Json, Located, Mutability, Resource, Type
+from scim.protocol.schema import AttributePath, Json, Mutability, Resource, Type
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -181,7 +181,7 @@ def resource(body: Json, kind: ResourceType) -> Resource:
     return completed(found, kind)
 
 
-def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Located, Json]]:
+def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[AttributePath, Json]]:
     """Each attribute of an object with its value, those inside an extension one by one.
 
     Raises: ScimError invalidSyntax for a name that is unknown or duplicate.
@@ -190,7 +190,7 @@ def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Located
     for key, value in body.items():
         whole = kind.extension(key)
         if whole is None:
-            inside: list[tuple[Located | None, Json]] = [(kind.locate_key(key), value)]
+            inside: list[tuple[AttributePath | None, Json]] = [(kind.locate_key(key), value)]
         elif value is None or isinstance(value, dict):
             # Some clients (scim2-models) repeat `schemas` inside an extension, without meaning.
             given = {name: inner for name, inner in (value or {}).items() if name.lower() != "schemas"}
@@ -206,7 +206,7 @@ def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Located
             yield located, inner
 
 
-def _assign(found: Resource, located: Located, value: Json) -> None:
+def _assign(found: Resource, located: AttributePath, value: Json) -> None:
     attribute = located.attribute
     if attribute is None or attribute.read_only:
         return

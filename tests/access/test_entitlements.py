@@ -190,24 +190,26 @@ def test_request_review_approve_assign_remove(world: World) -> None:
     app = world.app()
     rule = _for_it(app, by_request=True, entitlement="operator")
     alex, mona = _person(), _person("mona@example.org")
-    assert requests.may_ask(alex) == []
+    assert requests.requestable_rules(alex) == []
     with pytest.raises(Refused, match="not_entitled"):
-        requests.ask(alex, rule, purpose="to restart it", now=clock.now(), actor=requests.name_of(alex))
+        requests.request_access(alex, rule, purpose="to restart it", now=clock.now(), actor=requests.actor_of(alex))
     _work_in(world, "IT")
-    assert [one.id for one in requests.may_ask(_person())] == [rule.id]
+    assert [one.id for one in requests.requestable_rules(_person())] == [rule.id]
     for purpose in ("", "   "):
         with pytest.raises(Refused):
-            requests.ask(alex, rule, purpose=purpose, now=clock.now(), actor=requests.name_of(alex))
-    access = requests.ask(alex, rule, purpose="to restart it", now=clock.now(), actor=requests.name_of(alex))
+            requests.request_access(alex, rule, purpose=purpose, now=clock.now(), actor=requests.actor_of(alex))
+    access = requests.request_access(
+        alex, rule, purpose="to restart it", now=clock.now(), actor=requests.actor_of(alex)
+    )
     with pytest.raises(Refused):
-        requests.ask(alex, rule, purpose="again", now=clock.now(), actor=requests.name_of(alex))
+        requests.request_access(alex, rule, purpose="again", now=clock.now(), actor=requests.actor_of(alex))
     assert not entitlements.may_enter(_person(), app.client_id, now=clock.now())
     with pytest.raises(Refused, match="illegal_move"):
-        requests.approve(access, by=alex, now=clock.now(), actor=requests.name_of(alex))
+        requests.approve(access, by=alex, now=clock.now(), actor=requests.actor_of(alex))
     with pytest.raises(Refused, match="illegal_move"):
-        requests.approve(access, by=mona, now=clock.now(), actor=requests.name_of(mona))
+        requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
     entitlements.appoint_owner(mona, app.client_id, now=clock.now())
-    requests.approve(access, by=mona, now=clock.now(), actor=requests.name_of(mona))
+    requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
     assert entitlements.claims_for(_person(), app.client_id, now=clock.now()) == {"entitlements": ["operator"]}
     _work_in(world, "Sales")
     assert Access.objects.get(id=access.id).state == AccessState.REMOVED
@@ -226,10 +228,12 @@ def test_who_asked_for_another_does_not_approve(world: World) -> None:
     world.push("mona@example.org")
     rule = entitlements.add_rule("any", "everyone", by_request=True, now=clock.now())
     mona = _person("mona@example.org")
-    access = requests.ask(_person(), rule, purpose="for Alex", now=clock.now(), actor=requests.name_of(mona))
+    access = requests.request_access(
+        _person(), rule, purpose="for Alex", now=clock.now(), actor=requests.actor_of(mona)
+    )
     call_command("person", "appoint", "mona@example.org")
     with pytest.raises(Refused, match="illegal_move"):
-        requests.approve(access, by=mona, now=clock.now(), actor=requests.name_of(mona))
+        requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
 
 
 def test_the_rule_is_compared_again_when_it_is_approved(world: World) -> None:
@@ -237,7 +241,7 @@ def test_the_rule_is_compared_again_when_it_is_approved(world: World) -> None:
     world.push()
     rule = _for_it(world.app(), by_request=True)
     _work_in(world, "IT")
-    access = requests.ask(_person(), rule, purpose="x", now=clock.now(), actor="operator")
+    access = requests.request_access(_person(), rule, purpose="x", now=clock.now(), actor="operator")
     Person.objects.filter(id=access.person_id).update(profile={})
     with pytest.raises(Refused, match="not_entitled"):
         requests.approve(access, by=None, now=clock.now(), actor="operator")
@@ -247,7 +251,7 @@ def test_what_was_assigned_does_not_come_back_with_the_person(world: World) -> N
     """A rehire asks anew (C30)."""
     world.push()
     rule = entitlements.add_rule("any", "everyone", by_request=True, now=clock.now())
-    access = requests.ask(_person(), rule, purpose="x", now=clock.now(), actor="operator")
+    access = requests.request_access(_person(), rule, purpose="x", now=clock.now(), actor="operator")
     requests.approve(access, by=None, now=clock.now(), actor="operator")
     assert entitlements.may_enter(_person(), "any", now=clock.now())
     world.deactivate()
@@ -260,12 +264,12 @@ def test_group_changes_are_tidied_up(world: World) -> None:
     world.push()
     group = _group(world, "G", world.ids[ALEX])
     rule = entitlements.add_rule("any", "group", group, by_request=True, now=clock.now())
-    access = requests.ask(_person(), rule, purpose="x", now=clock.now(), actor="operator")
+    access = requests.request_access(_person(), rule, purpose="x", now=clock.now(), actor="operator")
     requests.approve(access, by=None, now=clock.now(), actor="operator")
     path, member = f"/Groups/{group}", {"value": world.ids[ALEX]}
     out = {"schemas": [PATCH], "Operations": [{"op": "remove", "path": "members"}]}
     assert world.scim("PATCH", path, out).status_code in {200, 204}
-    assert requests.review_all(now=clock.now(), actor="worker") == 1
+    assert requests.end_all_disallowed(now=clock.now(), actor="worker") == 1
     back = {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [member]}]}
     assert world.scim("PATCH", path, back).status_code in {200, 204}
     assert not entitlements.may_enter(_person(), "any", now=clock.now())

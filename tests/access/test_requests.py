@@ -47,7 +47,9 @@ def _offered(app: App, **how: Any) -> AccessRule:
 
 
 def _granted(person: Person, rule: AccessRule, *, days: int | None = None) -> Access:
-    wish = requests.ask(person, rule, purpose="the yearly audit", now=clock.now(), actor=requests.name_of(person))
+    wish = requests.request_access(
+        person, rule, purpose="the yearly audit", now=clock.now(), actor=requests.actor_of(person)
+    )
     requests.approve(wish, by=None, days=days, now=clock.now(), actor="operator")
     return wish
 
@@ -100,7 +102,7 @@ def test_the_whole_road_on_pages(world: World) -> None:
     assert (wish.decided_by, wish.expires_at) == (f"manager:{_person(OLGA).id}", wish.decided_at + timedelta(days=7))
     with time_machine.travel(clock.now() + timedelta(days=7, seconds=5)):
         assert world.ask(app, world.signed_in(person))["error"] == "access_denied"  # before anybody has tidied up
-        assert requests.review_all(now=clock.now(), actor="worker") == 1
+        assert requests.end_all_disallowed(now=clock.now(), actor="worker") == 1
         assert world.mails(ALEX, "has ended")
     events = _person().account.events.filter(kind__startswith="access.").order_by("seq")
     assert [one.kind for one in events] == ["access.requested", "access.assigned", "access.removed"]
@@ -133,7 +135,7 @@ def test_refused_with_a_reason_and_taken_back(world: World) -> None:
     second = Access.objects.exclude(id=wish.id).get()
     desktop.submit(page, page.form_to(f"/access/{second.id}/withdraw"))
     second.refresh_from_db()
-    assert (second.state, requests.waiting().count()) == (AccessState.REMOVED, 0)
+    assert (second.state, requests.waiting_for().count()) == (AccessState.REMOVED, 0)
     held = _granted(_person(), rule)
     page = desktop.get(f"{ISSUER}/access")
     desktop.submit(page, page.form_to(f"/access/{held.id}/withdraw"))
@@ -306,9 +308,9 @@ def test_a_leaver_loses_all_and_a_rehire_gets_none_back(world: World) -> None:
     _work_in(world, "IT")
     _granted(_person(), rule)
     second = _offered(app, entitlement="second")
-    requests.ask(_person(), second, purpose="x", now=clock.now(), actor="operator")
+    requests.request_access(_person(), second, purpose="x", now=clock.now(), actor="operator")
     world.deactivate()
-    assert requests.waiting().count() == 0
+    assert requests.waiting_for().count() == 0
     assert not entitlements.may_enter(_person(), app.client_id, now=clock.now())
     world.reactivate()
     assert not entitlements.may_enter(_person(), app.client_id, now=clock.now())
@@ -322,7 +324,7 @@ def test_tidying_up_locks_nobody_who_loses_nothing(world: World, monkeypatch: py
     _work_in(world, "IT")
     _granted(_person(), _offered(app))
     monkeypatch.setattr(requests, "under_lock", lambda *_: pytest.fail("locked"))
-    assert requests.review_all(now=clock.now(), actor="worker") == 0
+    assert requests.end_all_disallowed(now=clock.now(), actor="worker") == 0
 
 
 def test_owners_at_a_terminal(world: World) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from derived.minting.hardware.statement import Asked, Trust
+from derived.minting.hardware.statement import AttestationRequest, AttestationTrust
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NONCE, MADE_FOR = hashlib.sha256(b"nonce").digest(), hashlib.sha256(b"code").digest()
@@ -105,13 +105,15 @@ class Maker:
             builder = builder.add_extension(value, critical=critical)
         return builder.sign(signer or self.root_key, SHA256())
 
-    def trust(self, **changed: Any) -> Trust:
-        return Trust(
+    def trust(self, **changed: Any) -> AttestationTrust:
+        return AttestationTrust(
             **{"roots": {self.form: [self.root.public_bytes(Encoding.DER)]}, "apps": frozenset({APP}), **changed}
         )
 
-    def asked(self, **changed: Any) -> Asked:
-        return Asked(**{"key": self.key.public_key(), "nonce": NONCE, "made_for": MADE_FOR, "now": NOW, **changed})
+    def asked(self, **changed: Any) -> AttestationRequest:
+        return AttestationRequest(
+            **{"key": self.key.public_key(), "nonce": NONCE, "made_for": MADE_FOR, "now": NOW, **changed}
+        )
 
 
 def other() -> ec.EllipticCurvePublicKey:

@@ -21,7 +21,7 @@ from derived.errors import Reason
 from derived.minting.hardware import statement as hardware
 from derived.models import Credential, DeviceKey, Request
 from derived.rules.kinds import Kind
-from derived.rules.rulebook import Approved, Rulebook, Terms
+from derived.rules.rulebook import ApprovedDevices, KindRules, Rulebook
 from device import keeping, tpm
 from device.client import Code, DeviceClient
 from device.errors import ProtocolError
@@ -47,7 +47,7 @@ def believed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Maker]:
     """Makers whose roots are believed."""
     makers: dict[str, Maker] = {"android-key": Android(), "yubikey-piv": YubiKey(), "tpm": Tpm()}
     roots = {form: maker.trust().roots[form] for form, maker in makers.items()}
-    monkeypatch.setattr("idp.policies.attestation.trust", lambda: hardware.Trust(roots=roots))
+    monkeypatch.setattr("idp.policies.attestation.trust", lambda: hardware.AttestationTrust(roots=roots))
     return makers
 
 
@@ -171,14 +171,16 @@ def test_only_approved_devices(world: World, believed: dict[str, Maker], monkeyp
     """RQ-4: with an approved list a software key and an unlisted serial number are refused at the desktop's yes."""
     _, desktop = world.enrolled()
     stick: Any = believed["yubikey-piv"]
-    rules = Rulebook(terms={Kind.DEVICE_KEY: Terms(only_approved=True)}, approved=Approved(serials=frozenset({"111"})))
+    rules = Rulebook(
+        terms={Kind.DEVICE_KEY: KindRules(only_approved=True)}, approved=ApprovedDevices(serials=frozenset({"111"}))
+    )
     monkeypatch.setattr("idp.policies.issuance.rules", lambda: rules)
     for key, say in ((Key.generate(), None), (key_of(stick), lambda *_: stick.statement())):
         _, page, _, _ = answered(world, desktop, key, say, passphrase=PASSPHRASE)
         assert "a device of this kind" in world.confirm(desktop, page).words()
     monkeypatch.setattr(
         "idp.policies.issuance.rules",
-        lambda: Rulebook(terms=rules.terms, approved=Approved(serials=frozenset({"7654321"}))),
+        lambda: Rulebook(terms=rules.terms, approved=ApprovedDevices(serials=frozenset({"7654321"}))),
     )
     bound(world, desktop, key_of(stick), lambda *_: stick.statement())
     row = Credential.objects.get(kind=Kind.DEVICE_KEY)

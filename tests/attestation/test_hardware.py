@@ -20,9 +20,15 @@ from derived.minting import der, device_key
 from derived.minting.device_key import public_key
 from derived.minting.hardware import tpm
 from derived.minting.hardware.judge import judge
-from derived.minting.hardware.statement import Asked, Kept, Trust, made_for, nonce_of
+from derived.minting.hardware.statement import (
+    AttestationRequest,
+    AttestationTrust,
+    HardwareEvidence,
+    made_for,
+    nonce_of,
+)
 from derived.rules.assurance import AAL, Factor
-from derived.rules.rulebook import Device
+from derived.rules.rulebook import DeviceFacts
 from idp.checks.configuration import attestation_is_understood
 from idp.policies import attestation
 from tests.attestation.makers import (
@@ -52,7 +58,9 @@ if TYPE_CHECKING:
 SAMPLES = json.loads((Path(__file__).parent / "samples.json").read_text())
 
 
-def refused(statement: object, maker: Maker, *, asked: Asked | None = None, trust: Trust | None = None) -> bool:
+def refused(
+    statement: object, maker: Maker, *, asked: AttestationRequest | None = None, trust: AttestationTrust | None = None
+) -> bool:
     try:
         judge(statement, asked or maker.asked(), trust or maker.trust())
     except Refused as no:
@@ -70,10 +78,10 @@ def key_in(certificate: bytes) -> ec.EllipticCurvePublicKey:
 # --- real samples -----------------------------------------------------------------------------------------------------
 
 
-def pixel() -> tuple[dict[str, Any], Asked]:
+def pixel() -> tuple[dict[str, Any], AttestationRequest]:
     whole, client = Captured("PIXEL_8A", NOW).parts
     chain = cbor2.loads(whole)["attStmt"]["x5c"]
-    asked = Asked(
+    asked = AttestationRequest(
         key=key_in(chain[0]),
         nonce=b"",
         made_for=hashlib.sha256(client).digest(),
@@ -82,15 +90,15 @@ def pixel() -> tuple[dict[str, Any], Asked]:
     return {"format": "android-key", "x5c": [b64(one) for one in chain]}, asked
 
 
-def yubikey(name: str = "yubikey-piv") -> tuple[dict[str, Any], Asked]:
+def yubikey(name: str = "yubikey-piv") -> tuple[dict[str, Any], AttestationRequest]:
     chain = SAMPLES[name]["x5c"]
     key = key_in(base64.b64decode(chain[0]))
-    return {"format": "yubikey-piv", "x5c": chain}, Asked(key=key, nonce=NONCE, made_for=MADE_FOR, now=NOW)
+    return {"format": "yubikey-piv", "x5c": chain}, AttestationRequest(key=key, nonce=NONCE, made_for=MADE_FOR, now=NOW)
 
 
-def iphone() -> tuple[dict[str, Any], Asked]:
+def iphone() -> tuple[dict[str, Any], AttestationRequest]:
     sample = SAMPLES["apple-appattest"]
-    asked = Asked(
+    asked = AttestationRequest(
         key=other(),
         nonce=hashlib.sha256(sample["challenge"].encode()).digest(),
         made_for=b"",
@@ -99,8 +107,8 @@ def iphone() -> tuple[dict[str, Any], Asked]:
     return {"format": "apple-appattest", "object": sample["object"]}, asked
 
 
-def shipped(**changed: Any) -> Trust:
-    return Trust(**{**vars(attestation.trust()), **changed})
+def shipped(**changed: Any) -> AttestationTrust:
+    return AttestationTrust(**{**vars(attestation.trust()), **changed})
 
 
 def test_a_real_android_phone_against_googles_roots() -> None:
@@ -172,7 +180,9 @@ def test_a_real_tpms_word() -> None:
 
 
 @pytest.mark.parametrize("sample", [pixel, yubikey])
-def test_not_one_byte_of_a_real_chain_may_differ(sample: Callable[[], tuple[dict[str, Any], Asked]]) -> None:
+def test_not_one_byte_of_a_real_chain_may_differ(
+    sample: Callable[[], tuple[dict[str, Any], AttestationRequest]],
+) -> None:
     """Every seventeenth byte of every certificate that counts, flipped."""
     statement, asked = sample()
     known = shipped()
@@ -187,20 +197,20 @@ def test_not_one_byte_of_a_real_chain_may_differ(sample: Callable[[], tuple[dict
 
 @pytest.mark.parametrize("sample", [pixel, yubikey, iphone])
 def test_a_real_statement_serves_one_key_one_attempt_and_its_time(
-    sample: Callable[[], tuple[dict[str, Any], Asked]],
+    sample: Callable[[], tuple[dict[str, Any], AttestationRequest]],
 ) -> None:
     """Another key, another challenge, another time, no roots, the roots of another format, a revoked certificate (libraries.md trap: no roots, no trust)."""
     statement, asked = sample()
     known = shipped(developing=frozenset({SAMPLES["apple-appattest"]["app"]}))
     form = statement["format"]
     worse = [
-        (Asked(**{**vars(asked), "now": datetime(2019, 1, 1, tzinfo=UTC) - timedelta(days=2000)}), known),
-        (asked, Trust(**{**vars(known), "roots": {}})),
-        (asked, Trust(**{**vars(known), "roots": {form: []}})),
-        (asked, Trust(**{**vars(known), "roots": {form: [b"x"]}})),
+        (AttestationRequest(**{**vars(asked), "now": datetime(2019, 1, 1, tzinfo=UTC) - timedelta(days=2000)}), known),
+        (asked, AttestationTrust(**{**vars(known), "roots": {}})),
+        (asked, AttestationTrust(**{**vars(known), "roots": {form: []}})),
+        (asked, AttestationTrust(**{**vars(known), "roots": {form: [b"x"]}})),
         (
             asked,
-            Trust(
+            AttestationTrust(
                 **{
                     **vars(known),
                     "roots": {form: next(roots for name, roots in known.roots.items() if name != form and roots)},
@@ -211,13 +221,13 @@ def test_a_real_statement_serves_one_key_one_attempt_and_its_time(
     if form != "apple-appattest":
         serial = x509.load_der_x509_certificate(base64.b64decode(statement["x5c"][1])).serial_number
         worse += [
-            (Asked(**{**vars(asked), "key": other()}), known),
-            (asked, Trust(**{**vars(known), "revoked": frozenset({f"{serial:x}"})})),
+            (AttestationRequest(**{**vars(asked), "key": other()}), known),
+            (asked, AttestationTrust(**{**vars(known), "revoked": frozenset({f"{serial:x}"})})),
         ]
     if form == "android-key":
-        worse.append((Asked(**{**vars(asked), "made_for": MADE_FOR}), known))
+        worse.append((AttestationRequest(**{**vars(asked), "made_for": MADE_FOR}), known))
     if form == "apple-appattest":
-        worse.append((Asked(**{**vars(asked), "nonce": NONCE}), known))
+        worse.append((AttestationRequest(**{**vars(asked), "nonce": NONCE}), known))
     for about, trust in worse:
         with pytest.raises(Refused):
             judge(statement, about, trust)
@@ -448,7 +458,7 @@ def test_no_roots_no_trust_whatever_the_format(make: type[Any]) -> None:
     """C60: nothing leads to nothing; not to another maker's root; not before or after its time."""
     maker, stranger = make(), make()
     assert not refused(maker.statement(), maker)
-    assert refused(maker.statement(), maker, trust=Trust(apps=frozenset({APP})))
+    assert refused(maker.statement(), maker, trust=AttestationTrust(apps=frozenset({APP})))
     assert refused(maker.statement(), maker, trust=stranger.trust())
     assert refused(stranger.statement(), maker, asked=stranger.asked())
     for then in (NOW - timedelta(days=400), NOW + timedelta(days=9000)):
@@ -477,14 +487,17 @@ def test_der_is_read_strictly(raw: str) -> None:
 
 def test_what_a_key_is_worth_with_and_without_proof() -> None:
     """DK-2, ruling 1: bare AAL1; with a passphrase AAL2; hardware alone AAL1; hardware that asks each time AAL2; never AAL3, never phishing-resistant."""
-    key, device = public_key(jwk_of(fresh())), Kept(device=Device(type="tpm"), verifies_user=False, level="TPM 2.0")
-    asking = Kept(device=device.device, verifies_user=True, level="StrongBox")
+    key, device = (
+        public_key(jwk_of(fresh())),
+        HardwareEvidence(device=DeviceFacts(type="tpm"), verifies_user=False, level="TPM 2.0"),
+    )
+    asking = HardwareEvidence(device=device.device, verifies_user=True, level="StrongBox")
     rows = [
         ("", None, AAL.AAL1, {"pop"}), ("x", None, AAL.AAL2, {"pop", "pwd", "mfa"}), ("", device, AAL.AAL1, {"hwk"}),
         ("x", device, AAL.AAL2, {"hwk", "pwd", "mfa"}), ("", asking, AAL.AAL2, {"hwk", "user", "mfa"}), ("x", asking, AAL.AAL2, {"hwk", "user", "pwd", "mfa"}),
     ]  # fmt: skip
     for passphrase, kept, level, amr in rows:
-        made = device_key.proven(key, passphrase_hash=passphrase, clients=[], kept=kept)
+        made = device_key.proof_of(key, passphrase_hash=passphrase, clients=[], kept=kept)
         assert (
             made.shown.reach,
             set(made.shown.amr),

@@ -218,7 +218,7 @@ def test_a_new_card_under_a_weaker_login_lowers_what_grew(desk: Desk, world: Wor
     first = desk.bind(ALEX, desk.pki.card(), tmp_path)
 
     def lose(account: Account) -> None:
-        revoke.one(first, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person")
+        revoke.credential(first, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person")
 
     under_lock(first.account_id, lose)
     page = add(desk, browser, replaces=str(first.id))
@@ -233,7 +233,7 @@ def test_a_compromised_card_hands_nothing_on(desk: Desk, world: World, tmp_path:
     first = desk.bind(ALEX, desk.pki.card(), tmp_path)
 
     def lose(account: Account) -> None:
-        revoke.one(first, account=account, because=Reason.COMPROMISED, now=clock.now(), actor="manager")
+        revoke.credential(first, account=account, because=Reason.COMPROMISED, now=clock.now(), actor="manager")
 
     under_lock(first.account_id, lose)
     page = browser.get(ADD)

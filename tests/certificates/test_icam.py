@@ -19,7 +19,7 @@ from derived.errors import Reason, Refused, Unavailable
 from idp.certificates import configuration, store, validate
 
 if TYPE_CHECKING:
-    from derived.changes.issue import Certificate
+    from derived.changes.issue import VerifiedCertificate
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "icam"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -126,7 +126,7 @@ def test_icam(
 
 def _verdict(der: bytes) -> Reason | None:
     try:
-        found: Certificate = validate(der, (), now=NOW)
+        found: VerifiedCertificate = validate(der, (), now=NOW)
     except (Refused, Unavailable) as refusal:
         return refusal.reason
     assert len(found.fasc_n) == 50

@@ -33,7 +33,7 @@ def _manager(world: World) -> Browser:
 
 def _case(world: World) -> Match:
     """Alex at HR, and a second record of HR's directory with the same number, but two people already."""
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     world.push(ALEX, **{ENTERPRISE: {"employeeNumber": "7"}, "title": "Clerk"})
     other, _ = provision.register_source("directory", now=clock.now())
     provision.create_user(other, user("am", **{ENTERPRISE: {"employeeNumber": "7"}}), now=clock.now())
@@ -104,11 +104,11 @@ def test_nobody_decides_about_themselves(world: World) -> None:
     desktop = _manager(world)
     mona = Person.objects.get(login_name=MONA)
     rule = entitlements.add_rule("any", "everyone", by_request=True, now=clock.now())
-    wish = requests.ask(mona, rule, purpose="for me", now=clock.now(), actor=requests.name_of(mona))
+    wish = requests.request_access(mona, rule, purpose="for me", now=clock.now(), actor=requests.actor_of(mona))
     page = desktop.get(f"{ISSUER}/access/review")
     assert "somebody else decides" in page.html
     world.push(ALEX)
-    other = requests.ask(
+    other = requests.request_access(
         Person.objects.get(login_name=ALEX), rule, purpose="for work", now=clock.now(), actor="operator"
     )
     page = desktop.get(f"{ISSUER}/access/review")

@@ -58,7 +58,7 @@ def test_due_kept_and_due_again(world: World, capsys: pytest.CaptureFixture[str]
         assert "Today’s rules would issue it" in page.html or "does not sign in at present" in page.html
         page = mona.submit(page, page.form_to(f"/console/needs/{_alex().id}"), values={"decision": "end"})
         assert (page.path, "Nobody is due" in page.html) == ("/console/needs", True)
-    assert not access_review.held(_alex().account).exists()
+    assert not access_review.derived_credentials(_alex().account).exists()
     assert Credential.objects.filter(account=_alex().account, state="active", root=None).exists()
     kinds = list(_alex().account.events.filter(kind="account.reviewed").order_by("seq").values_list("actor", flat=True))
     assert [one.partition(":")[0] for one in kinds] == ["operator", "manager"]
@@ -80,7 +80,9 @@ def test_orphans(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     root = Credential.objects.get(account=_alex().account, root=None, kind="password_totp")
     under_lock(
         _alex().account_id,
-        lambda account: revoke.one(root, account=account, because=Reason.REPLACED, now=clock.now(), actor="operator"),
+        lambda account: revoke.credential(
+            root, account=account, because=Reason.REPLACED, now=clock.now(), actor="operator"
+        ),
     )
     assert [one["why"] for one in _run(capsys, "orphans")] == ["its root has ended"]
     Source.objects.update(disabled_at=clock.now())

@@ -189,7 +189,9 @@ def root_ended(one: Prepared) -> None:
     root = Credential.objects.get(kind="password_totp")
     under_lock(
         account(one).id,
-        lambda locked: revoke.one(root, account=locked, because=Reason.COMPROMISED, now=clock.now(), actor="worker"),
+        lambda locked: revoke.credential(
+            root, account=locked, because=Reason.COMPROMISED, now=clock.now(), actor="worker"
+        ),
     )
 
 

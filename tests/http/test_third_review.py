@@ -68,7 +68,7 @@ def test_a_question_about_a_number_that_no_certificate_has(authority: dict[str, 
     new = bytearray(right.replace(old, b"\x02" + bytes([len(serial)]) + serial))
     for place in _lengths(right, right.index(old)):
         new[place] += grown
-    assert ocsp.load_der_ocsp_response(answers.about(bytes(new), wrapper(), now=clock.now()))
+    assert ocsp.load_der_ocsp_response(answers.respond(bytes(new), wrapper(), now=clock.now()))
 
 
 def _lengths(der: bytes, until: int) -> Iterator[int]:
@@ -91,9 +91,13 @@ def _lengths(der: bytes, until: int) -> Iterator[int]:
 def test_an_attestation_of_odd_cbor_is_refused(odd: Any) -> None:
     """C75: whatever a stranger's CBOR makes the reader do, the answer is that this proves nothing."""
     key = public_key(DeviceKey.generate().public_jwk)
-    asked = hardware.Asked(key=key, nonce=b"n", made_for=b"m", now=clock.now())
+    asked = hardware.AttestationRequest(key=key, nonce=b"n", made_for=b"m", now=clock.now())
     with pytest.raises(Refused) as refused:
-        judge({"format": "apple-appattest", "object": b64encode(cbor2.dumps(odd)).decode()}, asked, hardware.Trust())
+        judge(
+            {"format": "apple-appattest", "object": b64encode(cbor2.dumps(odd)).decode()},
+            asked,
+            hardware.AttestationTrust(),
+        )
     assert refused.value.reason == Reason.BAD_PROOF
 
 

@@ -131,7 +131,7 @@ def test_what_grew_from_a_lost_root_still_stands_under_it(world: World) -> None:
     root = Credential.objects.get(kind="password_totp")
     under_lock(
         root.account_id,
-        lambda account: revoke.one(
+        lambda account: revoke.credential(
             root, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
         ),
     )
@@ -145,7 +145,7 @@ def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch:
     """The rulebook's groups are those that the sources push."""
     from derived import clock
     from derived.rules.kinds import Kind
-    from derived.rules.rulebook import Rulebook, Terms
+    from derived.rules.rulebook import KindRules, Rulebook
     from idp.policies.issuance import groups_of
     from scim.models import Group, Membership, Person
 
@@ -153,7 +153,7 @@ def test_the_groups_of_a_person_decide_what_is_issued(world: World, monkeypatch:
     person = Person.objects.get(login_name="alex@example.org")
     monkeypatch.setattr(
         "idp.policies.issuance.rules",
-        lambda: Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field staff"}))}),
+        lambda: Rulebook(terms={Kind.DEVICE_KEY: KindRules(groups=frozenset({"Field staff"}))}),
     )
     with pytest.raises(AssertionError, match="does not issue this"):
         world.device(desktop)

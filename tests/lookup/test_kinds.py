@@ -16,18 +16,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from derived import clock
 from derived.changes import identity_checks, issue
-from derived.changes.identity_checks import Compared, Seen
+from derived.changes.identity_checks import Biometric, Presence
 from derived.errors import Reason, Refused
 from derived.ledger import accounts, status
 from derived.ledger.locking import transacted, under_lock
 from derived.minting import certificate, derived_passkey, device_key
 from derived.minting.device_key import public_key
-from derived.minting.hardware.statement import Kept
+from derived.minting.hardware.statement import HardwareEvidence
 from derived.models import Account, Credential, Passkey
-from derived.rules.assurance import AAL, Assertion, Authentication, Factor, Shown
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.assurance import AAL, Assertion, Authentication, Factor, VerifiedFactors
+from derived.rules.eligibility import BoundBy, BoundVia
 from derived.rules.kinds import Kind, Label
-from derived.rules.rulebook import Approved, Device, Rulebook
+from derived.rules.rulebook import ApprovedDevices, DeviceFacts, Rulebook
 from device.key import DeviceKey
 from idp.keys import wrapper
 from idp.login.session import login_of, record_login
@@ -37,7 +37,7 @@ from tests.usecases.test_grown import card
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +51,7 @@ class Evidence:
 
     kind: Kind
     words: str
-    make: Callable[[], Proven]
+    make: Callable[[], VerifiedProof]
     reach: int
     amr: str
     resistant: bool = False
@@ -59,20 +59,20 @@ class Evidence:
     seen: bool = False
 
 
-def _key(passphrase: str, kept: Kept | None = None) -> Callable[[], Proven]:
-    return lambda: device_key.proven(
+def _key(passphrase: str, kept: HardwareEvidence | None = None) -> Callable[[], VerifiedProof]:
+    return lambda: device_key.proof_of(
         public_key(DeviceKey.generate().public_jwk), passphrase_hash=passphrase, clients=[], kept=kept
     )
 
 
-def _passkey(*, relayed: bool = False, **said: bool) -> Callable[[], Proven]:
-    return lambda: derived_passkey.proven(registered(**said), relayed=relayed)
+def _passkey(*, relayed: bool = False, **said: bool) -> Callable[[], VerifiedProof]:
+    return lambda: derived_passkey.proof_of(registered(**said), relayed=relayed)
 
 
-def _certificate(kept: Kept | None = None, *, made_here: bool = False) -> Callable[[], Proven]:
-    def make() -> Proven:
+def _certificate(kept: HardwareEvidence | None = None, *, made_here: bool = False) -> Callable[[], VerifiedProof]:
+    def make() -> VerifiedProof:
         now, plain = clock.now(), PROOFS[Kind.CERTIFICATE]()
-        return certificate.proven(
+        return certificate.proof_of(
             ec.generate_private_key(ec.SECP256R1()).public_key(),
             passphrase_hash="x",
             not_before=now,
@@ -85,10 +85,14 @@ def _certificate(kept: Kept | None = None, *, made_here: bool = False) -> Callab
     return make
 
 
-_YUBIKEY = Kept(device=Device(type="yubikey", model="YubiKey 5 FIPS", serial="S1"), verifies_user=True, level="YubiKey")
-_STRANGE = Kept(device=Device(type="yubikey", model="YubiKey 5 FIPS", serial="S2"), verifies_user=True, level="YubiKey")
-_TPM = Kept(device=Device(type="tpm"), verifies_user=False, level="TPM 2.0")
-_PHONE = Kept(device=Device(type="android"), verifies_user=True, level="StrongBox")
+_YUBIKEY = HardwareEvidence(
+    device=DeviceFacts(type="yubikey", model="YubiKey 5 FIPS", serial="S1"), verifies_user=True, level="YubiKey"
+)
+_STRANGE = HardwareEvidence(
+    device=DeviceFacts(type="yubikey", model="YubiKey 5 FIPS", serial="S2"), verifies_user=True, level="YubiKey"
+)
+_TPM = HardwareEvidence(device=DeviceFacts(type="tpm"), verifies_user=False, level="TPM 2.0")
+_PHONE = HardwareEvidence(device=DeviceFacts(type="android"), verifies_user=True, level="StrongBox")
 KINDS = [
     Evidence(Kind.DEVICE_KEY, "key alone", _key(""), 1, ""),
     Evidence(Kind.DEVICE_KEY, "key, passphrase", _key("x"), 2, "mfa pop pwd"),
@@ -173,17 +177,17 @@ HOME = "PIV card, home agency, IAL3"
 
 def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
     """A root of this account, and a fresh login with it."""
-    now, by = clock.now(), BoundBy(how=How.INVITATION)
+    now, by = clock.now(), BoundBy(how=BoundVia.INVITATION)
     if name.startswith("PIV"):
         row = card(account) if name == HOME else card(account, fasc_n="")
-        shown = Shown(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), hardware=True)
+        shown = VerifiedFactors(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), hardware=True)
     elif name.startswith("password"):
         row = under_lock(account.id, lambda locked: issue.password_totp(
             locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=by, now=now, actor="t",
         ))  # fmt: skip
-        shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+        shown = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
     elif name.startswith("upstream"):
-        shown = Shown(
+        shown = VerifiedFactors(
             factors=frozenset({Factor.UPSTREAM}),
             asserted=Assertion(issuer="https://up", aal=AAL.AAL2, phishing_resistant=True),
         )
@@ -195,7 +199,7 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
         if strong:
             first = card(account, fasc_n="")
             by = BoundBy(
-                how=How.LOGIN,
+                how=BoundVia.LOGIN,
                 login=Authentication(
                     factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}),
                     aal=AAL.AAL3,
@@ -210,21 +214,21 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
                 locked, registered(hardware=strong), bound_by=by, name="Key", now=now, actor="t"
             ),
         )
-        shown = Shown(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}), hardware=strong)
+        shown = VerifiedFactors(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}), hardware=strong)
     event = under_lock(account.id, lambda locked: record_login(locked, row, shown, now=now))
     return row, login_of(event)
 
 
 def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str, str]:
     """What the product makes of it: level, label and `amr` of a login, policy; (0, reason, "", "") where it is refused."""
-    account = transacted(lambda: accounts.open_account(ial=3, now=clock.now(), actor="t"))
+    account = transacted(lambda: accounts.create_account(ial=3, now=clock.now(), actor="t"))
     root, login = _root(root_name, account)
     assert login.aal == ROOTS[root_name]
     made = evidence.make()
     rulebook = Rulebook(
         home_agencies=frozenset({"0032"}),
         assigned={"S1": "alex"},
-        approved=Approved(
+        approved=ApprovedDevices(
             aaguids=frozenset({made.device.aaguid} - {""}),
             models=frozenset({"YubiKey 5 FIPS"}),
         ),
@@ -232,17 +236,22 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("idp.policies.issuance.rules", lambda: rulebook)
     monkeypatch.setattr(type(account), "person", SimpleNamespace(login_name="alex"), raising=False)
     if evidence.seen:
-        said = identity_checks.Check(
-            how=Seen.IN_PERSON, officer="Mona", place="Desk 1", compared=Compared.FACE, against="the card", sample=b"x"
+        said = identity_checks.CheckStatement(
+            how=Presence.IN_PERSON,
+            officer="Mona",
+            place="Desk 1",
+            compared=Biometric.FACE,
+            against="the card",
+            sample=b"x",
         )
         under_lock(
             account.id, lambda locked: identity_checks.record(locked, said, wrapper(), now=clock.now(), actor="t")
         )
-    asked = issue.Asked(login=login, root=root, name="It", person="alex", rulebook=rulebook)
+    asked = issue.IssuanceRequest(login=login, root=root, name="It", person="alex", rulebook=rulebook)
 
     def work(locked: Account) -> tuple[int, str, str, str]:
         now = clock.now()
-        row = issue.grow(locked, made, asked, now=now)
+        row = issue.derive(locked, made, asked, now=now)
         issue.activate(row, account=locked, now=now, actor="t")
         found = login_of(record_login(locked, row, made.shown, now=now))
         assert (row.ial, found.root, status.is_root(row), found.aal) == (3, False, False, row.aal)
@@ -288,11 +297,11 @@ def test_a_key_that_we_made_is_in_no_hardware() -> None:
 
 def test_relying_parties_get_no_key_of_a_device_or_a_passkey(client: Any) -> None:
     """DK-5: who would verify such a key without us finds none: neither published, nor in a token."""
-    account = transacted(lambda: accounts.open_account(ial=3, now=clock.now(), actor="t"))
+    account = transacted(lambda: accounts.create_account(ial=3, now=clock.now(), actor="t"))
     root, login = _root("password and TOTP", account)
     kept = _key("x")()
-    asked = issue.Asked(login=login, root=root, name="It")
-    under_lock(account.id, lambda locked: issue.grow(locked, kept, asked, now=clock.now()))
+    asked = issue.IssuanceRequest(login=login, root=root, name="It")
+    under_lock(account.id, lambda locked: issue.derive(locked, kept, asked, now=clock.now()))
     for path in ("/oidc/jwks", "/.well-known/openid-configuration"):
         assert str(kept.verifier["jwk"]["x"]) not in client.get(path).content.decode()
     assert not Passkey.objects.exists()

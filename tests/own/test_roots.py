@@ -20,7 +20,7 @@ from derived.ledger.locking import under_lock
 from derived.minting.passkey import RegisteredPasskey
 from derived.models import Account, Credential, Event
 from derived.rules.assurance import AAL
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from idp.models import AuthenticationEvent, UndoLink
 from tests.http.test_enrolment import sign_in_with
 from tests.world import ISSUER, http
@@ -43,7 +43,7 @@ def key(account_id: Any, *, hardware: bool = True, name: str = "Blue key", verif
         user_verified=verified, discoverable=True, aaguid="", attestation="packed", attested=hardware, hardware=hardware, model="", transports=(),
     )  # fmt: skip
     return under_lock(account_id, lambda account: issue.passkey(
-        account, registered, bound_by=BoundBy(how=How.MANAGER), name=name, now=clock.now(), actor="t",
+        account, registered, bound_by=BoundBy(how=BoundVia.MANAGER), name=name, now=clock.now(), actor="t",
     ))  # fmt: skip
 
 
@@ -312,6 +312,8 @@ def test_what_a_manager_ended_offers_no_freezing(world: World) -> None:
     row = key(Account.objects.get().id)
     under_lock(
         row.account_id,
-        lambda account: revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="t"),
+        lambda account: revoke.credential(
+            row, account=account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="t"
+        ),
     )
     assert "/undo/" not in str(world.mails(person.username, "has ended")[-1].body)

@@ -57,7 +57,7 @@ def test_recovery_puts_the_last_bindings_up_for_review(world: World) -> None:
         Account.objects.get().id,
         lambda account: renew.password_totp(account, pair(), credential_id=uuid4(), now=clock.now(), actor="t", **SEED),
     )
-    assert [str(row.id) for row in review_after_loss.waiting()] == [phone.enrolment.credential_id]
+    assert [str(row.id) for row in review_after_loss.marked()] == [phone.enrolment.credential_id]
 
 
 def test_recovery_is_refused_under_the_lock_too(world: World) -> None:

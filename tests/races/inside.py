@@ -36,13 +36,13 @@ from derived.minting import authority as minting  # noqa: E402
 from derived.minting.device_key import public_key  # noqa: E402
 from derived.minting.passkey import RegisteredPasskey  # noqa: E402
 from derived.minting.proven import key_name  # noqa: E402
-from derived.minting.signing import Held  # noqa: E402
+from derived.minting.signing import MemorySigner  # noqa: E402
 from derived.models import Account, Credential, Event, IssuedCertificate, OutboxRow, RecoveryCode, SigningKey  # noqa: E402
-from derived.rules.assurance import Factor, Shown  # noqa: E402
-from derived.rules.eligibility import BoundBy, How  # noqa: E402
+from derived.rules.assurance import Factor, VerifiedFactors  # noqa: E402
+from derived.rules.eligibility import BoundBy, BoundVia  # noqa: E402
 from derived.rules.kinds import Kind  # noqa: E402
 from derived.rules.lifecycle import LIVING  # noqa: E402
-from derived.signers import Where, wrapped  # noqa: E402
+from derived.signers import Backend, wrapped  # noqa: E402
 from idp import clients, keys  # noqa: E402
 from idp.enrol.grown import binding, derived_passkey  # noqa: E402
 from idp.enrol.grown.certificate import by_code as ordering  # noqa: E402
@@ -112,7 +112,7 @@ def _enrolled(person: Person) -> dict[str, Any]:
             totp_seed=totp.wrap(seed, owner=credential_id),
             totp_step=0,
             recovery_code_hashes=[],
-            bound_by=BoundBy(how=How.INVITATION),
+            bound_by=BoundBy(how=BoundVia.INVITATION),
             now=now,
             actor="person",
         )
@@ -128,7 +128,7 @@ def sign_in(account: str, browser: str | None = None) -> dict[str, str]:
     root = Credential.objects.get(account_id=account, kind="password_totp", state__in=LIVING)
 
     def work(locked: Account) -> LoginSession:
-        event = record_login(locked, root, Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now)
+        event = record_login(locked, root, VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP})), now=now)
         return LoginSession.objects.create(
             sid=opaque(),
             account=locked,
@@ -312,12 +312,12 @@ def authority() -> str:
     found = keeping.current(now=clock.now())
     if found is None:
         now, raw = clock.now(), wrapped.new()
-        plan = keeping.Plan(organisation="Race", base_url="http://pki.race.example", oid="1.3.6.1.4.1.32473.1")
-        found = keeping.begin(
-            plan, keeping.Place(where=Where.WRAPPED, secret=raw), wrapped.signer(raw), keys.wrapper(), now=now
+        plan = keeping.AuthorityPlan(organisation="Race", base_url="http://pki.race.example", oid="1.3.6.1.4.1.32473.1")
+        found = keeping.create(
+            plan, keeping.KeyLocation(where=Backend.WRAPPED, secret=raw), wrapped.signer(raw), keys.wrapper(), now=now
         )
-        root_key = Held(ec.generate_private_key(ec.SECP384R1()))
-        root = minting.root(root_key, organisation="Race", now=now)
+        root_key = MemorySigner(ec.generate_private_key(ec.SECP384R1()))
+        root = minting.root_certificate(root_key, organisation="Race", now=now)
         keeping.install(found, keeping.certified_by_root(found, root, root_key, now=now), [root], [], now=now)
     return str(found.name)
 
@@ -352,7 +352,7 @@ def certificate(login: str) -> dict[str, str]:
 
 def renamed(account: str) -> int:
     """What shows a name of this account shows one of before."""
-    return under_lock(UUID(account), lambda locked: identity_changes.renamed(locked, now=clock.now(), actor="t"))
+    return under_lock(UUID(account), lambda locked: identity_changes.name_changed(locked, now=clock.now(), actor="t"))
 
 
 def certificates(account: str) -> dict[str, Any]:

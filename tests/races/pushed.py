@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def match_by(attribute: str) -> None:
     """Let records be joined by this identifier."""
-    matching.rule(attribute, now=clock.now())
+    matching.add_rule(attribute, now=clock.now())
 
 
 def pushed(prefix: str) -> int:

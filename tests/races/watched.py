@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _opened() -> Account:
-    return transacted(lambda: accounts.open_account(ial=0, now=clock.now(), actor="operator"))
+    return transacted(lambda: accounts.create_account(ial=0, now=clock.now(), actor="operator"))
 
 
 def _end(locked: Account) -> None:

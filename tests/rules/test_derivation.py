@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derived.errors import Reason
-from derived.rules.assurance import AAL, Authentication, Factor, FactorClass, Shown
+from derived.rules.assurance import AAL, Authentication, Factor, FactorClass, VerifiedFactors
 from derived.rules.capping import cap
-from derived.rules.eligibility import refusal, refusal_of_key
-from derived.rules.kinds import MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, POLICIES, Kind, policy
+from derived.rules.eligibility import refusal, refusal_of_level
+from derived.rules.kinds import MINT_FRESHNESS, MOST_DERIVED_PER_PERSON, POLICIES, Kind, policy_of
 from derived.rules.lifecycle import ENDED, LIVING, State, may_move
 from derived.rules.rulebook import Rulebook
 
@@ -38,8 +38,8 @@ def test_no_credential_outranks_any_ancestor_its_own_proof_or_its_kind(
 ) -> None:
     """The cap is the least of everything that it stands on (AS-2, I1)."""
     found = cap(kind, own, *ancestors)
-    assert all(found <= bound for bound in [own, policy(kind).ceiling, *ancestors])
-    assert found in {own, policy(kind).ceiling, *ancestors}
+    assert all(found <= bound for bound in [own, policy_of(kind).ceiling, *ancestors])
+    assert found in {own, policy_of(kind).ceiling, *ancestors}
 
 
 @given(kinds, levels, st.lists(levels, min_size=1, max_size=4))
@@ -57,7 +57,7 @@ def test_every_kind_has_a_policy() -> None:
 def test_two_factors_of_one_class_are_one_factor(shown: frozenset[Factor]) -> None:
     """Two secrets, or two things one has, are AAL1; AAL3 is never reached by factors alone (P4, DK-2)."""
     classes = {factor.factor_class for factor in shown}
-    level = Shown(factors=shown).reach
+    level = VerifiedFactors(factors=shown).reach
     assert level <= AAL.AAL2
     assert (level == AAL.AAL2) == (len(classes) > 1 and FactorClass.HAVE in classes)
     assert (level == AAL.NONE) == (not shown)
@@ -67,7 +67,7 @@ def test_two_factors_of_one_class_are_one_factor(shown: frozenset[Factor]) -> No
 def test_mfa_is_claimed_only_for_two_classes(shown: frozenset[Factor]) -> None:
     """`amr` says mfa exactly when it is true (RFC 8176)."""
     classes = {factor.factor_class for factor in shown}
-    assert ("mfa" in Shown(factors=shown).amr) == (len(classes) > 1 and FactorClass.HAVE in classes)
+    assert ("mfa" in VerifiedFactors(factors=shown).amr) == (len(classes) > 1 and FactorClass.HAVE in classes)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_mfa_is_claimed_only_for_two_classes(shown: frozenset[Factor]) -> None:
 )
 def test_the_rows_of_the_assurance_table(shown: set[Factor], level: AAL, methods: tuple[str, ...]) -> None:
     """standards.md, assurance lookup."""
-    found = Shown(factors=frozenset(shown))
+    found = VerifiedFactors(factors=frozenset(shown))
     assert (found.reach, found.amr) == (level, methods)
 
 
@@ -115,8 +115,8 @@ def test_what_may_mint_is_always_a_fresh_root_at_aal2(aal: AAL, root: bool, age:
 
 def test_a_device_key_below_aal2_is_not_worth_minting() -> None:
     """Ruling 1."""
-    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL1) == Reason.KEY_TOO_WEAK
-    assert refusal_of_key(Kind.DEVICE_KEY, AAL.AAL2) is None
+    assert refusal_of_level(Kind.DEVICE_KEY, AAL.AAL1) == Reason.KEY_TOO_WEAK
+    assert refusal_of_level(Kind.DEVICE_KEY, AAL.AAL2) is None
 
 
 def test_a_person_has_a_bounded_number_of_devices() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derived.errors import Reason
-from derived.rules.assurance import AAL, Assertion, Authentication, Factor, Shown
+from derived.rules.assurance import AAL, Assertion, Authentication, Factor, VerifiedFactors
 from derived.rules.capping import cap
-from derived.rules.eligibility import BoundBy, How, refusal_to_add, refusal_to_change
+from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add, refusal_to_change
 from derived.rules.kinds import MINT_FRESHNESS, Kind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ def test_the_rows_of_the_assurance_look_up(
     resistant: bool,  # noqa: FBT001
 ) -> None:
     """standards.md, assurance look-up: level, `amr` and phishing resistance follow from what was shown, and from nothing else."""
-    shown = Shown(factors=frozenset(factors), hardware=hardware)
+    shown = VerifiedFactors(factors=frozenset(factors), hardware=hardware)
     assert (shown.reach, " ".join(shown.amr), shown.phishing_resistant) == (level, methods, resistant)
 
 
@@ -62,7 +62,7 @@ def test_aal3_takes_a_phishing_resistant_key_in_hardware_and_a_second_kind(
     hardware: bool,  # noqa: FBT001
 ) -> None:
     """PK-2, AU-4: a one-time password never gets there, nor does a key that nobody vouches for, nor one alone."""
-    shown = Shown(factors=factors, hardware=hardware)
+    shown = VerifiedFactors(factors=factors, hardware=hardware)
     if shown.reach == AAL.AAL3:
         assert hardware
         assert shown.phishing_resistant
@@ -77,7 +77,7 @@ def test_aal3_takes_a_phishing_resistant_key_in_hardware_and_a_second_kind(
 def test_one_more_factor_never_lowers_a_level(factors: frozenset[Factor], more: Factor, hardware: bool) -> None:  # noqa: FBT001
     """What was verified beside is never held against a person."""
     if more != Factor.UPSTREAM:
-        before, after = (Shown(factors=one, hardware=hardware).reach for one in (factors, factors | {more}))
+        before, after = (VerifiedFactors(factors=one, hardware=hardware).reach for one in (factors, factors | {more}))
         assert after >= before
 
 
@@ -87,7 +87,7 @@ def test_an_upstream_is_worth_its_word_alone(aal: AAL, resistant: bool, hardware
     said = Assertion(
         issuer="https://up.example", aal=aal, phishing_resistant=resistant, hardware=hardware, amr=("pwd", "pwd")
     )
-    shown = Shown(factors=frozenset({Factor.UPSTREAM}), asserted=said)
+    shown = VerifiedFactors(factors=frozenset({Factor.UPSTREAM}), asserted=said)
     assert (shown.reach, shown.phishing_resistant, shown.hardware_protected) == (aal, resistant, resistant and hardware)
     assert shown.amr == ("pwd",)
 
@@ -97,28 +97,28 @@ def test_an_upstreams_word_is_not_added_to_factors_of_ours(factors: frozenset[Fa
     """Ruling 6: factors combine inside one login only, and this one happened elsewhere."""
     said = Assertion(issuer="https://up.example", aal=AAL.AAL2)
     with pytest.raises(ValueError, match="without other factors"):
-        Shown(factors=factors, asserted=said)
+        VerifiedFactors(factors=factors, asserted=said)
     with pytest.raises(ValueError, match="without other factors"):
-        Shown(factors=factors | {Factor.UPSTREAM})
+        VerifiedFactors(factors=factors | {Factor.UPSTREAM})
 
 
-@given(st.sampled_from(Kind), st.sampled_from(How), levels, levels)
-def test_no_ladder(kind: Kind, how: How, login_aal: AAL, replaced: AAL) -> None:
+@given(st.sampled_from(Kind), st.sampled_from(BoundVia), levels, levels)
+def test_no_ladder(kind: Kind, how: BoundVia, login_aal: AAL, replaced: AAL) -> None:
     """Ruling 5: what a person adds is worth the login that added it at most; AAL3 needs a card, or a login at AAL3."""
     bound_by = BoundBy(how=how, login=login(aal=login_aal), replaces=replaced)
     ceiling = bound_by.ceiling(kind)
-    if how == How.LOGIN:
+    if how == BoundVia.LOGIN:
         assert ceiling == login_aal
-    if how == How.RECOVERY:
+    if how == BoundVia.RECOVERY:
         assert ceiling == replaced
-    if how in {How.INVITATION, How.MANAGER}:
+    if how in {BoundVia.INVITATION, BoundVia.MANAGER}:
         assert (ceiling == AAL.AAL3) == (kind == Kind.PIV_CARD)
     assert cap(kind, AAL.AAL3, ceiling) <= ceiling
 
 
 def test_without_a_login_there_is_nothing_to_rest_on() -> None:
     """A binding that says LOGIN and brings none is worth nothing."""
-    assert BoundBy(how=How.LOGIN).ceiling(Kind.PASSKEY) == AAL.NONE
+    assert BoundBy(how=BoundVia.LOGIN).ceiling(Kind.PASSKEY) == AAL.NONE
 
 
 @given(levels, levels, st.booleans(), st.integers(-3600, 3600))

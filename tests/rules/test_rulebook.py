@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from derived.errors import Reason
 from derived.rules.agency import agency_of
-from derived.rules.assurance import AAL, IAL, Authentication, Factor, Shown
+from derived.rules.assurance import AAL, IAL, Authentication, Factor, VerifiedFactors
 from derived.rules.eligibility import label_of
-from derived.rules.kinds import POLICIES, Kind, Label, policy
-from derived.rules.rulebook import Approved, Device, Rulebook, Terms, in_words, read
+from derived.rules.kinds import POLICIES, Kind, Label, policy_of
+from derived.rules.rulebook import ApprovedDevices, DeviceFacts, KindRules, Rulebook, in_words, read
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CARD = Authentication(
     factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), aal=AAL.AAL3, root=True, at=NOW, phishing_resistant=True
 )
-PASSKEY = Shown(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}))
-PHONE = Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
+PASSKEY = VerifiedFactors(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION}))
+PHONE = VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))
 NOBODY: frozenset[str] = frozenset()
 # The FASC-N that the SCEPACS guide works out: agency 0032, system 0001, credential 092446.
 FASC_N_0032 = "d0439458210c2c19a0846d83685a1082108ce73984108ca3fc"
@@ -63,7 +63,7 @@ def test_the_label_never_comes_without_all_of_its_grounds(
     root: Kind,
     ial: IAL,
     home: bool,  # noqa: FBT001
-    own: Shown,
+    own: VerifiedFactors,
     factors: frozenset[Factor],
 ) -> None:
     """EL-2, for any login."""
@@ -85,62 +85,62 @@ def test_a_kind_that_is_not_offered_or_not_to_this_person() -> None:
     """The table decides per label, group and type of device."""
     rules = Rulebook(
         terms={
-            Kind.DEVICE_KEY: Terms(
+            Kind.DEVICE_KEY: KindRules(
                 groups=frozenset({"Field"}), devices=frozenset({"android"}), labels=frozenset({Label.GENERIC})
             )
         }
     )
-    android, field = Device(type="android"), frozenset({"Field", "All"})
+    android, field = DeviceFacts(type="android"), frozenset({"Field", "All"})
     assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, android, groups=field) is None
     assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, android, groups=NOBODY) == Reason.NOT_OFFERED
     assert rules.refusal(Kind.DEVICE_KEY, Label.DERIVED_PIV, android, groups=field) == Reason.NOT_OFFERED
-    assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, Device(), groups=field) == Reason.DEVICE_NOT_APPROVED
-    off = Rulebook(terms={Kind.DEVICE_KEY: Terms(offered=False)})
+    assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, DeviceFacts(), groups=field) == Reason.DEVICE_NOT_APPROVED
+    off = Rulebook(terms={Kind.DEVICE_KEY: KindRules(offered=False)})
     assert off.refusal(Kind.DEVICE_KEY, Label.GENERIC, android, groups=field) == Reason.NOT_OFFERED
 
 
 @pytest.mark.parametrize(("listed", "device", "ok"), [
-    (Approved(models=frozenset({"Pixel 8a"})), Device(type="android", model="Pixel 8a"), True),
-    (Approved(models=frozenset({"Pixel 8a"})), Device(type="android", model="Pixel 8"), False),
-    (Approved(aaguids=frozenset({"a" * 8})), Device(aaguid="a" * 8), True),
-    (Approved(serials=frozenset({"123"})), Device(serial="123"), True),
-    (Approved(serials=frozenset({"123"})), Device(serial="12"), False),
-    (Approved(serials=frozenset({""}), models=frozenset({""})), Device(), False),
-    (Approved(), Device(model="Pixel 8a", serial="123"), False),
+    (ApprovedDevices(models=frozenset({"Pixel 8a"})), DeviceFacts(type="android", model="Pixel 8a"), True),
+    (ApprovedDevices(models=frozenset({"Pixel 8a"})), DeviceFacts(type="android", model="Pixel 8"), False),
+    (ApprovedDevices(aaguids=frozenset({"a" * 8})), DeviceFacts(aaguid="a" * 8), True),
+    (ApprovedDevices(serials=frozenset({"123"})), DeviceFacts(serial="123"), True),
+    (ApprovedDevices(serials=frozenset({"123"})), DeviceFacts(serial="12"), False),
+    (ApprovedDevices(serials=frozenset({""}), models=frozenset({""})), DeviceFacts(), False),
+    (ApprovedDevices(), DeviceFacts(model="Pixel 8a", serial="123"), False),
 ])  # fmt: skip
-def test_only_approved_devices(listed: Approved, device: Device, ok: bool) -> None:  # noqa: FBT001
+def test_only_approved_devices(listed: ApprovedDevices, device: DeviceFacts, ok: bool) -> None:  # noqa: FBT001
     """RQ-4: an unlisted model, AAGUID or serial is refused; an empty name is on no list."""
-    rules = Rulebook(terms={Kind.DEVICE_KEY: Terms(only_approved=True)}, approved=listed)
+    rules = Rulebook(terms={Kind.DEVICE_KEY: KindRules(only_approved=True)}, approved=listed)
     expected = None if ok else Reason.DEVICE_NOT_APPROVED
     assert rules.refusal(Kind.DEVICE_KEY, Label.GENERIC, device, groups=NOBODY) == expected
 
 
 def test_aal3_takes_a_listed_device_and_under_the_piv_label_one_of_this_person() -> None:
     """RQ-5: no assignment, no AAL3; somebody else's neither."""
-    mine = Device(type="yubikey", serial="123")
-    rules = Rulebook(approved=Approved(serials=frozenset({"123", "456"})), assigned={"123": "alex@example.org"})
+    mine = DeviceFacts(type="yubikey", serial="123")
+    rules = Rulebook(approved=ApprovedDevices(serials=frozenset({"123", "456"})), assigned={"123": "alex@example.org"})
     most = lambda label, device, person: rules.most(Kind.DEVICE_KEY, label, device, person=person)  # noqa: E731
     assert most(Label.DERIVED_PIV, mine, "alex@example.org") == AAL.AAL3
     assert most(Label.DERIVED_PIV, mine, "bo@example.org") == AAL.AAL2
     assert most(Label.DERIVED_PIV, mine, "") == AAL.AAL2
-    assert most(Label.DERIVED_PIV, Device(serial="456"), "alex@example.org") == AAL.AAL2
-    assert most(Label.GENERIC, Device(serial="456"), "bo@example.org") == AAL.AAL3
-    assert most(Label.GENERIC, Device(serial="789"), "bo@example.org") == AAL.AAL2
-    assert most(Label.GENERIC, Device(), "") == AAL.AAL2
+    assert most(Label.DERIVED_PIV, DeviceFacts(serial="456"), "alex@example.org") == AAL.AAL2
+    assert most(Label.GENERIC, DeviceFacts(serial="456"), "bo@example.org") == AAL.AAL3
+    assert most(Label.GENERIC, DeviceFacts(serial="789"), "bo@example.org") == AAL.AAL2
+    assert most(Label.GENERIC, DeviceFacts(), "") == AAL.AAL2
 
 
 def test_a_copy_is_refused_where_the_table_says_so() -> None:
     """PK-3: a synced key is a generic one by default, and none at all where syncing is off."""
-    synced = Device(type="passkey", synced=True)
+    synced = DeviceFacts(type="passkey", synced=True)
     assert Rulebook().refusal(Kind.DEVICE_KEY, Label.GENERIC, synced, groups=NOBODY) is None
     assert Rulebook().refusal(Kind.DEVICE_KEY, Label.DERIVED_PIV, synced, groups=NOBODY) == Reason.DEVICE_NOT_APPROVED
-    off = Rulebook(terms={Kind.DEVICE_KEY: Terms(synced=frozenset())})
+    off = Rulebook(terms={Kind.DEVICE_KEY: KindRules(synced=frozenset())})
     assert off.refusal(Kind.DEVICE_KEY, Label.GENERIC, synced, groups=NOBODY) == Reason.DEVICE_NOT_APPROVED
 
 
 def test_caps_per_kind_and_in_all() -> None:
     """EL-5."""
-    rules = Rulebook(terms={Kind.DEVICE_KEY: Terms(most=2)}, most_in_all=3)
+    rules = Rulebook(terms={Kind.DEVICE_KEY: KindRules(most=2)}, most_in_all=3)
     number = lambda of_kind, in_all: rules.refusal_of_number(Kind.DEVICE_KEY, of_kind=of_kind, in_all=in_all)  # noqa: E731
     assert [number(1, 2), number(2, 2), number(0, 3)] == [
         None,
@@ -184,10 +184,14 @@ def test_a_rulebook_as_an_operator_writes_it() -> None:
         4,
         "alex@example.org",
     )
-    assert read({"device_key": {"lifetime_days": 99999}}).lifetime(Kind.DEVICE_KEY) == policy(Kind.DEVICE_KEY).lifetime
+    assert (
+        read({"device_key": {"lifetime_days": 99999}}).lifetime(Kind.DEVICE_KEY) == policy_of(Kind.DEVICE_KEY).lifetime
+    )
     assert read({}) == Rulebook()
-    for rulebook in (rules, Rulebook(), Rulebook(terms={Kind.DEVICE_KEY: Terms(offered=False)})):
-        assert all(policy(kind).label in "\n".join(in_words(rulebook)) for kind in POLICIES if policy(kind).grown)
+    for rulebook in (rules, Rulebook(), Rulebook(terms={Kind.DEVICE_KEY: KindRules(offered=False)})):
+        assert all(
+            policy_of(kind).label in "\n".join(in_words(rulebook)) for kind in POLICIES if policy_of(kind).is_derived
+        )
 
 
 @pytest.mark.parametrize("document", [

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scim.protocol.aggregate import Said, addresses, display_name, invitation_address, merge, updated_at
+from scim.protocol.aggregate import SourceStatement, addresses, display_name, invitation_address, merge, updated_at
 
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
-def _said(source: str, precedence: int, *, active: bool = True, days: int = 0, **resource: Any) -> Said:
-    return Said(source=source, precedence=precedence, active=active, resource=resource, at=_NOW + timedelta(days=days))
+def _said(source: str, precedence: int, *, active: bool = True, days: int = 0, **resource: Any) -> SourceStatement:
+    return SourceStatement(
+        source=source, precedence=precedence, active=active, resource=resource, at=_NOW + timedelta(days=days)
+    )
 
 
 def test_three_sources_one_profile() -> None:

@@ -256,7 +256,7 @@ def test_groups_are_told_with_people_as_members(hr: Scim, follower: Follower) ->
 
 def joined(connect: Callable[..., Scim]) -> tuple[Scim, Scim, str, str]:
     """Two sources whose records of one person are joined; their ids."""
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     hr, security = connect("hr"), connect("security")
     number = {ENTERPRISE: {"employeeNumber": "7"}}
     first, second = hr.create("ada", **number), security.create("adalove")
@@ -442,7 +442,7 @@ def test_whoever_falls_behind_learns_it(hr: Scim, follower: Follower, monkeypatc
         hr.create(name)
     other.follow()
     FeedEvent.objects.update(at=clock.now() - timedelta(minutes=6))
-    assert delivery.tidy(now=clock.now()) == 3
+    assert delivery.delete_delivered(now=clock.now()) == 3
     assert follower("POST", "/Events", {})[0] == 409
     assert other("POST", "/Events", {})[0] == 200
     dan = hr.create("dan")
@@ -451,7 +451,7 @@ def test_whoever_falls_behind_learns_it(hr: Scim, follower: Follower, monkeypatc
     follower.follow()
     assert follower.copy == {path: plain(one) for path, one in follower.read().items()}
     FeedEvent.objects.update(at=clock.now() - timedelta(days=8))
-    delivery.tidy(now=clock.now())
+    delivery.delete_delivered(now=clock.now())
     assert other("POST", "/Events", {})[0] == 409
     assert follower("POST", "/Events", {})[0] == 200
 
@@ -461,11 +461,11 @@ def test_what_everybody_has_taken_is_forgotten(hr: Scim, follower: Follower) -> 
     other = Follower("other").begin()
     hr.create("ada")
     follower.follow()
-    assert delivery.tidy(now=clock.now()) == 0
+    assert delivery.delete_delivered(now=clock.now()) == 0
     later = clock.now() + timedelta(minutes=6)
-    assert delivery.tidy(now=later) == 0
+    assert delivery.delete_delivered(now=later) == 0
     assert len(other.follow()) == 1
-    assert delivery.tidy(now=later) == 1
+    assert delivery.delete_delivered(now=later) == 1
     assert not FeedEvent.objects.exists()
     assert not Taken.objects.exists()
 

@@ -243,7 +243,7 @@ def test_a_replay_is_the_directory(db: None, seed: int, acts: list[str]) -> None
 
 
 def _replay(seed: int, acts: list[str]) -> None:
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     directory, follower = Directory(seed), Follower().begin()
     assert follower.copy == {}
     for act in acts:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from derived import clock
 from scim.models import Group, Membership, Record, Source
 from scim.people import groups
-from scim.protocol.membership import Change, split
-from scim.protocol.operations import Op, Operation
+from scim.protocol.membership import MemberChange, split
+from scim.protocol.operations import Operation, OperationType
 from tests.scim.conftest import GROUP, PATCH, Scim
 from tests.scim.test_http import _mutated
 
@@ -288,14 +288,20 @@ def test_ten_thousand_operations_are_one_difference(hr: Scim) -> None:
 _IDS = ["a", "b", "c", "d"]
 _STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just(Op.ADD), st.just("members"), st.lists(st.sampled_from(_IDS), max_size=3)),
-        st.tuples(st.just(Op.REPLACE), st.just("members"), st.lists(st.sampled_from(_IDS), max_size=3)),
+        st.tuples(st.just(OperationType.ADD), st.just("members"), st.lists(st.sampled_from(_IDS), max_size=3)),
+        st.tuples(st.just(OperationType.REPLACE), st.just("members"), st.lists(st.sampled_from(_IDS), max_size=3)),
         st.tuples(
-            st.just(Op.REMOVE), st.just("members"), st.none() | st.lists(st.sampled_from(_IDS), min_size=1, max_size=2)
+            st.just(OperationType.REMOVE),
+            st.just("members"),
+            st.none() | st.lists(st.sampled_from(_IDS), min_size=1, max_size=2),
         ),
-        st.tuples(st.just(Op.REMOVE), st.sampled_from(_IDS).map(lambda one: f'members[value eq "{one}"]'), st.none()),
         st.tuples(
-            st.just(Op.REMOVE),
+            st.just(OperationType.REMOVE),
+            st.sampled_from(_IDS).map(lambda one: f'members[value eq "{one}"]'),
+            st.none(),
+        ),
+        st.tuples(
+            st.just(OperationType.REMOVE),
             st.sampled_from(_IDS).map(lambda one: f'members[value ne "{one}" and type eq "User"]'),
             st.none(),
         ),
@@ -306,7 +312,7 @@ _STEPS = st.lists(
 
 @given(_STEPS, st.sets(st.sampled_from(_IDS)))
 def test_the_difference_is_what_the_operations_say(
-    steps: list[tuple[Op, str, list[str] | None]], before: set[str]
+    steps: list[tuple[OperationType, str, list[str] | None]], before: set[str]
 ) -> None:
     """One after the other on a plain set, and as one difference: the same members."""
     now = set(before)
@@ -317,10 +323,10 @@ def test_the_difference_is_what_the_operations_say(
         if "[" in path:
             one = path.split('"')[1]
             now = {one} & now if " ne " in path else now - {one}
-        elif op == Op.REMOVE:
+        elif op == OperationType.REMOVE:
             now = set() if ids is None else now - set(ids)
         else:
-            now = (set() if op == Op.REPLACE else now) | set(ids or [])
+            now = (set() if op == OperationType.REPLACE else now) | set(ids or [])
     change, others = split(asked, lambda: [(one, "User") for one in before])
     start: set[str] = set() if change.reset else before - change.removed
     assert (start | set(change.added), others) == (now, [])
@@ -356,5 +362,5 @@ def test_no_mutated_group_request_yields_5xx(hr: Scim, chance: Any) -> None:
 
 def test_a_change_of_nothing_is_nothing() -> None:
     """An empty difference neither resets nor names anybody."""
-    assert (Change().reset, Change().added, Change().removed) == (False, {}, set())
+    assert (MemberChange().reset, MemberChange().added, MemberChange().removed) == (False, {}, set())
     assert groups.attributes(Group(display_name="x")) == {"schemas": [GROUP], "displayName": "x"}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from scim.http.select import Shelf
+    from scim.http.select import ResourceTable
 
 pytestmark = pytest.mark.database
 
@@ -118,12 +118,12 @@ _FILTERS = st.recursive(
 )
 
 
-def _by_sql(text: str, shelf: Shelf) -> tuple[set[UUID], bool]:
+def _by_sql(text: str, shelf: ResourceTable) -> tuple[set[UUID], bool]:
     chosen = select(parse_filter(text, shelf.kind), shelf)
     return {row.id for row in shelf.model._default_manager.filter(chosen.where)}, chosen.exact
 
 
-def _by_evaluator(text: str, shelf: Shelf) -> set[UUID]:
+def _by_evaluator(text: str, shelf: ResourceTable) -> set[UUID]:
     tree, rows = parse_filter(text, shelf.kind), list(shelf.model._default_manager.all())
     views = directory.people(rows, base="") if shelf is PEOPLE else directory.groups(rows, base="")
     return {row.id for row, view in zip(rows, views, strict=True) if matches(tree, view)}

@@ -38,7 +38,7 @@ def _number(number: str) -> dict[str, Any]:
 @pytest.fixture
 def sources(connect: Callable[..., Scim]) -> tuple[Scim, Scim, Scim]:
     """HR, security and a directory, as their presets have them; joined by the employee number."""
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     hr = connect("hr", trusted_for=trust.PRESETS["hr"], precedence=10)
     security = connect("security", trusted_for=trust.PRESETS["security"], precedence=5, vouched_ial=2)
     directory = connect("directory", trusted_for=trust.PRESETS["directory"] | {trust.EMPLOYEE_NUMBER}, precedence=20)
@@ -100,7 +100,7 @@ def test_without_a_rule_nothing_is_joined(connect: Callable[..., Scim]) -> None:
     assert _person(connect("a").create("x", **_number("7"))).id != _person(connect("b").create("y", **_number("7"))).id
     for bad in ("emails", "name", "userName", "displayName"):
         with pytest.raises(ValueError, match="joined by"):
-            matching.rule(bad, now=clock.now())
+            matching.add_rule(bad, now=clock.now())
 
 
 def test_joining_needs_authority_over_the_key(connect: Callable[..., Scim], sources: tuple[Scim, Scim, Scim]) -> None:
@@ -208,7 +208,7 @@ def test_reused_number_of_a_leaver_makes_a_new_subject(sources: tuple[Scim, Scim
 def test_ambiguity_waits_and_is_not_asked_twice(sources: tuple[Scim, Scim, Scim]) -> None:
     """A contradiction waits for a manager; kept apart, they stay apart whatever is pushed; accepted, they are one."""
     hr, security, directory = sources
-    matching.rule("pivIdentifier", now=clock.now())
+    matching.add_rule("pivIdentifier", now=clock.now())
     directory_id = directory.create("al", **_number("7"))
     hr_id = hr.create("ada", **_number("7"))
     other = security.create("s", **_number("8"), **{ASSURANCE: {"pivIdentifier": "P"}})

@@ -102,7 +102,7 @@ def test_what_is_not_scim_keeps_its_own_patience(hr: Scim) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")
             assert cursor.fetchone() == ("0",)
-            with patience.bounded():
+            with patience.limited_statements():
                 cursor.execute("SHOW statement_timeout")
                 assert cursor.fetchone() == ("2500ms",)
     else:

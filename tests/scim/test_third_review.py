@@ -127,7 +127,7 @@ def _enrol(person: Person) -> None:
 
 def test_a_changed_key_drags_nobody_into_another_account(connect: Callable[..., Scim]) -> None:
     """C27, ruling 9: a joined record that says another number now does not pull the person of that number in: HR has two of them."""
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
     ada, bob = hr.create("ada", **_number("1")), hr.create("bob", **_number("2"))
     badge = badges.create("badge", **_number("1"))
@@ -141,7 +141,7 @@ def test_a_changed_key_drags_nobody_into_another_account(connect: Callable[..., 
 
 def test_a_record_made_anew_does_not_undo_a_managers_word(connect: Callable[..., Scim]) -> None:
     """What a manager split or kept apart is not joined by rule again because its source deletes the record and pushes it anew."""
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
     ada = hr.create("ada", **_number("1"))
     badge = badges.create("badge", **_number("1"))
@@ -165,7 +165,7 @@ def test_deleting_a_record_vouches_for_nobody(connect: Callable[..., Scim]) -> N
     """A tombstone says no; it does not say the most that its source may."""
     hr = connect("hr", vouched_ial=3, trusted_for=_KEYED | {trust.IAL})
     directory = connect("directory", trusted_for=_KEYED)
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     ada = hr.create("ada", **{ASSURANCE: {"ial": 1}}, **_number("1"))
     directory.create("al", **_number("1"))
     assert hr("DELETE", f"/Users/{ada}")[0] == 204
@@ -225,7 +225,7 @@ def test_no_name_differs_from_another_by_nothing(hr: Scim, filler: str) -> None:
 
 def test_whoever_gets_another_login_name_has_no_certificate_with_the_old_one(connect: Callable[..., Scim]) -> None:
     """MT-4: the login name of a joined record becomes the person's when a manager says so; that is a change of name too."""
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     hr, directory = (
         connect("hr", trusted_for=_KEYED, precedence=20),
         connect("directory", trusted_for=_KEYED, precedence=5),

@@ -113,7 +113,7 @@ def _finals() -> dict[str, Any]:
 
 @pytest.fixture
 def three(connect: Callable[..., Scim]) -> dict[str, Scim]:
-    matching.rule("employeeNumber", now=clock.now())
+    matching.add_rule("employeeNumber", now=clock.now())
     return {
         "hr": connect("hr", trusted_for=trust.PRESETS["hr"], precedence=10),
         "security": connect("security", trusted_for=trust.PRESETS["security"], precedence=20, vouched_ial=2),
@@ -172,7 +172,7 @@ def test_a_thousand_people(three: dict[str, Scim]) -> None:
         assert (ial, login_name, addresses) == (2, f"hr{n}", [f"hr{n}@example.org"])
     assert "stolen" not in str(finals)
     person = Person.objects.get(login_name="hr1")
-    told = aggregate.explain(settle.said(person))
+    told = aggregate.explain(settle.statements_about(person))
     assert [(one.source, one.stands, one.why) for one in told["displayName"]] == [
         ("hr", True, "precedence"),
         ("security", False, "not trusted"),

@@ -17,7 +17,7 @@ from scim import callers as auth
 from scim.models import Person, Record, Source, SourceCredential
 from scim.people import provision, sources
 from scim.protocol import trust
-from scim.protocol.schema import Located
+from scim.protocol.schema import AttributePath
 from scim.protocol.user import USER
 from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 
@@ -128,9 +128,13 @@ def test_presets_name_attributes_that_exist() -> None:
         assert names <= trust.KNOWN
     assert not {"roles", "entitlements", trust.IAL, trust.STATUS, trust.ELIGIBLE} & trust.PRESETS["everything"]
     assert trust.ACTIVE not in trust.PRESETS["security"]
-    assert trust.named(["TITLE", "employeenumber", f"{ASSURANCE}:ial"]) == {"title", trust.EMPLOYEE_NUMBER, trust.IAL}
+    assert trust.full_names(["TITLE", "employeenumber", f"{ASSURANCE}:ial"]) == {
+        "title",
+        trust.EMPLOYEE_NUMBER,
+        trust.IAL,
+    }
     with pytest.raises(ValueError, match="salary"):
-        trust.named(["salary"])
+        trust.full_names(["salary"])
 
 
 def test_untrusted_attributes_never_reach_a_profile(connect: Callable[..., Scim]) -> None:
@@ -152,7 +156,7 @@ def test_untrusted_attributes_never_reach_a_profile(connect: Callable[..., Scim]
     assert audit.verify(person.account) is None
 
 
-def _value(located: Located) -> Any:
+def _value(located: AttributePath) -> Any:
     attribute = located.attribute
     assert attribute is not None
     if attribute.type.value == "complex":
@@ -171,7 +175,7 @@ def test_no_attribute_reaches_a_person_from_a_source_that_is_not_trusted_for_it(
         home = body if extension is None else body.setdefault(extension, {})
         for attribute in schema.attributes:
             if not attribute.read_only and attribute.name not in {"userName", "password"}:
-                home[attribute.name] = _value(Located(extension, attribute))
+                home[attribute.name] = _value(AttributePath(extension, attribute))
     status, found = scim("POST", "/Users", body)
     assert status == 201, found
     person = _person(found["id"])
@@ -274,7 +278,7 @@ def test_ial_that_falls_while_ended_does_not_come_back(office: Scim) -> None:
 def test_ineligible_ends_what_was_derived(office: Scim) -> None:
     """`eligible: false` ends derived credentials, leaves roots, and nothing is minted meanwhile (EL-4, IV-1)."""
     from derived.errors import Refused
-    from derived.ledger.rows import Draft, row_of
+    from derived.ledger.rows import Draft, create_row
     from derived.rules.assurance import AAL
     from derived.rules.kinds import Kind
     from derived.rules.lifecycle import State
@@ -296,7 +300,7 @@ def test_ineligible_ends_what_was_derived(office: Scim) -> None:
     assert states == ["active", "revoked"]
     account.refresh_from_db()
     with pytest.raises(Refused, match="not_eligible"):
-        row_of(
+        create_row(
             account,
             Draft(
                 kind=Kind.DEVICE_KEY,

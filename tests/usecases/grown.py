@@ -15,14 +15,14 @@ from derived.minting import certificate, derived_passkey, device_key
 from derived.minting.device_key import public_key
 from derived.minting.passkey import RegisteredPasskey
 from derived.models import Authority
-from derived.rules.assurance import Factor, Shown
+from derived.rules.assurance import Factor, VerifiedFactors
 from derived.rules.kinds import Kind
 from device.key import DeviceKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
 
 
 def registered(*, user_verified: bool = True, synced: bool = False, hardware: bool = False) -> RegisteredPasskey:
@@ -48,8 +48,8 @@ def registered(*, user_verified: bool = True, synced: bool = False, hardware: bo
     )
 
 
-def _device_key() -> Proven:
-    return device_key.proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[])
+def _device_key() -> VerifiedProof:
+    return device_key.proof_of(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[])
 
 
 def _authority() -> Authority:
@@ -70,9 +70,9 @@ def _authority() -> Authority:
     return made
 
 
-def _certificate() -> Proven:
+def _certificate() -> VerifiedProof:
     now = clock.now()
-    return certificate.proven(
+    return certificate.proof_of(
         ec.generate_private_key(ec.SECP256R1()).public_key(),
         passphrase_hash="x",
         not_before=now,
@@ -87,16 +87,16 @@ def _certificate() -> Proven:
     )
 
 
-PROOFS: dict[Kind, Callable[[], Proven]] = {
+PROOFS: dict[Kind, Callable[[], VerifiedProof]] = {
     Kind.DEVICE_KEY: _device_key,
-    Kind.DERIVED_PASSKEY: lambda: derived_passkey.proven(registered(), relayed=False),
+    Kind.DERIVED_PASSKEY: lambda: derived_passkey.proof_of(registered(), relayed=False),
     Kind.CERTIFICATE: _certificate,
 }
 WHOLE = {
-    Kind.DEVICE_KEY: Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE})),
-    Kind.DERIVED_PASSKEY: Shown(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION})),
-    Kind.CERTIFICATE: Shown(factors=frozenset({Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE})),
+    Kind.DEVICE_KEY: VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE})),
+    Kind.DERIVED_PASSKEY: VerifiedFactors(factors=frozenset({Factor.PASSKEY, Factor.USER_VERIFICATION})),
+    Kind.CERTIFICATE: VerifiedFactors(factors=frozenset({Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE})),
 }
-ALONE = {kind: Shown(factors=frozenset({factor})) for kind, factor in {
+ALONE = {kind: VerifiedFactors(factors=frozenset({factor})) for kind, factor in {
     Kind.DEVICE_KEY: Factor.DEVICE_KEY, Kind.DERIVED_PASSKEY: Factor.PASSKEY, Kind.CERTIFICATE: Factor.CERTIFICATE,
 }.items()}  # fmt: skip

@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 
 from derived.changes import issue, renew, revoke
-from derived.changes.issue import Certificate
+from derived.changes.issue import VerifiedCertificate
 from derived.errors import Reason
 from derived.ledger import accounts
 from derived.ledger.locking import transacted, under_lock
-from derived.minting.device_key import proven, public_key
+from derived.minting.device_key import proof_of, public_key
 from derived.rules.assurance import AAL, Authentication, Factor
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from device.key import DeviceKey
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ T0 = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def card() -> Certificate:
+def card() -> VerifiedCertificate:
     mark = uuid4().hex
-    return Certificate(
+    return VerifiedCertificate(
         issuer="CN=Agency", issuer_key="k" * 64, serial=mark, ski=mark, fasc_n=mark, card_uuid=str(uuid4()), fingerprint=mark * 2, der=b"x",
         not_after=T0 + 900 * DAY, subject="CN=Alex", policies=("2.16.840.1.101.3.2.1.3.13",),
     )  # fmt: skip
@@ -36,7 +36,7 @@ def card() -> Certificate:
 
 @pytest.fixture
 def owner() -> Account:
-    return transacted(lambda: accounts.open_account(ial=2, now=T0, actor="test"))
+    return transacted(lambda: accounts.create_account(ial=2, now=T0, actor="test"))
 
 
 def login(row: Credential, at: datetime) -> Authentication:
@@ -55,9 +55,9 @@ def bound(owner: Account, by: BoundBy, *, at: datetime, instead_of: Credential |
 
 
 def phone(owner: Account, root: Credential, *, at: datetime) -> Credential:
-    return under_lock(owner.id, lambda account: issue.grow(
-        account, proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[]),
-        issue.Asked(login=login(root, at), root=root, name="Phone", by="t"), now=at,
+    return under_lock(owner.id, lambda account: issue.derive(
+        account, proof_of(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[]),
+        issue.IssuanceRequest(login=login(root, at), root=root, name="Phone", by="t"), now=at,
     ))  # fmt: skip
 
 
@@ -75,9 +75,9 @@ def alive(*rows: Credential) -> list[bool]:
 
 def test_what_stands_on_a_successor_now_ends_with_the_card_that_it_grew_from(owner: Account) -> None:
     """Ruling 8 moves the children; IV-6 still finds them, and leaves those that the new card authorised."""
-    old = bound(owner, BoundBy(how=How.MANAGER), at=T0)
+    old = bound(owner, BoundBy(how=BoundVia.MANAGER), at=T0)
     before, since = phone(owner, old, at=T0 + DAY), phone(owner, old, at=T0 + 3 * DAY)
-    new = bound(owner, BoundBy(how=How.MANAGER), at=T0 + 5 * DAY, instead_of=old)
+    new = bound(owner, BoundBy(how=BoundVia.MANAGER), at=T0 + 5 * DAY, instead_of=old)
     later = phone(owner, new, at=T0 + 6 * DAY)
     since.refresh_from_db()
     assert since.root_id == new.id
@@ -87,10 +87,10 @@ def test_what_stands_on_a_successor_now_ends_with_the_card_that_it_grew_from(own
 
 def test_a_root_that_a_thief_added_ends_with_all_that_grew_from_it(owner: Account) -> None:
     """A second card bound under a login with the stolen one, a phone of that, and a third card bound under the second."""
-    stolen = bound(owner, BoundBy(how=How.MANAGER), at=T0)
-    mine = bound(owner, BoundBy(how=How.LOGIN, login=login(stolen, T0 + DAY)), at=T0 + DAY)
-    second = bound(owner, BoundBy(how=How.LOGIN, login=login(stolen, T0 + 3 * DAY)), at=T0 + 3 * DAY)
-    third = bound(owner, BoundBy(how=How.LOGIN, login=login(second, T0 + 4 * DAY)), at=T0 + 4 * DAY)
+    stolen = bound(owner, BoundBy(how=BoundVia.MANAGER), at=T0)
+    mine = bound(owner, BoundBy(how=BoundVia.LOGIN, login=login(stolen, T0 + DAY)), at=T0 + DAY)
+    second = bound(owner, BoundBy(how=BoundVia.LOGIN, login=login(stolen, T0 + 3 * DAY)), at=T0 + 3 * DAY)
+    third = bound(owner, BoundBy(how=BoundVia.LOGIN, login=login(second, T0 + 4 * DAY)), at=T0 + 4 * DAY)
     theirs, fine = phone(owner, second, at=T0 + 4 * DAY), phone(owner, mine, at=T0 + 4 * DAY)
     compromise(owner, stolen, since=T0 + 2 * DAY, now=T0 + 7 * DAY)
     assert alive(stolen, second, third, theirs, mine, fine) == [False, False, False, False, True, True]
@@ -98,7 +98,7 @@ def test_a_root_that_a_thief_added_ends_with_all_that_grew_from_it(owner: Accoun
 
 def test_what_was_there_before_the_day_stays(owner: Account) -> None:
     """Trap 1: a date-window, not a cascade."""
-    root = bound(owner, BoundBy(how=How.MANAGER), at=T0)
+    root = bound(owner, BoundBy(how=BoundVia.MANAGER), at=T0)
     child = phone(owner, root, at=T0 + DAY)
     compromise(owner, root, since=T0 + 2 * DAY, now=T0 + 7 * DAY)
     assert alive(root, child) == [False, True]

@@ -15,16 +15,16 @@ from django.db import DatabaseError, transaction
 
 from derived import clock
 from derived.changes import issue, renew, revoke, suspend
-from derived.changes.issue import Certificate
+from derived.changes.issue import VerifiedCertificate
 from derived.errors import Reason, Refused
 from derived.ledger import accounts, status
 from derived.ledger.locking import transacted, under_lock
-from derived.minting.device_key import proven, public_key
+from derived.minting.device_key import proof_of, public_key
 from derived.models import Account, BoundKey, Credential, Event, Request
-from derived.rules.assurance import AAL, Authentication, Factor, Shown
-from derived.rules.eligibility import BoundBy, How
-from derived.rules.kinds import POLICIES, Kind, Label, policy
-from derived.rules.rulebook import Approved, Device, Rulebook, Terms
+from derived.rules.assurance import AAL, Authentication, Factor, VerifiedFactors
+from derived.rules.eligibility import BoundBy, BoundVia
+from derived.rules.kinds import POLICIES, Kind, Label, policy_of
+from derived.rules.rulebook import ApprovedDevices, DeviceFacts, KindRules, Rulebook
 from device.client import Code, DeviceClient
 from device.key import DeviceKey
 from idp.checks.configuration import rules_of_issuance_are_understood
@@ -33,29 +33,29 @@ from tests.world import ISSUER, claims, http
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
     from tests.world import World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 HOME = Rulebook(home_agencies=frozenset({"0032"}))
 FASC_N = "d0439458210c2c19a0846d83685a1082108ce73984108ca3fc"
-RESISTANT = Shown(factors=frozenset({Factor.CERTIFICATE, Factor.USER_VERIFICATION}))
+RESISTANT = VerifiedFactors(factors=frozenset({Factor.CERTIFICATE, Factor.USER_VERIFICATION}))
 CARD = frozenset({Factor.PIV_CARD, Factor.PIV_PIN})
 
 
 def owner(ial: int = 3) -> Account:
-    return transacted(lambda: accounts.open_account(ial=ial, now=clock.now(), actor="test"))
+    return transacted(lambda: accounts.create_account(ial=ial, now=clock.now(), actor="test"))
 
 
 def card(
     account: Account,
     *,
     fasc_n: str = FASC_N,
-    how: How = How.INVITATION,
+    how: BoundVia = BoundVia.INVITATION,
     instead: Credential | None = None,
     by: Authentication | None = None,
 ) -> Credential:
-    verified = Certificate(
+    verified = VerifiedCertificate(
         issuer="CN=CA",
         issuer_key="k" * 64,
         serial=uuid4().hex,
@@ -92,16 +92,16 @@ def login(used: Credential, **changed: Any) -> Authentication:
     )
 
 
-def made(**changed: Any) -> Proven:
+def made(**changed: Any) -> VerifiedProof:
     """A proof as a module of `minting` yields it, for the generic verifier or a device key."""
-    plain = proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=["app"])
+    plain = proof_of(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=["app"])
     return replace(plain, **changed)
 
 
-def grow(account: Account, root: Credential, what: Proven | None = None, **asked: Any) -> Credential:
+def grow(account: Account, root: Credential, what: VerifiedProof | None = None, **asked: Any) -> Credential:
     given = {"login": login(root), "root": root, "name": "Phone", "rulebook": HOME, **asked}
     return under_lock(
-        account.id, lambda locked: issue.grow(locked, what or made(), issue.Asked(**given), now=clock.now())
+        account.id, lambda locked: issue.derive(locked, what or made(), issue.IssuanceRequest(**given), now=clock.now())
     )
 
 
@@ -121,9 +121,11 @@ def test_the_label_is_recorded_and_the_database_keeps_it() -> None:
 @pytest.mark.parametrize(("ial", "fasc_n", "rulebook", "shown"), [
     (2, FASC_N, HOME, RESISTANT), (3, "", HOME, RESISTANT), (3, FASC_N, Rulebook(), RESISTANT),
     (3, FASC_N, Rulebook(home_agencies=frozenset({"9999"})), RESISTANT),
-    (3, FASC_N, HOME, Shown(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))),
+    (3, FASC_N, HOME, VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY, Factor.DEVICE_PASSPHRASE}))),
 ])  # fmt: skip
-def test_whatever_lacks_one_ground_is_generic(ial: int, fasc_n: str, rulebook: Rulebook, shown: Shown) -> None:
+def test_whatever_lacks_one_ground_is_generic(
+    ial: int, fasc_n: str, rulebook: Rulebook, shown: VerifiedFactors
+) -> None:
     """EL-3: a card of a foreign agency. BI-7: a key that can be phished. AS-3: less than IAL3."""
     account = owner(ial)
     row = grow(account, card(account, fasc_n=fasc_n), made(shown=shown), rulebook=rulebook)
@@ -147,7 +149,7 @@ def test_a_new_card_gives_nobody_the_label() -> None:
     account = owner()
     foreign = card(account, fasc_n="")
     row = grow(account, foreign, made(shown=RESISTANT))
-    card(account, how=How.LOGIN, instead=foreign, by=login(foreign))
+    card(account, how=BoundVia.LOGIN, instead=foreign, by=login(foreign))
     row.refresh_from_db()
     assert (row.label, row.root.name if row.root else "") == ("generic", "Card")
     assert row.root_id != foreign.id
@@ -157,7 +159,7 @@ def test_who_asked_for_what_and_on_what_it_rests() -> None:
     """RQ-1, BI-6: nothing is left open; the serial number stands where it can be erased."""
     account = owner()
     root = card(account)
-    device = Device(type="yubikey", model="YubiKey 5", serial="7654321")
+    device = DeviceFacts(type="yubikey", model="YubiKey 5", serial="7654321")
     row = grow(account, root, made(device=device), by="manager:kim", purpose="field work", name="Key of Alex")
     asked = Request.objects.get(credential=row)
     assert (asked.requested_by, asked.kind, asked.device_name, asked.device_type, asked.purpose, asked.login_aal, asked.decision) == (
@@ -183,12 +185,14 @@ def test_a_key_is_bound_once_for_ever_to_anybody_as_whatever_it_comes() -> None:
     """C5, C6: also after it has ended, also in a credential of another form."""
     key, first, second = public_key(DeviceKey.generate().public_jwk), owner(), owner()
     one, two = card(first), card(second, fasc_n="")
-    row = grow(first, one, proven(key, passphrase_hash="x", clients=[]))
+    row = grow(first, one, proof_of(key, passphrase_hash="x", clients=[]))
     under_lock(
         first.id,
-        lambda locked: revoke.one(row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"),
+        lambda locked: revoke.credential(
+            row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"
+        ),
     )
-    again = proven(key, passphrase_hash="x", clients=[])
+    again = proof_of(key, passphrase_hash="x", clients=[])
     for account, root, what in ((first, one, again), (second, two, again), (second, two, replace(again, jkt=None))):
         with pytest.raises(Refused, match="key_seen_before"):
             grow(account, root, what)
@@ -202,7 +206,9 @@ def test_the_root_is_looked_at_under_the_lock() -> None:
     stale = Credential.objects.get(id=root.id)
     under_lock(
         account.id,
-        lambda locked: revoke.one(root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"),
+        lambda locked: revoke.credential(
+            root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
+        ),
     )
     with pytest.raises(Refused, match="credential_not_live"):
         grow(account, stale)
@@ -224,18 +230,18 @@ def test_the_rulebook_is_asked_whatever_the_kind() -> None:
     account = owner()
     root = card(account)
     listed = Rulebook(
-        terms={Kind.DEVICE_KEY: Terms(only_approved=True, most=1, lifetime=timedelta(days=3))},
-        approved=Approved(models=frozenset({"Pixel 8a"})),
+        terms={Kind.DEVICE_KEY: KindRules(only_approved=True, most=1, lifetime=timedelta(days=3))},
+        approved=ApprovedDevices(models=frozenset({"Pixel 8a"})),
     )
     with pytest.raises(Refused, match="device_not_approved"):
         grow(account, root, rulebook=listed)
-    pixel = Device(type="android", model="Pixel 8a")
+    pixel = DeviceFacts(type="android", model="Pixel 8a")
     row = grow(account, root, made(device=pixel), rulebook=listed)
     assert row.expires_at == row.created_at + timedelta(days=3)
     with pytest.raises(Refused, match="too_many_credentials"):
         grow(account, root, made(device=pixel), rulebook=listed)
     with pytest.raises(Refused, match="not_offered"):
-        grow(account, root, rulebook=Rulebook(terms={Kind.DEVICE_KEY: Terms(groups=frozenset({"Field"}))}))
+        grow(account, root, rulebook=Rulebook(terms={Kind.DEVICE_KEY: KindRules(groups=frozenset({"Field"}))}))
 
 
 def test_it_never_outlives_what_its_own_proof_says() -> None:
@@ -262,12 +268,12 @@ def test_every_grown_kind_says_where_its_verifier_stands() -> None:
     """A kind whose model is missing would fail at its first use only."""
     from django.apps import apps
 
-    grown = [kind for kind in POLICIES if policy(kind).grown]
+    grown = [kind for kind in POLICIES if policy_of(kind).is_derived]
     assert Kind.DEVICE_KEY in grown
     for kind in grown:
-        apps.get_model("derived", policy(kind).verifier)
-        assert not policy(kind).root
-        assert policy(kind).counted
+        apps.get_model("derived", policy_of(kind).verifier)
+        assert not policy_of(kind).root
+        assert policy_of(kind).counted
 
 
 @pytest.fixture
@@ -336,7 +342,7 @@ def test_a_kind_is_named_only_where_the_docs_say() -> None:
     from pathlib import Path
 
     home = Path(__file__).parents[2]
-    grown = [kind for kind in POLICIES if policy(kind).grown]
+    grown = [kind for kind in POLICIES if policy_of(kind).is_derived]
     for path in [*home.glob("derived/**/*.py"), *home.glob("idp/**/*.py"), *home.glob("scim/**/*.py")]:
         where = path.relative_to(home).as_posix()
         named = {

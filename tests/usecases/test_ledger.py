@@ -16,10 +16,10 @@ from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, Keyring, 
 from derived.ledger import accounts, audit, locking, outbox, status
 from derived.ledger.locking import transacted, under_lock
 from derived.ledger.single_use import spend
-from derived.minting.device_key import proven, public_key
+from derived.minting.device_key import proof_of, public_key
 from derived.models import Account, AccountStatus, Credential, Event, EventDetail, OutboxRow, SigningKey, Spent
 from derived.rules.assurance import AAL, Authentication, Factor
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from derived.wrapping import Wrapper
 from device.key import DeviceKey
 
@@ -31,14 +31,14 @@ BOTH = frozenset({Factor.PASSWORD, Factor.TOTP})
 
 
 def account() -> Account:
-    return transacted(lambda: accounts.open_account(ial=2, now=clock.now(), actor="test"))
+    return transacted(lambda: accounts.create_account(ial=2, now=clock.now(), actor="test"))
 
 
 def root_of(owner: Account) -> Credential:
     from uuid import uuid4
 
     return under_lock(owner.id, lambda locked: issue.password_totp(
-        locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=clock.now(), actor="test",
+        locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=BoundVia.INVITATION), now=clock.now(), actor="test",
     ))  # fmt: skip
 
 
@@ -47,9 +47,9 @@ def login(aal: AAL = AAL.AAL2) -> Authentication:
 
 
 def device_of(owner_id: UUID, root: Credential) -> Credential:
-    return under_lock(owner_id, lambda locked: issue.grow(
-        locked, proven(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[]),
-        issue.Asked(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
+    return under_lock(owner_id, lambda locked: issue.derive(
+        locked, proof_of(public_key(DeviceKey.generate().public_jwk), passphrase_hash="x", clients=[]),
+        issue.IssuanceRequest(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
     ))  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_a_lost_root_does_not_take_its_devices_along(db: None) -> None:
     of_root, of_device = family_of(owner.id, root), family_of(owner.id, device)
     under_lock(
         owner.id,
-        lambda locked: revoke.one(
+        lambda locked: revoke.credential(
             root, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"
         ),
     )
@@ -305,7 +305,7 @@ def test_the_lock_asks_the_database_what_time_it_is(db: None, two_clocks: None, 
     def lock() -> object:
         if not owned:
             return under_lock(owner.id, lambda locked: locked)
-        mine = locking.Owned("SELECT id FROM derived_account WHERE audit_head = %s", Reason.BAD_CODE)
+        mine = locking.OwnedRow("SELECT id FROM derived_account WHERE audit_head = %s", Reason.BAD_CODE)
         return locking.under_lock_of(mine, owner.audit_head, lambda: owner, lambda locked: locked)
 
     assert lock() == owner
@@ -323,7 +323,7 @@ def test_the_lock_asks_the_database_what_time_it_is(db: None, two_clocks: None, 
 def test_the_database_moves_the_head_of_a_chain(db: None) -> None:
     """Promise 5: no Event stands there that the head does not know, whoever writes it; one that continues nothing moves nothing."""
     owner = account()
-    event = audit.drafted(owner, "test", now=clock.now(), actor="operator", body={})
+    event = audit.build_event(owner, "test", now=clock.now(), actor="operator", body={})
     kept = Account.objects.get(id=owner.id)
     assert kept.audit_seq == owner.audit_seq - 1
     event.save(force_insert=True)
@@ -406,13 +406,13 @@ def test_the_outbox_keeps_order_per_receiver_and_no_receiver_waits_for_another(d
     first = {row.payload["n"]: row for row in outbox.lease(now=now)}
     assert set(first) == {1, 3}
     assert outbox.lease(now=now) == []
-    outbox.delivered(first[3], now=now)
-    outbox.failed(first[1], "down", now=now)
+    outbox.mark_delivered(first[3], now=now)
+    outbox.mark_failed(first[1], "down", now=now)
     assert outbox.lease(now=now) == []
     later = now + outbox.FIRST_RETRY
     again = outbox.lease(now=later)
     assert [row.payload["n"] for row in again] == [1]
-    outbox.delivered(again[0], now=later)
+    outbox.mark_delivered(again[0], now=later)
     assert [row.payload["n"] for row in outbox.lease(now=later)] == [2]
 
 
@@ -423,7 +423,7 @@ def test_a_lease_that_was_lost_is_taken_again_and_a_day_of_failures_parks(db: No
     row = outbox.lease(now=now)[0]
     assert outbox.lease(now=now + outbox.LEASE - timedelta(seconds=1)) == []
     assert outbox.lease(now=now + outbox.LEASE)[0].id == row.id
-    outbox.failed(row, "x" * 500, now=now + outbox.PARK_AFTER + timedelta(seconds=1))
+    outbox.mark_failed(row, "x" * 500, now=now + outbox.PARK_AFTER + timedelta(seconds=1))
     assert OutboxRow.objects.get().parked_at is not None
     assert outbox.lease(now=now + timedelta(days=3)) == []
 
@@ -436,8 +436,8 @@ def test_two_accounts_that_bind_one_key_at_the_same_moment(db: None, monkeypatch
     roots = [root_of(owner) for owner in owners]
 
     def bind(owner: Account, root: Credential) -> Credential:
-        return under_lock(owner.id, lambda locked: issue.grow(
-            locked, proven(key, passphrase_hash="x", clients=[]), issue.Asked(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
+        return under_lock(owner.id, lambda locked: issue.derive(
+            locked, proof_of(key, passphrase_hash="x", clients=[]), issue.IssuanceRequest(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
         ))  # fmt: skip
 
     bind(owners[0], roots[0])

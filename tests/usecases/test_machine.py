@@ -32,9 +32,9 @@ from derived.errors import Reason, Refused
 from derived.ledger import accounts, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, DeviceKey
-from derived.rules.assurance import AAL, Factor, Shown
-from derived.rules.eligibility import BoundBy, How
-from derived.rules.kinds import POLICIES, Kind, policy
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
+from derived.rules.eligibility import BoundBy, BoundVia
+from derived.rules.kinds import POLICIES, Kind, policy_of
 from idp import clients
 from idp.clients import Registration
 from idp.login.session import login_of, record_login
@@ -48,8 +48,8 @@ from scim.people import provision
 from tests.usecases import grown
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
-BOTH = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
-GROWN = [kind for kind in POLICIES if policy(kind).grown]
+BOTH = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+GROWN = [kind for kind in POLICIES if policy_of(kind).is_derived]
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -101,7 +101,7 @@ class Machine(RuleBasedStateMachine):
     def invite(self) -> Any:
         try:
             root = under_lock(self.account_id, lambda locked: issue.password_totp(
-                locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=How.INVITATION), now=clock.now(), actor="t",
+                locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=BoundVia.INVITATION), now=clock.now(), actor="t",
             ))  # fmt: skip
         except Refused:
             return multiple()
@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
         kind = Kind(Credential.objects.get(id=device).kind)
         return self._log_in(device, grown.WHOLE[kind] if whole else grown.ALONE[kind])
 
-    def _log_in(self, used: Any, factors: Shown) -> Any:
+    def _log_in(self, used: Any, factors: VerifiedFactors) -> Any:
         credential = Credential.objects.get(id=used)
 
         def claim(locked: Account) -> None:
@@ -151,9 +151,9 @@ class Machine(RuleBasedStateMachine):
         event = AuthenticationEvent.objects.select_related("credential__root", "credential__parent").get(id=login)
         evidence = login_of(event)
         try:
-            device = under_lock(self.account_id, lambda locked: issue.grow(
+            device = under_lock(self.account_id, lambda locked: issue.derive(
                 locked, grown.PROOFS[kind](),
-                issue.Asked(login=evidence, root=event.credential, name="P", by="t"), now=clock.now(),
+                issue.IssuanceRequest(login=evidence, root=event.credential, name="P", by="t"), now=clock.now(),
             ))  # fmt: skip
         except Refused:
             return multiple()
@@ -234,7 +234,7 @@ class Machine(RuleBasedStateMachine):
         row = Credential.objects.get(id=device)
         under_lock(
             self.account_id,
-            lambda locked: revoke.one(
+            lambda locked: revoke.credential(
                 row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"
             ),
         )
@@ -246,7 +246,7 @@ class Machine(RuleBasedStateMachine):
         row = Credential.objects.get(id=root)
         under_lock(
             self.account_id,
-            lambda locked: revoke.one(
+            lambda locked: revoke.credential(
                 row, account=locked, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
             ),
         )

@@ -16,8 +16,8 @@ import cbor2
 
 from derived.minting import passkey
 from derived.minting.fido import metadata
-from derived.minting.fido.metadata import Metadata, Policy
-from derived.minting.passkey import Expected
+from derived.minting.fido.metadata import Metadata, ModelPolicy
+from derived.minting.passkey import CeremonyParameters
 from tests.webauthn.authenticator import b64, unb64
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Captured:
         whole: bytes | None = None,
         client: bytes | None = None,
         known: Metadata | None = None,
-        policy: Policy | None = None,
+        policy: ModelPolicy | None = None,
         at: datetime | None = None,
     ) -> RegisteredPasskey:
         """What the product makes of it; keywords falsify a part."""
@@ -84,12 +84,12 @@ class Captured:
         labels = origin.split("//")[1].split(":")[0].split(".")
         names = [".".join(labels[start:]) for start in range(len(labels))]
         rp_id = next(name for name in names if hashlib.sha256(name.encode()).digest() == data[:32])
-        expected = Expected(challenge=unb64(told["challenge"]), rp_id=rp_id, origin=origin)
+        expected = CeremonyParameters(challenge=unb64(told["challenge"]), rp_id=rp_id, origin=origin)
         return passkey.register(
-            passkey.parsed(json.dumps(document)),
+            passkey.parse(json.dumps(document)),
             expected=expected,
             metadata=published() if known is None else known,
-            policy=policy or Policy(),
+            policy=policy or ModelPolicy(),
             now=at or self.at,
         )
 

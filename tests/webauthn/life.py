@@ -12,10 +12,10 @@ from uuid import uuid4
 from demo.browser import Browser
 from derived import clock
 from derived.changes import issue
-from derived.changes.issue import Certificate
+from derived.changes.issue import VerifiedCertificate
 from derived.ledger.locking import under_lock
 from derived.minting.fido.metadata import Metadata, Model
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from idp.login.session import record_login
 from idp.models import AuthenticationEvent, LoginSession
 from tests.world import ISSUER, http
@@ -98,7 +98,7 @@ def newest_event() -> AuthenticationEvent:
 def card(account: Account) -> Credential:
     """A PIV card of this account, bound by a manager: with it the account can reach AAL3."""
     now, mark = clock.now(), uuid4().hex
-    verified = Certificate(
+    verified = VerifiedCertificate(
         issuer="CN=CA",
         issuer_key=mark * 2,
         serial=mark,
@@ -114,7 +114,7 @@ def card(account: Account) -> Credential:
     return under_lock(
         account.id,
         lambda locked: issue.certificate(
-            locked, verified, bound_by=BoundBy(how=How.MANAGER), name="Card", now=now, actor="manager:test"
+            locked, verified, bound_by=BoundBy(how=BoundVia.MANAGER), name="Card", now=now, actor="manager:test"
         ),
     )
 
@@ -122,7 +122,7 @@ def card(account: Account) -> Credential:
 def with_card(account: Account) -> LoginSession:
     """The account's present session, as it is after a login with a card (AAL3)."""
     row = card(account)
-    shown = Certificate.shown.fget(type("V", (), {"derived": False, "hardware": True, "ours": False})())  # type: ignore[attr-defined]
+    shown = VerifiedCertificate.shown.fget(type("V", (), {"derived": False, "hardware": True, "ours": False})())  # type: ignore[attr-defined]
     event = under_lock(account.id, lambda locked: record_login(locked, row, shown, now=clock.now()))
     session = session_of(account)
     session.event, session.expires_at = event, clock.now() + timedelta(hours=12)

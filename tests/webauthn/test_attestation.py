@@ -16,7 +16,7 @@ from OpenSSL.crypto import X509Store
 from derived.errors import Reason, Refused
 from derived.minting import passkey
 from derived.minting.fido import attestation, metadata
-from derived.minting.fido.metadata import Metadata, Model, Policy
+from derived.minting.fido.metadata import Metadata, Model, ModelPolicy
 from derived.rules.assurance import AAL
 from idp.policies import fido_metadata as kept
 from tests.webauthn.authenticator import BE, BS, UP, UV, Maker, SoftKey
@@ -34,13 +34,13 @@ ISOLATED = frozenset({"hardware", "secure_element"})
 
 
 def judged(
-    key: SoftKey, *, known: Metadata, policy: Policy | None = None, now: datetime = NOW, **falsified: Any
+    key: SoftKey, *, known: Metadata, policy: ModelPolicy | None = None, now: datetime = NOW, **falsified: Any
 ) -> RegisteredPasskey:
     """Register a key, with this metadata and policy."""
     expected = asked()
     document = json.dumps(key.create(creation(expected), **falsified))
     return passkey.register(
-        passkey.parsed(document), expected=expected, metadata=known, policy=policy or Policy(), now=now
+        passkey.parse(document), expected=expected, metadata=known, policy=policy or ModelPolicy(), now=now
     )
 
 
@@ -89,10 +89,10 @@ def library_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]
     return at
 
 
-def _known() -> tuple[Metadata, Policy]:
+def _known() -> tuple[Metadata, ModelPolicy]:
     """The package's metadata, and an operator who allows Apple too (of which FIDO says nothing)."""
     found = replace(published(), models={**published().models, kept.APPLE: kept._apple()})
-    return found, Policy(allow=frozenset(found.models))
+    return found, ModelPolicy(allow=frozenset(found.models))
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -245,7 +245,7 @@ def test_a_forged_yubikey_is_unattested(where: str) -> None:
 def test_self_attestation_never_counts() -> None:
     """The key vouches for itself, under an AAGUID that FIDO certifies (PK-2)."""
     key = SoftKey(self_attests=True, aaguid=FIPS)
-    found = judged(key, known=published(), policy=Policy(allow=frozenset({FIPS})))
+    found = judged(key, known=published(), policy=ModelPolicy(allow=frozenset({FIPS})))
     assert (found.attestation, found.attested, found.reaches) == ("self", False, AAL.AAL2)
 
 
@@ -299,7 +299,7 @@ def test_a_certificate_that_is_not_for_attestation_proves_nothing(changed: dict[
 def test_what_fido_reports_as_broken_never_counts(bad: str, allowed: bool) -> None:  # noqa: FBT001 - a parameter
     """Whatever it was certified as, and whoever allows it."""
     maker = Maker()
-    policy = Policy(allow=frozenset({FIPS})) if allowed else Policy()
+    policy = ModelPolicy(allow=frozenset({FIPS})) if allowed else ModelPolicy()
     known = listing(maker, statuses=(*CERTIFIED, bad))
     assert judged(SoftKey(maker=maker), known=known, policy=policy).attested is False
 
@@ -307,19 +307,19 @@ def test_what_fido_reports_as_broken_never_counts(bad: str, allowed: bool) -> No
 @pytest.mark.parametrize(
     ("statuses", "policy", "counts"),
     [
-        (("FIDO_CERTIFIED",), Policy(), True),
-        (("FIDO_CERTIFIED_L3plus",), Policy(), True),
-        (("NOT_FIDO_CERTIFIED",), Policy(), False),
-        (("SELF_ASSERTION_SUBMITTED",), Policy(), False),
-        ((), Policy(), False),
-        (CERTIFIED, Policy(deny=frozenset({FIPS})), False),
-        (CERTIFIED, Policy(allow=frozenset({FIPS}), deny=frozenset({FIPS})), False),
-        (CERTIFIED, Policy(allow=frozenset()), False),
-        (CERTIFIED, Policy(allow=frozenset({"2fc0579f-8113-47ea-b116-bb5a8db9202a"})), False),
-        (("NOT_FIDO_CERTIFIED",), Policy(allow=frozenset({FIPS})), True),
+        (("FIDO_CERTIFIED",), ModelPolicy(), True),
+        (("FIDO_CERTIFIED_L3plus",), ModelPolicy(), True),
+        (("NOT_FIDO_CERTIFIED",), ModelPolicy(), False),
+        (("SELF_ASSERTION_SUBMITTED",), ModelPolicy(), False),
+        ((), ModelPolicy(), False),
+        (CERTIFIED, ModelPolicy(deny=frozenset({FIPS})), False),
+        (CERTIFIED, ModelPolicy(allow=frozenset({FIPS}), deny=frozenset({FIPS})), False),
+        (CERTIFIED, ModelPolicy(allow=frozenset()), False),
+        (CERTIFIED, ModelPolicy(allow=frozenset({"2fc0579f-8113-47ea-b116-bb5a8db9202a"})), False),
+        (("NOT_FIDO_CERTIFIED",), ModelPolicy(allow=frozenset({FIPS})), True),
     ],
 )
-def test_which_models_count(statuses: tuple[str, ...], policy: Policy, counts: bool) -> None:  # noqa: FBT001 - a parameter
+def test_which_models_count(statuses: tuple[str, ...], policy: ModelPolicy, counts: bool) -> None:  # noqa: FBT001 - a parameter
     """Certified, or on the operator's list; never on the other one (RQ-4)."""
     maker = Maker()
     assert judged(SoftKey(maker=maker), known=listing(maker, statuses=statuses), policy=policy).attested is counts
@@ -381,7 +381,7 @@ def test_the_package_is_read_whole_but_for_uaf() -> None:
     found = published()
     assert found.number >= 291
     assert len({model.description for model in found.models.values()}) > 300
-    assert sum(Policy().admits(model) for model in found.models.values()) > 200
+    assert sum(ModelPolicy().admits(model) for model in found.models.values()) > 200
     assert found.is_stale((found.next_update or NOW.date()) + timedelta(days=1))
     assert not found.is_stale(found.next_update or NOW.date())
 
@@ -470,7 +470,9 @@ def test_a_tpm_key_is_kept_only_if_it_was_made_there_and_is_fixed(attributes: in
     """fixedTPM, fixedParent and sensitiveDataOrigin (TPM 2.0 part 2 §8.3); a duplicable key is exportable (63B-4 §2.3)."""
     model = next(iter(listing(Maker()).models.values()))
     public = b"\x00\x23\x00\x0b" + attributes.to_bytes(4) + b"rest"
-    statement = attestation.Statement(fmt="tpm", chain=(b"x",), aaguid=FIPS, backup_eligible=False, pub_area=public)
+    statement = attestation.AttestationStatement(
+        fmt="tpm", chain=(b"x",), aaguid=FIPS, backup_eligible=False, pub_area=public
+    )
     assert attestation._is_kept(statement, model) is stays
     assert attestation._is_kept(replace(statement, pub_area=b""), model) is False
     assert attestation._is_kept(replace(statement, backup_eligible=True), model) is False

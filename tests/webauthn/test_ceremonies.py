@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from derived.errors import Reason, Refused
 from derived.minting import passkey
-from derived.minting.fido.metadata import Metadata, Policy
-from derived.minting.passkey import Expected, Verifier
+from derived.minting.fido.metadata import Metadata, ModelPolicy
+from derived.minting.passkey import AssertionVerifier, CeremonyParameters
 from derived.rules.assurance import AAL
 from idp.config import Config
 from tests.webauthn.authenticator import AT, BE, BS, ORIGIN, RP_ID, UP, UV, SoftKey, b64, cose, unb64
@@ -27,35 +27,37 @@ from tests.webauthn.authenticator import AT, BE, BS, ORIGIN, RP_ID, UP, UV, Soft
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from derived.minting.passkey import Asserted, RegisteredPasskey
+    from derived.minting.passkey import RegisteredPasskey, VerifiedAssertion
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HANDLE = bytes(range(16))
 Document = dict[str, Any]
 
 
-def asked(**more: Any) -> Expected:
-    return Expected(challenge=secrets.token_bytes(32), rp_id=RP_ID, origin=ORIGIN, **more)
+def asked(**more: Any) -> CeremonyParameters:
+    return CeremonyParameters(challenge=secrets.token_bytes(32), rp_id=RP_ID, origin=ORIGIN, **more)
 
 
-def register(document: Document, expected: Expected) -> RegisteredPasskey:
+def register(document: Document, expected: CeremonyParameters) -> RegisteredPasskey:
     """What the product makes of a registration."""
     return passkey.register(
-        passkey.parsed(json.dumps(document)), expected=expected, metadata=Metadata(), policy=Policy(), now=NOW
+        passkey.parse(json.dumps(document)), expected=expected, metadata=Metadata(), policy=ModelPolicy(), now=NOW
     )
 
 
-def creation(expected: Expected) -> Document:
+def creation(expected: CeremonyParameters) -> Document:
     return passkey.options_to_register(
         expected, user_handle=HANDLE, name="alex", display_name="Alex", known=[], seconds=300
     )
 
 
-def request(expected: Expected) -> Document:
+def request(expected: CeremonyParameters) -> Document:
     return passkey.options_to_assert(expected, allowed=[], seconds=300)
 
 
-def verify(document: Document, expected: Expected, registered: RegisteredPasskey, **changed: Any) -> Asserted:
+def verify(
+    document: Document, expected: CeremonyParameters, registered: RegisteredPasskey, **changed: Any
+) -> VerifiedAssertion:
     """What the product makes of an assertion."""
     known = {
         "public_key": registered.public_key,
@@ -64,7 +66,7 @@ def verify(document: Document, expected: Expected, registered: RegisteredPasskey
         "named": False,
     }
     return passkey.verify(
-        passkey.parsed(json.dumps(document)), expected=expected, verifier=Verifier(**{**known, **changed})
+        passkey.parse(json.dumps(document)), expected=expected, verifier=AssertionVerifier(**{**known, **changed})
     )
 
 
@@ -271,7 +273,7 @@ def test_where_verification_is_required_the_flag_decides(verifies: bool) -> None
 def test_what_is_no_answer_is_refused_before_it_is_parsed(text: str) -> None:
     """Size and depth are bounded first, and nothing raises anything else."""
     with pytest.raises(Refused) as refused:
-        passkey.parsed(text)
+        passkey.parse(text)
     assert refused.value.reason == Reason.BAD_PROOF
 
 
@@ -279,9 +281,9 @@ def test_an_answer_may_be_no_larger_than_64_kib() -> None:
     """The same answer passes, and with spaces up to the limit; one byte more does not."""
     expected = asked()
     text = json.dumps(SoftKey().create(creation(expected)))
-    assert passkey.parsed(text + " " * (passkey.MOST_BYTES - len(text)))
+    assert passkey.parse(text + " " * (passkey.MOST_BYTES - len(text)))
     with pytest.raises(Refused):
-        passkey.parsed(text + " " * (passkey.MOST_BYTES - len(text) + 1))
+        passkey.parse(text + " " * (passkey.MOST_BYTES - len(text) + 1))
 
 
 def test_a_document_nested_too_deep_is_refused() -> None:
@@ -353,7 +355,7 @@ ASSERTIONS: dict[str, Callable[[SoftKey, Document], Document]] = {
     "id and rawId differ": lambda key, ask: {**key.get(ask), "id": b64(bytes(32))},
     "another type of credential": lambda key, ask: {**key.get(ask), "type": "federated"},
     "a registration": lambda key, ask: key.create(
-        creation(Expected(challenge=unb64(ask["challenge"]), rp_id=RP_ID, origin=ORIGIN))
+        creation(CeremonyParameters(challenge=unb64(ask["challenge"]), rp_id=RP_ID, origin=ORIGIN))
     ),
 }
 
@@ -402,7 +404,7 @@ def test_where_verification_is_required_an_assertion_without_it_is_refused() -> 
 )
 def test_a_counter_only_rises(before: int, now: int, back: bool) -> None:  # noqa: FBT001 - a parameter
     """Zero on both sides means that there is none; everything else has to rise (C59)."""
-    assert passkey.went_back(before, now) is back
+    assert passkey.counter_regressed(before, now) is back
 
 
 @pytest.mark.parametrize("hardware", [True, False])

@@ -14,11 +14,11 @@ from derived import clock
 from derived.changes import revoke
 from derived.errors import Reason
 from derived.ledger.locking import under_lock
-from derived.minting.fido.metadata import Policy
+from derived.minting.fido.metadata import ModelPolicy
 from derived.models import BoundKey, Credential, Event, Passkey, Request
 from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind
-from derived.rules.rulebook import Approved, Rulebook, Terms
+from derived.rules.rulebook import ApprovedDevices, KindRules, Rulebook
 from idp.models import AuthenticationEvent, Binding
 from tests.webauthn.authenticator import Maker, SoftKey
 from tests.webauthn.life import asked, listed, newest_event, register, sent, sign_in, stranger, with_card
@@ -205,10 +205,10 @@ def test_ceilings(
     person, desktop = world.enrolled()
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
-    monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
+    monkeypatch.setattr("idp.policies.fido_metadata.policy", ModelPolicy)
     monkeypatch.setattr(
         "idp.policies.issuance.rules",
-        lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid} if approved else set()))),
+        lambda: Rulebook(approved=ApprovedDevices(aaguids=frozenset({maker.aaguid} if approved else set()))),
     )
     if login == 3:
         from scim.models import Person as Row
@@ -229,7 +229,7 @@ def test_a_synced_key_is_refused_where_syncing_is_off(world: World, monkeypatch:
     """PK-3."""
     _, desktop = world.enrolled()
     monkeypatch.setattr(
-        "idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DERIVED_PASSKEY: Terms(synced=frozenset())})
+        "idp.policies.issuance.rules", lambda: Rulebook(terms={Kind.DERIVED_PASSKEY: KindRules(synced=frozenset())})
     )
     assert "a device of this kind" in grow(desktop, SoftKey(synced=True)).words()
     assert not Credential.objects.filter(kind=Kind.DERIVED_PASSKEY).exists()
@@ -250,7 +250,9 @@ def test_the_same_key_is_never_bound_twice(world: World) -> None:
     row = Credential.objects.get(kind=Kind.DERIVED_PASSKEY)
     under_lock(
         row.account_id,
-        lambda account: revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"),
+        lambda account: revoke.credential(
+            row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="t"
+        ),
     )
     _, other = world.enrolled("bo@example.org")
     before = BoundKey.objects.count()
@@ -323,9 +325,9 @@ def test_no_aal3_comes_over_a_code(world: World, monkeypatch: pytest.MonkeyPatch
     person, desktop = world.enrolled()
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
-    monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
+    monkeypatch.setattr("idp.policies.fido_metadata.policy", ModelPolicy)
     monkeypatch.setattr(
-        "idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid})))
+        "idp.policies.issuance.rules", lambda: Rulebook(approved=ApprovedDevices(aaguids=frozenset({maker.aaguid})))
     )
     from scim.models import Person as Row
 
@@ -451,9 +453,9 @@ def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(
     person, desktop = world.enrolled()
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
-    monkeypatch.setattr("idp.policies.fido_metadata.policy", Policy)
+    monkeypatch.setattr("idp.policies.fido_metadata.policy", ModelPolicy)
     monkeypatch.setattr(
-        "idp.policies.issuance.rules", lambda: Rulebook(approved=Approved(aaguids=frozenset({maker.aaguid})))
+        "idp.policies.issuance.rules", lambda: Rulebook(approved=ApprovedDevices(aaguids=frozenset({maker.aaguid})))
     )
     from scim.models import Person as Row
 
@@ -461,7 +463,7 @@ def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(
     key = SoftKey(maker=maker)
     grow(desktop, key)
     sign_in(stranger(), key)
-    bad = withdrawn.found(listed(maker, statuses=("REVOKED",)), Policy())
+    bad = withdrawn.found(listed(maker, statuses=("REVOKED",)), ModelPolicy())
     assert [one.credential.kind for one in bad] == ["derived_passkey"]
     withdrawn.withdraw(bad[0], now=clock.now(), actor="t")
     assert Credential.objects.get(kind=Kind.DERIVED_PASSKEY).aal == 2

@@ -14,7 +14,7 @@ from derived.changes import revoke
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from derived.minting import passkey as webauthn
-from derived.minting.fido.metadata import Metadata, Policy
+from derived.minting.fido.metadata import Metadata, ModelPolicy
 from derived.models import Account, Credential, Event, Passkey
 from idp.enrol.roots import passkeys
 from idp.login.passkey import _claim, expected
@@ -101,7 +101,7 @@ def test_a_key_is_registered_once_for_ever(world: World) -> None:
     row = key_row()
     under_lock(
         row.account_id,
-        lambda locked: revoke.one(
+        lambda locked: revoke.credential(
             row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
         ),
     )
@@ -370,10 +370,10 @@ def test_a_session_that_ends_meanwhile_binds_nothing(world: World) -> None:
     person, desktop = world.enrolled()
     account, key = account_of(person), SoftKey()
     options = asked(desktop, desktop.get(ADD), f"{ISSUER}/devices/roots/passkey/options")
-    response = webauthn.parsed(json.dumps(key.create(options)))
+    response = webauthn.parse(json.dumps(key.create(options)))
     ceremony, mine = Ceremony.objects.latest("created_at"), life.session_of(account)
     verified = webauthn.register(
-        response, expected=expected(ceremony), metadata=Metadata(), policy=Policy(), now=clock.now()
+        response, expected=expected(ceremony), metadata=Metadata(), policy=ModelPolicy(), now=clock.now()
     )
     end(mine, now=clock.now(), actor="person")
     with pytest.raises(Refused) as refused:
@@ -393,7 +393,7 @@ def test_a_key_that_is_lowered_meanwhile_does_not_say_hardware(world: World, mak
     answer = key.get(asked(browser, page, LOGIN + "/options"))
     ceremony, stale = Ceremony.objects.latest("created_at"), Passkey.objects.select_related("credential").get()
     Passkey.objects.update(hardware=False)
-    asserted = webauthn.Asserted(user_verified=True, backed_up=False, sign_count=99)
+    asserted = webauthn.VerifiedAssertion(user_verified=True, backed_up=False, sign_count=99)
     with pytest.raises(Refused) as refused:
         under_lock(
             stale.credential.account_id, lambda account: _claim(account, ceremony, stale, asserted, now=clock.now())
@@ -561,7 +561,7 @@ def test_a_revoked_key_signs_nobody_in(world: World) -> None:
     row = key_row()
     under_lock(
         row.account_id,
-        lambda locked: revoke.one(
+        lambda locked: revoke.credential(
             row, account=locked, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
         ),
     )

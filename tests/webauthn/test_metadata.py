@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.management import CommandError, call_command
 
 from derived.errors import Unavailable
-from derived.minting.fido.metadata import PUBLISHED_ROOT, Policy, fingerprint
+from derived.minting.fido.metadata import PUBLISHED_ROOT, ModelPolicy, fingerprint
 from derived.models import Account, Credential, Event, Passkey
 from idp.config import config
 from idp.policies import fido_metadata as metadata
@@ -214,13 +214,13 @@ def test_a_publication_that_was_spoilt_on_the_disk_closes(var: Path) -> None:
 
 def test_the_operators_lists_are_read_when_they_change(var: Path) -> None:
     """RQ-4: allow and deny; nothing means what FIDO certifies."""
-    assert metadata.policy() == Policy()
+    assert metadata.policy() == ModelPolicy()
     (var / "metadata").mkdir()
     path = var / "metadata" / "authenticators.toml"
     path.write_text('allow = ["73BB0CD4-e502-49b8-9c6f-b59445bf720b"]\n')
-    assert metadata.policy() == Policy(allow=frozenset({"73bb0cd4-e502-49b8-9c6f-b59445bf720b"}))
+    assert metadata.policy() == ModelPolicy(allow=frozenset({"73bb0cd4-e502-49b8-9c6f-b59445bf720b"}))
     path.write_text('deny = ["x", "y"]\n')
-    assert metadata.policy() == Policy(deny=frozenset({"x", "y"}))
+    assert metadata.policy() == ModelPolicy(deny=frozenset({"x", "y"}))
 
 
 @pytest.mark.parametrize("text", ["allow = ", 'allow = "x"', "allow = [7]", 'denny = ["x"]', "allow = 7", "\xff"])

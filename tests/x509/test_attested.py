@@ -25,12 +25,12 @@ from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from derived.minting import signing
 from derived.minting.hardware import statement as hardware
-from derived.minting.hardware.statement import Trust
-from derived.minting.signing import Held
+from derived.minting.hardware.statement import AttestationTrust
+from derived.minting.signing import MemorySigner
 from derived.models import Account, Credential, Event, EventDetail, IdentityCheck, IssuedCertificate
 from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind
-from derived.rules.rulebook import Approved, Rulebook, Terms
+from derived.rules.rulebook import ApprovedDevices, KindRules, Rulebook
 from device import tpm
 from idp.keys import wrapper
 from idp.models import AuthenticationEvent
@@ -58,10 +58,10 @@ AAL2_POLICY, AAL3_POLICY = "2.16.840.1.101.3.2.1.3.40", "2.16.840.1.101.3.2.1.3.
 SERIAL, MODEL = "7654321", "YubiKey 5 FIPS"
 GOOD = Rulebook(
     home_agencies=frozenset({str(AGENCY)}),
-    approved=Approved(models=frozenset({MODEL})),
+    approved=ApprovedDevices(models=frozenset({MODEL})),
     assigned={SERIAL: ALEX},
     most_in_all=20,
-    terms={Kind.CERTIFICATE: Terms(most=20)},
+    terms={Kind.CERTIFICATE: KindRules(most=20)},
 )
 
 
@@ -164,7 +164,7 @@ def test_a_key_in_their_yubikey_of_whom_somebody_saw_is_41(
 
 WRONG: dict[str, Any] = {
     "nobody saw them": {"seen": None}, "seen 91 days ago": {"seen": 91}, "a card of another agency": {"rules": {"home_agencies": frozenset({"9999"})}},
-    "a model that is not listed": {"rules": {"approved": Approved()}}, "somebody else's YubiKey": {"rules": {"assigned": {SERIAL: "sam@example.org"}}},
+    "a model that is not listed": {"rules": {"approved": ApprovedDevices()}}, "somebody else's YubiKey": {"rules": {"assigned": {SERIAL: "sam@example.org"}}},
     "nobody's YubiKey": {"rules": {"assigned": {}}}, "a slot that never asks": {"said": {"8": b"\x01\x01"}},
     "a slot that asks once": {"said": {"8": b"\x02\x01"}}, "no proof": {"proof": False}, "a key that we make": {"way": "file"},
 }  # fmt: skip
@@ -263,7 +263,7 @@ def test_between_record_and_release_what_it_rests_on_may_fall(
 
     browser = with_card(desk, world, tmp_path)
     see(sample=sample)
-    whole = certificates.making.signed
+    whole = certificates.making.signed_certificate
 
     def meanwhile(act: Any) -> Any:
         def signed(credential_id: Any, keys: Any) -> x509.Certificate:
@@ -275,14 +275,16 @@ def test_between_record_and_release_what_it_rests_on_may_fall(
 
     monkeypatch.setattr(
         certificates.making,
-        "signed",
+        "signed_certificate",
         meanwhile(lambda _: IdentityCheck.objects.update(credential=Credential.objects.get(kind="piv_card"))),
     )
     page = add(browser, request=csr(maker.key), proof=proof(maker))
     assert (page.status, "check in person" in page.html) == (403, True)
     see(sample=sample)
     monkeypatch.setattr(
-        certificates.making, "signed", meanwhile(lambda one: Credential.objects.filter(id=one).update(aal=2))
+        certificates.making,
+        "signed_certificate",
+        meanwhile(lambda one: Credential.objects.filter(id=one).update(aal=2)),
     )
     second = another(maker)
     assert add(browser, request=csr(second.key), proof=proof(second)).status != 200
@@ -381,11 +383,11 @@ def test_what_was_withdrawn_counts_for_less_at_the_next_sign_in(
     see(sample=sample)
     held = issued(browser, maker.key, proof=proof(maker))
     assert worth(held) == (3, [AAL3_POLICY])
-    only = {"approved": Approved(), "terms": {Kind.CERTIFICATE: Terms(only_approved=True)}}
-    changes: dict[str, tuple[Trust, dict[str, Any], int, bool]] = {
-        "nothing": (maker.trust(), {}, 3, True), "root": (Trust(), {}, 2, False),
+    only = {"approved": ApprovedDevices(), "terms": {Kind.CERTIFICATE: KindRules(only_approved=True)}}
+    changes: dict[str, tuple[AttestationTrust, dict[str, Any], int, bool]] = {
+        "nothing": (maker.trust(), {}, 3, True), "root": (AttestationTrust(), {}, 2, False),
         "revoked": (maker.trust(revoked=frozenset({f"{maker.device.serial_number:x}"})), {}, 2, False),
-        "model": (maker.trust(), {"approved": Approved()}, 2, True), "assigned": (maker.trust(), {"assigned": {}}, 2, True),
+        "model": (maker.trust(), {"approved": ApprovedDevices()}, 2, True), "assigned": (maker.trust(), {"assigned": {}}, 2, True),
         "only approved": (maker.trust(), only, 1, True),
     }  # fmt: skip
     for change, (trust, rules, level, kept) in changes.items():
@@ -430,7 +432,7 @@ def named(key: ec.EllipticCurvePublicKey) -> str:
 
 def request_of(signer: Any) -> bytes:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    return signing.request(
+    return signing.sign_request(
         builder, signer, signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     )
 
@@ -454,7 +456,7 @@ def test_a_key_in_a_tpm_gets_a_certificate(
     monkeypatch.setattr(
         attestation,
         "trust",
-        lambda: Trust(roots={"tpm": [x509.load_pem_x509_certificate(chip.root).public_bytes(Encoding.DER)]}),
+        lambda: AttestationTrust(roots={"tpm": [x509.load_pem_x509_certificate(chip.root).public_bytes(Encoding.DER)]}),
     )
     _, desktop = world.enrolled()
     key = tpm.TpmKey.make(handle="0x81010011", ak=chip.ak, chain=chip.chain)
@@ -507,7 +509,7 @@ def test_a_tpm_wrong_in_one_thing(authority: dict[str, Any], world: World, monke
     monkeypatch.setattr(attestation, "trust", maker.trust)
     _, desktop = world.enrolled()
     _, code, short = order(desktop)
-    signer = Held(maker.key)
+    signer = MemorySigner(maker.key)
     der, name = request_of(signer), named(maker.key.public_key())
 
     def statement(about: str, of: Tpm = maker, **said: Any) -> Any:
@@ -523,7 +525,7 @@ def test_a_tpm_wrong_in_one_thing(authority: dict[str, Any], world: World, monke
         assert attest(typed, der, said).status_code == 400, said
     assert attest(short, der, statement(heard(short))).status_code in {401, 400, 403}
     assert attest("AAAA-AAAA-AAAA-AAAA-AAAA-AAAA", der, statement(right)).status_code in {401, 400, 403}
-    assert attest(code, request_of(Held(new_key())), statement(right)).status_code == 400
+    assert attest(code, request_of(MemorySigner(new_key())), statement(right)).status_code == 400
     from idp.models import CertificateOrder
 
     assert CertificateOrder.objects.get().status == "waiting"

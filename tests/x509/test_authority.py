@@ -24,7 +24,7 @@ from derived.changes import revoke, suspend
 from derived.errors import Reason, Unavailable
 from derived.ledger.locking import under_lock
 from derived.minting import authority as minting
-from derived.minting.signing import Held
+from derived.minting.signing import MemorySigner
 from derived.models import Account, Authority, Credential, IssuedCertificate, OutboxRow, RevocationList
 from idp.keys import wrapper
 from idp.signals import files, tending, worker
@@ -75,7 +75,7 @@ def locked(held: Holding, work: Callable[[Account], object]) -> None:
 def end(held: Holding, because: Reason = Reason.REPORTED_BY_PERSON) -> None:
     locked(
         held,
-        lambda account: revoke.one(
+        lambda account: revoke.credential(
             held.row.credential, account=account, because=because, now=clock.now(), actor="person"
         ),
     )
@@ -169,13 +169,13 @@ def test_an_authority_above_that_is_not_ours_gets_a_request(
     begun = ca("init", "--organisation", "Mossy Agency", "--url", "http://localhost:8000", "--external-root")
     request = x509.load_pem_x509_csr(begun["request"].encode())
     assert request.is_signature_valid
-    root_key = Held(ec.generate_private_key(ec.SECP384R1()))
+    root_key = MemorySigner(ec.generate_private_key(ec.SECP384R1()))
     now = clock.now()
-    root = minting.root(root_key, organisation="Agency above", now=now)
+    root = minting.root_certificate(root_key, organisation="Agency above", now=now)
     root_list = minting.revocation_list([], root, root_key, number=1, now=now, life=timedelta(days=30))
 
     def above(key: Any) -> bytes:
-        return minting.issuing(
+        return minting.issuing_certificate(
             key,
             root,
             root_key,
@@ -290,7 +290,7 @@ def test_a_list_says_for_how_long_it_holds_and_is_made_anew_in_time(authority: d
     first = whole_list()
     assert first.next_update_utc is not None
     assert first.next_update_utc - first.last_update_utc == timedelta(hours=18)
-    assert lists.make_due(wrapper(), now=clock.now()) == 0
+    assert lists.sign_due(wrapper(), now=clock.now()) == 0
     with time_machine.travel(clock.now() + timedelta(hours=6, minutes=1), tick=True):
         worker.housekeeping(now=clock.now())
         files.mirror(now=clock.now())
@@ -376,7 +376,7 @@ def test_a_long_list_is_made_quickly(authority: dict[str, Any], world: World) ->
 
     row = Authority.objects.get()
     now = clock.now()
-    entries = [minting.Entry(serial=minting.new_serial(), at=now) for _ in range(20_000)]
+    entries = [minting.RevokedEntry(serial=minting.new_serial(), at=now) for _ in range(20_000)]
     began = time.monotonic()
     der = minting.revocation_list(
         entries, keeping.certificate_of(row), keeping.signer_of(row, wrapper()), number=9, now=now
@@ -480,14 +480,17 @@ def test_a_question_that_is_none_gets_the_protocols_own_refusal(
     _, desktop = world.enrolled()
     held = issued(desktop)
     _, question, _ = ask(held, tmp_path)
-    other = minting.root(Held(ec.generate_private_key(ec.SECP384R1())), organisation="Others", now=clock.now())
+    other = minting.root_certificate(
+        MemorySigner(ec.generate_private_key(ec.SECP384R1())), organisation="Others", now=clock.now()
+    )
     foreign = x509.ocsp.OCSPRequestBuilder().add_certificate(other, other, _sha1()).build().public_bytes(Encoding.DER)
     status = x509.ocsp.OCSPResponseStatus
     cases = {b"": status.MALFORMED_REQUEST, b"hello": status.MALFORMED_REQUEST, question[:-3]: status.MALFORMED_REQUEST,
              b"\x30" * 5000: status.MALFORMED_REQUEST, foreign: status.UNAUTHORIZED}  # fmt: skip
     for raw, expected in cases.items():
         assert (
-            x509.ocsp.load_der_ocsp_response(answers.about(raw, wrapper(), now=clock.now())).response_status == expected
+            x509.ocsp.load_der_ocsp_response(answers.respond(raw, wrapper(), now=clock.now())).response_status
+            == expected
         )
     with http() as agent:
         for path in ("/pki/ocsp/!!!", "/pki/ocsp/AAAA", "/pki/ocsp"):

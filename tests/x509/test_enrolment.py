@@ -131,7 +131,7 @@ def test_a_key_is_bound_once_in_any_form(authority: dict[str, Any], world: World
     assert add(sam, request=csr(key)).status == 409
 
     def end(account: Account) -> None:
-        revoke.one(
+        revoke.credential(
             held.row.credential, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
         )
 
@@ -206,14 +206,14 @@ def test_after_an_ending_nothing_is_released(
 ) -> None:
     """Ruling 23, C8: HR's leaver is acknowledged while the certificate is being signed; nobody ever gets it."""
     _, desktop = world.enrolled()
-    sign = certificates.making.signed
+    sign = certificates.making.signed_certificate
 
     def slowly(*arguments: Any) -> Any:
         made = sign(*arguments)
         world.deactivate()
         return made
 
-    monkeypatch.setattr(certificates.making, "signed", slowly)
+    monkeypatch.setattr(certificates.making, "signed_certificate", slowly)
     page = add(desktop, request=csr(new_key()))
     assert page.status == 403, page.words()
     row = IssuedCertificate.objects.get()
@@ -228,7 +228,7 @@ def test_a_certificate_is_released_once(authority: dict[str, Any], world: World)
 
     _, desktop = world.enrolled()
     held = issued(desktop)
-    again = making.signed(held.row.credential_id, wrapper())
+    again = making.signed_certificate(held.row.credential_id, wrapper())
 
     def work(account: Account) -> None:
         issue.release(account, held.row.credential_id, again, now=clock.now(), actor="person")
@@ -477,7 +477,7 @@ def test_what_may_not_renew(host: None, world: World) -> None:
     other = issued(desktop, name="Other")
 
     def end(account: Account) -> None:
-        revoke.one(
+        revoke.credential(
             other.row.credential, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person"
         )
 

@@ -152,7 +152,7 @@ def test_one_that_is_away_makes_nothing_and_hears_it_later(others: Path, world: 
     pending = Credential.objects.get(kind="certificate", state="pending")
     under_lock(
         pending.account_id,
-        lambda account: revoke.one(
+        lambda account: revoke.credential(
             held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="t"
         ),
     )
@@ -160,7 +160,7 @@ def test_one_that_is_away_makes_nothing_and_hears_it_later(others: Path, world: 
     worker.housekeeping(now=clock.now())
     assert listed(others) == {}
     with pytest.raises(Unavailable):
-        telling.tell(wrapper())
+        telling.send_due(wrapper())
     (others / "mood").unlink()
     with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
         tending.tend(now=clock.now())
@@ -175,7 +175,7 @@ def test_whoever_ends_meanwhile_gets_nothing_of_theirs(
 ) -> None:
     """Ruling 23, C8: theirs signed; the person ended; it is not released, and is on their list."""
     _, desktop = world.enrolled()
-    whole = issuing.issued
+    whole = issuing.issue_as_ordered
 
     def meanwhile(*arguments: Any) -> x509.Certificate:
         made = whole(*arguments)

@@ -20,13 +20,13 @@ from derived.minting.certificate import (
     DERIVED_PIV,
     DERIVED_PIV_HARDWARE,
     LONGEST_LIFE,
-    Addresses,
-    Order,
+    AuthorityUrls,
+    CertificateContent,
     builder,
     new_serial,
     policies_of,
 )
-from derived.minting.signing import Held
+from derived.minting.signing import MemorySigner
 from derived.rules.assurance import AAL
 from derived.rules.kinds import Label
 from idp.management.commands.ca import GENERIC
@@ -39,17 +39,20 @@ if TYPE_CHECKING:
     from tests.world import World
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-WHERE = Addresses(
+WHERE = AuthorityUrls(
     crl="http://pki.example/pki/a-0.crl", issuer="http://pki.example/pki/a.cer", ocsp="http://pki.example/pki/ocsp"
 )
 
 
 @pytest.fixture(scope="module")
-def issuer() -> tuple[x509.Certificate, Held]:
+def issuer() -> tuple[x509.Certificate, MemorySigner]:
     """A root and an issuing key, without a database."""
-    root, key = Held(ec.generate_private_key(ec.SECP384R1())), Held(ec.generate_private_key(ec.SECP384R1()))
-    above = minting.root(root, organisation="Agency", now=NOW)
-    made = minting.issuing(
+    root, key = (
+        MemorySigner(ec.generate_private_key(ec.SECP384R1())),
+        MemorySigner(ec.generate_private_key(ec.SECP384R1())),
+    )
+    above = minting.root_certificate(root, organisation="Agency", now=NOW)
+    made = minting.issuing_certificate(
         key.public_key,
         above,
         root,
@@ -63,7 +66,7 @@ def issuer() -> tuple[x509.Certificate, Held]:
     return made, key
 
 
-def order(**changed: Any) -> Order:
+def order(**changed: Any) -> CertificateContent:
     good: dict[str, Any] = {
         "key": new_key().public_key(),
         "serial": new_serial(),
@@ -76,11 +79,11 @@ def order(**changed: Any) -> Order:
         "not_after": NOW + timedelta(days=365),
         "addresses": WHERE,
     }
-    return Order(**{**good, **changed})
+    return CertificateContent(**{**good, **changed})
 
 
-def made(issuer: tuple[x509.Certificate, Held], **changed: Any) -> x509.Certificate:
-    return signing.certificate(builder(order(**changed), issuer[0]), issuer[1])
+def made(issuer: tuple[x509.Certificate, MemorySigner], **changed: Any) -> x509.Certificate:
+    return signing.sign_certificate(builder(order(**changed), issuer[0]), issuer[1])
 
 
 def policies(certificate: x509.Certificate) -> list[str]:
@@ -99,7 +102,7 @@ def test_the_piv_policies_stand_only_under_the_piv_label() -> None:
                 assert found == ((DERIVED_PIV_HARDWARE if level == AAL.AAL3 else DERIVED_PIV,) if piv else (GENERIC,))
 
 
-def test_a_certificate_can_do_nothing_but_authenticate(issuer: tuple[x509.Certificate, Held]) -> None:
+def test_a_certificate_can_do_nothing_but_authenticate(issuer: tuple[x509.Certificate, MemorySigner]) -> None:
     """X-2: keyUsage is critical and digitalSignature alone; clientAuth and no other purpose; no authority."""
     extensions = made(issuer).extensions
     usage = extensions.get_extension_for_class(x509.KeyUsage)
@@ -114,7 +117,9 @@ def test_a_certificate_can_do_nothing_but_authenticate(issuer: tuple[x509.Certif
         extensions.get_extension_for_class(x509.BasicConstraints)
 
 
-def test_it_points_to_its_list_its_issuer_and_its_answers_over_http(issuer: tuple[x509.Certificate, Held]) -> None:
+def test_it_points_to_its_list_its_issuer_and_its_answers_over_http(
+    issuer: tuple[x509.Certificate, MemorySigner],
+) -> None:
     """X-4."""
     extensions = made(issuer).extensions
     [point] = extensions.get_extension_for_class(x509.CRLDistributionPoints).value
@@ -145,7 +150,7 @@ LAST_DAY = datetime(2030, 12, 31, 23, 59, 59, tzinfo=UTC)
     ids=["2048 to the last day", "2048 a second longer", "3072", "P-256", "P-384"],
 )  # fmt: skip
 def test_a_small_rsa_key_ends_with_2030(
-    issuer: tuple[x509.Certificate, Held],
+    issuer: tuple[x509.Certificate, MemorySigner],
     key: Any,
     not_after: datetime,
     good: bool,  # noqa: FBT001
@@ -160,7 +165,7 @@ def test_a_small_rsa_key_ends_with_2030(
     assert refused.value.reason == Reason.WEAK_KEY
 
 
-def test_a_life_is_three_years_at_most_and_within_its_issuers(issuer: tuple[x509.Certificate, Held]) -> None:
+def test_a_life_is_three_years_at_most_and_within_its_issuers(issuer: tuple[x509.Certificate, MemorySigner]) -> None:
     """X-6, C91: notAfter ≤ the parent's."""
     assert made(issuer, not_after=NOW + LONGEST_LIFE).not_valid_after_utc == NOW + LONGEST_LIFE
     late = issuer[0].not_valid_after_utc - timedelta(days=1)
@@ -224,15 +229,15 @@ def test_whoever_verifies_strictly_accepts_it(authority: dict[str, Any], world: 
 
 
 def _changed(
-    issuer: tuple[x509.Certificate, Held],
-    wanted: Order,
+    issuer: tuple[x509.Certificate, MemorySigner],
+    wanted: CertificateContent,
     change: Callable[[list[x509.Extension[Any]]], list[x509.Extension[Any]]],
 ) -> x509.Certificate:
     """The ordered certificate with other extensions, signed by the right key."""
     certificate, key = issuer
     made = builder(wanted, certificate)
     made._extensions = change(list(made._extensions))
-    return signing.certificate(made, key)
+    return signing.sign_certificate(made, key)
 
 
 def _without(kind: Any) -> Any:
@@ -260,34 +265,34 @@ STRANGE: dict[str, Any] = {
     "key usage that is not critical": _flipped(x509.KeyUsage), "policies that are critical": _flipped(x509.CertificatePolicies),
     "anyEKU": _instead(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH, x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])),
     "more use of the key": _instead(certificate_module.key_usage("digital_signature", "key_agreement"), critical=True),
-    "a list over https": _instead(certificate_module.points("https://pki.example/x.crl")), "a foreign policy": _instead(certificate_module.policies("1.2.3.4")),
+    "a list over https": _instead(certificate_module.distribution_points("https://pki.example/x.crl")), "a foreign policy": _instead(certificate_module.policies("1.2.3.4")),
     "an authority": _instead(x509.BasicConstraints(ca=True, path_length=None), critical=True),
     "something more": _instead(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")), "name constraints": _instead(x509.TLSFeature([x509.TLSFeatureType.status_request])),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("strange", STRANGE)
-def test_what_differs_from_the_order_is_seen(issuer: tuple[x509.Certificate, Held], strange: str) -> None:
+def test_what_differs_from_the_order_is_seen(issuer: tuple[x509.Certificate, MemorySigner], strange: str) -> None:
     """X-1 to X-4, C91: one extension less, more, other, or of another weight."""
     wanted = order()
-    right = signing.certificate(builder(wanted, issuer[0]), issuer[1])
+    right = signing.sign_certificate(builder(wanted, issuer[0]), issuer[1])
     assert profile.faults(right, wanted, issuer[0], builder(wanted, issuer[0])) == []
     assert profile.faults(
         _changed(issuer, wanted, STRANGE[strange]), wanted, issuer[0], builder(wanted, issuer[0])
     ) == ["other extensions"]
 
 
-def test_an_authority_that_says_it_is_none_changes_nothing(issuer: tuple[x509.Certificate, Held]) -> None:
+def test_an_authority_that_says_it_is_none_changes_nothing(issuer: tuple[x509.Certificate, MemorySigner]) -> None:
     """X-2: cA absent or false."""
     wanted = order()
     made = _changed(issuer, wanted, _instead(x509.BasicConstraints(ca=False, path_length=None)))
     assert profile.faults(made, wanted, issuer[0], builder(wanted, issuer[0])) == []
 
 
-def test_another_signer_and_another_order_are_seen(issuer: tuple[x509.Certificate, Held]) -> None:
+def test_another_signer_and_another_order_are_seen(issuer: tuple[x509.Certificate, MemorySigner]) -> None:
     """C91: a key, a number, a name, a time, a signature of somebody else's."""
     wanted = order()
-    right = signing.certificate(builder(wanted, issuer[0]), issuer[1])
+    right = signing.sign_certificate(builder(wanted, issuer[0]), issuer[1])
     from dataclasses import replace
 
     other = {
@@ -299,6 +304,6 @@ def test_another_signer_and_another_order_are_seen(issuer: tuple[x509.Certificat
     for words, change in other.items():
         asked = replace(wanted, **change)
         assert words in profile.faults(right, asked, issuer[0], builder(asked, issuer[0]))
-    stranger = Held(ec.generate_private_key(ec.SECP384R1()))
-    forged = signing.certificate(builder(wanted, issuer[0]), stranger)
+    stranger = MemorySigner(ec.generate_private_key(ec.SECP384R1()))
+    forged = signing.sign_certificate(builder(wanted, issuer[0]), stranger)
     assert profile.faults(forged, wanted, issuer[0], builder(wanted, issuer[0])) == ["not signed by the authority"]

@@ -117,7 +117,7 @@ def test_what_is_not_issued_anew(host: None, world: World) -> None:
     Credential.objects.filter(id=root.id).update(state="active")
     under_lock(
         root.account_id,
-        lambda account: revoke.one(
+        lambda account: revoke.credential(
             held.row.credential, account=account, because=Reason.REPORTED_BY_PERSON, now=clock.now(), actor="person"
         ),
     )
@@ -132,16 +132,16 @@ def test_a_name_that_changes_while_it_is_being_made(host: None, world: World, mo
     _, desktop = world.enrolled()
     held = issued(desktop)
     rename(world)
-    whole = certificates.making.signed
+    whole = certificates.making.signed_certificate
 
     def meanwhile(credential_id: Any, keys: Any) -> Any:
         made = whole(credential_id, keys)
         rename(world, "Reed")
         return made
 
-    monkeypatch.setattr(certificates.making, "signed", meanwhile)
+    monkeypatch.setattr(certificates.making, "signed_certificate", meanwhile)
     assert reenroll(held, held.key).status_code in {400, 403}
-    monkeypatch.setattr(certificates.making, "signed", whole)
+    monkeypatch.setattr(certificates.making, "signed_certificate", whole)
     found = certificate_in(reenroll(held, held.key))
     assert "CN=Alex Reed" in found.subject.rfc4514_string()
     assert [
@@ -154,7 +154,7 @@ def test_41_stays_41_on_the_same_check(
     desk: Desk, world: World, maker: YubiKey, tmp_path: Path, sample: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MT-4, X-9: the same key in the same module; the check in person stands for it, and no other is used up; not where its maker is believed no more."""
-    from derived.minting.hardware.statement import Trust
+    from derived.minting.hardware.statement import AttestationTrust
     from idp.policies import attestation
 
     browser = with_card(desk, world, tmp_path)
@@ -169,6 +169,6 @@ def test_41_stays_41_on_the_same_check(
     assert held.row.credential.account.identity_checks.filter(credential=None).count() == 1
     assert new.certificate.public_bytes(Encoding.DER) == bytes(new.row.der or b"")
     rename(world, "Reed")
-    monkeypatch.setattr(attestation, "trust", Trust)
+    monkeypatch.setattr(attestation, "trust", AttestationTrust)
     by_page(browser, new, csr(held.key))
     assert successor(new).row.credential.aal == 2

@@ -56,7 +56,11 @@ def test_a_certificate_of_a_version_that_is_none(form: str) -> None:
         "signature": "",
     }
     with pytest.raises(Refused) as refused:
-        judge(statement, hardware.Asked(key=key.public_key(), nonce=b"", made_for=b"", now=now), hardware.Trust())
+        judge(
+            statement,
+            hardware.AttestationRequest(key=key.public_key(), nonce=b"", made_for=b"", now=now),
+            hardware.AttestationTrust(),
+        )
     assert refused.value.reason == Reason.BAD_PROOF
 
 
@@ -83,7 +87,7 @@ def test_no_certificate_says_piv_of_whom_nobody_vouches_for_at_ial3(
     assert AAL2_POLICY not in policies(successor)
     assert successor.row.credential.label == "generic"
     Account.objects.filter(id=account).update(ial=3)
-    under_lock(account, lambda fresh: identity_changes.vouched(fresh, ial=2, now=clock.now(), actor="source:hr"))
+    under_lock(account, lambda fresh: identity_changes.set_ial(fresh, ial=2, now=clock.now(), actor="source:hr"))
     for one, state in ((held, "revoked"), (successor, "active")):
         one.row.credential.refresh_from_db()
         assert one.row.credential.state == state

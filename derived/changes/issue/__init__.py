@@ -11,24 +11,31 @@ invitation, a challenge) are claimed by the caller under the same lock, in the s
 
 from __future__ import annotations
 
-from derived.changes.issue.grown import Asked, activate, grow, regrow, reissue, token_family
+from derived.changes.issue.grown import IssuanceRequest, activate, derive, reissue, renew_derived, token_family
 from derived.changes.issue.release import release
-from derived.changes.issue.roots import Certificate, certificate, passkey, password_totp, seen, upstream
+from derived.changes.issue.roots import (
+    VerifiedCertificate,
+    certificate,
+    passkey,
+    password_totp,
+    record_certificate,
+    upstream,
+)
 from derived.minting.passkey import RegisteredPasskey
 
 __all__ = [
-    "Asked",
-    "Certificate",
+    "IssuanceRequest",
     "RegisteredPasskey",
+    "VerifiedCertificate",
     "activate",
     "certificate",
-    "grow",
+    "derive",
     "passkey",
     "password_totp",
-    "regrow",
+    "record_certificate",
     "reissue",
     "release",
-    "seen",
+    "renew_derived",
     "token_family",
     "upstream",
 ]

@@ -11,13 +11,13 @@ from django.db import IntegrityError, transaction
 from derived.changes import identity_checks
 from derived.errors import Reason, Refused
 from derived.ledger import audit, status
-from derived.ledger.prepared_sql import write
-from derived.ledger.rows import Draft, drafted, facts, require_active, row_of, tell
+from derived.ledger.prepared_sql import insert_rows
+from derived.ledger.rows import Draft, build_row, create_row, event_body, notify, require_active
 from derived.models import Account, BoundKey, Credential, Request
 from derived.rules.agency import agency_of
 from derived.rules.assurance import AAL, IAL
-from derived.rules.eligibility import label_of, most, refusal, refusal_of_key
-from derived.rules.kinds import POLICIES, Kind, Label, policy
+from derived.rules.eligibility import highest_level, label_of, refusal, refusal_of_level
+from derived.rules.kinds import POLICIES, Kind, Label, policy_of
 from derived.rules.lifecycle import LIVING, State, may_move
 from derived.rules.rulebook import Rulebook
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
     from derived.models import IssuedCertificate
     from derived.rules.assurance import Authentication
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class IssuanceRequest:
     """A request for a derived credential: requester, holder, login and rules (RQ-1).
 
     login: the live authentication, by `root`. name: given by the holder. by: the requester: `person`, `manager:…`.
@@ -51,8 +51,8 @@ class Asked:
     rulebook: Rulebook = field(default_factory=Rulebook)
 
 
-def grow(
-    account: Account, proven: Proven, asked: Asked, *, now: datetime, credential_id: UUID | None = None
+def derive(
+    account: Account, proven: VerifiedProof, asked: IssuanceRequest, *, now: datetime, credential_id: UUID | None = None
 ) -> Credential:
     """Derive a credential from a root; it is pending until its first use (PK-4, BI-6, AS-2).
 
@@ -66,10 +66,10 @@ def grow(
     limits = (
         asked.login.aal,
         asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
-        most(proven.kind, label, proven.shown, vetted=identity_checks.waiting(account, now=now) is not None),
+        highest_level(proven.kind, label, proven.shown, vetted=identity_checks.unused(account, now=now) is not None),
     )
     draft = replace(_draft(root, proven, asked, label=label, limits=limits, now=now), credential_id=credential_id)
-    if reason := refusal_of_key(proven.kind, draft.level) or _too_many(account, proven.kind, asked.rulebook):
+    if reason := refusal_of_level(proven.kind, draft.level) or _too_many(account, proven.kind, asked.rulebook):
         raise Refused(reason)
     row = _written(account, draft, proven)
     Request.objects.create(
@@ -87,17 +87,19 @@ def grow(
     )
     personal = {"name": asked.name, **({"serial": proven.device.serial} if proven.device.serial else {})}
     audit.record(
-        account, "credential.issued", now=now, actor=asked.by, credential=row, body=facts(row), personal=personal
+        account, "credential.issued", now=now, actor=asked.by, credential=row, body=event_body(row), personal=personal
     )
-    tell(account, "device.bound", row, now=now)
+    notify(account, "device.bound", row, now=now)
     return row
 
 
-def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+def renew_derived(
+    account: Account, old: Credential, proven: VerifiedProof, asked: IssuanceRequest, *, now: datetime
+) -> Credential:
     """Renew a derived credential by itself, with the same root and label, and no stronger (MT-2).
 
     Account and rulebook are checked again; no login by a root is needed.
-    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_A_ROOT) if its root was compromised; as `grow`.
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_A_ROOT) if its root was compromised; as `derive`.
     """
     require_active(account)
     fresh = Credential.objects.select_related("root", "parent").get(id=old.id)
@@ -109,7 +111,9 @@ def regrow(account: Account, old: Credential, proven: Proven, asked: Asked, *, n
     return _succeeds(account, fresh, fresh.root, proven, asked, vetted=False, now=now)
 
 
-def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Asked, *, now: datetime) -> Credential:
+def reissue(
+    account: Account, old: IssuedCertificate, proven: VerifiedProof, asked: IssuanceRequest, *, now: datetime
+) -> Credential:
     """Reissue a certificate on hold for the same key, with the same root and label, and no stronger (MT-4).
 
     The caller has checked the hold and the key.
@@ -122,12 +126,19 @@ def reissue(account: Account, old: IssuedCertificate, proven: Proven, asked: Ask
     first = identity_checks.first_of(old)
     if BoundKey.objects.filter(name__in=proven.keys).exclude(credential=first.credential_id).exists():
         raise Refused(Reason.KEY_SEEN_BEFORE)
-    vetted = identity_checks.of(old) is not None
+    vetted = identity_checks.check_of(old) is not None
     return _succeeds(account, old.credential, root, replace(proven, keys=()), asked, vetted=vetted, now=now)
 
 
 def _succeeds(  # noqa: PLR0913 - the parts of a successor
-    account: Account, old: Credential, root: Credential, proven: Proven, asked: Asked, *, vetted: bool, now: datetime
+    account: Account,
+    old: Credential,
+    root: Credential,
+    proven: VerifiedProof,
+    asked: IssuanceRequest,
+    *,
+    vetted: bool,
+    now: datetime,
 ) -> Credential:
     """Write the successor of a credential, with its Request, Event and notice.
 
@@ -139,10 +150,10 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
     limits = (
         status.level(old),
         asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
-        most(proven.kind, label, proven.shown, vetted=vetted),
+        highest_level(proven.kind, label, proven.shown, vetted=vetted),
     )
     draft = _draft(root, proven, asked, label=label, limits=limits, now=now)
-    if reason := refusal_of_key(proven.kind, draft.level):
+    if reason := refusal_of_level(proven.kind, draft.level):
         raise Refused(reason)
     row = _written(account, draft, proven)
     Request.objects.create(
@@ -158,15 +169,15 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
         decision="issued",
         credential=row,
     )
-    body = {**facts(row), "renews": str(old.id)}
+    body = {**event_body(row), "renews": str(old.id)}
     audit.record(
         account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name}
     )
-    tell(account, "device.bound", row, now=now)
+    notify(account, "device.bound", row, now=now)
     return row
 
 
-def _parent(account: Account, asked: Asked, *, now: datetime) -> Credential:
+def _parent(account: Account, asked: IssuanceRequest, *, now: datetime) -> Credential:
     """The root as read under the lock, if this login may issue from it.
 
     Raises: Refused.
@@ -182,7 +193,7 @@ def _parent(account: Account, asked: Asked, *, now: datetime) -> Credential:
     return root
 
 
-def _label(account: Account, root: Credential, proven: Proven, asked: Asked) -> Label:
+def _label(account: Account, root: Credential, proven: VerifiedProof, asked: IssuanceRequest) -> Label:
     cards = root.certificates.filter(superseded_at__isnull=True).values_list("fasc_n", flat=True)
     home = any(agency_of(one) in asked.rulebook.home_agencies for one in cards if agency_of(one))
     label = label_of(asked.login, root=Kind(root.kind), ial=IAL(account.ial), own=proven.shown, home_agency=home)
@@ -193,13 +204,19 @@ def _label(account: Account, root: Credential, proven: Proven, asked: Asked) -> 
 
 
 def _too_many(account: Account, kind: Kind, rulebook: Rulebook) -> Reason | None:
-    counted = [one for one in POLICIES if policy(one).counted]
+    counted = [one for one in POLICIES if policy_of(one).counted]
     living = Credential.objects.filter(account=account, state__in=LIVING, epoch=account.epoch, kind__in=counted)
     return rulebook.refusal_of_number(kind, of_kind=living.filter(kind=kind).count(), in_all=living.count())
 
 
 def _draft(  # noqa: PLR0913 - the parts of a row
-    root: Credential, proven: Proven, asked: Asked, *, label: Label, limits: tuple[AAL, ...], now: datetime
+    root: Credential,
+    proven: VerifiedProof,
+    asked: IssuanceRequest,
+    *,
+    label: Label,
+    limits: tuple[AAL, ...],
+    now: datetime,
 ) -> Draft:
     ends = [proven.not_after - now] if proven.not_after else []
     ends += [life] if (life := asked.rulebook.lifetime(proven.kind)) else []
@@ -218,7 +235,7 @@ def _draft(  # noqa: PLR0913 - the parts of a row
     )
 
 
-def _written(account: Account, draft: Draft, proven: Proven) -> Credential:
+def _written(account: Account, draft: Draft, proven: VerifiedProof) -> Credential:
     """Write the row, the names of its keys and its verifier, all or nothing.
 
     Raises: Refused(KEY_SEEN_BEFORE).
@@ -227,15 +244,15 @@ def _written(account: Account, draft: Draft, proven: Proven) -> Credential:
         raise Refused(Reason.KEY_SEEN_BEFORE)
     try:
         with transaction.atomic():
-            row = row_of(account, draft)
+            row = create_row(account, draft)
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
-            apps.get_model("derived", policy(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
+            apps.get_model("derived", policy_of(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
     except IntegrityError:  # another account binds the same key concurrently, under its own lock
         raise Refused(Reason.KEY_SEEN_BEFORE) from None
     return row
 
 
-def _evidence(proven: Proven, asked: Asked) -> dict[str, object]:
+def _evidence(proven: VerifiedProof, asked: IssuanceRequest) -> dict[str, object]:
     """The evidence for a credential's level (BI-6)."""
     device = {name: value for name, value in vars(proven.device).items() if value not in ("", False)}
     return {
@@ -285,8 +302,8 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
         lifetime=lifetime,
         credential_id=family_id,
     )
-    row = drafted(account, draft)
-    event = audit.drafted(
+    row = build_row(account, draft)
+    event = audit.build_event(
         account,
         "tokens.granted",
         now=now,
@@ -294,7 +311,7 @@ def token_family(  # noqa: PLR0913 - the parts of a grant
         credential=row,
         body={"client_id": client_id, "aal": int(row.aal)},
     )
-    write(row, event, *hanging(row))
+    insert_rows(row, event, *hanging(row))
     return row
 
 
@@ -311,4 +328,4 @@ def activate(credential: Credential, *, account: Account, now: datetime, actor: 
     credential.state, credential.activated_at = State.ACTIVE, now
     credential.save(update_fields=["state", "activated_at"])
     audit.record(account, "credential.activated", now=now, actor=actor, credential=credential)
-    tell(account, "device.active", credential, now=now)
+    notify(account, "device.active", credential, now=now)

@@ -60,8 +60,8 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
     ):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)  # its ancestors' level has fallen since it was recorded
     # a reissue for the same key uses the predecessor's identity check
-    if credential.aal == AAL.AAL3 and identity_checks.of(row) is None:
-        identity_checks.use(account, credential, now=now)
+    if credential.aal == AAL.AAL3 and identity_checks.check_of(row) is None:
+        identity_checks.consume(account, credential, now=now)
     IssuedCertificate.objects.filter(credential=credential).update(
         der=made.public_bytes(Encoding.DER),
         fingerprint=made.fingerprint(SHA256()).hex(),

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from derived.errors import Reason, Refused
 from derived.ledger import audit, exclusive_holders, status
-from derived.ledger.rows import Draft, facts, require_active, row_of, tell
+from derived.ledger.rows import Draft, create_row, event_body, notify, require_active
 from derived.models import (
     Account,
     BoundKey,
@@ -23,10 +23,10 @@ from derived.models import (
     RecoveryCode,
     UpstreamIdentity,
 )
-from derived.rules.assurance import AAL, Factor, Shown
+from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.capping import cap
-from derived.rules.eligibility import How, refusal_to_add
-from derived.rules.kinds import Kind, policy
+from derived.rules.eligibility import BoundVia, refusal_to_add
+from derived.rules.kinds import Kind, policy_of
 from derived.rules.lifecycle import LIVING, State
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ RECOVERY_CODES_LIVE_YEARS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class VerifiedCertificate:
     """The facts of a verified certificate and its card; the fields are those of `CardCertificate`.
 
     derived: it carries a derived-PIV policy: it may sign in, and is never a parent (AU-3, EL-2). hardware: its policy
@@ -72,22 +72,22 @@ class Certificate:
         return Kind.DERIVED_CERTIFICATE if self.derived else Kind.PIV_CARD
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> VerifiedFactors:
         """The factors of a login with it; a card's key answers only after the PIN."""
         if self.ours:
-            return Shown(factors=frozenset({Factor.CERTIFICATE}))
+            return VerifiedFactors(factors=frozenset({Factor.CERTIFICATE}))
         factors = {Factor.CERTIFICATE, Factor.USER_VERIFICATION} if self.derived else {Factor.PIV_CARD, Factor.PIV_PIN}
-        return Shown(factors=frozenset(factors), hardware=self.hardware)
+        return VerifiedFactors(factors=frozenset(factors), hardware=self.hardware)
 
     @property
     def holds(self) -> tuple[str, ...]:
         """The keys for exclusive holding: this certificate, its public key under that issuer, and the card."""
         names = [
-            exclusive_holders.key("certificate", self.issuer_key, self.serial),
-            exclusive_holders.key("certificate-key", self.issuer_key, self.ski),
+            exclusive_holders.item_key("certificate", self.issuer_key, self.serial),
+            exclusive_holders.item_key("certificate-key", self.issuer_key, self.ski),
         ]
         if self.fasc_n or self.card_uuid:
-            names.append(exclusive_holders.key("card", self.issuer_key, self.fasc_n, self.card_uuid))
+            names.append(exclusive_holders.item_key("card", self.issuer_key, self.fasc_n, self.card_uuid))
         return tuple(names)
 
 
@@ -97,17 +97,17 @@ def _require_admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reache
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
     """
     require_active(account)
-    if bound_by.how == How.INVITATION and status.was_ever_enrolled(account):
+    if bound_by.how == BoundVia.INVITATION and status.was_ever_enrolled(account):
         raise Refused(Reason.ALREADY_ENROLLED)
-    if bound_by.how == How.LOGIN:
+    if bound_by.how == BoundVia.LOGIN:
         if bound_by.login is None:
             raise Refused(Reason.LOGIN_ENDED)
-        strongest = status.strongest(account, now=now)
+        strongest = status.highest_root_level(account, now=now)
         if reason := refusal_to_add(
-            bound_by.login, reaches=min(reaches, policy(kind).ceiling), strongest=strongest, now=now
+            bound_by.login, reaches=min(reaches, policy_of(kind).ceiling), strongest=strongest, now=now
         ):
             raise Refused(reason)
-    if cap(kind, reaches, bound_by.ceiling(kind)) < policy(kind).floor:
+    if cap(kind, reaches, bound_by.ceiling(kind)) < policy_of(kind).floor:
         raise Refused(Reason.KEY_TOO_WEAK)
 
 
@@ -140,14 +140,14 @@ def _recorded(account: Account, row: Credential, bound_by: BoundBy, *, now: date
         now=now,
         actor=actor,
         credential=row,
-        body={**facts(row), "bound_by": bound_by.how.value},
+        body={**event_body(row), "bound_by": bound_by.how.value},
         personal={"name": row.name},
     )
-    tell(account, "authenticator.bound", row, now=now)
+    notify(account, "authenticator.bound", row, now=now)
     return row
 
 
-def _evidence(shown: Shown, bound_by: BoundBy, **more: object) -> dict[str, object]:
+def _evidence(shown: VerifiedFactors, bound_by: BoundBy, **more: object) -> dict[str, object]:
     found: dict[str, object] = {
         "factors": sorted(shown.factors),
         "phishing_resistant": shown.phishing_resistant,
@@ -181,20 +181,20 @@ def password_totp(  # noqa: PLR0913 - the facts proved in the enrolment
     totp_seed: wrapped, owned by credential_id. totp_step: the time step of the proving code, now spent (AU-5).
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(ALREADY_ENROLLED), Refused with the reason of eligibility.
     """
-    shown = Shown(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
+    shown = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
     _require_admitted(account, Kind.PASSWORD_TOTP, bound_by, reaches=shown.reach, now=now)
     if (
-        bound_by.how != How.RECOVERY
+        bound_by.how != BoundVia.RECOVERY
         and account.credentials.filter(kind=Kind.PASSWORD_TOTP, epoch=account.epoch, state__in=LIVING).exists()
     ):
         raise Refused(Reason.ALREADY_ENROLLED)  # one password per person: to be replaced, never added
-    row = row_of(
+    row = create_row(
         account,
         _draft(
             Kind.PASSWORD_TOTP,
             bound_by,
             reaches=shown.reach,
-            name=policy(Kind.PASSWORD_TOTP).label,
+            name=policy_of(Kind.PASSWORD_TOTP).label,
             evidence=_evidence(shown, bound_by, protection="software", exportable=True),
             now=now,
             credential_id=credential_id,
@@ -211,7 +211,7 @@ def password_totp(  # noqa: PLR0913 - the facts proved in the enrolment
 
 
 def certificate(  # noqa: PLR0913 - the parts of a binding
-    account: Account, verified: Certificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
+    account: Account, verified: VerifiedCertificate, *, bound_by: BoundBy, name: str, now: datetime, actor: str
 ) -> Credential:
     """Bind a card, or another issuer's derived PIV certificate, after its TLS handshake and validation (C24).
 
@@ -221,7 +221,7 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
     if verified.ours:
         raise Refused(Reason.NOT_A_ROOT)
     _require_admitted(account, verified.kind, bound_by, reaches=verified.shown.reach, now=now)
-    exclusive_holders.free(verified.holds, account)
+    exclusive_holders.require_free(verified.holds, account)
     if CardCertificate.objects.filter(
         fingerprint=verified.fingerprint,
         credential__account=account,
@@ -237,15 +237,15 @@ def certificate(  # noqa: PLR0913 - the parts of a binding
         policies=list(verified.policies),
         issuer=verified.issuer,
     )
-    name = name[:80] or policy(verified.kind).label
+    name = name[:80] or policy_of(verified.kind).label
     draft = _draft(verified.kind, bound_by, reaches=verified.shown.reach, name=name, evidence=evidence, now=now)
-    row = row_of(account, draft)
-    seen(row, verified, now=now)
-    exclusive_holders.take(verified.holds, account, row)
+    row = create_row(account, draft)
+    record_certificate(row, verified, now=now)
+    exclusive_holders.assign(verified.holds, account, row)
     return _recorded(account, row, bound_by, now=now, actor=actor)
 
 
-def seen(row: Credential, verified: Certificate, *, now: datetime) -> None:
+def record_certificate(row: Credential, verified: VerifiedCertificate, *, now: datetime) -> None:
     """Add a certificate to a card's history, and mark the one before as superseded."""
     CardCertificate.objects.filter(credential=row, superseded_at__isnull=True).update(superseded_at=now)
     CardCertificate.objects.update_or_create(
@@ -281,7 +281,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     ):
         raise Refused(Reason.KEY_SEEN_BEFORE)
     factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
-    shown = Shown(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3)
+    shown = VerifiedFactors(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3)
     evidence = _evidence(
         shown,
         bound_by,
@@ -295,7 +295,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     try:
         with transaction.atomic():
             draft = _draft(Kind.PASSKEY, bound_by, reaches=verified.reaches, name=name[:80], evidence=evidence, now=now)
-            row = row_of(account, draft)
+            row = create_row(account, draft)
             BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in names)
             Passkey.objects.create(
                 credential=row,
@@ -324,7 +324,7 @@ def upstream(  # noqa: PLR0913 - the parts of a link
     *,
     issuer: str,
     subject: str,
-    shown: Shown,
+    shown: VerifiedFactors,
     reaches: AAL,
     bound_by: BoundBy,
     name: str,
@@ -339,8 +339,8 @@ def upstream(  # noqa: PLR0913 - the parts of a link
     if shown.asserted is None or shown.reach == AAL.NONE:
         raise Refused(Reason.UPSTREAM_SAYS_NOTHING)
     _require_admitted(account, Kind.UPSTREAM, bound_by, reaches=reaches, now=now)
-    holds = [exclusive_holders.key("upstream", issuer, subject)]
-    exclusive_holders.free(holds, account)
+    holds = [exclusive_holders.item_key("upstream", issuer, subject)]
+    exclusive_holders.require_free(holds, account)
     if UpstreamIdentity.objects.filter(
         issuer=issuer,
         subject=subject,
@@ -353,7 +353,7 @@ def upstream(  # noqa: PLR0913 - the parts of a link
         shown, bound_by, protection="upstream", exportable="unproven", issuer=issuer, ial=int(shown.asserted.ial)
     )
     draft = _draft(Kind.UPSTREAM, bound_by, reaches=reaches, name=name[:80], evidence=evidence, now=now)
-    row = row_of(account, draft)
+    row = create_row(account, draft)
     UpstreamIdentity.objects.create(credential=row, issuer=issuer, subject=subject)
-    exclusive_holders.take(holds, account, row)
+    exclusive_holders.assign(holds, account, row)
     return _recorded(account, row, bound_by, now=now, actor=actor)

@@ -20,7 +20,7 @@ from derived.minting.fido.metadata import key_identifier
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.minting.fido.metadata import Metadata, Model, Policy
+    from derived.minting.fido.metadata import Metadata, Model, ModelPolicy
 
 FORMATS = frozenset({"none", "packed", "tpm", "android-key", "apple", "fido-u2f"})
 _AAGUID = ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")  # id-fido-gen-ce-aaguid
@@ -30,7 +30,7 @@ _STAYS = 0b110010
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statement:
+class AttestationStatement:
     """An attestation statement whose own signature was verified already.
 
     chain: DER, leaf first; empty for none and for self attestation. pub_area: a TPM's TPMT_PUBLIC.
@@ -44,7 +44,7 @@ class Statement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class AttestationVerdict:
     """The judgement of an attestation.
 
     attestation: its format, or `self` for self attestation. model: the description of the model, if attested.
@@ -58,14 +58,16 @@ class Verdict:
     listed_as: str = ""
 
 
-def judge(statement: Statement, *, metadata: Metadata, policy: Policy, now: datetime) -> Verdict:
+def judge(
+    statement: AttestationStatement, *, metadata: Metadata, policy: ModelPolicy, now: datetime
+) -> AttestationVerdict:
     """The judgement of an attestation; an unknown model or chain only makes a key unattested.
 
     Raises: Refused(BAD_PROOF) for an attestation certificate that contradicts the authenticator's own data.
     """
     if statement.fmt == "none" or not statement.chain:
-        return Verdict(attestation="none" if statement.fmt == "none" else "self")
-    unattested = Verdict(attestation=statement.fmt)
+        return AttestationVerdict(attestation="none" if statement.fmt == "none" else "self")
+    unattested = AttestationVerdict(attestation=statement.fmt)
     leaf = _leaf(statement)
     if leaf is None:
         return unattested
@@ -73,7 +75,7 @@ def judge(statement: Statement, *, metadata: Metadata, policy: Policy, now: date
     model = metadata.model(name)
     if model is None or not policy.admits(model) or not leads_to(statement.chain, model.trust_anchors, now=now):
         return unattested
-    return Verdict(
+    return AttestationVerdict(
         attestation=statement.fmt,
         attested=True,
         model=model.description,
@@ -82,7 +84,7 @@ def judge(statement: Statement, *, metadata: Metadata, policy: Policy, now: date
     )
 
 
-def _leaf(statement: Statement) -> x509.Certificate | None:
+def _leaf(statement: AttestationStatement) -> x509.Certificate | None:
     """The attestation certificate, or None if it does not meet WebAuthn §8.2.1.
 
     Raises: Refused(BAD_PROOF) if it names another model than the authenticator's data.
@@ -113,7 +115,7 @@ def _is_for_packed(leaf: x509.Certificate) -> bool:
     )
 
 
-def _is_kept(statement: Statement, model: Model) -> bool:
+def _is_kept(statement: AttestationStatement, model: Model) -> bool:
     """True if the key is proven non-exportable: not syncable, isolated keys, a limited passcode (TH-4)."""
     if statement.backup_eligible or not (model.keeps_its_keys and model.limits_guessing):
         return False

@@ -90,7 +90,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class ModelPolicy:
     """The models that count as attested (RQ-4).
 
     allow: only these, by AAGUID or key identifier; None for every model that FIDO has certified. deny: never these. A

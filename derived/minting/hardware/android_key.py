@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from derived.errors import Reason, Refused
 from derived.minting import der
-from derived.minting.hardware.statement import Kept, chain_of, extension, is_the_key, trusted
-from derived.rules.rulebook import Device
+from derived.minting.hardware.statement import (
+    HardwareEvidence,
+    chain_of,
+    extension,
+    is_of_requested_key,
+    verified_chain,
+)
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from derived.minting.der import Element
-    from derived.minting.hardware.statement import Asked, Trust
+    from derived.minting.hardware.statement import AttestationRequest, AttestationTrust
 
 FORM = "android-key"
 KEY_DESCRIPTION = "1.3.6.1.4.1.11129.2.1.17"
@@ -56,18 +62,18 @@ _GENERATED, _VERIFIED = 0, 0
 _PARTS = 8
 
 
-def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
+def verify(statement: Mapping[str, Any], asked: AttestationRequest, trust: AttestationTrust) -> HardwareEvidence:
     """Verify the attestation chain of a key.
 
     Raises: Refused(BAD_PROOF).
     """
-    chain, by = trusted(chain_of(statement), FORM, asked, trust)
+    chain, by = verified_chain(chain_of(statement), FORM, asked, trust)
     described = extension(chain[0], KEY_DESCRIPTION)
     # An attested key could sign a further certificate below the true one, so only the leaf may describe a key.
     if (
         described is None
         or any(extension(one, KEY_DESCRIPTION) is not None for one in chain[1:])
-        or not is_the_key(chain[0], asked)
+        or not is_of_requested_key(chain[0], asked)
     ):
         raise Refused(Reason.BAD_PROOF)
     parts = der.elements(der.only(described).expect(der.SEQUENCE))
@@ -85,8 +91,8 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     _was_made_there(enforced)
     boot_key = _booted_well(enforced)
     level = _LEVELS[min(levels)]
-    return Kept(
-        device=Device(type="android", model=_model(enforced)),
+    return HardwareEvidence(
+        device=DeviceFacts(type="android", model=_model(enforced)),
         verifies_user=_asks_each_time(enforced, said),
         level=level,
         facts={"keymint": attested.integer, "version": version.integer, "boot_key": boot_key, "level": level, **by},

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from derived.errors import Reason, Refused
 from derived.minting import der
-from derived.minting.hardware.statement import Kept, extension, taken, trusted
-from derived.rules.rulebook import Device
+from derived.minting.hardware.statement import HardwareEvidence, base64_member, extension, verified_chain
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.minting.hardware.statement import Asked, Trust
+    from derived.minting.hardware.statement import AttestationRequest, AttestationTrust
 
 FORM = "apple-appattest"
 NONCE = "1.2.840.113635.100.8.2"
@@ -33,13 +33,13 @@ _HEAD, _AAGUID, _ID = 37, 16, 32
 _MOST_CERTIFICATES = 3
 
 
-def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
+def verify(statement: Mapping[str, Any], asked: AttestationRequest, trust: AttestationTrust) -> HardwareEvidence:
     """Verify an app's attestation.
 
     Raises: Refused(BAD_PROOF).
     """
     try:
-        whole = cbor2.loads(taken(statement, "object"))
+        whole = cbor2.loads(base64_member(statement, "object"))
         form, data, listed = whole["fmt"], whole["authData"], whole["attStmt"]["x5c"]
     except cbor2.CBORDecodeError:
         raise Refused(Reason.BAD_PROOF) from None
@@ -48,7 +48,7 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     )
     if not right or not all(isinstance(one, bytes) for one in listed):
         raise Refused(Reason.BAD_PROOF)
-    chain, by = trusted(listed, FORM, asked, trust)
+    chain, by = verified_chain(listed, FORM, asked, trust)
     leaf = chain[0]
     said = extension(leaf, NONCE)
     expected = hashlib.sha256(data + asked.nonce).digest()
@@ -68,8 +68,8 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     )
     if not right:
         raise Refused(Reason.BAD_PROOF)
-    return Kept(
-        device=Device(type="apple", model=app),
+    return HardwareEvidence(
+        device=DeviceFacts(type="apple", model=app),
         verifies_user=app in trust.verifying,
         level="Secure Enclave",
         facts={
@@ -86,7 +86,7 @@ def _nonce(said: bytes) -> bytes:
     return der.only(der.only(said).expect(der.SEQUENCE)).inner.expect(der.OCTETS)
 
 
-def _app(data: bytes, trust: Trust) -> tuple[str, bytes]:
+def _app(data: bytes, trust: AttestationTrust) -> tuple[str, bytes]:
     """The listed app, and the AAGUID of the only environment in which it is trusted.
 
     The development environment, open to anybody with a developer account, counts only where the operator asks for it.

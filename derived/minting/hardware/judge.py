@@ -8,10 +8,10 @@ from derived.errors import Reason, Refused
 from derived.minting.hardware import android_key, app_attest, tpm, yubikey
 
 if TYPE_CHECKING:
-    from derived.minting.hardware.statement import Asked, Kept, Trust
+    from derived.minting.hardware.statement import AttestationRequest, AttestationTrust, HardwareEvidence
 
 
-def judge(statement: object, asked: Asked, trust: Trust) -> Kept:
+def judge(statement: object, asked: AttestationRequest, trust: AttestationTrust) -> HardwareEvidence:
     """The result of a device's statement.
 
     Raises: Refused(BAD_PROOF) for a statement that is malformed, of an unknown format, or wrong in any part.

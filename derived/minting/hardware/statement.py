@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from derived.rules.rulebook import Device
+    from derived.rules.rulebook import DeviceFacts
 
 _MOST_CERTIFICATES = 6
 _MOST_BYTES = 12 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
+class AttestationTrust:
     """The trusted roots (DER) by format, revoked certificates, and trusted apps.
 
     revoked: serial numbers, lower-case hex without leading zeros (Google's status list). apps: App IDs (team and
@@ -49,7 +49,7 @@ class Trust:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AttestationRequest:
     """The key and the attempt that a statement must be about.
 
     nonce: for statements made after the key: SHA-256 of the challenge and the key's name. made_for: for statements made
@@ -63,14 +63,14 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class HardwareEvidence:
     """The result of a valid statement: the key cannot leave this device.
 
     verifies_user: each use of the key takes an activation secret or a biometric (63B-4 §3.2.10): a second factor.
     level: the kind of hardware, in its manufacturer's words. facts: for the record.
     """
 
-    device: Device
+    device: DeviceFacts
     verifies_user: bool
     level: str
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def made_for(code: str) -> bytes:
 # --- shared by the formats ---
 
 
-def taken(statement: Mapping[str, Any], name: str) -> bytes:
+def base64_member(statement: Mapping[str, Any], name: str) -> bytes:
     """The bytes of a base64 member.
 
     Raises: Refused(BAD_PROOF).
@@ -111,10 +111,10 @@ def chain_of(statement: Mapping[str, Any]) -> list[bytes]:
     listed = statement.get("x5c")
     if not isinstance(listed, list) or not 1 <= len(listed) <= _MOST_CERTIFICATES:
         raise Refused(Reason.BAD_PROOF)
-    return [taken({"one": one}, "one") for one in listed]
+    return [base64_member({"one": one}, "one") for one in listed]
 
 
-def bodies(pem: bytes) -> list[str]:
+def certificates_of_pem(pem: bytes) -> list[str]:
     """The certificates of a PEM text, each in base64, as in a statement.
 
     Raises: Refused(BAD_PROOF) for any other content.
@@ -128,8 +128,8 @@ def bodies(pem: bytes) -> list[str]:
     return [b64encode(one.public_bytes(Encoding.DER)).decode() for one in found]
 
 
-def trusted(
-    chain: Sequence[bytes], form: str, asked: Asked, trust: Trust
+def verified_chain(
+    chain: Sequence[bytes], form: str, asked: AttestationRequest, trust: AttestationTrust
 ) -> tuple[list[x509.Certificate], dict[str, Any]]:
     """The certificates of a chain to a trusted root of this format, with the root's identity for the record.
 
@@ -143,10 +143,10 @@ def trusted(
     return found, {"vouched": {"format": form, "root": hashlib.sha256(root).hexdigest(), "numbers": numbers}}
 
 
-def is_still_vouched(vouched: object, trust: Trust) -> bool:
+def is_still_trusted(vouched: object, trust: AttestationTrust) -> bool:
     """True if the chain accepted at binding would be accepted now: same root, nothing revoked.
 
-    vouched: the record that `trusted` returned; any other value is False.
+    vouched: the record that `verified_chain` returned; any other value is False.
     """
     if not isinstance(vouched, dict):
         return False
@@ -154,7 +154,7 @@ def is_still_vouched(vouched: object, trust: Trust) -> bool:
     return vouched.get("root") in roots and trust.revoked.isdisjoint(vouched.get("numbers", ()))
 
 
-def is_the_key(certificate: x509.Certificate, asked: Asked) -> bool:
+def is_of_requested_key(certificate: x509.Certificate, asked: AttestationRequest) -> bool:
     """True if the certificate is of the key that is being bound."""
     return key_name(certificate.public_key()) == key_name(asked.key)
 

@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from derived.errors import Reason, Refused
-from derived.minting.hardware.statement import Kept, chain_of, taken, trusted
-from derived.rules.rulebook import Device
+from derived.minting.hardware.statement import HardwareEvidence, base64_member, chain_of, verified_chain
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.minting.hardware.statement import Asked, Trust
+    from derived.minting.hardware.statement import AttestationRequest, AttestationTrust
 
 FORM = "tpm"
 AK_CERTIFICATE = x509.ObjectIdentifier("2.23.133.8.3")  # tcg-kp-AIKCertificate
@@ -62,15 +62,15 @@ class _Reader:
             raise Refused(Reason.BAD_PROOF)
 
 
-def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
+def verify(statement: Mapping[str, Any], asked: AttestationRequest, trust: AttestationTrust) -> HardwareEvidence:
     """Verify a TPM's certification of the key.
 
     Raises: Refused(BAD_PROOF).
     """
-    chain, by = trusted(chain_of(statement), FORM, asked, trust)
-    info, public = taken(statement, "certify_info"), taken(statement, "public")
+    chain, by = verified_chain(chain_of(statement), FORM, asked, trust)
+    info, public = base64_member(statement, "certify_info"), base64_member(statement, "public")
     _is_an_attestation_key(chain[0])
-    _signed(chain[0], taken(statement, "signature"), info)
+    _signed(chain[0], base64_member(statement, "signature"), info)
     certified(info, public, qualifying=asked.nonce)
     point = device_point(public)
     wanted = asked.key
@@ -78,8 +78,8 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
         *point, ec.SECP256R1()
     ):
         raise Refused(Reason.BAD_PROOF)
-    return Kept(
-        device=Device(type="tpm", model=_model(chain[0])),
+    return HardwareEvidence(
+        device=DeviceFacts(type="tpm", model=_model(chain[0])),
         verifies_user=False,
         level="TPM 2.0",
         facts={"level": "TPM 2.0", **by},

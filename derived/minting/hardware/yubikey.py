@@ -13,13 +13,19 @@ from cryptography.x509.oid import NameOID
 
 from derived.errors import Reason, Refused
 from derived.minting import der
-from derived.minting.hardware.statement import Kept, chain_of, extension, is_the_key, trusted
-from derived.rules.rulebook import Device
+from derived.minting.hardware.statement import (
+    HardwareEvidence,
+    chain_of,
+    extension,
+    is_of_requested_key,
+    verified_chain,
+)
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derived.minting.hardware.statement import Asked, Trust
+    from derived.minting.hardware.statement import AttestationRequest, AttestationTrust
 
 FORM = "yubikey-piv"
 _FIRMWARE, _SERIAL, _POLICY, _FORM_FACTOR = (f"1.3.6.1.4.1.41482.3.{number}" for number in (3, 7, 8, 9))
@@ -30,15 +36,15 @@ _FIRMWARE_PARTS = 3
 _FIPS = 0x80
 
 
-def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
+def verify(statement: Mapping[str, Any], asked: AttestationRequest, trust: AttestationTrust) -> HardwareEvidence:
     """Verify the certificate of the slot.
 
     Raises: Refused(BAD_PROOF).
     """
-    chain, by = trusted(chain_of(statement), FORM, asked, trust)
+    chain, by = verified_chain(chain_of(statement), FORM, asked, trust)
     slot, [name] = chain[0], chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     named, firmware, policy = _NAME.fullmatch(str(name.value)), extension(slot, _FIRMWARE), extension(slot, _POLICY)
-    if not is_the_key(slot, asked) or named is None or firmware is None or policy is None:
+    if not is_of_requested_key(slot, asked) or named is None or firmware is None or policy is None:
         raise Refused(Reason.BAD_PROOF)
     if (
         len(firmware) != _FIRMWARE_PARTS
@@ -50,8 +56,8 @@ def verify(statement: Mapping[str, Any], asked: Asked, trust: Trust) -> Kept:
     serial, form = extension(slot, _SERIAL), extension(slot, _FORM_FACTOR)
     version = ".".join(str(one) for one in firmware)
     fips = bool(form and form[0] & _FIPS)
-    return Kept(
-        device=Device(
+    return HardwareEvidence(
+        device=DeviceFacts(
             type="yubikey",
             model=f"YubiKey {firmware[0]}{' FIPS' if fips else ''}",
             serial=str(der.only(serial).integer) if serial else "",

@@ -17,7 +17,7 @@ from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.assurance import Factor
 from derived.rules.eligibility import refusal
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from idp import clients, pages
 from idp.config import config
 from idp.enrol.device_names import clean_name
@@ -89,7 +89,7 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
         "id": row.id,
         "kind": row.kind,
         "name": row.name,
-        "kind_label": policy(Kind(row.kind)).label,
+        "kind_label": policy_of(Kind(row.kind)).label,
         "state": row.state,
         "state_label": _STATES[row.state],
         "aal": int(status.level(row)),
@@ -145,7 +145,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return pages.page(request, "device_remove", {"device": _device(row, session)})
 
     def work(account: Account) -> None:
-        revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+        revoke.credential(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
     request.session["notice"] = f"{row.name} was removed. It cannot sign in any more."
@@ -164,7 +164,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     name = clean_name(request.POST.get("name", "")[:200])
 
     def work(account: Account) -> None:
-        by_person.renamed(account, by_person.found(account, row.id), name, now=clock.now(), actor="person")
+        by_person.write_name(account, by_person.require_living(account, row.id), name, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
     return redirect("devices")
@@ -322,7 +322,7 @@ def undone(request: HttpRequest, token: str) -> HttpResponse:
         )
     row, freezes = link.credential, link.action == undo.FREEZE
     if request.method == "GET":
-        values = {"what": policy(Kind(row.kind)).label, "device_name": row.name, "root": row.root_id is None}
+        values = {"what": policy_of(Kind(row.kind)).label, "device_name": row.name, "root": row.root_id is None}
         return pages.page(request, "undo_freeze" if freezes else "undo", values)
     undo.use(link, now=now)
     return pages.page(request, "undone_frozen" if freezes else "undone", {"device_name": row.name})

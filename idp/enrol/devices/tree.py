@@ -13,7 +13,7 @@ from derived.errors import Reason
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Credential
-from derived.rules.kinds import Kind, Label, policy
+from derived.rules.kinds import Kind, Label, policy_of
 from idp import clients, pages
 from idp.login.session import is_standing, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
@@ -53,7 +53,7 @@ def tree(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
 
 
 def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, Any]:
-    kind = policy(Kind(row.kind))
+    kind = policy_of(Kind(row.kind))
     return {
         "id": row.id,
         "name": row.name or kind.label,
@@ -68,7 +68,7 @@ def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, 
 
 def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[str, Any]]]:
     """The families that work now, by the credential that opened them."""
-    rows = status.live(Credential.objects.filter(account=session.account_id, kind=Kind.TOKEN_FAMILY), now=now)
+    rows = status.live_only(Credential.objects.filter(account=session.account_id, kind=Kind.TOKEN_FAMILY), now=now)
     grants = (
         Grant.objects.filter(family__in=rows)
         .select_related("family", "client")
@@ -110,7 +110,7 @@ def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
         return pages.problem(request, "There is no such app sign-in of yours.", status=404)
 
     def work(account: Account) -> None:
-        revoke.one(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
+        revoke.credential(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
     clients.withdraw_consent(row.grant.client, session.account.person)

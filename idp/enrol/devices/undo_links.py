@@ -56,11 +56,11 @@ def use(link: UndoLink, *, now: datetime) -> bool:
         if link.action == FREEZE:
             was_active = account.is_active
             suspend.freeze(account, now=now, actor="person")
-            feed.stands(account, was_active=was_active, now=now)
+            feed.account_changed(account, was_active=was_active, now=now)
         elif status.is_root(row):
             by_person.disown(account, row, now=now, actor="person")
         else:
-            revoke.one(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor="person")
+            revoke.credential(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor="person")
         return True
 
     return under_lock(link.credential.account_id, work)

@@ -22,7 +22,7 @@ from derived.ledger.single_use import claim_once, spend
 from derived.minting.device_key import DevicePublicKey, check_claims, verify
 from derived.minting.hardware import statement as hardware
 from derived.minting.hardware.judge import judge
-from derived.minting.hardware.statement import Asked as AboutKey
+from derived.minting.hardware.statement import AttestationRequest as AboutKey
 from derived.models import Account, Credential
 from derived.rules.kinds import Kind
 from idp import clients
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from derived.minting.hardware.statement import Kept
+    from derived.minting.hardware.statement import HardwareEvidence
 
 CHALLENGE_LIVES = timedelta(minutes=5)
 _CODE_KIND = "binding-code"
@@ -178,7 +178,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
     return under_lock(binding.account_id, work)
 
 
-def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: datetime) -> Kept | None:
+def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: datetime) -> HardwareEvidence | None:
     """What the device's hardware says; slow, so outside the lock.
 
     Raises: Refused(BAD_PROOF) for a statement that does not hold.
@@ -238,7 +238,7 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
         if grows is None or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
         fresh = codes.eligible_session(session, account, now=now)
-        credential = issue.grow(account, grows.proven(row), asked(fresh, name=row.device_name), now=now)
+        credential = issue.derive(account, grows.proven(row), asked(fresh, name=row.device_name), now=now)
         Binding.objects.filter(id=row.id).update(
             status="bound", decided_at=now, credential=credential, passphrase_hash="", answered=None
         )

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
     from derived.models import Account, Credential
     from idp.models import Ceremony, LoginSession
 
@@ -125,7 +125,9 @@ def bind(
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         spend(ceremony, now=now)
-        return issue.grow(account, derived_passkey.proven(verified, relayed=False), asked(fresh, name=name), now=now)
+        return issue.derive(
+            account, derived_passkey.proof_of(verified, relayed=False), asked(fresh, name=name), now=now
+        )
 
     return under_lock(session.account_id, work)
 
@@ -238,7 +240,7 @@ def _kept(verified: RegisteredPasskey) -> dict[str, Any]:
     return {**said, **{name: webauthn.encoded(said[name]) for name in _BYTES}}
 
 
-def proven(row: Binding) -> Proven:
+def proven(row: Binding) -> VerifiedProof:
     """What the phone answered, as a new credential.
 
     Raises: Refused(BAD_CODE) where nothing was answered.
@@ -246,7 +248,9 @@ def proven(row: Binding) -> Proven:
     if row.answered is None:
         raise Refused(Reason.BAD_CODE)
     said = {**row.answered, **{name: webauthn.decoded(row.answered[name]) for name in _BYTES}}
-    return derived_passkey.proven(RegisteredPasskey(**{**said, "transports": tuple(said["transports"])}), relayed=True)
+    return derived_passkey.proof_of(
+        RegisteredPasskey(**{**said, "transports": tuple(said["transports"])}), relayed=True
+    )
 
 
 @_as_json

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 from derived.errors import Reason, Refused
 from derived.minting import device_key
 from derived.minting.device_key import DevicePublicKey
-from derived.minting.hardware.statement import Kept
-from derived.rules.rulebook import Device
+from derived.minting.hardware.statement import HardwareEvidence
+from derived.rules.rulebook import DeviceFacts
 
 if TYPE_CHECKING:
     from django.urls import URLPattern
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
     from idp.enrol.grown.registry import Offer
     from idp.models import Binding
 
 
-def kept(found: Kept | None) -> dict[str, Any] | None:
+def kept(found: HardwareEvidence | None) -> dict[str, Any] | None:
     """What a device's statement proved, as a binding keeps it until the desktop has said yes."""
     return None if found is None else asdict(found)
 
 
-def restored(answered: dict[str, Any] | None) -> Kept | None:
+def restored(answered: dict[str, Any] | None) -> HardwareEvidence | None:
     """The same, as it was."""
-    return None if answered is None else Kept(**{**answered, "device": Device(**answered["device"])})
+    return None if answered is None else HardwareEvidence(**{**answered, "device": DeviceFacts(**answered["device"])})
 
 
 urlpatterns: list[URLPattern] = []  # its protocol is `api`, its pages are *Add a device*
@@ -34,14 +34,14 @@ OFFER: Offer | None = None
 CODE_PAGE = "/enrol"
 
 
-def proven(row: Binding) -> Proven:
+def proven(row: Binding) -> VerifiedProof:
     """The key that signed the challenge, and its passphrase.
 
     Raises: Refused(BAD_CODE) where no key was pinned.
     """
     if row.jwk is None:
         raise Refused(Reason.BAD_CODE)
-    return device_key.proven(
+    return device_key.proof_of(
         DevicePublicKey(row.jwk, row.jkt),
         passphrase_hash=row.passphrase_hash,
         clients=row.clients,

@@ -10,14 +10,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, cast
 
-from derived.rules.kinds import POLICIES, Kind, policy
+from derived.rules.kinds import POLICIES, Kind, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.urls import URLPattern
 
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
     from idp.models import Binding
 
 
@@ -40,14 +40,14 @@ class Grows(Protocol):
     OFFER: Offer | None
     CODE_PAGE: str
 
-    def proven(self, row: Binding) -> Proven:
+    def proven(self, row: Binding) -> VerifiedProof:
         """What a device answered over a binding code, for kinds that come that way."""
 
 
 def module(kind: Kind) -> Grows | None:
     """The module of a kind, or None where there is none."""
     name = f"{__package__}.{kind.value}"
-    found = find_spec(name) if policy(kind).grown else None
+    found = find_spec(name) if policy_of(kind).is_derived else None
     if found is None:
         return None
     return cast("Grows", import_module(f"{name}.pages" if found.submodule_search_locations else name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.changes.issue import Asked
+from derived.changes.issue import IssuanceRequest
 from idp.login.session import login_of
 from idp.policies import issuance as rulebook
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from scim.models import Person
 
 
-def asked(session: LoginSession, *, name: str, purpose: str = "sign in on another device") -> Asked:
+def asked(session: LoginSession, *, name: str, purpose: str = "sign in on another device") -> IssuanceRequest:
     """The person of a session asks for themselves."""
     person: Person = session.account.person
-    return Asked(
+    return IssuanceRequest(
         login=login_of(session.event),
         root=session.event.credential,
         name=name,

@@ -17,7 +17,7 @@ from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.assurance import AAL
-from derived.rules.eligibility import BoundBy, How, refusal_to_add
+from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add
 from derived.rules.lifecycle import LIVING
 from idp import pages
 from idp.config import config
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-    from derived.changes.issue import Certificate
+    from derived.changes.issue import VerifiedCertificate
     from derived.models import Account, Credential
     from idp.models import CertificateLogin, LoginSession
 
@@ -56,7 +56,7 @@ def _why_not(session: LoginSession, *, now: datetime, replaces: Credential | Non
 
 def _strongest(account: Account, replaces: Credential | None, *, now: datetime) -> AAL:
     """The most that the account reaches: a card that is being replaced is gone, and cannot be asked for (AU-1)."""
-    others = [one for one in status.ways_in(account, now=now) if replaces is None or one.id != replaces.id]
+    others = [one for one in status.live_roots(account, now=now) if replaces is None or one.id != replaces.id]
     return max((status.level(one) for one in others), default=AAL.NONE)
 
 
@@ -107,7 +107,7 @@ def added(request: HttpRequest) -> HttpResponse:
     return redirect("devices")
 
 
-def bind(session: LoginSession, row: CertificateLogin, verified: Certificate, *, now: datetime) -> Credential:
+def bind(session: LoginSession, row: CertificateLogin, verified: VerifiedCertificate, *, now: datetime) -> Credential:
     """Record a shown card under the login of a session, looked at again under the lock (AU-1, rulings 5 and 8).
 
     Raises: AlreadySpent, Refused with the reason of eligibility, Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED).
@@ -119,7 +119,7 @@ def bind(session: LoginSession, row: CertificateLogin, verified: Certificate, *,
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         card.claim(row, now=now)
-        bound_by = BoundBy(how=How.LOGIN, login=login_of(fresh.event))
+        bound_by = BoundBy(how=BoundVia.LOGIN, login=login_of(fresh.event))
         if not replaced:
             return issue.certificate(account, verified, bound_by=bound_by, name=_NAME, now=now, actor="person")
         old = next((one for one in card.cards_of(account) if one.id.hex == replaced), None)
@@ -181,7 +181,7 @@ def invited_done(request: HttpRequest) -> HttpResponse:
     return flow.finish(request, new)
 
 
-def accept(row: Invitation, shown: CertificateLogin, verified: Certificate, *, now: datetime) -> Credential:
+def accept(row: Invitation, shown: CertificateLogin, verified: VerifiedCertificate, *, now: datetime) -> Credential:
     """Spend the invitation and record the card, in one transaction.
 
     Raises: Refused(BAD_CODE), Refused(ALREADY_ENROLLED), Refused(HELD_BY_ANOTHER), Refused(NOT_A_ROOT), AlreadySpent.
@@ -193,7 +193,7 @@ def accept(row: Invitation, shown: CertificateLogin, verified: Certificate, *, n
         invitation.spend(row, account, now=now)
         card.claim(shown, now=now)
         return issue.certificate(
-            account, verified, bound_by=BoundBy(how=How.INVITATION), name=_NAME, now=now, actor="person"
+            account, verified, bound_by=BoundBy(how=BoundVia.INVITATION), name=_NAME, now=now, actor="person"
         )
 
     return under_lock(row.account_id, work)

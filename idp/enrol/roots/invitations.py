@@ -14,7 +14,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from idp.models import Invitation
 from idp.secrets import hash_secret, new_code, normalise_code, opaque
 
@@ -104,7 +104,7 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
             totp_seed=totp_seed,
             totp_step=totp_step,
             recovery_code_hashes=[recovery_hash(code) for code in codes],
-            bound_by=BoundBy(how=How.INVITATION),
+            bound_by=BoundBy(how=BoundVia.INVITATION),
             now=now,
             actor="person",
         )

@@ -16,7 +16,7 @@ from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.assurance import AAL
 from derived.rules.eligibility import refusal_to_change
-from derived.rules.kinds import Kind, policy
+from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.enrol.device_names import clean_name
 from idp.errors import answer
@@ -66,7 +66,7 @@ def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
         .select_related("passkey")
         if one.expires_at is None or one.expires_at > now
     ]
-    reviewed = set(review_after_loss.waiting().filter(account=session.account_id).values_list("id", flat=True))
+    reviewed = set(review_after_loss.marked().filter(account=session.account_id).values_list("id", flat=True))
     return [_described(one, session, reviewed=one.id in reviewed) for one in rows]
 
 
@@ -74,9 +74,9 @@ def _described(row: Credential, session: LoginSession, *, reviewed: bool = False
     level = status.level(row)
     return {
         "id": row.id,
-        "name": row.name or policy(Kind(row.kind)).label,
+        "name": row.name or policy_of(Kind(row.kind)).label,
         "kind": row.kind,
-        "kind_label": policy(Kind(row.kind)).label,
+        "kind_label": policy_of(Kind(row.kind)).label,
         "aal": int(level),
         "strength": STRENGTHS[level],
         "phishing_resistant": bool(row.evidence.get("phishing_resistant")),
@@ -250,11 +250,11 @@ def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         else:
             under_my_lock(
                 session,
-                lambda account, _: by_person.report(account, row.id, used_since=since, now=now, actor="person"),
+                lambda account, _: by_person.report_loss(account, row.id, used_since=since, now=now, actor="person"),
                 now=now,
             )
             return _ended(request, session, row, f"{row.name} was reported lost. It cannot sign in any more.")
-    last = not [one for one in status.ways_in(session.account, now=now) if one.id != row.id]
+    last = not [one for one in status.live_roots(session.account, now=now) if one.id != row.id]
     values = {
         "root": _described(row, session),
         "last": last and status.is_root(row),

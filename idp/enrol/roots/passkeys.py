@@ -20,7 +20,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.assurance import AAL
-from derived.rules.eligibility import BoundBy, How, refusal_to_add
+from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add
 from derived.rules.kinds import Kind
 from idp import pages
 from idp.enrol.passkey_ceremony import named, options, reasons, registered
@@ -63,7 +63,7 @@ def _words(refused: Refused) -> str:
 
 def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
     """Whether this login may add any key at all: the least that one can be used at is AAL2."""
-    strongest = status.strongest(session.account, now=now)
+    strongest = status.highest_root_level(session.account, now=now)
     return refusal_to_add(login_of(session.event), reaches=AAL.AAL2, strongest=strongest, now=now)
 
 
@@ -82,7 +82,7 @@ def add(request: HttpRequest) -> HttpResponse:
     values = {
         "error": None,
         "reaches": int(login_of(session.event).aal),
-        "strongest": int(status.strongest(session.account, now=now)),
+        "strongest": int(status.highest_root_level(session.account, now=now)),
     }
     if request.method == "GET":
         return pages.page(request, "passkey_add", values)
@@ -127,7 +127,7 @@ def bind(
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         spend(ceremony, now=now)
-        bound_by = BoundBy(how=How.LOGIN, login=login_of(fresh.event))
+        bound_by = BoundBy(how=BoundVia.LOGIN, login=login_of(fresh.event))
         return issue.passkey(account, verified, bound_by=bound_by, name=name, now=now, actor="person")
 
     return under_lock(session.account_id, work)
@@ -188,7 +188,7 @@ def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, 
         invitation.spend(row, account, now=now)
         spend(ceremony, now=now)
         return issue.passkey(
-            account, verified, bound_by=BoundBy(how=How.INVITATION), name=name, now=now, actor="person"
+            account, verified, bound_by=BoundBy(how=BoundVia.INVITATION), name=name, now=now, actor="person"
         )
 
     return under_lock(row.account_id, work)

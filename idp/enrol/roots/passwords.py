@@ -15,7 +15,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import Credential
 from derived.rules.assurance import AAL
-from derived.rules.eligibility import BoundBy, How, refusal_to_add, refusal_to_change
+from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add, refusal_to_change
 from derived.rules.kinds import Kind
 from idp import pages
 from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
@@ -65,7 +65,7 @@ def _begun(request: HttpRequest, session: LoginSession, **same: str) -> dict[str
 def _not_addable(account: Account, login: Authentication, *, now: datetime) -> Reason | None:
     if status.living(account.id).filter(kind=Kind.PASSWORD_TOTP, epoch=account.epoch).exists():
         return Reason.ALREADY_ENROLLED
-    return refusal_to_add(login, reaches=AAL.AAL2, strongest=status.strongest(account, now=now), now=now)
+    return refusal_to_add(login, reaches=AAL.AAL2, strongest=status.highest_root_level(account, now=now), now=now)
 
 
 @require_http_methods(["GET", "POST"])
@@ -97,7 +97,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
         issue.password_totp(
             account,
             password_hash=state["password_hash"],
-            bound_by=BoundBy(how=How.LOGIN, login=login),
+            bound_by=BoundBy(how=BoundVia.LOGIN, login=login),
             now=now,
             actor="person",
             **proved,
@@ -184,7 +184,7 @@ def change(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         under_my_lock(
             session,
             lambda account, login: renew.password(
-                account, by_person.found(account, row.id), new_hash, login=login, now=now, actor="person"
+                account, by_person.require_living(account, row.id), new_hash, login=login, now=now, actor="person"
             ),
             now=now,
         )

@@ -18,7 +18,7 @@ from derived.errors import Reason, Refused, Unavailable
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.assurance import AAL
-from derived.rules.eligibility import BoundBy, How, refusal_to_add
+from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add
 from derived.rules.kinds import Kind
 from idp import pages
 from idp.errors import answer
@@ -75,7 +75,9 @@ def offers(account: Account) -> list[dict[str, str]]:
 
 def _why_not(mine: LoginSession, found: Upstream, *, now: datetime) -> Reason | None:
     login = session.login_of(mine.event)
-    return refusal_to_add(login, reaches=AAL(found.cap), strongest=status.strongest(mine.account, now=now), now=now)
+    return refusal_to_add(
+        login, reaches=AAL(found.cap), strongest=status.highest_root_level(mine.account, now=now), now=now
+    )
 
 
 @require_http_methods(["GET"])
@@ -122,7 +124,7 @@ def link(mine: LoginSession, back: Return, *, now: datetime) -> Credential:
             subject=back.subject,
             shown=upstream.shown(back),
             reaches=AAL(trusted.cap),
-            bound_by=BoundBy(how=How.LOGIN, login=session.login_of(fresh.event)),
+            bound_by=BoundBy(how=BoundVia.LOGIN, login=session.login_of(fresh.event)),
             name=trusted.name,
             now=now,
             actor="person",

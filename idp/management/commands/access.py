@@ -149,12 +149,14 @@ class Command(Noun):
         if rule is None:
             message = "There is no such rule. See: manage.py access rules"
             raise CommandError(message)
-        made = requests.ask(self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor="operator")
+        made = requests.request_access(
+            self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor="operator"
+        )
         return {"number": made.id}
 
     def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """What waits."""
-        return _rows(requests.waiting())
+        return _rows(requests.waiting_for())
 
     def approve(self, options: dict[str, Any]) -> str:
         """Yes."""
@@ -221,7 +223,7 @@ class Command(Noun):
 
     def review(self, _options: dict[str, Any]) -> str:
         """Tidy up."""
-        return f"{requests.review_all(now=clock.now(), actor='operator')} ended"
+        return f"{requests.end_all_disallowed(now=clock.now(), actor='operator')} ended"
 
     def _found(self, options: dict[str, Any]) -> Access:
         found = Access.objects.select_related("person", "rule").filter(id=options["number"]).first()

@@ -22,12 +22,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from derived import clock, signers
 from derived.authority import answers, keeping, lists
-from derived.authority.keeping import Place, Plan
+from derived.authority.keeping import AuthorityPlan, KeyLocation
 from derived.errors import Reason, Unavailable
 from derived.minting import authority as minting
-from derived.minting.signing import Held
+from derived.minting.signing import MemorySigner
 from derived.models import Authority
-from derived.signers import Where, wrapped
+from derived.signers import Backend, wrapped
 from derived.signers.token import Token
 from idp.certificates.configuration import several
 from idp.config import config
@@ -38,7 +38,7 @@ from idp.signals import files
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.minting.signing import Signer
+    from derived.minting.signing import CertificateSigner
 
 # Below the enterprise number for documentation (RFC 5612). One made from a UUID (2.25) would be ours, but its long number breaks
 # verifiers: pkilint, and Go before 1.22.
@@ -187,7 +187,7 @@ class Command(Noun):
             raise CommandError("There is an authority already. Use: manage.py ca rotate")
         if not options["organisation"]:
             raise CommandError("Say --organisation: it stands in every certificate.")
-        plan = Plan(
+        plan = AuthorityPlan(
             organisation=_fitting(options["organisation"]),
             base_url=_base_url(options["url"]),
             oid=options["oid"],
@@ -207,14 +207,16 @@ class Command(Noun):
         )
         if last is None:
             raise CommandError("There is no authority yet. Use: manage.py ca init")
-        plan = Plan(organisation=last.organisation, base_url=last.base_url, oid=last.oid, asserts_piv=last.asserts_piv)
+        plan = AuthorityPlan(
+            organisation=last.organisation, base_url=last.base_url, oid=last.oid, asserts_piv=last.asserts_piv
+        )
         return self._begin(plan, options)
 
-    def _begin(self, plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
+    def _begin(self, plan: AuthorityPlan, options: dict[str, Any]) -> dict[str, Any]:
         now = clock.now()
         root = None if options["external_root"] else _root(options, plan.organisation, now=now)
         place, signer = _place(options)
-        row = keeping.begin(plan, place, signer, wrapper(), now=now)
+        row = keeping.create(plan, place, signer, wrapper(), now=now)
         if root is None:
             request = keeping.request(row, wrapper())
             text = f"-----BEGIN CERTIFICATE REQUEST-----\n{_lines(request)}-----END CERTIFICATE REQUEST-----\n"
@@ -225,11 +227,11 @@ class Command(Noun):
                 "request": text,
             }
         key, certificate = root
-        made = keeping.certified_by_root(row, certificate, Held(key), now=now)
-        above = _signed_list(keeping.taken_back_by_root(certificate), certificate, key, now=now)
+        made = keeping.certified_by_root(row, certificate, MemorySigner(key), now=now)
+        above = _signed_list(keeping.revoked_by_root(certificate), certificate, key, now=now)
         keeping.install(row, made, [certificate], [above], now=now)
-        keeping.list_of_root(certificate, above, now=now)
-        lists.make_due(wrapper(), now=now)
+        keeping.replace_root_list(certificate, above, now=now)
+        lists.sign_due(wrapper(), now=now)
         files.mirror(now=now)
         return {
             "authority": row.name,
@@ -259,7 +261,7 @@ class Command(Noun):
         if row is None:
             raise CommandError("This certificate is for none of the keys that wait for one (manage.py ca show).")
         keeping.install(row, certificate, chain, above, now=now)
-        lists.make_due(wrapper(), now=now)
+        lists.sign_due(wrapper(), now=now)
         files.mirror(now=now)
         return {"authority": row.name, "state": "active", "issues_until": certificate.not_valid_after_utc}
 
@@ -277,13 +279,15 @@ class Command(Noun):
             raise CommandError(
                 "The URLs are plain http: a list that needs a certificate to be fetched cannot check one."
             )
-        plan = Plan(
+        plan = AuthorityPlan(
             organisation=_fitting(options["organisation"]),
             base_url=_base_url(None),
             oid=options["oid"],
             asserts_piv=options["asserts_piv"],
         )
-        row = keeping.adopt(plan, certificate, chain, {"command": options["command"], **where}, wrapper(), now=now)
+        row = keeping.install_external(
+            plan, certificate, chain, {"command": options["command"], **where}, wrapper(), now=now
+        )
         files.mirror(now=now)
         return {
             "authority": row.name,
@@ -296,7 +300,7 @@ class Command(Noun):
         """All."""
         found = []
         for row in Authority.objects.order_by("created_at"):
-            whole = row.revocation_lists.filter(shard=lists.WHOLE).first()
+            whole = row.revocation_lists.filter(shard=lists.FULL_LIST).first()
             found.append(
                 {
                     "authority": row.name,
@@ -310,7 +314,7 @@ class Command(Noun):
                     "list_until": whole.next_update if whole else None,
                     "root_list_until": _root_list_until(row),
                     "piv": row.asserts_piv,
-                    "url": f"{row.base_url}/{keeping.PLACE}/",
+                    "url": f"{row.base_url}/{keeping.PUBLISHED_PATH}/",
                 }
             )
         return found
@@ -318,8 +322,8 @@ class Command(Noun):
     def crl(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Now."""
         now = clock.now()
-        count = lists.make_all(wrapper(), now=now)
-        for row in keeping.of_ours(now=now):
+        count = lists.sign_all(wrapper(), now=now)
+        for row in keeping.own_installed(now=now):
             answers.make_responder(row, wrapper(), now=now)
         files.mirror(now=now)
         return {"on_the_lists": count, "files": str(files.folder())}
@@ -331,14 +335,14 @@ class Command(Noun):
         bad = [row for row in Authority.objects.exclude(certificate=None) if row.name in options["revoke"]]
         if len(bad) != len(set(options["revoke"])):
             raise CommandError("--revoke names no authority of this house (manage.py ca show).")
-        before = keeping.taken_back_by_root(certificate)
+        before = keeping.revoked_by_root(certificate)
         new = [
-            minting.Entry(serial=keeping.certificate_of(row).serial_number, at=now, because=Reason.COMPROMISED)
+            minting.RevokedEntry(serial=keeping.certificate_of(row).serial_number, at=now, because=Reason.COMPROMISED)
             for row in bad
         ]
         known = {one.serial for one in before}
         der = _signed_list([*before, *(one for one in new if one.serial not in known)], certificate, key, now=now)
-        changed = keeping.list_of_root(certificate, der, now=now)
+        changed = keeping.replace_root_list(certificate, der, now=now)
         Authority.objects.filter(name__in=[row.name for row in bad], state=keeping.ACTIVE).update(
             state=keeping.RETIRED, retired_at=now
         )
@@ -347,10 +351,10 @@ class Command(Noun):
 
 
 def _signed_list(
-    entries: list[minting.Entry], root: x509.Certificate, key: ec.EllipticCurvePrivateKey, *, now: datetime
+    entries: list[minting.RevokedEntry], root: x509.Certificate, key: ec.EllipticCurvePrivateKey, *, now: datetime
 ) -> bytes:
     return minting.revocation_list(
-        entries, root, Held(key), number=int(now.timestamp()), now=now, life=minting.ROOT_LIST_LIFE
+        entries, root, MemorySigner(key), number=int(now.timestamp()), now=now, life=minting.ROOT_LIST_LIFE
     )
 
 
@@ -409,14 +413,14 @@ def _root(
     if not make:
         raise CommandError(f"There is no {path}.")
     key = ec.generate_private_key(ec.SECP384R1())
-    certificate = minting.root(Held(key), organisation=organisation, now=now)
+    certificate = minting.root_certificate(MemorySigner(key), organisation=organisation, now=now)
     path.touch(mode=0o600, exist_ok=False)
     sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
     path.write_bytes(sealed + certificate.public_bytes(Encoding.PEM))
     return key, certificate
 
 
-def _place(options: dict[str, Any]) -> tuple[Place, Signer]:
+def _place(options: dict[str, Any]) -> tuple[KeyLocation, CertificateSigner]:
     """Where the issuing key is made, or is."""
     if options["pkcs11_module"]:
         if not options["pkcs11_token"] or not options["pkcs11_pin_file"]:
@@ -432,7 +436,7 @@ def _place(options: dict[str, Any]) -> tuple[Place, Signer]:
             token.make()
         except Unavailable as error:
             raise CommandError(f"The token did not make a key: {error.__cause__!r}") from error
-        return Place(where=Where.TOKEN, reference=reference, secret=pin.encode()), token
+        return KeyLocation(where=Backend.TOKEN, reference=reference, secret=pin.encode()), token
     if options["signer_command"]:
         try:
             key = load_pem_public_key(options["signer_public"].read_bytes())
@@ -441,8 +445,8 @@ def _place(options: dict[str, Any]) -> tuple[Place, Signer]:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise CommandError("The program's key must be P-256 or P-384.")
         reference = {"command": options["signer_command"], "public": b64encode(keeping.spki(key)).decode()}
-        return Place(where=Where.COMMAND, reference=reference), signers.of(
-            Where.COMMAND, reference=reference, secret=b"", owner="", wrapper=wrapper()
+        return KeyLocation(where=Backend.COMMAND, reference=reference), signers.signer_for(
+            Backend.COMMAND, reference=reference, secret=b"", owner="", wrapper=wrapper()
         )
     raw = wrapped.new()
-    return Place(where=Where.WRAPPED, secret=raw), wrapped.signer(raw)
+    return KeyLocation(where=Backend.WRAPPED, secret=raw), wrapped.signer(raw)

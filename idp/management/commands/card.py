@@ -14,7 +14,7 @@ from derived.changes import issue, renew
 from derived.errors import Unavailable
 from derived.ledger.locking import under_lock
 from derived.models import CardCertificate
-from derived.rules.eligibility import BoundBy, How
+from derived.rules.eligibility import BoundBy, BoundVia
 from idp import certificates
 from idp.config import config
 from idp.errors import answer
@@ -80,7 +80,7 @@ class Command(Noun):
             verified = certificates.validate(_der(options["certificate"]), [], now=now)
         except Unavailable as unavailable:
             raise CommandError(answer(unavailable.reason).words) from unavailable
-        bound_by = BoundBy(how=How.MANAGER)
+        bound_by = BoundBy(how=BoundVia.MANAGER)
 
         def work(account: Account) -> Credential:
             if not options["replaces"]:

@@ -67,9 +67,7 @@ class Command(Noun):
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of a person, or all that wait for a look."""
         if options["review"]:
-            rows = (
-                review_after_loss.waiting().select_related("root", "parent", "account__person").order_by("created_at")
-            )
+            rows = review_after_loss.marked().select_related("root", "parent", "account__person").order_by("created_at")
             wanted = fold(options["name"])
             return [
                 {"person": one.account.person.login_name, **_facts(one)}
@@ -89,7 +87,8 @@ class Command(Noun):
         """It stays."""
         row = self._one(options["id"])
         under_lock(
-            row.account_id, lambda account: review_after_loss.settle(account, row, now=clock.now(), actor="operator")
+            row.account_id,
+            lambda account: review_after_loss.record_reviewed(account, row, now=clock.now(), actor="operator"),
         )
         return "it stays"
 
@@ -98,7 +97,7 @@ class Command(Noun):
         row = self._one(options["id"])
         events = row.events.order_by("seq").values("seq", "at", "kind", "actor")
         check = IdentityCheck.objects.defer("sample").filter(credential=row).first()
-        seen = {"identity_check": identity_checks.facts(check)} if check else {}
+        seen = {"identity_check": identity_checks.fields_of(check)} if check else {}
         return {
             **_facts(row),
             "label": row.label,
@@ -134,7 +133,7 @@ class Command(Noun):
                 return revoke.tree(
                     row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor="operator"
                 )
-            return revoke.one(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
+            return revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
 
         return f"{int(under_lock(row.account_id, work))} ended"
 

@@ -132,7 +132,7 @@ class Command(Noun):
                 full=options["full"],
                 expires_at=now + options["expires_in"],
                 now=now,
-                attributes=receivers.PRESETS[options["preset"]] | trust.named(options["attribute"]),
+                attributes=receivers.PRESETS[options["preset"]] | trust.full_names(options["attribute"]),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -194,7 +194,7 @@ class Command(Noun):
         full = receiver.full if options["full"] is None else options["full"] == "yes"
         groups = "Group" in receiver.kinds if options["groups"] is None else options["groups"] == "yes"
         try:
-            names = (start | trust.named(options["add"])) - trust.named(options["remove"])
+            names = (start | trust.full_names(options["add"])) - trust.full_names(options["remove"])
             receivers.allow(receiver, kinds=_kinds(groups=groups), full=full, attributes=names)
         except ValueError as error:
             raise CommandError(str(error)) from error

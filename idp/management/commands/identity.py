@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
 from derived.changes import identity_checks
-from derived.changes.identity_checks import Check, Compared, Seen
+from derived.changes.identity_checks import Biometric, CheckStatement, Presence
 from derived.errors import Refused
 from derived.ledger.locking import under_lock
 from idp.keys import wrapper
@@ -32,11 +32,11 @@ def _record(parser: CommandParser) -> None:
         "--place", required=True, help="where: an office, or the station of a supervised remote session"
     )
     parser.add_argument(
-        "--how", choices=[one.value for one in Seen], default=Seen.IN_PERSON.value, help="default: %(default)s"
+        "--how", choices=[one.value for one in Presence], default=Presence.IN_PERSON.value, help="default: %(default)s"
     )
     parser.add_argument(
         "--compared",
-        choices=[one.value for one in Compared],
+        choices=[one.value for one in Biometric],
         required=True,
         help="which biometric was compared, one to one",
     )
@@ -60,7 +60,7 @@ class Command(Noun):
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """All of a person."""
         rows = _found(options["name"]).account.identity_checks.defer("sample").order_by("at")
-        return [identity_checks.facts(one) for one in rows]
+        return [identity_checks.fields_of(one) for one in rows]
 
     def record(self, options: dict[str, Any]) -> dict[str, Any]:
         """Write one down."""
@@ -69,14 +69,14 @@ class Command(Noun):
             message = "Nobody checks themselves: --officer is another person."
             raise CommandError(message)
         try:
-            sample = path.read_bytes() if path.stat().st_size <= identity_checks.MOST_SAMPLE else b""
+            sample = path.read_bytes() if path.stat().st_size <= identity_checks.LARGEST_SAMPLE else b""
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}") from error
-        said = Check(
-            how=Seen(options["how"]),
+        said = CheckStatement(
+            how=Presence(options["how"]),
             officer=options["officer"],
             place=options["place"],
-            compared=Compared(options["compared"]),
+            compared=Biometric(options["compared"]),
             against=options["against"],
             sample=sample,
         )
@@ -85,9 +85,9 @@ class Command(Noun):
             return identity_checks.record(account, said, wrapper(), now=clock.now(), actor="operator")
 
         try:
-            return identity_checks.facts(under_lock(person.account_id, work))
+            return identity_checks.fields_of(under_lock(person.account_id, work))
         except Refused as refused:
-            message = f"Not recorded: the account must be active, no text empty, and the sample has 1 to {identity_checks.MOST_SAMPLE // 1024} KiB."
+            message = f"Not recorded: the account must be active, no text empty, and the sample has 1 to {identity_checks.LARGEST_SAMPLE // 1024} KiB."
             raise CommandError(message) from refused
 
 

@@ -52,7 +52,7 @@ class Command(Noun):
     def by(self, options: dict[str, Any]) -> str:
         """A rule."""
         try:
-            made = matching.rule(options["name"], now=clock.now())
+            made = matching.add_rule(options["name"], now=clock.now())
         except ValueError as error:
             raise CommandError(str(error)) from error
         return f"records are joined by {made.attribute}, where both sources are trusted for it"
@@ -60,7 +60,7 @@ class Command(Noun):
     def not_by(self, options: dict[str, Any]) -> str:
         """No rule."""
         try:
-            there_was = matching.unrule(options["name"])
+            there_was = matching.remove_rule(options["name"])
         except ValueError as error:
             raise CommandError(str(error)) from error
         return "no longer" if there_was else "there was no such rule"

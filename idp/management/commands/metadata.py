@@ -16,7 +16,7 @@ from idp.management.verbs import Noun, nothing
 from idp.policies import fido_metadata as metadata
 
 if TYPE_CHECKING:
-    from derived.minting.fido.metadata import Metadata, Policy
+    from derived.minting.fido.metadata import Metadata, ModelPolicy
 
 _MOST = 64 * 1024 * 1024
 
@@ -90,7 +90,7 @@ class Command(Noun):
         return {"withdrawn": [{"credential": one.credential.id, "model": one.model} for one in gone]}
 
 
-def _in_use() -> tuple[Metadata, Policy]:
+def _in_use() -> tuple[Metadata, ModelPolicy]:
     try:
         return metadata.known(), metadata.policy()
     except Unavailable as error:

@@ -242,7 +242,7 @@ class Command(Noun):
         def locked(account: Account) -> T:
             was_active = account.is_active
             done = work(account)
-            feed.stands(account, was_active=was_active, now=clock.now())
+            feed.account_changed(account, was_active=was_active, now=clock.now())
             return done
 
         return under_lock(person.account_id, locked)
@@ -261,7 +261,7 @@ class Command(Noun):
 
 def _attributes(person: Person) -> list[dict[str, Any]]:
     """Every attribute, with what stands and what lost."""
-    told = aggregate.explain(settle.said(person))
+    told = aggregate.explain(settle.statements_about(person))
     return [
         {
             "attribute": name,

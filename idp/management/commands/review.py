@@ -60,7 +60,7 @@ class Command(Noun):
                 "objections": needs.objections(account, row),
             }
             for account in access_review.due(now=now, period=period).select_related("person")
-            for row in access_review.held(account)
+            for row in access_review.derived_credentials(account)
         ]
 
     def orphans(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,11 +83,11 @@ class Command(Noun):
 
     def keep(self, options: dict[str, Any]) -> str:
         """Yes."""
-        return f"{self._move(options, access_review.keep)} stay; on record"
+        return f"{self._move(options, access_review.keep_all)} stay; on record"
 
     def end(self, options: dict[str, Any]) -> str:
         """No."""
-        return f"{self._move(options, access_review.end)} ended"
+        return f"{self._move(options, access_review.end_all)} ended"
 
     def _move(self, options: dict[str, Any], move: Callable[..., int]) -> int:
         found, now = Person.objects.filter(login_name_fold=fold(options["name"])).first(), clock.now()

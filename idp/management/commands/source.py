@@ -219,7 +219,7 @@ class Command(Noun):
         source = self._found(options)
         start = trust.PRESETS[options["preset"]] if options["preset"] else frozenset(source.trusted_for)
         try:
-            names = (start | trust.named(options["add"])) - trust.named(options["remove"])
+            names = (start | trust.full_names(options["add"])) - trust.full_names(options["remove"])
         except ValueError as error:
             raise CommandError(str(error)) from error
         for column, option in (("vouched_ial", "vouches_ial"), ("precedence", "precedence")):
@@ -234,7 +234,7 @@ class Command(Noun):
             transient=True,
             disable=options["json"] or len(people) < 200,  # noqa: PLR2004
         ):
-            settle.again(person_id, now=clock.now(), actor="operator")
+            settle.merge_again(person_id, now=clock.now(), actor="operator")
         return {"name": source.name, "trusted_for": believed, "people": len(people)}
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -288,7 +288,7 @@ class Command(Noun):
         if form not in tables.FORMATS:
             message = f"The file's name must end in one of: {', '.join('.' + one for one in tables.FORMATS)}"
             raise CommandError(message)
-        summary, dry_run, now = importing.Summary(), options["dry_run"], clock.now()
+        summary, dry_run, now = importing.ImportSummary(), options["dry_run"], clock.now()
         try:
             with options["file"].open(encoding="utf-8-sig", newline="") as file:
                 people = list(tables.entries(file, form))
@@ -302,7 +302,7 @@ class Command(Noun):
             transient=True,
             disable=options["json"],
         ):
-            importing.take(source, entry, summary, dry_run=dry_run, now=now)
+            importing.import_entry(source, entry, summary, dry_run=dry_run, now=now)
         if options["complete"]:
             if summary.refused:
                 message = f"{len(summary.refused)} lines are refused, so nobody is ended for not being in the file. First: line {summary.refused[0][0]}: {summary.refused[0][1]}"

@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.ledger.prepared_sql import Given, Read
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect
 from idp import clients
 from idp.clients import BadRegistration, Registration, keys, metadata
 from idp.config import config
@@ -61,9 +61,9 @@ _KEPT_BY_THE_OPERATOR = frozenset(
 _NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
 
 
-_ANY_TOKEN = Read(
+_ANY_TOKEN = PreparedSelect(
     lambda: RegistrationToken.objects.filter(
-        expires_at__gt=Given("now", RegistrationToken._meta.get_field("expires_at")),  # noqa: SLF001
+        expires_at__gt=BoundValue("now", RegistrationToken._meta.get_field("expires_at")),  # noqa: SLF001
         uses_left__gt=0,
     ).only("token_hash")[:1]
 )

@@ -152,6 +152,6 @@ def _of_refresh_token(value: str) -> Grant | None:
 
 def _end(grant: Grant, *, actor: str, now: datetime) -> None:
     def work(account: Account) -> bool:
-        return revoke.one(grant.family, account=account, because=Reason.REVOKED_BY_CLIENT, now=now, actor=actor)
+        return revoke.credential(grant.family, account=account, because=Reason.REVOKED_BY_CLIENT, now=now, actor=actor)
 
     under_lock(grant.family.account_id, work)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from derived.changes import issue
 from derived.errors import Reason, Refused
-from derived.ledger.prepared_sql import write
+from derived.ledger.prepared_sql import insert_rows
 from derived.rules.assurance import AAL
 from idp import clients
 from idp.login.session import login_of
@@ -138,7 +138,7 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
 def add_refresh_token(grant: Grant, *, now: datetime) -> str:
     """A new refresh token, in clear; it lives as long as its family."""
     token = opaque()
-    write(_refresh_token(token, grant, now=now))
+    insert_rows(_refresh_token(token, grant, now=now))
     return token
 
 

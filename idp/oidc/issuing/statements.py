@@ -12,8 +12,8 @@ from django.db.models import Exists, Model, OuterRef
 
 from derived.errors import Reason
 from derived.keyring import is_published
-from derived.ledger.locking import Owned
-from derived.ledger.prepared_sql import Given, Read, columns
+from derived.ledger.locking import OwnedRow
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns
 from derived.models import Credential, SigningKey
 from idp.models import AuthorizationRequest, ClientPolicy, Code, Grant, OpaqueToken, RefreshToken
 from scim.models import AccessRule, Person
@@ -107,29 +107,31 @@ def _read(rows: QuerySet[M], names: list[str], *, client: str) -> QuerySet[M]:
     return annotated
 
 
-OWNER_OF_CODE = Owned("SELECT account_id FROM idp_code WHERE code_hash = %s", Reason.BAD_CODE)
-OWNER_OF_REFRESH_TOKEN = Owned(
+OWNER_OF_CODE = OwnedRow("SELECT account_id FROM idp_code WHERE code_hash = %s", Reason.BAD_CODE)
+OWNER_OF_REFRESH_TOKEN = OwnedRow(
     "SELECT family.account_id FROM idp_refreshtoken token JOIN derived_credential family ON family.id = token.grant_id"
     " WHERE token.token_hash = %s",
     Reason.BAD_CODE,
 )
 
-CODE = Read(
-    lambda: _read(Code.objects.filter(code_hash=Given("code_hash", _key(Code))), _code(), client="request__client")
+CODE = PreparedSelect(
+    lambda: _read(Code.objects.filter(code_hash=BoundValue("code_hash", _key(Code))), _code(), client="request__client")
 )
-REFRESH_TOKEN = Read(
+REFRESH_TOKEN = PreparedSelect(
     lambda: _read(
-        RefreshToken.objects.filter(token_hash=Given("token_hash", _key(RefreshToken))),
+        RefreshToken.objects.filter(token_hash=BoundValue("token_hash", _key(RefreshToken))),
         [*_all(RefreshToken), *_owned_grant("grant__")],
         client="grant__client",
     )
 )
-GRANT = Read(lambda: _read(_by_token(), _owned_grant(), client="client"))
-GRANT_AND_PERSON = Read(
+GRANT = PreparedSelect(lambda: _read(_by_token(), _owned_grant(), client="client"))
+GRANT_AND_PERSON = PreparedSelect(
     lambda: _read(_by_token(), _owned_grant("", *_all(Person, "family__account__person__")), client="client")
 )
-OPAQUE_TOKEN = Read(lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__")], client="grant__client"))
-OPAQUE_TOKEN_AND_PERSON = Read(
+OPAQUE_TOKEN = PreparedSelect(
+    lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__")], client="grant__client")
+)
+OPAQUE_TOKEN_AND_PERSON = PreparedSelect(
     lambda: _read(
         _by_hash(),
         [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))],
@@ -139,13 +141,13 @@ OPAQUE_TOKEN_AND_PERSON = Read(
 
 
 def _by_hash() -> QuerySet[OpaqueToken]:
-    return OpaqueToken.objects.filter(token_hash=Given("token_hash", _key(OpaqueToken)))
+    return OpaqueToken.objects.filter(token_hash=BoundValue("token_hash", _key(OpaqueToken)))
 
 
 def _by_token() -> QuerySet[Grant]:
     """The grant that an access token names, if the key that signed the token may still be believed."""
     return Grant.objects.filter(
-        is_published(Given("kid", _key(SigningKey))), family_id=Given("family_id", _key(Credential))
+        is_published(BoundValue("kid", _key(SigningKey))), family_id=BoundValue("family_id", _key(Credential))
     )
 
 

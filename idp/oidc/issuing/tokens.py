@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from derived.ledger import status
-from derived.ledger.prepared_sql import write
+from derived.ledger.prepared_sql import insert_rows
 from derived.rules.assurance import AAL
 from idp.clients import RelyingParty, subject
 from idp.config import config
@@ -28,7 +28,7 @@ from idp.secrets import hash_secret, opaque
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.keyring import Signer
+    from derived.keyring import TokenSigner
     from derived.models import Account
     from derived.rules.assurance import Authentication
     from idp.models import Grant
@@ -69,8 +69,8 @@ class ServiceGranted:
 class Signing:
     """The keys that will sign."""
 
-    access_token: Signer
-    id_token: Signer
+    access_token: TokenSigner
+    id_token: TokenSigner
 
 
 def ready(party: RelyingParty, *, now: datetime) -> Signing:
@@ -128,13 +128,13 @@ def response(granted: Granted | ServiceGranted, signing: Signing, *, now: dateti
     return body
 
 
-def _service_response(granted: ServiceGranted, signer: Signer, *, now: datetime) -> dict[str, Any]:
+def _service_response(granted: ServiceGranted, signer: TokenSigner, *, now: datetime) -> dict[str, Any]:
     """RFC 6749 §4.4.3; the row that `resource` reads is the token's life."""
     party, bound = granted.party, granted.bound
     until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     secret = opaque()
     id_hash = hash_secret(secret, kind="service-token")  # what names the token must not be the token
-    write(
+    insert_rows(
         ServiceToken(
             id_hash=id_hash,
             client=party.client,
@@ -171,7 +171,7 @@ def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
 
 def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
     token = opaque()
-    write(
+    insert_rows(
         OpaqueToken(
             token_hash=hash_secret(token, kind="access-token"),
             grant=granted.grant,
@@ -186,7 +186,9 @@ def _opaque(granted: Granted, *, until: datetime, now: datetime) -> str:
     return token
 
 
-def _access_token(granted: Granted, about: dict[str, Any], signer: Signer, *, until: datetime, now: datetime) -> str:
+def _access_token(
+    granted: Granted, about: dict[str, Any], signer: TokenSigner, *, until: datetime, now: datetime
+) -> str:
     grant = granted.grant
     reserved = {
         **about,
@@ -204,7 +206,7 @@ def _access_token(granted: Granted, about: dict[str, Any], signer: Signer, *, un
     return signer.sign(assembled({}, reserved), typ="at+jwt")
 
 
-def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer: Signer, *, now: datetime) -> str:
+def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer: TokenSigner, *, now: datetime) -> str:
     grant = granted.grant
     reserved = {
         **about,

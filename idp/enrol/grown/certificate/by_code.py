@@ -19,7 +19,7 @@ from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from derived.minting.hardware import statement as hardware
 from derived.minting.hardware.judge import judge
-from derived.minting.hardware.statement import Asked as AboutKey
+from derived.minting.hardware.statement import AttestationRequest as AboutKey
 from derived.minting.proven import key_name
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
 from idp.enrol.grown import codes, device_key
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.minting.csr import CertificateKey
-    from derived.minting.hardware.statement import Kept
+    from derived.minting.hardware.statement import HardwareEvidence
 
 _CODE_KIND = "certificate-code"
 _OPEN = ("waiting", "asked")
@@ -78,7 +78,7 @@ def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
 
 
 def ask(
-    order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: Kept | None = None
+    order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: HardwareEvidence | None = None
 ) -> CertificateOrder:
     """A device has come with the code and a request: the first time its key is pinned, afterwards it must be that key (C12).
 
@@ -112,7 +112,7 @@ def ask(
 
 def attest(  # noqa: PLR0913 - the parts of one answer
     order: CertificateOrder, key: CertificateKey, statement: object, typed: str, *, network: str, now: datetime
-) -> Kept:
+) -> HardwareEvidence:
     """What the hardware of a device says of the key that it asks with; before the desktop is asked, or not at all (X-7).
 
     typed: the code, in its long form: the statement is about it, so it serves one attempt and one key.

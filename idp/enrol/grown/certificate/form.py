@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from derived.minting.csr import CertificateKey
-    from derived.minting.hardware.statement import Kept
+    from derived.minting.hardware.statement import HardwareEvidence
 
 _BEGIN, _PRIVATE = b"-----BEGIN", b"PRIVATE KEY"
 
@@ -50,7 +50,7 @@ def key(request: HttpRequest) -> CertificateKey:
         raise Refused(Reason.BAD_PROOF) from None
 
 
-def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> Kept | None:
+def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> HardwareEvidence | None:
     """What a YubiKey says of the key; None where nothing was given.
 
     Its statement carries no challenge, and needs none: the request was signed by the very key, and a key is bound once. Hardware that
@@ -60,8 +60,8 @@ def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> Kept | N
     given = _given(request, "proof")
     if not given:
         return None
-    statement = {"format": yubikey.FORM, "x5c": hardware.bodies(given)}
-    return judge(statement, hardware.Asked(key=of, nonce=b"", made_for=b"", now=now), attestation.trust())
+    statement = {"format": yubikey.FORM, "x5c": hardware.certificates_of_pem(given)}
+    return judge(statement, hardware.AttestationRequest(key=of, nonce=b"", made_for=b"", now=now), attestation.trust())
 
 
 def has_private_key(request: HttpRequest) -> bool:

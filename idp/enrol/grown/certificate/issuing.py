@@ -20,12 +20,12 @@ from derived.changes import issue, renew
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
-from derived.minting.hardware.statement import Kept
+from derived.minting.hardware.statement import HardwareEvidence
 from derived.models import Account, Credential, IssuedCertificate
 from derived.rules.assurance import Authentication, Factor
 from derived.rules.eligibility import refusal_to_change
 from derived.rules.kinds import Kind
-from derived.rules.rulebook import Device
+from derived.rules.rulebook import DeviceFacts
 from idp.enrol.grown.request import asked
 from idp.keys import wrapper
 from idp.login import password
@@ -36,9 +36,9 @@ from idp.policies import issuance as rulebook
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from derived.changes.issue import Asked
+    from derived.changes.issue import IssuanceRequest
     from derived.minting.csr import CertificateKey
-    from derived.minting.proven import Proven
+    from derived.minting.proven import VerifiedProof
     from idp.models import LoginSession
     from scim.models import Person
 
@@ -53,7 +53,7 @@ class Wanted:
     name: str
     passphrase_hash: str = field(repr=False)
     made_here: bool = False
-    kept: Kept | None = None
+    kept: HardwareEvidence | None = None
 
 
 def life() -> timedelta | None:
@@ -74,7 +74,7 @@ def good_passphrase(account: Account, passphrase: str, *, name: str) -> str:
 def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCertificate:
     """The whole way, for a person who is signed in at this browser.
 
-    Raises: Refused of `issue.grow`, of the key, or Refused(LOGIN_ENDED); Unavailable(NO_AUTHORITY), Unavailable(KEY_UNAVAILABLE).
+    Raises: Refused of `issue.derive`, of the key, or Refused(LOGIN_ENDED); Unavailable(NO_AUTHORITY), Unavailable(KEY_UNAVAILABLE).
     """
     credential = under_lock(session.account_id, lambda account: record(account, session, wanted, now=now, live=True))
     return finish(credential)
@@ -89,7 +89,7 @@ def record(account: Account, session: LoginSession, wanted: Wanted, *, now: date
     if not (is_live if live else is_standing)(fresh, now=now):
         raise Refused(Reason.LOGIN_ENDED)
     proven = _planned(account, wanted, now=now, evidence={"line_began": login_of(fresh.event).at.isoformat()})
-    return issue.grow(account, proven, asked(fresh, name=wanted.name, purpose=PURPOSE), now=now)
+    return issue.derive(account, proven, asked(fresh, name=wanted.name, purpose=PURPOSE), now=now)
 
 
 def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
@@ -100,9 +100,9 @@ def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
     replaces: IssuedCertificate | None = None,
     evidence: dict[str, object] | None = None,
     until: datetime | None = None,
-) -> Proven:
+) -> VerifiedProof:
     person: Person = account.person
-    return making.planned(
+    return making.planned_proof(
         require_current(now=now),
         wanted.key,
         name=person.display_name(),
@@ -124,7 +124,7 @@ def reissued(
     """The same certificate under the present name, for whoever proves to have its key (MT-4).
 
     session: the person's, on the page; None where it is asked for over a handshake with the old one.
-    Raises: Refused of `renew.reissued`, and Refused(LOGIN_ENDED), or of eligibility, on the page; Unavailable.
+    Raises: Refused of `renew.reissue`, and Refused(LOGIN_ENDED), or of eligibility, on the page; Unavailable.
     """
 
     def work(account: Account) -> Credential:
@@ -140,18 +140,18 @@ def reissued(
         wanted = Wanted(key=key, name=row.name, passphrase_hash=old.passphrase_hash, kept=_still_kept(row))
         evidence: dict[str, object] = {"line_began": renew.line_began(row)}
         proven = _planned(account, wanted, now=now, replaces=old, evidence=evidence, until=old.not_after)
-        return renew.reissued(account, row, proven, said, now=now)
+        return renew.reissue(account, row, proven, said, now=now)
 
     return finish(under_lock(old.credential.account_id, work))
 
 
-def _still_kept(row: Credential) -> Kept | None:
+def _still_kept(row: Credential) -> HardwareEvidence | None:
     """What was proven of its hardware when it was made, as far as that is believed now."""
     if not attestation.believes(row.evidence):
         return None
     facts = {name: row.evidence[name] for name in ("level", "vouched")}
-    return Kept(
-        device=Device(**row.evidence["device"]),
+    return HardwareEvidence(
+        device=DeviceFacts(**row.evidence["device"]),
         verifies_user=row.evidence.get("activation") == "per_use",
         level=str(facts["level"]),
         facts=facts,
@@ -163,11 +163,11 @@ def finish(credential: Credential) -> IssuedCertificate:
 
     Raises: Refused for what has ended meanwhile; Unavailable(KEY_UNAVAILABLE); then the row waits, and the worker ends it.
     """
-    made = making.signed(credential.id, wrapper())
+    made = making.signed_certificate(credential.id, wrapper())
 
     def work(account: Account) -> None:
         row = issue.release(account, credential.id, made, now=clock.now(), actor="person")
-        renew.delivered(account, row, now=clock.now(), actor="person")
+        renew.end_corrected(account, row, now=clock.now(), actor="person")
 
     under_lock(credential.account_id, work)
     return IssuedCertificate.objects.select_related("credential", "authority").get(credential=credential.id)
@@ -191,7 +191,7 @@ def renewed(old: IssuedCertificate, key: CertificateKey, *, now: datetime) -> Is
     return finish(under_lock(old.credential.account_id, work))
 
 
-def _by_itself(account: Account, row: Credential, *, now: datetime) -> Asked:
+def _by_itself(account: Account, row: Credential, *, now: datetime) -> IssuanceRequest:
     """Who asks: the holder of the old key."""
     person: Person = account.person
     login = Authentication(
@@ -202,7 +202,7 @@ def _by_itself(account: Account, row: Credential, *, now: datetime) -> Asked:
         phishing_resistant=True,
         by=str(row.id),
     )
-    return issue.Asked(
+    return issue.IssuanceRequest(
         login=login,
         root=row.root or row,
         name=row.name,

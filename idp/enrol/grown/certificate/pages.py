@@ -209,7 +209,7 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if why := _why_not(session, now=now):
         return fresh_login_needed(request, why, next_path=request.path)
     row = _mine(session, credential_id)
-    if row is None or not renew.waits_for_a_name(row.credential, session.account, now=now):
+    if row is None or not renew.is_on_hold_for_name(row.credential, session.account, now=now):
         return pages.problem(
             request, "No certificate of yours waits for a new name here.", status=404, next_step="See My devices."
         )

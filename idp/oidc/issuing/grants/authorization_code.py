@@ -96,7 +96,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
         family_id = uuid4()
         if not claim_key(Code, code_hash, now=now, family_id=None if refused else family_id):
             if row.family is not None:
-                revoke.one(row.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
+                revoke.credential(row.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
             raise AlreadySpent(spends=True)
         if refused is not None:
             raise refused

@@ -70,12 +70,12 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
         if grant.client_id != party.client.pk:
             raise Refused(Reason.BAD_CODE)
         if row.consumed_at is not None:
-            revoke.one(grant.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
+            revoke.credential(grant.family, account=account, because=Reason.REPLAY_DETECTED, now=now, actor="worker")
             raise AlreadySpent(spends=True)
         try:
             require_live(grant, account, party, now=now)
         except ConsentEnded as ended:  # for good: it does not come back to life with the next consent
-            revoke.one(
+            revoke.credential(
                 grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}"
             )
             raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
