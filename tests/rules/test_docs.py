@@ -102,7 +102,8 @@ def test_a_true_name_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["derived.rules.capping.uncap", "capping.uncap", "VerifiedFactors.wish", "derived.nothing", "scim.people.derived"]
+    "name",
+    ["derived.rules.capping.uncap", "capping.uncap", "VerifiedFactors.wish", "derived.nothing", "scim.people.derived"],
 )
 def test_a_false_name_does_not(name: str) -> None:
     assert not _exists(name)
