@@ -1,4 +1,4 @@
-"""A sample API that asks for as much as each act needs (RFC 9470): the trips of whoever is signed in, payments, and the vault.
+"""A sample API with a requirement for each request (RFC 9470): the trips of a traveller, payments, and the vault.
 
     GET  /trips      any live token for this API
     POST /payments   AAL2, from a sign-in of the last five minutes
@@ -31,7 +31,7 @@ FRESH = 300
 
 
 def views(api: Api) -> dict[tuple[str, str], Callable[[Call], dict[str, Any]]]:
-    """Method and path to what is done there."""
+    """The views, by method and path."""
 
     @protect(api)
     def trips(_call: Call, claims: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def views(api: Api) -> dict[tuple[str, str], Callable[[Call], dict[str, Any]]]:
 
 
 def application(api: Api, *, base: str) -> WSGIApplication:
-    """The API. base: its address as callers write it, which DPoP proofs are made for; never taken from the Host header."""
+    """The API. base: its public URL, for which DPoP proofs are made; never taken from the Host header."""
     table = views(api)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -76,7 +76,7 @@ def application(api: Api, *, base: str) -> WSGIApplication:
 
 
 def main() -> None:
-    """Serve it until Ctrl+C."""
+    """Serve the API until Ctrl+C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--issuer", default="http://localhost:8000", help="where Ramet is")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""An authenticator app: RFC 6238 in a few lines, which never shows a step twice."""
+"""An authenticator app (RFC 6238) that never shows a time step twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 STEP = 30
 _DRIFT = 1  # a server allows one step of clock drift, so the next step may be used a little early
-_MARGIN = 5.0  # seconds that a server may take to read a code
+_MARGIN = 5.0  # seconds that the transmission of a code may take
 
 
 def totp(secret: str, *, step: int) -> str:
@@ -24,18 +24,18 @@ def totp(secret: str, *, step: int) -> str:
 
 
 class Authenticator:
-    """Remembers which step was used last, because a server takes each once."""
+    """Remembers the last used step, because a server accepts each once."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._last = 0
 
     def code(self) -> str:
-        """The next unused code; waits if it lies too far ahead."""
+        """The next unused code; waits if its step is too far ahead."""
         return self._at(max(self._last + 1, _current()))
 
     def first_code(self) -> str:
-        """The code of the step before, which a server still takes: that of now stays unused for the first login."""
+        """The code of the previous step, so that the present one is left for the first login."""
         if STEP - _seconds() % STEP < _MARGIN:  # about to be two steps old
             time.sleep(_MARGIN)
         return self._at(_current() - 1)
@@ -56,7 +56,7 @@ def _seconds() -> float:
 
 
 def main() -> None:
-    """Print the code of now: `python -m demo.authenticator SECRET`."""
+    """Print the present code: `python -m demo.authenticator SECRET`."""
     if len(sys.argv) != 2:  # noqa: PLR2004 - the program and one argument
         sys.exit("usage: python -m demo.authenticator SECRET")
     left = STEP - int(_seconds()) % STEP

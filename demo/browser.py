@@ -17,12 +17,12 @@ _MOST_REDIRECTS = 12
 
 
 class UnexpectedPage(Exception):
-    """The page is not the one that this step needs."""
+    """The page is not the expected one."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the browser shows after its redirects.
+    """A page, after redirects.
 
     stopped_at: the URL of a redirect that was not followed, because the caller asked to stop there.
     """
@@ -70,7 +70,7 @@ class Page:
         return [element.text for element in self._read().elements if name in element.classes]
 
     def words(self) -> str:
-        """The first words of what stands in `<main>`, for an error message."""
+        """The first words in `<main>`, for an error message."""
         texts = [element.text for element in self._read().elements if element.tag in {"main", "body"}]
         return (texts[-1] if texts else self.html)[:300]
 
@@ -81,7 +81,7 @@ class Page:
 
 
 class Browser:
-    """Keeps cookies, follows redirects, sends what forms hold.
+    """A browser: stores cookies, follows redirects, submits forms.
 
     http: an httpx client of its own: its cookies are this browser's.
     """
@@ -90,7 +90,7 @@ class Browser:
         self._http = http
 
     def get(self, url: str, *, stop_at: str = "") -> Page:
-        """Go to a URL. `stop_at`: do not follow a redirect to a URL that begins with this."""
+        """Open a URL. `stop_at`: do not follow a redirect to a URL that begins with this."""
         return self._follow(self._http.build_request("GET", url), stop_at=stop_at)
 
     def submit(
@@ -102,10 +102,10 @@ class Browser:
         stop_at: str = "",
         files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> Page:
-        """Fill in a form of a page and send it; files: name and content, by field."""
+        """Fill in a form of a page and submit it; files: name and content, by field."""
         url = urljoin(page.url, form.action or page.url)
         fields = {**form.fields, **(values or {})}
-        # A browser names where the form came from; Django's CSRF check reads it over TLS.
+        # Django's CSRF check reads the Referer over TLS.
         headers = {"Referer": page.url, "Origin": _origin(page.url)}
         if form.method == "post":
             request = self._http.build_request("POST", url, data=fields, files=files, headers=headers)
@@ -114,7 +114,7 @@ class Browser:
         return self._follow(request, stop_at=stop_at)
 
     def json(self, url: str) -> dict[str, object]:
-        """What a script of the page would fetch.
+        """Fetch JSON as a script of the page would.
 
         Raises: UnexpectedPage unless it is a JSON object with status 200.
         """

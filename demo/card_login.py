@@ -1,7 +1,6 @@
-"""The journey's AAL3 road: a PIV login through nginx with a card of a demo PKI, a phone grown from it, and the truth about both.
+"""The card's chapter: a PIV login at AAL3 through nginx, and a phone that is derived from it.
 
-Needs nginx, because only a proxy that asks the browser for a certificate makes this real. Where there is none, the journey
-says so and goes on without it.
+Needs nginx, which asks the browser for a certificate. Without nginx the journey skips the chapter and says so.
 """
 
 from __future__ import annotations
@@ -27,25 +26,24 @@ _FORGED = ("Client-Cert", "Client_Cert", "Ramet-Client-Cert", "Ramet_Client_Cert
 
 
 def play(context: Context) -> None:
-    """All of this road, if there is an office."""
+    """Play the chapter, if there is an nginx."""
     tell, office = context.narration, context.office
-    tell.chapter("9. A card: the road to AAL3")
+    tell.chapter("9. A card: AAL3")
     if office is None:
-        tell.note(
-            "There is no nginx on this machine, so nobody can be asked for a card: this chapter is left out. (apt-get install nginx-light)"
-        )
+        tell.note("This machine has no nginx, so this chapter is skipped. (apt-get install nginx-light)")
         return
     _set_up(context, office)
     _sign_in(context, office)
     _ask_for_aal3(context, office)
-    _grow_a_phone(context, office)
+    _derive_phone(context, office)
     _refused_cards(context, office)
 
 
 def _set_up(context: Context, office: CardOffice) -> None:
     tell = context.narration
     tell.call(
-        "operator", "lays the authorities of the cards in var/pki, and nginx (deploy/nginx) before the certificate host"
+        "operator",
+        "puts the cards' authorities into var/pki, and nginx (deploy/nginx) in front of the certificate host",
     )
     tell.call("operator", "manage.py card probe    (sends forged headers through the public address)")
     found = context.ramet.ask("card", "probe")
@@ -65,7 +63,7 @@ def _set_up(context: Context, office: CardOffice) -> None:
 
 def _sign_in(context: Context, office: CardOffice) -> None:
     tell = context.narration
-    tell.call("Alex", f"presses “Use your PIV or CAC card”: TLS to {office.proxy.url}, where nginx asks for the card")
+    tell.call("Alex", f"presses “Use your PIV or CAC card”: TLS to {office.proxy.url}, which requests the certificate")
     office.browser = Browser(office.client(office.card))
     page = open_card_login(context, office.browser)
     tell.need("Alex is signed in", page.path == "/devices", seen=f"{page.path}: {page.words()}")
@@ -77,7 +75,7 @@ def _ask_for_aal3(context: Context, office: CardOffice) -> None:
     office.login = request_login(context, office.browser, AAL + "3")
     claims = office.login.claims
     tell.claims("ID token", claims, stress=("acr", "amr", "aal", "ial"))
-    tell.check("acr is aal/3, and the app gets the truth", claims.get("acr") == AAL + "3", seen=claims.get("acr"))
+    tell.check("acr is aal/3", claims.get("acr") == AAL + "3", seen=claims.get("acr"))
     methods = {*claims.get("amr", [])}
     tell.check("amr: smart card, hardware key, PIN, two factors", methods == {"sc", "hwk", "pin", "mfa"}, seen=methods)
     tell.call("demo app", "asks for acr_values=phrh (phishing-resistant, key in hardware)")
@@ -85,7 +83,7 @@ def _ask_for_aal3(context: Context, office: CardOffice) -> None:
     tell.check("acr is phrh", seen == "phrh", seen=seen)
 
 
-def _grow_a_phone(context: Context, office: CardOffice) -> None:
+def _derive_phone(context: Context, office: CardOffice) -> None:
     tell = context.narration
     tell.call("Alex", "adds a second phone from this AAL3 sign-in: key + passphrase")
     office.device = enrol_device(context, office.browser)
@@ -94,8 +92,8 @@ def _grow_a_phone(context: Context, office: CardOffice) -> None:
     tell.claims("ID token of this phone", claims, stress=("acr", "amr"))
     tell.check("acr is aal/2, though its root is at AAL3", claims.get("acr") == AAL + "2", seen=claims.get("acr"))
     tell.note(
-        "Why: a derived credential is worth the least of what it grew from (3), what it can prove itself (a key that nobody "
-        "has proven to be in hardware, and a passphrase: 2), and its kind (2). Root AAL3, phone AAL2."
+        "Why: the level of a derived credential is the least of its root's (3), its own (2: a key without proof of "
+        "hardware, and a passphrase), and its kind's (2). Root AAL3, phone AAL2."
     )
     tell.call("an app", "asks the phone for aal/3")
     try:
@@ -104,9 +102,11 @@ def _grow_a_phone(context: Context, office: CardOffice) -> None:
     except ProtocolError as error:
         seen = error.error
     tell.check(f"refused: {_UNMET}", seen == _UNMET, seen=seen)
-    rows = {row["kind"]: row for row in context.show_tree("Credentials: two roots, and what grew from each")}
+    rows = {
+        row["kind"]: row for row in context.show_tree("Credentials: two roots, and the credentials derived from each")
+    }
     tell.check(
-        "the card stands in the ledger as a root", rows.get("piv_card", {}).get("parent") is None and "piv_card" in rows
+        "the ledger has the card as a root", rows.get("piv_card", {}).get("parent") is None and "piv_card" in rows
     )
 
 
@@ -117,21 +117,25 @@ def _refused_cards(context: Context, office: CardOffice) -> None:
         office.pki.card(issuer="outside", person="ALEX MORGAN", upn=context.person.email),
     )
     office.pki.revoke(revoked)
-    door = office.pki.card_auth()
+    card_auth = office.pki.card_auth()
     for words, card, reason in (
         ("a revoked card", revoked, "certificate_revoked"),
-        ("a card of an authority that nobody trusts, in Alex's name", spoof, "certificate_untrusted"),
-        ("the certificate that opens doors without a PIN (…3.17)", door, "certificate_wrong_policy"),
-        ("a good card that belongs to nobody here", office.pki.card(upn=context.person.email), "credential_unknown"),
+        ("a card of an untrusted authority, in Alex's name", spoof, "certificate_untrusted"),
+        ("a card authentication certificate, which needs no PIN (…3.17)", card_auth, "certificate_wrong_policy"),
+        (
+            "a valid card that is registered to no account",
+            office.pki.card(upn=context.person.email),
+            "credential_unknown",
+        ),
     ):
-        tell.call("somebody", f"shows {words}")
+        tell.call("a stranger", f"presents {words}")
         with office.client(card) as client:
             seen = refusal_reason(open_card_login(context, Browser(client)))
         tell.check(f"refused: {reason}", seen == reason, seen=seen)
 
 
 def check_ended(context: Context) -> None:
-    """After HR's word: the card, the session that it opened, and the phone that grew from it."""
+    """Check after the termination: card, session, derived phone and token are refused."""
     office, tell = context.office, context.narration
     if office is None:
         return
@@ -139,25 +143,25 @@ def check_ended(context: Context) -> None:
     tell.check("the AAL3 session leads to the login page", page.path == "/login", seen=page.path)
     with office.client(office.card) as client:
         seen = refusal_reason(open_card_login(context, Browser(client)))
-    tell.check("the card itself is in order, and signs nobody in", seen == "credential_unknown", seen=seen)
+    tell.check("the card is valid, and signs nobody in", seen == "credential_unknown", seen=seen)
     try:
         office.device.login(context.phone_client, passphrase=context.passphrase, scope=SCOPE)
         seen = "tokens"
     except ProtocolError as error:
         seen = error.error
-    tell.check("the phone that grew from the card: invalid_grant", seen == "invalid_grant", seen=seen)
+    tell.check("the phone derived from the card: invalid_grant", seen == "invalid_grant", seen=seen)
     seen = str(context.app_client.introspect(office.login.access_token))
     tell.check("the AAL3 login's access token: not active", seen == "{'active': False}", seen=seen)
 
 
 def enrol_device(context: Context, browser: Browser) -> DeviceClient:
-    """A device, bound from this browser's sign-in."""
+    """Enrol a device in this browser's session."""
     page = show_code_at(context, browser)
     device, numbers = DeviceClient(), Queue[Answered]()
     with ThreadPoolExecutor(1) as phone:
         binding = phone.submit(
-            device.enroll, context.ramet.issuer, Code(text=page.by_id("binding-code")), device_name="Alex's second phone",
-            passphrase=context.passphrase, on_number=numbers.put,
+            device.enroll, context.ramet.issuer, Code(text=page.by_id("binding-code")),
+            device_name="Alex's second phone", passphrase=context.passphrase, on_number=numbers.put,
         )  # fmt: skip
         answered = numbers.get(timeout=_WAIT_SECONDS)
         wait_for_status(context, page, "answered", browser=browser)

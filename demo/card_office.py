@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class CardOffice:
-    """Who issues cards in this demo, and the proxy in front of the certificate host.
+    """The issuer of cards, and the certificate host's proxy.
 
-    folder: RAMET_VAR, where anchors are laid. browser, device, login: what Alex holds after this road.
+    folder: RAMET_VAR, with the trust anchors. browser, device, login: Alex's, after the card's chapter.
     """
 
     folder: Path
@@ -40,11 +40,11 @@ class CardOffice:
 
     @property
     def socket(self) -> Path:
-        """Where Ramet listens for the proxy."""
+        """The UNIX socket on which Ramet listens for the proxy."""
         return self.folder / "certificate.sock"
 
     def client(self, card: Card | None, **forged: str) -> httpx.Client:
-        """A browser with this card in its reader, or none; forged: headers that somebody adds."""
+        """The HTTP client of a browser with this card, or without one; forged: additional headers."""
         trust = ssl.create_default_context(cafile=self.proxy.ca_file)
         if card is not None:
             pem = self.folder / f"card-{card.certificate.serial_number:x}.pem"
@@ -61,7 +61,7 @@ class CardOffice:
 
 
 def open_office(folder: Path) -> CardOffice | None:
-    """A card office, with its anchors laid below RAMET_VAR; None where there is no nginx."""
+    """Make a card office and write its trust anchors below RAMET_VAR; None without nginx."""
     if not nginx():
         return None
     pki, responder = Responder.of_new_pki(now=datetime.now(UTC))

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def open_card_login(context: Context, browser: Browser) -> Page:
-    """Open the page of the card sign-in and press its button."""
+    """Open the card login's page and press its button."""
     page = browser.get(f"{context.ramet.issuer}/login/card")
     return browser.submit(page, page.form_to("/login/card"))
 
 
 def refusal_reason(page: Page) -> str:
-    """The reason that a refusal names, or where the browser is."""
+    """The reason of a refusal, or the path of any other page."""
     return page.html.partition('data-reason="')[2].partition('"')[0] or page.path
 
 
 def request_login(context: Context, browser: Browser, acr_values: str) -> Login:
-    """One login at the app from this browser.
+    """Log in at the application in this browser.
 
     Raises: Refused.
     """

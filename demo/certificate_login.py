@@ -1,6 +1,6 @@
-"""The journey's certificate: grown from the same sign-in, shown to an agency's web server that never calls Ramet, and ended with the rest.
+"""The certificate's chapter: derived in a login, presented to a web server that never calls Ramet, and revoked.
 
-Needs nginx, as the card's road does: where there is none, the journey says so and goes on without it.
+Needs nginx; without it the journey skips the chapter and says so.
 """
 
 from __future__ import annotations
@@ -31,32 +31,34 @@ _LISTED_SECONDS = 60.0
 
 
 def play(context: Context) -> None:
-    """All of it, if there is an nginx."""
+    """Play the chapter, if there is an nginx."""
     tell, office = context.narration, context.office
-    tell.chapter("9a. A certificate: for the VPN, and for a web server that never calls us")
+    tell.chapter("9a. A certificate: for a VPN, and for a web server that never calls Ramet")
     if office is None:
-        tell.note("There is no nginx on this machine, so nobody can be asked for a certificate: this part is left out.")
+        tell.note("This machine has no nginx, so this chapter is skipped.")
         return
     _set_up(context, office.folder)
-    _grow(context, office.folder, office.browser)
-    _show_it(context)
+    _derive(context, office.folder, office.browser)
+    _present(context)
     _sign_in(context)
 
 
 def _set_up(context: Context, folder: Path) -> None:
     tell = context.narration
     (folder / "root-passphrase").write_text("correct horse battery\n")
-    tell.call("operator", "manage.py ca init --organisation … --root-file root.pem    (and puts the root into a safe)")
+    tell.call("operator", "manage.py ca init --organisation … --root-file root.pem    (and stores the root offline)")
     made = context.ramet.ask(
         "ca", "init", "--organisation", "Ramet Demo Agency", "--url", _STATUS, "--root-file", str(folder / "root.pem"),
         "--root-passphrase-file", str(folder / "root-passphrase"),
     )  # fmt: skip
     tell.check(
-        "an issuing key is certified, and its lists are published as files", made["state"] == "active", seen=made
+        "an issuing key is certified, and its revocation lists are published as files",
+        made["state"] == "active",
+        seen=made,
     )
 
 
-def _grow(context: Context, folder: Path, browser: Browser) -> None:
+def _derive(context: Context, folder: Path, browser: Browser) -> None:
     tell = context.narration
     key = ec.generate_private_key(ec.SECP256R1())
     request = (
@@ -66,7 +68,7 @@ def _grow(context: Context, folder: Path, browser: Browser) -> None:
         .public_bytes(Encoding.PEM)
     )
     tell.call("laptop", "makes a key, and a request for it")
-    tell.call("Alex", "pastes the request in My devices, in the same sign-in that the phone grew from")
+    tell.call("Alex", "pastes the request in My devices, in the session that enrolled the phone")
     page = browser.get(f"{context.ramet.issuer}/devices/certificates/add")
     form = page.form_with("way")
     tell.need("the page is there", form is not None, seen=page.words())
@@ -90,16 +92,17 @@ def _grow(context: Context, folder: Path, browser: Browser) -> None:
     leaf = context.laptop.card.certificate
     context.laptop.number = leaf.serial_number
     tell.note(
-        f"It says: {leaf.subject.rfc4514_string()}; for authentication and nothing else; until {leaf.not_valid_after_utc:%-d %B %Y}."
+        f"Subject {leaf.subject.rfc4514_string()}, for authentication only, "
+        f"valid until {leaf.not_valid_after_utc:%-d %B %Y}."
     )
 
 
-def _show_it(context: Context) -> None:
+def _present(context: Context) -> None:
     tell, laptop = context.narration, context.laptop
-    tell.call("agency", "runs nginx with ssl_client_certificate and ssl_crl: the files that Ramet's worker laid")
+    tell.call("agency", "runs nginx with ssl_client_certificate and ssl_crl: the files that Ramet's worker has written")
     laptop.site.start()
     said = laptop.site.visit(laptop.chain, laptop.key_file)
-    tell.check("the web server lets Alex in, by name", "CN=Alex Morgan" in said, seen=said)
+    tell.check("the web server admits Alex, by name", "CN=Alex Morgan" in said, seen=said)
 
 
 def _sign_in(context: Context) -> None:
@@ -112,11 +115,11 @@ def _sign_in(context: Context) -> None:
         claims = request_login(context, browser, AAL + "2").claims
     tell.claims("ID token", claims, stress=("acr", "amr", "aal"))
     tell.check(
-        "acr is aal/2: the least of what it grew from and what it proves",
+        "acr is aal/2: the least of its root's level and its own",
         claims.get("acr") == AAL + "2",
         seen=claims.get("acr"),
     )
-    rows = {row["kind"] for row in context.show_tree("Credentials: what grew from the card")}
+    rows = {row["kind"] for row in context.show_tree("Credentials derived from the card")}
     tell.check("the tree has phones and the certificate", {"device_key", "certificate"} <= rows, seen=sorted(rows))
 
 
@@ -132,7 +135,7 @@ def _passphrase(context: Context, browser: Browser) -> Page:
 
 
 def check_ended(context: Context) -> None:
-    """After HR's word: here at once; at the web server when it has read the next list."""
+    """Check after the termination: refused by Ramet at once, and by the web server after its next list."""
     if context.office is None:
         return
     tell, laptop, began = context.narration, context.laptop, time.monotonic()
@@ -144,11 +147,11 @@ def check_ended(context: Context) -> None:
     tell.check(f"it is on the published list within {time.monotonic() - began:.1f} s", _listed(laptop))
     laptop.site.reload()
     said = laptop.site.visit(laptop.chain, laptop.key_file)
-    tell.check("the web server, which never called us, lets Alex in no more", said == "", seen=said)
+    tell.check("the web server, which never called Ramet, refuses Alex", said == "", seen=said)
 
 
 def close(context: Context) -> None:
-    """Leave no web server behind, however the journey ended."""
+    """Stop the web server, if it was started."""
     if hasattr(context, "laptop"):
         context.laptop.site.stop()
 

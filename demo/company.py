@@ -1,7 +1,7 @@
-"""The little company of `make run`: its source, its apps and its people, made once and found again on the next run.
+"""The demo data of `make run`: a source, applications and people, made once and used again on the next run.
 
-What a command shows only once (tokens, secrets, seeds) stands in `demo.json`, which is readable by its owner only. What
-is there and still works is used again; what is missing or no longer works is issued anew.
+`demo.json`, readable by its owner only, stores what a command prints only once (tokens, secrets, seeds). Valid entries
+are used again; missing or invalid ones are issued anew.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STAFF = (
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """An app as `client add` takes it; `options` are its further flags."""
+    """The arguments of `client add` for one application; `options`: further flags."""
 
     name: str
     redirect_uris: tuple[str, ...]
@@ -48,9 +48,9 @@ class Registration:
 
 
 def registrations(app_url: str, *, app_port: int) -> list[Registration]:
-    """The demo relying party, a browser app without a server, and the phone's app.
+    """The demo relying party, a browser application without a server, and the phone's application.
 
-    app_url: where browsers find the demo relying party; its port on loopback is registered too, for test programs.
+    app_url: the public URL of the demo relying party; its port on loopback is registered too, for test programs.
     """
     local, literal = f"http://localhost:{app_port}", f"http://127.0.0.1:{app_port}"
     callbacks = dict.fromkeys((app_url + CALLBACK, local + CALLBACK, literal + CALLBACK, f"{local}/redirect_uri"))
@@ -75,10 +75,10 @@ def registrations(app_url: str, *, app_port: int) -> list[Registration]:
 
 
 class Company:
-    """Makes the company, or finds it.
+    """Make the demo data, or find it.
 
-    known: what the last run wrote into `demo.json`, or an empty dict.
-    say: tells the person at the terminal what happens.
+    known: the content of `demo.json`, or an empty dict.
+    say: prints a line at the terminal.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Company:
         self._say = say
 
     def assemble(self, wanted: list[Registration]) -> dict[str, Any]:
-        """Everything that `demo.json` holds.
+        """The content of `demo.json`.
 
         Raises: CommandFailed, UnexpectedPage, httpx.HTTPError.
         """
@@ -117,7 +117,7 @@ class Company:
         return {"base": base, "token": str(self._ramet.ask("source", "add", SOURCE, "--vouches-ial", "2")["token"])}
 
     def _client(self, wanted: Registration) -> dict[str, Any]:
-        """An app: as `demo.json` knows it; or registered, with a new secret; or registered now."""
+        """An application: from `demo.json`, or with a new secret, or registered now."""
         stands = self._standing(wanted)
         known = next((one for one in self._known.get("clients", []) if one["client_id"] == stands), None)
         if stands and known and self._secret_holds(known):
@@ -134,7 +134,7 @@ class Company:
         return {**shown, "redirect_uris": list(wanted.redirect_uris)}
 
     def _standing(self, wanted: Registration) -> str:
-        """The client_id of this registration if it was made before and is not disabled, or an empty text."""
+        """The client_id of this registration if it exists and is not disabled, or an empty text."""
         for row in self._registered:
             if row["name"] == wanted.name and not row["disabled"]:
                 found = self._ramet.ask("client", "show", row["client_id"])
@@ -150,7 +150,7 @@ class Company:
     def _secret_holds(self, client: dict[str, Any]) -> bool:
         if "client_secret" not in client:
             return True
-        # Any token will do: a client that may ask gets an answer.
+        # Any token: a client with a valid secret gets an answer.
         endpoint = f"{self._ramet.issuer}/oidc/introspect"
         credentials = (client["client_id"], client["client_secret"])
         return self._http.post(endpoint, data={"token": "none"}, auth=credentials).status_code == httpx.codes.OK
@@ -175,7 +175,7 @@ class Company:
         return {"username": username, "password": person.password, "totp_secret": person.totp_secret}
 
     def _join(self, hr: HumanResources, body: dict[str, Any]) -> None:
-        """Push a person; one who is there already leaves and joins again, which is the only way to begin anew."""
+        """Push a person; an existing one is ended and reactivated, so that a new invitation is sent."""
         found = hr.find(body["userName"])
         answers = (hr.set_active(found["id"], active=active) for active in (False, True)) if found else (hr.hire(body),)
         for answer in answers:
@@ -191,7 +191,7 @@ class Company:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What the last run wrote, or an empty dict."""
+    """The content of the file of the last run, or an empty dict."""
     try:
         found = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -200,7 +200,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, company: dict[str, Any]) -> None:
-    """Write `demo.json` for its owner only, whole or not at all."""
+    """Write `demo.json` atomically, readable by its owner only."""
     candidate = path.with_name(f".{path.name}-{os.getpid()}")
     candidate.unlink(missing_ok=True)
     with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""What the chapters of the journey share: who there is, where they are, and what they hold so far."""
+"""The state that the chapters of the journey share."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ DEVICE_NAME = "Alex's phone"
 
 @dataclass
 class Context:
-    """The stage of one journey; later fields are filled by the chapters, in their order.
+    """The state of one journey; the chapters fill the later fields in order.
 
-    http: for everybody who has no cookies.
-    passphrase: of the device; only in the person's head. office: who issues cards, where there is an nginx.
+    http: a client without cookies. passphrase: of the device. office: the issuer of cards, or None without nginx.
     """
 
     ramet: Ramet
@@ -62,7 +61,7 @@ class Context:
     binding_in_flight: tuple[Code, DeviceKey] = field(init=False, repr=False)
 
     def show_tree(self, title: str) -> list[dict[str, Any]]:
-        """Show the person's credentials as the operator sees them, ended ones too; gives all rows, root or not."""
+        """Print the person's credentials as the operator sees them, ended ones too; return all rows."""
         found: list[dict[str, Any]] = self.ramet.ask("credential", "tree", self.person.username, "--all")
         self.narration.tree(tree_of(title, found))
         return flat(found)

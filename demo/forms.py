@@ -1,4 +1,4 @@
-"""Read the forms of a page, as a browser would: enough of HTML for the pages of Ramet, by the standard library."""
+"""Parse the forms of a page with the standard library, as far as Ramet's pages need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Form:
 
     action: as written; empty means the page's own URL.
     fields: name to value, for every named input (without unchecked boxes), textarea and select.
-    buttons: the names of submit buttons and the values that they stand for.
+    buttons: the names of submit buttons and their values.
     """
 
     action: str = ""
@@ -43,7 +43,7 @@ class Element:
 
 
 class PageReader(HTMLParser):
-    """Collects forms and named elements; give it the page with `feed`."""
+    """Collect forms and named elements; `feed` takes the page."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -82,7 +82,7 @@ class PageReader(HTMLParser):
             form.fields[name] = value
 
     def handle_endtag(self, tag: str) -> None:
-        """Close the innermost open element of this name, and what was left open in it."""
+        """Close the innermost open element of this name, and the open elements in it."""
         if tag == "form":
             self._form = None
         if tag == "select":
@@ -93,6 +93,6 @@ class PageReader(HTMLParser):
                 return
 
     def handle_data(self, data: str) -> None:
-        """Text belongs to every element that is open."""
+        """Add text to every open element."""
         for element in self._open:
             element.pieces.append(data)

@@ -37,9 +37,9 @@ class HumanResources:
         return found[0] if found else None
 
     def set_active(self, user_id: str, *, active: bool) -> httpx.Response:
-        """`PATCH /Users/{id}`: the joiner's and the leaver's switch (RFC 7644 §3.5.2).
+        """`PATCH /Users/{id}`: set `active` (RFC 7644 §3.5.2).
 
-        Whoever comes back does so on proof that this is newer than their end: with the entity tag of the present version.
+        A reactivation sends the entity tag of the present version, which proves that it is newer than the end.
         """
         operation = {"op": "replace", "path": "active", "value": active}
         body = {"schemas": [PATCH], "Operations": [operation]}
@@ -52,7 +52,7 @@ class HumanResources:
 
 
 def user(user_name: str, *, names: tuple[str, str], email: str, number: str, department: str) -> dict[str, Any]:
-    """A User resource as an HR system writes it: core and enterprise extension (RFC 7643 §4.1, §4.3).
+    """A User resource of an HR system: core and enterprise extension (RFC 7643 §4.1, §4.3).
 
     names: given and family name.
     number: the employee number.

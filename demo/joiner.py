@@ -1,4 +1,4 @@
-"""The journey, first part: HR pushes a person, the person gets a root credential and signs in to an app at AAL2."""
+"""The first chapters: HR pushes a person, who gets a root credential and signs in to an application at AAL2."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def operator_sets_up(context: Context) -> None:
     tell.call("operator", "manage.py source add hr --vouches-ial 2")
     tell.call("operator", f"manage.py client add demo-app --redirect-uri {home}{CALLBACK} …")
     tell.call("operator", "manage.py client add field-app --public --native --device …")
-    with ThreadPoolExecutor(3) as terminals:  # each command is mostly the start of a Python
+    with ThreadPoolExecutor(3) as terminals:  # a command spends most of its time starting Python
         source_added = terminals.submit(ask, "source", "add", "hr", "--vouches-ial", "2")
         web_added = terminals.submit(ask, "client", "add", "demo-app", *web_options)
         phone_added = terminals.submit(ask, "client", "add", "field-app", *phone_options)
@@ -50,7 +50,7 @@ def operator_sets_up(context: Context) -> None:
 
 
 def hr_pushes(context: Context) -> None:
-    """HR pushes a person by SCIM; nobody else may."""
+    """HR pushes a person over SCIM; a wrong token is refused."""
     tell, person = context.narration, context.person
     tell.chapter("2. HR pushes a person over SCIM")
     given, family = person.name.split()
@@ -65,7 +65,7 @@ def hr_pushes(context: Context) -> None:
 
 
 def person_accepts(context: Context) -> None:
-    """The invitation arrives by mail; password, authenticator app and recovery codes make the root credential."""
+    """The invitation arrives by mail; password, authenticator app and recovery codes become the root credential."""
     tell, person = context.narration, context.person
     tell.chapter("3. The invitation, and the root credential")
     mail = context.mailbox.wait_for(person.email, link="/invitation/")
@@ -73,7 +73,7 @@ def person_accepts(context: Context) -> None:
     assert mail is not None  # noqa: S101 - needed above
     tell.call("Alex", f"reads “{mail.subject}” and follows the link")
     tell.call("Alex", "chooses a password, scans the QR code, types a code, keeps the recovery codes")
-    with httpx.Client(timeout=30) as cookies:  # the browser that opened the mail; the desktop signs in by itself
+    with httpx.Client(timeout=30) as cookies:  # the browser that opened the mail; the desktop is another one
         person.accept_invitation(Browser(cookies), mail.link("/invitation/"))
     tell.check(
         "recovery codes are shown",
@@ -81,7 +81,7 @@ def person_accepts(context: Context) -> None:
         seen=len(person.recovery_codes),
     )
     again = context.desktop.get(mail.link("/invitation/"))
-    tell.check("the invitation serves once", again.form_with("password", "password_again") is None)
+    tell.check("the invitation is single-use", again.form_with("password", "password_again") is None)
     rows = context.show_tree("Credentials before any phone")
     root = [(row["kind"], row["state"], row["aal"], row["parent"]) for row in rows]
     tell.check("one root in the ledger, active at AAL2", root == [("password_totp", "active", 2, None)], seen=root)
@@ -118,7 +118,7 @@ def app_logs_in(context: Context) -> None:
 
 
 def app_asks_too_much(context: Context) -> None:
-    """A level that the credential cannot reach is refused at the redirect URI, never pretended."""
+    """A level that the credential cannot reach is refused at the redirect URI."""
     tell = context.narration
     tell.call("demo app", "asks for acr_values=…/aal/3 at /oidc/authorize")
     pending = context.app_client.request(acr_values=AAL + "3")

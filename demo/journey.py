@@ -1,7 +1,7 @@
-"""The whole journey over real HTTP, narrated: `python -m demo.journey`, which is what `make demo` runs.
+"""Play the whole journey over real HTTP and check every step: `python -m demo.journey` (`make demo`).
 
-It starts a Ramet of its own (server and worker) on a temporary SQLite database, plays the operator, HR, a person at a
-desktop, an app and a phone against it, and checks every step. It ends with 0 only if every check held.
+It starts a Ramet (server and worker) on a temporary SQLite database, and acts as the operator, HR, a person at a
+desktop, an application and a phone. Exit status 0 means that every check held.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FORESEEN = (Broken, UnexpectedPage, CommandFailed, Refused, Untrustworthy, Devi
 
 @contextmanager
 def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_office.CardOffice | None]]:
-    """Start a server and a worker on a fresh database, and a certificate host where there is an nginx, until the block ends."""
+    """Run a server and a worker on a fresh database, and with nginx a certificate host, until the block ends."""
     port, office = free_port(), card_office.open_office(folder)
     ramet = Ramet(
         var=folder, issuer=f"http://localhost:{port}", port=port, extra=office.proxy.variables if office else {}
@@ -51,7 +51,7 @@ def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_o
         ramet.start("worker", "worker")
         ramet.wait_until_ready()
         if office:
-            narration.call("operator", "manage.py serve --socket certificate.sock    and    nginx before it")
+            narration.call("operator", "manage.py serve --socket certificate.sock    and    nginx in front of it")
             card_office.start(office, ramet)
         yield ramet, office
     finally:
@@ -61,9 +61,9 @@ def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_o
 
 
 def _play(context: Context) -> None:
-    """All chapters in their order.
+    """Play all chapters in order.
 
-    Raises: one of `_FORESEEN` if a step leaves nothing to go on with.
+    Raises: one of `_FORESEEN` if a step fails so that no other can follow.
     """
     joiner.operator_sets_up(context)
     joiner.hr_pushes(context)
@@ -82,26 +82,26 @@ def _play(context: Context) -> None:
         leaver.hr_ends(context)
         leaver.everyone_is_told(context)
         leaver.nothing_comes_back(context)
-    _read_the_record(context)
+    _check_events(context)
 
 
-def _read_the_record(context: Context) -> None:
-    """Every step above is one event in a hash chain, and the chain holds."""
+def _check_events(context: Context) -> None:
+    """Check that each step has an event, and that the hash chains are intact."""
     tell = context.narration
-    tell.chapter("13. The record")
+    tell.chapter("13. The audit chain")
     tell.call("operator", "manage.py audit verify    and    manage.py audit show alex.morgan")
     with ThreadPoolExecutor(2) as terminals:
         verified = terminals.submit(context.ramet.ask, "audit", "verify")
         shown = terminals.submit(context.ramet.ask, "audit", "show", context.person.username)
     found, events = verified.exception() or verified.result(), shown.result()
-    tell.check("every chain holds", isinstance(found, dict) and found["ok"] is True, seen=found)
+    tell.check("every chain is intact", isinstance(found, dict) and found["ok"] is True, seen=found)
     tell.table(events_of(events))
     missing = _STEPS - {event["kind"] for event in events}
-    tell.check("each step of the journey is in it", not missing, seen=missing)
+    tell.check("each step of the journey has an event", not missing, seen=missing)
 
 
 def main() -> int:
-    """Play the journey; 0 only if every check held."""
+    """Play the journey; return 0 if every check held, else 1."""
     started = time.monotonic()
     narration = Narration()
     with (

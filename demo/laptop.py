@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Laptop:
-    """What a VPN client has: a key that it made, and what was made for it. site: the agency's web server."""
+    """A VPN client's key and certificate chain. site: the agency's web server. number: the certificate's serial."""
 
     key: ec.EllipticCurvePrivateKey
     chain: Path
@@ -29,6 +29,6 @@ class Laptop:
 
     @property
     def card(self) -> Card:
-        """As a browser presents it."""
+        """The certificate as a card, for a browser."""
         leaf, *more = x509.load_pem_x509_certificates(self.chain.read_bytes())
         return Card(leaf, self.key, "ours", tuple(more))

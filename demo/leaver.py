@@ -1,4 +1,4 @@
-"""The journey, last part: HR ends the person; everything is dead, and reactivation brings nothing back."""
+"""The last chapters: HR ends the person, every artefact is refused, and reactivation restores nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOLD_SECONDS = 20.0
 
 
 def things_in_flight(context: Context) -> None:
-    """Just before the end: an authorization code nobody has exchanged, a binding code nobody has answered."""
+    """Issue an authorization code and a binding code just before the termination."""
     tell = context.narration
     tell.chapter("10. HR ends Alex: one PATCH")
     pending = context.app_client.request()
@@ -39,7 +39,7 @@ def things_in_flight(context: Context) -> None:
 
 
 def hr_ends(context: Context) -> None:
-    """`PATCH active:false`, and from the next request on nothing works."""
+    """`PATCH active:false`: every artefact is refused from the next request on."""
     tell = context.narration
     tell.call("HR", f"PATCH /scim/v2/Users/{context.user_id[:8]}…  active=false")
     response = context.hr.set_active(context.user_id, active=False)
@@ -51,7 +51,7 @@ def hr_ends(context: Context) -> None:
     seen = _refresh_error(context)
     tell.check("the app's refresh token: invalid_grant", seen == "invalid_grant", seen=seen)
     spoken = context.app_client.introspect(context.app_login.access_token)
-    tell.check("introspection: active=false, and not a word more", spoken == {"active": False}, seen=spoken)
+    tell.check("introspection: active=false, and nothing else", spoken == {"active": False}, seen=spoken)
     status = context.app_client.userinfo(context.app_login.access_token).status_code
     tell.check("userinfo with the app's access token: 401", status == _UNAUTHORIZED, seen=status)
     _check_phone_ended(context)
@@ -82,7 +82,7 @@ def _check_phone_ended(context: Context) -> None:
 
 
 def everyone_is_told(context: Context) -> None:
-    """The worker delivers what was written with the change: a logout token per app, a mail to the person."""
+    """The worker delivers the outbox: a logout token per application, a mail to the person."""
     tell = context.narration
     tell.chapter("11. Relying parties and Alex are told")
     sid = context.app_login.claims.get("sid")
@@ -98,15 +98,17 @@ def everyone_is_told(context: Context) -> None:
     until = time.monotonic() + _TOLD_SECONDS
     while not (last := _farewell(context)) and time.monotonic() < until:
         time.sleep(0.2)
-    tell.check("Alex was told by mail", last, seen=[mail.subject for mail in context.mailbox.to(context.person.email)])
+    tell.check(
+        "Alex was notified by mail", last, seen=[mail.subject for mail in context.mailbox.to(context.person.email)]
+    )
     if last:
         tell.note(f"“{last}”")
 
 
 def nothing_comes_back(context: Context) -> None:
-    """A rehire is invited anew and binds anew."""
+    """A rehired person is invited again and binds new credentials."""
     tell, person = context.narration, context.person
-    tell.chapter("12. Reactivation brings nothing back")
+    tell.chapter("12. Reactivation restores nothing")
     known = len([mail for mail in context.mailbox.to(person.email) if mail.link("/invitation/")])
     tell.call("HR", f"PATCH /scim/v2/Users/{context.user_id[:8]}…  active=true")
     response = context.hr.set_active(context.user_id, active=True)
@@ -116,13 +118,13 @@ def nothing_comes_back(context: Context) -> None:
     _check_phone_ended(context)
     seen = _refresh_error(context)
     tell.check("the app's refresh token: invalid_grant", seen == "invalid_grant", seen=seen)
-    tell.check("the old desktop session is not back", _is_signed_out(context))
+    tell.check("the old desktop session is not restored", _is_signed_out(context))
     tell.check("the old password and code: refused", not _password_works(context))
     seen = _binding_error(context)
     tell.check("the binding code: refused, also to the key that had it", seen not in {"", "slow_down"}, seen=seen)
     mail = context.mailbox.wait_for(person.email, link="/invitation/", after=known)
-    tell.check("a new invitation came by mail: that is the only way back", mail)
-    _nothing_lives(context, "Credentials: nothing that lives")
+    tell.check("a new invitation came by mail: the only way to sign in again", mail)
+    _nothing_lives(context, "Credentials: none active")
 
 
 def _is_signed_out(context: Context) -> bool:
@@ -131,7 +133,7 @@ def _is_signed_out(context: Context) -> bool:
 
 
 def _password_works(context: Context) -> bool:
-    """Whether the old password and authenticator app still open My devices."""
+    """True if the old password and authenticator app still sign in."""
     page = context.desktop.get(f"{context.ramet.issuer}/login")
     page = context.desktop.submit(
         page,
@@ -144,7 +146,7 @@ def _password_works(context: Context) -> bool:
 
 
 def _farewell(context: Context) -> str:
-    """The subject of the newest letter that is neither an invitation nor about a device."""
+    """The subject of the newest mail about the end of the account, or an empty text."""
     letters = [mail for mail in context.mailbox.to(context.person.email) if not mail.link("/invitation/")]
     ended = [mail.subject for mail in letters if "account" in mail.subject.lower() or "ended" in mail.subject.lower()]
     return ended[-1] if ended else ""

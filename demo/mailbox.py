@@ -1,4 +1,4 @@
-"""Read the mail that a Ramet with `RAMET_EMAIL_URL=file:` has written."""
+"""Read the mail of a Ramet with `RAMET_EMAIL_URL=file:`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Mailbox:
         """The newest mail to an address, or None if none comes in time.
 
         link: only mail with a link that contains this. subject: only mail whose subject does.
-        after: how many such letters are already known.
+        after: the number of such mails that are known already.
         """
         until = time.monotonic() + seconds
         while True:

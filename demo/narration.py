@@ -1,4 +1,4 @@
-"""Tell the journey on a terminal, and keep the account of what held and what did not."""
+"""Print the journey on a terminal, and record which checks held."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMES = frozenset({"iat", "exp", "auth_time", "nbf"})
 
 
 class Broken(Exception):
-    """A step failed in a way that leaves nothing to go on with."""
+    """A step failed so that no other can follow."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Check:
 
 
 class Narration:
-    """The voice of the journey."""
+    """The output of the journey, and its checks."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(width=118, highlight=False, soft_wrap=False)
@@ -47,15 +47,15 @@ class Narration:
         self._console.rule(f"[bold]{escape(title)}", align="left", style="green")
 
     def call(self, who: str, what: str) -> None:
-        """Say who calls what."""
+        """Print an actor and their call."""
         self._console.print(f"[bold cyan]{escape(who):>14}[/]  {escape(what)}")
 
     def note(self, words: str) -> None:
-        """Say something in passing."""
+        """Print a remark."""
         self._console.print(f"{'':>16}[dim]{escape(words)}")
 
     def claims(self, title: str, claims: Mapping[str, Any], *, stress: Iterable[str] = ()) -> None:
-        """Show decoded claims, the important ones in bold."""
+        """Print decoded claims, those of `stress` in bold."""
         table = Table(title=escape(title), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 17))
         stressed = {*stress}
         for name, value in claims.items():
@@ -64,22 +64,22 @@ class Narration:
         self._console.print(table)
 
     def tree(self, tree: Tree) -> None:
-        """Show a tree."""
+        """Print a tree."""
         self._console.print(tree)
 
     def table(self, table: Table) -> None:
-        """Show a table."""
+        """Print a table."""
         self._console.print(table)
 
     def check(self, statement: str, held: object, *, seen: object = "") -> None:
-        """Record whether a statement held, and say so; `seen` is shown if it did not."""
+        """Record and print whether a statement held; `seen` is printed if it did not."""
         self.checks.append(Check(self._chapter, statement, bool(held)))
         mark = "[bold green]✔[/]" if held else "[bold red]✘[/]"
         more = "" if held or seen == "" else f"  [red](saw: {escape(str(seen))})[/]"
         self._console.print(f"{'':>14}{mark} {escape(statement)}{more}")
 
     def need(self, statement: str, held: object, *, seen: object = "") -> None:
-        """The same for what everything after it rests on.
+        """As `check`, for a statement on which all later steps depend.
 
         Raises: Broken.
         """
@@ -88,7 +88,7 @@ class Narration:
             raise Broken(f"{statement} (saw: {seen})")
 
     def verdict(self, *, seconds: float) -> bool:
-        """Say how it ended; whether every check held."""
+        """Print the result; return True if every check held."""
         failed = [check for check in self.checks if not check.held]
         self._console.print()
         if not failed:
@@ -100,7 +100,7 @@ class Narration:
         return False
 
     def broken(self, reason: str) -> None:
-        """Say why the journey stopped in the middle."""
+        """Print why the journey stopped early."""
         self.checks.append(Check(self._chapter, f"the journey went on ({reason})", held=False))
         self._console.print(f"[bold red]The journey stopped: {escape(reason)}")
 

@@ -1,6 +1,6 @@
-"""The relying party's half of OpenID Connect: Authlib speaks OAuth, joserfc verifies what comes back.
+"""OpenID Connect for a relying party: Authlib for OAuth, joserfc for verification.
 
-Nothing here trusts a token before its signature, issuer, audience, time and purpose were checked.
+No token is used before its signature, issuer, audience, time and purpose were verified.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 with warnings.catch_warnings():
-    # Authlib would rather see httpx's successor; the house pins httpx.
+    # Authlib warns in favour of httpx's successor; this repository pins httpx.
     warnings.simplefilter("ignore", AuthlibDeprecationWarning)
     from authlib.integrations.base_client import OAuthError
     from authlib.integrations.httpx_client import OAuth2Client
@@ -35,7 +35,7 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 class Refused(Exception):
-    """The provider said no; `error` and `error_description` are its words (RFC 6749 §4.1.2.1, §5.2)."""
+    """The provider returned an error: `error` and `error_description` (RFC 6749 §4.1.2.1, §5.2)."""
 
     def __init__(self, error: str, error_description: str = "") -> None:
         self.error = error
@@ -44,12 +44,12 @@ class Refused(Exception):
 
 
 class Untrustworthy(Exception):
-    """Something came back that must not be believed: a wrong state, issuer, signature or claim."""
+    """A response failed verification: a wrong state, issuer, signature or claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """A login that was sent off, and what must come back with it."""
+    """An authorization request that was sent, and the values that its response must have."""
 
     url: str
     state: str
@@ -60,7 +60,7 @@ class Pending:
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """A login that came back.
+    """A completed login.
 
     claims: of the verified ID token.
     """
@@ -139,7 +139,7 @@ class OpenIdClient:
         return answer["code"]
 
     def exchange(self, code: str, *, pending: Pending) -> Login:
-        """Exchange the code, and verify the ID token.
+        """Exchange the code and verify the ID token.
 
         Raises: Refused, Untrustworthy.
         """
@@ -157,7 +157,7 @@ class OpenIdClient:
         return _login(claims, token)
 
     def refresh(self, login: Login) -> Login:
-        """New tokens for the refresh token, which serves once (RFC 6749 §6).
+        """New tokens for the refresh token, which is single-use (RFC 6749 §6).
 
         Raises: Refused, Untrustworthy.
         """
@@ -181,18 +181,18 @@ class OpenIdClient:
         return self._http.get(self.metadata["userinfo_endpoint"], headers={"Authorization": f"Bearer {access_token}"})
 
     def introspect(self, token: str) -> dict[str, Any]:
-        """What the provider says of a token (RFC 7662)."""
+        """The introspection response for a token (RFC 7662)."""
         with self._oauth() as oauth:
             found: dict[str, Any] = oauth.introspect_token(self.metadata["introspection_endpoint"], token=token).json()
         return found
 
     def end_session_url(self, login: Login, *, back_to: str, state: str) -> str:
-        """Where to send the browser to log out at the provider too (RP-Initiated Logout §2)."""
+        """The URL that logs the browser out at the provider too (RP-Initiated Logout §2)."""
         query = {"id_token_hint": login.id_token, "post_logout_redirect_uri": back_to, "state": state}
         return f"{self.metadata['end_session_endpoint']}?{urlencode({**query, 'client_id': self.client_id})}"
 
     def id_token_claims(self, token: str, *, nonce: str | None, access_token: str) -> dict[str, Any]:
-        """The claims of an ID token that this client may believe (OIDC Core §3.1.3.7).
+        """Verify an ID token (OIDC Core §3.1.3.7); return its claims.
 
         Raises: Untrustworthy.
         """
@@ -208,7 +208,7 @@ class OpenIdClient:
         return claims
 
     def logout_claims(self, token: str) -> dict[str, Any]:
-        """The claims of a logout token that this client must obey (Back-Channel Logout §2.6); `jti` is the caller's.
+        """Verify a logout token (Back-Channel Logout §2.6); return its claims. The caller checks `jti`.
 
         Raises: Untrustworthy.
         """
@@ -222,7 +222,7 @@ class OpenIdClient:
         return claims
 
     def verified(self, token: str, *, audience: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Header and claims of a JWT by this provider, for this audience, in its time.
+        """Verify a JWT of this provider: signature, issuer, audience, time; return header and claims.
 
         Raises: Untrustworthy.
         """
@@ -245,7 +245,7 @@ class OpenIdClient:
             try:
                 return jwt.decode(token, self._keys, algorithms=ALGORITHMS)
             except (JoseError, ValueError):
-                pass  # perhaps a new key: look once more before saying no
+                pass  # the key may be new: fetch the key set once before refusing
         found = self._http.get(self.metadata["jwks_uri"]).raise_for_status().json()
         self._keys = KeySet.import_key_set(found)
         return jwt.decode(token, self._keys, algorithms=ALGORITHMS)

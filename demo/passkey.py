@@ -1,4 +1,4 @@
-"""A phone's passkey in software: WebAuthn's two answers (Web Authentication Level 3), with the little CBOR that they take."""
+"""A phone's passkey in software: registration and assertion (Web Authentication Level 3), with the CBOR for them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ def _b64(raw: bytes) -> str:
 def _head(major: int, value: int) -> bytes:
     if value < _SMALL:
         return bytes([major << 5 | value])
-    return bytes([major << 5 | 24, value]) if value < 256 else bytes([major << 5 | 25]) + value.to_bytes(2)  # noqa: PLR2004
+    if value < 256:  # noqa: PLR2004
+        return bytes([major << 5 | 24, value])
+    return bytes([major << 5 | 25]) + value.to_bytes(2)
 
 
 def cbor(value: int | bytes | str | dict[Any, Any]) -> bytes:
-    """RFC 8949, as far as a passkey needs it."""
+    """Encode CBOR (RFC 8949), as far as a passkey needs it."""
     if isinstance(value, int):
         return _head(0, value) if value >= 0 else _head(1, -1 - value)
     if isinstance(value, bytes):
@@ -37,7 +39,7 @@ def cbor(value: int | bytes | str | dict[Any, Any]) -> bytes:
 
 
 class Passkey:
-    """One passkey, synced as a phone's are; each answer says that a finger was recognised."""
+    """One synced passkey; each answer has UV set."""
 
     def __init__(self, origin: str) -> None:
         self._key, self._id, self._origin, self._user = (

@@ -1,4 +1,4 @@
-"""The journey, a side road: another phone scans a code and makes a passkey, which signs in and is no root."""
+"""The passkey's chapter: another phone scans a code and makes a derived passkey, which signs in and is no root."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def play(context: Context) -> None:
-    """The desktop shows a code, a phone makes its own passkey over it, both show one number, and the passkey signs in."""
+    """The desktop shows a code, a phone makes a passkey, both show the same number, and the passkey signs in."""
     tell = context.narration
     tell.chapter("8a. A passkey on another phone")
     page = context.desktop.get(f"{context.ramet.issuer}/devices/passkey/add")
@@ -28,33 +28,34 @@ def play(context: Context) -> None:
         phone = Browser(cookies)
         key = Passkey(context.ramet.issuer)
         bound = _make(context, phone, cookies, key=key, code=code)
-        tell.call("phone", "makes a passkey with a finger, and shows a number")
+        tell.call("phone", "makes a passkey with a fingerprint, and shows a number")
         status = wait_for_status(context, page, "answered")
         tell.need(
             "desktop and phone show the same number", status.get("number") == bound.get("number"), seen=(status, bound)
         )
         page = context.desktop.get(page.url)
         context.desktop.submit(page, page.form_to("/confirm"))
-        tell.call("Alex", "says at the desktop: yes, it is the same")
+        tell.call("Alex", "confirms at the desktop that the numbers are the same")
         page = phone.get(f"{context.ramet.issuer}/login/passkey")
         options = _post(context, cookies, "/login/passkey/options", page).json()
         form = page.form_with("response")
         tell.need("the phone offers to sign in with it", form)
         assert form is not None  # noqa: S101 - needed above
         seen = phone.submit(page, form, values={"response": key.get(options)})
-        tell.check("it signs in, which makes it active", seen.path == "/devices", seen=seen.path)
+        tell.check("it signs in and becomes active", seen.path == "/devices", seen=seen.path)
         refused = phone.get(f"{context.ramet.issuer}/devices/passkey/add")
-        tell.check("nothing can be added from that sign-in: it is no root", refused.path == "/login", seen=refused.path)
+        tell.check(
+            "nothing can be added in that session: the passkey is no root", refused.path == "/login", seen=refused.path
+        )
     rows = {
-        row["kind"]: row
-        for row in context.show_tree("Credentials: what grew, of every kind so far, down to what apps hold")
+        row["kind"]: row for row in context.show_tree("Credentials of every kind so far, with their token families")
     }
     row = rows.get("derived_passkey", {})
     tell.check("the passkey is active, at AAL2", (row.get("state"), row.get("aal")) == ("active", 2), seen=row)
 
 
 def _post(context: Context, cookies: httpx.Client, path: str, page: Page, **fields: str) -> httpx.Response:
-    """What the page's script sends."""
+    """Post a form as the page's script does."""
     token = next(form.fields["csrfmiddlewaretoken"] for form in page.forms() if "csrfmiddlewaretoken" in form.fields)
     headers = {"Origin": context.ramet.issuer, "Referer": page.url}
     return cookies.post(context.ramet.issuer + path, data={"csrfmiddlewaretoken": token, **fields}, headers=headers)

@@ -1,4 +1,4 @@
-"""A person at a desktop: accepts the invitation, signs in, adds a phone. What they know is known here alone."""
+"""A person at a browser: accepts the invitation, signs in; only this module knows their secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_PAGES = 6
 
 @dataclass
 class Person:
-    """Somebody, and what they hold in their head and in their authenticator app."""
+    """A person with their password, authenticator app and recovery codes."""
 
     username: str
     name: str
@@ -45,11 +45,11 @@ class Person:
         return page
 
     def sign_in(self, browser: Browser, page: Page, *, stop_at: str = "") -> Page:
-        """Answer whatever the provider asks, from this page on, until it asks no more.
+        """Fill in the login's pages, from this page on, until none is left.
 
         stop_at: do not follow a redirect to a URL that begins with this.
 
-        Raises: UnexpectedPage if it asks and asks.
+        Raises: UnexpectedPage after too many pages.
         """
         for _ in range(_MOST_PAGES):
             form, values = self._answer(page)

@@ -1,4 +1,4 @@
-"""The journey, second part: a phone is enrolled from the desktop, and logs in by itself."""
+"""The phone's chapters: it is enrolled from the desktop, and signs in by itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNMET = "unmet_authentication_requirements"
 
 
 def add_phone(context: Context) -> None:
-    """The desktop shows a code, the phone answers it, both show a number, the desktop confirms."""
+    """The desktop shows a code, the phone proves its key, both show a number, the desktop confirms."""
     tell = context.narration
     tell.chapter("5. My devices: add a phone")
     page = show_code(context)
@@ -49,7 +49,7 @@ def add_phone(context: Context) -> None:
         tell.check("and the same name", status.get("device_name") == DEVICE_NAME, seen=status)
         page = context.desktop.get(page.url)
         context.desktop.submit(page, page.form_to("/confirm"), values={"number": answered.number})
-        tell.call("Alex", "says at the desktop: yes, it is the same")
+        tell.call("Alex", "confirms at the desktop that the numbers are the same")
         enrolment = enrolling.result(timeout=_WAIT_SECONDS)
     context.credential_id = enrolment.credential_id
     tell.check("the phone is bound", enrolment.is_bound)
@@ -57,22 +57,22 @@ def add_phone(context: Context) -> None:
     seen = challenge_error(context, code, key=DeviceKey.generate())
     tell.check("another device with the same code: refused", seen not in {"", "slow_down"}, seen=seen)
     state = _row(context, "Credentials: bound, not yet active").get("state")
-    tell.check("it waits for its first login to become active", state == "pending", seen=state)
+    tell.check("it is pending until its first login", state == "pending", seen=state)
 
 
 def show_code(context: Context) -> Page:
-    """Press “Add a phone” at the desktop; the page that shows the code."""
+    """Press “Add a phone” at the desktop; return the page with the code."""
     return show_code_at(context, context.desktop)
 
 
 def show_code_at(context: Context, browser: Browser) -> Page:
-    """The same in any browser of Alex's."""
+    """As `show_code`, in another browser."""
     page = browser.get(f"{context.ramet.issuer}/devices")
     return browser.submit(page, page.form_to("/devices/add"))
 
 
 def wait_for_status(context: Context, page: Page, wanted: str, *, browser: Browser | None = None) -> dict[str, object]:
-    """Poll as the desktop page's script does, until this status or the time is up."""
+    """Poll as the desktop page's script does, until this status or a timeout; return the last answer."""
     until = time.monotonic() + _WAIT_SECONDS
     while True:
         status = (browser or context.desktop).json(f"{page.url}/status")
@@ -82,7 +82,7 @@ def wait_for_status(context: Context, page: Page, wanted: str, *, browser: Brows
 
 
 def first_login(context: Context) -> None:
-    """Key and passphrase are two factors: the token says so, and the credential becomes active."""
+    """Key and passphrase are two factors: the token states both, and the credential becomes active."""
     tell = context.narration
     tell.chapter("6. The phone logs in: key + passphrase")
     tell.call("phone", "POST /oidc/token  jwt-bearer assertion + DPoP proof + passphrase")
@@ -107,19 +107,19 @@ def first_login(context: Context) -> None:
         "it is bound to the phone's key (cnf.jkt)", access.get("cnf", {}).get("jkt") == jkt, seen=access.get("cnf")
     )
     notice = context.mailbox.wait_for(context.person.email, link="/undo/", subject="device")
-    tell.need("Alex was told by mail", notice)
+    tell.need("Alex was notified by mail", notice)
     assert notice is not None  # noqa: S101 - needed above
     undo = context.desktop.get(notice.link("/undo/"))
     tell.check("with a link that revokes, behind a button", any(form.method == "post" for form in undo.forms()))
-    row = _row(context, "Credentials: the phone has grown from the root")
+    row = _row(context, "Credentials: the phone, derived from the root")
     seen = (row.get("state"), row.get("aal"), row.get("ial"))
     tell.check("the phone is active, AAL2 and IAL2 as its root", seen == ("active", 2, 2), seen=seen)
 
 
 def lesser_logins(context: Context) -> None:
-    """Less evidence gives less; more than there is is refused."""
+    """Less evidence gives a lower level, and an unreachable level is refused."""
     tell = context.narration
-    tell.chapter("7. What the phone cannot pretend")
+    tell.chapter("7. Levels that the phone does not reach")
     tell.call("phone", "the same without the passphrase, asking for aal/2")
     error = device_error(context, passphrase=None, acr_values=AAL + "2")
     tell.check(f"refused: {_UNMET}", error == _UNMET, seen=error)
@@ -140,9 +140,9 @@ def lesser_logins(context: Context) -> None:
 
 
 def everything_works(context: Context) -> None:
-    """Refresh rotates, userinfo answers, introspection says active."""
+    """Refresh rotates, userinfo answers, introspection is active."""
     tell = context.narration
-    tell.chapter("8. Everything works, before it ends")
+    tell.chapter("8. Everything works before the termination")
     before = context.app_login
     tell.call("demo app", "POST /oidc/token  grant_type=refresh_token")
     context.app_login = context.app_client.refresh(before)
@@ -164,7 +164,7 @@ def everything_works(context: Context) -> None:
 
 
 def device_error(context: Context, *, passphrase: str | None, acr_values: str | None = None) -> str:
-    """The error of a device login, or an empty text if it works."""
+    """The error of a device login, or an empty text."""
     try:
         context.device.login(context.phone_client, passphrase=passphrase, scope=SCOPE, acr_values=acr_values)
     except ProtocolError as error:
@@ -178,7 +178,7 @@ def _row(context: Context, title: str) -> dict[str, Any]:
 
 
 def challenge_error(context: Context, code: Code, *, key: DeviceKey) -> str:
-    """The error of a key that asks a challenge for this code, or an empty text if it gets one."""
+    """The error of a challenge request with this code, or an empty text."""
     try:
         DeviceClient().ask_challenge(context.ramet.issuer, code, key=key)
     except ProtocolError as error:
@@ -193,7 +193,7 @@ def _id_token(context: Context, token: str | None) -> dict[str, Any]:
 
 
 def _access_token(context: Context, token: str) -> dict[str, Any]:
-    """The claims of an access token whose audience is the issuer (ruling 18), of the type of RFC 9068."""
+    """Verify an access token (RFC 9068) whose audience is the issuer (ruling 18); return its claims."""
     header, claims = context.app_client.verified(token, audience=context.ramet.issuer)
     if header.get("typ") != "at+jwt":
         raise Refused("typ", str(header.get("typ")))

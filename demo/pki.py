@@ -1,12 +1,12 @@
-"""A small public key infrastructure in the shape of the Federal PKI, made in memory; the tests and the demo share it.
+"""A PKI in the shape of the Federal PKI, in memory; the tests and the demo share it.
 
     Common Policy CA (root, the anchor) ──▶ Bridge CA ──▶ Agency CA ──▶ cards
               ▲                                │ ├──────▶ Other Agency CA ──▶ cards
-              └──────── (a loop, as there is) ─┘ └──────▶ Partner CA (own policy OIDs, mapped) ──▶ cards
-    Outside CA ──▶ cards that nobody should trust
+              └──────────── (a cycle) ─────────┘ └──────▶ Partner CA (own policy OIDs, mapped) ──▶ cards
+    Outside CA ──▶ untrusted cards
 
-`Responder` serves issuers' certificates (AIA), CRLs and OCSP answers over http on loopback, and can be told to misbehave.
-Nothing here is a secret worth keeping: these authorities are thrown away with the process.
+`Responder` serves issuers' certificates (AIA), CRLs and OCSP answers over http on loopback, and can be made faulty. The
+keys are not secret: these authorities end with the process.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CARD_AUTH = f"{COMMON}.17"  # id-fpki-common-cardAuth: no PIN
 HARDWARE = f"{COMMON}.7"  # id-fpki-common-hardware: signature and encryption
 DERIVED = f"{COMMON}.40"  # id-fpki-common-derived-pivAuth
 DERIVED_HARDWARE = f"{COMMON}.41"
-PARTNER_AUTH = "2.999.42.13"  # a partner's own name for the same promise, mapped by the bridge (2.999: examples)
+PARTNER_AUTH = "2.999.42.13"  # a partner's policy, mapped by the bridge (2.999: examples)
 UNMAPPED = "2.999.42.99"
 
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
@@ -69,7 +69,7 @@ IssuerName = Literal["root", "bridge", "agency", "other", "partner", "outside"]
 
 
 def number_of(*, agency: int = 9999, system: int = 1, credential: int = 1, person: int = 1) -> bytes:
-    """The 25 bytes of a Federal Agency Smart Credential Number: 40 characters of 5 bits, with parity and a check (TIG SCEPACS)."""
+    """The 25 bytes of a FASC-N: 40 characters of 5 bits, with parity and a check (TIG SCEPACS)."""
     digits = f"S{agency:04}F{system:04}F{credential:06}F1F1F{person:010}1{agency:04}1E"
     values = [{"S": 11, "F": 13, "E": 15}.get(one, int(one) if one.isdigit() else 0) for one in digits]
     check = 0
@@ -84,7 +84,7 @@ def number_of(*, agency: int = 9999, system: int = 1, credential: int = 1, perso
 
 @dataclass(frozen=True)
 class Card:
-    """A certificate and the key that a real card would never give out."""
+    """A certificate and its key, which a real card would never export."""
 
     certificate: x509.Certificate
     key: Key
@@ -108,7 +108,7 @@ class Card:
 
     @property
     def chain_der(self) -> tuple[bytes, ...]:
-        """The certificates between this one and the anchor, as a client might send them."""
+        """The certificates between this one and the anchor, as a client may send them."""
         return tuple(one.public_bytes(Encoding.DER) for one in self.chain)
 
     def pkcs12(self, passphrase: bytes = b"", *, name: str = "PIV Authentication") -> bytes:
@@ -121,7 +121,7 @@ class Card:
 
 @dataclass
 class Authority:
-    """A certification authority: its name, its key, and what it took back."""
+    """A certification authority: its name, its key, and its revocations."""
 
     label: str
     name: x509.Name
@@ -138,7 +138,7 @@ class Authority:
 
 
 class Pki:
-    """The authorities, and what they issue."""
+    """The authorities and their certificates."""
 
     def __init__(self, *, now: datetime, base_url: str) -> None:
         self.now = now
@@ -148,7 +148,7 @@ class Pki:
 
     @classmethod
     def make(cls, *, now: datetime, base_url: str = "http://127.0.0.1:1") -> Pki:
-        """Make all authorities, valid from a year before `now`; `base_url` is where their Responder will be."""
+        """Make all authorities, valid from a year before `now`; base_url: of their Responder."""
         pki = cls(now=now, base_url=base_url)
         root = pki.authority("root", "Demo Common Policy CA", organisation="Ramet Demo Government")
         bridge = pki.authority("bridge", "Demo Bridge CA", organisation="Ramet Demo Government")
@@ -161,7 +161,7 @@ class Pki:
         pki.certify(root, by=root)
         pki.certify(outside, by=outside)
         pki.certify(bridge, by=root, require_policy=0)
-        pki.certify(root, by=bridge)  # the loop that real meshes have
+        pki.certify(root, by=bridge)  # the cycle that real meshes have
         pki.certify(agency, by=bridge, within="Ramet Demo Agency", path_length=0)
         pki.certify(other, by=bridge, within="Ramet Other Agency", path_length=0)
         pki.certify(partner, by=bridge, within="Ramet Demo Partner", path_length=0, mapped={PIV_AUTH: PARTNER_AUTH})
@@ -170,7 +170,7 @@ class Pki:
     # -- authorities
 
     def authority(self, label: str, common_name: str, *, organisation: str) -> Authority:
-        """Make an authority, not certified by anybody yet."""
+        """Make an authority without a certificate."""
         made = Authority(label, _name(organisation, common_name), ec.generate_private_key(ec.SECP256R1()))
         self.authorities[label] = made
         return made
@@ -188,7 +188,7 @@ class Pki:
         not_after: datetime | None = None,
         usable: bool = True,
     ) -> x509.Certificate:
-        """Have an authority certified by another (or by itself), with the constraints that the Federal PKI uses."""
+        """Certify an authority by another (or by itself), with the constraints of the Federal PKI."""
         start = self.now - timedelta(days=365)
         builder = (
             x509.CertificateBuilder()
@@ -224,7 +224,7 @@ class Pki:
     def _pointers(
         self, builder: x509.CertificateBuilder, by: Authority, *, ocsp_too: bool = True
     ) -> x509.CertificateBuilder:
-        """Where to find the issuer's certificates, its CRLs and its OCSP responder."""
+        """The extensions that point to the issuer's certificates, CRLs and OCSP responder."""
         access = [_access(AuthorityInformationAccessOID.CA_ISSUERS, f"{self.base_url}/aia/{by.label}.p7c")]
         if ocsp_too:
             access.append(_access(AuthorityInformationAccessOID.OCSP, f"{self.base_url}/ocsp/{by.label}"))
@@ -238,7 +238,7 @@ class Pki:
 
     # -- cards
 
-    def card(  # noqa: C901, PLR0912, PLR0913 - everything that a test may want to bend
+    def card(  # noqa: C901, PLR0912, PLR0913 - every part that a test may change
         self,
         *,
         person: str = "ALEX MOSS",
@@ -265,11 +265,11 @@ class Pki:
         digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA224 | None = None,
         key_ids: bool = True,
     ) -> Card:
-        """Issue the PIV authentication certificate of a card (or one that is wrong in the way that is asked for).
+        """Issue the PIV authentication certificate of a card, or a faulty one.
 
         uuid: of the card; None makes one, "none" leaves it out. fasc_n: 25 bytes; b"" makes one, None leaves it out.
-        key_usage: names of KeyUsage bits, None leaves it out. eku: dotted OIDs, None leaves it out. key: of a card already made
-        (a renewed certificate of the same key). delta: the certificate itself names the delta CRL (freshestCRL).
+        key_usage: names of KeyUsage bits, None leaves it out. eku: dotted OIDs, None leaves it out. key: of an existing
+        card (a renewed certificate). delta: the certificate names the delta CRL (freshestCRL).
         """
         by = self.authorities[issuer]
         key = key or ec.generate_private_key(ec.SECP256R1())
@@ -323,26 +323,30 @@ class Pki:
         chain = tuple(one for one in self._upwards(by) if one.subject != one.issuer)
         return Card(builder.sign(by.key, digest or hashes.SHA256()), key, by.label, chain)
 
-    def card_auth(self, **bent: object) -> Card:
-        """The card authentication certificate: it answers without a PIN, so it is nobody's parent (AU-3)."""
-        return self.card(**{"policy": CARD_AUTH, "eku": (CARD_AUTH_USAGE, CLIENT_AUTH), "common_name": False, **bent})  # type: ignore[arg-type]
+    def card_auth(self, **changed: object) -> Card:
+        """The card authentication certificate, which needs no PIN and is no root (AU-3)."""
+        parts = {"policy": CARD_AUTH, "eku": (CARD_AUTH_USAGE, CLIENT_AUTH), "common_name": False, **changed}
+        return self.card(**parts)  # type: ignore[arg-type]
 
-    def signature(self, **bent: object) -> Card:
+    def signature(self, **changed: object) -> Card:
         """The digital signature certificate."""
-        usage = ("digital_signature", "content_commitment")
-        return self.card(**{"policy": HARDWARE, "key_usage": usage, "eku": (EMAIL_PROTECTION,), "fasc_n": None, **bent})  # type: ignore[arg-type]
+        return self._for_mail(("digital_signature", "content_commitment"), changed)
 
-    def encryption(self, **bent: object) -> Card:
+    def encryption(self, **changed: object) -> Card:
         """The key management certificate."""
-        usage = ("key_agreement",)
-        return self.card(**{"policy": HARDWARE, "key_usage": usage, "eku": (EMAIL_PROTECTION,), "fasc_n": None, **bent})  # type: ignore[arg-type]
+        return self._for_mail(("key_agreement",), changed)
 
-    def derived(self, *, hardware: bool = False, **bent: object) -> Card:
-        """A derived PIV authentication certificate that somebody else issued to a phone (SP 800-157)."""
-        return self.card(**{"policy": DERIVED_HARDWARE if hardware else DERIVED, "fasc_n": None, **bent})  # type: ignore[arg-type]
+    def _for_mail(self, usage: tuple[str, ...], changed: dict[str, object]) -> Card:
+        parts = {"policy": HARDWARE, "key_usage": usage, "eku": (EMAIL_PROTECTION,), "fasc_n": None, **changed}
+        return self.card(**parts)  # type: ignore[arg-type]
+
+    def derived(self, *, hardware: bool = False, **changed: object) -> Card:
+        """A derived PIV authentication certificate of another issuer (SP 800-157)."""
+        parts = {"policy": DERIVED_HARDWARE if hardware else DERIVED, "fasc_n": None, **changed}
+        return self.card(**parts)  # type: ignore[arg-type]
 
     def _upwards(self, by: Authority) -> Iterator[x509.Certificate]:
-        """One way up from an authority, by names; it ends where it would go in a circle."""
+        """One path up from an authority, without repetition."""
         been: set[str] = set()
         while by.certificates and by.label not in been:
             been.add(by.label)
@@ -352,7 +356,7 @@ class Pki:
                 (one for one in self.authorities.values() if one.name == first.issuer and one.label != "outside"), by
             )
 
-    # -- taking back
+    # -- revocation
 
     def revoke(
         self,
@@ -361,13 +365,13 @@ class Pki:
         at: datetime | None = None,
         reason: x509.ReasonFlags | None = x509.ReasonFlags.key_compromise,
     ) -> None:
-        """Take a card's certificate back."""
+        """Revoke a card's certificate."""
         by = self.authorities[card.issuer]
         by.revoked[card.certificate.serial_number] = (at or self.now - timedelta(minutes=1), reason)
         by.crl_number += 1
 
     def revoke_authority(self, label: str, *, by: str) -> None:
-        """Take back what one authority certified of another."""
+        """Revoke the certificate that one authority issued to another."""
         issuer = self.authorities[by]
         for one in self.authorities[label].certificates:
             if one.issuer == issuer.name:
@@ -388,8 +392,8 @@ class Pki:
     ) -> bytes:
         """A CRL as DER.
 
-        delta: only what changed since number 1 (the base is then the CRL with `revoked=[]`, `number=1`). names_delta: it names
-        its delta (freshestCRL). revoked: serials, if not all that were taken back. key: another signer than the issuer.
+        delta: the changes since number 1 (the base is then the CRL with `revoked=[]`, `number=1`). names_delta: with
+        freshestCRL. revoked: serials, if not all revoked ones. key: another signer than the issuer.
         """
         by = self.authorities[issuer]
         start = this_update or self.now - timedelta(minutes=5)
@@ -428,7 +432,7 @@ class Pki:
     ) -> bytes:
         """An OCSP answer (RFC 6960) as DER, signed by a delegated responder or by the authority itself.
 
-        always_good: lie about what was taken back. signer: somebody else signs. nonce: whether the question's is echoed.
+        always_good: for revoked certificates too. signer: another signer. nonce: whether the request's is echoed.
         """
         asked = ocsp.load_der_ocsp_request(request_der)
         by = next(
@@ -473,7 +477,7 @@ class Pki:
     def make_responder(
         self, by: Authority, *, may_sign: bool = True, no_check: bool = True, not_after: datetime | None = None
     ) -> tuple[x509.Certificate, Key]:
-        """An OCSP signer under an authority; without `may_sign` it lacks the purpose that makes it one (RFC 6960 §4.2.2.2)."""
+        """An OCSP signer under an authority; without `may_sign` it has no OCSPSigning usage (RFC 6960 §4.2.2.2)."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
             x509.CertificateBuilder()
@@ -497,14 +501,14 @@ class Pki:
             builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
         return builder.sign(by.key, hashes.SHA256()), key
 
-    # -- what an operator is given
+    # -- files for an operator
 
     def anchors_pem(self) -> bytes:
-        """The self-signed root, to trust."""
+        """The self-signed root, as a trust anchor."""
         return self.authorities["root"].certificates[0].public_bytes(Encoding.PEM)
 
     def intermediates(self) -> list[x509.Certificate]:
-        """Everything that authorities certified of one another, under the root."""
+        """The certificates of authorities under the root."""
         labels = [label for label in self.authorities if label != "outside"]
         return [one for label in labels for one in self.authorities[label].certificates if one.subject != one.issuer]
 
@@ -513,11 +517,11 @@ class Pki:
         return b"".join(one.public_bytes(Encoding.PEM) for one in self.intermediates())
 
     def issuers_p7c(self, label: str) -> bytes:
-        """Every certificate issued to an authority, as its AIA pointer promises (a certs-only PKCS #7)."""
+        """Every certificate issued to an authority, for its AIA pointer (a certs-only PKCS #7)."""
         return pkcs7.serialize_certificates(self.authorities[label].certificates, Encoding.DER)
 
     def write(self, folder: Path, *, intermediates: bool = True, policy: str = "") -> None:
-        """Lay the folder that a Ramet reads as `var/pki`: anchors, intermediates, and whom it may fetch from.
+        """Write the folder that a Ramet reads as `var/pki`: anchors, intermediates, and the hosts to fetch from.
 
         policy: further lines of validation.toml.
         """
@@ -535,9 +539,9 @@ Mode = Literal["well", "dead", "slow", "stale", "lying", "stranger", "refusing",
 class Responder:
     """Serves a Pki on loopback: /aia/NAME.p7c, /crl/NAME.crl, /crl/NAME-delta.crl, /ocsp/NAME.
 
-    modes: of "aia", "crl" and "ocsp": well; dead (500); slow (longer than anybody waits); stale (yesterday's answers); lying
-    (nothing was ever revoked); stranger (signed by somebody else); refusing (OCSP's tryLater, else 404); rubbish.
-    asked: every path that was asked for, in order.
+    modes: of "aia", "crl" and "ocsp": well; dead (500); slow (beyond every timeout); stale (yesterday's answers); lying
+    (never revoked); stranger (another signer); refusing (OCSP's tryLater, else 404); rubbish (no DER).
+    asked: the requested paths, in order.
     """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -562,18 +566,18 @@ class Responder:
         return responder.pki, responder
 
     def set_all(self, mode: Mode) -> None:
-        """Set every service's mode."""
+        """Set the mode of every service."""
         for service in self.modes:
             self.modes[service] = mode
 
     def close(self) -> None:
-        """Stop serving; whoever is kept waiting is let go."""
+        """Stop serving, and release waiting requests."""
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()
 
     def answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
-        """Status, content type and body for one question."""
+        """Status, content type and body for one request."""
         service, _, name = path.strip("/").partition("/")
         if self.pki is None or service not in self.modes:
             return 404, "text/plain", b""
@@ -660,10 +664,10 @@ class Responder:
                     self.end_headers()
                     self.wfile.write(answer)
                 except OSError:
-                    return  # nobody waited
+                    return  # the client has gone
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler
 
@@ -710,7 +714,7 @@ def _policies(oids: Iterable[str]) -> x509.CertificatePolicies:
 
 
 def _policy_mappings(mapped: dict[str, str]) -> x509.UnrecognizedExtension:
-    """RFC 5280 §4.2.1.5; `cryptography` has no class for it, so it is spelled out."""
+    """RFC 5280 §4.2.1.5; encoded here, because `cryptography` has no class for it."""
 
     def oid(dotted: str) -> bytes:
         first, second, *rest = (int(part) for part in dotted.split("."))
@@ -742,7 +746,7 @@ def _point(url: str) -> x509.DistributionPoint:
 
 
 def _key_hash(one: Authority, algorithm: hashes.HashAlgorithm) -> bytes:
-    """What RFC 6960 §4.1.1 calls issuerKeyHash: over the public key's bits, without its algorithm."""
+    """The issuerKeyHash (RFC 6960 §4.1.1): over the public key's bits, without its algorithm."""
     if isinstance(one.key, ec.EllipticCurvePrivateKey):
         bits = one.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     else:

@@ -1,4 +1,4 @@
-"""Run nginx with a configuration: in front of a Ramet's certificate host, or as a web server that asks for certificates.
+"""Run nginx: in front of a Ramet's certificate host, or as a web server that requires certificates.
 
 Its server certificate comes from an authority made for it; clients that trust it get `ca_file`.
 """
@@ -45,7 +45,7 @@ def nginx() -> str:
 
 @dataclass
 class Nginx:
-    """One nginx process with a folder, a port and a TLS certificate of its own; a subclass writes the `server` block."""
+    """One nginx process with its folder, port and TLS certificate; a subclass writes the `server` block."""
 
     folder: Path
     port: int = field(default_factory=free_port, kw_only=True)

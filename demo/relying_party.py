@@ -1,7 +1,7 @@
 """The demo relying party: `python -m demo.relying_party --issuer … --client-id … --port …`.
 
-A web app that logs people in with Ramet, shows what it was told, refreshes, logs out, and obeys back-channel logout.
-It is a WSGI app on the standard library's server: for demonstrations, not for production.
+A web application that signs people in with Ramet, shows the claims, refreshes, logs out, and accepts back-channel
+logout. It runs on the standard library's server: for demonstrations, not for production.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MOST_BODY = 64 * 1024
 
 @dataclass
 class Session:
-    """One browser's state at this app."""
+    """One browser's session at this application."""
 
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     pending: Pending | None = None
@@ -48,7 +48,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Request:
-    """What a handler needs of a request."""
+    """A request, as far as handlers need it."""
 
     query: str
     form: dict[str, str]
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler gives back."""
+    """A handler's response."""
 
     status: str = "200 OK"
     body: str = ""
@@ -66,9 +66,9 @@ class Answer:
 
 
 class RelyingParty:
-    """The WSGI app; sessions and logout tokens stand in memory.
+    """The WSGI application; sessions and logout tokens are in memory.
 
-    base_url: where browsers find this app, without a trailing slash.
+    base_url: the public URL of this application, without a trailing slash.
     logouts: claims of the logout tokens that were accepted, oldest first.
     """
 
@@ -80,12 +80,12 @@ class RelyingParty:
         self.logouts: list[dict[str, Any]] = []
         self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
             ("GET", "/"): self._home,
-            ("GET", "/login"): self._send_off,
-            ("GET", CALLBACK): self._come_back,
+            ("GET", "/login"): self._start_login,
+            ("GET", CALLBACK): self._callback,
             ("POST", "/refresh"): self._refresh,
             ("POST", "/userinfo"): self._userinfo,
             ("POST", "/logout"): self._logout,
-            ("POST", BACKCHANNEL): self._obey,
+            ("POST", BACKCHANNEL): self._backchannel_logout,
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -104,7 +104,7 @@ class RelyingParty:
         return [answer.body.encode()]
 
     def logins(self) -> list[Login]:
-        """Who is logged in at this app now."""
+        """The present logins at this application."""
         with self._lock:
             return [session.login for session in self._sessions.values() if session.login]
 
@@ -120,25 +120,25 @@ class RelyingParty:
         shown = pages.signed_in(login, name=session.name, csrf=session.csrf, userinfo=userinfo, told=_said(session))
         return Answer(body=shown)
 
-    def _send_off(self, request: Request) -> Answer:
+    def _start_login(self, request: Request) -> Answer:
         wanted = parse_qs(request.query).get("aal", [""])[0]
         pending = self._client.request(acr_values=AAL + wanted if wanted in {"1", "2", "3"} else "")
         if request.session is None:
-            return self._redirect(pending.url, self._begin(request, Session(pending=pending)))
-        request.session.pending = pending  # who asks for more and is refused stays logged in as before
+            return self._redirect(pending.url, self._new_session(request, Session(pending=pending)))
+        request.session.pending = pending  # a refused step-up keeps the former login
         return self._redirect(pending.url)
 
-    def _come_back(self, request: Request) -> Answer:
+    def _callback(self, request: Request) -> Answer:
         if request.session is None or request.session.pending is None:
             return Answer("400 Bad Request", pages.failed("no_login_under_way", "Start again from the first page."))
         pending, request.session.pending = request.session.pending, None  # one answer per request
         code = self._client.code(f"{CALLBACK}?{request.query}", pending=pending)
         login = self._client.exchange(code, pending=pending)
         fresh = Session(login=login, name=self._name_of(login))
-        return self._redirect("/", self._begin(request, fresh))  # a new session: no fixation
+        return self._redirect("/", self._new_session(request, fresh))  # a new session: no fixation
 
     def _name_of(self, login: Login) -> str:
-        """What to call somebody; the ID token says who they are, userinfo what they are called (OIDC Core §5.3.2)."""
+        """The person's name, from userinfo; the ID token has none (OIDC Core §5.3.2)."""
         response = self._client.userinfo(login.access_token)
         said = response.json() if response.status_code == httpx.codes.OK else {}
         if said.get("sub") != login.claims["sub"]:
@@ -168,8 +168,8 @@ class RelyingParty:
         back_to = f"{self._base_url}/"
         return self._redirect(self._client.end_session_url(login, back_to=back_to, state=secrets.token_urlsafe(16)))
 
-    def _obey(self, request: Request) -> Answer:
-        """End sessions because the provider says so (OpenID Connect Back-Channel Logout §2.5 to §2.8)."""
+    def _backchannel_logout(self, request: Request) -> Answer:
+        """End sessions by a logout token (OpenID Connect Back-Channel Logout §2.5 to §2.8)."""
         try:
             claims = self._client.logout_claims(request.form.get("logout_token", ""))
             self._end(claims)
@@ -197,8 +197,8 @@ class RelyingParty:
         form = {name: values[0] for name, values in parse_qs(body).items()}
         return Request(environ.get("QUERY_STRING", ""), form, cookie, session)
 
-    def _begin(self, request: Request, session: Session) -> tuple[str, str]:
-        """Put a session in the place of this browser's old one; gives the header that says so."""
+    def _new_session(self, request: Request, session: Session) -> tuple[str, str]:
+        """Replace this browser's session; return the Set-Cookie header."""
         cookie = secrets.token_urlsafe(32)
         with self._lock:
             self._sessions.pop(request.cookie, None)
@@ -212,7 +212,7 @@ class RelyingParty:
         return Answer("303 See Other", headers=(("Location", url), *headers))
 
     def _standing_headers(self) -> list[tuple[str, str]]:
-        # A form may end at the provider: logging out goes on there, and Chromium checks redirects too.
+        # A logout form redirects to the provider, and Chromium checks redirects against form-action too.
         policy = f"default-src 'none'; style-src '{pages.STYLE_HASH}'; form-action 'self' {self._client.issuer}"
         return [
             ("Content-Type", "text/html; charset=utf-8"),

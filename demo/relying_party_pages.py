@@ -1,4 +1,4 @@
-"""The HTML of the demo relying party: one sheet of style, three pages, everything escaped."""
+"""The HTML of the demo relying party: one style sheet, three pages, everything escaped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _TIMES = frozenset({"iat", "exp", "auth_time", "nbf", "updated_at"})
 
 
 def signed_out(*, told: str = "") -> str:
-    """The page of somebody who is not logged in."""
+    """The page without a login."""
     notice = f'<section role="status"><p>{escape(told)}</p></section>' if told else ""
     return _page(
         "The demo app",
@@ -67,7 +67,7 @@ def signed_out(*, told: str = "") -> str:
 
 
 def signed_in(login: Login, *, name: str, csrf: str, userinfo: Mapping[str, Any] | None, told: str = "") -> str:
-    """The page of somebody who is logged in: the verified claims, and what can be done."""
+    """The page of a login: the verified claims, and the possible actions."""
     acts = [
         _button("/refresh", "Refresh the tokens", csrf=csrf) if login.refresh_token else "",
         _button("/userinfo", "Ask userinfo", csrf=csrf),
@@ -77,14 +77,15 @@ def signed_in(login: Login, *, name: str, csrf: str, userinfo: Mapping[str, Any]
     more = f"<section><h2>Userinfo</h2>{_table(userinfo)}</section>" if userinfo is not None else ""
     return _page(
         "Logged in",
-        f"""<section><h1>Hello, {escape(name or "whoever you are")}</h1>{notice}<div class="acts">{"".join(acts)}</div></section>
+        f"""<section><h1>Hello, {escape(name or "whoever you are")}</h1>{notice}
+<div class="acts">{"".join(acts)}</div></section>
 <section><h2>What the ID token says</h2>{_table(login.claims)}</section>{more}
 <section><h2>The access token</h2><p>{login.expires_in} seconds, for “{escape(login.scope)}”.</p></section>""",
     )
 
 
 def failed(error: str, description: str) -> str:
-    """The page that says why a login did not work, and what to do next."""
+    """The page of a failed login: the reason, and the next step."""
     words = {
         "unmet_authentication_requirements": "Ramet cannot honestly reach the level that was asked for, so it said no.",
         "access_denied": "The login was stopped.",

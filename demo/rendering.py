@@ -1,4 +1,4 @@
-"""Pictures of what the operator's commands say: the credential tree and the record of events."""
+"""Render output of the operator's commands: the credential tree and the events."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _add(parent: Tree, credential: Mapping[str, Any]) -> None:
 
 
 def flat(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every row of such a tree."""
+    """Every row of a credential tree."""
     return [row for one in found for row in (dict(one), *flat(one.get("children", [])))]
 
 
 def events_of(events: Sequence[Mapping[str, Any]]) -> Table:
     """The events that `manage.py audit show --json` lists."""
-    table = Table(title="The record of this person", title_justify="left")
+    table = Table(title="The events of this person", title_justify="left")
     for name in ("seq", "at", "kind", "actor", "credential", "hash"):
         table.add_column(name)
     for event in events:

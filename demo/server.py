@@ -1,4 +1,4 @@
-"""Start, ask and stop a Ramet in processes of its own, as an operator does: by `manage.py` and the environment."""
+"""Start, query and stop a Ramet in processes of its own, by `manage.py` and the environment, as an operator does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMMAND_SECONDS = 120
 
 
 class CommandFailed(Exception):
-    """A `manage.py` command or server ended as it should not; the message holds the end of what it said."""
+    """A `manage.py` command or a server failed; the message has the end of its output."""
 
 
 @dataclass
@@ -44,13 +44,13 @@ class Ramet:
     _children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list, repr=False)
 
     def environment(self) -> dict[str, str]:
-        """The environment of its processes: ours, with no RAMET_ variable but those set here."""
+        """The environment of its processes: this one's, with only the RAMET_ variables that are set here."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAMET_")}
         own = {"RAMET_VAR": str(self.var), "RAMET_ISSUER": self.issuer, "PYTHONUNBUFFERED": "1"}
         return {**inherited, "RAMET_EMAIL_URL": "file:", **own, **self.extra}
 
     def manage(self, *arguments: str) -> str:
-        """Run `manage.py` and give its standard output.
+        """Run `manage.py`; return its standard output.
 
         Raises: CommandFailed.
         """
@@ -68,7 +68,7 @@ class Ramet:
         return done.stdout
 
     def ask(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
-        """Run a command with `--json` and read its answer.
+        """Run a command with `--json`; return the parsed answer.
 
         Raises: CommandFailed.
         """
@@ -85,7 +85,7 @@ class Ramet:
         self.start_process(name, [sys.executable, str(MANAGE), *arguments])
 
     def start_process(self, name: str, command: list[str], *, extra: dict[str, str] | None = None) -> int:
-        """Start any process beside the server, to be stopped with it; its id, which is also that of its session."""
+        """Start a process beside the server, to be stopped with it; return its id, which is also its session's."""
         with (self.var / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
                 command,
@@ -94,7 +94,7 @@ class Ramet:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl+C reaches us alone, and we stop them in order
+                start_new_session=True,  # Ctrl+C reaches this process only, which stops the others in order
             )
         self._children.append((name, child))
         return child.pid
@@ -141,7 +141,7 @@ class Ramet:
         raise CommandFailed(f"{url} did not answer within {_START_SECONDS:.0f} s: {self.log_end(name)}")
 
     def require_alive(self) -> None:
-        """Notice if one of the processes has ended.
+        """Check that no process has ended.
 
         Raises: CommandFailed.
         """
@@ -150,16 +150,16 @@ class Ramet:
                 raise CommandFailed(f"{name} ended with {child.returncode}: {self.log_end(name)}")
 
     def pid(self, name: str) -> int:
-        """The process of this name."""
+        """The id of the process of this name."""
         return next(child.pid for known, child in self._children if known == name)
 
     def log_end(self, name: str) -> str:
-        """The last lines that a process wrote."""
+        """The last lines of a process's log."""
         path = self.var / f"{name}.log"
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
     def stop(self) -> None:
-        """Stop every process, the youngest first; each gets time to end by itself."""
+        """Stop every process, the youngest first, with time to end by itself."""
         for _, child in reversed(self._children):
             if child.poll() is None:
                 child.terminate()
@@ -168,14 +168,14 @@ class Ramet:
             try:
                 child.wait(timeout=max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                # Its whole session: a server's workers must not outlive it.
+                # The whole session, so that no worker outlives its server.
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
         self._children.clear()
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on just now."""
+    """A TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

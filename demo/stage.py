@@ -1,8 +1,8 @@
-"""What `make run` runs: a served Ramet with a little company in it, and a relying party to log in at.
+"""Serve a Ramet with demo people and a relying party: `python -m demo.stage` (`make run`).
 
-`python -m demo.stage` honours `PORT` (8000; the demo app gets the next one) and `RAMET_VAR` (default `var/`), and
-writes what it prints to `$RAMET_VAR/demo.json`. With `--tls` it serves this machine's address on the local network, so
-that a real tablet can try it. Ctrl+C or SIGTERM stops everything that it started.
+`PORT` (8000; the demo application takes the next one) and `RAMET_VAR` (default `var/`) apply. The printed data are
+written to `$RAMET_VAR/demo.json`. With `--tls` it serves this machine's address on the local network, for a real
+tablet. Ctrl+C or SIGTERM stops every process that it started.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _FORESEEN = (CommandFailed, UnexpectedPage, httpx.HTTPError, OSError)
 
 
 class Stopped(Exception):
-    """Somebody asked us to end."""
+    """A signal asked this process to end."""
 
 
 @dataclass
 class Stage:
-    """Where things stand.
+    """The addresses and files of one run.
 
     address: the host in the URLs: localhost, or this machine's address in TLS mode.
     certificate: in TLS mode.
@@ -56,29 +56,29 @@ class Stage:
 
     @property
     def scheme(self) -> str:
-        """Of all URLs."""
+        """The scheme of all URLs."""
         return "https" if self.certificate else "http"
 
     @property
     def app_url(self) -> str:
-        """Where the demo relying party is."""
+        """The URL of the demo relying party."""
         return f"{self.scheme}://{self.address}:{self.port + 1}"
 
     @property
     def verify(self) -> ssl.SSLContext | bool:
-        """The trust of our own HTTP clients."""
+        """The trust of the HTTP clients here."""
         return ssl.create_default_context(cafile=self.certificate.authority) if self.certificate else True
 
     def tls_options(self) -> list[str]:
-        """For `serve` and for the relying party alike."""
+        """The TLS arguments of `serve` and of the relying party."""
         if self.certificate is None:
             return []
         return ["--tls-cert", str(self.certificate.chain), "--tls-key", str(self.certificate.key)]
 
     def ramet(self) -> Ramet:
-        """The Ramet to serve; an operator's own RAMET_ settings stay, but for those that a stage must set."""
+        """The Ramet to serve; RAMET_ settings of the environment apply, except those that are set here."""
         kept = {name: value for name, value in os.environ.items() if name.startswith("RAMET_")}
-        # The worker calls the demo app, whose certificate only this authority vouches for.
+        # The worker calls the demo application, whose certificate only this authority has signed.
         trust = {"SSL_CERT_FILE": str(self.certificate.authority)} if self.certificate else {}
         issuer = f"{self.scheme}://{self.address}:{self.port}"
         extra = {**kept, "RAMET_VAR": str(self.var), "RAMET_ISSUER": issuer, "RAMET_EMAIL_URL": "file:", **trust}
@@ -86,7 +86,7 @@ class Stage:
 
 
 def main() -> int:
-    """Set the stage and keep it up until somebody ends it."""
+    """Start everything and keep it running until a signal."""
     given = _arguments()
     stage = _stage(given)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,7 +104,7 @@ def main() -> int:
         stage.console.print(f"[bold red]{escape(f'{type(error).__name__}: {error}')}")
         return 1
     finally:
-        # From here on a second Ctrl+C must not leave children behind.
+        # A second Ctrl+C must not leave children running.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         ramet.stop()
@@ -140,30 +140,30 @@ def _start_app(stage: Stage, ramet: Ramet, client: dict[str, Any], *, host: str)
 
 def _show(stage: Stage, made: dict[str, Any], *, written: Path) -> None:
     say = stage.console.print
-    people = Table(title="Who you can be", title_justify="left", box=None, padding=(0, 3, 0, 0))
+    people = Table(title="People to sign in as", title_justify="left", box=None, padding=(0, 3, 0, 0))
     for name in ("user name", "password", "authenticator secret"):
         people.add_column(name)
     for person in made["people"]:
         people.add_row(person["username"], person["password"], person["totp_secret"])
     say()
     say(people)
-    say("\nThe code of an authenticator:  python -m demo.authenticator SECRET   (a code serves once)")
+    say("\nThe code of an authenticator:  python -m demo.authenticator SECRET   (a code is single-use)")
     say(f"\n[bold]Log in at the demo app[/]   {stage.app_url}")
     say(f"[bold]My devices[/]               {made['issuer']}/devices")
-    say(f"[bold]Be a phone[/]               python manage.py device enroll --issuer {made['issuer']} --code …")
-    say(f"[bold]Be HR[/]                    {made['scim']['base']}   (token in {escape(str(written))})")
-    say(f"[bold]Mail that was sent[/]       {escape(str(stage.var / 'mail'))}")
+    say(f"[bold]Enrol a phone[/]            python manage.py device enroll --issuer {made['issuer']} --code …")
+    say(f"[bold]Push as HR[/]               {made['scim']['base']}   (token in {escape(str(written))})")
+    say(f"[bold]Sent mail[/]                {escape(str(stage.var / 'mail'))}")
     if stage.certificate:
         say(_for_the_tablet(stage, stage.certificate))
-    say("\nReady. Ctrl+C ends it.")
+    say("\nReady. Ctrl+C stops it.")
 
 
 def _for_the_tablet(stage: Stage, certificate: Certificate) -> str:
     return f"""
 [bold]On a tablet in the same network[/]
  1. Its browser must trust this server. Best: send {escape(str(certificate.authority))} to the tablet and install it
-    as a certificate authority (its key no longer exists, so it vouches for nothing else). Or, for a quick look: open
-    {stage.scheme}://{stage.address}:{stage.port}/ and {stage.app_url}/ and go on in spite of the warning.
+    as a certificate authority (its key was deleted, so it can sign nothing else). Or, for a quick look: open
+    {stage.scheme}://{stage.address}:{stage.port}/ and {stage.app_url}/ and accept the warning.
  2. On this computer: sign in at {stage.scheme}://{stage.address}:{stage.port}/devices and press “Add a phone”.
  3. On the tablet: scan the QR code, choose a passphrase, compare the numbers.
  4. On the tablet: open {stage.app_url}/ and log in with “Use this device”.

@@ -1,7 +1,7 @@
-"""A certificate for the local network, so that a real tablet can try Ramet: browsers give keys to HTTPS pages only.
+"""A certificate for the local network, because browsers give keys to HTTPS pages only.
 
-A fresh authority signs one certificate for this machine, and its key is thrown away at once: nobody can ever sign a
-second certificate with it, so trusting it on a tablet trusts this one server.
+A new authority signs one certificate for this machine, and its key is deleted at once, so that a tablet which trusts
+the authority trusts this one server.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Certificate:
 
 
 def local_address() -> str:
-    """The address under which others on the local network find this machine; loopback if there is no network."""
+    """The address of this machine on the local network; loopback without a network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # UDP: nothing is sent, but the system picks the address it would use
+            probe.connect(("192.0.2.1", 9))  # UDP: nothing is sent, but the system chooses the source address
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
 
 
 def certificate_for(address: str, *, folder: Path, now: datetime) -> Certificate:
-    """A certificate for an address and localhost: the one in the folder while it serves, else a new one."""
+    """A certificate for an address and localhost: the one in the folder while it is valid, else a new one."""
     made = Certificate(folder / "tls.pem", folder / "tls-key.pem", folder / "tls-authority.pem")
     if not _still_serves(made, address, now=now):
         _make(made, address, now=now)

@@ -1,4 +1,4 @@
-"""Serve a WSGI app in threads of this process, with or without TLS: for demonstrations only."""
+"""Serve a WSGI application in threads of this process, with or without TLS; for demonstrations only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _ThreadingServer(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - codes stand in these lines
-        """Say nothing: request lines hold authorization codes."""
+        """Log nothing: request lines have authorization codes in them."""
 
 
 @contextmanager
