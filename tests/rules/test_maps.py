@@ -22,7 +22,6 @@ PENDING = {
     "bench",
     "bench/peers",
     "bench/scim",
-    "demo",
     "idp",
     "idp/certificates",
     "idp/checks",
