@@ -18,13 +18,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+EMAIL_SCHEMES = ("file", "console", "smtp", "smtps")
+
+
 class Config(BaseSettings):
     """Everything an operator may set; twelve fields or fewer, and none that weakens security.
 
     issuer: the public URL of this provider, without a trailing slash (RFC 8414 §2).
     database_url: a `sqlite:///…` or `postgresql://…` URL; empty means SQLite in `var`.
     kek: base64 of 32 bytes that wrap every stored key; empty means a development key generated in `var`.
-    email_url: `file:` (a folder under `var`), `console:` or `smtp://user:password@host:port`.
+    email_url: `file:` (a folder under `var`), `console:` (prints links that work), `smtp://user:password@host:port` (with
+        STARTTLS, but for a server on loopback) or `smtps://…` (TLS from the start).
     trusted_proxies: addresses whose `X-Forwarded-For` is believed.
     certificate_url: the public URL of the certificate host (PIV and CAC login), without a trailing slash; empty means off.
     certificate_peers: addresses of the proxies of that host, or `unix`; certificate_secret: what they prove themselves with.
@@ -44,6 +48,18 @@ class Config(BaseSettings):
     certificate_url: str = ""
     certificate_peers: tuple[str, ...] = ()
     certificate_secret: SecretStr = SecretStr("")
+
+    @field_validator("email_url")
+    @classmethod
+    def _a_known_way_to_send(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in EMAIL_SCHEMES:
+            message = f"must begin with one of {', '.join(f'{scheme}:' for scheme in EMAIL_SCHEMES)}"
+            raise ValueError(message)
+        if parts.scheme.startswith("smtp") and not parts.hostname:
+            message = "must name a mail server, like smtp://mail.example.org:587"
+            raise ValueError(message)
+        return value
 
     @field_validator("issuer")
     @classmethod

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Unavailable
 from derived.keyring import Purpose
+from derived.ledger import outbox
 from derived.ledger.locking import MOST_SKEW, database_now
 from idp.keys import keyring
 
@@ -38,4 +39,14 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for 
         wrong = "database"
     except Unavailable:
         wrong = "keys"
-    return JsonResponse({"status": wrong or "ok"}, status=503 if wrong else 200)
+    return JsonResponse({"status": wrong or "ok", **_outbox()}, status=503 if wrong else 200)
+
+
+def _outbox() -> dict[str, object]:
+    """The depth of the outbox; a worker that is down is seen here, and is no reason to refuse requests."""
+    try:
+        found = outbox.depth(now=clock.now())
+    except DatabaseError:
+        return {}
+    oldest = int(found.oldest.total_seconds())
+    return {"outbox": {"waiting": found.waiting, "oldest_seconds": oldest, "parked": found.parked}}

@@ -59,11 +59,12 @@ def fetch(  # noqa: PLR0913 - one request
     seconds: float = 3.0,
     plain: bool = False,
     outside: bool = False,
+    cut: bool = False,
 ) -> Answer:
     """Ask one address once.
 
     allowed_hosts: `host` or `host:port`, exactly as an operator listed them; nothing else is ever asked. plain: http may be
-    used, for what is signed by itself (CRL, OCSP, AIA; RFC 5280 §8).
+    used, for what is signed by itself (CRL, OCSP, AIA; RFC 5280 §8). cut: a longer answer is cut at `most_bytes`, not refused.
     Raises: NotFetched.
     """
     host, here = _place(url, plain=plain)
@@ -76,7 +77,9 @@ def fetch(  # noqa: PLR0913 - one request
         raise NotFetched("the host's address is one of this machine")
     if outside and not is_loopback(config().host) and not all(is_public(one) for one in addresses):
         raise NotFetched("the host's address is not a public one")
-    return _asked(url, addresses, deadline, method=method, content=content, headers=headers, most_bytes=most_bytes)
+    return _asked(
+        url, addresses, deadline, method=method, content=content, headers=headers, most_bytes=most_bytes, cut=cut
+    )
 
 
 def fetch_public(
@@ -137,6 +140,7 @@ def _asked(  # noqa: PLR0913 - one request
     content: bytes | None,
     headers: Mapping[str, str] | None,
     most_bytes: int,
+    cut: bool = False,
 ) -> Answer:
     sent = list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
     wait = {name: _CONNECT if name == "connect" else None for name in ("connect", "read", "write", "pool")}
@@ -148,9 +152,11 @@ def _asked(  # noqa: PLR0913 - one request
         ):
             for chunk in response.iter_stream():
                 body += chunk
-                if len(body) > most_bytes:
+                if len(body) > most_bytes and not cut:
                     raise NotFetched("the answer is too large")
+                if len(body) > most_bytes:
+                    break
             got = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            return Answer(status=response.status, headers=got, body=bytes(body))
+            return Answer(status=response.status, headers=got, body=bytes(body[:most_bytes]))
     except (*_FAILURES, OSError, ValueError, TypeError) as error:  # the last two for a URL that cannot be written
         raise NotFetched(type(error).__name__) from error

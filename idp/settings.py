@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import dj_database_url
 from csp.constants import NONE, SELF
 
-from idp.config import PROJECT, config
+from idp.config import PROJECT, config, is_loopback
 
 _config = config()
 
@@ -145,18 +145,33 @@ STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.Stati
 
 # --- mail -------------------------------------------------------------------------------------------------------------
 
-_email = urlsplit(_config.email_url.get_secret_value())
-DEFAULT_FROM_EMAIL = _config.email_from
-EMAIL_BACKEND = {
+_EMAIL_BACKENDS = {
     "file": "django.core.mail.backends.filebased.EmailBackend",
     "console": "django.core.mail.backends.console.EmailBackend",
     "smtp": "django.core.mail.backends.smtp.EmailBackend",
-}.get(_email.scheme, "django.core.mail.backends.console.EmailBackend")
+    "smtps": "django.core.mail.backends.smtp.EmailBackend",
+}
+
+
+def mail_settings(url: str) -> dict[str, Any]:
+    """Return Django's settings for a RAMET_EMAIL_URL; a server off loopback is spoken to over TLS or STARTTLS only."""
+    parts = urlsplit(url)
+    host, is_tls = parts.hostname or "localhost", parts.scheme == "smtps"
+    starttls = parts.scheme == "smtp" and not is_loopback(host)
+    return {
+        "EMAIL_BACKEND": _EMAIL_BACKENDS[parts.scheme],
+        "EMAIL_HOST": host,
+        "EMAIL_PORT": parts.port or (465 if is_tls else 587 if starttls else 25),
+        "EMAIL_USE_SSL": is_tls,
+        "EMAIL_USE_TLS": starttls,
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+    }
+
+
+DEFAULT_FROM_EMAIL = _config.email_from
+globals().update(mail_settings(_config.email_url.get_secret_value()))
 EMAIL_FILE_PATH = str(_config.var / "mail")
-EMAIL_HOST = _email.hostname or "localhost"
-EMAIL_PORT = _email.port or 25
-EMAIL_HOST_USER = unquote(_email.username or "")
-EMAIL_HOST_PASSWORD = unquote(_email.password or "")
 EMAIL_TIMEOUT = 10
 
 # --- logs -------------------------------------------------------------------------------------------------------------

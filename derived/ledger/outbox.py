@@ -1,21 +1,26 @@
 """The outbox: messages written with the change that causes them, leased and delivered by workers.
 
-Delivery is at least once, in order per receiver, and no receiver waits for another (C83). Several workers may run.
+Delivery is at least once, in order per receiver, and no receiver waits for another (C83). A refusal is final and parks
+the row; a fault is tried again; a receiver that rests is not asked (ruling 31). Several workers may run.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Count, Min, OuterRef, Q, Subquery
 
 from derived.models import IssuedCertificate, OutboxRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
     from derived.models import Account
 
@@ -24,6 +29,16 @@ FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 PARK_AFTER = timedelta(hours=24)
 LISTS = "lists"
+_WAITING = Q(delivered_at__isnull=True, parked_at__isnull=True)
+_IS_MAIL = Q(receiver__startswith="mail:")
+
+
+class Lane(Enum):
+    """Which rows a worker's thread delivers, so that a slow mail server delays no relying party."""
+
+    ALL = "all"
+    MAIL = "mail"
+    OTHERS = "others"
 
 
 def enqueue(
@@ -71,18 +86,75 @@ def mark_delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
     )
 
 
-def lease(*, now: datetime, most: int = 20) -> list[OutboxRow]:
-    """Lease up to `most` rows for delivery: each receiver's oldest waiting row that is due and not leased."""
-    waiting = Q(delivered_at__isnull=True, parked_at__isnull=True)
-    first = OutboxRow.objects.filter(waiting, receiver=OuterRef("receiver")).order_by("id").values("id")[:1]
+def lease(*, now: datetime, most: int = 20, lane: Lane = Lane.ALL, without: Sequence[str] = ()) -> list[OutboxRow]:
+    """Lease up to `most` rows for delivery: each receiver's oldest waiting row that is due and not leased.
+
+    without: prefixes of receivers that are busy; their rows stay where they are.
+    """
+    first = OutboxRow.objects.filter(_WAITING, receiver=OuterRef("receiver")).order_by("id").values("id")[:1]
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
+    of_lane = {Lane.ALL: Q(), Lane.MAIL: _IS_MAIL, Lane.OTHERS: ~_IS_MAIL}[lane]
+    for prefix in without:
+        of_lane &= ~Q(receiver__startswith=prefix)
     with transaction.atomic():
-        rows = OutboxRow.objects.filter(waiting, free, due_at__lte=now, id=Subquery(first)).order_by("due_at", "id")
+        rows = OutboxRow.objects.filter(_WAITING, free, of_lane, due_at__lte=now, id=Subquery(first))
+        rows = rows.order_by("due_at", "id")
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True)
         taken = list(rows[:most])
         OutboxRow.objects.filter(id__in=[row.id for row in taken]).update(leased_until=now + LEASE)
     return taken
+
+
+def mark_postponed(row: OutboxRow, why: str, *, until: datetime) -> None:
+    """Give a leased row back without a try: its receiver is not asked before `until`."""
+    OutboxRow.objects.filter(id=row.id).update(leased_until=None, due_at=until, last_error=why[:200])
+
+
+def mark_refused(row: OutboxRow, why: str, *, now: datetime) -> None:
+    """Record a receiver's final refusal: the row is parked, and the receiver's next row is due (ruling 31)."""
+    OutboxRow.objects.filter(id=row.id).update(
+        attempts=row.attempts + 1, leased_until=None, last_error=why[:200], parked_at=now
+    )
+
+
+def retry(rows: QuerySet[OutboxRow], *, now: datetime) -> int:
+    """Make rows due at once, parked ones too. Return their number."""
+    return rows.filter(delivered_at__isnull=True).update(parked_at=None, due_at=now, leased_until=None, attempts=0)
+
+
+def drop(rows: QuerySet[OutboxRow], *, now: datetime) -> int:
+    """Close rows that nobody is to receive any more. Return their number."""
+    return rows.filter(delivered_at__isnull=True).update(delivered_at=now, leased_until=None, last_error="dropped")
+
+
+def undelivered() -> QuerySet[OutboxRow]:
+    """The rows that wait or are parked, oldest first."""
+    return OutboxRow.objects.filter(delivered_at__isnull=True).order_by("id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depth:
+    """The rows that wait, the age of the oldest of them that is due, and the parked rows."""
+
+    waiting: int
+    oldest: timedelta
+    parked: int
+
+
+def depth(*, now: datetime) -> Depth:
+    """Measure the outbox."""
+    found = (
+        undelivered()
+        .order_by()
+        .aggregate(
+            waiting=Count("id", filter=_WAITING),
+            parked=Count("id", filter=Q(parked_at__isnull=False)),
+            oldest=Min("created_at", filter=_WAITING & Q(due_at__lte=now)),
+        )
+    )
+    oldest = now - found["oldest"] if found["oldest"] else timedelta()
+    return Depth(waiting=found["waiting"], oldest=max(oldest, timedelta()), parked=found["parked"])
 
 
 def mark_delivered(row: OutboxRow, *, now: datetime) -> None:

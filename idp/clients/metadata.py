@@ -17,7 +17,7 @@ from idp.config import config, is_loopback
 from idp.wire import is_public
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 # Their name, ours.
 _TEXTS = {
@@ -120,6 +120,26 @@ def _grants(said: Mapping[str, Any]) -> list[str]:
             words = "is given by an operator only" if one in MORE_GRANTS else "is not supported"
             raise BadRegistration(f"the grant {one!r} {words}", about="grant_types")
     return []
+
+
+def require_own_logout_host(wanted: Registration, *, allowed: Collection[str]) -> None:
+    """Refuse a logout URI on a host that is neither of the redirect URIs nor allowed by an operator.
+
+    allowed: `host` or `host:port`. Otherwise a client could have logout tokens posted to a stranger.
+    Raises: BadRegistration.
+    """
+    if wanted.backchannel_logout_uri and not is_own_host(wanted.backchannel_logout_uri, wanted.redirect_uris, allowed):
+        raise BadRegistration(
+            "the host of backchannel_logout_uri is one of the redirect URIs' hosts", about="backchannel_logout_uri"
+        )
+
+
+def is_own_host(uri: str, redirect_uris: Iterable[str], allowed: Collection[str]) -> bool:
+    """Return whether a URI is on the host of a redirect URI, or on a `host` or `host:port` that an operator allowed."""
+    parts = urlsplit(uri)
+    host = (parts.hostname or "").lower()
+    hosts = {(urlsplit(one).hostname or "").lower() for one in redirect_uris if one.startswith(("https:", "http:"))}
+    return host in hosts or host in allowed or f"{host}:{parts.port}" in allowed
 
 
 def _require_outside(said: Mapping[str, Any], wanted: Registration) -> None:

@@ -12,12 +12,14 @@ from django.db.models import Q
 from derived.ledger import outbox
 from idp import clients, outbound
 from idp.clients import subject
+from idp.clients.metadata import is_own_host
 from idp.config import config
 from idp.keys import keyring
 from idp.models import Grant, LoginSession
 from idp.oidc.lifetimes import LOGOUT_TOKEN
 from idp.outbound import NotFetched
 from idp.secrets import opaque
+from idp.signals.outcomes import Failed, Outcome, Postponed, answered
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 _SECONDS = 3.0
 _MOST_BYTES = 64 * 1024
 _REST = timedelta(seconds=30)
-_RESTING: dict[str, datetime] = {}  # of this worker: until when a place that did not answer is left alone
+_RESTING: dict[str, datetime] = {}  # of this worker: by client_id, until when a client that did not answer rests
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -63,54 +65,62 @@ def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
     return grants
 
 
+class NotItsHost(Exception):
+    """A client that registered itself has a logout URI on a host that is not its own; nothing is sent there."""
+
+
 @dataclass(frozen=True)
 class Letter:
-    """One logout token and where it goes: all that the network part needs, so that it touches no database."""
+    """One logout token and its receiver: all that the network part needs, so that it reads no database.
+
+    outside: the URI was registered by the client itself: public addresses only (C45), on a host of its redirect URIs.
+    """
 
     row: OutboxRow
+    client_id: str
     uri: str
     token: str
-    outside: bool = False  # a stranger named it: on the open internet only (C45)
+    outside: bool = False
 
-    @property
-    def place(self) -> str:
-        """The host, and the port where one is named: what is alive or dead as one."""
-        parts = urlsplit(self.uri)
-        return f"{(parts.hostname or '').lower()}:{parts.port}" if parts.port else (parts.hostname or "").lower()
+    def send(self, *, now: datetime) -> Outcome:
+        """Post the token: three seconds for everything, no redirects, a verified certificate.
 
-    def send(self, *, now: datetime) -> str:
-        """Post it (three seconds for everything, no redirects, a verified certificate); why it was not taken, or "".
-
-        A place that did not answer is left alone for a while: its letters fail at once, and hold nobody up (C83).
+        A client that did not answer rests for a while; its rows are given back without a try, and delay nobody (C83).
         """
-        if (until := _RESTING.get(self.place)) is not None and until > now:
-            return "its place did not answer a moment ago"
+        if (until := _RESTING.get(self.client_id)) is not None and until > now:
+            return Postponed("the client did not answer a moment ago", until=until)
+        parts = urlsplit(self.uri)
+        host = (parts.hostname or "").lower()
         try:
             answer = outbound.fetch(
                 self.uri,
-                allowed_hosts=frozenset({self.place}),
+                allowed_hosts=frozenset({f"{host}:{parts.port}" if parts.port else host}),
                 method="POST",
                 content=urlencode({"logout_token": self.token}).encode(),
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 most_bytes=_MOST_BYTES,
                 seconds=_SECONDS,
                 outside=self.outside,
+                cut=True,
             )
         except NotFetched as error:
-            _RESTING[self.place] = now + _REST
-            return str(error)
-        _RESTING.pop(self.place, None)
-        return "" if answer.status in {200, 204} else f"it answered {answer.status}"
+            _RESTING[self.client_id] = now + _REST
+            return Failed(str(error))
+        _RESTING.pop(self.client_id, None)
+        return answered(answer.status)
 
 
 def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
     """The logout token that a row stands for, or None where its client wants none any more.
 
-    Raises: Unavailable(KEY_UNAVAILABLE).
+    Raises: Unavailable(KEY_UNAVAILABLE); NotItsHost.
     """
     party = clients.find(str(row.payload["client_id"]))
     if party is None or row.account is None or not party.policy.backchannel_logout_uri:
         return None
+    uri, outside = party.policy.backchannel_logout_uri, bool(party.policy.registration_hash)
+    if outside and not is_own_host(uri, party.redirect_uris(), clients.described(party).hosts):
+        raise NotItsHost(party.client_id)
     claims: dict[str, object] = {
         "iss": config().issuer,
         "sub": subject(party, row.account),
@@ -123,4 +133,4 @@ def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
     if row.payload.get("sid"):
         claims["sid"] = row.payload["sid"]
     token = keyring().sign(claims, typ="logout+jwt", alg=party.policy.id_token_alg, now=now)
-    return Letter(row, party.policy.backchannel_logout_uri, token, outside=bool(party.policy.registration_hash))
+    return Letter(row, party.client_id, uri, token, outside=outside)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import logging
 import smtplib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.mail import EmailMessage, get_connection
 from django.template.loader import render_to_string
 
 from derived.errors import Reason
-from derived.ledger import status
+from derived.ledger import outbox, status
 from derived.ledger.locking import under_lock
-from derived.models import Account, Credential
+from derived.models import Account, Credential, OutboxRow
 from derived.rules.kinds import Kind
 from derived.rules.lifecycle import LIVING
 from idp import clients
@@ -23,19 +24,18 @@ from idp.config import config
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.roots import invitations as invitation
 from idp.errors import ENDINGS
-from scim.models import Access, AccessState
+from scim.access import entitlements
+from scim.models import Access, AccessState, Person
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from derived.models import OutboxRow
-    from scim.models import Person
 
 logger = logging.getLogger(__name__)
 
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
-    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed",
+    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed", "mail.refused",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -44,6 +44,9 @@ _BOUND_BY = {
     "recovery": "with one of your recovery codes",
 }
 _CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
+_NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
+_PERMANENT = 500
+_ONCE_A = timedelta(days=1)
 _SUSPENDED = {
     "name_changed": "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: My devices, Correct the name",
     "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
@@ -51,6 +54,23 @@ _SUSPENDED = {
 }
 # What a person, or somebody in their place, ended: an intruder would do that too, so its notice can stop everything.
 _BY_PERSON = frozenset({Reason.REMOVED_BY_PERSON, Reason.REPORTED_BY_PERSON, Reason.REPLACED, Reason.COMPROMISED})
+
+
+class MailRefused(Exception):
+    """No address of a notice takes mail; another try is useless."""
+
+
+def tell_managers(row: OutboxRow, *, now: datetime) -> None:
+    """Tell every manager of a notice that no address took; once a day for a person."""
+    if row.kind == "mail.refused" or row.account_id is None:
+        return
+    payload = {"of": str(row.account_id), "kind": row.kind}
+    recent = OutboxRow.objects.filter(kind="mail.refused", payload__of=payload["of"], created_at__gt=now - _ONCE_A)
+    if recent.exists():
+        return
+    for manager in entitlements.managers().select_related("person__account"):
+        account = manager.person.account
+        outbox.enqueue(kind="mail.refused", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
 
 
 def deliver(row: OutboxRow, *, now: datetime) -> None:
@@ -68,14 +88,23 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     credential = (
         Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
     )
-    template, values = _of_access(row) if row.kind == "access.changed" else _notice(row, credential, now=now)
+    match row.kind:
+        case "access.changed":
+            template, values = _of_access(row)
+        case "mail.refused":
+            template, values = "mail_refused", _of_refused(row)
+        case _:
+            template, values = _notice(row, credential, now=now)
     if template:
         _send(template, {**values, "display_name": person.display_name()}, _addresses(row, person))
 
 
 def _addresses(row: OutboxRow, person: Person) -> list[str]:
-    """Every address of the person; for what an intruder would hide also those that were replaced (trap 3, NT-1, ID-9)."""
-    former = [] if row.kind == "account.ended" else person.former_addresses
+    """Return every address of the person, and those that were replaced lately (trap 3, NT-1, ID-9, ruling 29).
+
+    An intruder would hide a notice by a change of address. A manager's notice about somebody else needs the present ones.
+    """
+    former = [] if row.kind == "mail.refused" else person.former_addresses
     return list(dict.fromkeys([*person.addresses(), *former]))
 
 
@@ -167,6 +196,16 @@ def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
     }
 
 
+def _of_refused(row: OutboxRow) -> dict[str, Any]:
+    """The person whose notice no address took, for a manager."""
+    person = Person.objects.filter(account_id=row.payload.get("of")).first()
+    return {
+        "of": (person.login_name or person.display_name()) if person else "a person who is no longer here",
+        "notice": _NOTICES.get(str(row.payload.get("kind")), "a notice"),
+        "link": f"{config().issuer}/console/people/{person.id}" if person else f"{config().issuer}/console",
+    }
+
+
 def _link(credential: Credential, action: str, *, now: datetime) -> str:
     """A link that is made now and kept as a hash (BI-5, ruling 4)."""
     return f"{config().issuer}/undo/{undo.make(credential, now=now, action=action)}"
@@ -183,21 +222,37 @@ def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
 def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
     """One message per address, so that no address learns of another, and one that is none silences no other.
 
-    Raises: what every address was refused for; OSError, smtplib.SMTPException when the mail could not be handed over.
+    Raises: MailRefused where every address was refused for good; OSError, smtplib.SMTPException for a fault that may pass.
     """
     text = render_to_string(f"mail/{template}.txt", {"contact": config().contact, **values}).strip()
     subject, _, body = text.partition("\n")
     subject = subject.removeprefix("Subject:").strip().replace("\r", " ")
-    refused: list[Exception] = []
+    refused: list[str] = []
     with get_connection() as connection:
         for address in addresses:
+            message = EmailMessage(subject, body.strip() + "\n", to=[address], connection=connection)
             try:
-                EmailMessage(subject, body.strip() + "\n", to=[address], connection=connection).send()
-            except (ValueError, smtplib.SMTPRecipientsRefused) as error:  # no address at all, or nobody's
-                refused.append(error)
+                message.send()
+            except (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+                why = _final(error)
+                if why is None and len(addresses) == 1:
+                    raise
+                refused.append(why or f"{type(error).__name__} for now")
     if refused:
-        logger.warning(
-            "a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), type(refused[0]).__name__
-        )
+        logger.warning("a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), refused[0])
     if refused and len(refused) == len(addresses):
-        raise refused[0]
+        raise MailRefused(refused[0])
+
+
+def _final(error: ValueError | smtplib.SMTPException) -> str | None:
+    """Why another try is useless: the address is impossible, or the server answered 5xx (RFC 5321 §4.2.1); else None.
+
+    A refused sender or a failed authentication is a fault of our configuration, so it is not asked here.
+    """
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    elif isinstance(error, smtplib.SMTPDataError):
+        codes = [error.smtp_code]
+    else:
+        return "the address is not one that mail can be sent to"
+    return f"the mail server answered {codes[0]}" if codes and min(codes) >= _PERMANENT else None

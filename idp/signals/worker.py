@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from django.db import DatabaseError, connection
 
@@ -24,6 +25,7 @@ from idp.keys import keyring, wrapper
 from idp.login import probe
 from idp.models import Binding
 from idp.signals import backchannel, files, mail, purging, tending
+from idp.signals.outcomes import Delivered, Failed, Outcome, Refused, note
 from scim.access import requests
 from scim.feed import delivery
 
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 20  # as many as are leased at once: relying parties called side by side: one that hangs does not hold up another (C83)
+_AT_ONCE = 20  # requests under way: a client that hangs does not delay another (C83)
+_AT_ONCE_PER_CLIENT = 4
+_LEAVE = 15.0  # seconds for the mail under way when the worker stops
 _IDLE = 0.5  # seconds between looks at an empty outbox
 _HOUSEKEEPING = timedelta(minutes=5)
 _AFTER_AN_ERROR = 2.0
@@ -40,45 +44,94 @@ _AFTER_A_FAULT = timedelta(seconds=30)
 _KEPT = timedelta(days=1)
 
 
+class Deliveries:
+    """Deliver the outbox: requests to relying parties side by side, everything else in the caller's thread.
+
+    A slow client occupies at most a few of the connections, so that it delays no other (C83). Use as a context manager.
+    """
+
+    def __init__(self, lane: outbox.Lane = outbox.Lane.ALL) -> None:
+        self._lane = lane
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._under_way: dict[Future[Outcome], backchannel.Letter] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self.collect()
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no request is under way."""
+        return not self._under_way
+
+    def step(self, *, now: datetime) -> int:
+        """Lease what is due, up to the free connections, and deliver or begin to deliver it. Return the number of tries."""
+        free = _AT_ONCE - len(self._under_way)
+        if free <= 0:
+            return 0
+        rows = outbox.lease(now=now, most=free, lane=self._lane, without=self._busy())
+        for row in rows:
+            outcome = _handled(row)
+            if not isinstance(outcome, backchannel.Letter):
+                _note(row, outcome)
+            elif self._count(outcome.client_id) >= _AT_ONCE_PER_CLIENT:
+                outbox.mark_postponed(row, "", until=now)
+            else:
+                self._under_way[self._pool.submit(outcome.send, now=clock.now())] = outcome
+        return len(rows)
+
+    def collect(self, *, wait_seconds: float | None = 0) -> int:
+        """Record what came back. wait_seconds: how long to wait for one answer; None: for all of them."""
+        if not self._under_way:
+            return 0
+        mode = ALL_COMPLETED if wait_seconds is None else FIRST_COMPLETED
+        done, _ = wait(self._under_way, timeout=wait_seconds, return_when=mode)
+        for future in done:
+            _note(self._under_way.pop(future).row, future.result())
+        return len(done)
+
+    def _count(self, client_id: str) -> int:
+        return sum(letter.client_id == client_id for letter in self._under_way.values())
+
+    def _busy(self) -> list[str]:
+        """The receivers of clients that have as many requests under way as they may."""
+        names = {letter.client_id for letter in self._under_way.values()}
+        return [f"client:{name}:" for name in names if self._count(name) >= _AT_ONCE_PER_CLIENT]
+
+
 def step(*, now: datetime) -> int:
-    """Deliver what is due once; how many rows were tried. Relying parties are called side by side, mail one by one."""
-    rows = outbox.lease(now=now)
-    letters: list[backchannel.Letter] = []
-    for row in rows:
-        try:
-            letter = _handled(row, now=clock.now())
-        except (OSError, smtplib.SMTPException, RametError, DatabaseError, UnknownKind) as error:
-            _not_delivered(row, f"{type(error).__name__}: {error}")
-            continue
-        except (
-            Exception
-        ) as error:  # a mail folder that is a file, a template that is gone: one row must not stop the others
-            logger.exception("outbox row %s (%s) was not delivered", row.id, row.kind)
-            outbox.mark_failed(row, type(error).__name__, now=clock.now())
-            continue
-        if letter is None:
-            outbox.mark_delivered(row, now=clock.now())
-        else:
-            letters.append(letter)
-    if letters:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            now = clock.now()
-            for letter, why in zip(letters, pool.map(lambda one: one.send(now=now), letters), strict=True):
-                if why:
-                    _not_delivered(letter.row, why)
-                else:
-                    outbox.mark_delivered(letter.row, now=clock.now())
-    return len(rows)
+    """Deliver what is due once, and wait for every answer. Return the number of tries."""
+    with Deliveries() as deliveries:
+        tried = deliveries.step(now=now)
+        deliveries.collect(wait_seconds=None)
+    return tried
 
 
 class UnknownKind(Exception):
     """An outbox row of a kind that this version does not know; it is parked where an operator sees it."""
 
 
-def _handled(row: OutboxRow, *, now: datetime) -> backchannel.Letter | None:
-    """Do what a row asks for; what is left to send to a relying party."""
+def _handled(row: OutboxRow) -> Outcome | backchannel.Letter:
+    """Do what a row asks for; one row that cannot be delivered stops no other. Return the letter that is left to send."""
+    try:
+        return _done(row, now=clock.now())
+    except mail.MailRefused as error:
+        return Refused(str(error))
+    except backchannel.NotItsHost:
+        return Refused("its logout URI is on a host that is not the client's")
+    except (OSError, smtplib.SMTPException, RametError, DatabaseError, UnknownKind) as error:
+        return Failed(f"{type(error).__name__}: {error}")
+    except Exception as error:  # a mail folder that is a file, a missing template
+        logger.exception("outbox row %s (%s) was not delivered", row.id, row.kind)
+        return Failed(type(error).__name__)
+
+
+def _done(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.Letter:
     if row.kind == "logout":
-        return backchannel.letter(row, now=now)
+        return backchannel.letter(row, now=now) or Delivered()
     if row.kind == outbox.LISTS:
         upto = outbox.newest_waiting(outbox.LISTS)  # all that was committed before the ledger is read
         lists.sign_all(wrapper(), now=now)
@@ -91,12 +144,15 @@ def _handled(row: OutboxRow, *, now: datetime) -> backchannel.Letter | None:
         mail.deliver(row, now=now)
     else:
         raise UnknownKind(row.kind)
-    return None
+    return Delivered()
 
 
-def _not_delivered(row: OutboxRow, why: str) -> None:
-    logger.warning("outbox row %s (%s) was not delivered: %s", row.id, row.kind, why)
-    outbox.mark_failed(row, why, now=clock.now())
+def _note(row: OutboxRow, outcome: Outcome) -> None:
+    if isinstance(outcome, Refused | Failed):
+        logger.warning("outbox row %s (%s) was not delivered: %s", row.id, row.kind, outcome.why)
+    note(row, outcome, now=clock.now())
+    if isinstance(outcome, Refused) and row.kind in mail.KINDS:
+        mail.tell_managers(row, now=clock.now())
 
 
 def housekeeping(*, now: datetime) -> None:
@@ -150,21 +206,40 @@ def _expire(*, now: datetime) -> None:
 
 
 def run(should_stop: Callable[[], bool]) -> None:
-    """Work until told to stop; a database that is away is waited for."""
-    next_housekeeping = next_mirror = clock.now()
-    while not should_stop():
-        try:
-            now = clock.now()
-            if now >= next_housekeeping:
-                next_housekeeping = now + (_HOUSEKEEPING if _tried(housekeeping, now=now) else _AFTER_A_FAULT)
-            if now >= next_mirror and not _tried(files.mirror, now=now):
-                next_mirror = now + _AFTER_A_FAULT
-            if step(now=now) == 0:
-                time.sleep(_IDLE)
-        except DatabaseError as error:
-            logger.warning("the database did not answer: %s", type(error).__name__)
-            connection.close()
-            time.sleep(_AFTER_AN_ERROR)
-        except Exception:  # whatever it is, the rows stay where they are, and the next look is not the last one
-            logger.exception("the worker stumbled; it goes on")
-            time.sleep(_AFTER_AN_ERROR)
+    """Work until told to stop; an unavailable database is waited for. Mail has a thread of its own."""
+    mails = threading.Thread(target=_deliver, args=(outbox.Lane.MAIL, should_stop), name="mail", daemon=True)
+    mails.start()
+    _deliver(outbox.Lane.OTHERS, should_stop, _Housekeeper())
+    mails.join(timeout=_LEAVE)
+
+
+class _Housekeeper:
+    """Runs the housekeeping when it is due."""
+
+    def __init__(self) -> None:
+        self._next = self._next_mirror = clock.now()
+
+    def work(self, *, now: datetime) -> None:
+        if now >= self._next:
+            self._next = now + (_HOUSEKEEPING if _tried(housekeeping, now=now) else _AFTER_A_FAULT)
+        if now >= self._next_mirror and not _tried(files.mirror, now=now):
+            self._next_mirror = now + _AFTER_A_FAULT
+
+
+def _deliver(lane: outbox.Lane, should_stop: Callable[[], bool], keeper: _Housekeeper | None = None) -> None:
+    with Deliveries(lane) as deliveries:
+        while not should_stop():
+            try:
+                if keeper is not None:
+                    keeper.work(now=clock.now())
+                done = deliveries.collect() + deliveries.step(now=clock.now())
+                if not done and not deliveries.collect(wait_seconds=_IDLE):
+                    time.sleep(_IDLE if deliveries.is_idle else 0)
+            except DatabaseError as error:
+                logger.warning("the database did not answer: %s", type(error).__name__)
+                connection.close()
+                time.sleep(_AFTER_AN_ERROR)
+            except Exception:  # the rows stay where they are, and the next look is not the last one
+                logger.exception("a step of the worker failed; it goes on")
+                time.sleep(_AFTER_AN_ERROR)
+    connection.close()

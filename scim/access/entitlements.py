@@ -240,7 +240,12 @@ def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now
 
 def decides_all(person: Person) -> bool:
     """True if a person is an appointed manager, in their account's present epoch (C30)."""
-    return Manager.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True).exists()
+    return managers().filter(person=person).exists()
+
+
+def managers() -> QuerySet[Manager]:
+    """The appointments of managers that hold now, each in the present epoch of its person's account."""
+    return Manager.objects.filter(epoch=F("person__account__epoch"), ended_at__isnull=True)
 
 
 def owned_by(person: Person) -> list[AccessOwner]:

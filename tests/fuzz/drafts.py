@@ -1203,6 +1203,11 @@ def console_needs(house: House) -> Draft:
     return _get(house, "/console/needs")
 
 
+def console_deliveries(house: House) -> Draft:
+    _managed(house)
+    return _page(house, "/console/deliveries", number=house.random.choice(["1", "0", "x", "9" * 40]))
+
+
 def console_needs_decide(house: House) -> Draft:
     return _page(house, f"/console/needs/{_managed(house).id}", decision=house.random.choice(["keep", "end", "x"]))
 

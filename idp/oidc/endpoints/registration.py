@@ -7,6 +7,7 @@ What it yields is a registration access token, hashed too, that ends with the cl
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,8 @@ _KEPT_BY_THE_OPERATOR = frozenset(
 )
 _NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
 
+logger = logging.getLogger(__name__)
+
 
 _ANY_TOKEN = PreparedSelect(
     lambda: RegistrationToken.objects.filter(
@@ -89,11 +92,12 @@ def register(request: HttpRequest) -> HttpResponse:
         if not initial.exists():
             raise _NoToken
         wanted = metadata.read(_body(request))
+        metadata.require_own_logout_host(wanted, allowed=())
+        if initial.update(uses_left=F("uses_left") - 1) != 1:  # before anything is fetched for a stranger
+            raise _NoToken
         _require_sector(wanted)
         access = opaque()
         with transaction.atomic():
-            if initial.update(uses_left=F("uses_left") - 1) != 1:
-                raise _NoToken
             party, secret = clients.register(wanted, now=now)
             ClientPolicy.objects.filter(pk=party.policy.pk).update(
                 registration_hash=hash_secret(access, kind="registration-access-token")
@@ -134,6 +138,7 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     if secret is not None and not (isinstance(secret, str) and party.check_client_secret(secret)):
         raise BadRegistration("client_secret is not this client's", about="client_secret")
     wanted = metadata.read(said)
+    metadata.require_own_logout_host(wanted, allowed=clients.described(party).hosts)
     _require_sector(wanted)
     changes = {
         one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR
@@ -170,10 +175,9 @@ def _require_sector(wanted: Registration) -> None:
         return
     try:
         listed = keys.json_at(wanted.sector_identifier_uri, frozenset())
-    except NotFetched as error:
-        raise BadRegistration(
-            f"sector_identifier_uri could not be fetched: {error}", about="sector_identifier_uri"
-        ) from error
+    except NotFetched as error:  # one answer for every cause: a stranger learns nothing of names and networks inside
+        logger.warning("sector_identifier_uri of a registration was not fetched: %s", error)
+        raise BadRegistration("sector_identifier_uri could not be fetched", about="sector_identifier_uri") from error
     if not isinstance(listed, list) or not all(one in listed for one in wanted.redirect_uris):
         raise BadRegistration("sector_identifier_uri does not list every redirect URI", about="sector_identifier_uri")
 

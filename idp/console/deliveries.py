@@ -1,0 +1,41 @@
+"""The outbox in the console: the rows that wait, how old they are and why; a manager can try them again (ruling 31)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.ledger import outbox
+from idp import pages
+from idp.console.door import managers_only
+from idp.console.waiting import listed
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    from scim.models import Person
+
+_MOST = 100
+
+
+@require_http_methods(["GET", "POST"])
+@managers_only
+def deliveries(request: HttpRequest, _manager: Person) -> HttpResponse:
+    """The rows that were not delivered, the oldest first; a POST makes one due at once."""
+    now = clock.now()
+    if request.method == "POST":
+        number = request.POST.get("number", "")
+        rows = outbox.undelivered().filter(id=int(number) if number.isdecimal() and len(number) <= 18 else 0)  # noqa: PLR2004 - as long as a row number may be
+        tried = outbox.retry(rows, now=now)
+        request.session["notice"] = "It is tried again now." if tried else "It was delivered already."
+        return redirect("console-deliveries")
+    values = {
+        "rows": listed(outbox.undelivered(), most=_MOST, now=now),
+        "depth": outbox.depth(now=now),
+        "most": _MOST,
+        "notice": request.session.pop("notice", None),
+    }
+    return pages.page(request, "console_deliveries", values)

@@ -1,0 +1,46 @@
+"""`manage.py mail`: try the way that mail is sent."""
+
+from __future__ import annotations
+
+import smtplib
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.management.base import CommandError
+
+from idp.config import config
+from idp.management.verbs import Noun, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.core.management.base import CommandParser
+
+_BODY = "This is a test of the way that {issuer} sends mail. There is nothing to do.\n"
+
+
+class Command(Noun):
+    """The operator's verbs for mail."""
+
+    help = "Mail: test."
+    verbs: dict[str, tuple[str, Callable[[CommandParser], None]]] = {  # noqa: RUF012 - a table
+        "test": ("Send one mail now, in this process, and report what the mail server said.", named("the address")),
+    }
+
+    def test(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Send the mail.
+
+        Raises: CommandError with the server's words.
+        """
+        address = options["name"]
+        server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if "smtp" in settings.EMAIL_BACKEND else "no server"
+        body = _BODY.format(issuer=config().issuer)
+        try:
+            with get_connection() as connection:
+                EmailMessage("Ramet: a test mail", body, to=[address], connection=connection).send()
+        except (ValueError, OSError, smtplib.SMTPException) as error:
+            message = f"The mail was not sent by {server}: {type(error).__name__}: {error}. See RAMET_EMAIL_URL in docs/settings.md."
+            raise CommandError(message) from error
+        tls = "TLS" if settings.EMAIL_USE_SSL else "STARTTLS" if settings.EMAIL_USE_TLS else "none"
+        return {"sent to": address, "server": server, "encryption": tls, "from": settings.DEFAULT_FROM_EMAIL}

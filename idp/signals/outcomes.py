@@ -1,0 +1,67 @@
+"""The outcome of one delivery, and its effect on the outbox row (ruling 31)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from derived.ledger import outbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from derived.models import OutboxRow
+
+_TRANSIENT = frozenset({408, 425, 429})  # the only 4xx that ask for another try
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The receiver took it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The receiver answered that it does not take this: final."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """No usable answer: tried again later."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """The receiver was not asked; this is not a try."""
+
+    why: str
+    until: datetime
+
+
+Outcome = Delivered | Refused | Failed | Postponed
+
+
+def answered(status: int) -> Outcome:
+    """Return the outcome of an HTTP answer: a 2xx is a delivery, a 4xx is final but for 408, 425 and 429."""
+    if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110 §15.3
+        return Delivered()
+    why = f"it answered {status}"
+    final = 400 <= status < 500 and status not in _TRANSIENT  # noqa: PLR2004 - RFC 9110 §15.5
+    return Refused(why) if final else Failed(why)
+
+
+def note(row: OutboxRow, outcome: Outcome, *, now: datetime) -> None:
+    """Write an outcome into the row."""
+    match outcome:
+        case Delivered():
+            outbox.mark_delivered(row, now=now)
+        case Refused(why):
+            outbox.mark_refused(row, why, now=now)
+        case Failed(why):
+            outbox.mark_failed(row, why, now=now)
+        case Postponed(why, until):
+            outbox.mark_postponed(row, why, until=until)
