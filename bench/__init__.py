@@ -1,11 +1,18 @@
-"""Requests per second of one worker on one core, beside other providers on the same machine, in the same minutes.
+"""Requests per second of one worker on one core, beside other providers on the same machine, at the same time.
 
-    load        the load: kept-alive connections, bounded in count and time, loopback only
-    operations  what is asked; memory: what a worker holds
-    postgresql  a server of our own for as long as one run
-    ramet       Ramet, as an operator serves it; inside: what makes its codes and tokens beforehand
-    peer        any other provider; node: node-oidc-provider (bench/node); django_peers: those on Django (bench/peers)
-    table       medians and ratios, against the floors and aims
+    operations     the measured operations: requests that are prepared before the clock starts
+    load           send prepared requests over kept-alive loopback connections
+    cores          which core serves and which one loads
+    memory         the resident memory of a worker
+    postgresql     a PostgreSQL for one run
+    ramet          Ramet, served as an operator serves it
+    inside         a process with Ramet's environment that makes codes and tokens
+    peer           another provider in a process of its own
+    node           node-oidc-provider (bench/node)
+    django_peers   the providers on Django (bench/peers)
+    peers          the sites of those providers
+    scim           the SCIM benchmark
+    table          medians and ratios as Markdown
 
-`python -m bench` runs it all. It decides nothing: no test reads its figures.
+`python -m bench` runs it all. No test reads its figures. May import everything.
 """

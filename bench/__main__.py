@@ -1,7 +1,7 @@
-"""`python -m bench`: start the providers, load each operation of each in turn, and print a Markdown table of medians and ratios.
+"""`python -m bench`: start the providers, measure each operation of each in turn, print medians and ratios as Markdown.
 
-Bounded in count and time, on loopback only; it stops by itself, and leaves nothing running. What fails is said in its cell and
-below the table, and the rest goes on.
+Bounded in count and time, on loopback only; every process is stopped at the end. A failure is stated in its cell and
+below the table, and the other measurements go on.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from bench.operations import Server
 
 _FULL, _SMALL = (5, 400), (2, 60)
-_CHEAP = 4  # times as many requests where nothing has to be made beforehand
+_CHEAP = 4  # times as many requests where nothing has to be prepared
 _WARM = 40
 _MOST_SECONDS = 15 * 60
-_ENOUGH_SECONDS = 4.0  # of one run: then it asks no more, so that a slow peer takes fewer requests and not more time
+_ENOUGH_SECONDS = 4.0  # of one run, so that a slow peer gets fewer requests and not more time
 SERVERS = (
     "ramet-postgresql",
     "ramet-sqlite",
@@ -44,11 +44,11 @@ _console = Console(stderr=True)
 
 
 class TooLong(Exception):
-    """The whole took longer than it may, or somebody stopped it; what was measured is printed."""
+    """The benchmark exceeded its time or was interrupted; the results so far are printed."""
 
 
 def _makers(url: str, folder: Path) -> dict[str, Callable[[], Server]]:
-    """How each server is started."""
+    """The functions that start the servers."""
 
     def place(name: str) -> Path:
         (folder / name).mkdir()
@@ -72,7 +72,7 @@ def _makers(url: str, folder: Path) -> dict[str, Callable[[], Server]]:
 
 
 def _started(stack: ExitStack, folder: Path, only: Sequence[str]) -> list[Server]:
-    """The servers, each in its folder; what cannot run is said and left out."""
+    """Start the servers, each in its folder; one that cannot run is reported and skipped."""
     makers = _makers(stack.enter_context(postgresql.served(folder)), folder)
     wanted = [name for name in SERVERS if not only or name in only]
     no_node = node.missing() if any(name.startswith("node") for name in wanted) else ""
@@ -84,7 +84,7 @@ def _started(stack: ExitStack, folder: Path, only: Sequence[str]) -> list[Server
         _console.print(f"bench: starting {name} ...")
         try:
             server = makers[name]()
-        except Exception as error:  # noqa: BLE001 - a peer that does not start is said, and the others are measured
+        except Exception as error:  # noqa: BLE001 - a peer that does not start is reported, and the others are measured
             _console.print(f"bench: {name} is left out: {error}")
             continue
         stack.callback(server.stop)
@@ -93,7 +93,7 @@ def _started(stack: ExitStack, folder: Path, only: Sequence[str]) -> list[Server
 
 
 def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str], *, rounds: int, count: int) -> None:
-    """Every operation, `rounds` times, the servers in turn, into `found`."""
+    """Measure every operation `rounds` times, the servers in turn, into `found`."""
     columns = (TextColumn("bench: {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console) as progress:
         task = progress.add_task("", total=len(names) * len(servers) * (rounds + 1))
@@ -107,7 +107,7 @@ def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str]
                     )
                     _run(found, name, server, size if turn else min(_WARM, size), counts=turn > 0)
                     progress.advance(task)
-            if not _console.is_terminal:  # a log gets a line where a person sees a bar
+            if not _console.is_terminal:  # a log gets a line instead of a progress bar
                 _console.print(
                     f"bench: {name} done; {progress.tasks[0].completed:.0f} of {progress.tasks[0].total:.0f} runs, {progress.tasks[0].elapsed:.0f} s"
                 )
@@ -116,7 +116,7 @@ def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str]
 
 
 def _run(found: table.Found, name: str, server: Server, size: int, *, counts: bool) -> None:
-    """One run of one operation of one server; not again where it failed before."""
+    """Run one operation of one server once; skip it after a failure."""
     key = name, server.name
     if name in server.lacks:
         found.lacking.add(key)
@@ -126,7 +126,7 @@ def _run(found: table.Found, name: str, server: Server, size: int, *, counts: bo
         run = load.run(server.port, OPERATIONS[name](server, size), seconds=_ENOUGH_SECONDS)
     except TooLong:
         raise
-    except Exception as error:  # noqa: BLE001 - said in its cell; the others are measured
+    except Exception as error:  # noqa: BLE001 - reported in its cell; the others are measured
         found.failed[key] = f"{type(error).__name__}: {error}"[:300]
         return
     if counts:
@@ -138,7 +138,7 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    """Measure."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--small", action="store_true", help="two short rounds: whether it runs, not how fast")
     parser.add_argument(
@@ -152,7 +152,7 @@ def main() -> int:
     rounds, count = _SMALL if asked.small else _FULL
     names = [name for name in OPERATIONS if not asked.operation or name in asked.operation]
     cores.load_here()
-    for one in (signal.SIGTERM, signal.SIGALRM):  # what was started is stopped, and what was measured is printed
+    for one in (signal.SIGTERM, signal.SIGALRM):  # a signal still stops the servers and prints the results
         signal.signal(one, _too_long)
     signal.alarm(_MOST_SECONDS)
     found, servers, began = table.Found(), [], time.monotonic()
@@ -164,9 +164,9 @@ def main() -> int:
             _console.print(f"bench: stopped after {time.monotonic() - began:.0f} s; this is what was measured")
         finally:
             signal.alarm(0)
-            for one in (signal.SIGTERM, signal.SIGALRM):  # what is left is stopping and tidying, which ends by itself
+            for one in (signal.SIGTERM, signal.SIGALRM):  # the remaining cleanup ends by itself
                 signal.signal(one, signal.SIG_IGN)
-        print(table.markdown(found, names, [server.name for server in servers]))  # noqa: T201 - what it is for
+        print(table.markdown(found, names, [server.name for server in servers]))  # noqa: T201 - the output of the command
         print(f"\n{time.monotonic() - began:.0f} s, {asked.rounds or rounds} rounds, {cores.said()}", flush=True)  # noqa: T201
     return 1 if found.failed or not servers else 0
 

@@ -1,4 +1,4 @@
-"""Which core serves and which one loads: the server alone on one; the load, the databases and everything else on the others."""
+"""Pin the server to one core, and the load, the databases and everything else to the others."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ LOAD = set(_ALL[1:]) or SERVER
 
 
 def pinned(cores: set[int], command: list[str]) -> list[str]:
-    """A command that runs on these cores only."""
+    """The command, pinned to these cores."""
     return ["taskset", "--cpu-list", ",".join(map(str, sorted(cores))), *command]
 
 
 def load_here() -> None:
-    """From now on this process and its children load."""
+    """Pin this process and its children to the load's cores."""
     os.sched_setaffinity(0, LOAD)
 
 
 def said() -> str:
-    """For the table."""
+    """The cores in words, for the table."""
     return f"server on core {', '.join(map(str, sorted(SERVER)))}, load on {', '.join(map(str, sorted(LOAD)))}"

@@ -1,4 +1,4 @@
-"""The peers on Django (bench/peers), each with granian, one worker of four threads, on the server's core."""
+"""The peers on Django (bench/peers): granian, one worker with four threads, on the server's core."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ _PATHS = {
 
 
 def served(name: str, site: str, database: str, log: Path) -> Served:
-    """A site that runs."""
+    """Start a site."""
     command = [sys.executable, "-m", "bench.peers.site", site]
     return Served(name, command, cwd=PROJECT, extra={"DATABASE": database}, log=log, paths=_PATHS, lacks=NO_DPOP)

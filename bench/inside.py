@@ -1,6 +1,6 @@
-"""One more process with Ramet's environment: it makes people, codes and tokens before the clock runs, by the product's own functions.
+"""A process with Ramet's environment that makes people, codes and tokens by the product's own functions.
 
-JSON lines: {"codes": 100, "jkts": [...]} or {"refresh_tokens": 100} or {"access_token": true} in; what was made, out.
+JSON lines in: {"codes": 100, "jkts": [...]}, {"refresh_tokens": 100} or {"access_token": true}; the results out.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").d
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 
-class House:
-    """A client, and people who are signed in."""
+class Fixture:
+    """A client, and signed-in people."""
 
     def __init__(self, people: int) -> None:
         self.party, self.secret = clients.register(
@@ -104,7 +104,7 @@ class House:
         return under_lock(person.account_id, work)
 
     def codes(self, count: int) -> list[str]:
-        """Codes of many people, each good for once."""
+        """Codes of many people."""
         now, made = clock.now(), []
         ask = Ask(scope=SCOPE, code_challenge=CHALLENGE, nonce="n").stored()
 
@@ -139,7 +139,7 @@ class House:
         return made
 
     def refresh_tokens(self, count: int, jkt: str = "") -> list[str]:
-        """Refresh tokens, each of a family of its own."""
+        """Refresh tokens, each of its own token family."""
         return [self._granted(session, jkt).refresh_token or "" for session in islice(cycle(self.sessions), count)]
 
     def access_token(self) -> str:
@@ -177,11 +177,11 @@ class House:
 
 
 def main() -> None:
-    """Answer until there are no more questions."""
-    house = House(people=50)
+    """Answer requests until the end of the input."""
+    fixture = Fixture(people=50)
     first = {
-        "client_id": house.party.client_id,
-        "client_secret": house.secret,
+        "client_id": fixture.party.client_id,
+        "client_secret": fixture.secret,
         "code_verifier": VERIFIER,
         "redirect_uri": CALLBACK,
     }
@@ -189,7 +189,7 @@ def main() -> None:
     sys.stdout.flush()
     for line in sys.stdin:
         ((name, value),) = json.loads(line).items()
-        made = house.access_token() if name == "access_token" else getattr(house, name)(value)
+        made = fixture.access_token() if name == "access_token" else getattr(fixture, name)(value)
         sys.stdout.write(json.dumps(made) + "\n")
         sys.stdout.flush()
 

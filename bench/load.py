@@ -1,4 +1,4 @@
-"""The load: prepared requests over a few kept-alive connections to loopback, from the core that serves nothing."""
+"""Send prepared requests over a few kept-alive connections to loopback, from the load's core."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONNECTIONS = 8
 
 @dataclass(frozen=True)
 class Run:
-    """What one run showed. seconds: of the whole; middle, slowest: the 50th and 99th percentile of single answers, in milliseconds."""
+    """The result of one run. seconds: in all; middle, slowest: 50th and 99th percentile of latencies, in ms."""
 
     requests: int
     seconds: float
@@ -33,12 +33,12 @@ class Run:
 
 
 class Unexpected(Exception):
-    """An answer that was not the success which is measured."""
+    """An answer that is not the measured success."""
 
 
 @dataclass
 class _Line:
-    """One connection: what has come of the present answer, and when it was asked for."""
+    """One connection: the received part of the present answer, and the time of its request."""
 
     socket: socket.socket
     good: tuple[bytes, ...]
@@ -46,13 +46,13 @@ class _Line:
     asked: float = 0.0
 
     def ask(self, request: bytes) -> None:
-        """Send one request; they are small enough for a socket's buffer."""
+        """Send one request, which fits into a socket's buffer."""
         self.came.clear()
         self.asked = time.perf_counter()
         self.socket.sendall(request)
 
     def answered(self) -> bool:
-        """Read what is there; whether the answer is whole.
+        """Read the available bytes; True if the answer is complete.
 
         Raises: Unexpected.
         """
@@ -80,10 +80,10 @@ def run(
     seconds: float = MOST_SECONDS,
     good: Sequence[int] = (200,),
 ) -> Run:
-    """Send each request once, over a few connections, and read every answer; after some seconds no further one is sent.
+    """Send each request once over a few connections and read every answer; after some seconds send no more.
 
     good: the statuses of success.
-    Raises: Unexpected for another answer, or where it takes too long.
+    Raises: Unexpected for another answer, or after a timeout.
     """
     if len(requests) > MOST_REQUESTS:
         raise ValueError("too many requests for one run")

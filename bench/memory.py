@@ -1,4 +1,4 @@
-"""How much memory a server holds: the resident set of its worker, which is the largest process below the one that was started."""
+"""The resident memory of a worker: the largest process below the started one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def worker_megabytes(pid: int) -> float:
-    """Of the largest among a process and what it started; 0 where it is gone."""
+    """Megabytes of the largest process in a process tree; 0 if it has ended."""
     return max((_resident(one) for one in [pid, *_below(pid)]), default=0.0)
 
 

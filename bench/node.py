@@ -19,7 +19,7 @@ _PATHS = {
 
 
 def missing() -> str:
-    """Why it cannot run here, or ""."""
+    """The reason why it cannot run on this machine, or ""."""
     if not shutil.which("node") or not shutil.which("npm"):
         return "Node.js with npm is not installed"
     if (FOLDER / "node_modules" / ".package-lock.json").exists():  # npm writes it last
@@ -32,6 +32,6 @@ def missing() -> str:
 
 
 def served(name: str, database: str, log: Path) -> Served:
-    """A provider that runs. database: its URL, or "" for memory."""
+    """Start the provider. database: its URL, or "" for memory."""
     extra = {"DATABASE": database, "NODE_ENV": "production"}
     return Served(name, ["node", "provider.mjs"], cwd=FOLDER, extra=extra, log=log, paths=_PATHS)

@@ -1,4 +1,4 @@
-"""What is measured: for each operation, requests that each do real work, made before the clock runs."""
+"""The measured operations: for each, requests that do real work, prepared before the clock starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Server(Protocol):
-    """A provider that is measured."""
+    """A measured provider."""
 
     name: str
     port: int
@@ -29,13 +29,13 @@ class Server(Protocol):
         """Codes, refresh tokens or an access token."""
 
     def paths(self) -> dict[str, str]:
-        """Where its endpoints are."""
+        """The paths of its endpoints."""
 
     def megabytes(self) -> float:
-        """The memory of its worker."""
+        """The memory of its worker, in megabytes."""
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the provider."""
 
 
 def _basic(server: Server) -> dict[str, str]:
@@ -60,12 +60,12 @@ def _code_form(server: Server, code: str) -> dict[str, str]:
 
 
 def code_exchange(server: Server, count: int) -> list[bytes]:
-    """A fresh code each: access token, ID token, refresh token."""
+    """Exchange a new code per request: access token, ID token, refresh token."""
     return [_token(server, **_code_form(server, code)) for code in server.made("codes", count)]
 
 
 def code_exchange_dpop(server: Server, count: int) -> list[bytes]:
-    """The same, bound to a key by a proof."""
+    """As `code_exchange`, with a DPoP proof."""
     key, url = DeviceKey.generate(), server.issuer + server.paths()["token"]
     codes, now = server.made("codes", count), datetime.now(UTC)
     return [
@@ -75,25 +75,25 @@ def code_exchange_dpop(server: Server, count: int) -> list[bytes]:
 
 
 def refresh(server: Server, count: int) -> list[bytes]:
-    """A fresh refresh token each, rotated."""
+    """Rotate a new refresh token per request."""
     tokens = server.made("refresh_tokens", count)
     return [_token(server, grant_type="refresh_token", refresh_token=token) for token in tokens]
 
 
 def client_credentials(server: Server, count: int) -> list[bytes]:
-    """A service for itself."""
+    """A client's own token."""
     return [_token(server, grant_type="client_credentials")] * count
 
 
 def introspection(server: Server, count: int) -> list[bytes]:
-    """One access token, asked about by its owner."""
+    """Introspect one access token as its client."""
     token = server.made("access_token", 1)
     body = urlencode({"token": token}).encode()
     return [http("POST", server.paths()["introspection"], server.port, _basic(server), body)] * count
 
 
 def userinfo(server: Server, count: int) -> list[bytes]:
-    """One bearer token."""
+    """Userinfo with one bearer token."""
     token = server.made("access_token", 1)
     return [http("GET", server.paths()["userinfo"], server.port, {"Authorization": f"Bearer {token}"})] * count
 
@@ -121,7 +121,9 @@ OPERATIONS: dict[str, Callable[[Server, int], list[bytes]]] = {
         jwks,
     )
 }
-TO_BE_MADE = frozenset({"code_exchange", "code_exchange_dpop", "refresh"})  # each request spends something made for it
+TO_BE_MADE = frozenset(
+    {"code_exchange", "code_exchange_dpop", "refresh"}
+)  # each request consumes a code or token of its own
 # performance.md: floor and aim, as a multiple of node-oidc-provider on PostgreSQL (discovery and JWKS: in memory).
 TARGETS = {
     "code_exchange": (0.85, 1.0),

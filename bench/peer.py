@@ -1,4 +1,4 @@
-"""A provider that is a process of its own: it listens on a port, and makes its codes and tokens when `/__made` is asked."""
+"""A provider in a process of its own: it listens on a port, and makes codes and tokens at `/__made`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _START_SECONDS = 60
 
 
 class Served:
-    """A peer that runs. paths: where its endpoints are. lacks: the operations that it does not offer."""
+    """A running peer. paths: of its endpoints. lacks: the operations that it does not offer."""
 
     def __init__(  # noqa: PLR0913 - how a process is started
         self,
@@ -57,20 +57,20 @@ class Served:
             raise
 
     def made(self, what: str, count: int) -> Any:  # noqa: ANN401 - JSON
-        """Codes, refresh tokens or an access token, made before the clock runs."""
+        """Make codes, refresh tokens or an access token, before the clock starts."""
         with urllib.request.urlopen(f"{self.issuer}/__made?what={what}&count={count}", timeout=120) as answer:  # noqa: S310
             return json.load(answer)
 
     def paths(self) -> dict[str, str]:
-        """Where its endpoints are."""
+        """The paths of its endpoints."""
         return self._paths
 
     def megabytes(self) -> float:
-        """The memory of its worker."""
+        """The memory of its worker, in megabytes."""
         return memory.worker_megabytes(self._process.pid)
 
     def stop(self) -> None:
-        """End it, with what it started."""
+        """Stop the peer and its children."""
         self._process.terminate()
         try:
             self._process.wait(timeout=10)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for as long as one run: the wheel that the tests use, in a folder of its own, on the load's core."""
+"""A PostgreSQL for one run: the wheel that the tests use, in a temporary folder, on the load's core."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The URL of its first database."""
+    """Start a server; yield the URL of its first database."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -29,7 +29,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def database(url: str, name: str) -> str:
-    """A new database of that server; its URL."""
+    """Create a database in that server; return its URL."""
     import psycopg  # noqa: PLC0415
 
     with psycopg.connect(url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Ramet as an operator serves it: granian, one worker, on a core of its own; its store in PostgreSQL or SQLite."""
+"""Ramet as an operator serves it: granian, one worker on its core, with PostgreSQL or SQLite."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Served:
-    """A Ramet that runs, and the process that makes its codes and tokens."""
+    """A running Ramet, and the process that makes its codes and tokens."""
 
     lacks: frozenset[str] = frozenset()
 
@@ -43,7 +43,7 @@ class Served:
         self._ramet.wait_until_ready()
 
     def made(self, what: str, count: int) -> Any:  # noqa: ANN401 - JSON
-        """Codes, refresh tokens or an access token, made before the clock runs."""
+        """Make codes, refresh tokens or an access token, before the clock starts."""
         if self._inside.stdin is None:
             raise RuntimeError(self.name)
         self._inside.stdin.write(json.dumps({what: count}) + "\n")
@@ -51,7 +51,7 @@ class Served:
         return self._heard()
 
     def paths(self) -> dict[str, str]:
-        """Where its endpoints are."""
+        """The paths of its endpoints."""
         names = {
             "token": "/oidc/token",
             "introspection": "/oidc/introspect",
@@ -61,11 +61,11 @@ class Served:
         return {**names, "discovery": "/.well-known/openid-configuration"}
 
     def megabytes(self) -> float:
-        """The memory of its worker."""
+        """The memory of its worker, in megabytes."""
         return memory.worker_megabytes(self._ramet.pid("serve"))
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         if self._inside.stdin is not None:
             self._inside.stdin.close()
         self._inside.wait(timeout=10)

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown: rates with their latencies, ratios to every peer, and memory."""
+"""Results as Markdown: rates with latencies, ratios to every peer, and memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from bench.load import Run
 
 NOT_OFFERED, FAILED, NOT_MEASURED = "not offered", "failed", "–"
-_IN_MEMORY = {"discovery", "jwks"}  # what asks no store is held against the peer that has none
+_IN_MEMORY = {"discovery", "jwks"}  # operations without a store are compared with the peer without one
 
 
 @dataclass
 class Found:
-    """runs: by operation and server. lacking: what a server does not offer. failed: why there is no figure. megabytes: of each server's worker."""
+    """The results.
+
+    runs: by operation and server. lacking: operations that a server does not offer. failed: why there is no figure.
+    megabytes: of each server's worker.
+    """
 
     runs: dict[tuple[str, str], list[Run]] = field(default_factory=dict)
     lacking: set[tuple[str, str]] = field(default_factory=set)
@@ -44,13 +48,13 @@ class Found:
         return f"{rate:,.0f} ({median(run.middle for run in runs):.1f} / {median(run.slowest for run in runs):.1f})"
 
     def ratio(self, operation: str, mine: str, other: str) -> str:
-        """How many times as fast."""
+        """The ratio of two rates."""
         ours, theirs = self.rate(operation, mine), self.rate(operation, other)
         return f"{ours / theirs:.2f}" if ours and theirs else NOT_MEASURED
 
 
 def markdown(found: Found, operations: Sequence[str], servers: Sequence[str]) -> str:
-    """The whole answer."""
+    """The whole table."""
     parts = [
         "Requests per second of one worker on one core; in brackets the 50th and 99th percentile in ms. Medians of all rounds.",
         _lines(["operation", *servers], [[one, *(found.cell(one, server) for server in servers)] for one in operations]

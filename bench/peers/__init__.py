@@ -1,9 +1,10 @@
-"""Other providers on Django, each as its documentation sets it up, in the smallest site that does it.
+"""Other providers on Django, each in the smallest site that follows its documentation.
 
-    site            what both sites share: Django's own default middleware, one database, granian as the server
-    authlib_site    Authlib's Django integration (its documentation's models, grants and endpoints)
-    oidc_provider_site  django-oidc-provider with its own urls
+    site                 shared by both: Django's default middleware, one database, granian
+    application          the WSGI application of the site that the environment names
+    authlib_site         Authlib's Django integration (the documentation's models, grants and endpoints)
+    oidc_provider_site   django-oidc-provider with its own URLs
 
-Both stand in Ramet's own environment: it uses these very packages as engines. `/__made` makes codes and tokens before the
-clock runs, by the site's own models; it is loopback only, and no part of what is measured.
+Both run in Ramet's environment, which has these packages. `/__made` makes codes and tokens by the site's own models
+before the clock starts; it is on loopback only and not measured.
 """

@@ -1,6 +1,6 @@
-"""What both sites share: settings, the view that makes codes and tokens, and the server.
+"""Shared by both sites: settings, the view that makes codes and tokens, and the server.
 
-`python -m bench.peers.site SITE` prepares the database and serves it; PORT and DATABASE say where.
+`python -m bench.peers.site SITE` prepares the database and serves; PORT and DATABASE are required.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _THREADS = 4
 
 
 def port() -> int:
-    """Where it listens."""
+    """The port of the site."""
     return int(os.environ["PORT"])
 
 
 def settings(apps: list[str], urls: str, **more: object) -> dict[str, Any]:
-    """What `startproject` writes, with the apps of a site, one database whose connections stay open, and no debug."""
+    """The settings of `startproject` with a site's apps, persistent database connections, and no debug."""
     return {
         "DEBUG": False, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": ["127.0.0.1"], "ROOT_URLCONF": urls, "USE_TZ": True,
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
@@ -48,7 +48,7 @@ def settings(apps: list[str], urls: str, **more: object) -> dict[str, Any]:
 
 
 def maker(client_id: str, makers: Mapping[str, Callable[[int], Any]]) -> Callable[[HttpRequest], HttpResponse]:
-    """The view that makes things before the clock runs."""
+    """The view that makes codes and tokens before the clock starts."""
 
     def made(request: HttpRequest) -> HttpResponse:
         from django.http import JsonResponse  # noqa: PLC0415 - once Django is set up
@@ -61,7 +61,7 @@ def maker(client_id: str, makers: Mapping[str, Callable[[int], Any]]) -> Callabl
 
 
 def main(site: str) -> None:
-    """Prepare and serve."""
+    """Prepare the database and serve."""
     os.environ["DJANGO_SETTINGS_MODULE"] = f"bench.peers.{site}.settings"
     import django  # noqa: PLC0415 - after its settings are named
     from django.core.management import call_command  # noqa: PLC0415
@@ -71,7 +71,7 @@ def main(site: str) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    call_command("migrate", run_syncdb=True, verbosity=0)  # the site's own tables stand on those
+    call_command("migrate", run_syncdb=True, verbosity=0)  # the site's own tables refer to those
     call_command("prepare")
     django.db.connection.close()
     Granian(

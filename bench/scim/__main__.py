@@ -1,6 +1,6 @@
-"""`python -m bench.scim`: fill the servers, load each row of each in turn, and print medians and ratios as Markdown.
+"""`python -m bench.scim`: fill the servers, measure each row of each in turn, print medians and ratios as Markdown.
 
-Bounded in count and time, on loopback only; it stops by itself, and leaves nothing running.
+Bounded in count and time, on loopback only; every process is stopped at the end.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _WARM = 0.5
 
 
 def say(text: str) -> None:
-    """Progress, on one line of a terminal."""
+    """Print progress on one line of a terminal."""
     sys.stderr.write(f"\r{'bench: ' + text:<100}")
     sys.stderr.flush()
 
 
 def servers(stack: ExitStack, folder: Path, only: Sequence[str], *, users: int, members: int) -> Iterator[Server]:
-    """The servers, filled and started one after the other; what cannot run is said and left out."""
+    """Fill and start the servers one by one; one that cannot run is reported and skipped."""
     url = stack.enter_context(postgresql.served(folder))
 
     def wanted(name: str) -> bool:
@@ -74,7 +74,7 @@ def servers(stack: ExitStack, folder: Path, only: Sequence[str], *, users: int, 
 
 
 def one_run(server: Server, row: Row, asked: Asked, seconds: float) -> table.Measured:
-    """As many requests as it answers in some seconds."""
+    """Send requests for some seconds."""
     unasked, most = replace(asked), min(row.most, server.users // 5)
     requests = [row.made(server, asked) for _ in range(most)]
     before = server.cpu()
@@ -84,7 +84,7 @@ def one_run(server: Server, row: Row, asked: Asked, seconds: float) -> table.Mea
 
 
 def measured(found: Sequence[Server], names: Sequence[str], *, rounds: int, seconds: float) -> table.Found:
-    """Every row, `rounds` times, the servers in turn."""
+    """Measure every row `rounds` times, the servers in turn."""
     runs, said = table.Found(), {server.name: Asked() for server in found}
     for name in names:
         row = ROWS[name]
@@ -105,7 +105,7 @@ def measured(found: Sequence[Server], names: Sequence[str], *, rounds: int, seco
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m bench.scim", description=__doc__)
     parser.add_argument(
         "--small", action="store_true", help="5,000 people, short rounds: whether it runs, not how fast"
@@ -129,7 +129,7 @@ def main() -> None:
         users, members = asked.users, asked.users // 10
     began = time.monotonic()
     cores.load_here()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     with tempfile.TemporaryDirectory(prefix="ramet-bench-") as folder, ExitStack() as stack:
         if asked.plans:
             ours = asked.server or ["ramet-sqlite", "ramet-postgresql"]

@@ -1,4 +1,4 @@
-"""What the database says that it does for the statements of one request, and which of them read a whole large table."""
+"""The plans of the statements of one request, and which of them scan a whole large table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGE = (
 )
 _READS = ("SELECT", "UPDATE", "DELETE")
 _SCANS = {
-    # SQLite says SCAN for all of a table or of an index, SEARCH for a part; PostgreSQL names what it reads from end to end.
+    # SQLite: SCAN is a whole table or index, SEARCH a part. PostgreSQL: Seq Scan is a whole table.
     "sqlite": re.compile(r"SCAN (\w+)(?: USING COVERING INDEX (\w+))?"),
     "postgresql": re.compile(r"Seq Scan on (\w+)"),
 }
@@ -34,7 +34,7 @@ _SCANS = {
 
 @dataclass
 class Statement:
-    """One statement and its plan. scans: the large tables of which it reads all."""
+    """One statement and its plan. scans: the large tables that it scans."""
 
     sql: str
     plan: list[str]
@@ -43,7 +43,7 @@ class Statement:
 
 @contextmanager
 def explained(large: Sequence[str] = LARGE) -> Iterator[list[Statement]]:
-    """The statements that run inside, explained with their own values when all have run; large: what is marked."""
+    """Collect the statements that run inside, and explain them afterwards. large: the tables to mark."""
     said: list[tuple[str, Any]] = []
     found: list[Statement] = []
 

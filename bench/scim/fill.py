@@ -1,8 +1,8 @@
-"""Fill a Ramet with people: one is made by the engine, and SQL inside the database makes the others like it.
+"""Fill a Ramet with people: the engine makes one, and SQL in the database copies it.
 
-A process with Ramet's environment. JSON out: the token of the source, and the id of the group. The ids of people follow from
-their numbers (`people.record_id`), so that whoever loads knows them. What is copied has its own keys, names, numbers and times; only
-the hashes of its audit chain are the first one's, so `audit verify` would not like it: nothing here is issued or believed.
+A process with Ramet's environment. JSON out: the source's token and the group's id. The ids of people follow from
+their numbers (`people.record_id`). Copies have their own keys, names, numbers and times, but the template's audit
+hashes, so `audit verify` fails on them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _APART = 0.01  # seconds between two people's times
 
 
 class _Copies:
-    """INSERT … SELECT of rows like one row, for many numbers; which column holds whose key is read from the models."""
+    """INSERT … SELECT of copies of one row; the models tell which columns are keys."""
 
     def __init__(self, users: int) -> None:
         self._users = users
@@ -56,11 +56,11 @@ class _Copies:
             )
 
     def key(self, name: str) -> str:
-        """The SQL of somebody's key."""
+        """The SQL expression of a key."""
         return f"md5('{name}' || s.n)" if self._is_sqlite else f"md5('{name}' || s.n)::uuid"
 
     def of(self, model: type[models.Model], begin: int, end: int, **instead: str) -> None:
-        """Rows like the one that the template person has, for the numbers begin to end - 1; instead: SQL of single columns."""
+        """Copy the template person's row for the numbers begin to end - 1; instead: SQL of single columns."""
         meta = model._meta  # noqa: SLF001
         fields = [field for field in meta.concrete_fields if not isinstance(field, models.AutoField)]
         where = instead.pop("where")
@@ -94,7 +94,7 @@ class _Copies:
 
 
 def _first(source: Source) -> Record:
-    """Number 0, whom the engine makes, with a password and a second factor as a root."""
+    """Make number 0 by the engine, with password and TOTP as a root."""
     now = clock.now()
     record = provision.create_user(source, body(MARK), now=now)
     under_lock(record.person.account_id, lambda account: issue.password_totp(
@@ -142,7 +142,7 @@ def fill(users: int, members: int) -> dict[str, Any]:
         sys.stderr.flush()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")  # what its autovacuum does by itself, a minute later
+            cursor.execute("VACUUM ANALYZE")  # autovacuum would do the same a minute later
     return {"token": token, "group": str(group.id)}
 
 
@@ -151,7 +151,7 @@ def _key(key: uuid.UUID) -> str:
 
 
 def main() -> None:
-    """Fill, and say with what one may ask."""
+    """Fill the database; print the token and the group's id."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, required=True)
     parser.add_argument("--members", type=int, required=True)

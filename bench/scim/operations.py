@@ -1,4 +1,4 @@
-"""The rows of the table: for each, some requests in a server's own spelling, each of its own person where it changes one."""
+"""The rows of the table: for each, requests in a server's own spelling; each change has its own person."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 _OPERATIONS_OF_A_BULK = 1000
-_STEP = 7_919  # a prime: one after the other, and never beside each other
+_STEP = 7_919  # a prime, so that consecutive numbers are far apart
 
 
 class Server(Protocol):
-    """What a server of the bench says of itself. without: rows that it does not offer, and in which words."""
+    """A measured server. without: the rows that it does not offer, with the reason."""
 
     name: str
     port: int
@@ -31,25 +31,25 @@ class Server(Protocol):
     without: dict[str, str]
 
     def id_of(self, number: int) -> str:
-        """The id of a filled person."""
+        """The SCIM id of a filled person."""
         ...
 
     def megabytes(self) -> float:
-        """The memory of its worker."""
+        """The memory of its worker, in megabytes."""
         ...
 
     def cpu(self) -> float:
-        """What it has used of its core, in seconds."""
+        """Its processor time, in seconds."""
         ...
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         ...
 
 
 @dataclass
 class Asked:
-    """How far one server has been asked: new people, leavers (from the end), new members; and looks at anybody."""
+    """The next person for each kind of request to one server: joiners, leavers (from the end), members."""
 
     created: int = 0
     left: int = 0
@@ -57,7 +57,7 @@ class Asked:
     looked_at: int = 0
 
     def give_back(self, before: Asked, made: int, sent: int) -> None:
-        """Whoever was in a request that was not sent may still be asked about."""
+        """Return the people of requests that were not sent."""
         for name in ("created", "left", "joined"):
             moved = (getattr(self, name) - getattr(before, name)) // made
             setattr(self, name, getattr(before, name) + moved * sent)
@@ -88,17 +88,17 @@ def _new(server: Server, asked: Asked) -> dict[str, Any]:
 
 
 def create(server: Server, asked: Asked) -> bytes:
-    """A joiner."""
+    """Create a person."""
     return request(server, "POST", "/Users", _new(server, asked))
 
 
 def get(server: Server, asked: Asked) -> bytes:
-    """Anybody, by id."""
+    """Get a person by id."""
     return request(server, "GET", f"/Users/{server.id_of(_anybody(server, asked))}")
 
 
 def find(server: Server, asked: Asked) -> bytes:
-    """Anybody, by userName."""
+    """Find a person by userName."""
     name = f'userName eq "{body(mark(_anybody(server, asked)))["userName"]}"'
     return request(server, "GET", f"/Users?filter={quote(name)}")
 
@@ -108,29 +108,29 @@ def _page(start: int) -> str:
 
 
 def first_page(server: Server, _asked: Asked) -> bytes:
-    """The first hundred."""
+    """The first page of 100."""
     return request(server, "GET", _page(1))
 
 
 def middle_page(server: Server, _asked: Asked) -> bytes:
-    """A hundred in the middle."""
+    """A page of 100 in the middle."""
     return request(server, "GET", _page(server.users // 2 + 1))
 
 
 def last_page(server: Server, _asked: Asked) -> bytes:
-    """The last hundred."""
+    """The last page of 100."""
     return request(server, "GET", _page(server.users - 99))
 
 
 def leave(server: Server, asked: Asked) -> bytes:
-    """A leaver; each goes once."""
+    """Deactivate a person, each once."""
     asked.left += 1
     message = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
     return request(server, "PATCH", f"/Users/{server.id_of(server.users - asked.left)}", message)
 
 
 def join(server: Server, asked: Asked) -> bytes:
-    """One more member of the large group; each comes once."""
+    """Add a member to the large group, each once."""
     asked.joined += 1
     member = server.id_of(server.members + asked.joined)
     message = {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [{"value": member}]}]}
@@ -138,7 +138,7 @@ def join(server: Server, asked: Asked) -> bytes:
 
 
 def bulk(server: Server, asked: Asked) -> bytes:
-    """A thousand joiners at once."""
+    """Create 1,000 people in one bulk."""
     posts = [
         {"method": "POST", "path": "/Users", "bulkId": str(place), "data": _new(server, asked)}
         for place in range(_OPERATIONS_OF_A_BULK)
@@ -148,7 +148,7 @@ def bulk(server: Server, asked: Asked) -> bytes:
 
 @dataclass(frozen=True)
 class Row:
-    """One row. aim: of scim.md §4, per second. connections: how many ask at once. most: how many requests are made ready."""
+    """One row. aim: the target per second. connections: in parallel. most: the number of prepared requests."""
 
     title: str
     made: Callable[[Server, Asked], bytes]

@@ -1,4 +1,4 @@
-"""The other SCIM servers in Python, each installed into an environment of its own: gunicorn, one worker with two threads."""
+"""Other SCIM servers in Python, each in its own environment: gunicorn, one worker with two threads."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _INSTALL_SECONDS, _FILL_SECONDS, _START_SECONDS = 300, 300, 30
 
 
 class Missing(Exception):
-    """A peer that cannot run here, and why."""
+    """A peer cannot run on this machine; the message says why."""
 
 
 def _environment_of(peer: str) -> Path:
-    """Its Python, installed once and kept where temporary things are; anew when what is pinned changes."""
+    """The path of its Python, installed once in the temporary folder, and again when the pinned versions change."""
     pinned_here = FOLDER / f"requirements-{peer}.txt"
     place = Path(tempfile.gettempdir()) / f"ramet-bench-{peer}-{sys.version_info.major}.{sys.version_info.minor}"
     python, stamp = place / "bin" / "python", place / "pinned.txt"
@@ -58,7 +58,7 @@ def _environment_of(peer: str) -> Path:
 
 
 class Peer:
-    """One of them, filled and served. fill: the script of FOLDER that fills it; serve: what gunicorn loads."""
+    """A filled and served peer. fill: the script of FOLDER that fills it; serve: the application for gunicorn."""
 
     root = "/scim/v2"
 
@@ -141,19 +141,19 @@ class Peer:
                 time.sleep(0.2)
 
     def id_of(self, number: int) -> str:
-        """The id of a filled person."""
+        """The SCIM id of a filled person."""
         return str(number)
 
     def megabytes(self) -> float:
-        """The memory of its worker."""
+        """The memory of its worker, in megabytes."""
         return session.megabytes(self._process.pid)
 
     def cpu(self) -> float:
-        """What it has used of its core, in seconds."""
+        """Its processor time, in seconds."""
         return session.cpu(self._process.pid)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._process.terminate()
         try:
             self._process.wait(timeout=10)
@@ -163,7 +163,9 @@ class Peer:
 
 
 _NO_BULK = {"bulk": "not offered"}
-_DJANGO = partial(Peer, kind="django-scim2", fill=["-m", "house.fill"], serve="house.wsgi", without=_NO_BULK)
+_DJANGO = partial(
+    Peer, kind="django-scim2", fill=["-m", "directory_site.fill"], serve="directory_site.wsgi", without=_NO_BULK
+)
 _CANAILLE = partial(
     Peer,
     kind="canaille",

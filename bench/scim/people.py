@@ -1,4 +1,4 @@
-"""The people of the bench: what every server is told of each, by their number."""
+"""The people of the benchmark, by number; every server gets the same data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 
 def mark(number: int) -> str:
-    """What stands in all that is said of one person."""
+    """The text that is part of every attribute of one person."""
     return f"n{number:07d}"
 
 
 def body(mark: str) -> dict[str, Any]:
-    """A person as HR pushes one; every server of the bench can store it."""
+    """A User resource that every measured server can store."""
     address = f"bench-{mark}@example.org"
     return {
         "schemas": [CORE],

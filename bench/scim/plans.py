@@ -1,7 +1,7 @@
-"""The worst queries at scale, as both databases would run them: `python -m bench.scim --plans`.
+"""Query plans of the slowest requests on both databases: `python -m bench.scim --plans`.
 
-A process with Ramet's environment and people in it. Each case is a real request; what it asks the database is explained, and
-what reads all of a large table is marked.
+A process with Ramet's environment and filled people. Each case is a real request; its statements are explained, and
+scans of a whole large table are marked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
 def cases(users: int, members: int, group: str) -> dict[str, tuple[str, str, Any]]:
-    """What is asked: a title to method, path and body."""
+    """The cases: title to method, path and body."""
     name, within = f"bench-{mark(users // 2)}@example.org", quote(f'members.value eq "{record_id(1)}"')
 
     def found(text: str, more: str = "") -> tuple[str, str, Any]:
@@ -93,7 +93,7 @@ def cases(users: int, members: int, group: str) -> dict[str, tuple[str, str, Any
 
 
 def _cursor(users: int) -> str:
-    """A cursor of the whole list, as a reader has it who is in the middle."""
+    """A cursor in the middle of the whole list."""
     record = Record.objects.select_related("source").get(id=record_id(users // 2))
     listed = listing.key_of(record.source, query.of_parameters({"count": "100", "cursor": ""}, [USER]))
     return cursors.seal(cursors.CursorPosition(record.id, 0), listed, key=views.cursor_key(), now=clock.now())
@@ -106,14 +106,12 @@ def _count(table: str) -> int:
 
 
 def main() -> None:
-    """Ask, explain, print Markdown; JSON in: what `fill` said."""
+    """Run the cases and print Markdown; JSON in: the output of `fill`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("said")
     said = json.loads(parser.parse_args().said)
     client = Client(headers={"Authorization": f"Bearer {said['token']}"})
-    large = [
-        table for table in LARGE if _count(table) >= _LARGE_HERE
-    ]  # PostgreSQL reads a small one whole, and is right
+    large = [table for table in LARGE if _count(table) >= _LARGE_HERE]  # PostgreSQL rightly scans a small table
     sys.stdout.write(f"\n### {connection.vendor}, {said['users']:,} people\n\n")
     for title, (method, path, body) in cases(said["users"], said["members"], said["group"]).items():
         where = path.replace("MIDDLE", _cursor(said["users"])) if "MIDDLE" in path else path

@@ -1,4 +1,4 @@
-"""Ramet, filled, as an operator serves it: granian, one worker on the server's core."""
+"""A filled Ramet as an operator serves it: granian, one worker on the server's core."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILL_SECONDS = 600
 
 
 class Served:
-    """A Ramet with people in it. database: its URL, or "" for SQLite."""
+    """A filled Ramet. database: its URL, or "" for SQLite."""
 
     root = "/scim/v2"
 
@@ -44,7 +44,7 @@ class Served:
         self._threads = "4" if database else "1"
 
     def plans(self) -> str:
-        """What its database would do with the worst queries."""
+        """The query plans of its database."""
         return subprocess.run(
             [sys.executable, "-m", "bench.scim.plans", json.dumps(self._said)],
             cwd=PROJECT,
@@ -56,7 +56,7 @@ class Served:
         ).stdout
 
     def start(self) -> None:
-        """Serve."""
+        """Start the server."""
         serve = [
             sys.executable,
             str(MANAGE),
@@ -72,17 +72,17 @@ class Served:
         self.ramet.wait_until_ready()
 
     def id_of(self, number: int) -> str:
-        """The id of a filled person."""
+        """The SCIM id of a filled person."""
         return record_id(number)
 
     def megabytes(self) -> float:
-        """The memory of its worker."""
+        """The memory of its worker, in megabytes."""
         return session.megabytes(self._session)
 
     def cpu(self) -> float:
-        """What it has used of its core, in seconds."""
+        """Its processor time, in seconds."""
         return session.cpu(self._session)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.ramet.stop()

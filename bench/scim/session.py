@@ -1,4 +1,4 @@
-"""What the processes of one server have used: all that were started in its session, for a server has children."""
+"""Processor time and memory of all processes of one server, by its session."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _stats(session: int) -> list[list[str]]:
 
 
 def cpu(session: int) -> float:
-    """Seconds of processor time so far; unlike seconds of a clock, hardly longer where others want the core too."""
+    """Seconds of processor time so far, which depend little on other load."""
     return sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in _stats(session)) / _TICKS
 
 
 def megabytes(session: int) -> float:
-    """The resident memory of the largest of them: the worker."""
+    """The resident memory of the largest process, the worker."""
     return max((int(stat[_PAGES]) * _PAGE for stat in _stats(session)), default=0) / 2**20

@@ -1,4 +1,4 @@
-"""Medians, and how many times a peer's they are, as Markdown."""
+"""Medians, and ratios to the peers, as Markdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = "ramet-"
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: answers per second, the 99th percentile and the processor's time for each answer, both in milliseconds."""
+    """One run: answers per second; 99th percentile and processor time per answer, both in ms."""
 
     rate: float
     slowest: float
@@ -27,7 +27,7 @@ class Measured:
 
 @dataclass
 class Found:
-    """What was measured, by server and row. wrong: why there is no figure. megabytes: of the worker after the row."""
+    """Results by server and row. wrong: why there is no figure. megabytes: of the worker after the row."""
 
     of: dict[tuple[str, str], list[Measured]] = field(default_factory=dict)
     wrong: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Found:
 
 
 def markdown(found: Found, servers: Sequence[Server], names: Sequence[str], *, users: int, members: int) -> str:
-    """The table, the memory, and what went wrong."""
+    """The table, the memory, and the failures."""
     ours = [one.name for one in servers if one.name.startswith(OURS)]
     peers = [one.name for one in servers if not one.name.startswith(OURS)]
     heads = [
@@ -77,7 +77,7 @@ def _cell(found: Found, server: Server, name: str) -> str:
     if rate is None:
         return server.without.get(name, "fails")
     runs = found.of[server.name, name]
-    shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"  # noqa: PLR2004 - how much is shown
+    shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"  # noqa: PLR2004 - digits
     return f"{shown} ({median(run.slowest for run in runs):,.0f}; {median(run.cpu for run in runs):.1f})"
 
 

@@ -1,1 +1,1 @@
-"""A provider on Authlib's Django integration, as its documentation builds one: three models, four grants, a handful of views."""
+"""A provider on Authlib's Django integration, as documented: three models, four grants, five views."""

@@ -1,4 +1,4 @@
-"""Canaille with its SQL backend on SQLite, as its documentation sets one up: what gunicorn serves, and how it is filled."""
+"""Canaille with its SQL backend on SQLite, as documented: the application for gunicorn, and its people."""
 
 import datetime as dt
 import json

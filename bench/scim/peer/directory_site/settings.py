@@ -1,4 +1,4 @@
-"""The site: SQLite with a write-ahead log, or the PostgreSQL of the bench."""
+"""Settings: SQLite with a write-ahead log, or the benchmark's PostgreSQL."""
 
 import os
 from urllib.parse import parse_qs, urlsplit
@@ -18,14 +18,14 @@ else:
 SECRET_KEY = "only for the bench"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
-ROOT_URLCONF = "house.urls"
-INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "house", "django_scim"]
-MIDDLEWARE = ["house.door.Door", "django_scim.middleware.SCIMAuthCheckMiddleware"]
+ROOT_URLCONF = "directory_site.urls"
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "directory_site", "django_scim"]
+MIDDLEWARE = ["directory_site.auth.BearerAuth", "django_scim.middleware.SCIMAuthCheckMiddleware"]
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-AUTH_USER_MODEL = "house.User"
+AUTH_USER_MODEL = "directory_site.User"
 USE_TZ = True
 SCIM_SERVICE_PROVIDER = {
-    "NETLOC": "127.0.0.1", "SCHEME": "http", "GROUP_MODEL": "house.models.Group",
+    "NETLOC": "127.0.0.1", "SCHEME": "http", "GROUP_MODEL": "directory_site.models.Group",
     "AUTHENTICATION_SCHEMES": [{"type": "oauthbearertoken", "name": "token", "description": "a token"}],
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where SCIM is."""
+"""The URLs of SCIM."""
 
 from django.urls import include, path
 

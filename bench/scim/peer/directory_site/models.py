@@ -1,4 +1,4 @@
-"""People and groups with what django-scim2 asks of them."""
+"""People and groups, as django-scim2 requires them."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models

@@ -1,4 +1,4 @@
-"""Make the tables and the people of the bench: JSON in (how many), JSON out (the group's id)."""
+"""Make the tables and the people: JSON in (how many), JSON out (the group's id)."""
 
 import json
 import os
@@ -6,12 +6,12 @@ import sys
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "house.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "directory_site.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
-from house.models import Group, User  # noqa: E402
+from directory_site.models import Group, User  # noqa: E402
 
 _CHUNK = 5_000
 
@@ -42,7 +42,7 @@ def fill(users: int, members: int) -> int:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT setval(pg_get_serial_sequence('house_user', 'id'), (SELECT max(id) FROM house_user))"
+                "SELECT setval(pg_get_serial_sequence('directory_site_user', 'id'), (SELECT max(id) FROM directory_site_user))"
             )
             cursor.execute("VACUUM ANALYZE")
     return group.id
