@@ -20,7 +20,6 @@ _LINE = re.compile(r"^    (\w+)  +\S")
 # Folders whose map is not written yet. The list only shrinks.
 PENDING = {
     "bench",
-    "bench/peers",
     "bench/scim",
     "idp",
     "idp/certificates",
