@@ -20,7 +20,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
 from derived.errors import Reason, Unavailable
-from derived.ledger.prepared_sql import statement_cursor
+from derived.ledger.prepared_sql import statement_cursor, table_of
 from derived.models import SigningKey
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ PUBLISHED_BEFORE_USE = JWKS_MAX_AGE + SKEW
 LONGEST_SIGNATURE_LIFE = timedelta(hours=1)  # ID tokens; access tokens and logout tokens expire earlier
 PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
 PUBLISHED = ("pending", "active", "retiring")
-_PUBLISHED_KIDS = (
-    "SELECT kid FROM derived_signingkey WHERE purpose = %s AND state IN (%s, %s, %s) ORDER BY created_at, kid"
-)
 
 
 class Purpose(StrEnum):
@@ -164,8 +161,12 @@ class Keyring:
 
     def published_kids(self) -> tuple[str, ...]:
         """The kids of the keys that `published` returns for tokens."""
+        text = (
+            f"SELECT kid FROM {table_of(SigningKey)}"  # noqa: S608 - a name of the model
+            " WHERE purpose = %s AND state IN (%s, %s, %s) ORDER BY created_at, kid"
+        )
         with statement_cursor() as cursor:
-            cursor.execute(_PUBLISHED_KIDS, [Purpose.TOKENS.value, *PUBLISHED])
+            cursor.execute(text, [Purpose.TOKENS.value, *PUBLISHED])
             return tuple(row[0] for row in cursor.fetchall())
 
     def public(self, kid: str) -> Key | None:

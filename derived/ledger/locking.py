@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import OperationalError, connection, transaction
 
 from derived.errors import Reason, Refused, Unavailable
-from derived.ledger.prepared_sql import BoundValue, PreparedSelect, statement_cursor
+from derived.ledger.prepared_sql import (
+    BoundValue,
+    PreparedSelect,
+    field_of,
+    options,
+    statement_cursor,
+    table_of,
+)
 from derived.models import Account
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ class OwnedRow:
 
 
 _ITSELF = OwnedRow("%s", Reason.ACCOUNT_NOT_ACTIVE)
-_ACCOUNT = PreparedSelect(lambda: Account.objects.filter(id=BoundValue("id", Account._meta.pk)))  # noqa: SLF001
+_ACCOUNT = PreparedSelect(lambda: Account.objects.filter(id=BoundValue("id", field_of(Account))))
 
 
 def database_now() -> datetime | None:
@@ -63,9 +70,12 @@ def _hold(owned: OwnedRow, key: str | uuid.UUID) -> tuple[Account | None, dateti
     The owner of a row never changes, so the same statement may look it up; everything else is read after it (a joined
     lock reads stale rows).
     """
-    names = [field.attname for field in Account._meta.concrete_fields]  # noqa: SLF001
-    columns = ", ".join([*names, "clock_timestamp()"])
-    text = f'SELECT {columns} FROM "derived_account" WHERE id = ({owned.select}) FOR UPDATE'  # noqa: S608 - names of ours
+    fields = options(Account).concrete_fields
+    names, columns = [field.attname for field in fields], ", ".join(str(field.column) for field in fields)
+    text = (
+        f"SELECT {columns}, clock_timestamp() FROM {table_of(Account)}"  # noqa: S608 - names of the models
+        f" WHERE {field_of(Account).column} = ({owned.select}) FOR UPDATE"
+    )
     with statement_cursor() as cursor:
         cursor.execute(text, [key])
         row = cursor.fetchone()

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import AutoField, Expression, Model
+from django.db.models import AutoField, Expression, Field, Model
 from django.db.models.base import ModelState
 
 if TYPE_CHECKING:
@@ -19,9 +19,28 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
-    from django.db.models import Field, QuerySet
+    from django.db.models import QuerySet
+    from django.db.models.options import Options
 
 M = TypeVar("M", bound=Model)
+
+
+def options(model: type[Model]) -> Options[Any]:
+    """Django's documented metadata of a model: its table, its fields, its primary key."""
+    return model._meta  # noqa: SLF001
+
+
+def table_of(model: type[Model]) -> str:
+    """The quoted name of a model's table, for hand-written SQL (SQLite and PostgreSQL quote alike)."""
+    return f'"{options(model).db_table}"'
+
+
+def field_of(model: type[Model], name: str = "pk") -> Field[Any, Any]:
+    """A concrete field of a model; by default its primary key."""
+    found = options(model).pk if name == "pk" else options(model).get_field(name)
+    if not isinstance(found, Field):
+        raise TypeError(name)
+    return found
 
 
 def statement_cursor() -> CursorWrapper:
@@ -130,8 +149,8 @@ class _Node:
         places = info["select_fields"]
         self._names = [select[place][0].target.attname for place in places]
         self._pick = itemgetter(*places) if len(places) > 1 else lambda row, only=places[0]: (row[only],)
-        self._key = places[self._names.index(self._model._meta.pk.attname)]  # noqa: SLF001
-        self._local, self._remote = info.get("local_setter"), info.get("remote_setter")
+        self.key = places[self._names.index(field_of(self._model).attname)]
+        self.local, self.remote = info.get("local_setter"), info.get("remote_setter")
         self._nested = [_Node(one, select) for one in info.get("related_klass_infos", ())]
 
     def made(self, row: Sequence[Any], alias: str) -> Model:
@@ -142,10 +161,11 @@ class _Node:
         state.db, state.adding = alias, False
         instance._state = state  # noqa: SLF001
         for node in self._nested:
-            related = None if row[node._key] is None else node.made(row, alias)  # noqa: SLF001
-            node._local(instance, related)  # type: ignore[misc]  # noqa: SLF001 - every joined node has both
-            if related is not None:
-                node._remote(related, instance)  # type: ignore[misc]  # noqa: SLF001
+            related = None if row[node.key] is None else node.made(row, alias)
+            if node.local is not None:
+                node.local(instance, related)
+            if related is not None and node.remote is not None:
+                node.remote(related, instance)
         return instance
 
 
@@ -156,14 +176,11 @@ def _insert(model: type[Model]) -> tuple[str, list[Field[Any, Any]]]:
     """The INSERT of one row of a model, and the fields that it binds."""
     found = _inserts.get((connection.vendor, model))
     if found is None:
-        meta, quote = model._meta, connection.ops.quote_name  # noqa: SLF001
-        fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
-        names = ", ".join(quote(str(field.column)) for field in fields)
+        fields = [field for field in options(model).concrete_fields if not isinstance(field, AutoField)]
+        names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
         places = ", ".join(["%s"] * len(fields))
-        found = _inserts[connection.vendor, model] = (
-            f"INSERT INTO {quote(meta.db_table)} ({names}) VALUES ({places})",  # noqa: S608
-            fields,
-        )
+        text = f"INSERT INTO {table_of(model)} ({names}) VALUES ({places})"  # noqa: S608 - names of the models
+        found = _inserts[connection.vendor, model] = (text, fields)
     return found
 
 

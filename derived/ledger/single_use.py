@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from derived.ledger.prepared_sql import statement_cursor
+from derived.ledger.prepared_sql import field_of, options, statement_cursor, table_of
 from derived.models import Spent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from django.db.models import Model, QuerySet
-
-_SPEND = "INSERT INTO derived_spent (key, expires_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING"
 
 
 def claim_once(rows: QuerySet[Model], *, now: datetime) -> bool:
@@ -31,16 +29,16 @@ def claim_key(model: type[Model], key: object, *, now: datetime, **then: object)
 
     then: further values for the consumed row, by attribute name.
     """
-    meta = model._meta  # noqa: SLF001
-    field = {one.attname: one for one in meta.concrete_fields}
+    key_field = field_of(model)
+    field = {one.attname: one for one in options(model).concrete_fields}
     written = {"consumed_at": now, **then}
     columns = ", ".join(f"{field[name].column} = %s" for name in written)
     text = (
-        f"UPDATE {meta.db_table} SET {columns} "  # noqa: S608 - names of ours
-        f"WHERE {meta.pk.column} = %s AND consumed_at IS NULL AND expires_at > %s"
+        f"UPDATE {table_of(model)} SET {columns} "  # noqa: S608 - names of the models
+        f"WHERE {key_field.column} = %s AND consumed_at IS NULL AND expires_at > %s"
     )
     values = [field[name].get_db_prep_save(value, connection) for name, value in written.items()]
-    asked = [meta.pk.get_db_prep_value(key, connection), field["expires_at"].get_db_prep_value(now, connection)]
+    asked = [key_field.get_db_prep_value(key, connection), field["expires_at"].get_db_prep_value(now, connection)]
     with statement_cursor() as cursor:
         cursor.execute(text, [*values, *asked])
         return bool(cursor.rowcount == 1)
@@ -56,8 +54,12 @@ def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
     for part in (kind, *parts):
         raw = part.encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
+    seen, until = field_of(Spent), field_of(Spent, "expires_at")
+    text = (
+        f"INSERT INTO {table_of(Spent)} ({seen.column}, {until.column})"  # noqa: S608 - names of the models
+        f" VALUES (%s, %s) ON CONFLICT ({seen.column}) DO NOTHING"
+    )
     with statement_cursor() as cursor:
-        when = Spent._meta.get_field("expires_at").get_db_prep_value(expires_at, connection)  # noqa: SLF001
         # A second insert waits until the first transaction ends, on both databases, and then changes no row.
-        cursor.execute(_SPEND, [digest.hexdigest(), when])
+        cursor.execute(text, [digest.hexdigest(), until.get_db_prep_value(expires_at, connection)])
         return bool(cursor.rowcount == 1)

@@ -13,7 +13,7 @@ from django.db.models import OuterRef
 from oidc_provider.models import Client
 
 from derived.keyring import in_use
-from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns, field_of, options
 from derived.rules.assurance import AAL
 from idp import uris
 from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
@@ -144,14 +144,14 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 _CLIENT = PreparedSelect(
     lambda: (
         ClientPolicy.objects.filter(
-            client__client_id=BoundValue("client_id", Client._meta.get_field("client_id")),  # noqa: SLF001
+            client__client_id=BoundValue("client_id", field_of(Client, "client_id")),
             disabled_at__isnull=True,
         )
         .select_related("client")
         .annotate(kid_of_ES256=in_use("ES256"), kid_of_id_tokens=in_use(OuterRef("id_token_alg")))
         .only(
             *columns("client", "client_id", "name", "require_consent"),
-            *(field.name for field in ClientPolicy._meta.concrete_fields),  # noqa: SLF001
+            *(field.name for field in options(ClientPolicy).concrete_fields),
         )
     )
 )

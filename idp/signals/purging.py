@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, ProtectedError, Q
+from django.db.models import Exists, OuterRef, ProtectedError, Q, QuerySet
 
 from derived.models import OutboxRow, Spent
 from derived.rules.lifecycle import LIVING
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from django.db.models import Model, QuerySet
+    from django.db.models import Model
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _hangs(*models: type[Model], on: str) -> Q:
     """Whether a row of any of these points to it."""
     found = Q()
     for model in models:
-        found |= Q(Exists(model._default_manager.filter(**{on: OuterRef("pk")})))  # noqa: SLF001
+        found |= Q(Exists(QuerySet(model).filter(**{on: OuterRef("pk")})))
     return found
 
 

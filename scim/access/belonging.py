@@ -9,6 +9,7 @@ import uuid
 
 from django.db import connection
 
+from derived.ledger.prepared_sql import field_of, table_of
 from scim.models import Group, Membership, Person, Record, Source
 
 DEEPEST = 16
@@ -35,9 +36,7 @@ def groups_of(person: Person) -> frozenset[str]:
 def rows_of(person: Person) -> list[tuple[str, str, str]]:
     """Id, name and source of every group of a person."""
     names = {"membership": Membership, "record": Record, "group": Group, "source": Source}
-    # the table name
-    sql = _SQL.format(**{name: connection.ops.quote_name(model._meta.db_table) for name, model in names.items()})  # noqa: SLF001
+    sql = _SQL.format(**{name: table_of(model) for name, model in names.items()})
     with connection.cursor() as cursor:
-        # the field
-        cursor.execute(sql, [Person._meta.pk.get_db_prep_value(person.id, connection), DEEPEST])  # noqa: SLF001
+        cursor.execute(sql, [field_of(Person).get_db_prep_value(person.id, connection), DEEPEST])
         return [(str(uuid.UUID(str(one))), name, source) for one, name, source in cursor.fetchall()]

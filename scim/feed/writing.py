@@ -9,7 +9,7 @@ anyway.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from django.db.models import Exists, F
 
@@ -19,10 +19,24 @@ from scim.models import FeedEvent, Group, Membership, Person, Receiver, Record
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
+    from typing import TypeAlias
     from uuid import UUID
+
+    from django_stubs_ext import WithAnnotations
 
     from derived.models import Account
     from scim.protocol.schema import Json, Resource
+
+
+class Followed(TypedDict):
+    """The annotation `FOLLOWED` of a row: whether the feed has a receiver."""
+
+    followed: bool
+
+
+if TYPE_CHECKING:
+    FollowedRecord: TypeAlias = WithAnnotations[Record, Followed]
+    FollowedGroup: TypeAlias = WithAnnotations[Group, Followed]
 
 FOLLOWED = Exists(Receiver.objects.filter(disabled_at__isnull=True))
 _CHUNK = 500

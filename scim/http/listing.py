@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from scim.errors import ScimError
 from scim.http import cursors
@@ -27,8 +27,6 @@ from scim.protocol.tree import And, Compare, Not, Or, Present, Within, comparabl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from django.db.models import QuerySet
 
     from scim.http.query import ListQuery, QueryPart
     from scim.http.select import ResourceTable
@@ -125,7 +123,7 @@ def _living(source: Source, part: QueryPart) -> tuple[QuerySet[Any], Tree | None
     """The candidate rows, and the tree if they must be evaluated."""
     shelf = _shelf(part)
     chosen = select(part.tree, shelf, source)
-    rows = shelf.model._default_manager.filter(source=source, deleted_at__isnull=True)  # noqa: SLF001
+    rows: QuerySet[Any] = QuerySet(shelf.model).filter(source=source, deleted_at__isnull=True)
     if part.tree is not None:
         rows = rows.filter(chosen.where)
     return rows, None if chosen.exact else part.tree
@@ -174,7 +172,7 @@ def _slice(stretch: _Stretch, skip: int, most: int, count: int) -> list[Row]:
         ids = list(stretch.ordered(reverse=True).values_list("id", flat=True)[begin : begin + most])[::-1]
     else:
         ids = list(stretch.ordered().values_list("id", flat=True)[skip : skip + most])
-    there = stretch.shelf.model._default_manager.in_bulk(ids)  # noqa: SLF001
+    there: dict[Any, Any] = QuerySet(stretch.shelf.model).in_bulk(ids)
     return [there[one] for one in ids if one in there]
 
 
@@ -226,7 +224,7 @@ def _from(
 def _row_of(position: cursors.CursorPosition) -> Row:
     """The row of a cursor; a deleted row leaves a tombstone, so its position is still known."""
     shelf = _SHELVES[position.shelf] if position.shelf < len(_SHELVES) else None
-    row: Row | None = shelf.model._default_manager.filter(id=position.row).first() if shelf else None  # noqa: SLF001
+    row: Row | None = QuerySet(shelf.model).filter(id=position.row).first() if shelf else None
     if row is None:
         raise ScimError(400, "invalidCursor", "The cursor is not one of this list.")
     return row
@@ -258,7 +256,7 @@ def _page_in_memory(source: Source, asked: ListQuery, *, base: str, after: curso
         place = (key(row), row.id)
         begin = bisect.bisect_right(keyed, place) if not asked.descending else sum(one >= place for one in keyed)
     ids = [row_id for _, row_id in keyed[begin : begin + asked.count]]
-    there = stretch.shelf.model._default_manager.in_bulk(ids)  # noqa: SLF001
+    there: dict[Any, Any] = QuerySet(stretch.shelf.model).in_bulk(ids)
     found = [(stretch, there[one]) for one in ids if one in there]
     more = asked.cursor is not None and found and begin + len(ids) < len(keyed)
     return Page(_shown(found, base), len(keyed), _position(*found[-1]) if more else None)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeAlias
 
-from derived.ledger.prepared_sql import BoundValue, PreparedSelect
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from scim.errors import not_found
 from scim.feed import writing as feed
 from scim.models import Group, Membership, Person, Record, Source
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from scim.feed.writing import FollowedRecord
     from scim.protocol.schema import Json, Resource, ResourceType
 
 Row: TypeAlias = "Record | Group"
@@ -29,12 +30,11 @@ _LONGEST_NAME = 256
 _MOST_LEVELS = 32
 
 
-def _living(*related: str) -> QuerySet[Record]:
+def _living(*related: str) -> QuerySet[FollowedRecord]:
     rows = Record.objects.filter(
-        # a primary key
-        source_id=BoundValue("source", Source._meta.pk),  # noqa: SLF001
+        source_id=BoundValue("source", field_of(Source)),
         deleted_at__isnull=True,
-        id=BoundValue("id", Record._meta.pk),  # noqa: SLF001
+        id=BoundValue("id", field_of(Record)),
     ).annotate(followed=feed.FOLLOWED)
     return rows.select_related(*related) if related else rows
 
@@ -42,7 +42,7 @@ def _living(*related: str) -> QuerySet[Record]:
 _ALONE, _WITH_PERSON = PreparedSelect(_living), PreparedSelect(lambda: _living("person"))
 
 
-def find(source: Source, unverified_id: str, *, to_write: bool = False) -> Record:
+def find(source: Source, unverified_id: str, *, to_write: bool = False) -> FollowedRecord:
     """The record of this id, if it belongs to this source and is not deleted.
 
     Its `followed` says whether the feed has a receiver. to_write: with its person.

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from derived.ledger.locking import transacted
 from scim.errors import invalid_value, not_found, uniqueness
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from scim.feed.writing import FollowedGroup
     from scim.models import Source
     from scim.protocol.schema import Json, Resource
 
@@ -48,7 +49,7 @@ def create_group(source: Source, unverified_body: Json, *, now: datetime) -> Gro
     def work() -> Group:
         group = Group(source=source, created_at=now, version=0)
         _store(group, resource, now=now)
-        _settle(group, change, now=now)
+        _settle(group, change, followed=False, now=now)
         if feed.is_followed():
             feed.group_created(group, now=now)
         return group
@@ -103,7 +104,7 @@ def delete_group(source: Source, unverified_id: str, *, if_match: str | None = N
         touched = _touch(list(parents.values_list("group_id", flat=True)), now=now)
         parents.delete()
         Membership.objects.filter(group=group).delete()
-        if group.followed:  # type: ignore[attr-defined]  # read with the group
+        if group.followed:
             for parent in touched:
                 feed.group_changed(parent, come={}, gone=[str(group.id)], renamed=False, txn=txn, now=now)
             feed.group_deleted(group, txn=txn, now=now)
@@ -156,17 +157,17 @@ def _write(
         group = _locked(source, unverified_id, if_match)
         resource, members = change(group)
         before = group.display_name
-        moved = _settle(group, members, now=now)
+        moved = _settle(group, members, followed=group.followed, now=now)
         if moved or resource != attributes(group):
             _store(group, resource, now=now)
-        if group.followed:  # type: ignore[attr-defined]  # read with the group
+        if group.followed:
             _tell(group, moved, renamed=group.display_name != before, now=now)
         return group
 
     return _unique(work)
 
 
-def _locked(source: Source, unverified_id: str, if_match: str | None) -> Group:
+def _locked(source: Source, unverified_id: str, if_match: str | None) -> FollowedGroup:
     rows = Group.objects.select_for_update().annotate(followed=feed.FOLLOWED)
     group = rows.filter(id=find_group(source, unverified_id).id, deleted_at=None).first()
     if group is None:
@@ -205,7 +206,7 @@ class _Moved:
         return bool(self.come or self.removed)
 
 
-def _settle(group: Group, change: membership.MemberChange, *, now: datetime) -> _Moved:
+def _settle(group: Group, change: membership.MemberChange, *, followed: bool, now: datetime) -> _Moved:
     """Update the rows to the change; returns the added and removed members."""
     removed, left = 0, list[tuple["UUID | None", "UUID | None"]]()
     if change.reset:
@@ -217,7 +218,7 @@ def _settle(group: Group, change: membership.MemberChange, *, now: datetime) -> 
         gone, new = list(change.removed), _not_there(group, change.added)
     for some in _chunks(gone):
         rows = Membership.objects.filter(group=group)
-        if getattr(group, "followed", False):
+        if followed:
             left += rows.filter(Q(record_id__in=some) | Q(child_id__in=some)).values_list("record_id", "child_id")
         removed += rows.filter(record_id__in=some).delete()[0] + rows.filter(child_id__in=some).delete()[0]
     come = _resolved(group.source_id, new)
@@ -265,7 +266,7 @@ def _resolved(source_id: int, added: dict[str, str]) -> list[tuple[str, UUID]]:
         for column, model in (("record_id", Record), ("child_id", Group)):
             left = [one for one in some if str(one) not in found]
             if left:
-                living = model._default_manager.filter(source=source_id, id__in=left, deleted_at__isnull=True)  # noqa: SLF001
+                living: QuerySet[Any] = QuerySet(model).filter(source=source_id, id__in=left, deleted_at__isnull=True)
                 locked = living.select_for_update(no_key=True).order_by("id").values_list("id", flat=True)
                 found |= {str(one): (column, one) for one in locked}
     if len(found) < len(added):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from derived.models import Account
+    from scim.feed.writing import FollowedRecord
     from scim.models import Source
     from scim.protocol.schema import Json, Resource
 
@@ -191,15 +192,14 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
     Raises: ScimError 404, 412 for another version.
     """
 
-    def work(account: Account, record: Record) -> None:
+    def work(account: Account, record: FollowedRecord) -> None:
         record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
         record.version += 1
         record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
-        followed: bool = record.followed  # type: ignore[attr-defined]  # read with the record
         write = WriteContext(account=account, person=record.person, actor=source.actor, now=now)
-        remove_from_groups(record, followed=followed, txn=write.txn, now=now)
+        remove_from_groups(record, followed=record.followed, txn=write.txn, now=now)
         _record(account, "person.deleted", record, now=now)
-        record_deleted(write, followed=followed)
+        record_deleted(write, followed=record.followed)
 
     _under_its_lock(source, unverified_id, if_match, work)
 
@@ -268,7 +268,7 @@ def _means_active(record: Record, resource: Resource) -> bool:
 
 
 def _under_its_lock(
-    source: Source, unverified_id: str, if_match: str | None, work: Callable[[Account, Record], T]
+    source: Source, unverified_id: str, if_match: str | None, work: Callable[[Account, FollowedRecord], T]
 ) -> T:
     """Run `work` on a record with its account locked, again if it has moved to another account."""
 
@@ -287,7 +287,7 @@ class _Moved:
     """The record has moved to another account."""
 
 
-def _current(source: Source, unverified_id: str, if_match: str | None) -> Record:
+def _current(source: Source, unverified_id: str, if_match: str | None) -> FollowedRecord:
     """The record as read under the lock, if the client's version matches."""
     record = find(source, unverified_id, to_write=True)
     tags.check(if_match, record.etag)

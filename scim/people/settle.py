@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.models import Account
+    from scim.feed.writing import FollowedRecord
     from scim.models import Record
 
 __all__ = ["WriteContext", "apply_write", "merge_again", "record_deleted", "statements_about"]
@@ -42,8 +43,7 @@ def apply_write(write: WriteContext) -> None:
     _keep(write, before, after)
     consequences.apply_changes(write, before, after)
     here = [record for record in records if record.deleted_at is None]
-    # read with the records; a person without a record is not shown to receivers
-    if here and here[0].followed:  # type: ignore[attr-defined]
+    if here and here[0].followed:  # a person without a record is not shown to receivers
         _tell(write, before, after, was_active=was_active)
 
 
@@ -97,7 +97,7 @@ def statements_about(person: Person) -> list[aggregate.SourceStatement]:
     return [_said(record) for record in _speaking(person)]
 
 
-def _speaking(person: Person) -> list[Record]:
+def _speaking(person: Person) -> list[FollowedRecord]:
     alive = Q(deleted_at__isnull=True)
     records = (
         person.records.filter(alive | Q(was_active=True)).select_related("source").annotate(followed=feed.FOLLOWED)

@@ -143,7 +143,7 @@ class _Reader:
     def _elements(self, namespace: Any) -> tuple[AttributePath, _Reader]:  # noqa: ANN401
         if self._inside is not None or not isinstance(namespace.attr_name, str):
             raise invalid_filter("A value path is inside another.")
-        target = self._located(namespace.attr_name, namespace.uri, None)
+        target = self.located(namespace.attr_name, namespace.uri, None)
         attribute = target.attribute
         if attribute is None or not attribute.multi_valued or attribute.type != Type.COMPLEX:
             raise invalid_filter(f"{target.name} has no elements to select from.")
@@ -152,17 +152,17 @@ class _Reader:
     def _attribute_expression(self, node: Any) -> Tree:  # noqa: ANN401
         path = node.attr_path
         if not isinstance(path.attr_name, ast.AST):
-            target = self._located(path.attr_name, path.uri, path.sub_attr.value if path.sub_attr else None)
-            return self._comparison(target, node)
+            target = self.located(path.attr_name, path.uri, path.sub_attr.value if path.sub_attr else None)
+            return self.comparison(target, node)
         # `emails[type eq "work"].value eq "x"` (Entra): a single element satisfies both.
         inner = path.attr_name
         if inner.namespace is None or inner.namespace.sub_attr is None:
             raise invalid_filter("A value path cannot be compared; one of its sub-attributes can.")
         target, reader = self._elements(inner.namespace)
-        compared = reader._comparison(reader._located(inner.namespace.sub_attr.value, None, None), node)  # noqa: SLF001
+        compared = reader.comparison(reader.located(inner.namespace.sub_attr.value, None, None), node)
         return Within(target, And((reader.tree(inner.expr), compared)))
 
-    def _located(self, name: str, urn: str | None, sub: str | None) -> AttributePath:
+    def located(self, name: str, urn: str | None, sub: str | None) -> AttributePath:
         if self._inside is None:
             found = self._kind.locate(name, urn=urn, sub=sub)
         else:
@@ -172,7 +172,7 @@ class _Reader:
             raise invalid_filter("The filter names an attribute that does not exist.")
         return found
 
-    def _comparison(self, target: AttributePath, node: Any) -> Tree:  # noqa: ANN401
+    def comparison(self, target: AttributePath, node: Any) -> Tree:  # noqa: ANN401
         self._counted[0] += 1
         if self._counted[0] > MOST_COMPARISONS:
             raise invalid_filter(f"The filter has more than {MOST_COMPARISONS} comparisons.")

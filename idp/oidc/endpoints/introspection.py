@@ -89,10 +89,13 @@ def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *
 
 def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any] | None:
     """Of a refresh token, its owner alone is told."""
-    row = REFRESH_TOKEN.first(token_hash=hash_secret(value, kind="refresh-token"))
-    if row is None or row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
+    read = REFRESH_TOKEN.first(token_hash=hash_secret(value, kind="refresh-token"))
+    if read is None:
         return None
-    found = resource.if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
+    row = read.row
+    if row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
+        return None
+    found = resource.if_live(row.grant, has_rules=read.has_rules, now=now)
     if found is None:
         return None
     grant, owner = found

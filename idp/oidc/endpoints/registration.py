@@ -20,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.ledger.prepared_sql import BoundValue, PreparedSelect
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from idp import clients
 from idp.clients import BadRegistration, Registration, keys, metadata
 from idp.config import config
@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 
 _ANY_TOKEN = PreparedSelect(
     lambda: RegistrationToken.objects.filter(
-        expires_at__gt=BoundValue("now", RegistrationToken._meta.get_field("expires_at")),  # noqa: SLF001
+        expires_at__gt=BoundValue("now", field_of(RegistrationToken, "expires_at")),
         uses_left__gt=0,
     ).only("token_hash")[:1]
 )

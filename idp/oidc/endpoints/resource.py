@@ -83,8 +83,8 @@ def live_token(
         family_id = UUID(str(claims["grant_id"]))
     except ValueError:
         return None
-    grant = (GRANT_AND_PERSON if person else GRANT).first(kid=signed.kid, family_id=family_id)
-    found = if_live(grant, has_rules=grant.has_rules, now=now) if grant else None  # type: ignore[attr-defined]
+    read = (GRANT_AND_PERSON if person else GRANT).first(kid=signed.kid, family_id=family_id)
+    found = if_live(read.row, has_rules=read.has_rules, now=now) if read else None
     return LiveToken(claims, *found) if found else None
 
 
@@ -110,14 +110,14 @@ def _may_know(asker: RelyingParty | None, *, client_id: str, audience: str) -> b
 
 
 def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now: datetime) -> LiveToken | None:
-    row = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(
+    read = (OPAQUE_TOKEN_AND_PERSON if person else OPAQUE_TOKEN).first(
         token_hash=hash_secret(token, kind="access-token")
     )
-    if row is None or row.expires_at <= now:
+    if read is None or (row := read.row).expires_at <= now:
         return _live_service(hash_secret(token, kind="service-token"), asked_by=asked_by, now=now)
     if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
         return None
-    found = if_live(row.grant, has_rules=row.has_rules, now=now)  # type: ignore[attr-defined]
+    found = if_live(row.grant, has_rules=read.has_rules, now=now)
     if found is None:
         return None
     grant, party = found

@@ -6,20 +6,23 @@ is decided on is joined, never remembered: account, epoch, credentials, ancestor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.db.models import Exists, Model, OuterRef
 
 from derived.errors import Reason
 from derived.keyring import is_published
 from derived.ledger.locking import OwnedRow
-from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns, field_of, options, table_of
 from derived.models import Credential, SigningKey
 from idp.models import AuthorizationRequest, ClientPolicy, Code, Grant, OpaqueToken, RefreshToken
 from scim.models import AccessRule, Person
 
 if TYPE_CHECKING:
-    from django.db.models import Field, QuerySet
+    from collections.abc import Callable
+
+    from django.db.models import QuerySet
 
 M = TypeVar("M", bound=Model)
 
@@ -43,7 +46,7 @@ _SESSION = ("sid", "account", "epoch", "event", "expires_at", "ended_at")
 
 
 def _all(model: type[Model], prefix: str = "") -> list[str]:
-    return [prefix + field.name for field in model._meta.concrete_fields]  # noqa: SLF001
+    return [prefix + field.name for field in options(model).concrete_fields]
 
 
 def _credential(at: str, *, ancestors: bool = True) -> list[str]:
@@ -100,56 +103,77 @@ def _owned_grant(at: str = "", *more: str) -> list[str]:
     return [*_grant(at), *client, *more]
 
 
-def _read(rows: QuerySet[M], names: list[str], *, client: str) -> QuerySet[M]:
-    """The rows with these columns, and with `has_rules`: whether rules say who may enter this client (EN-1)."""
-    rules = AccessRule.objects.filter(client_key=OuterRef(client + "__client_id"), ended_at__isnull=True)
-    annotated: QuerySet[M] = rows.select_related(*_joins(names)).only(*names).annotate(has_rules=Exists(rules))  # type: ignore[assignment]
-    return annotated
+@dataclass(frozen=True)
+class RowWithRules(Generic[M]):
+    """A row, and whether access rules exist for its client, as read in the same statement (EN-1)."""
+
+    row: M
+    has_rules: bool
 
 
-OWNER_OF_CODE = OwnedRow("SELECT account_id FROM idp_code WHERE code_hash = %s", Reason.BAD_CODE)
+class SelectWithRules(Generic[M]):
+    """A prepared SELECT of a row with these columns, and of whether access rules exist for its client.
+
+    rows: composes the queryset. client: the path to the registry's client.
+    """
+
+    def __init__(self, rows: Callable[[], QuerySet[M]], names: list[str], *, client: str) -> None:
+        self._rows, self._names, self._client = rows, names, client
+        self._select = PreparedSelect(self._composed)
+
+    def _composed(self) -> QuerySet[M]:
+        rules = AccessRule.objects.filter(client_key=OuterRef(self._client + "__client_id"), ended_at__isnull=True)
+        rows: QuerySet[Any] = self._rows().select_related(*_joins(self._names)).only(*self._names)
+        composed: QuerySet[M] = rows.annotate(has_rules=Exists(rules))
+        return composed
+
+    def first(self, **given: object) -> RowWithRules[M] | None:
+        """The row, or None."""
+        row = self._select.first(**given)
+        return None if row is None else RowWithRules(row, has_rules=bool(row.__dict__["has_rules"]))
+
+
+OWNER_OF_CODE = OwnedRow(
+    f"SELECT account_id FROM {table_of(Code)} WHERE code_hash = %s",  # noqa: S608 - a name of the model
+    Reason.BAD_CODE,
+)
 OWNER_OF_REFRESH_TOKEN = OwnedRow(
-    "SELECT family.account_id FROM idp_refreshtoken token JOIN derived_credential family ON family.id = token.grant_id"
-    " WHERE token.token_hash = %s",
+    f"SELECT family.account_id FROM {table_of(RefreshToken)} token"  # noqa: S608 - names of the models
+    f" JOIN {table_of(Credential)} family ON family.id = token.grant_id WHERE token.token_hash = %s",
     Reason.BAD_CODE,
 )
 
-CODE = PreparedSelect(
-    lambda: _read(Code.objects.filter(code_hash=BoundValue("code_hash", _key(Code))), _code(), client="request__client")
-)
-REFRESH_TOKEN = PreparedSelect(
-    lambda: _read(
-        RefreshToken.objects.filter(token_hash=BoundValue("token_hash", _key(RefreshToken))),
-        [*_all(RefreshToken), *_owned_grant("grant__")],
-        client="grant__client",
-    )
-)
-GRANT = PreparedSelect(lambda: _read(_by_token(), _owned_grant(), client="client"))
-GRANT_AND_PERSON = PreparedSelect(
-    lambda: _read(_by_token(), _owned_grant("", *_all(Person, "family__account__person__")), client="client")
-)
-OPAQUE_TOKEN = PreparedSelect(
-    lambda: _read(_by_hash(), [*_all(OpaqueToken), *_owned_grant("grant__")], client="grant__client")
-)
-OPAQUE_TOKEN_AND_PERSON = PreparedSelect(
-    lambda: _read(
-        _by_hash(),
-        [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))],
-        client="grant__client",
-    )
-)
+
+def _by_code() -> QuerySet[Code]:
+    return Code.objects.filter(code_hash=BoundValue("code_hash", field_of(Code)))
+
+
+def _by_refresh_token() -> QuerySet[RefreshToken]:
+    return RefreshToken.objects.filter(token_hash=BoundValue("token_hash", field_of(RefreshToken)))
 
 
 def _by_hash() -> QuerySet[OpaqueToken]:
-    return OpaqueToken.objects.filter(token_hash=BoundValue("token_hash", _key(OpaqueToken)))
+    return OpaqueToken.objects.filter(token_hash=BoundValue("token_hash", field_of(OpaqueToken)))
 
 
 def _by_token() -> QuerySet[Grant]:
     """The grant that an access token names, if the key that signed the token may still be believed."""
     return Grant.objects.filter(
-        is_published(BoundValue("kid", _key(SigningKey))), family_id=BoundValue("family_id", _key(Credential))
+        is_published(BoundValue("kid", field_of(SigningKey))), family_id=BoundValue("family_id", field_of(Credential))
     )
 
 
-def _key(model: type[Model]) -> Field[Any, Any]:
-    return model._meta.pk  # noqa: SLF001
+CODE = SelectWithRules(_by_code, _code(), client="request__client")
+REFRESH_TOKEN = SelectWithRules(
+    _by_refresh_token, [*_all(RefreshToken), *_owned_grant("grant__")], client="grant__client"
+)
+GRANT = SelectWithRules(_by_token, _owned_grant(), client="client")
+GRANT_AND_PERSON = SelectWithRules(
+    _by_token, _owned_grant("", *_all(Person, "family__account__person__")), client="client"
+)
+OPAQUE_TOKEN = SelectWithRules(_by_hash, [*_all(OpaqueToken), *_owned_grant("grant__")], client="grant__client")
+OPAQUE_TOKEN_AND_PERSON = SelectWithRules(
+    _by_hash,
+    [*_all(OpaqueToken), *_owned_grant("grant__", *_all(Person, "grant__family__account__person__"))],
+    client="grant__client",
+)

@@ -20,7 +20,7 @@ from idp.models import Code
 from idp.oidc.claims import acr, claims
 from idp.oidc.issuing.families import open_family, require_entitled
 from idp.oidc.issuing.grants.base import Terms
-from idp.oidc.issuing.statements import CODE, OWNER_OF_CODE
+from idp.oidc.issuing.statements import CODE, OWNER_OF_CODE, RowWithRules
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.target import audience, still_allowed
@@ -82,9 +82,9 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
     """
     code_hash = hash_secret(code, kind="code")
 
-    def work(row: Code) -> Granted:
+    def work(found: RowWithRules[Code]) -> Granted:
+        row, party.has_rules = found.row, found.has_rules
         row.session.account = account = row.account
-        party.has_rules = row.has_rules  # type: ignore[attr-defined]  # read with it, under the lock
         ask = Ask.restored(row.request.ask)
         spend_proof()
         refused = None

@@ -12,7 +12,7 @@ from idp.models import RefreshToken
 from idp.oidc.issuing.families import ConsentEnded, add_refresh_token
 from idp.oidc.issuing.grants.base import Terms, narrowed
 from idp.oidc.issuing.live import require_live
-from idp.oidc.issuing.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN
+from idp.oidc.issuing.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN, RowWithRules
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.proofs.bound import Bound
 from idp.oidc.requests.target import audience, still_allowed
@@ -63,10 +63,10 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
     """
     token_hash = hash_secret(refresh_token, kind="refresh-token")
 
-    def work(row: RefreshToken) -> Granted:
+    def work(found: RowWithRules[RefreshToken]) -> Granted:
+        row, party.has_rules = found.row, found.has_rules
         spend_proof()
         grant, account = row.grant, row.grant.family.account
-        party.has_rules = row.has_rules  # type: ignore[attr-defined]  # read with it, under the lock
         if grant.client_id != party.client.pk:
             raise Refused(Reason.BAD_CODE)
         if row.consumed_at is not None:
