@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
 from idp.config import config
-from idp.management.verbs import Noun, named, nothing, span
+from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
+from idp.management.verbs import named, nothing
 from idp.signals.feed import audience
 from scim.feed import delivery, receivers
 from scim.models import Receiver
 from scim.protocol import trust
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _NAME = "the receiver's name"
 _LIFE = timedelta(days=90)
+_OVERLAP = "let the old token work so long beside the new one, like 24h (default: it ends now)"
 
 
 def _add(parser: CommandParser) -> None:
@@ -40,7 +45,7 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("--groups", action="store_true", help="it follows groups too, not only people")
     parser.add_argument(
         "--expires-in",
-        type=_days,
+        type=days,
         metavar="DAYS",
         default=_LIFE,
         help="its token ends after so many days (default: 90)",
@@ -66,24 +71,6 @@ def _allow(parser: CommandParser) -> None:
     parser.add_argument("--groups", choices=["yes", "no"], help="whether it follows groups")
 
 
-def _rotate(parser: CommandParser) -> None:
-    parser.add_argument("name", help=_NAME)
-    parser.add_argument(
-        "--overlap",
-        type=span,
-        metavar="SPAN",
-        default=timedelta(),
-        help="let the old token work so long beside the new one, like 24h (default: it ends now)",
-    )
-    parser.add_argument(
-        "--expires-in",
-        type=_days,
-        metavar="DAYS",
-        default=_LIFE,
-        help="the new token ends after so many days (default: 90)",
-    )
-
-
 def _admit(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
     parser.add_argument(
@@ -91,19 +78,11 @@ def _admit(parser: CommandParser) -> None:
     )
 
 
-def _end(parser: CommandParser) -> None:
-    parser.add_argument("name", help=_NAME)
-    parser.add_argument("credential", type=int, help="its number, as `feed show` lists it")
-
-
-def _days(text: str) -> timedelta:
-    return timedelta(days=int(text))
-
-
-class Command(Noun):
+class Command(Callers[Receiver]):
     """The operator's verbs for receivers."""
 
     help = "Systems that follow us over the feed of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
+    model, noun, kind = Receiver, "feed", "receiver"
     verbs = {  # noqa: RUF012 - a table
         "add": (
             "Register a receiver; its bearer token is shown once. It follows people, by notices, and may read their names, unless more is given.",
@@ -115,9 +94,12 @@ class Command(Noun):
             named(_NAME),
         ),
         "allow": ("Let a receiver see more or less; what is new to it, it has to read first.", _allow),
-        "rotate": ("Give a receiver a new token; the old one ends now, or after an overlap.", _rotate),
+        "rotate": (
+            "Give a receiver a new token; the old one ends now, or after an overlap.",
+            rotate_arguments(_NAME, overlap=_OVERLAP, life=_LIFE),
+        ),
         "admit": ("Let a client of this provider read a feed.", _admit),
-        "end": ("End one credential of a receiver.", _end),
+        "end": ("End one credential of a receiver.", end_arguments(_NAME, noun="feed")),
         "disable": ("Refuse a receiver from now on, and forget what waits for it.", named(_NAME)),
         "enable": ("Hear a disabled receiver again; it reads everything anew first.", named(_NAME)),
     }
@@ -160,7 +142,7 @@ class Command(Noun):
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
         """One receiver."""
-        one, now = self._found(options), clock.now()
+        one, now = self.found(options), clock.now()
         return {
             "name": one.name,
             "aud": audience(one),
@@ -173,23 +155,14 @@ class Command(Noun):
             "last_polled": one.last_polled_at,
             "last_error": one.last_error,
             "credentials": [
-                {
-                    "number": row.id,
-                    "kind": row.kind,
-                    "client_id": row.key.partition(":")[2] if row.kind == "client" else None,
-                    "works": row.is_live(now=now),
-                    "created": row.created_at,
-                    "expires": row.expires_at,
-                    "ended": row.ended_at,
-                    "last_used": row.last_used_at,
-                }
+                credential_row(row, now=now, client_id=row.key.partition(":")[2] if row.kind == "client" else None)
                 for row in one.credentials.order_by("id")
             ],
         }
 
     def allow(self, options: dict[str, Any]) -> dict[str, Any]:
         """What it may see."""
-        receiver = self._found(options)
+        receiver = self.found(options)
         start = receivers.PRESETS[options["preset"]] if options["preset"] else frozenset(receiver.attributes)
         full = receiver.full if options["full"] is None else options["full"] == "yes"
         groups = "Group" in receiver.kinds if options["groups"] is None else options["groups"] == "yes"
@@ -204,41 +177,31 @@ class Command(Noun):
         """A new token."""
         now = clock.now()
         token = receivers.rotate(
-            self._found(options), overlap=options["overlap"], expires_at=now + options["expires_in"], now=now
+            self.found(options), overlap=options["overlap"], expires_at=now + options["expires_in"], now=now
         )
         return {"name": options["name"], "token": token}
 
     def admit(self, options: dict[str, Any]) -> str:
         """Another way to show who it is."""
         try:
-            receivers.admit(self._found(options), options["client_id"], now=clock.now())
+            receivers.admit(self.found(options), options["client_id"], now=clock.now())
         except ValueError as error:
             raise CommandError(str(error)) from error
         return f"{options['client_id']} may read the feed of {options['name']} from now on"
 
-    def end(self, options: dict[str, Any]) -> str:
-        """End one of its credentials."""
-        if not receivers.end_credential(self._found(options), options["credential"], now=clock.now()):
-            message = f"It has no live credential of that number. See: manage.py feed show {options['name']}"
-            raise CommandError(message)
-        return "ended"
+    def end_credential(self, caller: Receiver, number: int, *, now: datetime) -> bool:
+        """End one credential of a receiver."""
+        return receivers.end_credential(caller, number, now=now)
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""
-        receivers.disable(self._found(options), now=clock.now())
+        receivers.disable(self.found(options), now=clock.now())
         return f"{options['name']} is disabled"
 
     def enable(self, options: dict[str, Any]) -> str:
         """Hear it again."""
-        receivers.enable(self._found(options), now=clock.now())
+        receivers.enable(self.found(options), now=clock.now())
         return f"{options['name']} is heard again, when it has read everything anew"
-
-    def _found(self, options: dict[str, Any]) -> Receiver:
-        found = Receiver.objects.filter(name=options["name"]).first()
-        if found is None:
-            message = f"There is no receiver {options['name']}. See: manage.py feed list"
-            raise CommandError(message)
-        return found
 
 
 def _kinds(*, groups: bool) -> list[str]:

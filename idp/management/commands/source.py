@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +12,19 @@ from rich.progress import track
 from derived import clock
 from idp.certificates import names, parties
 from idp.config import config
+from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
 from idp.management.terms import tls_subject
-from idp.management.verbs import Noun, named, nothing, span
+from idp.management.verbs import named, nothing
 from scim.models import Person, Source
 from scim.people import importing, settle, sources
 from scim.protocol import tables, trust
 from scim.protocol.normalise import KNOWN
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 _NAME = "the source's name"
+_OVERLAP = "let the old tokens work so long beside the new one, like 24h (default: they end now)"
 
 
 def _add(parser: CommandParser) -> None:
@@ -51,19 +52,7 @@ def _add(parser: CommandParser) -> None:
         choices=sorted(KNOWN),
         help="a vendor, or a vendor's habit, to rewrite; may be given several times",
     )
-    parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="its token ends after so many days")
-
-
-def _rotate(parser: CommandParser) -> None:
-    parser.add_argument("name", help=_NAME)
-    parser.add_argument(
-        "--overlap",
-        type=span,
-        metavar="SPAN",
-        default=timedelta(),
-        help="let the old tokens work so long beside the new one, like 24h (default: they end now)",
-    )
-    parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="the new token ends after so many days")
+    parser.add_argument("--expires-in", type=days, metavar="DAYS", help="its token ends after so many days")
 
 
 def _trust(parser: CommandParser) -> None:
@@ -102,12 +91,7 @@ def _admit(parser: CommandParser) -> None:
         metavar="SHA256",
         help="which authority that is, by its fingerprint (default: the only one)",
     )
-    parser.add_argument("--expires-in", type=_days, metavar="DAYS", help="it ends after so many days")
-
-
-def _end(parser: CommandParser) -> None:
-    parser.add_argument("name", help=_NAME)
-    parser.add_argument("credential", type=int, help="its number, as `source show` lists it")
+    parser.add_argument("--expires-in", type=days, metavar="DAYS", help="it ends after so many days")
 
 
 def _import(parser: CommandParser) -> None:
@@ -123,14 +107,11 @@ def _import(parser: CommandParser) -> None:
     )
 
 
-def _days(text: str) -> timedelta:
-    return timedelta(days=int(text))
-
-
-class Command(Noun):
+class Command(Callers[Source]):
     """The operator's verbs for sources."""
 
     help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, import, rotate, admit, end, disable, enable."
+    model, noun, kind = Source, "source", "source"
     verbs = {  # noqa: RUF012 - a table
         "add": ("Register a source; its bearer token is shown once.", _add),
         "list": ("All sources, and when each last spoke.", nothing),
@@ -139,10 +120,13 @@ class Command(Noun):
             named(_NAME),
         ),
         "trust": ("Say what a source is trusted for; people are merged anew.", _trust),
-        "rotate": ("Give a source a new token; the old ones end now, or after an overlap.", _rotate),
+        "rotate": (
+            "Give a source a new token; the old ones end now, or after an overlap.",
+            rotate_arguments(_NAME, overlap=_OVERLAP),
+        ),
         "admit": ("Let a client of this provider, or a certificate, speak for a source.", _admit),
         "import": ("Push a file of people, as the source itself would; rehearse with --dry-run.", _import),
-        "end": ("End one credential of a source.", _end),
+        "end": ("End one credential of a source.", end_arguments(_NAME, noun="source")),
         "disable": ("Refuse a source from now on; what it pushed stays.", named(_NAME)),
         "enable": ("Hear a disabled source again.", named(_NAME)),
     }
@@ -186,7 +170,7 @@ class Command(Noun):
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
         """One source."""
-        one, now = self._found(options), clock.now()
+        one, now = self.found(options), clock.now()
         return {
             "name": one.name,
             "disabled": one.disabled_at,
@@ -200,23 +184,16 @@ class Command(Noun):
             "last_seen": one.last_seen_at,
             "last_said": one.last_said,
             "credentials": [
-                {
-                    "number": row.id,
-                    "kind": row.kind,
-                    "shown": row.shown or (row.key.partition(":")[2] if row.kind != "token" else None),
-                    "works": row.is_live(now=now),
-                    "created": row.created_at,
-                    "expires": row.expires_at,
-                    "ended": row.ended_at,
-                    "last_used": row.last_used_at,
-                }
+                credential_row(
+                    row, now=now, shown=row.shown or (row.key.partition(":")[2] if row.kind != "token" else None)
+                )
                 for row in one.credentials.order_by("id")
             ],
         }
 
     def trust(self, options: dict[str, Any]) -> dict[str, Any]:
         """What it is believed."""
-        source = self._found(options)
+        source = self.found(options)
         start = trust.PRESETS[options["preset"]] if options["preset"] else frozenset(source.trusted_for)
         try:
             names = (start | trust.full_names(options["add"])) - trust.full_names(options["remove"])
@@ -241,13 +218,13 @@ class Command(Noun):
         """A new token."""
         now = clock.now()
         token = sources.rotate_source(
-            self._found(options), overlap=options["overlap"], expires_at=_after(options["expires_in"], now), now=now
+            self.found(options), overlap=options["overlap"], expires_at=_after(options["expires_in"], now), now=now
         )
         return {"name": options["name"], "token": token}
 
     def admit(self, options: dict[str, Any]) -> str:
         """Another way to show who it is."""
-        source = self._found(options)
+        source = self.found(options)
         now = clock.now()
         until = _after(options["expires_in"], now)
         try:
@@ -274,16 +251,13 @@ class Command(Noun):
         )
         return f"{source.name} may speak with it from now on, at {where}"
 
-    def end(self, options: dict[str, Any]) -> str:
-        """End one of its credentials."""
-        if not sources.end_credential(self._found(options), options["credential"], now=clock.now()):
-            message = f"It has no live credential of that number. See: manage.py source show {options['name']}"
-            raise CommandError(message)
-        return "ended"
+    def end_credential(self, caller: Source, number: int, *, now: datetime) -> bool:
+        """End one credential of a source."""
+        return sources.end_credential(caller, number, now=now)
 
     def take_in(self, options: dict[str, Any]) -> dict[str, Any]:
         """A file."""
-        source = self._found({"name": options["source"]})
+        source = self.found({"name": options["source"]})
         form = options["file"].suffix.lower().removeprefix(".")
         if form not in tables.FORMATS:
             message = f"The file's name must end in one of: {', '.join('.' + one for one in tables.FORMATS)}"
@@ -317,20 +291,13 @@ class Command(Noun):
 
     def disable(self, options: dict[str, Any]) -> str:
         """Refuse it."""
-        sources.disable_source(self._found(options), now=clock.now())
+        sources.disable_source(self.found(options), now=clock.now())
         return f"{options['name']} is disabled"
 
     def enable(self, options: dict[str, Any]) -> str:
         """Hear it again."""
-        sources.enable_source(self._found(options))
+        sources.enable_source(self.found(options))
         return f"{options['name']} is heard again"
-
-    def _found(self, options: dict[str, Any]) -> Source:
-        found = Source.objects.filter(name=options["name"]).first()
-        if found is None:
-            message = f"There is no source {options['name']}. See: manage.py source list"
-            raise CommandError(message)
-        return found
 
 
 def _after(life: timedelta | None, now: datetime) -> datetime | None:
