@@ -19,8 +19,6 @@ _OTHERS = ("bench/scim/peer", "bench/peers/")  # sites of other providers
 _LINE = re.compile(r"^    (\w+)  +\S")
 # Folders whose map is not written yet. The list only shrinks.
 PENDING = {
-    "bench",
-    "bench/scim",
     "idp",
     "idp/certificates",
     "idp/checks",
@@ -80,7 +78,7 @@ def _packages() -> list[str]:
 
 def _inside(folder: Path) -> set[str]:
     """The modules of a package and its folders with modules."""
-    modules = {path.stem for path in folder.glob("*.py") if path.name != "__init__.py"}
+    modules = {path.stem for path in folder.glob("*.py") if not path.name.startswith("__")}
     folders = {path.name for path in folder.iterdir() if path.is_dir() and path.name not in _NO_MODULES}
     return modules | {name for name in folders if any((folder / name).rglob("*.py"))}
 
