@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import StrEnum, auto
 
 
 class Reason(StrEnum):
@@ -34,7 +34,7 @@ class Reason(StrEnum):
     ILLEGAL_MOVE = "illegal_move"
     LEVEL_NOT_REACHED = "level_not_reached"
     WRONG_FACTOR = "wrong_factor"
-    WEAK_SECRET = "weak_secret"  # noqa: S105 - a name
+    WEAK_SECRET = auto()
     BAD_PROOF = "bad_proof"
     NONCE_NEEDED = "nonce_needed"
     BAD_CODE = "bad_code"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import models
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+_Parameters: TypeAlias = Any  # a TypedDict of django-stubs
 
 
 class CodePoints(models.CharField):  # type: ignore[type-arg]
@@ -17,7 +20,7 @@ class CodePoints(models.CharField):  # type: ignore[type-arg]
     it then also serves prefixes.
     """
 
-    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - Django's TypedDict
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> _Parameters:
         """The column's type, with its collation on PostgreSQL."""
         found = super().db_parameters(connection)
         return {**found, "collation": "C"} if connection.vendor == "postgresql" else found

@@ -8,7 +8,7 @@ cached, never rows.
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.db import connection
 from django.db.models import AutoField, Expression, Field, Model
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from django.db.models.options import Options
 
 M = TypeVar("M", bound=Model)
+_DriverValue: TypeAlias = Any
+_Instance: TypeAlias = Any  # of the root's model
 
 
 def options(model: type[Model]) -> Options[Any]:
@@ -71,7 +73,7 @@ class BoundValue(Expression):
         """The placeholder, with this object as its parameter, which `bound` later replaces."""
         return "%s", [self]
 
-    def bound(self, given: Mapping[str, object], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - what the driver takes
+    def bound(self, given: Mapping[str, object], database: BaseDatabaseWrapper) -> _DriverValue:
         """The value, converted for this database."""
         return self.output_field.get_db_prep_value(given[self.name], database, prepared=False)
 
@@ -130,7 +132,7 @@ class _Plan:
         """The parameters, with the given values in their places."""
         return [one.bound(given, database) if isinstance(one, BoundValue) else one for one in self._parameters]
 
-    def made(self, row: Sequence[Any], database: BaseDatabaseWrapper) -> Any:  # noqa: ANN401 - an instance of the root's model
+    def made(self, row: Sequence[Any], database: BaseDatabaseWrapper) -> _Instance:
         """Instances from a row."""
         values = list(row)
         for place, convert, expression in self._converters:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from derived.errors import Reason
 from derived.minting.certificate import DERIVED_PIV_HARDWARE
@@ -39,8 +39,6 @@ def is_live(credential: Credential, account: Account, *, now: datetime) -> bool:
 
 def live_only(rows: QuerySet[Credential], *, now: datetime) -> QuerySet[Credential]:
     """`is_live` as a filter of ledger rows."""
-    from django.db.models import F  # noqa: PLC0415
-
     return rows.filter(
         Q(expires_at__isnull=True) | Q(expires_at__gt=now),
         account__status=AccountStatus.ACTIVE,

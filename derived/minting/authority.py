@@ -245,7 +245,7 @@ class OcspRequest:
         try:
             found = ocsp.load_der_ocsp_request(der)
             nonces = [one.value.nonce for one in found.extensions if isinstance(one.value, x509.OCSPNonce)]
-            found.issuer_key_hash, found.issuer_name_hash, found.hash_algorithm  # noqa: B018 - parses them
+            _ = (found.issuer_key_hash, found.issuer_name_hash, found.hash_algorithm)  # reading parses them
             serial = found.serial_number
         except Exception as error:  # a parser of unverified bytes
             raise UnreadableRequest from error

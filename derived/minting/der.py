@@ -11,6 +11,7 @@ BOOLEAN = 0x01
 _MOST = 8192
 _LONG_TAG, _CLASS, _CONTEXT = 0x1F, 0xE0, 0xA0
 _TRUE = b"\xff"
+_MOST_LENGTH_OCTETS, _SHORTEST_LONG = 2, 0x80
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def _one(raw: bytes, at: int) -> tuple[Element, int]:
         if length & 0x80:
             size = length & 0x7F
             length, at = int.from_bytes(raw[at : at + size]), at + size
-            if not 1 <= size <= 2 or length < 0x80:  # noqa: PLR2004 - indefinite, too long, or not the shortest form
+            # indefinite, too long, or not the shortest form
+            if not 1 <= size <= _MOST_LENGTH_OCTETS or length < _SHORTEST_LONG:
                 raise Refused(Reason.BAD_PROOF)
     except IndexError:
         raise Refused(Reason.BAD_PROOF) from None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from derived.minting.hardware.statement import HardwareEvidence
 
 MOST_BYTES = 4096
+_MOST_BRACKETS = 16
 FRESH = timedelta(seconds=60)
 LEAP = timedelta(seconds=10)  # how far a device's clock may run ahead
 _COORDINATE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -115,7 +116,7 @@ def bounded_json(segment: str) -> dict[str, Any]:
     try:
         raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
         # A shallow bound instead of a recursion limit: no proof nests deeper than a key in a header (A20, J5).
-        if raw.count(b"{") + raw.count(b"[") > 16:  # noqa: PLR2004
+        if raw.count(b"{") + raw.count(b"[") > _MOST_BRACKETS:
             raise Refused(Reason.BAD_PROOF)
         value = json.loads(raw)
     except (ValueError, binascii.Error, RecursionError) as error:
@@ -135,7 +136,8 @@ def verify(proof: object, key: DevicePublicKey, *, typ: str) -> dict[str, Any]:
         raise Refused(Reason.BAD_PROOF)
     if header.get("kid", key.jkt) != key.jkt or ("jwk" in header and public_key(header["jwk"]).jkt != key.jkt):
         raise Refused(Reason.BAD_PROOF)
-    assert isinstance(proof, str)  # unverified_header refused anything else  # noqa: S101
+    if not isinstance(proof, str):  # for the type checker: unverified_header has refused it
+        raise Refused(Reason.BAD_PROOF)
     registry = jws.JWSRegistry(algorithms=["ES256"])
     registry.max_header_length = MOST_BYTES  # J4: the default refuses headers that carry a key
     try:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _RSA_SIZES = (2048, 3072, 4096)
+_RSA_AFTER_2030 = 3072
 _CURVES = (ec.SECP256R1, ec.SECP384R1)
 _EXPONENTS = range(65537, 2**64)
 _CLOSE = 1000  # steps of Fermat's method (CVE-2022-26320)
@@ -30,7 +31,7 @@ def is_weak(key: object) -> bool:
 
 def is_outlived(key: object, not_after: datetime) -> bool:
     """True if a key is too small for a certificate that is valid until `not_after` (X-5)."""
-    return isinstance(key, rsa.RSAPublicKey) and key.key_size < 3072 and not_after >= RSA_2048_ENDS  # noqa: PLR2004
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_AFTER_2030 and not_after >= RSA_2048_ENDS
 
 
 @lru_cache(maxsize=1)

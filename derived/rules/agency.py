@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _BYTES, _BITS, _DIGITS = 25, 5, 4
+_HIGHEST_DIGIT = 9
 
 
 def agency_of(fasc_n: str) -> str:
@@ -20,7 +21,7 @@ def agency_of(fasc_n: str) -> str:
     for at in range(1, 1 + _DIGITS):
         character = bits[at * _BITS : (at + 1) * _BITS]
         value = int(character[3::-1], 2)
-        if character.count("1") % 2 == 0 or value > 9:  # noqa: PLR2004
+        if character.count("1") % 2 == 0 or value > _HIGHEST_DIGIT:
             return ""
         digits += str(value)
     return digits

@@ -6,7 +6,7 @@ A level is always computed from an `Authentication`; a requested value never bec
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum, StrEnum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class FactorClass(StrEnum):
 class Factor(StrEnum):
     """The factors that a login can verify."""
 
-    PASSWORD = "password"  # noqa: S105 - a name
+    PASSWORD = auto()
     TOTP = "totp"
     DEVICE_KEY = "device_key"
-    DEVICE_PASSPHRASE = "device_passphrase"  # noqa: S105 - a name
+    DEVICE_PASSPHRASE = auto()
     PIV_CARD = "piv_card"
     PIV_PIN = "piv_pin"
     CERTIFICATE = "certificate"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+from enum import StrEnum, auto
 
 from derived.rules.assurance import AAL
 
@@ -16,7 +16,7 @@ from derived.rules.assurance import AAL
 class Kind(StrEnum):
     """The kinds of credential in the ledger; docs/adding-a-kind.md says how to add one."""
 
-    PASSWORD_TOTP = "password_totp"  # noqa: S105 - a name
+    PASSWORD_TOTP = auto()
     PIV_CARD = "piv_card"
     PASSKEY = "passkey"
     UPSTREAM = "upstream"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     CERTIFICATE = "certificate"
     DEVICE_KEY = "device_key"
     DERIVED_PASSKEY = "derived_passkey"
-    TOKEN_FAMILY = "token_family"  # noqa: S105 - a name
+    TOKEN_FAMILY = auto()
 
 
 class Label(StrEnum):

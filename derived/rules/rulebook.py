@@ -15,7 +15,7 @@ from derived.rules.assurance import AAL
 from derived.rules.kinds import MOST_DERIVED_PER_PERSON, POLICIES, Kind, Label, policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
     ]
 
 
-def _listed(names: Any) -> str:  # noqa: ANN401 - an iterable of texts
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 

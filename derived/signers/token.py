@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import Hash
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@lru_cache(maxsize=8)
-def _module(path: str, _process: int) -> Any:  # noqa: ANN401 - python-pkcs11 has no types
-    import pkcs11  # noqa: PLC0415 - an extra
+_Untyped: TypeAlias = Any  # python-pkcs11 has no types
 
-    return pkcs11.lib(path)
+
+def _pkcs11(name: str = "") -> _Untyped:
+    """A module of python-pkcs11, imported on use because it is an extra."""
+    return import_module(f"pkcs11{name}")
+
+
+@lru_cache(maxsize=8)
+def _module(path: str, _process: int) -> _Untyped:
+    return _pkcs11().lib(path)
 
 
 class Token:
@@ -40,8 +47,12 @@ class Token:
     def __repr__(self) -> str:
         return f"Token({self._token}/{self._label})"
 
-    def _session(self, *, write: bool = False) -> Any:  # noqa: ANN401
+    def _session(self, *, write: bool = False) -> _Untyped:
         return _module(self._module, os.getpid()).get_token(token_label=self._token).open(rw=write, user_pin=self._pin)
+
+    def _key(self, session: _Untyped, half: str) -> _Untyped:
+        kind = getattr(_pkcs11().ObjectClass, half)
+        return session.get_key(object_class=kind, key_type=_pkcs11().KeyType.EC, label=self._label)
 
     def make(self) -> None:
         """Generate a P-384 key pair on the token, not extractable.
@@ -49,17 +60,16 @@ class Token:
         Raises: Unavailable(KEY_UNAVAILABLE).
         """
         try:
-            from pkcs11 import Attribute, KeyType  # noqa: PLC0415 - an extra
-            from pkcs11.util.ec import encode_named_curve_parameters  # noqa: PLC0415
-
+            pkcs11, parameters = _pkcs11(), _pkcs11(".util.ec").encode_named_curve_parameters("secp384r1")
+            attribute = pkcs11.Attribute
             with self._session(write=True) as session:
                 curve = session.create_domain_parameters(
-                    KeyType.EC, {Attribute.EC_PARAMS: encode_named_curve_parameters("secp384r1")}, local=True
+                    pkcs11.KeyType.EC, {attribute.EC_PARAMS: parameters}, local=True
                 )
                 curve.generate_keypair(
                     store=True,
                     label=self._label,
-                    private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: True},
+                    private_template={attribute.SENSITIVE: True, attribute.EXTRACTABLE: False, attribute.SIGN: True},
                 )
         except Exception as error:  # vendors' libraries raise anything; the key is unavailable in any case
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
@@ -69,12 +79,9 @@ class Token:
         """The public key, read from the token once."""
         if self._public is None:
             try:
-                from pkcs11 import KeyType, ObjectClass  # noqa: PLC0415 - an extra
-                from pkcs11.util.ec import encode_ec_public_key  # noqa: PLC0415
-
                 with self._session() as session:
-                    found = session.get_key(object_class=ObjectClass.PUBLIC_KEY, key_type=KeyType.EC, label=self._label)
-                    key = load_der_public_key(encode_ec_public_key(found))
+                    found = self._key(session, "PUBLIC_KEY")
+                    key = load_der_public_key(_pkcs11(".util.ec").encode_ec_public_key(found))
             except Exception as error:
                 raise Unavailable(Reason.KEY_UNAVAILABLE) from error
             if not isinstance(key, ec.EllipticCurvePublicKey):
@@ -90,12 +97,9 @@ class Token:
         digest = Hash(digest_of(self.public_key))
         digest.update(message)
         try:
-            from pkcs11 import KeyType, Mechanism, ObjectClass  # noqa: PLC0415 - an extra
-            from pkcs11.util.ec import encode_ecdsa_signature  # noqa: PLC0415
-
             with self._session() as session:
-                key = session.get_key(object_class=ObjectClass.PRIVATE_KEY, key_type=KeyType.EC, label=self._label)
-                return bytes(encode_ecdsa_signature(key.sign(digest.finalize(), mechanism=Mechanism.ECDSA)))
+                raw = self._key(session, "PRIVATE_KEY").sign(digest.finalize(), mechanism=_pkcs11().Mechanism.ECDSA)
+                return bytes(_pkcs11(".util.ec").encode_ecdsa_signature(raw))
         except Exception as error:
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
 

@@ -35,6 +35,7 @@ KEPT = timedelta(days=7)
 MOST_WAITING = 100_000
 _SETTLED = timedelta(minutes=5)  # every transaction has ended by then
 _MOST_SCANNED = 1_000
+_UUID_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def acknowledge(receiver: Receiver, unverified_jtis: Collection[str], *, errors:
 
 def _uid(receiver: Receiver, jti: str) -> UUID | None:
     prefix, _, uid = jti.partition("-")
-    if prefix != f"{receiver.id:x}" or len(uid) != 32:  # noqa: PLR2004 - hexadecimal digits of a UUID
+    if prefix != f"{receiver.id:x}" or len(uid) != _UUID_DIGITS:
         return None
     try:
         return UUID(hex=uid)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 CONTENT_TYPE = "application/scim+json"
+_RETRY_AFTER = {429: "60", 503: "2"}  # seconds
 
 
 def scim_view(
@@ -87,7 +88,7 @@ def error_response(error: ScimError, methods: tuple[str, ...]) -> HttpResponse:
         case 405:
             response["Allow"] = ", ".join(methods)
         case 429 | 503:
-            response["Retry-After"] = "60" if error.status == 429 else "2"  # noqa: PLR2004 - HTTP statuses
+            response["Retry-After"] = _RETRY_AFTER[error.status]
         case _:
             pass
     return response

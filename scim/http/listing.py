@@ -270,7 +270,7 @@ def _key(part: QueryPart, base: str) -> Callable[[Row], tuple[bool, Any]]:
         if target is None or target.last is None:
             return (True, "")
         resource = _views(
-            part.kind is GROUP, [row], base, lambda name: target.extension is None and target.name.startswith(name)
+            _shelf(part), [row], base, lambda name: target.extension is None and target.name.startswith(name)
         )[0]
         for value in values_of(target, resource, primary_first=True):
             found = comparable(target.last, value)
@@ -304,7 +304,7 @@ def _judged(stretch: _Stretch, rows: QuerySet[Any], *, base: str, most: int | No
         return
     piece: list[Row] = list(rows[:_PIECE])
     while piece:
-        views = _views(stretch.shelf is GROUPS, piece, base, lambda name: mentions(test, name))
+        views = _views(stretch.shelf, piece, base, lambda name: mentions(test, name))
         yield from ((row, matches(test, view)) for row, view in zip(piece, views, strict=True))
         further = stretch.beyond(piece[-1])
         piece = list(further[:_PIECE]) if further is not None and len(piece) == _PIECE else []
@@ -317,15 +317,12 @@ def _shown(found: Sequence[tuple[_Stretch, Row]], base: str) -> list[Resource]:
         mine = [(stretch.part, row) for stretch, row in found if stretch.shelf is shelf]
         if mine:
             part = mine[0][0]
-            views += [
-                part.shown.of(view)
-                for view in _views(shelf is GROUPS, [row for _, row in mine], base, part.shown.shows)
-            ]
+            views += [part.shown.of(view) for view in _views(shelf, [row for _, row in mine], base, part.shown.shows)]
     return views
 
 
-def _views(are_groups: bool, rows: Sequence[Any], base: str, wanted: Callable[[str], bool]) -> list[Resource]:  # noqa: FBT001
-    if not are_groups:
+def _views(shelf: ResourceTable, rows: Sequence[Any], base: str, wanted: Callable[[str], bool]) -> list[Resource]:
+    if shelf is PEOPLE:
         return directory.people(rows, base=base, with_groups=wanted("groups"))
     if wanted("members"):
         ids = [row.id for row in rows]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import OperationalError, connection
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SECONDS = 2.5
 _STEPS = 200_000  # SQLite instructions between two readings of the clock: a few milliseconds
 _CANCELLED = "57014"
+_Result: TypeAlias = Any  # as Django's execute wrappers return it
 
 
 def timeout_error(error: Exception) -> ScimError | None:
@@ -73,10 +74,10 @@ def _say(statement: str) -> None:
         connection.connection.set_progress_handler(None, 0)
 
 
-def _told(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: ANN401, FBT001 - Django's
+def _told(execute: Callable[..., _Result], *statement: object) -> _Result:
     """Run a statement; raise ScimError if it was stopped."""
     try:
-        return execute(sql, params, many, context)
+        return execute(*statement)
     except OperationalError as error:
         if (said := timeout_error(error)) is None:
             raise
@@ -90,10 +91,10 @@ def _clocked() -> Callable[..., Any]:
     def is_late() -> bool:
         return time.monotonic() > until
 
-    def run(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: ANN401, FBT001 - Django's
+    def run(execute: Callable[..., _Result], *statement: object) -> _Result:
         nonlocal until
         until = time.monotonic() + SECONDS
-        return _told(execute, sql, params, many, context)
+        return _told(execute, *statement)
 
     connection.connection.set_progress_handler(is_late, _STEPS)
     return run

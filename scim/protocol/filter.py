@@ -9,7 +9,7 @@ refused before any row is read. A parser is created per call, because a shared o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scim2_filter_parser import ast
 from scim2_filter_parser.parser import SCIMParser, SCIMParserError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from scim.protocol.schema import ResourceType
+
+_Node: TypeAlias = Any  # the engine's classes are untyped
 
 LONGEST_PATH = 512
 MOST_COMPARISONS = 50
@@ -110,7 +112,7 @@ class _Reader:
         self._inside = inside
         self._counted = counted if counted is not None else [0]
 
-    def tree(self, node: Any) -> Tree:  # noqa: ANN401 - the engine's classes are untyped
+    def tree(self, node: _Node) -> Tree:
         """The tree of an engine's node."""
         if isinstance(node, ast.AttrExpr):
             return self._attribute_expression(node)
@@ -122,7 +124,7 @@ class _Reader:
             return self._regrouped(node)
         return self.tree(node.expr)
 
-    def _regrouped(self, node: Any) -> Tree:  # noqa: ANN401
+    def _regrouped(self, node: _Node) -> Tree:
         """Restore the precedence of `and` over `or`: the engine's flat chain is cut at every `or`.
 
         Parentheses appear in its tree as one more Filter level, so the chain ends at them.
@@ -136,11 +138,11 @@ class _Reader:
         terms = tuple(And(tuple(group)) if len(group) > 1 else group[0] for group in groups)
         return Or(terms) if len(terms) > 1 else terms[0]
 
-    def _value_path(self, node: Any) -> Tree:  # noqa: ANN401
+    def _value_path(self, node: _Node) -> Tree:
         target, reader = self._elements(node.namespace)
         return Within(target, reader.tree(node.expr))
 
-    def _elements(self, namespace: Any) -> tuple[AttributePath, _Reader]:  # noqa: ANN401
+    def _elements(self, namespace: _Node) -> tuple[AttributePath, _Reader]:
         if self._inside is not None or not isinstance(namespace.attr_name, str):
             raise invalid_filter("A value path is inside another.")
         target = self.located(namespace.attr_name, namespace.uri, None)
@@ -149,7 +151,7 @@ class _Reader:
             raise invalid_filter(f"{target.name} has no elements to select from.")
         return target, _Reader(self._kind, inside=attribute, counted=self._counted)
 
-    def _attribute_expression(self, node: Any) -> Tree:  # noqa: ANN401
+    def _attribute_expression(self, node: _Node) -> Tree:
         path = node.attr_path
         if not isinstance(path.attr_name, ast.AST):
             target = self.located(path.attr_name, path.uri, path.sub_attr.value if path.sub_attr else None)
@@ -172,7 +174,7 @@ class _Reader:
             raise invalid_filter("The filter names an attribute that does not exist.")
         return found
 
-    def comparison(self, target: AttributePath, node: Any) -> Tree:  # noqa: ANN401
+    def comparison(self, target: AttributePath, node: _Node) -> Tree:
         self._counted[0] += 1
         if self._counted[0] > MOST_COMPARISONS:
             raise invalid_filter(f"The filter has more than {MOST_COMPARISONS} comparisons.")
@@ -186,7 +188,7 @@ class _Reader:
         return Compare(target, operator, _operand(target, operator, literal), literal.value)
 
 
-def _chain(node: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401
+def _chain(node: _Node) -> tuple[list[_Node], list[str]]:
     """The operands and operators of a chain of `and` and `or` without parentheses, from left to right."""
     plain = isinstance(node, ast.Filter) and not node.negated and node.namespace is None
     if plain and isinstance(node.expr, ast.LogExpr):

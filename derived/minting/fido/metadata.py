@@ -12,7 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -26,6 +26,8 @@ from derived.minting.chains import leads_to
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+_Json: TypeAlias = Any  # of another party, not verified
 
 NOBODY = "00000000-0000-0000-0000-000000000000"  # the AAGUID of authenticators that do not name their model
 SIGNER = "mds.fidoalliance.org"
@@ -153,7 +155,7 @@ def read(document: bytes) -> Metadata:
     return Metadata(number=number, next_update=next_update, models=models)
 
 
-def _model(entry: Any) -> Model | None:  # noqa: ANN401 - external JSON
+def _model(entry: _Json) -> Model | None:
     """The model of an entry, or None if required members are missing or the model is UAF only."""
     try:
         said = entry["metadataStatement"]

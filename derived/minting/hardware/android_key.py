@@ -31,7 +31,7 @@ KEY_DESCRIPTION = "1.3.6.1.4.1.11129.2.1.17"
 _LEVELS = {1: "TEE", 2: "StrongBox"}
 _LEAST_VERSION = 3
 _SIGN, _VERIFY = 2, 3
-_EC, _P256 = 3, 1
+_EC, _P256, _P256_BITS = 3, 1, 256
 _GENERATED, _VERIFIED = 0, 0
 # Tags of an AuthorizationList.
 (
@@ -114,7 +114,7 @@ def _was_made_there(enforced: Mapping[int, Element]) -> None:
     """
     purposes = {one.integer for one in der.elements(enforced[_PURPOSE].expect(der.SET))}
     is_p256 = enforced[_ALGORITHM].integer == _EC and (
-        enforced[_CURVE].integer == _P256 if _CURVE in enforced else enforced[_KEY_SIZE].integer == 256  # noqa: PLR2004
+        enforced[_CURVE].integer == _P256 if _CURVE in enforced else enforced[_KEY_SIZE].integer == _P256_BITS
     )
     if (
         _SIGN not in purposes

@@ -31,6 +31,7 @@ _MODEL, _MAKER = x509.ObjectIdentifier("2.23.133.2.2"), x509.ObjectIdentifier("2
 _GENERATED, _CERTIFY = b"\xff\x54\x43\x47", b"\x80\x17"
 _ECC, _SHA256, _P256, _NULL = 0x0023, 0x000B, 0x0003, 0x0010
 _ECDSA = 0x0018
+_LEAST_RSA = 2048
 # TPMA_OBJECT (part 2 §8.3): fixedTPM, fixedParent, sensitiveDataOrigin, sign are required; restricted and decrypt
 # forbidden.
 _MUST, _MUST_NOT = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 18, 1 << 16 | 1 << 17
@@ -103,7 +104,7 @@ def _is_an_attestation_key(leaf: x509.Certificate) -> None:
 def _signed(leaf: x509.Certificate, signature: bytes, info: bytes) -> None:
     key = leaf.public_key()
     try:
-        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:  # noqa: PLR2004
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _LEAST_RSA:
             key.verify(signature, info, padding.PKCS1v15(), SHA256())
         elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
             key.verify(signature, info, ec.ECDSA(SHA256()))

@@ -32,7 +32,7 @@ _FIRMWARE, _SERIAL, _POLICY, _FORM_FACTOR = (f"1.3.6.1.4.1.41482.3.{number}" for
 _NAME = re.compile(r"YubiKey PIV Attestation (9[acde]|8[2-9a-f]|9[0-5])")
 _EACH_TIME = frozenset({3, 5})  # PIN or fingerprint at each use; "once" is once a session
 _PIN_POLICIES, _TOUCH_POLICIES = range(1, 6), range(1, 4)
-_FIRMWARE_PARTS = 3
+_FIRMWARE_PARTS, _POLICY_PARTS = 3, 2
 _FIPS = 0x80
 
 
@@ -48,7 +48,7 @@ def verify(statement: Mapping[str, Any], asked: AttestationRequest, trust: Attes
         raise Refused(Reason.BAD_PROOF)
     if (
         len(firmware) != _FIRMWARE_PARTS
-        or len(policy) != 2  # noqa: PLR2004
+        or len(policy) != _POLICY_PARTS
         or policy[0] not in _PIN_POLICIES
         or policy[1] not in _TOUCH_POLICIES
     ):
