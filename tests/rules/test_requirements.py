@@ -41,6 +41,9 @@ def _fault(row: Row, rows: dict[str, Row], cited: dict[str, Counter[str]]) -> st
             other = rows.get(row.status.removeprefix("same as "))
             if other is None or other.verdict in {"", "same as "}:
                 return "leads to no row with a status of its own"
+        case "no test: " | "not met: ":
+            if tests := sorted(path for path in cited.get(row.id, {}) if "/test_" in path):
+                return f"is cited by {', '.join(tests)}: write met or partly"
         case "":
             return f"has no status: {row.status}"
     return ""
