@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @require_http_methods(["GET", "HEAD"])
-def live(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+def live(_request: HttpRequest) -> HttpResponse:
     """The process answers."""
     return JsonResponse({"status": "ok"})
 
 
 @require_http_methods(["GET", "HEAD"])
-def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+def ready(_request: HttpRequest) -> HttpResponse:
     """The database answers, clocks agree, and tokens can be signed; what is wrong is named without details (C94)."""
     wrong = ""
     try:

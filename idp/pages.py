@@ -29,7 +29,7 @@ def problem(
     return page(request, "error", values, status=status)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
+def csrf_failure(request: HttpRequest, **_context: object) -> HttpResponse:
     """A form that did not come from our own page, or from one that is too old."""
     return problem(
         request,
@@ -39,12 +39,12 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     )
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def bad_request(request: HttpRequest, **_context: object) -> HttpResponse:
     """400, for what is refused before any view of ours sees it."""
     return problem(request, "The request is malformed, too large, or came from a page that is too old.", status=400)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def not_found(request: HttpRequest, **_context: object) -> HttpResponse:
     """404."""
     return problem(request, "There is no page at this address.", status=404)
 

@@ -223,7 +223,7 @@ def jwks(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD"])
-def certificate_file(request: HttpRequest, name: str) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+def certificate_file(_request: HttpRequest, name: str) -> HttpResponse:
     """`/pki/…`: revocation lists and authorities' certificates; the worker lays the same files for a static server."""
     found = lists.file(name, now=clock.now())
     if found is None:

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from idp.models import PkiObject
@@ -130,7 +131,7 @@ def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple
         )
     except (NotFetched, ValueError) as error:
         return b"", str(error)
-    return (answer.body, "") if answer.status == 200 else (b"", f"status {answer.status}")  # noqa: PLR2004 - OK
+    return (answer.body, "") if answer.status == HTTPStatus.OK else (b"", f"status {answer.status}")
 
 
 def _failed(question: Question, why: str, *, now: datetime) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
@@ -19,7 +18,7 @@ _VARIABLE = "RAMET_CERTIFICATE_"
 
 
 @register
-def certificate_host_is_safe(app_configs: Any, **_kwargs: Any) -> list[Error | Warning]:  # noqa: ANN401, ARG001
+def certificate_host_is_safe(**_context: object) -> list[Error | Warning]:
     """A certificate is believed only from a hop that nobody else can pretend to be."""
     here = config()
     if not here.certificate_url:

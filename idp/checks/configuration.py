@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -24,7 +23,7 @@ _MOST_WORDS = 300
 
 
 @register
-def engines_are_behind_their_doors(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+def engines_are_behind_their_doors(**_context: object) -> list[Error]:
     """No view and no admin class of django-oidc-provider is reachable; Authlib does not accept plain http by itself."""
     found: list[Error] = []
     if _routes_to("oidc_provider", get_resolver()):
@@ -54,7 +53,7 @@ def _routes_to(package: str, resolver: URLResolver) -> bool:
 
 
 @register
-def settings_are_safe(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+def settings_are_safe(**_context: object) -> list[Error]:
     """Nobody weakened the settings that the design rests on."""
     found: list[Error] = []
     database = settings.DATABASES["default"]
@@ -93,7 +92,7 @@ def settings_are_safe(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa:
 
 
 @register
-def the_conformance_profile_is_on_loopback(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+def the_conformance_profile_is_on_loopback(**_context: object) -> list[Error]:
     """The profile with a fixed second factor runs over https on loopback, and starts nowhere else."""
     if not getattr(settings, "RAMET_CONFORMANCE", False) or (is_loopback(config().host) and config().is_https):
         return []
@@ -102,7 +101,7 @@ def the_conformance_profile_is_on_loopback(app_configs: Any, **_kwargs: Any) -> 
 
 
 @register
-def database_is_durable(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+def database_is_durable(**_context: object) -> list[Error]:
     """What the database itself says: a revocation that was acknowledged survives a crash (R3)."""
     try:
         wrong = _sqlite_faults() if connection.vendor == "sqlite" else _postgresql_faults()
@@ -151,7 +150,7 @@ def _postgresql_faults() -> list[tuple[str, str]]:
 
 
 @register
-def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+def rules_of_issuance_are_understood(**_context: object) -> list[Error]:
     """A mistake in `var/issuance.toml` is told at start-up, not at the first issuance."""
     try:
         rulebook.read(rulebook.path())
@@ -164,7 +163,7 @@ def rules_of_issuance_are_understood(app_configs: Any, **_kwargs: Any) -> list[E
 
 
 @register
-def attestation_is_understood(app_configs: Any, **_kwargs: Any) -> list[Error]:  # noqa: ANN401, ARG001
+def attestation_is_understood(**_context: object) -> list[Error]:
     """A mistake in `var/attestation` is told at start-up, not when somebody adds a phone."""
     try:
         attestation.read()
@@ -175,7 +174,7 @@ def attestation_is_understood(app_configs: Any, **_kwargs: Any) -> list[Error]: 
 
 
 @register
-def files_have_their_present_names(app_configs: Any, **_kwargs: Any) -> list[Warning]:  # noqa: ANN401, ARG001
+def files_have_their_present_names(**_context: object) -> list[Warning]:
     """Warn of each operator's file that has its former name; the next release does not read it."""
     var = config().var
     places = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
 
 from derived import clock
@@ -13,7 +11,7 @@ _MOST_WORDS = 300
 
 
 @register
-def pki_folder_is_usable(app_configs: Any, **_kwargs: Any) -> list[Error | Warning]:  # noqa: ANN401, ARG001
+def pki_folder_is_usable(**_context: object) -> list[Error | Warning]:
     """Every file is readable and every key is known; anchors that have expired are named."""
     try:
         here = current()

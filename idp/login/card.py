@@ -85,7 +85,7 @@ def require_on(*, now: datetime) -> None:
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
 
 
-def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is asked in the same form
+def offers(_request: HttpRequest) -> list[Way]:
     """The way of signing in with a card, where it is on."""
     if not is_on(now=clock.now()):
         return []

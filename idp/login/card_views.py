@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, JsonResponse
@@ -130,6 +131,6 @@ def refusal(request: HttpRequest, refused: Refused | Unavailable) -> HttpRespons
         words, next_step = _UNKNOWN, _UNKNOWN_NEXT
     values: dict[str, object] = {"message": words, "next_step": next_step, "reason": refused.reason.value}
     response = page(request, "card_refused", values, status=status)
-    if status == 503:  # noqa: PLR2004
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response["Retry-After"] = "5"
     return response

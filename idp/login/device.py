@@ -49,7 +49,7 @@ def verifies_user(credential: Credential) -> bool:
 _JTI_KEPT = timedelta(minutes=5)
 
 
-def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is asked in the same form
+def offers(_request: HttpRequest) -> list[Way]:
     """The key of the device at hand, for whoever added it in My devices."""
     return [
         Way(

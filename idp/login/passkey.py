@@ -126,7 +126,7 @@ def described(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
     return [(bytes(key.raw_id), list(key.transports)) for key in keys]
 
 
-def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every module of ways has this shape
+def offers(_request: HttpRequest) -> list[Way]:
     """How the login page offers it. The same to everybody: who has a key is not known before it answers (C67)."""
     return [
         Way(

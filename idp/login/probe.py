@@ -7,6 +7,7 @@ if the request arrives through the believed hop (so the proxy put its own secret
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from idp.config import config
@@ -44,7 +45,7 @@ def run(*, now: datetime) -> tuple[bool, str]:
             most_bytes=4096,
             seconds=5.0,
         )
-        if got.status != 200:  # noqa: PLR2004
+        if got.status != HTTPStatus.OK:
             words = f"the certificate host answered {got.status}"
     except NotFetched as error:
         words = f"the certificate host could not be reached: {error}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from idp.upstreams.trip import Return
 
 
-def offers(request: HttpRequest) -> list[Way]:  # noqa: ARG001 - every way is asked in the same form
+def offers(_request: HttpRequest) -> list[Way]:
     """One way for each upstream that is on."""
     return [_way(one) for one in registry.enabled()]
 

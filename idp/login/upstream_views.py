@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -107,6 +108,6 @@ def refusal(request: HttpRequest, reason: Reason) -> HttpResponse:
         status=found.status,
         next_step=_NEXT.get(reason, "Sign in another way, or try again later."),
     )
-    if found.status == 503:  # noqa: PLR2004 - Service Unavailable
+    if found.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response["Retry-After"] = "5"
     return response

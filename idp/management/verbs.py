@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from datetime import timedelta
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
@@ -19,6 +19,8 @@ from idp.errors import answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+Option: TypeAlias = Any  # a value that argparse has read
+
 
 class Noun(BaseCommand):
     """A command that is a noun (`source`, `client` …) with verbs (`add`, `list` …).
@@ -26,8 +28,8 @@ class Noun(BaseCommand):
     A subclass fills `verbs`: name → (help, add_arguments, method name). A verb returns data; this class prints it.
     """
 
-    verbs: Mapping[str, tuple[str, Callable[[CommandParser], None]]] = {}
-    methods: Mapping[str, str] = {"list": "all"}  # where a verb is a word of Python's
+    verbs: ClassVar[Mapping[str, tuple[str, Callable[[CommandParser], None]]]] = {}
+    methods: ClassVar[Mapping[str, str]] = {"list": "all"}  # where a verb is a word of Python's
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One sub-parser per verb, each with --json."""
@@ -37,7 +39,7 @@ class Noun(BaseCommand):
             verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
             arguments(verb)
 
-    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *_args: object, **options: Option) -> None:
         """Run the verb and print what it returns."""
         verb: str = options["verb"]
         try:

@@ -96,9 +96,9 @@ def test_a_mistake_in_the_policy_is_told_at_start_up(bench: Bench, text: str, wo
     """C22: an unknown key or a bad value is an error of the system check, never ignored."""
     from idp.checks.pki_folder import pki_folder_is_usable
 
-    assert pki_folder_is_usable(None) == []
+    assert pki_folder_is_usable() == []
     (bench.folder / "validation.toml").write_text(text + "\n")
-    [fault, *_] = pki_folder_is_usable(None)
+    [fault, *_] = pki_folder_is_usable()
     assert fault.id == "ramet.E030"
     assert words in fault.msg
 
@@ -111,7 +111,7 @@ def test_a_file_that_is_no_authority_is_told_at_start_up(bench: Bench, content: 
     from idp.checks.pki_folder import pki_folder_is_usable
 
     (bench.folder / "anchors" / "x.pem").write_bytes(bench.pki.card().pem if isinstance(content, str) else content)
-    assert [fault.id for fault in pki_folder_is_usable(None)] == ["ramet.E030"]
+    assert [fault.id for fault in pki_folder_is_usable()] == ["ramet.E030"]
     with pytest.raises(configuration.BadConfiguration):
         configuration.current()
 
@@ -125,4 +125,4 @@ def test_an_expired_anchor_is_named(bench: Bench) -> None:
     from idp.checks.pki_folder import pki_folder_is_usable
 
     with time_machine.travel(NOW + timedelta(days=4000)):
-        assert [fault.id for fault in pki_folder_is_usable(None)] == ["ramet.W031"]
+        assert [fault.id for fault in pki_folder_is_usable()] == ["ramet.W031"]

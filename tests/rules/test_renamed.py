@@ -36,9 +36,9 @@ def test_a_former_name_is_told_by_the_system_check(tmp_path: Path, monkeypatch: 
     from idp.checks.configuration import files_have_their_present_names
 
     monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path)
-    assert files_have_their_present_names(None) == []
+    assert files_have_their_present_names() == []
     (tmp_path / "policy.toml").write_text("")
-    assert [found.id for found in files_have_their_present_names(None)] == ["ramet.W048"]
+    assert [found.id for found in files_have_their_present_names()] == ["ramet.W048"]
 
 
 def test_ids_of_system_checks_are_unique() -> None:

@@ -310,9 +310,9 @@ def test_the_operators_file_decides_and_a_broken_one_issues_nothing(policy_file:
         assert not Credential.objects.filter(kind="device_key").exists()
     with pytest.raises(CommandError, match="device_kye"):
         call_command("policy", "show", stdout=out)
-    assert [one.id for one in rules_of_issuance_are_understood(None)] == ["ramet.E050"]
+    assert [one.id for one in rules_of_issuance_are_understood()] == ["ramet.E050"]
     policy_file.unlink()
-    assert rules_of_issuance_are_understood(None) == []
+    assert rules_of_issuance_are_understood() == []
     world.device(desktop)
 
 

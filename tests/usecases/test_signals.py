@@ -179,7 +179,7 @@ def test_a_dead_client_delays_no_other(world: World, monkeypatch: pytest.MonkeyP
 
 
 def ids(check: Any) -> set[str]:
-    return {str(error.id) for error in check(None)}
+    return {str(error.id) for error in check()}
 
 
 def test_the_house_as_it_is_starts() -> None:

@@ -154,7 +154,7 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
 
 
 @json_api
-def status(request: HttpRequest, document: dict[str, Any], *, binding_id: UUID) -> dict[str, Any]:  # noqa: ARG001
+def status(_request: HttpRequest, document: dict[str, Any], *, binding_id: UUID) -> dict[str, Any]:
     """Step 3: what the desktop said."""
     now = clock.now()
     row = binding.standing(binding_id, text_of(document, "proof"), now=now)

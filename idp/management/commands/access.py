@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import F
@@ -78,7 +78,7 @@ class Command(Noun):
     help = (
         "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review, own, disown, owners."
     )
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
         "rules": ("All rules.", nothing),
         "end-rule": ("End a rule, and what was assigned by it.", _number),
@@ -97,7 +97,7 @@ class Command(Noun):
             nothing,
         ),
     }
-    methods = {"list": "all", "end-rule": "end_rule"}  # noqa: RUF012 - a table
+    methods: ClassVar = {"list": "all", "end-rule": "end_rule"}
 
     def rule(self, options: dict[str, Any]) -> dict[str, Any]:
         """A rule."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -42,7 +42,7 @@ class Command(Noun):
     """The operator's verbs for cards."""
 
     help = "PIV and CAC cards: status (may they be used?), probe (are forged headers stripped?), bind, list (of one person)."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "status": ("Whether cards may be used now, and what is missing.", nothing),
         "probe": ("Ask the certificate host through its public address whether it strips forged headers.", nothing),
         "bind": ("Bind a card to a person whom you have checked.", _bind),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -62,7 +62,7 @@ class Command(Noun):
     """The operator's verbs for clients."""
 
     help = "Relying parties: add, set, list, show, rotate-secret, token, disable, enable, import."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "add": ("Register a client; its secret is shown once.", _add),
         "set": (
             "Change what is given; the rules are asked of the whole client as it will be. `--X none` empties a list.",
@@ -84,7 +84,7 @@ class Command(Noun):
         ),
     }
 
-    methods = {"list": "all", "import": "take_over", "set": "change", "rotate-secret": "rotate"}  # noqa: RUF012 - a table
+    methods: ClassVar = {"list": "all", "import": "take_over", "set": "change", "rotate-secret": "rotate"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError, CommandParser
@@ -44,7 +44,7 @@ class Command(Noun):
     help = (
         "The OpenID conformance suite: load (clients, a person, TLS, the suite's configuration), plans. Loopback only."
     )
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "load": (
             "Register the suite's static clients and a person of whom everything is known; write a configuration per plan.",
             _load,

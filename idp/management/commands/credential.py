@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
@@ -55,7 +55,7 @@ class Command(Noun):
     """The operator's verbs for credentials."""
 
     help = "Credentials: list, tree, show, revoke, lift."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "list": ("A person's credentials; or, with --review, those that wait for a look.", _list),
         "reviewed": ("Say that you looked at a credential that was up for review, and that it stays.", _one),
         "tree": ("A person's credentials, as they grew.", _person),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
     from device.client import Answered, Tokens
+    from idp.management.verbs import Option
 
 TEACHING = """
 A device that is nobody's yet becomes one of yours in three steps:
@@ -93,7 +94,7 @@ class Command(BaseCommand):
             verb.add_argument("--passphrase-file", type=Path, help="file whose first line is the device passphrase")
             verb.add_argument("--ca-file", type=Path, help="certificate authority to trust (`make run` in TLS mode)")
 
-    def handle(self, *_: object, **options: Any) -> None:  # noqa: ANN401 - argparse's
+    def handle(self, *_: object, **options: Option) -> None:
         """Run one verb; what goes wrong becomes one line, and with --json one object."""
         try:
             answer = getattr(self, f"_{options['verb']}")(options)

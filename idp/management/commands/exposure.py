@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand
 
@@ -16,6 +16,8 @@ from idp.policies import issuance as rulebook
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
+
+    from idp.management.verbs import Option
 
 SKEW = timedelta(seconds=60)
 
@@ -29,7 +31,7 @@ class Command(BaseCommand):
         """Only --json."""
         parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
-    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *_args: object, **options: Option) -> None:
         """The bound of each kind of artefact."""
         life = rulebook.rules().lifetime(Kind.CERTIFICATE) or LONGEST_LIFE
         bounds = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -83,7 +83,7 @@ class Command(Callers[Receiver]):
 
     help = "Systems that follow us over the feed of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
     model, noun, kind = Receiver, "feed", "receiver"
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "add": (
             "Register a receiver; its bearer token is shown once. It follows people, by notices, and may read their names, unless more is given.",
             _add,

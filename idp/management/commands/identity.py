@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -52,7 +52,7 @@ class Command(Noun):
     help = (
         "Checks in person: record, list. A certificate at AAL3 (policy .41) takes one, within 90 days, and uses it up."
     )
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "list": ("A person's checks, and what was issued on them.", named(_NAME)),
         "record": ("Write down, for good, that an officer saw this person and found them to be the one.", _record),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -26,7 +26,7 @@ class Command(Noun):
     """The operator's verbs for keys."""
 
     help = "Signing keys: list, rotate (with an overlap), revoke (in an emergency)."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "list": ("All keys and where each stands.", nothing),
         "rotate": ("Publish a new key now; it takes over when every verifier has seen it.", _rotate),
         "revoke": ("Emergency: take a key out of the JWKS now; what it signed is refused here at once.", _kid),

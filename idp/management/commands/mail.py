@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import smtplib
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -12,11 +12,6 @@ from django.core.management.base import CommandError
 from idp.config import config
 from idp.management.verbs import Noun, named
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from django.core.management.base import CommandParser
-
 _BODY = "This is a test of the way that {issuer} sends mail. There is nothing to do.\n"
 
 
@@ -24,7 +19,7 @@ class Command(Noun):
     """The operator's verbs for mail."""
 
     help = "Mail: test."
-    verbs: dict[str, tuple[str, Callable[[CommandParser], None]]] = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "test": ("Send one mail now, in this process, and report what the mail server said.", named("the address")),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
@@ -32,7 +32,7 @@ class Command(Noun):
     """The operator's verbs for matching."""
 
     help = "Records of one person: by, not-by (rules), list (what waits for you), accept, apart, join, joined, split."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "rules": ("What records are joined by; without a rule, by nothing.", nothing),
         "by": ("Join records by an identifier, where both sources are trusted for it.", named(_KEY)),
         "not-by": ("No longer join by it; what was joined stays.", named(_KEY)),
@@ -43,7 +43,7 @@ class Command(Noun):
         "joined": ("What was joined, by what, and when.", nothing),
         "split": ("Undo a join.", _number),
     }
-    methods = {"list": "all", "not-by": "not_by"}  # noqa: RUF012 - a table
+    methods: ClassVar = {"list": "all", "not-by": "not_by"}
 
     def rules(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """All rules."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError
 
@@ -37,13 +37,13 @@ class Command(Noun):
     """The operator's verbs for the outbox."""
 
     help = "The outbox: list, depth, retry, drop."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "list": ("The rows that wait or are parked, the oldest first, with the last error.", _list),
         "depth": ("How many rows wait and are parked, and the age of the oldest that is due.", nothing),
         "retry": ("Try rows again at once, parked ones too.", _which),
         "drop": ("Close rows that nobody is to receive any more; recorded as dropped.", _which),
     }
-    methods = {"list": "listing"}  # noqa: RUF012 - `list` is Python's
+    methods: ClassVar = {"list": "listing"}
 
     def listing(self, options: dict[str, Any]) -> list[Waiting]:
         """List the rows."""

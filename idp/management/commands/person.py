@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
@@ -49,7 +49,7 @@ class Command(Noun):
     """The operator's verbs for people."""
 
     help = "People: list, show (who said what, and why it stands), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "list": ("All people.", nothing),
         "show": (
             "One person: every attribute, which source said it, why it stands, and what lost; account, credentials.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -20,7 +20,7 @@ class Command(Noun):
     """The operator's verbs for the rules of issuance."""
 
     help = "The rules of issuance: show."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "show": (
             "Which kinds of credential are issued, to whom, on which devices, how strong, how many, how long.",
             _file,

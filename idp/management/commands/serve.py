@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
@@ -20,6 +20,8 @@ from idp.keys import keyring
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
+
+    from idp.management.verbs import Option
 
 
 class Command(BaseCommand):
@@ -41,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--tls-cert", type=Path, help="PEM chain, to serve TLS without a proxy")
         parser.add_argument("--tls-key", type=Path, help="PEM key that goes with it")
 
-    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *_args: object, **options: Option) -> None:
         """Check, prepare, serve."""
         self.check(fail_level=40)
         self._require_migrated()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
@@ -112,7 +112,7 @@ class Command(Callers[Source]):
 
     help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, import, rotate, admit, end, disable, enable."
     model, noun, kind = Source, "source", "source"
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "add": ("Register a source; its bearer token is shown once.", _add),
         "list": ("All sources, and when each last spoke.", nothing),
         "show": (
@@ -131,7 +131,7 @@ class Command(Callers[Source]):
         "enable": ("Hear a disabled source again.", named(_NAME)),
     }
 
-    methods = {"list": "all", "import": "take_in"}  # noqa: RUF012 - words of Python's
+    methods: ClassVar = {"list": "all", "import": "take_in"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register."""

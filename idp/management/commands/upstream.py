@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
@@ -86,7 +86,7 @@ class Command(Noun):
     """The operator's verbs for upstreams."""
 
     help = "Upstream OpenID providers: add, list, show, check, cap, disable, enable, preset."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "add": ("Trust another OpenID provider, exactly as far as you say.", _add),
         "list": ("All upstreams.", nothing),
         "show": ("One upstream, whole.", named("its slug")),
@@ -103,7 +103,7 @@ class Command(Noun):
         "preset": ("What is known of a kind of provider.", named(f"one of {', '.join(sorted(presets.PRESETS))}")),
     }
 
-    methods = {"list": "all", "check": "ask"}  # noqa: RUF012 - a table
+    methods: ClassVar = {"list": "all", "check": "ask"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand
 
@@ -13,6 +13,8 @@ from idp.signals import worker
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
+
+    from idp.management.verbs import Option
 
 
 class Command(BaseCommand):
@@ -24,7 +26,7 @@ class Command(BaseCommand):
         """Only --once."""
         parser.add_argument("--once", action="store_true", help="deliver what is due now, tidy up, and stop")
 
-    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *_args: object, **options: Option) -> None:
         """Work."""
         if options["once"]:
             worker.housekeeping(now=clock.now())

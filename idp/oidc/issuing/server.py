@@ -6,6 +6,7 @@ nothing of Authlib's stores, generates or signs a token here.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -31,7 +32,7 @@ class Server(Engine):
         """JSON, never cached (RFC 6749 §5.1)."""
         response = JsonResponse(body, status=status)
         response["Cache-Control"], response["Pragma"] = "no-store", "no-cache"
-        if status == 401:  # noqa: PLR2004
+        if status == HTTPStatus.UNAUTHORIZED:
             response["WWW-Authenticate"] = f'Basic realm="{config().issuer}"'
         return response
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from functools import wraps
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from asn1crypto import core
@@ -52,7 +53,7 @@ _EC_KEY, _P384, _ECDSA_SHA384 = "1.2.840.10045.2.1", "1.3.132.0.34", "1.2.840.10
 def _said(status: int, words: str) -> HttpResponse:
     """A refusal that a person at a device's console can read (RFC 7030 §4.2.3)."""
     response = HttpResponse(words + "\n", status=status, content_type="text/plain; charset=utf-8")
-    if status == 401:  # noqa: PLR2004
+    if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Basic realm="certificate code", charset="UTF-8"'
     if status in {202, 429, 503}:
         response["Retry-After"] = _RETRY_SECONDS
@@ -89,14 +90,14 @@ def _certificates(made: Sequence[x509.Certificate], smime: str = "; smime-type=c
 
 
 @_est("GET")
-def cacerts(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+def cacerts(_request: HttpRequest) -> HttpResponse:
     """RFC 7030 §4.1."""
     authority = require_current(now=clock.now())
     return _certificates([certificate_of(authority), *chain_of(authority)])
 
 
 @_est("GET")
-def csrattrs(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the same for everyone
+def csrattrs(_request: HttpRequest) -> HttpResponse:
     """RFC 7030 §4.5: a key on P-384, and ECDSA. P-256 and RSA are taken too; of a request only the key is used."""
     require_current(now=clock.now())
     curve = core.SetOf([core.ObjectIdentifier(_P384)], spec=core.ObjectIdentifier)
