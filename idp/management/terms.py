@@ -1,4 +1,4 @@
-"""A client's terms as options of `manage.py client add` and `set`: one table for both, so that whatever can be said can be changed."""
+"""A client's terms as options of `manage.py client add` and `set`, from one table for both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def jwks(text: str) -> dict[str, Any]:
-    """A JWK Set: the name of a file, or itself.
+    """A JWK Set: a file's name, or the JSON.
 
     Raises: ArgumentTypeError.
     """
@@ -29,7 +29,7 @@ def jwks(text: str) -> dict[str, Any]:
 
 
 def tls_subject(text: str) -> dict[str, str]:
-    """A name of a certificate, like `dns:rp.example.org`.
+    """A name in a certificate, like `dns:rp.example.org`.
 
     Raises: ArgumentTypeError.
     """
@@ -85,7 +85,7 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 
 
 def offer(parser: CommandParser) -> None:
-    """Every option of the table; what is not given is not touched."""
+    """Add every option of the table; an option that is not given changes nothing."""
     for option, field, kind, words in OPTIONS:
         if kind is _FLAG:
             parser.add_argument(option, dest=field, action=BooleanOptionalAction, default=None, help=words)
@@ -98,7 +98,7 @@ def offer(parser: CommandParser) -> None:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """What was said, by field of `Registration`."""
+    """The given options, by field of `Registration`."""
     said: dict[str, Any] = {}
     for _, field, kind, _ in OPTIONS:
         value = options.get(field)

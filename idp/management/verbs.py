@@ -1,4 +1,4 @@
-"""What the operator's commands share: verbs under one noun, tables for people, `--json` for scripts."""
+"""Shared by the operator's commands: verbs under one noun, tables for people, `--json` for scripts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Noun(BaseCommand):
             arguments(verb)
 
     def handle(self, *_args: object, **options: Option) -> None:
-        """Run the verb and print what it returns."""
+        """Run the verb and print its result."""
         verb: str = options["verb"]
         try:
             found = getattr(self, self.methods.get(verb, verb))(options)
@@ -59,7 +59,7 @@ class Noun(BaseCommand):
             self.present(verb, found)
 
     def present(self, verb: str, found: object) -> None:  # noqa: ARG002 - a subclass may treat verbs differently
-        """For people: a list as a table, a mapping as lines."""
+        """Print for people: a list as a table, a mapping as lines."""
         console = Console(file=cast("IO[str]", self.stdout), highlight=False)
         if isinstance(found, list):
             if not found:
@@ -78,12 +78,12 @@ class Noun(BaseCommand):
 
 
 def as_it_is(text: str) -> Text:
-    """What others wrote, for a terminal: no markup of ours, no emoji, and nothing that the terminal would obey (C78)."""
+    """Foreign text for a terminal: without markup, emoji and control sequences (C78)."""
     return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text))
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> Table:
-    """Rows of equal keys as a table; what stands in them is text, brackets and all, and never markup."""
+    """Rows of equal keys as a table; cells are text, never markup."""
     made = Table(show_edge=False, pad_edge=False)
     for name in rows[0]:
         made.add_column(name, overflow="fold")
@@ -93,7 +93,7 @@ def table(rows: Sequence[Mapping[str, object]]) -> Table:
 
 
 def span(text: str) -> timedelta:
-    """A length of time as people type it: `90s`, `15m`, `2h`.
+    """A duration as people type it: `90s`, `15m`, `2h`.
 
     Raises: ArgumentTypeError.
     """
@@ -105,11 +105,11 @@ def span(text: str) -> timedelta:
 
 
 def nothing(parser: CommandParser) -> None:
-    """A verb without arguments of its own."""
+    """The arguments of a verb that takes none."""
 
 
 def named(what: str) -> Callable[[CommandParser], None]:
-    """A verb that takes one name."""
+    """The arguments of a verb that takes one name."""
 
     def arguments(parser: CommandParser) -> None:
         parser.add_argument("name", help=what)

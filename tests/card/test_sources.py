@@ -109,7 +109,7 @@ def test_an_authority_is_part_of_the_name(house: World, tmp_path: Path) -> None:
     second = made(ca=True, dn="CN=Others,O=Example,C=US", days=3000)
     (tmp_path / "pki" / "clients" / "others.pem").write_bytes(second.pem)
     assert (asks(made(by=AUTHORITY)), asks(made(by=second))) == (200, 401)
-    with pytest.raises(CommandError, match="say which authority"):
+    with pytest.raises(CommandError, match="choose an authority"):
         call_command("source", "admit", "hr", "--certified-name", "dns:x.example.org")
     other, _ = other_source()
     fingerprint = next(one for one, name in parties.authorities().items() if "Others" in name)
@@ -205,7 +205,7 @@ def test_what_can_be_admitted(house: World) -> None:
         ["--certificate", "zz"],
         ["--certified-name", "dns:a.example", "--authority", "ab" * 32],
     ):
-        with pytest.raises(CommandError, match=r"speaks for another|no certificate|64 hexadecimal|say which"):
+        with pytest.raises(CommandError, match=r"speaks for another|no certificate|64 hexadecimal|choose an authority"):
             call_command("source", "admit", "other", *bad)
     said = StringIO()
     call_command("source", "show", "hr", "--json", stdout=said)

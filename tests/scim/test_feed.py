@@ -557,7 +557,7 @@ def test_the_operators_verbs(hr: Scim, capsys: pytest.CaptureFixture[str]) -> No
     assert feed("rotate", "payroll", "--overlap", "1h")["token"] != added["token"]
     assert feed("end", "payroll", str(shown["credentials"][0]["number"])) == "ended"
     assert "disabled" in feed("disable", "payroll")
-    assert "anew" in feed("enable", "payroll")
+    assert "read everything" in feed("enable", "payroll")
     for words in (
         ["add", "payroll"],
         ["add", "No Name"],

@@ -1,0 +1,28 @@
+"""One module per command; Django finds them by name.
+
+    access        rules of access to clients, requests, and assignments
+    audit         verify the hash chains, show one, sign a checkpoint
+    ca            the authority of derived certificates
+    card          PIV and CAC cards
+    client        relying parties
+    conformance   prepare for the OpenID conformance suite
+    credential    the ledger
+    device        the reference device client
+    exposure      the longest time for which an offline verifier accepts what was revoked
+    feed          receivers of SCIM events
+    identity      checks in person
+    key           signing keys
+    mail          test the transport of mail
+    match         join and split records of one person
+    metadata      FIDO's metadata on security keys
+    outbox        rows that wait for a receiver
+    person        people and their accounts
+    policy        the rules of issuance, in words
+    review        the yearly review of derived credentials, and orphans
+    serve         serve HTTP
+    source        identity sources
+    upstream      upstream OpenID providers
+    worker        deliver the outbox, rotate keys, expire, purge
+
+May import everything but `idp.urls`.
+"""

@@ -1,4 +1,4 @@
-"""`manage.py access`: who may enter which client: rules, requests, and what was assigned."""
+"""`manage.py access`: rules of access to clients, requests, and assignments."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def _rule(parser: CommandParser) -> None:
     parser.add_argument(
         "subject", nargs="?", default="", help="a group's id, a role, a person's id, or an attribute as department=IT"
     )
-    parser.add_argument("--entitlement", default="", help="what the client is told in `entitlements`")
+    parser.add_argument("--entitlement", default="", help="the value in the client's `entitlements` claim")
     parser.add_argument(
         "--by-request",
         action="store_true",
-        help="whoever matches may ask, and enters once a manager or an owner has said yes",
+        help="matching people may request access; a manager or an owner approves it",
     )
-    parser.add_argument("--words", default="", help="what people read who may ask for it")
+    parser.add_argument("--words", default="", help="the description that people read before they ask")
     parser.add_argument(
         "--most-days",
         type=int,
         default=entitlements.USUAL_DAYS,
-        help=f"how long a yes lasts at most (default: {entitlements.USUAL_DAYS})",
+        help=f"the longest approval, in days (default: {entitlements.USUAL_DAYS})",
     )
 
 
@@ -49,7 +49,7 @@ def _number(parser: CommandParser) -> None:
 def _ask(parser: CommandParser) -> None:
     _number(parser)
     parser.add_argument("name", help="the login name of the person")
-    parser.add_argument("--purpose", required=True, help="what it is needed for")
+    parser.add_argument("--purpose", required=True, help="the reason of the request")
 
 
 def _approve(parser: CommandParser) -> None:
@@ -73,7 +73,7 @@ def _who(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for access."""
+    """The verbs for access."""
 
     help = (
         "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review, own, disown, owners."
@@ -100,7 +100,7 @@ class Command(Noun):
     methods: ClassVar = {"list": "all", "end-rule": "end_rule"}
 
     def rule(self, options: dict[str, Any]) -> dict[str, Any]:
-        """A rule."""
+        """Add a rule."""
         if clients.find(options["client_id"]) is None:
             message = f"There is no client {options['client_id']}. See: manage.py client list"
             raise CommandError(message)
@@ -120,7 +120,7 @@ class Command(Noun):
         return {"number": made.id}
 
     def rules(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All rules."""
+        """List the rules."""
         return [
             {
                 "number": one.id,
@@ -136,7 +136,7 @@ class Command(Noun):
         ]
 
     def end_rule(self, options: dict[str, Any]) -> str:
-        """End one."""
+        """End a rule."""
         rule = AccessRule.objects.filter(id=options["number"], ended_at=None).first()
         if rule is None:
             message = "There is no such rule. See: manage.py access rules"
@@ -144,7 +144,7 @@ class Command(Noun):
         return f"ended; {requests.end_rule(rule, now=clock.now())} assignments or requests with it"
 
     def ask(self, options: dict[str, Any]) -> dict[str, Any]:
-        """For somebody."""
+        """Request access for a person."""
         rule = AccessRule.objects.filter(id=options["number"], ended_at=None).first()
         if rule is None:
             message = "There is no such rule. See: manage.py access rules"
@@ -155,30 +155,30 @@ class Command(Noun):
         return {"number": made.id}
 
     def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """What waits."""
+        """List the requests that wait."""
         return _rows(requests.waiting_for())
 
     def approve(self, options: dict[str, Any]) -> str:
-        """Yes."""
+        """Approve a request."""
         requests.approve(self._found(options), by=None, days=options["days"], now=clock.now(), actor="operator")
         return "assigned"
 
     def refuse(self, options: dict[str, Any]) -> str:
-        """No."""
+        """Refuse a request."""
         requests.refuse(self._found(options), reason=options["reason"], by=None, now=clock.now(), actor="operator")
         return "refused"
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """What is assigned."""
+        """List the assignments."""
         return _rows(Access.objects.filter(state=AccessState.ASSIGNED).select_related("person", "rule").order_by("id"))
 
     def remove(self, options: dict[str, Any]) -> str:
-        """Take away."""
+        """End an assignment."""
         requests.remove(self._found(options), now=clock.now(), actor="operator")
         return "removed"
 
     def may(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Ask the two questions."""
+        """Print whether a person may sign in to a client, and with which entitlements."""
         person, now = self._person(options), clock.now()
         return {
             "may_enter": entitlements.may_enter(person, options["client_id"], now=now),
@@ -186,7 +186,7 @@ class Command(Noun):
         }
 
     def own(self, options: dict[str, Any]) -> str:
-        """An owner."""
+        """Appoint an owner of a client."""
         if clients.find(options["client_id"]) is None:
             message = f"There is no client {options['client_id']}. See: manage.py client list"
             raise CommandError(message)
@@ -196,7 +196,7 @@ class Command(Noun):
         return f"{options['name']} decides on requests for {options['client_id']} at {config().issuer}/access/review"
 
     def disown(self, options: dict[str, Any]) -> str:
-        """No longer."""
+        """End an owner's appointment."""
         if not entitlements.dismiss_owner(
             self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()
         ):
@@ -205,7 +205,7 @@ class Command(Noun):
         return "they decide no more"
 
     def owners(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All of them."""
+        """List the owners."""
         rows = (
             AccessOwner.objects.filter(ended_at=None, epoch=F("person__account__epoch"))
             .select_related("person")
@@ -222,7 +222,7 @@ class Command(Noun):
         ]
 
     def review(self, _options: dict[str, Any]) -> str:
-        """Tidy up."""
+        """End assignments that no longer apply."""
         return f"{requests.end_all_disallowed(now=clock.now(), actor='operator')} ended"
 
     def _found(self, options: dict[str, Any]) -> Access:

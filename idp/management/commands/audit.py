@@ -1,4 +1,4 @@
-"""`manage.py audit`: walk the chains, show one, sign a checkpoint."""
+"""`manage.py audit`: verify the hash chains, show one, sign a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _show(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for the record."""
+    """The verbs for the audit chain."""
 
     help = "The tamper-evident record: verify, show, checkpoint."
     verbs: ClassVar = {
@@ -33,7 +33,7 @@ class Command(Noun):
     }
 
     def verify(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Walk."""
+        """Verify every chain."""
         checked = 0
         for account in Account.objects.order_by("created_at", "id").iterator():
             broken = audit.verify(account)
@@ -48,7 +48,7 @@ class Command(Noun):
         return {"ok": True, "accounts": checked, "events": Event.objects.count()}
 
     def show(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """One chain."""
+        """Show the events of one account."""
         name = options["name"]
         person = Person.objects.filter(login_name_fold=fold(name)).first()
         account_id = person.account_id if person else name
@@ -69,7 +69,7 @@ class Command(Noun):
         ]
 
     def checkpoint(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """Sign."""
+        """Sign a checkpoint of all heads."""
         digest, count = audit.heads_digest()
         now = clock.now()
         claims: dict[str, object] = {

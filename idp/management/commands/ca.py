@@ -81,7 +81,7 @@ def _init(parser: CommandParser) -> None:
     parser.add_argument(
         "--asserts-piv",
         action="store_true",
-        help="this house issues under the Federal Common Policy: derived PIV certificates assert …3.40 (without it they assert --oid)",
+        help="the organisation issues under the Federal Common Policy: derived PIV certificates assert …3.40 (otherwise --oid)",
     )
     parser.add_argument(
         "--external-root",
@@ -101,7 +101,7 @@ def _rotate(parser: CommandParser) -> None:
 def _install(parser: CommandParser) -> None:
     parser.add_argument("certificate", type=Path, help="the certificate that the authority above made, PEM or DER")
     parser.add_argument(
-        "--chain", type=Path, required=True, help="what stands above it up to the root, in that order (PEM or PKCS #7)"
+        "--chain", type=Path, required=True, help="its issuers up to the root, in that order (PEM or PKCS #7)"
     )
     parser.add_argument(
         "--list",
@@ -114,9 +114,7 @@ def _install(parser: CommandParser) -> None:
 
 def _outside(parser: CommandParser) -> None:
     parser.add_argument("certificate", type=Path, help="the certificate of that authority, PEM or DER")
-    parser.add_argument(
-        "--chain", type=Path, help="what stands above it up to the root, in that order (PEM or PKCS #7)"
-    )
+    parser.add_argument("--chain", type=Path, help="its issuers up to the root, in that order (PEM or PKCS #7)")
     parser.add_argument(
         "--command",
         required=True,
@@ -136,7 +134,7 @@ def _outside(parser: CommandParser) -> None:
 
 
 def _fitting(organisation: str) -> str:
-    """As much of the name as an X.520 organizationName holds: 64, which libraries count in bytes."""
+    """The part of a name that fits into an X.520 organizationName: 64, which libraries count in bytes."""
     return organisation.encode()[:64].decode(errors="ignore")
 
 
@@ -152,7 +150,7 @@ def _root_crl(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for the certification authority."""
+    """The verbs for the certification authority."""
 
     help = "The authority of derived certificates: init, install, outside, show, rotate, crl, root-crl."
     verbs: ClassVar = {
@@ -182,7 +180,7 @@ class Command(Noun):
     methods: ClassVar = {**Noun.methods, "root-crl": "root_crl"}
 
     def init(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The first."""
+        """Make the root and the first issuing key."""
         if Authority.objects.exists():
             raise CommandError("There is an authority already. Use: manage.py ca rotate")
         if not options["organisation"]:
@@ -200,7 +198,7 @@ class Command(Noun):
         return self._begin(plan, options)
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The next."""
+        """Make the next issuing key."""
         last = (
             keeping.current(now=clock.now())
             or Authority.objects.exclude(certificate=None).order_by("-created_at").first()
@@ -244,7 +242,7 @@ class Command(Noun):
         }
 
     def install(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What an authority above made."""
+        """Install a certificate that another authority issued."""
         now = clock.now()
         try:
             [certificate] = several(options["certificate"].read_bytes())
@@ -266,7 +264,7 @@ class Command(Noun):
         return {"authority": row.name, "state": "active", "issues_until": certificate.not_valid_after_utc}
 
     def outside(self, options: dict[str, Any]) -> dict[str, Any]:
-        """An authority of others."""
+        """Use an external authority."""
         now = clock.now()
         try:
             [certificate] = several(options["certificate"].read_bytes())
@@ -297,7 +295,7 @@ class Command(Noun):
         }
 
     def show(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the authorities and their lists."""
         found = []
         for row in Authority.objects.order_by("created_at"):
             whole = row.revocation_lists.filter(shard=lists.FULL_LIST).first()
@@ -320,7 +318,7 @@ class Command(Noun):
         return found
 
     def crl(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """Now."""
+        """Sign the revocation lists now."""
         now = clock.now()
         count = lists.sign_all(wrapper(), now=now)
         for row in keeping.own_installed(now=now):
@@ -329,7 +327,7 @@ class Command(Noun):
         return {"on_the_lists": count, "files": str(files.folder())}
 
     def root_crl(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The root's."""
+        """Sign the root's revocation list."""
         now = clock.now()
         key, certificate = _root(options, "", now=now, make=False)
         bad = [row for row in Authority.objects.exclude(certificate=None) if row.name in options["revoke"]]
@@ -375,7 +373,7 @@ def _list(path: Path) -> bytes:
 
 
 def _base_url(given: str | None) -> str:
-    """Where all is published. Plain http on purpose: a list that needs a certificate to be fetched cannot be used to check one (RFC 5280 §8)."""
+    """The URL under which everything is published: plain http, because a CRL over https needs a CRL (RFC 5280 §8)."""
     url = (given or config().issuer.replace("https://", "http://", 1)).rstrip("/")
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname or parts.path or parts.query or parts.username:
@@ -394,7 +392,7 @@ def _secret(file: Path | None, question: str) -> bytes:
 def _root(
     options: dict[str, Any], organisation: str, *, now: datetime, make: bool = True
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """The offline root: read from its file, or made into it."""
+    """Read the offline root from its file, or make it."""
     path: Path | None = options["root_file"]
     if path is None:
         raise CommandError("Say --root-file: a file on a medium that you take away afterwards (or --external-root).")
@@ -421,7 +419,7 @@ def _root(
 
 
 def _place(options: dict[str, Any]) -> tuple[KeyLocation, CertificateSigner]:
-    """Where the issuing key is made, or is."""
+    """The location of the issuing key."""
     if options["pkcs11_module"]:
         if not options["pkcs11_token"] or not options["pkcs11_pin_file"]:
             raise CommandError("Say --pkcs11-token and --pkcs11-pin-file too.")

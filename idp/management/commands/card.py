@@ -1,4 +1,4 @@
-"""`manage.py card`: PIV and CAC cards: whether they may be used, whose they are, and binding one that you have checked."""
+"""`manage.py card`: PIV and CAC cards: status, probe, list, and binding a checked card."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _bind(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for cards."""
+    """The verbs for cards."""
 
     help = "PIV and CAC cards: status (may they be used?), probe (are forged headers stripped?), bind, list (of one person)."
     verbs: ClassVar = {
@@ -53,7 +53,7 @@ class Command(Noun):
     }
 
     def status(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """What is on, and what is missing."""
+        """Print the configuration of card logins, and the missing parts."""
         last = Probe.objects.filter(name=card.PROBE).first()
         return {
             "on": card.is_on(now=clock.now()),
@@ -63,7 +63,7 @@ class Command(Noun):
         }
 
     def probe(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """Probe now."""
+        """Probe the certificate host now."""
         if not config().certificate_url:
             message = "There is no certificate host. Set RAMET_CERTIFICATE_URL."
             raise CommandError(message)
@@ -74,7 +74,7 @@ class Command(Noun):
         return {"passed": passed, "words": words}
 
     def bind(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Validate a certificate now, and bind it on the manager's word (ruling 5: worth what a card proves)."""
+        """Validate a certificate and bind it on a manager's word; its level is the card's (ruling 5)."""
         person, now = _person(options["name"]), clock.now()
         try:
             verified = certificates.validate(_der(options["certificate"]), [], now=now)
@@ -105,7 +105,7 @@ class Command(Noun):
         }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """Every certificate of every card."""
+        """List every certificate of every card."""
         rows = CardCertificate.objects.filter(
             credential__account_id=_person(options["name"]).account_id
         ).select_related("credential")

@@ -1,4 +1,4 @@
-"""`manage.py client`: the relying parties."""
+"""`manage.py client`: relying parties."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXCUSED = {
 
 
 def _add(parser: CommandParser) -> None:
-    parser.add_argument("name", help="what people see, like 'Travel desk'")
+    parser.add_argument("name", help="the name that people see, like 'Travel desk'")
     parser.add_argument("--client-id", default="", help="only to keep an id that exists elsewhere; random by default")
     parser.add_argument("--public", action="store_true", help="without a secret")
     parser.add_argument("--native", action="store_true", help="an installed app (RFC 8252); public")
@@ -42,7 +42,7 @@ def _add(parser: CommandParser) -> None:
 
 def _set(parser: CommandParser) -> None:
     parser.add_argument("name", metavar="client_id", help="its client_id")
-    parser.add_argument("--name", dest="new_name", help="what people see; they are asked for their consent again")
+    parser.add_argument("--name", dest="new_name", help="the name that people see; they are asked for consent again")
     terms.offer(parser)
 
 
@@ -59,7 +59,7 @@ def _token(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for clients."""
+    """The verbs for clients."""
 
     help = "Relying parties: add, set, list, show, rotate-secret, token, disable, enable, import."
     verbs: ClassVar = {
@@ -87,7 +87,7 @@ class Command(Noun):
     methods: ClassVar = {"list": "all", "import": "take_over", "set": "change", "rotate-secret": "rotate"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Register."""
+        """Register a client."""
         kind = "native" if options["native"] else "browser" if options["browser"] else "web"
         said = {
             "name": options["name"],
@@ -105,7 +105,7 @@ class Command(Noun):
         return _answer(party, secret)
 
     def change(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Change."""
+        """Change a client's terms."""
         changes = terms.given(options)
         if options["new_name"] is not None:
             changes["name"] = options["new_name"]
@@ -121,7 +121,7 @@ class Command(Noun):
         return {**_answer(party, secret), **{name: getattr(clients.described(party), name) for name in changes}}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the clients."""
         rows = ClientPolicy.objects.select_related("client").order_by("client__name")
         return [
             {
@@ -136,7 +136,7 @@ class Command(Noun):
         ]
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
-        """One client."""
+        """Show one client, its exemptions first."""
         party = self._party(options)
         policy = party.policy
         found = asdict(clients.described(party))
@@ -163,7 +163,7 @@ class Command(Noun):
         }
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
-        """A new secret."""
+        """Issue a new secret."""
         party = self._party(options)
         if party.is_public:
             message = "This client is public: it has no secret."
@@ -174,7 +174,7 @@ class Command(Noun):
             raise CommandError(str(bad)) from bad
 
     def token(self, options: dict[str, Any]) -> dict[str, Any]:
-        """An initial access token, shown once."""
+        """Issue an initial access token (RFC 7591), which is shown once."""
         if not 1 <= options["uses"] <= 1000 or not 0 < len(options["name"]) <= 80:  # noqa: PLR2004
             message = "--uses is 1 to 1000, and the label 1 to 80 characters"
             raise CommandError(message)
@@ -194,17 +194,17 @@ class Command(Noun):
         }
 
     def disable(self, options: dict[str, Any]) -> str:
-        """Refuse it."""
+        """Disable a client."""
         ClientPolicy.objects.filter(pk=self._party(options).policy.pk).update(disabled_at=clock.now())
         return f"{options['name']} is disabled"
 
     def enable(self, options: dict[str, Any]) -> str:
-        """Let it in again."""
+        """Enable a client again."""
         ClientPolicy.objects.filter(pk=self._party(options).policy.pk).update(disabled_at=None)
         return f"{options['name']} is enabled"
 
     def take_over(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """The registry's own clients that have no policy yet; a URI that may not be registered is left out and named."""
+        """Import the registry's clients without a policy; a URI that may not be registered is left out and named."""
         return registry.take_over(now=clock.now())
 
     def _party(self, options: dict[str, Any]) -> RelyingParty:

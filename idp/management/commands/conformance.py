@@ -1,4 +1,4 @@
-"""`manage.py conformance`: prepare this house for the OpenID conformance suite (docs/conformance.md)."""
+"""`manage.py conformance`: prepare Ramet for the OpenID conformance suite (docs/conformance.md)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _load(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """What the suite needs to find here."""
+    """The verbs for the conformance suite."""
 
     help = (
         "The OpenID conformance suite: load (clients, a person, TLS, the suite's configuration), plans. Loopback only."
@@ -53,7 +53,7 @@ class Command(Noun):
     }
 
     def load(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Everything."""
+        """Register the suite's clients and person, and write its configurations."""
         if not conformance.is_on() or not config().is_https:
             raise CommandError(
                 "This is for the profile on loopback: set DJANGO_SETTINGS_MODULE=idp.conformance.settings and RAMET_ISSUER=https://localhost:9443"
@@ -80,7 +80,7 @@ class Command(Noun):
         }
 
     def plans(self, _options: dict[str, Any]) -> list[dict[str, str]]:
-        """All."""
+        """List the test plans."""
         return [{"name": name, "plan": plan} for name, plan in suite.PLANS.items()]
 
 

@@ -1,4 +1,4 @@
-"""`manage.py credential`: the ledger, as lists and as the tree that it is."""
+"""`manage.py credential`: the ledger, as a list and as a tree."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _revoke(parser: CommandParser) -> None:
     parser.add_argument(
         "--compromised-since",
         metavar="ISO-DATE",
-        help="its key was compromised then: what it authorised since ends too (IV-6)",
+        help="the date of its key's compromise: everything that it authorised since is revoked too (IV-6)",
     )
 
 
@@ -52,7 +52,7 @@ def _list(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for credentials."""
+    """The verbs for credentials."""
 
     help = "Credentials: list, tree, show, revoke, lift."
     verbs: ClassVar = {
@@ -65,7 +65,7 @@ class Command(Noun):
     }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All of a person, or all that wait for a look."""
+        """List a person's credentials, or all that wait for a review."""
         if options["review"]:
             rows = review_after_loss.marked().select_related("root", "parent", "account__person").order_by("created_at")
             wanted = fold(options["name"])
@@ -80,11 +80,11 @@ class Command(Noun):
         return [_facts(one) for one in self._rows(options)]
 
     def tree(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """The same, nested by parent."""
+        """List a person's credentials, nested by parent."""
         return _grown(list(self._rows(options)), None)
 
     def reviewed(self, options: dict[str, Any]) -> str:
-        """It stays."""
+        """Close a review without a change."""
         row = self._one(options["id"])
         under_lock(
             row.account_id,
@@ -93,7 +93,7 @@ class Command(Noun):
         return "it stays"
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
-        """One credential."""
+        """Show one credential."""
         row = self._one(options["id"])
         events = row.events.order_by("seq").values("seq", "at", "kind", "actor")
         check = IdentityCheck.objects.defer("sample").filter(credential=row).first()
@@ -109,7 +109,7 @@ class Command(Noun):
         }
 
     def present(self, verb: str, found: Any) -> None:  # noqa: ANN401
-        """A tree as a tree."""
+        """Print a tree as a tree."""
         if verb != "tree":
             super().present(verb, found)
             return
@@ -118,7 +118,7 @@ class Command(Noun):
             console.print(_picture(root))
 
     def revoke(self, options: dict[str, Any]) -> str:
-        """End it."""
+        """Revoke a credential."""
         from django.utils.dateparse import parse_datetime  # noqa: PLC0415 - one use
 
         row = self._one(options["id"])
@@ -138,7 +138,7 @@ class Command(Noun):
         return f"{int(under_lock(row.account_id, work))} ended"
 
     def lift(self, options: dict[str, Any]) -> str:
-        """It was reviewed, and may be used again."""
+        """End a suspension after a review."""
         row = self._one(options["id"])
         now = clock.now()
         try:

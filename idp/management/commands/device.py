@@ -1,4 +1,4 @@
-"""`manage.py device`: the reference device client on a command line. A thin shell over `device.client`."""
+"""`manage.py device`: the reference device client on a command line, by `device.client`."""
 
 from __future__ import annotations
 
@@ -53,14 +53,16 @@ DEFAULT_KEY_FILE = Path.home() / ".ramet" / "device.json"
 
 
 class Command(BaseCommand):
-    """Enrol this machine as a device of yours, log in with it, and show what it holds."""
+    """Enrol this machine as a device, log in with it, and show its credential."""
 
-    help = "Be a device: enrol with a binding code, log in with key and passphrase, show what is kept here."
+    help = (
+        "The reference device: enrol with a binding code, log in with key and passphrase, show the stored credential."
+    )
     requires_system_checks = ()  # it is a client: no database, no settings of the server
     requires_migrations_checks = False
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:  # noqa: ANN401 - Django's
-        """Keep the lines of the teaching text as they are."""
+        """Preserve the lines of the description."""
         return super().create_parser(
             prog_name, subcommand, epilog=TEACHING, formatter_class=RawDescriptionHelpFormatter, **kwargs
         )
@@ -72,14 +74,14 @@ class Command(BaseCommand):
         enroll.add_argument("--code", required=True, help="the binding code: 24 characters, or 8 with --username")
         enroll.add_argument("--username", default="", help="your user name; only for the short code")
         enroll.add_argument("--issuer", help="URL of the provider (default: RAMET_ISSUER, or http://localhost:8000)")
-        enroll.add_argument("--name", default="", help="what to call this device (default: this machine's name)")
-        enroll.add_argument("--replace", action="store_true", help="forget the credential that the key file holds")
+        enroll.add_argument("--name", default="", help="the device's name (default: this machine's name)")
+        enroll.add_argument("--replace", action="store_true", help="replace the credential in the key file")
         enroll.add_argument(
             "--tpm", metavar="HANDLE", help="make the key in the TPM 2.0, at this free persistent handle (0x81…)"
         )
         enroll.add_argument("--tpm-ak", metavar="HANDLE", help="where the TPM's attestation key is")
         enroll.add_argument(
-            "--ak-certificate", type=Path, action="append", help="its certificate (PEM), and what stands above it"
+            "--ak-certificate", type=Path, action="append", help="its certificate (PEM), and the certificates above it"
         )
         login = verbs.add_parser("login", help="get tokens for an app")
         login.add_argument("--client", help="client_id of the app (default: the first that was bound)")
@@ -87,7 +89,7 @@ class Command(BaseCommand):
         login.add_argument("--acr", help="the level to ask for: 1, 2, 3, or a full acr value; several with spaces")
         login.add_argument("--scope", default="openid profile", help="default: %(default)s")
         login.add_argument("--userinfo", action="store_true", help="use the access token once, at userinfo")
-        show = verbs.add_parser("show", help="show what this device holds (never the key itself)")
+        show = verbs.add_parser("show", help="show the stored credential (never the key)")
         for verb in (enroll, login, show):
             _add_common(verb)
         for verb in (enroll, login):
@@ -95,7 +97,7 @@ class Command(BaseCommand):
             verb.add_argument("--ca-file", type=Path, help="certificate authority to trust (`make run` in TLS mode)")
 
     def handle(self, *_: object, **options: Option) -> None:
-        """Run one verb; what goes wrong becomes one line, and with --json one object."""
+        """Run one verb; an error becomes one line, and with --json one object."""
         try:
             answer = getattr(self, f"_{options['verb']}")(options)
         except DeviceError as error:
@@ -151,7 +153,7 @@ class Command(BaseCommand):
 
 
 def _key_in_tpm(options: dict[str, Any]) -> tpm.TpmKey | None:
-    """A fresh key in the TPM, if that was asked for."""
+    """Make a key in the TPM, if --tpm is given."""
     if not options["tpm"]:
         return None
     if not (options["tpm_ak"] and options["ak_certificate"]):
@@ -178,7 +180,7 @@ def _http(options: dict[str, Any]) -> httpx.Client:
 
 
 def _passphrase(options: dict[str, Any], *, new: bool) -> str:
-    """The device passphrase from a file, the environment or the terminal; never an argument, which others see."""
+    """Read the device passphrase from a file, the environment or the terminal; never from an argument, which others see."""
     if options["passphrase_file"] is not None:
         lines: list[str] = options["passphrase_file"].read_text().splitlines()
         return lines[0] if lines else ""
@@ -215,7 +217,7 @@ def _shown(tokens: Tokens) -> dict[str, Any]:
 
 
 def _read_aloud(answer: dict[str, Any]) -> dict[str, Any]:
-    """For a person's eyes: what the ID token says in place of the tokens, which are for programs (--json)."""
+    """Claims of the ID token in place of the tokens, for people; programs use --json."""
     unverified_claims = _unverified_claims(answer.get("id_token", ""))
     told = {name: unverified_claims[name] for name in _TELLING if name in unverified_claims}
     return {name: value for name, value in answer.items() if name not in _TOKENS} | told

@@ -1,4 +1,4 @@
-"""`manage.py exposure`: how long a relying party that never calls back can be fooled, computed from the configuration (R10)."""
+"""`manage.py exposure`: the longest time for which an offline verifier accepts what was revoked (R10)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SKEW = timedelta(seconds=60)
 
 
 class Command(BaseCommand):
-    """Print the bound."""
+    """Print the bound of each kind of artefact."""
 
-    help = "The longest time for which a relying party that verifies tokens or certificates offline can accept one of somebody who has gone."
+    help = "The longest time for which an offline verifier accepts a revoked token or certificate."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Only --json."""
+        """Declare --json."""
         parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
     def handle(self, *_args: object, **options: Option) -> None:
-        """The bound of each kind of artefact."""
+        """Print the bounds."""
         life = rulebook.rules().lifetime(Kind.CERTIFICATE) or LONGEST_LIFE
         bounds = {
             "access token (JWT, verified offline)": ACCESS_TOKEN + SKEW,

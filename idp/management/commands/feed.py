@@ -1,4 +1,4 @@
-"""`manage.py feed`: the receivers: who follows us over the feed of SCIM events, and how much of us each may see."""
+"""`manage.py feed`: receivers of SCIM events, and the attributes that each may read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _add(parser: CommandParser) -> None:
         "--preset",
         choices=sorted(receivers.PRESETS),
         default="names",
-        help="which attributes of people it may read (default: names)",
+        help="the attributes of people that it may read (default: names)",
     )
     parser.add_argument(
         "--attribute",
@@ -40,9 +40,9 @@ def _add(parser: CommandParser) -> None:
         help="this attribute too; may be given several times",
     )
     parser.add_argument(
-        "--full", action="store_true", help="its events carry values, not only the names of what changed"
+        "--full", action="store_true", help="its events carry values, not only the names of changed attributes"
     )
-    parser.add_argument("--groups", action="store_true", help="it follows groups too, not only people")
+    parser.add_argument("--groups", action="store_true", help="send events about groups too")
     parser.add_argument(
         "--expires-in",
         type=days,
@@ -64,9 +64,11 @@ def _allow(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="ATTRIBUTE",
-        help="let it read this too; may be given several times",
+        help="it may read this attribute too; may be given several times",
     )
-    parser.add_argument("--remove", action="append", default=[], metavar="ATTRIBUTE", help="no longer this")
+    parser.add_argument(
+        "--remove", action="append", default=[], metavar="ATTRIBUTE", help="it may not read this attribute any more"
+    )
     parser.add_argument("--full", choices=["yes", "no"], help="whether its events carry values")
     parser.add_argument("--groups", choices=["yes", "no"], help="whether it follows groups")
 
@@ -79,33 +81,33 @@ def _admit(parser: CommandParser) -> None:
 
 
 class Command(Callers[Receiver]):
-    """The operator's verbs for receivers."""
+    """The verbs for receivers."""
 
-    help = "Systems that follow us over the feed of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
+    help = "Receivers of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
     model, noun, kind = Receiver, "feed", "receiver"
     verbs: ClassVar = {
         "add": (
-            "Register a receiver; its bearer token is shown once. It follows people, by notices, and may read their names, unless more is given.",
+            "Register a receiver; its bearer token is shown once. By default it gets notices about people and may read names.",
             _add,
         ),
         "list": ("All receivers, when each last polled, and how much waits for it.", nothing),
         "show": (
-            "One receiver: what it may see, its credentials, what waits, and the last event that it could not use.",
+            "One receiver: the attributes that it may read, its credentials, waiting events, and its last error.",
             named(_NAME),
         ),
-        "allow": ("Let a receiver see more or less; what is new to it, it has to read first.", _allow),
+        "allow": ("Change what a receiver may read; it has to read the new part once.", _allow),
         "rotate": (
             "Give a receiver a new token; the old one ends now, or after an overlap.",
             rotate_arguments(_NAME, overlap=_OVERLAP, life=_LIFE),
         ),
         "admit": ("Let a client of this provider read a feed.", _admit),
         "end": ("End one credential of a receiver.", end_arguments(_NAME, noun="feed")),
-        "disable": ("Refuse a receiver from now on, and forget what waits for it.", named(_NAME)),
-        "enable": ("Hear a disabled receiver again; it reads everything anew first.", named(_NAME)),
+        "disable": ("Disable a receiver and delete its waiting events.", named(_NAME)),
+        "enable": ("Enable a disabled receiver; it has to read everything once.", named(_NAME)),
     }
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Register."""
+        """Register a receiver."""
         now = clock.now()
         try:
             receiver, token = receivers.register(
@@ -126,7 +128,7 @@ class Command(Callers[Receiver]):
         }
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the receivers."""
         return [
             {
                 "name": one.name,
@@ -141,7 +143,7 @@ class Command(Callers[Receiver]):
         ]
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
-        """One receiver."""
+        """Show one receiver."""
         one, now = self.found(options), clock.now()
         return {
             "name": one.name,
@@ -161,7 +163,7 @@ class Command(Callers[Receiver]):
         }
 
     def allow(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What it may see."""
+        """Change what a receiver may read."""
         receiver = self.found(options)
         start = receivers.PRESETS[options["preset"]] if options["preset"] else frozenset(receiver.attributes)
         full = receiver.full if options["full"] is None else options["full"] == "yes"
@@ -174,7 +176,7 @@ class Command(Callers[Receiver]):
         return self.show(options)
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
-        """A new token."""
+        """Issue a new token."""
         now = clock.now()
         token = receivers.rotate(
             self.found(options), overlap=options["overlap"], expires_at=now + options["expires_in"], now=now
@@ -182,7 +184,7 @@ class Command(Callers[Receiver]):
         return {"name": options["name"], "token": token}
 
     def admit(self, options: dict[str, Any]) -> str:
-        """Another way to show who it is."""
+        """Admit a client of this provider as a receiver."""
         try:
             receivers.admit(self.found(options), options["client_id"], now=clock.now())
         except ValueError as error:
@@ -194,14 +196,14 @@ class Command(Callers[Receiver]):
         return receivers.end_credential(caller, number, now=now)
 
     def disable(self, options: dict[str, Any]) -> str:
-        """Refuse it."""
+        """Disable a receiver."""
         receivers.disable(self.found(options), now=clock.now())
         return f"{options['name']} is disabled"
 
     def enable(self, options: dict[str, Any]) -> str:
-        """Hear it again."""
+        """Enable a receiver again."""
         receivers.enable(self.found(options), now=clock.now())
-        return f"{options['name']} is heard again, when it has read everything anew"
+        return f"{options['name']} is enabled; it has to read everything once"
 
 
 def _kinds(*, groups: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""`manage.py identity`: records of checks in person, which a certificate at AAL3 takes (X-9)."""
+"""`manage.py identity`: records of checks in person, which a certificate at AAL3 requires (X-9)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAME = "the person's login name"
 def _record(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
     parser.add_argument(
-        "--officer", required=True, help="who checked: another person, by a name that can be found again"
+        "--officer", required=True, help="the officer: another person, by a name that can be found again"
     )
     parser.add_argument(
         "--place", required=True, help="where: an office, or the station of a supervised remote session"
@@ -40,14 +40,16 @@ def _record(parser: CommandParser) -> None:
         required=True,
         help="which biometric was compared, one to one",
     )
-    parser.add_argument("--against", required=True, help="with what, for example “the facial image on the PIV card”")
+    parser.add_argument(
+        "--against", required=True, help="the reference, for example “the facial image on the PIV card”"
+    )
     parser.add_argument(
         "--sample", type=Path, required=True, help="the file with the sample as it was taken; it is kept, sealed"
     )
 
 
 class Command(Noun):
-    """The operator's verbs for checks in person."""
+    """The verbs for checks in person."""
 
     help = (
         "Checks in person: record, list. A certificate at AAL3 (policy .41) takes one, within 90 days, and uses it up."
@@ -58,12 +60,12 @@ class Command(Noun):
     }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All of a person."""
+        """List a person's checks."""
         rows = _found(options["name"]).account.identity_checks.defer("sample").order_by("at")
         return [identity_checks.fields_of(one) for one in rows]
 
     def record(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Write one down."""
+        """Record a check."""
         person, path = _found(options["name"]), options["sample"]
         if fold(options["officer"].strip()) in {person.login_name_fold, fold(person.display_name())}:
             message = "Nobody checks themselves: --officer is another person."

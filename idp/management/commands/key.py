@@ -1,4 +1,4 @@
-"""`manage.py key`: the signing keys."""
+"""`manage.py key`: signing keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _kid(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for keys."""
+    """The verbs for keys."""
 
     help = "Signing keys: list, rotate (with an overlap), revoke (in an emergency)."
     verbs: ClassVar = {
@@ -33,7 +33,7 @@ class Command(Noun):
     }
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the keys."""
         rows = SigningKey.objects.order_by("created_at")
         return [
             {
@@ -48,12 +48,12 @@ class Command(Noun):
         ]
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Publish the next."""
+        """Publish the next key."""
         key = keyring().rotate(Purpose.TOKENS, options["alg"], now=clock.now())
         return {"kid": key.kid, "state": key.state, "signs_from": key.active_from}
 
     def revoke(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Emergency."""
+        """Revoke a key at once."""
         try:
             key = keyring().revoke(options["kid"], now=clock.now())
         except SigningKey.DoesNotExist:

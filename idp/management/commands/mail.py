@@ -1,4 +1,4 @@
-"""`manage.py mail`: try the way that mail is sent."""
+"""`manage.py mail`: test the transport of mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py match`: records of one person, joined by the operator's rules or by hand, and split again."""
+"""`manage.py match`: records of one person: joined by rules or by hand, and split."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _join(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for matching."""
+    """The verbs for matching."""
 
-    help = "Records of one person: by, not-by (rules), list (what waits for you), accept, apart, join, joined, split."
+    help = "Records of one person: by, not-by (rules), list (waiting cases), accept, apart, join, joined, split."
     verbs: ClassVar = {
         "rules": ("What records are joined by; without a rule, by nothing.", nothing),
         "by": ("Join records by an identifier, where both sources are trusted for it.", named(_KEY)),
@@ -46,11 +46,11 @@ class Command(Noun):
     methods: ClassVar = {"list": "all", "not-by": "not_by"}
 
     def rules(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All rules."""
+        """List the rules."""
         return [{"by": one.attribute, "since": one.created_at} for one in MatchRule.objects.order_by("attribute")]
 
     def by(self, options: dict[str, Any]) -> str:
-        """A rule."""
+        """Add a rule."""
         try:
             made = matching.add_rule(options["name"], now=clock.now())
         except ValueError as error:
@@ -58,7 +58,7 @@ class Command(Noun):
         return f"records are joined by {made.attribute}, where both sources are trusted for it"
 
     def not_by(self, options: dict[str, Any]) -> str:
-        """No rule."""
+        """Remove a rule."""
         try:
             there_was = matching.remove_rule(options["name"])
         except ValueError as error:
@@ -66,11 +66,11 @@ class Command(Noun):
         return "no longer" if there_was else "there was no such rule"
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """What waits."""
+        """List the cases that wait."""
         return _rows(matching.waiting())
 
     def joined(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """What was joined."""
+        """List the joins."""
         return _rows(
             Match.objects.filter(state=MatchState.JOINED)
             .select_related("record__source", "person")
@@ -78,18 +78,18 @@ class Command(Noun):
         )
 
     def accept(self, options: dict[str, Any]) -> str:
-        """One person."""
+        """Join the records of a case."""
         match = self._found(options, MatchState.WAITING)
         matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor="operator")
         return "joined"
 
     def apart(self, options: dict[str, Any]) -> str:
-        """Two people."""
+        """Decide that a case is two people."""
         matching.keep_apart(self._found(options, MatchState.WAITING), now=clock.now(), actor="operator")
         return "kept apart"
 
     def join(self, options: dict[str, Any]) -> str:
-        """By hand."""
+        """Join two people by hand."""
         record = Record.objects.select_related("person").filter(id=_id(options["record"]), deleted_at=None).first()
         person = (
             Person.objects.filter(login_name_fold=fold(options["name"])).first()
@@ -104,7 +104,7 @@ class Command(Noun):
         return "joined"
 
     def split(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Undo."""
+        """Undo a join."""
         person = matching.split(self._found(options, MatchState.JOINED), now=clock.now(), actor="operator")
         return {"person": person.id, "login_name": person.login_name}
 
@@ -118,7 +118,7 @@ class Command(Noun):
 
 
 def _id(text: str) -> UUID:
-    """An id, or one that nothing has."""
+    """Parse an id; a malformed one matches nothing."""
     try:
         return UUID(text)
     except ValueError:

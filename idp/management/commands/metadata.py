@@ -1,4 +1,4 @@
-"""`manage.py metadata`: what FIDO says of models of security keys."""
+"""`manage.py metadata`: FIDO's metadata on models of security keys."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ def _import(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for FIDO's metadata."""
+    """The verbs for FIDO's metadata."""
 
-    help = "FIDO's metadata about security keys: import a signed publication, show what is in use, look again at the keys that people have."
+    help = (
+        "FIDO's metadata on security keys: import a signed publication, show the one in use, compare registered keys."
+    )
     verbs: ClassVar = {
         "import": (
             "Verify a signed BLOB and use it from now on; keys whose model is not believed any more fall to AAL2.",
@@ -44,7 +46,7 @@ class Command(Noun):
     methods: ClassVar = {"import": "take"}
 
     def take(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Import."""
+        """Import a publication."""
         now = clock.now()
         try:
             path = Path(options["file"])
@@ -65,7 +67,7 @@ class Command(Noun):
         return {**self.show(options), **self.review(options)}
 
     def show(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """What is in use."""
+        """Show the publication in use."""
         known, policy = _in_use()
         stale = known.is_stale(clock.now().date())
         if stale:
@@ -83,7 +85,7 @@ class Command(Noun):
         }
 
     def review(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """Hold keys against it."""
+        """Compare registered keys with the metadata."""
         gone = withdrawn.found(*_in_use())
         for one in gone:
             withdrawn.withdraw(one, now=clock.now(), actor="operator")

@@ -1,4 +1,4 @@
-"""`manage.py person`: who exists, which source said what of them and why it stands, and their life as an account."""
+"""`manage.py person`: people, their attributes with provenance, and their accounts."""
 
 from __future__ import annotations
 
@@ -46,17 +46,19 @@ def _adopt(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for people."""
+    """The verbs for people."""
 
-    help = "People: list, show (who said what, and why it stands), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
+    help = (
+        "People: list, show (attributes with provenance), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
+    )
     verbs: ClassVar = {
         "list": ("All people.", nothing),
         "show": (
-            "One person: every attribute, which source said it, why it stands, and what lost; account, credentials.",
+            "One person: every attribute with its source and the overridden values; account, credentials.",
             named(_NAME),
         ),
         "waiting": (
-            "Who was ended by a source and is wanted back by it, in no provable order: readmit, or leave.",
+            "Returns of ended people that a source asks for without proof of order: readmit, or leave.",
             nothing,
         ),
         "readmit": (
@@ -74,7 +76,7 @@ class Command(Noun):
     }
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the people."""
         rows = Person.objects.select_related("account").order_by("login_name")
         return [
             {
@@ -88,7 +90,7 @@ class Command(Noun):
         ]
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
-        """One person."""
+        """Show one person."""
         person = self._found(options)
         account = person.account
         return {
@@ -112,7 +114,7 @@ class Command(Noun):
         }
 
     def present(self, verb: str, found: object) -> None:
-        """A profile is a table of its own."""
+        """Print a profile as a table."""
         if verb != "show" or not isinstance(found, dict):
             super().present(verb, found)
             return
@@ -121,7 +123,7 @@ class Command(Noun):
         Console(file=cast("IO[str]", self.stdout), highlight=False).print(_table(found["attributes"]))
 
     def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """Who is wanted back."""
+        """List the returns that wait for a manager."""
         return [
             {
                 "login_name": one.person.login_name,
@@ -133,14 +135,14 @@ class Command(Noun):
         ]
 
     def readmit(self, options: dict[str, Any]) -> str:
-        """Agree."""
+        """Approve a return."""
         person = self._found(options)
         returns.readmit(person, now=clock.now(), actor="operator")
         person.account.refresh_from_db()
         return f"readmitted; the account is {person.account.status}"
 
     def adopt(self, options: dict[str, Any]) -> str:
-        """Let it speak."""
+        """Adopt a joined record."""
         if options["all"]:
             rows = list(
                 Record.objects.select_related("source", "person").filter(
@@ -165,7 +167,7 @@ class Command(Noun):
         return f"{options['source']} may move the login name, the addresses and the IAL from now on"
 
     def appoint(self, options: dict[str, Any]) -> str:
-        """A manager."""
+        """Appoint an identity manager."""
         person, now = self._found(options), clock.now()
 
         def work(account: Account) -> None:
@@ -177,7 +179,7 @@ class Command(Noun):
         return f"{person.display_name()} is an identity manager, from their next sign-in with two factors"
 
     def dismiss(self, options: dict[str, Any]) -> str:
-        """No manager."""
+        """End a manager's appointment."""
         person, now = self._found(options), clock.now()
 
         def work(account: Account) -> int:
@@ -189,7 +191,7 @@ class Command(Noun):
         return "dismissed" if under_lock(person.account_id, work) else "was no manager"
 
     def invite(self, options: dict[str, Any]) -> str:
-        """Again."""
+        """Send another invitation."""
         person = self._found(options)
         if not person.invitation_address():
             message = "No source gave an address for this person. Ask the source to push one."
@@ -208,7 +210,7 @@ class Command(Noun):
         return f"an invitation goes to {person.invitation_address()} when the worker next runs"
 
     def vouch(self, options: dict[str, Any]) -> str:
-        """Set the IAL."""
+        """Set a person's IAL."""
         person = self._found(options)
         self._under(
             person, lambda account: accounts.vouch(account, ial=options["ial"], now=clock.now(), actor="operator")
@@ -216,17 +218,17 @@ class Command(Noun):
         return f"IAL{options['ial']}"
 
     def suspend(self, options: dict[str, Any]) -> str:
-        """Stop."""
+        """Suspend an account."""
         self._under(self._found(options), lambda account: suspend.suspend(account, now=clock.now(), actor="operator"))
         return "suspended"
 
     def resume(self, options: dict[str, Any]) -> str:
-        """Bring back."""
+        """Resume an account."""
         self._under(self._found(options), lambda account: suspend.resume(account, now=clock.now(), actor="operator"))
         return "active"
 
     def end(self, options: dict[str, Any]) -> str:
-        """End everything."""
+        """Terminate an account."""
         person = self._found(options)
         ended = self._under(
             person,
@@ -237,7 +239,7 @@ class Command(Noun):
         return f"terminated; {ended} credentials ended"
 
     def _under(self, person: Person, work: Callable[[Account], T]) -> T:
-        """Run it with the account locked, and tell whoever follows us if the person is active now and was not, or no longer."""
+        """Run work with the account locked, and write a feed event if the person became active or inactive."""
 
         def locked(account: Account) -> T:
             was_active = account.is_active
@@ -260,7 +262,7 @@ class Command(Noun):
 
 
 def _attributes(person: Person) -> list[dict[str, Any]]:
-    """Every attribute, with what stands and what lost."""
+    """Every attribute, with the chosen value and the overridden ones."""
     told = aggregate.explain(settle.statements_about(person))
     return [
         {

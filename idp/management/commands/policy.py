@@ -1,4 +1,4 @@
-"""`manage.py policy`: what may be issued here, in words."""
+"""`manage.py policy`: the rules of issuance, in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _file(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for the rules of issuance."""
+    """The verbs for the rules of issuance."""
 
     help = "The rules of issuance: show."
     verbs: ClassVar = {
@@ -28,7 +28,7 @@ class Command(Noun):
     }
 
     def show(self, options: dict[str, Any]) -> str | list[str]:
-        """One page."""
+        """Explain the rules."""
         file = options["file"] or rulebook.path()
         if options["file"] and not file.exists():
             raise CommandError(f"There is no {file}.")

@@ -1,4 +1,4 @@
-"""`manage.py review`: who still needs what was grown for them, once a year; and orphans (MT-10)."""
+"""`manage.py review`: the yearly review of derived credentials, and orphans (MT-10)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def _due(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for the periodic review."""
+    """The verbs for the periodic review."""
 
-    help = "The periodic review of who still needs what: due, orphans, keep, end."
+    help = "The yearly review of derived credentials: due, orphans, keep, end."
     verbs: ClassVar = {
         "due": ("Whose grown credentials nobody has looked at for a period, and what today's rules say of each.", _due),
         "orphans": (
@@ -45,7 +45,7 @@ class Command(Noun):
     }
 
     def due(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """The list."""
+        """List the people whose review is due."""
         from datetime import timedelta  # noqa: PLC0415 - here only
 
         now, period = clock.now(), timedelta(days=max(0, options["days"]))
@@ -64,7 +64,7 @@ class Command(Noun):
         ]
 
     def orphans(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """Both kinds."""
+        """List credentials without a root, and people without a source."""
         grown = [
             {"person": one.account.person.login_name, "credential": one.id, "why": "its root has ended"}
             for one in access_review.orphans().select_related("account__person")
@@ -82,11 +82,11 @@ class Command(Noun):
         ]
 
     def keep(self, options: dict[str, Any]) -> str:
-        """Yes."""
+        """Record that a person still needs their credentials."""
         return f"{self._move(options, access_review.keep_all)} stay; on record"
 
     def end(self, options: dict[str, Any]) -> str:
-        """No."""
+        """Revoke a person's derived credentials."""
         return f"{self._move(options, access_review.end_all)} ended"
 
     def _move(self, options: dict[str, Any], move: Callable[..., int]) -> int:

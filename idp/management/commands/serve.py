@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Start serving."""
+    """Serve HTTP."""
 
     help = "Serve Ramet. Run `manage.py migrate` first, and `manage.py worker` beside it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where and how wide."""
+        """Declare address, width and TLS."""
         parser.add_argument(
             "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, behind your proxy)"
         )
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("--tls-key", type=Path, help="PEM key that goes with it")
 
     def handle(self, *_args: object, **options: Option) -> None:
-        """Check, prepare, serve."""
+        """Run the checks, then serve."""
         self.check(fail_level=40)
         self._require_migrated()
         keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())

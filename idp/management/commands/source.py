@@ -1,4 +1,4 @@
-"""`manage.py source`: the identity sources: who pushes people, what each is believed, and how each shows who it is."""
+"""`manage.py source`: identity sources: what each is trusted for, and its credentials."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def _add(parser: CommandParser) -> None:
         type=int,
         choices=[0, 1, 2, 3],
         default=0,
-        help="the most it may say of how people's identity was checked, and what it means of a person of whom it says nothing (default: 0, none)",
+        help="the highest IAL that it may state, which also holds for people without a stated IAL (default: 0, none)",
     )
     parser.add_argument(
         "--preset",
         choices=sorted(trust.PRESETS),
         default="everything",
-        help="what it is trusted for (default: everything but assurance and roles)",
+        help="the attributes that it is trusted for (default: everything but assurance and roles)",
     )
     parser.add_argument(
         "--precedence", type=int, default=100, help="where sources differ, the lower number stands (default: 100)"
@@ -83,7 +83,7 @@ def _admit(parser: CommandParser) -> None:
         "--certified-name",
         type=tls_subject,
         metavar="NAME",
-        help="whoever an authority in var/pki/clients certifies under a name, like dns:hr.example.org",
+        help="every certificate with this name by an authority in var/pki/clients, like dns:hr.example.org",
     )
     parser.add_argument(
         "--authority",
@@ -101,40 +101,40 @@ def _import(parser: CommandParser) -> None:
         help="people.csv (with a header), people.ldif (inetOrgPerson) or people.jsonl (a SCIM User per line)",
     )
     parser.add_argument("--source", required=True, metavar="NAME", help="whose people they are")
-    parser.add_argument("--dry-run", action="store_true", help="write nothing; say what would change")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; print the changes")
     parser.add_argument(
-        "--complete", action="store_true", help="the file names everybody: whoever is not in it has left, and ends"
+        "--complete", action="store_true", help="the file is complete: people who are not in it are ended"
     )
 
 
 class Command(Callers[Source]):
-    """The operator's verbs for sources."""
+    """The verbs for sources."""
 
     help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, import, rotate, admit, end, disable, enable."
     model, noun, kind = Source, "source", "source"
     verbs: ClassVar = {
         "add": ("Register a source; its bearer token is shown once.", _add),
-        "list": ("All sources, and when each last spoke.", nothing),
+        "list": ("All sources, with the time of their last request.", nothing),
         "show": (
-            "One source: what it is trusted for, its credentials, when it last spoke and what it asked for.",
+            "One source: its trusted attributes, its credentials, and its last request.",
             named(_NAME),
         ),
-        "trust": ("Say what a source is trusted for; people are merged anew.", _trust),
+        "trust": ("Change what a source is trusted for; its people are merged again.", _trust),
         "rotate": (
             "Give a source a new token; the old ones end now, or after an overlap.",
             rotate_arguments(_NAME, overlap=_OVERLAP),
         ),
-        "admit": ("Let a client of this provider, or a certificate, speak for a source.", _admit),
-        "import": ("Push a file of people, as the source itself would; rehearse with --dry-run.", _import),
+        "admit": ("Admit a client of this provider, or a certificate, as a source.", _admit),
+        "import": ("Push a file of people as the source would; try with --dry-run first.", _import),
         "end": ("End one credential of a source.", end_arguments(_NAME, noun="source")),
-        "disable": ("Refuse a source from now on; what it pushed stays.", named(_NAME)),
-        "enable": ("Hear a disabled source again.", named(_NAME)),
+        "disable": ("Disable a source; its records stay.", named(_NAME)),
+        "enable": ("Enable a disabled source.", named(_NAME)),
     }
 
     methods: ClassVar = {"list": "all", "import": "take_in"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Register."""
+        """Register a source."""
         if Source.objects.filter(name=options["name"]).exists():
             message = f"There is a source {options['name']} already. Use: manage.py source rotate {options['name']}"
             raise CommandError(message)
@@ -154,7 +154,7 @@ class Command(Callers[Source]):
         return {"name": source.name, "base": f"{config().issuer}/scim/v2", "token": token}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the sources."""
         return [
             {
                 "name": one.name,
@@ -169,7 +169,7 @@ class Command(Callers[Source]):
         ]
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
-        """One source."""
+        """Show one source."""
         one, now = self.found(options), clock.now()
         return {
             "name": one.name,
@@ -192,7 +192,7 @@ class Command(Callers[Source]):
         }
 
     def trust(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What it is believed."""
+        """Change what a source is trusted for, and merge its people again."""
         source = self.found(options)
         start = trust.PRESETS[options["preset"]] if options["preset"] else frozenset(source.trusted_for)
         try:
@@ -215,7 +215,7 @@ class Command(Callers[Source]):
         return {"name": source.name, "trusted_for": believed, "people": len(people)}
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
-        """A new token."""
+        """Issue a new token."""
         now = clock.now()
         token = sources.rotate_source(
             self.found(options), overlap=options["overlap"], expires_at=_after(options["expires_in"], now), now=now
@@ -223,7 +223,7 @@ class Command(Callers[Source]):
         return {"name": options["name"], "token": token}
 
     def admit(self, options: dict[str, Any]) -> str:
-        """Another way to show who it is."""
+        """Admit a client, a certificate or a certified name as a source."""
         source = self.found(options)
         now = clock.now()
         until = _after(options["expires_in"], now)
@@ -249,14 +249,14 @@ class Command(Callers[Source]):
             if options["client_id"]
             else f"{config().certificate_url or 'the certificate host'}/certificate/scim/v2"
         )
-        return f"{source.name} may speak with it from now on, at {where}"
+        return f"{source.name} may use it from now on, at {where}"
 
     def end_credential(self, caller: Source, number: int, *, now: datetime) -> bool:
         """End one credential of a source."""
         return sources.end_credential(caller, number, now=now)
 
     def take_in(self, options: dict[str, Any]) -> dict[str, Any]:
-        """A file."""
+        """Import a file of people."""
         source = self.found({"name": options["source"]})
         form = options["file"].suffix.lower().removeprefix(".")
         if form not in tables.FORMATS:
@@ -290,14 +290,14 @@ class Command(Callers[Source]):
         }
 
     def disable(self, options: dict[str, Any]) -> str:
-        """Refuse it."""
+        """Disable a source."""
         sources.disable_source(self.found(options), now=clock.now())
         return f"{options['name']} is disabled"
 
     def enable(self, options: dict[str, Any]) -> str:
-        """Hear it again."""
+        """Enable a source again."""
         sources.enable_source(self.found(options))
-        return f"{options['name']} is heard again"
+        return f"{options['name']} is enabled"
 
 
 def _after(life: timedelta | None, now: datetime) -> datetime | None:
@@ -314,15 +314,15 @@ def _name_of(given: dict[str, str]) -> str:
 
 
 def _authority(given: str) -> tuple[str, str]:
-    """The fingerprint and the name of the authority that is meant."""
+    """The fingerprint and the name of the chosen authority."""
     known = parties.authorities()
     wanted = given.replace(":", "").lower()
     found = [one for one in known if not wanted or one == wanted]
     if len(found) != 1:
         listed = (
             "; ".join(f"{fingerprint} ({name})" for fingerprint, name in known.items())
-            or "none: lay its certificate in var/pki/clients"
+            or "none: put its certificate into var/pki/clients"
         )
-        message = f"say which authority with --authority; those in var/pki/clients are: {listed}"
+        message = f"choose an authority with --authority; those in var/pki/clients are: {listed}"
         raise ValueError(message)
     return found[0], known[found[0]]

@@ -1,4 +1,4 @@
-"""`manage.py upstream`: other providers that people may sign in at, and how far each is trusted."""
+"""`manage.py upstream`: upstream OpenID providers, and the level up to which each is trusted."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument("name", help="its slug, part of its callback address, like login-gov")
     parser.add_argument("--issuer", required=True, metavar="URL", help="exactly as the upstream writes it")
     parser.add_argument("--client-id", required=True)
-    parser.add_argument("--label", default="", help="what people see, like 'Login.gov'; default: the slug")
+    parser.add_argument("--label", default="", help="the name that people see, like 'Login.gov'; default: the slug")
     parser.add_argument(
         "--secret-stdin",
         action="store_true",
         help=f"read our secret there from standard input (or set {_SECRET}); never in the command line",
     )
-    parser.add_argument("--auth-method", choices=registry.AUTH_METHODS, help="how we authenticate there")
+    parser.add_argument("--auth-method", choices=registry.AUTH_METHODS, help="the client authentication method there")
     parser.add_argument(
         "--preset", choices=sorted(presets.PRESETS), default="", help="see: manage.py upstream preset NAME"
     )
@@ -50,7 +50,7 @@ def _add(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="VALUE=AAL[/IAL]",
-        help="what one exact value is worth; given several times; what is not listed is worth nothing",
+        help="the level of one exact value; may be given several times; other values have no level",
     )
     parser.add_argument(
         "--phishing-resistant", action="append", default=[], metavar="VALUE", help="a value that also says so"
@@ -83,7 +83,7 @@ def _cap(parser: CommandParser) -> None:
 
 
 class Command(Noun):
-    """The operator's verbs for upstreams."""
+    """The verbs for upstreams."""
 
     help = "Upstream OpenID providers: add, list, show, check, cap, disable, enable, preset."
     verbs: ClassVar = {
@@ -106,7 +106,7 @@ class Command(Noun):
     methods: ClassVar = {"list": "all", "check": "ask"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Register."""
+        """Register an upstream."""
         known = presets.of(options["preset"])
         wanted = Wanted(
             slug=options["name"],
@@ -134,7 +134,7 @@ class Command(Noun):
         return {"slug": row.slug, "register_this_redirect_uri_there": trip.callback(row), "cap": row.cap}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """All."""
+        """List the upstreams."""
         return [
             {
                 "slug": one.slug,
@@ -148,7 +148,7 @@ class Command(Noun):
         ]
 
     def show(self, options: dict[str, Any]) -> dict[str, Any]:
-        """One, without its secret."""
+        """Show one upstream, without its secret."""
         row = _found(options)
         return {
             "slug": row.slug,
@@ -174,7 +174,7 @@ class Command(Noun):
         }
 
     def ask(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Ask it now."""
+        """Fetch an upstream's metadata and keys now."""
         row, now = _found(options), clock.now()
         row.metadata, row.jwks = {}, {}
         row.metadata_at = row.jwks_at = None
@@ -191,27 +191,27 @@ class Command(Noun):
         }
 
     def cap(self, options: dict[str, Any]) -> str:
-        """Trust it for so much; new sign-ins feel it from the first instant, and then every link, one account after the other."""
+        """Cap an upstream's level: for new logins at once, then for each link, one account after the other."""
         row, to = _found(options), AAL(options["aal"])
         Upstream.objects.filter(slug=row.slug).update(cap=int(to))
         links, suspended = self._lower(row, to, Reason.UPSTREAM_CAPPED)
         return f"{row.slug} is trusted for AAL{int(to)}; {links} links looked at, {suspended} credentials suspended until reviewed"
 
     def disable(self, options: dict[str, Any]) -> str:
-        """Refuse it."""
+        """Disable an upstream."""
         row = _found(options)
         Upstream.objects.filter(slug=row.slug, disabled_at__isnull=True).update(disabled_at=clock.now())
         links, suspended = self._lower(row, AAL.NONE, Reason.UPSTREAM_DISABLED)
         return f"{row.slug} is disabled; {links} links looked at, {suspended} credentials suspended until reviewed"
 
     def enable(self, options: dict[str, Any]) -> str:
-        """Let new sign-ins in; what was lowered or suspended stays so."""
+        """Enable an upstream for new logins; lowered and suspended credentials stay so."""
         row = _found(options)
         Upstream.objects.filter(slug=row.slug).update(disabled_at=None)
         return f"{row.slug} is enabled. Links that were suspended stay so until you lift them (manage.py credential lift), at the level that they fell to."
 
     def preset(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What is known."""
+        """Print the known upstreams."""
         if options["name"] not in presets.PRESETS:
             message = f"There is no preset {options['name']}: {', '.join(sorted(presets.PRESETS))}"
             raise CommandError(message)
@@ -230,7 +230,7 @@ class Command(Noun):
         }
 
     def _lower(self, row: Upstream, to: AAL, because: Reason) -> tuple[int, int]:
-        """Each link under its account's lock; a second run goes on where the first was stopped."""
+        """Lower each link under its account's lock; a second run continues where the first stopped."""
         found = list(_links(row).select_related("credential"))
         console = Console(file=sys.stderr)
         suspended = 0
@@ -268,7 +268,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _level(text: str) -> tuple[str, tuple[int, int]]:
-    """`value=2` or `value=2/2`; the value may have equals signs in it."""
+    """`value=2` or `value=2/2`; the value may contain equals signs."""
     value, worth = _pair(text)
     numbers = worth.split("/")
     if len(numbers) > _ROW or not all(one.isascii() and one.isdigit() for one in numbers):

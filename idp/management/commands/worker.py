@@ -1,4 +1,4 @@
-"""`manage.py worker`: deliver the outbox, let keys take over, expire, clean up. Several may run."""
+"""`manage.py worker`: deliver the outbox, rotate keys, expire credentials, purge. Several may run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Command(BaseCommand):
     help = "Send mail and logout tokens from the outbox, rotate and retire keys, expire and clean up. Run one or more."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Only --once."""
-        parser.add_argument("--once", action="store_true", help="deliver what is due now, tidy up, and stop")
+        """Declare --once."""
+        parser.add_argument("--once", action="store_true", help="deliver all due rows, purge, and stop")
 
     def handle(self, *_args: object, **options: Option) -> None:
-        """Work."""
+        """Run the worker."""
         if options["once"]:
             worker.housekeeping(now=clock.now())
             while worker.step(now=clock.now()):
