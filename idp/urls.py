@@ -10,7 +10,7 @@ from idp.console import views as console
 from idp.enrol.devices import pages as enrol
 from idp.enrol.devices import tree
 from idp.enrol.grown import binding_api as api
-from idp.enrol.grown import registry as growing
+from idp.enrol.grown import registry
 from idp.enrol.roots import cards, passkeys, passwords, recovery, upstream_links
 from idp.enrol.roots import invitation_pages as invited
 from idp.enrol.roots import pages as roots
@@ -89,7 +89,7 @@ urlpatterns = [
     path("devices/roots/passkey/add", passkeys.add, name="root-passkey-add"),
     path("devices/roots/passkey/options", passkeys.add_options, name="root-passkey-options"),
     path("devices/roots/passkey/<uuid:credential_id>", passkeys.worth, name="root-passkey"),
-    *growing.urlpatterns(),
+    *registry.urlpatterns(),
     path("devices", enrol.devices, name="devices"),
     path("devices/add", enrol.add, name="device-add"),
     path("devices/add/<uuid:binding_id>", enrol.adding, name="device-adding"),

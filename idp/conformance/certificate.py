@@ -1,4 +1,4 @@
-"""A test authority and a certificate of it for loopback; the authority's key is thrown away at once."""
+"""A test authority and its certificate for loopback; the authority's key is deleted at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIFE = timedelta(days=90)
 
 
 def made(folder: Path, host: str, *, now: datetime) -> tuple[Path, Path, Path]:
-    """The chain, the key and the authority to trust, as PEM files in a folder; made if they are not there."""
+    """The chain, the key and the authority as PEM files in a folder; made if missing."""
     chain, key, authority = folder / "tls.pem", folder / "tls-key.pem", folder / "tls-authority.pem"
     if not all(path.exists() for path in (chain, key, authority)):
         _make(chain, key, authority, host, now=now)

@@ -1,4 +1,4 @@
-"""The suite's own configuration, plan by plan: where we are, who its clients are, and what its scripted browser types."""
+"""The suite's configuration, plan by plan: the server, the clients, and the tasks of its scripted browser."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from django.urls import reverse
 
 from idp.config import config
 from idp.conformance import CODE, PERSON
-from idp.conformance.house import PASSWORD
+from idp.conformance.fixtures import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from idp.conformance.house import Static
+    from idp.conformance.fixtures import Static
 
 _FAPI = "[client_auth_type=private_key_jwt][sender_constrain=dpop][fapi_profile=plain_fapi][openid=openid_connect][authorization_request_type=simple]"
 _STATIC = "[server_metadata=discovery][client_registration=static_client]"
@@ -30,7 +30,7 @@ _SUBMIT = ["click", "css", "main form button[type=submit]"]
 
 
 def configurations(alias: str, found: Mapping[str, Static]) -> dict[str, dict[str, Any]]:
-    """The JSON that the suite takes, by the short name of a plan."""
+    """The suite's JSON, by the short name of a plan."""
     server = {"discoveryUrl": config().issuer + reverse("discovery")}
     common = {"alias": alias, "description": "Ramet", "server": server, "browser": _browser(alias)}
     secrets = {
@@ -74,12 +74,12 @@ def _begun(path: str, *tasks: dict[str, Any], **more: Any) -> dict[str, Any]:  #
 
 
 def _shot(selector: str, words: str) -> list[Any]:
-    """Wait for words on a page, and keep a picture of it where the module wants one."""
+    """Wait for text on a page, and take a screenshot if the module requires one."""
     return ["wait", "css", selector, 10, words, "update-image-placeholder-optional"]
 
 
 def _login(alias: str, *, posted: bool = False, seen: bool = False, asked: bool = False) -> list[dict[str, Any]]:
-    """Sign in, wherever we ask for it; posted: the answer is a form. seen: keep a picture of the page that asks. asked: for consent."""
+    """The tasks of a login. posted: the answer is a form. seen: a screenshot of the login page. asked: with consent."""
     type_it = [["text", "id", "username", PERSON], ["text", "id", "password", PASSWORD], _SUBMIT]
     return [
         _task("User name and password", "/login", *([_shot("main", ".*")] if seen else []), *type_it),
@@ -95,7 +95,7 @@ def _login(alias: str, *, posted: bool = False, seen: bool = False, asked: bool 
 
 
 def _browser(alias: str, *, posted: bool = False) -> list[dict[str, Any]]:
-    """What to do on each of our pages: a task is passed over where its page does not come."""
+    """The tasks on every page; the suite skips those whose page does not appear."""
     out = [
         _task("Sign out", "/oidc/logout", _shot("main", ".*"), _SUBMIT),
         _task("Signed out", "/oidc/logout/confirmed", _shot("main", ".*")),
@@ -105,7 +105,7 @@ def _browser(alias: str, *, posted: bool = False) -> list[dict[str, Any]]:
 
 
 def _overrides(alias: str, *, posted: bool = False) -> dict[str, Any]:
-    """The modules whose pages have to be shown."""
+    """The tasks of modules that require screenshots."""
     error = [
         _begun(
             "/oidc/authorize",
@@ -147,7 +147,7 @@ def _overrides(alias: str, *, posted: bool = False) -> dict[str, Any]:
 
 
 def _rejecting(alias: str) -> list[dict[str, Any]]:
-    """A person who does not want to sign in."""
+    """The tasks of a person who cancels the login."""
     tasks = [
         _task("Go back", "/login", ["click", "name", "decision"]),
         _task("Back at the suite", f"*/test/a/{alias}/callback*"),

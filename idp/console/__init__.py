@@ -1,5 +1,13 @@
-"""The identity manager's pages: what waits for a person, records side by side, and a profile with its provenance.
+"""The pages of identity managers.
 
-Managers are people whom the operator appointed (`manage.py person appoint`), signed in like everybody, with two factors; what they
-do needs a sign-in of the last 20 minutes, and stands in the record under their name (ruling 24). Every page works without scripts.
+    guards       who may open a page, and who may change something
+    views        waiting cases, one case, one person, decisions
+    access       requests for access, of people and of those who decide
+    needs        the yearly review of derived credentials
+    deliveries   rows of the outbox that wait
+    waiting      those rows in words, shared with `manage.py outbox`
+
+The operator appoints managers (`manage.py person appoint`). They sign in like everybody, at AAL2; each change needs a
+login of the last 20 minutes, and its event names them (ruling 24). Every page works without scripts. May import
+`idp.login`, `scim.people`, `scim.access` and packages below them.
 """

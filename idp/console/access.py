@@ -1,4 +1,4 @@
-"""Access to applications: what I have and may ask for, and what waits for me to decide (EN-1, the step "Next" of the use case)."""
+"""Access to applications: a person's own access and requests, and the decisions of managers and owners (EN-1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import clients, pages
-from idp.console.door import deciders_only, name_of
+from idp.console.guards import deciders_only, name_of
 from idp.errors import answer
 from idp.login.session import signed_in
 from idp.login.views import fresh_login_needed
@@ -38,7 +38,7 @@ _STATES = {
 
 
 def _people(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """A page for whoever is signed in."""
+    """Decorate a page for signed-in people."""
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -62,7 +62,7 @@ def _people(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -
 @require_http_methods(["GET"])
 @_people
 def mine(request: HttpRequest, person: Person) -> HttpResponse:
-    """What I have and until when, what waits, what was decided, and what I may ask for."""
+    """List a person's access with its end, their requests and decisions, and the rules that they may ask for."""
     return _mine(request, person)
 
 
@@ -121,7 +121,7 @@ def _name(rule: AccessRule) -> str:
 @require_http_methods(["POST"])
 @_people
 def ask(request: HttpRequest, person: Person, number: int) -> HttpResponse:
-    """Ask for what a rule offers, with a reason."""
+    """Request the access of a rule, with a reason."""
     rule = get_object_or_404(AccessRule, id=number, by_request=True, ended_at=None)
     purpose = request.POST.get("purpose", "")
     if not purpose.strip() or not purpose.isprintable():
@@ -134,7 +134,7 @@ def ask(request: HttpRequest, person: Person, number: int) -> HttpResponse:
 @require_http_methods(["POST"])
 @_people
 def withdraw(request: HttpRequest, person: Person, number: int) -> HttpResponse:
-    """Take a request back, or give up what one has."""
+    """Withdraw a request, or give up access."""
     row = get_object_or_404(Access.objects.select_related("person"), id=number, person=person)
     requests.withdraw(row, now=clock.now(), actor=requests.actor_of(person))
     request.session["notice"] = "Done: you no longer have it, and ask for it no longer."
@@ -147,7 +147,7 @@ def withdraw(request: HttpRequest, person: Person, number: int) -> HttpResponse:
 @require_http_methods(["GET"])
 @deciders_only
 def review(request: HttpRequest, decider: Person) -> HttpResponse:
-    """What waits for this manager or owner: the request, and the rule's own word about the person, side by side."""
+    """List the requests that wait for this manager or owner, each with the rule's evaluation of the person."""
     return _review(request, decider)
 
 
@@ -184,7 +184,7 @@ def _waiting(access: Access, decider: Person) -> dict[str, Any]:
 @require_http_methods(["POST"])
 @deciders_only
 def decide(request: HttpRequest, decider: Person, number: int) -> HttpResponse:
-    """A yes for a time, or a no with a reason."""
+    """Approve for a limited time, or refuse with a reason."""
     row = get_object_or_404(Access.objects.select_related("person", "rule"), id=number)
     if not entitlements.may_decide(decider, row.rule):
         return pages.problem(request, "There is no such request.", status=404)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.ledger import outbox
 from idp import pages
-from idp.console.door import managers_only
+from idp.console.guards import managers_only
 from idp.console.waiting import listed
 
 if TYPE_CHECKING:

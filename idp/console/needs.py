@@ -1,4 +1,4 @@
-"""Who still needs what was grown for them: a list of those whose review is due, what today's rules say of them, and orphans (MT-10)."""
+"""The yearly review of derived credentials: due people with today's policy, and orphans (MT-10)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
-from idp.console.door import managers_only, name_of
+from idp.console.guards import managers_only, name_of
 from idp.policies import issuance as rulebook
 from scim.models import Person, Record
 
@@ -34,7 +34,7 @@ _MOST = 100
 @require_http_methods(["GET"])
 @managers_only
 def needs(request: HttpRequest, manager: Person) -> HttpResponse:
-    """Whose review is due, the longest first; what nobody stands behind any more."""
+    """List the people whose review is due, the longest first, and the orphans."""
     due = access_review.due(now=clock.now())
     values = {
         "due": [_shown(one, manager) for one in due.select_related("person")[:_MOST]],
@@ -53,7 +53,7 @@ def needs(request: HttpRequest, manager: Person) -> HttpResponse:
 @require_http_methods(["POST"])
 @managers_only
 def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
-    """Still needed, or not; never one's own."""
+    """Record a review: keep, or end; never one's own."""
     person, decision = get_object_or_404(Person, id=person_id), request.POST.get("decision")
     if person.id == manager.id or decision not in {"keep", "end"}:
         raise Refused(Reason.ILLEGAL_MOVE)
@@ -67,13 +67,13 @@ def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
 
 
 def without_source() -> QuerySet[Person]:
-    """Active people of whom no source that is heard says anything any more."""
+    """Active people for whom no enabled source has a record."""
     said = Record.objects.filter(person=OuterRef("pk"), deleted_at__isnull=True, source__disabled_at__isnull=True)
     return Person.objects.filter(~Exists(said), account__status=AccountStatus.ACTIVE).order_by("user_name")
 
 
 def objections(account: Account, row: Credential) -> list[str]:
-    """Why today's rules would not issue this to this person, in words; the device is not looked at again."""
+    """The reasons why today's policy would not issue a credential to this person; the device is not judged again."""
     terms, found = rulebook.rules().of(Kind(row.kind)), []
     if not account.eligible:
         found.append("the person may not hold derived credentials")

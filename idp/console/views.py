@@ -1,4 +1,4 @@
-"""What waits, one case with both sides, one person with their provenance, and the decisions (ID-1, ruling 9, C29, EN-1)."""
+"""The console: waiting cases, one case with both sides, one person with provenance, and decisions (ID-1, ruling 9, C29)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
-from idp.console.door import managers_only, name_of
+from idp.console.guards import managers_only, name_of
 from idp.keys import wrapper
 from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
@@ -43,7 +43,7 @@ _WHY = {
 @require_http_methods(["GET"])
 @managers_only
 def console(request: HttpRequest, _manager: Person) -> HttpResponse:
-    """Everything that waits for a manager, the oldest first, and a way to find a person."""
+    """List everything that waits for a manager, the oldest first, and search people."""
     sought = request.GET.get("person", "").strip()[:256]
     values = {
         "matches": [_case(one) for one in matching.waiting()[:_MOST]],
@@ -89,7 +89,7 @@ def _case(match: Match) -> dict[str, Any]:
 @require_http_methods(["GET", "POST"])
 @managers_only
 def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
-    """One case: what the record says, and what the person's records say, side by side; and the decision."""
+    """Show one case, the record and the person's records side by side, and take the decision."""
     row = get_object_or_404(
         Match.objects.select_related("record__source", "record__person__account", "person__account"), id=number
     )
@@ -119,7 +119,7 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
 
 
 def _compared(name: str, sides: list[Record]) -> dict[str, Any]:
-    """One attribute over all records; whether each source is believed about it, and whether they agree with the first."""
+    """One attribute over all records: whether each source is trusted for it, and whether it agrees with the first."""
     said = [trust.assigned_attributes(one.resource).get(name) for one in sides]
     cells = [
         {
@@ -166,7 +166,7 @@ def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResp
 @require_http_methods(["GET"])
 @managers_only
 def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
-    """A profile: every value, which source said it, why it stands, and what lost."""
+    """Show a profile: every value with its source, the reason of the choice, and the overridden values."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     said = settle.statements_about(found)
     values = {
@@ -218,7 +218,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
 
 
 def _named(officer: str) -> str:
-    """An officer as people know them."""
+    """The name of an officer, for people."""
     kind, _, own = officer.partition(":")
     found = Person.objects.filter(id=own).first() if kind == "manager" else None
     return f"{found.display_name()} ({found.login_name})" if found else officer
@@ -227,7 +227,7 @@ def _named(officer: str) -> str:
 @require_http_methods(["POST"])
 @managers_only
 def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
-    """Write down that this manager has seen the person, and found them to be the one (X-9); never themselves (RQ-3)."""
+    """Record that this manager has seen the person (X-9); never themselves (RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
     if found.id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
@@ -258,7 +258,7 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
 @require_http_methods(["POST"])
 @managers_only
 def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
-    """Agree that somebody is back."""
+    """Approve a person's return."""
     found = get_object_or_404(Person, id=person_id)
     if found.id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
@@ -270,7 +270,7 @@ def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
 @require_http_methods(["POST"])
 @managers_only
 def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpResponse:
-    """Let a joined record speak of login name, addresses and identity assurance."""
+    """Let a joined record set login name, addresses and IAL."""
     record = get_object_or_404(Record.objects.select_related("person", "source"), id=record_id)
     if record.person_id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)

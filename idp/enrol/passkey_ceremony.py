@@ -1,4 +1,4 @@
-"""The registration ceremony of a passkey, root or derived: options, verification, name, and what it is worth."""
+"""The registration of a passkey, root or derived: options, verification, name, and the reasons of its level."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_NAME = 80
 def options(
     request: HttpRequest, account: Account, purpose: str, *, now: datetime, user_verification: bool
 ) -> HttpResponse:
-    """A challenge of this browser to register with."""
+    """A registration challenge for this browser."""
     asked = begin(request, purpose, account=account, now=now, user_verification=user_verification)
     response = JsonResponse(creation_options(account, asked))
     response["Cache-Control"] = "no-store"
@@ -34,7 +34,7 @@ def options(
 
 
 def creation_options(account: Account, asked: CeremonyParameters) -> dict[str, Any]:
-    """What the browser is asked; every key of the account, root or grown, is named, so that none is made twice."""
+    """The creation options; every key of the account is excluded, so that none is made twice."""
     rows = status.living(account.id).filter(passkey__isnull=False).select_related("passkey")
     person = account.person
     return webauthn.options_to_register(
@@ -50,7 +50,7 @@ def creation_options(account: Account, asked: CeremonyParameters) -> dict[str, A
 def registered(
     request: HttpRequest, account: Account, purpose: str, *, now: datetime
 ) -> tuple[Ceremony, RegisteredPasskey]:
-    """Verify what the browser posted; slow, so outside the lock.
+    """Verify the posted registration, outside the lock because it is slow.
 
     Raises: Refused.
     """
@@ -62,13 +62,13 @@ def registered(
 
 
 def named(request: HttpRequest, verified: RegisteredPasskey) -> str:
-    """What its holder calls it, or else what it is."""
+    """The holder's name for it, or else its model."""
     said = "".join(one for one in request.POST.get("name", "")[: _LONGEST_NAME * 2] if one.isprintable()).strip()
     return (said or verified.model or "Passkey or security key")[:_LONGEST_NAME]
 
 
 def reasons(row: Credential, key: Passkey) -> list[str]:
-    """Why a key is worth what it is, in words for its holder."""
+    """The reasons of a key's level, in words for its holder."""
     said = []
     if key.backup_eligible:
         said.append("It is synced between your devices, so there can be copies of it: AAL2 at most.")

@@ -1,1 +1,9 @@
-"""My devices: the pages, the tree of credentials and the undo links."""
+"""My devices.
+
+    pages        the list, adding a device, the device's page, undo links
+    tree         the tree of credentials and their token families
+    undo_links   links in notices that revoke or suspend
+
+May import `idp.enrol.grown`, `idp.enrol.roots` and packages below them.
+
+"""

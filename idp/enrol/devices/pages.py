@@ -1,4 +1,4 @@
-"""My devices, adding one, the device's own page, and the link that undoes."""
+"""My devices: the list, adding a device, the device's own page, and undo links."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from idp.config import config
 from idp.enrol.device_names import clean_name
 from idp.enrol.devices import tree
 from idp.enrol.devices import undo_links as undo
-from idp.enrol.grown import binding
-from idp.enrol.grown import registry as growing
+from idp.enrol.grown import binding, registry
 from idp.enrol.roots import pages as roots
 from idp.errors import answer
 from idp.keys import wrapper
@@ -64,7 +63,7 @@ _SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 2
 
 @require_http_methods(["GET"])
 def devices(request: HttpRequest) -> HttpResponse:
-    """What may sign in as me, how it grew, and where I am signed in."""
+    """List the person's credentials, token families and sessions."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -74,7 +73,7 @@ def devices(request: HttpRequest) -> HttpResponse:
         "devices": [_device(one, session) for one in rows if one.root_id],
         "roots": roots.listed(session, now=now),
         "adding": roots.ways_to_add(session),
-        "offers": growing.offers(),
+        "offers": registry.offers(),
         "tree": tree.tree(session, now=now),
         "sessions": _sessions(session, now=now),
         "notice": request.session.pop("notice", None),
@@ -120,7 +119,7 @@ def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
 
 
 def _browser(user_agent: str, network: str) -> str:
-    """What a person recognises a browser by."""
+    """A browser's name, from its User-Agent."""
     systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
     browsers = ("Firefox", "Edg", "Chrome", "Safari")
     system = next((one for one in systems if one in user_agent), "Unknown system")
@@ -134,7 +133,7 @@ def _mine(session: LoginSession, credential_id: UUID) -> Credential | None:
 
 @require_http_methods(["GET", "POST"])
 def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Ask, and then end a device of mine at once; one factor suffices to end something (IV-7, ruling 14)."""
+    """Ask, then revoke a device; one factor suffices (IV-7, ruling 14)."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=f"/devices/{credential_id}/remove")
@@ -154,7 +153,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Call a device of mine by another name."""
+    """Rename a device."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/devices")
@@ -175,7 +174,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """Begin a binding, after a fresh login with a root; its code is shown on the next page, once."""
+    """Begin a binding after a fresh login with a root; the next page shows its code once."""
     session = signed_in(request)
     now = clock.now()
     if session is None or request.method == "GET":
@@ -188,7 +187,7 @@ def add(request: HttpRequest) -> HttpResponse:
     if why := _why_not(session, now=now):
         return fresh_login_needed(request, why, next_path="/devices")
     kind = request.POST.get("kind", Kind.DEVICE_KEY)
-    if not growing.code_page(kind):
+    if not registry.code_page(kind):
         return pages.problem(
             request, "That cannot be added by a code.", status=400, next_step="Add it from My devices."
         )
@@ -198,7 +197,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def _sealed(begun: binding.Begun) -> str:
-    """Both forms of a code for the one page that will show them: a copy of the browsers' store must not hold them (I10)."""
+    """Encrypt both forms of a code for the page that shows them, so that the session store has no clear code (I10)."""
     codes = f"{begun.code} {begun.short_code}".encode()
     return b64encode(wrapper().wrap(codes, purpose=_SHOWN_ONCE, owner=str(begun.binding.id))).decode()
 
@@ -221,7 +220,7 @@ def _own(session: LoginSession, binding_id: UUID) -> Binding | None:
 
 @require_http_methods(["GET"])
 def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
-    """The code; then what the device shows, and the question whether they agree; then the outcome."""
+    """Show the code, then the device's number and name, then the outcome."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -241,7 +240,7 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
     code, short_code = _opened(shown["codes"], owner=row.id) if mine and state == "waiting" else (None, None)
     if mine:
         request.session.pop("binding")
-    url = f"{config().issuer}{growing.code_page(row.kind)}"
+    url = f"{config().issuer}{registry.code_page(row.kind)}"
     names = {party.client_id: party.name for party in clients.for_devices()}
     return {
         "id": row.id,
@@ -264,7 +263,7 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
 
 @require_http_methods(["GET"])
 def adding_status(request: HttpRequest, binding_id: UUID) -> HttpResponse:
-    """The same, for the page's script."""
+    """The state of the binding, for the page's script."""
     session = signed_in(request)
     row = _own(session, binding_id) if session else None
     if row is None:
@@ -275,7 +274,7 @@ def adding_status(request: HttpRequest, binding_id: UUID) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
-    """Yes: the number and the name are those on my device."""
+    """Confirm that number and name are the device's."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=f"/devices/add/{binding_id}")
@@ -291,7 +290,7 @@ def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def refuse(request: HttpRequest, binding_id: UUID) -> HttpResponse:
-    """No: nothing is added."""
+    """Refuse the binding."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/devices")
@@ -301,7 +300,7 @@ def refuse(request: HttpRequest, binding_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET"])
 def enrol(request: HttpRequest) -> HttpResponse:
-    """The page that the new device opens; its code stands in the fragment, which never reaches us."""
+    """The page that the new device opens; its code is in the fragment, which is never sent."""
     return pages.page(request, "enrol", {})
 
 
@@ -310,7 +309,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def undone(request: HttpRequest, token: str) -> HttpResponse:
-    """The link in a notice: GET asks, POST revokes or freezes; it never restores (ruling 4, BI-5)."""
+    """The undo link of a notice: GET asks, POST revokes or suspends; it never restores (ruling 4, BI-5)."""
     now = clock.now()
     link = undo.valid(token, now=now)
     if link is None:

@@ -1,4 +1,4 @@
-"""My credentials as they grew: roots, what grew from each, and what apps hold by any of them (RQ-1, ID-10; design.md, one ledger)."""
+"""The tree of a person's credentials: roots, derived credentials, and token families of each (RQ-1, ID-10)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _STATES = {"pending": "waits for its first sign-in", "active": "active", "suspen
 
 
 def tree(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
-    """Every living credential of the person under what it grew from, with the families that apps hold by it.
+    """Every living credential of the person under its root, with the token families of each.
 
-    A root that has ended stands there as long as something that grew from it lives (trap 1).
+    A root that has ended is listed while a credential derived from it lives (trap 1).
     """
     rows = [
         row
@@ -67,7 +67,7 @@ def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, 
 
 
 def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[str, Any]]]:
-    """The families that work now, by the credential that opened them."""
+    """The living token families, by the credential that opened them."""
     rows = status.live_only(Credential.objects.filter(account=session.account_id, kind=Kind.TOKEN_FAMILY), now=now)
     grants = (
         Grant.objects.filter(family__in=rows)
@@ -97,7 +97,7 @@ def _standing(ids: Iterable[UUID], *, now: datetime) -> set[UUID]:
 
 @require_http_methods(["POST"])
 def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
-    """End what an app holds by one of my credentials; any sign-in will do (IV-7)."""
+    """Revoke a token family; any login suffices (IV-7)."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/devices")

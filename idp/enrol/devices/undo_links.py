@@ -1,6 +1,7 @@
-"""Links in notices: made when the mail is sent, used by POST, good for a week, once (ruling 4, NT-3, BI-5).
+"""Undo links in notices: made when the mail is sent, used by POST, single-use, valid for a week (ruling 4, NT-3, BI-5).
 
-One kind revokes what was added, the other freezes the account when something was taken away or changed. None restores.
+One kind revokes an added credential, the other suspends the account after a removal or change. None restores.
+
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ REVOKE, FREEZE = "revoke", "freeze"
 
 
 def make(credential: Credential, *, now: datetime, action: str = REVOKE) -> str:
-    """A new link's token; it is not kept. action: REVOKE ends the credential, FREEZE stops the whole account."""
+    """The token of a new link; only its hash is stored. action: REVOKE revokes the credential, FREEZE suspends the account."""
     token = opaque()
     UndoLink.objects.create(
         token_hash=hash_secret(token, kind="undo"),
@@ -47,7 +48,7 @@ def valid(token: str, *, now: datetime) -> UndoLink | None:
 
 
 def use(link: UndoLink, *, now: datetime) -> bool:
-    """Do what the link is for; False, and nothing changes, the second time."""
+    """Apply the link; False, without a change, if it was used before."""
 
     def work(account: Account) -> bool:
         if not claim_once(UndoLink.objects.filter(token_hash=link.token_hash), now=now):

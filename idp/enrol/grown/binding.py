@@ -1,6 +1,7 @@
-"""Adding a device: a code on the desktop, an answer from the device, a yes on the desktop (docs/device-protocol.md; BI-1 to BI-5, C12, C14).
+"""Bind a device: a code on the desktop, the device's answer, the desktop's confirmation (docs/device-protocol.md; BI-1 to BI-5).
 
-Every step locks the account and asks again whether the login that began it still stands.
+Every step locks the account and checks that the login which began it still stands (C12, C14).
+
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ from derived.rules.kinds import Kind
 from idp import clients
 from idp.config import config
 from idp.enrol.device_names import clean_name
-from idp.enrol.grown import codes, device_key
-from idp.enrol.grown import registry as growing
+from idp.enrol.grown import codes, device_key, registry
 from idp.enrol.grown.request import asked
 from idp.login import password
 from idp.login.session import is_standing
@@ -51,7 +51,7 @@ BINDING_TYP, STATUS_TYP = "ramet-binding+jwt", "ramet-binding-status+jwt"
 
 @dataclass(frozen=True)
 class Begun:
-    """A new binding and the two forms of its code, which are shown once and kept as hashes."""
+    """A new binding and the two forms of its code, which are shown once and stored as hashes."""
 
     binding: Binding
     code: str
@@ -59,7 +59,7 @@ class Begun:
 
 
 def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Begun:
-    """A code for a person who has just signed in with a root, for one kind of credential; their earlier codes are spent.
+    """Begin a binding for a person with a fresh login by a root; their earlier codes are spent.
 
     Raises: Refused with the reason of eligibility.
     """
@@ -74,7 +74,7 @@ def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY)
 
 
 def locate(typed: str, username: str, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Binding:
-    """The binding that a code belongs to: the long form alone, or the short form with its person's user name.
+    """The binding of a code: the long form alone, or the short form with its person's user name.
 
     Raises: Refused(BAD_CODE), for every fault alike.
     """
@@ -83,7 +83,7 @@ def locate(typed: str, username: str, *, now: datetime, kind: Kind = Kind.DEVICE
 
 
 def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
-    """Pin the key to the code, or burn the code if it was another's, and give what it must sign (C12, DK-1).
+    """Pin the key to the code and return the challenge; another key burns the code (C12, DK-1).
 
     Raises: Refused(BAD_CODE), Refused(KEY_SEEN_BEFORE).
     """
@@ -107,7 +107,7 @@ def challenge(binding: Binding, key: DevicePublicKey, *, now: datetime) -> str:
 
 
 def still_open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
-    """A binding whose code has not been used, burnt or outlived, and whose login still stands.
+    """A binding whose code is neither used, burnt nor expired, and whose login still stands.
 
     Raises: Refused(BAD_CODE).
     """
@@ -137,7 +137,7 @@ class Answer:
 
 
 def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
-    """Verify a device's answer and spend the code; the desktop has the last word.
+    """Verify a device's answer and spend the code; the desktop then confirms or refuses.
 
     Raises: Refused(BAD_PROOF), Refused(KEY_TOO_WEAK) without a passphrase, Refused(WEAK_SECRET), Refused(BAD_CODE).
     """
@@ -179,7 +179,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
 
 
 def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: datetime) -> HardwareEvidence | None:
-    """What the device's hardware says; slow, so outside the lock.
+    """Verify the statement of the device's hardware, outside the lock because it is slow.
 
     Raises: Refused(BAD_PROOF) for a statement that does not hold.
     """
@@ -206,7 +206,7 @@ def _allowed(wanted: Sequence[str] | None) -> list[str]:
 
 
 def standing(binding_id: UUID, proof: object, *, now: datetime) -> Binding:
-    """Where a binding stands, for the key that is pinned to it.
+    """The state of a binding, for the key that is pinned to it.
 
     Raises: Refused(BAD_CODE) if there is no such binding, Refused(BAD_PROOF).
     """
@@ -222,23 +222,23 @@ def standing(binding_id: UUID, proof: object, *, now: datetime) -> Binding:
 
 
 def state(row: Binding, *, now: datetime) -> str:
-    """Its state for the desktop page: waiting, answered, bound, refused, locked or expired."""
+    """The state for the desktop page: waiting, answered, bound, refused, locked or expired."""
     return "locked" if row.status == "burnt" else codes.state(row, settled=("bound", "refused"), now=now)
 
 
 def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: datetime) -> Credential:
-    """The desktop says yes: the ledger gets its row, pending until the device's first login (C14).
+    """Confirm at the desktop: the ledger row is written, pending until the device's first login (C14).
 
     Raises: Refused(BAD_CODE) if this is not the session that showed the code or the number differs; Refused of `issue`.
     """
 
     def work(account: Account) -> Credential:
         row = codes.to_decide(Binding.objects.filter(id=binding_id, status="answered"), session, account, now=now)
-        grows = growing.module(Kind(row.kind))
-        if grows is None or not hmac.compare_digest(row.number.encode(), number.encode()):
+        kind_module = registry.module(Kind(row.kind))
+        if kind_module is None or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
         fresh = codes.eligible_session(session, account, now=now)
-        credential = issue.derive(account, grows.proven(row), asked(fresh, name=row.device_name), now=now)
+        credential = issue.derive(account, kind_module.proven(row), asked(fresh, name=row.device_name), now=now)
         Binding.objects.filter(id=row.id).update(
             status="bound", decided_at=now, credential=credential, passphrase_hash="", answered=None
         )
@@ -248,7 +248,7 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
 
 
 def refuse(binding_id: UUID, session: LoginSession, *, now: datetime) -> None:
-    """The desktop says no: nothing is minted, and the code stays spent."""
+    """Refuse at the desktop: nothing is issued, and the code stays spent."""
 
     def work(account: Account) -> None:
         Binding.objects.filter(id=binding_id, account=account, status__in=["waiting", "answered"]).update(

@@ -32,11 +32,11 @@ INTERVAL = 2
 
 
 class Malformed(Exception):
-    """The request does not have the shape that the protocol asks for; the text says where."""
+    """The request does not have the protocol's form; the text names the place."""
 
 
 def document_of(request: HttpRequest) -> dict[str, Any]:
-    """The JSON object in the body.
+    """Parse the JSON object in the body.
 
     Raises: Malformed.
     """
@@ -63,7 +63,7 @@ def _no_constant(name: str) -> None:
 
 
 def text_of(document: dict[str, Any], name: str, *, required: bool = True) -> str:
-    """A member that is a text of bounded length.
+    """A member of bounded length.
 
     Raises: Malformed.
     """
@@ -78,7 +78,7 @@ def text_of(document: dict[str, Any], name: str, *, required: bool = True) -> st
 
 
 def json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -> Callable[..., HttpResponse]:
-    """A POST of JSON, answered with JSON, refusals included."""
+    """Decorate a POST of JSON that is answered with JSON, refusals included."""
 
     @csrf_exempt
     @require_http_methods(["POST"])
@@ -155,7 +155,7 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
 
 @json_api
 def status(_request: HttpRequest, document: dict[str, Any], *, binding_id: UUID) -> dict[str, Any]:
-    """Step 3: what the desktop said."""
+    """Step 3: the desktop's decision."""
     now = clock.now()
     row = binding.standing(binding_id, text_of(document, "proof"), now=now)
     word = {"answered": "pending", "waiting": "pending", "locked": "refused"}.get(

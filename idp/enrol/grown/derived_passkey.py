@@ -1,7 +1,8 @@
-"""A passkey that grows from a root: made in this browser, or on a phone that has read a code (PK-1 to PK-4, EL-2, C12, C14).
+"""Derived passkeys: made in this browser, or on a phone that scans a code (PK-1 to PK-4, EL-2, C12, C14).
 
-By code the phone's *browser* takes the place of a device's key: the code belongs to the first browser that shows it, and a
-second one burns it. The number on both screens and the desktop's yes are those of every binding.
+By code the phone's *browser* takes the place of a device's key: the code belongs to the first browser that shows it,
+and a second one burns it. Number matching and the desktop's confirmation are those of every binding.
+
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _words(refused: Refused) -> str:
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """Choose where it shall live; here, the browser makes it at once, by itself or with a phone nearby (WebAuthn hybrid)."""
+    """Choose where the passkey shall live; here the browser makes it at once, possibly with a phone nearby (WebAuthn hybrid)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=ADD)
@@ -105,7 +106,7 @@ def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def add_options(request: HttpRequest) -> HttpResponse:
-    """A challenge to register with in this browser; the key must verify its user."""
+    """A registration challenge for this browser, with user verification."""
     session, now = signed_in(request), clock.now()
     if session is None or refusal(login_of(session.event), now=now) is not None:
         return JsonResponse({"error": "login_required"}, status=403)
@@ -115,7 +116,7 @@ def add_options(request: HttpRequest) -> HttpResponse:
 def bind(
     session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime
 ) -> Credential:
-    """Grow it from the session's login, looked at again under the lock; it waits for its first use (PK-4).
+    """Derive it from the session's login, checked again under the lock; it is pending until its first use (PK-4).
 
     Raises: Refused with the reason of eligibility or of the rulebook, Refused(KEY_SEEN_BEFORE), AlreadySpent.
     """
@@ -136,7 +137,7 @@ def bind(
 
 
 def _as_json(view: Callable[..., JsonResponse]) -> Callable[..., HttpResponse]:
-    """A POST of the phone's page, answered with JSON, refusals included."""
+    """Decorate a POST of the phone's page that is answered with JSON, refusals included."""
 
     @require_http_methods(["POST"])
     @wraps(view)
@@ -154,7 +155,7 @@ def _as_json(view: Callable[..., JsonResponse]) -> Callable[..., HttpResponse]:
 
 @require_http_methods(["GET"])
 def phone(request: HttpRequest) -> HttpResponse:
-    """The page that the phone opens; its code stands in the fragment, which never reaches us."""
+    """The page that the phone opens; its code is in the fragment, which is never sent."""
     return pages.page(request, "enrol_passkey", {})
 
 
@@ -191,7 +192,7 @@ def phone_options(request: HttpRequest) -> JsonResponse:
 
 @_as_json
 def phone_answer(request: HttpRequest) -> JsonResponse:
-    """Step 2: the phone has made its passkey; both screens show a number, and the desktop has the last word (C14)."""
+    """Step 2: the phone has made its passkey; both screens show a number, and the desktop decides (C14)."""
     now = clock.now()
     row = receive(request, _located(request, now=now), now=now)
     seconds = int((row.expires_at + codes.DECISION_LIVES - now).total_seconds())
@@ -202,7 +203,7 @@ def phone_answer(request: HttpRequest) -> JsonResponse:
 
 
 def receive(request: HttpRequest, found: Binding, *, now: datetime) -> Binding:
-    """Verify what the phone answered, and spend challenge and code.
+    """Verify the phone's answer, and spend challenge and code.
 
     Raises: Refused(BAD_PROOF), Refused(BAD_CODE), Refused(KEY_TOO_WEAK), AlreadySpent.
     """
@@ -241,7 +242,7 @@ def _kept(verified: RegisteredPasskey) -> dict[str, Any]:
 
 
 def proven(row: Binding) -> VerifiedProof:
-    """What the phone answered, as a new credential.
+    """The phone's answer as a verified proof.
 
     Raises: Refused(BAD_CODE) where nothing was answered.
     """
@@ -255,7 +256,7 @@ def proven(row: Binding) -> VerifiedProof:
 
 @_as_json
 def phone_status(request: HttpRequest, binding_id: UUID) -> JsonResponse:
-    """Step 3: what the desktop said, for the browser that the code belongs to."""
+    """Step 3: the desktop's decision, for the browser that the code belongs to."""
     row = Binding.objects.select_related("account").filter(id=binding_id, kind=Kind.DERIVED_PASSKEY).first()
     if row is None or not row.browser or row.browser != browser_hash(request):
         raise Refused(Reason.BAD_CODE)
@@ -269,7 +270,7 @@ def phone_status(request: HttpRequest, binding_id: UUID) -> JsonResponse:
 
 @require_http_methods(["GET"])
 def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """What a grown passkey of mine is worth, and why (BI-6)."""
+    """Show the level of a derived passkey, and why (BI-6)."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)

@@ -1,4 +1,4 @@
-"""Device keys: what a device answered over a binding code (docs/device-protocol.md §2), as a new credential."""
+"""Device keys: a device's answer over a binding code as a verified proof (docs/device-protocol.md §2)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def kept(found: HardwareEvidence | None) -> dict[str, Any] | None:
-    """What a device's statement proved, as a binding keeps it until the desktop has said yes."""
+    """The evidence of a device's hardware, as stored until the desktop confirms."""
     return None if found is None else asdict(found)
 
 
 def restored(answered: dict[str, Any] | None) -> HardwareEvidence | None:
-    """The same, as it was."""
+    """The stored evidence."""
     return None if answered is None else HardwareEvidence(**{**answered, "device": DeviceFacts(**answered["device"])})
 
 

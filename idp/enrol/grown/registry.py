@@ -1,7 +1,4 @@
-"""The pages and protocols of what is grown here: one module of this package per kind, found by the kind's name (a package has a module `pages`).
-
-So a new kind of credential is a file here, and nothing that is listed elsewhere (docs/adding-a-kind.md).
-"""
+"""Find the module of each kind by the kind's name in this package (docs/adding-a-kind.md); a package has a module `pages`."""
 
 from __future__ import annotations
 
@@ -23,17 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """How My devices offers to add one. url: a page of ours."""
+    """The entry of a kind in My devices. url: a page of Ramet."""
 
     label: str
     url: str
 
 
-class Grows(Protocol):
-    """What such a module has.
+class DerivedKindModule(Protocol):
+    """The interface of a kind's module.
 
-    urlpatterns: its pages. OFFER: None where it is added by *Add a device* only. CODE_PAGE: where a new device brings its code
-    (a path of ours), "" for a kind that does not come that way. It may have `is_offered`, asked each time.
+    urlpatterns: its pages. OFFER: None if it is added by *Add a device* only. CODE_PAGE: the path where a new device
+    brings its code, "" for a kind without codes. Optional: `is_offered`, evaluated each time.
+
     """
 
     urlpatterns: Sequence[URLPattern]
@@ -44,36 +42,36 @@ class Grows(Protocol):
         """What a device answered over a binding code, for kinds that come that way."""
 
 
-def module(kind: Kind) -> Grows | None:
-    """The module of a kind, or None where there is none."""
+def module(kind: Kind) -> DerivedKindModule | None:
+    """The module of a kind, or None."""
     name = f"{__package__}.{kind.value}"
     found = find_spec(name) if policy_of(kind).is_derived else None
     if found is None:
         return None
-    return cast("Grows", import_module(f"{name}.pages" if found.submodule_search_locations else name))
+    return cast("DerivedKindModule", import_module(f"{name}.pages" if found.submodule_search_locations else name))
 
 
 def code_page(kind: str) -> str:
-    """Where a new device brings its code for a kind, or "" where none comes that way; kind: as a form named it."""
+    """The path where a new device brings its code for a kind, or ""; kind: an unverified form value."""
     found = module(Kind(kind)) if kind in POLICIES else None
     return found.CODE_PAGE if found is not None else ""
 
 
-def modules() -> list[Grows]:
-    """All of them."""
+def modules() -> list[DerivedKindModule]:
+    """The modules of all kinds."""
     return [found for kind in POLICIES if (found := module(kind)) is not None]
 
 
 def urlpatterns() -> list[URLPattern]:
-    """Their pages."""
+    """The pages of all kinds."""
     return [pattern for one in modules() for pattern in one.urlpatterns]
 
 
 def offers() -> list[Offer]:
-    """What My devices offers besides a device."""
+    """The offers in My devices, besides a device."""
     return [one.OFFER for one in modules() if one.OFFER is not None and getattr(one, "is_offered", _always)()]
 
 
 def _always() -> bool:
-    """For a kind that says nothing of when it is offered."""
+    """The default of `is_offered`."""
     return True

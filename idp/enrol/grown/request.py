@@ -1,4 +1,4 @@
-"""Who asks for a new credential, as the ledger wants to know it (RQ-1): from a session, as it stands under the lock."""
+"""The request for a derived credential (RQ-1), from a session as it stands under the lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def asked(session: LoginSession, *, name: str, purpose: str = "sign in on another device") -> IssuanceRequest:
-    """The person of a session asks for themselves."""
+    """The request of a session's person for themselves."""
     person: Person = session.account.person
     return IssuanceRequest(
         login=login_of(session.event),

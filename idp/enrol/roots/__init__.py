@@ -1,1 +1,14 @@
-"""Root credentials: binding, changing and removing them."""
+"""Root credentials of the person who is signed in, and the first one by an invitation.
+
+    pages              list, rename, remove, report a loss
+    passwords          password with TOTP
+    passkeys           passkeys and security keys
+    cards              PIV and CAC cards
+    upstream_links     identities at upstream providers
+    recovery           a lost authenticator app
+    invitations        links that bind the first root
+    invitation_pages   the pages of an invitation
+
+May import `idp.login`, `idp.clients`, `idp.models` and packages below them.
+
+"""

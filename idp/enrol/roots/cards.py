@@ -1,7 +1,8 @@
-"""Binding a card: under a login, in the place of an old one (ruling 8), or as the first root of an invitation.
+"""Bind a card: under a login, in place of an old one (ruling 8), or as the first root of an invitation.
 
-What a card proves is known only when it has been shown. So the gate is asked before the trip to the certificate host, for the
-most that a card can be, and again under the lock with what came back.
+A card's level is known only after it was presented. So eligibility is checked before the visit to the certificate host
+for the highest level of a card, and again under the lock for the actual one.
+
 """
 
 from __future__ import annotations
@@ -55,14 +56,14 @@ def _why_not(session: LoginSession, *, now: datetime, replaces: Credential | Non
 
 
 def _strongest(account: Account, replaces: Credential | None, *, now: datetime) -> AAL:
-    """The most that the account reaches: a card that is being replaced is gone, and cannot be asked for (AU-1)."""
+    """The account's highest level; a card that is being replaced does not count (AU-1)."""
     others = [one for one in status.live_roots(account, now=now) if replaces is None or one.id != replaces.id]
     return max((status.level(one) for one in others), default=AAL.NONE)
 
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """Say what will happen and what the card will be worth; then on to the certificate host."""
+    """Explain the level, then go to the certificate host."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=_ADD)
@@ -89,7 +90,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET"])
 def added(request: HttpRequest) -> HttpResponse:
-    """Back from the certificate host: bind the card to whoever began, if that is who is still signed in."""
+    """Back from the certificate host: bind the card, if the same person is still signed in."""
     session, now = signed_in(request), clock.now()
     try:
         row, verified = card.arrived(request, card.Purpose.ADD, now=now)
@@ -108,7 +109,7 @@ def added(request: HttpRequest) -> HttpResponse:
 
 
 def bind(session: LoginSession, row: CertificateLogin, verified: VerifiedCertificate, *, now: datetime) -> Credential:
-    """Record a shown card under the login of a session, looked at again under the lock (AU-1, rulings 5 and 8).
+    """Record a presented card under the login of a session, checked again under the lock (AU-1, rulings 5 and 8).
 
     Raises: AlreadySpent, Refused with the reason of eligibility, Refused(HELD_BY_ANOTHER), Refused(ALREADY_ENROLLED).
     """
@@ -135,7 +136,7 @@ def bind(session: LoginSession, row: CertificateLogin, verified: VerifiedCertifi
 
 @require_http_methods(["GET", "POST"])
 def invited(request: HttpRequest, token: str) -> HttpResponse:
-    """Instead of a password: the card that the person has. Opening the page spends nothing."""
+    """Use a card instead of a password. Opening the page spends nothing."""
     now = clock.now()
     row = invitation.valid(token, now=now)
     if row is None:
@@ -164,7 +165,7 @@ def _no_invitation(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET"])
 def invited_done(request: HttpRequest) -> HttpResponse:
-    """Back from the certificate host: spend the invitation, record the card, and sign its holder in; its key was just proven."""
+    """Back from the certificate host: spend the invitation, record the card, and sign in; its key was just proven."""
     now = clock.now()
     try:
         row, verified = card.arrived(request, card.Purpose.INVITATION, now=now)

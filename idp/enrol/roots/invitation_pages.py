@@ -1,4 +1,4 @@
-"""The pages of an invitation: choose a password, connect an authenticator app, keep the recovery codes."""
+"""The pages of an invitation: password, authenticator app, recovery codes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _no_invitation(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
-    """Add the seed to an authenticator app and prove it; that spends the invitation and signs the person in."""
+    """Connect an authenticator app and prove it, which spends the invitation and signs the person in."""
     now = clock.now()
     row = invitation.valid(token, now=now)
     begun = request.session.get("enrolling")
@@ -106,7 +106,7 @@ def _name(row: Invitation) -> str:
 def connect_an_app(
     request: HttpRequest, seed: bytes, *, name: str, error: str | None, recovering: bool = False
 ) -> HttpResponse:
-    """The page that shows a TOTP seed, as a picture and as text, and asks for its first code."""
+    """The page with a TOTP seed, as QR code and text, that asks for its first code."""
     otpauth = totp.otpauth(seed, account_name=name, issuer="Ramet")
     values = {
         "recovering": recovering,

@@ -1,7 +1,8 @@
-"""Invitations: how an account without authenticators binds its first root (ruling 3).
+"""Invitations: bind the first root of an account without authenticators (ruling 3).
 
-The worker makes the link when it sends the mail. Opening it spends nothing (mail scanners open links); the POST that binds
-the root does. A change of the address, an ending, or an authenticator voids it.
+The worker makes the link when it sends the mail. Opening it spends nothing, because mail scanners open links; the POST
+that binds the root does. A changed address, a termination, or an authenticator voids it.
+
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _RECOVERY_CHARACTERS = 16  # 80 bits (RC-3 asks for 64)
 
 
 def make(account: Account, address: str, *, now: datetime) -> str:
-    """A new link for an account; the ones before it are void. The token is not kept."""
+    """The token of a new link; earlier links are void, and only its hash is stored."""
     Invitation.objects.filter(account=account, consumed_at__isnull=True).update(consumed_at=now)
     token = opaque()
     Invitation.objects.create(
@@ -45,7 +46,7 @@ def make(account: Account, address: str, *, now: datetime) -> str:
 
 
 def valid(token: str, *, now: datetime) -> Invitation | None:
-    """The invitation behind a link, if it may still be used."""
+    """The invitation of a link, if it may still be used."""
     row = (
         Invitation.objects.select_related("account__person")
         .filter(token_hash=hash_secret(token, kind="invitation"), consumed_at__isnull=True, expires_at__gt=now)
@@ -65,7 +66,7 @@ def _still_meant(row: Invitation, account: Account) -> bool:
 
 
 def spend(row: Invitation, account: Account, *, now: datetime) -> None:
-    """Under the account's lock: use an invitation up.
+    """Spend an invitation under the account's lock.
 
     Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more.
     """
@@ -77,19 +78,19 @@ def spend(row: Invitation, account: Account, *, now: datetime) -> None:
 
 
 def recovery_codes() -> list[str]:
-    """New recovery codes, to be shown once and kept as hashes (RC-3)."""
+    """New recovery codes, to be shown once and stored as hashes (RC-3)."""
     return [new_code(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
 
 
 def recovery_hash(typed: str) -> str:
-    """What is kept of a recovery code, however it was typed."""
+    """The hash of a recovery code, in any spelling."""
     return hash_secret(normalise_code(typed), kind="recovery-code")
 
 
 def accept(  # noqa: PLR0913 - what the enrolment proved
     row: Invitation, *, credential_id: UUID, password_hash: str, totp_seed: bytes, totp_step: int, now: datetime
 ) -> tuple[Credential, list[str]]:
-    """Spend the invitation and record the root; the recovery codes are returned once.
+    """Spend the invitation and record the root; return the recovery codes.
 
     Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more; Refused(ALREADY_ENROLLED).
     """

@@ -1,4 +1,4 @@
-"""How I sign in: my roots as a list, and giving one another name, taking it off, or reporting it lost (P2, IV-5 to IV-7)."""
+"""Root credentials: list, rename, remove, report a loss (P2, IV-5 to IV-7)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _FAR_EAST = timedelta(hours=14)
 
 
 def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
-    """Every credential of the person that did not grow here, for My devices."""
+    """The person's root credentials, for My devices."""
     rows = [
         one
         for one in status.living(session.account_id)
@@ -93,7 +93,7 @@ def _described(row: Credential, session: LoginSession, *, reviewed: bool = False
 
 
 def _ceiling(row: Credential, level: AAL) -> str:
-    """On what it was bound, and so why it is worth no more (ruling 5)."""
+    """The login on which it was bound, as the reason of its level (ruling 5)."""
     match row.evidence.get("bound_by"):
         case "login":
             return f"Worth AAL{int(level)}: it was added from a sign-in at AAL{row.evidence.get('login_aal', int(level))}, and is never worth more than that."
@@ -108,7 +108,7 @@ def _ceiling(row: Credential, level: AAL) -> str:
 
 
 def ways_to_add(session: LoginSession) -> list[dict[str, str]]:
-    """What more this person can add here."""
+    """The further roots that this person can add."""
     has_password = (
         status.living(session.account_id).filter(kind=Kind.PASSWORD_TOTP, epoch=session.account.epoch).exists()
     )
@@ -127,7 +127,7 @@ def ways_to_add(session: LoginSession) -> list[dict[str, str]]:
 
 
 def under_my_lock(session: LoginSession, work: Callable[[Account, Authentication], T], *, now: datetime) -> T:
-    """Run `work(account, login)` with the account locked, and the login as it is worth now.
+    """Run `work(account, login)` with the account locked, and the login's present level.
 
     Raises: Refused(LOGIN_ENDED), and what `work` raises.
     """
@@ -142,7 +142,7 @@ def under_my_lock(session: LoginSession, work: Callable[[Account, Authentication
 
 
 def mine(session: LoginSession, credential_id: UUID) -> Credential | None:
-    """A credential of mine that did not grow here and has not ended."""
+    """A living root credential of the person."""
     return (
         status.living(session.account_id)
         .filter(id=credential_id, root__isnull=True, epoch=session.account.epoch)
@@ -153,9 +153,9 @@ def mine(session: LoginSession, credential_id: UUID) -> Credential | None:
 def refused(  # noqa: PLR0913 - what, why, and what helps
     request: HttpRequest, reason: Reason, session: LoginSession, *, affected: AAL, name: str = "", report: str = ""
 ) -> HttpResponse:
-    """Say no: with what is missing and the way to sign in anew where that helps, else with the reason.
+    """Refuse: name what is missing and the login that helps, or else the reason.
 
-    report: where to report the loss of what is not at hand any more, which needs no such sign-in (ruling 14).
+    report: the page to report a loss, which needs no such login (ruling 14).
     """
     found = answer(reason)
     if reason not in _STEP_UP:
@@ -181,7 +181,7 @@ def _gone(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Call a way of signing in by another name."""
+    """Rename a root."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -208,7 +208,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Take a way of signing in off my account; the last one stays (ruling 14)."""
+    """Remove a root from the account; the last one stays (ruling 14)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -234,7 +234,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Lost or stolen: any sign-in will do, it ends at once, and also where it was the last way in (IV-7, ruling 14)."""
+    """Report a loss: any login suffices, and it ends at once, even the last way in (IV-7, ruling 14)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -265,7 +265,7 @@ def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 def _used_since(request: HttpRequest, *, now: datetime) -> datetime | None:
-    """Since when somebody else has used it, or None if nobody has.
+    """The date since which a stranger has used it, or None.
 
     Raises: ValueError for a day that makes no sense.
     """

@@ -1,8 +1,9 @@
-"""Binding a passkey or a security key as a root: under a login, or as the first root of an invitation (PK-1, PK-2, AU-1).
+"""Bind a passkey or security key as a root: under a login, or as the first root of an invitation (PK-1, PK-2, AU-1).
 
-What a key reaches is known only when it has answered. So the gate is asked before the ceremony, for the least that a key can
-be, and again under the lock with what it turned out to be. A registration without attestation proves nothing about who holds
-the key, so an invitation ends in a trial login with it and signs nobody in by itself (BI-5, PK-4).
+A key's level is known only after its answer. So eligibility is checked before the ceremony for the lowest level of a
+key, and again under the lock for the actual one. A registration without attestation proves nothing about the holder,
+so an invitation ends in a login with the key and signs nobody in by itself (BI-5, PK-4).
+
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _words(refused: Refused) -> str:
 
 
 def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
-    """Whether this login may add any key at all: the least that one can be used at is AAL2."""
+    """True if this login may add any key: the lowest level of a key is AAL2."""
     strongest = status.highest_root_level(session.account, now=now)
     return refusal_to_add(login_of(session.event), reaches=AAL.AAL2, strongest=strongest, now=now)
 
@@ -107,7 +108,7 @@ def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def add_options(request: HttpRequest) -> HttpResponse:
-    """A challenge to register with, and every key that the account has already."""
+    """A registration challenge, excluding every key of the account."""
     session, now = signed_in(request), clock.now()
     if session is None or _may_begin(session, now=now) is not None:
         return JsonResponse({"error": "login_required"}, status=403)
@@ -117,7 +118,7 @@ def add_options(request: HttpRequest) -> HttpResponse:
 def bind(
     session: LoginSession, ceremony: Ceremony, verified: RegisteredPasskey, *, name: str, now: datetime
 ) -> Credential:
-    """Record a verified key under the login of a session, looked at again under the lock (AU-1, ruling 5).
+    """Record a verified key under the login of a session, checked again under the lock (AU-1, ruling 5).
 
     Raises: Refused with the reason of eligibility, Refused(KEY_SEEN_BEFORE), AlreadySpent.
     """
@@ -138,7 +139,7 @@ def bind(
 
 @require_http_methods(["GET", "POST"])
 def invited(request: HttpRequest, token: str) -> HttpResponse:
-    """Instead of a password: a key that verifies its user. It spends the invitation, and is tried out next."""
+    """Use a key with user verification instead of a password; it spends the invitation, and a login follows."""
     now = clock.now()
     row = invitation.valid(token, now=now)
     if row is None:
@@ -170,7 +171,7 @@ def _no_invitation(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def invited_options(request: HttpRequest, token: str) -> HttpResponse:
-    """A challenge to register with, for whoever holds the link; opening it spends nothing."""
+    """A registration challenge for the holder of the link; opening it spends nothing."""
     now = clock.now()
     row = invitation.valid(token, now=now)
     if row is None:
@@ -199,7 +200,7 @@ def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, 
 
 @require_http_methods(["GET"])
 def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """What a key of mine is worth, and why (BI-6)."""
+    """Show the level of a key, and why (BI-6)."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=f"/devices/roots/passkey/{credential_id}")

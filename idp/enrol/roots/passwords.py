@@ -1,4 +1,4 @@
-"""My password and authenticator app: adding the pair to an account, another password, another app (P2, TH-1; ruling 5)."""
+"""Password and authenticator app: add the pair, change the password, change the app (P2, TH-1; ruling 5)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _GONE = "There is no such way of signing in, or it has ended already."
 
 
 def chosen(request: HttpRequest, account: Account) -> tuple[str, str | None]:
-    """The new password that a form holds, and what is wrong with it."""
+    """The new password of a form, and its faults."""
     secret, person = request.POST.get("password", ""), account.person
     context = (person.login_name or "", person.display_name(), "ramet")
     error = password.objection(secret, context=context)
@@ -70,7 +70,7 @@ def _not_addable(account: Account, login: Authentication, *, now: datetime) -> R
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """First the password; a pair is added under a fresh sign-in, and is never worth more than that (ruling 5)."""
+    """Choose the password; a pair is added under a fresh login, at most at its level (ruling 5)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -87,7 +87,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def add_app(request: HttpRequest) -> HttpResponse:
-    """Then the app, which proves itself with its first code."""
+    """Connect the app, which proves itself with its first code."""
     session = signed_in(request)
     state = _begun(request, session) if session else None
     if session is None or state is None or "password_hash" not in state:
@@ -108,7 +108,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def app(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Another app under the same password, in a row of its own; what grew from the old one lives on."""
+    """Connect another app under the same password, in a new row; credentials derived from the old one live on."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -165,7 +165,7 @@ def _connect(
 
 @require_http_methods(["GET", "POST"])
 def change(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Another password beside the same app; wrong tries at the old one count no more (TH-1)."""
+    """Change the password beside the same app; failures of the old one no longer count (TH-1)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)

@@ -1,6 +1,7 @@
-"""A lost authenticator app: the password and one saved recovery code let a person connect a new one (RC-1, RC-3, C65).
+"""A lost authenticator app: password and one recovery code connect a new one (RC-1, RC-3, C65).
 
-It is no login: nobody is signed in by it, the old root ends, and every address is told.
+Nobody is signed in by it, the old root ends, and every address is notified.
+
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _saved(credential: Credential, code_hash: str) -> QuerySet[RecoveryCode]:
 
 @require_http_methods(["GET", "POST"])
 def recover(request: HttpRequest) -> HttpResponse:
-    """After the password: one saved code, counted before it is looked at (TH-3)."""
+    """After the password: one recovery code, counted before it is compared (TH-3)."""
     now = clock.now()
     half = flow.half_done(request, now=now)
     if half is None:
@@ -73,7 +74,7 @@ def recover(request: HttpRequest) -> HttpResponse:
 
 
 def _in_person(request: HttpRequest) -> HttpResponse:
-    """What was once worth AAL3, of a person proofed to IAL3, no code brings back (RC-2)."""
+    """True if recovery needs a manager: AAL3 and IAL3 (RC-2)."""
     found = answer(Reason.RECOVERY_IN_PERSON)
     return pages.problem(
         request,
@@ -96,7 +97,7 @@ def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now:
 
 @require_http_methods(["GET", "POST"])
 def recover_totp(request: HttpRequest) -> HttpResponse:
-    """Connect a new authenticator app and prove it; that spends the code and ends the old root."""
+    """Connect a new authenticator app and prove it, which spends the code and ends the old root."""
     now = clock.now()
     half, begun = flow.half_done(request, now=now), request.session.get(_KEY)
     if half is None or not begun or begun["old"] != str(half[0].id):

@@ -1,6 +1,7 @@
-"""Linking an identity at another provider to one's own account, and the one address that every trip comes back to.
+"""Link an identity at an upstream provider, and the callback of every upstream login.
 
-The intent is one row: this account, this session, this browser, this upstream, one nonce; it serves once (P32).
+The intent is one single-use row: account, session, browser, upstream, nonce (P32).
+
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _AGAIN = frozenset({Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_TO
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest, slug: str) -> HttpResponse:
-    """GET says what linking means; POST begins the trip. Both take a fresh sign-in by a root, as strong as what is added."""
+    """GET explains linking, POST begins it; both need a fresh login by a root of at least the added level."""
     mine, now = session.signed_in(request), clock.now()
     if mine is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -62,7 +63,7 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def offers(account: Account) -> list[dict[str, str]]:
-    """The upstreams that a person could still link, for My devices: what to call each, and the page that begins it."""
+    """The upstreams that a person can still link, for My devices."""
     held = {
         row.evidence.get("issuer") for row in status.living(account.id).filter(kind=Kind.UPSTREAM, epoch=account.epoch)
     }
@@ -82,7 +83,7 @@ def _why_not(mine: LoginSession, found: Upstream, *, now: datetime) -> Reason | 
 
 @require_http_methods(["GET"])
 def callback(request: HttpRequest, slug: str) -> HttpResponse:
-    """Where an upstream sends the browser back to; which trip it was, only we know."""
+    """The redirect URI of every upstream; the stored row tells login from linking."""
     now = clock.now()
     try:
         answered = upstream_views.parameters(request)
@@ -105,7 +106,7 @@ def _linked(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], 
 
 
 def link(mine: LoginSession, back: Return, *, now: datetime) -> Credential:
-    """Bind what came back to the account of a session that still stands, as it is under the lock.
+    """Bind the upstream identity to the account of a session that still stands, under the lock.
 
     Raises: Refused(LOGIN_ENDED), Refused(UPSTREAM_DISABLED), Refused(HELD_BY_ANOTHER) and as `issue.upstream`.
     """

@@ -13,7 +13,7 @@ from derived import clock
 from idp import conformance
 from idp.clients import BadRegistration
 from idp.config import config
-from idp.conformance import certificate, house, suite
+from idp.conformance import certificate, fixtures, suite
 from idp.management.verbs import Noun, nothing
 
 
@@ -61,10 +61,10 @@ class Command(Noun):
         now, folder = clock.now(), config().var / "conformance"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            found = house.load(options["suite"], options["alias"], keys=_keys(options["jwks"]), now=now)
+            found = fixtures.load(options["suite"], options["alias"], keys=_keys(options["jwks"]), now=now)
         except BadRegistration as bad:
             raise CommandError(str(bad)) from bad
-        house.person(now=now)
+        fixtures.person(now=now)
         chain, key, authority = certificate.made(folder, config().host, now=now)
         written = {}
         for plan, document in suite.configurations(options["alias"], found).items():
@@ -75,7 +75,7 @@ class Command(Noun):
         return {
             "configurations": written,
             "authority": str(authority),
-            "person": {"username": conformance.PERSON, "password": house.PASSWORD, "code": conformance.CODE},
+            "person": {"username": conformance.PERSON, "password": fixtures.PASSWORD, "code": conformance.CODE},
             "serve": f"manage.py serve --port {urlsplit(config().issuer).port or 443} --tls-cert {chain} --tls-key {key}",
         }
 

@@ -1,7 +1,8 @@
-"""Proof of hardware for a certificate that a device asks for over a code (docs/certificates.md; X-7).
+"""Proof of hardware for a certificate that a device requests by a code (docs/certificates.md; X-7).
 
-The device sends it here, with the request that it then sends over EST: so EST stays what every client speaks. It comes before the
-desktop is asked, and is about this code and this key alone.
+The device posts it here with the request that it then sends over EST, which stays unchanged. It precedes the desktop's
+decision, and holds for this code and key only.
+
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @json_api
 def attest(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """{code, username, request, attestation} → what was proven; then the request goes to EST's simpleenroll."""
+    """{code, username, request, attestation} → the proven level; the request then goes to EST's simpleenroll."""
     code, username, now = text_of(document, "code"), text_of(document, "username", required=False), clock.now()
     key = csr.from_base64(text_of(document, "request"))
     try:

@@ -1,7 +1,8 @@
-"""A certificate for another device: a code on the desktop, a request from the device over EST, a yes on the desktop (BI-1 to BI-3, C12, C14).
+"""A certificate for another device: a code on the desktop, the device's request over EST, the desktop's confirmation (BI-1 to BI-3).
 
-Whoever has read the code over a shoulder gets nothing: it belongs to the first key that comes with it, and the desktop that showed
-it decides, with that key's fingerprint before its eyes.
+A stolen code is useless: it belongs to the first key that comes with it, and the desktop that showed it decides with
+the fingerprint of that key (C12, C14).
+
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _OPEN = ("waiting", "asked")
 
 @dataclass(frozen=True)
 class Begun:
-    """A new order, and the two forms of its code, which are shown once and kept as hashes."""
+    """A new order, and the two forms of its code, which are shown once and stored as hashes."""
 
     order: CertificateOrder
     code: str = field(repr=False)
@@ -50,7 +51,7 @@ class Begun:
 
 
 def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: datetime) -> Begun:
-    """A code for a person who has just signed in with a root; their earlier codes are spent.
+    """Begin an order for a person with a fresh login by a root; their earlier codes are spent.
 
     Raises: Refused with the reason of eligibility.
     """
@@ -67,9 +68,10 @@ def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: dateti
 
 
 def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
-    """The order that a code belongs to: the long form alone, or the short form with its person's user name.
+    """The order of a code: the long form alone, or the short form with its person's user name.
 
-    A code that was used is still found for a while: the device asks again until the desktop has decided (RFC 7030 §4.2.3).
+    A used code is found for a while, because the device polls until the desktop has decided (RFC 7030 §4.2.3).
+
     Raises: Refused(BAD_CODE), for every fault alike.
     """
     rows = CertificateOrder.objects.filter(expires_at__gt=now - codes.DECISION_LIVES)
@@ -80,9 +82,10 @@ def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
 def ask(
     order: CertificateOrder, key: CertificateKey, *, network: str, now: datetime, kept: HardwareEvidence | None = None
 ) -> CertificateOrder:
-    """A device has come with the code and a request: the first time its key is pinned, afterwards it must be that key (C12).
+    """Record a device's request: the first one pins its key, later ones must have that key (C12).
 
-    kept: what was proven of its hardware; it counts only with the first, so that the desktop says yes to what it was shown.
+    kept: its proven hardware; only the first one counts, so that the desktop confirms what it was shown.
+
     Raises: Refused(BAD_CODE), and the code is burnt where a second key comes with it; Refused(KEY_SEEN_BEFORE).
     """
     public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -113,9 +116,10 @@ def ask(
 def attest(  # noqa: PLR0913 - the parts of one answer
     order: CertificateOrder, key: CertificateKey, statement: object, typed: str, *, network: str, now: datetime
 ) -> HardwareEvidence:
-    """What the hardware of a device says of the key that it asks with; before the desktop is asked, or not at all (X-7).
+    """Verify the hardware's statement about the requested key, before the desktop is asked (X-7).
 
-    typed: the code, in its long form: the statement is about it, so it serves one attempt and one key.
+    typed: the long form of the code, to which the statement is bound.
+
     Raises: Refused(BAD_PROOF) for a statement that does not hold, or comes too late; as `ask`.
     """
     code = normalise_code(typed)
@@ -128,18 +132,18 @@ def attest(  # noqa: PLR0913 - the parts of one answer
 
 
 def state(row: CertificateOrder, *, now: datetime) -> str:
-    """Its state for the desktop: waiting, asked, issued, refused, burnt or expired."""
+    """The state for the desktop: waiting, asked, issued, refused, burnt or expired."""
     return codes.state(row, settled=("issued", "refused", "burnt"), now=now)
 
 
 def fingerprint(row: CertificateOrder) -> str:
-    """What both sides can look at: the beginning of the SHA-256 of the key, in groups."""
+    """The beginning of the SHA-256 of the key, in groups, for comparison on both sides."""
     digest = hashlib.sha256(bytes(row.spki or b"")).hexdigest().upper()[:16]
     return " ".join(digest[at : at + 4] for at in range(0, 16, 4))
 
 
 def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime) -> IssuedCertificate:
-    """The desktop says yes, to the key whose fingerprint it was shown: the certificate is made.
+    """Confirm at the desktop the key with the shown fingerprint: the certificate is issued.
 
     Raises: Refused(BAD_CODE) if this is not the session that showed the code, or the key is another; of `certificates.make`.
     """
@@ -162,7 +166,7 @@ def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime)
 
 
 def refuse(order_id: UUID, session: LoginSession, *, now: datetime) -> None:
-    """The desktop says no: nothing is made, and the code stays spent."""
+    """Refuse at the desktop: nothing is issued, and the code stays spent."""
 
     def work(account: Account) -> None:
         CertificateOrder.objects.filter(id=order_id, account=account, status__in=_OPEN).update(

@@ -51,7 +51,7 @@ _EC_KEY, _P384, _ECDSA_SHA384 = "1.2.840.10045.2.1", "1.3.132.0.34", "1.2.840.10
 
 
 def _said(status: int, words: str) -> HttpResponse:
-    """A refusal that a person at a device's console can read (RFC 7030 §4.2.3)."""
+    """A refusal as text for a person at a device's console (RFC 7030 §4.2.3)."""
     response = HttpResponse(words + "\n", status=status, content_type="text/plain; charset=utf-8")
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Basic realm="certificate code", charset="UTF-8"'
@@ -61,7 +61,7 @@ def _said(status: int, words: str) -> HttpResponse:
 
 
 def _est(method: str) -> Callable[[Callable[[HttpRequest], HttpResponse]], Callable[[HttpRequest], HttpResponse]]:
-    """A view of the protocol: whatever is refused is plain words under the right status."""
+    """Decorate a view of the protocol: refusals are plain text with the right status."""
 
     def decorated(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
         @csrf_exempt
@@ -98,7 +98,7 @@ def cacerts(_request: HttpRequest) -> HttpResponse:
 
 @_est("GET")
 def csrattrs(_request: HttpRequest) -> HttpResponse:
-    """RFC 7030 §4.5: a key on P-384, and ECDSA. P-256 and RSA are taken too; of a request only the key is used."""
+    """RFC 7030 §4.5: a P-384 key and ECDSA. P-256 and RSA are accepted too; only the key of a request is used."""
     require_current(now=clock.now())
     curve = core.SetOf([core.ObjectIdentifier(_P384)], spec=core.ObjectIdentifier)
     attribute = _sequence(core.ObjectIdentifier(_EC_KEY).dump() + curve.dump())
@@ -156,7 +156,7 @@ def _order(request: HttpRequest) -> CertificateOrder:
 
 @_est("POST")
 def simpleenroll(request: HttpRequest) -> HttpResponse:
-    """RFC 7030 §4.2: the first time it is noted, and the desktop is asked; then the certificate."""
+    """RFC 7030 §4.2: record the request and ask the desktop; after its confirmation return the certificate."""
     if not request.headers.get("Authorization"):
         return _said(401, "Send your user name and the code from My devices as HTTP Basic.")
     now = clock.now()
@@ -183,9 +183,9 @@ def simpleenroll(request: HttpRequest) -> HttpResponse:
 
 @_est("POST")
 def simplereenroll(request: HttpRequest) -> HttpResponse:
-    """RFC 7030 §4.2.2: a new key and a new number, by the certificate that is being renewed (MT-2, MT-5).
+    """RFC 7030 §4.2.2: renew the certificate of the handshake with a new key and serial (MT-2, MT-5).
 
-    One that is on hold because its holder's name has changed gets the new name for the same key (MT-4).
+    A certificate on hold because its holder's name has changed gets the new name for the same key (MT-4).
     """
     if not hop.is_certificate_host(request):
         where = config().certificate_url or "a certificate host, which is not switched on here"

@@ -1,4 +1,4 @@
-"""What a person gives with the form of a certificate: a request, and what hardware says of its key; as text or as a file, PEM or DER."""
+"""The form of a certificate: the request and the attestation of its key, as text or as a file, PEM or DER."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BEGIN, _PRIVATE = b"-----BEGIN", b"PRIVATE KEY"
 
 
 def _given(request: HttpRequest, name: str) -> bytes:
-    """What stands in the text field, or in the file beside it; nothing for neither.
+    """The text field or the file beside it; empty for neither.
 
     Raises: Refused(BAD_PROOF) for both, or for one that is too large.
     """
@@ -51,10 +51,11 @@ def key(request: HttpRequest) -> CertificateKey:
 
 
 def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> HardwareEvidence | None:
-    """What a YubiKey says of the key; None where nothing was given.
+    """The attestation of a YubiKey; None without one.
 
-    Its statement carries no challenge, and needs none: the request was signed by the very key, and a key is bound once. Hardware that
-    speaks of an attempt is heard over a code (`attesting`).
+    Its statement has no challenge and needs none: the request was signed by the attested key, and a key is bound once.
+    Statements with a challenge come over a code (`attestation_api`).
+
     Raises: Refused(BAD_PROOF).
     """
     given = _given(request, "proof")
@@ -65,7 +66,7 @@ def kept(request: HttpRequest, of: CertificateKey, *, now: datetime) -> Hardware
 
 
 def has_private_key(request: HttpRequest) -> bool:
-    """Whether somebody gave a private key away."""
+    """True if the form has a private key in it."""
     files = [one for one in request.FILES.values() if isinstance(one, UploadedFile)]
     for one in files:
         one.seek(0)

@@ -1,7 +1,8 @@
-"""A certificate of mine: recorded under the lock, signed outside it, released under a second look (ruling 23).
+"""Issue a certificate: recorded under the lock, signed outside, released under a second lock (ruling 23).
 
-Three ways lead here: a request pasted on the page, one sent over EST with a code from the desktop (`est`), and a key that we make
-for a device that cannot (X-8). A request gives the key and nothing else; names and terms are the house's.
+Three callers: a request on the page, one over EST with a code, and a key that is made here for a device that cannot
+(X-8). Of a request only the key counts; names and terms are the profile's.
+
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ PURPOSE = "VPN, Wi-Fi and web servers"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A certificate that somebody asks for. made_here: its key is ours for a moment (X-8). kept: what was proven of its hardware (X-7)."""
+    """A requested certificate. made_here: its key is made here (X-8). kept: its proven hardware (X-7)."""
 
     key: CertificateKey
     name: str
@@ -57,12 +58,12 @@ class Wanted:
 
 
 def life() -> timedelta | None:
-    """How long one lives here."""
+    """The lifetime of a certificate."""
     return rulebook.rules().lifetime(Kind.CERTIFICATE)
 
 
 def good_passphrase(account: Account, passphrase: str, *, name: str) -> str:
-    """The hash of a certificate's passphrase; slow.
+    """Hash a certificate's passphrase; slow.
 
     Raises: Refused(WEAK_SECRET).
     """
@@ -72,7 +73,7 @@ def good_passphrase(account: Account, passphrase: str, *, name: str) -> str:
 
 
 def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCertificate:
-    """The whole way, for a person who is signed in at this browser.
+    """Record, sign and release, for a person who is signed in.
 
     Raises: Refused of `issue.derive`, of the key, or Refused(LOGIN_ENDED); Unavailable(NO_AUTHORITY), Unavailable(KEY_UNAVAILABLE).
     """
@@ -81,9 +82,9 @@ def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCerti
 
 
 def record(account: Account, session: LoginSession, wanted: Wanted, *, now: datetime, live: bool) -> Credential:
-    """Under the account's lock: the ledger has its row and its number; nothing is signed yet.
+    """Under the account's lock: write the ledger row with its serial; nothing is signed yet.
 
-    live: the browser of the session asks; else the session must only stand.
+    live: the browser's session must be live; otherwise it must only stand.
     """
     fresh = read(session.id, account)
     if not (is_live if live else is_standing)(fresh, now=now):
@@ -121,9 +122,10 @@ def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
 def reissued(
     old: IssuedCertificate, key: CertificateKey, *, session: LoginSession | None = None, now: datetime
 ) -> IssuedCertificate:
-    """The same certificate under the present name, for whoever proves to have its key (MT-4).
+    """The same certificate with the present name, for a caller who has proven its key (MT-4).
 
-    session: the person's, on the page; None where it is asked for over a handshake with the old one.
+    session: the person's, on the page; None over a handshake with the old certificate.
+
     Raises: Refused of `renew.reissue`, and Refused(LOGIN_ENDED), or of eligibility, on the page; Unavailable.
     """
 
@@ -146,7 +148,7 @@ def reissued(
 
 
 def _still_kept(row: Credential) -> HardwareEvidence | None:
-    """What was proven of its hardware when it was made, as far as that is believed now."""
+    """The hardware that was proven when it was made, as far as it is trusted now."""
     if not attestation.believes(row.evidence):
         return None
     facts = {name: row.evidence[name] for name in ("level", "vouched")}
@@ -159,7 +161,7 @@ def _still_kept(row: Credential) -> HardwareEvidence | None:
 
 
 def finish(credential: Credential) -> IssuedCertificate:
-    """Sign what was recorded, look again, and let it out.
+    """Sign the recorded certificate, lock again, and release it.
 
     Raises: Refused for what has ended meanwhile; Unavailable(KEY_UNAVAILABLE); then the row waits, and the worker ends it.
     """
@@ -177,7 +179,7 @@ def finish(credential: Credential) -> IssuedCertificate:
 
 
 def renewed(old: IssuedCertificate, key: CertificateKey, *, now: datetime) -> IssuedCertificate:
-    """A successor, asked for over a handshake with the old one (MT-2, MT-5).
+    """Issue a successor, requested over a handshake with the old certificate (MT-2, MT-5).
 
     Raises: Refused of `renew.certificate`; Unavailable.
     """
@@ -192,7 +194,7 @@ def renewed(old: IssuedCertificate, key: CertificateKey, *, now: datetime) -> Is
 
 
 def _by_itself(account: Account, row: Credential, *, now: datetime) -> IssuanceRequest:
-    """Who asks: the holder of the old key."""
+    """The request of the old key's holder."""
     person: Person = account.person
     login = Authentication(
         factors=frozenset({Factor.CERTIFICATE}),
@@ -220,7 +222,7 @@ def _by_itself(account: Account, row: Credential, *, now: datetime) -> IssuanceR
 def make_pkcs12(
     session: LoginSession, *, name: str, passphrase_hash: str, transport: str, now: datetime
 ) -> tuple[IssuedCertificate, bytes]:
-    """A key and its certificate in one sealed file, given out once and kept nowhere (X-8: AAL2 only).
+    """A key and its certificate in one encrypted file, delivered once and not stored (X-8: AAL2 only).
 
     transport: the passphrase of the file. Raises: as `make`.
     """
@@ -237,10 +239,10 @@ def make_pkcs12(
 
 
 def certificate(row: IssuedCertificate) -> x509.Certificate:
-    """A released one."""
+    """A released certificate."""
     return x509.load_der_x509_certificate(bytes(row.der or b""))
 
 
 def between(row: IssuedCertificate) -> list[x509.Certificate]:
-    """What a client sends along: the authorities between it and the root, which verifiers have."""
+    """The certificates that a client sends along: between its own and the root."""
     return [one for one in [certificate_of(row.authority), *chain_of(row.authority)] if one.issuer != one.subject]

@@ -1,4 +1,4 @@
-"""The pages of a certificate of mine: by a request that is pasted or uploaded, for another device with a code, or as a sealed file (X-8)."""
+"""The pages of a certificate: by a pasted or uploaded request, for another device by a code, or as a PKCS #12 file (X-8)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _PRIVATE = "You pasted a private key. It is not secret any more: delete it, make
 
 
 def is_offered() -> bool:
-    """Where there is an authority."""
+    """True if there is an authority."""
     return keeping.current(now=clock.now()) is not None
 
 
@@ -78,7 +78,7 @@ def _why_not(session: LoginSession, *, now: datetime) -> str:
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """Its name, its passphrase, and the way that it is to be made."""
+    """Choose name, passphrase and way."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=_ADD)
@@ -118,7 +118,10 @@ def _form(request: HttpRequest, error: str, *, status: int = 200) -> HttpRespons
 
 
 def _made(request: HttpRequest, session: LoginSession, *, now: datetime) -> HttpResponse:
-    """Raises: Refused, Unavailable."""
+    """Issue the certificate of the form.
+
+    Raises: Refused, Unavailable.
+    """
     name, way = clean_name(request.POST.get("name", "")[:200]), request.POST.get("way", "")
     key = requested.key(request) if way == "request" else None
     kept = requested.kept(request, key, now=now) if key is not None else None
@@ -167,7 +170,7 @@ def _mine(session: LoginSession, credential_id: UUID) -> IssuedCertificate | Non
 
 @require_http_methods(["GET"])
 def shown(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """What it says, and where to get it."""
+    """Show a certificate and its downloads."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -186,7 +189,7 @@ def shown(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET"])
 def pem(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """The certificate, and what a client sends along."""
+    """The certificate and the ones that a client sends along."""
     session = signed_in(request)
     row = _mine(session, credential_id) if session else None
     if row is None:
@@ -202,7 +205,7 @@ def _pem(row: IssuedCertificate) -> str:
 
 @require_http_methods(["GET", "POST"])
 def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """My name has changed: the same certificate with the new one, for whoever shows that they have its key (MT-4)."""
+    """Issue the certificate again with the present name, for a caller who proves its key (MT-4)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -231,13 +234,13 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 def _sealed(begun: ordering.Begun) -> str:
-    """Both forms of a code for the one page that will show them: a copy of the browsers' store must not hold them (I10)."""
+    """Encrypt both forms of a code for the page that shows them, so that the session store has no clear code (I10)."""
     codes = f"{begun.code} {begun.short_code}".encode()
     return b64encode(wrapper().wrap(codes, purpose=_SHOWN_ONCE, owner=str(begun.order.id))).decode()
 
 
 def _codes(request: HttpRequest, row: CertificateOrder, state: str) -> tuple[str, str]:
-    """The two forms, the first time that the page is seen; afterwards nothing."""
+    """The two forms, when the page is shown first; empty afterwards."""
     kept = request.session.get("certificate_order") or {}
     if kept.get("id") != str(row.id):
         return "", ""
@@ -252,7 +255,7 @@ def _codes(request: HttpRequest, row: CertificateOrder, state: str) -> tuple[str
 
 @require_http_methods(["GET"])
 def ordered(request: HttpRequest, order_id: UUID) -> HttpResponse:
-    """The code; then the key that came with it, and the question whether it is the right one; then the outcome."""
+    """Show the code, then the fingerprint of its key, then the outcome."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=request.path)
@@ -279,7 +282,7 @@ def ordered(request: HttpRequest, order_id: UUID) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def confirm(request: HttpRequest, order_id: UUID) -> HttpResponse:
-    """Yes: this is the key of my device."""
+    """Confirm that the key is the device's."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path=f"/devices/certificates/orders/{order_id}")
@@ -295,7 +298,7 @@ def confirm(request: HttpRequest, order_id: UUID) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def refuse(request: HttpRequest, order_id: UUID) -> HttpResponse:
-    """No: nothing is made."""
+    """Refuse the order."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/devices")

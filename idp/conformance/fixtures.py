@@ -1,4 +1,4 @@
-"""Who and what the suite's plans need: one person of whom everything is known, and their static clients, two of each kind."""
+"""The person and the static clients of the suite's plans, two clients of each kind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """One client as the suite's configuration names it. secret, or jwks: its private keys."""
+    """One static client of the suite's configuration. secret, or jwks: its private keys."""
 
     client_id: str
     secret: str | None = None
@@ -43,7 +43,7 @@ class Static:
 
 
 def person(*, now: datetime) -> Person:
-    """The person, with a password and the fixed second factor; made if they are not there."""
+    """The test person, with a password and the fixed second factor; made if missing."""
     found = Person.objects.filter(user_name=PERSON).first()
     if found is not None:
         return found
@@ -71,7 +71,7 @@ def person(*, now: datetime) -> Person:
 
 
 def _everything() -> dict[str, Any]:
-    """All that the scopes profile, email, phone and address can show."""
+    """A value for every claim of the scopes profile, email, phone and address."""
     return {
         "schemas": [_USER], "userName": PERSON, "active": True, "displayName": "Cleo M. Forme", "nickName": "Cleo",
         "name": {"givenName": "Cleo", "middleName": "Maria", "familyName": "Forme", "formatted": "Cleo M. Forme"},
@@ -87,9 +87,10 @@ def _everything() -> dict[str, Any]:
 
 
 def load(suite: str, alias: str, *, keys: Mapping[str, Any], now: datetime) -> dict[str, Static]:
-    """Register every client, or bring it to the suite's address; the secrets are new each time.
+    """Register every client, or set the suite's address; secrets are new each time.
 
-    keys: private JWK Sets by the name of the client that they are of, where they were given.
+    keys: private JWK Sets by the client's name, where given.
+
     Raises: BadRegistration.
     """
     base = f"{suite.rstrip('/')}/test/a/{alias}"

@@ -1,4 +1,4 @@
-"""Who may be here: appointed in the present epoch, as a manager or the owner of a client, at AAL2 or more; and for every act, freshly signed in."""
+"""Guards of the console's pages: an appointment in the present epoch, AAL2, and a fresh login for each change."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _FRESH = "Deciding for other people needs a sign-in in the last 20 minutes."
 
 
 def managers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """A page of the console: the view is given the manager, or the visitor an answer that says what is missing."""
+    """Decorate a page for managers; other visitors get an answer that names what is missing."""
     return _guarded(view, entitlements.decides_all, "/console")
 
 
 def deciders_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """A page for whoever decides on requests for access: managers, and owners of a client."""
+    """Decorate a page for those who decide on requests for access: managers, and owners of a client."""
     return _guarded(
         view, lambda person: entitlements.decides_all(person) or bool(entitlements.owned_by(person)), "/access/review"
     )
@@ -72,5 +72,5 @@ def _guarded(
 
 
 def name_of(manager: Person) -> str:
-    """How the record names whoever decides."""
+    """The actor in events for a manager or owner."""
     return f"manager:{manager.id}"
