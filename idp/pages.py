@@ -39,12 +39,12 @@ def csrf_failure(request: HttpRequest, **_context: object) -> HttpResponse:
     )
 
 
-def bad_request(request: HttpRequest, **_context: object) -> HttpResponse:
+def bad_request(request: HttpRequest, *_exception: object, **_context: object) -> HttpResponse:
     """400, for what is refused before any view of ours sees it."""
     return problem(request, "The request is malformed, too large, or came from a page that is too old.", status=400)
 
 
-def not_found(request: HttpRequest, **_context: object) -> HttpResponse:
+def not_found(request: HttpRequest, *_exception: object, **_context: object) -> HttpResponse:
     """404."""
     return problem(request, "There is no page at this address.", status=404)
 
