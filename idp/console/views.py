@@ -1,4 +1,4 @@
-"""The console: waiting cases, one case with both sides, one person with provenance, and decisions (ID-1, ruling 9, C29)."""
+"""The console: waiting cases, one case with both sides, one person with provenance, decisions (ID-1, ruling 9, C29)."""
 
 from __future__ import annotations
 

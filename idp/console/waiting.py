@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Waiting(TypedDict):
-    """One row that was not delivered. receiver: `mail`, `client:…`, `worker` or `lists`. age_seconds: since it was written."""
+    """One undelivered row. receiver: `mail`, `client:…`, `worker` or `lists`. age_seconds: since it was written."""
 
     number: int
     kind: str

@@ -74,18 +74,21 @@ def reasons(row: Credential, key: Passkey) -> list[str]:
         said.append("It is synced between your devices, so there can be copies of it: AAL2 at most.")
     elif not key.attested:
         said.append(
-            "Its maker did not vouch for it, or is not known here, so nobody can tell that it cannot be copied: AAL2 at most."
+            "Its maker did not vouch for it, or is not known here, so nobody can tell that it cannot "
+            "be copied: AAL2 at most."
         )
     elif not key.hardware:
         said.append("Its maker vouches for it, but not that the key can never leave it: AAL2 at most.")
     elif row.aal < AAL.AAL3:
         said.append(
-            "Its maker vouches that the key never leaves it. It was added under a sign-in that was not worth more, and stays at that: AAL3 needs a key that is added after signing in at AAL3."
+            "Its maker vouches that the key never leaves it. It was added under a sign-in that was "
+            "not worth more, and stays at that: AAL3 needs a key that is added after signing in at AAL3."
         )
     else:
         said.append("Its maker vouches that the key never leaves it, and you added it after signing in at AAL3.")
     if not key.user_verified:
         said.append(
-            "It did not ask for a PIN or a fingerprint when it was added. Alone it is one factor; together with your password it is two."
+            "It did not ask for a PIN or a fingerprint when it was added. Alone it is one factor; "
+            "together with your password it is two."
         )
     return said

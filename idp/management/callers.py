@@ -1,4 +1,4 @@
-"""Shared by `manage.py source` and `manage.py feed`: callers with several credentials, each with an expiry of its own."""
+"""Shared by `manage.py source` and `manage.py feed`: callers with several credentials, each with its own expiry."""
 
 from __future__ import annotations
 

@@ -29,7 +29,10 @@ REVOKE, FREEZE = "revoke", "freeze"
 
 
 def make(credential: Credential, *, now: datetime, action: str = REVOKE) -> str:
-    """The token of a new link; only its hash is stored. action: REVOKE revokes the credential, FREEZE suspends the account."""
+    """The token of a new link; only its hash is stored.
+
+    action: REVOKE revokes the credential, FREEZE suspends the account.
+    """
     token = opaque()
     UndoLink.objects.create(
         token_hash=hash_secret(token, kind="undo"),

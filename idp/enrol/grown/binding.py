@@ -1,6 +1,6 @@
-"""Bind a device: a code on the desktop, the device's answer, the desktop's confirmation (docs/device-protocol.md; BI-1 to BI-5).
+"""Bind a device: a code on the desktop, the device's answer, the desktop's confirmation (docs/device-protocol.md).
 
-Every step locks the account and checks that the login which began it still stands (C12, C14).
+Every step locks the account and checks that the login which began it still stands (BI-1 to BI-5, C12, C14).
 
 """
 
@@ -125,7 +125,7 @@ def still_open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
 class Answer:
     """What a device sends: a proof over the challenge, its name, its passphrase, and the apps it wants tokens for.
 
-    attestation: what its hardware says of the key, or None. code: as it was typed, for hardware that speaks when a key is made.
+    attestation: the hardware's statement, or None. code: as it was typed, for hardware that attests when a key is made.
     """
 
     proof: object

@@ -1,4 +1,4 @@
-"""Codes that bind another device: two forms, five short guesses, one key, and the decision on the desktop (BI-1 to BI-3).
+"""Codes that bind another device: two forms, five short guesses, one key, the desktop's decision (BI-1 to BI-3).
 
 A code is kept as hashes. The short form serves with its person's user name only, and each guess of it is counted before
 the code is compared. A code belongs to the first key that comes with it (C12); a second key spends it.
@@ -113,7 +113,7 @@ def require_pinned_key(pinned: bytes, shown: bytes, *, spend: Callable[[], objec
 
 
 def to_decide(rows: QuerySet[Row], session: LoginSession, account: Account, *, now: datetime) -> Row:
-    """Return the row that the desktop decides on, locked; only the session that showed the code may decide, in time (C14).
+    """Return the row that the desktop decides on, locked; only the session that showed the code may decide (C14).
 
     rows: the one row, in the state that waits for a decision.
     Raises: Refused(BAD_CODE).

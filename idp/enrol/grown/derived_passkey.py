@@ -61,7 +61,10 @@ _MOST_CODE, _MOST_NAME = 64, 320
 _AGAIN = "Adding a passkey needs a sign-in with two factors in the last 20 minutes."
 _TRY_IT = "Your passkey is added. Sign in with it once now: that makes it active."
 _WORDS = {
-    Reason.KEY_TOO_WEAK: "This passkey did not ask for a PIN, a face or a finger, so alone it is one factor. Set one up on the device, then try again.",
+    Reason.KEY_TOO_WEAK: (
+        "This passkey did not ask for a PIN, a face or a finger, so alone it is one "
+        "factor. Set one up on the device, then try again."
+    ),
     Reason.KEY_SEEN_BEFORE: "This passkey is registered here already.",
     Reason.BAD_PROOF: "The passkey's answer could not be verified, so nothing was added. Try again.",
 }
@@ -77,7 +80,7 @@ def _words(refused: Refused) -> str:
 
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """Choose where the passkey shall live; here the browser makes it at once, possibly with a phone nearby (WebAuthn hybrid)."""
+    """Choose the passkey's device; this browser makes it at once, possibly with a phone nearby (WebAuthn hybrid)."""
     session, now = signed_in(request), clock.now()
     if session is None:
         return fresh_login_needed(request, "", next_path=ADD)

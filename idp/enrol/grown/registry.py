@@ -1,4 +1,4 @@
-"""Find the module of each kind by the kind's name in this package (docs/adding-a-kind.md); a package has a module `pages`."""
+"""Find the module of each kind by its name in this package (docs/adding-a-kind.md); a package has a module `pages`."""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 _ADD = "/devices/roots/card/add"
 _NAME = "PIV or CAC card"
 _WORDS = {
-    Reason.STEP_UP_NEEDED: "This account can reach AAL3, and so can a card. Sign in with your strongest way of signing in first.",
+    Reason.STEP_UP_NEEDED: (
+        "This account can reach AAL3, and so can a card. Sign in with your strongest way of signing in first."
+    ),
     Reason.LOGIN_TOO_OLD: "Adding a card needs a sign-in with two factors in the last 20 minutes.",
     Reason.LOGIN_TOO_WEAK: "Adding a card needs a sign-in with two factors in the last 20 minutes.",
     Reason.LOGIN_ENDED: "Sign in again, and then add the card.",

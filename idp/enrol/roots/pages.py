@@ -96,9 +96,15 @@ def _ceiling(row: Credential, level: AAL) -> str:
     """The login on which it was bound, as the reason of its level (ruling 5)."""
     match row.evidence.get("bound_by"):
         case "login":
-            return f"Worth AAL{int(level)}: it was added from a sign-in at AAL{row.evidence.get('login_aal', int(level))}, and is never worth more than that."
+            return (
+                f"Worth AAL{int(level)}: it was added from a sign-in at "
+                f"AAL{row.evidence.get('login_aal', int(level))}, and is never worth more than that."
+            )
         case "recovery":
-            return f"Worth AAL{int(level)}: it was set up again with a recovery code, and is never worth more than the one before."
+            return (
+                f"Worth AAL{int(level)}: it was set up again with a recovery code, and is never "
+                "worth more than the one before."
+            )
         case "manager":
             return f"Worth AAL{int(level)}: your identity team added it."
         case "invitation":

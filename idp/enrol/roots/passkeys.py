@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 
 REGISTER, INVITED = "register", "invitation"
 _ADD = "/devices/roots/passkey/add"
-_STEP_UP = "This account can reach AAL3, and so could this key. Sign in with your strongest way of signing in first, then add the key again."
+_STEP_UP = (
+    "This account can reach AAL3, and so could this key. Sign in with your strongest way of "
+    "signing in first, then add the key again."
+)
 _AGAIN = "Adding a way of signing in needs a sign-in with two factors in the last 20 minutes."
 _TRY_IT = "Your key is set up. Sign in with it now, to see that it works."
 _WORDS = {

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from derived.minting.signing import CertificateSigner
 
-# Below the enterprise number for documentation (RFC 5612). One made from a UUID (2.25) would be ours, but its long number breaks
+# Below the enterprise number for documentation (RFC 5612). An OID made from a UUID (2.25) has a number that breaks
 # verifiers: pkilint, and Go before 1.22.
 GENERIC = "1.3.6.1.4.1.32473.1.40"
 _LEAST_PASSPHRASE = 12
@@ -81,7 +81,10 @@ def _init(parser: CommandParser) -> None:
     parser.add_argument(
         "--asserts-piv",
         action="store_true",
-        help="the organisation issues under the Federal Common Policy: derived PIV certificates assert …3.40 (otherwise --oid)",
+        help=(
+            "the organisation issues under the Federal Common Policy: derived PIV certificates "
+            "assert …3.40 (otherwise --oid)"
+        ),
     )
     parser.add_argument(
         "--external-root",
@@ -173,7 +176,10 @@ class Command(Noun):
         ),
         "crl": ("Sign all revocation lists now, and lay the files.", nothing),
         "root-crl": (
-            "Sign the root's own list, with the offline key; once a year, or when an issuing key must not be trusted any more.",
+            (
+                "Sign the root's own list, with the offline key; once a year, or when an issuing key must "
+                "not be trusted any more."
+            ),
             _root_crl,
         ),
     }
@@ -238,7 +244,10 @@ class Command(Noun):
             "root": certificate.subject.rfc4514_string(),
             "root_sha256": certificate.fingerprint(SHA256()).hex(),
             "files": str(files.folder()),
-            "next": f"Take {options['root_file']} off this machine, and put it into a safe. Give verifiers {files.folder() / 'authorities.pem'}.",
+            "next": (
+                f"Take {options['root_file']} off this machine, and put it into a safe. Give "
+                f"verifiers {files.folder() / 'authorities.pem'}."
+            ),
         }
 
     def install(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,10 @@ def _bind(parser: CommandParser) -> None:
 class Command(Noun):
     """The verbs for cards."""
 
-    help = "PIV and CAC cards: status (may they be used?), probe (are forged headers stripped?), bind, list (of one person)."
+    help = (
+        "PIV and CAC cards: status (may they be used?), probe (are forged headers stripped?), "
+        "bind, list (of one person)."
+    )
     verbs: ClassVar = {
         "status": ("Whether cards may be used now, and what is missing.", nothing),
         "probe": ("Ask the certificate host through its public address whether it strips forged headers.", nothing),

@@ -79,7 +79,10 @@ class Command(Noun):
         "disable": ("Refuse a client from now on, its tokens too.", named("its client_id")),
         "enable": ("Let a disabled client in again.", named("its client_id")),
         "import": (
-            "Take over the clients that django-oidc-provider's own tables hold: their secrets are hashed and cleared there.",
+            (
+                "Take over the clients that django-oidc-provider's own tables hold: their secrets are "
+                "hashed and cleared there."
+            ),
             nothing,
         ),
     }

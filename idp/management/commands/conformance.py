@@ -34,7 +34,10 @@ def _load(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="CLIENT=FILE",
-        help="private keys that the suite has already, for one of: fapi, fapi2, signing, signing2 (default: made, and written into the configuration)",
+        help=(
+            "private keys that the suite has already, for one of: fapi, fapi2, signing, signing2 "
+            "(default: made, and written into the configuration)"
+        ),
     )
 
 
@@ -46,7 +49,10 @@ class Command(Noun):
     )
     verbs: ClassVar = {
         "load": (
-            "Register the suite's static clients and a person of whom everything is known; write a configuration per plan.",
+            (
+                "Register the suite's static clients and a person of whom everything is known; write a "
+                "configuration per plan."
+            ),
             _load,
         ),
         "plans": ("The plans, with their variants, as the suite's runner takes them.", nothing),
@@ -56,7 +62,8 @@ class Command(Noun):
         """Register the suite's clients and person, and write its configurations."""
         if not conformance.is_on() or not config().is_https:
             raise CommandError(
-                "This is for the profile on loopback: set DJANGO_SETTINGS_MODULE=idp.conformance.settings and RAMET_ISSUER=https://localhost:9443"
+                "This is for the profile on loopback: set "
+                "DJANGO_SETTINGS_MODULE=idp.conformance.settings and RAMET_ISSUER=https://localhost:9443"
             )
         now, folder = clock.now(), config().var / "conformance"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,7 +83,9 @@ class Command(Noun):
             "configurations": written,
             "authority": str(authority),
             "person": {"username": conformance.PERSON, "password": fixtures.PASSWORD, "code": conformance.CODE},
-            "serve": f"manage.py serve --port {urlsplit(config().issuer).port or 443} --tls-cert {chain} --tls-key {key}",
+            "serve": (
+                f"manage.py serve --port {urlsplit(config().issuer).port or 443} --tls-cert {chain} --tls-key {key}"
+            ),
         }
 
     def plans(self, _options: dict[str, Any]) -> list[dict[str, str]]:

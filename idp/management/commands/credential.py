@@ -146,7 +146,10 @@ class Command(Noun):
         except Refused as refused:
             if refused.reason != Reason.KEY_TOO_WEAK:
                 raise
-            message = "What it rests on is too weak for it now: revoke it, and let the person add it again from a stronger sign-in."
+            message = (
+                "What it rests on is too weak for it now: revoke it, and let the person add it "
+                "again from a stronger sign-in."
+            )
             raise CommandError(message) from refused
         return f"{row.name} may be used again"
 
@@ -194,7 +197,10 @@ def _grown(rows: list[Credential], parent: UUID | None) -> list[dict[str, Any]]:
 
 def _picture(node: dict[str, Any], under: Tree | None = None) -> Tree:
     colour = {"active": "green", "pending": "yellow", "suspended": "yellow"}.get(node["state"], "red")
-    label = f"[bold]{node['kind']}[/] {escape(as_it_is(node['name']).plain)} · AAL{node['aal']} IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
+    label = (
+        f"[bold]{node['kind']}[/] {escape(as_it_is(node['name']).plain)} · AAL{node['aal']} "
+        f"IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
+    )
     branch = Tree(label) if under is None else under.add(label)
     for child in node["children"]:
         _picture(child, branch)

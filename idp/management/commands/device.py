@@ -180,7 +180,7 @@ def _http(options: dict[str, Any]) -> httpx.Client:
 
 
 def _passphrase(options: dict[str, Any], *, new: bool) -> str:
-    """Read the device passphrase from a file, the environment or the terminal; never from an argument, which others see."""
+    """Read the device passphrase from a file, the environment or the terminal; never from a visible argument."""
     if options["passphrase_file"] is not None:
         lines: list[str] = options["passphrase_file"].read_text().splitlines()
         return lines[0] if lines else ""

@@ -87,7 +87,10 @@ class Command(Callers[Receiver]):
     model, noun, kind = Receiver, "feed", "receiver"
     verbs: ClassVar = {
         "add": (
-            "Register a receiver; its bearer token is shown once. By default it gets notices about people and may read names.",
+            (
+                "Register a receiver; its bearer token is shown once. By default it gets notices about "
+                "people and may read names."
+            ),
             _add,
         ),
         "list": ("All receivers, when each last polled, and how much waits for it.", nothing),

@@ -89,7 +89,10 @@ class Command(Noun):
         try:
             return identity_checks.fields_of(under_lock(person.account_id, work))
         except Refused as refused:
-            message = f"Not recorded: the account must be active, no text empty, and the sample has 1 to {identity_checks.LARGEST_SAMPLE // 1024} KiB."
+            message = (
+                "Not recorded: the account must be active, no text empty, and the sample has 1 "
+                f"to {identity_checks.LARGEST_SAMPLE // 1024} KiB."
+            )
             raise CommandError(message) from refused
 
 

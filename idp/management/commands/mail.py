@@ -35,7 +35,10 @@ class Command(Noun):
             with get_connection() as connection:
                 EmailMessage("Ramet: a test mail", body, to=[address], connection=connection).send()
         except (ValueError, OSError, smtplib.SMTPException) as error:
-            message = f"The mail was not sent by {server}: {type(error).__name__}: {error}. See RAMET_EMAIL_URL in docs/settings.md."
+            message = (
+                f"The mail was not sent by {server}: {type(error).__name__}: {error}. See "
+                "RAMET_EMAIL_URL in docs/settings.md."
+            )
             raise CommandError(message) from error
         tls = "TLS" if settings.EMAIL_USE_SSL else "STARTTLS" if settings.EMAIL_USE_TLS else "none"
         return {"sent to": address, "server": server, "encryption": tls, "from": settings.DEFAULT_FROM_EMAIL}

@@ -39,7 +39,10 @@ class Command(Noun):
         ),
         "show": ("Which publication is in use, how old it is, and how many models count.", nothing),
         "review": (
-            "Hold people's keys against the publication and authenticators.toml in use; keys whose model is not believed fall to AAL2.",
+            (
+                "Hold people's keys against the publication and authenticators.toml in use; keys whose "
+                "model is not believed fall to AAL2."
+            ),
             nothing,
         ),
     }
@@ -56,7 +59,10 @@ class Command(Noun):
             root = _root(Path(options["root"])) if options["root"] else None
             metadata.keep(path.read_text(encoding="ascii"), root=root, now=now)
         except Refused as refused:
-            message = "That is not a publication that FIDO signed, or its signer's certificate is not valid now. Nothing was changed."
+            message = (
+                "That is not a publication that FIDO signed, or its signer's certificate is not "
+                "valid now. Nothing was changed."
+            )
             raise CommandError(message) from refused
         except (OSError, UnicodeDecodeError) as error:
             message = f"{options['file']} cannot be read: {error}"
@@ -72,7 +78,8 @@ class Command(Noun):
         stale = known.is_stale(clock.now().date())
         if stale:
             self.stderr.write(
-                "WARNING: a newer publication should be out. Fetch FIDO's BLOB and run: manage.py metadata import FILE\n"
+                "WARNING: a newer publication should be out. Fetch FIDO's BLOB and run: manage.py "
+                "metadata import FILE\n"
             )
         return {
             "publication": known.number,

@@ -151,7 +151,10 @@ class Command(Noun):
             )
             for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < 200):  # noqa: PLR2004
                 returns.adopt(row, now=clock.now(), actor="operator")
-            return f"{options['source']} may move the login name, the addresses and the IAL of {len(rows)} people from now on"
+            return (
+                f"{options['source']} may move the login name, the addresses and the IAL of "
+                f"{len(rows)} people from now on"
+            )
         person = self._found(options)
         record = (
             person.records.select_related("source", "person")

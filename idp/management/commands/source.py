@@ -110,7 +110,10 @@ def _import(parser: CommandParser) -> None:
 class Command(Callers[Source]):
     """The verbs for sources."""
 
-    help = "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, import, rotate, admit, end, disable, enable."
+    help = (
+        "Identity sources (HR and others) that push people over SCIM: add, list, show, trust, "
+        "import, rotate, admit, end, disable, enable."
+    )
     model, noun, kind = Source, "source", "source"
     verbs: ClassVar = {
         "add": ("Register a source; its bearer token is shown once.", _add),
@@ -279,7 +282,10 @@ class Command(Callers[Source]):
             importing.import_entry(source, entry, summary, dry_run=dry_run, now=now)
         if options["complete"]:
             if summary.refused:
-                message = f"{len(summary.refused)} lines are refused, so nobody is ended for not being in the file. First: line {summary.refused[0][0]}: {summary.refused[0][1]}"
+                message = (
+                    f"{len(summary.refused)} lines are refused, so nobody is ended for not being "
+                    f"in the file. First: line {summary.refused[0][0]}: {summary.refused[0][1]}"
+                )
                 raise CommandError(message)
             importing.end_the_rest(source, summary, dry_run=dry_run, now=now)
         counts = {one.value: summary.counts[one] for one in importing.Outcome}

@@ -182,7 +182,10 @@ class Command(Noun):
             known = documents.metadata(row, now=now)
             keys = documents.fetch_keys(row, now=now)
         except Refused as refused:
-            message = "Its metadata names another issuer, or addresses on hosts that are not its own (see --host). The log says which."
+            message = (
+                "Its metadata names another issuer, or addresses on hosts that are not its own "
+                "(see --host). The log says which."
+            )
             raise CommandError(message) from refused
         return {
             "issuer": known["issuer"],
@@ -195,7 +198,10 @@ class Command(Noun):
         row, to = _found(options), AAL(options["aal"])
         Upstream.objects.filter(slug=row.slug).update(cap=int(to))
         links, suspended = self._lower(row, to, Reason.UPSTREAM_CAPPED)
-        return f"{row.slug} is trusted for AAL{int(to)}; {links} links looked at, {suspended} credentials suspended until reviewed"
+        return (
+            f"{row.slug} is trusted for AAL{int(to)}; {links} links looked at, {suspended} "
+            "credentials suspended until reviewed"
+        )
 
     def disable(self, options: dict[str, Any]) -> str:
         """Disable an upstream."""
@@ -208,7 +214,10 @@ class Command(Noun):
         """Enable an upstream for new logins; lowered and suspended credentials stay so."""
         row = _found(options)
         Upstream.objects.filter(slug=row.slug).update(disabled_at=None)
-        return f"{row.slug} is enabled. Links that were suspended stay so until you lift them (manage.py credential lift), at the level that they fell to."
+        return (
+            f"{row.slug} is enabled. Links that were suspended stay so until you lift them "
+            "(manage.py credential lift), at the level that they fell to."
+        )
 
     def preset(self, options: dict[str, Any]) -> dict[str, Any]:
         """Print the known upstreams."""

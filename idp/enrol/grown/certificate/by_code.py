@@ -1,7 +1,7 @@
-"""A certificate for another device: a code on the desktop, the device's request over EST, the desktop's confirmation (BI-1 to BI-3).
+"""A certificate for another device: a code on the desktop, a request over EST, the desktop's confirmation.
 
 A stolen code is useless: it belongs to the first key that comes with it, and the desktop that showed it decides with
-the fingerprint of that key (C12, C14).
+the fingerprint of that key (BI-1 to BI-3, C12, C14).
 
 """
 
@@ -145,7 +145,7 @@ def fingerprint(row: CertificateOrder) -> str:
 def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime) -> IssuedCertificate:
     """Confirm at the desktop the key with the shown fingerprint: the certificate is issued.
 
-    Raises: Refused(BAD_CODE) if this is not the session that showed the code, or the key is another; of `certificates.make`.
+    Raises: Refused(BAD_CODE) if this is not the session that showed the code, or for another key; as `issuing.make`.
     """
 
     def work(account: Account) -> Credential:

@@ -75,7 +75,7 @@ def good_passphrase(account: Account, passphrase: str, *, name: str) -> str:
 def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCertificate:
     """Record, sign and release, for a person who is signed in.
 
-    Raises: Refused of `issue.derive`, of the key, or Refused(LOGIN_ENDED); Unavailable(NO_AUTHORITY), Unavailable(KEY_UNAVAILABLE).
+    Raises: Refused of `issue.derive`, of the key, or Refused(LOGIN_ENDED); Unavailable.
     """
     credential = under_lock(session.account_id, lambda account: record(account, session, wanted, now=now, live=True))
     return finish(credential)
@@ -163,7 +163,7 @@ def _still_kept(row: Credential) -> HardwareEvidence | None:
 def finish(credential: Credential) -> IssuedCertificate:
     """Sign the recorded certificate, lock again, and release it.
 
-    Raises: Refused for what has ended meanwhile; Unavailable(KEY_UNAVAILABLE); then the row waits, and the worker ends it.
+    Raises: Refused after an end meanwhile; Unavailable(KEY_UNAVAILABLE): the row waits, and the worker ends it.
     """
     made = making.signed_certificate(credential.id, wrapper())
 

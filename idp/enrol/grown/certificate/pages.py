@@ -1,4 +1,4 @@
-"""The pages of a certificate: by a pasted or uploaded request, for another device by a code, or as a PKCS #12 file (X-8)."""
+"""The pages of a certificate: by a request, for another device by a code, or as a PKCS #12 file (X-8)."""
 
 from __future__ import annotations
 
@@ -52,16 +52,22 @@ _LEAST_TRANSPORT = 12
 _WAYS = ("request", "device", "file")
 _WORDS = {
     Reason.BAD_PROOF: (
-        "This is not one certificate signing request, or it is not signed by its own key, or the proof of its hardware does not hold for"
+        "This is not one certificate signing request, or it is not signed by its own key, or the proof of its "
+        "hardware does not hold for"
         " it. A request begins with “-----BEGIN CERTIFICATE REQUEST-----”; paste it or choose its file, not both."
     ),
     Reason.KEY_TOO_WEAK: "A certificate needs a passphrase here: its key alone is one factor.",
 }
 _NOT_THE_KEY = {
     Reason.BAD_PROOF: _WORDS[Reason.BAD_PROOF],
-    Reason.CREDENTIAL_NOT_LIVE: "This request is for another key, or what the certificate grew from has ended. Add a new certificate instead.",
+    Reason.CREDENTIAL_NOT_LIVE: (
+        "This request is for another key, or what the certificate grew from has ended. Add a new certificate instead."
+    ),
 }
-_PRIVATE = "You pasted a private key. It is not secret any more: delete it, make a new key and a new request, and paste only the request."
+_PRIVATE = (
+    "You pasted a private key. It is not secret any more: delete it, make a new key and a new "
+    "request, and paste only the request."
+)
 
 
 def is_offered() -> bool:
