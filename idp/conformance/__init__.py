@@ -8,7 +8,6 @@
 
 The profile relaxes one thing for one person: the second factor is a fixed code, which a scripted browser without
 JavaScript can type. `idp.checks.configuration` refuses to start it anywhere but on https and loopback (ramet.E060).
-
 """
 
 from __future__ import annotations

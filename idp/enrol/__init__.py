@@ -7,5 +7,4 @@
     device_names       names that people give to devices
 
 May import `idp.login`, `idp.clients`, `idp.models` and packages below them.
-
 """

@@ -5,5 +5,4 @@
     undo_links   links in notices that revoke or suspend
 
 May import `idp.enrol.grown`, `idp.enrol.roots` and packages below them.
-
 """

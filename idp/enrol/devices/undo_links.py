@@ -1,7 +1,6 @@
 """Undo links in notices: made when the mail is sent, used by POST, single-use, valid for a week (ruling 4, NT-3, BI-5).
 
 One kind revokes an added credential, the other suspends the account after a removal or change. None restores.
-
 """
 
 from __future__ import annotations

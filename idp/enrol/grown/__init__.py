@@ -10,5 +10,4 @@
     certificate       derived certificates
 
 May import `idp.login`, `idp.clients`, `idp.models` and packages below them.
-
 """

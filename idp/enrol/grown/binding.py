@@ -1,7 +1,6 @@
 """Bind a device: a code on the desktop, the device's answer, the desktop's confirmation (docs/device-protocol.md).
 
 Every step locks the account and checks that the login which began it still stands (BI-1 to BI-5, C12, C14).
-
 """
 
 from __future__ import annotations

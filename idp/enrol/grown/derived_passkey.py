@@ -2,7 +2,6 @@
 
 By code the phone's *browser* takes the place of a device's key: the code belongs to the first browser that shows it,
 and a second one burns it. Number matching and the desktop's confirmation are those of every binding.
-
 """
 
 from __future__ import annotations

@@ -31,7 +31,6 @@ class DerivedKindModule(Protocol):
 
     urlpatterns: its pages. OFFER: None if it is added by *Add a device* only. CODE_PAGE: the path where a new device
     brings its code, "" for a kind without codes. Optional: `is_offered`, evaluated each time.
-
     """
 
     urlpatterns: Sequence[URLPattern]

@@ -10,5 +10,4 @@
     invitation_pages   the pages of an invitation
 
 May import `idp.login`, `idp.clients`, `idp.models` and packages below them.
-
 """

@@ -2,7 +2,6 @@
 
 A card's level is known only after it was presented. So eligibility is checked before the visit to the certificate host
 for the highest level of a card, and again under the lock for the actual one.
-
 """
 
 from __future__ import annotations

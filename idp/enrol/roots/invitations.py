@@ -2,7 +2,6 @@
 
 The worker makes the link when it sends the mail. Opening it spends nothing, because mail scanners open links; the POST
 that binds the root does. A changed address, a termination, or an authenticator voids it.
-
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 A key's level is known only after its answer. So eligibility is checked before the ceremony for the lowest level of a
 key, and again under the lock for the actual one. A registration without attestation proves nothing about the holder,
 so an invitation ends in a login with the key and signs nobody in by itself (BI-5, PK-4).
-
 """
 
 from __future__ import annotations

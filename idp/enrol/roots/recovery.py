@@ -1,7 +1,6 @@
 """A lost authenticator app: password and one recovery code connect a new one (RC-1, RC-3, C65).
 
 Nobody is signed in by it, the old root ends, and every address is notified.
-
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Link an identity at an upstream provider, and the callback of every upstream login.
 
 The intent is one single-use row: account, session, browser, upstream, nonce (P32).
-
 """
 
 from __future__ import annotations

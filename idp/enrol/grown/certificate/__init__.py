@@ -8,5 +8,4 @@
     attestation_api   proof of hardware over a code
 
 May import `idp.enrol.grown.codes` and packages below `idp.enrol`.
-
 """

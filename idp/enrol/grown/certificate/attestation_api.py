@@ -2,7 +2,6 @@
 
 The device posts it here with the request that it then sends over EST, which stays unchanged. It precedes the desktop's
 decision, and holds for this code and key only.
-
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 A stolen code is useless: it belongs to the first key that comes with it, and the desktop that showed it decides with
 the fingerprint of that key (BI-1 to BI-3, C12, C14).
-
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 Three callers: a request on the page, one over EST with a code, and a key that is made here for a device that cannot
 (X-8). Of a request only the key counts; names and terms are the profile's.
-
 """
 
 from __future__ import annotations
