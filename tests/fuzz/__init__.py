@@ -1,7 +1,13 @@
-"""Thousands of requests that are almost right: none may shake the house (R11, C76).
+"""Mutated requests over every route (R11, C76).
 
-drafts.py    valid requests of every route, in parts
-mutation.py  what is done to the parts
-wire.py      parts → bytes → the WSGI application, in this process
-oracle.py    what holds for every answer
+    conftest       a live Ramet
+    drafts         a valid request of every route, in parts
+    mutation       changes of those parts
+    wire           parts to bytes to the WSGI application
+    oracle         properties of every answer
+    house          people, devices and tokens of valid requests
+    test_fuzz      in process
+    test_sockets   malformed bytes on raw sockets
+
+May import everything.
 """

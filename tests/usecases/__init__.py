@@ -1,1 +1,15 @@
-"""Whole moves against the database: mint, revoke, record."""
+"""One change against the database.
+
+    grown               a verified proof of every derived kind
+    unsafe_urls         a URLconf that must not start
+    test_client_terms   a client's terms
+    test_compromise     a compromised root
+    test_grown          issuance of every derived kind
+    test_ledger         the ledger, the audit chain, keys, the outbox
+    test_machine        a stateful model of logins and changes
+    test_outbox         delivery
+    test_purging        purging
+    test_signals        logout tokens, system checks, commands
+
+May import everything.
+"""
