@@ -1,4 +1,4 @@
-"""How long things live; `manage.py exposure` prints what follows from these (R10)."""
+"""Lifetimes of codes, tokens and families; `manage.py exposure` prints their consequences (R10)."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ ID_TOKEN = timedelta(minutes=10)
 DEVICE_CODE = timedelta(seconds=600)
 LOGOUT_TOKEN = timedelta(minutes=2)
 CONSENT = timedelta(days=90)
-# An offline family's absolute life, by the level of its login (ruling 17).
+# The absolute lifetime of an offline family, by the level of its login (ruling 17).
 OFFLINE = {AAL.AAL1: timedelta(days=30), AAL.AAL2: timedelta(days=30), AAL.AAL3: timedelta(days=1)}

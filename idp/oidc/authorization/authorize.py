@@ -1,9 +1,11 @@
-"""The authorization endpoint: one stored decision object per request, its gates asked again at every step (E1, P1, P50).
+"""The authorization endpoint: a stored request, whose gates are evaluated at every step (E1, P1, P50).
 
-GET/POST /oidc/authorize            parse, store, go on
-GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
-POST     /oidc/authorize/ID/account go on as who is signed in, or as somebody else
-POST     /oidc/authorize/ID/consent the person's answer
+    GET/POST /oidc/authorize            parse, store, go on
+    GET      /oidc/authorize/ID         go on (after a login; ID is bound to the browser that began)
+    POST     /oidc/authorize/ID/account go on with the signed-in account, or another
+    POST     /oidc/authorize/ID/consent the person's decision
+
+A stored request is bound to the browser that began it.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
     except OAuth2Error as error:
         return _page(request, error.description)
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        # A POST from another site comes without the cookie (SameSite=Lax), and a new one would take its place.
+        # A POST from another site comes without the cookie (SameSite=Lax), and a new cookie would replace it.
         response = HttpResponse(status=303)
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
@@ -130,7 +132,7 @@ def go_on(request: HttpRequest, flow: str) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def account(request: HttpRequest, flow: str) -> HttpResponse:
-    """Which account it shall be (`prompt=select_account`): the one that is signed in, or another one, after a login."""
+    """Choose the account (`prompt=select_account`): the signed-in account, or another after a login."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
         return _page(request, _OVER)
@@ -143,7 +145,7 @@ def account(request: HttpRequest, flow: str) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def consent(request: HttpRequest, flow: str) -> HttpResponse:
-    """The person's answer; it carries an id, and every gate is asked again."""
+    """Record the person's consent or refusal, and evaluate every gate again."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
         return _page(request, _OVER)
@@ -158,12 +160,12 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
 
 
 def _asked(row: AuthorizationRequest, session: LoginSession) -> list[str]:
-    """What an answer belongs to: this request, and the session of the person whom the page asked."""
+    """The binding of an answer: this request, and the session of the person on the page."""
     return [row.id, str(session.id)]
 
 
 def _seen(party: RelyingParty) -> list[str]:
-    """What the client was when the person was asked: a yes to an old page is no yes to a new name (C54)."""
+    """The client as the person saw it, so that consent does not cover a later name or version (C54)."""
     return [str(party.policy.version), party.name]
 
 
@@ -172,16 +174,16 @@ def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | No
     party = clients.of(row.client) if row else None
     if (
         party is None or row is None or not party.check_redirect_uri(row.redirect_uri)
-    ):  # it may have been taken away since
+    ):  # the session may have been ended since
         return None, None
     return row, party
 
 
 @dataclass(frozen=True)
 class _Said:
-    """What the person has answered on our pages, for this request and in this session.
+    """The person's answers for this request in this session.
 
-    allowed: yes to the consent page. chosen: the account that is signed in.
+    allowed: consent was given on the page. chosen: the signed-in account was selected.
     """
 
     allowed: bool
@@ -202,7 +204,7 @@ def _go_on(
         case Next.CHOOSE:
             return pages.leads_to(pages.page(request, "account", dict(_who(row, party))), row.redirect_uri)
         case Next.CONSENT:
-            assert session is not None  # noqa: S101 - nobody is asked before they are known
+            assert session is not None  # noqa: S101 - consent is never requested before a login
             request.session[_ASKED] = [*_asked(row, session), *_seen(party)]
             values: dict[str, object] = {
                 **_who(row, party),
@@ -220,7 +222,7 @@ def _go_on(
 
 
 def _who(row: AuthorizationRequest, party: RelyingParty) -> dict[str, str]:
-    """For a page: what the client calls itself, and where the answer goes, which it cannot make up."""
+    """The client's name for a page, and the host of its redirect URI, which it cannot choose freely."""
     parts = urlsplit(row.redirect_uri)
     return {"client_name": names.shown(party.name), "client_host": parts.netloc or parts.scheme, "request_id": row.id}
 
@@ -232,7 +234,7 @@ def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision)
 
 
 def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: str, *, now: datetime) -> HttpResponse:
-    """Say no to the relying party; the request is over."""
+    """Send an error to the relying party, and end the request."""
     AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
     PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
     ask = Ask.restored(row.ask)
@@ -292,7 +294,7 @@ def _grant(  # noqa: PLR0913 - the evidence
     said: _Said,
     now: datetime,
 ) -> HttpResponse:
-    """Make the code, under the account's lock, if every gate still says yes there."""
+    """Create the code under the account's lock, if every gate still passes there."""
     assert session is not None  # noqa: S101 - GRANT is never decided without a login
     code = opaque()
 

@@ -1,9 +1,7 @@
-"""Every gate between a request and a code, as one question (P1, C1, C42; E1).
+"""Every gate between a request and a code, in one pure function (P1, C1, C42; E1).
 
-It is asked at GET, after each login, at the consent POST, under the lock when the code is made, and (the gates that can
-change) again when it is redeemed.
-
-Pure: evidence in, a decision out.
+The function is called at GET, after each login, at the consent POST, under the lock when the code is created, and (for
+gates that can change) again at redemption. Evidence in, a decision out.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Next(StrEnum):
-    """What has to happen now."""
+    """The next step of a request."""
 
     GRANT = "grant"
     LOG_IN = "log_in"
@@ -38,9 +36,9 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What has to happen, and why: an OAuth error for a refusal, words for the person for a login, the `acr` for a grant.
+    """The next step, and its reason: an OAuth error for a refusal, a message for a login, the `acr` for a grant.
 
-    need: what the login has to be, so that the person is offered exactly what suffices.
+    need: the requirements of the login, so that the person is offered exactly the sufficient ways.
     """
 
     next: Next
@@ -52,9 +50,9 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How old a login may be for one client, and how long its session may have been idle.
+    """The age limit of a login for a client, and the idle limit of its session.
 
-    idle: how long it was, before this request.
+    idle: the idle time before this request.
     """
 
     most_session: timedelta | None = None
@@ -66,7 +64,7 @@ def _refuse(error: str, words: str) -> Decision:
     return Decision(next=Next.REFUSE, error=error, words=words)
 
 
-def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
+def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
     ask: Ask,
     login: Authentication | None,
     *,
@@ -81,14 +79,13 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
     phishing_resistant: bool = False,
     chosen: bool = False,
 ) -> Decision:
-    """What has to happen with a request, given the live login of this browser (None for none).
+    """The next step of a request, given the live login of this browser (None for none).
 
-    reachable: what the account's live credentials can do, to tell a step-up from an impossible wish.
-    is_meant: whether who is signed in is the person that `id_token_hint` names (Core §3.1.2.1).
-    is_entitled: whether the rules of this client admit who is signed in (EN-1, C16).
-    patience: how old and how idle a login may be for this client, where it is stricter than we are.
-    phishing_resistant: whether this client is entered by nothing less. chosen: whether the person said that it shall be
-    the account that is signed in (`select_account`).
+    reachable: the levels of the account's live credentials, to tell a step-up from an unreachable level. is_meant:
+    whether the signed-in person is the subject of `id_token_hint` (Core §3.1.2.1). is_entitled: whether this client's
+    access rules admit the person (EN-1, C16). patience: stricter age and idle limits of this client.
+    phishing_resistant: whether this client requires it. chosen: whether the person selected the signed-in account
+    (`select_account`).
     """
     silent = "none" in ask.prompt
     classes = acr.needed(ask)
@@ -117,7 +114,7 @@ def decide(  # noqa: PLR0913 - one gate after the other, read from top to bottom
 
 
 def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
-    """What to do where somebody else is signed in than was meant; None where a hint that cannot be verified is passed over."""
+    """The next step if the signed-in person is not the subject of the hint; None if an unverifiable hint is ignored."""
     if silent or (fresh and ask.meant != UNKNOWN):
         return _refuse("login_required", "Somebody else is signed in.")
     if ask.meant == UNKNOWN:
@@ -126,7 +123,7 @@ def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
 
 
 def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
-    """Why this login is not recent enough, or None (SS-6)."""
+    """The reason why this login is not recent enough, or None (SS-6)."""
     if not fresh and "login" in ask.prompt:
         return "This application asks you to sign in again."
     if ask.max_age is not None and now - login.at > timedelta(seconds=ask.max_age) and not (fresh and ask.max_age == 0):
@@ -135,7 +132,7 @@ def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> st
 
 
 def _impatient(patience: Patience | None, login: Authentication, *, now: datetime) -> str | None:
-    """Why this login is too old or was idle too long for this client, or None."""
+    """The reason why this login is too old or was idle too long for this client, or None."""
     if patience is None:
         return None
     if patience.most_session is not None and now - login.at > patience.most_session:
@@ -146,9 +143,7 @@ def _impatient(patience: Patience | None, login: Authentication, *, now: datetim
 
 
 def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[Reached]) -> Decision:
-    """Ask for a stronger login where one is possible, also when a weaker one has just been made; else say that the level is
-    unmet, and never pretend (AS-5, TK-2; ruling 16).
-    """  # noqa: D205 - one sentence
+    """Request a stronger login if possible, even after a weaker one; else an unmet level (AS-5, TK-2; ruling 16)."""
     if silent or not any(need.is_met_by(option) for option in reachable):
         return _refuse(
             UNMET, "The requested authentication level cannot be reached with the credentials of this person."

@@ -1,11 +1,11 @@
-"""A device without a browser (RFC 8628): it asks, a person types its code elsewhere, reads who asks from where, and decides (C13, P68).
+"""The device authorization grant (RFC 8628; C13, P68): a person approves a device's request by typing its code.
 
-POST /oidc/device_authorization   the device asks
-GET  /device                      the person types the code that the device shows; no link ever brings it along
-POST /device                      looks the code up, and shows who asks
-POST /device/approval             the person's answer
+    POST /oidc/device_authorization   the device's request
+    GET  /device                      a form for the code that the device shows; no link carries the code
+    POST /device                      look up the code, and show the requesting client
+    POST /device/approval             the person's decision
 
-Off for every client but those registered for it. What comes of it is worth AAL2 at most: codes can be sent to people.
+Off for every client except those registered for it. Its logins have AAL2 at most, because codes can be sent to people.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _UNKNOWN = "There is no device waiting with this code. Check it on the device: a
 _OVER = "This was decided already, or took too long. Start again on the device."
 
 
-# --- the device's side ------------------------------------------------------------------------------------------------
+# --- endpoints of the device ---
 
 
 @csrf_exempt
@@ -117,12 +117,12 @@ def _hash(user_code: str) -> str:
     return hash_secret(user_code, kind="user-code")
 
 
-# --- the person's side ------------------------------------------------------------------------------------------------
+# --- pages of the person ---
 
 
 @require_http_methods(["GET", "POST"])
 def enter(request: HttpRequest) -> HttpResponse:
-    """Type the code; then see who asks."""
+    """The form for the code; a correct code shows the requesting client."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/device")
@@ -153,7 +153,7 @@ def _waiting(*, now: datetime, **which: str) -> DeviceAuthorization | None:
 
 @require_http_methods(["GET", "POST"])
 def approval(request: HttpRequest) -> HttpResponse:
-    """The person's answer to what this browser was shown, in this session; after another login the question is shown again."""
+    """The person's decision on the request shown in this session; after another login it is shown again."""
     session = signed_in(request)
     if session is None:
         return fresh_login_needed(request, "", next_path="/device")

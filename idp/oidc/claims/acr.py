@@ -1,6 +1,6 @@
-"""Which authentication context class answers a request (ruling 16, TK-2, TK-3; C2, C42).
+"""The authentication context class that answers a request (ruling 16, TK-2, TK-3; C2, C42).
 
-Pure: everything is computed from an `Authentication`, nothing from what was asked.
+Pure: computed from an `Authentication`, never from the requested value.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["PHR", "PHRH", "SUPPORTED", "Reached", "answered", "first_true", "is_
 
 
 def known(values: Iterable[str]) -> list[str]:
-    """The requested classes that we know, in the order asked; others are ignored."""
+    """The known classes among the requested ones, in order; others are ignored."""
     return [value for value in dict.fromkeys(values) if value in SUPPORTED]
 
 
 def first_true(asked: Sequence[str], login: Authentication) -> str | None:
-    """The first requested class that is true of this login; its plain level if nothing known was asked; None if none is true."""
+    """The first requested class that is true of this login; its plain level without known classes; else None."""
     wanted = known(asked)
     if not wanted:
         return of_level(login.aal)
@@ -32,9 +32,10 @@ def first_true(asked: Sequence[str], login: Authentication) -> str | None:
 
 
 def needed(ask: Ask) -> tuple[str, ...] | None:
-    """The classes one of which a login must be: an essential `claims.acr`, or else `acr_values`; none, if any login will do.
+    """The classes of which a login must satisfy one: an essential `claims.acr`, or else `acr_values`.
 
-    None where an essential one is asked for and we know none of them: no login can be that (§5.5.1.1).
+    Empty for any login.
+    None if an essential class is requested and none is known: no login satisfies that (§5.5.1.1).
     """
     if ask.claims.acr_is_essential and ask.claims.acr:
         return tuple(known(ask.claims.acr)) or None
@@ -42,9 +43,9 @@ def needed(ask: Ask) -> tuple[str, ...] | None:
 
 
 def answered(ask: Ask, login: Authentication) -> str | None:
-    """The class that answers a request, or None where what it must be is not true of this login.
+    """The class that answers a request, or None if the login does not satisfy it.
 
-    A voluntary `claims.acr` only chooses among what is true; without it the answer is the plain level.
+    A voluntary `claims.acr` only selects among true classes; without it the answer is the plain level.
     """
     must = needed(ask)
     if must is None:

@@ -1,6 +1,6 @@
-"""What the scope `assurance` says beside the levels: from what the login grew, of whom, and since when (FA-2, FA-3, FA-8).
+"""The claims of the scope `assurance`: origin of the login credential, its label, and dates (FA-2, FA-3, FA-8).
 
-In the ID token and at userinfo alike (FA-5: the same values everywhere). What is not known or not true is left out.
+The same values are in the ID token and at userinfo (FA-5). Unknown or untrue claims are omitted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 def fal(grant: Grant) -> int:
-    """The federation assurance level of what is said under a grant.
+    """The federation assurance level under a grant.
 
-    Without a nonce and PKCE an assertion is not injection-protected (FA-1); an upstream's is never bettered (AS-6).
+    Without a nonce and PKCE an assertion is not injection-protected (FA-1); an upstream's level is never raised (AS-6).
     """
     return min(2 if grant.nonce else 1, grant.fal, grant.event.fal)
 
@@ -42,6 +42,6 @@ def said(grant: Grant, account: Account) -> dict[str, Any]:
 
 
 def is_piv(credential: Credential, account: Account) -> bool:
-    """Whether this is a federation of a PIV identity: a PIV card, or what is a derived PIV credential, of a person at IAL3."""
+    """True for a PIV card, or a derived PIV credential, of a person at IAL3."""
     is_card = credential.kind == Kind.PIV_CARD and credential.root_id is None
     return status.ial(account) == IAL.IAL3 and (is_card or status.label(credential, account) == Label.DERIVED_PIV)

@@ -1,4 +1,4 @@
-"""Scope to claims, and the one place where reserved claims are written: last, and by us (decision 6, C17, E22, A7)."""
+"""Scopes to claims; reserved claims are written here only, last (decision 6, C17, E22, A7)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from idp.oidc.requests.ask import Ask
     from scim.models import Person
 
-# What an attribute of a person may never be called: every name of IANA's registry of JWT claims that is not about a person.
+# Names that no attribute of a person may have: every name in IANA's registry of JWT claims that is not about a person.
 RESERVED = frozenset(
     """
     iss sub aud exp nbf iat jti azp nonce auth_time at_hash c_hash s_hash acr amr sub_jwk cnf events toe txn rph sid vot vtm sub_id
@@ -32,10 +32,10 @@ RESERVED = frozenset(
 
 
 class _OfPerson(StandardScopeClaims):  # type: ignore[misc]  # django-oidc-provider is untyped
-    """The registry's map of scopes to claims, over what we know of a person."""
+    """The registry's map of scopes to claims, over a person's profile."""
 
     def __init__(self, known: Mapping[str, Any], scope: str) -> None:
-        # Its base class asks a settings function for the values; ours are given.
+        # Its base class calls a settings function for the values; here they are passed in.
         self.user = SimpleNamespace()
         self.userinfo = dict(known)
         self.scopes = scope.split()
@@ -46,7 +46,7 @@ class _OfPerson(StandardScopeClaims):  # type: ignore[misc]  # django-oidc-provi
 
 
 def _phone(profile: Mapping[str, Any]) -> str | None:
-    """The primary telephone number, or the first; SCIM keeps it as an RFC 3966 URI."""
+    """The primary telephone number, or the first, from SCIM's RFC 3966 URI."""
     found = [
         one for one in profile.get("phoneNumbers") or [] if isinstance(one, dict) and isinstance(one.get("value"), str)
     ]
@@ -69,13 +69,13 @@ def attributes(person: Person, scope: str) -> dict[str, Any]:
 
 
 def by_name(person: Person, names: Iterable[str], *, allowed: str) -> dict[str, Any]:
-    """The claims that were asked for by name (Core §5.5), out of those that the scopes allowed to this client could open."""
+    """The claims requested by name (Core §5.5), among those that this client's scopes could disclose."""
     wanted = set(names)
     return {name: value for name, value in attributes(person, allowed).items() if name in wanted} if wanted else {}
 
 
 def opening(names: Iterable[str], *, allowed: str) -> list[str]:
-    """The scopes, of those allowed to a client, that would open claims of these names: what a person is asked to allow."""
+    """The scopes, among those allowed to a client, that would disclose claims of these names, for consent."""
     wanted = set(names)
     empty = _OfPerson({}, allowed)
     known = {scope: getattr(empty, f"scope_{scope}", None) for scope in allowed.split()}
@@ -83,7 +83,7 @@ def opening(names: Iterable[str], *, allowed: str) -> list[str]:
 
 
 def discloses(ask: Ask, *, allowed: str) -> str:
-    """The scopes that a request asks for, and those whose claims it asks for by name: what a person is asked to allow."""
+    """The requested scopes, and the scopes of claims requested by name, for consent."""
     by_names = opening(ask.claims.names, allowed=allowed) if ask.is_openid else []
     return " ".join(dict.fromkeys([*ask.scope.split(), *by_names]))
 
@@ -108,7 +108,7 @@ def of_profile(person: Person) -> dict[str, Any]:
         "profile": profile.get("profileUrl"),
         "picture": _first(profile, "photos").get("value"),
         "email": addresses[0] if addresses else None,
-        "email_verified": False if addresses else None,  # a source's word is no proof of the address
+        "email_verified": False if addresses else None,  # a source's statement does not verify the address
         "phone_number": (number := _phone(profile)),
         "phone_number_verified": False if number else None,
         "address": _address(profile),
@@ -123,6 +123,6 @@ def _first(profile: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def assembled(about: Mapping[str, Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes first and never a reserved name, then what only we may say."""
+    """Attributes without reserved names, then the reserved claims."""
     kept = {name: value for name, value in about.items() if name not in RESERVED}
     return {**kept, **{name: value for name, value in reserved.items() if value not in (None, "")}}

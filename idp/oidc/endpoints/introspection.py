@@ -1,6 +1,7 @@
-"""What a token is worth, for whom it is meant (RFC 7662), and the same in a signed answer (RFC 9701; C40, P24, P27).
+"""Token introspection (RFC 7662), also as a signed response (RFC 9701; C40, P24, P27).
 
-Whether the asker may know is compared before the ledger is asked: a foreign token gets the answer of no token, in its time.
+The caller's right to a token is checked before the ledger is read, so a foreign token gets the response of an unknown
+token in the same time.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _INACTIVE = {"active": False}
 
 
 def asker(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[str, str]]:
-    """Who asks, and the parameters: a confidential client, authenticated, or by a token of its own (RFC 7662 §2.1).
+    """The calling client and its parameters: authenticated, or by an access token of its own (RFC 7662 §2.1).
 
     Raises: OAuth2Error, Unauthorized.
     """
@@ -57,7 +58,7 @@ def asker(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[st
 
 
 def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
-    """What this client may know of a token."""
+    """The facts of a token that this client may know."""
     live = resource.live_token(value, asked_by=party, now=now)
     if live is None:
         return _refresh_token(value, party, now=now) or _INACTIVE
@@ -70,7 +71,7 @@ def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
 
 
 def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
-    """As JSON; or signed, where the client is registered so or asks for it (RFC 9701 §4, §5)."""
+    """The response as JSON; or signed, if the client is registered so or requests it (RFC 9701 §4, §5)."""
     alg = party.policy.introspection_alg or ("ES256" if MEDIA_TYPE in request.headers.get("Accept", "") else "")
     if not alg:
         response: HttpResponse = JsonResponse(found)
@@ -88,7 +89,7 @@ def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *
 
 
 def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any] | None:
-    """Of a refresh token, its owner alone is told."""
+    """The facts of a refresh token, for its owner only."""
     read = REFRESH_TOKEN.first(token_hash=hash_secret(value, kind="refresh-token"))
     if read is None:
         return None

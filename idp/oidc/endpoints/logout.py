@@ -1,6 +1,6 @@
-"""RP-initiated logout: a verified hint of this very session logs out; anything else asks the person first (C48, E11).
+"""RP-initiated logout: a verified hint of this session logs out; otherwise the person confirms first (C48, E11).
 
-The address to return to is one that is registered for the client that the hint, or `client_id`, names; compared whole.
+The return address must be registered for the client named by the hint or `client_id`; compared whole.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _CARRIED = ("client_id", "post_logout_redirect_uri", "state")
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
-    """OpenID Connect RP-Initiated Logout 1.0 §2; the person's own answer to our question comes to `logout_confirmed`."""
+    """OpenID Connect RP-Initiated Logout 1.0 §2; the person's confirmation goes to `logout_confirmed`."""
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else request.body.decode("ascii")
         parameters = gate.parameters(raw)
     except (OAuth2Error, UnicodeDecodeError):
         return pages.problem(request, "The request to sign out is malformed.", status=400)
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        # A POST from another site comes without the cookie (SameSite=Lax): nobody would be signed out.
+        # A POST from another site comes without the cookie (SameSite=Lax), so no session would be ended.
         response = HttpResponse(status=303)
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
@@ -53,7 +53,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     forged = bool(given) and hint is None
     if parameters.get("post_logout_redirect_uri") and target is None and not forged:
         return pages.problem(request, "The address to return to is not registered for this application.", status=400)
-    target = None if forged else target  # nothing that came with a hint which is not ours is believed
+    target = None if forged else target  # parameters that came with a forged hint are ignored
     session = signed_in(request)
     if session is None:
         return _away(request, target)
@@ -68,7 +68,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_http_methods(["POST"])
 def logout_confirmed(request: HttpRequest) -> HttpResponse:
-    """The person said yes on our page."""
+    """End the session after the person's confirmation."""
     session = signed_in(request)
     parameters = {name: request.POST[name][:2048] for name in _CARRIED if name in request.POST}
     target = _target(parameters, clients.find(parameters.get("client_id", "")[:255]))
@@ -94,7 +94,7 @@ def _away(request: HttpRequest, target: str | None) -> HttpResponse:
 
 
 def _is_of(hint: dict[str, str], session: LoginSession, party: RelyingParty) -> bool:
-    """Whether a hint is of this very session, and of the person in it as this client knows them."""
+    """True if a hint is of this session, and of its person as this client knows them."""
     return hint.get("sid") == session.sid and hint.get("sub") == clients.subject(party, session.account)
 
 

@@ -1,6 +1,6 @@
-"""Pushed authorization requests (RFC 9126): validated and stored before the browser is involved (C35, P50, A9; ruling 20).
+"""Pushed authorization requests (RFC 9126): validated and stored without the browser (C35, P50, A9; ruling 20).
 
-The browser then carries an id that says nothing, works for 90 seconds, for one client, and until one decision is made.
+The browser then carries an opaque id, valid for 90 seconds, for one client, until a decision is made.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def push(request: HttpRequest) -> HttpResponse:
 
 
 def _admitted(request: HttpRequest, party: RelyingParty, parameters: dict[str, str], *, now: datetime) -> Admitted:
-    """The request that this client pushes, its code bound to the key that it shows (RFC 9449 §10.1; C20).
+    """The request that this client pushes, with its code bound to the proven DPoP key (RFC 9449 §10.1; C20).
 
     Raises: OAuth2Error.
     """

@@ -1,7 +1,8 @@
-"""Dynamic client registration and its management (RFC 7591, RFC 7592; A18, C31, C46, C47, P29, P40, P45).
+"""Dynamic client registration and management (RFC 7591, RFC 7592; A18, C31, C46, C47, P29, P40, P45).
 
-Off until an operator makes an initial access token (`manage.py client token`), which is hashed, expires, and serves so often.
-What it yields is a registration access token, hashed too, that ends with the client: a disabled one answers to nobody.
+Off until an operator creates an initial access token (`manage.py client token`), which is stored hashed, expires, and
+has a limited number of uses. A registration yields a registration access token, also hashed, which ends with the
+client.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ _KEPT_BY_THE_OPERATOR = frozenset(
         "subject_type",
     }
 )
-_NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")  # whoever turned it on
+# settings that a client cannot turn off again
+_NEVER_OFF = ("dpop_required", "par_required", "request_required", "certificate_bound")
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class _NoToken(Exception):
 
 
 def is_on(*, now: datetime) -> bool:
-    """Whether anybody could register a client now."""
+    """True if there is a usable initial access token."""
     return _ANY_TOKEN.first(now=now) is not None
 
 
@@ -93,7 +95,7 @@ def register(request: HttpRequest) -> HttpResponse:
             raise _NoToken
         wanted = metadata.read(_body(request))
         metadata.require_own_logout_host(wanted, allowed=())
-        if initial.update(uses_left=F("uses_left") - 1) != 1:  # before anything is fetched for a stranger
+        if initial.update(uses_left=F("uses_left") - 1) != 1:  # counted before any URL of the client is fetched
             raise _NoToken
         _require_sector(wanted)
         access = opaque()
@@ -131,7 +133,7 @@ def manage(request: HttpRequest, client_id: str) -> HttpResponse:
 
 
 def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tuple[RelyingParty, str | None]:
-    """The whole client anew, but for what is the operator's (RFC 7592 §2.2)."""
+    """Replace the client's metadata, except the operator's settings (RFC 7592 §2.2)."""
     if said.get("client_id") != party.client_id:
         raise BadRegistration("client_id is not this client's", about="client_id")
     secret = said.get("client_secret")
@@ -146,7 +148,7 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     was = clients.described(party)
     if (
         wanted.public and not was.public
-    ):  # whoever holds its registration token could then speak for it with nothing in hand
+    ):  # otherwise the holder of the registration token could act as the client without any other credential
         raise BadRegistration(
             "a client that proves itself does not stop doing so: register a public one beside it",
             about="token_endpoint_auth_method",
@@ -175,7 +177,8 @@ def _require_sector(wanted: Registration) -> None:
         return
     try:
         listed = keys.json_at(wanted.sector_identifier_uri, frozenset())
-    except NotFetched as error:  # one answer for every cause: a stranger learns nothing of names and networks inside
+    # the same message for every cause, so that nothing about internal names and networks leaks
+    except NotFetched as error:
         logger.warning("sector_identifier_uri of a registration was not fetched: %s", error)
         raise BadRegistration("sector_identifier_uri could not be fetched", about="sector_identifier_uri") from error
     if not isinstance(listed, list) or not all(one in listed for one in wanted.redirect_uris):
@@ -228,7 +231,7 @@ def _bad(bad: BadRegistration) -> HttpResponse:
 
 
 def _unauthorized() -> HttpResponse:
-    """One answer for no token, another's, a spent one, and for a client that is not there (A13)."""
+    """The same response for a missing, foreign or spent token, and for a missing client (A13)."""
     response = JsonResponse(
         {"error": "invalid_token", "error_description": "Send a token that is good for this."}, status=401
     )

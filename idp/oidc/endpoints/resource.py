@@ -1,4 +1,7 @@
-"""What an access token is worth now: verified, then read from the ledger at every use (TK-1, I2; RFC 9068 §4, RFC 9449 §7)."""
+"""An access token at a resource: verified, then read from the ledger at every use.
+
+See TK-1, I2; RFC 9068 §4, RFC 9449 §7.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LiveToken:
-    """A verified access token of a live grant; grant: None for what a client got for itself."""
+    """A verified access token of a live grant; grant: None for a client's own token."""
 
     claims: dict[str, Any]
     grant: Grant | None
@@ -42,9 +45,9 @@ class LiveToken:
 
 
 def if_live(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, RelyingParty] | None:
-    """A grant that was read whole, and its client, if all that it hangs on is live now.
+    """A grant, read with everything it depends on, and its client, if all of that is live now.
 
-    has_rules: whether there are rules about who may enter its client, as the same statement has read.
+    has_rules: whether access rules exist for its client, as the same statement has read.
     """
     party = clients.of(grant.client)
     if party is None:
@@ -60,11 +63,10 @@ def if_live(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, Rel
 def live_token(
     token: str, *, now: datetime, asked_by: RelyingParty | None = None, person: bool = False
 ) -> LiveToken | None:
-    """What stands behind an access token, or None: forged, expired, of a grant that has ended, or by a key that was given up.
+    """An access token with its grant, or None if it is forged, expired, of an ended grant, or by a retired key.
 
-    asked_by: a client that may only know its own tokens, and those for the resources that it serves; whether it may is
-    compared before the ledger is asked, so that time does not tell either (C40).
-    person: read who it is about too, in the one statement.
+    asked_by: a client that may only know its own tokens and those for its resources, checked before the ledger is read,
+    so that timing reveals nothing (C40). person: also read the person, in the same statement.
     """
     if "." not in token:
         return _live_opaque(token, asked_by=asked_by, person=person, now=now)
@@ -89,7 +91,7 @@ def live_token(
 
 
 def grant_behind(token: str) -> Grant | None:
-    """The grant of an access token of ours, whether or not what it hangs on is live just now: to end it (C41)."""
+    """The grant of an access token, live or not, for revocation (C41)."""
     if "." not in token:
         row = (
             OpaqueToken.objects.select_related("grant__family")
@@ -147,7 +149,7 @@ def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> 
     party = clients.of(row.client)
     if party is None or party.is_public or not party.check_grant_type("client_credentials"):
         return None
-    scope = party.get_allowed_scope(row.scope)  # what its client may not do any more, its token may not either (C16)
+    scope = party.get_allowed_scope(row.scope)  # a scope that the client has lost is lost for its tokens too (C16)
     claims = {
         "iss": config().issuer,
         "sub": party.client_id,
@@ -180,9 +182,9 @@ class Unauthorized(Exception):
 
 
 def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
-    """The live token of a call to a resource of ours: in the header only, in the scheme that it was issued for (C18, C21).
+    """The live token of a call to Ramet's own resources: in the header only, with its own scheme (C18, C21).
 
-    Raises: Unauthorized; Refused(BAD_PROOF) never leaves here.
+    Raises: Unauthorized; never Refused(BAD_PROOF).
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     scheme = {"bearer": "Bearer", "dpop": "DPoP"}.get(scheme.lower(), "")

@@ -1,8 +1,8 @@
-"""A source that speaks over SCIM without a token of its own.
+"""SCIM sources without a bearer token of their own: by access token or by certificate.
 
-With an access token that this provider gave its client (client credentials, RFC 6749 §4.4), or with a certificate, at the
-certificate host (RFC 8705).
-`scim` may not import this floor, so this floor comes down: `scim.callers.recognise_by` when the apps are ready.
+Either an access token that Ramet issued to the source's client (client credentials, RFC 6749 §4.4), or a certificate at
+the certificate host (RFC 8705). `scim` may not import `idp`, so `idp.apps` registers these functions with
+`scim.callers.recognise_by`.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ def keys_of_token(request: HttpRequest, now: datetime) -> list[str]:
 
 
 def keys_of_certificate(request: HttpRequest, now: datetime) -> list[str]:
-    """The keys that the certificate of this connection opens: itself, and each name that an authority of ours vouches for.
+    """The keys of this connection's certificate.
 
-    Nobody is asked about the status of a certificate whose names no source has, so a stranger makes us call nobody.
-    Raises: Unavailable(CERTIFICATE_STATUS_UNKNOWN) for a name that a source has, where its status cannot be known.
+    The certificate itself, and each name certified by a trusted authority.
+    The status of a certificate is requested only if a source has one of its names, so unknown callers cause no outbound
+    calls.
+    Raises: Unavailable(CERTIFICATE_STATUS_UNKNOWN) for a name of a source whose status cannot be determined.
     """
     found = certificate.presented(request, now=now)
     if found is None:

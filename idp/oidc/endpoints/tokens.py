@@ -84,7 +84,7 @@ def _userinfo(grant: Grant, scope: str, party: RelyingParty, *, now: datetime) -
 
 
 def _said(claims: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
-    """As JSON, or as a JWT of a type of its own, so that it is taken for nothing else (J2)."""
+    """The userinfo response as JSON, or as a JWT with its own `typ` (J2)."""
     if not party.policy.userinfo_alg:
         response: HttpResponse = JsonResponse(claims)
     else:
@@ -106,7 +106,7 @@ def _unauthorized(refused: Unauthorized) -> HttpResponse:
 @csrf_exempt
 @require_http_methods(["POST"])
 def introspect(request: HttpRequest) -> HttpResponse:
-    """RFC 7662: for the client that owns a token and the resource it is meant for; anything else is just not active (C40)."""
+    """RFC 7662: for the owner of a token and its resource; any other token is inactive (C40)."""
     now = clock.now()
     try:
         party, parameters = introspection.asker(request, now=now)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def relayed_login(event: AuthenticationEvent) -> Authentication:
-    """A login that a person made for another device: AAL2 at most, and never safe from who sent them the code (C13, P68)."""
+    """A login approved for another device: AAL2 at most, and never phishing-resistant (C13, P68)."""
     login = login_of(event)
     return replace(login, aal=min(login.aal, AAL.AAL2), phishing_resistant=False, hardware_protected=False)
 
@@ -43,7 +43,7 @@ def login_behind(grant: Grant) -> Authentication:
 
 
 def require_entitled(account: Account, party: RelyingParty, *, now: datetime, spends: bool = False) -> None:
-    """Whoever may not enter this client gets nothing for it, in whatever way they come (C16, P34, EN-1).
+    """Require that the person may enter this client, for every grant type (C16, P34, EN-1).
 
     Raises: Refused(NOT_ENTITLED).
     """
@@ -52,13 +52,14 @@ def require_entitled(account: Account, party: RelyingParty, *, now: datetime, sp
 
 
 class ConsentEnded(Refused):
-    """What a person allowed a client does not cover what it holds any more."""
+    """The person's consent no longer covers what the client holds."""
 
 
 def require_allowed(grant: Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
-    """What a client got by a person's consent it has only while that stands (C54, P1): not withdrawn, not run out, given to it as it is.
+    """Require the person's consent, if the grant rests on it (C54, P1).
 
-    What was approved on another device, or fixed when a device was bound, was allowed there.
+    Not withdrawn, not expired, for this client version.
+    A grant approved on another device, or fixed at binding, was allowed there.
     Raises: ConsentEnded.
     """
     if not party.client.require_consent or grant.relayed or grant.session_id is None:

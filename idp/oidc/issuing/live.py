@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, now: datetime) -> None:
-    """The family, what it was opened with, and the session that it hangs on are all live; and its client still lets it (TK-1, I2).
+    """Require that the family, its login credential and its session are live, and that its client still permits it.
 
+    See TK-1, I2.
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
     """
     family = grant.family
@@ -28,7 +29,7 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     policy = party.policy
     if (policy.dpop_required and not grant.jkt) or (policy.certificate_bound and not (grant.x5t or grant.jkt)):
-        # granted before its client had to (C21)
+        # granted before its client was required to (C21)
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if grant.session is not None and not grant.offline:
         grant.session.account = account

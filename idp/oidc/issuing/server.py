@@ -1,7 +1,7 @@
-"""The only door to Authlib: its grammar of OAuth requests, client authentication and PKCE, over requests that we gated.
+"""The only module that uses Authlib's server: its grammar of token requests, and PKCE, over bounded requests.
 
-Stateful steps (claim a code, rotate a refresh token, kill a family, build claims) are ours, in `grants/` and `tokens`;
-nothing of Authlib's stores, generates or signs a token here.
+Stateful steps (claim a code, rotate a refresh token, end a family, build claims) are in `grants` and `tokens`; nothing
+of Authlib stores, generates or signs a token.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Server(Engine):
         return response
 
     def handle_error_response(self, request: OAuthRequest, error: OAuth2Error) -> HttpResponse:  # noqa: ARG002
-        """Authlib's way to answer an error is ours."""
+        """Answer an error; a hook of Authlib's."""
         return self.refuse(error)
 
     def respond_to_token_request(self, request: HttpRequest) -> HttpResponse:
@@ -69,11 +69,11 @@ class Server(Engine):
         return self.authenticate_client(OAuthRequest(request, parameters)), parameters
 
     def authenticate_client(self, request: OAuthRequest, methods: object = (), endpoint: str = "") -> RelyingParty:  # noqa: ARG002
-        """Authlib's way to ask who calls; which method a client may use is in its registration, for all endpoints."""
+        """Authenticate the client; a hook of Authlib's. The method follows from the client's registration only."""
         return client_auth.authenticate(request.http, request.form, request.headers)
 
     def refuse(self, error: OAuth2Error) -> HttpResponse:
-        """An OAuth error as JSON; which client or what about it was wrong is not said (A13)."""
+        """An OAuth error as JSON, without saying which client or which part failed (A13)."""
         if error.error == "invalid_client":
             body = {"error": "invalid_client", "error_description": "Client authentication failed."}
             return self.handle_response(401, body, [])

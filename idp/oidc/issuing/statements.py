@@ -1,7 +1,7 @@
-"""The statements that every token costs: what a code, a refresh token or an access token hangs on, each in one join.
+"""Prepared SQL of token operations: a code, refresh token or access token with everything it depends on, in one join.
 
-The ORM writes them once (`derived.ledger.prepared_sql`); a test counts how many an operation runs, and another reads their plans. What
-is decided on is joined, never remembered: account, epoch, credentials, ancestors, sessions, keys (TK-1).
+Compiled once from the ORM (`derived.ledger.prepared_sql`); tests count the statements of an operation, and read their
+plans. Every fact of a decision is joined, never cached: account, epoch, credentials, ancestors, sessions, keys (TK-1).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _credential(at: str, *, ancestors: bool = True) -> list[str]:
 
 
 def _event(at: str, *, ancestors: bool = True) -> list[str]:
-    """A login, and what it was made with."""
+    """The columns of a login and its credentials."""
     return [
         *columns(at, *_EVENT),
         *_credential(f"{at}__credential", ancestors=ancestors),
@@ -64,12 +64,12 @@ def _event(at: str, *, ancestors: bool = True) -> list[str]:
 
 
 def _session(at: str) -> list[str]:
-    """A session, and what it stands on."""
+    """The columns of a session and its login."""
     return [*columns(at, *_SESSION), *_event(f"{at}__event", ancestors=False)]
 
 
 def _grant(at: str = "") -> list[str]:
-    """What a family may do, and all that has to be live for it."""
+    """The columns of a grant and everything that must be live for it."""
     return [
         *_all(Grant, at),
         *_credential(f"{at}family"),
@@ -80,7 +80,7 @@ def _grant(at: str = "") -> list[str]:
 
 
 def _joins(names: list[str]) -> list[str]:
-    """The relations that these columns stand behind."""
+    """The relations of these columns."""
     return sorted({name.rpartition("__")[0] for name in names} - {""})
 
 
@@ -157,7 +157,7 @@ def _by_hash() -> QuerySet[OpaqueToken]:
 
 
 def _by_token() -> QuerySet[Grant]:
-    """The grant that an access token names, if the key that signed the token may still be believed."""
+    """The grant of an access token, if tokens of its signing key are still accepted."""
     return Grant.objects.filter(
         is_published(BoundValue("kid", field_of(SigningKey))), family_id=BoundValue("family_id", field_of(Credential))
     )

@@ -1,7 +1,7 @@
-"""One place turns a `Grant` into tokens, whatever grant type made it (RFC 9068, OpenID Connect Core §2; C38, C39, FA-1).
+"""Tokens from a `Grant` of any grant type (RFC 9068, OpenID Connect Core §2; C38, C39, FA-1).
 
-Signing happens after the account's lock was released; the keys were fetched before it was taken, so that a missing key
-refuses before anything is claimed.
+Signing happens after the account's lock is released; the keys are read before it is taken, so a missing key refuses
+before anything is claimed.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ _OPAQUE = "opaque"
 
 @dataclass(frozen=True, kw_only=True)
 class Granted:
-    """What a grant type decided, ready to be signed.
+    """The result of a grant type, ready to be signed.
 
-    audience: of the access token. bound: what the access token is bound to. refresh_token: the clear text, shown once. scope: of this access token, the grant's or less. nonce: at the first issue only.
+    audience: of the access token. bound: the key or certificate of the access token. refresh_token: the clear text.
+    scope: of this access token, at most the grant's. nonce: at the first issuance only.
     """
 
     grant: Grant
@@ -57,7 +58,7 @@ class Granted:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceGranted:
-    """What a client got for itself: no person, no ID token, no refresh token (E9)."""
+    """The result for a client's own token: no person, no ID token, no refresh token (E9)."""
 
     party: RelyingParty
     scope: str
@@ -85,9 +86,9 @@ def ready(party: RelyingParty, *, now: datetime) -> Signing:
 
 
 def about_login(grant: Grant, account: Account, login: Authentication | None = None) -> dict[str, Any]:
-    """What is said of the authentication behind a grant: computed from its evidence and its ancestors, now (C2, TK-5).
+    """The claims about the login of a grant, computed from its evidence and its ancestors now (C2, TK-5).
 
-    `acr` is the one that was answered, as long as it is still true; a level that fell takes it down, nothing takes it up.
+    `acr` is the one that was answered, as long as it is still true; a fallen level lowers it, nothing raises it.
     """
     login = login or login_behind(grant)
     level = min(login.aal, AAL(grant.family.aal))
@@ -99,8 +100,8 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
         "aal": int(level),
         "ial": int(status.ial(account)),
         "credential_label": status.label(grant.event.credential, account)
-        or "",  # absent for what did not grow here (EL-2, AS-3)
-        "idp": login.upstream,  # who vouched for this login, if it was not us (FA-8)
+        or "",  # absent for credentials that were not derived here (EL-2, AS-3)
+        "idp": login.upstream,  # the upstream that vouched for this login (FA-8)
     }
 
 
@@ -133,7 +134,7 @@ def _service_response(granted: ServiceGranted, signer: TokenSigner, *, now: date
     party, bound = granted.party, granted.bound
     until = now + min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     secret = opaque()
-    id_hash = hash_secret(secret, kind="service-token")  # what names the token must not be the token
+    id_hash = hash_secret(secret, kind="service-token")  # the stored name of a token must not be the token
     insert_rows(
         ServiceToken(
             id_hash=id_hash,
@@ -164,7 +165,7 @@ def _service_response(granted: ServiceGranted, signer: TokenSigner, *, now: date
 
 
 def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
-    """When an access token ends: with its family at the latest, and never later than we or its client allow (A2)."""
+    """The expiry of an access token: at most its family's, Ramet's and its client's limits (A2)."""
     life = min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     return min(now + life, grant.family.expires_at or now)
 

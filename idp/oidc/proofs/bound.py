@@ -1,4 +1,4 @@
-"""What tokens are bound to: the key of a DPoP proof (RFC 9449 §6), or a client's certificate (RFC 8705 §3; C23)."""
+"""The binding of tokens: the key of a DPoP proof (RFC 9449 §6), or a client's certificate (RFC 8705 §3; C23)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a whole certificate. "" for neither.
+    """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a certificate. "" for neither.
 
-    proof: what showed the key in this request, to be spent by who grants something for it.
+    proof: the proof of the key in this request, to be spent by the grant.
     """
 
     jkt: str = ""
@@ -50,14 +50,15 @@ class Bound:
         return "DPoP" if self.jkt else "Bearer"
 
     def is_shown_by(self, shown: Bound) -> bool:
-        """Whether a request shows all that this names."""
+        """True if a request proves everything that this binding names."""
         pairs = ((self.jkt, shown.jkt), (self.x5t, shown.x5t))
         return all(hmac.compare_digest(mine, theirs) for mine, theirs in pairs if mine)
 
 
 def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
-    """What a client's request at the token endpoint shows, and must show by its registration (C21); its proof is not spent yet.
+    """The binding of a request at the token endpoint, as required by the client's registration (C21).
 
+    The proof is not spent.
     Raises: OAuth2Error.
     """
     proof = dpop.shown(request, party, now=now)

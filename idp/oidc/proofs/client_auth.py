@@ -1,8 +1,8 @@
-"""The one place where a client proves itself, at every endpoint that clients call (C36, C37, A13, P15, P16, P43, P44).
+"""Client authentication at every endpoint (C36, C37, A13, P15, P16, P43, P44).
 
-Authlib's own methods are not used: they try one after the other, say which client is unknown, and parse an assertion before
-it is bounded (A13, A20). Here a request presents exactly one method (RFC 6749 §2.3); the client's registration, never the
-request, says whether it is the right one; every failure is one error, and takes about the same time.
+Authlib's own methods are not used: they try one after the other, say which client is unknown, and parse an assertion
+before it is bounded (A13, A20). Here a request presents exactly one method (RFC 6749 §2.3); the client's registration,
+never the request, decides which is correct; every failure is the same error, in about the same time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _ALWAYS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MOST_LIFE = timedelta(minutes=5)
-_LEAP = timedelta(seconds=15)  # how far a client's clock may run ahead (FAPI 2.0 §5.3.2.1 asks for 10 at least)
+_LEAP = timedelta(seconds=15)  # the permitted lead of a client's clock (FAPI 2.0 §5.3.2.1 requires at least 10)
 _TYPS = frozenset({None, "jwt", "client-authentication+jwt"})  # RFC 7523bis; of no other kind of token (J2)
 _JTI = re.compile(r"[\x20-\x7e]{1,255}")
 _NOBODY = "0" * 64
@@ -47,7 +47,7 @@ _NOBODY = "0" * 64
 
 @dataclass(frozen=True, kw_only=True)
 class _Shown:
-    """What a request shows of its client: one method, and what belongs to it."""
+    """The authentication method of a request, with its values."""
 
     method: str
     client_id: str = ""
@@ -63,7 +63,8 @@ def methods() -> list[str]:
 def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping[str, str]) -> RelyingParty:
     """The client that sent this form.
 
-    headers: through the gate. Raises: InvalidClientError, always the same one; InvalidRequestError for two methods at once.
+    headers: through the gate. Raises: InvalidClientError, always the same one; InvalidRequestError for two methods at
+    once.
     """
     shown, now = _shown(form, headers), clock.now()
     try:
@@ -136,7 +137,7 @@ def _by_secret(shown: _Shown) -> RelyingParty:
 
 
 def _by_assertion(shown: _Shown, *, now: datetime) -> RelyingParty:
-    """RFC 7523 §3: whose it is, that it is meant for us and for now, then its signature, and last its single use."""
+    """RFC 7523 §3: check the issuer, the audience and the times, then the signature, and last the single use."""
     _, said = signed.unverified(shown.proof)
     client_id = said.get("sub")
     if (
@@ -157,14 +158,14 @@ def _by_assertion(shown: _Shown, *, now: datetime) -> RelyingParty:
 
 
 def _until(said: Mapping[str, Any], *, now: datetime) -> datetime:
-    """Until when an assertion could come again, if it is meant for us alone and is of now.
+    """The time until which an assertion could be replayed, if its audience and times are correct.
 
     Raises: InvalidClientError.
     """
     seconds, leap, most = now.timestamp(), _LEAP.total_seconds(), MOST_LIFE.total_seconds()
     exp, jti = said.get("exp"), said.get("jti")
     iat, nbf = said.get("iat", int(seconds)), said.get("nbf", int(seconds))
-    if said.get("aud") != config().issuer:  # a text, and ours: a list is how one is replayed elsewhere (P44)
+    if said.get("aud") != config().issuer:  # a single text: a list would permit a replay elsewhere (P44)
         raise InvalidClientError
     if not (_is_time(exp) and _is_time(iat) and _is_time(nbf)) or not isinstance(jti, str) or not _JTI.fullmatch(jti):
         raise InvalidClientError

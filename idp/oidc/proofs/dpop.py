@@ -1,6 +1,7 @@
-"""Demonstrating proof of possession (RFC 9449): one proof, checked whole, spent last (C18, C19, DK-3, P48, P49).
+"""Demonstrating proof of possession (RFC 9449): a proof, checked whole, spent last (C18, C19, DK-3, P48, P49).
 
-`verify` is about one proof; `shown` and `shown_key` are what an endpoint that a client calls asks (token, PAR), `renewed` what its answer carries.
+`verify` checks one proof; `shown` and `shown_key` are for endpoints of clients (token, PAR), `renewed` adds a nonce to
+a response.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def proof_of(request: HttpRequest) -> str | None:
 
 
 def wants_nonce(party: RelyingParty) -> bool:
-    """Whether a client's proofs must carry our nonce (§8): public clients, and those that are registered so."""
+    """True if a client's proofs must carry Ramet's nonce (§8): public clients, and clients registered so."""
     return party.is_public if party.policy.dpop_nonce is None else party.policy.dpop_nonce
 
 
@@ -73,7 +74,7 @@ class Proof:
     until: datetime
 
     def spend(self) -> None:
-        """Record it as seen, in the transaction of what it pays for.
+        """Record the proof as seen, in the transaction that it pays for.
 
         Raises: Refused(ALREADY_SPENT) if it was seen before.
         """
@@ -82,7 +83,7 @@ class Proof:
 
 
 def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> str:
-    """The thumbprint of the key that a client's request shows, "" where it shows none and need not; the proof is spent.
+    """The thumbprint of the key that a client's request proves, "" without a proof; the proof is spent.
 
     Raises: as `shown`.
     """
@@ -95,7 +96,7 @@ def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> st
 
 
 def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Proof | None:
-    """The proof of a client's request, for who spends it; None where it has none and need not.
+    """The proof of a client's request, not yet spent; None if there is none and none is required.
 
     Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19).
     """
@@ -109,7 +110,7 @@ def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Proof 
 
 @contextmanager
 def as_oauth() -> Iterator[None]:
-    """What a proof is refused for, as the token endpoint says it.
+    """Convert a refused proof to the token endpoint's error.
 
     Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce`.
     """
@@ -125,7 +126,7 @@ def error_of(refused: Refused) -> str:
 
 
 def words_of(refused: Refused) -> str:
-    """What was wrong with it."""
+    """The error description of a refused proof."""
     return _WORDS.get(refused.reason, "The DPoP proof is not valid.")
 
 
@@ -137,9 +138,9 @@ def renewed(request: HttpRequest, response: HttpResponse, *, now: datetime) -> H
 
 
 def verify(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> str:
-    """The RFC 7638 thumbprint of the key that this request's proof shows; the proof is spent.
+    """The RFC 7638 thumbprint of the key of this request's proof; the proof is spent.
 
-    Raises: as `checked`; Refused(ALREADY_SPENT) for a proof that was seen before.
+    Raises: as `checked`; Refused(ALREADY_SPENT) for a replay.
     """
     proof = checked(request, now=now, access_token=access_token, nonced=nonced)
     proof.spend()
@@ -149,8 +150,8 @@ def verify(request: HttpRequest, *, now: datetime, access_token: str | None = No
 def checked(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> Proof:
     """The proof of this request, which its caller must spend.
 
-    access_token: at a resource, what the proof's `ath` must be the hash of. nonced: it must carry our nonce; one that it
-    carries unasked must be ours too.
+    access_token: at a resource, the token whose hash `ath` must be. nonced: the proof must carry Ramet's nonce; an
+    unrequested nonce must be Ramet's too.
     Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED).
     """
     request.ramet_nonced = nonced  # type: ignore[attr-defined]  # read by `renewed`
@@ -238,6 +239,6 @@ def ath(access_token: str) -> str:
 
 
 def _same_url(htu: str, request: HttpRequest) -> bool:
-    """Whether `htu` is this endpoint, query and fragment aside; the host is the issuer's (or the certificate host's), never the Host header's (E15)."""
+    """True if `htu` is this endpoint without query and fragment, on the issuer's or the certificate host (E15)."""
     bare = htu.split("#", 1)[0].split("?", 1)[0]
     return bare == hop.base(request) + request.path

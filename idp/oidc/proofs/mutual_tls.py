@@ -1,6 +1,7 @@
-"""The certificate that a client's TLS connection proved the key of, as the certificate host hands it on (RFC 8705; C22, C23, P51).
+"""The client certificate of a TLS connection, as passed on by the certificate host (RFC 8705; C22, C23, P51).
 
-Only the believed hop may speak of one, after the probe has shown that it strips what clients forge (`idp.login.hop`).
+Only the trusted proxy may pass a certificate, after the probe has shown that it strips forged headers
+(`idp.login.hop`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def presented(request: HttpRequest, *, now: datetime) -> Presented | None:
-    """What was presented on this connection, or None; nothing of it is validated yet."""
+    """The certificate of this connection, or None; not validated."""
     try:
         found = hop.presented(request)
     except Refused:
@@ -69,7 +70,7 @@ def _is_named(certificate: x509.Certificate, expected: dict[str, str]) -> bool:
 
 
 def _is_key_of(certificate: x509.Certificate, entry: dict[str, Any]) -> bool:
-    """Whether a key of the client's set is this certificate's: by the certificate in it, its thumbprint, or the key itself."""
+    """True if a key of the client's set is this certificate's: by certificate, thumbprint or key."""
     der = certificate.public_bytes(Encoding.DER)
     if entry.get("x5c"):
         chain = entry["x5c"]

@@ -1,6 +1,7 @@
 """Nonces for DPoP proofs (RFC 9449 §8): a proof made in advance, or on a clock that is wrong, is worth nothing.
 
-Stateless, so that every node agrees: a nonce is its window of time and a MAC over it, under a key that only the nodes have.
+Stateless, so that every node agrees: a nonce is its window of time and a MAC over it, under a key that only the nodes
+have.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 WINDOW = timedelta(seconds=120)  # a nonce serves for one window at least, and two at most
-_LEAP = timedelta(seconds=10)  # how far another node's clock may be ahead of ours
+_LEAP = timedelta(seconds=10)  # the permitted lead of another node's clock
 
 
 def current(*, now: datetime) -> str:
@@ -26,7 +27,7 @@ def current(*, now: datetime) -> str:
 
 
 def is_current(nonce: str, *, now: datetime) -> bool:
-    """Whether a nonce is of this window or the one before (or of the next, where that begins within the leap)."""
+    """True for a nonce of this window or the one before (or the next, if it begins within the leap)."""
     windows = {_window(now) - 1, _window(now), _window(now + _LEAP)}
     return any(hmac.compare_digest(_of(one).encode(), nonce.encode(errors="replace")) for one in windows)
 

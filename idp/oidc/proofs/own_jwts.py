@@ -1,4 +1,4 @@
-"""JWTs of ours that come back: the signature by a published key, the one `typ` that is asked for, and our `iss` (E11, J5)."""
+"""JWTs that Ramet signed: signature by a published key, expected `typ`, and Ramet's `iss` (E11, J5)."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _MOST, _DOTS = 8192, 2
 
 @dataclass(frozen=True)
 class Signed:
-    """A token that carries a signature of ours, by a key that may have been taken out of use since."""
+    """A token with a signature of Ramet's, by a key that may have been retired since."""
 
     claims: dict[str, Any]
     kid: str
 
 
 def claims(unverified_token: str, *, typ: str, algs: Sequence[str]) -> dict[str, Any] | None:
-    """The claims of a token that we signed, expired or not; None for anything else."""
+    """The claims of a token that Ramet signed, expired or not; None for any other."""
     found = signed(unverified_token, typ=typ, algs=algs)
     return found.claims if found is not None and keyring().is_published(found.kid) else None
 
 
 def signed(unverified_token: str, *, typ: str, algs: Sequence[str]) -> Signed | None:
-    """As `claims`, for who reads in a statement of its own whether the key is still published; None for anything else."""
+    """As `claims`, for callers that read in their own statement whether the key is published."""
     if len(unverified_token) > _MOST or unverified_token.count(".") != _DOTS or not unverified_token.isascii():
         return None
     try:
         header = bounded_json(unverified_token.split(".", maxsplit=1)[0])
         kid = header.get("kid")
-        # The engine trips over a `crit` or a `kid` of another type; ours have no `crit`, and a text as `kid`.
+        # The engine fails on a `crit`, or a `kid` that is not a text; Ramet's tokens have neither.
         if header.get("typ") != typ or header.get("alg") not in algs or not isinstance(kid, str) or "crit" in header:
             return None
         key = keyring().public(kid)
@@ -59,6 +59,6 @@ def signed(unverified_token: str, *, typ: str, algs: Sequence[str]) -> Signed | 
 
 
 def hint(id_token_hint: str) -> dict[str, str] | None:
-    """The claims of an ID token of ours that are texts; a hint of who is meant, never a credential (C42, C48)."""
+    """The text claims of an ID token of Ramet's; a hint, never a credential (C42, C48)."""
     found = claims(id_token_hint, typ="JWT", algs=ID_TOKEN_ALGS)
     return None if found is None else {name: one for name, one in found.items() if isinstance(one, str)}

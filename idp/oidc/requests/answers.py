@@ -1,4 +1,4 @@
-"""How an answer goes back to a relying party: by a redirect, or by a form that the browser posts (RFC 9207; C34, E13, P59)."""
+"""Authorization responses: by redirect, or by a form that the browser posts (RFC 9207; C34, E13, P59)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a relying party asked for, as it is stored with the request: typed, and never read from the browser again."""
+"""A validated authorization request as it is stored; the browser's parameters are never read again."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LONGEST_MAX_AGE = 10 * 365 * 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One authorization request, validated.
+    """A validated authorization request.
 
-    meant: the `sub` that `id_token_hint` named, "" for anybody, UNKNOWN where the hint could not be verified.
-    resources: RFC 8707 indicators that this client may ask for. acr_values: in order of preference. max_age: seconds.
-    dpop_jkt: RFC 9449 §10. code_challenge: S256, "" where a client is excused. claims: what is asked for one by one.
+    meant: the `sub` of `id_token_hint`, "" for any person, UNKNOWN for an unverifiable hint. resources: RFC 8707
+    indicators that this client may request. acr_values: in order of preference. max_age: seconds. dpop_jkt: RFC 9449
+    §10. code_challenge: S256, "" for a client that is excused. claims: the `claims` parameter.
     """
 
     scope: str
@@ -43,7 +43,7 @@ class Ask:
     claims: AskedClaims = field(default_factory=AskedClaims)
 
     def stored(self) -> dict[str, Any]:
-        """As JSON."""
+        """The JSON form."""
         return asdict(self)
 
     @classmethod
@@ -54,19 +54,19 @@ class Ask:
 
     @property
     def is_openid(self) -> bool:
-        """Whether an ID token is wanted (OpenID Connect Core §3.1.2.1)."""
+        """True if an ID token is requested (OpenID Connect Core §3.1.2.1)."""
         return "openid" in self.scope.split()
 
     @property
     def is_offline(self) -> bool:
-        """Whether the grant outlives the session (§11)."""
+        """True if the grant outlives the session (§11)."""
         return "offline_access" in self.scope.split()
 
 
 def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "", nonce_required: bool = True) -> Ask:
-    """Read the parameters that the engine does not.
+    """Read the parameters that Authlib does not.
 
-    scope: as cut to what the client is allowed. meant: as in `Ask`. nonce_required: unless this client is excused (FA-1).
+    scope: cut to the client's scopes. meant: as in `Ask`. nonce_required: unless this client is excused (FA-1).
     Raises: InvalidRequestError.
     """
     prompt = tuple(dict.fromkeys(parameters.get("prompt", "").split()))

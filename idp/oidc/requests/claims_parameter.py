@@ -1,4 +1,4 @@
-"""The `claims` parameter (OpenID Connect Core §5.5): claims that are asked for one by one, and the `acr` that must be (C42, FA-5)."""
+"""The `claims` parameter (OpenID Connect Core §5.5): single claims, and a required `acr` (C42, FA-5)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MALFORMED = "claims is a JSON object with the members userinfo and id_token, as
 
 @dataclass(frozen=True, kw_only=True)
 class AskedClaims:
-    """What the parameter asks for, as far as we act on it.
+    """The supported content of the parameter.
 
-    userinfo, id_token: names of claims. acr: classes, in order of preference; acr_is_essential: one of them must be true.
-    sub: the one person who may answer, or "" for anybody.
+    userinfo, id_token: names of claims. acr: classes, in order of preference; acr_is_essential: one of them must be
+    true. sub: the only person who may answer, or "" for any.
     """
 
     userinfo: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class AskedClaims:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every claim that is asked for, wherever it shall stand."""
+        """Every requested claim, of either member."""
         return frozenset(self.userinfo) | frozenset(self.id_token)
 
     @classmethod
@@ -75,7 +75,7 @@ def parse(text: str) -> AskedClaims:
 
 
 def _member(asked: dict[str, Any], name: str) -> dict[str, dict[str, Any] | None]:
-    """One of the two members: every name leads to null or to an object (§5.5.1)."""
+    """One of the two members: every name maps to null or to an object (§5.5.1)."""
     found = asked.get(name) or {}
     if not isinstance(found, dict) or len(found) > _MOST_NAMES or any(len(one) > _LONGEST_NAME for one in found):
         raise InvalidRequestError(_MALFORMED)

@@ -1,4 +1,4 @@
-"""The door to Authlib's grammar of authorization requests and PKCE, over requests that passed the gate."""
+"""Authlib's grammar of authorization requests and PKCE, over bounded requests."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ class _Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib is untyped
 
 
 class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
-    """A request as Authlib sees it; what is transport (http on loopback, proxies) was decided before."""
+    """A request in Authlib's form; transport (http on loopback, proxies) was checked before."""
 
     def __init__(self, request: HttpRequest, parameters: Mapping[str, str]) -> None:
-        # Authlib insists on https in the URI; whether plain http is allowed is `idp.checks.configuration`' business (ruling 22).
+        # Authlib insists on https in the URI; `idp.checks.configuration` decides whether plain http is allowed (ruling
+        # 22).
         super().__init__(
             request.method or "GET", "https://issuer.invalid" + request.path, headers=gate.headers(request)
         )
@@ -50,19 +51,19 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
 
     @property
     def args(self) -> dict[str, str]:
-        """What stood in the URL."""
+        """The query parameters."""
         return {} if self.method == "POST" else self.payload.data
 
     @property
     def form(self) -> dict[str, str]:
-        """What stood in the body."""
+        """The body parameters."""
         return self.payload.data if self.method == "POST" else {}
 
 
 class _S256(CodeChallenge):  # type: ignore[misc]  # Authlib is untyped
-    """PKCE with S256 and nothing else, and required when the code is asked for, not when it is redeemed (A5, C33).
+    """PKCE with S256 only, required at the authorization request, not at redemption (A5, C33).
 
-    A confidential client may be excused from it; a request that has a part of it must have all of it.
+    A confidential client may be excused; a request with a part of PKCE must have all of it.
     """
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012 - Authlib's attribute
@@ -85,12 +86,12 @@ class _CodeRequest(AuthlibCodeGrant):  # type: ignore[misc]  # Authlib is untype
 
     @classmethod
     def check_token_endpoint(cls, request: OAuth2Request) -> bool:  # noqa: ARG003
-        """Never: redeeming is ours."""
+        """Always False: codes are redeemed in `issuing.grants`."""
         return False
 
 
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
-    """Authlib's server over our registry of clients."""
+    """Authlib's server over Ramet's registry of clients."""
 
     def query_client(self, client_id: str) -> RelyingParty | None:
         """From the registry."""
@@ -100,7 +101,7 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
         """No signals for business flow."""
 
     def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
-        """It is one already."""
+        """The request, which has Authlib's form already."""
         return request
 
 

@@ -1,4 +1,4 @@
-"""What arrives is bounded before anything parses it: repeats, lengths, characters (C43, C76, A9, A11, A12, E23; J5)."""
+"""Bounds on parameters before any parsing: repeats, lengths, characters (C43, C76, A9, A11, A12, E23; J5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _TEXT = re.compile(r"[\x20-\x7e]*")
-_UNQUOTED = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")  # what RFC 6749 appendix A lets stand in most parameters
+# the characters that RFC 6749 appendix A permits in most parameters
+_UNQUOTED = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _MOST_PARAMETERS = 50
@@ -55,14 +56,14 @@ _LENGTHS = {
     "request_uri": 500,
     "post_logout_redirect_uri": 500,
 }
-_REPEATED = frozenset({"resource"})  # RFC 8707 §2: the values are kept as one text, separated by a space
+_REPEATED = frozenset({"resource"})  # RFC 8707 §2: repeated values are joined by spaces
 _FREE = frozenset({"passphrase", "login_hint", "claims", "state", "ui_locales"})
 
 
 def parameters(raw: str) -> dict[str, str]:
     """The parameters of a query or of a form body.
 
-    Raises: InvalidRequestError naming the parameter that comes twice, is too long, or has characters it may not have.
+    Raises: InvalidRequestError naming the parameter that is repeated, too long, or has forbidden characters.
     """
     try:
         pairs = parse_qsl(
@@ -99,7 +100,7 @@ def _check(name: str, value: str) -> None:
 
 
 def form(request: HttpRequest) -> dict[str, str]:
-    """The form of a POST to a protocol endpoint; nothing may stand in the URL (A9).
+    """The form of a POST to a protocol endpoint, whose URL has no query (A9).
 
     Raises: InvalidRequestError.
     """

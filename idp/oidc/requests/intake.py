@@ -1,6 +1,6 @@
-"""From the parameters of an authorization request to a validated one: the one door for every way in (P1, P41, C31–C34).
+"""Validation of an authorization request, however it arrives (P1, P41, C31–C34).
 
-The authorization endpoint, a pushed request and a signed request object all come through `admitted`.
+The authorization endpoint, pushed requests and signed request objects all use `admitted`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class UntrustedRequest(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Admitted:
-    """A request that may be stored: what was asked for, by whom, and where the answer goes."""
+    """A validated request that may be stored: the client, the request, and the address of the response."""
 
     party: RelyingParty
     ask: Ask
@@ -44,7 +44,7 @@ def admitted(
 ) -> Admitted:
     """Validate the parameters of a request.
 
-    pushed: it came over the back channel, from the client itself. jkt: the key that the client showed there.
+    pushed: it arrived over the back channel. jkt: the key that the client proved there.
     Raises: UntrustedRequest; Declined, to be sent back to the client.
     """
     party = clients.find(parameters.get("client_id", ""))
@@ -72,7 +72,7 @@ def _is_registered(redirect_uri: str, party: RelyingParty) -> bool:
 def _about_object(
     error: OAuth2Error, outer: Mapping[str, str], party: RelyingParty, *, pushed: bool
 ) -> Declined | UntrustedRequest:
-    """An object that is not accepted: nothing in it is believed, so the error goes to a registered address outside of it, or to a page."""
+    """The error for a rejected request object: sent to a registered address outside of it, or shown on a page."""
     redirect_uri = outer.get("redirect_uri", "")
     if pushed or _is_registered(redirect_uri, party):
         return declined(error, outer, redirect_uri)
@@ -107,14 +107,14 @@ def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) 
 
 
 def _bound(ask: Ask, jkt: str) -> Ask:
-    """The request, with its code bound to the key that was shown with it (RFC 9449 §10.1)."""
+    """The request with its code bound to the proven key (RFC 9449 §10.1)."""
     if jkt and ask.dpop_jkt not in {"", jkt}:
         raise OAuth2Error(error="invalid_dpop_proof", description="dpop_jkt names another key than the DPoP proof.")
     return replace(ask, dpop_jkt=jkt or ask.dpop_jkt)
 
 
 def _meant(id_token_hint: str | None, party: RelyingParty) -> str:
-    """The `sub` of a hint that we gave this client; UNKNOWN for a hint that says nothing we can rely on."""
+    """The `sub` of an `id_token_hint` that Ramet issued to this client; UNKNOWN for any other hint."""
     if not id_token_hint:
         return ""
     found = issued.hint(id_token_hint) or {}

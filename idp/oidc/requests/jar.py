@@ -1,6 +1,6 @@
-"""Signed request objects (RFC 9101): by value, here or pushed; the algorithm is the client's registered one (C43, C44, A10, A11, P42, P43).
+"""Signed request objects (RFC 9101), by value or pushed, with the client's registered algorithm (C43, C44).
 
-What is verified of the signature stands in `clients.signed`; here is what the claims of such an object must say.
+See also A10, A11, P42, P43. `clients.signed` verifies the signature; this module checks the claims.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _ABOUT_ITSELF = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti", "sub"})
 
 
 class InvalidRequestObject(OAuth2Error):  # type: ignore[misc]  # Authlib is untyped
-    """RFC 9101 §7; what was wrong is said, for it is about what the client itself made."""
+    """RFC 9101 §7; the description names the fault, which is in the client's own object."""
 
     error = "invalid_request_object"
 
 
 def opened(parameters: dict[str, str], party: RelyingParty, *, now: datetime) -> dict[str, str]:
-    """The parameters of a request: those of its object and no others (C43), or as they came where it has none.
+    """The parameters of a request: those of its object only (C43), or the plain ones without an object.
 
     Raises: InvalidRequestObject, and OAuth2Error for a client that signs none, or must.
     """
@@ -62,7 +62,7 @@ def opened(parameters: dict[str, str], party: RelyingParty, *, now: datetime) ->
 
 
 def _check(said: Mapping[str, Any], party: RelyingParty, *, now: datetime) -> None:
-    """Whose it is, for whom, and for when."""
+    """Check issuer, audience and times."""
     if said.get("iss") != party.client_id or said.get("client_id") != party.client_id:
         raise InvalidRequestObject("iss and client_id of the request object must be the client's.")
     if said.get("sub") == party.client_id:
@@ -76,7 +76,7 @@ def _check(said: Mapping[str, Any], party: RelyingParty, *, now: datetime) -> No
 
 
 def _check_times(said: Mapping[str, Any], *, now: float, nbf_required: bool) -> None:
-    """It ends, soon; and where requests must be signed, so that they can be shown later, it says when it began."""
+    """Require a near `exp`; and `nbf` if requests must be signed, as later evidence."""
     leap, exp = _LEAP.total_seconds(), said.get("exp")
     if not _is_time(exp) or not now < exp <= now + MOST_LIFE.total_seconds() + leap:
         raise InvalidRequestObject("exp of the request object must be in the next five minutes.")
@@ -95,7 +95,7 @@ def _is_time(value: object) -> TypeGuard[int]:
 
 
 def _text(name: str, value: object) -> str:
-    """A parameter as it would stand in a query; objects only for `claims`, numbers only for `max_age` (A11)."""
+    """A member as a query parameter; objects only for `claims`, numbers only for `max_age` (A11)."""
     if isinstance(value, str):
         return value
     if name == "claims" and isinstance(value, dict):

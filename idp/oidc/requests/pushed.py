@@ -19,14 +19,14 @@ PREFIX = "urn:ietf:params:oauth:request_uri:"
 
 
 def is_ours(request_uri: str) -> bool:
-    """Whether a `request_uri` is of a pushed request, and not an address to fetch."""
+    """True if a `request_uri` is of a pushed request, and not a URL to fetch."""
     return request_uri.startswith(PREFIX)
 
 
 def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, PushedRequest]:
-    """The pushed request that a browser names; of what it carries, only `client_id` and `request_uri` are read (§4).
+    """The pushed request that a browser names; only `client_id` and `request_uri` are read (§4).
 
-    Loading spends nothing: a page may be loaded twice before the person decides (ruling 20).
+    Loading does not consume it: a page may be loaded twice before the decision (ruling 20).
     Raises: UntrustedRequest.
     """
     party = clients.find(parameters.get("client_id", ""))

@@ -1,4 +1,4 @@
-"""Which resource an access token is for (RFC 8707; C38, ruling 18): asked for by its indicator, allowed per client, one per token."""
+"""The resource of an access token (RFC 8707; C38, ruling 18): by indicator, allowed per client, one per token."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class InvalidTarget(OAuth2Error):  # type: ignore[misc]  # Authlib is untyped
 
 
 def asked(parameter: str, party: RelyingParty) -> list[str]:
-    """The resources of a request's parameter that this client may ask for; ourselves, it always may.
+    """The requested resources that this client may request; Ramet itself is always allowed.
 
-    parameter: as the gate gives it: one indicator, or several separated by spaces.
+    parameter: from the gate: an indicator, or several separated by spaces.
     Raises: InvalidTarget.
     """
     wanted = list(dict.fromkeys(parameter.split(" "))) if parameter else []
@@ -38,9 +38,9 @@ def asked(parameter: str, party: RelyingParty) -> list[str]:
 
 
 def still_allowed(granted: Sequence[str], party: RelyingParty) -> list[str]:
-    """Of what was granted, what this client may still ask for (C16).
+    """The granted resources that this client may still request (C16).
 
-    Raises: InvalidTarget where nothing is left: then it is not a token for ourselves instead.
+    Raises: InvalidTarget if none is left, so that the token does not become one for Ramet itself.
     """
     kept = [one for one in granted if one in party.policy.resources or one == config().issuer]
     if granted and not kept:
@@ -49,9 +49,9 @@ def still_allowed(granted: Sequence[str], party: RelyingParty) -> list[str]:
 
 
 def audience(parameter: str, granted: Sequence[str], scope: str) -> str:
-    """The one audience of an access token under a grant.
+    """The audience of an access token under a grant.
 
-    Nothing asked for: what was granted, if that is one resource; nothing granted: ourselves, which is userinfo.
+    Without a request: the granted resource, if there is exactly one; without a grant: Ramet itself, for userinfo.
     Raises: InvalidTarget.
     """
     ours = config().issuer
@@ -72,7 +72,7 @@ class Resources:
         grant.register_hook("after_validate_authorization_request_payload", self.validate)
 
     def validate(self, grant: Any, redirect_uri: str) -> None:  # noqa: ANN401, ARG002 - Authlib's signature
-        """Every resource that is asked for is one that this client may ask for."""
+        """Require that this client may request every requested resource."""
         asked(grant.request.payload.data.get("resource", ""), grant.request.client)
 
 

@@ -45,7 +45,7 @@ class Grant(Terms):
     SPENDS_PROOF = True
 
     def validate_token_request(self) -> None:
-        """What every grant checks, and that the verifier is there unless this client is excused from PKCE (C33)."""
+        """Also require the verifier, unless this client is excused from PKCE (C33)."""
         super().validate_token_request()
         if self.request.client.needs_pkce and not self.request.form.get("code_verifier"):
             raise InvalidRequestError("Missing code_verifier in request.")
@@ -65,7 +65,7 @@ class Grant(Terms):
         )
 
 
-def redeem(  # noqa: PLR0913 - what a code is bound to
+def redeem(  # noqa: PLR0913 - the bindings of a code
     party: RelyingParty,
     *,
     code: str,
@@ -76,7 +76,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
     spend_proof: Callable[[], None],
     now: datetime,
 ) -> Granted:
-    """Tokens for a code, once. A second try ends what the first one got (RFC 9700 §4.5).
+    """Redeem a code, once; a second attempt ends the family of the first (RFC 9700 §4.5).
 
     Raises: Refused.
     """
@@ -132,7 +132,7 @@ def redeem(  # noqa: PLR0913 - what a code is bound to
     return under_lock_of(OWNER_OF_CODE, code_hash, lambda: CODE.first(code_hash=code_hash), work)
 
 
-def _compare(  # noqa: PLR0913 - what a code is bound to
+def _compare(  # noqa: PLR0913 - the bindings of a code
     row: Code, ask: Ask, party: RelyingParty, *, redirect_uri: str, code_verifier: str, jkt: str
 ) -> None:
     """The client, the redirect URI, PKCE and the DPoP key are those of the request, or the code is burnt (P13, C20)."""
@@ -147,7 +147,10 @@ def _compare(  # noqa: PLR0913 - what a code is bound to
 
 
 def _verifies(code_verifier: str, code_challenge: str) -> bool:
-    """Whether a verifier answers a challenge; one without the other is a downgrade, and refused (E6b, C33, P20)."""
+    """True if a verifier matches its challenge; either without the other is a downgrade, and refused.
+
+    See E6b, C33, P20.
+    """
     if not code_challenge or not code_verifier:
         return not code_challenge and not code_verifier
     if _VERIFIER.fullmatch(code_verifier) is None:
@@ -156,7 +159,7 @@ def _verifies(code_verifier: str, code_challenge: str) -> bool:
 
 
 def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
-    """What may have changed since the code was made: account, session, credential, levels, consent (C1, C16); the `acr` to answer."""
+    """Evaluate the gates that may have changed since the code was created (C1, C16), and return the `acr`."""
     if row.epoch != account.epoch or not is_standing(row.session, now=now) or not stands(row.event, account, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     require_entitled(account, party, spends=True, now=now)
@@ -165,7 +168,7 @@ def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: d
     if value is None or not party.admits(login):
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
     discloses = claims.discloses(ask, allowed=party.policy.scopes)
-    # The person is read only where somebody must have allowed something.
+    # The person is read only if consent is needed.
     if party.client.require_consent and clients.consent_needed(party, account.person, discloses, now=now):
         raise Refused(Reason.BAD_CODE, spends=True)
     return value

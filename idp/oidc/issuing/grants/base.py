@@ -1,4 +1,4 @@
-"""What every grant checks in the same way, so that none can forget it: client, grant type, DPoP, scope (dex's table of hooks)."""
+"""The checks that every grant type shares: client, grant type, DPoP, scope."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 
 class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
-    """A grant at the token endpoint. A subclass names its type and its parameters, and turns them into a `Granted`.
+    """A grant type at the token endpoint; a subclass names its parameters, and returns a `Granted`.
 
-    SPENDS_PROOF: it calls `spend_proof` itself, in the transaction of what the proof pays for, so that there is one commit.
+    SPENDS_PROOF: the subclass calls `spend_proof` itself, in the transaction that the proof pays for, so that there is
+    a single commit.
     """
 
     REQUIRED: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
     _proof: dpop.Proof | None = None
 
     def validate_token_request(self) -> None:
-        """Authenticate the client, and see that what this grant needs is there."""
+        """Authenticate the client, and require the parameters of this grant type."""
         party: RelyingParty = self.authenticate_token_endpoint_client()
         if not party.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("This client may not use this grant type.")
@@ -61,8 +62,9 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
         return 200, tokens.response(granted, signing, now=now), self.TOKEN_RESPONSE_HEADER
 
     def _granted(self, party: RelyingParty, shown: Bound, *, now: datetime) -> Granted | ServiceGranted:
-        """What the grant decides; a refusal that was rolled back still burns the proof, and one seen before is told first (C19).
+        """The result of the grant.
 
+        A refusal that was rolled back still spends the proof, and a replay is reported first. See C19.
         Raises: OAuth2Error.
         """
         try:
@@ -86,7 +88,7 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
                 self._proof.spend()
 
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted | ServiceGranted:
-        """Decide; bound: the key or the certificate that the request shows.
+        """Decide; bound: the key or the certificate of the request.
 
         Raises: Refused.
         """
@@ -107,7 +109,7 @@ def narrowed(requested: str | None, granted: str) -> str:
 
 
 def _as_oauth(refused: Refused) -> OAuth2Error:
-    """A refusal as the token endpoint says it: what is about the grant is `invalid_grant` (RFC 6749 §5.2)."""
+    """The OAuth error for a refusal; refusals about the grant are `invalid_grant` (RFC 6749 §5.2)."""
     found = answer(refused.reason)
     if refused.reason == Reason.LEVEL_NOT_REACHED:
         return OAuth2Error(error=found.error, description=found.words)

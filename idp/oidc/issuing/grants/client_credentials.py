@@ -1,4 +1,4 @@
-"""Client credentials (RFC 6749 §4.4): a service calls us for itself; about nobody, so never userinfo and no ID token (E9, P15)."""
+"""Client credentials (RFC 6749 §4.4): a client's own token, without a person, userinfo or ID token (E9, P15)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Grant(Terms):
     GRANT_TYPE = CLIENT_CREDENTIALS
 
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> ServiceGranted:  # noqa: ARG002 - every grant's signature
-        """What this client may do for itself, or the part of it that it asks for."""
+        """The scopes that this client may use itself, or the requested part of them."""
         if party.is_public:
             raise UnauthorizedClientError("A public client has nothing to prove itself with.")
         form = self.request.form

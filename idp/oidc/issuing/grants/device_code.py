@@ -1,4 +1,4 @@
-"""Redeem a device code (RFC 8628 §3.4): asked for again and again, approved by a person elsewhere, spent once (A8, C13, P34)."""
+"""Redeem a device code (RFC 8628 §3.4): polled, approved by a person elsewhere, spent once (A8, C13, P34)."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def _not_yet(row: DeviceAuthorization, *, now: datetime) -> OAuth2Error:
     return OAuth2Error(error="slow_down", description="Ask less often: wait five seconds longer from now on.")
 
 
-def _redeemed(  # noqa: PLR0913 - what is compared
+def _redeemed(  # noqa: PLR0913 - the compared values
     device_hash: str, account: Account, party: RelyingParty, *, bound: Bound, resource: str, now: datetime
 ) -> Granted:
-    """Under the account's lock: claimed, and every gate asked again (C16, P25)."""
+    """Claim the code under the account's lock, and evaluate every gate again (C16, P25)."""
     rows = DeviceAuthorization.objects.filter(device_hash=device_hash)
     if not claim_once(rows.filter(status="approved", account=account), now=now):
         raise AlreadySpent

@@ -1,6 +1,7 @@
 """Tokens for an app, by an assertion that its device key signed (RFC 7523 in form; ruling 2; docs/device-protocol.md §4).
 
-Authlib's JWT-bearer grant is not used: it reads `iss` as a client, names no algorithms, and parses before it verifies (A20).
+Authlib's JWT-bearer grant is not used: it reads `iss` as a client, names no algorithms, and parses before it verifies
+(A20).
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Grant(Terms):
 
 
 def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
-    """The assertion, the DPoP proof and the ledger speak of one key, and the client was fixed at binding."""
+    """Require that assertion, DPoP proof and ledger have the same key, and that the client was fixed at binding."""
     credential = proven.credential
     if not hmac.compare_digest(str(credential.jkt), jkt) or proven.claims.get("sub") != str(credential.id):
         raise Refused(Reason.BAD_PROOF)
@@ -78,7 +79,7 @@ def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
         raise Refused(Reason.BAD_PROOF)
 
 
-def _decide(  # noqa: PLR0913 - what was proved, and what is asked
+def _decide(  # noqa: PLR0913 - the proof and the request
     proven: ProvenDevice,
     party: RelyingParty,
     *,

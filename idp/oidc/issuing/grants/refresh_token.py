@@ -47,7 +47,7 @@ class Grant(Terms):
         )
 
 
-def rotate(  # noqa: PLR0913 - what a refresh token is bound to
+def rotate(  # noqa: PLR0913 - the bindings of a refresh token
     party: RelyingParty,
     *,
     refresh_token: str,
@@ -108,5 +108,5 @@ def rotate(  # noqa: PLR0913 - what a refresh token is bound to
 
 
 def _held(grant: models.Grant, party: RelyingParty) -> Bound:
-    """What a refresh must show: the key; and the certificate, unless the client proves itself otherwise (RFC 8705 §7.1)."""
+    """The key that a refresh must prove; and the certificate of a public client (RFC 8705 §7.1)."""
     return Bound(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
