@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_KEK_BYTES = 32  # AES-256
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -159,7 +160,7 @@ def _decode_kek(text: str) -> bytes:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if len(raw) != 32:  # noqa: PLR2004 - AES-256
+    if len(raw) != _KEK_BYTES:
         message = "must be base64 of exactly 32 bytes, for example from: openssl rand -base64 32"
         raise ValueError(message)
     return raw

@@ -14,6 +14,8 @@ from django.utils.http import parse_header_parameters
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from _typeshed.wsgi import StartResponse
+
 
 class Utf8Request(WSGIRequest):
     """A request whose Content-Type never changes how it is read: we speak UTF-8, and say so.
@@ -68,7 +70,7 @@ from idp.edge import is_of_a_machine  # noqa: E402 - Django's apps come first
 _pages, _machines = Handler(), MachineHandler()
 
 
-def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
+def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """Whoever it is for."""
     handler = _machines if is_of_a_machine(environ.get("PATH_INFO", "")) else _pages
     return cast("Iterable[bytes]", handler(environ, start_response))

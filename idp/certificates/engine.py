@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from asn1crypto import crl, ocsp
 from cryptography import x509
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from asn1crypto.x509 import Certificate
 
+Points: TypeAlias = Any  # asn1crypto's CRLDistributionPoints
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
@@ -273,7 +274,7 @@ def is_signed_by(der: bytes, issuer: Certificate) -> bool:
 def _answer(der: bytes) -> ocsp.OCSPResponse | None:
     try:
         found = ocsp.OCSPResponse.load(der, strict=True)
-        found.native  # noqa: B018 - parses all of it
+        _ = found.native  # parses all of it
     except Exception:  # noqa: BLE001 - lazily parsed bytes of strangers
         return None
     return found
@@ -322,7 +323,7 @@ def deltas_named_by(source: crl.CertificateList | Certificate) -> list[str]:
     return urls_of(value) if value else []
 
 
-def urls_of(points: Any) -> list[str]:  # noqa: ANN401 - asn1crypto's CRLDistributionPoints
+def urls_of(points: Points) -> list[str]:
     """The http addresses of distribution points."""
     found = []
     for point in points:

@@ -83,8 +83,8 @@ def for_engine(der: bytes) -> asn1.Certificate:
     """
     try:
         found = asn1.Certificate.load(der, strict=True)
-        found.native  # noqa: B018 - parses all of it
-        found.subject.hashable, found.issuer.hashable, found.ca, found.critical_extensions  # noqa: B018
+        # reading parses all of it
+        _ = (found.native, found.subject.hashable, found.issuer.hashable, found.ca, found.critical_extensions)
     except Exception as error:  # noqa: BLE001 - likewise
         raise Unreadable(type(error).__name__) from None
     return found

@@ -17,6 +17,7 @@ from idp.config import config, is_loopback
 from idp.policies import attestation, fido_metadata
 from idp.policies import issuance as rulebook
 
+_SQLITE_FULL = 2  # PRAGMA synchronous
 _NEEDED_SQLITE = {"transaction_mode": "IMMEDIATE"}
 _LEAST_BUSY_SECONDS = 5
 _MOST_WORDS = 300
@@ -121,7 +122,7 @@ def _sqlite_faults() -> list[tuple[str, str]]:
         found.append(
             (f"SQLite's journal_mode is {mode}", "It must be WAL: put the database on a file system that supports it.")
         )
-    if synchronous < 2 and not memory:  # noqa: PLR2004 - FULL
+    if synchronous < _SQLITE_FULL and not memory:
         found.append(("SQLite's synchronous is below FULL", "Leave init_command as idp/settings.py sets it."))
     if busy < _LEAST_BUSY_SECONDS * 1000:
         found.append(("SQLite's busy_timeout is below 5 s", "Leave timeout as idp/settings.py sets it."))

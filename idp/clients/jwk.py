@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Edwards curves have an old and a new name as algorithms (RFC 9864); a client is registered for one of them.
+_LONGEST_KID = 255
 ALGS = ("ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256")
 MOST_KEYS = 50
 _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
@@ -85,7 +86,7 @@ def _bits(number: str) -> int:
 
 def _kid(jwk: Mapping[str, Any]) -> str:
     kid = jwk.get("kid", "")
-    if not isinstance(kid, str) or len(kid) > 255 or not kid.isprintable():  # noqa: PLR2004
+    if not isinstance(kid, str) or len(kid) > _LONGEST_KID or not kid.isprintable():
         raise BadKey("its kid is not a text of 255 printable characters at most")
     return kid
 

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db.models import F, Q
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from idp.clients.jwk import PublicKey
     from idp.clients.party import RelyingParty
 
+Json: TypeAlias = Any  # of another party, not verified
 logger = logging.getLogger(__name__)
 
 FRESH = timedelta(minutes=5)
@@ -129,7 +130,7 @@ def fetch(party: RelyingParty) -> dict[str, Any]:
         raise NotFetched(str(error)) from error
 
 
-def json_at(url: str, hosts: frozenset[str]) -> Any:  # noqa: ANN401 - whatever stands there
+def json_at(url: str, hosts: frozenset[str]) -> Json:
     """A small JSON document of a client's own: from a public address, or from a host that an operator allowed it.
 
     Raises: NotFetched.

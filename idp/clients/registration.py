@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 # What stands elsewhere than in a column of that name.
+_Field: TypeAlias = Any  # of Registration
 _ELSEWHERE = frozenset(
     {"name", "redirect_uris", "post_logout_uris", "public", "auth_method", "consent", "scopes", "client_id", "jwks"}
 )
@@ -72,7 +73,7 @@ def described(party: RelyingParty) -> Registration:
     )
 
 
-def change(party: RelyingParty, *, now: datetime, **changes: Any) -> tuple[RelyingParty, str | None]:  # noqa: ANN401 - fields of Registration
+def change(party: RelyingParty, *, now: datetime, **changes: _Field) -> tuple[RelyingParty, str | None]:
     """Change a client: the rules see the result, what was bound to an address goes with it, a consent to the old is over.
 
     A secret is returned, once, where it begins to have one.

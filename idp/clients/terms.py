@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from derived.rules.assurance import AAL
 from idp import uris
 from idp.clients import jwk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+_MOST_TEXTS, _LONGEST_TEXT = 5, 200
 SCOPES = ("openid", "profile", "email", "offline_access", "assurance")
 MORE_SCOPES = ("phone", "address")  # only for those that ask for them
 SERVICE_SCOPES = ("introspect", "scim")  # of a client's own tokens: about nobody
@@ -147,14 +149,18 @@ def _who(wanted: Registration) -> Iterator[BadRegistration]:
         yield _no(f"unknown: {unknown[0]}", unknown[0])
     for name, value in wanted.shown.items():
         if name == "contacts":
-            if not isinstance(value, (list, tuple)) or len(value) > 5 or not all(_is_text(one) for one in value):  # noqa: PLR2004
+            if (
+                not isinstance(value, (list, tuple))
+                or len(value) > _MOST_TEXTS
+                or not all(_is_text(one) for one in value)
+            ):
                 yield _no("contacts: at most five texts of 200 characters", name)
         elif why := uris.objection(str(value), application_type="web"):
             yield _no(f"{name} is refused: {why}", name)
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()  # noqa: PLR2004
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and value.isprintable()
 
 
 def _is_name(kind: str, value: object) -> bool:
@@ -235,7 +241,7 @@ def _proof(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a
             )
     elif wanted.tls_subject:
         yield _no("a certificate's name belongs to tls_client_auth", "tls_client_auth_subject_dn")
-    if wanted.min_aal == 3 and wanted.has_secret:  # noqa: PLR2004
+    if wanted.min_aal == AAL.AAL3 and wanted.has_secret:
         yield _no(
             "a client that lets nobody in below AAL3 proves itself with a key, not with a secret: use private_key_jwt, "
             "tls_client_auth or self_signed_tls_client_auth (C36)",
@@ -278,7 +284,7 @@ def _duties(wanted: Registration) -> Iterator[BadRegistration]:
     for is_on, what in ((wanted.pkce_optional, "PKCE"), (wanted.nonce_optional, "the nonce")):
         if is_on and wanted.public:
             yield _no(f"a public client is never excused from {what}: nothing else protects its codes", "")
-    if wanted.pkce_optional and wanted.nonce_optional and wanted.min_aal == 3:  # noqa: PLR2004
+    if wanted.pkce_optional and wanted.nonce_optional and wanted.min_aal == AAL.AAL3:
         yield _no("a client that lets nobody in below AAL3 is excused from PKCE or from the nonce, not from both", "")
 
 

@@ -69,7 +69,7 @@ def _task(name: str, path: str, *commands: list[Any], optional: bool = True) -> 
     return {"task": name, "match": where, "optional": optional, "commands": list(commands)}
 
 
-def _begun(path: str, *tasks: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def _begun(path: str, *tasks: dict[str, Any], **more: object) -> dict[str, Any]:
     return {"match": f"{config().issuer}{path}*", **more, "tasks": list(tasks)}
 
 

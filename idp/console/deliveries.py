@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scim.models import Person
 
+_MOST_DIGITS = 18  # of a row number
 _MOST = 100
 
 
@@ -28,7 +29,7 @@ def deliveries(request: HttpRequest, _manager: Person) -> HttpResponse:
     now = clock.now()
     if request.method == "POST":
         number = request.POST.get("number", "")
-        rows = outbox.undelivered().filter(id=int(number) if number.isdecimal() and len(number) <= 18 else 0)  # noqa: PLR2004 - as long as a row number may be
+        rows = outbox.undelivered().filter(id=int(number) if number.isdecimal() and len(number) <= _MOST_DIGITS else 0)
         tried = outbox.retry(rows, now=now)
         request.session["notice"] = "It is tried again now." if tried else "It was delivered already."
         return redirect("console-deliveries")

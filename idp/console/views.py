@@ -136,7 +136,7 @@ def _compared(name: str, sides: list[Record]) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever a source said
+def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_text(one.get("value", one) if isinstance(one, dict) else one) for one in value)
     if isinstance(value, dict):

@@ -16,6 +16,8 @@ from idp.login.need import Need, Reached
 from idp.login.session import signed_in
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.http import HttpRequest
 
     from derived.models import Credential
@@ -66,7 +68,7 @@ def offered(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _mine(account_id: Any) -> dict[Kind, list[Reached]]:  # noqa: ANN401 - a UUID
+def _mine(account_id: UUID) -> dict[Kind, list[Reached]]:
     """What the live credentials of an account can show, by the kind that offers them."""
     found: dict[Kind, list[Reached]] = {}
     now = clock.now()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
+_PREFIXES = {4: 24, 6: 56}  # a network, by the version of IP
+_PAIR = 2
 FREE_TRIES = 5
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=24)
@@ -57,7 +59,7 @@ def place_of_device(credential: Credential) -> str:
 def network(request: HttpRequest) -> str:
     """The /24 or /56 that a request comes from."""
     address = ipaddress.ip_address(request.META.get("ramet.peer") or "0.0.0.0")  # noqa: S104 - only a label
-    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 56}", strict=False))  # noqa: PLR2004
+    return str(ipaddress.ip_network(f"{address}/{_PREFIXES[address.version]}", strict=False))
 
 
 def remember(response: HttpResponse, account_id: UUID, *, secure: bool, nonce: str) -> None:
@@ -79,7 +81,7 @@ def _known(request: HttpRequest) -> list[str] | None:
         value = signing.loads(raw[:512], salt=_SALT, max_age=_KNOWN_FOR)
     except signing.BadSignature:
         return None
-    return value if isinstance(value, list) and len(value) == 2 else None  # noqa: PLR2004
+    return value if isinstance(value, list) and len(value) == _PAIR else None
 
 
 def admit(key: str, *, now: datetime) -> None:

@@ -19,6 +19,9 @@ from idp.errors import answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+_LONGEST_SPAN = 6  # a day in seconds
+UUID_LENGTH = 36
+MANY = 200  # rows from which a command shows its progress
 Option: TypeAlias = Any  # a value that argparse has read
 
 
@@ -58,7 +61,7 @@ class Noun(BaseCommand):
         else:
             self.present(verb, found)
 
-    def present(self, verb: str, found: object) -> None:  # noqa: ARG002 - a subclass may treat verbs differently
+    def present(self, verb: str, found: object) -> None:  # noqa: ARG002 - subclasses print by verb
         """Print for people: a list as a table, a mapping as lines."""
         console = Console(file=cast("IO[str]", self.stdout), highlight=False)
         if isinstance(found, list):
@@ -98,7 +101,7 @@ def span(text: str) -> timedelta:
     Raises: ArgumentTypeError.
     """
     units = {"s": 1, "m": 60, "h": 3600}
-    if not (len(text) <= 6 and text[:-1].isdecimal() and text[-1:] in units and int(text[:-1]) > 0):  # noqa: PLR2004 - a day in seconds
+    if not (len(text) <= _LONGEST_SPAN and text[:-1].isdecimal() and text[-1:] in units and int(text[:-1]) > 0):
         message = f"{text} is not a length of time like 90s, 15m or 2h"
         raise ArgumentTypeError(message)
     return timedelta(seconds=int(text[:-1]) * units[text[-1]])

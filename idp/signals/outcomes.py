@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from derived.models import OutboxRow
 
+from http import HTTPStatus
+
 _TRANSIENT = frozenset({408, 425, 429})  # the only 4xx that ask for another try
 
 
@@ -47,10 +49,11 @@ Outcome = Delivered | Refused | Failed | Postponed
 
 def answered(status: int) -> Outcome:
     """Return the outcome of an HTTP answer: a 2xx is a delivery, a 4xx is final but for 408, 425 and 429."""
-    if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110 §15.3
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:  # RFC 9110 §15.3
         return Delivered()
     why = f"it answered {status}"
-    final = 400 <= status < 500 and status not in _TRANSIENT  # noqa: PLR2004 - RFC 9110 §15.5
+    client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR  # RFC 9110 §15.5
+    final = client_error and status not in _TRANSIENT
     return Refused(why) if final else Failed(why)
 
 

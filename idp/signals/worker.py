@@ -180,7 +180,7 @@ def _tried(part: Callable[..., object], *, now: datetime) -> bool:
     return True
 
 
-def _tell(*, now: datetime) -> None:  # noqa: ARG001 - what is due is what the ledger says
+def _tell(**_when: datetime) -> None:
     """What an authority of others has not heard yet; one that is away is asked again in five minutes."""
     try:
         telling.send_due(wrapper())

@@ -10,7 +10,7 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
 
 from authlib.common.errors import AuthlibBaseError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from derived.rules.assurance import Assertion
     from idp.models import LoginSession, Upstream
 
+_Untyped: TypeAlias = Any  # of Authlib, or JSON
 logger = logging.getLogger(__name__)
 
 LASTS = timedelta(minutes=10)
@@ -189,7 +190,7 @@ class _Wire:
     def __init__(self, upstream: Upstream) -> None:
         self._allowed = registry.hosts(upstream)
 
-    def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: Any) -> _Answer:  # noqa: ANN401 - Authlib's
+    def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: _Untyped) -> _Answer:
         """One POST of a form. Raises: NotFetched."""
         uri, sent, body = auth.prepare("POST", url, dict(headers), urlencode(data))
         found = outbound.fetch(
@@ -211,7 +212,7 @@ class _Answer:
     status_code: int
     body: bytes
 
-    def json(self) -> Any:  # noqa: ANN401 - JSON
+    def json(self) -> _Untyped:
         """Raises: ValueError."""
         try:
             return json.loads(self.body)

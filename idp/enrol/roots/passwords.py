@@ -27,6 +27,7 @@ from idp.login.views import fresh_login_needed
 from idp.secrets import grouped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from django.http import HttpRequest, HttpResponse
@@ -133,7 +134,7 @@ def _connect(
     request: HttpRequest,
     session: LoginSession,
     state: dict[str, Any],
-    work: Any,  # noqa: ANN401
+    work: Callable[..., None],
     *,
     affected: AAL,
 ) -> HttpResponse:

@@ -13,7 +13,7 @@ from derived.ledger import audit
 from derived.models import Account, Event
 from idp.config import config
 from idp.keys import keyring
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import UUID_LENGTH, Noun, nothing
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -52,7 +52,7 @@ class Command(Noun):
         name = options["name"]
         person = Person.objects.filter(login_name_fold=fold(name)).first()
         account_id = person.account_id if person else name
-        if person is None and len(name) != 36:  # noqa: PLR2004 - a UUID
+        if person is None and len(name) != UUID_LENGTH:
             message = f"There is no person {name}."
             raise CommandError(message)
         rows = Event.objects.filter(account_id=account_id).order_by("seq")

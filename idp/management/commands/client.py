@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
 
 # What makes a client weaker than our own rules: said first by `show`, and only where it is on.
+_MOST_USES, _LONGEST_NAME = 1000, 80
 _EXCUSED = {
     "pkce_optional": "PKCE (logins without it are FAL1)", "nonce_optional": "the nonce (logins without it are FAL1)",
 }  # fmt: skip
@@ -178,7 +179,7 @@ class Command(Noun):
 
     def token(self, options: dict[str, Any]) -> dict[str, Any]:
         """Issue an initial access token (RFC 7591), which is shown once."""
-        if not 1 <= options["uses"] <= 1000 or not 0 < len(options["name"]) <= 80:  # noqa: PLR2004
+        if not 1 <= options["uses"] <= _MOST_USES or not 0 < len(options["name"]) <= _LONGEST_NAME:
             message = "--uses is 1 to 1000, and the label 1 to 80 characters"
             raise CommandError(message)
         token, now = opaque(), clock.now()

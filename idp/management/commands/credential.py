@@ -15,7 +15,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Credential, IdentityCheck
-from idp.management.verbs import Noun, as_it_is
+from idp.management.verbs import UUID_LENGTH, Noun, Option, as_it_is
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.models import Account
+
+
+from django.utils.dateparse import parse_datetime
 
 
 def _person(parser: CommandParser) -> None:
@@ -108,7 +111,7 @@ class Command(Noun):
             "events": [dict(one) for one in events],
         }
 
-    def present(self, verb: str, found: Any) -> None:  # noqa: ANN401
+    def present(self, verb: str, found: Option) -> None:
         """Print a tree as a tree."""
         if verb != "tree":
             super().present(verb, found)
@@ -119,8 +122,6 @@ class Command(Noun):
 
     def revoke(self, options: dict[str, Any]) -> str:
         """Revoke a credential."""
-        from django.utils.dateparse import parse_datetime  # noqa: PLC0415 - one use
-
         row = self._one(options["id"])
         since = parse_datetime(options["compromised_since"]) if options["compromised_since"] else None
         if options["compromised_since"] and (since is None or since.tzinfo is None):
@@ -153,7 +154,7 @@ class Command(Noun):
             raise CommandError(message) from refused
         return f"{row.name} may be used again"
 
-    def _rows(self, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _rows(self, options: dict[str, Any]) -> Option:
         person = Person.objects.filter(login_name_fold=fold(options["name"])).first()
         if person is None:
             message = f"There is no person {options['name']}. See: manage.py person list"
@@ -167,7 +168,7 @@ class Command(Noun):
 
     def _one(self, credential_id: str) -> Credential:
         rows = Credential.objects.select_related("root", "parent", "account")
-        found = rows.filter(id=credential_id).first() if len(credential_id) == 36 else None  # noqa: PLR2004
+        found = rows.filter(id=credential_id).first() if len(credential_id) == UUID_LENGTH else None
         if found is None:
             message = "There is no such credential. See: manage.py credential list NAME"
             raise CommandError(message)

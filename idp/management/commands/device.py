@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from device import keeping, tpm
 from device.client import Code, DeviceClient, utc_now
 from device.errors import DeviceError, NotEnrolled, ProtocolError
+from idp.management.verbs import Option
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -61,7 +62,7 @@ class Command(BaseCommand):
     requires_system_checks = ()  # it is a client: no database, no settings of the server
     requires_migrations_checks = False
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:  # noqa: ANN401 - Django's
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Option) -> CommandParser:
         """Preserve the lines of the description."""
         return super().create_parser(
             prog_name, subcommand, epilog=TEACHING, formatter_class=RawDescriptionHelpFormatter, **kwargs

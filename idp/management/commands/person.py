@@ -15,7 +15,7 @@ from derived.changes import revoke, suspend
 from derived.errors import Reason
 from derived.ledger import accounts, audit, outbox, status
 from derived.ledger.locking import under_lock
-from idp.management.verbs import Noun, as_it_is, named, nothing
+from idp.management.verbs import MANY, UUID_LENGTH, Noun, as_it_is, named, nothing
 from scim.feed import writing as feed
 from scim.models import Manager, Person, Record
 from scim.people import returns, settle
@@ -149,7 +149,7 @@ class Command(Noun):
                     source__name=options["source"], adopted=False, deleted_at=None
                 )
             )
-            for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < 200):  # noqa: PLR2004
+            for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < MANY):
                 returns.adopt(row, now=clock.now(), actor="operator")
             return (
                 f"{options['source']} may move the login name, the addresses and the IAL of "
@@ -256,7 +256,7 @@ class Command(Noun):
         name = options["name"]
         rows = Person.objects.select_related("account")
         found = rows.filter(login_name_fold=fold(name)).first()
-        if found is None and len(name) == 36:  # noqa: PLR2004 - a UUID
+        if found is None and len(name) == UUID_LENGTH:
             found = rows.filter(id=name).first()
         if found is None:
             message = f"There is no person {name}. See: manage.py person list"
@@ -318,5 +318,5 @@ def _table(attributes: list[dict[str, Any]]) -> Table:
     return made
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - whatever a source said
+def _short(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

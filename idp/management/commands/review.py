@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+from datetime import timedelta
+
+
 def _due(parser: CommandParser) -> None:
     parser.add_argument(
         "--days",
@@ -46,8 +49,6 @@ class Command(Noun):
 
     def due(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the people whose review is due."""
-        from datetime import timedelta  # noqa: PLC0415 - here only
-
         now, period = clock.now(), timedelta(days=max(0, options["days"]))
         return [
             {

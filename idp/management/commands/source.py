@@ -14,7 +14,7 @@ from idp.certificates import names, parties
 from idp.config import config
 from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
 from idp.management.terms import tls_subject
-from idp.management.verbs import named, nothing
+from idp.management.verbs import MANY, named, nothing
 from scim.models import Person, Source
 from scim.people import importing, settle, sources
 from scim.protocol import tables, trust
@@ -212,7 +212,7 @@ class Command(Callers[Source]):
             people,
             description="merging people anew",
             transient=True,
-            disable=options["json"] or len(people) < 200,  # noqa: PLR2004
+            disable=options["json"] or len(people) < MANY,
         ):
             settle.merge_again(person_id, now=clock.now(), actor="operator")
         return {"name": source.name, "trusted_for": believed, "people": len(people)}

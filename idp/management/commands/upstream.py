@@ -17,7 +17,7 @@ from derived.ledger.locking import under_lock
 from derived.models import Credential, UpstreamIdentity
 from derived.rules.assurance import AAL
 from derived.rules.lifecycle import LIVING
-from idp.management.verbs import Noun, named, nothing
+from idp.management.verbs import Noun, Option, named, nothing
 from idp.models import Upstream
 from idp.upstreams import documents, presets, registry, trip
 from idp.upstreams.registry import BadUpstream, Wanted
@@ -254,7 +254,7 @@ class Command(Noun):
         return len(found), suspended
 
 
-def _links(row: Upstream) -> Any:  # noqa: ANN401 - a queryset
+def _links(row: Upstream) -> Option:
     return UpstreamIdentity.objects.filter(issuer=row.issuer, credential__state__in=LIVING).order_by(
         "credential__created_at"
     )

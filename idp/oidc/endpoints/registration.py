@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from idp.clients import RelyingParty
 
+_LONGEST_TOKEN = 128
 _MOST_BYTES = 64 * 1024
 _MOST_NESTED = 500
 _KEPT_BY_THE_OPERATOR = frozenset(
@@ -187,7 +188,7 @@ def _require_sector(wanted: Registration) -> None:
 
 def _bearer(request: HttpRequest) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= 128:  # noqa: PLR2004
+    if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= _LONGEST_TOKEN:
         raise _NoToken
     return token
 

@@ -13,6 +13,7 @@ from idp.oidc.requests.claims_parameter import AskedClaims
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_SHA256_LENGTH = 43  # base64url
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 MODES = ("query", "form_post")
 UNKNOWN = "?"
@@ -80,7 +81,7 @@ def parse(parameters: Mapping[str, str], *, scope: str, meant: str = "", nonce_r
     if wanted.sub and meant not in {"", wanted.sub}:
         raise InvalidRequestError("claims and id_token_hint name two people.")
     dpop_jkt = parameters.get("dpop_jkt", "")
-    if dpop_jkt and len(dpop_jkt) != 43:  # noqa: PLR2004 - SHA-256, base64url
+    if dpop_jkt and len(dpop_jkt) != _SHA256_LENGTH:
         raise InvalidRequestError("dpop_jkt is an RFC 7638 SHA-256 thumbprint.")
     return Ask(
         scope=scope,

@@ -11,6 +11,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LONGEST_SUB = 255
 _MOST_NESTING = (
     120  # braces and brackets together: far more than a request that names every claim, far less than a stack
 )
@@ -88,4 +89,6 @@ def _values(wanted: dict[str, Any]) -> list[str]:
     """The `value` or the `values` of one claim that are texts."""
     several = wanted.get("values")
     given = [*(several if isinstance(several, list) else []), wanted.get("value")]
-    return [one for one in dict.fromkeys(one for one in given if isinstance(one, str)) if len(one) <= 255][:_MOST_NAMES]  # noqa: PLR2004 - as long as a sub may be
+    return [one for one in dict.fromkeys(one for one in given if isinstance(one, str)) if len(one) <= _LONGEST_SUB][
+        :_MOST_NAMES
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Payload, OAuth2Request
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibCodeGrant
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from idp.clients import RelyingParty
+
+
+AuthlibGrant: TypeAlias = Any  # Authlib is untyped
+SHA256_LENGTH = 43  # base64url
 
 
 class _Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib is untyped
@@ -66,9 +70,9 @@ class _S256(CodeChallenge):  # type: ignore[misc]  # Authlib is untyped
     A confidential client may be excused; a request with a part of PKCE must have all of it.
     """
 
-    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012 - Authlib's attribute
+    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
 
-    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:  # noqa: ANN401
+    def validate_code_challenge(self, grant: AuthlibGrant, redirect_uri: str) -> None:
         """RFC 7636 §4.4.1."""
         data = grant.request.payload.data
         party = clients.find(data.get("client_id", ""))
@@ -76,7 +80,7 @@ class _S256(CodeChallenge):  # type: ignore[misc]  # Authlib is untyped
             return
         if "code_challenge" not in data or data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE is required: send code_challenge with code_challenge_method=S256.")
-        if len(data["code_challenge"]) != 43:  # noqa: PLR2004 - SHA-256, base64url
+        if len(data["code_challenge"]) != SHA256_LENGTH:
             raise InvalidRequestError("code_challenge is a base64url SHA-256: 43 characters.")
         super().validate_code_challenge(grant, redirect_uri)
 
@@ -85,7 +89,7 @@ class _CodeRequest(AuthlibCodeGrant):  # type: ignore[misc]  # Authlib is untype
     """The authorization endpoint's half of the code grant; the token endpoint's half is `grants.authorization_code`."""
 
     @classmethod
-    def check_token_endpoint(cls, request: OAuth2Request) -> bool:  # noqa: ARG003
+    def check_token_endpoint(cls, _request: OAuth2Request) -> bool:
         """Always False: codes are redeemed in `issuing.grants`."""
         return False
 

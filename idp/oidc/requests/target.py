@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from idp.clients import RelyingParty
 
+AuthlibGrant: TypeAlias = Any  # Authlib is untyped
 _MOST = 10
 
 
@@ -67,11 +68,11 @@ def audience(parameter: str, granted: Sequence[str], scope: str) -> str:
 class Resources:
     """RFC 8707 §2.1 as an extension of the authorization request's grammar."""
 
-    def __call__(self, grant: Any) -> None:  # noqa: ANN401 - Authlib's grant
+    def __call__(self, grant: AuthlibGrant) -> None:
         """Take part in its validation."""
         grant.register_hook("after_validate_authorization_request_payload", self.validate)
 
-    def validate(self, grant: Any, redirect_uri: str) -> None:  # noqa: ANN401, ARG002 - Authlib's signature
+    def validate(self, grant: AuthlibGrant, _redirect_uri: str) -> None:
         """Require that this client may request every requested resource."""
         asked(grant.request.payload.data.get("resource", ""), grant.request.client)
 
