@@ -172,7 +172,7 @@ def test_a_key_that_is_away_does_not_stop_the_worker(world: World, monkeypatch: 
     def full(*_: object, **__: object) -> bool:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("idp.signals.worker.lists.make_due", away)
+    monkeypatch.setattr("idp.signals.worker.lists.sign_due", away)
     monkeypatch.setattr("idp.signals.worker.files.mirror", full)
     monkeypatch.setattr("idp.signals.worker._IDLE", 0)
     world.push()

@@ -41,8 +41,8 @@ from idp.login.session import login_of, record_login
 from idp.models import AuthenticationEvent, Grant
 from idp.oidc.endpoints.resource import if_live
 from idp.oidc.issuing import tokens
-from idp.oidc.issuing.families import add_refresh_token, open_family
-from idp.oidc.issuing.grants.refresh_token import rotate
+from idp.oidc.issuing.families import NewFamily, add_refresh_token, open_family
+from idp.oidc.issuing.grants.refresh_token import PresentedRefreshToken, rotate
 from idp.oidc.proofs.bound import Bound
 from scim.people import provision
 from tests.usecases import grown
@@ -170,10 +170,9 @@ class Machine(RuleBasedStateMachine):
         scope = "openid offline_access" if offline else "openid"
 
         def work(locked: Account) -> tuple[Grant, str | None]:
-            grant, _ = open_family(
-                locked, party=self.party, event=event, session=None, scope=scope, acr="http://idmanagement.gov/ns/assurance/aal/1", nonce="",
-                bound=Bound(), refreshes=False, now=clock.now(),
-            )  # fmt: skip
+            acr = "http://idmanagement.gov/ns/assurance/aal/1"
+            new = NewFamily(party=self.party, event=event, scope=scope, acr=acr, bound=Bound(), refreshes=False)
+            grant, _ = open_family(locked, new, now=clock.now())
             return grant, add_refresh_token(grant, now=clock.now())
 
         try:
@@ -194,9 +193,7 @@ class Machine(RuleBasedStateMachine):
         try:
             granted = rotate(
                 self.party,
-                refresh_token=self.refresh[family],
-                scope=None,
-                bound=Bound(),
+                PresentedRefreshToken(token=self.refresh[family], bound=Bound()),
                 spend_proof=lambda: None,
                 now=clock.now(),
             )
@@ -214,11 +211,21 @@ class Machine(RuleBasedStateMachine):
         """An old token comes back: the family is over."""
         old = self.refresh[family]
         try:
-            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), spend_proof=lambda: None, now=clock.now())
+            rotate(
+                self.party,
+                PresentedRefreshToken(token=old, bound=Bound()),
+                spend_proof=lambda: None,
+                now=clock.now(),
+            )
         except Refused:
             return
         try:
-            rotate(self.party, refresh_token=old, scope=None, bound=Bound(), spend_proof=lambda: None, now=clock.now())
+            rotate(
+                self.party,
+                PresentedRefreshToken(token=old, bound=Bound()),
+                spend_proof=lambda: None,
+                now=clock.now(),
+            )
             raise AssertionError("a refresh token served twice")
         except Refused:
             self.dead.add(family)

@@ -182,7 +182,7 @@ def test_whoever_ends_meanwhile_gets_nothing_of_theirs(
         world.deactivate()
         return made
 
-    monkeypatch.setattr("derived.authority.making.issuing.issued", meanwhile)
+    monkeypatch.setattr("derived.authority.making.issuing.issue_as_ordered", meanwhile)
     assert add(desktop, request=csr(new_key())).status in {401, 403, 409}
     row = IssuedCertificate.objects.get()
     assert row.released_at is None

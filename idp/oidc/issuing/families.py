@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from derived.changes import issue
@@ -19,7 +19,7 @@ from scim.access import entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from django.db.models import Model
@@ -70,53 +70,71 @@ def require_allowed(grant: Grant, account: Account, party: RelyingParty, *, now:
         raise ConsentEnded(Reason.LOGIN_ENDED)
 
 
-def open_family(  # noqa: PLR0913 - the parts of a grant
-    account: Account,
-    *,
-    party: RelyingParty,
-    event: AuthenticationEvent,
-    session: LoginSession | None,
-    scope: str,
-    acr: str,
-    nonce: str,
-    bound: Bound,
-    refreshes: bool,
-    now: datetime,
-    resources: Sequence[str] = (),
-    fal: int = 2,
-    named: dict[str, list[str]] | None = None,
-    relayed: bool = False,
-    family_id: UUID | None = None,
-) -> tuple[Grant, str | None]:
-    """A family in the ledger, its grant, and its first refresh token in clear (None if it shall have none).
+@dataclass(frozen=True, kw_only=True)
+class NewFamily:
+    """The terms of a token family that a grant type opens.
+
+    event: the login. session: None if the family does not end with one. acr: the answered class. bound: the key or
+    certificate of its tokens. refreshes: whether it gets a refresh token. fal: the highest federation level. claims:
+    requested by name, per place. relayed: the login was approved for another device. family_id: its id, if the consumed
+    code names it already.
+    """
+
+    party: RelyingParty
+    event: AuthenticationEvent
+    scope: str
+    acr: str
+    bound: Bound
+    refreshes: bool
+    session: LoginSession | None = None
+    nonce: str = ""
+    resources: Sequence[str] = ()
+    fal: int = 2
+    claims: dict[str, list[str]] = field(default_factory=dict)
+    relayed: bool = False
+    family_id: UUID | None = None
+
+    @property
+    def login(self) -> Authentication:
+        """The login on which the family rests."""
+        return relayed_login(self.event) if self.relayed else login_of(self.event)
+
+    @property
+    def is_offline(self) -> bool:
+        """True if the family outlives the session (OpenID Connect Core §11)."""
+        return "offline_access" in self.scope.split()
+
+    def life(self, *, now: datetime) -> timedelta:
+        """From now to the end of the family, at most the client's limit."""
+        if self.is_offline:
+            life = OFFLINE[AAL(max(self.login.aal, AAL.AAL1))]
+        else:
+            life = self.session.expires_at - now if self.session is not None else ACCESS_TOKEN
+        return min(life, self.party.policy.refresh_life or life)
+
+
+def open_family(account: Account, new: NewFamily, *, now: datetime) -> tuple[Grant, str | None]:
+    """Open a family in the ledger, with its grant and its first refresh token in clear (None without one).
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), Refused(NOT_ENTITLED).
     """
-    require_entitled(account, party, now=now)
-    login = relayed_login(event) if relayed else login_of(event)
-    offline = "offline_access" in scope.split()
-    if offline:
-        life = OFFLINE[AAL(max(login.aal, AAL.AAL1))]
-    else:
-        life = session.expires_at - now if session is not None else ACCESS_TOKEN
-    if party.policy.refresh_life is not None:
-        life = min(life, party.policy.refresh_life)
+    require_entitled(account, new.party, now=now)
     grant = Grant(
-        client=party.client,
-        event=event,
-        session=session,
-        scope=scope,
-        resources=list(resources),
-        acr=acr,
-        nonce=nonce,
-        jkt=bound.jkt,
-        x5t=bound.x5t,
-        offline=offline,
-        fal=fal,
-        claims=named or {},
-        relayed=relayed,
+        client=new.party.client,
+        event=new.event,
+        session=new.session,
+        scope=new.scope,
+        resources=list(new.resources),
+        acr=new.acr,
+        nonce=new.nonce,
+        jkt=new.bound.jkt,
+        x5t=new.bound.x5t,
+        offline=new.is_offline,
+        fal=new.fal,
+        claims=new.claims,
+        relayed=new.relayed,
     )
-    token = opaque() if refreshes else None
+    token = opaque() if new.refreshes else None
 
     def hanging(family: Credential) -> list[Model]:
         grant.family = family
@@ -124,13 +142,13 @@ def open_family(  # noqa: PLR0913 - the parts of a grant
 
     issue.token_family(
         account,
-        used=event.credential,
-        login=login,
-        client_id=party.client_id,
-        lifetime=life,
+        used=new.event.credential,
+        login=new.login,
+        client_id=new.party.client_id,
+        lifetime=new.life(now=now),
         now=now,
-        actor=f"client:{party.client_id}",
-        family_id=family_id,
+        actor=f"client:{new.party.client_id}",
+        family_id=new.family_id,
         hanging=hanging,
     )
     return grant, token

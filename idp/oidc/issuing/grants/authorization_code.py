@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from idp import clients
 from idp.login.session import is_standing, login_of, stands
 from idp.models import Code
 from idp.oidc.claims import acr, claims
-from idp.oidc.issuing.families import open_family, require_entitled
+from idp.oidc.issuing.families import NewFamily, open_family, require_entitled
 from idp.oidc.issuing.grants.base import Terms
 from idp.oidc.issuing.statements import CODE, OWNER_OF_CODE, RowWithRules
 from idp.oidc.issuing.tokens import Granted
@@ -53,34 +54,33 @@ class Grant(Terms):
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Redeem the code of this request."""
         form = self.request.form
-        return redeem(
-            party,
+        presented = PresentedCode(
             code=form["code"],
             redirect_uri=form["redirect_uri"],
             code_verifier=form.get("code_verifier", ""),
-            bound=bound,
             resource=form.get("resource", ""),
-            spend_proof=self.spend_proof,
-            now=now,
+            bound=bound,
         )
+        return redeem(party, presented, spend_proof=self.spend_proof, now=now)
 
 
-def redeem(  # noqa: PLR0913 - the bindings of a code
-    party: RelyingParty,
-    *,
-    code: str,
-    redirect_uri: str,
-    code_verifier: str,
-    bound: Bound,
-    resource: str = "",
-    spend_proof: Callable[[], None],
-    now: datetime,
-) -> Granted:
+@dataclass(frozen=True, kw_only=True)
+class PresentedCode:
+    """A code with the values that it is compared with, from a token request."""
+
+    code: str
+    redirect_uri: str
+    code_verifier: str
+    resource: str
+    bound: Bound
+
+
+def redeem(party: RelyingParty, presented: PresentedCode, *, spend_proof: Callable[[], None], now: datetime) -> Granted:
     """Redeem a code, once; a second attempt ends the family of the first (RFC 9700 §4.5).
 
     Raises: Refused.
     """
-    code_hash = hash_secret(code, kind="code")
+    code_hash = hash_secret(presented.code, kind="code")
 
     def work(found: RowWithRules[Code]) -> Granted:
         row, party.has_rules = found.row, found.has_rules
@@ -89,7 +89,7 @@ def redeem(  # noqa: PLR0913 - the bindings of a code
         spend_proof()
         refused = None
         try:
-            _compare(row, ask, party, redirect_uri=redirect_uri, code_verifier=code_verifier, jkt=bound.jkt)
+            _compare(row, ask, party, presented)
             value = _gates(row, ask, account, party, now=now)
         except Refused as why:
             refused = why
@@ -101,30 +101,29 @@ def redeem(  # noqa: PLR0913 - the bindings of a code
         if refused is not None:
             raise refused
         scope = party.get_allowed_scope(ask.scope)
-        target = audience(resource, still_allowed(ask.resources, party), scope)
-        grant, refresh_token = open_family(
-            account,
+        target = audience(presented.resource, still_allowed(ask.resources, party), scope)
+        new = NewFamily(
             party=party,
             event=row.event,
             session=row.session,
             scope=scope,
             acr=value,
             nonce=ask.nonce,
-            bound=bound,
+            bound=presented.bound,
             refreshes=True,
             resources=ask.resources,
-            now=now,
             fal=2 if ask.nonce and ask.code_challenge else 1,
-            named={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)},
+            claims={"userinfo": list(ask.claims.userinfo), "id_token": list(ask.claims.id_token)},
             family_id=family_id,
         )
+        grant, refresh_token = open_family(account, new, now=now)
         return Granted(
             grant=grant,
             account=account,
             party=party,
             scope=scope,
             audience=target,
-            bound=bound,
+            bound=presented.bound,
             refresh_token=refresh_token,
             nonce=ask.nonce,
         )
@@ -132,15 +131,13 @@ def redeem(  # noqa: PLR0913 - the bindings of a code
     return under_lock_of(OWNER_OF_CODE, code_hash, lambda: CODE.first(code_hash=code_hash), work)
 
 
-def _compare(  # noqa: PLR0913 - the bindings of a code
-    row: Code, ask: Ask, party: RelyingParty, *, redirect_uri: str, code_verifier: str, jkt: str
-) -> None:
-    """The client, the redirect URI, PKCE and the DPoP key are those of the request, or the code is burnt (P13, C20)."""
+def _compare(row: Code, ask: Ask, party: RelyingParty, presented: PresentedCode) -> None:
+    """Require the client, redirect URI, PKCE verifier and DPoP key of the request; else the code is spent (P13, C20)."""
     same = (
         row.request.client_id == party.client.pk
-        and row.request.redirect_uri == redirect_uri
-        and _verifies(code_verifier, ask.code_challenge)
-        and (not ask.dpop_jkt or hmac.compare_digest(ask.dpop_jkt, jkt))
+        and row.request.redirect_uri == presented.redirect_uri
+        and _verifies(presented.code_verifier, ask.code_challenge)
+        and (not ask.dpop_jkt or hmac.compare_digest(ask.dpop_jkt, presented.bound.jkt))
     )
     if not same:
         raise Refused(Reason.BAD_CODE, spends=True)

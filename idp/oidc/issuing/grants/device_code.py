@@ -15,7 +15,7 @@ from idp.clients import DEVICE_CODE
 from idp.login.session import is_standing
 from idp.models import DeviceAuthorization
 from idp.oidc.claims import acr
-from idp.oidc.issuing.families import open_family, relayed_login
+from idp.oidc.issuing.families import NewFamily, open_family, relayed_login
 from idp.oidc.issuing.grants.base import Terms
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.target import audience
@@ -102,21 +102,19 @@ def _redeemed(  # noqa: PLR0913 - the compared values
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
     scope = party.get_allowed_scope(row.scope)
     target = audience(resource, row.resources, scope)
-    grant, refresh_token = open_family(
-        account,
+    new = NewFamily(
         party=party,
         event=event,
         session=session,
         scope=scope,
         acr=value,
-        nonce="",
         bound=bound,
         refreshes=True,
         resources=row.resources,
         fal=1,
         relayed=True,
-        now=now,
     )
+    grant, refresh_token = open_family(account, new, now=now)
     return Granted(
         grant=grant,
         account=account,

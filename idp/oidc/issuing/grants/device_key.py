@@ -7,6 +7,7 @@ Authlib's JWT-bearer grant is not used: it reads `iss` as a client, names no alg
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -18,7 +19,7 @@ from idp.config import config
 from idp.login import device, throttle
 from idp.login.session import login_of, record_login
 from idp.oidc.claims import acr
-from idp.oidc.issuing.families import open_family
+from idp.oidc.issuing.families import NewFamily, open_family
 from idp.oidc.issuing.grants.base import Terms
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.target import asked, audience
@@ -58,16 +59,25 @@ class Grant(Terms):
         passphrase = form.get("passphrase")
         if passphrase is not None:
             device.check_passphrase(proven, passphrase, now=now)
-        return _decide(
-            proven,
-            party,
+        wanted = _Wanted(
             passphrase=passphrase is not None,
             bound=bound,
             resources=asked(form.get("resource", ""), party),
             scope=party.get_allowed_scope(form.get("scope")),
             acr_values=form.get("acr_values", "").split(),
-            now=now,
         )
+        return _decide(proven, party, wanted, now=now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """The tokens that a device requests; passphrase: whether the device passphrase was verified."""
+
+    passphrase: bool
+    bound: Bound
+    resources: list[str]
+    scope: str
+    acr_values: list[str]
 
 
 def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
@@ -79,26 +89,16 @@ def _same_device(proven: ProvenDevice, party: RelyingParty, jkt: str) -> None:
         raise Refused(Reason.BAD_PROOF)
 
 
-def _decide(  # noqa: PLR0913 - the proof and the request
-    proven: ProvenDevice,
-    party: RelyingParty,
-    *,
-    passphrase: bool,
-    bound: Bound,
-    resources: list[str],
-    scope: str,
-    acr_values: list[str],
-    now: datetime,
-) -> Granted:
-    target = audience("", resources, scope)
+def _decide(proven: ProvenDevice, party: RelyingParty, wanted: _Wanted, *, now: datetime) -> Granted:
+    target = audience("", wanted.resources, wanted.scope)
 
     def login(account: Account) -> AuthenticationEvent:
-        if not passphrase and not device.verifies_user(proven.credential):
+        if not wanted.passphrase and not device.verifies_user(proven.credential):
             return device.repeat_login(proven, account, now=now)
         event = record_login(
             account,
             proven.credential,
-            device.shown_by(proven.credential, passphrase=passphrase),
+            device.shown_by(proven.credential, passphrase=wanted.passphrase),
             now=now,
             claim=lambda locked: device.claim_login(proven, locked, now=now),
         )
@@ -108,31 +108,28 @@ def _decide(  # noqa: PLR0913 - the proof and the request
     def work(account: Account) -> Granted:
         event = login(account)
         evidence = login_of(event)
-        value = acr.first_true(acr_values, evidence)
+        value = acr.first_true(wanted.acr_values, evidence)
         if value is None or not party.admits(evidence):
             raise Refused(Reason.LEVEL_NOT_REACHED)
         if party.policy.most_session is not None and now - evidence.at > party.policy.most_session:
             raise Refused(Reason.LOGIN_ENDED)
-        grant, refresh_token = open_family(
-            account,
+        new = NewFamily(
             party=party,
             event=event,
-            session=None,
-            scope=scope,
+            scope=wanted.scope,
             acr=value,
-            nonce="",
-            bound=bound,
-            resources=resources,
-            refreshes="offline_access" in scope.split(),
-            now=now,
+            bound=wanted.bound,
+            resources=wanted.resources,
+            refreshes="offline_access" in wanted.scope.split(),
         )
+        grant, refresh_token = open_family(account, new, now=now)
         return Granted(
             grant=grant,
             account=account,
             party=party,
-            scope=scope,
+            scope=wanted.scope,
             audience=target,
-            bound=bound,
+            bound=wanted.bound,
             refresh_token=refresh_token,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from derived.changes import revoke
@@ -36,32 +37,33 @@ class Grant(Terms):
     def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
         """Rotate the token of this request."""
         form = self.request.form
-        return rotate(
-            party,
-            refresh_token=form["refresh_token"],
+        presented = PresentedRefreshToken(
+            token=form["refresh_token"],
             scope=form.get("scope"),
             resource=form.get("resource", ""),
             bound=bound,
-            spend_proof=self.spend_proof,
-            now=now,
         )
+        return rotate(party, presented, spend_proof=self.spend_proof, now=now)
 
 
-def rotate(  # noqa: PLR0913 - the bindings of a refresh token
-    party: RelyingParty,
-    *,
-    refresh_token: str,
-    scope: str | None,
-    bound: Bound,
-    resource: str = "",
-    spend_proof: Callable[[], None],
-    now: datetime,
+@dataclass(frozen=True, kw_only=True)
+class PresentedRefreshToken:
+    """A refresh token with the scope, the resource and the binding of its request."""
+
+    token: str
+    bound: Bound
+    scope: str | None = None
+    resource: str = ""
+
+
+def rotate(
+    party: RelyingParty, presented: PresentedRefreshToken, *, spend_proof: Callable[[], None], now: datetime
 ) -> Granted:
     """New tokens for a refresh token: the same login, the same `auth_time`, never a higher level (TK-5).
 
     Raises: Refused; InvalidScopeError.
     """
-    token_hash = hash_secret(refresh_token, kind="refresh-token")
+    token_hash = hash_secret(presented.token, kind="refresh-token")
 
     def work(found: RowWithRules[RefreshToken]) -> Granted:
         row, party.has_rules = found.row, found.has_rules
@@ -79,14 +81,14 @@ def rotate(  # noqa: PLR0913 - the bindings of a refresh token
                 grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}"
             )
             raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
-        if not _held(grant, party).is_shown_by(bound):
+        if not _held(grant, party).is_shown_by(presented.bound):
             raise Refused(Reason.BAD_PROOF)
         if party.policy.certificate_bound and not (
-            grant.jkt or bound.x5t
+            grant.jkt or presented.bound.x5t
         ):  # else the new token would be bound to nothing (C23)
             raise Refused(Reason.BAD_PROOF)
-        narrow = party.get_allowed_scope(narrowed(scope, grant.scope))
-        target = audience(resource, still_allowed(grant.resources, party), narrow)
+        narrow = party.get_allowed_scope(narrowed(presented.scope, grant.scope))
+        target = audience(presented.resource, still_allowed(grant.resources, party), narrow)
         fresh = None
         if party.is_public or not (grant.jkt or grant.x5t):
             if not claim_key(RefreshToken, token_hash, now=now):
@@ -101,7 +103,7 @@ def rotate(  # noqa: PLR0913 - the bindings of a refresh token
             scope=narrow,
             audience=target,
             refresh_token=fresh,
-            bound=Bound(jkt=grant.jkt, x5t=bound.x5t if grant.x5t else ""),
+            bound=Bound(jkt=grant.jkt, x5t=presented.bound.x5t if grant.x5t else ""),
         )
 
     return under_lock_of(OWNER_OF_REFRESH_TOKEN, token_hash, lambda: REFRESH_TOKEN.first(token_hash=token_hash), work)
