@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _UNMET = "unmet_authentication_requirements"
 _WAIT_SECONDS = 20.0
-_FORGED = ("Client-Cert", "Client_Cert", "Ramet-Client-Cert", "Ramet_Client_Cert", "Ramet-Proxy-Secret")
+_FORGED = ("RametHop", "Ramet_Hop", "Client_Cert")
 
 
 def play(context: Context) -> None:

@@ -60,13 +60,13 @@ class CardOffice:
         self.responder.close()
 
 
-def open_office(folder: Path) -> CardOffice | None:
-    """Make a card office and write its trust anchors below RAMET_VAR; None without nginx."""
-    if not nginx():
+def open_office(folder: Path, before: type[CertificateProxy] = CertificateProxy) -> CardOffice | None:
+    """Make a card office and write its trust anchors below RAMET_VAR; None without nginx. before: the proxy to use."""
+    if before is CertificateProxy and not nginx():
         return None
     pki, responder = Responder.of_new_pki(now=datetime.now(UTC))
     pki.write(folder / "pki")
-    proxy = CertificateProxy(folder / "nginx", f"unix:{folder / 'certificate.sock'}")
+    proxy = before(folder / "proxy", f"unix:{folder / 'certificate.sock'}")
     proxy.prepare()
     return CardOffice(folder, pki, responder, proxy)
 

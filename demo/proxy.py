@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from socket import create_connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from demo.server import PROJECT, CommandFailed, free_port
 from demo.tls import certificate_for
@@ -21,7 +21,6 @@ from demo.tls import certificate_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHIPPED = PROJECT / "deploy" / "nginx" / "certificate-host.conf"
 _START_SECONDS = 10.0
 _FRAME = """{user}
 worker_processes 1;
@@ -47,6 +46,8 @@ def nginx() -> str:
 class Nginx:
     """One nginx process with its folder, port and TLS certificate; a subclass writes the `server` block."""
 
+    program: ClassVar[str] = "nginx"
+
     folder: Path
     port: int = field(default_factory=free_port, kw_only=True)
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
@@ -63,6 +64,18 @@ class Nginx:
         """
         raise NotImplementedError
 
+    def configuration(self) -> str:
+        """The whole configuration of a private process.
+
+        Raises: CommandFailed.
+        """
+        user = "user root;" if os.geteuid() == 0 else ""  # files and sockets here belong to this user
+        return _FRAME.format(folder=self.folder, server=self.server_block(), user=user)
+
+    def command(self, path: Path) -> list[str]:
+        """The command that runs it in the foreground."""
+        return [nginx(), "-c", str(path), "-p", str(self.folder), "-e", str(self.folder / "error.log")]
+
     def prepare(self) -> None:
         """Write its server certificate, before anything that trusts it starts."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,14 +88,12 @@ class Nginx:
         """
         if not self.ca_file.exists():
             self.prepare()
-        path = self.folder / "nginx.conf"
-        user = "user root;" if os.geteuid() == 0 else ""  # files and sockets here belong to this user
-        path.write_text(_FRAME.format(folder=self.folder, server=self.server_block(), user=user))
+        path = self.folder / f"{self.program}.conf"
+        path.write_text(self.configuration())
         path.chmod(0o600)
-        command = [nginx(), "-c", str(path), "-p", str(self.folder), "-e", str(self.folder / "error.log")]
         with (self.folder / "output.log").open("ab") as output:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                self.command(path), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._child.poll() is None:
@@ -92,7 +103,7 @@ class Nginx:
                 time.sleep(0.05)
             else:
                 return
-        raise CommandFailed(f"nginx did not start: {self.log_end()}")
+        raise CommandFailed(f"{self.program} did not start: {self.log_end()}")
 
     def reload(self) -> None:
         """Make nginx read its configuration and files again."""
@@ -127,6 +138,8 @@ class CertificateProxy(Nginx):
     edit: changes to the shipped configuration (old, new), for tests of faulty ones.
     """
 
+    shipped: ClassVar[Path] = PROJECT / "deploy" / "nginx" / "certificate-host.conf"
+
     upstream: str
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     edit: tuple[tuple[str, str], ...] = ()
@@ -152,17 +165,20 @@ class CertificateProxy(Nginx):
 
         Raises: CommandFailed if it does not have a text to be replaced.
         """
-        server = SHIPPED.read_text()
-        fill = {
+        server = self.shipped.read_text()
+        for old, new in (*self.places().items(), *self.edit):
+            if old not in server:
+                raise CommandFailed(f"the shipped configuration {self.shipped.name} has no “{old}”")
+            server = server.replace(old, new)
+        return server
+
+    def places(self) -> dict[str, str]:
+        """The places in capitals in the shipped configuration, and the text for each."""
+        return {
             "server UPSTREAM": f"server {self.upstream}",
             "listen LISTEN": f"listen 127.0.0.1:{self.port}",
             "server_name CERTIFICATE_HOST": "server_name localhost",
             "SERVER_CERTIFICATE;": f"{self.folder}/tls.pem;",
             "SERVER_KEY;": f"{self.folder}/tls-key.pem;",
-            '"THE_SECRET"': f'"{self.secret}"',
+            "THE_SECRET;": f"{self.secret};",
         }
-        for old, new in (*fill.items(), *self.edit):
-            if old not in server:
-                raise CommandFailed(f"the shipped nginx configuration has no “{old}”")
-            server = server.replace(old, new)
-        return server

@@ -16,6 +16,7 @@ class IdpConfig(AppConfig):
             certificate_host,
             configuration,
             pki_folder,
+            proxies,
         )
         from idp.oidc.endpoints.scim_callers import keys_of_certificate, keys_of_token  # noqa: PLC0415 - likewise
         from scim.callers import recognise_by  # noqa: PLC0415 - likewise

@@ -19,7 +19,7 @@ from idp.wire import Deadline, is_odd, is_own, is_public
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from idp.wire import Address
 
@@ -55,6 +55,7 @@ def fetch(  # noqa: PLR0913 - one request
     method: str = "GET",
     content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    fields: Sequence[tuple[str, str]] = (),
     most_bytes: int = 1024 * 1024,
     seconds: float = 3.0,
     plain: bool = False,
@@ -65,6 +66,7 @@ def fetch(  # noqa: PLR0913 - one request
 
     allowed_hosts: `host` or `host:port`, exactly as an operator listed them; nothing else is ever asked. plain: http may be
     used, for what is signed by itself (CRL, OCSP, AIA; RFC 5280 §8). cut: a longer answer is cut at `most_bytes`, not refused.
+    fields: more header fields, in this order and spelling; names may repeat.
     Raises: NotFetched.
     """
     host, here = _place(url, plain=plain)
@@ -77,9 +79,8 @@ def fetch(  # noqa: PLR0913 - one request
         raise NotFetched("the host's address is one of this machine")
     if outside and not is_loopback(config().host) and not all(is_public(one) for one in addresses):
         raise NotFetched("the host's address is not a public one")
-    return _asked(
-        url, addresses, deadline, method=method, content=content, headers=headers, most_bytes=most_bytes, cut=cut
-    )
+    sent = [*_fields(headers), *fields]
+    return _asked(url, addresses, deadline, method=method, content=content, fields=sent, most_bytes=most_bytes, cut=cut)
 
 
 def fetch_public(
@@ -101,7 +102,8 @@ def fetch_public(
         refused = not all(is_public(one) for one in addresses)
     if refused:
         raise NotFetched("the host's address is not a public one")
-    return _asked(url, addresses, deadline, method="GET", content=None, headers=headers, most_bytes=most_bytes)
+    sent = _fields(headers)
+    return _asked(url, addresses, deadline, method="GET", content=None, fields=sent, most_bytes=most_bytes)
 
 
 def _place(url: str, *, plain: bool = False) -> tuple[str, str]:
@@ -131,6 +133,10 @@ def _resolved(host: str, deadline: Deadline) -> list[Address]:
     return found
 
 
+def _fields(headers: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    return list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
+
+
 def _asked(  # noqa: PLR0913 - one request
     url: str,
     addresses: list[Address],
@@ -138,17 +144,16 @@ def _asked(  # noqa: PLR0913 - one request
     *,
     method: str,
     content: bytes | None,
-    headers: Mapping[str, str] | None,
+    fields: list[tuple[str, str]],
     most_bytes: int,
     cut: bool = False,
 ) -> Answer:
-    sent = list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
     wait = {name: _CONNECT if name == "connect" else None for name in ("connect", "read", "write", "pool")}
     body = bytearray()
     try:
         with (
             wire.pool(addresses, deadline, trust()) as pool,
-            pool.stream(method, url, headers=sent, content=content, extensions={"timeout": wait}) as response,
+            pool.stream(method, url, headers=fields, content=content, extensions={"timeout": wait}) as response,
         ):
             for chunk in response.iter_stream():
                 body += chunk

@@ -25,7 +25,6 @@ ALLOWED_HOSTS = [_config.host, *([_config.certificate_host] if _config.certifica
     ["localhost", "127.0.0.1", "[::1]"] if _config.is_local else []
 )
 ROOT_URLCONF = "idp.urls"
-WSGI_APPLICATION = "idp.wsgi.application"
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -40,7 +39,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "idp.edge.Edge",
+    "idp.edge.middleware.Edge",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -113,10 +112,10 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "idp.pages.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [_config.issuer] if _config.is_https else []
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _config.trusted_proxies else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # the edge drops it unless a listed proxy sent it
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
-# The few files that a form sends (`idp.edge` says where, and how large) are never laid on a disk.
+# The few files that a form sends (`idp.edge.routes` says where, and how large) are never laid on a disk.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 4

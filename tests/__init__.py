@@ -3,6 +3,8 @@
     environment    the environment of a run, set before Django reads it
     conftest       fixtures of every test
     world          a whole Ramet in this process, with people, clients and devices
+    in_process     httpx's way into the application, through the edge's rules for header fields
+    hop            the header field of the certificate host's proxy
     live           a Ramet served by processes of its own, with a worker
     lock           `make lock`: resolve the dependencies
     rules          pure rules, and the repository's own rules; no database
@@ -20,6 +22,7 @@
     scim           SCIM, sources, groups, the feed
     access         entitlements and requests for access
     console        the console of identity managers
+    edge           header names, slow callers and proxies, against the real server
     races          parallel requests against a live Ramet
     secrecy        secrets in logs, pages, files and copies of the database
     fuzz           mutated requests

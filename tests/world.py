@@ -27,8 +27,8 @@ from device.key import DeviceKey
 from idp import clients
 from idp.clients import Registration
 from idp.signals import worker
-from idp.wsgi import application
 from scim.people import provision
+from tests.in_process import InProcess
 
 ISSUER = "http://localhost:8000"
 AAL = "http://idmanagement.gov/ns/assurance/aal/"
@@ -39,7 +39,7 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 def http() -> httpx.Client:
     """A user agent of its own, into this process."""
-    return httpx.Client(transport=httpx.WSGITransport(app=application, raise_app_exceptions=True), base_url=ISSUER)
+    return httpx.Client(transport=InProcess(), base_url=ISSUER)
 
 
 @dataclass

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import sys
 from urllib.parse import urlsplit
 
 from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
@@ -23,7 +21,7 @@ def certificate_host_is_safe(**_context: object) -> list[Error | Warning]:
     here = config()
     if not here.certificate_url:
         return []
-    return [*_url(here.certificate_url, here.issuer), *_hop(), *_server(), *_anchors()]
+    return [*_url(here.certificate_url, here.issuer), *_hop(), *_anchors()]
 
 
 def _url(url: str, issuer: str) -> list[Error]:
@@ -53,6 +51,11 @@ def _hop() -> list[Error]:
     if len(here.certificate_secret.get_secret_value()) < hop.LEAST_SECRET:
         hint = f"Set {_VARIABLE}SECRET to {hop.LEAST_SECRET} or more random characters (openssl rand -hex 32), here and in the proxy."
         found.append(Error("the certificate host's secret is missing or short", hint=hint, id="ramet.E043"))
+    elif not hop.SECRET.fullmatch(here.certificate_secret.get_secret_value()):
+        hint = "Use letters, digits, hyphens, dots, underscores and tildes only (openssl rand -hex 32)."
+        found.append(
+            Error("the certificate host's secret has characters that proxies would change", hint=hint, id="ramet.E046")
+        )
     if not here.certificate_peers:
         hint = f"""Set {_VARIABLE}PEERS to '["unix"]', or to the addresses of its proxy."""
         found.append(Error("no peer may speak of certificates", hint=hint, id="ramet.E044"))
@@ -68,17 +71,6 @@ def _is_one_address(text: str) -> bool:
         return not ipaddress.ip_address(text).is_unspecified
     except ValueError:
         return False
-
-
-def _server() -> list[Error]:
-    """Gunicorn can be told to take Client_Cert for Client-Cert; then what a client sends beside the proxy's header wins (H1)."""
-    said = [*sys.argv, *os.environ.get("GUNICORN_CMD_ARGS", "").split()]
-    if "--header-map=dangerous" in said or any(
-        one == "--header-map" and said[place + 1 : place + 2] == ["dangerous"] for place, one in enumerate(said)
-    ):
-        hint = "Remove --header-map dangerous, or unset RAMET_CERTIFICATE_URL."
-        return [Error("the server merges forged headers with the proxy's", hint=hint, id="ramet.E046")]
-    return []
 
 
 def _anchors() -> list[Warning]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -66,7 +67,8 @@ def present(request: HttpRequest, ticket: str) -> HttpResponse:
     return response
 
 
-@require_http_methods(["GET"])
+@csrf_exempt  # nothing changes by it but what the probe that was just sent has shown
+@require_http_methods(["GET", "POST"])
 def probed(request: HttpRequest, nonce: str) -> HttpResponse:
     """On the certificate host: what a forged header became on its way here (H4)."""
     found = probe.look(request, nonce, now=clock.now())

@@ -1,8 +1,15 @@
-"""The one hop that may speak of a client's certificate: the proxy of the certificate host (RFC 9440; H1-H4, C22).
+"""The one hop that may speak of a client's certificate: the proxy of the certificate host (H1-H4, C22, ruling 32).
 
-Its headers are believed only from a listed peer (or over the UNIX socket), with the shared secret, and for the certificate
-host. From anybody else they are nothing: not an error, not a certificate. What is believed is still only bytes that a TLS
-handshake proved the key of; `idp.certificates` says what they are worth.
+Everything that it says is in one header field, `RametHop`, so that no part can be replaced by itself; its name has neither a
+hyphen nor an underscore, so that no other name is read as it. The field is believed only from a listed peer (or over the UNIX
+socket), with the shared secret, and for the certificate host. From anybody else it is nothing: not an error, not a
+certificate. What is believed is still only bytes that a TLS handshake proved the key of; `idp.certificates` says what they
+are worth.
+
+    RametHop: secret=…; resumed=…; pem=…          nginx, Apache: one certificate, PEM, URL-encoded
+    RametHop: secret=…; resumed=…; der=…          HAProxy: one certificate, DER, base64; chain=… (the same, concatenated)
+
+resumed: `.` (nginx), `0` (HAProxy) or `Initial` (Apache) for a handshake that proved the key; anything else did not.
 """
 
 from __future__ import annotations
@@ -12,30 +19,31 @@ import hmac
 import re
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
-
-from django.core.exceptions import DisallowedHost
 
 from derived.errors import Reason, Refused
 from idp.config import config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest
 
-SECRET = "HTTP_RAMET_PROXY_SECRET"  # noqa: S105 - the name of a header
-ESCAPED_PEM = "HTTP_RAMET_CLIENT_CERT"  # nginx: $ssl_client_escaped_cert
-CLIENT_CERT, CLIENT_CERT_CHAIN = "HTTP_CLIENT_CERT", "HTTP_CLIENT_CERT_CHAIN"  # RFC 9440
-RESUMED = "HTTP_RAMET_TLS_RESUMED"  # nginx: $ssl_session_reused, "r" for a handshake that proved no key
-HEADERS = (SECRET, ESCAPED_PEM, CLIENT_CERT, CLIENT_CERT_CHAIN, RESUMED)
+FIELD, NAME = "HTTP_RAMETHOP", "RametHop"
 UNIX = "unix"
 LEAST_SECRET = 32
+SECRET = re.compile(r"[A-Za-z0-9._~-]+")  # stands in the proxy's configuration and in the field without being quoted
+_WHOLE_HANDSHAKE = frozenset({".", "0", "Initial"})
+_PARTS = frozenset({"secret", "resumed", "pem", "der", "chain"})
 _MOST = 24 * 1024
 _MOST_CHAIN = 8
 _PEM = re.compile(
     rb"\A\s*-----BEGIN CERTIFICATE-----\r?\n((?:[A-Za-z0-9+/]{1,76}={0,2}\r?\n)+)-----END CERTIFICATE-----\s*\Z"
 )
-_BYTES = re.compile(r":([A-Za-z0-9+/]*={0,2}):")  # RFC 8941 §3.3.5
+_ESCAPED = re.compile(r"[A-Za-z0-9%._~+/=\-]+")
+_SEQUENCE, _LONG_LENGTH = 0x30, 0x80
 
 
 @dataclass(frozen=True)
@@ -48,15 +56,21 @@ class Presented:
 
 def netloc() -> str:
     """The host (and port) of the certificate host, as browsers name it; "" where there is none."""
-    return urlsplit(config().certificate_url).netloc.lower()
+    return _netloc(config().certificate_url)
+
+
+@lru_cache(maxsize=8)
+def _netloc(url: str) -> str:
+    return urlsplit(url).netloc.lower()
 
 
 def is_certificate_host(request: HttpRequest) -> bool:
     """Whether a request is for the certificate host."""
-    try:
-        return bool(netloc()) and request.get_host().lower() == netloc()
-    except DisallowedHost:
-        return False
+    return _is_for_it(request.META)
+
+
+def _is_for_it(meta: Mapping[str, Any]) -> bool:
+    return bool(netloc()) and meta.get("HTTP_HOST", "").lower() == netloc()
 
 
 def base(request: HttpRequest) -> str:
@@ -66,12 +80,16 @@ def base(request: HttpRequest) -> str:
 
 def is_believed(request: HttpRequest) -> bool:
     """Whether a request came through the proxy of the certificate host."""
-    secret = config().certificate_secret.get_secret_value()
-    if len(secret) < LEAST_SECRET or not is_certificate_host(request):
+    return is_believed_of(request.META)
+
+
+def is_believed_of(meta: Mapping[str, Any]) -> bool:
+    """The same, of a request whose fields stand under Django's names."""
+    if not _is_for_it(meta) or (meta.get("REMOTE_ADDR") or UNIX) not in config().certificate_peers:
         return False
-    peer = request.META.get("REMOTE_ADDR") or UNIX
-    shown = str(request.META.get(SECRET, ""))
-    return peer in config().certificate_peers and hmac.compare_digest(shown.encode(), secret.encode())
+    secret = config().certificate_secret.get_secret_value()
+    shown = _parts(meta).get("secret", "")
+    return len(secret) >= LEAST_SECRET and hmac.compare_digest(shown.encode(), secret.encode())
 
 
 def presented(request: HttpRequest) -> Presented:
@@ -82,47 +100,82 @@ def presented(request: HttpRequest) -> Presented:
     """
     if not is_believed(request):
         raise Refused(Reason.CERTIFICATE_MISSING)
-    escaped, structured = (str(request.META.get(name, "")).strip() for name in (ESCAPED_PEM, CLIENT_CERT))
-    chain = str(request.META.get(CLIENT_CERT_CHAIN, "")).strip()
-    if not escaped and not structured:
+    parts = _parts(request.META)
+    pem, der, chain = (parts.get(name, "") for name in ("pem", "der", "chain"))
+    if not pem and not der:
         raise Refused(Reason.CERTIFICATE_MISSING)
-    if request.META.get(RESUMED, "") != ".":
+    if parts.get("resumed") not in _WHOLE_HANDSHAKE:
         raise Refused(Reason.CERTIFICATE_NOT_PROVEN)
-    if (escaped and structured) or len(escaped) + len(structured) + len(chain) > _MOST:
+    if (pem and der) or (pem and chain) or len(pem) + len(der) + len(chain) > _MOST:
         raise Refused(Reason.CERTIFICATE_MALFORMED)
-    if structured:
-        return Presented(_item(structured), tuple(_item(one.strip(" \t")) for one in _members(chain)))
-    if chain:  # beside a header of ours it is nobody's
-        raise Refused(Reason.CERTIFICATE_MALFORMED)
-    return Presented(_unescaped(escaped))
+    return Presented(_unescaped(pem)) if pem else Presented(_one(der), _several(chain))
 
 
-def _members(chain: str) -> list[str]:
-    """The members of an RFC 8941 list.
+def _parts(meta: Mapping[str, Any]) -> dict[str, str]:
+    """The field's parts by their names; nothing of a field that repeats one, or has a part that nobody knows."""
+    found: dict[str, str] = {}
+    for part in str(meta.get(FIELD, "")).split(";"):
+        name, separator, value = part.strip(" \t").partition("=")
+        if not separator or name not in _PARTS or name in found:
+            return {}
+        found[name] = value
+    return found
+
+
+def _one(text: str) -> bytes:
+    """The DER of exactly one certificate in base64.
 
     Raises: Refused(CERTIFICATE_MALFORMED).
     """
-    members = chain.split(",") if chain else []
-    if len(members) > _MOST_CHAIN:
+    found = _elements(_base64(text.encode()))
+    if len(found) != 1:
         raise Refused(Reason.CERTIFICATE_MALFORMED)
-    return members
+    return found[0]
 
 
-def _item(text: str) -> bytes:
-    """The bytes of an RFC 8941 byte sequence: exactly one, without parameters (H3: a comma means two).
+def _several(text: str) -> tuple[bytes, ...]:
+    """The DER of the certificates that a client sent beside its own, concatenated, in base64.
 
     Raises: Refused(CERTIFICATE_MALFORMED).
     """
-    found = _BYTES.fullmatch(text)
-    return _base64(found[1].encode() if found else b"")
+    found = _elements(_base64(text.encode())) if text else []
+    if len(found) > _MOST_CHAIN:
+        raise Refused(Reason.CERTIFICATE_MALFORMED)
+    return tuple(found)
+
+
+def _elements(der: bytes) -> list[bytes]:
+    """Concatenated SEQUENCEs, one by one (X.690 §8.1.3); what is inside is not looked at.
+
+    Raises: Refused(CERTIFICATE_MALFORMED).
+    """
+    found, place = [], 0
+    while place < len(der):
+        size = _size(der[place : place + 6])
+        if not 0 < size <= len(der) - place:
+            raise Refused(Reason.CERTIFICATE_MALFORMED)
+        found.append(der[place : place + size])
+        place += size
+    return found
+
+
+def _size(head: bytes) -> int:
+    """How many bytes the SEQUENCE takes that begins so; 0 if none does."""
+    if len(head) < 2 or head[0] != _SEQUENCE:  # noqa: PLR2004 - tag and length
+        return 0
+    if head[1] < _LONG_LENGTH:
+        return 2 + head[1]
+    count = head[1] - _LONG_LENGTH
+    length = head[2 : 2 + count]
+    return 2 + count + int.from_bytes(length) if 0 < count == len(length) else 0
 
 
 def _unescaped(text: str) -> bytes:
-    """The DER of nginx's URL-encoded PEM: exactly one certificate.
+    """The DER of a URL-encoded PEM: exactly one certificate.
 
     Raises: Refused(CERTIFICATE_MALFORMED).
     """
-    if not re.fullmatch(r"[A-Za-z0-9%._~+/=\-]+", text):
+    if not _ESCAPED.fullmatch(text):
         raise Refused(Reason.CERTIFICATE_MALFORMED)
     found = _PEM.fullmatch(unquote_to_bytes(text))
     return _base64(b"".join(found[1].split()) if found else b"")

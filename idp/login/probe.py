@@ -1,13 +1,15 @@
-"""Whether the proxy of the certificate host strips what a client forges: asked through the public address, as a stranger would (H4).
+"""Whether the proxy of the certificate host replaces what a client forges: asked through the public address, as a stranger would (H4).
 
-The probe sends every header that could carry a certificate or the secret, in both spellings, with a mark in it. It has passed
-if the request arrives through the believed hop (so the proxy put its own secret in the place of ours) and the mark nowhere.
+The probe sends `RametHop` in every spelling, repeated and empty, by GET and POST, with and without a body, in several orders,
+and beside it the names that a careless server would confuse with it, each with a mark in it. What is looked at is what
+arrived, before any name is folded. It has passed if each request arrives through the believed hop (so the proxy put its own
+field in the place of the forged one) with the mark nowhere that counts, or is refused.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from idp.config import config
@@ -18,42 +20,100 @@ from idp.outbound import NotFetched, fetch
 from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.http import HttpRequest
 
 _ASKED = f"{PROBE}-asked"
 _LASTS = timedelta(seconds=60)
 _REPEAT = timedelta(hours=12)
-_FORGED = ("Client-Cert", "Client-Cert-Chain", "Ramet-Client-Cert", "Ramet-Proxy-Secret", "Ramet-Tls-Resumed")
+_SECONDS = 5.0
+_STRIPPED = "forged headers are stripped"
+_OK, _REFUSED = 200, range(400, 500)
+_ARRIVED = "ramet.arrived"
+_SPELLINGS = (hop.NAME, hop.NAME.lower(), hop.NAME.upper())
+_LIKE_IT = ("Ramet-Hop", "Ramet_Hop", "Ramet_hop")
+_FORMER = ("Ramet-Proxy-Secret", "Ramet-Client-Cert", "Ramet-Tls-Resumed")
+_OF_OTHERS = ("Client-Cert", "Client-Cert-Chain")
+_FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded")
 
 
-def forged(nonce: str) -> dict[str, str]:
-    """What the probe sends: each header with a hyphen and with an underscore, which some servers take for the same."""
-    return {spelling: f":{nonce}:" for name in _FORGED for spelling in (name, name.replace("-", "_"))}
+@dataclass(frozen=True)
+class Attempt:
+    """One request of the probe: its method, its forged header fields in their order, and its body."""
+
+    method: str
+    fields: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+def attempts(mark: str) -> Iterator[Attempt]:
+    """Every forgery with the mark in it, and then honest requests, which must be believed."""
+    methods = (("GET", b""), ("POST", b"a=b"), ("POST", b""), ("GET", b"a=b"))
+    for forged in _forgeries(f"secret={mark}; resumed=.; pem={mark}"):
+        for method, body in methods:
+            yield Attempt(method, forged, body)
+    for names in (_LIKE_IT, _both(_FORMER), _both(_OF_OTHERS), _both(_FORWARDED)):
+        forged = tuple((name, mark) for name in names)
+        yield Attempt("GET", forged)
+        yield Attempt("POST", forged[::-1], b"a=b")
+    for method, body in methods:
+        yield Attempt(method, (), body)
+
+
+def _forgeries(value: str) -> Iterator[tuple[tuple[str, str], ...]]:
+    """The field itself: in each spelling, repeated, and beside an empty one, before and after."""
+    yield tuple((name, value) for name in _SPELLINGS[:1])
+    yield tuple((name, value) for name in _SPELLINGS)
+    yield ((hop.NAME, ""), (hop.NAME, value))
+    yield ((_SPELLINGS[1], value), ("Accept-Language", "en"), (_SPELLINGS[2], ""))
+
+
+def _both(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Each name with hyphens and with underscores, which some servers take for the same."""
+    return tuple(spelling for name in names for spelling in (name.replace("-", "_"), name))
 
 
 def run(*, now: datetime) -> tuple[bool, str]:
-    """Probe the certificate host once; whether it passed, and words for the operator."""
+    """Probe the certificate host; whether it passed, and words for the operator."""
+    passed, words = True, ""
+    for number in range(sum(1 for _ in attempts(""))):
+        passed, words = _tried(number, now=now)
+        if not passed:
+            break
+    else:
+        words = _STRIPPED
+    Probe.objects.update_or_create(name=PROBE, defaults={"at": now, "passed": passed, "words": words[:300]})
+    return passed, words
+
+
+def _tried(number: int, *, now: datetime) -> tuple[bool, str]:
     nonce = opaque()
+    attempt = list(attempts(nonce))[number]
     asked = {"nonce_hash": hash_secret(nonce, kind="probe"), "at": now, "passed": False, "words": ""}
     Probe.objects.update_or_create(name=_ASKED, defaults=asked)
-    words = ""
     try:
         got = fetch(
             f"{config().certificate_url}/certificate/probe/{nonce}",
             allowed_hosts=frozenset({hop.netloc()}),
-            headers=forged(nonce),
+            method=attempt.method,
+            content=attempt.body or None,
+            fields=attempt.fields,
             most_bytes=4096,
-            seconds=5.0,
+            seconds=_SECONDS,
         )
-        if got.status != HTTPStatus.OK:
-            words = f"the certificate host answered {got.status}"
     except NotFetched as error:
-        words = f"the certificate host could not be reached: {error}"
+        return False, f"the certificate host could not be reached: {error}"
+    if attempt.fields and got.status in _REFUSED:
+        return True, ""
     row = Probe.objects.get(name=_ASKED)  # what the certificate host itself saw, not what anybody said
-    passed = row.passed and not words
-    found = {"at": now, "passed": passed, "words": words or row.words or "the probe did not arrive at this Ramet"}
-    Probe.objects.update_or_create(name=PROBE, defaults=found)
-    return passed, str(found["words"])
+    if row.words:
+        return row.passed, row.words
+    return False, "the probe did not arrive at this Ramet" if got.status == _OK else _wrong_status(got.status)
+
+
+def _wrong_status(status: int) -> str:
+    return f"the certificate host answered {status}"
 
 
 def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
@@ -63,16 +123,23 @@ def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
     ).first()
     if row is None:
         return None
-    arrived = [name for name in hop.HEADERS if nonce in str(request.META.get(name, ""))]
-    if arrived:
-        words = f"forged headers came through: {', '.join(name.removeprefix('HTTP_').replace('_', '-').lower() for name in arrived)}"
+    forged = _came_through(request.META.get(_ARRIVED, ()), nonce)
+    if forged:
+        words = f"forged headers came through: {', '.join(sorted(forged))}"
     elif not hop.is_believed(request):
         words = "the request did not come through a listed peer with the secret: compare the proxy's configuration with ours"
     else:
-        words = "forged headers are stripped"
-    passed = not arrived and hop.is_believed(request)
+        words = _STRIPPED
+    passed = not forged and hop.is_believed(request)
     Probe.objects.filter(name=_ASKED, nonce_hash=row.nonce_hash).update(passed=passed, words=words, nonce_hash="")
     return passed
+
+
+def _came_through(arrived: list[tuple[str, str]], nonce: str) -> set[str]:
+    """The fields of the hop that carry what the probe forged: of X-Forwarded-For only the end counts, which the proxy writes."""
+    found = {name for name, value in arrived if name in {hop.NAME.lower(), "x-forwarded-proto"} and nonce in value}
+    forwarded = ",".join(value for name, value in arrived if name == "x-forwarded-for")
+    return found | ({"x-forwarded-for"} if nonce in forwarded.rpartition(",")[2] else set())
 
 
 def repeat(*, now: datetime) -> None:

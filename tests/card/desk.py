@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import httpx
 from django.core.management import call_command
@@ -20,7 +19,8 @@ from idp.certificates import configuration
 from idp.config import config
 from idp.login import probe
 from idp.outbound import Answer
-from idp.wsgi import application
+from tests.hop import NAME, said
+from tests.in_process import InProcess
 from tests.world import ISSUER
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 PLACE = "localhost:8443"
 SECRET = "s" * 40
-FORGEABLE = ("client-cert", "client-cert-chain", "ramet-client-cert", "ramet-proxy-secret", "ramet-tls-resumed")
 
 
 @dataclass
@@ -52,17 +51,12 @@ class Reader(httpx.BaseTransport):
     more: dict[str, str] = field(default_factory=dict)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        inner = httpx.WSGITransport(app=application, raise_app_exceptions=True, remote_addr=self.peer)
+        inner = InProcess(self.peer)
         for name, value in self.more.items():
             request.headers[name] = value
-        if request.url.netloc.decode() == PLACE:
-            if self.strips:
-                for name in [one for one in request.headers if one.replace("_", "-").lower() in FORGEABLE]:
-                    del request.headers[name]
-                request.headers["Ramet-Proxy-Secret"] = self.secret
-                request.headers["Ramet-Tls-Resumed"] = self.resumed
-            if self.card is not None:
-                request.headers["Ramet-Client-Cert"] = quote(self.card.pem, safe="")
+        if request.url.netloc.decode() == PLACE and self.strips:
+            pem = self.card.pem if self.card is not None else b""
+            request.headers[NAME] = said(self.secret, resumed=self.resumed, pem=pem)[NAME]
         return inner.handle_request(request)
 
     def browser(self) -> Browser:
@@ -113,9 +107,9 @@ def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 def through(reader: Reader) -> Any:
     """The probe's way out, through that nginx."""
 
-    def fetch(url: str, *, headers: dict[str, str], **_: Any) -> Any:
+    def fetch(url: str, *, method: str, content: bytes | None, fields: Any, **_: Any) -> Any:
         with httpx.Client(transport=reader) as client:
-            got = client.get(url, headers=headers)
+            got = client.send(client.build_request(method, url, headers=httpx.Headers(list(fields)), content=content))
             return Answer(status=got.status_code, headers=dict(got.headers), body=got.content)
 
     return fetch

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from demo.card_office import CardOffice, open_office, start
+from demo.proxy import CertificateProxy
 from tests.live import Live
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class Hall:
 
 
 @contextmanager
-def opened_hall(folder: Path) -> Iterator[Hall]:
-    """Open it, with the probe passed and the card bound, until the block ends."""
-    office = open_office(folder)
+def opened_hall(folder: Path, before: type[CertificateProxy] = CertificateProxy) -> Iterator[Hall]:
+    """Open it, with the probe passed and the card bound, until the block ends; before: the proxy of its certificate host."""
+    office = open_office(folder, before)
     assert office is not None
     live = Live(extra=office.proxy.variables)
     office.pki.write(live.var / "pki")

@@ -18,6 +18,7 @@ from derived.errors import Reason
 from derived.models import CardCertificate, Credential, Event
 from idp.models import AuthenticationEvent, CertificateLogin, LoginSession, PkiObject, Probe
 from tests.card.desk import PLACE, SECRET, Reader
+from tests.hop import NAME, said
 from tests.world import AAL, ISSUER, answer, claims
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_a_card_is_aal3_and_says_so(desk: Desk, world: World, card: Card) -> Non
         True,
     )
     app = world.app()
-    for asked, said in (("", AAL + "3"), (AAL + "3", AAL + "3"), ("phrh", "phrh"), ("phr", "phr")):
+    for asked, got in (("", AAL + "3"), (AAL + "3", AAL + "3"), ("phrh", "phrh"), ("phr", "phr")):
         page = browser.get(app.url(acr_values=asked or None), stop_at=app.redirect_uri)
         token = app.redeem(
             answer(
@@ -74,7 +75,7 @@ def test_a_card_is_aal3_and_says_so(desk: Desk, world: World, card: Card) -> Non
             )["code"]
         ).json()
         found = claims(token["id_token"])
-        assert (found["acr"], found["aal"], found["amr"]) == (said, 3, ["hwk", "mfa", "pin", "sc"])
+        assert (found["acr"], found["aal"], found["amr"]) == (got, 3, ["hwk", "mfa", "pin", "sc"])
 
 
 def test_the_cookie_changes_and_the_session_lives_as_aal3_does(desk: Desk, card: Card) -> None:
@@ -184,7 +185,7 @@ def test_a_revoked_card_and_one_of_unknown_status_are_refused(desk: Desk, world:
 @pytest.mark.parametrize(
     "reader",
     [
-        Reader(strips=False, more={"Ramet-Tls-Resumed": "."}), Reader(strips=False, more={"Ramet-Proxy-Secret": "guess" * 8, "Ramet-Tls-Resumed": "."}),
+        Reader(strips=False), Reader(strips=False, more=said("guess" * 8)),
         Reader(peer="10.0.0.7"), Reader(peer=""), Reader(secret="x" * 40), Reader(secret=""),
     ],
     ids=["no secret", "a guessed secret", "another peer", "no peer", "a wrong secret", "an empty secret"],
@@ -198,8 +199,7 @@ def test_headers_of_anybody_else_are_nothing(desk: Desk, world: World, card: Car
 
 def test_on_the_main_host_the_headers_are_nothing(desk: Desk, world: World, card: Card) -> None:
     """C22: with the right secret and a good certificate, and nobody is signed in; the certificate host's paths are not there."""
-    more = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Ramet-Client-Cert": quote(card.pem, safe="")}
-    browser = Reader(more=more).browser()
+    browser = Reader(more=said(SECRET, pem=card.pem)).browser()
     assert browser.get(f"{ISSUER}/devices").path == "/login"
     start = browser.get(f"{ISSUER}/login/card")
     sent = browser.submit(start, start.forms()[0], stop_at=f"https://{PLACE}")
@@ -307,51 +307,67 @@ def test_somebody_elses_derived_certificate_signs_in_and_grows_nothing(
     assert not Credential.objects.exclude(kind__in=["derived_certificate", "token_family"]).exists()
 
 
-@pytest.mark.parametrize(
-    "mangle",
-    [
-        lambda der: {"Client-Cert": f":{base64.b64encode(der).decode()}:"},
-        lambda der: {
-            "Client-Cert": f":{base64.b64encode(der).decode()}:",
-            "Client-Cert-Chain": f":{base64.b64encode(der).decode()}:",
-        },
-    ],
-)
-def test_a_proxy_may_speak_rfc_9440(
-    desk: Desk, world: World, card: Card, mangle: Callable[[bytes], dict[str, str]]
+@pytest.mark.parametrize("resumed", [".", "0", "Initial"], ids=["nginx", "HAProxy", "Apache"])
+@pytest.mark.parametrize("chain", [False, True])
+def test_a_proxy_may_send_der_and_what_came_beside_it(
+    desk: Desk, world: World, card: Card, resumed: str, *, chain: bool
 ) -> None:
-    """RFC 9440 §2: a byte sequence, and a list of them."""
-    more = {"Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", **mangle(card.der)}
+    """H3: one certificate as HAProxy writes it, and the chain, concatenated; each proxy's word for a whole handshake."""
+    more = said(SECRET, resumed=resumed, der=card.der, chain=card.der * 2 if chain else b"")
     assert desk.sign_in(Reader(strips=False, more=more).browser()).path == "/devices"
 
 
+@pytest.mark.parametrize("resumed", ["r", "1", "Resumed", "", "0.", "initial"])
+def test_any_other_word_for_the_handshake_is_not_proven(desk: Desk, world: World, card: Card, resumed: str) -> None:
+    """Ruling 7: what is not known to be a whole handshake proved no key."""
+    page = desk.sign_in(Reader(strips=False, more=said(SECRET, resumed=resumed, der=card.der)).browser())
+    assert why(page) == Reason.CERTIFICATE_NOT_PROVEN
+
+
 @pytest.mark.parametrize(
     "mangle",
     [
-        lambda text, pem: {"Client-Cert": f":{text}:, :{text}:"},
-        lambda text, pem: {"Client-Cert": f":{text}:;x=1"},
-        lambda text, pem: {"Client-Cert": text},
-        lambda text, pem: {"Client-Cert": f":{text}:", "Ramet-Client-Cert": quote(pem, safe="")},
-        lambda text, pem: {"Client-Cert": f":{text[:-2]}!!:"},
-        lambda text, pem: {"Client-Cert": "::"},
-        lambda text, pem: {"Client-Cert": f":{text}:", "Client-Cert-Chain": ", ".join([f":{text}:"] * 9)},
-        lambda text, pem: {"Client-Cert": f":{text}:", "Client-Cert-Chain": f":{text}:,"},
-        lambda text, pem: {"Ramet-Client-Cert": quote(pem + pem, safe="")},
-        lambda text, pem: {"Ramet-Client-Cert": quote(b"x" + pem, safe="")},
-        lambda text, pem: {"Ramet-Client-Cert": quote(pem, safe=""), "Client-Cert-Chain": f":{text}:"},
-        lambda text, pem: {"Ramet-Client-Cert": quote(pem, safe="") + "," + quote(pem, safe="")},
-        lambda text, pem: {"Ramet-Client-Cert": pem.decode().replace("\n", " ")},
-        lambda text, pem: {"Client-Cert": f":{'A' * 30000}:"},
+        lambda text, pem: f"der={text},{text}",
+        lambda text, pem: f"der=:{text}:",
+        lambda text, pem: f"der={text[:-6]}",
+        lambda text, pem: f"der={text}; pem={quote(pem, safe='')}",
+        lambda text, pem: f"der={text[:-2]}!!",
+        lambda text, pem: "der=AAAA",
+        lambda text, pem: f"der={base64.b64encode(base64.b64decode(text) * 2).decode()}",
+        lambda text, pem: f"der={text}; chain={base64.b64encode(base64.b64decode(text) * 9).decode()}",
+        lambda text, pem: f"der={text}; chain={text[:-8]}",
+        lambda text, pem: f"pem={quote(pem + pem, safe='')}",
+        lambda text, pem: f"pem={quote(b'x' + pem, safe='')}",
+        lambda text, pem: f"pem={quote(pem, safe='')}; chain={text}",
+        lambda text, pem: f"pem={quote(pem, safe='')},{quote(pem, safe='')}",
+        lambda text, pem: "pem=" + pem.decode().replace("\n", " "),
+        lambda text, pem: f"der={'A' * 30000}",
     ],
 )
 def test_anything_but_one_certificate_is_malformed(
-    desk: Desk, world: World, card: Card, mangle: Callable[[str, bytes], dict[str, str]]
+    desk: Desk, world: World, card: Card, mangle: Callable[[str, bytes], str]
 ) -> None:
-    """H3: a comma, a second certificate, both headers, a parameter: refused, and nobody is signed in."""
-    more = {
-        "Ramet-Proxy-Secret": SECRET,
-        "Ramet-Tls-Resumed": ".",
-        **mangle(base64.b64encode(card.der).decode(), card.pem),
-    }
-    assert why(desk.sign_in(Reader(strips=False, more=more).browser())) == Reason.CERTIFICATE_MALFORMED
+    """H3: a comma, a second certificate, both forms, a cut one: refused, and nobody is signed in."""
+    field = f"secret={SECRET}; resumed=.; {mangle(base64.b64encode(card.der).decode(), card.pem)}"
+    page = desk.sign_in(Reader(strips=False, more={NAME: field}).browser())
+    assert why(page) == Reason.CERTIFICATE_MALFORMED
     assert not LoginSession.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "mangle",
+    [
+        lambda field: f"{field}; secret={SECRET}",
+        lambda field: f"{field}; resumed=.",
+        lambda field: f"{field}; verified=SUCCESS",
+        lambda field: f"{field};",
+        lambda field: field.replace("; ", ", "),
+        lambda field: field.replace("secret=", "Secret="),
+    ],
+)
+def test_a_field_with_a_part_too_many_is_nothing(
+    desk: Desk, world: World, card: Card, mangle: Callable[[str], str]
+) -> None:
+    """H3: a repeated part, one that nobody knows, an empty one: nothing of the field is believed, its secret included."""
+    more = {NAME: mangle(said(SECRET, der=card.der)[NAME])}
+    assert why(desk.sign_in(Reader(strips=False, more=more).browser())) == Reason.CERTIFICATE_MISSING

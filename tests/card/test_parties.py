@@ -339,7 +339,9 @@ def test_a_relying_party_shows_its_certificate_to_nginx(tmp_path: Path) -> None:
 
         assert [pushes(one) for one in (certified, stranger, own, None)] == [201, 401, 401, 401]
         pem = own.pem.decode().replace("\n", "%0A").replace(" ", "%20").replace("+", "%2B")
-        assert ask(None, known, **{"Ramet-Client-Cert": pem, "Ramet-Tls-Resumed": ".", "Client-Cert": ":AAAA:"}) == 401
+        assert (
+            ask(None, known, **{"RametHop": f"secret={'g' * 64}; resumed=.; pem={pem}", "Client-Cert": ":AAAA:"}) == 401
+        )
     finally:
         office.close()
         live.stop()

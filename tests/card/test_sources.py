@@ -24,6 +24,7 @@ from scim.people import sources
 from tests.card import desk
 from tests.card.desk import PLACE, Reader
 from tests.card.test_parties import AUTHORITY, DN, call, lay, made, x5t
+from tests.hop import said
 from tests.world import ISSUER, World, http
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ def test_only_the_hop_may_speak_of_a_certificate(house: World) -> None:
     assert asks(card, secret="x" * 40) == 401
     assert asks(card, peer="203.0.113.9") == 401
     assert asks(card, resumed="r") == 401
-    assert asks(None, more={"Client-Cert": ":AAAA:", "Ramet-Client-Cert": "x"}) == 401
-    assert asks(card, f"{ISSUER}/scim/v2/Users", more={"Ramet-Proxy-Secret": "s" * 40, "Ramet-Tls-Resumed": "."}) == 401
+    assert asks(None, more={"Client-Cert": ":AAAA:"}) == 401
+    assert asks(card, f"{ISSUER}/scim/v2/Users", more=said("s" * 40, pem=card.pem)) == 401
     assert asks(card, f"{ISSUER}/certificate/scim/v2/Users") == 404
     assert asks(None, f"https://{PLACE}/scim/v2/Users", authorization=f"Bearer {house.token}") == 404
     Probe.objects.update(passed=False)

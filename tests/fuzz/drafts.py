@@ -29,6 +29,7 @@ from scim.people import directory
 from tests.card.desk import PLACE, SECRET, Reader
 from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
+from tests.hop import NAME, said
 from tests.webauthn.authenticator import SoftKey
 from tests.world import CALLBACK, CORE, ISSUER, PATCH, http
 from tests.x509.office import csr
@@ -674,32 +675,20 @@ def certificate_present(house: House) -> Draft:
     shown = house.random.choice(
         ["-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A", "%00", "x" * 3000, ""]
     )
-    headers = {
-        "Ramet-Proxy-Secret": SECRET,
-        "Ramet-Tls-Resumed": house.random.choice([".", "r"]),
-        "Ramet-Client-Cert": shown,
-    }
+    certificate = f"pem={shown}"
     if house.random.random() < 0.5:
-        headers |= {
-            "Client-Cert": house.random.choice([":AAAA:", ":AAAA:, :AAAA:", "::", ":" + "A" * 9000 + ":"]),
-            "Ramet-Client-Cert": "",
-        }
+        certificate = "der=" + house.random.choice(["AAAA", "AAAA,AAAA", "MAA=; chain=MAAwAA==", "A" * 9000])
+    headers = {NAME: f"secret={SECRET}; resumed={house.random.choice(['.', 'r'])}; {certificate}"}
     return _on_the_certificate_host(house, _ticket(Browser(http()), "/login/card"), **headers)
 
 
 def certificate_probe(house: House) -> Draft:
-    return _on_the_certificate_host(
-        house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{"Client-Cert": ":AAAA:"}
-    )
+    return _on_the_certificate_host(house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{NAME: "secret=AAAA"})
 
 
 def _by_certificate(draft: Draft) -> Draft:
     """The same on the certificate host, with something for a certificate."""
-    shown = {
-        "Ramet-Proxy-Secret": SECRET,
-        "Ramet-Tls-Resumed": ".",
-        "Ramet-Client-Cert": "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A",
-    }
+    shown = said(SECRET, pem=b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     path = "/certificate" + draft.path if draft.path.startswith(("/oidc/", "/scim/")) else draft.path
     return replace(draft, path=path, headers={**draft.headers, "Host": PLACE, **shown})
 
@@ -817,7 +806,7 @@ def est_enroll(house: House) -> Draft:
     headers = {"Authorization": "Basic " + b64encode(code.encode()).decode()}
     operation = next(_ENROLLING)
     if operation == "simplereenroll":
-        headers = {"Host": PLACE, "Ramet-Proxy-Secret": SECRET, "Ramet-Tls-Resumed": ".", "Client-Cert": ":AAAA:"}
+        headers = {"Host": PLACE, NAME: f"secret={SECRET}; resumed=.; der=AAAA"}
     return Draft(
         "POST", f"/.well-known/est/{operation}", raw=b64encode(der), content_type="application/pkcs10", headers=headers
     )

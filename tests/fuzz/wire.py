@@ -1,8 +1,7 @@
-"""A request in parts, and its way into the WSGI application as a server would bring it: any bytes, nothing tidied up."""
+"""A request in parts, and its way into the application as a server would bring it: any bytes, nothing tidied up."""
 
 from __future__ import annotations
 
-import io
 import json
 from base64 import urlsafe_b64encode
 from copy import deepcopy
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from idp.wsgi import application
+from tests import in_process
 
 if TYPE_CHECKING:
     from device.key import DeviceKey
@@ -98,7 +97,7 @@ def _quoted(value: Any) -> str:
 
 
 def _header(value: Any) -> str:
-    """A header's value as WSGI brings it: latin-1, without what no server lets through."""
+    """A header's value as it arrives: latin-1, without what no server lets through."""
     text = str(plain(value)).encode("utf-8", "surrogatepass").decode("latin-1")
     return "".join(one for one in text if one not in "\r\n\x00")
 
@@ -106,37 +105,15 @@ def _header(value: Any) -> str:
 def deliver(draft: Draft, *, address: str) -> Answer:
     """Send it to the application; an exception that leaves the application is a fault of its own."""
     body = draft.body()
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": draft.method,
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": encoded(draft.query),
-        "REMOTE_ADDR": address,
-        "PATH_INFO": unquote_to_bytes(draft.path.encode("utf-8", "surrogatepass")).decode("latin-1"),
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "localhost:8000",
-        "CONTENT_TYPE": _header(draft.content_type),
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
+    fields = [("host", "localhost:8000"), ("content-type", _header(draft.content_type))]
+    fields += [("content-length", str(len(body)))]
     for name, value in draft.headers.items():
-        key = name.upper().replace("-", "_")
-        environ[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = _header(value)
+        if name.lower() in {"host", "content-type", "content-length"}:
+            fields = [one for one in fields if one[0] != name.lower()]
+        fields.append((name, _header(value)))
     if draft.cookies:
-        environ["HTTP_COOKIE"] = _header("; ".join(f"{name}={value}" for name, value in draft.cookies.items()))
-    began: list[tuple[str, list[tuple[str, str]]]] = []
-    result = application(environ, lambda status, headers, _=None: began.append((status, headers)))
-    try:
-        content = b"".join(result)
-    finally:
-        if hasattr(result, "close"):
-            result.close()
-    status, headers = began[-1]
-    return Answer(int(status.split()[0]), {name.lower(): value for name, value in headers}, content)
+        fields.append(("cookie", _header("; ".join(f"{name}={value}" for name, value in draft.cookies.items()))))
+    path = unquote_to_bytes(draft.path.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+    asked = in_process.environ(draft.method, path, fields, query=encoded(draft.query), client=address)
+    status, headers, content = in_process.answer(asked, body)
+    return Answer(status, {name.lower(): value for name, value in headers}, content)

@@ -9,8 +9,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from derived import clock
 from derived.keyring import Purpose
-from idp import wsgi
-from idp.edge import is_of_a_machine
+from idp import rsgi
+from idp.edge.routes import is_of_a_machine
 from idp.keys import keyring
 from idp.models import RegistrationToken
 from tests.world import http
@@ -83,7 +83,7 @@ def test_a_page_keeps_its_session_and_its_token() -> None:
         is_of_a_machine(path)
         for path in ("/login", "/oidc/authorize", "/oidc/logout", "/devices", "/device", "/console", "/enrol", "/")
     )
-    assert wsgi._pages._middleware_chain is not wsgi._machines._middleware_chain
+    assert rsgi._pages._middleware_chain is not rsgi._machines._middleware_chain
     with http() as agent:
         assert "ramet_csrf" in str(agent.get("/login").headers.get("set-cookie"))
 

@@ -158,11 +158,11 @@ def test_networks_are_those_of_the_address_that_is_meant(one: str, other: str, *
     """Ruling 13: behind a dual-stack socket all of IPv4 must not be one network, and a zone is no error."""
     from django.test import RequestFactory
 
-    from idp.edge import _peer
+    from idp.edge import caller
 
     def network(address: str) -> str:
         request = RequestFactory().get("/login", REMOTE_ADDR=address)
-        request.META["ramet.peer"] = _peer(request)
+        request.META["ramet.peer"] = caller.address(request.META)
         return throttle.network(request)
 
     assert (network(one) == network(other)) is same

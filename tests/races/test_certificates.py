@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
 
+from tests.hop import said
 from tests.live import CARDS, PROXY_SECRET, Answer, Live, Request, page_form
 from tests.races.test_once import MANY
 from tests.x509.office import csr, new_key
@@ -39,12 +39,7 @@ def est(operation: str, key: Any, **headers: str) -> Request:
 
 def over_a_handshake(pem: str, key: Any) -> Request:
     """What the proxy of the certificate host hands on."""
-    shown = {
-        "Host": CARDS,
-        "Ramet-Proxy-Secret": PROXY_SECRET,
-        "Ramet-Tls-Resumed": ".",
-        "Ramet-Client-Cert": quote(pem, safe=""),
-    }
+    shown = {"Host": CARDS, **said(PROXY_SECRET, pem=pem.encode())}
     return est("simplereenroll", key, **shown)
 
 

@@ -14,7 +14,7 @@ from demo.authenticator import Authenticator
 from demo.browser import Browser
 from demo.person import Person
 from idp.models import AuthenticationEvent, Upstream
-from idp.wsgi import application
+from tests.in_process import InProcess
 from tests.live import live
 from tests.upstream.liar import AAL2
 from tests.upstream.test_login import asked
@@ -33,7 +33,7 @@ CALLBACK = f"{ISSUER}/login/upstream/second/callback"
 def desktop(live: Live, session: str) -> Browser:
     """One browser for both: this Ramet in this process, the other over loopback, where its person is signed in."""
     agent = httpx.Client(
-        mounts={"all://localhost:8000": httpx.WSGITransport(app=application, raise_app_exceptions=True)},
+        mounts={"all://localhost:8000": InProcess()},
         timeout=60,
     )
     agent.cookies.set("ramet_session", session, domain="127.0.0.1")

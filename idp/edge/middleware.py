@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import DatabaseError, DataError
 from django.http import HttpResponse, JsonResponse
 
+from derived import clock
 from derived.errors import RametError, Reason, Refused, Unavailable
 from idp import pages
 from idp.config import config
+from idp.edge import intake, routes, unlisted
 from idp.errors import answer
 from idp.login import hop
 
@@ -24,54 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SCIM = ("/scim/", "/certificate/scim/")
-_TAKES_FILES = {
-    re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024,
-    re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
-}
-_PROBES = ("/livez", "/readyz")
-_PROTOCOL_PATHS = (
-    "/oidc/token",
-    "/oidc/par",
-    "/oidc/introspect",
-    "/oidc/revoke",
-    "/oidc/userinfo",
-    "/oidc/jwks",
-    "/oidc/register",
-    "/oidc/device_authorization",
-    "/enrol/v1/",
-    "/.well-known/",
-    "/pki/",
-    "/certificate/oidc/",
-)
-# What only programs call: their views read no cookie, and are served without what serves cookies (`idp.wsgi`).
-MACHINES = (
-    "/oidc/token",
-    "/oidc/par",
-    "/oidc/introspect",
-    "/oidc/revoke",
-    "/oidc/userinfo",
-    "/oidc/jwks",
-    "/oidc/register",
-    "/oidc/device_authorization",
-    "/.well-known/openid-configuration",
-    "/.well-known/oauth-authorization-server",
-    "/certificate/oidc/",
-    *_SCIM,
-    "/pki/",
-    "/enrol/v1/",
-    *_PROBES,
-)
-_AT_BOTH = "/.well-known/est/"
-_MOST_QUERY = 16 * 1024
 _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
-
-
-def is_of_a_machine(path: str) -> bool:
-    """Whether only programs call this address."""
-    return path.startswith(MACHINES)
 
 
 class Edge:
@@ -82,15 +37,15 @@ class Edge:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, or refuse in the form that the caller's protocol asks for."""
-        request.META["ramet.peer"] = _peer(request)
+        unlisted.tell(now=clock.now())
         try:
-            if request.path not in _PROBES:  # a load balancer probes by address
+            if request.path not in routes.PROBES:  # a load balancer probes by address
                 request.get_host()
         except DisallowedHost:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
         if not _is_at_its_host(request):
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
-        if len(request.META.get("QUERY_STRING", "")) > _MOST_QUERY:
+        if len(request.META.get("QUERY_STRING", "")) > routes.MOST_QUERY:
             return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
         if (
             request.method not in {"GET", "HEAD"}
@@ -98,6 +53,11 @@ class Edge:
             and (no := _no_file(request))
         ):
             return _harden(no)
+        if refused := request.META.get(intake.REFUSED):
+            logger.info(
+                "refused at the edge: %s, from %s: %s", refused.status, request.META[intake.PEER], refused.words
+            )
+            return _harden(_refusal(request, refused.status, refused.error, refused.words))
         return _harden(self._get_response(request))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -126,11 +86,14 @@ class Edge:
 
 def _no_file(request: HttpRequest) -> HttpResponse | None:
     """Files are taken at few places, and no larger than what belongs there: they stay in memory."""
-    most = next((size for place, size in _TAKES_FILES.items() if place.fullmatch(request.path)), 0)
+    most = routes.most_file(request.path)
     length = request.META.get("CONTENT_LENGTH") or ""
     if not most:
         return _refusal(
-            request, 415 if request.path.startswith(_SCIM) else 400, "invalid_request", "Nothing here takes files."
+            request,
+            415 if request.path.startswith(routes.SCIM) else 400,
+            "invalid_request",
+            "Nothing here takes files.",
         )
     if not length.isdecimal() or len(length) > len(str(most)) or int(length) > most:
         return _refusal(request, 413, "invalid_request", f"A file here has at most {most // 1024} KiB.")
@@ -139,37 +102,16 @@ def _no_file(request: HttpRequest) -> HttpResponse | None:
 
 def _is_at_its_host(request: HttpRequest) -> bool:
     """Certificates are shown at the certificate host, and nothing else happens there; EST is at both, for renewal needs one."""
-    if request.path in _PROBES or request.path.startswith(_AT_BOTH):
+    if request.path in routes.PROBES or request.path.startswith(routes.AT_BOTH_HOSTS):
         return True
     return hop.is_certificate_host(request) == request.path.startswith("/certificate/")
 
 
-def _peer(request: HttpRequest) -> str:
-    """The caller's address: the socket's, or the last untrusted hop of X-Forwarded-For behind a listed proxy (P52)."""
-    peer = request.META.get("REMOTE_ADDR", "")
-    trusted = set(config().trusted_proxies)
-    if not {peer, _address(peer)} & trusted:
-        return _address(peer)
-    for place in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        if not {place.strip(), _address(place.strip())} & trusted:
-            return _address(place.strip())
-    return _address(peer)
-
-
-def _address(text: str) -> str:
-    """One spelling per address: no zone, and IPv4 as itself where a dual-stack socket gave it as IPv6."""
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-        return str(getattr(found, "ipv4_mapped", None) or found)
-    except ValueError:
-        return "0.0.0.0"  # noqa: S104 - an unknown place, as a label
-
-
 def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpResponse:
-    if request.path.startswith(_SCIM):
+    if request.path.startswith(routes.SCIM):
         body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": str(status), "detail": words}
         response: HttpResponse = JsonResponse(body, status=status, content_type="application/scim+json")
-    elif request.path.startswith(_PROTOCOL_PATHS):
+    elif request.path.startswith(routes.PROTOCOL):
         response = JsonResponse({"error": error, "error_description": words}, status=status)
     else:
         response = pages.problem(request, words, status=status)

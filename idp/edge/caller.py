@@ -1,0 +1,76 @@
+"""The address of the caller: the socket's, or what the listed proxy says of it (P52)."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from idp.config import config
+from idp.login import hop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOWHERE = "0.0.0.0"  # noqa: S104 - an unknown place, as a label
+_MOST_ADDRESS = 64
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
+
+
+def address(meta: Mapping[str, Any]) -> str:
+    """The caller's address; a listed proxy's X-Forwarded-For is read from its end, which that proxy wrote.
+
+    `Forwarded` (RFC 7239) is never read: two fields that say the same thing would let a client choose.
+    """
+    peer = meta["REMOTE_ADDR"]
+    if not is_from_listed_proxy(meta):
+        return canonical(peer)
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
+    for place in reversed(forwarded.split(",") if forwarded else ()):
+        found = canonical(place.strip())
+        if found not in _listed():
+            return found
+    return canonical(peer)
+
+
+def is_from_listed_proxy(meta: Mapping[str, Any]) -> bool:
+    """Whether what the request says of its own way may be believed: its peer is listed, or is the certificate host's proxy."""
+    peer = meta["REMOTE_ADDR"]
+    return peer in _listed() or canonical(peer) in _listed() or hop.is_believed_of(meta)
+
+
+def without_forwarding(meta: dict[str, Any]) -> dict[str, Any]:
+    """The request without what only a listed proxy may say; for one that comes from somebody else."""
+    for name in _FORWARDED:
+        meta.pop(name, None)
+    return meta
+
+
+def canonical(text: str) -> str:
+    """One spelling for each address: no zone, and IPv4 as itself where a dual-stack socket gave it as IPv6."""
+    return _canonical(text) if len(text) <= _MOST_ADDRESS else NOWHERE
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> str:
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return NOWHERE
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+@lru_cache(maxsize=4096)
+def network(found: str) -> str:
+    """The /24 or /48 of an address: within it, callers take turns."""
+    place = ipaddress.ip_address(found)
+    return str(ipaddress.ip_network(f"{place}/{24 if place.version == 4 else 48}", strict=False))  # noqa: PLR2004
+
+
+def _listed() -> frozenset[str]:
+    return _both_spellings(config().trusted_proxies)
+
+
+@lru_cache(maxsize=8)
+def _both_spellings(listed: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(listed) | {canonical(one) for one in listed if canonical(one) != NOWHERE}

@@ -1,0 +1,186 @@
+"""A request as the server hands it over (granian's RSGI) → the environ that Django reads, whole, within a deadline.
+
+No thread is taken before the last byte of a body is there: a body has ten seconds, and then must have come at 64 KiB a second.
+Slow header sections are the server's own deadline (`manage.py serve`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from idp.edge import caller, fields, routes, unlisted
+from idp.login.hop import UNIX
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+FIRST_SECONDS = 10.0
+LEAST_RATE = 64 * 1024  # bytes a second
+MOST_HELD = 64 * 1024 * 1024  # bytes of bodies that are not answered yet, in this process
+_HELD_SHARE = 4  # one network may hold this part of it
+REFUSED, PEER, ARRIVED = "ramet.refused", "ramet.peer", "ramet.arrived"
+_SERVER = {
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+
+class Headers(Protocol):
+    """Header fields as they arrived: names in lower case, repeated ones as often as they came."""
+
+    def items(self) -> list[tuple[str, str]]:
+        """All of them, in their order."""
+
+
+class Scope(Protocol):
+    """What RSGI says of a request before its body."""
+
+    client: str
+    scheme: str
+    method: str
+    path: str
+    query_string: str
+    http_version: str
+    authority: str | None
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+
+
+class Transport(Protocol):
+    """Where the bytes of a body come from, and where an answer goes."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The parts, as they come."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is refused before anything of it is looked at: a status of HTTP, OAuth's error, and words for the caller."""
+
+    status: int
+    error: str
+    words: str
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.words)
+        self.refusal = refusal
+
+
+def environ(scope: Scope) -> dict[str, Any]:
+    """The request's environ, without its body (RFC 3875 and PEP 3333); what is refused already, under `ramet.refused`."""
+    arrived = scope.headers.items()
+    meta, wrong = fields.folded(arrived)
+    found: dict[str, Any] = {
+        **_SERVER,
+        **meta,
+        "REQUEST_METHOD": scope.method,
+        "PATH_INFO": scope.path.encode("utf-8", "surrogatepass").decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]") or UNIX,
+        "wsgi.url_scheme": scope.scheme,
+        ARRIVED: arrived,
+    }
+    if not wrong and scope.authority is not None and scope.authority.lower() != meta.get("HTTP_HOST", "").lower():
+        wrong = "The request's target names another host than its field Host."
+    if wrong:
+        found[REFUSED] = Refusal(400, "invalid_request", wrong)
+        caller.without_forwarding(found)
+    elif not caller.is_from_listed_proxy(found):
+        if forwarded := found.get("HTTP_X_FORWARDED_FOR"):
+            unlisted.watch.note(found["REMOTE_ADDR"], forwarded)
+        caller.without_forwarding(found)
+    found[PEER] = caller.address(found)
+    return found
+
+
+def has_body(meta: dict[str, Any]) -> bool:
+    """Whether bytes follow the header section (RFC 9112 §6.3)."""
+    return meta.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in meta
+
+
+class Held:
+    """How many bytes of unanswered bodies this process holds, in all and for each network."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._of: dict[str, int] = {}
+
+    def add(self, network: str, count: int) -> bool:
+        """Count bytes that came; False where they are too many."""
+        self._all += count
+        own = self._of[network] = self._of.get(network, 0) + count
+        return self._all <= MOST_HELD and own <= MOST_HELD // _HELD_SHARE
+
+    def drop(self, network: str, count: int) -> None:
+        """Those bytes are answered, or given up."""
+        self._all -= count
+        own = self._of.get(network, 0) - count
+        if own > 0:
+            self._of[network] = own
+        else:
+            self._of.pop(network, None)
+
+
+async def read(meta: dict[str, Any], transport: Transport, held: Held, network: str) -> bytes:
+    """The whole body, or b"" and a refusal under `ramet.refused`. The caller drops its bytes from `held`."""
+    body = bytearray()
+    try:
+        await _read(body, meta, transport, held, network)
+    except _Refused as refused:
+        meta[REFUSED] = refused.refusal
+    except TimeoutError:
+        meta[REFUSED] = Refusal(408, "invalid_request", "The request's body came too slowly.")
+    else:
+        return bytes(body)
+    held.drop(network, len(body))
+    return b""
+
+
+async def _read(body: bytearray, meta: dict[str, Any], transport: Transport, held: Held, network: str) -> None:
+    """Read the parts.
+
+    Raises: TimeoutError, _Refused.
+    """
+    most = routes.most_body(meta["PATH_INFO"])
+    declared = meta.get("CONTENT_LENGTH", "")
+    if declared.isascii() and declared.isdecimal() and (len(declared) > len(str(most)) or int(declared) > most):
+        raise _Refused(too_large(most))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with asyncio.timeout_at(began + FIRST_SECONDS) as deadline:
+        async for part in transport:
+            body += part
+            if not held.add(network, len(part)):
+                raise _Refused(Refusal(503, "temporarily_unavailable", "Too much is being sent at once."))
+            if len(body) > most:
+                raise _Refused(too_large(most))
+            deadline.reschedule(began + FIRST_SECONDS + len(body) / LEAST_RATE)
+
+
+def too_large(most: int) -> Refusal:
+    """The refusal of a body with more bytes than are read there."""
+    return Refusal(413, "invalid_request", f"A request's body here has at most {most // 1024} KiB.")
+
+
+def with_body(meta: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The environ, complete."""
+    meta["wsgi.input"] = io.BytesIO(body)
+    if body or "CONTENT_LENGTH" in meta:
+        meta["CONTENT_LENGTH"] = str(len(body))
+    return meta

@@ -1,0 +1,84 @@
+"""What the edge knows of a path before anything is read: who calls it, how large a body may be, and which threads answer."""
+
+from __future__ import annotations
+
+import re
+
+SCIM = ("/scim/", "/certificate/scim/")
+PROBES = ("/livez", "/readyz")
+AT_BOTH_HOSTS = "/.well-known/est/"
+# Their errors are JSON objects of OAuth's form.
+PROTOCOL = (
+    "/oidc/token",
+    "/oidc/par",
+    "/oidc/introspect",
+    "/oidc/revoke",
+    "/oidc/userinfo",
+    "/oidc/jwks",
+    "/oidc/register",
+    "/oidc/device_authorization",
+    "/enrol/v1/",
+    "/.well-known/",
+    "/pki/",
+    "/certificate/oidc/",
+)
+# Only programs call these: their views read no cookie, and are served without what serves cookies (`idp.rsgi`).
+MACHINES = (
+    "/oidc/token",
+    "/oidc/par",
+    "/oidc/introspect",
+    "/oidc/revoke",
+    "/oidc/userinfo",
+    "/oidc/jwks",
+    "/oidc/register",
+    "/oidc/device_authorization",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/certificate/oidc/",
+    *SCIM,
+    "/pki/",
+    "/enrol/v1/",
+    *PROBES,
+)
+TAKES_FILES = {
+    re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024,
+    re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
+}
+_MOST_BODY = 256 * 1024
+_MOST_FILE = 1024 * 1024  # the page says which file is too large; this only bounds the memory
+_MOST_SCIM = 1024 * 1024
+MOST_QUERY = 16 * 1024
+
+# The name of a lane and its threads; None: as many as `manage.py serve --threads` says.
+LANES: dict[str, int | None] = {"live": 1, "ready": 1, "endings": 2, "scim": 2, "bulk": 1, "others": None}
+# What ends something, or asks whether it has ended.
+_ENDINGS = re.compile(
+    r"(?:/certificate)?/oidc/(?:revoke|introspect)|/oidc/logout(?:/.*)?|/undo/.*|/sessions/.*|/devices/(?:.*/)?(?:remove|report|end)"
+)
+_BULK = re.compile(r"(?:/certificate)?/scim/v2/Bulk/?")
+
+
+def is_of_a_machine(path: str) -> bool:
+    """Whether only programs call this address."""
+    return path.startswith(MACHINES)
+
+
+def most_file(path: str) -> int:
+    """The most bytes of a form with files at this path; 0 where none are taken."""
+    return next((size for place, size in TAKES_FILES.items() if place.fullmatch(path)), 0)
+
+
+def most_body(path: str) -> int:
+    """The most bytes of a request's body that are read at this path."""
+    if path.startswith(SCIM):
+        return _MOST_SCIM
+    return _MOST_FILE if most_file(path) else _MOST_BODY
+
+
+def lane(path: str) -> str:
+    """The lane whose threads answer this path."""
+    if path in PROBES:
+        return "live" if path == "/livez" else "ready"
+    if path.startswith(SCIM):
+        return "bulk" if _BULK.fullmatch(path) else "scim"
+    return "endings" if _ENDINGS.fullmatch(path) else "others"

@@ -1,0 +1,76 @@
+"""A proxy that nobody listed: seen by its X-Forwarded-For, which changes from request to request, and told to the operator.
+
+Behind such a proxy every caller has the proxy's address, so one stranger's guesses slow everybody's sign-in. A stranger can send
+the field too; then the warning names the stranger's address, and nothing else follows from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError
+
+from idp.models import Probe
+
+logger = logging.getLogger(__name__)
+
+NAME = "unlisted-proxy"
+REMEMBERED = timedelta(hours=24)
+_ENOUGH = 3  # different callers that one peer has spoken of
+_MOST_PEERS = 64
+_MOST_LENGTH = 64
+_AGAIN = timedelta(hours=1)
+
+
+class Watch:
+    """Peers that are not listed, and the callers that they spoke of; of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callers: dict[str, set[str]] = {}
+        self._told_at: datetime | None = None
+
+    def note(self, peer: str, forwarded: str) -> None:
+        """Remember what a peer that is not listed said of its caller."""
+        with self._lock:
+            if peer not in self._callers and len(self._callers) >= _MOST_PEERS:
+                self._callers.clear()
+            spoken = self._callers.setdefault(peer, set())
+            if len(spoken) < _ENOUGH:
+                spoken.add(forwarded[-_MOST_LENGTH:])
+
+    def to_tell(self, now: datetime) -> str:
+        """A peer that spoke of several callers; "" if there is none, or it was told within the hour."""
+        if not self._callers:
+            return ""
+        with self._lock:
+            if self._told_at is not None and now - self._told_at < _AGAIN:
+                return ""
+            found = next((peer for peer, spoken in self._callers.items() if len(spoken) >= _ENOUGH), "")
+            if found:
+                self._told_at = now
+            return found
+
+
+watch = Watch()
+
+
+def tell(*, now: datetime) -> None:
+    """One log line and one row an hour, which `manage.py check` reads."""
+    if peer := watch.to_tell(now):
+        logger.warning(
+            "%s sends X-Forwarded-For and is not in RAMET_TRUSTED_PROXIES: list it, if it is your proxy", peer
+        )
+        with suppress(DatabaseError):  # the log has it, and the request is answered
+            Probe.objects.update_or_create(
+                name=NAME, defaults={"at": now, "passed": False, "words": peer[:_MOST_LENGTH]}
+            )
+
+
+def last_told(*, now: datetime) -> str:
+    """The peer that was told of within a day, or ""."""
+    row = Probe.objects.filter(name=NAME, at__gt=now - REMEMBERED).first()
+    return row.words if row else ""

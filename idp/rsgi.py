@@ -1,0 +1,159 @@
+"""The application that `manage.py serve` runs, by granian's RSGI: it reads a request whole, and then lets a thread answer it.
+
+RSGI, and not WSGI, because it hands over header names as they arrived, and lets a body be awaited with a deadline before a
+thread is taken. Django's handlers stay synchronous, one request in one thread. There are two: pages have all that a browser
+needs, machines what a program needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.conf import settings
+from django.core import signals
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.urls import set_script_prefix
+from django.utils.http import parse_header_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from idp.edge.intake import Scope, Transport
+
+logger = logging.getLogger(__name__)
+
+
+class Utf8Request(WSGIRequest):
+    """A request whose Content-Type never changes how it is read: UTF-8, always.
+
+    Django's own switches to any codec that a caller names, and parses the query to do so, outside of all that turns an
+    exception into a refusal: `charset=base64`, or 101 parameters beside any charset, were a bare 500.
+    """
+
+    def _set_content_type_params(self, meta: Mapping[str, Any]) -> None:
+        try:
+            found = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+        except Exception:  # noqa: BLE001 - Python's mail parser, on a stranger's header
+            found = ("", {})
+        self.content_type, self.content_params = found
+
+
+class Handler(WSGIHandler):
+    """Django's handler, for such requests."""
+
+    request_class = Utf8Request
+
+    def answer(self, environ: dict[str, Any]) -> Answer:
+        """The whole answer to a whole request."""
+        set_script_prefix("/")
+        signals.request_started.send(sender=self.__class__, environ=environ)
+        response = self.get_response(self.request_class(environ))
+        try:
+            content = b"".join(response)
+            cookies = [("set-cookie", morsel.OutputString()) for morsel in response.cookies.values()]
+            return response.status_code, [*response.items(), *cookies], content
+        finally:
+            response.close()  # sends `request_finished`, which looks after this thread's database connection
+
+
+class MachineHandler(Handler):
+    """For what programs call (`edge.routes`): no cookie is read or set there, so nothing that serves cookies runs.
+
+    The edge stays in front of it: hosts, sizes, refusals and headers are the same. A test sees that every view there needs no more.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """The edge, and nothing else."""
+        with _with_settings(MIDDLEWARE=["idp.edge.middleware.Edge"]):
+            super().load_middleware(is_async)
+
+
+@contextmanager
+def _with_settings(**changed: object) -> Iterator[None]:
+    """Django reads its middleware from its settings alone, once, when a handler is made."""
+    was = {name: getattr(settings, name) for name in changed}
+    try:
+        for name, value in changed.items():
+            setattr(settings, name, value)
+        yield
+    finally:
+        for name, value in was.items():
+            setattr(settings, name, value)
+
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
+django.setup(set_prefix=False)
+from idp.edge import caller, intake, listeners, routes  # noqa: E402 - Django's apps come first
+from idp.edge.lanes import Job, Lane  # noqa: E402
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+_BUSY: Answer = (
+    503,
+    [("content-type", "text/plain"), ("cache-control", "no-store"), ("retry-after", "5")],
+    b"Too many requests are waiting. Try again in a few seconds.",
+)
+_FAILED: Answer = (500, [("content-type", "text/plain"), ("cache-control", "no-store")], b"Internal error.")
+
+_pages, _machines = Handler(), MachineHandler()
+
+
+def answer(environ: dict[str, Any], body: bytes = b"") -> Answer:
+    """Answer one request that is whole, in this thread."""
+    handler = _machines if routes.is_of_a_machine(environ["PATH_INFO"]) else _pages
+    return handler.answer(intake.with_body(environ, body))
+
+
+class Application:
+    """What granian calls for each request, on its event loop; nothing here waits for a database, a lock or a slow caller."""
+
+    def __init__(self, threads: int) -> None:
+        self.lanes = {name: Lane(name, count or threads) for name, count in routes.LANES.items()}
+        self._held = intake.Held()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once for each process, before it serves."""
+        listeners.watch(loop)
+
+    async def __rsgi__(self, scope: Scope, transport: Transport) -> None:
+        """Read, let a thread answer, and hand the answer over."""
+        environ = intake.environ(scope)
+        network = caller.network(environ[intake.PEER])
+        body = b""
+        # Here, before any thread, is the place of documents that are made beforehand (discovery, keys), looked up by path.
+        if intake.REFUSED not in environ and intake.has_body(environ):
+            body = await intake.read(environ, transport, self._held, network)
+        try:
+            status, headers, content = await self._answered(environ, body, network)
+        finally:
+            if body:
+                self._held.drop(network, len(body))
+        transport.response_bytes(status, headers, content)
+
+    async def _answered(self, environ: dict[str, Any], body: bytes, network: str) -> Answer:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer] = loop.create_future()
+
+        def settle(found: Answer) -> None:
+            loop.call_soon_threadsafe(_set, answered, found)
+
+        def run() -> None:
+            try:
+                found = answer(environ, body)
+            except BaseException:
+                logger.exception("a request was not answered")
+                found = _FAILED
+            settle(found)
+
+        lane = self.lanes[routes.lane(environ["PATH_INFO"])]
+        lane.submit(Job(network, run, lambda: settle(_BUSY)))
+        return await answered
+
+
+def _set(future: asyncio.Future[Answer], found: Answer) -> None:
+    if not future.done():
+        future.set_result(found)

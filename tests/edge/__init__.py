@@ -1,0 +1,14 @@
+"""The raw edge, most of it against the real server: slow callers, forged header fields behind real proxies, and the caller's address.
+
+    proxies            HAProxy, Apache and nginx from the files in `deploy/`, as processes
+    slow               sockets of slow callers
+    test_deadlines     deadlines and bounds of requests and answers
+    test_fields        names that fold, repeated fields, X-Forwarded-For, and unlisted proxies
+    test_guesses       password guesses with forged addresses
+    test_lanes         turns between networks, bounds of a queue
+    test_overload      revocation and SCIM during a flood of sign-ins
+    test_proxies       forged certificates through nginx, HAProxy and Apache
+    test_slow_callers  an `active:false` while 200 slow sockets are open
+
+Requests go to loopback only, bounded in count and time.
+"""
