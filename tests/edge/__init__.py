@@ -5,6 +5,7 @@
     test_deadlines     deadlines and bounds of requests and answers
     test_fields        names that fold, repeated fields, X-Forwarded-For, and unlisted proxies
     test_guesses       password guesses with forged addresses
+    test_main_host     nginx before the main host
     test_lanes         turns between networks, bounds of a queue
     test_overload      revocation and SCIM during a flood of sign-ins
     test_proxies       forged certificates through nginx, HAProxy and Apache
