@@ -1,1 +1,8 @@
-"""Django system checks of the settings, the certificate host and the PKI folder."""
+"""System checks at start-up, each with the remedy in a line.
+
+    configuration      settings, engines, the database, policy files
+    certificate_host   the certificate host and its proxy
+    pki_folder         the files in `var/pki`
+
+May import the packages that they check: `idp.config`, `idp.policies`, `idp.certificates`, `idp.login.hop`.
+"""

@@ -1,4 +1,7 @@
-"""System checks of the certificate host: the combinations in which somebody could pretend to have a card (H1-H4, R31; ramet.E040 to E047)."""
+"""System checks of the certificate host: configurations that would permit forged certificates (H1-H4, R31).
+
+Ids: ramet.E040 to E047.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _VARIABLE = "RAMET_CERTIFICATE_"
 
 @register
 def certificate_host_is_safe(**_context: object) -> list[Error | Warning]:
-    """A certificate is believed only from a hop that nobody else can pretend to be."""
+    """Require that only the proxy can pass on a certificate."""
     here = config()
     if not here.certificate_url:
         return []

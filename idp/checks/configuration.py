@@ -1,4 +1,4 @@
-"""System checks that refuse to start an unsafe house (R31); each says in one line what to do."""
+"""System checks that refuse an unsafe configuration at start-up (R31), each with its remedy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def engines_are_behind_their_doors(**_context: object) -> list[Error]:
         hint = "Remove oidc_provider.urls from your URLconf: its views can be talked out of every gate."
         found.append(Error("a view of django-oidc-provider is routed", hint=hint, id="ramet.E001"))
     if apps.is_installed("django.contrib.admin"):
-        from django.contrib import admin  # noqa: PLC0415 - only where it is installed
+        from django.contrib import admin  # noqa: PLC0415 - only if it is installed
 
         registered = [model for model in admin.site._registry if model._meta.app_label == "oidc_provider"]  # noqa: SLF001
         if registered or "oidc_provider.admin" in sys.modules:
@@ -55,7 +55,7 @@ def _routes_to(package: str, resolver: URLResolver) -> bool:
 
 @register
 def settings_are_safe(**_context: object) -> list[Error]:
-    """Nobody weakened the settings that the design rests on."""
+    """Require the settings on which the design rests."""
     found: list[Error] = []
     database = settings.DATABASES["default"]
     if database.get("ATOMIC_REQUESTS"):
@@ -103,11 +103,11 @@ def the_conformance_profile_is_on_loopback(**_context: object) -> list[Error]:
 
 @register
 def database_is_durable(**_context: object) -> list[Error]:
-    """What the database itself says: a revocation that was acknowledged survives a crash (R3)."""
+    """Require durable commits of the database, so that an acknowledged revocation survives a crash (R3)."""
     try:
         wrong = _sqlite_faults() if connection.vendor == "sqlite" else _postgresql_faults()
     except DatabaseError:
-        return []  # not there yet, or away: readiness says so, and nothing can be answered without it
+        return []  # not reachable yet: readiness reports it, and no request can be answered without it
     return [Error(text, hint=hint, id="ramet.E020") for text, hint in wrong]
 
 
@@ -152,7 +152,7 @@ def _postgresql_faults() -> list[tuple[str, str]]:
 
 @register
 def rules_of_issuance_are_understood(**_context: object) -> list[Error]:
-    """A mistake in `var/issuance.toml` is told at start-up, not at the first issuance."""
+    """Report a mistake in `var/issuance.toml` at start-up, not at the first issuance."""
     try:
         rulebook.read(rulebook.path())
     except (ValueError, OSError) as error:
@@ -165,7 +165,7 @@ def rules_of_issuance_are_understood(**_context: object) -> list[Error]:
 
 @register
 def attestation_is_understood(**_context: object) -> list[Error]:
-    """A mistake in `var/attestation` is told at start-up, not when somebody adds a phone."""
+    """Report a mistake in `var/attestation` at start-up, not at the first phone."""
     try:
         attestation.read()
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""System checks of `var/pki`: a mistake there is told at start-up, not at the first login (ramet.E030 to E032)."""
+"""System checks of `var/pki`, so that a mistake is reported at start-up (ramet.E030 to E032)."""
 
 from __future__ import annotations
 

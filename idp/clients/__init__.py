@@ -1,16 +1,19 @@
-"""The relying parties: who they are, what they may do, and what they prove themselves with.
+"""The relying parties: identity, rights, and authentication.
 
-    party          one client, as Authlib wants it to look; the only door to django-oidc-provider's `Client`
-    terms          what may be registered: every rule, asked of the whole resulting client (P45)
-    registration   registering and changing one
-    jwk            which public keys are good enough
-    keys           the public keys of one client: inline, or fetched from its own address
-    signed         what a client signed: assertions and request objects
-    consents       what people allowed it
+    party          a client in Authlib's form; the only module that uses django-oidc-provider's `Client`
+    registry       the registry's rows, brought over or cleaned
+    terms          the rules of registration, for the whole resulting client (P45)
+    registration   register and change a client
+    metadata       client metadata (RFC 7591), read and written
+    names          the display of a client's name
+    jwk            accepted public keys
+    keys           the public keys of a client: inline, or fetched from its URL
+    signed         JWTs that a client signed: assertions and request objects
+    consents       the consents of people
 
-The registry's row gives name, type and consent settings, so that a site which runs it today keeps its clients. Secrets,
-redirect URIs and scopes live in our own tables, hashed or one row each, and the registry's columns for them stay empty.
-May import `idp.uris`, `idp.keys`, `idp.outbound`, `idp.models`, `idp.config` and below.
+The registry's row has name, type and consent settings, so that a site which runs it today keeps its clients. Secrets,
+redirect URIs and scopes are in Ramet's own tables, hashed or one row each, and the registry's columns for them stay
+empty. May import `idp.uris`, `idp.keys`, `idp.outbound`, `idp.models`, `idp.config` and packages below them.
 """
 
 from __future__ import annotations

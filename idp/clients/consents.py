@@ -1,4 +1,4 @@
-"""What a person allowed a client, and whether that still covers what it asks (C54)."""
+"""The consent of a person to a client, and whether it covers a request (C54)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def consent_needed(party: RelyingParty, person: Person, scope: str, *, now: datetime) -> bool:
-    """Whether this person still has to allow this client these scopes."""
+    """True if the person must still allow this client these scopes."""
     if not party.client.require_consent:
         return False
     given = (
@@ -29,21 +29,21 @@ def consent_needed(party: RelyingParty, person: Person, scope: str, *, now: date
 
 
 def _is_to_this(given: UserConsent, party: RelyingParty) -> bool:
-    """Whether a consent was given to the client as it is now: the same version, under the same name.
+    """True if a consent was given to the client's present version and name.
 
-    One from before this was recorded, or brought over from the registry, is asked for again.
+    A consent without that record, or brought over from the registry, is requested again.
     """
     terms: ConsentTerms | None = getattr(given, "terms", None)
     return terms is not None and (terms.version, terms.name) == (party.policy.version, party.name)
 
 
 def withdraw_consent(client: Client, person: Person) -> None:
-    """Forget what a person allowed a client: it has to ask again, and what it holds by it ends."""
+    """Delete a person's consent: the client must request it again, and its grants end."""
     UserConsent.objects.filter(user=person, client=client).delete()
 
 
 def remember_consent(party: RelyingParty, person: Person, scope: str, *, now: datetime, until: datetime) -> None:
-    """Keep what a person allowed."""
+    """Store a person's consent."""
     with transaction.atomic():
         given, _ = UserConsent.objects.select_for_update().get_or_create(
             user=person, client=party.client, defaults={"expires_at": until, "date_given": now}

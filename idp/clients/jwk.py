@@ -1,6 +1,6 @@
-"""Which public keys of a client are good enough (J3, C69): RSA of 2048 bits or more, P-256, P-384, Ed25519; nothing private.
+"""Accepted public keys of clients (J3, C69): RSA from 2048 bits, P-256, P-384, Ed25519; never a private key.
 
-Pure: a JWK in, a key or words out.
+Pure: a JWK in, a key or a message out.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Edwards curves have an old and a new name as algorithms (RFC 9864); a client is registered for one of them.
 _LONGEST_KID = 255
+# Edwards curves have an old and a new algorithm name (RFC 9864); a client is registered for one of them.
 ALGS = ("ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256")
 MOST_KEYS = 50
 _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
@@ -29,12 +29,12 @@ _NAMES = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty
 
 
 class BadKey(ValueError):
-    """Why a key is not accepted, in words for whoever registers it."""
+    """The fault of a key, in words for the person who registers it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublicKey:
-    """One accepted key. kid: its name, or "". algs: the algorithms that it may verify."""
+    """An accepted key. kid: its name, or "". algs: the algorithms that it may verify."""
 
     key: ECKey | OKPKey | RSAKey
     kid: str
@@ -43,7 +43,7 @@ class PublicKey:
 
 
 def accepted(jwk: object) -> PublicKey:
-    """A key for signatures that may stand in a client's set.
+    """A signature key for a client's set.
 
     Raises: BadKey.
     """
@@ -109,7 +109,7 @@ def _algs(key: ECKey | OKPKey | RSAKey, clean: Mapping[str, Any], jwk: Mapping[s
 
 
 def entries(document: object) -> list[Any]:
-    """What stands in a JWK Set (RFC 7517 §5), not looked at yet.
+    """The entries of a JWK Set (RFC 7517 §5), not checked yet.
 
     Raises: BadKey.
     """
@@ -122,7 +122,7 @@ def entries(document: object) -> list[Any]:
 
 
 def every(document: object) -> list[PublicKey]:
-    """The keys of a set that somebody registers: each must be good, and no name may come twice.
+    """The keys of a registered set: each must be accepted, and names must be unique.
 
     Raises: BadKey.
     """
@@ -136,9 +136,9 @@ def every(document: object) -> list[PublicKey]:
 
 
 def usable(document: object) -> list[PublicKey]:
-    """The keys of a set that was fetched: what we do not accept in it is passed over (RFC 7517 §5).
+    """The keys of a fetched set, without unaccepted ones (RFC 7517 §5).
 
-    Raises: BadKey where it is no set.
+    Raises: BadKey for a document that is not a set.
     """
     found = []
     for one in entries(document):
@@ -150,7 +150,10 @@ def usable(document: object) -> list[PublicKey]:
 
 
 def public(document: object) -> dict[str, Any]:
-    """A set as it is kept: public members, kid, alg, and the certificate chain for `self_signed_tls_client_auth`."""
+    """The stored form of a set.
+
+    Public members, kid, alg, and the certificate chain for `self_signed_tls_client_auth`.
+    """
     kept = []
     for one in entries(document):
         if not isinstance(one, dict) or _PRIVATE & one.keys():

@@ -1,9 +1,9 @@
-"""The public keys of one client: inline, or at its own address, fetched through the one guarded way out (C45, P55, J6).
+"""The public keys of a client: inline, or fetched from its URL by the guarded fetcher (C45, P55, J6).
 
-What was fetched is kept in the database per client, so that all nodes agree and no client can name another's key. It is
-fetched again when it is five minutes old, or when a name is not in it, but never more often than once a minute, also when
-the fetch failed; a set that cannot be fetched again serves for an hour. So a key that a client withdrew lives five minutes
-where its address answers, and an hour at most.
+Fetched keys are stored in the database per client, so that all nodes agree and no client can name another's key. They
+are fetched again after five minutes, or for an unknown kid, but at most once a minute, also after a failed fetch; a set
+that cannot be fetched again is used for an hour. A withdrawn key is therefore accepted for five minutes if its URL
+answers, and for an hour at most.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _OK = 200
 
 
 def of(party: RelyingParty, *, kid: str | None = None, now: datetime) -> list[PublicKey]:
-    """The keys that this client signs with; with a kid, those of that name.
+    """The signature keys of a client; with a kid, those of that name.
 
-    Never inside a transaction or under a lock: it may have to ask the client's address, which takes two seconds at most.
+    Never call it inside a transaction or under a lock: it may fetch the client's URL, which takes up to two seconds.
     """
     policy = party.policy
     if policy.jwks is not None:
@@ -68,7 +68,7 @@ def one(party: RelyingParty, *, alg: str, kid: str | None = None, now: datetime)
 
 
 def document(party: RelyingParty, *, now: datetime) -> dict[str, Any]:
-    """The whole set, as it is kept: also certificates in it."""
+    """The whole stored set, with its certificates."""
     of(party, now=now)
     if party.policy.jwks is not None:
         return dict(party.policy.jwks)
@@ -87,7 +87,7 @@ def _kept(row: ClientKeys, *, now: datetime) -> list[PublicKey]:
 
 
 def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
-    """Fetch once, whoever of several asks first; the others wait for what comes. Whether there may be something new."""
+    """Fetch once for concurrent callers, who wait for the result; returns whether the set may have changed."""
     rows = ClientKeys.objects.filter(pk=row.pk)
     due = Q(tried_at__isnull=True) | Q(tried_at__lte=now - REFETCH)
     if rows.filter(due).update(tried_at=now, tries=F("tries") + 1) != 1:
@@ -97,7 +97,7 @@ def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
         found = fetch(party)
     except NotFetched as error:
         logger.warning("the keys of client %s could not be fetched: %s", party.client_id, error)
-    finally:  # whatever happened: who waits for an answer holds a thread
+    finally:  # in any case: waiting callers hold threads
         rows.update(answered=F("tries"), **({} if found is None else {"jwks": found, "fetched_at": now}))
     if found is None:
         return False
@@ -106,7 +106,7 @@ def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
 
 
 def _waited(row: ClientKeys) -> bool:
-    """Another request is asking just now: its answer is ours."""
+    """Wait for the result of another request's fetch."""
     until = time.monotonic() + _SECONDS + 0.5
     while (found := ClientKeys.objects.filter(pk=row.pk).first()) is not None:
         if found.answered >= found.tries or time.monotonic() > until:
@@ -118,7 +118,7 @@ def _waited(row: ClientKeys) -> bool:
 
 
 def fetch(party: RelyingParty) -> dict[str, Any]:
-    """What stands at a client's jwks_uri now, as it is kept.
+    """The set at a client's jwks_uri now, in its stored form.
 
     Raises: NotFetched.
     """

@@ -1,7 +1,7 @@
-"""Client metadata of RFC 7591 and OpenID Connect Registration: what a stranger may say of its client, and what is answered.
+"""Client metadata of RFC 7591 and OpenID Connect Registration: read from a client, and written back.
 
-Pure but for the configuration: JSON in, a `Registration` out, and back. What weakens a client, lowers a gate or opens a door
-inside (excuses, levels, hosts) is the operator's alone and has no name here.
+Pure except for the configuration: JSON in, a `Registration` out, and back. Settings that weaken a client, lower a gate
+or permit internal hosts are the operator's alone, and have no name here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from idp.wire import is_public
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-# Their name, ours.
 _Member: TypeAlias = Any  # of the requested type
 _LEAST_LABELS = 2
+# The metadata name, and the field's name here.
 _TEXTS = {
     "client_name": "name", "token_endpoint_auth_method": "auth_method", "token_endpoint_auth_signing_alg": "auth_alg", "jwks_uri": "jwks_uri",
     "application_type": "application_type", "request_object_signing_alg": "request_alg", "id_token_signed_response_alg": "id_token_alg",
@@ -63,7 +63,7 @@ _MOST_LIST = 20
 
 
 def read(said: Mapping[str, Any]) -> Registration:
-    """What a client wants to be.
+    """The registration that a client requests.
 
     Raises: BadRegistration.
     """
@@ -125,9 +125,9 @@ def _grants(said: Mapping[str, Any]) -> list[str]:
 
 
 def require_own_logout_host(wanted: Registration, *, allowed: Collection[str]) -> None:
-    """Refuse a logout URI on a host that is neither of the redirect URIs nor allowed by an operator.
+    """Refuse a logout URI on a host that is neither a redirect URI's nor allowed by an operator.
 
-    allowed: `host` or `host:port`. Otherwise a client could have logout tokens posted to a stranger.
+    allowed: `host` or `host:port`. Otherwise a client could have logout tokens posted to another party.
     Raises: BadRegistration.
     """
     if wanted.backchannel_logout_uri and not is_own_host(wanted.backchannel_logout_uri, wanted.redirect_uris, allowed):
@@ -145,7 +145,7 @@ def is_own_host(uri: str, redirect_uris: Iterable[str], allowed: Collection[str]
 
 
 def _require_outside(said: Mapping[str, Any], wanted: Registration) -> None:
-    """Every address that a stranger names is one of the open internet, or of its own device (A18, C31, C46).
+    """Require public internet addresses, or the device's own loopback (A18, C31, C46).
 
     Raises: BadRegistration.
     """
@@ -166,7 +166,7 @@ def _require_outside(said: Mapping[str, Any], wanted: Registration) -> None:
 
 
 def inside(uri: str, *, native: bool) -> str | None:
-    """Why a URI does not lead to the open internet, or None. The loopback of a native app's own device is meant to be there."""
+    """The reason why a URI does not lead to the public internet, or None; a native app's loopback is permitted."""
     parts = urlsplit(uri)
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in {"http", "https"} or is_loopback(config().host):
@@ -184,7 +184,7 @@ def inside(uri: str, *, native: bool) -> str | None:
 
 
 def shown(wanted: Registration) -> dict[str, Any]:
-    """All that is registered, in their names (RFC 7591 §3.2.1)."""
+    """All registered metadata, by its RFC names (RFC 7591 §3.2.1)."""
     found: dict[str, Any] = {theirs: getattr(wanted, ours) for theirs, ours in (_TEXTS | _FLAGS).items()}
     found |= {theirs: list(getattr(wanted, ours)) for theirs, ours in _LISTS.items()}
     found |= {_TLS[kind]: value for kind, value in wanted.tls_subject.items()} | dict(wanted.shown)

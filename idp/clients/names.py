@@ -1,4 +1,4 @@
-"""What a client calls itself, as people may see it: without signs that turn text around, and with a warning where letters deceive (C77).
+"""The display of a client's name: without bidirectional controls, and with a warning for lookalikes (C77).
 
 Pure: names in, names out.
 """
@@ -10,7 +10,7 @@ import unicodedata
 _MOST = 80
 _HIDDEN = frozenset(
     {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
-)  # controls, bidi and zero-width signs, and what is no letter at all
+)  # controls, bidi and zero-width characters, and unassigned ones
 _SCRIPTS = (
     "LATIN",
     "CYRILLIC",
@@ -20,7 +20,7 @@ _SCRIPTS = (
     "COPTIC",
     "FULLWIDTH",
     "MATHEMATICAL",
-)  # those with lookalikes
+)  # scripts with lookalikes
 
 
 def shown(name: str) -> str:
@@ -30,7 +30,7 @@ def shown(name: str) -> str:
 
 
 def looks_like_another(name: str) -> bool:
-    """Whether a name mixes scripts whose letters look alike, or is written in the lookalikes of plain letters."""
+    """True if a name mixes scripts with lookalike letters, or uses lookalikes of plain letters."""
     found = set()
     for one in shown(name):
         if one.isalpha():

@@ -1,4 +1,4 @@
-"""One client: the row of django-oidc-provider's `Client` and our policy, as Authlib wants a client to look."""
+"""A client: the row of django-oidc-provider's `Client` and Ramet's policy, in Authlib's form."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
-    """One client: the registry's row and our policy."""
+    """A client: the registry's row and its policy."""
 
-    has_rules = True  # about who may enter; False where a statement of this request has seen that there are none
+    has_rules = True  # access rules; False if a statement of this request has found none
 
     def __init__(self, policy: ClientPolicy) -> None:
         self.policy = policy
@@ -43,36 +43,36 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The display name."""
         return str(self.client.name or self.client_id)
 
     @property
     def is_public(self) -> bool:
-        """Whether it has no secret (RFC 6749 §2.1)."""
+        """True for a client without credentials (RFC 6749 §2.1)."""
         return self.policy.auth_method == "none"
 
     @property
     def min_aal(self) -> AAL:
-        """Below this level nobody enters."""
+        """The least level of a login for this client."""
         return AAL(self.policy.min_aal)
 
     @property
     def needs_pkce(self) -> bool:
-        """Whether its requests must carry a challenge: always, but for a confidential client that is excused (C33)."""
+        """True unless this is a confidential client that is excused from PKCE (C33)."""
         return self.is_public or not self.policy.pkce_optional
 
     @property
     def needs_nonce(self) -> bool:
-        """Whether its OpenID requests must carry a nonce: always, but for a confidential client that is excused (FA-1)."""
+        """True unless this is a confidential client that is excused from the nonce (FA-1)."""
         return self.is_public or not self.policy.nonce_optional
 
     @property
     def must_push(self) -> bool:
-        """Whether its requests come over the back channel: as registered; always for a confidential client of AAL3 (C35)."""
+        """True if requests must be pushed: as registered, and for a confidential client of AAL3 (C35)."""
         return self.policy.par_required or (not self.is_public and self.min_aal == AAL.AAL3)
 
     def admits(self, login: Authentication) -> bool:
-        """Whether this login is as strong as everybody's must be who enters here (C16)."""
+        """True if a login meets this client's requirements (C16)."""
         return login.aal >= self.min_aal and (login.phishing_resistant or not self.policy.phishing_resistant)
 
     def redirect_uris(self) -> list[str]:
@@ -85,7 +85,7 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
     @cached_property
     def _uris(self) -> list[RegisteredUri]:
-        """Read when first asked for: most requests of a client need none."""
+        """The registered URIs, read on first use, because most requests need none."""
         return sorted(self.policy.uris.all(), key=lambda row: row.id)
 
     def kid(self, alg: str) -> str:
@@ -99,7 +99,7 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         first = self.policy.sector_identifier_uri or next(iter(self.redirect_uris()), "")
         return urlsplit(first).hostname or ""
 
-    # What Authlib asks of a client (its ClientMixin names the methods).
+    # Methods that Authlib's ClientMixin requires.
 
     def get_client_id(self) -> str:
         """The client_id."""
@@ -109,12 +109,12 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         """There is none: every request names its redirect_uri (A3)."""
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """The requested scope, cut to what this client is allowed (C52)."""
+        """The requested scope, cut to this client's scopes (C52)."""
         allowed = self.policy.scopes.split()
         return " ".join(dict.fromkeys(one for one in (scope or "").split() if one in allowed))
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Whether it is one of the registered, whole (C31)."""
+        """True for a registered redirect URI, compared whole (C31)."""
         kind = self.policy.application_type
         return any(uris.same(redirect_uri, known, application_type=kind) for known in self.redirect_uris())
 
@@ -159,14 +159,14 @@ _CLIENT = PreparedSelect(
 
 def find(client_id: str) -> RelyingParty | None:
     """The client of that id, if it is there and not disabled."""
-    if not client_id or not client_id.isprintable():  # a NUL is an error to PostgreSQL, and a client to nobody
+    if not client_id or not client_id.isprintable():  # a NUL is an error in PostgreSQL, and never part of a client_id
         return None
     policy = _CLIENT.first(client_id=client_id)
     return RelyingParty(policy) if policy else None
 
 
 def any_of(client_id: str) -> RelyingParty | None:
-    """The client of that id, disabled or not: for those who manage it, never for those who let it in."""
+    """The client of that id, disabled or not, for its management only."""
     policy = (
         ClientPolicy.objects.filter(client__client_id=client_id)
         .select_related("client")

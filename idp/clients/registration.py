@@ -1,4 +1,4 @@
-"""Registering a client, and changing one: the rules are asked of the whole client as it would be (P45)."""
+"""Register a client, and change one: the rules are applied to the whole resulting client (P45)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from idp.secrets import hash_secret
 if TYPE_CHECKING:
     from datetime import datetime
 
-# What stands elsewhere than in a column of that name.
 _Field: TypeAlias = Any  # of Registration
+# Fields that are not a column of that name.
 _ELSEWHERE = frozenset(
     {"name", "redirect_uris", "post_logout_uris", "public", "auth_method", "consent", "scopes", "client_id", "jwks"}
 )
 _COLUMNS = tuple(one.name for one in fields(Registration) if one.name not in _ELSEWHERE)
-# What a person's consent was given to (C54): a change of it is asked about again.
+# The parts of a client that a person consents to (C54): a change of them needs consent again.
 _CONSENTED = ("name", "scopes", "redirect_uris", "shown")
 
 
 def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str | None]:
-    """Register a client; the secret is returned once and kept as a hash.
+    """Register a client; the secret is returned once and stored as a hash.
 
     Raises: BadRegistration.
     """
@@ -74,9 +74,9 @@ def described(party: RelyingParty) -> Registration:
 
 
 def change(party: RelyingParty, *, now: datetime, **changes: _Field) -> tuple[RelyingParty, str | None]:
-    """Change a client: the rules see the result, what was bound to an address goes with it, a consent to the old is over.
+    """Change a client: the rules apply to the result, keys of a former URL are deleted, and old consents end.
 
-    A secret is returned, once, where it begins to have one.
+    A secret is returned, once, if the client begins to have one.
     Raises: BadRegistration.
     """
     with transaction.atomic():
@@ -96,7 +96,7 @@ def change(party: RelyingParty, *, now: datetime, **changes: _Field) -> tuple[Re
             policy.secret_hash = _hashed(secret)
         if any(_comparable(getattr(was, name)) != _comparable(getattr(wanted, name)) for name in _CONSENTED):
             policy.version += 1
-        if wanted.jwks_uri != was.jwks_uri:  # what was fetched from there is nobody's any more (P46)
+        if wanted.jwks_uri != was.jwks_uri:  # keys fetched from the former URL are no longer the client's (P46)
             ClientKeys.objects.filter(policy=policy).delete()
         policy.client.name, policy.client.require_consent = wanted.name, wanted.consent
         policy.client.client_type = "public" if wanted.public else "confidential"
@@ -157,7 +157,7 @@ def _require_same_subjects(was: Registration, wanted: Registration) -> None:
 
 
 def _require_certificate_host(wanted: Registration) -> None:
-    """What is shown by certificate needs the host where certificates are shown (RFC 8705 §5).
+    """Require a certificate host for authentication by certificate (RFC 8705 §5).
 
     Raises: BadRegistration.
     """
@@ -187,7 +187,7 @@ def _new_secret() -> str:
 
 
 def hashed_secret(secret: str) -> str:
-    """As it is kept (C71)."""
+    """The stored form of a secret (C71)."""
     return hash_secret(secret, kind="client-secret")
 
 

@@ -22,7 +22,7 @@ def take_over(*, now: datetime) -> list[dict[str, Any]]:
 
 
 def _lines(text: str) -> list[str]:
-    """One URI a line; only a line feed ends a line, or U+2028 would smuggle a second URI in (E20)."""
+    """One URI per line; only a line feed ends a line, because U+2028 would permit a second URI (E20)."""
     return [line for line in (one.strip("\r\t ") for one in text.split("\n")) if line]
 
 

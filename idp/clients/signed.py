@@ -1,7 +1,7 @@
-"""What a client signed: client assertions, request objects (C37, C44, P42, P43, A20).
+"""JWTs that a client signed: client assertions, request objects (C37, C44, P42, P43, A20).
 
-Bounded before it is parsed, by the algorithm that the client is registered for, by a key of its own; never by what the
-header says of either. The values of the claims are the caller's to check.
+Bounded before parsing, verified with the client's registered algorithm and its own key; never with the header's values.
+The caller checks the claims.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 8192
 _MOST_NESTED = 64
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_FORBIDDEN = frozenset({"crit", "b64", "zip", "enc"})  # a jwk, jku, x5u or x5c in it is never looked at
+_FORBIDDEN = frozenset({"crit", "b64", "zip", "enc"})  # a jwk, jku, x5u or x5c in a header is ignored
 
 
 def unverified(token: object) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,8 +55,8 @@ def claims(
 ) -> dict[str, Any]:
     """The claims of a token that this client signed with the algorithm that it is registered for.
 
-    alg: of the registry; "" means that the client signs nothing of this kind. typs: None in it for a header without `typ`.
-    Raises: Refused(BAD_PROOF).
+    alg: of the registry; "" means that the client signs nothing of this kind. typs: None in it for a header without
+    `typ`. Raises: Refused(BAD_PROOF).
     """
     header, found = unverified(token)
     kid, typ = header.get("kid"), header.get("typ")

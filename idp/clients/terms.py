@@ -1,6 +1,6 @@
-"""What may be registered: every rule about a client, asked of the whole client as it would be (C31-C37, C46, C52, C69, P43, P45).
+"""The rules of registration, applied to the whole resulting client (C31-C37, C46, C52, C69, P43, P45).
 
-Pure but for the certificates in a key set: a `Registration` in, the first objection out.
+Pure except for the certificates in a key set: a `Registration` in, the first objection out.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _MOST_TEXTS, _LONGEST_TEXT = 5, 200
 SCOPES = ("openid", "profile", "email", "offline_access", "assurance")
-MORE_SCOPES = ("phone", "address")  # only for those that ask for them
-SERVICE_SCOPES = ("introspect", "scim")  # of a client's own tokens: about nobody
+MORE_SCOPES = ("phone", "address")  # only for clients that request them
+SERVICE_SCOPES = ("introspect", "scim")  # of a client's own tokens, without a person
 ID_TOKEN_ALGS = ("ES256", "RS256", "PS256", "EdDSA")
 CLIENT_ALGS = jwk.ALGS
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -40,7 +40,7 @@ APPLICATION_TYPES = ("web", "native", "browser")
 SHOWN = ("client_uri", "policy_uri", "tos_uri", "logo_uri", "contacts")
 _MOST_NAME = 80
 _MOST_URIS = 50
-_ACCESS_LIFE = (timedelta(seconds=30), timedelta(minutes=5))  # C38: never longer than ours
+_ACCESS_LIFE = (timedelta(seconds=30), timedelta(minutes=5))  # C38: at most Ramet's own limit
 _REFRESH_LIFE = (timedelta(minutes=1), timedelta(days=30))
 _EVERY_SCOPE = (*SCOPES, *MORE_SCOPES, *SERVICE_SCOPES)
 _CLIENT_ID = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
@@ -48,7 +48,7 @@ _HOST = re.compile(r"[a-z0-9.-]{1,253}(:[1-9][0-9]{0,4})?")
 
 
 class BadRegistration(ValueError):
-    """What is wrong with a registration, in words for the operator. about: the field, by its name in RFC 7591."""
+    """The fault of a registration, in words for the operator. about: the field, by its name in RFC 7591."""
 
     def __init__(self, words: str, *, about: str = "") -> None:
         super().__init__(words)
@@ -57,7 +57,7 @@ class BadRegistration(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """Everything that is said about a client; the names are those of `ClientPolicy`, which says what they mean."""
+    """All settings of a client; the names are those of `ClientPolicy`, which documents them."""
 
     name: str
     redirect_uris: Sequence[str] = ()
@@ -102,17 +102,17 @@ class Registration:
 
     @property
     def method(self) -> str:
-        """How it authenticates."""
+        """The authentication method."""
         return self.auth_method or ("none" if self.public else "client_secret_basic")
 
     @property
     def has_secret(self) -> bool:
-        """Whether it proves itself with a secret that we keep a hash of."""
+        """True if it authenticates with a secret, stored as a hash."""
         return self.method in SECRET_METHODS
 
     @property
     def has_keys(self) -> bool:
-        """Whether it has keys that we can find."""
+        """True if it has keys, inline or by URL."""
         return self.jwks is not None or bool(self.jwks_uri)
 
 
@@ -164,7 +164,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_name(kind: str, value: object) -> bool:
-    """Whether a name can be one of a certificate (RFC 8705 §2.1.2)."""
+    """True if a name can be in a certificate (RFC 8705 §2.1.2)."""
     if kind not in TLS_NAMES or not _is_text(value):
         return False
     try:

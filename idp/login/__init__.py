@@ -1,4 +1,27 @@
-"""Each way in yields evidence (`derived.rules.assurance.Authentication`), and nothing else decides a level.
+"""Signing in: the ways, the login transaction, and the session of a browser.
 
-May import `idp.models`, `idp.config` and below; the OpenID provider, enrolment and the pages import this.
+    ways             the ways of signing in, as the login page lists them
+    choices          the ways that the login page offers
+    need             the requirements of a login for a request; pure
+    flow             a login transaction in a browser
+    session          the session of a browser, read from the database at every request
+    browser_store    Django's sessions, stored under the hash of their key
+    throttle         limits on guessing
+    password         passwords and device passphrases: rules and hashing
+    totp             codes of an authenticator app (RFC 6238)
+    passkey          passkeys and security keys
+    device           keys of the person's own devices
+    card             PIV and CAC cards, by the certificate host
+    hop              the trusted proxy of the certificate host
+    probe            a check that the proxy strips forged headers
+    upstream         logins at another provider
+    approved         the operator's rules at each login
+    withdrawn        keys whose model is no longer trusted
+    page_context     the context of every template
+    views            pages: user name and password, second factor, device key, sign out
+    card_views       pages of card logins
+    passkey_views    pages of passkey logins
+    upstream_views   pages of upstream logins
+
+May import `idp.clients`, `idp.certificates`, `idp.upstreams`, `idp.policies`, `derived` and `scim`.
 """

@@ -1,4 +1,7 @@
-"""What a grown credential may be worth at this sign-in by the rules of today: a device taken off the list counts for less at once (RQ-4, RQ-5)."""
+"""The level of a derived credential under the operator's present rules (RQ-4, RQ-5).
+
+A device that is taken off the list of approved devices counts for less at its next login.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ if TYPE_CHECKING:
 
 
 def at_most(credential: Credential, level: AAL) -> AAL:
-    """The level, or what the rulebook leaves of it.
+    """The level, capped by the rulebook.
 
-    A kind that lives only in approved devices is worth one factor in another; AAL3 takes what it took when it was issued.
-    Raises: Unavailable(KEY_UNAVAILABLE) for a rulebook that is not understood.
+    A kind that is limited to approved devices counts as a single factor in any other; AAL3 takes what issuance at AAL3
+    took.
+    Raises: Unavailable(KEY_UNAVAILABLE) for an invalid rulebook.
     """
     kind = Kind(credential.kind)
     if not policy_of(kind).is_derived:

@@ -1,4 +1,4 @@
-"""Django's database sessions, stored under the hash of their key: a copy of the table logs nobody in (I10)."""
+"""Django's database sessions, stored under the hash of their key, so that a copy of the table signs nobody in (I10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SessionStore(DatabaseStore):
-    """A browser's anonymous state; what it is signed in as is a `LoginSession` that this points to."""
+    """The anonymous state of a browser; its login is a `LoginSession` to which this points."""
 
     @property
     def _row_key(self) -> str:
@@ -28,7 +28,7 @@ class SessionStore(DatabaseStore):
         return row
 
     def exists(self, session_key: str) -> bool:
-        """Whether a key is taken."""
+        """True if a key is in use."""
         return Session.objects.filter(session_key=hash_secret(session_key, kind="browser")[:40]).exists()
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
@@ -37,7 +37,7 @@ class SessionStore(DatabaseStore):
         return Session(session_key=self._row_key, session_data=self.encode(data), expire_date=expires)
 
     def delete(self, session_key: str | None = None) -> None:
-        """Forget a browser."""
+        """Delete the state of a browser."""
         key = session_key or self.session_key
         if key:
             Session.objects.filter(session_key=hash_secret(key, kind="browser")[:40]).delete()

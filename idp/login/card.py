@@ -1,12 +1,12 @@
-"""Signing in with a PIV or CAC card: begun here, proven on the certificate host, ended in the browser that began it (ruling 7).
+"""Card logins (PIV, CAC): begun here, proven on the certificate host, completed in the same browser (ruling 7).
 
-    1. The browser that wants to sign in gets a ticket: `begin`. Its hash is kept with the hash of that browser.
-    2. On the certificate host the browser shows its card; what the certificate said, or why it was refused, is kept with
-       the ticket, and the browser goes back with a result that nobody else has: `present`.
-    3. Here, in the same browser, once: `arrived`. Somebody who got another person to follow the ticket has a result that
-       their browser never saw, and the victim's browser one that it did not begin.
+    1. The browser gets a ticket: `begin`. Its hash is stored with the hash of that browser.
+    2. On the certificate host the browser presents its card; the result is stored with the ticket, and the browser
+       returns with a secret that no other browser has: `present`.
+    3. Here, in the same browser, once: `arrived`. An attacker who makes another person follow the ticket has no result,
+       and that person's browser did not begin the login.
 
-Who a card belongs to is known by its certificate alone, or by the same card under the same issuer (C24); never by a name.
+The owner of a card is found by its certificate alone, or by the same card under the same issuer (C24); never by a name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ _KINDS = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
 
 
 def with_passphrase(credential: Credential) -> VerifiedFactors:
-    """What a certificate of ours and its passphrase verify; what was proven of its key's hardware counts while it is believed (X-7)."""
+    """The factors of a certificate issued here with its passphrase; hardware evidence counts while it is trusted.
+
+    See X-7.
+    """
     factors, kept = {Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}, attestation.believes(credential.evidence)
     if kept and credential.evidence.get("activation") == "per_use":
         factors.add(Factor.USER_VERIFICATION)
@@ -58,7 +61,7 @@ def with_passphrase(credential: Credential) -> VerifiedFactors:
 
 
 class Purpose(StrEnum):
-    """What a certificate is shown for; each ends on a page of its own."""
+    """The purposes of presenting a certificate; each has its own final page."""
 
     LOGIN = "login"
     ADD = "add"
@@ -73,7 +76,7 @@ _ENDS_AT = {
 
 
 def is_on(*, now: datetime) -> bool:
-    """Whether cards may be used: there is a host, there are anchors, and forged headers were seen to be stripped (H4)."""
+    """True if card logins are possible: a host, trust anchors, and a passed probe (H4)."""
     if not config().certificate_url or not certificates.is_configured():
         return False
     return Probe.objects.filter(name=PROBE, passed=True, at__gt=now - PROBE_LASTS).exists()
@@ -104,9 +107,9 @@ def offers(_request: HttpRequest) -> list[Way]:
 
 
 def begin(request: HttpRequest, purpose: Purpose, *, subject: str = "", now: datetime) -> str:
-    """Start; the address on the certificate host to go to.
+    """Begin; returns the URL on the certificate host.
 
-    subject: what else the end must find as it was at the beginning (an account, an invitation).
+    subject: bound to the attempt and compared at its end (an account, an invitation).
     Raises: Refused(CERTIFICATE_LOGIN_OFF).
     """
     require_on(now=now)
@@ -123,10 +126,10 @@ def begin(request: HttpRequest, purpose: Purpose, *, subject: str = "", now: dat
 
 
 def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
-    """On the certificate host: look at the certificate once; the address on the main host to go back to.
+    """Check the certificate once, on the certificate host; returns the URL on the main host.
 
-    What is wrong with it is told there, where the person began.
-    Raises: AlreadySpent for a ticket that was used, is too old, or never was.
+    A fault is reported on the main host, where the person began.
+    Raises: AlreadySpent for a ticket that is used, expired or unknown.
     """
     row = CertificateLogin.objects.filter(
         ticket_hash=hash_secret(ticket, kind="certificate-ticket"), expires_at__gt=now
@@ -147,10 +150,9 @@ def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
 
 
 def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[CertificateLogin, VerifiedCertificate]:
-    """Back on the main host: the row to be claimed, and what the certificate said.
+    """The row to claim and the verified certificate, on the main host; a result in another browser is spent.
 
-    A result that comes to another browser is spent by that.
-    Raises: AlreadySpent; Refused with why the certificate was refused; Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    Raises: AlreadySpent; Refused with the reason of the certificate's refusal; Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
     require_on(now=now)
     row = (
@@ -186,8 +188,8 @@ def claim(row: CertificateLogin, *, now: datetime) -> None:
 def owner(verified: VerifiedCertificate, *, now: datetime) -> Credential | None:
     """The live credential that a certificate belongs to: that certificate itself, or the same card with a newer one (C24).
 
-    The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing, and
-    the same numbers from another authority are another card.
+    The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing,
+    and the same numbers from another authority are another card.
     """
     if verified.ours:
         row = own.found(verified.der)
@@ -218,7 +220,7 @@ def _of_live(*, now: datetime) -> QuerySet[CardCertificate]:
 
 
 def note(credential: Credential, verified: VerifiedCertificate, account: Account, *, now: datetime) -> None:
-    """Under the account's lock: a card that came with a newer certificate is remembered by it from now on.
+    """Record a card's newer certificate, under the account's lock.
 
     Raises: Refused(HELD_BY_ANOTHER), Refused(CREDENTIAL_NOT_LIVE).
     """

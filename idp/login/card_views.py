@@ -35,7 +35,7 @@ _UNKNOWN_NEXT = (
 
 @require_http_methods(["GET", "POST"])
 def login_card(request: HttpRequest) -> HttpResponse:
-    """What will happen, and the step to the certificate host."""
+    """The explanation page, and the step to the certificate host."""
     now = clock.now()
     try:
         card.require_on(now=now)
@@ -56,7 +56,7 @@ def to_the_card(url: str) -> HttpResponse:
 
 @require_http_methods(["GET"])
 def present(request: HttpRequest, ticket: str) -> HttpResponse:
-    """On the certificate host: the card has been asked; back to where the person began."""
+    """Check the card on the certificate host, and return to the main host."""
     try:
         back = card.present(request, ticket, now=clock.now())
     except AlreadySpent:
@@ -70,7 +70,7 @@ def present(request: HttpRequest, ticket: str) -> HttpResponse:
 @csrf_exempt  # nothing changes by it but what the probe that was just sent has shown
 @require_http_methods(["GET", "POST"])
 def probed(request: HttpRequest, nonce: str) -> HttpResponse:
-    """On the certificate host: what a forged header became on its way here (H4)."""
+    """Answer the probe on the certificate host: what a forged header became (H4)."""
     found = probe.look(request, nonce, now=clock.now())
     return (
         JsonResponse({"passed": found}) if found is not None else JsonResponse({"error": "unknown probe"}, status=404)
@@ -79,7 +79,7 @@ def probed(request: HttpRequest, nonce: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def done(request: HttpRequest) -> HttpResponse:
-    """Back from the certificate host: the session stands on the card; or, for a certificate of ours, its passphrase is asked for."""
+    """Complete the login on the main host; a certificate issued here also takes its passphrase."""
     now = clock.now()
     try:
         row, verified = card.arrived(request, card.Purpose.LOGIN, now=now)
@@ -103,9 +103,9 @@ def done(request: HttpRequest) -> HttpResponse:
 
 
 def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: datetime) -> HttpResponse | None:
-    """The question for the second factor, and again where the answer was wrong; None where it was right (ruling 1).
+    """The page for the passphrase, again after a wrong one; None after the correct one (ruling 1).
 
-    A certificate's key is one factor: who opened it, a PIN or nobody, only its holder's machine knows.
+    A certificate's key is a single factor, because the local activation of its key is unknown.
     """
     error, status = None, 200
     if request.method == "POST":
@@ -124,7 +124,7 @@ def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: date
 
 
 def refusal(request: HttpRequest, refused: Refused | Unavailable) -> HttpResponse:
-    """Why a card was not accepted, and what to do; nothing about whose it may be."""
+    """The reason why a card was refused, and the next step; nothing about its owner."""
     found = answer(refused.reason)
     words, next_step, status = found.words, "Sign in another way, or start again with the right card.", found.status
     if refused.reason == Reason.ALREADY_SPENT:

@@ -1,6 +1,6 @@
-"""What the login page offers: every way that is on, or, where a request needs more, exactly those that suffice.
+"""The ways of signing in that the login page offers: every enabled way, or exactly the sufficient ones for a request.
 
-Who is not signed in sees the same as everybody (C67). Who is, and is asked for more, sees what they have.
+Without a login every person sees the same (C67). A signed-in person who needs more sees their own ways.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _KEY = Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)  
 
 
 def need_of(request: HttpRequest) -> Need:
-    """What the waiting request needs, as it was put down when the person was sent here."""
+    """The requirements of the waiting request, as stored when the person was sent here."""
     kept = request.session.get("need")
     return Need.restored(kept) if kept else Need()
 
 
 def suffices(way: Way, need: Need) -> bool:
-    """Whether the best that a way can show is enough."""
+    """True if the best result of a way is sufficient."""
     return need.is_met_by(
         Reached(aal=way.reaches, phishing_resistant=way.phishing_resistant, hardware_protected=way.hardware)
     )
@@ -69,7 +69,7 @@ def offered(request: HttpRequest) -> dict[str, Any]:
 
 
 def _mine(account_id: UUID) -> dict[Kind, list[Reached]]:
-    """What the live credentials of an account can show, by the kind that offers them."""
+    """The levels of an account's live credentials, by the kind of their login."""
     found: dict[Kind, list[Reached]] = {}
     now = clock.now()
     for row in status.living(account_id):

@@ -31,10 +31,9 @@ KEY_ALONE = VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY}))
 
 
 def shown_by(credential: Credential, *, passphrase: bool) -> VerifiedFactors:
-    """What a signature by a device's key verifies: by itself, or with its passphrase beside it (DK-2).
+    """The factors of a signature by a device's key, alone or with its passphrase (DK-2).
 
-    What was proven when it was bound counts at each use, as long as who said it is believed: that the key is in hardware, and that it
-    asks for its holder.
+    Hardware evidence of the binding counts at each use, as long as its issuer is trusted.
     """
     factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase else set())
     factors |= {Factor.USER_VERIFICATION} if verifies_user(credential) else set()
@@ -42,7 +41,10 @@ def shown_by(credential: Credential, *, passphrase: bool) -> VerifiedFactors:
 
 
 def verifies_user(credential: Credential) -> bool:
-    """Whether its hardware was proven to ask for its holder at each use, so that the key alone is two factors; and whether that is still believed."""
+    """True if the hardware is proven to verify its user at each use, and that evidence is still trusted.
+
+    The key alone is then two factors.
+    """
     return credential.evidence.get("activation") == "per_use" and attestation.believes(credential.evidence)
 
 
@@ -50,7 +52,7 @@ _JTI_KEPT = timedelta(minutes=5)
 
 
 def offers(_request: HttpRequest) -> list[Way]:
-    """The key of the device at hand, for whoever added it in My devices."""
+    """The key of the present device, for people who have added it in My devices."""
     return [
         Way(
             name="device",
@@ -101,7 +103,7 @@ def prove(proof: object, *, typ: str, expected: Mapping[str, str], now: datetime
 
 
 def check_passphrase(proven: ProvenDevice, passphrase: str, *, now: datetime) -> None:
-    """Look at one guess of the passphrase, counted before it is looked at; slow, so outside the account lock.
+    """Check a guess of the passphrase, counted first; slow, so outside the account's lock.
 
     Raises: Refused(TRY_LATER), Refused(CREDENTIAL_DISABLED), Refused(WRONG_FACTOR).
     """
@@ -119,7 +121,7 @@ def check_secret(credential: Credential, passphrase_hash: str, passphrase: str, 
     if not password.matches(passphrase, passphrase_hash):
         throttle.note_wrong(credential, now=now)
         raise Refused(Reason.WRONG_FACTOR)
-    throttle.uncount_guess(credential)  # a gate may still say no, and that is no failure of the person
+    throttle.uncount_guess(credential)  # a later gate may still refuse, which is not a failed guess
     throttle.forgive(place)
 
 

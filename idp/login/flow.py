@@ -1,6 +1,6 @@
-"""One login transaction: which factors this browser has shown so far, for ten minutes, for one account (ruling 6).
+"""A login transaction: the factors that this browser has verified, for ten minutes, for one account (ruling 6).
 
-It lives in the browser's anonymous store, ends when the login succeeds, and is never added to another one.
+The transaction is in the browser's anonymous store, ends with the login, and is never combined with another.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ LASTS = timedelta(minutes=10)
 
 
 def first_factor(request: HttpRequest, username: str, secret: str, *, now: datetime) -> None:
-    """Look at a password; a right one opens the transaction. Nobody learns whether the name exists (C67).
+    """Check a password; a correct one opens the transaction, without disclosing whether the name exists (C67).
 
-    Raises: Refused(TRY_LATER), Refused(WRONG_FACTOR), also for a right password whose authenticator is disabled.
+    Raises: Refused(TRY_LATER), Refused(WRONG_FACTOR), also for a correct password of a disabled authenticator.
     """
     credential = _credential_of(username, now=now)
     place = throttle.place(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
@@ -66,7 +66,7 @@ def _credential_of(username: str, *, now: datetime) -> Credential | None:
 
 
 def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] | None:
-    """The credential whose password this browser has just shown and the back-off place, or None."""
+    """The credential whose password this browser has just verified, and the back-off key; or None."""
     state = request.session.get(_KEY)
     if not state or now - datetime.fromtimestamp(state["at"], tz=UTC) > LASTS:
         return None
@@ -77,7 +77,7 @@ def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] 
 
 
 def finish(request: HttpRequest, credential: Credential) -> HttpResponse:
-    """After `session.establish`, whatever the way: this browser is a known one, and goes where it was going."""
+    """After `session.establish`: remember this browser, and go to the destination."""
     request.session.pop("why", None)
     request.session.pop("need", None)
     response = redirect(destination(request))
@@ -86,7 +86,7 @@ def finish(request: HttpRequest, credential: Credential) -> HttpResponse:
 
 
 def destination(request: HttpRequest) -> str:
-    """Where a finished login goes: back to the waiting authorization request, to a page of ours, or to My devices."""
+    """The destination after a login: the waiting authorization request, a local page, or My devices."""
     flow = request.session.pop("flow", "")
     if flow:
         return reverse("authorize-go-on", args=[flow])

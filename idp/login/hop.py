@@ -1,15 +1,14 @@
-"""The one hop that may speak of a client's certificate: the proxy of the certificate host (H1-H4, C22, ruling 32).
+"""The trusted proxy of the certificate host, which alone may pass on a client certificate (H1-H4, C22, ruling 32).
 
-Everything that it says is in one header field, `RametHop`, so that no part can be replaced by itself; its name has neither a
-hyphen nor an underscore, so that no other name is read as it. The field is believed only from a listed peer (or over the UNIX
-socket), with the shared secret, and for the certificate host. From anybody else it is nothing: not an error, not a
-certificate. What is believed is still only bytes that a TLS handshake proved the key of; `idp.certificates` says what they
-are worth.
+Everything that the proxy states is in one header field, `RametHop`, so that no part can be replaced alone; its name has
+neither a hyphen nor an underscore, so that no other name is read as it. The field is accepted only from a listed peer
+(or the UNIX socket), with the shared secret, for the certificate host; from any other caller it is ignored. The
+accepted bytes are only a certificate with a proven key; `idp.certificates` validates them.
 
     RametHop: secret=…; resumed=…; pem=…          nginx, Apache: one certificate, PEM, URL-encoded
     RametHop: secret=…; resumed=…; der=…          HAProxy: one certificate, DER, base64; chain=… (the same, concatenated)
 
-resumed: `.` (nginx), `0` (HAProxy) or `Initial` (Apache) for a handshake that proved the key; anything else did not.
+resumed: `.` (nginx), `0` (HAProxy) or `Initial` (Apache) for a handshake that proved the key; other values did not.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _SEQUENCE, _LONG_LENGTH = 0x30, 0x80
 
 @dataclass(frozen=True)
 class Presented:
-    """A certificate whose key a full TLS handshake proved, and what the client sent beside it; nothing of it is validated yet."""
+    """A certificate whose key a full TLS handshake proved, with the client's chain; not validated."""
 
     unverified_leaf: bytes
     unverified_chain: tuple[bytes, ...] = ()
@@ -65,7 +64,7 @@ def _netloc(url: str) -> str:
 
 
 def is_certificate_host(request: HttpRequest) -> bool:
-    """Whether a request is for the certificate host."""
+    """True if a request is for the certificate host."""
     return _is_for_it(request.META)
 
 
@@ -79,7 +78,7 @@ def base(request: HttpRequest) -> str:
 
 
 def is_believed(request: HttpRequest) -> bool:
-    """Whether a request came through the proxy of the certificate host."""
+    """True if a request came through the proxy of the certificate host."""
     return is_believed_of(request.META)
 
 
@@ -93,9 +92,9 @@ def is_believed_of(meta: Mapping[str, Any]) -> bool:
 
 
 def presented(request: HttpRequest) -> Presented:
-    """The certificate that the proxy hands on.
+    """The certificate that the proxy passes on.
 
-    Raises: Refused(CERTIFICATE_MISSING) if there is none, or nobody who may speak of one;
+    Raises: Refused(CERTIFICATE_MISSING) without a certificate or from an untrusted caller;
     Refused(CERTIFICATE_NOT_PROVEN) for a resumed handshake (ruling 7); Refused(CERTIFICATE_MALFORMED).
     """
     if not is_believed(request):

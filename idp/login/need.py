@@ -1,6 +1,6 @@
-"""What a login must be for a request, and what is missing of it (ruling 16; AS-5, TK-2, TK-3).
+"""The requirements of a login for a request, and the missing part of them (ruling 16; AS-5, TK-2, TK-3).
 
-Pure: authentication context classes are computed from what a login has shown or a way could show, never from what was asked.
+Pure: authentication context classes are computed from verified or possible factors, never from a requested value.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SUPPORTED: tuple[str, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """What a login has shown, or what a credential could show, as far as a class asks for it."""
+    """The properties of a login, or of a credential's best login, for comparison with a class."""
 
     aal: AAL
     phishing_resistant: bool
@@ -46,7 +46,7 @@ class Reached:
 
     @classmethod
     def of(cls, login: Authentication, *, at_most: AAL = AAL.AAL3) -> Reached:
-        """Of a login; at_most: what else caps it."""
+        """The properties of a login; at_most: a further cap."""
         return cls(
             aal=min(login.aal, at_most),
             phishing_resistant=login.phishing_resistant,
@@ -55,7 +55,7 @@ class Reached:
 
 
 def is_true(value: str, reached: Reached) -> bool:
-    """Whether a class is true of a login; `phrh` needs a key that is proven to be in hardware (TK-3)."""
+    """True if a class is satisfied; `phrh` needs a key that is proven to be in hardware (TK-3)."""
     if value == PHR:
         return reached.phishing_resistant
     if value == PHRH:
@@ -65,7 +65,7 @@ def is_true(value: str, reached: Reached) -> bool:
 
 
 def demands(value: str) -> Reached:
-    """The least that a class asks for."""
+    """The least properties that satisfy a class."""
     if value in {PHR, PHRH}:
         return Reached(aal=AAL.AAL1, phishing_resistant=True, hardware_protected=value == PHRH)
     base, _, property_ = value.removeprefix(_NS).partition("?")
@@ -74,9 +74,10 @@ def demands(value: str) -> Reached:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What a login must be: one of these classes (any, if there are none), and no less than a level.
+    """The requirements of a login: one of these classes (any, if empty), and a least level.
 
-    phishing_resistant: it must be that, whatever the class. of_this_person: somebody is signed in whom it asks for more, so that only what they have needs to be offered.
+    phishing_resistant: required, whatever the class. of_this_person: the signed-in person needs more, so that only
+    their own ways are offered.
     """
 
     classes: tuple[str, ...] = ()
@@ -85,18 +86,18 @@ class Need:
     of_this_person: bool = False
 
     def is_met_by(self, reached: Reached) -> bool:
-        """Whether a login that shows this is enough."""
+        """True if a login with these properties is sufficient."""
         if reached.aal < self.min_aal or (self.phishing_resistant and not reached.phishing_resistant):
             return False
         return not self.classes or any(is_true(value, reached) for value in self.classes)
 
     @property
     def is_more_than_any(self) -> bool:
-        """Whether it asks for something that not every login is."""
+        """True if not every login is sufficient."""
         return not self.is_met_by(Reached(aal=AAL.AAL1, phishing_resistant=False, hardware_protected=False))
 
     def missing(self, reached: Reached) -> str:
-        """What is missing, in words that follow "this application needs"; of several classes the one that is nearest."""
+        """The missing part, in words after "this application needs"; of several classes the nearest."""
         ways = [self._lacking(demands(value), reached) for value in self.classes] or [self._lacking(_ANY, reached)]
         return _joined(min(ways, key=len))
 
@@ -112,7 +113,7 @@ class Need:
         return found
 
     def stored(self) -> dict[str, Any]:
-        """As it is kept in a browser's store."""
+        """The form in a browser's store."""
         return {
             "classes": list(self.classes),
             "min_aal": int(self.min_aal),
@@ -122,7 +123,7 @@ class Need:
 
     @classmethod
     def restored(cls, kept: Mapping[str, Any]) -> Need:
-        """What `stored` kept."""
+        """The requirements from their stored form."""
         return cls(
             classes=tuple(kept["classes"]),
             min_aal=AAL(kept["min_aal"]),

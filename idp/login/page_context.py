@@ -1,4 +1,4 @@
-"""The context of every template: the issuer, the contact, and the person who is signed in."""
+"""The context of every template: the issuer, the contact, and the signed-in person."""
 
 from __future__ import annotations
 

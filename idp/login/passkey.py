@@ -1,7 +1,7 @@
-"""Signing in with a passkey or a security key: alone, or after the right password (AU-4, C58 to C61).
+"""Passkey and security key logins: alone, or after the correct password (AU-4, C58 to C61).
 
-A challenge belongs to one browser, one purpose and, where it is known, one account; it lives five minutes and is spent under
-the account's lock, together with what it pays for. Nobody learns from the options whether an account exists: before a
+A challenge is bound to a browser, a purpose and, if known, an account; it expires after five minutes and is spent under
+the account's lock with the change that it pays for. The options do not disclose whether an account exists: before a
 password they name no key.
 """
 
@@ -42,10 +42,10 @@ SECONDS = int(LASTS.total_seconds())
 LOGIN, SECOND = "login", "second"
 
 
-# --- ceremonies -------------------------------------------------------------------------------------------------------
+# --- ceremonies ---
 
 
-def begin(  # noqa: PLR0913 - what a challenge is bound to
+def begin(  # noqa: PLR0913 - the bindings of a challenge
     request: HttpRequest,
     purpose: str,
     *,
@@ -73,7 +73,7 @@ def begin(  # noqa: PLR0913 - what a challenge is bound to
 
 
 def expected(row: Ceremony) -> CeremonyParameters:
-    """What an answer to a challenge is compared with."""
+    """The parameters with which the response to a challenge is compared."""
     return CeremonyParameters(
         challenge=passkey.decoded(row.challenge),
         rp_id=config().host,
@@ -85,9 +85,9 @@ def expected(row: Ceremony) -> CeremonyParameters:
 def resumed(
     request: HttpRequest, purpose: str, response: UnverifiedResponse, *, account: Account | None, now: datetime
 ) -> Ceremony:
-    """The challenge that an answer says it is for, if it was this browser's, for this purpose and account (P23).
+    """The challenge of a response, if it belongs to this browser, purpose and account (P23).
 
-    Raises: Refused(BAD_PROOF), AlreadySpent for one that was used or is too old.
+    Raises: Refused(BAD_PROOF), AlreadySpent for a used or expired challenge.
     """
     row = Ceremony.objects.filter(id=_row_id(response.unverified_challenge)).first()
     if row is None or row.browser != browser_hash(request) or row.purpose != purpose:
@@ -104,15 +104,15 @@ def _row_id(challenge: bytes) -> UUID:
 
 
 def spend(row: Ceremony, *, now: datetime) -> None:
-    """Under the account's lock.
+    """Spend the challenge under the account's lock.
 
-    Raises: AlreadySpent for everybody but the first.
+    Raises: AlreadySpent for every caller except the first.
     """
     if not claim_once(Ceremony.objects.filter(id=row.id), now=now):
         raise AlreadySpent
 
 
-# --- whose keys -------------------------------------------------------------------------------------------------------
+# --- registered keys ---
 
 
 def keys_of(account: Account, *, now: datetime) -> list[Passkey]:
@@ -127,7 +127,7 @@ def described(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
 
 
 def offers(_request: HttpRequest) -> list[Way]:
-    """How the login page offers it. The same to everybody: who has a key is not known before it answers (C67)."""
+    """The way on the login page, the same for every person, because the owner is unknown before a response (C67)."""
     return [
         Way(
             name="passkey",
@@ -142,11 +142,11 @@ def offers(_request: HttpRequest) -> list[Way]:
     ]
 
 
-# --- signing in -------------------------------------------------------------------------------------------------------
+# --- logins ---
 
 
 def options(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
-    """For signing in with a key alone: the key says whose it is (C61)."""
+    """The options for a login by a discoverable credential, which identifies its owner (C61)."""
     return passkey.options_to_assert(begin(request, LOGIN, account=None, now=now), allowed=(), seconds=SECONDS)
 
 
@@ -175,9 +175,9 @@ def second_options(request: HttpRequest, beside: Credential, *, now: datetime) -
 
 
 def second(request: HttpRequest, answer: str, beside: Credential, place: str, *, now: datetime) -> Credential:
-    """A key after the right password, which is another factor whether or not the key verified its user.
+    """Verify a key after the correct password, as a second factor with or without user verification.
 
-    beside: the root whose password was shown; its guesses are not counted here, as nobody guesses a signature (C58).
+    beside: the root of the password; no failed guess is counted, because signatures cannot be guessed (C58).
     Raises: Refused.
     """
     throttle.admit(place, now=now)
@@ -201,7 +201,7 @@ def second(request: HttpRequest, answer: str, beside: Credential, place: str, *,
 
 
 def _key(response: UnverifiedResponse) -> Passkey:
-    """The key that an answer says it is of; the account follows from it and from nothing else (C61)."""
+    """The key of a response; the account follows from it alone (C61)."""
     rows = Passkey.objects.select_related("credential__account", "credential__root", "credential__parent")
     found = rows.filter(raw_id_hash=passkey.hashed_id(response.unverified_raw_id)).first()
     if found is None:
@@ -228,9 +228,9 @@ def _shown(key: Passkey, asserted: VerifiedAssertion, *more: Factor) -> Verified
 
 
 def _awaken(account: Account, credential_id: UUID, asserted: VerifiedAssertion, *, now: datetime) -> None:
-    """The first sign-in with a grown passkey makes it active, and takes its own verification of the user (PK-4).
+    """Activate a derived passkey on its first login, which takes user verification (PK-4).
 
-    Raises: Refused(CREDENTIAL_NOT_LIVE) for one that waits and did not verify its user.
+    Raises: Refused(CREDENTIAL_NOT_LIVE) for a pending key without it.
     """
     row = Credential.objects.get(id=credential_id)
     if row.state == State.PENDING:
@@ -242,7 +242,8 @@ def _awaken(account: Account, credential_id: UUID, asserted: VerifiedAssertion, 
 def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAssertion, *, now: datetime) -> None:
     """Under the account's lock: the challenge once, and the key's counter forward only.
 
-    Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered meanwhile.
+    Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered
+    meanwhile.
     """
     spend(row, now=now)
     rows = Passkey.objects.filter(credential_id=key.credential_id)

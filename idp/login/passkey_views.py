@@ -32,12 +32,12 @@ WORDS = {
 
 
 def words(refused: Refused) -> str:
-    """What a person is told of a key that was not accepted."""
+    """The message for a person about a refused key."""
     return WORDS.get(refused.reason) or answer(refused.reason).words
 
 
 def page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
-    """A page of a login: it says what it is for, and its form may end at the relying party that waits (ruling 22)."""
+    """A login page with its purpose, whose form may lead to the waiting relying party (ruling 22)."""
     flow_id = request.session.get("flow", "")
     waiting = AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
     common = {"why": request.session.get("why") or None, "client_name": waiting.client.name if waiting else None}
@@ -63,7 +63,7 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["POST"])
 def login_passkey_options(request: HttpRequest) -> HttpResponse:
-    """A challenge, and no more: it is the same for everybody (C61, C67)."""
+    """A challenge, the same for every person (C61, C67)."""
     return _uncached(JsonResponse(passkey.options(request, now=clock.now())))
 
 

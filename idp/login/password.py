@@ -1,4 +1,4 @@
-"""Passwords and device passphrases: the SP 800-63B-4 §3.1.1.2 rules, argon2id, and a bound on what runs at once."""
+"""Passwords and device passphrases: the rules of SP 800-63B-4 §3.1.1.2, argon2id, and a bound on parallel hashing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _blocklist() -> CommonPasswordValidator:
 
 
 def objection(secret: str, *, context: tuple[str, ...] = ()) -> str | None:
-    """What is wrong with a new password, in words for the person, or None if it will do.
+    """The fault of a new password, in words for the person, or None.
 
     context: names of the person and the service, which may not be the whole of it.
     """
@@ -74,7 +74,7 @@ def hashed(secret: str) -> str:
 
 
 def matches(secret: str, stored_hash: str) -> bool:
-    """Whether a secret is the one that was hashed; takes as long for an unknown person (C67)."""
+    """True if a secret matches its hash; an unknown person takes the same time (C67)."""
     plain = normalised(secret[: MOST * _MOST_COMPOSED])
     if len(plain) > MOST or len(secret) > MOST * _MOST_COMPOSED:
         plain, stored_hash = "", ""  # never a part of it (P65)

@@ -1,9 +1,9 @@
-"""Whether the proxy of the certificate host replaces what a client forges: asked through the public address, as a stranger would (H4).
+"""A check that the proxy of the certificate host replaces forged headers, through the public address (H4).
 
-The probe sends `RametHop` in every spelling, repeated and empty, by GET and POST, with and without a body, in several orders,
-and beside it the names that a careless server would confuse with it, each with a mark in it. What is looked at is what
-arrived, before any name is folded. It has passed if each request arrives through the believed hop (so the proxy put its own
-field in the place of the forged one) with the mark nowhere that counts, or is refused.
+The probe sends `RametHop` in every spelling, repeated and empty, by GET and POST, with and without a body, in several
+orders, and beside it the names that a careless server would confuse with it, each with a mark in it. The received
+headers are examined before any name is folded. The check passes if each request arrives through the trusted proxy
+(which has replaced the forged field by its own) without the mark in a relevant header, or is refused.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _both(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def run(*, now: datetime) -> tuple[bool, str]:
-    """Probe the certificate host; whether it passed, and words for the operator."""
+    """Probe the certificate host; returns whether the check passed, and words for the operator."""
     passed, words = True, ""
     for number in range(sum(1 for _ in attempts(""))):
         passed, words = _tried(number, now=now)
@@ -117,7 +117,7 @@ def _wrong_status(status: int) -> str:
 
 
 def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
-    """On the certificate host: what arrived of a probe; None for one that nobody sent, or long ago."""
+    """The result of a probe at the certificate host; None for an unknown or old probe."""
     row = Probe.objects.filter(
         name=_ASKED, nonce_hash=hash_secret(nonce[:64], kind="probe"), at__gt=now - _LASTS
     ).first()
@@ -151,5 +151,5 @@ def repeat(*, now: datetime) -> None:
 
 
 def has_passed(*, now: datetime) -> bool:
-    """Whether the last probe passed, not too long ago."""
+    """True if the last probe passed recently."""
     return Probe.objects.filter(name=PROBE, passed=True, at__gt=now - PROBE_LASTS).exists()

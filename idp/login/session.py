@@ -1,7 +1,7 @@
-"""Who is signed in with this browser: read from the database at every request, joined with account and credential.
+"""The session of a browser, read from the database at every request with account and credential.
 
-The browser's cookie leads to an anonymous store (`browser_store`), which points to a `LoginSession`. Its level is that of
-its one present event (AS-4); signing in again replaces the event, and the cookie's value changes each time (C11, SS-4).
+The cookie leads to an anonymous store (`browser_store`), which points to a `LoginSession`. Its level is that of its
+present event (AS-4); another login replaces the event, and the cookie's value changes each time (C11, SS-4).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _POINTER = "login_session"
 _BROWSER = "browser"
-_PAUSE = "longest-pause"  # seconds, since the login: a client's own limit asks about it, whatever was clicked since
+_PAUSE = "longest-pause"  # seconds since the login, for a client's own limit
 _TOUCH_EVERY = timedelta(seconds=60)
 _LIMITS = {  # SS-1, SS-2: overall, idle
     AAL.AAL1: (timedelta(hours=24), timedelta(hours=1)),
@@ -39,7 +39,7 @@ _LIMITS = {  # SS-1, SS-2: overall, idle
 
 
 def login_of(event: AuthenticationEvent) -> Authentication:
-    """The evidence of a recorded login, its level capped by what the credential's ancestors are worth today (C2)."""
+    """The evidence of a recorded login, capped by the present level of the credential's ancestors (C2)."""
     return Authentication(
         factors=frozenset(Factor(value) for value in event.factors),
         aal=status.level(event.credential, AAL(event.aal)),
@@ -54,27 +54,27 @@ def login_of(event: AuthenticationEvent) -> Authentication:
 
 
 def stands(event: AuthenticationEvent, account: Account, *, now: datetime) -> bool:
-    """Whether everything that a login was made with is still live."""
+    """True if every credential of a login is still live."""
     used = [event.credential, *([event.beside] if event.beside else [])]
     return all(status.is_live(one, account, now=now) for one in used)
 
 
 def read(session_id: UUID, account: Account) -> LoginSession:
-    """A session as it is now, for whoever holds its account's lock."""
+    """A session as it is now, for callers that hold its account's lock."""
     fresh = with_evidence(LoginSession.objects).get(id=session_id, account=account)
     fresh.account.status, fresh.account.epoch = account.status, account.epoch
     return fresh
 
 
 def with_evidence(rows: Manager[LoginSession] | QuerySet[LoginSession]) -> QuerySet[LoginSession]:
-    """Sessions joined with all that says whether they stand."""
+    """Sessions joined with everything that decides whether they are live."""
     return rows.select_related(
         "account__person", "event__credential__root", "event__credential__parent", "event__beside"
     )
 
 
 def is_standing(session: LoginSession, *, now: datetime) -> bool:
-    """Whether a session has not ended: for what hangs on it without a browser, idleness aside (ruling 17)."""
+    """True if a session has not ended, regardless of idleness, for grants that depend on it (ruling 17)."""
     return (
         session.ended_at is None
         and session.expires_at > now
@@ -85,7 +85,7 @@ def is_standing(session: LoginSession, *, now: datetime) -> bool:
 
 
 def is_live(session: LoginSession, *, now: datetime) -> bool:
-    """Whether a browser may act on this session now."""
+    """True if a browser may act on this session now."""
     idle = _LIMITS[AAL(session.event.aal)][1]
     return is_standing(session, now=now) and now - session.last_seen_at <= idle
 
@@ -114,13 +114,13 @@ def note_idle(session: LoginSession, span: timedelta) -> None:
 
 
 def was_idle(session: LoginSession) -> timedelta:
-    """How long a session had been idle before this request."""
+    """The idle time of a session before this request."""
     span: timedelta = getattr(session, "was_idle", timedelta())
     return span
 
 
 def browser_hash(request: HttpRequest) -> str:
-    """What an authorization request or a challenge is bound to: this browser and no other (P23)."""
+    """The hash of this browser, to which requests and challenges are bound (P23)."""
     if _BROWSER not in request.session:
         request.session[_BROWSER] = opaque()
     return hash_secret(request.session[_BROWSER], kind="browser-binding")
@@ -136,10 +136,11 @@ def establish(  # noqa: PLR0913 - the evidence
     beside: Credential | None = None,
     at: datetime | None = None,
 ) -> LoginSession:
-    """Record a login, and make this browser's session stand on it; the cookie's value changes.
+    """Record a login and make it this browser's session, with a new cookie value.
 
-    beside: a second credential that took part. claim: what is spent or activated by this login, under the account's lock.
-    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and what `claim` raises.
+    beside: a second credential of the login. claim: values that the login spends or activates, under the account's
+    lock.
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and any exception of `claim`.
     """
     before = of_browser(request, now=now)
 
@@ -152,7 +153,7 @@ def establish(  # noqa: PLR0913 - the evidence
 
     session = under_lock(credential.account_id, work)
     if before is not None and before.account_id != session.account_id:
-        end(before, now=now, actor="person")  # nobody could sign it out any more: its browser is another person's now
+        end(before, now=now, actor="person")  # otherwise unreachable: its browser has another person's session now
     request.session.cycle_key()
     request.session[_POINTER] = str(session.id)
     request.session.pop("login", None)
@@ -171,9 +172,9 @@ def record_login(  # noqa: PLR0913 - the evidence
     beside: Credential | None = None,
     at: datetime | None = None,
 ) -> AuthenticationEvent:
-    """Write the event of one login; the caller holds the account's lock.
+    """Write the event of a login; the caller holds the account's lock.
 
-    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and what `claim` raises.
+    Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and any exception of `claim`.
     """
     if not account.is_active:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
@@ -230,7 +231,7 @@ def _stand(
 
 
 def end(session: LoginSession, *, now: datetime, actor: str) -> None:
-    """End a session; the relying parties that it signed in to are told, and families that hang on it are dead at once."""
+    """End a session, notify its relying parties, and so end the families that depend on it."""
 
     def work(account: Account) -> None:
         if LoginSession.objects.filter(id=session.id, ended_at__isnull=True).update(ended_at=now):
@@ -242,7 +243,7 @@ def end(session: LoginSession, *, now: datetime, actor: str) -> None:
 
 
 def signed_in(request: HttpRequest) -> LoginSession | None:
-    """The live session of this browser; looked up once a request, and only when somebody asks."""
+    """The live session of this browser, read at most once per request."""
     if not hasattr(request, "ramet_session"):
         request.ramet_session = of_browser(request, now=clock.now())  # type: ignore[attr-defined]
     found: LoginSession | None = request.ramet_session  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""Guessing is slowed per browser and per network, and ends at 100 wrong guesses per authenticator (TH-1 to TH-3, ruling 13).
+"""Limits on guessing: per browser, per network, and 100 wrong guesses per authenticator (TH-1 to TH-3, ruling 13).
 
-A guess is counted before it is looked at, in one UPDATE, so that parallel guesses count too (P53). Somebody else's
-guesses from another network do not slow a person in a browser that they have signed in with before.
+A guess is counted before it is checked, in one UPDATE, so that parallel guesses count too (P53). Guesses from another
+network do not slow a person in a browser with an earlier login.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FREE_TRIES = 5
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=24)
 WINDOW = timedelta(minutes=10)
-MOST_OF_A_NETWORK = 100  # tries at passwords in a window, over all names, from browsers that nobody knows
+MOST_OF_A_NETWORK = 100  # tries at passwords in a window, over all names, from unknown browsers
 MOST_OF_EVERYBODY = 5_000
 KNOWN_COOKIE = "ramet_known"
 _MOST_COUNTED = 30_000
@@ -52,12 +52,12 @@ def place(request: HttpRequest, subject: str) -> str:
 
 
 def place_of_device(credential: Credential) -> str:
-    """The back-off key of a device's passphrase: only who has its key gets there, so no stranger shares it (ruling 13)."""
+    """The back-off key of a device's passphrase, which only the holder of its key can reach (ruling 13)."""
     return hashlib.sha256(f"device\x00{credential.id}".encode()).hexdigest()
 
 
 def network(request: HttpRequest) -> str:
-    """The /24 or /56 that a request comes from."""
+    """The /24 or /56 network of a request."""
     address = ipaddress.ip_address(request.META.get("ramet.peer") or "0.0.0.0")  # noqa: S104 - only a label
     return str(ipaddress.ip_network(f"{address}/{_PREFIXES[address.version]}", strict=False))
 
@@ -91,7 +91,7 @@ def admit(key: str, *, now: datetime) -> None:
     """
     with transaction.atomic():
         Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
-        # Held from the look to the count, so that parallel tries wait for each other; None: forgiven this very moment.
+        # Locked from the read to the count, so that parallel tries wait for each other; None: reset concurrently.
         row = Throttle.objects.select_for_update().filter(key=key).first() or Throttle(key=key, until=now, seen_at=now)
         if row.until > now:
             raise Refused(Reason.TRY_LATER)
@@ -102,10 +102,10 @@ def admit(key: str, *, now: datetime) -> None:
 
 
 def brake(request: HttpRequest, subject: str, *, now: datetime) -> None:
-    """Count one try at a password from a network, whatever the name, and one in the whole house (C57: spraying).
+    """Count a password try of a network, for any name, and of the whole installation (C57: spraying).
 
-    A browser that the person has signed in with before is not held up by what others do (ruling 13); nor is anybody who shows
-    a card or a key, because nothing can be guessed there (C58). Each count is one conditional UPDATE, before anything is looked at.
+    A browser with an earlier login of the person is not limited by others (ruling 13), nor are cards and keys, which
+    cannot be guessed (C58). Each count is a conditional UPDATE before any check.
     Raises: Refused(TRY_LATER).
     """
     known = _known(request)
@@ -136,9 +136,9 @@ def forgive(key: str) -> None:
 
 
 def count_guess(credential: Credential) -> None:
-    """Count one guess against an authenticator, before it is looked at.
+    """Count a guess against an authenticator, before it is checked.
 
-    Raises: Refused(CREDENTIAL_DISABLED) at the hundredth in a row; only binding anew helps then.
+    Raises: Refused(CREDENTIAL_DISABLED) at the hundredth in a row; then it must be bound anew.
     """
     rows = Credential.objects.filter(id=credential.id, failures__lt=MOST_FAILURES)
     if rows.update(failures=F("failures") + 1) != 1:
@@ -146,17 +146,17 @@ def count_guess(credential: Credential) -> None:
 
 
 def count_nothing(key: str, *, now: datetime) -> None:
-    """As many writes as `count_guess`, where there is nothing to count against: time must not tell (C67, P54)."""
+    """Write as much as `count_guess` without an authenticator, so that timing reveals nothing (C67, P54)."""
     Throttle.objects.filter(key=key).update(seen_at=now)
 
 
 def uncount_guess(credential: Credential) -> None:
-    """That guess was right, and another factor is still to come."""
+    """Undo the count of a correct guess before a further factor."""
     Credential.objects.filter(id=credential.id, failures__gt=0).update(failures=F("failures") - 1)
 
 
 def note_wrong(credential: Credential, *, now: datetime) -> None:
-    """After a wrong guess: if it was the last one allowed, the record and the person are told, once (TH-1)."""
+    """Record and notify the last permitted wrong guess, once (TH-1)."""
     if not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
         return
     under_lock(

@@ -1,6 +1,6 @@
-"""Signing in at another provider: which ways there are, what a waiting request needs of it, and whose identity came back.
+"""Logins at another provider: the enabled ways, the requirements of the request, and the returned identity.
 
-Only (issuer, sub) of a live link leads to an account; no name, no address, no claim of any other kind (P33).
+Only (issuer, sub) of a live link leads to an account; never a name, an address or another claim (P33).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def offers(_request: HttpRequest) -> list[Way]:
-    """One way for each upstream that is on."""
+    """A way for each enabled upstream."""
     return [_way(one) for one in registry.enabled()]
 
 
@@ -48,7 +48,7 @@ def _way(upstream: Upstream) -> Way:
 
 
 def begin(request: HttpRequest, upstream: Upstream, *, now: datetime) -> str:
-    """Where to send this browser to sign in there.
+    """The URL of the login at the upstream.
 
     Raises: as `trip.begin`.
     """
@@ -80,16 +80,16 @@ def shown(back: Return) -> VerifiedFactors:
 
 
 def sign_in(request: HttpRequest, back: Return, *, now: datetime) -> Credential:
-    """Stand this browser's session on an identity that came back from an upstream.
+    """Establish a session on an identity from an upstream.
 
-    Raises: Refused(CREDENTIAL_UNKNOWN), Refused(UPSTREAM_DISABLED) for one that was switched off meanwhile (P26), and as
+    Raises: Refused(CREDENTIAL_UNKNOWN), Refused(UPSTREAM_DISABLED) if disabled meanwhile (P26), and as
     `session.establish`.
     """
     credential = linked(back.upstream.issuer, back.subject, now=now)
 
     def claim(_account: Account) -> None:
         if registry.usable(back.upstream.slug).cap < back.asserted.aal:
-            raise Refused(Reason.UPSTREAM_UNTRUSTED)  # capped since; the next trip says the lower level
+            raise Refused(Reason.UPSTREAM_UNTRUSTED)  # capped since; the next login has the lower level
 
     session.establish(request, credential, shown(back), now=now, claim=claim, at=back.at)
     return credential

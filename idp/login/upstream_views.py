@@ -35,7 +35,7 @@ _NEXT = {
 
 @require_http_methods(["GET", "POST"])
 def login_upstream(request: HttpRequest, slug: str) -> HttpResponse:
-    """GET says where the button leads; POST begins the trip."""
+    """GET explains the step; POST begins it."""
     now = clock.now()
     try:
         found = registry.usable(slug)
@@ -59,7 +59,7 @@ def _page(request: HttpRequest, found: Upstream, *, now: datetime) -> HttpRespon
 
 
 def leading_to(response: HttpResponse, found: Upstream, others: list[str], *, now: datetime) -> HttpResponse:
-    """Let this page's form end at the upstream, and from there at what waits: Chromium applies `form-action` to redirects too."""
+    """Permit this page's form to lead to the upstream and on, because Chromium applies `form-action` to redirects."""
     targets = [documents.metadata(found, now=now)["authorization_endpoint"], *others]
     places = [urlsplit(one) for one in targets]
     named = [f"{one.scheme}://{one.netloc}" if one.scheme in {"http", "https"} else f"{one.scheme}:" for one in places]
@@ -75,7 +75,7 @@ def away(url: str) -> HttpResponse:
 
 
 def parameters(request: HttpRequest) -> dict[str, str]:
-    """What an upstream sent back: each parameter once, short, printable.
+    """The parameters of an upstream's response: each once, short, printable.
 
     Raises: Refused(UPSTREAM_UNTRUSTED).
     """
@@ -100,7 +100,7 @@ def returned(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str],
 
 
 def refusal(request: HttpRequest, reason: Reason) -> HttpResponse:
-    """Why it came to nothing, and what to do."""
+    """The reason of a failed login, and the next step."""
     found = answer(reason)
     response = pages.problem(
         request,

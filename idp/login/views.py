@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from derived.models import Account, Credential
 
-_WRONG_PASSWORD = "That user name and password do not go together. Check both and try again."  # noqa: S105 - words
+_WRONG_PASSWORD = "That user name and password do not go together. Check both and try again."  # noqa: S105 - a message
 _WRONG_CODE = "That code is not right, or was used already. Wait for the next one and try again."
 _WRONG_DEVICE = "Check the passphrase of this device and try again."
 _ENDED_DEVICE = "This device can no longer sign in. Sign in another way and add it again in My devices."
@@ -71,7 +71,7 @@ def _waiting(request: HttpRequest) -> AuthorizationRequest | None:
 
 
 def _page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
-    """A login page: it says what it is for, and its form may end at the relying party that waits."""
+    """A login page with its purpose, whose form may lead to the waiting relying party."""
     waiting = _waiting(request)
     common = {
         "why": request.session.get("why") or None,
@@ -110,7 +110,7 @@ def login_totp(request: HttpRequest) -> HttpResponse:
 
 
 def _finish(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> None:
-    """Verify the code, counted before it is looked at, and stand the session on both factors.
+    """Verify the code, counted first, and establish the session on both factors.
 
     Raises: Refused.
     """
@@ -162,7 +162,7 @@ def login_device(request: HttpRequest) -> HttpResponse:
 
 
 def _proven(request: HttpRequest, *, now: datetime) -> device.ProvenDevice:
-    """The device that signed this browser's own challenge, which is spent whatever comes after.
+    """The device that signed this browser's challenge, which is spent in any case.
 
     Raises: Refused.
     """

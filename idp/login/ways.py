@@ -1,6 +1,6 @@
-"""The ways of signing in that this house offers, as the login page lists them; each module names its own.
+"""The ways of signing in, as the login page lists them; each module declares its own.
 
-A way says what it can reach at best, so that a step-up offers exactly those that are enough, and says why.
+A way states its best result, so that a step-up offers exactly the sufficient ways, with the reason.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way of signing in.
+    """A way of signing in.
 
-    kind: what the person must have for it. url: a page of ours (GET) that begins it. label, hint: for people.
-    reaches, phishing_resistant, hardware: the best that a login in this way can show.
+    kind: the credential that it takes. url: a local page (GET) that begins it. label, hint: for people. reaches,
+    phishing_resistant, hardware: its best result.
     """
 
     name: str

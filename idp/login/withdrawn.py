@@ -1,6 +1,6 @@
-"""Keys whose model is not believed any more: FIDO reports it as broken, or the operator has taken it off the list (PK-2, RQ-4).
+"""Keys whose model is no longer trusted: reported by FIDO, or taken off the operator's list (PK-2, RQ-4).
 
-They stay, as what any unattested key is: AAL2 at most. Nothing is raised again by a better word later: the key is bound anew.
+Such a key continues as an unattested key: AAL2 at most. Nothing raises it again: the key must be bound anew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Withdrawn:
-    """A key that was attested, and is not believed any more."""
+    """An attested key whose model is no longer trusted."""
 
     credential: Credential
     model: str
@@ -43,13 +43,13 @@ def found(known: Metadata, policy: ModelPolicy) -> list[Withdrawn]:
 
 
 def is_believed(key: Passkey, known: Metadata, policy: ModelPolicy) -> bool:
-    """Whether the model that a key was attested as is admitted now; asked at each sign-in with it (TH-4)."""
+    """True if the attested model of a key is admitted now; evaluated at each login with it (TH-4)."""
     model = known.model(str(key.credential.evidence.get("listed_as", "")))
     return model is not None and policy.admits(model)
 
 
 def withdraw(one: Withdrawn, *, now: datetime, actor: str) -> None:
-    """Take from a key, and from the logins that were made with it, what its attestation gave."""
+    """Remove the effect of its attestation from a key, and from logins with it."""
 
     def work(account: Account) -> None:
         row = one.credential

@@ -1,8 +1,8 @@
-"""Whose word is believed about the hardware of a device key: roots by format, and the operator's lists.
+"""Trust in hardware attestation of device keys: roots by format, and the operator's lists.
 
-The roots that come with Ramet lie in `attestation_roots`; a folder `var/attestation/<format>` takes the place of one of them,
-whole, also where it is empty: then nobody is believed. `var/attestation/attestation.toml` has the lists. All of it is read again
-when a file changes.
+Ramet's roots are in `attestation_roots`; a folder `var/attestation/<format>` replaces one of them entirely, even if it
+is empty: then nothing is trusted. `var/attestation/attestation.toml` has the lists. All files are read again after a
+change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMATS = ("android-key", "apple-appattest", "tpm", "yubikey-piv")
-WINDOWS_HELLO = "08987058-cadc-4b81-b6e1-30de50dcbe96"  # whose entry lists the makers of TPMs
+WINDOWS_HELLO = "08987058-cadc-4b81-b6e1-30de50dcbe96"  # the metadata entry with the manufacturers of TPMs
 _SHIPPED = Path(__file__).parent / "attestation_roots"
 _LISTS = frozenset({"apps", "developing", "verifying", "revoked"})
 _BEGIN = b"-----BEGIN"
@@ -36,14 +36,14 @@ _SERIAL = re.compile(r"[0-9a-f]{1,64}")
 
 
 def folder() -> Path:
-    """Where the operator's own lie."""
+    """The folder of the operator's files."""
     return config().var / "attestation"
 
 
 def trust() -> AttestationTrust:
-    """What is believed now.
+    """The present trust.
 
-    Raises: Unavailable(KEY_UNAVAILABLE) for a file that cannot be read: a broken list must not believe what it denies.
+    Raises: Unavailable(KEY_UNAVAILABLE) for an unreadable file: a broken list must not trust what it denies.
     """
     try:
         return read()
@@ -52,7 +52,7 @@ def trust() -> AttestationTrust:
 
 
 def believes(evidence: Mapping[str, Any]) -> bool:
-    """Whether what was proven of a key's hardware when it was bound would be believed now (RQ-4, TH-4); evidence: of its row.
+    """True if the hardware evidence of a key would be accepted now (RQ-4, TH-4); evidence: of its row.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
@@ -60,9 +60,9 @@ def believes(evidence: Mapping[str, Any]) -> bool:
 
 
 def read() -> AttestationTrust:
-    """The same.
+    """The present trust.
 
-    Raises: ValueError, OSError with what is wrong.
+    Raises: ValueError, OSError with the fault.
     """
     here = folder()
     files = sorted(path for root in (_SHIPPED, here) if root.exists() for path in root.rglob("*") if path.is_file())

@@ -1,7 +1,7 @@
-"""Where FIDO's metadata and this operator's policy about models lie: a file below `var`, else the one of the package.
+"""The files of FIDO metadata and of the operator's policy on models: below `var`, else of the package.
 
-`var/metadata/blob.json` is what `manage.py metadata import` verified; `var/metadata/authenticators.toml` may hold
-`allow = ["<AAGUID>", …]` and `deny = […]`. Both are read when they change, and kept.
+`var/metadata/blob.json` is the file that `manage.py metadata import` verified; `var/metadata/authenticators.toml` may
+hold `allow = ["<AAGUID>", …]` and `deny = […]`. Both are read again after a change.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from idp.config import config
 if TYPE_CHECKING:
     from datetime import datetime
 
-APPLE = "f24a8e70-d0d3-f82c-2937-32523cc4de5a"  # what attests as `apple` calls itself
+APPLE = "f24a8e70-d0d3-f82c-2937-32523cc4de5a"  # the AAGUID of `apple` attestations
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 def folder() -> Path:
-    """Where an imported publication and the policy lie."""
+    """The folder of an imported publication and the policy."""
     return config().var / "metadata"
 
 
 def known() -> Metadata:
-    """What FIDO says of models, by the newest publication that is here.
+    """The newest publication of FIDO metadata that is present.
 
-    Raises: Unavailable(KEY_UNAVAILABLE) if it was spoilt on the disk.
+    Raises: Unavailable(KEY_UNAVAILABLE) if the file is damaged.
     """
     path = imported_path()
     return _read(*_version(path if path.exists() else _packaged("metadata.json")))
 
 
 def imported_path() -> Path:
-    """Where an imported publication lies."""
+    """The path of an imported publication."""
     return folder() / "blob.json"
 
 
@@ -57,9 +57,9 @@ def policy_path() -> Path:
 
 
 def policy() -> ModelPolicy:
-    """Which models this operator admits.
+    """The operator's policy on models.
 
-    Raises: Unavailable(KEY_UNAVAILABLE) for a policy that cannot be read: a broken deny list must not admit what it denies.
+    Raises: Unavailable(KEY_UNAVAILABLE) for an unreadable policy: a broken deny list must not admit what it denies.
     """
     path = policy_path()
     return _policy(*_version(path)) if path.exists() else ModelPolicy()
@@ -85,7 +85,7 @@ def _read(path: Path, _changed: int, _size: int) -> Metadata:
 
 
 def _apple() -> Model:
-    """Apple publishes a root and no entry, so FIDO says nothing of its status: it counts only where an operator allows it."""
+    """Apple's root: FIDO has no entry and no status for it, so it counts only if an operator allows it."""
     root = _PEM.findall(_packaged("apple_webauthn_root_ca.pem").read_bytes())
     return Model(
         ids=(APPLE,),
@@ -109,10 +109,10 @@ def _policy(path: Path, _changed: int, _size: int) -> ModelPolicy:
 
 
 def keep(token: str, *, root: bytes | None, now: datetime) -> Metadata:
-    """Verify a signed BLOB, and let it take the place of what was here; never one that is older (rollback).
+    """Verify a signed BLOB, and replace the present publication; never by an older one (rollback).
 
-    root: DER of another root than the one that FIDO publishes under.
-    Raises: Refused(BAD_PROOF) unless it is FIDO's word, ValueError for an older one.
+    root: DER of another root than the one of FIDO's publications.
+    Raises: Refused(BAD_PROOF) unless FIDO has signed it, ValueError for an older one.
     """
     payload = metadata.opened(token, anchors=[root] if root else _published_roots(), now=now)
     new, present = metadata.read(payload), known()

@@ -28,9 +28,9 @@ def path() -> Path:
 
 
 def rules() -> Rulebook:
-    """What may be issued here, now.
+    """The present issuance rules.
 
-    Raises: Unavailable(KEY_UNAVAILABLE) for a file that is not understood: a mistyped rule must not be no rule.
+    Raises: Unavailable(KEY_UNAVAILABLE) for an invalid file: a mistyped rule must not be ignored.
     """
     try:
         return read(path())
@@ -56,15 +56,15 @@ def _read(file: Path, _changed: int, _size: int) -> Rulebook:
 
 
 def groups_of(person: Person) -> frozenset[str]:
-    """The groups that a person is in, as a rule may name them; directly or through groups inside groups.
+    """The groups of a person, direct or nested, as a rule may name them.
 
-    By id, and by `source/name`. By name alone only where one source has groups of that name: names are anybody's, and a source
-    that calls a group of its own like another's must not put people into it (C27).
+    By id, and by `source/name`. By name alone only if a single source has groups of that name: another source must not
+    put people into a group by copying its name (C27).
     """
     found = belonging.rows_of(person)
     names = {
         name for _, name, _ in found if "/" not in name and as_id(name) is None
-    }  # which would spell another's group
+    }  # which would imitate another group's id or path
     others = (
         Group.objects.filter(display_name__in=names, deleted_at__isnull=True)
         .order_by()

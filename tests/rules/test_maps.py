@@ -20,11 +20,6 @@ _LINE = re.compile(r"^    (\w+)  +\S")
 # Folders whose map is not written yet. The list only shrinks.
 PENDING = {
     "idp",
-    "idp/certificates",
-    "idp/checks",
-    "idp/clients",
-    "idp/login",
-    "idp/policies",
     "idp/signals",
     "idp/upstreams",
 }

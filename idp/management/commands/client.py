@@ -20,8 +20,8 @@ from idp.secrets import hash_secret, opaque
 if TYPE_CHECKING:
     from idp.clients import RelyingParty
 
-# What makes a client weaker than our own rules: said first by `show`, and only where it is on.
 _MOST_USES, _LONGEST_NAME = 1000, 80
+# What makes a client weaker than our own rules: said first by `show`, and only where it is on.
 _EXCUSED = {
     "pkce_optional": "PKCE (logins without it are FAL1)", "nonce_optional": "the nonce (logins without it are FAL1)",
 }  # fmt: skip
