@@ -1,18 +1,21 @@
-"""Is this certificate one that we trust for authentication, now? Paths, policies, revocation, and what a card says of itself.
+"""Validation of certificates for authentication: form, paths, policies, revocation, and the facts about a card.
 
-    reading         bytes of a stranger → one well-formed certificate that is for authentication, strong, and valid today
-    paths           every way up to an anchor, bounded
-    engine          RFC 5280 §6.1 for each way: signatures, names, policies; the only door to pyhanko-certvalidator
-    revocation      a fresh signed word about everything on the way, from store (kept in the database) or from the network
-    own             certificates of our own authority: the ledger is here, so nobody else is asked
-    subject         what the card says of itself, for binding
-    parties         the certificate of a relying party or a source, which is another question: no policy, no card (RFC 8705)
-    names           the names of a certificate, each in one spelling
-    configuration   what an operator laid in `var/pki`; checks says what is wrong with it
+    validation      `validate`: every check of a card's certificate
+    reading         unverified bytes to a well-formed, strong authentication certificate
+    paths           certification paths up to a trust anchor, bounded
+    engine          RFC 5280 §6.1 and revocation; the only module that uses pyhanko-certvalidator
+    revocation      a fresh signed status for each certificate of a path
+    issuers         issuers' certificates, fetched by authorityInfoAccess
+    store           fetched objects, kept in the database
+    own             certificates of Ramet's own authority, checked in the ledger
+    subject         the facts about a card, for binding
+    parties         certificates of relying parties and sources (RFC 8705)
+    names           the canonical spelling of certificate names
+    configuration   the operator's files in `var/pki`
 
-A question is answered from the outside in, and the first thing that is wrong is the reason that a person is told. Whatever
-cannot be known is a no. Nothing here takes a lock, and all of it together takes a few seconds at most.
-May import `idp.models`, `idp.config`, `idp.outbound`, `derived` and below.
+The first fault, from the outside in, is the reason of a refusal; an unknown status refuses. Nothing here takes a lock,
+and all checks together take a few seconds at most. May import `idp.models`, `idp.config`, `idp.outbound`, `derived`
+and packages below them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""What an operator laid below `var/pki`: anchors, intermediates, and the policy; read again whenever a file changes.
+"""The operator's files below `var/pki`: trust anchors, intermediates, and the policy; read again after a change.
 
-anchors/         PEM or DER: the authorities to trust. Without one, nobody signs in with a card.
-clients/         PEM or DER: the authorities that certify relying parties (RFC 8705 §2.1); they certify nobody's card
-intermediates/   PEM, DER or PKCS #7 (.p7b, .p7c): what lies between; browsers often send the leaf alone
-validation.toml  all optional; the names are the fields of `Policy`
+    anchors/         PEM or DER: the trusted CAs. Without any, card logins are off.
+    clients/         PEM or DER: the CAs of relying parties (RFC 8705 §2.1), never of cards
+    intermediates/   PEM, DER or PKCS #7 (.p7b, .p7c): intermediate CAs; browsers often send the leaf alone
+    validation.toml  all optional; the names are the fields of `Policy`
+
+A file that cannot be used makes the whole folder unusable.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _FPKI = "2.16.840.1.101.3.2.1.3"
 
 
 class BadConfiguration(Exception):
-    """Something below `var/pki` cannot be used; each line says what and where."""
+    """The faults below `var/pki`, a line each."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -44,15 +46,14 @@ class BadConfiguration(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What is accepted, and how fresh the news must be.
+    """The accepted policies, and the required freshness of status.
 
-    accepted: OIDs (after mapping) that mean a PIV authentication key on a card: id-fpki-common-authentication; DoD's and
-    others are added here. derived, derived_hardware: OIDs of derived PIV certificates, which sign in and are never a parent
-    (AU-3). refused: OIDs that are never accepted, whatever else a certificate claims: card authentication needs no PIN.
-    fetch_from: `host` or `host:port` that may be asked for issuers, CRLs and OCSP; nobody else is.
-    card_status_hours, authority_status_hours: how old the news of a card or of an authority may be, at most, even where
-    its issuer promises longer. status_from: the mechanisms to use, side by side.
-    answer_seconds: how long one question may take; total_seconds: how long all of them together may.
+    accepted: OIDs (after mapping) of PIV authentication: id-fpki-common-authentication; DoD's and others are added
+    here. derived, derived_hardware: OIDs of derived PIV certificates, which sign in and are never a parent (AU-3).
+    refused: OIDs that are never accepted, whatever else a certificate has: card authentication needs no PIN.
+    fetch_from: `host` or `host:port` that may be asked for issuers, CRLs and OCSP. card_status_hours,
+    authority_status_hours: the highest age of a status, even if its issuer promises longer. status_from: the
+    mechanisms, used side by side. answer_seconds: the limit of a request; total_seconds: of all together.
     """
 
     accepted: tuple[str, ...] = (f"{_FPKI}.13",)
@@ -77,7 +78,7 @@ _LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """Everything that was read, ready to use."""
+    """The parsed files."""
 
     anchors: tuple[asn1.Certificate, ...]
     clients: tuple[asn1.Certificate, ...]
@@ -86,12 +87,12 @@ class Folder:
 
 
 def folder() -> Path:
-    """Where the operator lays it."""
+    """The operator's folder."""
     return config().var / "pki"
 
 
 def current() -> Folder:
-    """What is there now.
+    """The present files.
 
     Raises: BadConfiguration.
     """

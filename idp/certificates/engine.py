@@ -1,7 +1,7 @@
-"""The one door to pyhanko-certvalidator: RFC 5280 §6.1 for a path that we built, and what a CRL or an OCSP answer says.
+"""The only module that uses pyhanko-certvalidator: RFC 5280 §6.1 for a given path, and the content of CRLs and OCSP.
 
-The engine is asynchronous because it can fetch; here it never may, so nothing in it ever waits, and it is run to its end in
-one go (`_now`). It never sees a path that it built, nor revocation news that were not meant for this path.
+The engine is asynchronous because it can fetch; here it never may, so it never waits, and is run to its end in one call
+(`_now`). It builds no path itself, and gets no revocation data except for the given path.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ Points: TypeAlias = Any  # asn1crypto's CRLDistributionPoints
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
-_SKEW = timedelta(seconds=60)  # how far ahead of ours the clock of a responder may be
+_SKEW = timedelta(seconds=60)  # the permitted lead of a responder's clock
 _SHORT = timedelta(
     hours=1
-)  # how long an OCSP answer holds that does not say (RFC 6960 §2.4: newer is always available)
+)  # the validity of an OCSP response without nextUpdate (RFC 6960 §2.4: newer is always available)
 
 
 class Word(Enum):
-    """What one source says of one certificate."""
+    """The status of a certificate by one source."""
 
     GOOD = "good"
     REVOKED = "revoked"
@@ -93,13 +93,13 @@ def _engine_path(chain: Sequence[Certificate]) -> ValidationPath:
 
 
 def _rule(rule: RevocationCheckingRule) -> CertRevTrustPolicy:
-    """Retroactive: news may be dated a little after our clock; `Term.holds` says how little."""
+    """Retroactive: a status may be dated a little after this clock; `Term.holds` limits it."""
     return CertRevTrustPolicy(revocation_checking_policy=RevocationCheckingPolicy(rule, rule), retroactive_revinfo=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """The switches of RFC 5280 §6.1.1 (e) to (g). Ours are the defaults: a policy is required from the start."""
+    """The inputs of RFC 5280 §6.1.1 (e) to (g). By default a policy is required from the start."""
 
     explicit_policy: bool = True
     inhibit_mapping: bool = False
@@ -110,7 +110,7 @@ STRICT = Inputs()
 
 
 def validated(chain: Sequence[Certificate], *, wanted: Iterable[str], now: datetime, inputs: Inputs = STRICT) -> Path:
-    """The path, if RFC 5280 §6.1 accepts it for at least one of the wanted policies; revocation is asked separately.
+    """The path, if RFC 5280 §6.1 accepts it for at least one of the wanted policies; without revocation.
 
     chain: leaf first, anchor last.
     Raises: Refused(CERTIFICATE_UNTRUSTED), Refused(CERTIFICATE_WRONG_POLICY).
@@ -137,23 +137,23 @@ def validated(chain: Sequence[Certificate], *, wanted: Iterable[str], now: datet
             )
         )
         found = {one.user_domain_policy_id for one in path.qualified_policies() or ()}
-    except (ExpiredError, NotYetValidError) as error:  # an authority above: the leaf's own dates were looked at before
+    except (ExpiredError, NotYetValidError) as error:  # of a CA: the leaf's own dates were checked before
         raise Refused(Reason.CERTIFICATE_UNTRUSTED) from error
     except PathValidationError as error:
         logger.debug("a certificate's path was refused: %s", error)  # names a person: not for the log
         wrong = "valid set of policies" in str(error)
         raise Refused(Reason.CERTIFICATE_WRONG_POLICY if wrong else Reason.CERTIFICATE_UNTRUSTED) from error
-    except Exception as error:  # lazily parsed content of strangers: whatever breaks the engine is not a valid path
+    except Exception as error:  # lazily parsed content of others: any exception means an invalid path
         logger.warning("a certificate's path broke the engine: %s", type(error).__name__)
         raise Refused(Reason.CERTIFICATE_UNTRUSTED) from error
     return Path(chain=tuple(chain), policies=frozenset(found))
 
 
 class News:
-    """What CRLs and OCSP answers say of the certificates of one validated path.
+    """The status of the certificates of a validated path, by CRLs and OCSP responses.
 
-    crls, answers: DER, of this path's issuers only. others: further certificates of those issuers (a CRL may be signed with
-    another key of theirs). Each source is believed only where its signature, its scope, its authority and its time are right.
+    crls, answers: DER, of this path's issuers only. others: further certificates of those issuers (a CRL may be signed
+    with another key of theirs). Each source counts only if its signature, scope, authority and time are correct.
     """
 
     def __init__(
@@ -189,8 +189,8 @@ class News:
             revinfo_manager=manager,
             certificate_registry=registry,
         )
-        # With a moment the engine looks back in time, and leaves out what was revoked after it: by a clock that is ahead of
-        # ours, a moment ago. Listed is revoked.
+        # With a moment, the engine omits revocations after it, as by a clock that is ahead. A listed certificate is
+        # revoked.
         self._context.timing_params = ValidationTimingParams(
             ValidationTimingInfo(validation_time=now, best_signature_time=now, point_in_time_validation=False),
             timedelta(0),
@@ -201,7 +201,7 @@ class News:
             )
 
     def of_crls(self, index: int) -> Word:
-        """What the CRLs say of chain[index]; a delta that only the certificate names (freshestCRL) counts too."""
+        """The status of chain[index] by CRLs, including a delta that only the certificate names (freshestCRL)."""
         word = self._ask(verify_crl(self._chain[index], self._path, self._context))
         return Word.REVOKED if word is Word.GOOD and self._is_in_a_delta(index) else word
 
@@ -215,7 +215,7 @@ class News:
         return False
 
     def of_answers(self, index: int) -> Word:
-        """What the OCSP answers say of chain[index]."""
+        """The status of chain[index] by OCSP responses."""
         return self._ask(verify_ocsp_response(self._chain[index], self._path, self._context))
 
     @staticmethod
@@ -227,7 +227,7 @@ class News:
         except (CRLValidationError, OCSPValidationError, PathValidationError) as error:
             logger.debug("no news: %s", error)
             return Word.NOTHING
-        except Exception as error:  # noqa: BLE001 - what others sent: whatever breaks the engine says nothing
+        except Exception as error:  # noqa: BLE001 - of others: any exception means no status
             logger.warning("revocation news broke the engine: %s", type(error).__name__)
             return Word.NOTHING
         return Word.GOOD
@@ -257,13 +257,13 @@ def _crl(der: bytes) -> crl.CertificateList | None:
     try:
         found = crl.CertificateList.load(der, strict=True)
         found.issuer.hashable, found["tbs_cert_list"]["this_update"].native, found.critical_extensions
-    except Exception:  # noqa: BLE001 - lazily parsed bytes of strangers
+    except Exception:  # noqa: BLE001 - lazily parsed bytes of others
         return None
     return found
 
 
 def is_signed_by(der: bytes, issuer: Certificate) -> bool:
-    """Whether an authority's own key signed a CRL."""
+    """True if an authority's own key signed a CRL."""
     try:
         key = x509.load_der_x509_certificate(issuer.dump()).public_key()
         return x509.load_der_x509_crl(der).is_signature_valid(key)  # type: ignore[arg-type]  # other kinds of key raise
@@ -275,20 +275,20 @@ def _answer(der: bytes) -> ocsp.OCSPResponse | None:
     try:
         found = ocsp.OCSPResponse.load(der, strict=True)
         _ = found.native  # parses all of it
-    except Exception:  # noqa: BLE001 - lazily parsed bytes of strangers
+    except Exception:  # noqa: BLE001 - lazily parsed bytes of others
         return None
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """From when an answer is, and until when it may be believed by its own words."""
+    """The validity of a response: its time, and its end by its own statement."""
 
     since: datetime
     until: datetime
 
     def holds(self, now: datetime, *, most: timedelta) -> bool:
-        """Whether it may be believed now, when nothing older than `most` may be."""
+        """True if it is valid now, with an age of at most `most`."""
         return self.since - _SKEW <= now < min(self.until, self.since + most)
 
 
@@ -301,7 +301,7 @@ def term_of_crl(der: bytes) -> Term | None:
 
 
 def term_of_answer(der: bytes, *, nonce: bytes | None = None) -> Term | None:
-    """The term of an OCSP answer; None also where it echoes another nonce than ours (RFC 9654)."""
+    """The validity of an OCSP response; None if it echoes another nonce (RFC 9654)."""
     found = _answer(der)
     try:
         if found is None or found["response_status"].native != "successful":
@@ -312,13 +312,13 @@ def term_of_answer(der: bytes, *, nonce: bytes | None = None) -> Term | None:
         [single] = data["responses"]
         since = single["this_update"].native
         until = single["next_update"].native or since + _SHORT
-    except Exception:  # noqa: BLE001 - lazily parsed bytes of strangers
+    except Exception:  # noqa: BLE001 - lazily parsed bytes of others
         return None
     return Term(since=since, until=until) if isinstance(since, datetime) and since.tzinfo else None
 
 
 def deltas_named_by(source: crl.CertificateList | Certificate) -> list[str]:
-    """Where the delta CRLs of a CRL, or of a certificate, are (freshestCRL)."""
+    """The URLs of delta CRLs in a CRL or a certificate (freshestCRL)."""
     value = source.freshest_crl_value
     return urls_of(value) if value else []
 
@@ -334,6 +334,6 @@ def urls_of(points: Points) -> list[str]:
 
 
 def deltas_of_crl(der: bytes) -> list[str]:
-    """Where a CRL says that its deltas are."""
+    """The URLs of a CRL's deltas."""
     found = _crl(der)
     return deltas_named_by(found) if found is not None else []

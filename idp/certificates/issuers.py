@@ -1,6 +1,6 @@
-"""Issuers that a certificate points to (authorityInfoAccess, RFC 5280 §4.2.2.1), from hosts that an operator listed.
+"""Issuers' certificates by authorityInfoAccess (RFC 5280 §4.2.2.1), from hosts that an operator listed.
 
-Nothing fetched here is trusted: it is material for paths, like what a client sends.
+Fetched certificates are not trusted: they are material for paths, like those that a client sends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEPT = timedelta(days=7)
 def of(
     leaf: Certificate, known: Iterable[Certificate], here: Folder, deadline: store.Deadline, *, now: datetime
 ) -> list[Certificate]:
-    """Authorities' certificates found by following the pointers upwards from a leaf and from what is above it."""
+    """The CA certificates found by following the URLs upwards from a leaf."""
     found: dict[bytes, Certificate] = {}
     asked: set[str] = set()
     edge = [leaf]
@@ -50,7 +50,7 @@ def of(
 
 
 def _above(edge: list[Certificate], everything: list[Certificate]) -> list[Certificate]:
-    """Who may have issued these, themselves not known to be self-signed."""
+    """The possible issuers of these certificates, except self-signed ones."""
     names = {one.issuer.hashable for one in edge}
     below = {one.sha256 for one in edge}
     return [
@@ -93,10 +93,10 @@ def _answers(questions: list[Question], here: Folder, deadline: store.Deadline, 
 
 
 def authorities(body: bytes) -> list[Certificate]:
-    """The authorities' certificates of one answer, in whatever form it came."""
+    """The CA certificates of a response in any form."""
     try:
         read_ones = several(body)[:_MOST_CERTIFICATES]
-    except Exception:  # noqa: BLE001 - what somebody else sent, through a parser of PKCS #7
+    except Exception:  # noqa: BLE001 - external data, through a parser of PKCS #7
         return []
     found = []
     for one in read_ones:

@@ -10,7 +10,7 @@ KINDS = ("dn", "dns", "uri", "ip", "email")
 
 
 def spelled(kind: str, value: str) -> str | None:
-    """A name as `dns:rp.example.org`; None for what no certificate can be named."""
+    """A name as `dns:rp.example.org`; None for a name that no certificate can have."""
     try:
         match kind:
             case "dn":

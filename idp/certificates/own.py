@@ -1,6 +1,6 @@
-"""Certificates of our own authority: no path and no list, because the ledger itself is here (TK-1, trap 29).
+"""Certificates of Ramet's own authority: checked in the ledger, without path or CRL (TK-1, trap 29).
 
-A certificate is ours if it is, byte for byte, one that was released; whether it is good is what the ledger says now.
+A certificate is Ramet's if its bytes are those of a released one; its status is in the ledger.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def exists() -> bool:
-    """Whether this house has an authority that has issued, or may."""
+    """True if there is an installed authority."""
     return Authority.objects.exclude(certificate=None).exists()
 
 
 def found(der: bytes) -> IssuedCertificate | None:
-    """The row of these bytes, if they were ever released; nothing is said of whether they are good."""
+    """The row of these bytes, if they were released, in any status."""
     rows = IssuedCertificate.objects.select_related(
         "credential__account", "credential__root", "credential__parent", "authority"
     )
@@ -37,7 +37,7 @@ def found(der: bytes) -> IssuedCertificate | None:
 
 
 def renamed(der: bytes, *, now: datetime) -> IssuedCertificate | None:
-    """One that is good but for the name that it shows: it is on hold for that alone, and serves to have it corrected (MT-4).
+    """A certificate that is on hold only for its name, and may be used to correct it (MT-4).
 
     Raises: Refused(CERTIFICATE_UNTRUSTED), Refused(CERTIFICATE_EXPIRED).
     """
@@ -72,9 +72,9 @@ def require_good(row: IssuedCertificate, *, now: datetime) -> None:
 
 
 def ours(der: bytes, *, now: datetime) -> IssuedCertificate:
-    """A good certificate of ours.
+    """A valid certificate of Ramet's own authority.
 
-    Raises: Refused(CERTIFICATE_UNTRUSTED) for anybody else's; as `require_good`.
+    Raises: Refused(CERTIFICATE_UNTRUSTED) for any other; as `require_good`.
     """
     row = found(der)
     if row is None:

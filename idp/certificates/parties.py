@@ -1,7 +1,7 @@
-"""Whether a certificate is a relying party's, by an authority that an operator laid in `var/pki/clients` (RFC 8705 §2.1).
+"""Certificates of relying parties, by the CAs in `var/pki/clients` (RFC 8705 §2.1).
 
-Another question than a card's: no certificate policy is asked for, and its own authorities answer it. Where a certificate says
-where its status is to be had, it must be had, and be good; one that says nothing is revoked by disabling its client.
+Unlike a card's, no certificate policy is required, and separate CAs are trusted. If a certificate names a source of its
+status, the status must be available and good; without one it is revoked by disabling its client.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_SENT = 10
 
 
 def is_configured() -> bool:
-    """Whether there is an authority that certifies relying parties."""
+    """True if there is a CA for relying parties."""
     try:
         return bool(current().clients)
     except BadConfiguration:
@@ -47,7 +47,7 @@ def authorities() -> dict[str, str]:
 
 
 def presentable(leaf_der: bytes, *, now: datetime) -> x509.Certificate:
-    """A well-formed certificate for a TLS client, with a strong key, of today; nobody has vouched for it yet.
+    """A well-formed TLS client certificate with a strong key, valid today, by any issuer.
 
     Raises: Refused(CERTIFICATE_…).
     """
@@ -82,12 +82,13 @@ def _cannot_sign(usage: x509.ExtensionType) -> bool:
 def certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime, by: str = "") -> x509.Certificate:
     """The certificate of a relying party, if one of its authorities vouches for it now.
 
-    by: only this one, by the SHA-256 of its certificate in hex. Raises: Refused(CERTIFICATE_LOGIN_OFF) where there are none, Refused(CERTIFICATE_…), Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    by: only this one, by the SHA-256 of its certificate in hex. Raises: Refused(CERTIFICATE_LOGIN_OFF) where there are
+    none, Refused(CERTIFICATE_…), Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
     try:
         here = current()
     except BadConfiguration as error:
-        logger.error("the pki folder cannot be used: %s", error)  # noqa: TRY400 - the faults are the words
+        logger.error("the pki folder cannot be used: %s", error)  # noqa: TRY400 - the message lists the faults
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF) from None
     anchors = [one for one in here.clients if not by or one.sha256.hex() == by]
     if not anchors:
@@ -110,7 +111,7 @@ def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
 
 
 def _says_where(found: x509.Certificate) -> bool:
-    """Whether it points to a CRL or an OCSP responder."""
+    """True if it names a CRL or an OCSP responder."""
     kinds = (x509.CRLDistributionPoints, x509.AuthorityInformationAccess)
     return any(isinstance(one.value, kinds) for one in found.extensions)
 

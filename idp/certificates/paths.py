@@ -1,7 +1,8 @@
-"""Every way from a leaf up to an anchor, shortest first, and never more than a few: the Federal PKI is a mesh (row 3a).
+"""Certification paths from a leaf to a trust anchor, shortest first, and only a few: the Federal PKI is a mesh.
 
-The engine's own builder takes minutes on the public bundles. Here a walk down from the anchors, linear in the number of
-certificates, first says how far each authority is from an anchor; the way up then only takes steps that can arrive in time.
+See row 3a.
+The engine's own builder takes minutes on the public bundles. Here a linear pass from the anchors first computes the
+distance of each CA; the path then only takes steps that can arrive in time.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class _Stone:
         )
 
     def may_have_issued(self, lower: _Stone) -> bool:
-        """By name, and by key identifiers where both say theirs; issuer and serial in an AKI are often wrong and not asked."""
+        """True by name, and by key identifiers if both have them; issuer and serial in an AKI are often wrong."""
         if self.subject != lower.issuer:
             return False
         return self.key_id is None or lower.issuer_key_id is None or self.key_id == lower.issuer_key_id
@@ -92,7 +93,7 @@ def build(
 
 
 def _distances(anchors: list[_Stone], stones: list[_Stone]) -> dict[bytes, int]:
-    """How many certificates the shortest way from an anchor down to each takes, itself included; absent: there is none."""
+    """The length of the shortest path from an anchor to each certificate; absent if there is none."""
     by_issuer: dict[str, list[_Stone]] = defaultdict(list)
     for stone in stones:
         by_issuer[stone.issuer].append(stone)

@@ -1,7 +1,7 @@
-"""The strict front end: bytes that a stranger sent, before any engine sees them (X1, AU-3).
+"""The strict check of unverified certificate bytes, before the engine (X1, AU-3).
 
-A certificate is parsed by `cryptography` (strict DER) and must also be one that a PIV authentication certificate can be;
-only then is it handed on as asn1crypto's, which parses lazily and forgives more.
+A certificate is parsed by `cryptography` (strict DER) and must be a possible PIV authentication certificate; only then
+is it passed on as asn1crypto's, which parses lazily and tolerates more.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
 
 
 class Unreadable(Exception):
-    """These bytes are not one well-formed certificate."""
+    """These bytes are not a well-formed certificate."""
 
 
 def parsed(der: bytes) -> x509.Certificate:
-    """One certificate of version 3, in strict DER, with its extensions readable and none of them doubled.
+    """A certificate of version 3, in strict DER, with readable and unique extensions.
 
     Raises: Unreadable.
     """
@@ -53,7 +53,7 @@ def parsed(der: bytes) -> x509.Certificate:
         list(found.extensions)
         found.public_key()
         name = found.subject.rfc4514_string() + found.issuer.rfc4514_string()
-    except Exception as error:  # noqa: BLE001 - a parser of strangers' bytes: whatever it throws, they are unreadable
+    except Exception as error:  # noqa: BLE001 - a parser of unverified bytes may raise anything
         raise Unreadable(type(error).__name__) from None
     if version != x509.Version.v3:
         raise Unreadable("version")
@@ -63,7 +63,7 @@ def parsed(der: bytes) -> x509.Certificate:
 
 
 def authority(der: bytes) -> asn1.Certificate:
-    """An authority's certificate, with a strong key, as the engine speaks it.
+    """A CA certificate with a strong key, in the engine's form.
 
     Raises: Unreadable.
     """
@@ -77,7 +77,7 @@ def authority(der: bytes) -> asn1.Certificate:
 
 
 def for_engine(der: bytes) -> asn1.Certificate:
-    """A certificate as the engine speaks it. Everything that is parsed lazily is parsed here, so that nothing malformed surfaces later.
+    """A certificate in the engine's form, fully parsed so that no fault surfaces later.
 
     Raises: Unreadable.
     """
@@ -102,7 +102,8 @@ def leaf(der: bytes, *, now: datetime) -> tuple[x509.Certificate, asn1.Certifica
     """A certificate that could be for authentication: well-formed, strong, valid today, and made for nothing else.
 
     Raises: Refused(CERTIFICATE_MALFORMED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_EXPIRED),
-    Refused(CERTIFICATE_NOT_FOR_AUTHENTICATION), Refused(CERTIFICATE_WRONG_POLICY) for a card authentication certificate.
+    Refused(CERTIFICATE_NOT_FOR_AUTHENTICATION), Refused(CERTIFICATE_WRONG_POLICY) for a card authentication
+    certificate.
     """
     try:
         found = parsed(der)
@@ -121,10 +122,11 @@ def leaf(der: bytes, *, now: datetime) -> tuple[x509.Certificate, asn1.Certifica
 
 
 def require_purpose(found: x509.Certificate) -> None:
-    """Key usage is digitalSignature and nothing else; an extended key usage, if there is one, names TLS client authentication.
+    """Require key usage digitalSignature only, and clientAuth in an extended key usage, if there is one.
 
-    The FPKI profile leaves the extended usage out or lists clientAuth with others. `anyExtendedKeyUsage` alone is not enough:
-    RFC 5280 §4.2.1.12 lets an application ask for the particular purpose, and signature certificates carry it too.
+    The FPKI profile omits the extended key usage or lists clientAuth with others. `anyExtendedKeyUsage` alone is not
+    enough: RFC 5280 §4.2.1.12 lets an application require the particular purpose, and signature certificates have it
+    too.
     Raises: Refused(CERTIFICATE_NOT_FOR_AUTHENTICATION), Refused(CERTIFICATE_WRONG_POLICY).
     """
     usages = _extension(found, x509.ExtendedKeyUsage)

@@ -1,7 +1,7 @@
-"""Was anything on this path taken back? Every certificate below the anchor needs a fresh, signed word; silence is no (C22).
+"""Revocation: every certificate below the anchor needs a fresh, signed status; none refuses (C22).
 
-CRLs and OCSP are used side by side: one that is slow or dead fails no login while the other answers, and one that says
-"revoked" is never outvoted by one that says "good".
+CRLs and OCSP are used side by side: a slow or unreachable source fails no login while another answers, and "revoked"
+always wins over "good".
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OCSP_ACCESS = "ocsp"
 
 @dataclass
 class _About:
-    """One certificate of the path, and what may be asked about it."""
+    """A certificate of the path, and the possible requests about it."""
 
     index: int
     most: timedelta
@@ -94,7 +94,7 @@ def _judge(path: Path, abouts: Sequence[_About], others: Sequence[Certificate], 
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
     if Word.NOTHING in words.values():
         silent = [path.chain[index].issuer.human_friendly for index, word in words.items() if word is Word.NOTHING]
-        logger.warning("no fresh word about what these issued: %s", "; ".join(silent))
+        logger.warning("no fresh status for certificates of these issuers: %s", "; ".join(silent))
         raise Unavailable(Reason.CERTIFICATE_STATUS_UNKNOWN)
 
 
@@ -127,7 +127,7 @@ def _ocsp_urls(certificate: Certificate) -> list[str]:
 
 
 def _ocsp_question(certificate: Certificate, issuer: Certificate, url: str) -> Question:
-    """RFC 6960 §4.1, with a nonce; SHA-1 here names the issuer and protects nothing (RFC 5019 §2.1.1 asks for it)."""
+    """RFC 6960 §4.1, with a nonce; SHA-1 only names the issuer here (RFC 5019 §2.1.1 requires it)."""
     nonce = secrets.token_bytes(32)
     request = (
         ocsp.OCSPRequestBuilder()
@@ -143,7 +143,7 @@ def _ocsp_question(certificate: Certificate, issuer: Certificate, url: str) -> Q
     return Question(kind="ocsp", url=url, about=about, body=request.public_bytes(Encoding.DER), nonce=nonce)
 
 
-def _ask(  # noqa: PLR0913 - one round of questions
+def _ask(  # noqa: PLR0913 - a round of requests
     path: Path,
     abouts: Sequence[_About],
     due: Sequence[Question],
@@ -153,7 +153,7 @@ def _ask(  # noqa: PLR0913 - one round of questions
     *,
     now: datetime,
 ) -> None:
-    """Ask what is due, keep what is good, then once more for the deltas that CRLs name."""
+    """Send due requests, keep good responses, then again for deltas that CRLs name."""
     came = store.ask(due, policy, deadline, now=now)
     asked = {one.key for one in due}
     for about in abouts:
@@ -182,7 +182,7 @@ def _ask(  # noqa: PLR0913 - one round of questions
         _take(path, about, [one for one in about.questions if one in more], came, others, now=now)
 
 
-def _take(  # noqa: PLR0913 - what came of one round
+def _take(  # noqa: PLR0913 - the results of a round
     path: Path,
     about: _About,
     questions: Sequence[Question],
@@ -191,7 +191,7 @@ def _take(  # noqa: PLR0913 - what came of one round
     *,
     now: datetime,
 ) -> None:
-    """Take over what is usable and newer than what was there, and keep it."""
+    """Keep a response that is usable and newer than the present one."""
     for one in questions:
         if one.key not in came:
             continue
@@ -210,12 +210,12 @@ def _take(  # noqa: PLR0913 - what came of one round
         store.keep(one, body, until=min(term.until, term.since + about.most), now=now)
 
 
-def _is_signed(  # noqa: PLR0913 - one question of one certificate
+def _is_signed(  # noqa: PLR0913 - a request about a certificate
     path: Path, about: _About, one: Question, body: bytes, others: Sequence[Certificate], *, now: datetime
 ) -> bool:
-    """Whether it is an answer at all, before it is kept.
+    """True if a response is valid at all, before it is kept.
 
-    A delta, or a base without the delta that it names, says nothing by itself: there the issuer's signature is looked at.
+    A delta, or a base whose delta is missing, has no status of its own: then the issuer's signature is checked.
     """
     if one.kind == "crl" and is_signed_by(body, path.chain[about.index + 1]):
         return True
@@ -228,7 +228,7 @@ def _term(one: Question, body: bytes, *, kept: bool = False) -> Term | None:
 
 
 def _word(path: Path, about: _About, others: Sequence[Certificate], *, now: datetime) -> Word:
-    """What is said of one certificate, by everything that may be believed now; "revoked" from any of them wins."""
+    """The status of a certificate by every valid source; "revoked" from any of them wins."""
     crls: list[bytes] = []
     answers: list[bytes] = []
     for one in about.questions:
@@ -249,10 +249,10 @@ def _word(path: Path, about: _About, others: Sequence[Certificate], *, now: date
 
 
 def refresh(here: Folder, *, now: datetime) -> int:
-    """Fetch again the CRLs that are kept and old enough; verified against the authority that signed them; how many came.
+    """Fetch stored CRLs again that are old enough, verified against the CA that signed them; returns their number.
 
-    A kept CRL says itself who issued it; that authority's certificate is looked for among the configured ones and those that
-    were fetched. What cannot be verified does not replace what is kept.
+    The issuer of a stored CRL is found among the configured and fetched CAs. A response that cannot be verified does
+    not replace the stored one.
     """
     rows = PkiObject.objects.filter(kind="crl", body__isnull=False, expires_at__gt=now)[:_MOST_REFRESHED]
     questions = {row.key: Question(kind="crl", url=row.source) for row in rows}
@@ -281,7 +281,7 @@ def refresh(here: Folder, *, now: datetime) -> int:
 
 
 def _same_signer(before: bytes, after: bytes, here: Folder) -> bool:
-    """Whether one known authority signed both."""
+    """True if the same known CA signed both."""
     kept_issuers = [
         bytes(row.body)
         for row in PkiObject.objects.filter(kind="issuer", body__isnull=False)[:_MOST_REFRESHED]

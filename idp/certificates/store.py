@@ -1,7 +1,7 @@
-"""What was fetched from authorities and kept (`PkiObject`): issuers' certificates, CRLs and OCSP answers (C22).
+"""Fetched objects of authorities (`PkiObject`): issuers' certificates, CRLs and OCSP responses (C22).
 
-Kept is not believed: everything is verified again at each use. A kept one that is fresh spares a question; when a responder
-is slow or dead, it is not asked again for a minute.
+Stored objects are verified again at each use. A fresh one spares a request; a slow or unreachable responder is not
+asked again for a minute.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from idp.certificates.configuration import Policy
 
 _MOST_BYTES = {"crl": 4 * 1024 * 1024, "ocsp": 64 * 1024, "issuer": 512 * 1024}
-_NOT_AGAIN = timedelta(seconds=60)  # where there is a fresh word without it
-_NOT_AT_ONCE_AGAIN = timedelta(seconds=5)  # where there is none: a person tries again in a moment
+_NOT_AGAIN = timedelta(seconds=60)  # if a fresh status exists without it
+_NOT_AT_ONCE_AGAIN = timedelta(seconds=5)  # if none exists, because the person tries again soon
 _ASK_AGAIN = {"ocsp": timedelta(minutes=10), "crl": timedelta(hours=1), "issuer": timedelta(days=1)}
 _MOST_AT_ONCE = 16
 _MOST_URL = 1000
@@ -33,10 +33,7 @@ _MOST_URL = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One thing to fetch: an address, and for OCSP what is posted there.
-
-    about: what it is about, if the address alone does not say.
-    """
+    """A request: a URL, and for OCSP the body. about: the subject, if the URL alone does not identify it."""
 
     kind: str
     url: str
@@ -46,7 +43,7 @@ class Question:
 
     @property
     def key(self) -> str:
-        """Under which it is kept."""
+        """The storage key."""
         return hashlib.sha256(f"{self.kind}\n{self.url}\n{self.about}".encode()).hexdigest()
 
 
@@ -63,7 +60,7 @@ class Deadline:
 
 
 def kept(questions: Iterable[Question], *, now: datetime) -> dict[str, PkiObject]:
-    """What is kept of these, by key, and not past its time; a row may also only say that a try failed."""
+    """The stored objects of these requests, by key, without expired bodies; a row may only record a failed try."""
     found = PkiObject.objects.in_bulk([one.key for one in questions])
     for row in found.values():
         if row.expires_at <= now:
@@ -72,9 +69,9 @@ def kept(questions: Iterable[Question], *, now: datetime) -> dict[str, PkiObject
 
 
 def is_due(question: Question, rows: dict[str, PkiObject], *, needed: bool, now: datetime) -> bool:
-    """Whether to ask: nothing is kept, or it is getting old; and the last try that failed is not of just now.
+    """True if the request should be sent: nothing stored, or old, and no failed try just before.
 
-    needed: without an answer the login fails.
+    needed: without a response the login fails.
     """
     row = rows.get(question.key)
     if row is None:
@@ -89,9 +86,10 @@ def is_due(question: Question, rows: dict[str, PkiObject], *, needed: bool, now:
 
 
 def ask(questions: Sequence[Question], policy: Policy, deadline: Deadline, *, now: datetime) -> dict[str, bytes]:
-    """Ask side by side, none longer than the policy says and all not longer than the deadline; answers by key.
+    """Send requests side by side, within the policy's and the deadline's limits; responses by key.
 
-    What failed is written down, so that the next login does not wait for it; what came is not: it is not verified yet.
+    Failures are recorded, so that the next login does not wait for them; responses are not, because they are
+    unverified.
     """
     hosts = frozenset(policy.fetch_from)
     asked = [one for one in {one.key: one for one in questions}.values() if len(one.url) <= _MOST_URL][:_MOST_AT_ONCE]
@@ -135,7 +133,7 @@ def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple
 
 
 def _failed(question: Question, why: str, *, now: datetime) -> None:
-    """Note a try; what is kept from before stays as it is."""
+    """Record a failed try; a stored object stays."""
     PkiObject.objects.update_or_create(
         key=question.key,
         defaults={"tried_at": now, "last_error": (why or "empty")[:200]},
@@ -152,7 +150,7 @@ def _failed(question: Question, why: str, *, now: datetime) -> None:
 
 
 def refused(question: Question, *, now: datetime) -> None:
-    """Note that what came was not usable."""
+    """Record that a response was unusable."""
     _failed(question, "not usable", now=now)
 
 

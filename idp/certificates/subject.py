@@ -1,6 +1,6 @@
-"""What a certificate says of its card, for binding (C24): issuer, serial, key, FASC-N, card UUID; never a name or an address.
+"""The facts about a card in its certificate, for binding (C24): issuer, serial, key, FASC-N, card UUID.
 
-The common name, the UPN and the e-mail address are for people to read. Whoever runs some authority can write any of them.
+The common name, the UPN and the e-mail address are never used: any CA could write them.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def described(
 ) -> VerifiedCertificate:
     """The facts of a validated certificate.
 
-    issuer_key: a hash of the public key that signed it, as the path was validated: identifiers can be written by anybody, and
-    two authorities of one name differ. policies: what the path is valid for, of those that the operator knows.
+    issuer_key: a hash of the public key that signed it, as validated: identifiers are the issuer's choice, and two CAs
+    of one name differ. policies: the path's valid policies, among the operator's.
     Raises: Refused(CERTIFICATE_WRONG_POLICY), Refused(CERTIFICATE_MALFORMED) for two FASC-Ns or two UUIDs.
     """
     derived, hardware = meaning(policies, policy)
     fasc_n, card_uuid = _card(found)
     own = x509.SubjectKeyIdentifier.from_public_key(
         found.public_key()
-    ).digest  # computed: what a certificate says is its issuer's choice
+    ).digest  # computed, because the extension's value is the issuer's choice
     return VerifiedCertificate(
         issuer=found.issuer.rfc4514_string(),
         issuer_key=hashlib.sha256(found.issuer.public_bytes() + issuer_key).hexdigest(),
@@ -55,8 +55,9 @@ def described(
 
 
 def meaning(policies: frozenset[str], policy: Policy) -> tuple[bool, bool]:
-    """Whether it is a derived one, and whether its key is promised to be in hardware. Of several policies the weakest counts.
+    """Whether it is a derived PIV certificate, and whether its policy asserts a hardware key.
 
+    The weakest policy counts.
     Raises: Refused(CERTIFICATE_WRONG_POLICY).
     """
     if policies & set(policy.refused) or not policies & {*policy.accepted, *policy.derived, *policy.derived_hardware}:
@@ -65,7 +66,7 @@ def meaning(policies: frozenset[str], policy: Policy) -> tuple[bool, bool]:
 
 
 def _card(found: x509.Certificate) -> tuple[str, str]:
-    """FASC-N as hex and the card's UUID, where they stand (FIPS 201-3 §4.2.1, SP 800-73)."""
+    """The FASC-N as hex and the card's UUID, if present (FIPS 201-3 §4.2.1, SP 800-73)."""
     try:
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

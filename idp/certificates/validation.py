@@ -1,4 +1,4 @@
-"""The one question that others ask: `validate`."""
+"""The entry point of validation: `validate`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_SENT = 10
-# Which reason to tell where several ways up fail differently: the one that got furthest.
+# The reported reason if several paths fail differently: that of the path that got furthest.
 _FURTHEST = (Reason.CERTIFICATE_REVOKED, Reason.CERTIFICATE_WRONG_POLICY, Reason.CERTIFICATE_UNTRUSTED)
 
 
 def is_configured() -> bool:
-    """Whether there is an anchor to trust, or an authority of ours, and nothing wrong with the folder."""
+    """True if there is a trust anchor, or an own authority, and no fault in the folder."""
     try:
         return bool(current().anchors) or own.exists()
     except BadConfiguration:
@@ -33,7 +33,7 @@ def is_configured() -> bool:
 
 
 def describe() -> str:
-    """One line for an operator."""
+    """The configuration in a line, for an operator."""
     try:
         here = current()
     except BadConfiguration as error:
@@ -44,11 +44,12 @@ def describe() -> str:
 
 
 def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> VerifiedCertificate:
-    """What a certificate says of its card, if it may be used for authentication now (FIPS 201-3 §6.2.3.1; AU-2, AU-3).
+    """The facts about a card, if its certificate may be used for authentication now (FIPS 201-3 §6.2.3.1; AU-2, AU-3).
 
-    leaf_der: the certificate whose key was proven in a TLS handshake; that proof is the caller's. chain_der: whatever else the
-    client sent, in any order; it is only material for paths.
-    Raises: Refused(CERTIFICATE_LOGIN_OFF), Refused(CERTIFICATE_…) for each failure, Unavailable(CERTIFICATE_STATUS_UNKNOWN).
+    leaf_der: the certificate whose key was proven in a TLS handshake by the caller. chain_der: further certificates of
+    the client, in any order, as material for paths.
+    Raises: Refused(CERTIFICATE_LOGIN_OFF), Refused(CERTIFICATE_…) for each failure,
+    Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
     if (row := own.found(leaf_der)) is not None:
         own.require_good(row, now=now)
@@ -56,7 +57,7 @@ def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> V
     try:
         here = current()
     except BadConfiguration as error:
-        logger.error("the pki folder cannot be used: %s", error)  # noqa: TRY400 - the faults are the words
+        logger.error("the pki folder cannot be used: %s", error)  # noqa: TRY400 - the message lists the faults
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF) from None
     if not here.anchors:
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
@@ -80,7 +81,7 @@ def _require_plausible_policy(leaf: Parsed, here: Folder) -> None:
 
 
 def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
-    """What can be read of what a client sent beside its leaf."""
+    """The readable CA certificates that a client sent."""
     found = []
     for der in chain_der[:_MOST_SENT]:
         try:
@@ -134,9 +135,9 @@ def _first_good(
 
 
 def prefetch(*, now: datetime) -> int:
-    """Fetch again what is kept and getting old, before a login needs it; how many came. For the worker.
+    """Refresh stored CRLs before a login needs them (for the worker); returns their number.
 
-    Only CRLs: an OCSP answer is about one card, and is asked when that card is used.
+    OCSP responses are about single cards, and requested at their use.
     """
     try:
         here = current()

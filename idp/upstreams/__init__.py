@@ -1,7 +1,12 @@
-"""Other OpenID providers: their metadata, their keys, their answers, and exactly what their words are worth.
+"""Upstream OpenID providers: their metadata, keys and responses, and the value of their claims.
 
-`presets` knows what some providers are known to say; `registry` keeps the rows; `documents` fetches metadata and keys;
-`trip` sends a browser there and takes the code that comes back; `idtoken` verifies; `words` maps claims to an `Assertion`.
+    registry    the upstreams that an operator trusts
+    presets     known conventions of some providers
+    documents   metadata and keys, fetched and kept
+    trip        an authorization request to an upstream, and its response
+    idtoken     verification of the ID token
+    words       claims to an `Assertion`, by an exact table
 
-The only door to Authlib's client. May import `idp.models`, `idp.config`, `idp.keys`, `idp.outbound`, `derived` and below.
+The only package that uses Authlib's client. May import `idp.models`, `idp.config`, `idp.keys`, `idp.outbound`,
+`derived` and packages below them.
 """

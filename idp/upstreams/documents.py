@@ -1,6 +1,6 @@
-"""An upstream's metadata and keys (OpenID Connect Discovery 1.0 §4): fetched through the one way out, kept, and bounded.
+"""An upstream's metadata and keys (OpenID Connect Discovery 1.0 §4): fetched by the guarded fetcher, kept, bounded.
 
-What it says of algorithms, levels and other issuers is not read: those are ours to set.
+Its statements about algorithms, levels and other issuers are ignored: the operator sets those.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FRESH = timedelta(hours=1)
-STALE = timedelta(hours=24)  # how long the last good metadata serves an upstream whose metadata cannot be fetched
-REFETCH = timedelta(minutes=5)  # an unknown kid asks for the keys again, but not more often than this
+STALE = timedelta(hours=24)  # how long the last metadata is used while it cannot be fetched
+REFETCH = timedelta(minutes=5)  # an unknown kid fetches the keys again, at most this often
 _MOST = 256 * 1024
 _OK = 200
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -57,7 +57,7 @@ def metadata(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
 
 
 def objection(upstream: Upstream, found: dict[str, Any]) -> str:
-    """Why this metadata is not that of this upstream, or ""."""
+    """The fault of this upstream's metadata, or ""."""
     if found.get("issuer") != upstream.issuer:
         return "it names another issuer"
     for name in _ENDPOINTS:
@@ -83,7 +83,7 @@ def key(upstream: Upstream, kid: str, *, now: datetime) -> dict[str, Any]:
 
 
 def fetch_keys(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
-    """Its public keys, fetched now and kept.
+    """The public keys, fetched now and kept.
 
     Raises: Unavailable(UPSTREAM_UNREACHABLE).
     """

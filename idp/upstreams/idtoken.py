@@ -1,6 +1,7 @@
-"""An upstream's ID token, verified step by step (OpenID Connect Core §3.1.3.7; C10, P31). Nothing in it chooses how.
+"""Verification of an upstream's ID token (OpenID Connect Core §3.1.3.7; C10, P31).
 
-The algorithms are ours, the key is the one that its `kid` names among the upstream's own, and keys in the header are not read.
+The algorithms are configured here, the key is the one that its `kid` names among the upstream's own, and keys in the
+header are ignored.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ logger = logging.getLogger(__name__)
 
 LEEWAY = 60  # seconds that two clocks may differ
 _MOST, _DOTS = 16 * 1024, 2
-_OLDEST = 600  # seconds since `iat`: it came straight from the token endpoint
+_OLDEST = 600  # seconds since `iat`: the token comes directly from the token endpoint
 _MOST_SUBJECT = 255
 _KTY = {"ES256": "EC", "RS256": "RSA", "PS256": "RSA", "EdDSA": "OKP"}
 
 
-def verified(  # noqa: PLR0913 - everything that it is compared with
+def verified(  # noqa: PLR0913 - the compared values
     upstream: Upstream, unverified: object, *, nonce: str, access_token: object, since: datetime | None, now: datetime
 ) -> dict[str, Any]:
-    """The claims of an ID token that this upstream made for us, for this trip, just now.
+    """The claims of an ID token of this upstream for Ramet and this login.
 
-    nonce: of the trip. since: how recent the login had to be, where that was asked; then `auth_time` must say so.
-    Raises: Refused(UPSTREAM_UNTRUSTED); Unavailable(UPSTREAM_UNREACHABLE) where its keys cannot be fetched.
+    nonce: of the request. since: the required age of the login, if any; then `auth_time` must satisfy it.
+    Raises: Refused(UPSTREAM_UNTRUSTED); Unavailable(UPSTREAM_UNREACHABLE) if its keys cannot be fetched.
     """
     claims, alg = _signed(upstream, unverified, now=now)
     words = (
@@ -90,7 +91,7 @@ def _signed(upstream: Upstream, unverified: object, *, now: datetime) -> tuple[d
 
 
 def _addressee(upstream: Upstream, claims: dict[str, Any]) -> str:
-    """Who made it, about whom, for whom: for us alone (P31)."""
+    """Check issuer, subject and audience; Ramet must be the only audience (P31)."""
     if claims.get("iss") != upstream.issuer:
         return "it names another issuer"
     if claims.get("aud") not in (upstream.client_id, [upstream.client_id]):
@@ -106,7 +107,7 @@ def _addressee(upstream: Upstream, claims: dict[str, Any]) -> str:
 
 
 def _time(claims: dict[str, Any], *, since: datetime | None, now: int) -> str:
-    """Made just now, not over, and about a login as recent as was asked for (SS-6, C10)."""
+    """Check that it was issued just now, is unexpired, and its login is recent enough (SS-6, C10)."""
     exp, iat = claims.get("exp"), claims.get("iat")
     if not isinstance(exp, int) or not isinstance(iat, int) or isinstance(exp, bool) or isinstance(iat, bool):
         return "it has no exp or iat"

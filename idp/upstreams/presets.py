@@ -1,7 +1,7 @@
-"""What is known of some providers, as data: how to ask them for a level, and which of their words say one.
+"""Known conventions of some providers, as data: the request of a level, and the claims that state one.
 
-Only what is certain stands here. What a provider says beyond that is worth nothing until an operator puts it in the table of
-the upstream by `manage.py upstream add --level`.
+Only certain facts are listed. A provider's other claims count for nothing until an operator adds them to the upstream's
+table by `manage.py upstream add --level`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _IDM = "http://idmanagement.gov/ns/assurance/aal/"
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """The conventions of one provider; the fields are those of `Upstream`.
+    """The conventions of a provider; the fields are those of `Upstream`.
 
-    says_auth_time: whether it answers `max_age` with `auth_time` (OpenID Connect Core §2); where it does not, every trip asks
-    for a new login there, and a relying party that needs `max_age` is refused rather than believed.
+    says_auth_time: whether it answers `max_age` with `auth_time` (OpenID Connect Core §2); otherwise every login there
+    is requested anew, and a relying party that needs `max_age` is refused.
     """
 
     scope: str = "openid"
@@ -34,12 +34,13 @@ class Preset:
 
 GENERIC = Preset()
 
-# login.gov (its source, as read in August 2026): `acr` carries only the IAL, so no level is ever read from it (trap 21); `aal` is
-# a claim of its own that repeats the requested value. Its resolver never computes more than AAL2, and takes `aal/3` for "AAL2 and
-# phishing-resistant"; so nothing here is worth 3. `…?hspd12=true` asks for a PIV or CAC card, which is phishing-resistant.
-# Left out, so worth nothing: its default `urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo` (a remembered device may stand
-# for the second factor), `ial/1` (nobody proofed), and every word for a proofed identity: which of them is IAL2 is not certain.
-# It knows no client secret: PKCE alone here (`none`). It is not known to send `auth_time`; `prompt=login` needs its approval.
+# login.gov (its source, as read in August 2026): `acr` carries only the IAL, so no level is ever read from it (trap
+# 21); `aal` is a claim of its own that repeats the requested value. Its resolver never computes more than AAL2, and
+# treats `aal/3` as "AAL2 and phishing-resistant", so nothing here counts as AAL3. `…?hspd12=true` requests a PIV or CAC
+# card, which is phishing-resistant. Left out, so without value: its default
+# `urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo` (a remembered device may replace the second factor),
+# `ial/1` (no proofing), and every value for a proofed identity, because which of them is IAL2 is not certain. It has no
+# client secret: PKCE alone (`none`). It is not known to send `auth_time`; `prompt=login` needs its approval.
 LOGIN_GOV = Preset(
     scope="openid",
     acr_values=f"urn:acr.login.gov:auth-only {_IDM}2",
@@ -62,13 +63,13 @@ LOGIN_GOV = Preset(
     says_auth_time=False,
 )
 
-# Entra: its `acr` ("1", "0") is meaningless, and its `amr` says nothing that is exact enough: neither is read. What a tenant can
-# vouch for are its authentication contexts, `c1` to `c99`, in the claim `acrs`, a list; what each stands for is set by the tenant's
-# Conditional Access, so the table is empty and an operator fills it in (`--level c1=2`). The tenant has to switch on `acrs` and
-# `auth_time` as optional claims of the ID token. Values of `amr` are not certain, so none is passed on.
+# Entra: its `acr` ("1", "0") has no meaning, and its `amr` is not exact: neither is read. A tenant can vouch for its
+# authentication contexts, `c1` to `c99`, in the claim `acrs`, a list; the tenant's Conditional Access defines each, so
+# the table is empty and an operator fills it in (`--level c1=2`). The tenant has to switch on `acrs` and `auth_time` as
+# optional claims of the ID token. Values of `amr` are not certain, so none is passed on.
 ENTRA = Preset(scope="openid", aal_claim="acrs[]", ial_claim="acrs[]", algs=("RS256",))
 
-# Another Ramet: its `acr` is computed from evidence as ours is.
+# Another Ramet: its `acr` is computed from evidence in the same way.
 RAMET = Preset(
     acr_values=f"{_IDM}2",
     levels={
@@ -86,5 +87,5 @@ PRESETS: dict[str, Preset] = {"login.gov": LOGIN_GOV, "entra": ENTRA, "ramet": R
 
 
 def of(name: str) -> Preset:
-    """A preset by its name; the generic one, which trusts no word, for any other."""
+    """The preset of a name; for any other the generic one, which trusts no claim."""
     return PRESETS.get(name, GENERIC)

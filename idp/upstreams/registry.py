@@ -1,4 +1,4 @@
-"""The upstreams that an operator trusts: registering one, its secret, the hosts that are ever asked, and whether it is on."""
+"""The upstreams that an operator trusts: registration, secret, permitted hosts, and whether each is enabled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-ALGS = ("ES256", "RS256", "PS256", "EdDSA")  # ours, whatever its metadata says (C10): no `none`, no HMAC
+ALGS = ("ES256", "RS256", "PS256", "EdDSA")  # whatever its metadata lists (C10): no `none`, no HMAC
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 _SECRET = "upstream-secret"  # noqa: S105 - a purpose
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
@@ -28,12 +28,12 @@ _AMR = re.compile(r"[a-z]{2,12}")
 
 
 class BadUpstream(Exception):
-    """Why an upstream cannot be registered, in words for the operator."""
+    """The fault of a registration, in words for the operator."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What an operator asks for; the fields are those of `Upstream`. levels: {value: (AAL, IAL)}."""
+    """The registration that an operator requests; the fields are those of `Upstream`. levels: {value: (AAL, IAL)}."""
 
     slug: str
     name: str
@@ -86,8 +86,8 @@ def add(wanted: Wanted, *, now: datetime) -> Upstream:
     )
 
 
-def _objection(wanted: Wanted) -> str:  # noqa: C901 - one question after the other
-    """What is wrong with it, or ""."""
+def _objection(wanted: Wanted) -> str:  # noqa: C901 - a list of rules
+    """The fault of a registration, or ""."""
     if not _SLUG.fullmatch(wanted.slug):
         return "The slug is made of a-z, 0-9 and hyphens, 39 at most."
     if (
@@ -121,7 +121,7 @@ def _objection(wanted: Wanted) -> str:  # noqa: C901 - one question after the ot
 
 
 def safe_url(url: object) -> bool:
-    """Whether an address may be one of an upstream: https, or http between processes of one machine in development."""
+    """True if a URL may be an upstream's: https, or http between processes of one machine in development."""
     if not isinstance(url, str) or not is_plain(url):
         return False
     try:
@@ -147,7 +147,7 @@ def hosts(upstream: Upstream) -> frozenset[str]:
 
 
 def secret(upstream: Upstream) -> str | None:
-    """Our secret there, in clear.
+    """Ramet's client secret at the upstream, in clear.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """

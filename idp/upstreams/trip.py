@@ -1,7 +1,7 @@
-"""One trip of a browser to an upstream and back: state, nonce and PKCE of its own, for one browser, once, ten minutes (P32, P35).
+"""An authorization request to an upstream: own state, nonce and PKCE, for one browser, once, ten minutes (P32, P35).
 
-Authlib's client writes the requests and reads the answers; the network part is `idp.outbound`, and what it does not check is
-checked here and in `idtoken` (security.md §1.2).
+Authlib's client writes the requests and reads the responses over `idp.outbound`; its missing checks are here and in
+`idtoken` (security.md §1.2).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 LASTS = timedelta(minutes=10)
 LOGIN, LINK = "login", "link"
-USUAL_AGE = 20 * 60  # a login there may be as old as one here may be to grow something (AU-8)
+USUAL_AGE = 20 * 60  # the highest age of a login there, equal to that of a login here for issuance (AU-8)
 _PURPOSE = "upstream-trip"
 _SECONDS, _MOST = 5.0, 128 * 1024
 _SERVER_ERROR = 500
@@ -47,7 +47,7 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Return:
-    """Who came back from a trip: a subject at an upstream, what that says of the login, and when the login was."""
+    """The result of a request: the subject at the upstream, its assertion, and the time of the login."""
 
     upstream: Upstream
     subject: str
@@ -56,11 +56,11 @@ class Return:
 
 
 def callback(upstream: Upstream) -> str:
-    """Our redirect URI there: one per upstream, so that one's answer is never taken for another's (RFC 9700 §4.4)."""
+    """The redirect URI for an upstream, separate for each against mix-up (RFC 9700 §4.4)."""
     return config().issuer + reverse("upstream-callback", args=[upstream.slug])
 
 
-def begin(  # noqa: PLR0913 - what the trip is for
+def begin(  # noqa: PLR0913 - the purpose of the request
     upstream: Upstream,
     *,
     browser: str,
@@ -70,10 +70,10 @@ def begin(  # noqa: PLR0913 - what the trip is for
     acr_values: str = "",
     session: LoginSession | None = None,
 ) -> str:
-    """Write down a trip, and where to send the browser.
+    """Store a request; returns it with the URL for the browser.
 
-    browser: its hash; the answer must come to the same one. fresh: the person has to sign in there anew. acr_values: what is
-    asked for instead of the upstream's usual. session: for a link, who is signed in.
+    browser: its hash; the response must come to the same one. fresh: the person must sign in there anew. acr_values:
+    instead of the upstream's usual. session: the signed-in session, for a link.
     Raises: Refused(UPSTREAM_UNTRUSTED), Unavailable(UPSTREAM_UNREACHABLE).
     """
     endpoint = documents.metadata(upstream, now=now)["authorization_endpoint"]
@@ -104,14 +104,14 @@ def begin(  # noqa: PLR0913 - what the trip is for
 
 
 def _max_age(*, fresh: bool, purpose: str, says_auth_time: bool) -> int | None:
-    """How old the login there may be; where a relying party needs to know, it is asked even if it cannot be answered (C10)."""
+    """The highest age of the login there; requested for a relying party even if it cannot be answered (C10)."""
     if not says_auth_time:
         return 0 if fresh and purpose == LOGIN else None
     return 0 if fresh or purpose == LINK else USUAL_AGE
 
 
 def _asking(upstream: Upstream, acr_values: str) -> dict[str, str]:
-    """How the level is asked for: by `acr_values`, or by the `claims` parameter where another claim than `acr` lists it."""
+    """The request of a level: by `acr_values`, or by the `claims` parameter if another claim lists it."""
     values = (acr_values or upstream.acr_values).split()
     if not values:
         return {}
@@ -143,11 +143,11 @@ def find(slug: str, state: str, *, browser: str, now: datetime) -> UpstreamLogin
 
 
 def come_back(row: UpstreamLogin, answer: Mapping[str, str], *, now: datetime) -> Return:
-    """Spend the trip, exchange the code, verify the ID token, and weigh its words.
+    """Spend the request, exchange the code, verify the ID token, and map its claims.
 
     answer: the parameters of the callback, each once.
-    Raises: Refused(UPSTREAM_UNTRUSTED), Refused(UPSTREAM_REFUSED), Refused(UPSTREAM_DISABLED), Refused(UPSTREAM_SAYS_NOTHING);
-    Unavailable(UPSTREAM_UNREACHABLE).
+    Raises: Refused(UPSTREAM_UNTRUSTED), Refused(UPSTREAM_REFUSED), Refused(UPSTREAM_DISABLED),
+    Refused(UPSTREAM_SAYS_NOTHING); Unavailable(UPSTREAM_UNREACHABLE).
     """
     if not transacted(lambda: claim_once(UpstreamLogin.objects.filter(id=row.id), now=now)):
         raise Refused(Reason.UPSTREAM_UNTRUSTED)
@@ -176,22 +176,25 @@ def come_back(row: UpstreamLogin, answer: Mapping[str, str], *, now: datetime) -
 
 
 def _at(row: UpstreamLogin, claims: Mapping[str, Any], *, now: datetime) -> datetime:
-    """When the person signed in there, as far as it says; never before a login that was asked for, nor after now."""
+    """The time of the login there, if stated; never before a requested login, nor after now."""
     told = claims.get("auth_time")
-    if told is None:  # every trip to such an upstream asks for a new login
+    if told is None:  # every request to such an upstream requires a new login
         return min(row.created_at, now)
     at = datetime.fromtimestamp(told, tz=UTC)
     return min(max(at, row.created_at) if row.max_age == 0 else at, now)
 
 
 class _Wire:
-    """What Authlib's client takes for an HTTP session: the one guarded way out."""
+    """An HTTP session for Authlib's client, over the guarded fetcher."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._allowed = registry.hosts(upstream)
 
     def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: _Untyped) -> _Answer:
-        """One POST of a form. Raises: NotFetched."""
+        """Post a form.
+
+        Raises: NotFetched.
+        """
         uri, sent, body = auth.prepare("POST", url, dict(headers), urlencode(data))
         found = outbound.fetch(
             uri,
@@ -207,7 +210,7 @@ class _Wire:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What Authlib's client reads of an answer."""
+    """The part of a response that Authlib's client reads."""
 
     status_code: int
     body: bytes
@@ -240,7 +243,7 @@ def _client(upstream: Upstream, *, secret: str | None = None) -> OAuth2Client:
 def _exchange(upstream: Upstream, endpoint: str, code: str, verifier: str) -> Mapping[str, Any]:
     """The token response.
 
-    Raises: Refused(UPSTREAM_REFUSED) where it says no, Refused(UPSTREAM_UNTRUSTED) where it is none;
+    Raises: Refused(UPSTREAM_REFUSED) for an error response, Refused(UPSTREAM_UNTRUSTED) for an invalid one;
     Unavailable(UPSTREAM_UNREACHABLE).
     """
     client = _client(upstream, secret=registry.secret(upstream))
@@ -250,7 +253,7 @@ def _exchange(upstream: Upstream, endpoint: str, code: str, verifier: str) -> Ma
         logger.warning("the token endpoint of upstream %s did not answer: %s", upstream.slug, error)
         raise Unavailable(Reason.UPSTREAM_UNREACHABLE) from error
     except AuthlibBaseError as error:
-        logger.warning("the token endpoint of upstream %s said no: %s", upstream.slug, str(error.error)[:60])
+        logger.warning("the token endpoint of upstream %s refused: %s", upstream.slug, str(error.error)[:60])
         raise Refused(Reason.UPSTREAM_REFUSED) from error
     except (ValueError, TypeError) as error:
         logger.warning("the token endpoint of upstream %s gave no token response", upstream.slug)

@@ -1,6 +1,7 @@
-"""What an upstream's words are worth: an exact table, then its cap, and nothing for anything else (AU-7, C10; trap 21).
+"""The value of an upstream's claims: an exact table, then its cap (AU-7, C10; trap 21).
 
-Pure: claims of a verified ID token in, an `Assertion` out. Silence, another type, another spelling: no level at all.
+Pure: claims of a verified ID token in, an `Assertion` out. A missing claim, another type or another spelling has no
+level.
 """
 
 from __future__ import annotations

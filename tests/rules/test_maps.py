@@ -21,7 +21,6 @@ _LINE = re.compile(r"^    (\w+)  +\S")
 PENDING = {
     "idp",
     "idp/signals",
-    "idp/upstreams",
 }
 
 
