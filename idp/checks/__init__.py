@@ -3,6 +3,7 @@
     configuration      settings, engines, the database, policy files
     certificate_host   the certificate host and its proxy
     pki_folder         the files in `var/pki`
+    proxies            the trusted proxies and their headers
 
 May import the packages that they check: `idp.config`, `idp.policies`, `idp.certificates`, `idp.login.hop`.
 """
