@@ -85,7 +85,7 @@ def of_request(request: HttpRequest, *, now: datetime) -> Source:
             else "A bearer token is needed.",
         )
     _note(shown, _said(request), now=now)
-    check_rate(("source", shown.source.id, shown.source.created_at), shown.source.most_per_minute, now=now)
+    check_rate(rate_key(shown.source), shown.source.most_per_minute, now=now)
     return shown.source
 
 
@@ -129,16 +129,21 @@ _lock = threading.Lock()
 _heard: dict[tuple[str, int, datetime], tuple[datetime, int]] = {}
 
 
-def check_rate(key: tuple[str, int, datetime], most_per_minute: int, *, now: datetime) -> None:
+def rate_key(source: Source) -> tuple[str, int, datetime]:
+    """The key under which the requests of a source are counted."""
+    return "source", source.id, source.created_at
+
+
+def check_rate(key: tuple[str, int, datetime], most_per_minute: int, *, now: datetime, count: int = 1) -> None:
     """Enforce a rate per minute, counted in each process (C75, ruling 12); a restart resets it.
 
-    key: the kind, its number, and its creation time.
+    key: the kind, its number, and its creation time. count: the requests to count.
     Raises: ScimError 429.
     """
     with _lock:
-        since, count = _heard.get(key, (now, 0))
+        since, before = _heard.get(key, (now, 0))
         if not timedelta() <= now - since < _SEEN_EVERY:
-            since, count = now, 0
-        _heard[key] = since, count + 1
-    if count >= most_per_minute:
+            since, before = now, 0
+        _heard[key] = since, before + count
+    if before + count > most_per_minute:
         raise ScimError(429, None, f"This {key[0]} sends more than its rate allows. Wait a minute.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -37,6 +38,7 @@ Row = TypeVar("Row")
 
 MOST_SKEW = timedelta(seconds=2)  # ruling 15
 _LONG_WAIT = timedelta(milliseconds=500)
+_unflushed: ContextVar[bool] = ContextVar("unflushed", default=False)  # commits need not wait for the disk
 _TRIES = 4
 
 
@@ -120,6 +122,8 @@ def transacted(work: Callable[[], T]) -> T:
         kept: Refused | None = None
         try:
             with transaction.atomic(durable=True):
+                if _unflushed.get():
+                    _tell("SET LOCAL synchronous_commit = off")
                 try:
                     result = work()
                 except Refused as refused:
@@ -149,18 +153,34 @@ def flushed_once(last: Callable[[], object]) -> Iterator[None]:
     """Commit the transactions inside without waiting for the disk, and flush them all on leaving.
 
     For callers that acknowledge many transactions in one response: either all are durable, or none was acknowledged.
-    last: a transaction that writes at least one row; its flush makes all earlier commits durable.
+    PostgreSQL is told in each transaction (`SET LOCAL`): a setting of the session would stay on a connection that a
+    pooler gives to somebody else. last: a transaction that writes at least one row; its flush makes all earlier
+    commits durable.
     """
     if connection.in_atomic_block:  # a test's own transaction: nothing is flushed here anyway
         yield
         return
-    is_sqlite = connection.vendor == "sqlite"
-    _tell("PRAGMA synchronous=NORMAL" if is_sqlite else "SET synchronous_commit = off")
+    with _unflushed_sqlite() if connection.vendor == "sqlite" else _unflushed_postgresql():
+        yield
+    transacted(last)
+
+
+@contextmanager
+def _unflushed_sqlite() -> Iterator[None]:
+    _tell("PRAGMA synchronous=NORMAL")
     try:
         yield
     finally:
-        _tell("PRAGMA synchronous=FULL" if is_sqlite else "SET synchronous_commit = on")
-        transacted(last)
+        _tell("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def _unflushed_postgresql() -> Iterator[None]:
+    before = _unflushed.set(True)
+    try:
+        yield
+    finally:
+        _unflushed.reset(before)
 
 
 def _tell(statement: str) -> None:

@@ -11,12 +11,14 @@ operation (`derived.ledger.locking`).
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from derived.errors import RametError
 from derived.ledger.locking import flushed_once
+from scim import callers
 from scim.errors import ScimError, invalid_syntax, invalid_value
 from scim.http.answers import as_scim
 from scim.http.documents import MOST_BULK
@@ -36,6 +38,7 @@ RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 _REFERENCE = "bulkid:"
 _LONGEST_ID = 256
 _PATH = re.compile(r"/(Users|Groups)(?:/([^/?]+))?")
+MOST_SECONDS = 30  # of a thread, for one bulk
 _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -119,8 +122,11 @@ def _operation(place: int, given: Json) -> Operation:
 def run(source: Source, asked: BulkRequest, *, base: str, now: datetime) -> Resource:
     """Run the operations, and return the response message with their results in order.
 
-    Operations after the limit of failures are neither run nor answered (§3.7.3).
+    Operations after the limit of failures are neither run nor answered (§3.7.3); those after the limit of time are
+    answered with 503, to be sent again. Each operation counts as a request of the source.
+    Raises: ScimError 429.
     """
+    callers.check_rate(callers.rate_key(source), source.most_per_minute, now=now, count=len(asked.operations) - 1)
     with flushed_once(lambda: Source.objects.filter(id=source.id).update(last_seen_at=now)):
         return _Run(source, asked, base=base, now=now).all()
 
@@ -134,6 +140,7 @@ class _Run:
         self._waiting_for: dict[str, list[Operation]] = defaultdict(list)
         self._answers: dict[int, Resource] = {}
         self._errors = 0
+        self._ends = time.monotonic() + MOST_SECONDS
 
     def all(self) -> Resource:
         waiting, skipped = deque(self._asked.operations), 0
@@ -164,6 +171,10 @@ class _Run:
 
     def _one(self, operation: Operation) -> None:
         try:
+            if time.monotonic() > self._ends:
+                raise ScimError(
+                    503, None, f"The bulk reached its limit of {MOST_SECONDS} s. Send this operation again."
+                )
             row = self._done(operation)
         except (ScimError, RametError) as error:
             self._refused(operation, as_scim(error))

@@ -8,6 +8,7 @@
     test_ledger         the ledger, the audit chain, keys, the outbox
     test_machine        a stateful model of logins and changes
     test_outbox         delivery
+    test_pgbouncer  no session setting stays behind PgBouncer
     test_purging        purging
     test_signals        logout tokens, system checks, commands
 
