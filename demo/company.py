@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from demo.server import Ramet
 
 SOURCE = "demo"
+_SOURCE_TERMS = ("--preset", "hr", "--precedence", "10", "--vouches-ial", "2")
 DOMAIN = "example.org"
 STAFF = (
     ("alex.morgan", "Alex", "Morgan", "Field service"),
@@ -114,7 +115,7 @@ class Company:
         self._say(f"identity source “{SOURCE}”")
         if SOURCE in names:
             return {"base": base, "token": str(self._ramet.ask("source", "rotate", SOURCE)["token"])}
-        return {"base": base, "token": str(self._ramet.ask("source", "add", SOURCE, "--vouches-ial", "2")["token"])}
+        return {"base": base, "token": str(self._ramet.ask("source", "add", SOURCE, *_SOURCE_TERMS)["token"])}
 
     def _client(self, wanted: Registration) -> dict[str, Any]:
         """An application: from `demo.json`, or with a new secret, or registered now."""

@@ -31,11 +31,13 @@ def operator_sets_up(context: Context) -> None:
         *("--post-logout-redirect-uri", home + "/"),
     )
     phone_options = ("--public", "--native", "--device", "--redirect-uri", "org.example.field:/callback")
-    tell.call("operator", "manage.py source add hr --vouches-ial 2")
+    tell.call("operator", "manage.py source add hr --preset hr --precedence 10 --vouches-ial 2")
     tell.call("operator", f"manage.py client add demo-app --redirect-uri {home}{CALLBACK} …")
     tell.call("operator", "manage.py client add field-app --public --native --device …")
     with ThreadPoolExecutor(3) as terminals:  # a command spends most of its time starting Python
-        source_added = terminals.submit(ask, "source", "add", "hr", "--vouches-ial", "2")
+        source_added = terminals.submit(
+            ask, "source", "add", "hr", "--preset", "hr", "--precedence", "10", "--vouches-ial", "2"
+        )
         web_added = terminals.submit(ask, "client", "add", "demo-app", *web_options)
         phone_added = terminals.submit(ask, "client", "add", "field-app", *phone_options)
         source, web, phone = source_added.result(), web_added.result(), phone_added.result()

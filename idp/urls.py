@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.console import access, deliveries, needs
+from idp.console import access, deliveries, held, needs
 from idp.console import views as console
 from idp.enrol.devices import pages as enrol
 from idp.enrol.devices import tree
@@ -116,6 +116,7 @@ urlpatterns = [
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
     path("console/people/<uuid:person_id>/checks", console.check, name="console-check"),
     path("console/records/<uuid:record_id>/adopt", console.adopt, name="console-adopt"),
+    path("console/held", held.waiting, name="console-held"),
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),
     path("console/needs", needs.needs, name="console-needs"),
     path("console/needs/<uuid:person_id>", needs.decide, name="console-needs-decide"),

@@ -29,7 +29,9 @@ class Source(models.Model):
     vouched_ial: the highest IAL (0 to 3) that it may state, and the IAL of its people if it states none; 0 without that
     authority. precedence: lower goes first where sources differ. trusted_for: attributes, as `scim.protocol.trust`
     names them; others never reach a person. normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said:
-    method and resource type of its last request.
+    method and resource type of its last request. adopts: identifiers by which its records are joined and adopted at
+    once, as the operator said. namespace: goes before its user names in login names, with a slash. brake_count,
+    brake_percent: the people that it may end within an hour, whichever is more; the others are held (ruling 28).
     """
 
     name = models.SlugField(max_length=63, unique=True)
@@ -38,6 +40,10 @@ class Source(models.Model):
     precedence = models.IntegerField(default=100)
     trusted_for = models.JSONField(default=every_attribute)
     normalisers = models.JSONField(default=list)
+    adopts = models.JSONField(default=list)
+    namespace = models.CharField(max_length=63, default="")
+    brake_count = models.PositiveIntegerField(default=10)
+    brake_percent = models.PositiveSmallIntegerField(default=5)
     most_per_minute = models.PositiveIntegerField(default=60_000)
     created_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(null=True)
@@ -93,8 +99,9 @@ class Person(models.Model):
     user_name: as the first source spells it, for display. login_name: unique over all sources; None if another person
     had it first, or there is none. profile, provenance: as in `aggregate.Profile`. suspended: whether a source says so.
     contact: the e-mail addresses for notices and invitations, as in a profile; like the login name and the IAL from
-    adopted records only (ruling 9). former_addresses: addresses that a source removed, newest first, which also get the
-    notice of the change. version: of the person as receivers see them (`scim.feed.writing`).
+    adopted records only (ruling 9). held_at: since when an ending by a source waits for a manager, because the source
+    ended many (ruling 28); held_by: that source. former_addresses: addresses that a source removed, newest first, which
+    also get the notice of the change. version: of the person as receivers see them (`scim.feed.writing`).
     """
 
     USERNAME_FIELD = "login_name_fold"
@@ -117,6 +124,8 @@ class Person(models.Model):
     active = models.BooleanField(default=True)
     suspended = models.BooleanField(default=False)
     said_ial = models.PositiveSmallIntegerField(default=0)
+    held_at = models.DateTimeField(null=True, db_index=True)
+    held_by = models.ForeignKey(Source, on_delete=models.PROTECT, null=True, related_name="+")
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -152,9 +161,11 @@ class Record(models.Model):
     pushed: verbatim as last written, without secrets. resource: the same, canonical, without `id` and `meta`.
     external_id and the columns in _fold: indexed parts of the resource (`scim.protocol.index`), None if unassigned; so
     is shows_active, while active is its meaning. version: of the ETag. source_version: the source's own sequence
-    number, if any (C29). stated_at: the source's time of its last change, else its arrival. adopted: whether it may set
-    the login name, the mail targets and the IAL of its person: the first record may, a joined one after a manager's
-    decision (ruling 9). was_active: whether it ever was. returns_at: when the source, without a provable order,
+    number, if any (C29). stated_at: the source's time of its last change, else its arrival. adopted: whether anything
+    of it reaches its person: the first record does, a joined one after a manager's decision (rulings 9, 27).
+    addresses_changed_at, ended_at: when its e-mail addresses last changed, and when it last ended its person (ruling
+    29). overruled: a manager gave the held person back, so its `active: false` does not count until the source states
+    `active` again. was_active: whether it ever was. returns_at: when the source, without a provable order,
     reactivated a person that it had ended; the person stays ended until a manager agrees (ruling 11, C29). deleted_at:
     the tombstone; its names are free again, its id is not (ID-8).
     """
@@ -176,6 +187,9 @@ class Record(models.Model):
     source_version = models.BigIntegerField(null=True)
     adopted = models.BooleanField(default=True)
     was_active = models.BooleanField(default=False)
+    overruled = models.BooleanField(default=False)
+    addresses_changed_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
     returns_at = models.DateTimeField(null=True)
     stated_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -223,6 +237,37 @@ class Record(models.Model):
     def etag(self) -> str:
         """The weak entity tag of this version (RFC 7644 §3.14)."""
         return f'W/"{self.version}"'
+
+
+class SourceEnding(models.Model):
+    """An ending by a source, counted by its brake for an hour (ruling 28)."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="endings", db_index=False)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["source", "at"], name="ending_of_source")]
+
+    def __str__(self) -> str:
+        return f"ending by source {self.source_id}"
+
+
+class Approval(models.Model):
+    """The first of two managers' approvals of an act on an account that ever had an authenticator (ruling 27).
+
+    act: adopt, readmit or join. about: the id of the record or the person. by: the manager.
+    """
+
+    act = models.CharField(max_length=16)
+    about = models.CharField(max_length=80)
+    by = models.CharField(max_length=80)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["act", "about", "by"], name="approval_once")]
+
+    def __str__(self) -> str:
+        return f"approval of {self.act}"
 
 
 class RecordEmail(models.Model):

@@ -30,7 +30,7 @@ from derived.ledger.locking import under_lock  # noqa: E402
 from derived.models import Account, Credential, Event  # noqa: E402
 from derived.rules.eligibility import BoundBy, BoundVia  # noqa: E402
 from scim.models import Membership, Person, Record, RecordEmail, RecordKey, Source  # noqa: E402
-from scim.people import groups, provision  # noqa: E402
+from scim.people import groups, provision, sources  # noqa: E402
 from scim.protocol.group import GROUP  # noqa: E402
 
 _CHUNK = 10_000
@@ -107,6 +107,7 @@ def _first(source: Source) -> Record:
 def fill(users: int, members: int) -> dict[str, Any]:
     """People 1 to `users`, of whom the first `members` are in one group."""
     source, token = provision.register_source("bench", vouched_ial=2, now=clock.now())
+    sources.set_brake(source, 1_000_000, 100)  # the benchmark ends many people on purpose
     Source.objects.filter(id=source.id).update(most_per_minute=10_000_000)
     first = _first(source)
     account = first.person.account_id

@@ -134,6 +134,11 @@ def may_recover(account: Account) -> bool:
     return not (highest_level_ever(account) == AAL.AAL3 and ial(account) == IAL.IAL3)
 
 
+def ever_had_authenticator(account: Account) -> bool:
+    """True if the account had an authenticator in any epoch (ruling 27)."""
+    return account.credentials.exclude(kind=Kind.TOKEN_FAMILY).exists()
+
+
 def was_ever_enrolled(account: Account) -> bool:
     """True if the account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
     return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()

@@ -4,6 +4,7 @@
     views        waiting cases, one case, one person, decisions
     access       requests for access, of people and of those who decide
     needs        the yearly review of derived credentials
+    held         held people: let them end, or give them back
     deliveries   rows of the outbox that wait
     waiting      those rows in words, shared with `manage.py outbox`
 

@@ -21,7 +21,7 @@ from idp.console.guards import managers_only, name_of
 from idp.keys import wrapper
 from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
-from scim.people import matching, returns, settle
+from scim.people import held, matching, returns, settle
 from scim.protocol import aggregate, trust
 from scim.protocol.aggregate import SelectionReason
 
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 _MOST = 100
+_SECOND = "Your approval is recorded. A second manager must approve the same within 7 days."
 _WHY = {
     SelectionReason.ONLY: "nobody else says anything",
     SelectionReason.PRECEDENCE: "by the order of the sources",
     SelectionReason.FRESHNESS: "the newer word counts",
     SelectionReason.NAME: "by the order of the names",
     SelectionReason.NOT_TRUSTED: "not believed about this",
+    SelectionReason.NOT_ADOPTED: "the record is not adopted",
 }
 
 
@@ -57,6 +59,7 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
             for one in returns.waiting()[:_MOST]
         ],
         "requests": requests.waiting_for().count(),
+        "held": held.waiting().count(),
         "notice": request.session.pop("notice", None),
         "sought": sought,
         "found": _search(sought),
@@ -154,8 +157,8 @@ def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResp
     elif row.state != MatchState.WAITING or decision not in {"join", "apart"}:
         raise Refused(Reason.ILLEGAL_MOVE)
     elif decision == "join":
-        matching.join(row.record, row.person, attribute=row.attribute, now=now, actor=actor)
-        words = "They are one person now. Login name, addresses and identity assurance did not move."
+        done = matching.join(row.record, row.person, attribute=row.attribute, now=now, actor=actor)
+        words = "They are one person now. Nothing of the joined record counts until it is adopted." if done else _SECOND
     else:
         matching.keep_apart(row, now=now, actor=actor)
         words = "They stay two people, and it will not be asked again."
@@ -262,8 +265,9 @@ def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
     found = get_object_or_404(Person, id=person_id)
     if found.id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
-    returns.readmit(found, now=clock.now(), actor=name_of(manager))
-    request.session["notice"] = "They are back, and invited anew: no credential came back."
+    done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
+    words = "They are back, and invited anew: no credential came back."
+    request.session["notice"] = words if done else _SECOND
     return redirect("console-person", person_id=found.id)
 
 
@@ -274,8 +278,7 @@ def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpRespons
     record = get_object_or_404(Record.objects.select_related("person", "source"), id=record_id)
     if record.person_id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
-    returns.adopt(record, now=clock.now(), actor=name_of(manager))
-    request.session["notice"] = (
-        f"{record.source.name} may move the login name, the addresses and the identity assurance from now on."
-    )
+    done = returns.adopt(record, now=clock.now(), actor=name_of(manager))
+    words = f"The record of {record.source.name} counts from now on, for all that this source is trusted for."
+    request.session["notice"] = words if done else _SECOND
     return redirect("console-person", person_id=record.person_id)

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
-    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed", "mail.refused",
+    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed", "mail.refused", "brake.held",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -91,6 +91,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     match row.kind:
         case "access.changed":
             template, values = _of_access(row)
+        case "brake.held":
+            template, values = "brake_held", {"source": row.payload.get("source", ""), "link": _console("held")}
         case "mail.refused":
             template, values = "mail_refused", _of_refused(row)
         case _:
@@ -104,7 +106,7 @@ def _addresses(row: OutboxRow, person: Person) -> list[str]:
 
     An intruder would hide a notice by a change of address. A manager's notice about somebody else needs the present ones.
     """
-    former = [] if row.kind == "mail.refused" else person.former_addresses
+    former = [] if row.kind in {"mail.refused", "brake.held"} else person.former_addresses
     return list(dict.fromkeys([*person.addresses(), *former]))
 
 
@@ -194,6 +196,10 @@ def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
         "reason": found.reason,
         "link": f"{config().issuer}/access",
     }
+
+
+def _console(page: str) -> str:
+    return f"{config().issuer}/console/{page}"
 
 
 def _of_refused(row: OutboxRow) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from idp.signals import backchannel, files, mail, purging, tending
 from idp.signals.outcomes import Delivered, Failed, Outcome, Refused, note
 from scim.access import requests
 from scim.feed import delivery
+from scim.people import brake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +162,7 @@ def housekeeping(*, now: datetime) -> None:
     _expire(now=now)
     requests.end_all_disallowed(now=now, actor="worker")
     delivery.delete_delivered(now=now)
+    brake.delete_counted(now=now)
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
     for part in (purging.purge, tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):
         _tried(part, now=now)

@@ -9,6 +9,10 @@
     candidates     find the person of a record by identifiers
     matching       join records of a person, and split them
     returns        decisions of a manager: readmit, adopt
+    brake          hold the people whom a source ends beyond its limit
+    held           decisions of a manager about held people
+    two_managers   the first approval of an act that needs two managers
+    disabling      disable a source, which takes back what it said, and enable it
     importing      people from a file
 
 May import: `derived`, `scim.feed`, `scim.access` and packages below them.

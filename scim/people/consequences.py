@@ -16,6 +16,7 @@ from derived.ledger import accounts, audit, outbox
 from derived.models import AccountStatus, Credential
 from scim.access import requests
 from scim.feed import writing as feed
+from scim.people import brake
 from scim.protocol import aggregate, trust
 from scim.protocol.assurance import ASSURANCE_URN
 
@@ -141,7 +142,9 @@ def _named(state: MergedState) -> tuple[str, object, object, str]:
 
 
 def _end(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
-    revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
+    """End the person, or hold them by the brake; a new person whom nobody calls active has nothing to hold."""
+    if write.is_new or not brake.holds(write.person, write.account, actor=write.actor, now=write.now):
+        revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
 
 
 def _reopen(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
@@ -209,9 +212,12 @@ def _enqueue(write: WriteContext, kind: str, payload: dict[str, object]) -> None
     outbox.enqueue(kind=kind, receiver=receiver, account=write.account, payload=payload, now=write.now)
 
 
-def delete(write: WriteContext) -> None:
-    """End everything of a person whose last record was deleted, and free the login name (C28)."""
+def delete(write: WriteContext) -> bool:
+    """End everything of a person whose last record was deleted (C28); False if the person is held instead."""
+    if brake.holds(write.person, write.account, actor=write.actor, now=write.now):
+        return False
     revoke.everything(write.account, because=Reason.DELETED_BY_SOURCE, now=write.now, actor=write.actor)
+    return True
 
 
 def record_untrusted(write: WriteContext, resource: Resource, trusted_for: list[str]) -> None:
@@ -221,7 +227,9 @@ def record_untrusted(write: WriteContext, resource: Resource, trusted_for: list[
 
 
 TABLE: dict[Change, Consequence] = {
-    Change.ENDED: Consequence("The account and every credential, session and token end, for good.", _end),
+    Change.ENDED: Consequence(
+        "The account and every credential, session and token end, for good; held where the source ended many.", _end
+    ),
     Change.LEVEL_FELL: Consequence(
         "The identity assurance level falls, for the account and all its credentials.", _vouch
     ),

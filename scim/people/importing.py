@@ -43,6 +43,7 @@ class ImportSummary:
     refused: list[tuple[int, str]] = field(default_factory=list)
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
     records: set[UUID] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
 
     def note(self, outcome: Outcome, line: int, why: str = "") -> None:
         """Count an outcome."""
@@ -80,9 +81,10 @@ def import_entry(source: Source, entry: FileEntry, summary: ImportSummary, *, dr
 def end_the_rest(source: Source, summary: ImportSummary, *, dry_run: bool, now: datetime) -> None:
     """End every active person of this source who is in no line of a complete file."""
     rows = Record.objects.filter(source=source, deleted_at__isnull=True, active=True)
-    for record_id in list(rows.values_list("id", flat=True)):
+    for record_id, resource in list(rows.order_by("user_name_fold").values_list("id", "resource")):
         if record_id in summary.records:
             continue
+        summary.left.append(str(resource["userName"]))
         if not dry_run:
             body: Resource = {
                 "schemas": [PATCH_URN],

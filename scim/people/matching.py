@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from derived.changes import revoke
 from derived.errors import Reason, Refused
-from derived.ledger import accounts, audit
+from derived.ledger import accounts, audit, status
 from derived.ledger.locking import under_lock, under_locks
 from scim.feed import writing as feed
 from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
-from scim.people import candidates
+from scim.people import candidates, two_managers
 from scim.people.settle import WriteContext, apply_write
 from scim.protocol import trust
 
@@ -91,13 +91,20 @@ def record_attached(
     _record(account, "person.joined", record, now=now, actor=actor, attribute=found.attribute)
 
 
-def starts_adopted(source: Source, person: Person | None) -> bool:
-    """True if a new record sets login name, mail targets and IAL.
+def starts_adopted(source: Source, person: Person | None, *, attribute: str = "") -> bool:
+    """True if a record reaches its person without a manager's decision (ruling 27).
 
-    No other record does, and its source is trusted for `active`.
+    The first record of a person does, if its source is trusted for `active`: no other record, living or deleted, ever
+    was adopted, and the account never had an authenticator. A later one does if the operator said so for its source
+    and this identifier. attribute: the identifier by which the record was joined, "" without one.
     """
-    alone = person is None or not person.records.filter(adopted=True, deleted_at__isnull=True).exists()
-    return alone and trust.ACTIVE in source.trusted_for
+    if attribute and attribute in source.adopts:
+        return True
+    if trust.ACTIVE not in source.trusted_for:
+        return False
+    if person is None:
+        return True
+    return not person.records.filter(adopted=True).exists() and not status.ever_had_authenticator(person.account)
 
 
 def match_after_write(record: Record, *, now: datetime) -> None:
@@ -147,17 +154,22 @@ def waiting() -> QuerySet[Match]:
     )
 
 
-def join(record: Record, person: Person, *, now: datetime, actor: str, attribute: str = "") -> Match:
+def join(record: Record, person: Person, *, now: datetime, actor: str, attribute: str = "") -> Match | None:
     """Move a record to this person; a person left without records ends, because the account is not needed.
 
+    None if a second manager must agree, because either account ever had an authenticator (ruling 27).
     Raises: Refused(ILLEGAL_MOVE) if the record is theirs already, or is deleted.
     """
 
-    def work(locked: Mapping[UUID, Account]) -> Match:
+    def work(locked: Mapping[UUID, Account]) -> Match | None:
         fresh = Record.objects.select_related("person", "source").filter(id=record.id, deleted_at__isnull=True).first()
         if fresh is None or fresh.person_id == person.id or fresh.person.account_id not in locked:
             raise Refused(Reason.ILLEGAL_MOVE)
         into, old = Person.objects.get(id=person.id), fresh.person
+        about = f"{fresh.id}:{into.id}"
+        used = next((one for one in locked.values() if status.ever_had_authenticator(one)), locked[into.account_id])
+        if not two_managers.agreed(used, "join", about, actor=actor, now=now):
+            return None
         write = WriteContext(
             account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into)
         )
@@ -180,7 +192,7 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
                 "decided_by": actor,
             },
         )
-        fresh.adopted = starts_adopted(fresh.source, into)
+        fresh.adopted = starts_adopted(fresh.source, into, attribute=attribute)
         fresh.person = into
         fresh.save(update_fields=["person", "adopted"])
         feed.record_moved(fresh, old=old.id, new=into.id, txn=write.txn, now=now)

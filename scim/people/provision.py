@@ -12,6 +12,7 @@ needs no manager.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from django.db import IntegrityError
@@ -25,9 +26,10 @@ from scim.models import Person, Record, RecordEmail
 from scim.people import matching
 from scim.people.consequences import record_untrusted
 from scim.people.directory import find
+from scim.people.disabling import disable_source
 from scim.people.groups import remove_from_groups
 from scim.people.settle import WriteContext, apply_write, record_deleted
-from scim.people.sources import disable_source, register_source, rotate_source
+from scim.people.sources import register_source, rotate_source
 from scim.protocol import index, operations, ordering, patch, tags, trust, values
 from scim.protocol.normalise import normalise
 from scim.protocol.user import USER
@@ -55,6 +57,7 @@ __all__ = [
 T = TypeVar("T")
 
 _TRIES = 5
+SETTLED = timedelta(days=30)  # addresses that are younger than this when a person ends are not trusted for a return
 
 
 def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Record:
@@ -89,7 +92,7 @@ def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) 
             person=still.person,
             created_at=now,
             version=0,
-            adopted=matching.starts_adopted(source, still.person),
+            adopted=matching.starts_adopted(source, still.person, attribute=still.attribute),
         )
         _store(record, resource, body, _without_secrets(body), now=now)
         write = WriteContext(account=account, person=still.person, actor=source.actor, now=now)
@@ -232,7 +235,9 @@ def _write(  # noqa: PLR0913 - the parts of a change
         _note_return(record, resource, push, now=now)
         if resource == before:
             record.source_version = ordering.sequence(push.body) or record.source_version
-            record.save(update_fields=["source_version", "returns_at"])
+            if push.says_active and not record.active:
+                record.overruled = False
+            record.save(update_fields=["source_version", "returns_at", "overruled"])
             if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
                 apply_write(write)  # a repeated `active: false` also ends an account that was reopened in between
             return record
@@ -256,10 +261,23 @@ def _write(  # noqa: PLR0913 - the parts of a change
 def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
     """Decide whether a person that this source had ended returns at once, or waits for a manager (ruling 11, C29)."""
     wanted = _means_active(record, resource)
-    if not wanted or not record.was_active or (push.versioned and push.says_active):
+    is_return = wanted and record.was_active and not record.active
+    proven = push.versioned and push.says_active and not (is_return and _moved_its_addresses(record, resource))
+    if not wanted or not record.was_active or proven:
         record.returns_at = None
-    elif not record.active:
+    elif is_return:
         record.returns_at = now
+
+
+def _moved_its_addresses(record: Record, resource: Resource) -> bool:
+    """True if the e-mail addresses changed with this return, since the ending, or shortly before it (ruling 29).
+
+    Whoever stole a source's credential could otherwise move the address, end the person, and take the invitation.
+    """
+    if index.emails(resource) != index.emails(record.resource):
+        return True
+    changed, ended = record.addresses_changed_at, record.ended_at
+    return changed is not None and (ended is None or changed > ended - SETTLED)
 
 
 def _means_active(record: Record, resource: Resource) -> bool:
@@ -302,13 +320,19 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.resource, record.pushed = resource, pushed
     for name, value in index.columns(resource).items():
         setattr(record, name, value)
-    record.active = _means_active(record, resource)
+    was_active, record.active = record.active, _means_active(record, resource)
     record.was_active = record.was_active or record.active
+    if was_active and not record.active:
+        record.ended_at = now
+    if "active" in resource and resource["active"] is not was.get("active"):
+        record.overruled = False
+    after = index.emails(resource)
+    if was and after != before:
+        record.addresses_changed_at = now
     record.version += 1
     record.updated_at = now
     record.save()
     matching.store_keys(record, was)
-    after = index.emails(resource)
     if after != before:
         if before:
             RecordEmail.objects.filter(record=record).delete()

@@ -1,7 +1,7 @@
 """Decisions of a manager about returns and joined records (C29, C30, rulings 9, 11), which sources cannot make.
 
-Readmitting lifts the endings by sources; no credential comes back. Adopting lets a joined record set the login name,
-the mail targets and the IAL.
+Readmitting lifts the endings by sources; no credential comes back. Adopting lets a joined record reach its person. Both
+need two managers where the account ever had an authenticator.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from scim.models import Person, Record
+from scim.people import two_managers
 from scim.people.settle import WriteContext, apply_write
 
 if TYPE_CHECKING:
@@ -28,14 +29,19 @@ def waiting() -> QuerySet[Record]:
     return rows.select_related("person__account", "source").order_by("returns_at")
 
 
-def readmit(person: Person, *, now: datetime, actor: str) -> None:
+def readmit(person: Person, *, now: datetime, actor: str) -> bool:
     """Agree that a person is back: waiting `active: true` counts, and deleted records no longer end the person.
 
+    False if a second manager must agree (ruling 27).
     Raises: Refused(ILLEGAL_MOVE) if nothing waits for that.
     """
 
-    def work(account: Account) -> None:
+    def work(account: Account) -> bool:
         rows = person.records.all()
+        if not _waits(person):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        if not two_managers.agreed(account, "readmit", person.id, actor=actor, now=now):
+            return False
         waited = rows.filter(returns_at__isnull=False, deleted_at__isnull=True).update(returns_at=None)
         lifted = (
             rows.filter(deleted_at__isnull=False, was_active=True).update(was_active=False)
@@ -46,20 +52,32 @@ def readmit(person: Person, *, now: datetime, actor: str) -> None:
             raise Refused(Reason.ILLEGAL_MOVE)
         audit.record(account, "person.readmitted", now=now, actor=actor, body={"records": waited + lifted})
         apply_write(_write(account, person, actor, now))
+        return True
 
-    under_lock(person.account_id, work)
+    return under_lock(person.account_id, work)
 
 
-def adopt(record: Record, *, now: datetime, actor: str) -> None:
-    """Let a joined record set the login name, the mail targets and the IAL of its person.
+def _waits(person: Person) -> bool:
+    rows = person.records.all()
+    returning = rows.filter(returns_at__isnull=False, deleted_at__isnull=True).exists()
+    tombstone = rows.filter(deleted_at__isnull=False, was_active=True).exists()
+    return returning or (tombstone and rows.filter(deleted_at__isnull=True).exists())
 
+
+def adopt(record: Record, *, now: datetime, actor: str) -> bool:
+    """Let a joined record reach its person: everything that its source is trusted for (ruling 27).
+
+    False if a second manager must agree.
     Raises: Refused(ILLEGAL_MOVE) if it is adopted or deleted.
     """
 
-    def work(account: Account) -> None:
+    def work(account: Account) -> bool:
         rows = Record.objects.filter(id=record.id, adopted=False, deleted_at__isnull=True, person__account=account)
-        if not rows.update(adopted=True):
+        if not rows.exists():
             raise Refused(Reason.ILLEGAL_MOVE)
+        if not two_managers.agreed(account, "adopt", record.id, actor=actor, now=now):
+            return False
+        rows.update(adopted=True)
         audit.record(
             account,
             "person.record_adopted",
@@ -68,8 +86,9 @@ def adopt(record: Record, *, now: datetime, actor: str) -> None:
             body={"record": str(record.id), "source": record.source.name},
         )
         apply_write(_write(account, record.person, actor, now))
+        return True
 
-    under_lock(record.person.account_id, work)
+    return under_lock(record.person.account_id, work)
 
 
 def _write(account: Account, person: Person, actor: str, now: datetime) -> WriteContext:

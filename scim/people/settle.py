@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
+from scim.errors import uniqueness
 from scim.feed import events
 from scim.feed import writing as feed
 from scim.models import Person
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["WriteContext", "apply_write", "merge_again", "record_deleted", "statements_about"]
 
 _MOST_FORMER = 10
+_TAKEN = (
+    "userName is the login name of a person of another source. Push another userName, or ask the operator of this "
+    "service for a namespace (manage.py source set NAME --namespace PREFIX), or for a rule that joins the two records."
+)
 
 
 def apply_write(write: WriteContext) -> None:
@@ -74,23 +79,33 @@ def _differs(before: MergedState, after: MergedState) -> bool:
 def record_deleted(write: WriteContext, *, followed: bool) -> None:
     """Handle a deleted record: merge the others, or without any end everything and free the login name (C28).
 
-    The profile stays then, so that the last notice still finds its addresses. followed: whether the feed has a
-    receiver.
+    A held person keeps the login name until a manager decides. followed: whether the feed has a receiver.
     """
     person = write.person
     if person.records.filter(deleted_at__isnull=True).exists():
         apply_write(write)
-        return
+    elif consequences.delete(write):
+        forget(write, followed=followed)
+    else:
+        person.active, person.updated_at = False, write.now
+        person.save(update_fields=["active", "updated_at"])
+
+
+def forget(write: WriteContext, *, followed: bool) -> None:
+    """Free the login name of a person without records, and tell receivers.
+
+    The profile stays, so that the last notice still finds its addresses.
+    """
+    person = write.person
     person.active, person.login_name, person.login_name_fold, person.login_name_taken = False, None, None, False
     person.updated_at = write.now
     person.save(update_fields=["active", "login_name", "login_name_fold", "login_name_taken", "updated_at"])
-    consequences.delete(write)
     if followed:
         feed.person_deleted(person, txn=write.txn, now=write.now)
 
 
 def statements_about(person: Person) -> list[aggregate.SourceStatement]:
-    """The present statements of every source about a person.
+    """The present statements of every source about a person; those that are not adopted reach nobody (ruling 27).
 
     The deleted record of a source that is trusted for `active` counts as false, until a manager lifts it (ID-6).
     """
@@ -110,13 +125,14 @@ def _said(record: Record) -> aggregate.SourceStatement:
     return aggregate.SourceStatement(
         source=source.name,
         precedence=source.precedence,
-        active=record.active,
-        resource=record.resource if record.deleted_at is None else {},
+        active=record.active or record.overruled,
+        resource=record.resource if record.deleted_at is None or record.overruled else {},
         at=record.stated_at or record.updated_at,
         trusted_for=frozenset(source.trusted_for),
         returns=record.returns_at is not None,
-        adopted=record.adopted,
-        vouched_ial=source.vouched_ial if record.deleted_at is None else 0,
+        adopted=record.adopted and source.disabled_at is None,
+        vouched_ial=source.vouched_ial if record.deleted_at is None or record.overruled else 0,
+        namespace=source.namespace,
     )
 
 
@@ -150,10 +166,16 @@ def _keep(write: WriteContext, before: MergedState, after: MergedState) -> None:
     person.save()
     if after.guarded.user_name:
         _claim_login_name(write, after.guarded.user_name)
+    elif person.login_name is not None:
+        person.login_name, person.login_name_fold = None, None
+        person.save(update_fields=["login_name", "login_name_fold"])
 
 
 def _claim_login_name(write: WriteContext, user_name: str) -> None:
-    """Take the user name as the login name if no other person has it: first come (ruling 11)."""
+    """Take the user name as the login name if no other person has it: first come (ruling 11).
+
+    Raises: ScimError 409 for the write of a source; a manager's or a rule's merge leaves the person without the name.
+    """
     person, wanted, was_taken = write.person, fold(user_name), write.person.login_name_taken
     if person.login_name_fold == wanted:
         if person.login_name != user_name:
@@ -165,6 +187,8 @@ def _claim_login_name(write: WriteContext, user_name: str) -> None:
         with transaction.atomic():
             person.save(update_fields=["login_name", "login_name_fold", "login_name_taken"])
     except IntegrityError:
+        if write.actor.startswith("source:"):
+            raise uniqueness(_TAKEN) from None
         person.login_name, person.login_name_fold, person.login_name_taken = None, None, True
         person.save(update_fields=["login_name", "login_name_fold", "login_name_taken"])
         if not was_taken:

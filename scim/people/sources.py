@@ -41,8 +41,11 @@ def register_source(  # noqa: PLR0913 - the operator's decisions
     normalisers: Sequence[str] = (),
     token_expires_at: datetime | None = None,
     trusted_for: Collection[str] = trust.EVERY,
+    adopts: Collection[str] = (),
 ) -> tuple[Source, str]:
     """Register a source; returns it with its bearer token, which is not stored and cannot be shown again.
+
+    adopts: identifiers by which its records are joined and adopted without a manager.
 
     Raises: ValueError for a bad name, level, normaliser or attribute, or a name in use.
     """
@@ -56,6 +59,7 @@ def register_source(  # noqa: PLR0913 - the operator's decisions
             precedence=precedence,
             normalisers=list(normalisers),
             trusted_for=believed,
+            adopts=sorted(trust.full_names(adopts)),
             created_at=now,
         )
         return source, _token(source, now=now, expires_at=token_expires_at)
@@ -172,16 +176,38 @@ def _admit(source: Source, key: str, *, shown: str, now: datetime, expires_at: d
     return row
 
 
-def disable_source(source: Source, *, now: datetime) -> None:
-    """Refuse a source from now on; its people stay as they are."""
-    source.disabled_at = now
-    source.save(update_fields=["disabled_at"])
+def set_adoption(source: Source, names: Iterable[str]) -> list[str]:
+    """Let a source's records be adopted when they are joined by exactly these identifiers, from now on.
+
+    Raises: ValueError for an unknown attribute.
+    """
+    source.adopts = sorted(trust.full_names(names))
+    source.save(update_fields=["adopts"])
+    return list(source.adopts)
 
 
-def enable_source(source: Source) -> None:
-    """Enable a source again, with its credentials."""
-    source.disabled_at = None
-    source.save(update_fields=["disabled_at"])
+def set_namespace(source: Source, namespace: str) -> None:
+    """Put a prefix before the user names of a source in login names, for people who are new from now on.
+
+    Raises: ValueError for a malformed prefix.
+    """
+    if namespace and not _NAME.fullmatch(namespace):
+        message = "the namespace must be lower-case letters, digits and hyphens, 63 at most"
+        raise ValueError(message)
+    source.namespace = namespace
+    source.save(update_fields=["namespace"])
+
+
+def set_brake(source: Source, count: int, percent: int) -> None:
+    """Let a source end so many people, or so many percent of its active records, within an hour.
+
+    Raises: ValueError for a negative number, or more than 100 percent.
+    """
+    if count < 0 or not 0 <= percent <= 100:  # noqa: PLR2004 - percent
+        message = "the brake is a number of people and a percentage from 0 to 100"
+        raise ValueError(message)
+    source.brake_count, source.brake_percent = count, percent
+    source.save(update_fields=["brake_count", "brake_percent"])
 
 
 def trust_source(source: Source, names: Iterable[str]) -> list[str]:

@@ -30,8 +30,9 @@ class SourceStatement:
     """The statements of a source about a person.
 
     source: its name. precedence: lower goes first. at: its last write. trusted_for: None for everything. returns:
-    `active: true` that waits for a manager's approval (C29). adopted: as in `models.Record`. vouched_ial: the highest
-    IAL the source may state, and its meaning if the source states none.
+    `active: true` that waits for a manager's approval (C29). adopted: whether it reaches the person at all: the record
+    is adopted, and the source is enabled (ruling 27). vouched_ial: the highest IAL the source may state, and its
+    meaning if the source states none. namespace: as in `models.Source`.
     """
 
     source: str
@@ -43,6 +44,7 @@ class SourceStatement:
     returns: bool = False
     adopted: bool = True
     vouched_ial: int = 0
+    namespace: str = ""
 
     def is_believed(self, name: str) -> bool:
         """True if this source is trusted for an attribute."""
@@ -70,6 +72,7 @@ class SelectionReason(StrEnum):
     FRESHNESS = "freshness"
     NAME = "name"
     NOT_TRUSTED = "not trusted"
+    NOT_ADOPTED = "not adopted"
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,10 @@ class Profile:
 def merge(said: Sequence[SourceStatement], before: Profile | None = None) -> Profile:
     """The profile from all statements; before: the last profile, whose `since` is kept for unchanged values.
 
-    Without any source that is trusted for `active`, the person is not active.
+    Statements that are not adopted reach nobody: this is the one place of that rule (ruling 27; for groups, the SQL of
+    `scim.access.belonging`). Without any source that is trusted for `active`, the person is not active.
     """
+    said = [one for one in said if one.adopted]
     attributes: Resource = {}
     provenance: dict[str, dict[str, str]] = {}
     for key, claims in _claims(said).items():
@@ -156,13 +161,16 @@ class ExplainedValue:
 def explain(said: Sequence[SourceStatement]) -> dict[str, list[ExplainedValue]]:
     """All values of every attribute by source, `active` included, with the reasons of taking or not taking each."""
     found: dict[str, list[ExplainedValue]] = {}
-    ranks = _claims(said)
+    adopted = [one for one in said if one.adopted]
+    ranks = _claims(adopted)
     for one in _ranked(said):
         for name, value in trust.assigned_attributes(one.resource).items():
-            if not one.is_believed(name):
+            if not one.adopted:
+                told = ExplainedValue(source=one.source, value=value, stands=False, why=SelectionReason.NOT_ADOPTED)
+            elif not one.is_believed(name):
                 told = ExplainedValue(source=one.source, value=value, stands=False, why=SelectionReason.NOT_TRUSTED)
             elif name == trust.ACTIVE:
-                told = _explained_active(one, said)
+                told = _explained_active(one, adopted)
             else:
                 told = ExplainedValue(
                     source=one.source, value=value, stands=ranks[name][0] is one, why=_why(ranks[name])
@@ -199,14 +207,19 @@ class GuardedAttributes:
 def guarded_attributes(said: Sequence[SourceStatement]) -> GuardedAttributes:
     """The login name, the mail targets and the IAL from the adopted records."""
     adopted = _ranked(one for one in said if one.adopted)
-    names = [one.believed()["userName"] for one in adopted if "userName" in one.believed()]
+    names = [login_name(one.believed()["userName"], one.namespace) for one in adopted if "userName" in one.believed()]
     emails = [one.believed()["emails"] for one in adopted if "emails" in one.believed()]
     vouching = [one for one in adopted if one.vouched_ial]
     return GuardedAttributes(
-        user_name=str(names[0]) if names else "",
+        user_name=names[0] if names else "",
         contact={"emails": emails[0]} if emails else {},
         ial=_ial(vouching[0]) if vouching else 0,
     )
+
+
+def login_name(user_name: Json, namespace: str) -> str:
+    """The login name for a source's user name: with the namespace that an operator gave the source, if any."""
+    return f"{namespace}/{user_name}" if namespace else str(user_name)
 
 
 def _ial(one: SourceStatement) -> int:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import csv
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ _SHORT = {
 }
 _LDIF_IGNORED = frozenset({"dn", "objectclass", "changetype", "version", "userpassword"})
 _LOCKS = frozenset({"nsaccountlock", "logindisabled"})
+_IDENTIFIERS = frozenset({"userName", "externalId", "employeeNumber", "pivIdentifier", "personIdentifier"})
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+")
 _PLURAL = {"emails", "phoneNumbers"}
 
 
@@ -95,10 +98,19 @@ def _csv(lines: Iterable[str]) -> Iterator[FileEntry]:
         if len(row) != len(header):
             yield FileEntry(line=line, body={}, wrong=f"it has {len(row)} fields, and the header {len(header)}")
             continue
+        cells = [(name, value.strip()) for name, value in zip(header, row, strict=True)]
+        if rounded := next((f"{name} {value}" for name, value in cells if _is_rounded(name, value)), ""):
+            yield FileEntry(line=line, body={}, wrong=f"{rounded} was rounded by a spreadsheet: make its column text")
+            continue
         body: Resource = {"schemas": [CORE_URN]}
-        for name, value in zip(header, row, strict=True):
-            _put(body, name, value.strip())
+        for name, value in cells:
+            _put(body, name, value)
         yield FileEntry(line=line, body=body)
+
+
+def _is_rounded(column: str, value: str) -> bool:
+    """True for an identifier in scientific notation: different numbers look alike in it, and would join two people."""
+    return column.rpartition(":")[2] in _IDENTIFIERS and _SCIENTIFIC.fullmatch(value) is not None
 
 
 def _jsonl(lines: Iterable[str]) -> Iterator[FileEntry]:

@@ -53,7 +53,6 @@ PRESETS: dict[str, frozenset[str]] = {
             "preferredLanguage",
             "locale",
             "timezone",
-            ACTIVE,
         }
     ),
 }

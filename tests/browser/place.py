@@ -82,7 +82,7 @@ def opened(folder: Path) -> Iterator[Place]:
         ramet.start("serve", "serve", "--port", str(port))
         ramet.start("worker", "worker")
         ramet.wait_until_ready()
-        source = ramet.ask("source", "add", "hr", "--vouches-ial", "2")
+        source = ramet.ask("source", "add", "hr", "--preset", "hr", "--precedence", "10", "--vouches-ial", "2")
         http = stack.enter_context(httpx.Client(timeout=30))
         yield Place(
             ramet,

@@ -323,7 +323,7 @@ def test_a_relying_party_shows_its_certificate_to_nginx(tmp_path: Path) -> None:
             ask(one, two)
             for one, two in ((stranger, known), (stranger, named), (None, known), (own, named), (certified, known))
         ] == [401] * 5
-        live.ramet.ask("source", "add", "payroll")
+        live.ramet.ask("source", "add", "payroll", "--preset", "hr", "--precedence", "10")
         live.ramet.ask("source", "admit", "payroll", "--certified-name", "dns:rp.example.org")
 
         def pushes(card: Card | None, **forged: str) -> int:

@@ -20,7 +20,7 @@ from device.key import DeviceKey
 from idp.certificates import parties, revocation
 from idp.models import Probe
 from scim.models import Source, SourceCredential
-from scim.people import sources
+from scim.people import disabling, sources
 from tests.card import desk
 from tests.card.desk import PLACE, Reader
 from tests.card.test_parties import AUTHORITY, DN, call, lay, made, x5t
@@ -173,7 +173,7 @@ def test_a_pinned_certificate(house: World) -> None:
 def test_disabled_ended_and_expired(house: World) -> None:
     """The source, or its credential; and heard again."""
     card = made(by=AUTHORITY)
-    call_command("source", "disable", "hr", stdout=StringIO())
+    call_command("source", "disable", "hr", "--yes", stdout=StringIO())
     assert asks(card) == 401
     call_command("source", "enable", "hr", stdout=StringIO())
     assert asks(card) == 200
@@ -190,9 +190,9 @@ def test_two_sources_in_one_request_are_nobody(house: World) -> None:
     assert asks(card, authorization=f"Bearer {token}") == 401
     assert asks(card, authorization="Bearer nonsense") == 401
     assert asks(card, authorization="Basic eDp4") == 401
-    sources.disable_source(house.source, now=clock.now())
+    disabling.disable_source(house.source, now=clock.now())
     assert asks(card, authorization=f"Bearer {token}") == 401  # also where one of the two is not heard
-    sources.enable_source(house.source)
+    disabling.enable_source(house.source, now=clock.now())
     call_command("source", "admit", "other", "--certified-name", "uri:https://rp.example.org/app", stdout=StringIO())
     assert asks(card) == 401
 
@@ -240,9 +240,9 @@ def test_a_token_for_another_resource_or_scope_is_refused(house: World) -> None:
     assert lists(token(resource=there)) == 401
     assert lists(token(scope="introspect")) == 401
     assert lists(good, scheme="DPoP") == 401
-    sources.disable_source(house.source, now=clock.now())
+    disabling.disable_source(house.source, now=clock.now())
     assert lists(good) == 401
-    sources.enable_source(house.source)
+    disabling.enable_source(house.source, now=clock.now())
     assert lists(good) == 200
     call_command("client", "disable", app.client_id, stdout=StringIO())
     assert lists(good) == 401

@@ -1192,6 +1192,12 @@ def console_needs(house: House) -> Draft:
     return _get(house, "/console/needs")
 
 
+def console_held(house: House) -> Draft:
+    _managed(house)
+    decision = house.random.choice(["end", "give-back", "x"])
+    return _page(house, "/console/held", source=house.random.choice(["", "hr"]), person="", decision=decision)
+
+
 def console_deliveries(house: House) -> Draft:
     _managed(house)
     return _page(house, "/console/deliveries", number=house.random.choice(["1", "0", "x", "9" * 40]))

@@ -40,7 +40,7 @@ ROUTES: dict[str, str] = {
         "derived-passkey-add", "derived-passkey-options", "root-app", "root-card-add", "root-card-done", "root-passkey", "root-passkey-add",
         "root-passkey-options", "root-password", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
         "roots-password-add-app", "session-end", "sessions-end-others", "family-end",
-        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-needs", "console-needs-decide", "console-deliveries", "access", "access-ask", "access-withdraw", "access-review", "access-decide", "console-check",
+        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-needs", "console-needs-decide", "console-deliveries", "console-held", "access", "access-ask", "access-withdraw", "access-review", "access-decide", "console-check",
     ], SESSION),
     "authorize-account": "tests/http/test_requests.py",
     **dict.fromkeys(["device-authorization", "device-code", "device-approval"], "tests/http/test_device_grant.py"),

@@ -151,7 +151,7 @@ def test_a_logout_address_that_resolves_inside_is_not_written_to(monkeypatch: py
         "_asked",
         lambda url, addresses, *_, **__: seen.append(addresses) or outbound.Answer(status=200, headers={}, body=b""),
     )
-    Letter(None, "https://rebind.example/x", "t", outside=True).send(now=clock.now())
+    Letter(None, "rebind", "https://rebind.example/x", "t", outside=True).send(now=clock.now())
     assert seen == []
 
 

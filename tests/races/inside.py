@@ -55,7 +55,7 @@ from idp.login.session import record_login  # noqa: E402
 from idp.models import Binding, CertificateOrder, LoginSession, Probe  # noqa: E402
 from idp.secrets import hash_secret, opaque  # noqa: E402
 from scim.models import Person, Source  # noqa: E402
-from scim.people import provision  # noqa: E402
+from scim.people import provision, sources  # noqa: E402
 from tests.races import pushed, watched  # noqa: E402
 from tests.webauthn.authenticator import cose  # noqa: E402
 
@@ -74,7 +74,9 @@ def _hashed(secret: str) -> str:
 
 def source(name: str, normalisers: tuple[str, ...] = ()) -> str:
     """Register a source; its bearer token."""
-    return provision.register_source(name, vouched_ial=2, normalisers=normalisers, now=clock.now())[1]
+    source, token = provision.register_source(name, vouched_ial=2, normalisers=normalisers, now=clock.now())
+    sources.set_brake(source, 1_000_000, 100)  # races end many people on purpose
+    return token
 
 
 def client(**wanted: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
     conftest             sources, and a SCIM client
     follower             a receiver of the feed
+    test_adopted_word    adopted records, returns, two managers, the brake
     test_aggregate       merging sources
     test_bulk            bulk
     test_feed            the feed

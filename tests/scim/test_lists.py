@@ -246,7 +246,7 @@ def test_cursors_are_ours_alone(connect: Callable[..., Scim]) -> None:
     hr, other = connect("hr"), connect("security")
     for name in ("a", "b", "c"):
         hr.create(name)
-        other.create(name)
+        other.create(f"other-{name}")
     page = hr("GET", "/Users?cursor=&count=1")[1]
     cursor = page["nextCursor"]
     assert (page["totalResults"], "startIndex" in page) == (3, False)

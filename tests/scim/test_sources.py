@@ -8,7 +8,7 @@ import pytest
 
 from derived import clock
 from scim.models import Person, Record, Source
-from scim.people import provision
+from scim.people import provision, sources
 from tests.scim.conftest import Scim, user
 
 if TYPE_CHECKING:
@@ -87,16 +87,27 @@ def test_external_id_is_scoped_to_its_source(connect: Callable[..., Scim]) -> No
 
 
 def test_login_names_are_first_come(connect: Callable[..., Scim]) -> None:
-    """A second source may push the same userName, but gets neither the person nor the login name (P36)."""
+    """A second source that pushes a login name of another's person is told so, and writes nothing (P36, ruling 27).
+
+    It may push once the name is free, or with a namespace of its own.
+    """
     hr, other = connect("hr"), connect("other")
     first = Record.objects.get(id=hr.create("ada")).person
+    status, found = other("POST", "/Users", user("ADA", externalId="1"))
+    assert (status, found["scimType"]) == (409, "uniqueness")
+    assert "namespace" in found["detail"]
+    assert not Record.objects.filter(source__name="other").exists()
+    sources.set_namespace(Source.objects.get(name="other"), "partner")
     second = Record.objects.get(id=other.create("ADA", externalId="1")).person
-    assert (first.login_name, second.login_name, second.login_name_taken) == ("ada", None, True)
+    assert (first.login_name, second.login_name, second.login_name_taken) == ("ada", "partner/ADA", False)
     assert first.account_id != second.account_id
+    sources.set_namespace(Source.objects.get(name="other"), "")
+    bob = other.create("bob")
+    assert other.patch(bob, {"op": "replace", "path": "userName", "value": "ada"})[0] == 409
     hr("DELETE", f"/Users/{Record.objects.get(person=first).id}")
-    other.patch(str(Record.objects.get(person=second).id), {"op": "replace", "path": "title", "value": "x"})
-    second.refresh_from_db()
-    assert (second.login_name, second.login_name_taken) == ("ADA", False)
+    other("DELETE", f"/Users/{Record.objects.get(person=second).id}")
+    assert other.patch(bob, {"op": "replace", "path": "userName", "value": "ada"})[0] == 200
+    assert Record.objects.get(id=bob).person.login_name == "ada"
 
 
 def test_an_id_from_outside_never_becomes_ours(hr: Scim) -> None:

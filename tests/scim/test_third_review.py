@@ -257,7 +257,8 @@ def test_whoever_gets_another_login_name_has_no_certificate_with_the_old_one(con
         evidence={"names": ["Ada", "ada"]},
         created_at=clock.now(),
     )
-    returns.adopt(_record(joined), now=clock.now(), actor="manager:m")
+    assert not returns.adopt(_record(joined), now=clock.now(), actor="manager:m")
+    assert returns.adopt(_record(joined), now=clock.now(), actor="manager:n")
     assert _record(ada).person.login_name == "alovelace"
     shown.refresh_from_db()
     assert shown.state != "active"

@@ -15,7 +15,7 @@ from derived.ledger import audit
 from derived.models import AccountStatus, Credential
 from scim import callers as auth
 from scim.models import Person, Record, Source, SourceCredential
-from scim.people import provision, sources
+from scim.people import disabling, provision, sources
 from scim.protocol import trust
 from scim.protocol.schema import AttributePath
 from scim.protocol.user import USER
@@ -56,9 +56,9 @@ def test_one_credential_of_several_ends(hr: Scim) -> None:
     assert sources.end_credential(source, first.id, now=clock.now())
     assert not sources.end_credential(source, first.id, now=clock.now())
     assert (hr("GET", "/Users")[0], other("GET", "/Users")[0]) == (401, 200)
-    sources.disable_source(source, now=clock.now())
+    disabling.disable_source(source, now=clock.now())
     assert other("GET", "/Users")[0] == 401
-    sources.enable_source(source)
+    disabling.enable_source(source, now=clock.now())
     assert (hr("GET", "/Users")[0], other("GET", "/Users")[0]) == (401, 200)
 
 
@@ -168,13 +168,13 @@ def _value(located: AttributePath) -> Any:
 
 def test_no_attribute_reaches_a_person_from_a_source_that_is_not_trusted_for_it(connect: Callable[..., Scim]) -> None:
     """Every attribute of every schema, pushed by a source that is trusted for the user name alone: nothing arrives (C27)."""
-    scim = connect("mute", trusted_for=["userName"], vouched_ial=0)
+    scim = connect("mute", trusted_for=["userName", "active"], vouched_ial=0)
     body: dict[str, Any] = user("mu")
     for schema in (USER.core, *USER.extensions):
         extension = None if schema is USER.core else schema.urn
         home = body if extension is None else body.setdefault(extension, {})
         for attribute in schema.attributes:
-            if not attribute.read_only and attribute.name not in {"userName", "password"}:
+            if not attribute.read_only and attribute.name not in {"userName", "password", "active"}:
                 home[attribute.name] = _value(AttributePath(extension, attribute))
     status, found = scim("POST", "/Users", body)
     assert status == 201, found
@@ -353,7 +353,9 @@ def test_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["kind"] for one in shown["credentials"]] == ["token", "token", "client"]
     run("end", "badge", str(shown["credentials"][0]["number"]))
     assert Scim(made["token"])("GET", "/Users")[0] == 401
-    run("disable", "badge")
+    assert run("disable", "badge")["done"] is False
+    assert Scim(token)("GET", "/Users")[0] == 200
+    assert run("disable", "badge", "--yes")["done"] is True
     assert Scim(token)("GET", "/Users")[0] == 401
     run("enable", "badge")
     assert Scim(token)("GET", "/Users")[0] == 200

@@ -307,7 +307,7 @@ def test_the_operators_verbs_say_what_is(world: World) -> None:
     person, desktop = world.enrolled()
     phone = world.device(desktop)
     assert [row["name"] for row in said("source", "list")] == ["hr"]
-    added = said("source", "add", "badges")
+    added = said("source", "add", "badges", "--precedence", "50")
     assert added["token"]
     assert said("source", "rotate", "badges")["token"] != added["token"]
     client = said("client", "add", "Travel", "--redirect-uri", "https://travel.example/cb")
@@ -337,7 +337,7 @@ def test_the_operators_verbs_say_what_is(world: World) -> None:
     [
         ("source", "rotate", "nobody"), ("client", "show", "nobody"), ("person", "show", "nobody"), ("credential", "show", "nobody"), ("key", "revoke", "x"),
         ("client", "add", "X"), ("client", "add", "X", "--redirect-uri", "http://evil.example/"), ("client", "add", "X", "--redirect-uri", "https://a/", "--scope", "admin"),
-        ("source", "add", "No Spaces"), ("person", "invite", "nobody"),
+        ("source", "add", "No Spaces", "--precedence", "1"), ("person", "invite", "nobody"),
     ],
 )  # fmt: skip
 def test_a_wrong_command_says_what_to_do(words: tuple[str, ...], db: None) -> None:

@@ -10,6 +10,7 @@
     device        the reference device client
     exposure      the longest time for which an offline verifier accepts what was revoked
     feed          receivers of SCIM events
+    held          people whose ending waits for a manager
     identity      checks in person
     key           signing keys
     mail          test the transport of mail

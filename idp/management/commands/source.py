@@ -16,7 +16,7 @@ from idp.management.callers import Callers, credential_row, days, end_arguments,
 from idp.management.terms import tls_subject
 from idp.management.verbs import MANY, named, nothing
 from scim.models import Person, Source
-from scim.people import importing, settle, sources
+from scim.people import disabling, held, importing, settle, sources
 from scim.protocol import tables, trust
 from scim.protocol.normalise import KNOWN
 
@@ -39,12 +39,16 @@ def _add(parser: CommandParser) -> None:
     parser.add_argument(
         "--preset",
         choices=sorted(trust.PRESETS),
-        default="everything",
-        help="the attributes that it is trusted for (default: everything but assurance and roles)",
+        default="directory",
+        help="the attributes that it is trusted for (default: directory, which may neither end nor activate anybody)",
     )
     parser.add_argument(
-        "--precedence", type=int, default=100, help="where sources differ, the lower number stands (default: 100)"
+        "--precedence",
+        type=int,
+        required=True,
+        help="where sources differ, the lower number counts: 10 for HR, 50 for others",
     )
+    _terms(parser)
     parser.add_argument(
         "--normaliser",
         action="append",
@@ -53,6 +57,42 @@ def _add(parser: CommandParser) -> None:
         help="a vendor, or a vendor's habit, to rewrite; may be given several times",
     )
     parser.add_argument("--expires-in", type=days, metavar="DAYS", help="its token ends after so many days")
+
+
+def _terms(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--adopts",
+        action="append",
+        default=None,
+        metavar="IDENTIFIER",
+        help="adopt its records at once where they are joined by this identifier, without a manager, also on accounts "
+        "in use (default: none); may be given several times; `--adopts none` takes that back",
+    )
+    parser.add_argument(
+        "--namespace", default=None, metavar="PREFIX", help="goes before its user names in login names, with a slash"
+    )
+    parser.add_argument(
+        "--brake",
+        type=_brake,
+        default=None,
+        metavar="COUNT,PERCENT",
+        help="the people that it may end within an hour, the larger of both; others are held (default: 10,5)",
+    )
+
+
+def _brake(text: str) -> tuple[int, int]:
+    count, _, percent = text.partition(",")
+    return int(count), int(percent)
+
+
+def _set(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    _terms(parser)
+
+
+def _disable(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--yes", action="store_true", help="do it; without this only the effect is shown")
 
 
 def _trust(parser: CommandParser) -> None:
@@ -122,6 +162,7 @@ class Command(Callers[Source]):
             "One source: its trusted attributes, its credentials, and its last request.",
             named(_NAME),
         ),
+        "set": ("Change which identifiers adopt, the namespace, and the brake on ending many.", _set),
         "trust": ("Change what a source is trusted for; its people are merged again.", _trust),
         "rotate": (
             "Give a source a new token; the old ones end now, or after an overlap.",
@@ -130,7 +171,7 @@ class Command(Callers[Source]):
         "admit": ("Admit a client of this provider, or a certificate, as a source.", _admit),
         "import": ("Push a file of people as the source would; try with --dry-run first.", _import),
         "end": ("End one credential of a source.", end_arguments(_NAME, noun="source")),
-        "disable": ("Disable a source; its records stay.", named(_NAME)),
+        "disable": ("Refuse a source from now on and take back what it said; shows the effect first.", _disable),
         "enable": ("Enable a disabled source.", named(_NAME)),
     }
 
@@ -152,9 +193,32 @@ class Command(Callers[Source]):
                 token_expires_at=_after(options["expires_in"], now),
                 now=now,
             )
+            self._apply(source, options)
         except ValueError as error:
             raise CommandError(str(error)) from error
         return {"name": source.name, "base": f"{config().issuer}/scim/v2", "token": token}
+
+    def set(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Change the terms of a source."""
+        source = self.found(options)
+        try:
+            self._apply(source, options)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return self.show(options)
+
+    @staticmethod
+    def _apply(source: Source, options: dict[str, Any]) -> None:
+        """Apply the terms that were given.
+
+        Raises: ValueError.
+        """
+        if options["adopts"] is not None:
+            sources.set_adoption(source, [] if options["adopts"] == ["none"] else options["adopts"])
+        if options["namespace"] is not None:
+            sources.set_namespace(source, options["namespace"])
+        if options["brake"] is not None:
+            sources.set_brake(source, *options["brake"])
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the sources."""
@@ -181,6 +245,10 @@ class Command(Callers[Source]):
             "vouches_ial": one.vouched_ial,
             "preset": next((name for name, names in trust.PRESETS.items() if names == set(one.trusted_for)), None),
             "trusted_for": one.trusted_for,
+            "adopts": one.adopts,
+            "namespace": one.namespace,
+            "brake": f"{one.brake_count} people or {one.brake_percent} % an hour",
+            "held": held.waiting(one.name).count(),
             "normalisers": one.normalisers,
             "most_per_minute": one.most_per_minute,
             "people": one.records.filter(deleted_at=None).count(),
@@ -287,22 +355,38 @@ class Command(Callers[Source]):
                     f"in the file. First: line {summary.refused[0][0]}: {summary.refused[0][1]}"
                 )
                 raise CommandError(message)
+            if not people:
+                message = "The file names nobody, so nobody is ended. A complete file has a line for everybody."
+                raise CommandError(message)
             importing.end_the_rest(source, summary, dry_run=dry_run, now=now)
         counts = {one.value: summary.counts[one] for one in importing.Outcome}
         return {
             "dry_run": dry_run,
             **counts,
+            "would_end" if dry_run else "left": summary.left,
+            "held": held.waiting(source.name).count(),
             "refused_lines": [{"line": line, "why": why} for line, why in summary.refused],
         }
 
-    def disable(self, options: dict[str, Any]) -> str:
-        """Disable a source."""
-        sources.disable_source(self.found(options), now=clock.now())
-        return f"{options['name']} is disabled"
+    def disable(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Show the effect, and with --yes disable the source."""
+        source = self.found(options)
+        effect = disabling.rehearse(source)
+        if options["yes"]:
+            disabling.disable_source(source, now=clock.now())
+        return {
+            "done": options["yes"],
+            "would_end": effect.would_end,
+            "would_change": effect.would_change,
+            "would_end_names": effect.names,
+            "next": ""
+            if options["yes"]
+            else f"Nothing was changed. To do it: manage.py source disable {source.name} --yes",
+        }
 
     def enable(self, options: dict[str, Any]) -> str:
         """Enable a source again."""
-        sources.enable_source(self.found(options))
+        disabling.enable_source(self.found(options), now=clock.now())
         return f"{options['name']} is enabled"
 
 

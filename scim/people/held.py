@@ -1,0 +1,72 @@
+"""A manager's decision about held people: let them end, or give them back (ruling 28)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.changes import revoke, suspend
+from derived.errors import Reason, Refused
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
+from derived.models import AccountStatus
+from scim.feed import writing as feed
+from scim.models import Person
+from scim.people import brake
+from scim.people.settle import WriteContext, apply_write, forget
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from derived.models import Account
+
+
+def waiting(source: str = "") -> QuerySet[Person]:
+    """The held people, longest held first; source: only those of one."""
+    rows = Person.objects.filter(held_at__isnull=False).select_related("held_by", "account")
+    return (rows.filter(held_by__name=source) if source else rows).order_by("held_at", "id")
+
+
+def end(person: Person, *, now: datetime, actor: str) -> None:
+    """Let a held person end, as their source said.
+
+    Raises: Refused(ILLEGAL_MOVE) if the person is not held.
+    """
+
+    def work(account: Account) -> None:
+        write = _released(account, person, "person.held_ended", now=now, actor=actor)
+        is_deleted = not write.person.records.filter(deleted_at__isnull=True).exists()
+        because = Reason.DELETED_BY_SOURCE if is_deleted else Reason.DEACTIVATED_BY_SOURCE
+        revoke.everything(account, because=because, now=now, actor=actor)
+        if is_deleted:
+            forget(write, followed=feed.is_followed())
+
+    under_lock(person.account_id, work)
+
+
+def give_back(person: Person, *, now: datetime, actor: str) -> None:
+    """Give a held person back: the ending does not count until the source states `active` again.
+
+    Raises: Refused(ILLEGAL_MOVE) if the person is not held.
+    """
+
+    def work(account: Account) -> None:
+        write = _released(account, person, "person.held_given_back", now=now, actor=actor)
+        write.person.records.filter(active=False).update(overruled=True)
+        write.person.records.filter(deleted_at__isnull=False, was_active=True).update(overruled=True)
+        apply_write(write)
+
+    under_lock(person.account_id, work)
+
+
+def _released(account: Account, person: Person, kind: str, *, now: datetime, actor: str) -> WriteContext:
+    """Take the hold off, and the suspension with it; other suspensions stay."""
+    if not Person.objects.filter(id=person.id, held_at__isnull=False).update(held_at=None, held_by=None):
+        raise Refused(Reason.ILLEGAL_MOVE)
+    audit.record(account, kind, now=now, actor=actor)
+    moves = account.events.filter(kind__in=["account.suspended", "account.resumed"]).order_by("-seq")
+    last = moves.first()
+    if account.status == AccountStatus.SUSPENDED and last is not None and last.actor == brake.ACTOR:
+        suspend.resume(account, now=now, actor=actor)
+    return WriteContext(account=account, person=Person.objects.get(id=person.id), actor=actor, now=now)
