@@ -1,4 +1,36 @@
-"""Top floor: the OpenID provider, the logins, the pages, and the Django project.
+"""The OpenID provider, the logins, the pages, and the Django project.
 
-May import `scim` and `derived`. Nothing imports it but `manage.py` and the tests.
+    config         the typed configuration; the only reader of the environment
+    settings       Django's settings, derived from it
+    urls           every URL
+    rsgi           the application that `manage.py serve` runs
+    apps           the Django apps
+    edge           every request and response: hosts, sizes, headers, the peer's address
+    pages          rendering and error pages
+    home           the front page
+    published      discovery documents, keys, CRLs, OCSP
+    health         liveness and readiness
+    errors         each Reason as an OAuth error, an HTTP status, and words for people
+    logs           the form of log lines
+    secrets        random values and hashes
+    keys           the keyring and the wrapper of this process
+    uris           redirect URIs
+    outbound       the guarded fetcher
+    wire           connections to checked addresses
+    renamed        former names of operator files
+    models         the tables
+    oidc           the OpenID provider
+    login          logins and sessions
+    enrol          binding of credentials
+    console        pages of managers and owners
+    clients        relying parties
+    upstreams      other OpenID providers
+    certificates   validation of certificates
+    policies       policy files
+    signals        the worker: notices, logout tokens, feeds
+    checks         system checks
+    management     commands
+    conformance    the profile for the OpenID conformance suite
+
+May import `scim` and `derived`. Only `manage.py` and the tests import it.
 """

@@ -1,4 +1,4 @@
-"""The Django apps of the top floor: ours, and the borrowed registry of clients."""
+"""The Django apps of `idp`, and of the client registry of django-oidc-provider."""
 
 from django.apps import AppConfig
 from oidc_provider.apps import OIDCProviderConfig
@@ -11,7 +11,7 @@ class IdpConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks that refuse to start an unsafe house."""
+        """Register the system checks, and the recognisers of SCIM callers."""
         from idp.checks import (  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
             certificate_host,
             configuration,

@@ -23,16 +23,17 @@ EMAIL_SCHEMES = ("file", "console", "smtp", "smtps")
 
 
 class Config(BaseSettings):
-    """Everything an operator may set; twelve fields or fewer, and none that weakens security.
+    """The operator's settings; twelve fields or fewer, and none that weakens security.
 
     issuer: the public URL of this provider, without a trailing slash (RFC 8414 §2).
     database_url: a `sqlite:///…` or `postgresql://…` URL; empty means SQLite in `var`.
     kek: base64 of 32 bytes that wrap every stored key; empty means a development key generated in `var`.
-    email_url: `file:` (a folder under `var`), `console:` (prints links that work), `smtp://user:password@host:port` (with
-        STARTTLS, but for a server on loopback) or `smtps://…` (TLS from the start).
-    trusted_proxies: addresses whose `X-Forwarded-For` is believed.
-    certificate_url: the public URL of the certificate host (PIV and CAC login), without a trailing slash; empty means off.
-    certificate_peers: addresses of the proxies of that host, or `unix`; certificate_secret: what they prove themselves with.
+    email_url: `file:` (a folder under `var`), `console:` (prints links that work), `smtp://user:password@host:port`
+    (with STARTTLS, except for a server on loopback) or `smtps://…` (TLS from the start).
+    trusted_proxies: addresses whose `X-Forwarded-For` is accepted.
+    certificate_url: the public URL of the certificate host (PIV and CAC login), without a trailing slash; empty means
+    off.
+    certificate_peers: addresses of the proxies of that host, or `unix`; certificate_secret: their shared secret.
     """
 
     model_config = SettingsConfigDict(env_prefix="RAMET_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -99,7 +100,7 @@ class Config(BaseSettings):
 
     @property
     def is_https(self) -> bool:
-        """Whether the issuer is served over TLS."""
+        """True if the issuer is served over TLS."""
         return self.issuer.startswith("https://")
 
     @property
@@ -122,7 +123,7 @@ class Config(BaseSettings):
 
     @property
     def is_local(self) -> bool:
-        """Whether the issuer's host is loopback or a private address of a local network (development)."""
+        """True if the issuer's host is loopback or a private address (development)."""
         return is_loopback(self.host) or is_private(self.host)
 
     @cached_property
@@ -138,7 +139,7 @@ class Config(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or literal can only mean this machine."""
+    """True if a host name or literal can only mean this machine."""
     if host in {"localhost", "localhost.localdomain"} or host.endswith(".localhost"):
         return True
     try:
@@ -148,7 +149,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is an address literal of a local network."""
+    """True if a host is an address literal of a local network."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_private
     except ValueError:
@@ -167,7 +168,7 @@ def _decode_kek(text: str) -> bytes:
 
 
 def _development_kek(var: Path) -> bytes:
-    """Read or make `var/kek`; exclusive creation lets any number of processes start together."""
+    """Read or create `var/kek`; exclusive creation lets several processes start together."""
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = var / "kek"
     candidate = var / f".kek-{secrets.token_hex(8)}"

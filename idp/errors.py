@@ -1,4 +1,4 @@
-"""The one map from a Reason to OAuth, HTTP and words for people. Exhaustive: a new Reason without a row fails mypy."""
+"""The map from each Reason to an OAuth error, an HTTP status and words for people; mypy holds that it is exhaustive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNMET = "unmet_authentication_requirements"  # OpenID Connect Core Unmet Authent
 
 @dataclass(frozen=True)
 class Answer:
-    """How a refusal looks from outside: an HTTP status, an OAuth error code, and what to do next."""
+    """A refusal as a caller sees it: an HTTP status, an OAuth error code, and the next step."""
 
     status: int
     error: str
@@ -20,7 +20,7 @@ class Answer:
 
 
 def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
-    """The answer for a reason; it tells the caller what to do, and nothing about anybody else."""
+    """The answer for a reason: the next step for the caller, and nothing about other people."""
     match reason:
         case Reason.ACCOUNT_NOT_ACTIVE | Reason.ACCOUNT_CHANGED:
             return Answer(403, "access_denied", "This account cannot be used. Ask your identity team.")
@@ -218,7 +218,7 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
     assert_never(reason)
 
 
-# Why something ended, for the person it belonged to.
+# Reasons of an ending, in words for the credential's owner.
 ENDINGS: dict[str, str] = {
     Reason.DEACTIVATED_BY_SOURCE: "your organisation ended your access",
     Reason.DELETED_BY_SOURCE: "your organisation removed your record",

@@ -27,7 +27,7 @@ def live(_request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD"])
 def ready(_request: HttpRequest) -> HttpResponse:
-    """The database answers, clocks agree, and tokens can be signed; what is wrong is named without details (C94)."""
+    """True if the database answers, clocks agree, and tokens can be signed; a fault is named without details (C94)."""
     wrong = ""
     try:
         there = database_now()

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 @require_http_methods(["GET", "HEAD"])
 def home(request: HttpRequest) -> HttpResponse:
-    """What this is, and the way in."""
+    """The front page, with the ways in."""
     return pages.page(request, "home", {})

@@ -1,4 +1,4 @@
-"""The process's one keyring and wrapper, made from the configuration."""
+"""The keyring and the wrapper of this process, made from the configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idp.config import config
 
 @lru_cache(maxsize=1)
 def wrapper() -> Wrapper:
-    """Wraps what is stored, under the operator's key."""
+    """The wrapper of stored secrets, under the operator's key."""
     return Wrapper(config().kek_bytes)
 
 

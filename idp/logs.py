@@ -1,4 +1,4 @@
-"""One log line per record, with control characters escaped and what looks like a secret masked (C78, I10, A14)."""
+"""The form of log lines: one per record, control characters escaped, secrets masked (C78, I10, A14)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The one guarded way out: addresses that an operator allowed, small and quick answers, no redirects (C45).
+"""The guarded fetcher: permitted addresses, bounded responses, no redirects (C45).
 
-Everything that this house fetches from somewhere else goes through `fetch`.
+Every fetch of this installation from elsewhere goes through `fetch`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _FAILURES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.Protocol
 
 
 class NotFetched(Exception):
-    """Nothing usable came back; the words are for an operator's log."""
+    """The fetch failed, or its response is unusable; the message is for an operator's log."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back: a status, its headers, and at most as many bytes as were allowed."""
+    """A response: a status, its headers, and a bounded body."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,7 +48,7 @@ def trust() -> ssl.SSLContext:
     return context
 
 
-def fetch(  # noqa: PLR0913 - one request
+def fetch(  # noqa: PLR0913 - the parts of a request
     url: str,
     *,
     allowed_hosts: frozenset[str],
@@ -62,11 +62,11 @@ def fetch(  # noqa: PLR0913 - one request
     outside: bool = False,
     cut: bool = False,
 ) -> Answer:
-    """Ask one address once.
+    """Send one request to one URL.
 
-    allowed_hosts: `host` or `host:port`, exactly as an operator listed them; nothing else is ever asked. plain: http may be
-    used, for what is signed by itself (CRL, OCSP, AIA; RFC 5280 §8). cut: a longer answer is cut at `most_bytes`, not refused.
-    fields: more header fields, in this order and spelling; names may repeat.
+    allowed_hosts: `host` or `host:port`, exactly as an operator listed them; no other host is contacted. plain: http
+    may be used, for signed objects (CRL, OCSP, AIA; RFC 5280 §8). cut: a longer response is cut at `most_bytes`, not
+    refused. fields: more header fields, in this order and spelling; names may repeat.
     Raises: NotFetched.
     """
     host, here = _place(url, plain=plain)
@@ -74,7 +74,8 @@ def fetch(  # noqa: PLR0913 - one request
         raise NotFetched("that host is not on the allow-list")
     deadline = Deadline(seconds)
     addresses = _resolved(host, deadline)
-    # A listed name that leads to this machine, or to a link-local address, is refused outside development (rebinding).
+    # A listed name that resolves to this machine, or to a link-local address, is refused outside development
+    # (rebinding).
     if not is_loopback(config().host) and any(is_own(one) for one in addresses):
         raise NotFetched("the host's address is one of this machine")
     if outside and not is_loopback(config().host) and not all(is_public(one) for one in addresses):
@@ -86,9 +87,10 @@ def fetch(  # noqa: PLR0913 - one request
 def fetch_public(
     url: str, *, inside: frozenset[str], headers: Mapping[str, str] | None = None, most_bytes: int, seconds: float
 ) -> Answer:
-    """Get what stands at an address that a stranger named: on the open internet, or on a host that an operator allowed (C45, P55).
+    """Get a URL that another party named: on the public internet, or on a host that an operator allowed (C45, P55).
 
-    inside: `host` or `host:port` that may have a private address. In development any private or loopback address will do.
+    inside: `host` or `host:port` that may have a private address. In development any private or loopback address is
+    allowed.
     Raises: NotFetched.
     """
     host, here = _place(url)
@@ -137,7 +139,7 @@ def _fields(headers: Mapping[str, str] | None) -> list[tuple[str, str]]:
     return list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
 
 
-def _asked(  # noqa: PLR0913 - one request
+def _asked(  # noqa: PLR0913 - the parts of a request
     url: str,
     addresses: list[Address],
     deadline: Deadline,

@@ -1,4 +1,4 @@
-"""What every page shares: rendering, error pages, and a form's way out to a relying party."""
+"""Rendering of pages, error pages, and forms that lead to a relying party."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def page(request: HttpRequest, name: str, values: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """One page of `templates/pages`."""
+    """A page of `templates/pages`."""
     return render(request, f"pages/{name}.html", values, status=status)
 
 
 def problem(
     request: HttpRequest, message: str, *, status: int, title: str | None = None, next_step: str | None = None
 ) -> HttpResponse:
-    """A page that says what went wrong and what to do next."""
+    """An error page: the fault and the next step."""
     title = title or {400: "That did not work", 403: "Not possible", 404: "Nothing here", 429: "Please wait"}.get(
         status, HTTPStatus(status).phrase
     )
@@ -30,7 +30,7 @@ def problem(
 
 
 def csrf_failure(request: HttpRequest, **_context: object) -> HttpResponse:
-    """A form that did not come from our own page, or from one that is too old."""
+    """The page for a form from another site, or from an expired page."""
     return problem(
         request,
         "This form has expired or came from another site.",
@@ -40,7 +40,7 @@ def csrf_failure(request: HttpRequest, **_context: object) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, *_exception: object, **_context: object) -> HttpResponse:
-    """400, for what is refused before any view of ours sees it."""
+    """The 400 page, for requests that Django refuses before any view."""
     return problem(request, "The request is malformed, too large, or came from a page that is too old.", status=400)
 
 
@@ -50,7 +50,7 @@ def not_found(request: HttpRequest, *_exception: object, **_context: object) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: our fault, without details."""
+    """The 500 page, without details."""
     return problem(request, "Something went wrong on our side. Nothing was changed.", status=500)
 
 

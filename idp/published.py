@@ -1,4 +1,4 @@
-"""What anyone may fetch: discovery, the public keys, and what belongs to our certificates (C55, C92)."""
+"""Public documents: discovery, keys, and the files of Ramet's own authority (C55, C92)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _at(name: str, *args: str) -> str:
 
 
 def metadata(*, registers: bool) -> dict[str, Any]:
-    """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2; registers: whether anybody could register a client now."""
+    """OpenID Connect Discovery 1.0 §3 and RFC 8414 §2; registers: whether registration is possible now."""
     confidential = client_auth.methods()
     methods = [*confidential, "none"]
     return {
@@ -163,7 +163,7 @@ def _public(response: HttpResponse, max_age: int) -> HttpResponse:
 
 @dataclass(frozen=True)
 class _Document:
-    """A JSON document as it goes out, and the tag that stands for these very bytes (RFC 9110 §8.8.3)."""
+    """A JSON document in its served form, with its entity tag (RFC 9110 §8.8.3)."""
 
     body: bytes
     tag: str
@@ -184,13 +184,14 @@ class _Document:
 
 
 @lru_cache(maxsize=8)
-def _metadata_of(registers: bool, *settings: object) -> _Document:  # noqa: ARG001, FBT001 - all that it depends on
+# the values on which the document depends
+def _metadata_of(registers: bool, *settings: object) -> _Document:  # noqa: ARG001, FBT001
     return _Document.of(metadata(registers=registers))
 
 
 @lru_cache(maxsize=8)
 def _keys_of(kids: tuple[str, ...]) -> _Document | None:
-    """The public halves, which never change under their names; None where one has gone since they were listed."""
+    """The public keys of these kids; None if one has been retired since they were listed."""
     found = [keyring().public(kid) for kid in kids]
     return (
         None
@@ -201,7 +202,7 @@ def _keys_of(kids: tuple[str, ...]) -> _Document | None:
 
 @require_http_methods(["GET", "HEAD"])
 def discovery(request: HttpRequest) -> HttpResponse:
-    """`/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`: made once for what it depends on."""
+    """`/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`, cached by their inputs."""
     made = _metadata_of(
         registration.is_on(now=clock.now()), config().issuer, config().certificate_url, *client_auth.methods()
     )
@@ -210,12 +211,12 @@ def discovery(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD"])
 def jwks(request: HttpRequest) -> HttpResponse:
-    """The public keys; how long they may be cached agrees with how long a key is published before it signs (C73).
+    """The public keys, with a cache lifetime below the time of publication before use (C73).
 
-    Which keys there are is asked each time, so that one that was given up is gone at once; their bytes are made once.
+    The list of keys is read each time, so a revoked key disappears at once; the bytes are cached.
     """
     kids = keyring().published_kids()
-    if not kids:  # a house that has never signed
+    if not kids:  # no key exists before the first signature
         keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())
         kids = keyring().published_kids()
     made = _keys_of(kids) or _Document.of(keyring().published().as_dict(private=False))

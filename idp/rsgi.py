@@ -1,8 +1,8 @@
-"""The application that `manage.py serve` runs, by granian's RSGI: it reads a request whole, and then lets a thread answer it.
+"""The application that `manage.py serve` runs, by granian's RSGI: a request is read whole, then answered in a thread.
 
-RSGI, and not WSGI, because it hands over header names as they arrived, and lets a body be awaited with a deadline before a
-thread is taken. Django's handlers stay synchronous, one request in one thread. There are two: pages have all that a browser
-needs, machines what a program needs.
+RSGI, and not WSGI, because it passes header names unchanged, and lets a body be awaited with a deadline before a thread
+is used. Django's handlers stay synchronous, one request per thread. There are two handlers: for pages with everything a
+browser needs, and for machines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Utf8Request(WSGIRequest):
     def _set_content_type_params(self, meta: Mapping[str, Any]) -> None:
         try:
             found = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
-        except Exception:  # noqa: BLE001 - Python's mail parser, on a stranger's header
+        except Exception:  # noqa: BLE001 - Python's mail parser, on an unverified header
             found = ("", {})
         self.content_type, self.content_params = found
 
@@ -62,9 +62,10 @@ class Handler(WSGIHandler):
 
 
 class MachineHandler(Handler):
-    """For what programs call (`edge.routes`): no cookie is read or set there, so nothing that serves cookies runs.
+    """The handler for programs (`edge.routes`): no cookies are read or set, so no middleware for them runs.
 
-    The edge stays in front of it: hosts, sizes, refusals and headers are the same. A test sees that every view there needs no more.
+    The edge still runs in front: hosts, sizes, refusals and headers are the same. A test holds that every view there
+    needs no more.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
@@ -109,7 +110,7 @@ def answer(environ: dict[str, Any], body: bytes = b"") -> Answer:
 
 
 class Application:
-    """What granian calls for each request, on its event loop; nothing here waits for a database, a lock or a slow caller."""
+    """The callable of granian, on its event loop; nothing here waits for a database, a lock or a slow caller."""
 
     def __init__(self, threads: int) -> None:
         self.lanes = {name: Lane(name, count or threads) for name, count in routes.LANES.items()}
@@ -124,7 +125,7 @@ class Application:
         environ = intake.environ(scope)
         network = caller.network(environ[intake.PEER])
         body = b""
-        # Here, before any thread, is the place of documents that are made beforehand (discovery, keys), looked up by path.
+        # Prepared documents (discovery, keys) can be served here, before any thread.
         if intake.REFUSED not in environ and intake.has_body(environ):
             body = await intake.read(environ, transport, self._held, network)
         try:

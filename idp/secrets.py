@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-# Crockford's alphabet without I, L, O, U: nothing that is read aloud or retyped wrongly.
+# Crockford's alphabet without I, L, O, U, which are misread or mistyped.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -15,7 +15,7 @@ def opaque() -> str:
 
 
 def hash_secret(value: str, *, kind: str) -> str:
-    """The SHA-256 under which a high-entropy secret of one kind is kept; a value of another kind never matches (P14)."""
+    """The stored form of a high-entropy secret of a kind; values of other kinds never match (P14)."""
     return hashlib.sha256(f"ramet/{kind}\x00{value}".encode(errors="surrogatepass")).hexdigest()
 
 
@@ -30,6 +30,6 @@ def grouped(code: str) -> str:
 
 
 def normalise_code(typed: str) -> str:
-    """What a person meant when they typed a code: case, spaces, hyphens and look-alikes do not matter."""
+    """A typed code without regard to case, spaces, hyphens and look-alikes."""
     cleaned = "".join(character for character in typed.upper() if character not in " -\u2010\u2011\u2012\u2013\u2014\t")
     return cleaned.translate(str.maketrans("OIL", "011"))

@@ -28,7 +28,7 @@ ROOT_URLCONF = "idp.urls"
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
-    "django.contrib.auth",  # only because the registry's migrations name it; nobody signs in through it
+    "django.contrib.auth",  # only because the registry's migrations name it
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "idp.apps.RegistryConfig",  # the tables of django-oidc-provider; its views and admin are never loaded
@@ -63,7 +63,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 APPEND_SLASH = False
 
-# --- database ---------------------------------------------------------------------------------------------------------
+# --- database ---
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -74,7 +74,8 @@ def _database(url: str) -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
         }
-        # Opening one costs more than most requests do: it reads the whole schema. Each serving thread keeps its own.
+        # Opening a connection costs more than most requests: it reads the whole schema. Each serving thread keeps its
+        # own.
         found["CONN_MAX_AGE"] = 600
     else:
         found["CONN_MAX_AGE"] = 60
@@ -91,12 +92,12 @@ def _database(url: str) -> dict[str, Any]:
 DATABASES = {"default": _database(_config.database)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- passwords --------------------------------------------------------------------------------------------------------
+# --- passwords ---
 
 PASSWORD_HASHERS = ["idp.login.password.Argon2"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = []  # the 63B-4 rules live in idp/login/password.py
 
-# --- cookies and headers ----------------------------------------------------------------------------------------------
+# --- cookies and headers ---
 
 _prefix = "__Host-" if _config.is_https else ""
 SESSION_ENGINE = "idp.login.browser_store"
@@ -115,7 +116,7 @@ CSRF_TRUSTED_ORIGINS = [_config.issuer] if _config.is_https else []
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # the edge drops it unless a listed proxy sent it
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
-# The few files that a form sends (`idp.edge.routes` says where, and how large) are never laid on a disk.
+# The few uploaded files (`idp.edge.routes` limits them) are never written to a disk.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 4
@@ -134,7 +135,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- static files -----------------------------------------------------------------------------------------------------
+# --- static files ---
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [PROJECT / "static"]
@@ -142,7 +143,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
-# --- mail -------------------------------------------------------------------------------------------------------------
+# --- mail ---
 
 _EMAIL_BACKENDS = {
     "file": "django.core.mail.backends.filebased.EmailBackend",
@@ -153,7 +154,7 @@ _EMAIL_BACKENDS = {
 
 
 def mail_settings(url: str) -> dict[str, Any]:
-    """Return Django's settings for a RAMET_EMAIL_URL; a server off loopback is spoken to over TLS or STARTTLS only."""
+    """Return Django's settings for a RAMET_EMAIL_URL; a server off loopback is used over TLS or STARTTLS only."""
     parts = urlsplit(url)
     host, is_tls = parts.hostname or "localhost", parts.scheme == "smtps"
     starttls = parts.scheme == "smtp" and not is_loopback(host)
@@ -173,7 +174,7 @@ globals().update(mail_settings(_config.email_url.get_secret_value()))
 EMAIL_FILE_PATH = str(_config.var / "mail")
 EMAIL_TIMEOUT = 10
 
-# --- logs -------------------------------------------------------------------------------------------------------------
+# --- logs ---
 
 LOGGING = {
     "version": 1,
@@ -182,7 +183,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": _config.log_level},
     "loggers": {
-        # Their DEBUG lines carry secrets and tokens (A14, E2): never below WARNING, whatever the operator sets.
+        # Their DEBUG lines contain secrets and tokens (A14, E2): never below WARNING, whatever the operator sets.
         "authlib": {"level": "WARNING"},
         "oidc_provider": {"level": "WARNING"},
         "joserfc": {"level": "WARNING"},
@@ -191,7 +192,7 @@ LOGGING = {
         # SQL with its parameters: hashes and names of people.
         "django.db.backends": {"level": "INFO"},
         "django.request": {"level": "ERROR"},
-        "django.security": {"level": "CRITICAL"},  # refused forms and sizes: a stranger could fill the log with them
+        "django.security": {"level": "CRITICAL"},  # refused forms and sizes, with which an attacker could fill the log
     },
 }
 LOGGING_CONFIG = "logging.config.dictConfig"

@@ -1,4 +1,4 @@
-"""Which URIs a client may register, and when a presented one is the registered one (RFC 8252, RFC 9700 §2.1; C31, P40)."""
+"""The permitted redirect URIs, and their comparison (RFC 8252, RFC 9700 §2.1; C31, P40)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from idp.config import is_loopback
 
 MOST = 500
 _PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")  # printable ASCII but " < > \ ^ ` { | }
-_PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # a reversed domain name, as RFC 8252 §7.1 asks
+_PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # a reversed domain name, as RFC 8252 §7.1 requires
 _LITERALS = frozenset({"127.0.0.1", "::1"})
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _BARE_LITERAL = re.compile(r"(127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 
 
 def is_plain(uri: str) -> bool:
-    """Whether a URI has only characters that no parser reads in two ways."""
+    """True if a URI has only characters that every parser reads alike."""
     return len(uri) <= MOST and bool(_PLAIN.fullmatch(uri))
 
 
 def objection(uri: str, *, application_type: str) -> str | None:
-    """Why a redirect URI may not be registered, or None. Native clients may use loopback http and private schemes."""
+    """The reason why a redirect URI may not be registered, or None.
+
+    Native clients may use loopback http and private schemes.
+    """
     if not is_plain(uri):
         return "it has characters outside plain printable ASCII, or is too long"
     try:
@@ -48,7 +51,7 @@ def objection(uri: str, *, application_type: str) -> str | None:
 
 
 def same(presented: str, registered: str, *, application_type: str) -> bool:
-    """Whether a presented redirect URI is the registered one: equal, but for the port of a native loopback (RFC 8252 §7.3)."""
+    """True for the registered redirect URI; only the port of a native loopback may differ (RFC 8252 §7.3)."""
     if presented == registered:
         return True
     if application_type != "native" or not is_plain(presented):
@@ -59,7 +62,7 @@ def same(presented: str, registered: str, *, application_type: str) -> bool:
             return False
     except ValueError:
         return False
-    if not _BARE_LITERAL.fullmatch(theirs.netloc):  # Python before 3.11.12 overlooks what stands around the brackets
+    if not _BARE_LITERAL.fullmatch(theirs.netloc):  # Python before 3.11.12 ignores text around the brackets
         return False
     return (theirs.scheme, theirs.hostname, theirs.path, theirs.query, theirs.fragment) == (
         ours.scheme,

@@ -1,4 +1,4 @@
-"""Every address of this house. A test generates the route × gate matrix from it (P1)."""
+"""Every URL. A test generates the matrix of routes and gates from it (P1)."""
 
 from __future__ import annotations
 

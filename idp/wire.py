@@ -1,7 +1,7 @@
-"""Connections to an address that was looked at first, and that end when their time is over (C45, P55).
+"""Connections to checked addresses, with a deadline for everything together (C45, P55).
 
-A name is resolved once; what it led to is judged, and exactly that is connected to, so that a name which answers something
-else a moment later (rebinding) gains nothing. The time is for everything together: a peer that drips its answer is cut off.
+A name is resolved once; its addresses are checked, and exactly these are connected to, so a name that resolves
+differently a moment later (rebinding) gains nothing. A peer that sends slowly is cut off at the deadline.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Deadline:
 
 
 def resolved(host: str, deadline: Deadline) -> list[Address]:
-    """Where a name leads now, at most four places; a name server that does not answer is not waited for longer.
+    """The addresses of a name, at most four; a slow name server is not waited for beyond the deadline.
 
     Raises: OSError, httpcore.ReadTimeout.
     """
@@ -66,7 +66,7 @@ def resolved(host: str, deadline: Deadline) -> list[Address]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the open internet, also inside its IPv6 disguises."""
+    """True for an address of the public internet, also if embedded in an IPv6 address."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if address in _NAT64:
@@ -77,19 +77,19 @@ def is_public(address: Address) -> bool:
 
 
 def is_own(address: Address) -> bool:
-    """Whether an address is this machine's, or one that only this machine's network segment gives a meaning."""
+    """True for an address of this machine or its network segment."""
     inner = getattr(address, "ipv4_mapped", None) or address
     return inner.is_loopback or is_odd(inner)
 
 
 def is_odd(address: Address) -> bool:
-    """Whether an address is nobody's: link-local (metadata services of clouds), multicast, unspecified."""
+    """True for a link-local (cloud metadata), multicast or unspecified address."""
     inner = getattr(address, "ipv4_mapped", None) or address
     return inner.is_link_local or inner.is_multicast or inner.is_unspecified
 
 
 class _Stream(httpcore.NetworkStream):
-    """A stream whose every step gets what is left of the time."""
+    """A stream whose every step is limited by the deadline."""
 
     def __init__(self, inner: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._inner, self._deadline = inner, deadline
@@ -115,7 +115,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Pinned(httpcore.NetworkBackend):
-    """Connects to the addresses that were judged, whatever the name says by now."""
+    """Connects to the checked addresses, without resolving the name again."""
 
     def __init__(self, addresses: Sequence[Address], deadline: Deadline) -> None:
         self._inner, self._addresses, self._deadline = httpcore.SyncBackend(), addresses, deadline

@@ -1,15 +1,15 @@
-"""The tables of this floor, one module a room; every class is re-exported here.
+"""The tables of `idp`, a module per subject; every class is re-exported here.
 
-    clients       policies, registration tokens, keys, URIs and consent of clients
-    login         login events, sessions, WebAuthn ceremonies, throttles
-    certificates  logins by certificate, objects of the PKI folder, probes
-    upstreams     upstream OpenID providers and logins in progress
-    oidc          pushed and waiting requests, codes, token families, tokens
-    enrol         invitations, undo links, bindings, certificate orders
+    clients        policies, registration tokens, keys, URIs and consent of clients
+    login          login events, sessions, WebAuthn ceremonies, throttles
+    certificates   logins by certificate, fetched objects of authorities, probes
+    upstreams      upstream OpenID providers and logins in progress
+    oidc           pushed and waiting requests, codes, token families, tokens
+    enrol          invitations, undo links, bindings, certificate orders
 
-Each row that authorises something carries account, epoch and credential, and every read joins the Account and the
-Credential, so that one change of the Account ends it (design.md). Secrets are stored as SHA-256 of high-entropy values.
-May import `derived.models` and the registry of django-oidc-provider.
+Each row that authorises a request carries account, epoch and credential, and every read joins the Account and the
+Credential, so that a single change of the Account ends it (design.md). Secrets are stored as SHA-256 of high-entropy
+values. May import `derived.models` and the registry of django-oidc-provider.
 """
 
 from __future__ import annotations

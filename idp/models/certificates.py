@@ -8,11 +8,12 @@ from django.db import models
 
 
 class CertificateLogin(models.Model):
-    """One login, or binding, by certificate: begun on the main host, proven on the certificate host, ended where it began (ruling 7).
+    """A login or binding by certificate: begun on the main host, proven on the certificate host (ruling 7).
 
-    browser: hash of the secret of the browser that began it. ticket_hash: what the certificate host is called with.
-    result_hash: what comes back, once. purpose: login, bind, replace or invitation; subject: what a binding is about.
-    verified: what the certificate said, as `derived.changes.issue.VerifiedCertificate` (its DER in base64). reason: why it was refused.
+    browser: hash of the secret of the browser that began it. ticket_hash: of the URL on the certificate host.
+    result_hash: of the single-use result. purpose: login, bind, replace or invitation; subject: of a binding. verified:
+    the facts of the certificate, as `derived.changes.issue.VerifiedCertificate` (its DER in base64). reason: of a
+    refusal.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -33,9 +34,9 @@ class CertificateLogin(models.Model):
 
 
 class PkiObject(models.Model):
-    """A CRL, an OCSP answer or an issuer's certificate that was fetched, so that one slow responder fails no login (C22).
+    """A fetched CRL, OCSP response or issuer's certificate, so that a slow responder fails no login (C22).
 
-    key: SHA-256 of what it is about. A stale one is kept, and never believed after `expires_at`.
+    key: SHA-256 of the request. An expired object is kept, and never used after `expires_at`.
     """
 
     key = models.CharField(max_length=64, primary_key=True)
@@ -52,7 +53,7 @@ class PkiObject(models.Model):
 
 
 class Probe(models.Model):
-    """What the probe through the public address last showed: whether a forged certificate header is stripped (H4)."""
+    """The last result of the probe: whether forged certificate headers are stripped (H4)."""
 
     name = models.CharField(max_length=32, primary_key=True)
     nonce_hash = models.CharField(max_length=64, default="")

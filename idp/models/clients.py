@@ -9,27 +9,29 @@ from oidc_provider.models import Client, UserConsent
 
 
 class ClientPolicy(models.Model):
-    """What we add to a `Client` of the registry; the registry's own secret, URI and scope columns stay empty.
+    """Ramet's additions to a `Client` of the registry, whose secret, URI and scope columns stay empty.
 
-    application_type: web, native (RFC 8252) or browser (a public client with an origin of its own).
-    device_assertion: may serve tokens for a device key without a browser (ruling 2).
-    most_idle, most_session: how long a login may have been idle, and may be old, for this client; never longer than the
-    level's own limits.
-    origins: origins that may read answers cross-site. subject_type: public or pairwise (ruling 21).
-    version: rises with whatever a person's consent was given to; a consent to an older one is asked for again (C54).
+    application_type: web, native (RFC 8252) or browser (a public client with its own origin). device_assertion: may
+    serve tokens for a device key without a browser (ruling 2). most_idle, most_session: the idle and age limits of a
+    login for this client, at most the level's own limits. origins: origins that may read responses cross-site.
+    subject_type: public or pairwise (ruling 21). version: raised with every change that consent depends on; consent to
+    an older version is requested again (C54).
 
-    What it proves itself with, beside a secret: auth_alg: the one algorithm of its assertions (P43). jwks: RFC 7517 set of
-    public keys, or jwks_uri: where they are. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate
-    (RFC 8705 §2.1.2). hosts: `host` or `host:port` inside, that an operator allows this client's documents to be fetched
-    from. certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its
-    registration access token (RFC 7592).
-    What it must do: par_required (RFC 9126; a confidential client with min_aal 3 must in any case), request_alg and request_required (RFC 9101), phishing_resistant logins.
-    What it is excused from, off by default and never for public clients: pkce_optional, nonce_optional (then FAL1).
-    dpop_nonce: its DPoP proofs carry our nonce (RFC 9449 §8); None is the default: public clients' do.
-    What it gets: grants beyond code and refresh; resources: resource indicators that it may ask for (RFC 8707);
-    serves: those that it answers for, so that it may introspect what is meant for them;
-    access_token_format: jwt or opaque; lives, where shorter than ours; userinfo_alg, introspection_alg: "" for plain JSON.
-    shown: client_uri, policy_uri, tos_uri, logo_uri, contacts: text to show, never fetched (C46).
+        Authentication, beside a secret: auth_alg: the algorithm of its assertions (P43). jwks: RFC 7517 set of public keys, or
+        jwks_uri: its URL. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate (RFC 8705 §2.1.2).
+        hosts: internal `host` or `host:port` from which an operator allows this client's documents to be fetched.
+        certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its registration access token
+        (RFC 7592).
+
+        Requirements: par_required (RFC 9126; in any case for a confidential client with min_aal 3), request_alg and
+        request_required (RFC 9101), phishing_resistant logins. Exceptions, off by default and never for public clients:
+        pkce_optional, nonce_optional (then FAL1). dpop_nonce: its DPoP proofs carry Ramet's nonce (RFC 9449 §8); None means
+        the default: for public clients.
+
+        Rights: grants beyond code and refresh; resources: resource indicators that it may request (RFC 8707); serves: those
+        that it answers for, whose tokens it may introspect; access_token_format: jwt or opaque; lifetimes, if shorter than
+        Ramet's; userinfo_alg, introspection_alg: "" for plain JSON. shown: client_uri, policy_uri, tos_uri, logo_uri,
+        contacts: text for people, never fetched (C46).
     """
 
     client = models.OneToOneField(Client, on_delete=models.CASCADE, primary_key=True, related_name="policy")
@@ -79,7 +81,7 @@ class ClientPolicy(models.Model):
 
 
 class RegistrationToken(models.Model):
-    """An initial access token (RFC 7591 §3): hashed; registers so many clients, until then."""
+    """An initial access token (RFC 7591 §3), hashed, with a limited number of uses and an expiry."""
 
     token_hash = models.CharField(primary_key=True, max_length=64)
     label = models.CharField(max_length=80)
@@ -92,9 +94,9 @@ class RegistrationToken(models.Model):
 
 
 class ClientKeys(models.Model):
-    """The public keys of one client as they were last fetched from its own address, for all nodes (C45).
+    """The public keys of a client as last fetched from its URL, for all nodes (C45).
 
-    tries, answered: how often it was asked, and the last of them that ended; they differ while somebody is asking.
+    tries, answered: the number of fetches begun and of the last that ended; they differ during a fetch.
     """
 
     policy = models.ForeignKey(ClientPolicy, on_delete=models.CASCADE, related_name="fetched_keys")
@@ -113,7 +115,7 @@ class ClientKeys(models.Model):
 
 
 class RegisteredUri(models.Model):
-    """One redirect URI (or post-logout one) of a client; compared whole (C31, A1, E20)."""
+    """A redirect URI (or post-logout URI) of a client; compared whole (C31, A1, E20)."""
 
     policy = models.ForeignKey(ClientPolicy, on_delete=models.CASCADE, related_name="uris")
     use = models.CharField(max_length=12)
@@ -127,7 +129,7 @@ class RegisteredUri(models.Model):
 
 
 class ConsentTerms(models.Model):
-    """What the client was when a person allowed it something: its version, and the name that they saw (C54)."""
+    """The client as a person consented to it: its version, and the displayed name (C54)."""
 
     consent = models.OneToOneField(UserConsent, on_delete=models.CASCADE, primary_key=True, related_name="terms")
     version = models.PositiveIntegerField()

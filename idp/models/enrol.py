@@ -11,7 +11,7 @@ from idp.models.login import AuthenticationEvent, LoginSession
 
 
 class Invitation(models.Model):
-    """A link that lets an account without authenticators bind its first root; single use, 24 hours (ruling 3)."""
+    """A single-use link, for 24 hours, by which an account without authenticators binds its first root (ruling 3)."""
 
     token_hash = models.CharField(primary_key=True, max_length=64)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="invitations")
@@ -26,7 +26,10 @@ class Invitation(models.Model):
 
 
 class UndoLink(models.Model):
-    """A link in a notice, used by POST: it revokes one credential or freezes the account; it never restores anything (ruling 4, BI-5)."""
+    """A link in a notice, used by POST, that revokes a credential or freezes the account; never restores.
+
+    See ruling 4, BI-5.
+    """
 
     token_hash = models.CharField(primary_key=True, max_length=64)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
@@ -40,12 +43,13 @@ class UndoLink(models.Model):
 
 
 class Binding(models.Model):
-    """One attempt to add a device: a code on the desktop, an answer from the device, a yes on the desktop (BI-1 to BI-5).
+    """An attempt to add a device: a code on the desktop, a response of the device, an approval on the desktop.
 
-    code_hash, short_hash: the two forms of the code. short_tries: wrong guesses of the short form.
-    kind: what it shall become. jkt: the key that the code belongs to from its first presentation on (C12); browser: the same,
-    where the key is made later. challenge_hash: what the key must sign. answered: what it proved, as its kind keeps it.
-    consumed_at: when the device answered, or the code was burnt. status: waiting, answered, bound, refused or burnt.
+    See BI-1 to BI-5.
+    code_hash, short_hash: the two forms of the code. short_tries: wrong guesses of the short form. kind: of the new
+    credential. jkt: the key to which the code is bound at its first use (C12); browser: likewise, if the key is made
+    later. challenge_hash: of the challenge to sign. answered: the proof, as its kind stores it. consumed_at: when the
+    device answered, or the code was revoked. status: waiting, answered, bound, refused or burnt.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -80,10 +84,11 @@ class Binding(models.Model):
 
 
 class CertificateOrder(models.Model):
-    """A certificate for another device: a code on the desktop, a request from there over EST, a yes on the desktop (BI-1 to BI-3, C14).
+    """A certificate for another device: a code on the desktop, an EST request, an approval on the desktop (C14).
 
-    code_hash, short_hash: the two forms of the code; short_tries: wrong guesses of the short one. name, passphrase_hash: set at the
-    desktop. spki: the key that the code belongs to from its first presentation on (C12). answered: what was proven of its hardware. status: waiting, asked, issued, refused, burnt.
+    See BI-1 to BI-3. code_hash, short_hash: the two forms of the code; short_tries: wrong guesses of the short one.
+    name, passphrase_hash: set at the desktop. spki: the key to which the code is bound at its first use (C12).
+    answered: the proven facts of its hardware. status: waiting, asked, issued, refused, burnt.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -10,11 +10,11 @@ from derived.models import Account, Credential
 
 
 class AuthenticationEvent(models.Model):
-    """The evidence of one login: what was verified, by which credential, when. Never edited; `auth_time` is its `at`.
+    """The evidence of a login: factors, credential, time. Never edited; `auth_time` is its `at`.
 
-    beside: a second credential that took part (the password beside a security key); the login lives with both.
-    hardware: the phishing-resistant key is proven to be in hardware. upstream: the issuer that vouched, or "" (FA-8).
-    fal: the federation level of the path up to here; 3 where nobody vouched (AS-6).
+    beside: a second credential of the login (the password beside a security key); the login needs both live. hardware:
+    the phishing-resistant key is proven to be in hardware. upstream: the issuer that vouched, or "" (FA-8). fal: the
+    federation level of the upstream's assertion; 3 without an upstream (AS-6).
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="logins")
@@ -35,9 +35,9 @@ class AuthenticationEvent(models.Model):
 
 
 class LoginSession(models.Model):
-    """One browser of one person, signed in. Its level is that of its one present event, never a sum (AS-4).
+    """The session of a browser. Its level is that of its present event, never a sum (AS-4).
 
-    sid: what relying parties know it by. network: a coarse place, for the person's own list of sessions.
+    sid: the session's id for relying parties. network: a coarse location, for the person's list of sessions.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -57,10 +57,11 @@ class LoginSession(models.Model):
 
 
 class Ceremony(models.Model):
-    """One WebAuthn challenge: of one browser, for one purpose, used once, for five minutes (C59).
+    """A WebAuthn challenge: of a browser, for a purpose, used once, for five minutes (C59).
 
-    browser: hash of the secret of the browser that asked. account: whose key is expected; None where the key itself says.
-    purpose: login, second (beside a password), register. options: what the answer is compared with.
+    browser: hash of the secret of the browser. account: the owner of the expected key; None for a discoverable
+    credential. purpose: login, second (beside a password), register. options: the values for comparison with the
+    response.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -78,7 +79,7 @@ class Ceremony(models.Model):
 
 
 class Throttle(models.Model):
-    """Back-off for one known browser or one network against one account (ruling 13)."""
+    """The back-off of a known browser or a network against an account (ruling 13)."""
 
     key = models.CharField(primary_key=True, max_length=64)
     failures = models.PositiveSmallIntegerField(default=0)

@@ -12,9 +12,10 @@ from idp.models.login import AuthenticationEvent, LoginSession
 
 
 class PushedRequest(models.Model):
-    """One validated request that a client pushed (RFC 9126): loaded for 90 seconds, spent by one decision (ruling 20).
+    """A validated pushed request (RFC 9126): loadable for 90 seconds, consumed by a decision (ruling 20).
 
-    id_hash: of the random part of its request_uri. expires_at: until when a page that loaded it in time may be answered.
+    id_hash: of the random part of its request_uri. expires_at: the limit for a decision on a page that was loaded in
+    time.
     """
 
     id_hash = models.CharField(primary_key=True, max_length=64)
@@ -31,9 +32,10 @@ class PushedRequest(models.Model):
 
 
 class AuthorizationRequest(models.Model):
-    """One validated authorization request: the decision object. Pages carry its id, never its content (E1).
+    """A validated authorization request. Pages carry its id, never its content (E1).
 
-    browser: hash of the secret of the browser that began it; no other may go on with it (P23). pushed: where it came from.
+    browser: hash of the secret of the browser that began it, and alone may continue it (P23). pushed: the pushed
+    request.
     """
 
     id = models.CharField(primary_key=True, max_length=43)
@@ -51,7 +53,7 @@ class AuthorizationRequest(models.Model):
 
 
 class Code(models.Model):
-    """One authorization code, hashed; lives a minute, serves once, and remembers what it became (FA-6)."""
+    """An authorization code, hashed: for a minute, for a single use, with the family that it opened (FA-6)."""
 
     code_hash = models.CharField(primary_key=True, max_length=64)
     request = models.OneToOneField(AuthorizationRequest, on_delete=models.CASCADE, related_name="code")
@@ -69,11 +71,12 @@ class Code(models.Model):
 
 
 class Grant(models.Model):
-    """What a token family of the ledger may do: for whom, for what, with which key, and on which login.
+    """The terms of a token family: its client, scope, key and login.
 
-    session: the family ends with it, unless `offline` (ruling 17). resources: what its access tokens may be for (RFC 8707);
-    none: ourselves. relayed: the person signed in on one device for another one (RFC 8628). jkt: the DPoP key that its tokens are bound to; x5t: the certificate that they were bound to at first.
-    fal: what the request allowed: 1 without a nonce or PKCE. claims: {"userinfo": [names], "id_token": [names]} asked for by name.
+    session: the family ends with it, unless `offline` (ruling 17). resources: the permitted audiences of its access
+    tokens (RFC 8707); empty: Ramet itself. relayed: approved on one device for another (RFC 8628). jkt: the DPoP key of
+    its tokens; x5t: the certificate of its first tokens. fal: by the request: 1 without a nonce or PKCE. claims:
+    {"userinfo": [names], "id_token": [names]} requested by name.
     """
 
     family = models.OneToOneField(Credential, on_delete=models.PROTECT, primary_key=True, related_name="grant")
@@ -96,7 +99,7 @@ class Grant(models.Model):
 
 
 class RefreshToken(models.Model):
-    """One refresh token of a family, hashed; the last one is unconsumed, and an older one kills the family."""
+    """A refresh token of a family, hashed; only the newest is unconsumed, and reuse of an older one ends the family."""
 
     token_hash = models.CharField(primary_key=True, max_length=64)
     grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="refresh_tokens")
@@ -109,9 +112,9 @@ class RefreshToken(models.Model):
 
 
 class OpaqueToken(models.Model):
-    """An access token that says nothing by itself, hashed: what it is worth is read here and in the ledger at every use.
+    """An opaque access token, hashed; its content is read here and in the ledger at every use.
 
-    grant: whose family it is of; it is as dead as that. audience, jkt, x5t: of this very token.
+    grant: its family, with which it ends. audience, jkt, x5t: of this token.
     """
 
     token_hash = models.CharField(primary_key=True, max_length=64)
@@ -128,9 +131,9 @@ class OpaqueToken(models.Model):
 
 
 class ServiceToken(models.Model):
-    """An access token that a client got for itself: about nobody, so it is in no account's ledger; this row is its life.
+    """A client's own access token, without a person and so without an account's ledger; this row is its state.
 
-    id_hash: of the opaque token, or of the JWT's `jti`. It is dead when it has ended, or its client is disabled.
+    id_hash: of the opaque token, or of the JWT's `jti`. The token ends with the row's end, or with its client.
     """
 
     id_hash = models.CharField(primary_key=True, max_length=64)
@@ -148,10 +151,10 @@ class ServiceToken(models.Model):
 
 
 class DeviceAuthorization(models.Model):
-    """A device without a browser waits for a person to type its code on another one (RFC 8628; C13, A8).
+    """A device authorization request that waits for a person to type its code (RFC 8628; C13, A8).
 
-    browser, network: where it was asked from, for the person to recognise. status: waiting, approved or denied.
-    session, event: who approved it, signed in how. interval: seconds that the device must leave between its questions.
+    browser, network: the origin of the request, for the person to recognise. status: waiting, approved or denied.
+    session, event: of the approver. interval: seconds between polls of the device.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -11,13 +11,13 @@ from idp.models.login import LoginSession
 
 
 class Upstream(models.Model):
-    """Another OpenID provider that people may sign in at, and exactly what its words are worth (AU-7, C10).
+    """Another OpenID provider, with the exact value of its claims (AU-7, C10).
 
-    levels: {acr: [aal, ial]}, compared whole; an `acr` that is not in it is worth nothing. cap: the most that it is trusted for.
-    aal_claim, ial_claim: claims that say it instead of `acr`, where a provider has them (login.gov). secret: wrapped.
-    A claim named with `[]` at its end is a list of texts; any other is one text, and nothing else is ever read.
-    amr: {theirs: ours}; what is not in it is not passed on. phishing_resistant: acr values or claims values that say so.
-    hosts: `host` or `host:port` of its endpoints beside the issuer's own. jwks: its keys as they were last fetched.
+    levels: {acr: [aal, ial]}, compared whole; an `acr` that is not in it has no level. cap: the highest trusted level.
+    aal_claim, ial_claim: claims that state it instead of `acr`, if a provider has them (login.gov). secret: wrapped. A
+    claim name with `[]` at its end is a list of texts; any other is a single text; no other type is read. amr: {theirs:
+    ours}; other values are not passed on. phishing_resistant: acr values or claim values that state it. hosts: `host`
+    or `host:port` of its endpoints beside the issuer's own. jwks: its keys as last fetched.
     """
 
     slug = models.SlugField(primary_key=True, max_length=40)
@@ -49,10 +49,11 @@ class Upstream(models.Model):
 
 
 class UpstreamLogin(models.Model):
-    """One trip to an upstream: its state belongs to the browser that began it, and comes back once (P35, P32).
+    """A login at an upstream in progress, bound to the browser that began it, for a single response (P35, P32).
 
-    state_hash: SHA-256 of the state. purpose: login or link; account, session: who links, signed in as what. code_verifier: wrapped.
-    nonce_hash: of the one nonce that the answer must carry. max_age: what was asked for, in seconds; then `auth_time` must come.
+    state_hash: SHA-256 of the state. purpose: login or link; account, session: of a link. code_verifier: wrapped.
+    nonce_hash: of the nonce that the response must carry. max_age: as requested, in seconds; then `auth_time` is
+    required.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

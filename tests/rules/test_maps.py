@@ -19,7 +19,6 @@ _OTHERS = ("bench/scim/peer", "bench/peers/")  # sites of other providers
 _LINE = re.compile(r"^    (\w+)  +\S")
 # Folders whose map is not written yet. The list only shrinks.
 PENDING = {
-    "idp",
     "idp/signals",
 }
 
