@@ -295,7 +295,8 @@ class Event(models.Model):
 
     Append-only; a trigger refuses the rest.
     body: the hashed content: ids, facts, and salted commitments to personal data.
-    hash: SHA-256 over account, seq, at, kind, actor, body and the previous hash, as canonical JSON.
+    hash: HMAC-SHA-256 with the chain's key over account, seq, at, kind, actor, body and the previous hash, as canonical
+    JSON. keyed: False for an Event from before the key existed, whose hash is a plain SHA-256.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="events")
@@ -307,6 +308,7 @@ class Event(models.Model):
     body = models.JSONField()
     previous = models.CharField(max_length=64)
     hash = models.CharField(max_length=64)
+    keyed = models.BooleanField(default=True, db_default=False)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["account", "seq"], name="event_chain_has_no_forks")]
@@ -325,6 +327,25 @@ class EventDetail(models.Model):
 
     def __str__(self) -> str:
         return f"detail {self.name} of event {self.event_id}"
+
+
+class LedgerState(models.Model):
+    """The one row about the ledger as a whole.
+
+    chain_key: the key of the audit chain, wrapped. generation: raised each time that a restored backup is accepted.
+    compared_at: when this database was last compared with its witness; None if it never had one.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    chain_key = models.BinaryField()
+    generation = models.PositiveIntegerField(default=1)
+    compared_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(name="ledger_state_is_one_row", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"generation {self.generation}"
 
 
 class OutboxRow(models.Model):

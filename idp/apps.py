@@ -12,15 +12,18 @@ class IdpConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and the recognisers of SCIM callers."""
+        from derived.ledger.chain_key import unwrap_with  # noqa: PLC0415 - models are ready here
         from idp.checks import (  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
             certificate_host,
             configuration,
             pki_folder,
             proxies,
         )
+        from idp.keys import wrapper  # noqa: PLC0415 - likewise
         from idp.oidc.endpoints.scim_callers import keys_of_certificate, keys_of_token  # noqa: PLC0415 - likewise
         from scim.callers import recognise_by  # noqa: PLC0415 - likewise
 
+        unwrap_with(wrapper)
         recognise_by(keys_of_token)
         recognise_by(keys_of_certificate, connection=True)
 

@@ -3,7 +3,9 @@
     prepared_sql        SQL compiled once from a queryset, then only bound and executed
     locking             the account lock, transactions and their retries
     single_use          codes, `jti`s and time steps that are consumed exactly once
+    chain_key           the key of the audit chain, wrapped in the database
     audit               the hash chain of an account
+    merkle              one hash over many leaves (RFC 9162)
     outbox              messages to the outside, written with the change that causes them
     status              the read side: whether a credential is live, and its present level
     rows                a ledger row with its Event and its notice

@@ -8,28 +8,42 @@ not break the chain.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from derived.ledger.chain_key import chain_key
 from derived.ledger.prepared_sql import insert_rows
 from derived.models import Account, Credential, Event, EventDetail
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from django.db.models import QuerySet
 
 GENESIS = "0" * 64
+_BATCH = 2_000
+_FIELDS = ("id", "account_id", "seq", "at", "kind", "actor", "credential_id", "body", "previous", "hash", "keyed")
 
 
-def _digest(value: object) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _link(  # noqa: PLR0913 - the hash covers every field of an Event
+def _canonical(value: object) -> bytes:
+    return _ENCODER.encode(value).encode()
+
+
+def _commitment(salt: str, value: str) -> str:
+    return hashlib.sha256(_canonical([salt, value])).hexdigest()
+
+
+def link(  # noqa: PLR0913 - the hash covers every field of an Event
+    key: bytes | None,
     *,
     account_id: uuid.UUID,
     seq: int,
@@ -40,9 +54,20 @@ def _link(  # noqa: PLR0913 - the hash covers every field of an Event
     body: object,
     previous: str,
 ) -> str:
-    return _digest(
-        [str(account_id), seq, at.astimezone(UTC).isoformat(), kind, actor, str(credential_id or ""), body, previous]
-    )
+    """The hash of an Event in hex: HMAC-SHA-256 with the chain's key; SHA-256 without one, as before it existed."""
+    fields = [
+        str(account_id),
+        seq,
+        at.astimezone(UTC).isoformat(),
+        kind,
+        actor,
+        str(credential_id or ""),
+        body,
+        previous,
+    ]
+    if key is None:
+        return hashlib.sha256(_canonical(fields)).hexdigest()
+    return hmac.digest(key, _canonical(fields), "sha256").hex()
 
 
 def record(  # noqa: PLR0913 - the fields of an Event
@@ -63,7 +88,7 @@ def record(  # noqa: PLR0913 - the fields of an Event
     salted = {name: (value, secrets.token_hex(16)) for name, value in (personal or {}).items()}
     facts = dict(body or {})
     if salted:
-        facts["commitments"] = {name: _digest([salt, value]) for name, (value, salt) in salted.items()}
+        facts["commitments"] = {name: _commitment(salt, value) for name, (value, salt) in salted.items()}
     event = build_event(account, kind, now=now, actor=actor, body=facts, credential=credential)
     if not salted:
         insert_rows(event)
@@ -91,7 +116,8 @@ def build_event(  # noqa: PLR0913 - the fields of an Event
     """
     facts: dict[str, object] = json.loads(json.dumps(dict(body)))
     seq, previous = account.audit_seq + 1, account.audit_head
-    link = _link(
+    made = link(
+        chain_key(),
         account_id=account.id,
         seq=seq,
         at=now,
@@ -101,7 +127,7 @@ def build_event(  # noqa: PLR0913 - the fields of an Event
         body=facts,
         previous=previous,
     )
-    account.audit_seq, account.audit_head = seq, link
+    account.audit_seq, account.audit_head = seq, made
     return Event(
         account=account,
         seq=seq,
@@ -111,7 +137,7 @@ def build_event(  # noqa: PLR0913 - the fields of an Event
         credential=credential,
         body=facts,
         previous=previous,
-        hash=link,
+        hash=made,
     )
 
 
@@ -124,49 +150,147 @@ class BrokenLink:
     why: str
 
 
+class Head(NamedTuple):
+    """The end of a chain at some time: the number of its last Event, and that Event's hash."""
+
+    seq: int
+    hash: str
+
+
+def heads(accounts: QuerySet[Account] | None = None) -> Iterator[tuple[uuid.UUID, Head]]:
+    """The heads of the chains of accounts (default: of all), in the order of a checkpoint's leaves."""
+    rows = (
+        (Account.objects.all() if accounts is None else accounts)
+        .order_by("id")
+        .values_list("id", "audit_seq", "audit_head")
+    )
+    for account_id, seq, head in rows.iterator(chunk_size=_BATCH):
+        yield account_id, Head(seq, head)
+
+
+class _Row(NamedTuple):
+    """The columns of an Event."""
+
+    id: int
+    account_id: uuid.UUID
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    credential_id: uuid.UUID | None
+    body: dict[str, Any]
+    previous: str
+    hash: str
+    keyed: bool
+
+
 def verify(account: Account) -> BrokenLink | None:
     """Walk an account's chain and return its first broken link, or None for an intact chain."""
-    previous, seq = GENESIS, 0
-    events: Iterator[Event] = account.events.order_by("seq").prefetch_related("details").iterator(chunk_size=500)
-    for event in events:
-        seq += 1
-        why = _fault(event, seq=seq, previous=previous)
-        if why:
-            return BrokenLink(account.id, seq, why)
-        previous = event.hash
-    if (seq, previous) != (account.audit_seq, account.audit_head):
-        return BrokenLink(account.id, seq + 1, "the chain ends before or after the head on the account")
-    return None
+    return next(broken_links(Account.objects.filter(id=account.id)), None)
 
 
-def _fault(event: Event, *, seq: int, previous: str) -> str | None:
-    if event.seq != seq:
-        return f"event {seq} is missing"
-    if event.previous != previous:
-        return "its previous hash is not the hash of the event before it"
-    expected = _link(
-        account_id=event.account_id,
-        seq=event.seq,
-        at=event.at,
-        kind=event.kind,
-        actor=event.actor,
-        credential_id=event.credential_id,
-        body=event.body,
-        previous=event.previous,
-    )
-    if event.hash != expected:
-        return "its content was changed"
-    commitments = event.body.get("commitments", {})
-    for detail in event.details.all():
-        if commitments.get(detail.name) != _digest([detail.salt, detail.value]):
-            return f"its personal detail {detail.name!r} was changed"
-    return None
+def broken_links(
+    accounts: QuerySet[Account] | None = None,
+    *,
+    witnessed: Mapping[uuid.UUID, Head] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[BrokenLink]:
+    """Walk the chains of accounts (default: of all), and yield the first broken link of each broken one.
+
+    Call it within `snapshot`, so that changes meanwhile are no faults. witnessed: heads that a witness has seen; each
+    must be on its account's chain. progress: called after each batch with the number of Events so far.
+    """
+    key, expected = chain_key(), dict(witnessed or {})
+    events = Event.objects.order_by("account_id", "seq")
+    if accounts is not None:
+        events = events.filter(account__in=accounts)
+    rows = _with_details(events.values_list(*_FIELDS).iterator(chunk_size=_BATCH), progress)
+    held = next(rows, None)
+    for account_id, head in heads(accounts):
+        chain = _Chain(account_id, key, expected.pop(account_id, None))
+        while held is not None and held[0].account_id == account_id:
+            chain.take(*held)
+            held = next(rows, None)
+        if broken := chain.fault(head):
+            yield broken
+    for account_id, seen in expected.items():
+        yield BrokenLink(account_id, seen.seq, "the witness knows this account, and the database does not")
 
 
-def heads_digest() -> tuple[str, int]:
-    """The hash over the heads of all chains, and their number, as a checkpoint signs them."""
-    digest, count = hashlib.sha256(), 0
-    for account_id, seq, head in Account.objects.order_by("id").values_list("id", "audit_seq", "audit_head").iterator():
-        digest.update(f"{account_id}:{seq}:{head}\n".encode())
-        count += 1
-    return digest.hexdigest(), count
+def _with_details(
+    events: Iterable[tuple[Any, ...]], progress: Callable[[int], None] | None
+) -> Iterator[tuple[_Row, list[tuple[str, str, str]]]]:
+    """The rows, each with the name, salt and value of its personal details, which are read once a batch."""
+    source, count = iter(events), 0
+    while batch := [_Row(*values) for values in islice(source, _BATCH)]:
+        with_some = [row.id for row in batch if "commitments" in row.body]
+        details: dict[int, list[tuple[str, str, str]]] = {}
+        for event_id, *detail in EventDetail.objects.filter(event__in=with_some).values_list(
+            "event_id", "name", "salt", "value"
+        ):
+            details.setdefault(event_id, []).append((detail[0], detail[1], detail[2]))
+        for row in batch:
+            yield row, details.get(row.id, [])
+        count += len(batch)
+        if progress is not None:
+            progress(count)
+
+
+class _Chain:
+    """One chain, checked Event by Event."""
+
+    def __init__(self, account_id: uuid.UUID, key: bytes, witnessed: Head | None) -> None:
+        self._account_id, self._key, self._witnessed = account_id, key, witnessed
+        self._seq, self._previous, self._keyed = 0, GENESIS, False
+        self._fault: BrokenLink | None = None
+
+    def take(self, row: _Row, details: list[tuple[str, str, str]]) -> None:
+        """Check the next Event; after a fault nothing more is looked at."""
+        if self._fault is not None:
+            return
+        self._seq += 1
+        if why := self._why(row, details):
+            self._fault = BrokenLink(self._account_id, self._seq, why)
+        self._previous, self._keyed = row.hash, row.keyed
+
+    def fault(self, head: Head) -> BrokenLink | None:
+        """The first broken link, once all Events were taken. head: as the account has it."""
+        if self._fault is not None:
+            return self._fault
+        after = self._seq + 1
+        if (self._seq, self._previous) != head:
+            return BrokenLink(self._account_id, after, "the chain ends before or after the head on the account")
+        if self._seq and not self._keyed:
+            return BrokenLink(self._account_id, self._seq, "it is not keyed, and no keyed event follows")
+        if self._witnessed is not None and self._witnessed.seq > self._seq:
+            return BrokenLink(self._account_id, after, "the witness has seen later events, which are missing")
+        return None
+
+    def _why(self, row: _Row, details: list[tuple[str, str, str]]) -> str | None:
+        if row.seq != self._seq:
+            return f"event {self._seq} is missing"
+        if row.previous != self._previous:
+            return "its previous hash is not the hash of the event before it"
+        if self._keyed and not row.keyed:
+            return "it is not keyed, and the event before it is"
+        expected = link(
+            self._key if row.keyed else None,
+            account_id=row.account_id,
+            seq=row.seq,
+            at=row.at,
+            kind=row.kind,
+            actor=row.actor,
+            credential_id=row.credential_id,
+            body=row.body,
+            previous=row.previous,
+        )
+        if row.hash != expected:
+            return "its content was changed"
+        commitments = row.body.get("commitments", {})
+        for name, salt, value in details:
+            if commitments.get(name) != _commitment(salt, value):
+                return f"its personal detail {name!r} was changed"
+        seen = self._witnessed
+        if seen is not None and seen.seq == row.seq and seen != Head(row.seq, row.hash):
+            return "the witness has seen another event here: the chain was rebuilt"
+        return None

@@ -183,6 +183,26 @@ def _unflushed_postgresql() -> Iterator[None]:
         _unflushed.reset(before)
 
 
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Let every read inside see the database at one moment, without stopping any writer.
+
+    PostgreSQL: REPEATABLE READ. SQLite: a deferred transaction, since Django's own begins by taking the write lock.
+    """
+    if connection.in_atomic_block:  # a test's own transaction, which nobody else writes into
+        yield
+    elif connection.vendor == "sqlite":
+        _tell("BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            _tell("ROLLBACK")
+    else:
+        with transaction.atomic():
+            _tell("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+
 def _tell(statement: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement)

@@ -2,6 +2,7 @@
 
     grown               a verified proof of every derived kind
     unsafe_urls         a URLconf that must not start
+    test_audit_chain    the keyed chain, the triggers, the tree of a checkpoint
     test_client_terms   a client's terms
     test_compromise     a compromised root
     test_grown          issuance of every derived kind
