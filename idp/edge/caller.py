@@ -1,4 +1,4 @@
-"""The address of the caller: the socket's, or what the listed proxy says of it (P52)."""
+"""The address of the caller: the socket's, or as stated by a listed proxy (P52)."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def address(meta: Mapping[str, Any]) -> str:
 
 
 def is_from_listed_proxy(meta: Mapping[str, Any]) -> bool:
-    """Whether what the request says of its own way may be believed: its peer is listed, or is the certificate host's proxy."""
+    """True if the request's forwarding headers count: its peer is listed, or is the certificate host's proxy."""
     peer = meta["REMOTE_ADDR"]
     return peer in _listed() or canonical(peer) in _listed() or hop.is_believed_of(meta)
 
 
 def without_forwarding(meta: dict[str, Any]) -> dict[str, Any]:
-    """The request without what only a listed proxy may say; for one that comes from somebody else."""
+    """The request without the headers of a listed proxy, for a request from any other peer."""
     for name in _FORWARDED:
         meta.pop(name, None)
     return meta
 
 
 def canonical(text: str) -> str:
-    """One spelling for each address: no zone, and IPv4 as itself where a dual-stack socket gave it as IPv6."""
+    """The canonical spelling of an address: no zone, and IPv4 as such if a dual-stack socket gave it as IPv6."""
     return _canonical(text) if len(text) <= _MOST_ADDRESS else NOWHERE
 
 

@@ -1,7 +1,7 @@
 """Header fields as they arrived, and the names under which Django reads them.
 
-Django's names (those of CGI, RFC 3875 §4.1.18) have one sign for a hyphen and an underscore. A server that folds both lets
-`X_Forwarded_For` take the place of the proxy's `X-Forwarded-For`. So names are judged before they are folded:
+Django's names (those of CGI, RFC 3875 §4.1.18) have one sign for a hyphen and an underscore. A server that folds both
+lets `X_Forwarded_For` take the place of the proxy's `X-Forwarded-For`. So names are judged before they are folded:
 
 - a name with anything but letters, digits and hyphens is dropped, as nginx does;
 - if a dropped name folds to the name of another field of the same request, the request is refused;
@@ -81,7 +81,7 @@ def folded(fields: Iterable[Field]) -> tuple[dict[str, str], str]:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name in lower case folds to a key to which no other such name does."""
+    """True if no other lower-case name folds to the same key."""
     return _PLAIN_NAME.fullmatch(name) is not None
 
 

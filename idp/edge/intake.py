@@ -1,7 +1,7 @@
 """A request as the server hands it over (granian's RSGI) → the environ that Django reads, whole, within a deadline.
 
-No thread is taken before the last byte of a body is there: a body has ten seconds, and then must have come at 64 KiB a second.
-Slow header sections are the server's own deadline (`manage.py serve`).
+No thread is taken before the last byte of a body is there: a body has ten seconds, and then must have come at 64 KiB a
+second. Slow header sections are the server's own deadline (`manage.py serve`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 10.0
 LEAST_RATE = 64 * 1024  # bytes a second
 MOST_HELD = 64 * 1024 * 1024  # bytes of bodies that are not answered yet, in this process
-_HELD_SHARE = 4  # one network may hold this part of it
+_HELD_SHARE = 4  # the share that one network may hold
 REFUSED, PEER, ARRIVED = "ramet.refused", "ramet.peer", "ramet.arrived"
 _SERVER = {
     "SCRIPT_NAME": "",
@@ -34,14 +34,14 @@ _SERVER = {
 
 
 class Headers(Protocol):
-    """Header fields as they arrived: names in lower case, repeated ones as often as they came."""
+    """Header fields as they arrived: names in lower case, repeated fields as often as sent."""
 
     def items(self) -> list[tuple[str, str]]:
-        """All of them, in their order."""
+        """All fields, in order."""
 
 
 class Scope(Protocol):
-    """What RSGI says of a request before its body."""
+    """The part of a request before its body, as RSGI has it."""
 
     client: str
     scheme: str
@@ -57,7 +57,7 @@ class Scope(Protocol):
 
 
 class Transport(Protocol):
-    """Where the bytes of a body come from, and where an answer goes."""
+    """The source of a body, and the target of a response."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The parts, as they come."""
@@ -68,7 +68,7 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is refused before anything of it is looked at: a status of HTTP, OAuth's error, and words for the caller."""
+    """A refusal before the request is examined: an HTTP status, an OAuth error, and words for the caller."""
 
     status: int
     error: str
@@ -82,7 +82,7 @@ class _Refused(Exception):
 
 
 def environ(scope: Scope) -> dict[str, Any]:
-    """The request's environ, without its body (RFC 3875 and PEP 3333); what is refused already, under `ramet.refused`."""
+    """The request's environ, without its body (RFC 3875 and PEP 3333); an early refusal is under `ramet.refused`."""
     arrived = scope.headers.items()
     meta, wrong = fields.folded(arrived)
     found: dict[str, Any] = {
@@ -110,25 +110,25 @@ def environ(scope: Scope) -> dict[str, Any]:
 
 
 def has_body(meta: dict[str, Any]) -> bool:
-    """Whether bytes follow the header section (RFC 9112 §6.3)."""
+    """True if bytes follow the header section (RFC 9112 §6.3)."""
     return meta.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in meta
 
 
 class Held:
-    """How many bytes of unanswered bodies this process holds, in all and for each network."""
+    """The number of bytes of unanswered bodies in this process, in all and for each network."""
 
     def __init__(self) -> None:
         self._all = 0
         self._of: dict[str, int] = {}
 
     def add(self, network: str, count: int) -> bool:
-        """Count bytes that came; False where they are too many."""
+        """Count received bytes; False if there are too many."""
         self._all += count
         own = self._of[network] = self._of.get(network, 0) + count
         return self._all <= MOST_HELD and own <= MOST_HELD // _HELD_SHARE
 
     def drop(self, network: str, count: int) -> None:
-        """Those bytes are answered, or given up."""
+        """Uncount the bytes of an answered or abandoned body."""
         self._all -= count
         own = self._of.get(network, 0) - count
         if own > 0:

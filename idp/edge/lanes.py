@@ -1,8 +1,8 @@
-"""Threads that answer requests, in lanes: a lane's threads serve one kind of request, and its queue is fair between networks.
+"""Threads that answer requests, in lanes: a lane serves one kind of request, and its queue is fair between networks.
 
-A stranger can fill the queue of a lane only for their own network: the networks that wait take turns, each has a bound, and
-where a lane is full the longest queue loses its youngest request. SCIM, revocation and the probes have lanes of their own, so
-no flood of sign-ins delays them (R28).
+An attacker can fill a lane's queue only for their own network: waiting networks take turns, each has a bound, and a
+full lane drops the youngest request of the longest queue. SCIM, revocation and the probes have their own lanes, so no
+flood of logins delays them (R28).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LONGEST_WAIT = 8.0  # seconds in a queue; a caller who waited longer gets 503 an
 
 @dataclass(slots=True)
 class Job:
-    """One request that waits for a thread.
+    """A request that waits for a thread.
 
-    network: whose turn it takes. run: answers it. shed: answers it with 503, without any work.
+    network: whose turn it takes. run: answers the request. shed: answers it with 503, without any work.
     """
 
     network: str
@@ -41,11 +41,11 @@ class Lane:
     def __init__(self, name: str, threads: int) -> None:
         self.name, self.threads = name, threads
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # the network whose turn it is comes first
+        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # the first network has the next turn
         self._count = 0
         self._idle = 0
         self._started = 0
-        self._calls: SimpleQueue[None] = SimpleQueue()  # one for each job that waits
+        self._calls: SimpleQueue[None] = SimpleQueue()  # one for each waiting job
 
     def submit(self, job: Job) -> None:
         """Let it wait for its turn; where there is no room, it or a job of the longest queue is shed."""
@@ -90,7 +90,7 @@ class Lane:
                 job.run()
 
     def _next(self) -> Job:
-        """The oldest job of the network whose turn it is; that network goes to the end."""
+        """The oldest job of the network with the next turn; that network moves to the end."""
         with self._lock:
             self._idle -= 1
             network, own = next(iter(self._waiting.items()))

@@ -1,7 +1,7 @@
-"""Options of the sockets on which this process listens; the connections that it accepts inherit them.
+"""Options of this process's listening sockets, inherited by accepted connections.
 
-granian has no deadline for a caller who does not read an answer. The kernel has one: a connection is ended when what was sent
-is not acknowledged, or when the caller's window stays shut, for that long (TCP_USER_TIMEOUT, tcp(7)).
+granian has no deadline for a caller who does not read a response. The kernel has one: a connection is ended if sent
+data is not acknowledged, or the caller's window stays closed, for that long (TCP_USER_TIMEOUT, tcp(7)).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def watch(loop: asyncio.AbstractEventLoop, tries: int = _TRIES) -> None:
 
 
 def set_options() -> int:
-    """How many TCP sockets of this process listen; each has its options now."""
+    """Set the options of every listening TCP socket of this process; returns their number."""
     found = 0
     for listener in _listening():
         with listener:

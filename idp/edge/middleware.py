@@ -1,4 +1,4 @@
-"""The outermost layer: who is calling, headers for every answer, and a refusal when the house cannot decide (I9)."""
+"""The outermost middleware: hosts, sizes, response headers, and refusals when no decision is possible (I9)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Edge:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, or refuse in the form that the caller's protocol asks for."""
+        """Answer, or refuse in the form of the caller's protocol."""
         unlisted.tell(now=clock.now())
         try:
             if request.path not in routes.PROBES:  # a load balancer probes by address
@@ -61,12 +61,12 @@ class Edge:
         return _harden(self._get_response(request))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The last net: a refusal that a view let through, or a house that cannot decide."""
+        """The last handler: a refusal that a view did not handle, or an unavailable dependency."""
         match error:
             case Refused() | Unavailable():
                 found = answer(error.reason)
                 return _refusal(request, found.status, found.error, found.words)
-            case DataError():  # a NUL or a number that PostgreSQL cannot hold: theirs, not ours (E23)
+            case DataError():  # a NUL or a number that PostgreSQL cannot store is the caller's fault (E23)
                 return _refusal(request, 400, "invalid_request", "The request has a value that cannot be.")
             case DatabaseError():
                 logger.error("the database did not answer: %s", type(error).__name__)
@@ -85,7 +85,7 @@ class Edge:
 
 
 def _no_file(request: HttpRequest) -> HttpResponse | None:
-    """Files are taken at few places, and no larger than what belongs there: they stay in memory."""
+    """The refusal of an uploaded file, except at the few URLs that take one within a limit: files stay in memory."""
     most = routes.most_file(request.path)
     length = request.META.get("CONTENT_LENGTH") or ""
     if not most:
@@ -101,7 +101,7 @@ def _no_file(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_at_its_host(request: HttpRequest) -> bool:
-    """Certificates are shown at the certificate host, and nothing else happens there; EST is at both, for renewal needs one."""
+    """True if the URL belongs to this host: certificates are presented at the certificate host only; EST is at both."""
     if request.path in routes.PROBES or request.path.startswith(routes.AT_BOTH_HOSTS):
         return True
     return hop.is_certificate_host(request) == request.path.startswith("/certificate/")
@@ -121,7 +121,7 @@ def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpR
 
 
 def _harden(response: HttpResponse) -> HttpResponse:
-    response.headers.setdefault("Content-Security-Policy", _CSP)  # where no page of ours has set its own
+    response.headers.setdefault("Content-Security-Policy", _CSP)  # unless the page has set its own
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("X-Frame-Options", "DENY")

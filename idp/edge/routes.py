@@ -1,4 +1,4 @@
-"""What the edge knows of a path before anything is read: who calls it, how large a body may be, and which threads answer."""
+"""The properties of a path before any reading: its callers, its largest body, and its lane."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 SCIM = ("/scim/", "/certificate/scim/")
 PROBES = ("/livez", "/readyz")
 AT_BOTH_HOSTS = "/.well-known/est/"
-# Their errors are JSON objects of OAuth's form.
+# Their errors are JSON objects in OAuth's form.
 PROTOCOL = (
     "/oidc/token",
     "/oidc/par",
@@ -22,7 +22,7 @@ PROTOCOL = (
     "/pki/",
     "/certificate/oidc/",
 )
-# Only programs call these: their views read no cookie, and are served without what serves cookies (`idp.rsgi`).
+# Called by programs only: their views read no cookie, and run without the middleware for cookies (`idp.rsgi`).
 MACHINES = (
     "/oidc/token",
     "/oidc/par",
@@ -45,13 +45,13 @@ TAKES_FILES = {
     re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
 }
 _MOST_BODY = 256 * 1024
-_MOST_FILE = 1024 * 1024  # the page says which file is too large; this only bounds the memory
+_MOST_FILE = 1024 * 1024  # the page names the file that is too large; this only bounds the memory
 _MOST_SCIM = 1024 * 1024
 MOST_QUERY = 16 * 1024
 
 # The name of a lane and its threads; None: as many as `manage.py serve --threads` says.
 LANES: dict[str, int | None] = {"live": 1, "ready": 1, "endings": 2, "scim": 2, "bulk": 1, "others": None}
-# What ends something, or asks whether it has ended.
+# Requests that end a credential or token, or ask for its status.
 _ENDINGS = re.compile(
     r"(?:/certificate)?/oidc/(?:revoke|introspect)|/oidc/logout(?:/.*)?|/undo/.*|/sessions/.*|/devices/(?:.*/)?(?:remove|report|end)"
 )
@@ -59,7 +59,7 @@ _BULK = re.compile(r"(?:/certificate)?/scim/v2/Bulk/?")
 
 
 def is_of_a_machine(path: str) -> bool:
-    """Whether only programs call this address."""
+    """True if only programs call this URL."""
     return path.startswith(MACHINES)
 
 

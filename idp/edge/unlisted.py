@@ -1,7 +1,7 @@
-"""A proxy that nobody listed: seen by its X-Forwarded-For, which changes from request to request, and told to the operator.
+"""Detection of an unlisted proxy by its X-Forwarded-For, which varies between requests, for the operator.
 
-Behind such a proxy every caller has the proxy's address, so one stranger's guesses slow everybody's sign-in. A stranger can send
-the field too; then the warning names the stranger's address, and nothing else follows from it.
+Behind such a proxy every caller has the proxy's address, so one attacker's guesses slow everybody's logins. An attacker
+can send the field too; the warning then names the attacker's address, and has no other effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "unlisted-proxy"
 REMEMBERED = timedelta(hours=24)
-_ENOUGH = 3  # different callers that one peer has spoken of
+_ENOUGH = 3  # different callers named by one peer
 _MOST_PEERS = 64
 _MOST_LENGTH = 64
 _AGAIN = timedelta(hours=1)
@@ -34,7 +34,7 @@ class Watch:
         self._told_at: datetime | None = None
 
     def note(self, peer: str, forwarded: str) -> None:
-        """Remember what a peer that is not listed said of its caller."""
+        """Record the caller that an unlisted peer named."""
         with self._lock:
             if peer not in self._callers and len(self._callers) >= _MOST_PEERS:
                 self._callers.clear()
@@ -43,7 +43,7 @@ class Watch:
                 spoken.add(forwarded[-_MOST_LENGTH:])
 
     def to_tell(self, now: datetime) -> str:
-        """A peer that spoke of several callers; "" if there is none, or it was told within the hour."""
+        """A peer that named several callers; "" without one, or within an hour of the last report."""
         if not self._callers:
             return ""
         with self._lock:
@@ -59,7 +59,7 @@ watch = Watch()
 
 
 def tell(*, now: datetime) -> None:
-    """One log line and one row an hour, which `manage.py check` reads."""
+    """Write a log line and a row per hour, which `manage.py check` reads."""
     if peer := watch.to_tell(now):
         logger.warning(
             "%s sends X-Forwarded-For and is not in RAMET_TRUSTED_PROXIES: list it, if it is your proxy", peer
@@ -71,6 +71,6 @@ def tell(*, now: datetime) -> None:
 
 
 def last_told(*, now: datetime) -> str:
-    """The peer that was told of within a day, or ""."""
+    """The peer reported within a day, or ""."""
     row = Probe.objects.filter(name=NAME, at__gt=now - REMEMBERED).first()
     return row.words if row else ""

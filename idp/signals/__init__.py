@@ -1,1 +1,13 @@
-"""What the worker delivers: mail, back-channel logout tokens. May import `idp.oidc`, `idp.clients`, `idp.models` and below."""
+"""The worker: delivery of notices, logout tokens and feeds, and housekeeping.
+
+    worker        the loop of the worker, and housekeeping
+    outcomes      the results of a delivery
+    mail          notices to people
+    backchannel   back-channel logout tokens
+    feed          signed SCIM events, polled by receivers
+    files         the published lists and certificates as files
+    tending       reviews and endings of certificates
+    purging       deletion of expired rows
+
+May import `idp.oidc`, `idp.clients`, `idp.models`, `scim` and packages below them.
+"""

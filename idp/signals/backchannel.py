@@ -71,9 +71,9 @@ class NotItsHost(Exception):
 
 @dataclass(frozen=True)
 class Letter:
-    """One logout token and its receiver: all that the network part needs, so that it reads no database.
+    """A logout token and its receiver: everything for the network part, which reads no database.
 
-    outside: the URI was registered by the client itself: public addresses only (C45), on a host of its redirect URIs.
+    outside: the client registered the URI itself: public addresses only (C45), on a host of its redirect URIs.
     """
 
     row: OutboxRow
@@ -83,9 +83,10 @@ class Letter:
     outside: bool = False
 
     def send(self, *, now: datetime) -> Outcome:
-        """Post the token: three seconds for everything, no redirects, a verified certificate.
+        """Post the token: three seconds in all, no redirects, a verified certificate.
 
-        A client that did not answer rests for a while; its rows are given back without a try, and delay nobody (C83).
+        A client that did not answer is skipped for a while; its rows are returned without a try, and delay no other
+        (C83).
         """
         if (until := _RESTING.get(self.client_id)) is not None and until > now:
             return Postponed("the client did not answer a moment ago", until=until)
@@ -111,7 +112,7 @@ class Letter:
 
 
 def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
-    """The logout token that a row stands for, or None where its client wants none any more.
+    """The logout token of a row, or None if its client no longer takes any.
 
     Raises: Unavailable(KEY_UNAVAILABLE); NotItsHost.
     """

@@ -1,11 +1,12 @@
 """The feed of SCIM events, polled (RFC 8936) as signed Security Event Tokens (RFC 8417, RFC 9967).
 
-Every poll is answered at once, with what there is: a request that waits would hold one of the few threads that people sign in by.
-RFC 8936 §2.5 leaves the time-out to the parties; ours is nought, whatever `returnImmediately` says. Tokens are made and signed here,
-when they are asked for, and not while anything is locked; told again, an event has the same `jti` and the same claims.
+Every poll is answered at once, with what there is: a request that waits would hold one of the few threads that people
+sign in by. RFC 8936 §2.5 leaves the time-out to the parties; ours is nought, whatever `returnImmediately` says. Tokens
+are made and signed here, when they are asked for, and not while anything is locked; told again, an event has the same
+`jti` and the same claims.
 
-A SET is no credential: it has no `sub` and no `exp`, and a `typ` that nothing else of ours reads; nothing that a credential is comes
-out of this house as `secevent+jwt` (RFC 8417 §4).
+A SET is no credential: it has no `sub` and no `exp`, and a `typ` that nothing else of ours reads; nothing that a
+credential is comes out of this house as `secevent+jwt` (RFC 8417 §4).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _LARGEST = 1024 * 1024  # of one answer, but for its first SET
 
 @dataclass(frozen=True)
 class Poll:
-    """What a receiver asks; errors: what it could not use, with why."""
+    """The poll request of a receiver; errors: events that it could not use, with reasons."""
 
     most: int
     taken: list[str]
@@ -79,7 +80,7 @@ def _word(said: Json) -> str:
 
 @scim_view("POST")
 def poll(request: HttpRequest) -> HttpResponse:
-    """`/scim/v2/Feed/Events`: what waits for a receiver, after what it has taken."""
+    """`/scim/v2/Feed/Events`: acknowledge events, and return pending ones."""
     now = clock.now()
     receiver = receivers.of_request(request, now=now)
     asked = parse(body.of(request))
@@ -101,7 +102,7 @@ def poll(request: HttpRequest) -> HttpResponse:
 
 
 def audience(receiver: Receiver) -> str:
-    """The `aud` of what a receiver is told."""
+    """The `aud` of a receiver's SETs."""
     return f"{_base()}/{receiver.name}"
 
 

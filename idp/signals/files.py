@@ -1,6 +1,6 @@
-"""Lay what is published as files, so that any static server can hand it out while this house is down (C92).
+"""Published lists and certificates as files, for any static server while this installation is down (C92).
 
-The database has the lists; every node's worker copies them to `published/pki` below `var`, a file at a time, each whole.
+The lists are in the database; every node's worker copies them to `published/pki` below `var`, each file atomically.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _laid: dict[Path, tuple[tuple[str, int], ...]] = {}
 
 
 def folder() -> Path:
-    """Where the files are; point a web server at its parent."""
+    """The folder of the files; point a web server at its parent."""
     return config().var / "published" / PUBLISHED_PATH
 
 
 def mirror(*, now: datetime) -> bool:
-    """Bring the folder up to date; whether there was anything to do. Cheap to ask: one row per authority."""
+    """Update the folder; returns whether anything changed. The check reads one row per authority."""
     here, version = folder(), lists.version()
     if not version or (_laid.get(here) == version and here.is_dir()):
         return False

@@ -1,6 +1,6 @@
-"""Mail to people: every notice to every address that the person has, links made at the moment of sending (NT-1 to NT-5, BI-3).
+"""Notices to people: to every address of the person, with links made at delivery (NT-1 to NT-5, BI-3).
 
-The payload of an outbox row holds ids; what stands in the mail is read from the database now (C85).
+The payload of an outbox row holds ids; the content is read from the database at delivery (C85).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _SUSPENDED = {
     "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
     "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
 }
-# What a person, or somebody in their place, ended: an intruder would do that too, so its notice can stop everything.
+# Endings by the person, or by an intruder in their place, so the notice can freeze the account.
 _BY_PERSON = frozenset({Reason.REMOVED_BY_PERSON, Reason.REPORTED_BY_PERSON, Reason.REPLACED, Reason.COMPROMISED})
 
 
@@ -61,7 +61,7 @@ class MailRefused(Exception):
 
 
 def tell_managers(row: OutboxRow, *, now: datetime) -> None:
-    """Tell every manager of a notice that no address took; once a day for a person."""
+    """Notify every manager of a notice that no address accepted; once a day per person."""
     if row.kind == "mail.refused" or row.account_id is None:
         return
     payload = {"of": str(row.account_id), "kind": row.kind}
@@ -74,9 +74,9 @@ def tell_managers(row: OutboxRow, *, now: datetime) -> None:
 
 
 def deliver(row: OutboxRow, *, now: datetime) -> None:
-    """Send the mail that a row stands for, or nothing where it is not true any more.
+    """Send the notice of a row, unless it no longer applies.
 
-    Raises: OSError, smtplib.SMTPException when the mail could not be handed over.
+    Raises: OSError, smtplib.SMTPException if the mail could not be handed over.
     """
     account = row.account
     person: Person | None = getattr(account, "person", None) if account else None
@@ -102,9 +102,10 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
 
 
 def _addresses(row: OutboxRow, person: Person) -> list[str]:
-    """Return every address of the person, and those that were replaced lately (trap 3, NT-1, ID-9, ruling 29).
+    """Return every address of the person, and recently replaced ones (trap 3, NT-1, ID-9, ruling 29).
 
-    An intruder would hide a notice by a change of address. A manager's notice about somebody else needs the present ones.
+    An intruder would hide a notice by a change of address. A manager's notice about another person needs the present
+    ones.
     """
     former = [] if row.kind in {"mail.refused", "brake.held"} else person.former_addresses
     return list(dict.fromkeys([*person.addresses(), *former]))
@@ -128,7 +129,7 @@ def _invite(account: Account, person: Person, *, now: datetime) -> None:
 
 
 def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
-    """The template of a notice and its values; "" where there is nothing to say."""
+    """The template of a notice and its values; "" if there is nothing to send."""
     values: dict[str, Any] = {"when": row.created_at.strftime("%-d %B %Y, %H:%M UTC")}
     because = str(row.payload.get("because", ""))
     why = ENDINGS.get(because, "it was ended")
@@ -180,7 +181,7 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
 
 
 def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
-    """What was decided on a request for access, or how it ended; as it stands now."""
+    """The decision on an access request, or its end, as it is now."""
     found = (
         Access.objects.select_related("rule").filter(id=row.payload.get("access"), person__account=row.account).first()
     )
@@ -213,12 +214,12 @@ def _of_refused(row: OutboxRow) -> dict[str, Any]:
 
 
 def _link(credential: Credential, action: str, *, now: datetime) -> str:
-    """A link that is made now and kept as a hash (BI-5, ruling 4)."""
+    """A link made now and stored as a hash (BI-5, ruling 4)."""
     return f"{config().issuer}/undo/{undo.make(credential, now=now, action=action)}"
 
 
 def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
-    """What is up for review and has not ended meanwhile, each with a link that ends it."""
+    """The credentials to review that have not ended, each with a link that ends it."""
     rows = Credential.objects.filter(
         id__in=list(row.payload.get("reviewed", [])), account=row.account, state__in=LIVING
     )
@@ -226,9 +227,9 @@ def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
 
 
 def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
-    """One message per address, so that no address learns of another, and one that is none silences no other.
+    """Send a message per address, so that no address learns of another, and a bad one stops no other.
 
-    Raises: MailRefused where every address was refused for good; OSError, smtplib.SMTPException for a fault that may pass.
+    Raises: MailRefused if every address was refused for good; OSError, smtplib.SMTPException for a transient fault.
     """
     text = render_to_string(f"mail/{template}.txt", {"contact": config().contact, **values}).strip()
     subject, _, body = text.partition("\n")
@@ -251,9 +252,9 @@ def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
 
 
 def _final(error: ValueError | smtplib.SMTPException) -> str | None:
-    """Why another try is useless: the address is impossible, or the server answered 5xx (RFC 5321 §4.2.1); else None.
+    """The reason why another try is useless: an impossible address, or a 5xx answer (RFC 5321 §4.2.1); else None.
 
-    A refused sender or a failed authentication is a fault of our configuration, so it is not asked here.
+    A refused sender or a failed authentication is a fault of the configuration, so it is not checked here.
     """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 from http import HTTPStatus
 
-_TRANSIENT = frozenset({408, 425, 429})  # the only 4xx that ask for another try
+_TRANSIENT = frozenset({408, 425, 429})  # the only 4xx statuses that ask for another try
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Postponed:
-    """The receiver was not asked; this is not a try."""
+    """The receiver was not contacted; this is not a try."""
 
     why: str
     until: datetime

@@ -1,8 +1,8 @@
-"""What is over is forgotten, a thousand rows a transaction, so that no table grows for ever and nobody waits for it.
+"""Expired logins, sessions, token families and bindings are deleted in batches after 90 days.
 
-The ledger (credentials, also ended ones) and its record (events) are never touched, nor anything that something living hangs
-on: a session of a family that lives, the login that it was opened with. What single use depends on stays a day past its time,
-so that a late replay is still seen as one.
+Credentials, also ended ones, and audit events are kept, as is anything that a live row refers to: the session of a live
+family, and the login that opened it. Single-use records stay a day past their expiry, so that a late replay is still
+detected. Each transaction deletes a thousand rows, so nobody waits for it.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ logger = logging.getLogger(__name__)
 
 _DAY = timedelta(days=1)
 _DELIVERED_KEPT = timedelta(days=30)
-HISTORY = timedelta(days=90)  # logins, sessions, families and bindings that are over, for whoever looks into something
+HISTORY = timedelta(days=90)  # expired logins, sessions, families and bindings, for investigations
 _AT_ONCE = 1000
-_MOST_BATCHES = 50  # of one kind at one round of housekeeping; the next one goes on
+_MOST_BATCHES = 50  # per kind and round of housekeeping; the next round continues
 
 
 def purge(*, now: datetime) -> dict[str, int]:
-    """Forget what is over; how many rows of each kind went."""
+    """Delete expired rows; returns their numbers by kind."""
     gone: dict[str, int] = {}
     for rows in _over(now=now):
         count = _gone(rows)
@@ -62,7 +62,7 @@ def purge(*, now: datetime) -> dict[str, int]:
 
 
 def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
-    """What is over, by kind; what hangs on something comes before it."""
+    """The expired rows, by kind; dependent rows first."""
     late, old = now - _DAY, now - HISTORY
     yield Spent.objects.filter(expires_at__lt=now)
     yield Session.objects.filter(expire_date__lt=now)
@@ -91,7 +91,7 @@ def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
 
 
 def _hangs(*models: type[Model], on: str) -> Q:
-    """Whether a row of any of these points to it."""
+    """True if a row of any of these models refers to it."""
     found = Q()
     for model in models:
         found |= Q(Exists(QuerySet(model).filter(**{on: OuterRef("pk")})))
@@ -99,7 +99,7 @@ def _hangs(*models: type[Model], on: str) -> Q:
 
 
 def _gone(rows: QuerySet[Model]) -> int:
-    """Delete them, in transactions of their own; what turns out to be in use stays for the next round."""
+    """Delete rows in separate transactions; rows that are in use stay for the next round."""
     count = 0
     for _ in range(_MOST_BATCHES):
         keys = list(rows.order_by().values_list("pk", flat=True)[:_AT_ONCE])
@@ -107,9 +107,9 @@ def _gone(rows: QuerySet[Model]) -> int:
             break
         try:
             with transaction.atomic():
-                rows.filter(pk__in=keys).delete()  # those that are still over
+                rows.filter(pk__in=keys).delete()  # rows that are still expired
         except (ProtectedError, IntegrityError) as error:
-            logger.warning("%s rows that are over were not forgotten: %s", rows.model.__name__, type(error).__name__)
+            logger.warning("%s expired rows were not deleted: %s", rows.model.__name__, type(error).__name__)
             break
         count += len(keys)
     return count

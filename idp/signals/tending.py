@@ -1,6 +1,7 @@
-"""What certificates need while nobody looks: unfinished ones end, held ones do not stay so for ever, parents are looked at again.
+"""Periodic work on certificates: end unreleased ones, end long holds, and check parents again.
 
-Each is an ending or a review by the one way there is (`derived.changes.revoke`, `derived.changes.review_after_loss`), under the account's lock.
+Each is an ending or a review by `derived.changes.revoke` or `derived.changes.review_after_loss`, under the account's
+lock.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _AT_ONCE = 50
 
 
 def tend(*, now: datetime) -> None:
-    """All of it, a few at a time."""
+    """Do all of it, a few certificates at a time."""
     rows = IssuedCertificate.objects.select_related("credential__account", "credential__root")
     unfinished = rows.filter(
         released_at__isnull=True, credential__state=State.PENDING, credential__created_at__lt=now - NEVER_RELEASED_AFTER
@@ -56,7 +57,7 @@ def _end(row: IssuedCertificate, because: Reason, *, now: datetime) -> None:
 
 
 def _held(*, now: datetime) -> list[IssuedCertificate]:
-    """Those on hold for longer than a certificate may be; a list of those that come and go helps nobody (trap 28)."""
+    """Certificates on hold beyond the limit: a list of certificates that come and go is of no use (trap 28)."""
     rows = IssuedCertificate.objects.select_related("credential").filter(
         not_after__gt=now, credential__state__in=LIVING
     )
@@ -66,7 +67,7 @@ def _held(*, now: datetime) -> list[IssuedCertificate]:
     for row in [
         *alone.order_by("?")[:_AT_ONCE],
         *with_all.order_by("?")[:_AT_ONCE],
-    ]:  # by lot: those that may stay keep nobody waiting
+    ]:  # at random: certificates that may stay do not block others
         since = lists.held_since(row, now=now)
         if since is not None and now - since > LONGEST_HOLD:
             due.append(row)
@@ -74,28 +75,28 @@ def _held(*, now: datetime) -> list[IssuedCertificate]:
 
 
 def _recheck(*, now: datetime) -> None:
-    """A week after a certificate was made: is the card that it grew from still good (X-10)? A no puts it up for review (trap 2)."""
+    """Check the parent card a week after issuance (X-10); a fault puts the certificate up for review (trap 2)."""
     due = IssuedCertificate.objects.select_related("credential__account", "credential__root").filter(
         rechecked_at__isnull=True,
         released_at__lt=now - RECHECKED_AFTER,
         credential__state__in=LIVING,
         credential__root__kind=Kind.PIV_CARD,
     )
-    for row in due.order_by("?")[:_AT_ONCE]:  # by lot: a card whose status nobody tells is asked again at each round
+    for row in due.order_by("?")[:_AT_ONCE]:  # at random: a card of unknown status is checked again at each round
         word = _word_on_parent(row, now=now)
         if (
             word == Reason.CERTIFICATE_STATUS_UNKNOWN
             and row.released_at is not None
             and now - row.released_at < GIVEN_UP_AFTER
         ):
-            continue  # asked again at the next round
+            continue  # checked again at the next round
         if word == Reason.CERTIFICATE_REVOKED:
             _put_up(row, now=now)
         IssuedCertificate.objects.filter(pk=row.pk).update(rechecked_at=now)
 
 
 def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
-    """What is wrong with the card's certificate as it was last seen; None for nothing."""
+    """The fault of the card's certificate as last seen, or None."""
     seen = (
         row.credential.root.certificates.filter(superseded_at__isnull=True).order_by("-seen_at").first()
         if row.credential.root

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 20  # requests under way: a client that hangs does not delay another (C83)
+_AT_ONCE = 20  # concurrent requests: a client that hangs does not delay another (C83)
 _AT_ONCE_PER_CLIENT = 4
 _LEAVE = 15.0  # seconds for the mail under way when the worker stops
 _IDLE = 0.5  # seconds between looks at an empty outbox
@@ -69,7 +69,7 @@ class Deliveries:
         return not self._under_way
 
     def step(self, *, now: datetime) -> int:
-        """Lease what is due, up to the free connections, and deliver or begin to deliver it. Return the number of tries."""
+        """Lease due rows, up to the free connections, and deliver them or begin to; returns the number of tries."""
         free = _AT_ONCE - len(self._under_way)
         if free <= 0:
             return 0
@@ -85,7 +85,7 @@ class Deliveries:
         return len(rows)
 
     def collect(self, *, wait_seconds: float | None = 0) -> int:
-        """Record what came back. wait_seconds: how long to wait for one answer; None: for all of them."""
+        """Record results. wait_seconds: how long to wait for a result; None: for all."""
         if not self._under_way:
             return 0
         mode = ALL_COMPLETED if wait_seconds is None else FIRST_COMPLETED
@@ -104,7 +104,7 @@ class Deliveries:
 
 
 def step(*, now: datetime) -> int:
-    """Deliver what is due once, and wait for every answer. Return the number of tries."""
+    """Deliver due rows once, and wait for every result; returns the number of tries."""
     with Deliveries() as deliveries:
         tried = deliveries.step(now=now)
         deliveries.collect(wait_seconds=None)
@@ -116,7 +116,7 @@ class UnknownKind(Exception):
 
 
 def _handled(row: OutboxRow) -> Outcome | backchannel.Letter:
-    """Do what a row asks for; one row that cannot be delivered stops no other. Return the letter that is left to send."""
+    """Deliver a row, whose failure stops no other; returns the letter that is left to send."""
     try:
         return _done(row, now=clock.now())
     except mail.MailRefused as error:
@@ -134,7 +134,7 @@ def _done(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.Letter:
     if row.kind == "logout":
         return backchannel.letter(row, now=now) or Delivered()
     if row.kind == outbox.LISTS:
-        upto = outbox.newest_waiting(outbox.LISTS)  # all that was committed before the ledger is read
+        upto = outbox.newest_waiting(outbox.LISTS)  # everything committed before the ledger is read
         lists.sign_all(wrapper(), now=now)
         files.mirror(now=now)
         telling.send_due(wrapper())
@@ -157,7 +157,7 @@ def _note(row: OutboxRow, outcome: Outcome) -> None:
 
 
 def housekeeping(*, now: datetime) -> None:
-    """Everything that is enforced at use anyway (P19), made visible and tidied up."""
+    """Make visible and tidy up what is enforced at use anyway (P19)."""
     keyring().advance(now=now)
     _expire(now=now)
     requests.end_all_disallowed(now=now, actor="worker")
@@ -173,7 +173,7 @@ def _make_lists(*, now: datetime) -> None:
 
 
 def _tried(part: Callable[..., object], *, now: datetime) -> bool:
-    """Do one part of the work; a key that is away or a disk that is full stops no other, least of all what is delivered (C83)."""
+    """Do a part of the work; an unavailable key or a full disk stops no other part, least of all deliveries (C83)."""
     try:
         part(now=now)
     except Exception:
@@ -183,11 +183,11 @@ def _tried(part: Callable[..., object], *, now: datetime) -> bool:
 
 
 def _tell(**_when: datetime) -> None:
-    """What an authority of others has not heard yet; one that is away is asked again in five minutes."""
+    """Send due status changes to external authorities; an unreachable one is tried again in five minutes."""
     try:
         telling.send_due(wrapper())
     except Unavailable as error:
-        logger.warning("an authority of others did not answer: %s", error.reason)
+        logger.warning("an external authority did not answer: %s", error.reason)
 
 
 def _expire(*, now: datetime) -> None:
@@ -241,7 +241,7 @@ def _deliver(lane: outbox.Lane, should_stop: Callable[[], bool], keeper: _Housek
                 logger.warning("the database did not answer: %s", type(error).__name__)
                 connection.close()
                 time.sleep(_AFTER_AN_ERROR)
-            except Exception:  # the rows stay where they are, and the next look is not the last one
-                logger.exception("a step of the worker failed; it goes on")
+            except Exception:  # the rows stay, and the next step follows
+                logger.exception("a step of the worker failed; the next one follows")
                 time.sleep(_AFTER_AN_ERROR)
     connection.close()

@@ -1,7 +1,8 @@
 """`manage.py serve`: the production server (granian, RSGI), with deadlines for slow callers.
 
-A header section has ten seconds, between requests of one connection too; bodies have theirs in `idp.edge.intake`, and callers
-who do not read in `idp.edge.listeners`. HTTP/1.1 only: HTTP/2 has no deadline for headers here, and proxies speak 1.1.
+A header section has ten seconds, between requests of one connection too; bodies have theirs in `idp.edge.intake`, and
+callers who do not read in `idp.edge.listeners`. HTTP/1.1 only: HTTP/2 has no deadline for headers here, and proxies
+speak 1.1.
 """
 
 from __future__ import annotations
