@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from django.shortcuts import render
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+
+
+_SOURCE = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*:")  # CSP §2.3.1
 
 
 def page(request: HttpRequest, name: str, values: dict[str, Any], *, status: int = 200) -> HttpResponse:
@@ -58,5 +62,7 @@ def leads_to(response: HttpResponse, redirect_uri: str) -> HttpResponse:
     """Let this page's form end at a relying party: Chromium applies `form-action` to redirects too (ruling 22)."""
     parts = urlsplit(redirect_uri)
     target = f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+    if not _SOURCE.fullmatch(target):  # registered before hosts were judged so strictly: the form stays on this page
+        return response
     response._csp_update = {"form-action": [SELF, target]}  # type: ignore[attr-defined]  # noqa: SLF001 - django-csp's hook
     return response

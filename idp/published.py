@@ -223,10 +223,16 @@ def jwks(request: HttpRequest) -> HttpResponse:
     return made.sent(request, int(JWKS_MAX_AGE.total_seconds()))
 
 
+@lru_cache(maxsize=2)
+def _files(_version: tuple[tuple[str, int], ...]) -> dict[str, bytes]:
+    """The published files, made once for each version of them."""
+    return lists.files(now=clock.now())
+
+
 @require_http_methods(["GET", "HEAD"])
 def certificate_file(_request: HttpRequest, name: str) -> HttpResponse:
     """`/pki/…`: revocation lists and authorities' certificates; the worker lays the same files for a static server."""
-    found = lists.file(name, now=clock.now())
+    found = _files(lists.version()).get(name)
     if found is None:
         return HttpResponse("nothing here", status=404, content_type="text/plain; charset=utf-8")
     return _public(HttpResponse(found, content_type=_TYPES[name.rpartition(".")[2]]), _LIST_MAX_AGE)

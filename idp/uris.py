@@ -12,6 +12,7 @@ _PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")  # pr
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # a reversed domain name, as RFC 8252 §7.1 requires
 _LITERALS = frozenset({"127.0.0.1", "::1"})
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_NAMED = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{0,5})?")  # no `;` or `,`, which would end a source of a CSP
 _BARE_LITERAL = re.compile(r"(127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 
 
@@ -32,7 +33,7 @@ def objection(uri: str, *, application_type: str) -> str | None:
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         return "it is not a URI"
-    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+    if host and not (_BRACKETED if "[" in parts.netloc else _NAMED).fullmatch(parts.netloc.rpartition("@")[2]):
         return "its host is malformed"
     if parts.fragment or "#" in uri:
         return "it has a fragment"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Special-purpose blocks that `is_global` lets pass: site-local, IETF protocol assignments, 6to4 relay anycast.
+_SPECIAL = tuple(ipaddress.ip_network(one) for one in ("fec0::/10", "192.0.0.0/24", "192.88.99.0/24"))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MOST_ADDRESSES = 4
 
@@ -73,6 +75,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
+    if any(address in one for one in _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

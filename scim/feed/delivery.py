@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import Exists, Min, OuterRef
+from django.db.models import Exists, Min, OuterRef, Sum, TextField
+from django.db.models.functions import Cast, Length
 
 from derived.ledger.locking import transacted
 from scim.errors import ScimError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MOST_EVENTS = 100  # in one response
 KEPT = timedelta(days=7)
 MOST_WAITING = 100_000
+MOST_WAITING_BYTES = 256 * 1024 * 1024  # of pending values of one receiver
 _SETTLED = timedelta(minutes=5)  # every transaction has ended by then
 _MOST_SCANNED = 1_000
 _UUID_DIGITS = 32
@@ -170,7 +172,9 @@ def _raise_floor(receiver: Receiver, newest: int, *, now: datetime) -> None:
     oldest = _left(receiver).order_by("id").first()
     floor = newest if oldest is None else min(newest, oldest.id - 1)
     behind = oldest is not None and (
-        oldest.at < now - KEPT or _left(receiver)[MOST_WAITING : MOST_WAITING + 1].exists()
+        oldest.at < now - KEPT
+        or _left(receiver)[MOST_WAITING : MOST_WAITING + 1].exists()
+        or (_left(receiver).aggregate(bytes=Sum(Length(Cast("data", TextField()))))["bytes"] or 0) > MOST_WAITING_BYTES
     )
 
     def work() -> None:

@@ -89,10 +89,20 @@ def entries(lines: Iterable[str], form: str) -> Iterator[FileEntry]:
 
 def _csv(lines: Iterable[str]) -> Iterator[FileEntry]:
     rows = csv.reader(lines)
-    header = [_column(name) for name in next(rows, [])]
-    begins = rows.line_num + 1
-    for row in rows:
-        line, begins = begins, rows.line_num + 1
+    try:
+        header = [_column(name) for name in next(rows, [])]
+    except csv.Error as error:
+        message = f"the first line cannot be read: {error}"
+        raise ValueError(message) from None
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield FileEntry(line=line, body={}, wrong=f"it cannot be read: {error}")
+            continue
         if not row:
             continue
         if len(row) != len(header):

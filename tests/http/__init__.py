@@ -26,6 +26,7 @@
     test_review              findings of a first review
     test_second_review       findings of a second review
     test_services            client credentials
+    test_small_gates         CSP sources, special addresses, unreadable lines
     test_statements          the number of SQL statements
     test_step_up             an API with step-up
     test_targets             audiences and token formats
