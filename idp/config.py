@@ -110,7 +110,7 @@ class Config(BaseSettings):
 
     @property
     def origin(self) -> str:
-        """The origin of the issuer as a browser writes it: a lower-case host, and no port where it is the scheme's own."""
+        """The origin of the issuer as a browser writes it: a lower-case host, and no default port of the scheme."""
         parts = urlsplit(self.issuer)
         host = f"[{self.host}]" if ":" in self.host else self.host
         own = {"http": 80, "https": 443}[parts.scheme]

@@ -52,7 +52,10 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             return Answer(
                 403,
                 "access_denied",
-                "Your organisation does not issue this to a device of this kind. Use one that it approves, or ask your identity team.",
+                (
+                    "Your organisation does not issue this to a device of this kind. Use one that it "
+                    "approves, or ask your identity team."
+                ),
             )
         case Reason.CREDENTIAL_NOT_LIVE:
             return Answer(400, "invalid_grant", "This credential has ended. Bind the device again.")
@@ -124,7 +127,10 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             return Answer(
                 403,
                 "access_denied",
-                "This key counted backwards, as a copy of it would. Sign in another way, remove it, and tell your identity team.",
+                (
+                    "This key counted backwards, as a copy of it would. Sign in another way, remove it, and "
+                    "tell your identity team."
+                ),
             )
         case Reason.CERTIFICATE_LOGIN_OFF:
             return Answer(404, "invalid_request", "Signing in with a card is not switched on here.")
@@ -132,7 +138,10 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             return Answer(
                 400,
                 "access_denied",
-                "Your browser sent no certificate. Insert your card, restart the browser, and choose the certificate for authentication.",
+                (
+                    "Your browser sent no certificate. Insert your card, restart the browser, and choose the "
+                    "certificate for authentication."
+                ),
             )
         case Reason.CERTIFICATE_NOT_PROVEN:
             return Answer(

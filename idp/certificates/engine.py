@@ -68,7 +68,7 @@ class Word(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """A validated path. chain: leaf first, anchor last. policies: the user's OIDs that it is valid for, after mapping."""
+    """A validated path. chain: leaf first, anchor last. policies: the user's OIDs for which it is valid, mapped."""
 
     chain: tuple[Certificate, ...]
     policies: frozenset[str]

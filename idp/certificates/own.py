@@ -61,7 +61,11 @@ def _require_signed(row: IssuedCertificate) -> None:
 
 
 def require_good(row: IssuedCertificate, *, now: datetime) -> None:
-    """Raises: Refused(CERTIFICATE_EXPIRED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_REVOKED), Refused(CERTIFICATE_UNTRUSTED)."""
+    """Require a certificate of Ramet's own that is valid now.
+
+    Raises: Refused(CERTIFICATE_EXPIRED), Refused(CERTIFICATE_NOT_YET_VALID), Refused(CERTIFICATE_REVOKED),
+    Refused(CERTIFICATE_UNTRUSTED).
+    """
     _require_signed(row)
     if now < row.not_before:
         raise Refused(Reason.CERTIFICATE_NOT_YET_VALID)

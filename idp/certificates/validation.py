@@ -40,7 +40,10 @@ def describe() -> str:
         return f"the pki folder cannot be used: {error}"
     policies = ", ".join((*here.policy.accepted, *here.policy.derived, *here.policy.derived_hardware))
     hosts = ", ".join(here.policy.fetch_from) or "nobody"
-    return f"{len(here.anchors)} anchors, {len(here.intermediates)} intermediates; accepts {policies}; fetches from {hosts}"
+    return (
+        f"{len(here.anchors)} anchors, {len(here.intermediates)} intermediates; accepts {policies}; fetches "
+        f"from {hosts}"
+    )
 
 
 def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> VerifiedCertificate:

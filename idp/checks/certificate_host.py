@@ -52,7 +52,10 @@ def _url(url: str, issuer: str) -> list[Error]:
 def _hop() -> list[Error]:
     here, found = config(), []
     if len(here.certificate_secret.get_secret_value()) < hop.LEAST_SECRET:
-        hint = f"Set {_VARIABLE}SECRET to {hop.LEAST_SECRET} or more random characters (openssl rand -hex 32), here and in the proxy."
+        hint = (
+            f"Set {_VARIABLE}SECRET to {hop.LEAST_SECRET} or more random characters (openssl rand -hex 32), "
+            "here and in the proxy."
+        )
         found.append(Error("the certificate host's secret is missing or short", hint=hint, id="ramet.E043"))
     elif not hop.SECRET.fullmatch(here.certificate_secret.get_secret_value()):
         hint = "Use letters, digits, hyphens, dots, underscores and tildes only (openssl rand -hex 32)."

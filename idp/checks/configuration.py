@@ -97,7 +97,10 @@ def the_conformance_profile_is_on_loopback(**_context: object) -> list[Error]:
     """The profile with a fixed second factor runs over https on loopback, and starts nowhere else."""
     if not getattr(settings, "RAMET_CONFORMANCE", False) or (is_loopback(config().host) and config().is_https):
         return []
-    hint = "It is for the OpenID conformance suite on this machine: set RAMET_ISSUER to https://localhost:PORT, or use idp.settings."
+    hint = (
+        "It is for the OpenID conformance suite on this machine: set RAMET_ISSUER to https://localhost:PORT, "
+        "or use idp.settings."
+    )
     return [Error("the profile conformance is on, and the issuer is not https on loopback", hint=hint, id="ramet.E060")]
 
 
@@ -156,7 +159,10 @@ def rules_of_issuance_are_understood(**_context: object) -> list[Error]:
     try:
         rulebook.read(rulebook.path())
     except (ValueError, OSError) as error:
-        hint = "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then nothing is issued."
+        hint = (
+            "Correct it; docs/operating.md, What may be issued, lists what may stand there. Until then "
+            "nothing is issued."
+        )
         return [
             Error(f"{rulebook.path().name} is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E050")
         ]

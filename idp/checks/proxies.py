@@ -1,4 +1,4 @@
-"""System checks of the proxies in front: who is listed, and whether one that is not listed was seen (P52; ramet.E048, W049)."""
+"""System checks of the proxies in front: the listed ones, and traces of unlisted ones (P52; ramet.E048, W049)."""
 
 from __future__ import annotations
 

@@ -23,9 +23,12 @@ _Member: TypeAlias = Any  # of the requested type
 _LEAST_LABELS = 2
 # The metadata name, and the field's name here.
 _TEXTS = {
-    "client_name": "name", "token_endpoint_auth_method": "auth_method", "token_endpoint_auth_signing_alg": "auth_alg", "jwks_uri": "jwks_uri",
-    "application_type": "application_type", "request_object_signing_alg": "request_alg", "id_token_signed_response_alg": "id_token_alg",
-    "userinfo_signed_response_alg": "userinfo_alg", "introspection_signed_response_alg": "introspection_alg", "subject_type": "subject_type",
+    "client_name": "name", "token_endpoint_auth_method": "auth_method",
+    "token_endpoint_auth_signing_alg": "auth_alg", "jwks_uri": "jwks_uri",
+    "application_type": "application_type", "request_object_signing_alg": "request_alg",
+    "id_token_signed_response_alg": "id_token_alg",
+    "userinfo_signed_response_alg": "userinfo_alg", "introspection_signed_response_alg": "introspection_alg",
+    "subject_type": "subject_type",
     "sector_identifier_uri": "sector_identifier_uri", "backchannel_logout_uri": "backchannel_logout_uri",
 }  # fmt: skip
 _LISTS = {"redirect_uris": "redirect_uris", "post_logout_redirect_uris": "post_logout_uris"}
@@ -189,7 +192,8 @@ def shown(wanted: Registration) -> dict[str, Any]:
     found |= {theirs: list(getattr(wanted, ours)) for theirs, ours in _LISTS.items()}
     found |= {_TLS[kind]: value for kind, value in wanted.tls_subject.items()} | dict(wanted.shown)
     found |= {
-        "token_endpoint_auth_method": wanted.method, "scope": " ".join(wanted.scopes), "grant_types": [*CODE_GRANTS, *wanted.grants],
+        "token_endpoint_auth_method": wanted.method, "scope": " ".join(wanted.scopes),
+        "grant_types": [*CODE_GRANTS, *wanted.grants],
         "response_types": ["code"], "jwks": wanted.jwks,
     }  # fmt: skip
     return {name: value for name, value in found.items() if value not in (None, "", [])}

@@ -177,7 +177,7 @@ def any_of(client_id: str) -> RelyingParty | None:
 
 
 def of(client: Client) -> RelyingParty | None:
-    """The relying party of a registry row, unless it is disabled; a row that was joined with its policy is not read again."""
+    """The relying party of a registry row, unless it is disabled; a row joined with its policy is not read again."""
     joined = "policy" in client._state.fields_cache  # noqa: SLF001
     policy = client.policy if joined else ClientPolicy.objects.filter(client=client).first()
     if policy is None or policy.disabled_at is not None:

@@ -163,7 +163,10 @@ def _require_certificate_host(wanted: Registration) -> None:
     """
     if config().certificate_url:
         return
-    words = "needs a host where certificates are shown, and this house has none: set RAMET_CERTIFICATE_URL (docs/operating.md)"
+    words = (
+        "needs a host where certificates are shown, and this provider has none: set RAMET_CERTIFICATE_URL "
+        "(docs/operating.md)"
+    )
     if wanted.method in terms.TLS_METHODS:
         raise BadRegistration(f"{wanted.method} {words}", about="token_endpoint_auth_method")
     if wanted.certificate_bound:

@@ -1,4 +1,4 @@
-"""Taking over the clients that a site's django-oidc-provider holds: secrets are hashed here and cleared there (E19, E20)."""
+"""Take over the clients of a site's django-oidc-provider: secrets are hashed here and cleared there (E19, E20)."""
 
 from __future__ import annotations
 

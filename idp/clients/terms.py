@@ -191,7 +191,10 @@ def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901
     for about, uri in {**called, "sector_identifier_uri": wanted.sector_identifier_uri}.items():
         if uri and (why := uris.objection(uri, application_type="web")):
             yield _no(
-                f"{about.replace('_', ' ').replace('backchannel', 'back-channel').replace('uri', 'URI')} is refused: {why}",
+                (
+                    f"{about.replace('_', ' ').replace('backchannel', 'back-channel').replace('uri', 'URI')} "
+                    f"is refused: {why}"
+                ),
                 about,
             )
     if not wanted.redirect_uris and not wanted.device_assertion and not wanted.grants:
@@ -207,7 +210,8 @@ def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901
     sectors = {urlsplit(one).hostname for one in wanted.redirect_uris}
     if wanted.subject_type == "pairwise" and len(sectors) > 1 and not wanted.sector_identifier_uri:
         yield _no(
-            "pairwise subjects belong to one host: with redirect URIs on several, give a sector_identifier_uri that lists them "
+            "pairwise subjects belong to one host: with redirect URIs on several, give a "
+            "sector_identifier_uri that lists them "
             "(OpenID Connect Core §8.1)",
             "sector_identifier_uri",
         )

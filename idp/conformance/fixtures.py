@@ -75,12 +75,14 @@ def _everything() -> dict[str, Any]:
     return {
         "schemas": [_USER], "userName": PERSON, "active": True, "displayName": "Cleo M. Forme", "nickName": "Cleo",
         "name": {"givenName": "Cleo", "middleName": "Maria", "familyName": "Forme", "formatted": "Cleo M. Forme"},
-        "profileUrl": "https://ramet.example/cleo", "locale": "en-US", "timezone": "America/New_York", "preferredLanguage": "en",
+        "profileUrl": "https://ramet.example/cleo", "locale": "en-US", "timezone": "America/New_York",
+        "preferredLanguage": "en",
         "photos": [{"value": "https://ramet.example/cleo.png", "type": "photo"}],
         "emails": [{"value": PERSON, "type": "work", "primary": True}],
         "phoneNumbers": [{"value": "+1 555 0100", "type": "work", "primary": True}],
         "addresses": [{
-            "type": "work", "primary": True, "formatted": "1 Mossy Lane\nRockville, MD 20850\nUSA", "streetAddress": "1 Mossy Lane",
+            "type": "work", "primary": True, "formatted": "1 Mossy Lane\nRockville, MD 20850\nUSA",
+            "streetAddress": "1 Mossy Lane",
             "locality": "Rockville", "region": "MD", "postalCode": "20850", "country": "US",
         }],
     }  # fmt: skip

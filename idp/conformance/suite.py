@@ -15,16 +15,27 @@ if TYPE_CHECKING:
 
     from idp.conformance.fixtures import Static
 
-_FAPI = "[client_auth_type=private_key_jwt][sender_constrain=dpop][fapi_profile=plain_fapi][openid=openid_connect][authorization_request_type=simple]"
+_FAPI = (
+    "[client_auth_type=private_key_jwt][sender_constrain=dpop][fapi_profile=plain_fapi]"
+    "[openid=openid_connect][authorization_request_type=simple]"
+)
 _STATIC = "[server_metadata=discovery][client_registration=static_client]"
 PLANS = {
     "config": "oidcc-config-certification-test-plan",
     "basic": f"oidcc-basic-certification-test-plan{_STATIC}",
     "form-post": f"oidcc-formpost-basic-certification-test-plan{_STATIC}",
-    "logout": "oidcc-rp-initiated-logout-certification-test-plan[response_type=code][client_registration=static_client]",
-    "backchannel": "oidcc-backchannel-rp-initiated-logout-certification-test-plan[response_type=code][client_registration=static_client]",
+    "logout": (
+        "oidcc-rp-initiated-logout-certification-test-plan[response_type=code][client_registration=static_client]"
+    ),
+    "backchannel": (
+        "oidcc-backchannel-rp-initiated-logout-certification-test-plan[response_type=code]"
+        "[client_registration=static_client]"
+    ),
     "fapi": f"fapi2-security-profile-final-test-plan{_FAPI}",
-    "signing": f"fapi2-message-signing-final-test-plan{_FAPI}[fapi_request_method=signed_non_repudiation][fapi_response_mode=plain_response]",
+    "signing": (
+        f"fapi2-message-signing-final-test-plan{_FAPI}[fapi_request_method=signed_non_repudiation]"
+        "[fapi_response_mode=plain_response]"
+    ),
 }
 _SUBMIT = ["click", "css", "main form button[type=submit]"]
 

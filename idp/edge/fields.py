@@ -41,9 +41,9 @@ _ONE_VALUE = frozenset(
 _KNOWN = {
     name: "HTTP_" + name.upper().replace("-", "_")
     for name in (
-        "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "connection", "cookie", "dpop",
-        "host", "if-match", "if-none-match", "origin", "ramethop", "referer", "sec-fetch-dest", "sec-fetch-mode",
-        "sec-fetch-site", "user-agent", "x-forwarded-for", "x-forwarded-proto",
+        "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "connection", "cookie",
+        "dpop", "host", "if-match", "if-none-match", "origin", "ramethop", "referer",
+        "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "user-agent", "x-forwarded-for", "x-forwarded-proto",
     )
 } | {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}  # fmt: skip
 

@@ -186,7 +186,7 @@ def claim(row: CertificateLogin, *, now: datetime) -> None:
 
 
 def owner(verified: VerifiedCertificate, *, now: datetime) -> Credential | None:
-    """The live credential that a certificate belongs to: that certificate itself, or the same card with a newer one (C24).
+    """The live credential to which a certificate belongs: that certificate, or the same card with a newer one (C24).
 
     The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing,
     and the same numbers from another authority are another card.
@@ -245,7 +245,7 @@ def note(credential: Credential, verified: VerifiedCertificate, account: Account
 
 
 def cards_of(account: Account) -> list[Credential]:
-    """The account's cards of its present epoch, the newest first; also those that ended, but for a compromised key (ruling 8)."""
+    """The account's cards of its present epoch, newest first, with ended ones, without compromised keys (ruling 8)."""
     rows = account.credentials.filter(kind=Kind.PIV_CARD, epoch=account.epoch).exclude(
         end_reason__in=[Reason.COMPROMISED, Reason.REPLACED]
     )

@@ -137,7 +137,7 @@ def claim_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Non
 
 
 def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> AuthenticationEvent:
-    """Under the account's lock: the key alone proves one factor, and repeats the time of the last whole login (ruling 2).
+    """Under the account's lock: the key alone proves one factor and repeats the time of the last full login (ruling 2).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE) if it was never used with its passphrase, or is not live;
     Refused(CREDENTIAL_DISABLED) after a hundred wrong guesses, which disable the key too (TH-1).

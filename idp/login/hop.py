@@ -6,7 +6,7 @@ neither a hyphen nor an underscore, so that no other name is read as it. The fie
 accepted bytes are only a certificate with a proven key; `idp.certificates` validates them.
 
     RametHop: secret=…; resumed=…; pem=…          nginx, Apache: one certificate, PEM, URL-encoded
-    RametHop: secret=…; resumed=…; der=…          HAProxy: one certificate, DER, base64; chain=… (the same, concatenated)
+    RametHop: secret=…; resumed=…; der=…          HAProxy: one certificate, DER, base64; chain=… (concatenated)
 
 resumed: `.` (nginx), `0` (HAProxy) or `Initial` (Apache) for a handshake that proved the key; other values did not.
 """

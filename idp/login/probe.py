@@ -127,7 +127,10 @@ def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
     if forged:
         words = f"forged headers came through: {', '.join(sorted(forged))}"
     elif not hop.is_believed(request):
-        words = "the request did not come through a listed peer with the secret: compare the proxy's configuration with ours"
+        words = (
+            "the request did not come through a listed peer with the secret: compare the proxy's "
+            "configuration with ours"
+        )
     else:
         words = _STRIPPED
     passed = not forged and hop.is_believed(request)
@@ -136,7 +139,7 @@ def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
 
 
 def _came_through(arrived: list[tuple[str, str]], nonce: str) -> set[str]:
-    """The fields of the hop that carry what the probe forged: of X-Forwarded-For only the end counts, which the proxy writes."""
+    """The fields of the hop that carry the forged values; of X-Forwarded-For the proxy writes only the end."""
     found = {name for name, value in arrived if name in {hop.NAME.lower(), "x-forwarded-proto"} and nonce in value}
     forwarded = ",".join(value for name, value in arrived if name == "x-forwarded-for")
     return found | ({"x-forwarded-for"} if nonce in forwarded.rpartition(",")[2] else set())

@@ -29,7 +29,9 @@ _MOST = 4096
 _NEXT = {
     Reason.CREDENTIAL_UNKNOWN: "Sign in another way, open My devices, and link it there.",
     Reason.UPSTREAM_UNTRUSTED: "Start again from the sign-in page, in this browser.",
-    Reason.UPSTREAM_SAYS_NOTHING: "Sign in another way, or ask your identity team to look at the settings of this provider.",
+    Reason.UPSTREAM_SAYS_NOTHING: (
+        "Sign in another way, or ask your identity team to look at the settings of this provider."
+    ),
 }
 
 

@@ -17,21 +17,21 @@ class ClientPolicy(models.Model):
     subject_type: public or pairwise (ruling 21). version: raised with every change that consent depends on; consent to
     an older version is requested again (C54).
 
-        Authentication, beside a secret: auth_alg: the algorithm of its assertions (P43). jwks: RFC 7517 set of public keys, or
-        jwks_uri: its URL. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate (RFC 8705 §2.1.2).
-        hosts: internal `host` or `host:port` from which an operator allows this client's documents to be fetched.
-        certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its registration access token
-        (RFC 7592).
+    Authentication, beside a secret: auth_alg: the algorithm of its assertions (P43). jwks: RFC 7517 set of public
+    keys, or jwks_uri: its URL. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate (RFC 8705
+    §2.1.2). hosts: internal `host` or `host:port` from which an operator allows this client's documents to be
+    fetched. certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its registration
+    access token (RFC 7592).
 
-        Requirements: par_required (RFC 9126; in any case for a confidential client with min_aal 3), request_alg and
-        request_required (RFC 9101), phishing_resistant logins. Exceptions, off by default and never for public clients:
-        pkce_optional, nonce_optional (then FAL1). dpop_nonce: its DPoP proofs carry Ramet's nonce (RFC 9449 §8); None means
-        the default: for public clients.
+    Requirements: par_required (RFC 9126; in any case for a confidential client with min_aal 3), request_alg and
+    request_required (RFC 9101), phishing_resistant logins. Exceptions, off by default and never for public clients:
+    pkce_optional, nonce_optional (then FAL1). dpop_nonce: its DPoP proofs carry Ramet's nonce (RFC 9449 §8); None
+    means the default: for public clients.
 
-        Rights: grants beyond code and refresh; resources: resource indicators that it may request (RFC 8707); serves: those
-        that it answers for, whose tokens it may introspect; access_token_format: jwt or opaque; lifetimes, if shorter than
-        Ramet's; userinfo_alg, introspection_alg: "" for plain JSON. shown: client_uri, policy_uri, tos_uri, logo_uri,
-        contacts: text for people, never fetched (C46).
+    Rights: grants beyond code and refresh; resources: resource indicators that it may request (RFC 8707); serves:
+    those that it answers for, whose tokens it may introspect; access_token_format: jwt or opaque; lifetimes, if
+    shorter than Ramet's; userinfo_alg, introspection_alg: "" for plain JSON. shown: client_uri, policy_uri, tos_uri,
+    logo_uri, contacts: text for people, never fetched (C46).
     """
 
     client = models.OneToOneField(Client, on_delete=models.CASCADE, primary_key=True, related_name="policy")

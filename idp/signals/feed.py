@@ -1,12 +1,11 @@
 """The feed of SCIM events, polled (RFC 8936) as signed Security Event Tokens (RFC 8417, RFC 9967).
 
-Every poll is answered at once, with what there is: a request that waits would hold one of the few threads that people
-sign in by. RFC 8936 §2.5 leaves the time-out to the parties; ours is nought, whatever `returnImmediately` says. Tokens
-are made and signed here, when they are asked for, and not while anything is locked; told again, an event has the same
-`jti` and the same claims.
+Every poll is answered at once with the events that exist: a long poll would hold one of the few threads that serve
+logins. RFC 8936 §2.5 leaves the time-out to the parties; Ramet's is zero, whatever `returnImmediately` says. SETs are
+built and signed when they are polled, outside any lock; a repeated event has the same `jti` and the same claims.
 
-A SET is no credential: it has no `sub` and no `exp`, and a `typ` that nothing else of ours reads; nothing that a
-credential is comes out of this house as `secevent+jwt` (RFC 8417 §4).
+A SET cannot serve as a credential: it has no `sub` and no `exp`, and a `typ` that no other part of Ramet reads; no
+credential has the type `secevent+jwt` (RFC 8417 §4).
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
-    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen", "profile_changed", "access.changed", "mail.refused", "brake.held",
+    "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
+    "profile_changed", "access.changed", "mail.refused", "brake.held",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -48,7 +49,10 @@ _NOTICES = {"invite": "the invitation", "account.ended": "the notice that the ac
 _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
 _SUSPENDED = {
-    "name_changed": "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: My devices, Correct the name",
+    "name_changed": (
+        "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
+        "My devices, Correct the name"
+    ),
     "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
     "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
 }

@@ -1,4 +1,4 @@
-"""The worker: deliver the outbox, let keys take over, expire, clean up, and sign a checkpoint a day. Several may run."""
+"""The worker delivers the outbox, rotates keys, expires rows, purges and signs a checkpoint a day. Several may run."""
 
 from __future__ import annotations
 

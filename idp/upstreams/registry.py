@@ -96,7 +96,10 @@ def _objection(wanted: Wanted) -> str:  # noqa: C901 - a list of rules
         or urlsplit(wanted.issuer).query
         or "#" in wanted.issuer
     ):
-        return "The issuer is an https:// URL without query or fragment (http:// only on loopback), exactly as the upstream writes it."
+        return (
+            "The issuer is an https:// URL without query or fragment (http:// only on loopback), exactly as "
+            "the upstream writes it."
+        )
     if wanted.issuer == config().issuer:
         return "The issuer is this Ramet itself."
     if wanted.auth_method not in AUTH_METHODS or (wanted.auth_method != "none") != bool(wanted.secret):

@@ -341,7 +341,7 @@ class Command(Noun):
         key, certificate = _root(options, "", now=now, make=False)
         bad = [row for row in Authority.objects.exclude(certificate=None) if row.name in options["revoke"]]
         if len(bad) != len(set(options["revoke"])):
-            raise CommandError("--revoke names no authority of this house (manage.py ca show).")
+            raise CommandError("--revoke names no authority of this provider (manage.py ca show).")
         before = keeping.revoked_by_root(certificate)
         new = [
             minting.RevokedEntry(serial=keeping.certificate_of(row).serial_number, at=now, because=Reason.COMPROMISED)

@@ -104,7 +104,8 @@ def _in_use() -> tuple[Metadata, ModelPolicy]:
         return metadata.known(), metadata.policy()
     except Unavailable as error:
         message = (
-            f"{metadata.folder()} cannot be read: authenticators.toml may hold allow = [...] and deny = [...], lists of AAGUIDs, and nothing else; "
+            f"{metadata.folder()} cannot be read: authenticators.toml may hold "
+            "allow = [...] and deny = [...], lists of AAGUIDs, and nothing else; "
             "blob.json is what `manage.py metadata import` wrote."
         )
         raise CommandError(message) from error

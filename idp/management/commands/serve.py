@@ -41,7 +41,7 @@ _MOST_CONNECTIONS = 8192
 
 
 def _most_connections() -> int:
-    """Open connections of one process, as many as its file descriptors allow: slow callers hold a connection, and nothing else."""
+    """The open connections of one process, by its file descriptors: a slow caller holds only a connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + 512
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -130,8 +130,9 @@ class Command(BaseCommand):
         """Behind a proxy that is not listed every caller has its address."""
         if config().is_https and not tls and not config().trusted_proxies and not config().certificate_peers:
             self.stderr.write(
-                "ramet: the issuer is https and no certificate was given, so a proxy stands in front; RAMET_TRUSTED_PROXIES"
-                " is empty, so every caller has the proxy's address, and one stranger's guesses slow everybody's sign-in."
+                "ramet: the issuer is https and no certificate was given, so a proxy stands in front; "
+                "RAMET_TRUSTED_PROXIES is empty, so every caller has the proxy's address, and one stranger's guesses "
+                "slow everybody's sign-in."
             )
 
     def _require_migrated(self) -> None:

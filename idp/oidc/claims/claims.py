@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 # Names that no attribute of a person may have: every name in IANA's registry of JWT claims that is not about a person.
 RESERVED = frozenset(
     """
-    iss sub aud exp nbf iat jti azp nonce auth_time at_hash c_hash s_hash acr amr sub_jwk cnf events toe txn rph sid vot vtm sub_id
-    sip_from_tag sip_date sip_callid sip_cseq_num sip_via_branch orig dest mky attest origid act scope client_id may_act jcard
-    at_use_nbr div opt sph ace_profile cnonce exi token_introspection cdniv cdnicrit cdniip cdniuc cdniets cdnistt cdnistd
-    sig_val_claims authorization_details verified_claims rsn rcd rcdi crn msgi _claim_names _claim_sources rdap_allowed_purposes
-    rdap_dnt_allowed geohash eat_nonce ueid sueids oemid hwmodel hwversion oemboot dbgstat location eat_profile submods uptime
-    bootcount bootseed dloas swname swversion manifests measurements measres intuse vc vp htm htu ath atc ssn_hash psat
-    urn:3gpp:aud query_params x5t#S256 jwks metadata constraints crit ref delegation logo_uri authority_hints trust_anchor
-    trust_marks trust_mark trust_mark_issuers trust_mark_owners metadata_policy metadata_policy_crit source_endpoint
-    claims nonce_supported status exp_status iat_status cti typ
-    aal ial fal idp token_type active username grant_id subjects credential_origin credential_kind home_organization piv_federation credential_label
+    iss sub aud exp nbf iat jti azp nonce auth_time at_hash c_hash s_hash acr amr sub_jwk cnf events toe txn rph sid vot
+    vtm sub_id sip_from_tag sip_date sip_callid sip_cseq_num sip_via_branch orig dest mky attest origid act scope
+    client_id may_act jcard at_use_nbr div opt sph ace_profile cnonce exi token_introspection cdniv cdnicrit cdniip
+    cdniuc cdniets cdnistt cdnistd sig_val_claims authorization_details verified_claims rsn rcd rcdi crn msgi
+    _claim_names _claim_sources rdap_allowed_purposes rdap_dnt_allowed geohash eat_nonce ueid sueids oemid hwmodel
+    hwversion oemboot dbgstat location eat_profile submods uptime bootcount bootseed dloas swname swversion manifests
+    measurements measres intuse vc vp htm htu ath atc ssn_hash psat urn:3gpp:aud query_params x5t#S256 jwks metadata
+    constraints crit ref delegation logo_uri authority_hints trust_anchor trust_marks trust_mark trust_mark_issuers
+    trust_mark_owners metadata_policy metadata_policy_crit source_endpoint claims nonce_supported status exp_status
+    iat_status cti typ
+    aal ial fal idp token_type active username grant_id subjects credential_origin credential_kind home_organization
+    piv_federation credential_label
     """.split()  # noqa: SIM905 - a list to be read
 )
 

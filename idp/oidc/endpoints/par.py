@@ -37,7 +37,7 @@ _OF_AUTHENTICATION = frozenset({"client_secret", "client_assertion", "client_ass
 @readable_by_registered_origins
 @require_http_methods(["POST"])
 def push(request: HttpRequest) -> HttpResponse:
-    """RFC 9126 §2: the client proves itself as at the token endpoint, and every rule of a request holds already here."""
+    """Accept a pushed request (RFC 9126 §2): the client authenticates, and every rule of a request already applies."""
     now = clock.now()
     try:
         party, parameters = server().authenticated(request)

@@ -103,5 +103,6 @@ def _text(name: str, value: object) -> str:
     if name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise InvalidRequestObject(
-        f"{name[:40] if name.isascii() and name.isidentifier() else 'A member'} of the request object is not of its type."
+        f"{name[:40] if name.isascii() and name.isidentifier() else 'A member'} of the request object is "
+        "not of its type."
     )

@@ -1,4 +1,4 @@
-"""Redeem an authorization code (RFC 6749 §4.1.3): claimed under the account's lock, compared after, spent either way (C25, C26)."""
+"""Redeem an authorization code (RFC 6749 §4.1.3) under the account's lock; a mismatch spends it too (C25, C26)."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def redeem(party: RelyingParty, presented: PresentedCode, *, spend_proof: Callab
 
 
 def _compare(row: Code, ask: Ask, party: RelyingParty, presented: PresentedCode) -> None:
-    """Require the client, redirect URI, PKCE verifier and DPoP key of the request; else the code is spent (P13, C20)."""
+    """Require the client, redirect URI, PKCE verifier and DPoP key of the request; else spend the code (P13, C20)."""
     same = (
         row.request.client_id == party.client.pk
         and row.request.redirect_uri == presented.redirect_uri

@@ -1,4 +1,6 @@
-"""Tokens for an app, by an assertion that its device key signed (RFC 7523 in form; ruling 2; docs/device-protocol.md §4).
+"""Tokens for an app, by an assertion that its device key signed (in the form of RFC 7523; ruling 2).
+
+The protocol is in docs/device-protocol.md §4.
 
 Authlib's JWT-bearer grant is not used: it reads `iss` as a client, names no algorithms, and parses before it verifies
 (A20).
