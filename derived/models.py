@@ -523,6 +523,17 @@ class IdentityCheck(models.Model):
         return f"identity check {self.id}"
 
 
+class IdentityCheckConfirmation(models.Model):
+    """A second person's confirmation of an identity check; a check serves only with one. by: never its officer."""
+
+    check_made = models.OneToOneField(IdentityCheck, on_delete=models.PROTECT, related_name="confirmation")
+    by = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"confirmation of identity check {self.check_made_id}"
+
+
 class RevocationList(models.Model):
     """The newest CRL of an authority or of one of its shards (-1: the full list), as every node publishes it."""
 

@@ -115,6 +115,11 @@ urlpatterns = [
     path("console/people/<uuid:person_id>", console.person, name="console-person"),
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
     path("console/people/<uuid:person_id>/checks", console.check, name="console-check"),
+    path(
+        "console/people/<uuid:person_id>/checks/<uuid:check_id>/confirm",
+        console.confirm_check,
+        name="console-check-confirm",
+    ),
     path("console/records/<uuid:record_id>/adopt", console.adopt, name="console-adopt"),
     path("console/held", held.waiting, name="console-held"),
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from derived.errors import Reason, Refused
 from derived.ledger import audit
-from derived.models import IdentityCheck
+from derived.models import IdentityCheck, IdentityCheckConfirmation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
 VALID_FOR = timedelta(days=90)  # RQ-6
 LARGEST_SAMPLE = 512 * 1024
+LEAST_SAMPLE = 1024
+# JPEG, PNG, JPEG 2000, WSQ (fingerprints), and the ISO/IEC 19794 records of faces, fingers and irises
+_FORMATS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n",
+    b"\x00\x00\x00\x0cjP  ",
+    b"\xff\xa0\xff",
+    b"FAC\x00",
+    b"FIR\x00",
+    b"FMR\x00",
+    b"IIR\x00",
+)
 PURPOSE = "identity-check"
 _LEAST_WORDS, _MOST_WORDS = 2, 120
 
@@ -61,16 +73,17 @@ class CheckStatement:
 
 
 def record(account: Account, check: CheckStatement, wrapper: Wrapper, *, now: datetime, actor: str) -> IdentityCheck:
-    """Write an identity check, which is never changed afterwards.
+    """Write an identity check, which is never changed afterwards, and serves once a second person has confirmed it.
 
-    Raises: Refused(ACCOUNT_NOT_ACTIVE); Refused(BAD_PROOF) if a part is missing or too large.
+    Raises: Refused(ACCOUNT_NOT_ACTIVE); Refused(BAD_PROOF) if a part is missing, too small, too large, or no sample.
     """
     words = [check.officer, check.place, check.against]
     if not account.is_active:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
     if (
         not all(_LEAST_WORDS <= len(one.strip()) <= _MOST_WORDS and one.isprintable() for one in words)
-        or not 0 < len(check.sample) <= LARGEST_SAMPLE
+        or not LEAST_SAMPLE <= len(check.sample) <= LARGEST_SAMPLE
+        or not check.sample.startswith(_FORMATS)
     ):
         raise Refused(Reason.BAD_PROOF)
     own, digest = uuid.uuid4(), hashlib.sha256(check.sample).hexdigest()
@@ -93,9 +106,25 @@ def record(account: Account, check: CheckStatement, wrapper: Wrapper, *, now: da
     return row
 
 
+def confirm(account: Account, check_id: uuid.UUID, *, by: str, now: datetime, actor: str) -> IdentityCheck:
+    """Confirm an identity check as a second person; `by` is compared with the officer without case.
+
+    Raises: Refused(ILLEGAL_MOVE) for the officer, for a check that is confirmed, used, too old, or of another account.
+    """
+    rows = account.identity_checks.filter(id=check_id, credential=None, epoch=account.epoch, at__gt=now - VALID_FOR)
+    row = rows.filter(confirmation__isnull=True).defer("sample").first()
+    if row is None or not by.strip() or row.officer.casefold() == by.strip().casefold():
+        raise Refused(Reason.ILLEGAL_MOVE)
+    IdentityCheckConfirmation.objects.create(check_made=row, by=by.strip()[:_MOST_WORDS], at=now)
+    body, personal = {"check": str(row.id)}, {"by": by.strip()[:_MOST_WORDS]}
+    audit.record(account, "identity.check_confirmed", now=now, actor=actor, body=body, personal=personal)
+    return row
+
+
 def unused(account: Account, *, now: datetime) -> IdentityCheck | None:
-    """The newest identity check that is unused and not expired."""
+    """The newest identity check that is confirmed, unused and not expired."""
     rows = account.identity_checks.filter(credential=None, epoch=account.epoch, at__gt=now - VALID_FOR, at__lte=now)
+    rows = rows.filter(confirmation__isnull=False)
     return rows.defer("sample").order_by("-at").first()
 
 
@@ -134,6 +163,12 @@ def fields_of(row: IdentityCheck) -> dict[str, object]:
         "compared": row.compared,
         "against": row.against,
         "at": row.at,
+        "confirmed_by": _confirmed_by(row),
         "sample_sha256": row.digest,
         "credential": row.credential_id,
     }
+
+
+def _confirmed_by(row: IdentityCheck) -> str:
+    found = IdentityCheckConfirmation.objects.filter(check_made=row).first()
+    return found.by if found else ""

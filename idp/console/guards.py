@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 View = "Callable[Concatenate[HttpRequest, Person, P], HttpResponse]"
 _TWO_FACTORS = "Deciding for other people needs a sign-in with two factors."
+_STRONGEST = "A check in person needs a sign-in at the highest level (AAL3): with your card or security key."
 _FRESH = "Deciding for other people needs a sign-in in the last 20 minutes."
 
 
 def managers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Decorate a page for managers; other visitors get an answer that names what is missing."""
     return _guarded(view, entitlements.decides_all, "/console")
+
+
+def officers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Decorate what gives AAL3 to others: a manager who is signed in at AAL3 (X-9)."""
+    return _guarded(view, entitlements.decides_all, "/console", least=AAL.AAL3)
 
 
 def deciders_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -41,7 +47,11 @@ def deciders_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpRespon
 
 
 def _guarded(
-    view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse], may_enter: Callable[[Person], bool], home: str
+    view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse],
+    may_enter: Callable[[Person], bool],
+    home: str,
+    *,
+    least: AAL = AAL.AAL2,
 ) -> Callable[..., HttpResponse]:
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -53,8 +63,9 @@ def _guarded(
         if not may_enter(person):
             return pages.problem(request, "There is no page at this address.", status=404)
         login = login_of(session.event)
-        if login.aal < AAL.AAL2:
-            return fresh_login_needed(request, _TWO_FACTORS, next_path=back)
+        if login.aal < least:
+            needed = _TWO_FACTORS if least == AAL.AAL2 else _STRONGEST
+            return fresh_login_needed(request, needed, next_path=back)
         if request.method == "POST" and clock.now() - login.at > MINT_FRESHNESS:
             return fresh_login_needed(request, _FRESH, next_path=back)
         try:

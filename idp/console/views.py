@@ -17,7 +17,7 @@ from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
-from idp.console.guards import managers_only, name_of
+from idp.console.guards import managers_only, name_of, officers_only
 from idp.keys import wrapper
 from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
@@ -207,6 +207,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
             {
                 **identity_checks.fields_of(one),
                 "officer": _named(one.officer),
+                "confirmer": _named(str(identity_checks.fields_of(one)["confirmed_by"])),
                 "of": one.credential.name if one.credential else "",
             }
             for one in found.account.identity_checks.defer("sample").select_related("credential").order_by("-at")
@@ -228,7 +229,7 @@ def _named(officer: str) -> str:
 
 
 @require_http_methods(["POST"])
-@managers_only
+@officers_only
 def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Record that this manager has seen the person (X-9); never themselves (RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
@@ -254,7 +255,23 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
         found.account_id,
         lambda account: identity_checks.record(account, said, wrapper(), now=now, actor=name_of(manager)),
     )
-    request.session["notice"] = "Recorded, for good. A certificate at AAL3 may be issued on it within 90 days, once."
+    request.session["notice"] = "Recorded, for good. It serves once another manager, at AAL3, has confirmed it."
+    return redirect("console-person", person_id=found.id)
+
+
+@require_http_methods(["POST"])
+@officers_only
+def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_id: UUID) -> HttpResponse:
+    """Confirm another manager's identity check; never one's own, and never about oneself (X-9, RQ-3)."""
+    found = get_object_or_404(Person, id=person_id)
+    if found.id == manager.id:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    now, name = clock.now(), name_of(manager)
+    under_lock(
+        found.account_id,
+        lambda account: identity_checks.confirm(account, check_id, by=name, now=now, actor=name),
+    )
+    request.session["notice"] = "Confirmed. A certificate at AAL3 may be issued on it within 90 days, once."
     return redirect("console-person", person_id=found.id)
 
 

@@ -1159,6 +1159,11 @@ def console_readmit(house: House) -> Draft:
     return _page(house, f"/console/people/{_managed(house).id}/readmit")
 
 
+def console_check_confirm(house: House) -> Draft:
+    person, check = _managed(house), uuid4()
+    return _page(house, f"/console/people/{person.id}/checks/{check}/confirm")
+
+
 def console_check(house: House) -> Draft:
     return _page(
         house,

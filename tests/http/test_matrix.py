@@ -40,7 +40,7 @@ ROUTES: dict[str, str] = {
         "derived-passkey-add", "derived-passkey-options", "root-app", "root-card-add", "root-card-done", "root-passkey", "root-passkey-add",
         "root-passkey-options", "root-password", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
         "roots-password-add-app", "session-end", "sessions-end-others", "family-end",
-        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-needs", "console-needs-decide", "console-deliveries", "console-held", "access", "access-ask", "access-withdraw", "access-review", "access-decide", "console-check",
+        "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-needs", "console-needs-decide", "console-deliveries", "console-held", "access", "access-ask", "access-withdraw", "access-review", "access-decide", "console-check", "console-check-confirm",
     ], SESSION),
     "authorize-account": "tests/http/test_requests.py",
     **dict.fromkeys(["device-authorization", "device-code", "device-approval"], "tests/http/test_device_grant.py"),
@@ -273,7 +273,7 @@ def test_scope_is_never_more_than_the_client_s(ready: Prepared) -> None:
 
 def path_of(name: str) -> str:
     """An address of a route, with values of the kinds that it takes."""
-    for arguments in ([], [uuid4()], [1], ["elsewhere"], [secrets.token_urlsafe(16)]):
+    for arguments in ([], [uuid4()], [1], ["elsewhere"], [secrets.token_urlsafe(16)], [uuid4(), uuid4()]):
         try:
             return reverse(name, args=arguments)
         except Exception:  # noqa: BLE001, S112 - the next kind of argument

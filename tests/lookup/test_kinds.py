@@ -242,11 +242,14 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
             place="Desk 1",
             compared=Biometric.FACE,
             against="the card",
-            sample=b"x",
+            sample=b"\xff\xd8\xff" + bytes(2000),
         )
-        under_lock(
-            account.id, lambda locked: identity_checks.record(locked, said, wrapper(), now=clock.now(), actor="t")
-        )
+
+        def seen(locked: Account) -> None:
+            row = identity_checks.record(locked, said, wrapper(), now=clock.now(), actor="t")
+            identity_checks.confirm(locked, row.id, by="Nora", now=clock.now(), actor="t")
+
+        under_lock(account.id, seen)
     asked = issue.IssuanceRequest(login=login, root=root, name="It", person="alex", rulebook=rulebook)
 
     def work(locked: Account) -> tuple[int, str, str, str]:

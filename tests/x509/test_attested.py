@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection, transaction
 
 from demo.pki import Card, number_of
 from derived import clock
-from derived.changes import lower_level, suspend
+from derived.changes import identity_checks, lower_level, suspend
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from derived.minting import signing
@@ -92,7 +92,14 @@ def see(name: str = ALEX, **changed: str) -> Any:
     """`manage.py identity record`."""
     said, values = (
         StringIO(),
-        {"officer": "Mona Moss", "place": "Desk 4", "compared": "face", "against": "the image on the card", **changed},
+        {
+            "officer": "Mona Moss",
+            "place": "Desk 4",
+            "compared": "face",
+            "against": "the image on the card",
+            "confirmed-by": "Nora",
+            **changed,
+        },
     )
     sample = changed.pop("sample", "") or values.pop("sample", "")
     call_command(
@@ -107,9 +114,12 @@ def see(name: str = ALEX, **changed: str) -> Any:
     return json.loads(said.getvalue())
 
 
+_FACE = b"\xff\xd8\xff" + b"a face" * 500
+
+
 @pytest.fixture
 def sample(tmp_path: Path) -> str:
-    (tmp_path / "face.jpg").write_bytes(b"a face")
+    (tmp_path / "face.jpg").write_bytes(_FACE)
     return str(tmp_path / "face.jpg")
 
 
@@ -145,8 +155,8 @@ def test_a_key_in_their_yubikey_of_whom_somebody_saw_is_41(
         "per_use",
     )
     check = IdentityCheck.objects.get(credential=row)
-    assert (str(check.id), check.digest) == (seen["id"], hashlib.sha256(b"a face").hexdigest())
-    assert wrapper().unwrap(bytes(check.sample), purpose="identity-check", owner=str(check.id)) == b"a face"
+    assert (str(check.id), check.digest) == (seen["id"], hashlib.sha256(_FACE).hexdigest())
+    assert wrapper().unwrap(bytes(check.sample), purpose="identity-check", owner=str(check.id)) == _FACE
     said = StringIO()
     call_command("credential", "show", str(row.id), "--json", stdout=said)
     assert json.loads(said.getvalue())["identity_check"]["officer"] == "Mona Moss"
@@ -319,6 +329,9 @@ def test_it_asserts_no_more_than_what_it_rests_on(
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
+_IRIS = b"IIR\x00" + bytes(2000)
+
+
 def test_a_check_is_for_life(world: World, sample: str, tmp_path: Path) -> None:
     """X-9, RQ-3: the database changes none and takes none away; nobody checks themselves; nothing empty, nothing large."""
     world.push(ALEX)
@@ -328,12 +341,21 @@ def test_a_check_is_for_life(world: World, sample: str, tmp_path: Path) -> None:
         {"place": ""},
         {"against": "x" * 200},
         {"sample": str(tmp_path / "none")},
+        {"confirmed-by": "Mona Moss"},
+        {"confirmed-by": ALEX},
+        {"confirmed-by": " "},
     ):
         with pytest.raises(CommandError):
             see(**{"sample": sample, **bad})
-    (tmp_path / "large").write_bytes(b"x" * (512 * 1024 + 1))
-    with pytest.raises(CommandError):
-        see(sample=str(tmp_path / "large"))
+    for name, content in (
+        ("large", _IRIS + b"x" * (512 * 1024)),
+        ("small", _IRIS[:1000]),
+        ("one byte", b"x"),
+        ("my sofa", b"it was my sofa " * 500),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CommandError):
+            see(sample=str(tmp_path / name))
     see(sample=sample)
     row = IdentityCheck.objects.get()
     for change in ({"officer": "Nobody"}, {"sample": b"x"}, {"at": clock.now()}):
@@ -347,7 +369,7 @@ def test_a_check_is_for_life(world: World, sample: str, tmp_path: Path) -> None:
 
 
 def test_a_manager_writes_it_down_and_never_of_themselves(world: World) -> None:
-    """X-9, RQ-3: by the console, with a file and without a script; both see it there."""
+    """X-9, RQ-3: by the console, at AAL3, with a file and without a script; a second manager at AAL3 confirms it."""
     _, desktop = world.enrolled("mona@example.org")
     call_command("person", "appoint", "mona@example.org")
     world.push(ALEX)
@@ -356,20 +378,46 @@ def test_a_manager_writes_it_down_and_never_of_themselves(world: World) -> None:
     values = {"place": "Desk 4", "against": "the card", "how": "supervised_remote", "compared": "iris"}
     form = page.form_to("/checks")
     assert form is not None
+    assert desktop.submit(page, form, values=values, files={"sample": ("a", _IRIS)}).path == "/login", (
+        "AAL2 is too little"
+    )
+    assert not IdentityCheck.objects.exists()
+    _at_aal3("mona@example.org")
     assert (
         desktop.submit(page, form, values={**values, "how": "by post"}, files={"sample": ("a", b"iris")}).status == 400
     )
     assert desktop.submit(page, form, values=values).status == 400
     assert desktop.submit(page, form, values=values, files={"sample": ("a", b"x" * 800_000)}).status == 413
-    done = desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")})
+    assert desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")}).status == 400
+    done = desktop.submit(page, form, values=values, files={"sample": ("a", _IRIS)})
     assert (done.path, "supervised remote, Desk 4, by Alex Moss (mona@example.org)" in done.html) == (page.path, True)
     assert IdentityCheck.objects.get().officer == f"manager:{mona.id}"
     own = desktop.get(f"{ISSUER}/console/people/{mona.id}")
     assert "I have seen this person" in page.html
     assert "I have seen this person" not in own.html
     form = replace(form, action=f"/console/people/{mona.id}/checks")
-    assert desktop.submit(page, form, values=values, files={"sample": ("a", b"iris")}).status in {403, 409}
+    assert desktop.submit(page, form, values=values, files={"sample": ("a", _IRIS)}).status in {403, 409}
     assert IdentityCheck.objects.count() == 1
+    row, account = IdentityCheck.objects.get(), alex.account
+    confirm = done.form_to("/confirm")
+    assert desktop.submit(done, confirm).status in {403, 409}, "nobody confirms their own check"
+    assert identity_checks.unused(account, now=clock.now()) is None
+    _, other = world.enrolled("nora@example.org")
+    call_command("person", "appoint", "nora@example.org")
+    page = other.get(f"{ISSUER}/console/people/{alex.id}")
+    assert other.submit(page, page.form_to("/confirm")).path == "/login"
+    _at_aal3("nora@example.org")
+    assert "Confirmed by Alex Moss (nora@example.org)" in other.submit(page, page.form_to("/confirm")).html
+    found = identity_checks.unused(account, now=clock.now())
+    assert found is not None
+    assert found.id == row.id
+
+
+def _at_aal3(name: str) -> None:
+    """As if the person had signed in with a key that reaches AAL3."""
+    account = Person.objects.get(login_name=name).account
+    account.credentials.filter(kind="password_totp").update(kind="passkey", aal=3)
+    AuthenticationEvent.objects.filter(account=account).update(aal=3)
 
 
 # --- what is believed no more -----------------------------------------------------------------------------------------

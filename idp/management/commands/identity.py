@@ -44,6 +44,9 @@ def _record(parser: CommandParser) -> None:
         "--against", required=True, help="the reference, for example “the facial image on the PIV card”"
     )
     parser.add_argument(
+        "--confirmed-by", required=True, help="a second person who confirms it, neither the officer nor the person"
+    )
+    parser.add_argument(
         "--sample", type=Path, required=True, help="the file with the sample as it was taken; it is kept, sealed"
     )
 
@@ -70,6 +73,10 @@ class Command(Noun):
         if fold(options["officer"].strip()) in {person.login_name_fold, fold(person.display_name())}:
             message = "Nobody checks themselves: --officer is another person."
             raise CommandError(message)
+        second = options["confirmed_by"].strip()
+        if fold(second) in {"", fold(options["officer"].strip()), person.login_name_fold, fold(person.display_name())}:
+            message = "A second person confirms a check: --confirmed-by is neither the officer nor the person."
+            raise CommandError(message)
         try:
             sample = path.read_bytes() if path.stat().st_size <= identity_checks.LARGEST_SAMPLE else b""
         except OSError as error:
@@ -84,14 +91,16 @@ class Command(Noun):
         )
 
         def work(account: Account) -> IdentityCheck:
-            return identity_checks.record(account, said, wrapper(), now=clock.now(), actor="operator")
+            now = clock.now()
+            row = identity_checks.record(account, said, wrapper(), now=now, actor="operator")
+            return identity_checks.confirm(account, row.id, by=second, now=now, actor="operator")
 
         try:
             return identity_checks.fields_of(under_lock(person.account_id, work))
         except Refused as refused:
             message = (
-                "Not recorded: the account must be active, no text empty, and the sample has 1 "
-                f"to {identity_checks.LARGEST_SAMPLE // 1024} KiB."
+                "Not recorded: the account must be active, no text empty, the sample a JPEG, PNG, JPEG 2000, WSQ or "
+                f"ISO 19794 record of 1 to {identity_checks.LARGEST_SAMPLE // 1024} KiB."
             )
             raise CommandError(message) from refused
 
