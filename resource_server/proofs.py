@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import hmac
 import json
 import threading
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ALGS = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
 WINDOW, LEAP = 60, 10
+MOST_SEEN = 1_000_000  # proofs that are remembered at a time
 _KINDS: dict[str, type[ECKey | OKPKey | RSAKey]] = {"ES": ECKey, "Ed": OKPKey, "PS": RSAKey, "RS": RSAKey}
 _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 _LONGEST = 8192
@@ -43,17 +45,21 @@ class Call:
 class Seen:
     """The proofs of the last minute in this process; several processes need a shared store with the same method."""
 
-    def __init__(self) -> None:
-        self._until: dict[str, int] = {}
+    def __init__(self, most: int = MOST_SEEN) -> None:
+        self._known: set[str] = set()
+        self._ends: list[tuple[int, str]] = []  # a heap: the earliest end is first
+        self._most = most
         self._mutex = threading.Lock()
 
     def first(self, key: str, *, until: int, now: int) -> bool:
-        """Record a key until a time; True if it was not recorded before."""
+        """Record a key until a time; True if it was not recorded before. False, too, where no more fit."""
         with self._mutex:
-            self._until = {one: end for one, end in self._until.items() if end > now}
-            if key in self._until:
+            while self._ends and self._ends[0][0] <= now:
+                self._known.discard(heapq.heappop(self._ends)[1])
+            if key in self._known or len(self._known) >= self._most:
                 return False
-            self._until[key] = until
+            self._known.add(key)
+            heapq.heappush(self._ends, (until, key))
             return True
 
 

@@ -6,11 +6,13 @@ A token states how its person signed in once, and never that they are present no
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from resource_server.metadata import Unavailable
 from resource_server.proofs import ALGS, BadProof, Call, Seen, key_of
 from resource_server.tokens import BadToken
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _LEVELS = "http://idmanagement.gov/ns/assurance/aal/"
+_UNAVAILABLE = 503
+logger = logging.getLogger(__name__)
 _STALE = 5  # seconds that two clocks may differ
 
 
@@ -38,14 +42,15 @@ class Need:
 
 
 class Challenge(Exception):
-    """The refusal of a call. headers: `WWW-Authenticate`. body: the same as JSON."""
+    """The refusal of a call. headers: `WWW-Authenticate`, or `Retry-After` for a 503. body: the reason as JSON."""
 
     def __init__(self, status: int, scheme: str, **said: str | None) -> None:
         super().__init__(said.get("error") or "a token is needed")
         self.status = status
         kept = {name: one for name, one in said.items() if one is not None}
         self.body: dict[str, str] = kept
-        self.headers = {"WWW-Authenticate": f"{scheme} " + ", ".join(f'{name}="{one}"' for name, one in kept.items())}
+        said_so = f"{scheme} " + ", ".join(f'{name}="{one}"' for name, one in kept.items())
+        self.headers = {"Retry-After": "5"} if status == _UNAVAILABLE else {"WWW-Authenticate": said_so}
 
 
 @dataclass
@@ -73,6 +78,11 @@ class Api:
         try:
             claims = self.worth.claims(token, now=now)
             self._require_key(call, scheme, token, claims.get("cnf") or {}, now=now)
+        except Unavailable as error:
+            logger.warning("a call could not be decided: %s", error)
+            raise Challenge(
+                503, scheme, error="temporarily_unavailable", error_description="Try again in a moment."
+            ) from error
         except BadToken as error:
             raise self._challenge(401, "invalid_token", f"The access token was refused: {error}.") from error
         except BadProof as error:

@@ -6,18 +6,26 @@ the provider each time, so a revoked token is refused at once; opaque tokens nee
 
 from __future__ import annotations
 
+import json
+import threading
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from resource_server.metadata import Metadata, Unavailable
+
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import Mapping
 
 _LEEWAY = 5
+_LONGEST = 16 * 1024
 _OK = 200
+REFETCH_SECONDS = 60  # between two looks for a key that is not known
 
 
 class BadToken(Exception):
@@ -28,6 +36,8 @@ class BadToken(Exception):
 class Verified:
     """Offline verification (RFC 9068 §4).
 
+    The key set is fetched at the first token, and again only for a `kid` that it does not have, once a minute at most:
+    whoever sends garbage causes no request to the provider.
     issuer: the provider. resource: this API, as `aud` names it. algs: those of the provider's metadata.
     """
 
@@ -36,14 +46,20 @@ class Verified:
     http: httpx.Client = field(repr=False)
     algs: tuple[str, ...] = ("ES256",)
     _keys: KeySet | None = field(default=None, repr=False)
+    _tried: float = field(default=float("-inf"), repr=False)
+    _mutex: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._metadata = Metadata(self.issuer, self.http)
 
     def claims(self, token: str, *, now: int) -> dict[str, Any]:
         """Verify a token; return its claims.
 
-        Raises: BadToken.
+        Raises: BadToken; Unavailable if the provider's keys are needed and cannot be had.
         """
+        kid = _unverified_kid(token, self.algs)
         try:
-            decoded = self._decoded(token)
+            decoded = jwt.decode(token, self._keys_with(kid, now=now), algorithms=list(self.algs))
         except (JoseError, ValueError, RecursionError) as error:
             raise BadToken("it is not signed by the provider") from error
         found: dict[str, Any] = decoded.claims
@@ -59,22 +75,49 @@ class Verified:
             raise BadToken("it has expired")
         return found
 
-    def _decoded(self, token: str) -> jwt.Token:
-        if self._keys is not None:
+    def _keys_with(self, kid: str, *, now: int) -> KeySet:
+        """Return the key set, fetched anew if it lacks the key and the last look was a minute ago."""
+        with self._mutex:
+            if self._keys is not None and (_has(self._keys, kid) or now - self._tried < REFETCH_SECONDS):
+                return self._keys
+            if self._keys is None and now - self._tried < 1:
+                raise Unavailable("the provider's keys could not be fetched a moment ago")
+            self._tried = now
             try:
-                return jwt.decode(token, self._keys, algorithms=list(self.algs))
-            except (JoseError, ValueError):
-                pass  # the key may be new: fetch the key set once before refusing
-        metadata = self.http.get(f"{self.issuer}/.well-known/oauth-authorization-server").raise_for_status().json()
-        if metadata["issuer"] != self.issuer:
-            raise BadToken("the metadata name another issuer")
-        self._keys = KeySet.import_key_set(self.http.get(metadata["jwks_uri"]).raise_for_status().json())
-        return jwt.decode(token, self._keys, algorithms=list(self.algs))
+                self._keys = KeySet.import_key_set(self._metadata.json_at("jwks_uri", now=now))
+            except (JoseError, ValueError, KeyError, TypeError) as error:
+                raise Unavailable("the provider's key set cannot be read") from error
+            return self._keys
+
+
+def _has(keys: KeySet, kid: str) -> bool:
+    return any(key.kid == kid for key in keys.keys)
+
+
+def _unverified_kid(token: str, algs: tuple[str, ...]) -> str:
+    """Return the `kid` of a token that may be one of the provider's.
+
+    Raises: BadToken for anything else, before any key is looked for.
+    """
+    try:
+        if len(token) > _LONGEST or token.count(".") != 2:  # noqa: PLR2004 - RFC 7515 §7.1
+            raise BadToken("it is not a signed token")
+        head = token.partition(".")[0]
+        header: dict[str, Any] = json.loads(urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+        kid, alg = header.get("kid"), header.get("alg")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BadToken("it is not a signed token") from error
+    if alg not in algs or not isinstance(kid, str):
+        raise BadToken("it is not signed by the provider")
+    return kid
 
 
 @dataclass
 class Introspected:
-    """Introspection (RFC 7662). client_id, client_secret: of this API, registered at the provider for `resource`."""
+    """Introspection (RFC 7662). client_id, client_secret: of this API, registered at the provider for `resource`.
+
+    The secret is sent to the provider's own origin only.
+    """
 
     issuer: str
     resource: str
@@ -82,15 +125,30 @@ class Introspected:
     client_id: str
     client_secret: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        self._metadata = Metadata(self.issuer, self.http)
+
     def claims(self, token: str, *, now: int) -> dict[str, Any]:
         """Introspect a token; return its claims.
 
-        Raises: BadToken.
+        Raises: BadToken; Unavailable if the provider does not answer, or refuses this API.
         """
-        metadata = self.http.get(f"{self.issuer}/.well-known/oauth-authorization-server").raise_for_status().json()
-        mine = (self.client_id, self.client_secret)
-        answer = self.http.post(metadata["introspection_endpoint"], data={"token": token}, auth=mine)
-        found: dict[str, Any] = answer.json() if answer.status_code == _OK else {}
-        if found.get("active") is not True or found.get("aud") != self.resource or int(found.get("exp", 0)) <= now:
+        if not token.isascii() or not token.isprintable() or len(token) > _LONGEST:
+            raise BadToken("it is no token")
+        found = self._answer(token, now=now)
+        exp = found.get("exp")
+        is_live = found.get("active") is True and isinstance(exp, int) and exp > now
+        if not is_live or found.get("aud") != self.resource:
             raise BadToken("it is not active, or meant for another resource")
+        return dict(found)
+
+    def _answer(self, token: str, *, now: int) -> Mapping[str, Any]:
+        endpoint = self._metadata.endpoint("introspection_endpoint", now=now)
+        try:
+            answer = self.http.post(endpoint, data={"token": token}, auth=(self.client_id, self.client_secret))
+            found = answer.json() if answer.status_code == _OK else None
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unavailable("the provider does not answer") from error
+        if not isinstance(found, dict):
+            raise Unavailable(f"the provider refuses this API's own credentials or request: {answer.status_code}")
         return found

@@ -7,6 +7,7 @@
     test_keeping         its file
     test_browser         the browser without a screen
     test_relying_party   the demo relying party
+    test_resource_server the resource server and its provider
     test_tls             the certificate for the local network
 
 May import everything.
