@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+from django.core import checks
+from django.core.checks import Error, register
 from django.db import DatabaseError
 
 from idp import certificates
@@ -19,7 +20,7 @@ _VARIABLE = "RAMET_CERTIFICATE_"
 
 
 @register
-def certificate_host_is_safe(**_context: object) -> list[Error | Warning]:
+def certificate_host_is_safe(**_context: object) -> list[Error | checks.Warning]:
     """Require that only the proxy can pass on a certificate."""
     here = config()
     if not here.certificate_url:
@@ -79,7 +80,7 @@ def _is_one_address(text: str) -> bool:
         return False
 
 
-def _anchors() -> list[Warning]:
+def _anchors() -> list[checks.Warning]:
     try:
         if certificates.is_configured():
             return []
@@ -87,5 +88,7 @@ def _anchors() -> list[Warning]:
         pass
     hint = "Lay the authorities of your cards in var/pki/anchors (docs/operating.md, Cards). Cards stay off until then."
     return [
-        Warning("there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047")
+        checks.Warning(
+            "there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047"
+        )
     ]

@@ -7,7 +7,8 @@ import sys
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+from django.core import checks
+from django.core.checks import Error, register
 from django.db import DatabaseError, connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -181,7 +182,7 @@ def attestation_is_understood(**_context: object) -> list[Error]:
 
 
 @register
-def files_have_their_present_names(**_context: object) -> list[Warning]:
+def files_have_their_present_names(**_context: object) -> list[checks.Warning]:
     """Warn of each operator's file that has its former name; the next release does not read it."""
     var = config().var
     places = {
@@ -191,4 +192,4 @@ def files_have_their_present_names(**_context: object) -> list[Warning]:
         "validation.toml": configuration.folder(),
     }
     told = [renamed.deprecated(folder, name) for name, folder in places.items()]
-    return [Warning(text, hint="Rename the file, or remove it.", id="ramet.W048") for text in told if text]
+    return [checks.Warning(text, hint="Rename the file, or remove it.", id="ramet.W048") for text in told if text]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+from django.core import checks
+from django.core.checks import Error, register
 
 from derived import clock
 from idp.certificates.configuration import BadConfiguration, current
@@ -11,7 +12,7 @@ _MOST_WORDS = 300
 
 
 @register
-def pki_folder_is_usable(**_context: object) -> list[Error | Warning]:
+def pki_folder_is_usable(**_context: object) -> list[Error | checks.Warning]:
     """Every file is readable and every key is known; anchors that have expired are named."""
     try:
         here = current()
@@ -21,7 +22,7 @@ def pki_folder_is_usable(**_context: object) -> list[Error | Warning]:
     now = clock.now()
     expired = [one for one in here.anchors if one.not_valid_after < now]
     return [
-        Warning(
+        checks.Warning(
             f"an anchor of var/pki has expired: {one.subject.human_friendly[:_MOST_WORDS]}",
             hint="Replace it: nothing below it is accepted any more.",
             id="ramet.W031",

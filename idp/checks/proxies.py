@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from django.core.checks import Error, Warning, register  # noqa: A004 - Django's name
+from django.core import checks
+from django.core.checks import Error, register
 from django.db import DatabaseError
 
 from derived import clock
@@ -14,7 +15,7 @@ from idp.login.hop import UNIX
 
 
 @register
-def proxies_are_listed(**_context: object) -> list[Error | Warning]:
+def proxies_are_listed(**_context: object) -> list[Error | checks.Warning]:
     """The address of a caller is read from a listed proxy only; behind any other all callers are one."""
     return [*_entries(), *_seen()]
 
@@ -35,7 +36,7 @@ def _is_one_address(text: str) -> bool:
         return False
 
 
-def _seen() -> list[Warning]:
+def _seen() -> list[checks.Warning]:
     try:
         peer = unlisted.last_told(now=clock.now())
     except DatabaseError:  # before the first migration
@@ -46,4 +47,4 @@ def _seen() -> list[Warning]:
         f"If {peer} is your proxy, add it to RAMET_TRUSTED_PROXIES: until then every caller has its address, and one"
         " stranger's guesses slow everybody's sign-in. If it is not, somebody sends forged header fields from there."
     )
-    return [Warning(f"{peer} sends X-Forwarded-For and is not listed", hint=hint, id="ramet.W049")]
+    return [checks.Warning(f"{peer} sends X-Forwarded-For and is not listed", hint=hint, id="ramet.W049")]

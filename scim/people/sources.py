@@ -30,6 +30,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CLIENT = re.compile(r"[\x21-\x7e]{1,255}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 OVERLAP = timedelta(hours=24)
+_WHOLE = 100  # percent
 
 
 def register_source(  # noqa: PLR0913 - the operator's decisions
@@ -203,7 +204,7 @@ def set_brake(source: Source, count: int, percent: int) -> None:
 
     Raises: ValueError for a negative number, or more than 100 percent.
     """
-    if count < 0 or not 0 <= percent <= 100:  # noqa: PLR2004 - percent
+    if count < 0 or not 0 <= percent <= _WHOLE:
         message = "the brake is a number of people and a percentage from 0 to 100"
         raise ValueError(message)
     source.brake_count, source.brake_percent = count, percent

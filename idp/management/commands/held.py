@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError
 from rich.console import Console
@@ -35,12 +35,12 @@ class Command(Noun):
     """The operator's verbs for held people."""
 
     help = "People who are held because a source ended many: list, end, give-back. A held person can do nothing."
-    verbs = {  # noqa: RUF012 - a table
+    verbs: ClassVar = {
         "list": ("Held people, the longest held first.", _list),
         "end": ("Let them end, as their source said. For good.", _which),
         "give-back": ("Give them back: the ending does not count until the source states `active` again.", _which),
     }
-    methods = {"list": "listing", "give-back": "give_back"}  # noqa: RUF012 - words of Python's
+    methods: ClassVar = {"list": "listing", "give-back": "give_back"}
 
     def listing(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the held people."""
