@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from httpx2 import Client
-from scim2_client.engines.httpx2 import SyncSCIMClient
-from scim2_tester import Status, check_server, filling
 
 from tests.live import live
 
@@ -31,6 +28,8 @@ _LEAST_OF_SANITY = 28
 @pytest.fixture
 def moments(monkeypatch: pytest.MonkeyPatch) -> None:
     """scim2-tester 0.5.2 fills a dateTime of an extension with random text, which its own model then refuses: give it moments."""
+    from scim2_tester import filling
+
     examples = filling.get_random_example_value
 
     def example(path: Any) -> Any:
@@ -43,6 +42,11 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("moments")
 def test_scim2_tester(live: Live) -> None:
     """scim2-tester discovers, and tries every attribute of every resource type by POST, PUT and PATCH."""
+    # Importing them takes three seconds, which every process that collects tests would pay.
+    from httpx2 import Client
+    from scim2_client.engines.httpx2 import SyncSCIMClient
+    from scim2_tester import Status, check_server
+
     http = Client(base_url=f"{live.issuer}/scim/v2", headers={"Authorization": f"Bearer {live.scim_token}"}, timeout=60)
     results = check_server(SyncSCIMClient(http))
     http.close()

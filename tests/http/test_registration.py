@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,7 @@ def test_it_is_off_until_a_token_is_made(world: World) -> None:
         assert send("POST", "/oidc/register", late, GOOD).status_code == 401
 
 
+@pytest.mark.database
 def test_a_registered_client_logs_somebody_in_with_a_subject_of_its_own(world: World) -> None:
     """Ruling 21: pairwise; the person is asked; the answer echoes everything (RFC 7591 §3.2.1)."""
     _, desktop = world.enrolled()
@@ -96,6 +98,7 @@ def test_a_registered_client_logs_somebody_in_with_a_subject_of_its_own(world: W
     assert claims(world.tokens(plain, desktop)["id_token"])["sub"] != subject
 
 
+@pytest.mark.database
 def test_a_client_reads_replaces_and_ends_itself(world: World) -> None:
     """RFC 7592: with its own token; the whole of it; what the operator set stays (P45)."""
     assert world
@@ -196,7 +199,7 @@ def test_no_request_names_any_of_them(world: World) -> None:
         ({"application_type": "x"}, "invalid_client_metadata"), ({"dpop_bound_access_tokens": "yes"}, "invalid_client_metadata"), ({"contacts": ["x"] * 6}, "invalid_client_metadata"),
         ({"redirect_uris": [CALLBACK, "https://other.example/cb"]}, "invalid_client_metadata"), ({"logo_uri": ["x"]}, "invalid_client_metadata"),
     ],
-    ids=lambda value: json.dumps(value, default=str)[:60],
+    ids=lambda value: re.sub(r'"([xyd])": "[^"]*', r'"\1": "random', json.dumps(value, default=str))[:60],
 )  # fmt: skip
 def test_bad_metadata_is_said_in_the_form_of_the_rfc(world: World, said: dict[str, Any], error: str) -> None:
     """RFC 7591 §3.2.2; A6, A19, C32, C52."""

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 
 CLIENT, SECRET = "ramet-at-liar", "a secret between two providers"
 AAL2 = "http://idmanagement.gov/ns/assurance/aal/2"
-ABSENT = object()
+
+
+class _Absent:
+    """Stands for a claim that is left out."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
 
 
 def b64(raw: bytes) -> str:

@@ -21,6 +21,7 @@ from derived.minting.weak import is_weak
 from tests.x509.office import csr, key_pem, new_key, openssl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _POINT = PublicFormat.UncompressedPoint
@@ -73,20 +74,29 @@ def _roca_prime(factor: int, power: int) -> int:
         factor, power = factor + 1, power + 1
 
 
-P1024 = _next_prime(3 * 2**1022)
-WEAK: dict[str, Any] = {
-    "RSA 1024": rsa.generate_private_key(65537, 1024),  # noqa: S505 - the weak key is the test
-    "RSA 2560": rsa.generate_private_key(65537, 2560), "exponent 3": rsa.generate_private_key(3, 2048),
-    "P-521": ec.generate_private_key(ec.SECP521R1()), "K-256": ec.generate_private_key(ec.SECP256K1()), "P-224": ec.generate_private_key(ec.SECP224R1()),
-    "private key 1": ec.derive_private_key(1, ec.SECP256R1()), "private key 7": ec.derive_private_key(7, ec.SECP384R1()),
-    "close primes": _rsa(P1024, _next_prime(P1024 + 2)),
-}  # fmt: skip
+def _close_primes() -> rsa.RSAPrivateKey:
+    first = _next_prime(3 * 2**1022)
+    return _rsa(first, _next_prime(first + 2))
+
+
+# Made where a test needs them: making all of them takes seconds, and every process imports this module.
+WEAK: dict[str, Callable[[], Any]] = {
+    "RSA 1024": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - the weak key is the test
+    "RSA 2560": lambda: rsa.generate_private_key(65537, 2560),
+    "exponent 3": lambda: rsa.generate_private_key(3, 2048),
+    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "K-256": lambda: ec.generate_private_key(ec.SECP256K1()),
+    "P-224": lambda: ec.generate_private_key(ec.SECP224R1()),
+    "private key 1": lambda: ec.derive_private_key(1, ec.SECP256R1()),
+    "private key 7": lambda: ec.derive_private_key(7, ec.SECP384R1()),
+    "close primes": _close_primes,
+}
 
 
 @pytest.mark.parametrize("name", sorted(WEAK))
 def test_a_weak_key_is_refused(name: str) -> None:
     """X-5, C91: sizes, curves, exponents, private keys that anybody tries, primes that lie too close."""
-    assert reason_of(reading.from_text, csr(WEAK[name]).decode()) == Reason.WEAK_KEY
+    assert reason_of(reading.from_text, csr(WEAK[name]()).decode()) == Reason.WEAK_KEY
 
 
 def test_a_key_of_the_vulnerable_chip_is_refused() -> None:
@@ -99,10 +109,11 @@ def test_a_key_of_the_vulnerable_chip_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [ed25519.Ed25519PrivateKey.generate(), dsa.generate_private_key(2048)], ids=["Ed25519", "DSA"]
+    "made", [ed25519.Ed25519PrivateKey.generate, lambda: dsa.generate_private_key(2048)], ids=["Ed25519", "DSA"]
 )
-def test_a_key_of_another_kind_is_refused(key: Any) -> None:
+def test_a_key_of_another_kind_is_refused(made: Callable[[], Any]) -> None:
     """The profile knows RSA and two curves."""
+    key = made()
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     pem = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()).public_bytes(
         Encoding.PEM
