@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import segno
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from idp.login.password import Argon2
-from tests.environment import KIND
+from tests.environment import KIND, VAR
+from tests.fixtures.databases import SQLITE_NAME, lay_sqlite, postgresql_template
+
+pytest_plugins = ["tests.plugins.selection", "tests.plugins.durations", "tests.plugins.statement_sites"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,39 +24,69 @@ if TYPE_CHECKING:
 _SERVED = {"live", "place"}  # whoever asks for these speaks with processes of their own
 
 
-@pytest.fixture(autouse=True)
-def fast_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+def _hash_fast(patch: pytest.MonkeyPatch) -> None:
     """argon2id with its smallest parameters: the real function, without the wait."""
-    monkeypatch.setattr(Argon2, "time_cost", 1)
-    monkeypatch.setattr(Argon2, "memory_cost", 64)
+    patch.setattr(Argon2, "time_cost", 1)
+    patch.setattr(Argon2, "memory_cost", 64)
 
 
-@pytest.fixture(autouse=True)
-def quick_pictures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A real QR code, without the search for the most beautiful of the eight masks: in one process tests read the words beside it."""
-    if not _SERVED & set(request.fixturenames):
-        monkeypatch.setattr("segno.make", partial(segno.make, mask=0))
+def _stay_in_process(patch: pytest.MonkeyPatch) -> None:
+    """A real QR code without the search for the best of eight masks, and one-time codes that arrive at once."""
+    patch.setattr("segno.make", partial(segno.make, mask=0))
+    patch.setattr("demo.authenticator._MARGIN", 0.2)
 
 
-@pytest.fixture(autouse=True)
-def quick_codes(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """In one process a one-time code arrives at once: nobody waits for a fresh step for fear of a slow network."""
-    if not _SERVED & set(request.fixturenames):
-        monkeypatch.setattr("demo.authenticator._MARGIN", 1)
-
-
-@pytest.fixture(autouse=True)
-def one_clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def _keep_one_clock(patch: pytest.MonkeyPatch) -> None:
     """Time is travelled in this process only, so the database server's clock is not compared here (but where a test asks)."""
-    if "two_clocks" not in request.fixturenames:
-        monkeypatch.setattr("derived.ledger.locking._require_one_time", lambda _there, _before: None)
-        monkeypatch.setattr("derived.ledger.locking.database_now", lambda: None)
+    patch.setattr("derived.ledger.locking._require_one_time", lambda _there, _before: None)
+    patch.setattr("derived.ledger.locking.database_now", lambda: None)
+
+
+def _keep_one_connection(patch: pytest.MonkeyPatch) -> None:
+    """Requests in this process share the test's transaction; Django's test client would connect the signals again that end it."""
+    patch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
-def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests in this process share the test's transaction; Django's own test client would connect the signals again that end it."""
-    monkeypatch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", lambda _: None)
+def in_process(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Tests in this process do not wait for what only a server needs."""
+    _hash_fast(monkeypatch)
+    _keep_one_connection(monkeypatch)
+    if not _SERVED & set(request.fixturenames):
+        _stay_in_process(monkeypatch)
+    if "two_clocks" not in request.fixturenames:
+        _keep_one_clock(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def recording(django_db_setup: None, django_db_blocker: Any) -> None:
+    """One enrolment of this process, made before any test has changed anything, for `World` to copy."""
+    from tests.fixtures.enrolment import recorded
+    from tests.world import World
+
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        for prepare in (_hash_fast, _stay_in_process, _keep_one_clock, _keep_one_connection):
+            prepare(patch)
+        World.recording = recorded(World)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """pytest-django fills what is there: on SQLite a copied file that is thrown away with the run's folder."""
+    return KIND == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The database of the tests in this process is copied from the run's template, not migrated from nothing."""
+    from django.db import connection
+
+    test = connection.settings_dict["TEST"]
+    if KIND == "sqlite":
+        lay_sqlite(VAR / "in-process")
+        test["NAME"] = str(VAR / "in-process" / SQLITE_NAME)
+    else:
+        test["TEMPLATE"] = postgresql_template(os.environ["RAMET_TEST_POSTGRESQL"])
 
 
 @pytest.fixture
@@ -62,27 +95,11 @@ def two_clocks() -> None:
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def world(recording: None, db: None) -> World:
     """A whole Ramet in this process."""
     from tests.world import World
 
     return World()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What never asks a database says on PostgreSQL what it said on SQLite: it runs there once. What is PostgreSQL's own runs on it alone."""
-    wanted = _asks_a_database if KIND == "postgresql" else _is_for_any_database
-    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-    items[:] = [item for item in items if wanted(item)]
-
-
-def _is_for_any_database(item: pytest.Item) -> bool:
-    return item.get_closest_marker("postgresql") is None
-
-
-def _asks_a_database(item: pytest.Item) -> bool:
-    marks = any(item.get_closest_marker(name) for name in ("django_db", "database", "slow", "browser"))
-    return marks or bool({"db", "transactional_db", "live"} & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.hookimpl(wrapper=True)

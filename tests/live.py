@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
-from secrets import token_hex, token_urlsafe
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -30,6 +30,7 @@ from demo.server import PROJECT, Ramet, free_port
 from device import proofs
 from device.key import DeviceKey
 from tests.environment import KIND
+from tests.fixtures.databases import migrated, postgresql_copy, postgresql_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -173,7 +174,7 @@ class Inside:
 
 @dataclass
 class Database:
-    """A database of its own, empty.
+    """A database of its own.
 
     url: as RAMET_DATABASE_URL takes it; "" for SQLite in the server's folder.
     """
@@ -182,17 +183,12 @@ class Database:
     server: str = ""
 
     @classmethod
-    def made(cls) -> Self:
-        """A fresh one of the kind that this run is about."""
+    def made(cls, *, empty: bool = False) -> Self:
+        """A fresh one of the kind that this run is about; on PostgreSQL it is migrated unless it is to be empty."""
         if KIND != "postgresql":
             return cls()
-        import psycopg
-
-        server, name = os.environ["RAMET_TEST_POSTGRESQL"], f"ramet_live_{token_hex(6)}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload] - a name of ours
-        parts = urlsplit(server)
-        return cls(f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else ""), server)
+        server = os.environ.get("RAMET_TEST_POSTGRESQL_SERVERS") or os.environ["RAMET_TEST_POSTGRESQL"]
+        return cls(postgresql_new(server) if empty else postgresql_copy(server), server)
 
     def drop(self) -> None:
         """Take it away."""
@@ -217,7 +213,7 @@ class Live:
             **({"RAMET_DATABASE_URL": self.database.url} if self.database.url else {}),
         }
         self.ramet = Ramet(self.var, f"http://127.0.0.1:{self.port}", self.port, {**settings, **(extra or {})})
-        self.ramet.manage("migrate", "--verbosity", "0")
+        migrated(self.ramet)
         self.ramet.start(
             "serve", "serve", "--port", str(self.port), "--workers", str(workers), "--threads", str(threads)
         )

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -29,6 +29,11 @@ from idp.clients import Registration
 from idp.signals import worker
 from scim.people import provision
 from tests.in_process import InProcess
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tests.fixtures.enrolment import Recording
 
 ISSUER = "http://localhost:8000"
 AAL = "http://idmanagement.gov/ns/assurance/aal/"
@@ -141,9 +146,16 @@ def userinfo(access_token: str, scheme: str = "Bearer", **headers: str) -> httpx
 class World:
     """One source, its people, and the parties around them."""
 
+    recording: ClassVar[Recording | None] = None  # made once per process; then sources and people are copied from it
+
     def __init__(self) -> None:
-        self.source, self.token = provision.register_source("hr", vouched_ial=2, now=clock.now())
         self.ids: dict[str, str] = {}
+        self._registered: datetime | None = None  # when it was copied from the recording
+        copied = self.recording.source() if self.recording else None
+        if self.recording and copied:
+            (self.source, self._registered), self.token = copied, self.recording.token
+        else:
+            self.source, self.token = provision.register_source("hr", vouched_ial=2, now=clock.now())
 
     # --- HR -----------------------------------------------------------------------------------------------------------
 
@@ -204,7 +216,15 @@ class World:
         return next(word for word in str(found.body).split() if "/invitation/" in word)
 
     def enrolled(self, username: str = "alex@example.org") -> tuple[Person, Browser]:
-        """A person who has accepted their invitation, and the desktop that they are signed in with."""
+        """A person who has accepted their invitation, and the desktop that they are signed in with.
+
+        The first one of a test is copied from the recording where nothing else has been written before.
+        """
+        if self.recording and self._registered and not self.ids and username == self.recording.someone.username:
+            copied = self.recording.person(http(), registered=self._registered)
+            if copied:
+                self.ids[username] = self.recording.scim_id
+                return copied
         if username not in self.ids:
             self.push(username)
         person = Person(username=username, name="Alex Moss", email=username)

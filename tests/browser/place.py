@@ -17,6 +17,7 @@ from demo.person import Person
 from demo.relying_party import BACKCHANNEL, CALLBACK, RelyingParty
 from demo.server import Ramet, free_port
 from demo.web import serving
+from tests.fixtures.databases import migrated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def opened(folder: Path) -> Iterator[Place]:
     """Serve a place of its own from `folder` until the block ends."""
     port = free_port()
     ramet = Ramet(var=folder, issuer=f"http://localhost:{port}", port=port)
-    ramet.manage("migrate", "--verbosity", "0")
+    migrated(ramet)
     with ExitStack() as stack:
         stack.callback(ramet.stop)
         ramet.start("serve", "serve", "--port", str(port))

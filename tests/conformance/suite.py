@@ -33,6 +33,7 @@ from demo.server import Ramet, free_port
 from derived import clock
 from device import proofs
 from device.key import DeviceKey
+from tests.fixtures.databases import migrated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +109,7 @@ def running(folder: Path) -> Iterator[House]:
         {"DJANGO_SETTINGS_MODULE": "idp.conformance.settings", "RAMET_LOG_LEVEL": "WARNING"},
     )
     try:
-        ramet.manage("migrate", "--verbosity", "0")
+        migrated(ramet)
         said = ramet.ask("conformance", "load", "--suite", callbacks.url, "--alias", ALIAS)
         trust = ssl.create_default_context(cafile=said["authority"])
         ramet.verify = trust

@@ -39,7 +39,7 @@ print(keyring().sign({"sub": "x"}, typ="JWT", alg="ES256", now=clock.now()))
 @pytest.fixture
 def ramet(tmp_path: Path) -> Iterator[Ramet]:
     """A Ramet that nobody has started yet."""
-    database = Database.made()
+    database = Database.made(empty=True)
     extra = {"RAMET_LOG_LEVEL": "WARNING", **({"RAMET_DATABASE_URL": database.url} if database.url else {})}
     yield Ramet(tmp_path, "http://127.0.0.1:1", 1, extra)
     database.drop()
