@@ -132,6 +132,7 @@ def _group(world: World, name: str, *members: str) -> str:
     return str(world.scim("POST", "/Groups", body).json()["id"])
 
 
+@pytest.mark.database
 def test_groups_also_nested(world: World) -> None:
     """A member of a group, or of a group within it, enters; who leaves it does not; the client is told the group's name."""
     world.push()
@@ -296,6 +297,7 @@ def test_bad_rules(kind: str, subject: str) -> None:
         entitlements.add_rule("c", kind, subject, now=clock.now())
 
 
+@pytest.mark.database
 def test_verbs(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """The operator does all of it at a terminal."""
 

@@ -113,6 +113,7 @@ def test_the_whole_road_on_pages(world: World) -> None:
     assert audit.verify(_person().account) is None
 
 
+@pytest.mark.database
 def test_refused_with_a_reason_and_taken_back(world: World) -> None:
     """A no without a reason is none; the person reads it, and may ask again; what waits can be taken back, and what is held given up."""
     _, desktop = world.enrolled()
@@ -142,6 +143,7 @@ def test_refused_with_a_reason_and_taken_back(world: World) -> None:
     assert not entitlements.may_enter(_person(), app.client_id, now=clock.now())
 
 
+@pytest.mark.database
 def test_who_may_decide(world: World) -> None:
     """Nobody signed in, nobody appointed, another client's owner, another entitlement's, their own, a dismissed and a returned one; only the freshly signed in."""
     _, desktop = world.enrolled()
@@ -241,6 +243,7 @@ def _is_taken(_world: World, access: Access) -> None:
     requests.remove(access, now=clock.now(), actor="operator")
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     "change",
     [_moves, _comes_back, _rule_ends, _expires, _has_no_time, _is_taken],
@@ -258,6 +261,7 @@ def test_what_takes_it_away(world: World, change: Callable[[World, Access], None
     assert entitlements.claims_for(_person(), app.client_id, now=clock.now()) == {}
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("change", [_moves, _expires], ids=lambda one: one.__name__.strip("_"))
 def test_every_way_in_asks_whether_it_is_still_so(world: World, change: Callable[[World, Access], None]) -> None:
     """C1, C16: authorize by GET and by POST, pushed, resumed at consent, a code, refresh, userinfo, introspection, a device code, an assertion."""

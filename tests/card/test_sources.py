@@ -91,6 +91,7 @@ def test_each_kind_of_name(house: World, name: str) -> None:
     assert asks(made(by=AUTHORITY)) == 200
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     "bent",
     [
@@ -222,6 +223,7 @@ def lists(token: str, *, scheme: str = "Bearer", **headers: str) -> int:
         return agent.get("/scim/v2/Users", headers={"Authorization": f"{scheme} {token}", **headers}).status_code
 
 
+@pytest.mark.database
 def test_a_token_for_another_resource_or_scope_is_refused(house: World) -> None:
     """RFC 8707, C38: audience and scope; a disabled client, a disabled source, an ended admission."""
     there = "https://api.example/people"

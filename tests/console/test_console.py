@@ -44,6 +44,7 @@ def _case(world: World) -> Match:
     return matching.waiting().get()
 
 
+@pytest.mark.database
 def test_who_may_come_in(world: World) -> None:
     """Nobody; a person who is no manager; a manager; a dismissed one; and one who was ended and came back (C30)."""
     assert Browser(http()).get(f"{ISSUER}/console").path == "/login"
@@ -78,6 +79,7 @@ def test_side_by_side_and_joined(world: World) -> None:
     assert Record.objects.get(id=case.record_id).person_id != case.person_id
 
 
+@pytest.mark.database
 def test_an_act_needs_a_fresh_sign_in(world: World) -> None:
     """After 20 minutes one may still look, and decide nothing; no decision without our form's token."""
     case, desktop = _case(world), _manager(world)
@@ -120,6 +122,7 @@ def test_nobody_decides_about_themselves(world: World) -> None:
     assert not entitlements.may_enter(mona, "any", now=clock.now())
 
 
+@pytest.mark.database
 def test_the_person_page_and_coming_back(world: World) -> None:
     """The profile with its provenance; somebody who waits to come back is let in there."""
     world.push(ALEX, title="Clerk")

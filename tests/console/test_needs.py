@@ -41,6 +41,7 @@ def _run(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.database
 def test_due_kept_and_due_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Not in the first year; due after it, with the rules' word; kept for a year; on the page a manager ends it, and no way of signing in with it."""
     assert _run(capsys, "due") == []
@@ -74,6 +75,7 @@ def test_what_today_s_rules_say(world: World, capsys: pytest.CaptureFixture[str]
     assert world
 
 
+@pytest.mark.database
 def test_orphans(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """A child whose root has ended, and a person whose only source is not heard."""
     assert _run(capsys, "orphans") == []

@@ -370,6 +370,7 @@ def test_a_name_means_a_key_of_that_client_only(world: World, house: House) -> N
         assert agent.post("/oidc/introspect", data={"token": "x", **one.fields(crossed)}).status_code == 401
 
 
+@pytest.mark.database
 def test_a_changed_address_forgets_what_was_fetched(world: World, house: House) -> None:
     """P46: keys of the old address are nobody's."""
     signed = signer(world, jwks_uri=house.url)

@@ -58,6 +58,7 @@ def calls(token: str) -> dict[str, Callable[[], object]]:
     }
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("name", sorted(calls("")))
 def test_without_a_database_everything_is_refused(world: World, no_database: None, name: str) -> None:
     """503 with Retry-After (or a refusal before the database is asked), never a success, never a 500."""

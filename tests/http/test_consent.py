@@ -55,6 +55,7 @@ def test_a_consent_is_to_one_version_of_a_client(world: World) -> None:
     assert asks(desktop, app, scope="openid")
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("how", ["renamed", "withdrawn", "run out", "removed by the person"])
 def test_what_was_got_by_a_consent_ends_with_it(world: World, how: str) -> None:
     """C54, P1: at userinfo and introspection at once, at refresh for good; a new consent does not bring the old family back."""

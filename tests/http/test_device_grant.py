@@ -124,6 +124,7 @@ def test_only_a_yes_is_a_yes(app: App, person_and_browser: tuple[Person, Browser
     assert error(polled(app, asked)) == ("access_denied" if decision == "deny" else "authorization_pending")
 
 
+@pytest.mark.database
 def test_asking_too_often_slows_down_for_good(app: App) -> None:
     """§3.5: five seconds more each time."""
     with time_machine.travel(NOON, tick=False) as moved:

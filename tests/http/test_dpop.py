@@ -349,6 +349,7 @@ def test_the_reference_device_learns_the_nonce(world: World) -> None:
     assert phone.refresh(app.client_id, str(tokens.refresh_token)).token_type == "DPoP"
 
 
+@pytest.mark.database
 def test_a_browser_app_may_read_the_nonce(world: World) -> None:
     """§8 and CORS: the header is exposed to registered origins."""
     app = world.app(name="SPA", application_type="browser", public=True, redirect_uris=["https://spa.example/cb"])

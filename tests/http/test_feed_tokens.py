@@ -67,6 +67,7 @@ def asked(token: str) -> httpx.Response:
         return agent.post("/scim/v2/Feed/Events", json={}, headers={"Authorization": f"Bearer {token}"})
 
 
+@pytest.mark.database
 def test_a_client_reads_the_feed_that_it_was_admitted_to(world: World) -> None:
     """`feed admit`: by client credentials, for the one receiver; taking the grant away shuts it (C16)."""
     call_command("feed", "add", "payroll")

@@ -205,6 +205,7 @@ def test_another_person_in_the_same_browser_gets_a_session_of_their_own(world: W
         assert sessions[-1].account.person.login_name == "kim@example.org"
 
 
+@pytest.mark.database
 def test_my_sessions_are_listed_and_ended(world: World) -> None:
     """C66: one, or all but this; nobody else's."""
     person, first = world.enrolled()

@@ -39,6 +39,7 @@ def recovered(person: Person, browser: Browser, code: str) -> Page:
     return browser.submit(page, page.form_with("totp"), values={"totp": person.authenticator.first_code()})  # type: ignore[arg-type]
 
 
+@pytest.mark.database
 def test_the_password_and_one_saved_code_connect_a_new_app(world: World) -> None:
     """RC-1: typed in any form; nobody is signed in by it (C65); the old root ends, the devices live on (IV-4), the person is told."""
     with time_machine.travel(NOON, tick=False) as now:

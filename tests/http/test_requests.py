@@ -146,6 +146,7 @@ def test_claims_asked_by_name_are_asked_of_the_person_too(world: World) -> None:
     assert "your e-mail address" in page.html
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     ("asked", "acr_values", "answered"),
     [

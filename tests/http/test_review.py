@@ -213,6 +213,7 @@ def test_two_processes_that_let_a_key_take_over_leave_it_active(db: None, monkey
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_one_account_whose_fan_out_fails_does_not_hold_up_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +373,7 @@ def test_a_client_that_must_use_dpop_now_has_no_bearer_token_from_before(world: 
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_a_new_name_of_a_device_is_an_event(world: World) -> None:
     """RE-1: what changes the ledger is an Event, and the name is personal, so it stands beside the chain."""
     _, desktop = world.enrolled()

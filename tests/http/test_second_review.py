@@ -93,6 +93,7 @@ def test_who_registers_itself_gets_pairwise_subjects(world: World) -> None:
     assert registered()["subject_type"] == "pairwise"
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("operations", [5, None, "verify", {}])
 def test_an_odd_key_is_no_crash_and_keeps_nobody_waiting(world: World, operations: object) -> None:
     """C45: `key_ops` of any type, inline and at the client's own address; who asks next is answered at once."""
@@ -210,6 +211,7 @@ def test_a_typed_code_is_no_piv_federation(world: World) -> None:
     assert (told["aal"], told.get("piv_federation")) == (2, None)
 
 
+@pytest.mark.database
 def test_a_revocation_holds_also_while_the_account_is_suspended(world: World) -> None:
     """C41: a 200 means that it ended, whatever was live at that moment."""
     person, browser = world.enrolled()

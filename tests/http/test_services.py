@@ -103,6 +103,7 @@ def test_its_client_kills_it(world: World, change: dict[str, Any], form: str) ->
     assert dies(world, app, token, change)
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 def test_it_ends_by_revocation_and_by_time(world: World, form: str) -> None:
     """C41: by its owner alone."""

@@ -143,6 +143,7 @@ def test_an_opaque_token_dies_with_the_person_and_with_time(world: World, browse
 # --- lives ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(("life", "expected"), [(None, 300), (timedelta(seconds=60), 60), (timedelta(hours=1), 300)])
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 def test_an_access_token_lives_as_long_as_its_client_says_and_never_longer_than_we(
@@ -177,6 +178,7 @@ def test_a_family_lives_as_long_as_its_client_says(world: World, browser: Browse
 # --- reserved claims --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_no_attribute_of_hr_becomes_a_claim_of_ours(world: World) -> None:
     """C17, E22: a profile whose attributes are named like claims, everywhere that a claim comes out."""
     from scim.models import Person

@@ -123,6 +123,7 @@ def test_a_long_name_in_any_script_fits_into_a_certificate(authority: dict[str, 
 # --- who decides ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_no_source_puts_people_into_anothers_group_by_its_name(world: World) -> None:
     """C27: a rule of issuance names a group of one source; another source that calls a group of its own the same changes nothing."""
     ada = world.push("ada@example.org")

@@ -45,6 +45,7 @@ def dpop(key: DeviceKey, path: str = "/oidc/token", method: str = "POST", access
 # --- codes ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_a_code_serves_once_and_its_second_use_ends_the_first_ones_tokens(
     world: World, person_and_browser: tuple[Person, Browser]
 ) -> None:

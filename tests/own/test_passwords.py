@@ -64,6 +64,7 @@ def test_a_password_and_an_app_are_added_under_a_sign_in(world: World) -> None:
         assert desktop.get(f"{ISSUER}/devices/roots/password/add").status == 409
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("session", ["AAL1", "stale", "derived"])
 def test_a_weak_session_adds_no_pair(world: World, session: str) -> None:
     """P2, AU-8: 403 before anything is asked, and at the end if it became so meanwhile."""
@@ -109,6 +110,7 @@ def test_a_weak_session_changes_no_pair(world: World, session: str, what: str) -
         assert (Credential.objects.get().state, PasswordAndTotp.objects.get().password_hash) == ("active", before)
 
 
+@pytest.mark.database
 def test_another_password_serves_from_then_on(world: World) -> None:
     """TH-1: and binds anew what wrong tries had disabled; every address is told."""
     with time_machine.travel(NOON, tick=False) as now:
@@ -126,6 +128,7 @@ def test_another_password_serves_from_then_on(world: World) -> None:
         }
 
 
+@pytest.mark.database
 def test_another_app_takes_the_place_of_the_old_one(world: World) -> None:
     """Trap 1: a row of its own, no longer disabled; the old one and its sessions end, devices live on."""
     with time_machine.travel(NOON, tick=False) as now:

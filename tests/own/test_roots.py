@@ -180,6 +180,7 @@ def test_a_loss_is_reported_with_any_sign_in_also_of_the_last_way_in(world: Worl
         assert audit.verify(Account.objects.get()) is None
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(("age", "queued"), [(timedelta(days=7), True), (timedelta(days=7, seconds=1), False)])
 def test_bindings_of_the_last_seven_days_are_put_up_for_review(world: World, age: timedelta, queued: bool) -> None:  # noqa: FBT001
     """IV-5: listed for managers and told to the person with a link that revokes; a manager settles it."""

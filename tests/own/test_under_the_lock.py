@@ -74,6 +74,7 @@ def test_recovery_is_refused_under_the_lock_too(world: World) -> None:
         )
 
 
+@pytest.mark.database
 def test_a_link_serves_once(world: World) -> None:
     """Ruling 4: of two browsers that opened it, the second changes nothing, also after the account was opened again."""
     world.enrolled()

@@ -19,7 +19,7 @@ from tests.scim.follower import ISSUER, URN, Follower, plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.scim.follower import Follower
 _PARALLEL = (
     connection.vendor == "postgresql"
 )  # SQLite's test database is one connection: there they come one after the other
-pytestmark = pytest.mark.django_db(transaction=_PARALLEL)
+pytestmark = [pytest.mark.django_db(transaction=_PARALLEL), pytest.mark.database]
 
 _CHANGES, _PEOPLE, _IDLE = 6, 3, 8
 

@@ -23,7 +23,7 @@ from tests.scim.follower import Follower, plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
 

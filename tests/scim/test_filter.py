@@ -20,6 +20,8 @@ from scim.protocol.user import USER
 from scim.protocol.values import resource
 from tests.scim.conftest import ENTERPRISE, Scim
 
+pytestmark = pytest.mark.database
+
 _SHARED = json.loads((Path(__file__).parent / "filter_cases.json").read_text())
 _FIXTURE = [resource(one, USER) for one in _SHARED["fixture"]]
 

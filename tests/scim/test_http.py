@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scim.http.body import LARGEST
 from tests.scim.conftest import ASSURANCE, CORE, ENTERPRISE, GROUP, PATCH, Scim, user
 
+pytestmark = pytest.mark.database
+
 
 def test_create_answers_with_location_and_tag(hr: Scim) -> None:
     """201, the record, its Location and its ETag (RFC 7644 §3.3)."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.database
+
 _CSV = """userName,externalId,given_name,family_name,email,employeeNumber,department,active
 ada,1,Ada,Lovelace,ada@example.org,7,IT,true
 bob,2,Bob,"Builder, Jr.",bob@example.org,8,Works,true

@@ -20,6 +20,8 @@ from tests.scim.conftest import PATCH, Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.database
+
 _OFF = {"op": "replace", "path": "active", "value": False}
 _ON = {"op": "replace", "path": "active", "value": True}
 

@@ -20,6 +20,8 @@ from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.database
+
 _KEYED = [*trust.EVERY, trust.EMPLOYEE_NUMBER]
 
 

@@ -23,6 +23,8 @@ from tests.scim.conftest import Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+pytestmark = pytest.mark.database
+
 _OFF = {"op": "replace", "path": "active", "value": False}
 _ON = {"op": "replace", "path": "active", "value": True}
 

@@ -16,6 +16,8 @@ from tests.scim.conftest import Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.database
+
 _CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "patch_cases.json").read_text())
 _EMPTY: tuple[Any, ...] = (None, [], {}, "")
 _OWN = {"bjensen@example.com", "minimal@example.com"}

@@ -14,6 +14,8 @@ from tests.scim.conftest import Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.database
+
 _OFF = {"op": "replace", "path": "active", "value": False}
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.database
+
 _KEYED = {*trust.EVERY, trust.EMPLOYEE_NUMBER}
 
 

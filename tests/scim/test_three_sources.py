@@ -20,6 +20,8 @@ from tests.scim.conftest import ASSURANCE, ENTERPRISE, GROUP, PATCH, Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.database
+
 Event = tuple[str, str, dict[str, Any]]
 PEOPLE = 1000 if LONG else 100
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"

@@ -24,6 +24,8 @@ from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.database
+
 
 _OFF = {"op": "replace", "path": "active", "value": False}
 

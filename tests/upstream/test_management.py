@@ -41,6 +41,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAMET_UPSTREAM_SECRET", SECRET)
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 def test_an_upstream_is_registered_and_its_secret_is_wrapped() -> None:
     """I10: nothing shows the secret again; the callback to register there is told."""

@@ -126,6 +126,7 @@ def test_the_version_rises_with_what_was_consented_to() -> None:
         assert run("show", name)["version"] == version, change
 
 
+@pytest.mark.database
 def test_a_secret_ends_with_the_method_that_needed_it(tmp_path: Path) -> None:
     """P46: who proves itself with a key has no secret left; who begins to need one is told it once."""
     (tmp_path / "keys.json").write_text(json.dumps(jwks(new_key())))

@@ -26,7 +26,7 @@ from device.key import DeviceKey
 if TYPE_CHECKING:
     from uuid import UUID
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 BOTH = frozenset({Factor.PASSWORD, Factor.TOTP})
 
 
@@ -287,7 +287,6 @@ def test_a_skewed_clock_is_a_refusal(
                 locking._require_one_time(there, before)
 
 
-@pytest.mark.database
 @pytest.mark.parametrize("owned", [False, True])
 def test_the_lock_asks_the_database_what_time_it_is(db: None, two_clocks: None, *, owned: bool) -> None:
     """Ruling 15, for both ways to lock."""
@@ -310,7 +309,6 @@ def test_the_lock_asks_the_database_what_time_it_is(db: None, two_clocks: None, 
         lock()
 
 
-@pytest.mark.database
 def test_the_database_moves_the_head_of_a_chain(db: None) -> None:
     """Promise 5: no Event stands there that the head does not know, whoever writes it; one that continues nothing moves nothing."""
     owner = account()

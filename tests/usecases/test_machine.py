@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import time_machine
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -46,6 +47,8 @@ from idp.oidc.issuing.grants.refresh_token import PresentedRefreshToken, rotate
 from idp.oidc.proofs.bound import Bound
 from scim.people import provision
 from tests.usecases import grown
+
+pytestmark = pytest.mark.database
 
 LONG = os.environ.get("RAMET_TEST_LONG") == "1"
 BOTH = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from tests.world import World
 
+pytestmark = pytest.mark.database
+
 ALEX = "alex@example.org"
 
 

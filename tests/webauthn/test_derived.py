@@ -290,6 +290,7 @@ def test_it_dies_with_its_person_and_by_its_link(world: World) -> None:
 # --- on a phone -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_a_phone_makes_its_own_passkey_and_signs_in(world: World) -> None:
     """C14, BI-1: both screens show one number; the desktop says yes; the phone signs in, which makes it active."""
     _, desktop = world.enrolled()
@@ -338,6 +339,7 @@ def test_no_aal3_comes_over_a_code(world: World, monkeypatch: pytest.MonkeyPatch
     assert (row.aal, newest_event().aal, newest_event().hardware) == (2, 2, False)
 
 
+@pytest.mark.database
 def test_a_second_browser_burns_the_code(world: World) -> None:
     """C12: the relayed code binds only the browser that showed it first; another one ends it for both."""
     _, desktop = world.enrolled()
@@ -351,6 +353,7 @@ def test_a_second_browser_burns_the_code(world: World) -> None:
     assert not Credential.objects.filter(kind=Kind.DERIVED_PASSKEY).exists()
 
 
+@pytest.mark.database
 def test_an_attackers_phone_shows_another_number_than_the_victims_screen_expects(world: World) -> None:
     """C14, PoisonSeed: who read the code first waits for the desktop's yes; its person has no number to compare, says no, and nothing is made."""
     _, desktop = world.enrolled()
@@ -444,6 +447,7 @@ def test_the_desktops_login_must_still_stand(world: World) -> None:
     assert desktop.get(page.url).path == "/login"
 
 
+@pytest.mark.database
 def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
