@@ -40,8 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Select for this database; give each test its group; what takes long begins first."""
     wanted = [item for item in items if _is_wanted(item)]
     config.hook.pytest_deselected(items=[item for item in items if not _is_wanted(item)])
-    for item in wanted:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in wanted:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
     items[:] = sorted(wanted, key=_takes_little)
 
 
