@@ -1,4 +1,4 @@
-"""The test suite: `make test` runs it (tests/run); CONTRIBUTING.md says how to run a part.
+"""The test suite: `make test` runs it (tests/run); docs/testing.md says how to run a part.
 
     environment    the environment of a run, set before Django reads it
     conftest       fixtures of every test
@@ -7,6 +7,10 @@
     hop            the header field of the certificate host's proxy
     live           a Ramet served by processes of its own, with a worker
     lock           `make lock`: resolve the dependencies
+    summary        the last words of a run: the slowest tests, statements that no test tried on PostgreSQL
+    plugins        which tests run where, what they cost, which statements they send
+    fixtures       what tests share
+    upgrades       databases of former releases, migrated and used
     rules          pure rules, and the repository's own rules; no database
     usecases       one change against the database
     http           OpenID Connect, OAuth and pages over HTTP, in process

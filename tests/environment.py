@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 import shutil
 import tempfile
+import time
 import warnings
+from base64 import b64encode
 from pathlib import Path
 
 KIND = os.environ.get("RAMET_TEST_DATABASE", "sqlite")
@@ -36,6 +39,19 @@ def _postgresql() -> str:
     return uri
 
 
+def lay_key(folder: Path) -> None:
+    """Put the development key-encryption key of the run's migrated databases into the RAMET_VAR of a server."""
+    shared = Path(os.environ["RAMET_TEST_TEMPLATES"]) / "kek"
+    try:
+        with shared.open("x") as file:
+            file.write(b64encode(secrets.token_bytes(32)).decode() + "\n")
+    except FileExistsError:
+        while not shared.read_text().endswith("\n"):
+            time.sleep(0.01)  # another process of the run is writing it
+    shutil.copyfile(shared, folder / "kek")
+    (folder / "kek").chmod(0o600)
+
+
 def _without_fsync(uri: str) -> None:
     """The data of a test run need not survive a power failure; `synchronous_commit` stays on, because the product asks for it."""
     import psycopg
@@ -51,6 +67,7 @@ for name in [name for name in os.environ if name.startswith("RAMET_") and not na
 if "RAMET_TEST_TEMPLATES" not in os.environ:
     (VAR / "templates").mkdir()
     os.environ["RAMET_TEST_TEMPLATES"] = str(VAR / "templates")  # processes that this one starts use the same
+lay_key(VAR)  # the key of the audit chain in a copied database is wrapped by it
 os.environ["RAMET_VAR"] = str(VAR)
 os.environ["RAMET_ISSUER"] = "http://localhost:8000"
 os.environ["RAMET_LOG_LEVEL"] = os.environ.get("RAMET_TEST_LOG_LEVEL", "WARNING")

@@ -205,7 +205,7 @@ class Live:
     """The server, its worker, one source, and what tests need to speak to them."""
 
     def __init__(self, *, workers: int = 2, threads: int = 8, extra: Mapping[str, str] | None = None) -> None:
-        self.database = Database.made()
+        self.database = Database.made(empty="RAMET_KEK" in (extra or {}))
         self.var = Path(tempfile.mkdtemp(prefix="ramet-live-"))
         self.port = free_port()
         settings = {
