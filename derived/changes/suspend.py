@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+_HELD = "held_for_name"
+
+
 def suspend(account: Account, *, now: datetime, actor: str) -> None:
     """Suspend an active account; every read of its rows refuses until `resume`.
 
@@ -64,13 +67,17 @@ def _move(  # noqa: PLR0913 - the fields of a transition
 def credential(account: Account, row: Credential, *, because: Reason, now: datetime, actor: str) -> bool:
     """Suspend an active credential until a manager lifts it, and notify its holder; False if it was not active.
 
-    Sessions and tokens of it stop at once, because every read of them requires a live credential.
+    Sessions and tokens of it stop at once, because every read of them requires a live credential. A certificate that is
+    on hold for its old name can be suspended too: its holder cannot have it reissued then, and the hold returns when
+    the suspension is lifted.
     """
-    rows = Credential.objects.filter(id=row.id, account=account, state=State.ACTIVE)
-    if not rows.update(state=State.SUSPENDED):
+    rows = Credential.objects.filter(id=row.id, account=account)
+    held = rows.filter(state=State.SUSPENDED, end_reason=Reason.NAME_CHANGED)
+    is_held = because != Reason.NAME_CHANGED and bool(held.update(end_reason=because.value))
+    if not is_held and not rows.filter(state=State.ACTIVE).update(state=State.SUSPENDED):
         return False
     payload = {"credential": str(row.id), "because": because.value}
-    body = {"credential_kind": row.kind, "because": because.value}
+    body = {"credential_kind": row.kind, "because": because.value, **({_HELD: True} if is_held else {})}
     audit.record(account, "credential.suspended", now=now, actor=actor, credential=row, body=body)
     outbox.enqueue(
         kind="credential.suspended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
@@ -100,7 +107,12 @@ def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> Non
         raise Refused(Reason.ILLEGAL_MOVE)
     if status.level(found) < policy_of(Kind(found.kind)).floor or status.overstates_level(found):
         raise Refused(Reason.KEY_TOO_WEAK)
-    Credential.objects.filter(id=found.id, state=State.SUSPENDED).update(state=State.ACTIVE)
+    last = account.events.filter(kind="credential.suspended", credential=found).order_by("-seq").first()
+    rows = Credential.objects.filter(id=found.id, state=State.SUSPENDED)
+    if last is not None and last.body.get(_HELD):
+        rows.update(end_reason=Reason.NAME_CHANGED.value)
+    else:
+        rows.update(state=State.ACTIVE, end_reason="")
     audit.record(
         account, "credential.lifted", now=now, actor=actor, credential=found, body={"aal": int(status.level(found))}
     )

@@ -10,7 +10,7 @@ import time_machine
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from derived import clock
-from derived.changes import revoke
+from derived.changes import revoke, suspend
 from derived.errors import Reason
 from derived.ledger.locking import under_lock
 from derived.models import Credential, Event, IssuedCertificate
@@ -93,6 +93,24 @@ def test_the_same_key_gets_the_new_name(host: None, world: World, way: str) -> N
         held = new
     assert reenroll(first, first.key).status_code in {400, 403}
     assert add(desktop, request=csr(held.key)).status == 409  # the key is bound, as ever (C5)
+
+
+def test_a_certificate_on_hold_for_its_name_can_be_suspended(host: None, world: World) -> None:
+    """Suspended, its holder cannot have it issued anew; lifted, it is on hold for its name again, and can be."""
+    _, desktop = world.enrolled()
+    held = issued(desktop)
+    rename(world)
+    row = held.row.credential
+    because = Reason.UPSTREAM_CAPPED
+    act = {"now": clock.now(), "actor": "manager:m"}
+    assert under_lock(row.account_id, lambda locked: suspend.credential(locked, row, because=because, **act))
+    assert state(held) == ("suspended", because)
+    assert reenroll(held, held.key).status_code in {400, 403}
+    assert desktop.get(f"{ISSUER}/devices/certificates/{row.id}/reissue").status == 404
+    under_lock(row.account_id, lambda locked: suspend.lift(locked, row, **act))
+    assert state(held) == ("suspended", Reason.NAME_CHANGED)
+    certificate_in(reenroll(held, held.key))
+    assert sign_in(successor(held))[1].path == "/devices"
 
 
 def test_what_is_not_issued_anew(host: None, world: World) -> None:
