@@ -159,6 +159,15 @@ class Keyring:
         rows = SigningKey.objects.filter(purpose=purpose, state__in=PUBLISHED).order_by("created_at", "kid")
         return KeySet([self._public_half(row) for row in rows])
 
+    def of_checkpoints(self) -> KeySet:
+        """The public keys of checkpoints in any state, revoked or not: a checkpoint is verified years later.
+
+        Each is imported under its thumbprint, so that a row whose key was exchanged verifies nothing.
+        """
+        rows = SigningKey.objects.filter(purpose=Purpose.CHECKPOINT).order_by("created_at", "kid")
+        keys = [(row.kid, self._public_half(row)) for row in rows]
+        return KeySet([key for kid, key in keys if key.thumbprint() == kid])
+
     def published_kids(self) -> tuple[str, ...]:
         """The kids of the keys that `published` returns for tokens."""
         text = (

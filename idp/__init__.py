@@ -27,6 +27,7 @@
     upstreams      other OpenID providers
     certificates   validation of certificates
     policies       policy files
+    witness        the record outside the database, and restored backups
     signals        the worker: notices, logout tokens, feeds
     checks         system checks
     management     commands

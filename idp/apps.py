@@ -18,6 +18,7 @@ class IdpConfig(AppConfig):
             configuration,
             pki_folder,
             proxies,
+            witness,
         )
         from idp.keys import wrapper  # noqa: PLC0415 - likewise
         from idp.oidc.endpoints.scim_callers import keys_of_certificate, keys_of_token  # noqa: PLC0415 - likewise

@@ -14,6 +14,8 @@ from derived.keyring import Purpose
 from derived.ledger import outbox
 from derived.ledger.locking import MOST_SKEW, database_now
 from idp.keys import keyring
+from idp.witness import standing
+from idp.witness.standing import Standing
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -34,6 +36,9 @@ def ready(_request: HttpRequest) -> HttpResponse:
         if there is not None and abs(there - clock.now()) > MOST_SKEW:
             wrong = "clock"
         connection.ensure_connection()
+        found = standing.look(now=clock.now())
+        if found != Standing.CURRENT:
+            wrong = "restored" if found == Standing.OLDER else "witness"
         keyring().sign({}, typ="probe", alg="ES256", now=clock.now(), purpose=Purpose.TOKENS)
     except DatabaseError:
         wrong = "database"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -227,6 +227,12 @@ def jwks(request: HttpRequest) -> HttpResponse:
 def _files(_version: tuple[tuple[str, int], ...]) -> dict[str, bytes]:
     """The published files, made once for each version of them."""
     return lists.files(now=clock.now())
+
+
+@require_http_methods(["GET", "HEAD"])
+def checkpoint_keys(_request: HttpRequest) -> HttpResponse:
+    """The public keys that have signed checkpoints of the audit chain, also those that sign no more, as a JWK Set."""
+    return JsonResponse(keyring().of_checkpoints().as_dict(private=False))
 
 
 @require_http_methods(["GET", "HEAD"])

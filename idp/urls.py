@@ -34,6 +34,7 @@ urlpatterns = [
     path("scim/v2/", include("scim.http.urls")),
     path(".well-known/openid-configuration", published.discovery, name="discovery"),
     path(".well-known/oauth-authorization-server", published.discovery, name="discovery-oauth"),
+    path(".well-known/ramet-checkpoint-keys", published.checkpoint_keys, name="checkpoint-keys"),
     path("pki/ocsp", published.certificate_status, name="ocsp"),
     path("pki/ocsp/<path:encoded>", published.certificate_status, name="ocsp-get"),
     path("pki/<str:name>", published.certificate_file, name="pki-file"),

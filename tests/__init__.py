@@ -27,6 +27,7 @@
     access         entitlements and requests for access
     console        the console of identity managers
     edge           header names, slow callers and proxies, against the real server
+    witness        the witness outside the database, and restored backups
     races          parallel requests against a live Ramet
     secrecy        secrets in logs, pages, files and copies of the database
     fuzz           mutated requests

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 import segno
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from idp.login.password import Argon2
+from idp.witness import standing
 from tests.environment import KIND, VAR
 from tests.fixtures.databases import SQLITE_NAME, lay_sqlite, postgresql_template
 
@@ -56,6 +58,15 @@ def in_process(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
         _stay_in_process(monkeypatch)
     if "two_clocks" not in request.fixturenames:
         _keep_one_clock(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def one_witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The database of a test is rolled back, so each test has a witness of its own."""
+    path = VAR / f"witness-{uuid4()}"
+    monkeypatch.setattr("idp.witness.folder.place", lambda: path)
+    yield
+    standing.note_agreement()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from idp.config import config
 from idp.edge import intake, routes, unlisted
 from idp.errors import answer
 from idp.login import hop
+from idp.witness import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,8 @@ class Edge:
                 request.get_host()
         except DisallowedHost:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
+        if (words := standing.refusal()) and request.path not in routes.PROBES:
+            return _harden(_refusal(request, 503, "temporarily_unavailable", words))
         if not _is_at_its_host(request):
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > routes.MOST_QUERY:

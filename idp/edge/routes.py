@@ -34,6 +34,7 @@ MACHINES = (
     "/oidc/device_authorization",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
+    "/.well-known/ramet-checkpoint-keys",
     "/certificate/oidc/",
     *SCIM,
     "/pki/",

@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from derived import clock
 from derived.errors import RametError, Refused
 from idp.errors import answer
+from idp.witness import operator_chain, standing
+from idp.witness.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +32,13 @@ class Noun(BaseCommand):
     """A command that is a noun (`source`, `client` …) with verbs (`add`, `list` …).
 
     A subclass fills `verbs`: name → (help, add_arguments, method name). A verb returns data; this class prints it.
+    is_refused_if_older: no verb runs on a database that is older than its witness. configures: what its verbs change is
+    recorded in the operator's chain.
     """
 
     verbs: ClassVar[Mapping[str, tuple[str, Callable[[CommandParser], None]]]] = {}
+    is_refused_if_older: ClassVar[bool] = True
+    configures: ClassVar[bool] = False
     methods: ClassVar[Mapping[str, str]] = {"list": "all"}  # where a verb is a word of Python's
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -46,7 +53,12 @@ class Noun(BaseCommand):
         """Run the verb and print its result."""
         verb: str = options["verb"]
         try:
+            if self.is_refused_if_older and standing.look(now=clock.now()) != Standing.CURRENT:
+                message = f"{standing.refusal()} See: manage.py restore status"
+                raise CommandError(message)
             found = getattr(self, self.methods.get(verb, verb))(options)
+            if self.configures:
+                operator_chain.record_changes(now=clock.now(), actor="operator")
         except Refused as refused:
             raise CommandError(answer(refused.reason).words) from refused
         except RametError as error:

@@ -26,6 +26,8 @@ from idp.login import probe
 from idp.models import Binding
 from idp.signals import backchannel, files, mail, purging, tending
 from idp.signals.outcomes import Delivered, Failed, Outcome, Refused, note
+from idp.witness import operator_chain, standing, writing
+from idp.witness.standing import Standing
 from scim.access import requests
 from scim.feed import delivery
 from scim.people import brake
@@ -168,6 +170,11 @@ def housekeeping(*, now: datetime) -> None:
         _tried(part, now=now)
 
 
+def _record_changes(*, now: datetime) -> None:
+    """Changes of sources, clients, roles, keys and policies that no command has recorded."""
+    operator_chain.record_changes(now=now, actor="worker")
+
+
 def _make_lists(*, now: datetime) -> None:
     lists.sign_due(wrapper(), now=now)
 
@@ -209,21 +216,38 @@ def _expire(*, now: datetime) -> None:
 
 def run(should_stop: Callable[[], bool]) -> None:
     """Work until told to stop; an unavailable database is waited for. Mail has a thread of its own."""
+    standing.require_comparison()
     mails = threading.Thread(target=_deliver, args=(outbox.Lane.MAIL, should_stop), name="mail", daemon=True)
     mails.start()
-    _deliver(outbox.Lane.OTHERS, should_stop, _Housekeeper())
+    keeper = _Housekeeper()
+    _deliver(outbox.Lane.OTHERS, should_stop, keeper)
+    keeper.write_last(now=clock.now())
     mails.join(timeout=_LEAVE)
 
 
 class _Housekeeper:
-    """Runs the housekeeping when it is due."""
+    """Runs the housekeeping when it is due, and writes to the witness."""
 
     def __init__(self) -> None:
-        self._next = self._next_mirror = clock.now()
+        self._next = self._next_mirror = self._next_witness = clock.now()
+        self._witness = writing.Writer()
+
+    def compare(self, *, now: datetime) -> None:
+        """Compare the database with its witness, and write what has changed since; nothing else runs before it."""
+        if now >= self._next_witness:
+            done = _tried(self._witness.write, now=now)
+            unknown = standing.refusal() == standing.WORDS[Standing.UNKNOWN]
+            self._next_witness = now + (timedelta(seconds=_AFTER_AN_ERROR) if unknown and not done else writing.EVERY)
+
+    def write_last(self, *, now: datetime) -> None:
+        """Write to the witness once more before the process ends."""
+        _tried(self._witness.write, now=now)
+        connection.close()
 
     def work(self, *, now: datetime) -> None:
         if now >= self._next:
             self._next = now + (_HOUSEKEEPING if _tried(housekeeping, now=now) else _AFTER_A_FAULT)
+            _tried(_record_changes, now=now)
         if now >= self._next_mirror and not _tried(files.mirror, now=now):
             self._next_mirror = now + _AFTER_A_FAULT
 
@@ -232,6 +256,11 @@ def _deliver(lane: outbox.Lane, should_stop: Callable[[], bool], keeper: _Housek
     with Deliveries(lane) as deliveries:
         while not should_stop():
             try:
+                if keeper is not None:
+                    keeper.compare(now=clock.now())
+                if standing.refusal():
+                    time.sleep(_IDLE)
+                    continue
                 if keeper is not None:
                     keeper.work(now=clock.now())
                 done = deliveries.collect() + deliveries.step(now=clock.now())

@@ -56,7 +56,7 @@ ROUTES: dict[str, str] = {
     **dict.fromkeys(["users", "users-search", "user", "groups", "groups-search", "group", "everything", "search", "me", "bulk"], "tests/scim"),
     **dict.fromkeys(["feed-events", "feed-users", "feed-user", "feed-groups", "feed-group"], "tests/scim/test_feed.py"),
     **dict.fromkeys(["revoke", "certificate-revoke", "undo", "logout", "logout-confirmed"], NOTHING),  # they only end
-    **dict.fromkeys(["home", "livez", "readyz", "discovery", "discovery-oauth", "jwks"], NOTHING),  # the same for everyone
+    **dict.fromkeys(["home", "livez", "readyz", "discovery", "discovery-oauth", "jwks", "checkpoint-keys"], NOTHING),  # the same for everyone
     **dict.fromkeys(["service-provider-config", "resource-types", "resource-type", "schemas", "schema"], NOTHING),
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ functions; what is raced is then done over HTTP, by others.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup()
 
+from django.core.management import CommandError, call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from joserfc.jwk import ECKey  # noqa: E402
 
@@ -402,6 +404,16 @@ def execute(sql: str) -> int:
         return int(cursor.rowcount)
 
 
+def manage(*, words: list[str]) -> dict[str, str]:
+    """Run `manage.py WORDS` in this process: its output, and the message that it ended with."""
+    out = io.StringIO()
+    try:
+        call_command(*words, stdout=out, stderr=io.StringIO())
+    except CommandError as error:
+        return {"output": out.getvalue(), "refused": str(error)}
+    return {"output": out.getvalue(), "refused": ""}
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
@@ -431,6 +443,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         signing_keys,
         dump,
         execute,
+        manage,
         *watched.COMMANDS,
         *pushed.COMMANDS,
     )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import UTC
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -205,3 +206,26 @@ def test_the_tree_is_that_of_rfc_9162(size: int, root: str) -> None:
     """The vectors of the Certificate Transparency reference implementation (RFC 9162 §2.1.1)."""
     leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
     assert merkle.root(bytes.fromhex(leaf) for leaf in leaves[:size]).hex() == root
+
+
+@pytest.mark.postgresql
+def test_the_documented_role_cannot_change_events(db: None) -> None:
+    """docs/operating.md: the server's role works, owns no table, and can neither truncate nor drop a trigger."""
+    text = Path("docs/operating.md").read_text(encoding="utf-8")
+    statements = text.partition("CREATE ROLE ramet_server LOGIN;")[2].partition("```")[0]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE ramet_server LOGIN;" + statements)
+        cursor.execute("SET ROLE ramet_server")
+        owner = account()
+        assert audit.verify(owner) is None
+        for statement in (
+            "UPDATE derived_event SET kind = 'x'",
+            "DELETE FROM derived_event",
+            "TRUNCATE derived_event CASCADE",
+            "ALTER TABLE derived_event DISABLE TRIGGER USER",
+            "DROP TRIGGER derived_event_append_only ON derived_event",
+            "SET session_replication_role = replica",
+        ):
+            with pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
+                cursor.execute(statement)
+        cursor.execute("RESET ROLE")

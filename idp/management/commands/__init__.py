@@ -19,6 +19,7 @@
     outbox        rows that wait for a receiver
     person        people and their accounts
     policy        the rules of issuance, in words
+    restore       accept a restored backup
     review        the yearly review of derived credentials, and orphans
     serve         serve HTTP
     source        identity sources

@@ -78,6 +78,7 @@ class Command(Noun):
     help = (
         "Access: rule, rules, end-rule, ask, waiting, approve, refuse, list, remove, may, review, own, disown, owners."
     )
+    configures = True
     verbs: ClassVar = {
         "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
         "rules": ("All rules.", nothing),

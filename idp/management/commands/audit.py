@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
-from derived.keyring import Purpose
-from derived.ledger import audit, merkle
+from derived.ledger import audit
 from derived.ledger.locking import snapshot
 from derived.models import Account, Event
-from idp.config import config
-from idp.keys import keyring
 from idp.management.verbs import UUID_LENGTH, Noun, nothing
+from idp.witness import standing, verifying, writing
+from idp.witness.standing import Standing
 from scim.models import Person
 from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def _verify(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--against",
+        default="witness",
+        metavar="FILE",
+        help="a copy of the witness (its folder or one of its files), in place of the one below RAMET_VAR",
+    )
 
 
 def _show(parser: CommandParser) -> None:
@@ -32,24 +40,46 @@ class Command(Noun):
     """The verbs for the audit chain."""
 
     help = "The tamper-evident record: verify, show, checkpoint."
+    is_refused_if_older = False
     verbs: ClassVar = {
-        "verify": ("Walk every chain; exit 1 and name the first broken link if one is broken.", nothing),
+        "verify": ("Walk every chain; exit 1 and name the first broken link if one is broken.", _verify),
         "show": ("The Events of one account.", _show),
         "checkpoint": ("A signed statement over all chain heads, to be kept elsewhere.", nothing),
     }
 
     def verify(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Verify every chain."""
+        """Verify every chain, and that the witness has seen nothing else."""
+        seen = self._seen(options["against"])
+        found: dict[str, Any] = {} if seen is None or not seen.fault else {"ok": False, "why": seen.fault}
         with snapshot():
-            broken = next(audit.broken_links(progress=self._progress(options)), None)
-            if broken is None:
-                return {"ok": True, "accounts": Account.objects.count(), "events": Event.objects.count()}
-        found = {"ok": False, "account": broken.account_id, "event": broken.seq, "why": broken.why}
+            heads = {} if seen is None else seen.heads
+            broken = next(audit.broken_links(witnessed=heads, progress=self._progress(options)), None)
+            counted = {"accounts": Account.objects.count(), "events": Event.objects.count()}
+        if broken is not None:
+            found = {"ok": False, "account": broken.account_id, "event": broken.seq, "why": broken.why}
+        if not found:
+            against = (
+                {"against": "no witness yet"}
+                if seen is None
+                else {"against": seen.name, "checkpoints": seen.checkpoints}
+            )
+            return {"ok": True, **counted, **against}
         if options["json"]:
             self.stdout.write(json.dumps(found, default=str))
             sys.exit(1)
-        message = f"account {broken.account_id}, event {broken.seq}: {broken.why}"
-        raise CommandError(message)
+        where = f"account {found['account']}, event {found['event']}: " if "account" in found else ""
+        raise CommandError(f"{where}{found['why']}")
+
+    def _seen(self, where: str) -> verifying.Seen | None:
+        try:
+            seen = verifying.read(where)
+        except OSError as error:
+            message = f"{where} cannot be read: {type(error).__name__}."
+            raise CommandError(message) from error
+        if seen is not None and not seen.heads and not seen.fault:
+            message = f"{where} holds nothing of a witness. Give the folder, or one of its files."
+            raise CommandError(message)
+        return seen
 
     def _progress(self, options: dict[str, Any]) -> Callable[[int], None]:
         """Count on standard error, for people only, once a second."""
@@ -85,19 +115,8 @@ class Command(Noun):
         ]
 
     def checkpoint(self, _options: dict[str, Any]) -> dict[str, Any]:
-        """Sign a checkpoint of all heads."""
-        with snapshot():
-            leaves = [f"{account_id}:{head.seq}:{head.hash}".encode() for account_id, head in audit.heads()]
-        now = clock.now()
-        claims: dict[str, object] = {
-            "iss": config().issuer,
-            "iat": int(now.timestamp()),
-            "root": merkle.root(leaves).hex(),
-            "size": len(leaves),
-        }
-        return {
-            **claims,
-            "statement": keyring().sign(
-                claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=Purpose.CHECKPOINT
-            ),
-        }
+        """Sign a checkpoint of all heads, and append it to the witness."""
+        if standing.look(now=clock.now()) != Standing.CURRENT:
+            message = f"{standing.refusal()} See: manage.py restore status"
+            raise CommandError(message)
+        return writing.checkpoint(now=clock.now())

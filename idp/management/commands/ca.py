@@ -156,6 +156,7 @@ class Command(Noun):
     """The verbs for the certification authority."""
 
     help = "The authority of derived certificates: init, install, outside, show, rotate, crl, root-crl."
+    configures = True
     verbs: ClassVar = {
         "init": (
             "Make the first issuing key, and have the root certify it. The root's key never enters the database.",

@@ -63,6 +63,7 @@ class Command(Noun):
     """The verbs for clients."""
 
     help = "Relying parties: add, set, list, show, rotate-secret, token, disable, enable, import."
+    configures = True
     verbs: ClassVar = {
         "add": ("Register a client; its secret is shown once.", _add),
         "set": (

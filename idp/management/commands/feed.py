@@ -85,6 +85,7 @@ class Command(Callers[Receiver]):
 
     help = "Receivers of SCIM events: add, list, show, allow, rotate, admit, end, disable, enable."
     model, noun, kind = Receiver, "feed", "receiver"
+    configures = True
     verbs: ClassVar = {
         "add": (
             (

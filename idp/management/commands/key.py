@@ -26,6 +26,7 @@ class Command(Noun):
     """The verbs for keys."""
 
     help = "Signing keys: list, rotate (with an overlap), revoke (in an emergency)."
+    configures = True
     verbs: ClassVar = {
         "list": ("All keys and where each stands.", nothing),
         "rotate": ("Publish a new key now; it takes over when every verifier has seen it.", _rotate),

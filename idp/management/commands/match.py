@@ -32,6 +32,7 @@ class Command(Noun):
     """The verbs for matching."""
 
     help = "Records of one person: by, not-by (rules), list (waiting cases), accept, apart, join, joined, split."
+    configures = True
     verbs: ClassVar = {
         "rules": ("What records are joined by; without a rule, by nothing.", nothing),
         "by": ("Join records by an identifier, where both sources are trusted for it.", named(_KEY)),

@@ -51,6 +51,7 @@ class Command(Noun):
     help = (
         "People: list, show (attributes with provenance), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
     )
+    configures = True  # appoints managers
     verbs: ClassVar = {
         "list": ("All people.", nothing),
         "show": (

@@ -25,6 +25,7 @@ from derived.keyring import Purpose
 from idp import conformance
 from idp.config import config, is_loopback
 from idp.keys import keyring
+from idp.witness import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ def _application(threads: int) -> Callable[..., Any]:
     """What each process serves, made there: threads and database connections do not survive a fork."""
     from idp.rsgi import Application  # noqa: PLC0415 - Django's handlers are made where they serve
 
+    standing.watch()
     return cast("Callable[..., Any]", Application(threads))  # granian looks for its __rsgi__
 
 

@@ -155,6 +155,7 @@ class Command(Callers[Source]):
         "import, rotate, admit, end, disable, enable."
     )
     model, noun, kind = Source, "source", "source"
+    configures = True
     verbs: ClassVar = {
         "add": ("Register a source; its bearer token is shown once.", _add),
         "list": ("All sources, with the time of their last request.", nothing),

@@ -86,6 +86,7 @@ class Command(Noun):
     """The verbs for upstreams."""
 
     help = "Upstream OpenID providers: add, list, show, check, cap, disable, enable, preset."
+    configures = True
     verbs: ClassVar = {
         "add": ("Trust another OpenID provider, exactly as far as you say.", _add),
         "list": ("All upstreams.", nothing),

@@ -6,10 +6,12 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from derived import clock
 from idp.signals import worker
+from idp.witness import standing
+from idp.witness.standing import Standing
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -29,6 +31,9 @@ class Command(BaseCommand):
     def handle(self, *_args: object, **options: Option) -> None:
         """Run the worker."""
         if options["once"]:
+            if standing.look(now=clock.now()) != Standing.CURRENT:
+                message = f"{standing.refusal()} See: manage.py restore status"
+                raise CommandError(message)
             worker.housekeeping(now=clock.now())
             while worker.step(now=clock.now()):
                 pass

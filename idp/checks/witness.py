@@ -1,0 +1,29 @@
+"""The check of the witness: a database that is older than it, or whose witness is missing (ramet.W050 to W052)."""
+
+from __future__ import annotations
+
+from django.core.checks import Warning, register  # noqa: A004 - Django's name
+from django.db import DatabaseError
+
+from derived import clock
+from idp.witness import standing
+from idp.witness.folder import witness
+from idp.witness.standing import Standing
+
+
+@register
+def database_agrees_with_its_witness(**_context: object) -> list[Warning]:
+    """A warning, not an error: `serve` starts, and answers 503, until an operator has decided."""
+    try:
+        found = standing.compare(witness().newest(), now=clock.now())
+    except DatabaseError:  # before the first migration
+        return []
+    except OSError as error:
+        return [Warning(f"the witness {witness()} cannot be read: {type(error).__name__}", id="ramet.W052")]
+    if found == Standing.OLDER:
+        hint = "It was restored from a backup, or RAMET_VAR is another one's. See: manage.py restore status"
+        return [Warning(f"the database is older than its witness {witness()}", hint=hint, id="ramet.W050")]
+    if found == Standing.LOST:
+        hint = "Bring the folder back. If it is lost: manage.py restore accept"
+        return [Warning(f"the witness {witness()} is missing", hint=hint, id="ramet.W051")]
+    return []

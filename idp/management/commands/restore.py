@@ -1,0 +1,70 @@
+"""`manage.py restore`: a database that was restored from a backup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.core.management.base import CommandError
+
+from derived import clock
+from derived.models import LedgerState
+from idp.management.verbs import Noun, nothing
+from idp.witness import restored, standing
+from idp.witness.folder import Damaged, witness
+from idp.witness.standing import Standing
+from scim.models import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+
+class Command(Noun):
+    """The verbs for a restored backup."""
+
+    help = "A database that was restored from a backup: compare it with its witness, and accept it."
+    verbs: ClassVar = {
+        "status": ("Whether the database is older than its witness, and which endings it lacks.", nothing),
+        "accept": (
+            "Go on with a restored database: end sessions, token families and codes, and apply known endings again.",
+            nothing,
+        ),
+    }
+    is_refused_if_older = False
+
+    def status(self, _options: dict[str, Any]) -> dict[str, Any]:
+        """Compare, and change nothing."""
+        return {
+            "standing": standing.look(now=clock.now()),
+            "generation": LedgerState.objects.get().generation,
+            "witness": str(witness()),
+            **self._told(self._read(restored.difference)),
+        }
+
+    def accept(self, _options: dict[str, Any]) -> dict[str, Any]:
+        """Accept the database as it is."""
+        now = clock.now()
+        if standing.look(now=now) == Standing.CURRENT:
+            message = "The database agrees with its witness: there is nothing to accept."
+            raise CommandError(message)
+        found = self._read(lambda: restored.accept(now=now))
+        return {"generation": LedgerState.objects.get().generation, **self._told(found)}
+
+    def _read(self, work: Callable[[], restored.Difference]) -> restored.Difference:
+        try:
+            return work()
+        except (Damaged, OSError) as error:
+            message = f"The witness cannot be read: {error}. Mend or remove that line first."
+            raise CommandError(message) from error
+
+    def _told(self, found: restored.Difference) -> dict[str, Any]:
+        return {
+            "endings": len(found.endings),
+            "look_at": self._names([*found.changed, *(ending.account for ending in found.endings)]),
+            "unknown_accounts": [str(account_id) for account_id in found.unknown],
+        }
+
+    def _names(self, accounts: Iterable[UUID | str]) -> list[str]:
+        """Login names, or the ids of people without one, of accounts that changed after the backup."""
+        people = Person.objects.filter(account__in={str(account_id) for account_id in accounts})
+        return sorted(person.get_username() for person in people)

@@ -1,0 +1,123 @@
+"""The witness as files: one file a day below `RAMET_VAR/witness`, one JSON line each, appended and flushed to the disk.
+
+Another kind of witness (an object store, a log server) is a class with the methods of `Folder`, returned by `witness`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from idp.config import config
+from idp.witness.lines import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_TAIL = 512 * 1024  # longer than any line
+
+
+class Damaged(ValueError):
+    """A line of the witness that cannot be read."""
+
+
+class Folder:
+    """A witness in a folder. Several processes may append to it; each holds the lock meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def newest(self) -> Line | None:
+        """The last line that was written whole, or None for a witness without lines.
+
+        Raises: OSError.
+        """
+        for file in reversed(self._files()):
+            with file.open("rb") as opened:
+                opened.seek(max(0, file.stat().st_size - _TAIL))
+                whole = opened.read().rpartition(b"\n")[0].split(b"\n")
+            for text in reversed(whole):
+                try:
+                    return Line.read(text.decode())
+                except ValueError:  # torn when a machine went down; the line before it counts
+                    continue
+        return None
+
+    def lines(self) -> Iterator[Line]:
+        """All lines, the oldest first.
+
+        Raises: OSError; Damaged for a line that cannot be read, other than one torn at the end of a file.
+        """
+        for file in self._files():
+            with file.open(encoding="utf-8") as opened:
+                for number, text in enumerate(opened, start=1):
+                    try:
+                        yield Line.read(text)
+                    except ValueError as error:
+                        if not text.endswith("\n"):
+                            continue
+                        message = f"{file}, line {number}: {error}"
+                        raise Damaged(message) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock of the folder, which is made if it is missing: others wait before they append.
+
+        Raises: OSError.
+        """
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def append(self, lines: Sequence[Line]) -> None:
+        """Append lines, and return when they are on the disk; call it within `held`.
+
+        Raises: OSError.
+        """
+        path = self._path / f"{lines[0].at[:10]}.jsonl"
+        is_new = not path.exists()
+        opened = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
+        try:
+            size = os.fstat(opened).st_size
+            torn = size > 0 and os.pread(opened, 1, size - 1) != b"\n"
+            if torn:  # a line of a process that died while it wrote: take it off, since nobody relied on it
+                os.ftruncate(opened, _whole(path))
+            os.write(opened, "".join(f"{line.text()}\n" for line in lines).encode())
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+        if is_new:
+            folder = os.open(self._path, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _files(self) -> list[Path]:
+        """The files, the oldest first; a path of one file is a copy of a day's."""
+        return [self._path] if self._path.is_file() else sorted(self._path.glob("????-??-??.jsonl"))
+
+
+def _whole(path: Path) -> int:
+    """The length of a file up to the end of its last whole line."""
+    return path.read_bytes().rfind(b"\n") + 1
+
+
+def place() -> Path:
+    """The folder of this installation's witness."""
+    return config().var / "witness"
+
+
+def witness() -> Folder:
+    """The witness of this installation."""
+    return Folder(place())

@@ -1,0 +1,133 @@
+"""Compare the database with its witness; a database that is older than its witness serves nothing (C90, ruling 30).
+
+The witness names the newest Event that it has seen. A database without that Event was restored from a backup, or is
+another one. The result is held in this process, so that a request costs nothing: `watch` repeats the comparison.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError, connection
+
+from derived import clock
+from derived.models import Event, LedgerState
+from idp.witness.folder import witness
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from idp.witness.lines import Line
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 5.0  # seconds
+_RECENT = timedelta(minutes=2)  # four positions of the worker (`writing.EVERY`)
+
+
+class Standing(StrEnum):
+    """How the database stands to its witness."""
+
+    CURRENT = "current"
+    OLDER = "older"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+WORDS = {
+    Standing.CURRENT: "",
+    Standing.OLDER: "The database is older than its witness (or belongs to another one), so nothing is served.",
+    Standing.LOST: "The witness of this database is missing, so nothing is served.",
+    Standing.UNKNOWN: "The database could not be compared with its witness yet, so nothing is served.",
+}
+
+
+class _Process:
+    """The standing as this process knows it; without `watch` and `look` nothing is refused."""
+
+    standing = Standing.CURRENT
+    compared = False
+
+
+def refusal() -> str:
+    """The reason to serve nothing, or "" if the database may be used."""
+    return WORDS[_Process.standing]
+
+
+def compare(line: Line | None, *, now: datetime) -> Standing:
+    """How the database stands to the newest line of its witness.
+
+    A process without a witness of its own accepts that another process has compared within the last two minutes.
+    """
+    found = LedgerState.objects.values_list("generation", "compared_at").first()
+    if found is None:
+        return Standing.OLDER
+    generation, compared_at = found
+    if line is None:
+        is_expected = compared_at is not None and now - compared_at > _RECENT
+        return Standing.LOST if is_expected else Standing.CURRENT
+    if generation != line.generation:
+        return Standing.CURRENT if generation > line.generation else Standing.OLDER
+    if line.newest is None:
+        return Standing.CURRENT
+    event_id, hashed = line.newest
+    return Standing.CURRENT if Event.objects.filter(id=event_id, hash=hashed).exists() else Standing.OLDER
+
+
+def look(*, now: datetime) -> Standing:
+    """Compare now, and hold the result in this process; a change is logged once.
+
+    A witness that cannot be read, or goes missing, stops a process that starts, and none that has compared before.
+    Raises: DatabaseError.
+    """
+    try:
+        found = compare(witness().newest(), now=now)
+    except OSError as error:
+        logger.error("the witness %s cannot be read: %s", witness(), type(error).__name__)  # noqa: TRY400 - one line
+        found = Standing.LOST
+    if found == Standing.LOST and _Process.compared and _Process.standing == Standing.CURRENT:
+        return Standing.CURRENT
+    if found != _Process.standing:
+        if found == Standing.CURRENT and _Process.standing != Standing.UNKNOWN:
+            logger.warning("the database agrees with its witness: serving")
+        elif found != Standing.CURRENT:
+            logger.error("%s See: manage.py restore status. Witness: %s", WORDS[found], witness())
+    _Process.standing, _Process.compared = found, True
+    return found
+
+
+def note_agreement() -> None:
+    """Refuse nothing in this process; `look` compares again."""
+    _Process.standing, _Process.compared = Standing.CURRENT, False
+
+
+def require_comparison() -> None:
+    """Refuse everything in this process until `look` has compared."""
+    _Process.standing, _Process.compared = Standing.UNKNOWN, False
+
+
+def watch() -> None:
+    """Compare before this process serves, and every few seconds from then on, in a thread of its own."""
+    require_comparison()
+    _looked()
+    threading.Thread(target=_watch, name="witness", daemon=True).start()
+
+
+def _watch() -> None:
+    while True:
+        time.sleep(_EVERY)
+        _looked()
+
+
+def _looked() -> None:
+    try:
+        look(now=clock.now())
+    except DatabaseError as error:  # every request that needs the database is refused meanwhile anyway
+        logger.warning("the database was not compared with its witness: %s", type(error).__name__)
+    finally:
+        connection.close()

@@ -1,0 +1,158 @@
+"""Append to the witness: positions within a minute, and a signed checkpoint a day."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from derived.keyring import Purpose
+from derived.ledger import audit, merkle
+from derived.ledger.audit import Head
+from derived.ledger.locking import snapshot
+from derived.models import Event, LedgerState
+from idp.config import config
+from idp.keys import keyring
+from idp.witness import operator_chain, standing
+from idp.witness.folder import witness
+from idp.witness.lines import Ending, Line
+from idp.witness.standing import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+T = TypeVar("T")
+
+EVERY = timedelta(seconds=30)
+_MOST = 1_000  # heads or endings in one line, so that a line has at most 200 KiB
+_CHECKPOINT = timedelta(days=1)
+_OVERLAP = 10_000  # ids: an Event may be committed after one with a higher id
+_ENDINGS = ("account.terminated", "credential.revoked")
+
+
+class Writer:
+    """Writes positions for one worker; it remembers the endings that it has written."""
+
+    def __init__(self) -> None:
+        self._written: set[int] = set()
+
+    def write(self, *, now: datetime) -> None:
+        """Append the position if the ledger has changed, and a checkpoint if one is due.
+
+        Nothing is written for a database that is older than its witness. Raises: OSError, DatabaseError, RametError.
+        """
+        if standing.look(now=now) != Standing.CURRENT:
+            return
+        with witness().held():
+            last = witness().newest()
+        if last is None or not last.checkpoint_at or now - datetime.fromisoformat(last.checkpoint_at) >= _CHECKPOINT:
+            checkpoint(now=now)
+        with witness().held():
+            last = witness().newest()
+            with snapshot():
+                lines = [] if last is None else self._position(last, now=now)
+            if lines:
+                witness().append(lines)
+        LedgerState.objects.update(compared_at=now)
+
+    def _position(self, last: Line, *, now: datetime) -> list[Line]:
+        since = 0 if last.newest is None else last.newest[0]
+        newest = Event.objects.order_by("-id").values_list("id", "hash").first()
+        if newest is None or newest[0] == since:
+            return []
+        rows = Event.objects.filter(id__gt=since).order_by("id").values_list("account_id", "seq", "hash")
+        heads = {str(account_id): Head(seq, hashed) for account_id, seq, hashed in rows.iterator()}
+        ended = Event.objects.filter(id__gt=since - _OVERLAP, kind__in=_ENDINGS).order_by("id")
+        endings = [event for event in ended if event.id not in self._written]
+        self._written = {event.id for event in ended}
+        return _lines(
+            Line(
+                at=now.isoformat(),
+                generation=_generation(),
+                newest=newest,
+                checkpoint_at=last.checkpoint_at,
+                checkpoint_hash=last.checkpoint_hash,
+            ),
+            heads,
+            [_ending(event) for event in endings],
+        )
+
+
+def checkpoint(*, now: datetime) -> dict[str, Any]:
+    """Sign the Merkle root over all heads, append it to the witness, and return the statement with its claims.
+
+    Its lines hold every head that the witness did not know, so that the root can be computed from the witness alone.
+    Raises: OSError, Damaged, DatabaseError, RametError.
+    """
+    keyring().ensure(Purpose.CHECKPOINT, "ES256", now=now)
+    operator_chain.record_changes(now=now, actor="worker")
+    with witness().held():
+        last, known = witness().newest(), known_heads()
+        with snapshot():
+            heads = {str(account_id): head for account_id, head in audit.heads()}
+            newest = Event.objects.order_by("-id").values_list("id", "hash").first()
+            generation = _generation()
+        claims: dict[str, Any] = {
+            "iss": config().issuer,
+            "iat": int(now.timestamp()),
+            "generation": generation,
+            "size": len(heads),
+            "root": root(heads),
+            "newest": list(newest) if newest else None,
+            "previous": last.checkpoint_hash if last else "",
+        }
+        statement = keyring().sign(claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=Purpose.CHECKPOINT)
+        line = Line(
+            at=now.isoformat(),
+            generation=generation,
+            newest=newest,
+            statement=statement,
+            checkpoint_at=now.isoformat(),
+            checkpoint_hash=hashlib.sha256(statement.encode()).hexdigest(),
+        )
+        changed = {name: head for name, head in heads.items() if known.get(name) != head}
+        endings = Event.objects.filter(kind__in=_ENDINGS).order_by("id") if last is None else Event.objects.none()
+        witness().append(_lines(line, changed, [_ending(event) for event in endings]))
+    LedgerState.objects.update(compared_at=now)
+    return {**claims, "statement": statement, "witness": str(witness())}
+
+
+def root(heads: Mapping[str, Head]) -> str:
+    """The Merkle root over heads, in the order of their accounts, in hex; a leaf is `account:seq:hash`."""
+    return merkle.root(f"{name}:{head.seq}:{head.hash}".encode() for name, head in sorted(heads.items())).hex()
+
+
+def known_heads() -> dict[str, Head]:
+    """The newest head of each account that the witness knows.
+
+    Raises: OSError, Damaged.
+    """
+    known: dict[str, Head] = {}
+    for line in witness().lines():
+        known.update(line.heads)
+    return known
+
+
+def _lines(last: Line, heads: Mapping[str, Head], endings: list[Ending]) -> list[Line]:
+    """The line, after as many others as its heads and endings need."""
+    names, before = sorted(heads), Line(at=last.at, generation=last.generation, newest=last.newest)
+    return [
+        *(replace(before, heads={name: heads[name] for name in some}) for some in _parts(names)),
+        *(replace(before, endings=tuple(some)) for some in _parts(endings)),
+        last,
+    ]
+
+
+def _parts(whole: list[T]) -> Iterator[list[T]]:
+    return (whole[start : start + _MOST] for start in range(0, len(whole), _MOST))
+
+
+def _ending(event: Event) -> Ending:
+    return Ending(
+        str(event.account_id), event.seq, event.hash, str(event.credential_id or ""), str(event.body.get("because", ""))
+    )
+
+
+def _generation() -> int:
+    return LedgerState.objects.values_list("generation", flat=True).get()
