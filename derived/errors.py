@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from enum import StrEnum, auto
+from math import ceil
 
 
 class Reason(StrEnum):
@@ -115,6 +116,14 @@ class Refused(RametError):
         super().__init__(reason.value)
         self.reason = reason
         self.spends = spends
+
+
+class TryLater(Refused):
+    """Too many attempts. seconds: the wait until the next one is looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Reason.TRY_LATER)
+        self.seconds = max(1, ceil(seconds))
 
 
 class AlreadySpent(Refused):

@@ -15,6 +15,7 @@
     secrets        random values and hashes
     keys           the keyring and the wrapper of this process
     uris           redirect URIs
+    gate           limits on anonymous requests
     outbound       the guarded fetcher
     wire           connections to checked addresses
     renamed        former names of operator files

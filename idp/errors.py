@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from derived.errors import Reason
+from derived.errors import Reason, Refused, TryLater, Unavailable
 
+_SOON = 5  # seconds
 UNMET = "unmet_authentication_requirements"  # OpenID Connect Core Unmet Authentication Requirements 1.0
 
 
@@ -17,6 +18,19 @@ class Answer:
     status: int
     error: str
     words: str
+
+
+def answer_to(refused: Refused | Unavailable) -> Answer:
+    """The answer to one refusal; a wait is told in seconds."""
+    found = answer(refused.reason)
+    if isinstance(refused, TryLater):
+        return replace(found, words=f"Too many tries. Wait {refused.seconds} seconds, then try again.")
+    return found
+
+
+def retry_after(refused: Refused | Unavailable) -> int:
+    """Seconds for Retry-After (RFC 9110 §10.2.3)."""
+    return refused.seconds if isinstance(refused, TryLater) else _SOON
 
 
 def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table

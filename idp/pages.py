@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from csp.constants import SELF
 from django.shortcuts import render
 
+from derived.errors import Refused, TryLater, Unavailable
+from idp.errors import retry_after
+
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
@@ -56,6 +59,13 @@ def not_found(request: HttpRequest, *_exception: object, **_context: object) -> 
 def server_error(request: HttpRequest) -> HttpResponse:
     """The 500 page, without details."""
     return problem(request, "Something went wrong on our side. Nothing was changed.", status=500)
+
+
+def with_wait(response: HttpResponse, refused: Refused | Unavailable) -> HttpResponse:
+    """The page of a refusal; where it asks to wait, Retry-After says how long in seconds (RFC 9110 §10.2.3)."""
+    if isinstance(refused, TryLater | Unavailable):
+        response["Retry-After"] = str(retry_after(refused))
+    return response
 
 
 def leads_to(response: HttpResponse, redirect_uri: str) -> HttpResponse:

@@ -103,6 +103,7 @@ urlpatterns = [
     path("devices/roots/<uuid:credential_id>/app", passwords.app, name="root-app"),
     path("devices/roots/<uuid:credential_id>/rename", roots.rename, name="root-rename"),
     path("devices/roots/<uuid:credential_id>/remove", roots.remove, name="root-remove"),
+    path("devices/roots/<uuid:credential_id>/enable", roots.enable, name="root-enable"),
     path("devices/roots/<uuid:credential_id>/report", roots.report, name="root-report"),
     path("devices/apps/<uuid:family_id>/end", tree.end_family, name="family-end"),
     path("devices/<uuid:credential_id>/remove", enrol.remove, name="device-remove"),

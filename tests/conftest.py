@@ -11,7 +11,9 @@ import pytest
 import segno
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from idp.gate import gate_of_process
 from idp.login.password import Argon2
+from idp.upstreams.documents import asking
 from idp.witness import standing
 from tests.environment import KIND, VAR
 from tests.fixtures.databases import SQLITE_NAME, lay_sqlite, postgresql_template
@@ -58,6 +60,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
         _stay_in_process(monkeypatch)
     if "two_clocks" not in request.fixturenames:
         _keep_one_clock(monkeypatch)
+    gate_of_process.clear()  # each test is a caller of its own
+    asking.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -102,7 +102,9 @@ def record_disabled(account: Account, row: Credential, *, now: datetime, actor: 
 
     False if that was recorded before.
     """
-    said = account.events.filter(credential=row, kind__in=["credential.disabled", "credential.password_changed"])
+    said = account.events.filter(
+        credential=row, kind__in=["credential.disabled", "credential.enabled", "credential.password_changed"]
+    )
     last = said.order_by("-seq").values_list("kind", flat=True).first()
     if last == "credential.disabled":
         return False
@@ -114,6 +116,14 @@ def record_disabled(account: Account, row: Credential, *, now: datetime, actor: 
         payload={"credential": str(row.id)},
         now=now,
     )
+    return True
+
+
+def enable(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:
+    """Turn an authenticator on again that wrong tries had disabled; False if none had (TH-1, ruling 33)."""
+    if Credential.objects.filter(id=row.id, failures__gte=status.MOST_FAILURES).update(failures=0) != 1:
+        return False
+    audit.record(account, "credential.enabled", now=now, actor=actor, credential=row)
     return True
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import DatabaseError, DataError
 from django.http import HttpResponse, JsonResponse
 
 from derived import clock
-from derived.errors import RametError, Reason, Refused, Unavailable
+from derived.errors import RametError, Reason, Refused, TryLater, Unavailable
 from idp import pages
 from idp.config import config
-from idp.edge import intake, routes, unlisted
-from idp.errors import answer
+from idp.edge import caller, intake, routes, unlisted
+from idp.errors import answer, answer_to, retry_after
+from idp.gate import Caller, gate
 from idp.login import hop
 from idp.witness import standing
 
@@ -61,14 +63,19 @@ class Edge:
                 "refused at the edge: %s, from %s: %s", refused.status, request.META[intake.PEER], refused.words
             )
             return _harden(_refusal(request, refused.status, refused.error, refused.words))
+        try:
+            _gate(request)
+        except TryLater as refused:
+            found = answer_to(refused)
+            return _harden(_refusal(request, found.status, found.error, found.words, retry_after(refused)))
         return _harden(self._get_response(request))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The last handler: a refusal that a view did not handle, or an unavailable dependency."""
         match error:
             case Refused() | Unavailable():
-                found = answer(error.reason)
-                return _refusal(request, found.status, found.error, found.words)
+                found = answer_to(error)
+                return _refusal(request, found.status, found.error, found.words, retry_after(error))
             case DataError():  # a NUL or a number that PostgreSQL cannot store is the caller's fault (E23)
                 return _refusal(request, 400, "invalid_request", "The request has a value that cannot be.")
             case DatabaseError():
@@ -110,7 +117,17 @@ def _is_at_its_host(request: HttpRequest) -> bool:
     return hop.is_certificate_host(request) == request.path.startswith("/certificate/")
 
 
-def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpResponse:
+def _gate(request: HttpRequest) -> None:
+    """Count a stranger's request before anything is read for it.
+
+    Raises: TryLater.
+    """
+    if (kind := routes.kind(request.path)) is not None:
+        cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        gate(Caller(caller.network(request.META[intake.PEER]), cookie), kind)
+
+
+def _refusal(request: HttpRequest, status: int, error: str, words: str, retry: int = 5) -> HttpResponse:
     if request.path.startswith(routes.SCIM):
         body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": str(status), "detail": words}
         response: HttpResponse = JsonResponse(body, status=status, content_type="application/scim+json")
@@ -119,7 +136,7 @@ def _refusal(request: HttpRequest, status: int, error: str, words: str) -> HttpR
     else:
         response = pages.problem(request, words, status=status)
     if status in {429, 503}:
-        response["Retry-After"] = "5"
+        response["Retry-After"] = str(retry)
     return response
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from idp.gate import Kind
+
 SCIM = ("/scim/", "/certificate/scim/")
 PROBES = ("/livez", "/readyz")
 AT_BOTH_HOSTS = "/.well-known/est/"
@@ -57,6 +59,24 @@ _ENDINGS = re.compile(
     r"(?:/certificate)?/oidc/(?:revoke|introspect)|/oidc/logout(?:/.*)?|/undo/.*|/sessions/.*|/devices/(?:.*/)?(?:remove|report|end)"
 )
 _BULK = re.compile(r"(?:/certificate)?/scim/v2/Bulk/?")
+
+
+# The kind of an anonymous request for `idp.gate`, by the first path that matches. Other paths of programs begin with
+# the authentication of a client, a source or a token.
+_GATED: tuple[tuple[re.Pattern[str], Kind | None], ...] = (
+    (re.compile(r"/static/.*|/oidc/logout.*|/undo/.*|/sessions/.*"), None),
+    (re.compile(r"/oidc/authorize"), Kind.AUTHORIZE),
+    (re.compile(r"/login/upstream/.*|/devices/roots/upstream/.*"), Kind.UPSTREAM),
+    (re.compile(r"/enrol/v1/.*|/enrol/passkey/.*|/\.well-known/est/simpleenroll"), Kind.CODE),
+)
+
+
+def kind(path: str) -> Kind | None:
+    """What a stranger's request at this path counts as; None where nothing is read or written for a stranger."""
+    for place, found in _GATED:
+        if place.fullmatch(path):
+            return found
+    return None if is_of_a_machine(path) or path.startswith(AT_BOTH_HOSTS) else Kind.PAGE
 
 
 def is_of_a_machine(path: str) -> bool:

@@ -14,7 +14,7 @@ from derived import clock
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from idp import pages
 from idp.config import config
-from idp.errors import answer
+from idp.errors import answer_to
 from idp.login import card, device, flow, hop, probe, session
 from idp.login.passkey_views import page
 
@@ -116,7 +116,7 @@ def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: date
         except Refused as refused:
             if refused.reason not in {Reason.WRONG_FACTOR, Reason.TRY_LATER}:
                 raise
-            error, status = answer(refused.reason).words, answer(refused.reason).status
+            error, status = answer_to(refused).words, answer_to(refused).status
         else:
             return None
     values: dict[str, object] = {"error": error, "name": credential.name, "result": request.GET.get("result", "")[:64]}
@@ -125,7 +125,7 @@ def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: date
 
 def refusal(request: HttpRequest, refused: Refused | Unavailable) -> HttpResponse:
     """The reason why a card was refused, and the next step; nothing about its owner."""
-    found = answer(refused.reason)
+    found = answer_to(refused)
     words, next_step, status = found.words, "Sign in another way, or start again with the right card.", found.status
     if refused.reason == Reason.ALREADY_SPENT:
         words, next_step, status = _TOO_OLD, _AGAIN, 410

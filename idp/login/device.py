@@ -117,11 +117,11 @@ def check_secret(credential: Credential, passphrase_hash: str, passphrase: str, 
     """
     place = throttle.place_of_device(credential)
     throttle.admit(place, now=now)
-    throttle.count_guess(credential)
+    guess = throttle.count_guess(credential, now=now)
     if not password.matches(passphrase, passphrase_hash):
-        throttle.note_wrong(credential, now=now)
+        throttle.note_wrong(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
-    throttle.uncount_guess(credential)  # a later gate may still refuse, which is not a failed guess
+    throttle.uncount_guess(guess)  # a later gate may still refuse, which is not a failed guess
     throttle.forgive(place)
 
 

@@ -33,31 +33,48 @@ LASTS = timedelta(minutes=10)
 def first_factor(request: HttpRequest, username: str, secret: str, *, now: datetime) -> None:
     """Check a password; a correct one opens the transaction, without disclosing whether the name exists (C67).
 
-    Raises: Refused(TRY_LATER), Refused(WRONG_FACTOR), also for a correct password of a disabled authenticator.
+    Raises: TryLater, Refused(WRONG_FACTOR), also for a right password whose authenticator is disabled for this browser.
     """
-    credential = _credential_of(username, now=now)
-    place = throttle.place(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
+    credential = credential_of(username, now=now)
+    place = place_of(request, credential, username)
     throttle.brake(request, str(credential.account_id) if credential else "", now=now)
-    throttle.admit(place, now=now)
-    stored_hash = ""
-    try:
-        if credential is not None:
-            throttle.count_guess(credential)
-            stored_hash = credential.password_totp.password_hash
-    except Refused:
-        credential = None
-    if credential is None:
+    tried = throttle.admit(place, now=now)
+    guess = _counted(request, credential, now=now)
+    if guess is None:
         throttle.count_nothing(place, now=now)
-    if not password.matches(secret, stored_hash) or credential is None:
-        if credential is not None:
-            throttle.note_wrong(credential, now=now)
+    stored_hash = guess.credential.password_totp.password_hash if guess else ""
+    if not password.matches(secret, stored_hash) or guess is None:
+        if guess is not None:
+            throttle.note_wrong(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
-    throttle.uncount_guess(credential)
+    throttle.uncount_guess(guess)
+    throttle.take_back(tried, now=now)
+    open_transaction(request, guess.credential, place, now=now)
+
+
+def place_of(request: HttpRequest, credential: Credential | None, username: str) -> str:
+    """The back-off place of tries at a login name."""
+    return throttle.place(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
+
+
+def _counted(request: HttpRequest, credential: Credential | None, *, now: datetime) -> throttle.Guess | None:
+    """The guess at a password, counted; None where there is none, or where it is disabled for this browser."""
+    if credential is None:
+        return None
+    try:
+        return throttle.count_guess(credential, request, now=now)
+    except Refused:
+        return None
+
+
+def open_transaction(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> None:
+    """Note that this browser has shown the password of a credential; the next factor has ten minutes."""
     request.session.cycle_key()
     request.session[_KEY] = {"credential": str(credential.id), "at": now.timestamp(), "place": place}
 
 
-def _credential_of(username: str, *, now: datetime) -> Credential | None:
+def credential_of(username: str, *, now: datetime) -> Credential | None:
+    """The live password of a login name."""
     person = person_by_login_name(username)
     if person is None:
         return None

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
-from idp.errors import answer
+from idp.errors import answer_to
 from idp.login import flow, passkey
 from idp.models import AuthorizationRequest
 
@@ -33,7 +33,7 @@ WORDS = {
 
 def words(refused: Refused) -> str:
     """The message for a person about a refused key."""
-    return WORDS.get(refused.reason) or answer(refused.reason).words
+    return WORDS.get(refused.reason) or answer_to(refused).words
 
 
 def page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
@@ -81,7 +81,8 @@ def second_passkey(request: HttpRequest) -> HttpResponse:
     try:
         credential = passkey.second(request, request.POST.get("response", ""), beside, place, now=now)
     except Refused as refused:
-        return page(request, "passkey_second", {"error": words(refused), "has_keys": has_keys}, status=_status(refused))
+        values = {"error": words(refused), "has_keys": has_keys}
+        return pages.with_wait(page(request, "passkey_second", values, status=_status(refused)), refused)
     return flow.finish(request, credential)
 
 

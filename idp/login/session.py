@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _POINTER = "login_session"
 _BROWSER = "browser"
+WRONG_TRIES = "wrong-tries"  # in unknown browsers, before the last login
 _PAUSE = "longest-pause"  # seconds since the login, for a client's own limit
 _TOUCH_EVERY = timedelta(seconds=60)
 _LIMITS = {  # SS-1, SS-2: overall, idle
@@ -146,9 +147,11 @@ def establish(  # noqa: PLR0913 - the evidence
 
     def work(account: Account) -> LoginSession:
         event = record_login(account, credential, shown, now=now, claim=claim, beside=beside, at=at)
-        clear_guesses(credential)
+        wrong = clear_guesses(account, credential, request, now=now)
         if beside is not None:
-            clear_guesses(beside)
+            wrong += clear_guesses(account, beside, request, now=now)
+        if wrong:
+            request.session[WRONG_TRIES] = wrong
         return _stand(request, before, account, event, now=now)
 
     session = under_lock(credential.account_id, work)

@@ -1,40 +1,46 @@
-"""Limits on guessing: per browser, per network, and 100 wrong guesses per authenticator (TH-1 to TH-3, ruling 13).
+"""Limits on guessing: per browser, per network, and 100 wrong guesses per authenticator (TH-1 to TH-3, rulings 13, 33).
 
-A guess is counted before it is checked, in one UPDATE, so that parallel guesses count too (P53). Guesses from another
-network do not slow a person in a browser with an earlier login.
+A guess is counted before it is checked, in one UPDATE, so that parallel guesses count too (P53). Wrong guesses in a
+browser with an earlier login of the person are counted for that browser, all others for the authenticator: they disable
+it for unknown browsers only. A correct factor takes its own count back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.core import signing
 from django.db import transaction
 from django.db.models import F
 
 from derived.changes import by_person
-from derived.errors import Reason, Refused
+from derived.errors import Reason, Refused, TryLater
 from derived.ledger.locking import under_lock
 from derived.ledger.status import MOST_FAILURES
 from derived.models import Credential
 from idp.models import Throttle
+from scim.protocol.values import fold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
 
-_PREFIXES = {4: 24, 6: 56}  # a network, by the version of IP
+    from derived.models import Account
+
+_PREFIXES = {4: 24, 6: 48}  # a network, by the version of IP
 _PAIR = 2
+Found = TypeVar("Found")
 FREE_TRIES = 5
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=24)
 WINDOW = timedelta(minutes=10)
 MOST_OF_A_NETWORK = 100  # tries at passwords in a window, over all names, from unknown browsers
-MOST_OF_EVERYBODY = 5_000
 KNOWN_COOKIE = "ramet_known"
 _MOST_COUNTED = 30_000
 _KNOWN_FOR = timedelta(days=180)
@@ -51,13 +57,29 @@ def place(request: HttpRequest, subject: str) -> str:
     return hashlib.sha256(f"{where}\x00{subject}".encode()).hexdigest()
 
 
+def counting_names(
+    request: HttpRequest, use: str, username: str, look_up: Callable[[], Found], *, now: datetime
+) -> Found:
+    """Look up the row of a code with a user name; count the try before, and undo the count for a correct code (P54).
+
+    use: the kind of code. username: "" for a long code, which cannot be guessed and is not limited.
+    Raises: TryLater, and what `look_up` raises.
+    """
+    if not username:
+        return look_up()
+    tried = admit(place(request, f"{use} {fold(username)}"), now=now)
+    found = look_up()
+    take_back(tried, now=now)
+    return found
+
+
 def place_of_device(credential: Credential) -> str:
     """The back-off key of a device's passphrase, which only the holder of its key can reach (ruling 13)."""
     return hashlib.sha256(f"device\x00{credential.id}".encode()).hexdigest()
 
 
 def network(request: HttpRequest) -> str:
-    """The /24 or /56 network of a request."""
+    """The /24 or /48 network of a request."""
     address = ipaddress.ip_address(request.META.get("ramet.peer") or "0.0.0.0")  # noqa: S104 - only a label
     return str(ipaddress.ip_network(f"{address}/{_PREFIXES[address.version]}", strict=False))
 
@@ -75,6 +97,23 @@ def remember(response: HttpResponse, account_id: UUID, *, secure: bool, nonce: s
     )
 
 
+@dataclass(frozen=True)
+class Try:
+    """A counted try. key: its place. failures, until: the values that it set."""
+
+    key: str
+    failures: int
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A counted guess. browser: the key of its counter; "" if it was counted for the authenticator."""
+
+    credential: Credential
+    browser: str = ""
+
+
 def _known(request: HttpRequest) -> list[str] | None:
     raw = request.COOKIES.get("__Host-" + KNOWN_COOKIE) or request.COOKIES.get(KNOWN_COOKIE) or ""
     try:
@@ -84,50 +123,58 @@ def _known(request: HttpRequest) -> list[str] | None:
     return value if isinstance(value, list) and len(value) == _PAIR else None
 
 
-def admit(key: str, *, now: datetime) -> None:
+def admit(key: str, *, now: datetime) -> Try:
     """Count one try from a place.
 
-    Raises: Refused(TRY_LATER) while the place is in back-off.
+    Raises: TryLater while the place is in back-off.
     """
     with transaction.atomic():
         Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
         # Locked from the read to the count, so that parallel tries wait for each other; None: reset concurrently.
         row = Throttle.objects.select_for_update().filter(key=key).first() or Throttle(key=key, until=now, seen_at=now)
         if row.until > now:
-            raise Refused(Reason.TRY_LATER)
+            raise TryLater((row.until - now).total_seconds())
         failures = 1 if row.seen_at < now - FORGET_AFTER else min(row.failures + 1, _MOST_COUNTED)
         over = failures - FREE_TRIES
         wait = min(timedelta(seconds=2 ** min(over, 12)), LONGEST_WAIT) if over > 0 else timedelta()
-        Throttle.objects.filter(key=key).update(failures=failures, seen_at=now, until=now + wait)
+        until = now + wait if wait else row.until
+        Throttle.objects.filter(key=key).update(failures=failures, seen_at=now, until=until)
+    return Try(key, failures, until)
+
+
+def take_back(tried: Try, *, now: datetime) -> None:
+    """Undo the count of a try with a correct factor (ruling 33); tries that were counted meanwhile stay."""
+    own = Throttle.objects.filter(key=tried.key, failures=tried.failures, until=tried.until)
+    if own.update(failures=F("failures") - 1, until=now) != 1:
+        Throttle.objects.filter(key=tried.key, failures__gt=0).update(failures=F("failures") - 1)
 
 
 def brake(request: HttpRequest, subject: str, *, now: datetime) -> None:
-    """Count a password try of a network, for any name, and of the whole installation (C57: spraying).
+    """Count a password try of a network, for any name (C57: spraying).
 
     A browser with an earlier login of the person is not limited by others (ruling 13), nor are cards and keys, which
-    cannot be guessed (C58). Each count is a conditional UPDATE before any check.
-    Raises: Refused(TRY_LATER).
+    cannot be guessed (C58). The count is a conditional UPDATE before any check.
+    Raises: TryLater.
     """
     known = _known(request)
     if known and known[0] == subject:
         return
-    for key, most in _brakes(request, now=now):
-        Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
-        if Throttle.objects.filter(key=key, failures__lt=most).update(failures=F("failures") + 1, seen_at=now) != 1:
-            raise Refused(Reason.TRY_LATER)
+    key = _brake(request, now=now)
+    Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
+    counted = Throttle.objects.filter(key=key, failures__lt=MOST_OF_A_NETWORK)
+    if counted.update(failures=F("failures") + 1, seen_at=now) != 1:
+        raise TryLater(WINDOW.total_seconds() - now.timestamp() % WINDOW.total_seconds())
 
 
 def release(request: HttpRequest, *, now: datetime) -> None:
     """A whole login from there: it was no guess, so an office that signs in at nine does not run into the brake."""
-    for key, _ in _brakes(request, now=now):
-        Throttle.objects.filter(key=key, failures__gt=0).update(failures=F("failures") - 1)
+    Throttle.objects.filter(key=_brake(request, now=now), failures__gt=0).update(failures=F("failures") - 1)
 
 
-def _brakes(request: HttpRequest, *, now: datetime) -> list[tuple[str, int]]:
-    """The counters of this request, of the present window, and their limits."""
+def _brake(request: HttpRequest, *, now: datetime) -> str:
+    """The counter of this request's network in the present window."""
     window = int(now.timestamp() // WINDOW.total_seconds())
-    names = [(f"network:{network(request)}", MOST_OF_A_NETWORK), ("everybody", MOST_OF_EVERYBODY)]
-    return [(hashlib.sha256(f"brake\x00{window}\x00{name}".encode()).hexdigest(), most) for name, most in names]
+    return hashlib.sha256(f"brake\x00{window}\x00network:{network(request)}".encode()).hexdigest()
 
 
 def forgive(key: str) -> None:
@@ -135,14 +182,31 @@ def forgive(key: str) -> None:
     Throttle.objects.filter(key=key).delete()
 
 
-def count_guess(credential: Credential) -> None:
-    """Count a guess against an authenticator, before it is checked.
+def count_guess(credential: Credential, request: HttpRequest | None = None, *, now: datetime) -> Guess:
+    """Count a guess before it is checked: for a browser with an earlier login of the person, or for the authenticator.
 
-    Raises: Refused(CREDENTIAL_DISABLED) at the hundredth in a row; then it must be bound anew.
+    Raises: Refused(CREDENTIAL_DISABLED) after a hundred in a row in unknown browsers.
     """
+    browser = _browser_guesses(request, credential) if request is not None else ""
+    if browser:
+        # Housekeeping keeps the counter as long as the browser is known: the limit is on guesses in a row.
+        kept = now + _KNOWN_FOR
+        Throttle.objects.get_or_create(key=browser, defaults={"until": now, "seen_at": kept})
+        counted = Throttle.objects.filter(key=browser, failures__lt=MOST_FAILURES)
+        if counted.update(failures=F("failures") + 1, seen_at=kept) == 1:
+            return Guess(credential, browser)
     rows = Credential.objects.filter(id=credential.id, failures__lt=MOST_FAILURES)
     if rows.update(failures=F("failures") + 1) != 1:
         raise Refused(Reason.CREDENTIAL_DISABLED)
+    return Guess(credential)
+
+
+def _browser_guesses(request: HttpRequest, credential: Credential) -> str:
+    """The key of the counter of a browser with an earlier login of the person; "" for any other."""
+    known = _known(request)
+    if not known or known[0] != str(credential.account_id):
+        return ""
+    return hashlib.sha256(f"guesses\x00{known[1]}\x00{credential.id}".encode()).hexdigest()
 
 
 def count_nothing(key: str, *, now: datetime) -> None:
@@ -150,20 +214,35 @@ def count_nothing(key: str, *, now: datetime) -> None:
     Throttle.objects.filter(key=key).update(seen_at=now)
 
 
-def uncount_guess(credential: Credential) -> None:
+def uncount_guess(guess: Guess) -> None:
     """Undo the count of a correct guess before a further factor."""
-    Credential.objects.filter(id=credential.id, failures__gt=0).update(failures=F("failures") - 1)
+    if guess.browser:
+        Throttle.objects.filter(key=guess.browser, failures__gt=0).update(failures=F("failures") - 1)
+    else:
+        Credential.objects.filter(id=guess.credential.id, failures__gt=0).update(failures=F("failures") - 1)
 
 
-def note_wrong(credential: Credential, *, now: datetime) -> None:
+def note_wrong(guess: Guess, *, now: datetime) -> None:
     """Record and notify the last permitted wrong guess, once (TH-1)."""
-    if not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
+    credential = guess.credential
+    if guess.browser or not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
         return
     under_lock(
         credential.account_id, lambda account: by_person.record_disabled(account, credential, now=now, actor="house")
     )
 
 
-def clear_guesses(credential: Credential) -> None:
-    """The whole login succeeded (TH-5)."""
-    Credential.objects.filter(id=credential.id).update(failures=0)
+def clear_guesses(
+    account: Account, credential: Credential, request: HttpRequest | None = None, *, now: datetime
+) -> int:
+    """Reset the counters after a complete login (TH-5); the caller holds the account's lock.
+
+    Returns the wrong guesses in a row in unknown browsers.
+    """
+    if request is not None and (browser := _browser_guesses(request, credential)):
+        forgive(browser)
+    rows = Credential.objects.filter(id=credential.id, failures__gt=0)
+    found = rows.values_list("failures", flat=True).first() or 0
+    if found and not by_person.enable(account, credential, now=now, actor="person"):
+        rows.update(failures=0)
+    return found

@@ -16,7 +16,7 @@ from derived.rules.assurance import Factor, VerifiedFactors
 from idp import pages
 from idp.clients import names
 from idp.config import config
-from idp.errors import answer
+from idp.errors import answer_to
 from idp.login import choices, device, flow, session, throttle, totp
 from idp.models import AuthorizationRequest
 from idp.secrets import opaque
@@ -47,8 +47,9 @@ def login(request: HttpRequest) -> HttpResponse:
     try:
         flow.first_factor(request, username, secret, now=clock.now())
     except Refused as refused:
-        words = _WRONG_PASSWORD if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
-        return _password_page(request, words, status=429 if refused.reason == Reason.TRY_LATER else 400)
+        words = _WRONG_PASSWORD if refused.reason == Reason.WRONG_FACTOR else answer_to(refused).words
+        status = 429 if refused.reason == Reason.TRY_LATER else 400
+        return pages.with_wait(_password_page(request, words, status=status), refused)
     return redirect("login-totp")
 
 
@@ -103,9 +104,9 @@ def login_totp(request: HttpRequest) -> HttpResponse:
     try:
         _finish(request, credential, place, now=now)
     except Refused as refused:
-        words = _WRONG_CODE if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
+        words = _WRONG_CODE if refused.reason == Reason.WRONG_FACTOR else answer_to(refused).words
         status = 429 if refused.reason == Reason.TRY_LATER else 400
-        return _page(request, "login_totp", {"error": words}, status=status)
+        return pages.with_wait(_page(request, "login_totp", {"error": words}, status=status), refused)
     return flow.finish(request, credential)
 
 
@@ -115,7 +116,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     Raises: Refused.
     """
     throttle.admit(place, now=now)
-    throttle.count_guess(credential)
+    guess = throttle.count_guess(credential, request, now=now)
     verifier = credential.password_totp
     seed = totp.unwrap(bytes(verifier.totp_seed), owner=credential.id)
     typed = request.POST.get("totp", "").strip()
@@ -123,7 +124,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     if step is None:
         step = totp.fixed_step(credential, typed)
     if step is None:
-        throttle.note_wrong(credential, now=now)
+        throttle.note_wrong(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
 
     def claim(_account: Account) -> None:
@@ -154,10 +155,11 @@ def login_device(request: HttpRequest) -> HttpResponse:
         )
     except Refused as refused:
         known = {Reason.TRY_LATER, Reason.CREDENTIAL_DISABLED, Reason.ACCOUNT_NOT_ACTIVE}
-        words = answer(refused.reason).words if refused.reason in known else _WRONG_DEVICE
+        words = answer_to(refused).words if refused.reason in known else _WRONG_DEVICE
         if refused.reason == Reason.CREDENTIAL_NOT_LIVE:
             words = _ENDED_DEVICE
-        return _device_page(request, words, status=429 if refused.reason == Reason.TRY_LATER else 400)
+        status = 429 if refused.reason == Reason.TRY_LATER else 400
+        return pages.with_wait(_device_page(request, words, status=status), refused)
     return flow.finish(request, proven.credential)
 
 

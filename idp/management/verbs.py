@@ -15,7 +15,7 @@ from rich.text import Text
 
 from derived import clock
 from derived.errors import RametError, Refused
-from idp.errors import answer
+from idp.errors import answer_to
 from idp.witness import operator_chain, standing
 from idp.witness.standing import Standing
 
@@ -60,7 +60,7 @@ class Noun(BaseCommand):
             if self.configures:
                 operator_chain.record_changes(now=clock.now(), actor="operator")
         except Refused as refused:
-            raise CommandError(answer(refused.reason).words) from refused
+            raise CommandError(answer_to(refused).words) from refused
         except RametError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:

@@ -70,16 +70,12 @@ def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
     yield OutboxRow.objects.filter(delivered_at__lt=now - _DELIVERED_KEPT)
     for at_once in (OpaqueToken, ServiceToken, Ceremony):
         yield at_once.objects.filter(expires_at__lt=now)
-    for model in (
-        AuthorizationRequest,
-        PushedRequest,
-        RefreshToken,
-        DeviceAuthorization,
-        UpstreamLogin,
-        CertificateLogin,
-        CertificateOrder,
-    ):
-        yield model.objects.filter(expires_at__lt=late)
+    # Unanswered ones go when they expire: a stranger can make as many as `idp.gate` permits.
+    unanswered = Q(expires_at__lt=now, consumed_at__isnull=True)
+    for model in (AuthorizationRequest, PushedRequest, UpstreamLogin, CertificateLogin):
+        yield model.objects.filter(Q(expires_at__lt=late) | unanswered)
+    for day_old in (RefreshToken, DeviceAuthorization, CertificateOrder):
+        yield day_old.objects.filter(expires_at__lt=late)
     yield Binding.objects.filter(expires_at__lt=old)
     yield Grant.objects.filter(family__ended_at__lt=old, refresh_tokens__isnull=True).exclude(family__state__in=LIVING)
     yield LoginSession.objects.filter(Q(ended_at__lt=old) | Q(expires_at__lt=old)).exclude(

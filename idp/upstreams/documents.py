@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +19,59 @@ from idp.outbound import NotFetched
 from idp.upstreams.registry import hosts, place, safe_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 logger = logging.getLogger(__name__)
 
 FRESH = timedelta(hours=1)
 STALE = timedelta(hours=24)  # how long the last metadata is used while it cannot be fetched
+REMEMBERED = timedelta(minutes=1)  # how long a failed fetch is not repeated
 REFETCH = timedelta(minutes=5)  # an unknown kid fetches the keys again, at most this often
 _MOST = 256 * 1024
 _OK = 200
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _MOST_KEYS = 50
+
+
+class _Asking:
+    """Upstreams that this process is asking at present, and those that did not answer within the last minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        self._failed: dict[str, datetime] = {}
+
+    def clear(self) -> None:
+        """Forget all failures."""
+        with self._lock:
+            self._failed.clear()
+
+    @contextmanager
+    def once(self, slug: str, *, now: datetime) -> Iterator[None]:
+        """Fetch, unless another thread does or a fetch failed within the last minute; no request waits for another.
+
+        Raises: NotFetched, and what is raised inside.
+        """
+        with self._lock:
+            failed = self._failed.get(slug)
+            if failed is not None and timedelta() <= now - failed < REMEMBERED:
+                raise NotFetched("it did not answer within the last minute")
+            if slug in self._busy:
+                raise NotFetched("it is being asked at present")
+            self._busy.add(slug)
+        try:
+            yield
+        except NotFetched:
+            self._failed[slug] = now
+            raise
+        else:
+            self._failed.pop(slug, None)
+        finally:
+            self._busy.discard(slug)
+
+
+asking = _Asking()
 
 
 def metadata(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
@@ -40,7 +84,8 @@ def metadata(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
     if kept and upstream.metadata_at and now - upstream.metadata_at < FRESH:
         return kept
     try:
-        found = _document(upstream, f"{upstream.issuer.rstrip('/')}/.well-known/openid-configuration")
+        with asking.once(upstream.slug, now=now):
+            found = _document(upstream, f"{upstream.issuer.rstrip('/')}/.well-known/openid-configuration")
     except NotFetched as error:
         logger.warning("the metadata of upstream %s could not be fetched: %s", upstream.slug, error)
         if kept and upstream.metadata_at and now - upstream.metadata_at < STALE:

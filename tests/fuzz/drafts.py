@@ -441,6 +441,10 @@ def root_remove(house: House) -> Draft:
     return _page(house, _root(house) + "/remove", house.victims)
 
 
+def root_enable(house: House) -> Draft:
+    return _page(house, _root(house) + "/enable", house.victims)
+
+
 def root_report(house: House) -> Draft:
     return _page(house, f"/devices/roots/{uuid4()}/report", house.victims, used="yes", since="2026-11-20")
 

@@ -12,6 +12,7 @@
     test_dpop                DPoP proofs
     test_enrolment           invitations and bindings
     test_feed_tokens         SETs and tokens are not confused
+    test_gate                limits on anonymous requests
     test_jar                 signed request objects
     test_journey             from HR's push to a token
     test_leavers_over_http   a termination in each vendor's form

@@ -38,7 +38,7 @@ ROUTES: dict[str, str] = {
         "devices", "device-add", "device-adding", "device-adding-status", "device-confirm", "device-refuse", "device-remove", "device-rename",
         "certificate-add", "certificate", "certificate-order", "certificate-confirm", "certificate-refuse", "certificate-pem", "certificate-reissue", "derived-passkey",
         "derived-passkey-add", "derived-passkey-options", "root-app", "root-card-add", "root-card-done", "root-passkey", "root-passkey-add",
-        "root-passkey-options", "root-password", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
+        "root-passkey-options", "root-password", "root-enable", "root-remove", "root-rename", "root-report", "root-upstream-add", "roots-password-add",
         "roots-password-add-app", "session-end", "sessions-end-others", "family-end",
         "console", "console-match", "console-person", "console-readmit", "console-adopt", "console-needs", "console-needs-decide", "console-deliveries", "console-held", "access", "access-ask", "access-withdraw", "access-review", "access-decide", "console-check", "console-check-confirm",
     ], SESSION),

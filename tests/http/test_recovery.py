@@ -85,8 +85,12 @@ def test_a_code_without_the_password_is_worth_nothing(world: World) -> None:
     """RC-1: one code alone fails; so does somebody else's code."""
     person, _ = world.enrolled()
     kim, _ = world.enrolled("kim@example.org")
-    for path in ("/login/recover", "/login/recover/totp"):
-        assert Browser(http()).get(ISSUER + path).path == "/login"
+    assert Browser(http()).get(f"{ISSUER}/login/recover/totp").path == "/login"
+    alone = Browser(http())
+    page = alone.get(f"{ISSUER}/login/recover")
+    values = {"username": person.username, "password": "wrong wrong wrong", "code": person.recovery_codes[0]}
+    assert alone.submit(page, page.form_with("username", "password", "code"), values=values).status == 400
+    assert alone.get(f"{ISSUER}/login/recover/totp").path == "/login"
     browser = Browser(http())
     after_password(browser, kim)
     assert with_code(browser, person.recovery_codes[0]).status == 400

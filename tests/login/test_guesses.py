@@ -1,4 +1,4 @@
-"""Guessing: per network, in the whole house, and the hundredth in a row (C57, C58, C67; TH-1, TH-5; ruling 13)."""
+"""Guesses: per network, per known browser, and the hundredth in a row (C57, C58, C67; TH-1, TH-5; rulings 13, 33)."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_spraying_from_one_network_runs_into_the_brake(world: World, monkeypatch
 def test_a_stranger_does_not_hold_up_a_browser_that_the_person_has_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ruling 13: also when the whole house is braked; and a cookie of one account is none of another."""
-    monkeypatch.setattr(throttle, "MOST_OF_EVERYBODY", 4)
+    """Ruling 13: also when their network is braked; and a cookie of one account is none of another."""
+    monkeypatch.setattr(throttle, "MOST_OF_A_NETWORK", 4)
     (alex, desk), (_, other) = world.enrolled(), world.enrolled("sam@example.org")
     for number in range(6):
         guess(Browser(http()), f"nobody-{number}@example.org")

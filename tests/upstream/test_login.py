@@ -14,6 +14,7 @@ from demo.browser import Browser
 from derived import clock
 from derived.models import Credential
 from idp.models import AuthenticationEvent, LoginSession, Upstream, UpstreamLogin
+from idp.outbound import NotFetched
 from tests.upstream import liar as lies
 from tests.upstream.conftest import register
 from tests.upstream.liar import AAL2, ABSENT, CLIENT
@@ -486,3 +487,24 @@ def test_nothing_of_a_trip_is_kept_in_clear(linked: House) -> None:
     kept = f"{row.state_hash}{row.nonce_hash}{bytes(row.code_verifier)!r}"
     assert found["state"] not in kept
     assert found["nonce"] not in kept
+
+
+def test_a_provider_that_is_down_is_asked_once_a_minute(linked: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's requests do not hold a thread each while it does not answer; after a minute it is asked again."""
+    asked_for: list[str] = []
+
+    def down(url: str, **_: Any) -> Any:
+        asked_for.append(url)
+        raise NotFetched("timed out")
+
+    Upstream.objects.update(metadata={}, metadata_at=None)
+    with time_machine.travel(clock.now(), tick=False) as now:
+        with monkeypatch.context() as patched:
+            patched.setattr("idp.upstreams.documents.outbound.fetch", down)
+            assert {http().get("/login/upstream/liar").status_code for _ in range(8)} == {503}
+            assert len(asked_for) == 1
+            now.shift(61)
+            assert http().get("/login/upstream/liar").status_code == 503
+            assert len(asked_for) == 2
+        now.shift(61)
+        assert http().get("/login/upstream/liar").status_code == 200

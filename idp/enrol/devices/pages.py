@@ -27,7 +27,7 @@ from idp.enrol.grown import binding, registry
 from idp.enrol.roots import pages as roots
 from idp.errors import answer
 from idp.keys import wrapper
-from idp.login.session import is_live, login_of, signed_in, with_evidence
+from idp.login.session import WRONG_TRIES, is_live, login_of, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
 from idp.models import Binding
 from idp.secrets import grouped
@@ -77,6 +77,7 @@ def devices(request: HttpRequest) -> HttpResponse:
         "tree": tree.tree(session, now=now),
         "sessions": _sessions(session, now=now),
         "notice": request.session.pop("notice", None),
+        "wrong_tries": request.session.pop(WRONG_TRIES, 0),
     }
     return pages.page(request, "devices", values)
 

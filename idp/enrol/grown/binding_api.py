@@ -16,7 +16,7 @@ from derived.minting.device_key import public_key
 from idp import clients
 from idp.config import config
 from idp.enrol.grown import binding, codes
-from idp.errors import answer
+from idp.errors import answer_to, retry_after
 from idp.login import throttle
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ def json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -
         except Malformed as malformed:
             return JsonResponse({"error": "invalid_request", "error_description": str(malformed)}, status=400)
         except (Refused, Unavailable) as refused:
-            said = answer(refused.reason)
+            said = answer_to(refused)
             response = JsonResponse({"error": said.error, "error_description": said.words}, status=said.status)
             if said.status in {429, 503}:
-                response["Retry-After"] = "5"
+                response["Retry-After"] = str(retry_after(refused))
             return response
         status, body = found if isinstance(found, tuple) else (200, found)
         return JsonResponse(body, status=status)
@@ -103,12 +103,9 @@ def json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -
 def _located(request: HttpRequest, document: dict[str, Any]) -> Binding:
     code, username = text_of(document, "code"), text_of(document, "username", required=False)
     now = clock.now()
-    place = throttle.place(request, "enrol")
-    try:
-        return binding.locate(code, username, now=now)
-    except Refused:
-        throttle.admit(place, now=now)  # only wrong codes are slowed: many phones share an office's network
-        raise
+    return throttle.counting_names(
+        request, "enrol", codes.name_of_short(code, username), lambda: binding.locate(code, username, now=now), now=now
+    )
 
 
 @json_api

@@ -34,7 +34,7 @@ from idp.enrol.device_names import clean_name
 from idp.enrol.grown import binding, codes
 from idp.enrol.grown.registry import Offer
 from idp.enrol.grown.request import asked
-from idp.errors import answer
+from idp.errors import answer, answer_to
 from idp.login import throttle
 from idp.login.passkey import begin, spend
 from idp.login.session import browser_hash, is_live, login_of, read, signed_in
@@ -71,7 +71,7 @@ _FOR_A_LOGIN = frozenset({Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK, Reason.LO
 
 
 def _words(refused: Refused) -> str:
-    return _WORDS.get(refused.reason) or answer(refused.reason).words
+    return _WORDS.get(refused.reason) or answer_to(refused).words
 
 
 # --- in this browser --------------------------------------------------------------------------------------------------
@@ -93,9 +93,7 @@ def add(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         if refused.reason in _FOR_A_LOGIN:
             return _login_again(request, refused.reason)
-        return pages.page(
-            request, "derived_passkey_add", {"error": _words(refused)}, status=answer(refused.reason).status
-        )
+        return pages.page(request, "derived_passkey_add", {"error": _words(refused)}, status=answer_to(refused).status)
     request.session["why"], request.session["next"] = _TRY_IT, "/devices"
     request.session.pop("flow", None)
     return redirect("login-passkey")
@@ -147,7 +145,7 @@ def _as_json(view: Callable[..., JsonResponse]) -> Callable[..., HttpResponse]:
         try:
             response = view(request, **kwargs)
         except Refused as refused:
-            said = answer(refused.reason)
+            said = answer_to(refused)
             response = JsonResponse({"error": said.error, "error_description": _words(refused)}, status=said.status)
         response["Cache-Control"] = "no-store"
         return response
@@ -163,11 +161,13 @@ def phone(request: HttpRequest) -> HttpResponse:
 
 def _located(request: HttpRequest, *, now: datetime) -> Binding:
     code, username = request.POST.get("code", "")[:_MOST_CODE], request.POST.get("username", "")[:_MOST_NAME]
-    try:
-        return binding.locate(code, username, kind=Kind.DERIVED_PASSKEY, now=now)
-    except Refused:
-        throttle.admit(throttle.place(request, "enrol"), now=now)  # only wrong codes are slowed, as for every device
-        raise
+    return throttle.counting_names(
+        request,
+        "enrol",
+        codes.name_of_short(code, username),
+        lambda: binding.locate(code, username, kind=Kind.DERIVED_PASSKEY, now=now),
+        now=now,
+    )
 
 
 @_as_json

@@ -238,6 +238,20 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     return _ended(request, session, row, f"{row.name} was removed. It cannot sign in any more.")
 
 
+@require_http_methods(["POST"])
+def enable(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Enable a root that wrong tries have disabled; any login suffices, because only tries are added (ruling 33)."""
+    session, now = signed_in(request), clock.now()
+    if session is None:
+        return fresh_login_needed(request, "", next_path="/devices")
+    row = mine(session, credential_id)
+    if row is None:
+        return _gone(request)
+    under_my_lock(session, lambda account, _: by_person.enable(account, row, now=now, actor="person"), now=now)
+    request.session["notice"] = f"{row.name} signs in again."
+    return redirect("devices")
+
+
 @require_http_methods(["GET", "POST"])
 def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Report a loss: any login suffices, and it ends at once, even the last way in (IV-7, ruling 14)."""

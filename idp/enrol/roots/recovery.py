@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from derived import clock
 from derived.changes import renew
-from derived.errors import Reason, Refused
+from derived.errors import Reason, Refused, TryLater
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
@@ -22,8 +22,8 @@ from derived.models import Credential, RecoveryCode
 from idp import pages
 from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
-from idp.errors import answer
-from idp.login import flow, throttle, totp
+from idp.errors import answer, answer_to
+from idp.login import flow, password, throttle, totp
 from idp.secrets import grouped
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from derived.models import Account
 
 _WRONG = "That code is not one of your recovery codes, or was used already."
+_WRONG_OF_THREE = "These three do not go together. Check the user name, the password and the code, and try again."
 _KEY = "recovering"
 
 
@@ -48,7 +49,7 @@ def recover(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     half = flow.half_done(request, now=now)
     if half is None:
-        return redirect("login")
+        return _from_outside(request, now=now)
     credential, place = half
     if not status.may_recover(credential.account):
         return _in_person(request)
@@ -57,10 +58,17 @@ def recover(request: HttpRequest) -> HttpResponse:
     try:
         code_hash = _looked_at(request, credential, place, now=now)
     except Refused as refused:
-        words = _WRONG if refused.reason == Reason.WRONG_FACTOR else answer(refused.reason).words
-        return pages.page(
-            request, "recover", {"error": words}, status=429 if refused.reason == Reason.TRY_LATER else 400
-        )
+        return _again(request, "recover", refused, _WRONG)
+    return _connect(request, credential, code_hash)
+
+
+def _again(request: HttpRequest, page: str, refused: Refused, wrong: str) -> HttpResponse:
+    words = wrong if refused.reason == Reason.WRONG_FACTOR else answer_to(refused).words
+    response = pages.page(request, page, {"error": words}, status=429 if isinstance(refused, TryLater) else 400)
+    return pages.with_wait(response, refused)
+
+
+def _connect(request: HttpRequest, credential: Credential, code_hash: str) -> HttpResponse:
     fresh = uuid4()
     request.session.cycle_key()
     request.session[_KEY] = {
@@ -70,6 +78,34 @@ def recover(request: HttpRequest) -> HttpResponse:
         "seed": b64encode(totp.wrap(totp.new_seed(), owner=fresh)).decode(),
     }
     return redirect("login-recover-totp")
+
+
+def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
+    """User name, password and recovery code on one page, also for a disabled password (ruling 33).
+
+    A recovery code has 80 random bits and cannot be guessed; the password is checked together with it, and the answer
+    does not say which of the three was wrong.
+    """
+    if request.method == "GET":
+        return pages.page(request, "recover_from_outside", {"error": None})
+    username = request.POST.get("username", "").strip()
+    credential = flow.credential_of(username, now=now)
+    place = flow.place_of(request, credential, username)
+    code_hash = recovery_hash(request.POST.get("code", "")[:64])
+    try:
+        throttle.brake(request, str(credential.account_id) if credential else "", now=now)
+        tried = throttle.admit(place, now=now)
+        stored_hash = credential.password_totp.password_hash if credential else ""
+        right = password.matches(request.POST.get("password", ""), stored_hash)
+        if credential is None or not right or not _is_saved(credential, code_hash, now=now):
+            raise Refused(Reason.WRONG_FACTOR)
+    except Refused as refused:
+        return _again(request, "recover_from_outside", refused, _WRONG_OF_THREE)
+    if not status.may_recover(credential.account):
+        return _in_person(request)
+    throttle.take_back(tried, now=now)
+    flow.open_transaction(request, credential, place, now=now)
+    return _connect(request, credential, code_hash)
 
 
 def _in_person(request: HttpRequest) -> HttpResponse:
@@ -84,14 +120,20 @@ def _in_person(request: HttpRequest) -> HttpResponse:
 
 
 def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> str:
-    throttle.admit(place, now=now)
-    throttle.count_guess(credential)
+    tried = throttle.admit(place, now=now)
+    guess = throttle.count_guess(credential, request, now=now)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
-    if not _saved(credential, code_hash).filter(consumed_at__isnull=True, expires_at__gt=now).exists():
-        throttle.note_wrong(credential, now=now)
+    if not _is_saved(credential, code_hash, now=now):
+        throttle.note_wrong(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
-    throttle.uncount_guess(credential)
+    throttle.uncount_guess(guess)
+    throttle.take_back(tried, now=now)
     return code_hash
+
+
+def _is_saved(credential: Credential, code_hash: str, *, now: datetime) -> bool:
+    """True for one of the credential's recovery codes that serves still."""
+    return _saved(credential, code_hash).filter(consumed_at__isnull=True, expires_at__gt=now).exists()
 
 
 @require_http_methods(["GET", "POST"])

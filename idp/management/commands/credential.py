@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from derived import clock
-from derived.changes import identity_checks, review_after_loss, revoke, suspend
+from derived.changes import by_person, identity_checks, review_after_loss, revoke, suspend
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
@@ -57,7 +57,7 @@ def _list(parser: CommandParser) -> None:
 class Command(Noun):
     """The verbs for credentials."""
 
-    help = "Credentials: list, tree, show, revoke, lift."
+    help = "Credentials: list, tree, show, revoke, lift, enable."
     verbs: ClassVar = {
         "list": ("A person's credentials; or, with --review, those that wait for a look.", _list),
         "reviewed": ("Say that you looked at a credential that was up for review, and that it stays.", _one),
@@ -65,6 +65,7 @@ class Command(Noun):
         "show": ("One credential, on what evidence, and what happened to it.", _one),
         "revoke": ("End one credential.", _revoke),
         "lift": ("Open a suspended credential again, after you have reviewed it (MT-7).", _one),
+        "enable": ("Turn on an authenticator that wrong tries have disabled, for its person (TH-1).", _one),
     }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,6 +154,15 @@ class Command(Noun):
             )
             raise CommandError(message) from refused
         return f"{row.name} may be used again"
+
+    def enable(self, options: dict[str, Any]) -> str:
+        """Turn a disabled authenticator on."""
+        row = self._one(options["id"])
+        now = clock.now()
+        if not under_lock(row.account_id, lambda account: by_person.enable(account, row, now=now, actor="operator")):
+            message = f"{row.name} is not disabled"
+            raise CommandError(message)
+        return f"{row.name} is on again"
 
     def _rows(self, options: dict[str, Any]) -> Option:
         person = Person.objects.filter(login_name_fold=fold(options["name"])).first()

@@ -26,7 +26,8 @@ from derived.rules.assurance import AAL
 from idp import clients, pages
 from idp.clients import DEVICE_CODE
 from idp.config import config
-from idp.errors import UNMET, answer
+from idp.errors import UNMET, answer_to
+from idp.gate import Caller, Kind, gate
 from idp.login import choices, throttle
 from idp.login.need import Reached, is_true
 from idp.login.session import is_live, read, signed_in, was_idle
@@ -69,6 +70,8 @@ def device_authorization(request: HttpRequest) -> HttpResponse:
     """RFC 8628 §3.1, §3.2."""
     try:
         party, parameters = server().authenticated(request)
+        if party.is_public:
+            gate(Caller(throttle.network(request)), Kind.PUSH)
         body = _begun(request, party, parameters, now=clock.now())
     except OAuth2Error as error:
         return server().refuse(error)
@@ -133,7 +136,7 @@ def enter(request: HttpRequest) -> HttpResponse:
     try:
         throttle.admit(place, now=now)
     except Refused as refused:
-        return _typing(request, answer(refused.reason).words, status=429)
+        return pages.with_wait(_typing(request, answer_to(refused).words, status=429), refused)
     row = _waiting(now=now, user_hash=_hash(normalise_code(request.POST.get("code", "")[:64])))
     if row is None:
         return _typing(request, _UNKNOWN, status=400)

@@ -13,6 +13,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
+from idp.gate import Caller, Kind, gate
+from idp.login import throttle
 from idp.models import PushedRequest
 from idp.oidc import lifetimes
 from idp.oidc.endpoints.cors import readable_by_registered_origins
@@ -41,6 +43,8 @@ def push(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     try:
         party, parameters = server().authenticated(request)
+        if party.is_public:
+            gate(Caller(throttle.network(request)), Kind.PUSH)
         found = _admitted(request, party, parameters, now=now)
     except OAuth2Error as error:
         return dpop.renewed(request, server().refuse(error), now=now)

@@ -14,7 +14,7 @@ from django.http import HttpResponse, JsonResponse
 
 from derived.errors import Refused, Unavailable
 from idp.config import config
-from idp.errors import answer
+from idp.errors import answer_to, retry_after
 from idp.oidc.proofs import client_auth
 from idp.oidc.requests import gate
 from idp.oidc.requests.engine import Engine, OAuthRequest
@@ -47,10 +47,10 @@ class Server(Engine):
         except OAuth2Error as error:
             return self.refuse(error)
         except (Refused, Unavailable) as refused:
-            found = answer(refused.reason)
+            found = answer_to(refused)
             response = self.handle_response(found.status, {"error": found.error, "error_description": found.words}, [])
             if found.status in {429, 503}:
-                response["Retry-After"] = "5"
+                response["Retry-After"] = str(retry_after(refused))
             return response
 
     def parameters(self, request: HttpRequest) -> dict[str, str]:

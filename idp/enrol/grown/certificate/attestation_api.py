@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from django.urls import path
 
 from derived import clock
-from derived.errors import Refused
 from derived.minting import csr
+from idp.enrol.grown import codes
 from idp.enrol.grown.binding_api import json_api, text_of
 from idp.enrol.grown.certificate import by_code as ordering
 from idp.login import throttle
@@ -26,11 +26,9 @@ def attest(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[st
     """{code, username, request, attestation} → the proven level; the request then goes to EST's simpleenroll."""
     code, username, now = text_of(document, "code"), text_of(document, "username", required=False), clock.now()
     key = csr.from_base64(text_of(document, "request"))
-    try:
-        order = ordering.located(code, username, now=now)
-    except Refused:
-        throttle.admit(throttle.place(request, "est"), now=now)
-        raise
+    order = throttle.counting_names(
+        request, "est", codes.name_of_short(code, username), lambda: ordering.located(code, username, now=now), now=now
+    )
     kept = ordering.attest(order, key, document.get("attestation"), code, network=throttle.network(request), now=now)
     return 202, {"level": kept.level, "asks_each_time": kept.verifies_user, "next": "/.well-known/est/simpleenroll"}
 

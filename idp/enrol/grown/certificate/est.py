@@ -30,10 +30,12 @@ from derived.minting import csr
 from derived.models import IssuedCertificate
 from derived.rules.lifecycle import LIVING
 from idp import certificates as trust
+from idp import pages
 from idp.config import config
+from idp.enrol.grown import codes
 from idp.enrol.grown.certificate import by_code as ordering
 from idp.enrol.grown.certificate import issuing as certificates
-from idp.errors import answer
+from idp.errors import answer, answer_to
 from idp.login import hop, probe, throttle
 
 if TYPE_CHECKING:
@@ -71,9 +73,9 @@ def _est(method: str) -> Callable[[Callable[[HttpRequest], HttpResponse]], Calla
             try:
                 response = view(request)
             except (Refused, Unavailable) as refused:
-                found = answer(refused.reason)
+                found = answer_to(refused)
                 wrong_code = refused.reason == Reason.BAD_CODE
-                response = _said(401 if wrong_code else found.status, found.words)
+                response = pages.with_wait(_said(401 if wrong_code else found.status, found.words), refused)
             response["Content-Length"] = str(len(response.content))  # strongSwan reads nothing without it
             return response
 
@@ -145,13 +147,9 @@ def _basic(request: HttpRequest) -> tuple[str, str]:
 def _order(request: HttpRequest) -> CertificateOrder:
     username, code = _basic(request)
     now = clock.now()
-    try:
-        return ordering.located(code, username, now=now)
-    except Refused:
-        throttle.admit(
-            throttle.place(request, "est"), now=now
-        )  # only wrong codes are slowed: many devices share an office's network
-        raise
+    return throttle.counting_names(
+        request, "est", codes.name_of_short(code, username), lambda: ordering.located(code, username, now=now), now=now
+    )
 
 
 @_est("POST")

@@ -28,7 +28,7 @@ from idp.enrol.grown.certificate import est
 from idp.enrol.grown.certificate import form as requested
 from idp.enrol.grown.certificate import issuing as certificates
 from idp.enrol.grown.registry import Offer
-from idp.errors import answer
+from idp.errors import answer, answer_to
 from idp.keys import wrapper
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
@@ -102,7 +102,7 @@ def add(request: HttpRequest) -> HttpResponse:
         if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=_ADD)
         pasted_key = requested.has_private_key(request)
-        found = answer(refused.reason)
+        found = answer_to(refused)
         return _form(request, _PRIVATE if pasted_key else _WORDS.get(refused.reason, found.words), status=found.status)
 
 
@@ -230,7 +230,7 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     except (Refused, Unavailable) as refused:
         if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=request.path)
-        found = answer(refused.reason)
+        found = answer_to(refused)
         words = _PRIVATE if requested.has_private_key(request) else _NOT_THE_KEY.get(refused.reason, found.words)
         return pages.page(request, "certificate_reissue", {**values, "error": words}, status=found.status)
     return redirect("certificate", credential_id=made.credential_id)
@@ -297,7 +297,7 @@ def confirm(request: HttpRequest, order_id: UUID) -> HttpResponse:
     except (Refused, Unavailable) as refused:
         if refused.reason == Reason.LOGIN_TOO_OLD:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=f"/devices/certificates/orders/{order_id}")
-        found = answer(refused.reason)
+        found = answer_to(refused)
         return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
     return redirect("certificate-order", order_id=order_id)
 

@@ -16,7 +16,7 @@ from authlib.oauth2.rfc6749 import (
 
 from derived import clock
 from derived.errors import Reason, Refused
-from idp.errors import answer
+from idp.errors import answer_to
 from idp.oidc.issuing import tokens
 from idp.oidc.proofs import bound, dpop
 
@@ -110,7 +110,7 @@ def narrowed(requested: str | None, granted: str) -> str:
 
 def _as_oauth(refused: Refused) -> OAuth2Error:
     """The OAuth error for a refusal; refusals about the grant are `invalid_grant` (RFC 6749 §5.2)."""
-    found = answer(refused.reason)
+    found = answer_to(refused)
     if refused.reason == Reason.LEVEL_NOT_REACHED:
         return OAuth2Error(error=found.error, description=found.words)
     if refused.reason == Reason.TRY_LATER:

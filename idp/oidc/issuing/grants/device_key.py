@@ -104,7 +104,7 @@ def _decide(proven: ProvenDevice, party: RelyingParty, wanted: _Wanted, *, now: 
             now=now,
             claim=lambda locked: device.claim_login(proven, locked, now=now),
         )
-        throttle.clear_guesses(proven.credential)
+        throttle.clear_guesses(account, proven.credential, now=now)
         return event
 
     def work(account: Account) -> Granted:
