@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -68,9 +69,9 @@ class Backup:
                 connection.execute(statement)  # type: ignore[call-overload] - names of ours
 
 
-def manage(live: Live, *words: str) -> dict[str, str]:
+def manage(live: Live, *words: str, inside: Inside | None = None) -> dict[str, str]:
     """A command of the operator: `output`, and `refused`, the message of a refusal."""
-    found: dict[str, str] = live.inside.ask("manage", words=list(words))
+    found: dict[str, str] = (inside or live.inside).ask("manage", words=list(words))
     return found
 
 
@@ -188,3 +189,24 @@ def test_an_ending_reaches_the_witness_within_a_minute(house: Live) -> None:
         return any(person["account"] in ending for line in lines for ending in line.get("endings", ()))
 
     until(is_witnessed)
+
+
+def test_verification_reads_one_moment(house: Live) -> None:
+    """People who enrol and end meanwhile are no faults, on PostgreSQL either."""
+    stop = threading.Event()
+    second = Inside(house.ramet)
+
+    def write() -> None:
+        while not stop.is_set():
+            house.inside.ask("people", count=1, enrolled=True)
+
+    writer = threading.Thread(target=write)
+    house.inside.ask("people", count=50, enrolled=True)
+    writer.start()
+    try:
+        found = [manage(house, "audit", "verify", inside=second)["refused"] for _ in range(10)]
+    finally:
+        stop.set()
+        writer.join()
+        second.stop()
+    assert found == [""] * 10
