@@ -32,13 +32,13 @@ class Noun(BaseCommand):
     """A command that is a noun (`source`, `client` …) with verbs (`add`, `list` …).
 
     A subclass fills `verbs`: name → (help, add_arguments, method name). A verb returns data; this class prints it.
-    is_refused_if_older: no verb runs on a database that is older than its witness. configures: what its verbs change is
-    recorded in the operator's chain.
+    configures: what its verbs change is recorded in the operator's chain. unguarded: verbs that need no database, or
+    run on one that is older than its witness; every other verb refuses there.
     """
 
     verbs: ClassVar[Mapping[str, tuple[str, Callable[[CommandParser], None]]]] = {}
-    is_refused_if_older: ClassVar[bool] = True
     configures: ClassVar[bool] = False
+    unguarded: ClassVar[frozenset[str]] = frozenset()
     methods: ClassVar[Mapping[str, str]] = {"list": "all"}  # where a verb is a word of Python's
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,11 +53,12 @@ class Noun(BaseCommand):
         """Run the verb and print its result."""
         verb: str = options["verb"]
         try:
-            if self.is_refused_if_older and standing.look(now=clock.now()) != Standing.CURRENT:
+            is_guarded = verb not in self.unguarded
+            if is_guarded and standing.look(now=clock.now()) != Standing.CURRENT:
                 message = f"{standing.refusal()} See: manage.py restore status"
                 raise CommandError(message)
             found = getattr(self, self.methods.get(verb, verb))(options)
-            if self.configures:
+            if self.configures and is_guarded:
                 operator_chain.record_changes(now=clock.now(), actor="operator")
         except Refused as refused:
             raise CommandError(answer_to(refused).words) from refused

@@ -40,7 +40,7 @@ class Command(Noun):
     """The verbs for the audit chain."""
 
     help = "The tamper-evident record: verify, show, checkpoint."
-    is_refused_if_older = False
+    unguarded = frozenset({"checkpoint", "show", "verify"})
     verbs: ClassVar = {
         "verify": ("Walk every chain; exit 1 and name the first broken link if one is broken.", _verify),
         "show": ("The Events of one account.", _show),

@@ -47,6 +47,7 @@ class Command(Noun):
     help = (
         "The OpenID conformance suite: load (clients, a person, TLS, the suite's configuration), plans. Loopback only."
     )
+    unguarded = frozenset({"plans"})
     verbs: ClassVar = {
         "load": (
             (

@@ -19,6 +19,7 @@ class Command(Noun):
     """The operator's verbs for mail."""
 
     help = "Mail: test."
+    unguarded = frozenset({"test"})
     verbs: ClassVar = {
         "test": ("Send one mail now, in this process, and report what the mail server said.", named("the address")),
     }

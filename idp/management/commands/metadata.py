@@ -32,6 +32,7 @@ class Command(Noun):
     help = (
         "FIDO's metadata on security keys: import a signed publication, show the one in use, compare registered keys."
     )
+    unguarded = frozenset({"show"})
     verbs: ClassVar = {
         "import": (
             "Verify a signed BLOB and use it from now on; keys whose model is not believed any more fall to AAL2.",

@@ -20,6 +20,7 @@ class Command(Noun):
     """The verbs for the rules of issuance."""
 
     help = "The rules of issuance: show."
+    unguarded = frozenset({"show"})
     verbs: ClassVar = {
         "show": (
             "Which kinds of credential are issued, to whom, on which devices, how strong, how many, how long.",

@@ -30,7 +30,7 @@ class Command(Noun):
             nothing,
         ),
     }
-    is_refused_if_older = False
+    unguarded = frozenset({"accept", "status"})
 
     def status(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Compare, and change nothing."""

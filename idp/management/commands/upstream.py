@@ -87,6 +87,7 @@ class Command(Noun):
 
     help = "Upstream OpenID providers: add, list, show, check, cap, disable, enable, preset."
     configures = True
+    unguarded = frozenset({"preset"})
     verbs: ClassVar = {
         "add": ("Trust another OpenID provider, exactly as far as you say.", _add),
         "list": ("All upstreams.", nothing),
