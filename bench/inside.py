@@ -32,9 +32,9 @@ from idp.clients import CLIENT_CREDENTIALS, SERVICE_SCOPES, Registration  # noqa
 from idp.login import password, totp  # noqa: E402
 from idp.login.session import record_login  # noqa: E402
 from idp.models import AuthorizationRequest, Code, LoginSession  # noqa: E402
-from idp.oidc.issuing.families import open_family  # noqa: E402
-from idp.oidc.issuing.tokens import Granted, ready, response  # noqa: E402
-from idp.oidc.proofs.bound import Bound  # noqa: E402
+from idp.oidc.issuing.families import NewFamily, open_family  # noqa: E402
+from idp.oidc.issuing.tokens import Granted, signing_keys, token_response  # noqa: E402
+from idp.oidc.proofs.bound import ProofBinding  # noqa: E402
 from idp.oidc.requests.ask import Ask  # noqa: E402
 from idp.secrets import hash_secret, opaque  # noqa: E402
 from scim.people import provision  # noqa: E402
@@ -145,31 +145,30 @@ class Fixture:
     def access_token(self) -> str:
         """One access token."""
         granted, now = self._granted(self.sessions[0], ""), clock.now()
-        return str(response(granted, ready(self.party, now=now), now=now)["access_token"])
+        return str(token_response(granted, signing_keys(self.party, now=now), now=now)["access_token"])
 
     def _granted(self, session: LoginSession, jkt: str) -> Granted:
         now = clock.now()
 
         def work(account: Account) -> Granted:
-            grant, token = open_family(
-                account,
+            family = NewFamily(
                 party=self.party,
                 event=session.event,
                 session=session,
                 scope=SCOPE,
                 nonce="n",
-                bound=Bound(jkt=jkt),
+                bound=ProofBinding(jkt=jkt),
                 acr="http://idmanagement.gov/ns/assurance/aal/2",
                 refreshes=True,
-                now=now,
             )
+            grant, token = open_family(account, family, now=now)
             return Granted(
                 grant=grant,
                 account=account,
                 party=self.party,
                 scope=SCOPE,
                 audience=os.environ["RAMET_ISSUER"],
-                bound=Bound(jkt=jkt),
+                bound=ProofBinding(jkt=jkt),
                 refresh_token=token,
             )
 

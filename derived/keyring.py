@@ -38,7 +38,7 @@ PUBLISHED_AFTER_USE = LONGEST_SIGNATURE_LIFE + SKEW
 PUBLISHED = ("pending", "active", "retiring")
 
 
-class Purpose(StrEnum):
+class KeyPurpose(StrEnum):
     """The purposes of signing keys; a key of one purpose never signs for another (P67)."""
 
     TOKENS = "tokens"
@@ -47,12 +47,14 @@ class Purpose(StrEnum):
 
 def in_use(alg: str | OuterRef) -> Subquery:
     """A subquery for the kid of the key that signs tokens now, to be joined into another SELECT."""
-    return Subquery(SigningKey.objects.filter(purpose=Purpose.TOKENS.value, alg=alg, state="active").values("kid")[:1])
+    return Subquery(
+        SigningKey.objects.filter(purpose=KeyPurpose.TOKENS.value, alg=alg, state="active").values("kid")[:1]
+    )
 
 
 def is_published(kid: str | Expression) -> Exists:
     """A subquery for whether tokens signed by this key are still accepted, to be joined into another SELECT."""
-    return Exists(SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS.value, state__in=PUBLISHED))
+    return Exists(SigningKey.objects.filter(kid=kid, purpose=KeyPurpose.TOKENS.value, state__in=PUBLISHED))
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Keyring:
         self._public: dict[tuple[str, str], Key] = {}
         self._mutex = threading.Lock()
 
-    def ensure(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
+    def ensure(self, purpose: KeyPurpose, alg: str, *, now: datetime) -> SigningKey:
         """The active key of a purpose; on first use created, by exactly one of the callers."""
         found = self._active(purpose, alg, now=now)
         if found is not None:
@@ -98,7 +100,7 @@ class Keyring:
                 raise Unavailable(Reason.KEY_UNAVAILABLE) from None
             return winner
 
-    def rotate(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey:
+    def rotate(self, purpose: KeyPurpose, alg: str, *, now: datetime) -> SigningKey:
         """Publish a new key, which becomes active once every verifier that honours cache headers has fetched it."""
         self.ensure(purpose, alg, now=now)
         with transaction.atomic():
@@ -128,7 +130,7 @@ class Keyring:
         with transaction.atomic():
             key = SigningKey.objects.select_for_update().get(kid=kid)
             SigningKey.objects.filter(kid=kid).update(state="retired", retired_at=now)
-        return self.ensure(Purpose(key.purpose), key.alg, now=now)
+        return self.ensure(KeyPurpose(key.purpose), key.alg, now=now)
 
     def signer(self, alg: str, *, now: datetime, kid: str = "") -> TokenSigner:
         """The signer of tokens for this algorithm; call it before claiming anything, so a missing key refuses first.
@@ -140,12 +142,12 @@ class Keyring:
         with self._mutex:
             held = self._private.get(kid)
         if held is None:
-            key = self.ensure(Purpose.TOKENS, alg, now=now)
+            key = self.ensure(KeyPurpose.TOKENS, alg, now=now)
             kid, held = key.kid, self._unwrapped(key)
         return TokenSigner(held, kid, alg)
 
     def sign(
-        self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: Purpose = Purpose.TOKENS
+        self, claims: dict[str, object], *, typ: str, alg: str, now: datetime, purpose: KeyPurpose = KeyPurpose.TOKENS
     ) -> str:
         """A compact JWS over claims, by the active key of the purpose. Call it outside the account lock.
 
@@ -154,7 +156,7 @@ class Keyring:
         key = self.ensure(purpose, alg, now=now)
         return TokenSigner(self._unwrapped(key), key.kid, alg).sign(claims, typ=typ)
 
-    def published(self, purpose: Purpose = Purpose.TOKENS) -> KeySet:
+    def published(self, purpose: KeyPurpose = KeyPurpose.TOKENS) -> KeySet:
         """The public keys that verifiers may need: pending, active and retiring."""
         rows = SigningKey.objects.filter(purpose=purpose, state__in=PUBLISHED).order_by("created_at", "kid")
         return KeySet([self._public_half(row) for row in rows])
@@ -164,7 +166,7 @@ class Keyring:
 
         Each is imported under its thumbprint, so that a row whose key was exchanged verifies nothing.
         """
-        rows = SigningKey.objects.filter(purpose=Purpose.CHECKPOINT).order_by("created_at", "kid")
+        rows = SigningKey.objects.filter(purpose=KeyPurpose.CHECKPOINT).order_by("created_at", "kid")
         keys = [(row.kid, self._public_half(row)) for row in rows]
         return KeySet([key for kid, key in keys if key.thumbprint() == kid])
 
@@ -175,21 +177,21 @@ class Keyring:
             " WHERE purpose = %s AND state IN (%s, %s, %s) ORDER BY created_at, kid"
         )
         with statement_cursor() as cursor:
-            cursor.execute(text, [Purpose.TOKENS.value, *PUBLISHED])
+            cursor.execute(text, [KeyPurpose.TOKENS.value, *PUBLISHED])
             return tuple(row[0] for row in cursor.fetchall())
 
     def public(self, kid: str) -> Key | None:
         """The public half of a key in any state; to accept its signature, also check `is_published`."""
         with self._mutex:
-            held = self._public.get((Purpose.TOKENS, kid))
+            held = self._public.get((KeyPurpose.TOKENS, kid))
         if held is None:
-            row = SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS).first()
+            row = SigningKey.objects.filter(kid=kid, purpose=KeyPurpose.TOKENS).first()
             return None if row is None else self._public_half(row)
         return held
 
     def is_published(self, kid: str) -> bool:
         """True if tokens signed by this key are still accepted."""
-        return SigningKey.objects.filter(kid=kid, purpose=Purpose.TOKENS, state__in=PUBLISHED).exists()
+        return SigningKey.objects.filter(kid=kid, purpose=KeyPurpose.TOKENS, state__in=PUBLISHED).exists()
 
     def _public_half(self, row: SigningKey) -> Key:
         with self._mutex:
@@ -198,14 +200,14 @@ class Keyring:
                 self._public[name] = _import(row.public_jwk)
             return self._public[name]
 
-    def _active(self, purpose: Purpose, alg: str, *, now: datetime) -> SigningKey | None:
+    def _active(self, purpose: KeyPurpose, alg: str, *, now: datetime) -> SigningKey | None:
         rows = list(SigningKey.objects.filter(purpose=purpose, alg=alg, state__in=["active", "pending"]))
         if any(row.state == "pending" and row.active_from <= now for row in rows):
             self.advance(now=now)
             return SigningKey.objects.filter(purpose=purpose, alg=alg, state="active").first()
         return next((row for row in rows if row.state == "active"), None)
 
-    def _make(self, purpose: Purpose, alg: str, *, state: str, active_from: datetime, now: datetime) -> SigningKey:
+    def _make(self, purpose: KeyPurpose, alg: str, *, state: str, active_from: datetime, now: datetime) -> SigningKey:
         key = _generate(alg)
         kid = key.thumbprint()
         private = json.dumps(key.as_dict(private=True)).encode()

@@ -12,7 +12,7 @@ UNMET = "unmet_authentication_requirements"  # OpenID Connect Core Unmet Authent
 
 
 @dataclass(frozen=True)
-class Answer:
+class ErrorResponse:
     """A refusal as a caller sees it: an HTTP status, an OAuth error code, and the next step."""
 
     status: int
@@ -20,9 +20,9 @@ class Answer:
     words: str
 
 
-def answer_to(refused: Refused | Unavailable) -> Answer:
+def answer_to(refused: Refused | Unavailable) -> ErrorResponse:
     """The answer to one refusal; a wait is told in seconds."""
-    found = answer(refused.reason)
+    found = error_response(refused.reason)
     if isinstance(refused, TryLater):
         return replace(found, words=f"Too many tries. Wait {refused.seconds} seconds, then try again.")
     return found
@@ -33,37 +33,43 @@ def retry_after(refused: Refused | Unavailable) -> int:
     return refused.seconds if isinstance(refused, TryLater) else _SOON
 
 
-def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
+def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR0915 - a table
     """The answer for a reason: the next step for the caller, and nothing about other people."""
     match reason:
         case Reason.ACCOUNT_NOT_ACTIVE | Reason.ACCOUNT_CHANGED:
-            return Answer(403, "access_denied", "This account cannot be used. Ask your identity team.")
+            return ErrorResponse(403, "access_denied", "This account cannot be used. Ask your identity team.")
         case Reason.NOT_A_ROOT:
-            return Answer(
+            return ErrorResponse(
                 403, "access_denied", "Sign in with the credential you had first: nothing grows from a derived one."
             )
         case Reason.LOGIN_TOO_WEAK:
-            return Answer(403, "access_denied", "This needs a sign-in with two factors.")
+            return ErrorResponse(403, "access_denied", "This needs a sign-in with two factors.")
         case Reason.LOGIN_TOO_OLD:
-            return Answer(403, "access_denied", "Sign in again first: this needs a sign-in in the last 20 minutes.")
+            return ErrorResponse(
+                403, "access_denied", "Sign in again first: this needs a sign-in in the last 20 minutes."
+            )
         case Reason.LOGIN_ENDED:
-            return Answer(403, "access_denied", "The sign-in that began this has ended. Start again.")
+            return ErrorResponse(403, "access_denied", "The sign-in that began this has ended. Start again.")
         case Reason.KEY_TOO_WEAK:
-            return Answer(403, "access_denied", "This key alone is one factor. Set a device passphrase with it.")
+            return ErrorResponse(403, "access_denied", "This key alone is one factor. Set a device passphrase with it.")
         case Reason.KEY_SEEN_BEFORE:
-            return Answer(409, "invalid_request", "This key was bound before. Make a new key on the device.")
+            return ErrorResponse(409, "invalid_request", "This key was bound before. Make a new key on the device.")
         case Reason.WEAK_KEY:
-            return Answer(
+            return ErrorResponse(
                 400,
                 "invalid_request",
                 "This key is too weak, or one that others know. Make a new one: P-256, P-384, or RSA with 3072 bits.",
             )
         case Reason.TOO_MANY_CREDENTIALS:
-            return Answer(403, "access_denied", "You have as many devices as your policy allows. Remove one first.")
+            return ErrorResponse(
+                403, "access_denied", "You have as many devices as your policy allows. Remove one first."
+            )
         case Reason.NOT_OFFERED:
-            return Answer(403, "access_denied", "Your organisation does not issue this to you. Ask your identity team.")
+            return ErrorResponse(
+                403, "access_denied", "Your organisation does not issue this to you. Ask your identity team."
+            )
         case Reason.DEVICE_NOT_APPROVED:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 (
@@ -72,73 +78,77 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
                 ),
             )
         case Reason.CREDENTIAL_NOT_LIVE:
-            return Answer(400, "invalid_grant", "This credential has ended. Bind the device again.")
+            return ErrorResponse(400, "invalid_grant", "This credential has ended. Bind the device again.")
         case Reason.CREDENTIAL_DISABLED:
-            return Answer(403, "access_denied", "Too many wrong tries: this has to be set up again.")
+            return ErrorResponse(403, "access_denied", "Too many wrong tries: this has to be set up again.")
         case Reason.ILLEGAL_MOVE:
-            return Answer(409, "invalid_request", "That is not possible in the present state.")
+            return ErrorResponse(409, "invalid_request", "That is not possible in the present state.")
         case Reason.LEVEL_NOT_REACHED:
-            return Answer(400, UNMET, "The requested authentication level cannot be reached with this credential.")
+            return ErrorResponse(
+                400, UNMET, "The requested authentication level cannot be reached with this credential."
+            )
         case Reason.WRONG_FACTOR:
-            return Answer(400, "invalid_grant", "That is not right. Check it and try again.")
+            return ErrorResponse(400, "invalid_grant", "That is not right. Check it and try again.")
         case Reason.WEAK_SECRET:
-            return Answer(
+            return ErrorResponse(
                 400, "invalid_request", "Choose a passphrase of 8 or more characters that is not a common one."
             )
         case Reason.BAD_PROOF:
-            return Answer(400, "invalid_request", "The key or the proof is not as the protocol asks.")
+            return ErrorResponse(400, "invalid_request", "The key or the proof is not as the protocol asks.")
         case Reason.NONCE_NEEDED:
-            return Answer(400, "use_dpop_nonce", "Send the proof again with the nonce of the DPoP-Nonce header.")
+            return ErrorResponse(400, "use_dpop_nonce", "Send the proof again with the nonce of the DPoP-Nonce header.")
         case Reason.BAD_CODE:
-            return Answer(
+            return ErrorResponse(
                 400, "invalid_grant", "This code is wrong, used or too old. Get a new one on your other device."
             )
         case Reason.ALREADY_SPENT | Reason.REPLAY_DETECTED:
-            return Answer(400, "invalid_grant", "This was used before or is too old.")
+            return ErrorResponse(400, "invalid_grant", "This was used before or is too old.")
         case Reason.ALREADY_ENROLLED:
-            return Answer(409, "invalid_request", "This account is set up already. Sign in instead.")
+            return ErrorResponse(409, "invalid_request", "This account is set up already. Sign in instead.")
         case Reason.TRY_LATER:
-            return Answer(429, "temporarily_unavailable", "Too many tries. Wait a little, then try again.")
+            return ErrorResponse(429, "temporarily_unavailable", "Too many tries. Wait a little, then try again.")
         case Reason.STEP_UP_NEEDED:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "Sign in again with your strongest way of signing in: this changes something as strong.",
             )
         case Reason.LAST_WAY_IN:
-            return Answer(409, "invalid_request", "This is your last way of signing in. Add another one first.")
+            return ErrorResponse(409, "invalid_request", "This is your last way of signing in. Add another one first.")
         case Reason.HELD_BY_ANOTHER:
-            return Answer(
+            return ErrorResponse(
                 409,
                 "invalid_request",
                 "This belongs to another account here. Ask your identity team if it should be yours.",
             )
         case Reason.CREDENTIAL_UNKNOWN:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "No account here knows this. Sign in another way first, then add it in My devices.",
             )
         case Reason.RECOVERY_IN_PERSON:
-            return Answer(403, "access_denied", "This account is recovered in person only. Go to your identity team.")
+            return ErrorResponse(
+                403, "access_denied", "This account is recovered in person only. Go to your identity team."
+            )
         case Reason.NOT_ENTITLED:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "You are not assigned to this. Ask your identity team for access, and say what for.",
             )
         case Reason.IDENTITY_CHECK_NEEDED:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "This takes a check in person that nothing was issued on yet. Ask your identity team for one.",
             )
         case Reason.NOT_ELIGIBLE:
-            return Answer(
+            return ErrorResponse(
                 403, "access_denied", "You may not hold derived credentials at present. Ask your identity team."
             )
         case Reason.KEY_MAY_BE_COPIED:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 (
@@ -147,9 +157,9 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
                 ),
             )
         case Reason.CERTIFICATE_LOGIN_OFF:
-            return Answer(404, "invalid_request", "Signing in with a card is not switched on here.")
+            return ErrorResponse(404, "invalid_request", "Signing in with a card is not switched on here.")
         case Reason.CERTIFICATE_MISSING:
-            return Answer(
+            return ErrorResponse(
                 400,
                 "access_denied",
                 (
@@ -158,41 +168,45 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
                 ),
             )
         case Reason.CERTIFICATE_NOT_PROVEN:
-            return Answer(
+            return ErrorResponse(
                 400, "access_denied", "The card was not asked this time. Take it out, insert it again, and start again."
             )
         case Reason.CERTIFICATE_MALFORMED:
-            return Answer(400, "invalid_request", "The certificate cannot be read.")
+            return ErrorResponse(400, "invalid_request", "The certificate cannot be read.")
         case Reason.CERTIFICATE_NOT_YET_VALID:
-            return Answer(403, "access_denied", "The certificate on this card is not valid yet.")
+            return ErrorResponse(403, "access_denied", "The certificate on this card is not valid yet.")
         case Reason.CERTIFICATE_EXPIRED:
-            return Answer(403, "access_denied", "The certificate on this card has expired. Have the card renewed.")
+            return ErrorResponse(
+                403, "access_denied", "The certificate on this card has expired. Have the card renewed."
+            )
         case Reason.CERTIFICATE_REVOKED:
-            return Answer(403, "access_denied", "The certificate on this card was revoked. Ask your card office.")
+            return ErrorResponse(
+                403, "access_denied", "The certificate on this card was revoked. Ask your card office."
+            )
         case Reason.CERTIFICATE_UNTRUSTED:
-            return Answer(403, "access_denied", "This card comes from an issuer that is not trusted here.")
+            return ErrorResponse(403, "access_denied", "This card comes from an issuer that is not trusted here.")
         case Reason.CERTIFICATE_WRONG_POLICY:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "This certificate is not one for PIV authentication. Choose the one named “PIV Authentication”.",
             )
         case Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "This certificate is for signing or encryption. Choose the one for authentication.",
             )
         case Reason.UPSTREAM_DISABLED:
-            return Answer(403, "access_denied", "Signing in through this provider is switched off.")
+            return ErrorResponse(403, "access_denied", "Signing in through this provider is switched off.")
         case Reason.UPSTREAM_UNTRUSTED:
-            return Answer(400, "access_denied", "The other provider's answer could not be trusted. Start again.")
+            return ErrorResponse(400, "access_denied", "The other provider's answer could not be trusted. Start again.")
         case Reason.UPSTREAM_REFUSED:
-            return Answer(
+            return ErrorResponse(
                 403, "access_denied", "The other provider did not sign you in. Start again, or sign in another way."
             )
         case Reason.UPSTREAM_SAYS_NOTHING:
-            return Answer(
+            return ErrorResponse(
                 403,
                 "access_denied",
                 "The other provider did not say how strongly it signed you in, so it counts as nothing here.",
@@ -219,25 +233,27 @@ def answer(reason: Reason) -> Answer:  # noqa: C901, PLR0912, PLR0915 - a table
             | Reason.NEVER_RELEASED
             | Reason.ON_HOLD_TOO_LONG
         ):
-            return Answer(400, "invalid_grant", "This has ended.")
+            return ErrorResponse(400, "invalid_grant", "This has ended.")
         case Reason.NO_AUTHORITY:
-            return Answer(
+            return ErrorResponse(
                 503, "temporarily_unavailable", "No certificates are issued here at present. Ask your identity team."
             )
         case Reason.CERTIFICATE_STATUS_UNKNOWN:
-            return Answer(
+            return ErrorResponse(
                 503,
                 "temporarily_unavailable",
                 "Whether this card was revoked cannot be found out just now. Try again in a moment.",
             )
         case Reason.UPSTREAM_UNREACHABLE:
-            return Answer(
+            return ErrorResponse(
                 503,
                 "temporarily_unavailable",
                 "The other provider does not answer. Try again in a moment, or sign in another way.",
             )
         case Reason.CLOCK_SKEW | Reason.KEY_UNAVAILABLE | Reason.DATABASE_BUSY:
-            return Answer(503, "temporarily_unavailable", "The service cannot decide now. Try again in a moment.")
+            return ErrorResponse(
+                503, "temporarily_unavailable", "The service cannot decide now. Try again in a moment."
+            )
     assert_never(reason)
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from derived import clock
 from derived.errors import Unavailable
-from derived.keyring import Purpose
+from derived.keyring import KeyPurpose
 from derived.ledger import outbox
 from derived.ledger.locking import MOST_SKEW, database_now
 from idp.keys import keyring
@@ -39,7 +39,7 @@ def ready(_request: HttpRequest) -> HttpResponse:
         found = standing.look(now=clock.now())
         if found != Standing.CURRENT:
             wrong = "restored" if found == Standing.OLDER else "witness"
-        keyring().sign({}, typ="probe", alg="ES256", now=clock.now(), purpose=Purpose.TOKENS)
+        keyring().sign({}, typ="probe", alg="ES256", now=clock.now(), purpose=KeyPurpose.TOKENS)
     except DatabaseError:
         wrong = "database"
     except Unavailable:

@@ -32,7 +32,7 @@ class NotFetched(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class FetchedResponse:
     """A response: a status, its headers, and a bounded body."""
 
     status: int
@@ -41,7 +41,7 @@ class Answer:
 
 
 @lru_cache(maxsize=1)
-def trust() -> ssl.SSLContext:
+def trusted_authorities() -> ssl.SSLContext:
     """Public authorities, and those that this machine's operator added: peers often live inside."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
@@ -61,7 +61,7 @@ def fetch(  # noqa: PLR0913 - the parts of a request
     plain: bool = False,
     outside: bool = False,
     cut: bool = False,
-) -> Answer:
+) -> FetchedResponse:
     """Send one request to one URL.
 
     allowed_hosts: `host` or `host:port`, exactly as an operator listed them; no other host is contacted. plain: http
@@ -69,7 +69,7 @@ def fetch(  # noqa: PLR0913 - the parts of a request
     refused. fields: more header fields, in this order and spelling; names may repeat.
     Raises: NotFetched.
     """
-    host, here = _place(url, plain=plain)
+    host, here = _host_of(url, plain=plain)
     if here not in allowed_hosts:
         raise NotFetched("that host is not on the allow-list")
     deadline = Deadline(seconds)
@@ -81,19 +81,19 @@ def fetch(  # noqa: PLR0913 - the parts of a request
     if outside and not is_loopback(config().host) and not all(is_public(one) for one in addresses):
         raise NotFetched("the host's address is not a public one")
     sent = [*_fields(headers), *fields]
-    return _asked(url, addresses, deadline, method=method, content=content, fields=sent, most_bytes=most_bytes, cut=cut)
+    return _send(url, addresses, deadline, method=method, content=content, fields=sent, most_bytes=most_bytes, cut=cut)
 
 
 def fetch_public(
     url: str, *, inside: frozenset[str], headers: Mapping[str, str] | None = None, most_bytes: int, seconds: float
-) -> Answer:
+) -> FetchedResponse:
     """Get a URL that another party named: on the public internet, or on a host that an operator allowed (C45, P55).
 
     inside: `host` or `host:port` that may have a private address. In development any private or loopback address is
     allowed.
     Raises: NotFetched.
     """
-    host, here = _place(url)
+    host, here = _host_of(url)
     deadline = Deadline(seconds)
     addresses = _resolved(host, deadline)
     if is_loopback(config().host):
@@ -105,10 +105,10 @@ def fetch_public(
     if refused:
         raise NotFetched("the host's address is not a public one")
     sent = _fields(headers)
-    return _asked(url, addresses, deadline, method="GET", content=None, fields=sent, most_bytes=most_bytes)
+    return _send(url, addresses, deadline, method="GET", content=None, fields=sent, most_bytes=most_bytes)
 
 
-def _place(url: str, *, plain: bool = False) -> tuple[str, str]:
+def _host_of(url: str, *, plain: bool = False) -> tuple[str, str]:
     """The host of a URL, and the host with its port where it names one.
 
     Raises: NotFetched.
@@ -139,7 +139,7 @@ def _fields(headers: Mapping[str, str] | None) -> list[tuple[str, str]]:
     return list({"User-Agent": "ramet", "Accept": "*/*", **(headers or {})}.items())
 
 
-def _asked(  # noqa: PLR0913 - the parts of a request
+def _send(  # noqa: PLR0913 - the parts of a request
     url: str,
     addresses: list[Address],
     deadline: Deadline,
@@ -149,12 +149,12 @@ def _asked(  # noqa: PLR0913 - the parts of a request
     fields: list[tuple[str, str]],
     most_bytes: int,
     cut: bool = False,
-) -> Answer:
+) -> FetchedResponse:
     wait = {name: _CONNECT if name == "connect" else None for name in ("connect", "read", "write", "pool")}
     body = bytearray()
     try:
         with (
-            wire.pool(addresses, deadline, trust()) as pool,
+            wire.pool(addresses, deadline, trusted_authorities()) as pool,
             pool.stream(method, url, headers=fields, content=content, extensions={"timeout": wait}) as response,
         ):
             for chunk in response.iter_stream():
@@ -164,6 +164,6 @@ def _asked(  # noqa: PLR0913 - the parts of a request
                 if len(body) > most_bytes:
                     break
             got = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            return Answer(status=response.status, headers=got, body=bytes(body[:most_bytes]))
+            return FetchedResponse(status=response.status, headers=got, body=bytes(body[:most_bytes]))
     except (*_FAILURES, OSError, ValueError, TypeError) as error:  # the last two for a URL that cannot be written
         raise NotFetched(type(error).__name__) from error

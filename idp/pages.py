@@ -68,7 +68,7 @@ def with_wait(response: HttpResponse, refused: Refused | Unavailable) -> HttpRes
     return response
 
 
-def leads_to(response: HttpResponse, redirect_uri: str) -> HttpResponse:
+def permit_form_target(response: HttpResponse, redirect_uri: str) -> HttpResponse:
     """Let this page's form end at a relying party: Chromium applies `form-action` to redirects too (ruling 22)."""
     parts = urlsplit(redirect_uri)
     target = f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else f"{parts.scheme}:"

@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet
 
 from derived import clock
 from derived.authority import answers, lists
-from derived.keyring import JWKS_MAX_AGE, Purpose
+from derived.keyring import JWKS_MAX_AGE, KeyPurpose
 from idp.clients import (
     CLIENT_ALGS,
     CLIENT_CREDENTIALS,
@@ -217,7 +217,7 @@ def jwks(request: HttpRequest) -> HttpResponse:
     """
     kids = keyring().published_kids()
     if not kids:  # no key exists before the first signature
-        keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())
+        keyring().ensure(KeyPurpose.TOKENS, "ES256", now=clock.now())
         kids = keyring().published_kids()
     made = _keys_of(kids) or _Document.of(keyring().published().as_dict(private=False))
     return made.sent(request, int(JWKS_MAX_AGE.total_seconds()))

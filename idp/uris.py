@@ -51,7 +51,7 @@ def objection(uri: str, *, application_type: str) -> str | None:
     return "only https, loopback http, and (for native apps) a private scheme like org.example.app:/cb"
 
 
-def same(presented: str, registered: str, *, application_type: str) -> bool:
+def is_same(presented: str, registered: str, *, application_type: str) -> bool:
     """True for the registered redirect URI; only the port of a native loopback may differ (RFC 8252 §7.3)."""
     if presented == registered:
         return True

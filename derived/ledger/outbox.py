@@ -33,7 +33,7 @@ _WAITING = Q(delivered_at__isnull=True, parked_at__isnull=True)
 _IS_MAIL = Q(receiver__startswith="mail:")
 
 
-class Lane(Enum):
+class DeliveryLane(Enum):
     """Which rows a worker's thread delivers, so that a slow mail server delays no relying party."""
 
     ALL = "all"
@@ -86,14 +86,16 @@ def mark_delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
     )
 
 
-def lease(*, now: datetime, most: int = 20, lane: Lane = Lane.ALL, without: Sequence[str] = ()) -> list[OutboxRow]:
+def lease(
+    *, now: datetime, most: int = 20, lane: DeliveryLane = DeliveryLane.ALL, without: Sequence[str] = ()
+) -> list[OutboxRow]:
     """Lease up to `most` rows for delivery: each receiver's oldest waiting row that is due and not leased.
 
     without: prefixes of receivers that are busy; their rows stay where they are.
     """
     first = OutboxRow.objects.filter(_WAITING, receiver=OuterRef("receiver")).order_by("id").values("id")[:1]
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
-    of_lane = {Lane.ALL: Q(), Lane.MAIL: _IS_MAIL, Lane.OTHERS: ~_IS_MAIL}[lane]
+    of_lane = {DeliveryLane.ALL: Q(), DeliveryLane.MAIL: _IS_MAIL, DeliveryLane.OTHERS: ~_IS_MAIL}[lane]
     for prefix in without:
         of_lane &= ~Q(receiver__startswith=prefix)
     with transaction.atomic():

@@ -34,7 +34,7 @@ def _module(path: str, _process: int) -> _Untyped:
     return _pkcs11().lib(path)
 
 
-class Token:
+class Pkcs11Token:
     """A key pair on a token.
 
     module: path of the PKCS #11 library. token, label: of the token, and of the key on it.
@@ -104,12 +104,12 @@ class Token:
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
 
 
-def signer(reference: Mapping[str, str], *, pin: str) -> Token:
+def signer(reference: Mapping[str, str], *, pin: str) -> Pkcs11Token:
     """The signer that `ca init --pkcs11-module` recorded: module, token and label.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
     """
     try:
-        return Token(module=reference["module"], token=reference["token"], label=reference["label"], pin=pin)
+        return Pkcs11Token(module=reference["module"], token=reference["token"], label=reference["label"], pin=pin)
     except KeyError as error:
         raise Unavailable(Reason.KEY_UNAVAILABLE) from error

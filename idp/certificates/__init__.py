@@ -20,7 +20,7 @@ and packages below them.
 
 from __future__ import annotations
 
-from idp.certificates.own import ours, renamed
+from idp.certificates.own import held_for_name, valid_own_certificate
 from idp.certificates.validation import describe, is_configured, prefetch, validate
 
-__all__ = ["describe", "is_configured", "ours", "prefetch", "renamed", "validate"]
+__all__ = ["describe", "held_for_name", "is_configured", "prefetch", "valid_own_certificate", "validate"]

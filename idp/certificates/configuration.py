@@ -45,7 +45,7 @@ class BadConfiguration(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class ValidationPolicy:
     """The accepted policies, and the required freshness of status.
 
     accepted: OIDs (after mapping) of PIV authentication: id-fpki-common-authentication; DoD's and others are added
@@ -83,7 +83,7 @@ class Folder:
     anchors: tuple[asn1.Certificate, ...]
     clients: tuple[asn1.Certificate, ...]
     intermediates: tuple[asn1.Certificate, ...]
-    policy: Policy
+    policy: ValidationPolicy
 
 
 def folder() -> Path:
@@ -144,7 +144,7 @@ def _certificates(where: Path, faults: list[str]) -> tuple[asn1.Certificate, ...
         try:
             if path.stat().st_size > _MOST_FILE_BYTES:
                 raise Unreadable("too large")
-            for one in several(path.read_bytes()):
+            for one in certificates_of_file(path.read_bytes()):
                 certificate = authority(one.public_bytes(Encoding.DER))
                 found[certificate.sha256] = certificate
         except (OSError, ValueError, Unreadable) as error:
@@ -152,7 +152,7 @@ def _certificates(where: Path, faults: list[str]) -> tuple[asn1.Certificate, ...
     return tuple(found.values())
 
 
-def several(data: bytes) -> list[x509.Certificate]:
+def certificates_of_file(data: bytes) -> list[x509.Certificate]:
     """Certificates of a file or an answer: PEM, DER, or PKCS #7 in either.
 
     Raises: ValueError.
@@ -167,26 +167,26 @@ def several(data: bytes) -> list[x509.Certificate]:
         return pkcs7.load_der_pkcs7_certificates(data)
 
 
-def _policy(path: Path, faults: list[str]) -> Policy:
+def _policy(path: Path, faults: list[str]) -> ValidationPolicy:
     if not path.exists():
-        return Policy()
+        return ValidationPolicy()
     try:
         given = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.append(str(error))
-        return Policy()
-    known = {field.name for field in fields(Policy)}
+        return ValidationPolicy()
+    known = {field.name for field in fields(ValidationPolicy)}
     wrong = [f"{name} is not known" for name in given if name not in known]
     values: dict[str, object] = {}
     for name in known & set(given):
         if name in _LIMITS:
             values[name] = _number(name, given[name], wrong)
         else:
-            values[name] = _words(name, given[name], wrong)
+            values[name] = _strings(name, given[name], wrong)
     if wrong:
         faults.extend(sorted(wrong))
-        return Policy()
-    policy = Policy(**values)  # type: ignore[arg-type]  # checked by name above
+        return ValidationPolicy()
+    policy = ValidationPolicy(**values)  # type: ignore[arg-type]  # checked by name above
     seen = [*policy.accepted, *policy.derived, *policy.derived_hardware, *policy.refused]
     faults.extend(f"{oid} stands twice" for oid in sorted({oid for oid in seen if seen.count(oid) > 1}))
     if policy.total_seconds < policy.answer_seconds:
@@ -202,7 +202,7 @@ def _number(name: str, value: object, wrong: list[str]) -> int:
     return value
 
 
-def _words(name: str, value: object, wrong: list[str]) -> tuple[str, ...]:
+def _strings(name: str, value: object, wrong: list[str]) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         wrong.append(f"{name} must be a list of strings")
         return ()

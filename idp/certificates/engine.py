@@ -58,7 +58,7 @@ _SHORT = timedelta(
 )  # the validity of an OCSP response without nextUpdate (RFC 6960 §2.4: newer is always available)
 
 
-class Word(Enum):
+class CertificateStatus(Enum):
     """The status of a certificate by one source."""
 
     GOOD = "good"
@@ -67,7 +67,7 @@ class Word(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
+class ValidatedPath:
     """A validated path. chain: leaf first, anchor last. policies: the user's OIDs for which it is valid, mapped."""
 
     chain: tuple[Certificate, ...]
@@ -109,7 +109,9 @@ class Inputs:
 STRICT = Inputs()
 
 
-def validated(chain: Sequence[Certificate], *, wanted: Iterable[str], now: datetime, inputs: Inputs = STRICT) -> Path:
+def validate_path(
+    chain: Sequence[Certificate], *, wanted: Iterable[str], now: datetime, inputs: Inputs = STRICT
+) -> ValidatedPath:
     """The path, if RFC 5280 §6.1 accepts it for at least one of the wanted policies; without revocation.
 
     chain: leaf first, anchor last.
@@ -146,10 +148,10 @@ def validated(chain: Sequence[Certificate], *, wanted: Iterable[str], now: datet
     except Exception as error:  # lazily parsed content of others: any exception means an invalid path
         logger.warning("a certificate's path broke the engine: %s", type(error).__name__)
         raise Refused(Reason.CERTIFICATE_UNTRUSTED) from error
-    return Path(chain=tuple(chain), policies=frozenset(found))
+    return ValidatedPath(chain=tuple(chain), policies=frozenset(found))
 
 
-class News:
+class RevocationSources:
     """The status of the certificates of a validated path, by CRLs and OCSP responses.
 
     crls, answers: DER, of this path's issuers only. others: further certificates of those issuers (a CRL may be signed
@@ -200,10 +202,10 @@ class News:
                 certificate, _engine_path(self._chain[len(self._chain) - 1 - depth :]) if depth else self._path
             )
 
-    def of_crls(self, index: int) -> Word:
+    def of_crls(self, index: int) -> CertificateStatus:
         """The status of chain[index] by CRLs, including a delta that only the certificate names (freshestCRL)."""
         word = self._ask(verify_crl(self._chain[index], self._path, self._context))
-        return Word.REVOKED if word is Word.GOOD and self._is_in_a_delta(index) else word
+        return CertificateStatus.REVOKED if word is CertificateStatus.GOOD and self._is_in_a_delta(index) else word
 
     def _is_in_a_delta(self, index: int) -> bool:
         certificate, issuer = self._chain[index], self._chain[index + 1]
@@ -214,23 +216,23 @@ class News:
                     return True
         return False
 
-    def of_answers(self, index: int) -> Word:
+    def of_answers(self, index: int) -> CertificateStatus:
         """The status of chain[index] by OCSP responses."""
         return self._ask(verify_ocsp_response(self._chain[index], self._path, self._context))
 
     @staticmethod
-    def _ask(question: Coroutine[Any, Any, None]) -> Word:
+    def _ask(question: Coroutine[Any, Any, None]) -> CertificateStatus:
         try:
             _now(question)
         except RevokedError:
-            return Word.REVOKED
+            return CertificateStatus.REVOKED
         except (CRLValidationError, OCSPValidationError, PathValidationError) as error:
             logger.debug("no news: %s", error)
-            return Word.NOTHING
+            return CertificateStatus.NOTHING
         except Exception as error:  # noqa: BLE001 - of others: any exception means no status
             logger.warning("revocation news broke the engine: %s", type(error).__name__)
-            return Word.NOTHING
-        return Word.GOOD
+            return CertificateStatus.NOTHING
+        return CertificateStatus.GOOD
 
 
 def combinable(lists: Sequence[crl.CertificateList]) -> list[crl.CertificateList]:
@@ -281,7 +283,7 @@ def _answer(der: bytes) -> ocsp.OCSPResponse | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
+class StatusValidity:
     """The validity of a response: its time, and its end by its own statement."""
 
     since: datetime
@@ -292,15 +294,17 @@ class Term:
         return self.since - _SKEW <= now < min(self.until, self.since + most)
 
 
-def term_of_crl(der: bytes) -> Term | None:
+def validity_of_crl(der: bytes) -> StatusValidity | None:
     """The term of a CRL; one without nextUpdate is not usable (RFC 5280 §5.1.2.5)."""
     found = _crl(der)
     if found is None or not found["tbs_cert_list"]["next_update"].native:
         return None
-    return Term(since=found["tbs_cert_list"]["this_update"].native, until=found["tbs_cert_list"]["next_update"].native)
+    return StatusValidity(
+        since=found["tbs_cert_list"]["this_update"].native, until=found["tbs_cert_list"]["next_update"].native
+    )
 
 
-def term_of_answer(der: bytes, *, nonce: bytes | None = None) -> Term | None:
+def validity_of_ocsp(der: bytes, *, nonce: bytes | None = None) -> StatusValidity | None:
     """The validity of an OCSP response; None if it echoes another nonce (RFC 9654)."""
     found = _answer(der)
     try:
@@ -314,7 +318,7 @@ def term_of_answer(der: bytes, *, nonce: bytes | None = None) -> Term | None:
         until = single["next_update"].native or since + _SHORT
     except Exception:  # noqa: BLE001 - lazily parsed bytes of others
         return None
-    return Term(since=since, until=until) if isinstance(since, datetime) and since.tzinfo else None
+    return StatusValidity(since=since, until=until) if isinstance(since, datetime) and since.tzinfo else None
 
 
 def deltas_named_by(source: crl.CertificateList | Certificate) -> list[str]:

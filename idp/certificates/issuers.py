@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from idp.certificates import store
-from idp.certificates.configuration import several
+from idp.certificates.configuration import certificates_of_file
 from idp.certificates.reading import Unreadable, authority
-from idp.certificates.store import Question
+from idp.certificates.store import StatusRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +29,8 @@ _MOST_CERTIFICATES = 50  # of one answer: bridges publish long lists
 _KEPT = timedelta(days=7)
 
 
-def of(
-    leaf: Certificate, known: Iterable[Certificate], here: Folder, deadline: store.Deadline, *, now: datetime
+def fetch_issuers(
+    leaf: Certificate, known: Iterable[Certificate], here: Folder, deadline: store.FetchDeadline, *, now: datetime
 ) -> list[Certificate]:
     """The CA certificates found by following the URLs upwards from a leaf."""
     found: dict[bytes, Certificate] = {}
@@ -38,18 +38,20 @@ def of(
     edge = [leaf]
     everything = [*known, *here.anchors]
     for _ in range(_MOST_ROUNDS):
-        questions = [Question(kind="issuer", url=url) for one in edge for url in _pointers(one) if url not in asked]
+        questions = [
+            StatusRequest(kind="issuer", url=url) for one in edge for url in _pointers(one) if url not in asked
+        ]
         questions = questions[: _MOST_QUESTIONS - len(asked)]
         asked |= {one.url for one in questions}
-        new = [one for one in _answers(questions, here, deadline, now=now) if one.sha256 not in found]
+        new = [one for one in _fetch(questions, here, deadline, now=now) if one.sha256 not in found]
         found |= {one.sha256: one for one in new}
-        edge = _above(edge, [*everything, *found.values()])
+        edge = _possible_issuers(edge, [*everything, *found.values()])
         if not edge:
             break
     return list(found.values())
 
 
-def _above(edge: list[Certificate], everything: list[Certificate]) -> list[Certificate]:
+def _possible_issuers(edge: list[Certificate], everything: list[Certificate]) -> list[Certificate]:
     """The possible issuers of these certificates, except self-signed ones."""
     names = {one.issuer.hashable for one in edge}
     below = {one.sha256 for one in edge}
@@ -71,9 +73,11 @@ def _pointers(one: Certificate) -> list[str]:
     return [url for url in urls if url.startswith(("http://", "https://"))][:2]
 
 
-def _answers(questions: list[Question], here: Folder, deadline: store.Deadline, *, now: datetime) -> list[Certificate]:
-    rows = store.kept(questions, now=now)
-    came = store.ask(
+def _fetch(
+    questions: list[StatusRequest], here: Folder, deadline: store.FetchDeadline, *, now: datetime
+) -> list[Certificate]:
+    rows = store.stored_objects(questions, now=now)
+    came = store.send_requests(
         [one for one in questions if store.is_due(one, rows, needed=False, now=now)], here.policy, deadline, now=now
     )
     found = []
@@ -82,20 +86,20 @@ def _answers(questions: list[Question], here: Folder, deadline: store.Deadline, 
         body = came.get(one.key) or (bytes(row.body) if row is not None and row.body is not None else b"")
         if not body:
             continue
-        certificates = authorities(body)
+        certificates = ca_certificates_of(body)
         found += certificates
         if one.key in came:
             if certificates:
-                store.keep(one, body, until=now + _KEPT, now=now)
+                store.store_object(one, body, until=now + _KEPT, now=now)
             else:
-                store.refused(one, now=now)
+                store.record_unusable(one, now=now)
     return found
 
 
-def authorities(body: bytes) -> list[Certificate]:
+def ca_certificates_of(body: bytes) -> list[Certificate]:
     """The CA certificates of a response in any form."""
     try:
-        read_ones = several(body)[:_MOST_CERTIFICATES]
+        read_ones = certificates_of_file(body)[:_MOST_CERTIFICATES]
     except Exception:  # noqa: BLE001 - external data, through a parser of PKCS #7
         return []
     found = []

@@ -9,7 +9,7 @@ from cryptography import x509
 KINDS = ("dn", "dns", "uri", "ip", "email")
 
 
-def spelled(kind: str, value: str) -> str | None:
+def format_name(kind: str, value: str) -> str | None:
     """A name as `dns:rp.example.org`; None for a name that no certificate can have."""
     try:
         match kind:
@@ -42,4 +42,4 @@ def names(certificate: x509.Certificate) -> frozenset[str]:
         x509.RFC822Name: "email",
     }
     pairs = ((kinds.get(type(one)), str(getattr(one, "value", ""))) for one in others)
-    return frozenset([*found, *(name for kind, value in pairs if kind and (name := spelled(kind, value)))])
+    return frozenset([*found, *(name for kind, value in pairs if kind and (name := format_name(kind, value)))])

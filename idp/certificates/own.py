@@ -27,7 +27,7 @@ def exists() -> bool:
     return Authority.objects.exclude(certificate=None).exists()
 
 
-def found(der: bytes) -> IssuedCertificate | None:
+def issued_row(der: bytes) -> IssuedCertificate | None:
     """The row of these bytes, if they were released, in any status."""
     rows = IssuedCertificate.objects.select_related(
         "credential__account", "credential__root", "credential__parent", "authority"
@@ -36,12 +36,12 @@ def found(der: bytes) -> IssuedCertificate | None:
     return row if row is not None and bytes(row.der or b"") == der else None
 
 
-def renamed(der: bytes, *, now: datetime) -> IssuedCertificate | None:
+def held_for_name(der: bytes, *, now: datetime) -> IssuedCertificate | None:
     """A certificate that is on hold only for its name, and may be used to correct it (MT-4).
 
     Raises: Refused(CERTIFICATE_UNTRUSTED), Refused(CERTIFICATE_EXPIRED).
     """
-    row = found(der)
+    row = issued_row(der)
     if row is None or not renew.is_on_hold_for_name(row.credential, row.credential.account, now=now):
         return None
     _require_signed(row)
@@ -75,19 +75,19 @@ def require_good(row: IssuedCertificate, *, now: datetime) -> None:
         raise Refused(Reason.CERTIFICATE_REVOKED)
 
 
-def ours(der: bytes, *, now: datetime) -> IssuedCertificate:
+def valid_own_certificate(der: bytes, *, now: datetime) -> IssuedCertificate:
     """A valid certificate of Ramet's own authority.
 
     Raises: Refused(CERTIFICATE_UNTRUSTED) for any other; as `require_good`.
     """
-    row = found(der)
+    row = issued_row(der)
     if row is None:
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
     require_good(row, now=now)
     return row
 
 
-def described(row: IssuedCertificate) -> VerifiedCertificate:
+def facts_of(row: IssuedCertificate) -> VerifiedCertificate:
     """The facts of one, in the form in which those of others come."""
     certificate = x509.load_der_x509_certificate(bytes(row.der or b""))
     return VerifiedCertificate(

@@ -46,7 +46,7 @@ def authorities() -> dict[str, str]:
         return {}
 
 
-def presentable(leaf_der: bytes, *, now: datetime) -> x509.Certificate:
+def well_formed_certificate(leaf_der: bytes, *, now: datetime) -> x509.Certificate:
     """A well-formed TLS client certificate with a strong key, valid today, by any issuer.
 
     Raises: Refused(CERTIFICATE_…).
@@ -79,7 +79,7 @@ def _cannot_sign(usage: x509.ExtensionType) -> bool:
     return not usage.digital_signature  # type: ignore[attr-defined]  # a KeyUsage
 
 
-def certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime, by: str = "") -> x509.Certificate:
+def require_certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime, by: str = "") -> x509.Certificate:
     """The certificate of a relying party, if one of its authorities vouches for it now.
 
     by: only this one, by the SHA-256 of its certificate in hex. Raises: Refused(CERTIFICATE_LOGIN_OFF) where there are
@@ -93,14 +93,14 @@ def certified(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime, by:
     anchors = [one for one in here.clients if not by or one.sha256.hex() == by]
     if not anchors:
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
-    found = presentable(leaf_der, now=now)
+    found = well_formed_certificate(leaf_der, now=now)
     leaf = reading.for_engine(leaf_der)
-    pool = [*here.intermediates, *_sent(chain_der)]
-    _require_path(leaf, pool, here, anchors, has_status=_says_where(found), now=now)
+    pool = [*here.intermediates, *_sent_certificates(chain_der)]
+    _require_path(leaf, pool, here, anchors, has_status=_names_status_source(found), now=now)
     return found
 
 
-def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
+def _sent_certificates(chain_der: Sequence[bytes]) -> list[Parsed]:
     found = []
     for der in chain_der[:_MOST_SENT]:
         try:
@@ -110,7 +110,7 @@ def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
     return found
 
 
-def _says_where(found: x509.Certificate) -> bool:
+def _names_status_source(found: x509.Certificate) -> bool:
     """True if it names a CRL or an OCSP responder."""
     kinds = (x509.CRLDistributionPoints, x509.AuthorityInformationAccess)
     return any(isinstance(one.value, kinds) for one in found.extensions)
@@ -119,11 +119,13 @@ def _says_where(found: x509.Certificate) -> bool:
 def _require_path(  # noqa: PLR0913
     leaf: Parsed, pool: list[Parsed], here: Folder, anchors: list[Parsed], *, has_status: bool, now: datetime
 ) -> None:
-    deadline = store.Deadline(here.policy.total_seconds)
+    deadline = store.FetchDeadline(here.policy.total_seconds)
     failed: Refused | Unavailable = Refused(Reason.CERTIFICATE_UNTRUSTED)
     for chain in paths.build(leaf, pool, anchors):
         try:
-            path = engine.validated(chain, wanted=[_ANY_POLICY], inputs=engine.Inputs(explicit_policy=False), now=now)
+            path = engine.validate_path(
+                chain, wanted=[_ANY_POLICY], inputs=engine.Inputs(explicit_policy=False), now=now
+            )
             if has_status:
                 revocation.require_good(path, here.policy, deadline, others=pool, now=now)
         except (Refused, Unavailable) as error:

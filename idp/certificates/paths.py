@@ -25,7 +25,7 @@ _MOST_WAITING = 2_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Stone:
+class _Node:
     """A certificate as the way sees it: names, key identifiers, and the authority (name and key) that it is about."""
 
     certificate: Certificate
@@ -36,7 +36,7 @@ class _Stone:
     node: tuple[str, bytes]
 
     @classmethod
-    def of(cls, one: Certificate) -> _Stone:
+    def of(cls, one: Certificate) -> _Node:
         return cls(
             one,
             one.subject.hashable,
@@ -46,7 +46,7 @@ class _Stone:
             (one.subject.hashable, one.public_key.sha256),
         )
 
-    def may_have_issued(self, lower: _Stone) -> bool:
+    def may_have_issued(self, lower: _Node) -> bool:
         """True by name, and by key identifiers if both have them; issuer and serial in an AKI are often wrong."""
         if self.subject != lower.issuer:
             return False
@@ -60,16 +60,14 @@ def build(
 
     pool: authorities' certificates from anywhere. At most MOST_PATHS, each at most DEEPEST below its anchor.
     """
-    roots = {anchor.sha256: _Stone.of(anchor) for anchor in anchors}
-    stones = [
-        _Stone.of(one) for one in {one.sha256: one for one in pool if one.ca and one.sha256 not in roots}.values()
-    ]
-    by_subject: dict[str, list[_Stone]] = defaultdict(list)
+    roots = {anchor.sha256: _Node.of(anchor) for anchor in anchors}
+    stones = [_Node.of(one) for one in {one.sha256: one for one in pool if one.ca and one.sha256 not in roots}.values()]
+    by_subject: dict[str, list[_Node]] = defaultdict(list)
     for stone in stones:
         by_subject[stone.subject].append(stone)
     left = _distances(list(roots.values()), stones)
     order = count()
-    waiting: list[tuple[int, int, tuple[_Stone, ...]]] = [(0, next(order), (_Stone.of(leaf),))]
+    waiting: list[tuple[int, int, tuple[_Node, ...]]] = [(0, next(order), (_Node.of(leaf),))]
     found = steps = 0
     while waiting and steps < _MOST_STEPS:
         steps += 1
@@ -92,9 +90,9 @@ def build(
                 heapq.heappush(waiting, (whole, next(order), (*path, stone)))
 
 
-def _distances(anchors: list[_Stone], stones: list[_Stone]) -> dict[bytes, int]:
+def _distances(anchors: list[_Node], stones: list[_Node]) -> dict[bytes, int]:
     """The length of the shortest path from an anchor to each certificate; absent if there is none."""
-    by_issuer: dict[str, list[_Stone]] = defaultdict(list)
+    by_issuer: dict[str, list[_Node]] = defaultdict(list)
     for stone in stones:
         by_issuer[stone.issuer].append(stone)
     distance: dict[bytes, int] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from idp.certificates.configuration import Policy
+    from idp.certificates.configuration import ValidationPolicy
 
 _MOST_BYTES = {"crl": 4 * 1024 * 1024, "ocsp": 64 * 1024, "issuer": 512 * 1024}
 _NOT_AGAIN = timedelta(seconds=60)  # if a fresh status exists without it
@@ -32,7 +32,7 @@ _MOST_URL = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class StatusRequest:
     """A request: a URL, and for OCSP the body. about: the subject, if the URL alone does not identify it."""
 
     kind: str
@@ -47,7 +47,7 @@ class Question:
         return hashlib.sha256(f"{self.kind}\n{self.url}\n{self.about}".encode()).hexdigest()
 
 
-class Deadline:
+class FetchDeadline:
     """Until when a whole validation may take, on this process's clock."""
 
     def __init__(self, seconds: float) -> None:
@@ -59,7 +59,7 @@ class Deadline:
         return max(0.0, self._at - time.monotonic())
 
 
-def kept(questions: Iterable[Question], *, now: datetime) -> dict[str, PkiObject]:
+def stored_objects(questions: Iterable[StatusRequest], *, now: datetime) -> dict[str, PkiObject]:
     """The stored objects of these requests, by key, without expired bodies; a row may only record a failed try."""
     found = PkiObject.objects.in_bulk([one.key for one in questions])
     for row in found.values():
@@ -68,7 +68,7 @@ def kept(questions: Iterable[Question], *, now: datetime) -> dict[str, PkiObject
     return found
 
 
-def is_due(question: Question, rows: dict[str, PkiObject], *, needed: bool, now: datetime) -> bool:
+def is_due(question: StatusRequest, rows: dict[str, PkiObject], *, needed: bool, now: datetime) -> bool:
     """True if the request should be sent: nothing stored, or old, and no failed try just before.
 
     needed: without a response the login fails.
@@ -85,7 +85,9 @@ def is_due(question: Question, rows: dict[str, PkiObject], *, needed: bool, now:
     return needed or row.body is None or now - row.fetched_at >= _ASK_AGAIN[question.kind]
 
 
-def ask(questions: Sequence[Question], policy: Policy, deadline: Deadline, *, now: datetime) -> dict[str, bytes]:
+def send_requests(
+    questions: Sequence[StatusRequest], policy: ValidationPolicy, deadline: FetchDeadline, *, now: datetime
+) -> dict[str, bytes]:
     """Send requests side by side, within the policy's and the deadline's limits; responses by key.
 
     Failures are recorded, so that the next login does not wait for them; responses are not, because they are
@@ -106,15 +108,15 @@ def ask(questions: Sequence[Question], policy: Policy, deadline: Deadline, *, no
             if body:
                 answers[running[future].key] = body
             else:
-                _failed(running[future], error, now=now)
+                _record_failure(running[future], error, now=now)
         for future in late:
-            _failed(running[future], "too slow", now=now)
+            _record_failure(running[future], "too slow", now=now)
         return answers
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple[bytes, str]:
+def _fetched(question: StatusRequest, hosts: frozenset[str], seconds: float) -> tuple[bytes, str]:
     headers = {"Content-Type": "application/ocsp-request"} if question.body else {}
     try:
         answer = fetch(
@@ -132,7 +134,7 @@ def _fetched(question: Question, hosts: frozenset[str], seconds: float) -> tuple
     return (answer.body, "") if answer.status == HTTPStatus.OK else (b"", f"status {answer.status}")
 
 
-def _failed(question: Question, why: str, *, now: datetime) -> None:
+def _record_failure(question: StatusRequest, why: str, *, now: datetime) -> None:
     """Record a failed try; a stored object stays."""
     PkiObject.objects.update_or_create(
         key=question.key,
@@ -149,12 +151,12 @@ def _failed(question: Question, why: str, *, now: datetime) -> None:
     )
 
 
-def refused(question: Question, *, now: datetime) -> None:
+def record_unusable(question: StatusRequest, *, now: datetime) -> None:
     """Record that a response was unusable."""
-    _failed(question, "not usable", now=now)
+    _record_failure(question, "not usable", now=now)
 
 
-def keep(question: Question, body: bytes, *, until: datetime, now: datetime) -> None:
+def store_object(question: StatusRequest, body: bytes, *, until: datetime, now: datetime) -> None:
     """Keep something verified."""
     PkiObject.objects.update_or_create(
         key=question.key,

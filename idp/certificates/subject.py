@@ -16,15 +16,15 @@ from derived.changes.issue import VerifiedCertificate
 from derived.errors import Reason, Refused
 
 if TYPE_CHECKING:
-    from idp.certificates.configuration import Policy
+    from idp.certificates.configuration import ValidationPolicy
 
 _FASC_N = x509.ObjectIdentifier("2.16.840.1.101.3.6.6")
 _FASC_N_BYTES = 25
 _UUID = "urn:uuid:"
 
 
-def described(
-    found: x509.Certificate, der: bytes, *, issuer_key: bytes, policies: frozenset[str], policy: Policy
+def facts_of(
+    found: x509.Certificate, der: bytes, *, issuer_key: bytes, policies: frozenset[str], policy: ValidationPolicy
 ) -> VerifiedCertificate:
     """The facts of a validated certificate.
 
@@ -32,7 +32,7 @@ def described(
     of one name differ. policies: the path's valid policies, among the operator's.
     Raises: Refused(CERTIFICATE_WRONG_POLICY), Refused(CERTIFICATE_MALFORMED) for two FASC-Ns or two UUIDs.
     """
-    derived, hardware = meaning(policies, policy)
+    derived, hardware = meaning_of_policies(policies, policy)
     fasc_n, card_uuid = _card(found)
     own = x509.SubjectKeyIdentifier.from_public_key(
         found.public_key()
@@ -54,7 +54,7 @@ def described(
     )
 
 
-def meaning(policies: frozenset[str], policy: Policy) -> tuple[bool, bool]:
+def meaning_of_policies(policies: frozenset[str], policy: ValidationPolicy) -> tuple[bool, bool]:
     """Whether it is a derived PIV certificate, and whether its policy asserts a hardware key.
 
     The weakest policy counts.

@@ -54,9 +54,9 @@ def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> V
     Raises: Refused(CERTIFICATE_LOGIN_OFF), Refused(CERTIFICATE_…) for each failure,
     Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
-    if (row := own.found(leaf_der)) is not None:
+    if (row := own.issued_row(leaf_der)) is not None:
         own.require_good(row, now=now)
-        return own.described(row)
+        return own.facts_of(row)
     try:
         here = current()
     except BadConfiguration as error:
@@ -66,10 +66,10 @@ def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> V
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
     found, leaf = reading.leaf(leaf_der, now=now)
     _require_plausible_policy(leaf, here)
-    deadline = store.Deadline(here.policy.total_seconds)
-    pool = [*here.intermediates, *_sent(chain_der)]
+    deadline = store.FetchDeadline(here.policy.total_seconds)
+    pool = [*here.intermediates, *_sent_certificates(chain_der)]
     path = _path(leaf, pool, here, deadline, now=now)
-    return subject.described(
+    return subject.facts_of(
         found, leaf_der, issuer_key=path.chain[1].public_key.sha256, policies=path.policies, policy=here.policy
     )
 
@@ -83,7 +83,7 @@ def _require_plausible_policy(leaf: Parsed, here: Folder) -> None:
         raise Refused(Reason.CERTIFICATE_WRONG_POLICY)
 
 
-def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
+def _sent_certificates(chain_der: Sequence[bytes]) -> list[Parsed]:
     """The readable CA certificates that a client sent."""
     found = []
     for der in chain_der[:_MOST_SENT]:
@@ -94,24 +94,26 @@ def _sent(chain_der: Sequence[bytes]) -> list[Parsed]:
     return found
 
 
-def _path(leaf: Parsed, pool: list[Parsed], here: Folder, deadline: store.Deadline, *, now: datetime) -> engine.Path:
+def _path(
+    leaf: Parsed, pool: list[Parsed], here: Folder, deadline: store.FetchDeadline, *, now: datetime
+) -> engine.ValidatedPath:
     """The first way up on which everything is right; issuers are fetched where none is known.
 
     Raises: Refused, Unavailable.
     """
-    outcome = _first_good(leaf, pool, here, deadline, now=now)
+    outcome = _first_valid_path(leaf, pool, here, deadline, now=now)
     if isinstance(outcome, Refused) and outcome.reason == Reason.CERTIFICATE_UNTRUSTED and here.policy.fetch_from:
-        more = issuers.of(leaf, pool, here, deadline, now=now)
+        more = issuers.fetch_issuers(leaf, pool, here, deadline, now=now)
         if more:
-            outcome = _first_good(leaf, [*pool, *more], here, deadline, now=now)
+            outcome = _first_valid_path(leaf, [*pool, *more], here, deadline, now=now)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def _first_good(
-    leaf: Parsed, pool: Iterable[Parsed], here: Folder, deadline: store.Deadline, *, now: datetime
-) -> engine.Path | Refused | Unavailable:
+def _first_valid_path(
+    leaf: Parsed, pool: Iterable[Parsed], here: Folder, deadline: store.FetchDeadline, *, now: datetime
+) -> engine.ValidatedPath | Refused | Unavailable:
     policy = here.policy
     wanted = (*policy.accepted, *policy.derived, *policy.derived_hardware, *policy.refused)
     pool = list(pool)
@@ -119,8 +121,8 @@ def _first_good(
     unknown = False
     for chain in paths.build(leaf, pool, here.anchors):
         try:
-            path = engine.validated(chain, wanted=wanted, now=now)
-            subject.meaning(path.policies, policy)
+            path = engine.validate_path(chain, wanted=wanted, now=now)
+            subject.meaning_of_policies(path.policies, policy)
             revocation.require_good(path, policy, deadline, others=pool, now=now)
         except Refused as refusal:
             if refusal.reason == Reason.CERTIFICATE_REVOKED:

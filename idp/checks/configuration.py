@@ -25,7 +25,7 @@ _MOST_WORDS = 300
 
 
 @register
-def engines_are_behind_their_doors(**_context: object) -> list[Error]:
+def engine_views_are_unreachable(**_context: object) -> list[Error]:
     """No view and no admin class of django-oidc-provider is reachable; Authlib does not accept plain http by itself."""
     found: list[Error] = []
     if _routes_to("oidc_provider", get_resolver()):
@@ -155,7 +155,7 @@ def _postgresql_faults() -> list[tuple[str, str]]:
 
 
 @register
-def rules_of_issuance_are_understood(**_context: object) -> list[Error]:
+def issuance_policy_is_readable(**_context: object) -> list[Error]:
     """Report a mistake in `var/issuance.toml` at start-up, not at the first issuance."""
     try:
         rulebook.read(rulebook.path())
@@ -171,7 +171,7 @@ def rules_of_issuance_are_understood(**_context: object) -> list[Error]:
 
 
 @register
-def attestation_is_understood(**_context: object) -> list[Error]:
+def attestation_policy_is_readable(**_context: object) -> list[Error]:
     """Report a mistake in `var/attestation` at start-up, not at the first phone."""
     try:
         attestation.read()
@@ -182,7 +182,7 @@ def attestation_is_understood(**_context: object) -> list[Error]:
 
 
 @register
-def files_have_their_present_names(**_context: object) -> list[checks.Warning]:
+def files_have_current_names(**_context: object) -> list[checks.Warning]:
     """Warn of each operator's file that has its former name; the next release does not read it."""
     var = config().var
     places = {

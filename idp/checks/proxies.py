@@ -38,7 +38,7 @@ def _is_one_address(text: str) -> bool:
 
 def _seen() -> list[checks.Warning]:
     try:
-        peer = unlisted.last_told(now=clock.now())
+        peer = unlisted.last_reported(now=clock.now())
     except DatabaseError:  # before the first migration
         return []
     if not peer:

@@ -19,8 +19,16 @@ empty. May import `idp.uris`, `idp.keys`, `idp.outbound`, `idp.models`, `idp.con
 from __future__ import annotations
 
 from idp.clients.consents import consent_needed, remember_consent, withdraw_consent
-from idp.clients.party import RelyingParty, any_of, find, for_devices, of, origins, subject
-from idp.clients.registration import change, described, hashed_secret, register, rotate_secret
+from idp.clients.party import (
+    RelyingParty,
+    find,
+    find_in_any_state,
+    parties_for_devices,
+    party_of,
+    registered_origins,
+    subject_of,
+)
+from idp.clients.registration import change, hashed_secret, register, registration_of, rotate_secret
 from idp.clients.terms import (
     CLIENT_ALGS,
     CLIENT_CREDENTIALS,
@@ -48,18 +56,18 @@ __all__ = [
     "BadRegistration",
     "Registration",
     "RelyingParty",
-    "any_of",
     "change",
     "consent_needed",
-    "described",
     "find",
-    "for_devices",
+    "find_in_any_state",
     "hashed_secret",
-    "of",
-    "origins",
+    "parties_for_devices",
+    "party_of",
     "register",
+    "registered_origins",
+    "registration_of",
     "remember_consent",
     "rotate_secret",
-    "subject",
+    "subject_of",
     "withdraw_consent",
 ]

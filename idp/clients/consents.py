@@ -25,10 +25,10 @@ def consent_needed(party: RelyingParty, person: Person, scope: str, *, now: date
     given = (
         UserConsent.objects.filter(user=person, client=party.client, expires_at__gt=now).select_related("terms").first()
     )
-    return given is None or not _is_to_this(given, party) or not set(scope.split()) <= set(given.scope)
+    return given is None or not _is_current(given, party) or not set(scope.split()) <= set(given.scope)
 
 
-def _is_to_this(given: UserConsent, party: RelyingParty) -> bool:
+def _is_current(given: UserConsent, party: RelyingParty) -> bool:
     """True if a consent was given to the client's present version and name.
 
     A consent without that record, or brought over from the registry, is requested again.
@@ -48,7 +48,7 @@ def remember_consent(party: RelyingParty, person: Person, scope: str, *, now: da
         given, _ = UserConsent.objects.select_for_update().get_or_create(
             user=person, client=party.client, defaults={"expires_at": until, "date_given": now}
         )
-        before = set(given.scope) if _is_to_this(given, party) else set()
+        before = set(given.scope) if _is_current(given, party) else set()
         given.scope = sorted(before | set(scope.split()))
         given.expires_at = until
         given.save()

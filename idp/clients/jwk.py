@@ -42,7 +42,7 @@ class PublicKey:
     jkt: str
 
 
-def accepted(jwk: object) -> PublicKey:
+def accepted_key(jwk: object) -> PublicKey:
     """A signature key for a client's set.
 
     Raises: BadKey.
@@ -121,12 +121,12 @@ def entries(document: object) -> list[Any]:
     return keys
 
 
-def every(document: object) -> list[PublicKey]:
+def registered_keys(document: object) -> list[PublicKey]:
     """The keys of a registered set: each must be accepted, and names must be unique.
 
     Raises: BadKey.
     """
-    found = [accepted(one) for one in entries(document)]
+    found = [accepted_key(one) for one in entries(document)]
     if not found:
         raise BadKey("the key set is empty")
     names = [one.kid for one in found]
@@ -135,7 +135,7 @@ def every(document: object) -> list[PublicKey]:
     return found
 
 
-def usable(document: object) -> list[PublicKey]:
+def fetched_keys(document: object) -> list[PublicKey]:
     """The keys of a fetched set, without unaccepted ones (RFC 7517 §5).
 
     Raises: BadKey for a document that is not a set.
@@ -143,13 +143,13 @@ def usable(document: object) -> list[PublicKey]:
     found = []
     for one in entries(document):
         try:
-            found.append(accepted(one))
+            found.append(accepted_key(one))
         except BadKey:
             continue
     return found
 
 
-def public(document: object) -> dict[str, Any]:
+def stored_form(document: object) -> dict[str, Any]:
     """The stored form of a set.
 
     Public members, kid, alg, and the certificate chain for `self_signed_tls_client_auth`.

@@ -39,37 +39,37 @@ _MOST_BYTES = 256 * 1024
 _OK = 200
 
 
-def of(party: RelyingParty, *, kid: str | None = None, now: datetime) -> list[PublicKey]:
+def keys_of(party: RelyingParty, *, kid: str | None = None, now: datetime) -> list[PublicKey]:
     """The signature keys of a client; with a kid, those of that name.
 
     Never call it inside a transaction or under a lock: it may fetch the client's URL, which takes up to two seconds.
     """
     policy = party.policy
     if policy.jwks is not None:
-        return _named(jwk.usable(policy.jwks), kid)
+        return _named(jwk.fetched_keys(policy.jwks), kid)
     if not policy.jwks_uri:
         return []
     row, _ = ClientKeys.objects.get_or_create(policy=policy, uri=policy.jwks_uri)
-    found = _named(_kept(row, now=now), kid)
+    found = _named(_stored_keys(row, now=now), kid)
     if (not found or row.fetched_at is None or now - row.fetched_at >= FRESH) and _refreshed(party, row, now=now):
-        found = _named(_kept(row, now=now), kid)
+        found = _named(_stored_keys(row, now=now), kid)
     return found
 
 
-def one(party: RelyingParty, *, alg: str, kid: str | None = None, now: datetime) -> PublicKey:
+def key_for(party: RelyingParty, *, alg: str, kid: str | None = None, now: datetime) -> PublicKey:
     """The one key that a signature of this client must be by: the named one, or the only one that fits (J6).
 
     Raises: Refused(BAD_PROOF).
     """
-    found = [key for key in of(party, kid=kid, now=now) if alg in key.algs]
+    found = [key for key in keys_of(party, kid=kid, now=now) if alg in key.algs]
     if len(found) != 1:
         raise Refused(Reason.BAD_PROOF)
     return found[0]
 
 
-def document(party: RelyingParty, *, now: datetime) -> dict[str, Any]:
+def stored_set(party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     """The whole stored set, with its certificates."""
-    of(party, now=now)
+    keys_of(party, now=now)
     if party.policy.jwks is not None:
         return dict(party.policy.jwks)
     row = ClientKeys.objects.filter(policy=party.policy, uri=party.policy.jwks_uri).first()
@@ -80,10 +80,10 @@ def _named(keys: list[PublicKey], kid: str | None) -> list[PublicKey]:
     return keys if kid is None else [key for key in keys if key.kid == kid]
 
 
-def _kept(row: ClientKeys, *, now: datetime) -> list[PublicKey]:
+def _stored_keys(row: ClientKeys, *, now: datetime) -> list[PublicKey]:
     if row.fetched_at is None or now - row.fetched_at >= STALE:
         return []
-    return jwk.usable(row.jwks)
+    return jwk.fetched_keys(row.jwks)
 
 
 def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
@@ -91,7 +91,7 @@ def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
     rows = ClientKeys.objects.filter(pk=row.pk)
     due = Q(tried_at__isnull=True) | Q(tried_at__lte=now - REFETCH)
     if rows.filter(due).update(tried_at=now, tries=F("tries") + 1) != 1:
-        return _waited(row)
+        return _wait_for_fetch(row)
     found = None
     try:
         found = fetch(party)
@@ -105,7 +105,7 @@ def _refreshed(party: RelyingParty, row: ClientKeys, *, now: datetime) -> bool:
     return True
 
 
-def _waited(row: ClientKeys) -> bool:
+def _wait_for_fetch(row: ClientKeys) -> bool:
     """Wait for the result of another request's fetch."""
     until = time.monotonic() + _SECONDS + 0.5
     while (found := ClientKeys.objects.filter(pk=row.pk).first()) is not None:
@@ -124,8 +124,8 @@ def fetch(party: RelyingParty) -> dict[str, Any]:
     """
     found = json_at(party.policy.jwks_uri, frozenset(party.policy.hosts))
     try:
-        jwk.usable(found)
-        return jwk.public(found)
+        jwk.fetched_keys(found)
+        return jwk.stored_form(found)
     except jwk.BadKey as error:
         raise NotFetched(str(error)) from error
 

@@ -157,18 +157,19 @@ def _require_outside(said: Mapping[str, Any], wanted: Registration) -> None:
         ("post_logout_redirect_uris", wanted.post_logout_uris),
     ):
         for uri in listed:
-            if why := uris.objection(uri, application_type=wanted.application_type) or inside(
+            if why := uris.objection(uri, application_type=wanted.application_type) or objection_to_address(
                 uri, native=wanted.application_type == "native"
             ):
                 raise BadRegistration(f"{uri[:100]!r} is refused: {why}", about=about)
     for about in _FETCHED_OR_CALLED:
         if said.get(about) and (
-            why := uris.objection(str(said[about]), application_type="web") or inside(str(said[about]), native=False)
+            why := uris.objection(str(said[about]), application_type="web")
+            or objection_to_address(str(said[about]), native=False)
         ):
             raise BadRegistration(f"{about} is refused: {why}", about=about)
 
 
-def inside(uri: str, *, native: bool) -> str | None:
+def objection_to_address(uri: str, *, native: bool) -> str | None:
     """The reason why a URI does not lead to the public internet, or None; a native app's loopback is permitted."""
     parts = urlsplit(uri)
     host = (parts.hostname or "").rstrip(".")
@@ -186,7 +187,7 @@ def inside(uri: str, *, native: bool) -> str | None:
     return None
 
 
-def shown(wanted: Registration) -> dict[str, Any]:
+def registered_metadata(wanted: Registration) -> dict[str, Any]:
     """All registered metadata, by its RFC names (RFC 7591 §3.2.1)."""
     found: dict[str, Any] = {theirs: getattr(wanted, ours) for theirs, ours in (_TEXTS | _FLAGS).items()}
     found |= {theirs: list(getattr(wanted, ours)) for theirs, ours in _LISTS.items()}

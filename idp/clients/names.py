@@ -23,7 +23,7 @@ _SCRIPTS = (
 )  # scripts with lookalikes
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """A name for a page: NFC, one line, no hidden signs, 80 characters at most."""
     clean = "".join(one for one in unicodedata.normalize("NFC", name) if unicodedata.category(one) not in _HIDDEN)
     return " ".join(clean.split())[:_MOST] or "An application without a name"
@@ -32,7 +32,7 @@ def shown(name: str) -> str:
 def looks_like_another(name: str) -> bool:
     """True if a name mixes scripts with lookalike letters, or uses lookalikes of plain letters."""
     found = set()
-    for one in shown(name):
+    for one in display_name(name):
         if one.isalpha():
             words = unicodedata.name(one, "").split()
             found |= {script for script in _SCRIPTS if script in words[:2]}

@@ -116,7 +116,7 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """True for a registered redirect URI, compared whole (C31)."""
         kind = self.policy.application_type
-        return any(uris.same(redirect_uri, known, application_type=kind) for known in self.redirect_uris())
+        return any(uris.is_same(redirect_uri, known, application_type=kind) for known in self.redirect_uris())
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Compare by hash, in constant time (C71)."""
@@ -165,7 +165,7 @@ def find(client_id: str) -> RelyingParty | None:
     return RelyingParty(policy) if policy else None
 
 
-def any_of(client_id: str) -> RelyingParty | None:
+def find_in_any_state(client_id: str) -> RelyingParty | None:
     """The client of that id, disabled or not, for its management only."""
     policy = (
         ClientPolicy.objects.filter(client__client_id=client_id)
@@ -176,7 +176,7 @@ def any_of(client_id: str) -> RelyingParty | None:
     return RelyingParty(policy) if policy else None
 
 
-def of(client: Client) -> RelyingParty | None:
+def party_of(client: Client) -> RelyingParty | None:
     """The relying party of a registry row, unless it is disabled; a row joined with its policy is not read again."""
     joined = "policy" in client._state.fields_cache  # noqa: SLF001
     policy = client.policy if joined else ClientPolicy.objects.filter(client=client).first()
@@ -186,13 +186,13 @@ def of(client: Client) -> RelyingParty | None:
     return RelyingParty(policy)
 
 
-def for_devices() -> list[RelyingParty]:
+def parties_for_devices() -> list[RelyingParty]:
     """The clients that a device may be allowed to serve without a browser (ruling 2)."""
     rows = ClientPolicy.objects.filter(device_assertion=True, disabled_at__isnull=True).select_related("client")
     return [RelyingParty(row) for row in rows.prefetch_related("uris").order_by("client__name")]
 
 
-def origins() -> set[str]:
+def registered_origins() -> set[str]:
     """Every origin that a registered browser app may call from."""
     found: set[str] = set()
     for listed in (
@@ -202,7 +202,7 @@ def origins() -> set[str]:
     return found
 
 
-def subject(party: RelyingParty, account: Account) -> str:
+def subject_of(party: RelyingParty, account: Account) -> str:
     """The `sub` that a relying party knows an account by: opaque, stable, never reused (FA-4, C53, ruling 21)."""
     if party.policy.subject_type == "public":
         return str(account.id)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 from oidc_provider.models import Client
 
-from derived.keyring import Purpose
+from derived.keyring import KeyPurpose
 from idp.clients import jwk, terms
 from idp.clients.party import RelyingParty
 from idp.clients.terms import BadRegistration, Registration
@@ -56,7 +56,7 @@ def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str 
     return RelyingParty(policy), secret
 
 
-def described(party: RelyingParty) -> Registration:
+def registration_of(party: RelyingParty) -> Registration:
     """A client as it is."""
     policy, client = party.policy, party.client
     return Registration(
@@ -82,7 +82,7 @@ def change(party: RelyingParty, *, now: datetime, **changes: _Field) -> tuple[Re
     with transaction.atomic():
         policy = ClientPolicy.objects.select_for_update().get(pk=party.policy.pk)
         policy.client = Client.objects.select_for_update().get(pk=party.client.pk)
-        was = described(RelyingParty(policy))
+        was = registration_of(RelyingParty(policy))
         wanted = replace(was, **changes)
         terms.require(wanted)
         if (wanted.method, wanted.certificate_bound) != (was.method, was.certificate_bound):
@@ -110,7 +110,7 @@ def rotate_secret(party: RelyingParty) -> str:
 
     Raises: BadRegistration where it has none.
     """
-    if not described(party).has_secret:
+    if not registration_of(party).has_secret:
         raise BadRegistration(f"This client has no secret: it authenticates by {party.policy.auth_method}.")
     secret = _new_secret()
     ClientPolicy.objects.filter(pk=party.policy.pk).update(secret_hash=_hashed(secret))
@@ -127,7 +127,7 @@ def _write(policy: ClientPolicy, wanted: Registration) -> None:
         )
     policy.auth_method = wanted.method
     policy.scopes = " ".join(dict.fromkeys(wanted.scopes))
-    policy.jwks = jwk.public(wanted.jwks) if wanted.jwks is not None else None
+    policy.jwks = jwk.stored_form(wanted.jwks) if wanted.jwks is not None else None
     policy.origins = _origins(wanted)
     policy.save()
     pairs = [("redirect", uri) for uri in wanted.redirect_uris] + [
@@ -178,7 +178,7 @@ def _require_certificate_host(wanted: Registration) -> None:
 def _publish_keys(wanted: Registration, *, now: datetime) -> None:
     """Every key that will sign for it is published before its first signature."""
     for alg in {wanted.id_token_alg, wanted.userinfo_alg, wanted.introspection_alg} - {""}:
-        keyring().ensure(Purpose.TOKENS, alg, now=now)
+        keyring().ensure(KeyPurpose.TOKENS, alg, now=now)
 
 
 def _comparable(value: object) -> object:

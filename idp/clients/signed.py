@@ -66,7 +66,7 @@ def claims(
         raise Refused(Reason.BAD_PROOF)
     if not (kid is None or isinstance(kid, str)):
         raise Refused(Reason.BAD_PROOF)
-    _verify(token, keys.one(party, alg=alg, kid=kid, now=now).key, alg)
+    _verify(token, keys.key_for(party, alg=alg, kid=kid, now=now).key, alg)
     return found
 
 
@@ -79,12 +79,12 @@ def _verify(token: str, key: ECKey | OKPKey | RSAKey, alg: str) -> None:
         raise Refused(Reason.BAD_PROOF) from error
 
 
-def as_long_as_verifying(token: str) -> None:
+def verify_for_nobody(token: str) -> None:
     """Take the time that a verification takes, for a client that is not there (A13)."""
     head, payload, _ = token.split(".")
     try:
         jws.deserialize_compact(
-            f"{_HEADER}.{payload}.{head[:1] * 86}", _nobody(), registry=jws.JWSRegistry(algorithms=["ES256"])
+            f"{_HEADER}.{payload}.{head[:1] * 86}", _decoy_key(), registry=jws.JWSRegistry(algorithms=["ES256"])
         )
     except (JoseError, ValueError):
         return
@@ -94,7 +94,7 @@ _HEADER = "eyJhbGciOiJFUzI1NiJ9"  # {"alg":"ES256"}
 
 
 @lru_cache(maxsize=1)
-def _nobody() -> ECKey:
+def _decoy_key() -> ECKey:
     return ECKey.generate_key("P-256", private=False)
 
 

@@ -126,27 +126,27 @@ def require(wanted: Registration) -> None:
 
 
 def _objections(wanted: Registration) -> Iterator[BadRegistration]:
-    yield from _who(wanted)
-    yield from _addresses(wanted)
-    yield from _proof(wanted)
-    yield from _keys(wanted)
-    yield from _duties(wanted)
-    yield from _gets(wanted)
+    yield from _identity_faults(wanted)
+    yield from _uri_faults(wanted)
+    yield from _authentication_faults(wanted)
+    yield from _key_faults(wanted)
+    yield from _requirement_faults(wanted)
+    yield from _token_faults(wanted)
 
 
-def _no(words: str, about: str = "") -> BadRegistration:
+def _fault(words: str, about: str = "") -> BadRegistration:
     return BadRegistration(words, about=about)
 
 
-def _who(wanted: Registration) -> Iterator[BadRegistration]:
+def _identity_faults(wanted: Registration) -> Iterator[BadRegistration]:
     if not wanted.name.strip() or len(wanted.name) > _MOST_NAME or not wanted.name.isprintable():
-        yield _no("name: 1 to 80 printable characters", "client_name")
+        yield _fault("name: 1 to 80 printable characters", "client_name")
     if wanted.application_type not in APPLICATION_TYPES:
-        yield _no(f"application type: one of {', '.join(APPLICATION_TYPES)}", "application_type")
+        yield _fault(f"application type: one of {', '.join(APPLICATION_TYPES)}", "application_type")
     if wanted.client_id and not _CLIENT_ID.fullmatch(wanted.client_id):
-        yield _no("client_id: 1 to 255 printable ASCII characters without spaces and quotes", "client_id")
+        yield _fault("client_id: 1 to 255 printable ASCII characters without spaces and quotes", "client_id")
     if unknown := [name for name in wanted.shown if name not in SHOWN]:
-        yield _no(f"unknown: {unknown[0]}", unknown[0])
+        yield _fault(f"unknown: {unknown[0]}", unknown[0])
     for name, value in wanted.shown.items():
         if name == "contacts":
             if (
@@ -154,9 +154,9 @@ def _who(wanted: Registration) -> Iterator[BadRegistration]:
                 or len(value) > _MOST_TEXTS
                 or not all(_is_text(one) for one in value)
             ):
-                yield _no("contacts: at most five texts of 200 characters", name)
+                yield _fault("contacts: at most five texts of 200 characters", name)
         elif why := uris.objection(str(value), application_type="web"):
-            yield _no(f"{name} is refused: {why}", name)
+            yield _fault(f"{name} is refused: {why}", name)
 
 
 def _is_text(value: object) -> bool:
@@ -177,20 +177,20 @@ def _is_name(kind: str, value: object) -> bool:
     return True
 
 
-def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a list of rules
+def _uri_faults(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a list of rules
     listed = [*wanted.redirect_uris, *wanted.post_logout_uris]
     if len(listed) > _MOST_URIS:
-        yield _no(f"at most {_MOST_URIS} redirect URIs", "redirect_uris")
+        yield _fault(f"at most {_MOST_URIS} redirect URIs", "redirect_uris")
     for uri in wanted.redirect_uris:
         if why := uris.objection(uri, application_type=wanted.application_type):
-            yield _no(f"redirect URI {uri!r} is refused: {why}", "redirect_uris")
+            yield _fault(f"redirect URI {uri!r} is refused: {why}", "redirect_uris")
     for uri in wanted.post_logout_uris:
         if why := uris.objection(uri, application_type=wanted.application_type):
-            yield _no(f"post-logout redirect URI {uri!r} is refused: {why}", "post_logout_redirect_uris")
+            yield _fault(f"post-logout redirect URI {uri!r} is refused: {why}", "post_logout_redirect_uris")
     called = {"backchannel_logout_uri": wanted.backchannel_logout_uri, "jwks_uri": wanted.jwks_uri}
     for about, uri in {**called, "sector_identifier_uri": wanted.sector_identifier_uri}.items():
         if uri and (why := uris.objection(uri, application_type="web")):
-            yield _no(
+            yield _fault(
                 (
                     f"{about.replace('_', ' ').replace('backchannel', 'back-channel').replace('uri', 'URI')} "
                     f"is refused: {why}"
@@ -198,18 +198,18 @@ def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901
                 about,
             )
     if not wanted.redirect_uris and not wanted.device_assertion and not wanted.grants:
-        yield _no(
+        yield _fault(
             "give at least one --redirect-uri (or --device for an app that only uses device assertions, "
             "or --grant for one that needs no browser)",
             "redirect_uris",
         )
     if any(not _HOST.fullmatch(one) for one in wanted.hosts):
-        yield _no("hosts: host or host:port, in lower case", "hosts")
+        yield _fault("hosts: host or host:port, in lower case", "hosts")
     if wanted.subject_type not in {"public", "pairwise"}:
-        yield _no("subject_type is public or pairwise", "subject_type")
+        yield _fault("subject_type is public or pairwise", "subject_type")
     sectors = {urlsplit(one).hostname for one in wanted.redirect_uris}
     if wanted.subject_type == "pairwise" and len(sectors) > 1 and not wanted.sector_identifier_uri:
-        yield _no(
+        yield _fault(
             "pairwise subjects belong to one host: with redirect URIs on several, give a "
             "sector_identifier_uri that lists them "
             "(OpenID Connect Core §8.1)",
@@ -217,113 +217,115 @@ def _addresses(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901
         )
 
 
-def _proof(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a list of rules
+def _authentication_faults(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901 - a list of rules
     method = wanted.method
     if method not in AUTH_METHODS:
-        yield _no(f"authentication method: one of {', '.join(AUTH_METHODS)}", "token_endpoint_auth_method")
+        yield _fault(f"authentication method: one of {', '.join(AUTH_METHODS)}", "token_endpoint_auth_method")
     if wanted.public != (method == "none"):
-        yield _no(
+        yield _fault(
             "a public client has no way to authenticate, and a confidential one has one", "token_endpoint_auth_method"
         )
     if wanted.application_type != "web" and not wanted.public:
-        yield _no(
+        yield _fault(
             "a native or browser app cannot keep a secret or a key of all its users: it is public",
             "token_endpoint_auth_method",
         )
     if method == "private_key_jwt":
         if wanted.auth_alg not in CLIENT_ALGS:
-            yield _no(
+            yield _fault(
                 f"private_key_jwt: pin one algorithm of {', '.join(CLIENT_ALGS)}", "token_endpoint_auth_signing_alg"
             )
     elif wanted.auth_alg:
-        yield _no("an algorithm for assertions belongs to private_key_jwt", "token_endpoint_auth_signing_alg")
+        yield _fault("an algorithm for assertions belongs to private_key_jwt", "token_endpoint_auth_signing_alg")
     if method == "tls_client_auth":
         if len(wanted.tls_subject) != 1 or not all(_is_name(kind, one) for kind, one in wanted.tls_subject.items()):
-            yield _no(
+            yield _fault(
                 f"tls_client_auth: say one name of its certificate, one of {', '.join(TLS_NAMES)}",
                 "tls_client_auth_subject_dn",
             )
     elif wanted.tls_subject:
-        yield _no("a certificate's name belongs to tls_client_auth", "tls_client_auth_subject_dn")
+        yield _fault("a certificate's name belongs to tls_client_auth", "tls_client_auth_subject_dn")
     if wanted.min_aal == AAL.AAL3 and wanted.has_secret:
-        yield _no(
+        yield _fault(
             "a client that lets nobody in below AAL3 proves itself with a key, not with a secret: use private_key_jwt, "
             "tls_client_auth or self_signed_tls_client_auth (C36)",
             "token_endpoint_auth_method",
         )
 
 
-def _keys(wanted: Registration) -> Iterator[BadRegistration]:
+def _key_faults(wanted: Registration) -> Iterator[BadRegistration]:
     if wanted.jwks is not None and wanted.jwks_uri:
-        yield _no("give jwks or jwks_uri, not both (RFC 7591 §2)", "jwks")
+        yield _fault("give jwks or jwks_uri, not both (RFC 7591 §2)", "jwks")
     if wanted.jwks is not None:
         try:
-            known = jwk.every(wanted.jwks)
+            known = jwk.registered_keys(wanted.jwks)
         except jwk.BadKey as bad:
-            yield _no(f"jwks is refused: {bad}", "jwks")
+            yield _fault(f"jwks is refused: {bad}", "jwks")
             return
         for alg in {wanted.auth_alg, wanted.request_alg} - {""}:
             if not any(alg in one.algs for one in known):
-                yield _no(f"no key of the jwks can make {alg} signatures", "jwks")
+                yield _fault(f"no key of the jwks can make {alg} signatures", "jwks")
     if not wanted.has_keys:
         if wanted.method in {"private_key_jwt", "self_signed_tls_client_auth"}:
-            yield _no(f"{wanted.method}: give the public keys, by jwks or jwks_uri", "jwks")
+            yield _fault(f"{wanted.method}: give the public keys, by jwks or jwks_uri", "jwks")
         if wanted.request_alg:
-            yield _no("signed requests: give the public keys, by jwks or jwks_uri", "jwks")
+            yield _fault("signed requests: give the public keys, by jwks or jwks_uri", "jwks")
 
 
-def _duties(wanted: Registration) -> Iterator[BadRegistration]:
+def _requirement_faults(wanted: Registration) -> Iterator[BadRegistration]:
     if wanted.min_aal not in {1, 2, 3}:
-        yield _no("min_aal is 1, 2 or 3", "min_aal")
+        yield _fault("min_aal is 1, 2 or 3", "min_aal")
     if wanted.request_alg and wanted.request_alg not in CLIENT_ALGS:
-        yield _no(f"request objects: pin one algorithm of {', '.join(CLIENT_ALGS)}", "request_object_signing_alg")
+        yield _fault(f"request objects: pin one algorithm of {', '.join(CLIENT_ALGS)}", "request_object_signing_alg")
     if wanted.request_required and not wanted.request_alg:
-        yield _no("signed requests are required: pin their algorithm", "request_object_signing_alg")
+        yield _fault("signed requests are required: pin their algorithm", "request_object_signing_alg")
     if wanted.certificate_bound and wanted.public:
-        yield _no(
+        yield _fault(
             "a public client has no certificate to bind its tokens to", "tls_client_certificate_bound_access_tokens"
         )
     if wanted.certificate_bound and wanted.dpop_required:
-        yield _no("tokens are bound to a certificate or to a DPoP key, not to both", "dpop_bound_access_tokens")
+        yield _fault("tokens are bound to a certificate or to a DPoP key, not to both", "dpop_bound_access_tokens")
     for is_on, what in ((wanted.pkce_optional, "PKCE"), (wanted.nonce_optional, "the nonce")):
         if is_on and wanted.public:
-            yield _no(f"a public client is never excused from {what}: nothing else protects its codes", "")
+            yield _fault(f"a public client is never excused from {what}: nothing else protects its codes", "")
     if wanted.pkce_optional and wanted.nonce_optional and wanted.min_aal == AAL.AAL3:
-        yield _no("a client that lets nobody in below AAL3 is excused from PKCE or from the nonce, not from both", "")
+        yield _fault(
+            "a client that lets nobody in below AAL3 is excused from PKCE or from the nonce, not from both", ""
+        )
 
 
-def _gets(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901, PLR0912 - a list of rules
+def _token_faults(wanted: Registration) -> Iterator[BadRegistration]:  # noqa: C901, PLR0912 - a list of rules
     if wanted.id_token_alg not in ID_TOKEN_ALGS:
-        yield _no(f"ID token algorithm: one of {', '.join(ID_TOKEN_ALGS)}", "id_token_signed_response_alg")
+        yield _fault(f"ID token algorithm: one of {', '.join(ID_TOKEN_ALGS)}", "id_token_signed_response_alg")
     for name, alg in (("userinfo", wanted.userinfo_alg), ("introspection", wanted.introspection_alg)):
         if alg and alg not in ID_TOKEN_ALGS:
-            yield _no(
+            yield _fault(
                 f"{name} algorithm: one of {', '.join(ID_TOKEN_ALGS)}, or none for plain JSON",
                 f"{name}_signed_response_alg",
             )
     if unknown := [scope for scope in wanted.scopes if scope not in _EVERY_SCOPE]:
-        yield _no(f"unknown scope {unknown[0]!r}: choose from {', '.join(_EVERY_SCOPE)}", "scope")
+        yield _fault(f"unknown scope {unknown[0]!r}: choose from {', '.join(_EVERY_SCOPE)}", "scope")
     if unknown := [one for one in wanted.grants if one not in MORE_GRANTS]:
-        yield _no(
+        yield _fault(
             f"unknown grant {unknown[0]!r}: beyond code and refresh there are {', '.join(MORE_GRANTS)}", "grant_types"
         )
     if CLIENT_CREDENTIALS in wanted.grants and wanted.public:
-        yield _no("client_credentials needs a client that proves itself: a public one does not (E9)", "grant_types")
+        yield _fault("client_credentials needs a client that proves itself: a public one does not (E9)", "grant_types")
     if set(wanted.scopes) & set(SERVICE_SCOPES) and CLIENT_CREDENTIALS not in wanted.grants:
-        yield _no(
+        yield _fault(
             f"the scope {' '.join(SERVICE_SCOPES)} is of a client's own tokens: it needs the grant client_credentials",
             "scope",
         )
     if wanted.serves and wanted.public:
-        yield _no("a resource server asks about tokens, so it proves itself: it is not public", "")
+        yield _fault("a resource server asks about tokens, so it proves itself: it is not public", "")
     for one in (*wanted.resources, *wanted.serves):
         if not uris.is_plain(one) or not urlsplit(one).scheme or urlsplit(one).fragment:
-            yield _no(f"resource {one!r} is not an absolute URI without a fragment (RFC 8707 §2)", "resources")
+            yield _fault(f"resource {one!r} is not an absolute URI without a fragment (RFC 8707 §2)", "resources")
     if wanted.access_token_format not in {"jwt", "opaque"}:
-        yield _no("access tokens are jwt or opaque", "access_token_format")
+        yield _fault("access tokens are jwt or opaque", "access_token_format")
     for name, life, (least, most) in (
         ("access token", wanted.access_token_life, _ACCESS_LIFE),
         ("refresh", wanted.refresh_life, _REFRESH_LIFE),
     ):
         if life is not None and not least <= life <= most:
-            yield _no(f"{name} life: from {least} to {most}", "")
+            yield _fault(f"{name} life: from {least} to {most}", "")

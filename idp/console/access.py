@@ -12,7 +12,7 @@ from derived import clock
 from derived.errors import Reason, Refused
 from idp import clients, pages
 from idp.console.guards import deciders_only, name_of
-from idp.errors import answer
+from idp.errors import error_response
 from idp.login.session import signed_in
 from idp.login.views import fresh_login_needed
 from scim.access import entitlements, requests
@@ -49,7 +49,7 @@ def _people(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -
         try:
             return view(request, session.account.person, *args, **kwargs)
         except Refused as refused:
-            words = answer(refused.reason)
+            words = error_response(refused.reason)
             return pages.problem(
                 request,
                 words.words,

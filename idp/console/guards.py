@@ -10,7 +10,7 @@ from derived.errors import Refused
 from derived.rules.assurance import AAL
 from derived.rules.kinds import MINT_FRESHNESS
 from idp import pages
-from idp.errors import answer
+from idp.errors import error_response
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
 from scim.access import entitlements
@@ -71,7 +71,7 @@ def _guarded(
         try:
             return view(request, person, *args, **kwargs)
         except Refused as refused:
-            words: Any = answer(refused.reason)
+            words: Any = error_response(refused.reason)
             return pages.problem(
                 request,
                 words.words,

@@ -36,7 +36,7 @@ def address(meta: Mapping[str, Any]) -> str:
 def is_from_listed_proxy(meta: Mapping[str, Any]) -> bool:
     """True if the request's forwarding headers count: its peer is listed, or is the certificate host's proxy."""
     peer = meta["REMOTE_ADDR"]
-    return peer in _listed() or canonical(peer) in _listed() or hop.is_believed_of(meta)
+    return peer in _listed() or canonical(peer) in _listed() or hop.has_proxy_fields(meta)
 
 
 def without_forwarding(meta: dict[str, Any]) -> dict[str, Any]:

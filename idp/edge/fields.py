@@ -48,7 +48,7 @@ _KNOWN = {
 } | {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}  # fmt: skip
 
 
-def folded(fields: Iterable[Field]) -> tuple[dict[str, str], str]:
+def fold(fields: Iterable[Field]) -> tuple[dict[str, str], str]:
     """The fields under Django's names, and why the request is refused, or "".
 
     fields: names in lower case, as the server gives them, and values, in the order in which they arrived.

@@ -84,7 +84,7 @@ class _Refused(Exception):
 def environ(scope: Scope) -> dict[str, Any]:
     """The request's environ, without its body (RFC 3875 and PEP 3333); an early refusal is under `ramet.refused`."""
     arrived = scope.headers.items()
-    meta, wrong = fields.folded(arrived)
+    meta, wrong = fields.fold(arrived)
     found: dict[str, Any] = {
         **_SERVER,
         **meta,

@@ -15,7 +15,7 @@ from derived.errors import RametError, Reason, Refused, TryLater, Unavailable
 from idp import pages
 from idp.config import config
 from idp.edge import caller, intake, routes, unlisted
-from idp.errors import answer, answer_to, retry_after
+from idp.errors import answer_to, error_response, retry_after
 from idp.gate import Caller, gate
 from idp.login import hop
 from idp.witness import standing
@@ -40,7 +40,7 @@ class Edge:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, or refuse in the form of the caller's protocol."""
-        unlisted.tell(now=clock.now())
+        unlisted.report(now=clock.now())
         try:
             if request.path not in routes.PROBES:  # a load balancer probes by address
                 request.get_host()
@@ -80,7 +80,7 @@ class Edge:
                 return _refusal(request, 400, "invalid_request", "The request has a value that cannot be.")
             case DatabaseError():
                 logger.error("the database did not answer: %s", type(error).__name__)
-                found = answer(Reason.DATABASE_BUSY)
+                found = error_response(Reason.DATABASE_BUSY)
                 return _refusal(request, found.status, found.error, found.words)
             case RequestDataTooBig() | TooManyFieldsSent():
                 return _refusal(request, 413, "invalid_request", "The request is too large.")

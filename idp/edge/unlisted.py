@@ -25,7 +25,7 @@ _MOST_LENGTH = 64
 _AGAIN = timedelta(hours=1)
 
 
-class Watch:
+class ForwarderWatch:
     """Peers that are not listed, and the callers that they spoke of; of one process."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Watch:
             if len(spoken) < _ENOUGH:
                 spoken.add(forwarded[-_MOST_LENGTH:])
 
-    def to_tell(self, now: datetime) -> str:
+    def to_report(self, now: datetime) -> str:
         """A peer that named several callers; "" without one, or within an hour of the last report."""
         if not self._callers:
             return ""
@@ -55,12 +55,12 @@ class Watch:
             return found
 
 
-watch = Watch()
+watch = ForwarderWatch()
 
 
-def tell(*, now: datetime) -> None:
+def report(*, now: datetime) -> None:
     """Write a log line and a row per hour, which `manage.py check` reads."""
-    if peer := watch.to_tell(now):
+    if peer := watch.to_report(now):
         logger.warning(
             "%s sends X-Forwarded-For and is not in RAMET_TRUSTED_PROXIES: list it, if it is your proxy", peer
         )
@@ -70,7 +70,7 @@ def tell(*, now: datetime) -> None:
             )
 
 
-def last_told(*, now: datetime) -> str:
+def last_reported(*, now: datetime) -> str:
     """The peer reported within a day, or ""."""
     row = Probe.objects.filter(name=NAME, at__gt=now - REMEMBERED).first()
     return row.words if row else ""

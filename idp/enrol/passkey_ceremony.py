@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from derived.ledger import status
 from derived.minting import passkey as webauthn
 from derived.rules.assurance import AAL
-from idp.login.passkey import SECONDS, begin, described, expected, resumed
+from idp.login.passkey import SECONDS, begin, ceremony_parameters, find_ceremony, key_descriptors
 from idp.policies import fido_metadata as metadata
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def creation_options(account: Account, asked: CeremonyParameters) -> dict[str, A
         user_handle=account.id.bytes,
         name=person.login_name or person.display_name() or "account",
         display_name=person.display_name() or person.login_name or "account",
-        known=described([row.passkey for row in rows]),
+        known=key_descriptors([row.passkey for row in rows]),
         seconds=SECONDS,
     )
 
@@ -55,9 +55,9 @@ def registered(
     Raises: Refused.
     """
     response = webauthn.parse(request.POST.get("response", ""))
-    ceremony = resumed(request, purpose, response, account=account, now=now)
+    ceremony = find_ceremony(request, purpose, response, account=account, now=now)
     return ceremony, webauthn.register(
-        response, expected=expected(ceremony), metadata=metadata.known(), policy=metadata.policy(), now=now
+        response, expected=ceremony_parameters(ceremony), metadata=metadata.known(), policy=metadata.policy(), now=now
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scim.models import Person
 
 
-def at_most(credential: Credential, level: AAL) -> AAL:
+def capped_level(credential: Credential, level: AAL) -> AAL:
     """The level, capped by the rulebook.
 
     A kind that is limited to approved devices counts as a single factor in any other; AAL3 takes what issuance at AAL3

@@ -49,18 +49,18 @@ PROBE_LASTS = timedelta(hours=24)
 _KINDS = (Kind.PIV_CARD, Kind.DERIVED_CERTIFICATE)
 
 
-def with_passphrase(credential: Credential) -> VerifiedFactors:
+def factors_with_passphrase(credential: Credential) -> VerifiedFactors:
     """The factors of a certificate issued here with its passphrase; hardware evidence counts while it is trusted.
 
     See X-7.
     """
-    factors, kept = {Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}, attestation.believes(credential.evidence)
+    factors, kept = {Factor.CERTIFICATE, Factor.DEVICE_PASSPHRASE}, attestation.is_trusted(credential.evidence)
     if kept and credential.evidence.get("activation") == "per_use":
         factors.add(Factor.USER_VERIFICATION)
     return VerifiedFactors(factors=frozenset(factors), hardware=kept)
 
 
-class Purpose(StrEnum):
+class CardPurpose(StrEnum):
     """The purposes of presenting a certificate; each has its own final page."""
 
     LOGIN = "login"
@@ -69,9 +69,9 @@ class Purpose(StrEnum):
 
 
 _ENDS_AT = {
-    Purpose.LOGIN: "/login/card/done",
-    Purpose.ADD: "/devices/roots/card/done",
-    Purpose.INVITATION: "/invitation/card/done",
+    CardPurpose.LOGIN: "/login/card/done",
+    CardPurpose.ADD: "/devices/roots/card/done",
+    CardPurpose.INVITATION: "/invitation/card/done",
 }
 
 
@@ -106,7 +106,7 @@ def offers(_request: HttpRequest) -> list[Way]:
     ]
 
 
-def begin(request: HttpRequest, purpose: Purpose, *, subject: str = "", now: datetime) -> str:
+def begin(request: HttpRequest, purpose: CardPurpose, *, subject: str = "", now: datetime) -> str:
     """Begin; returns the URL on the certificate host.
 
     subject: bound to the attempt and compared at its end (an account, an invitation).
@@ -141,15 +141,17 @@ def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
     result = opaque()
     row.result_hash = hash_secret(result, kind="certificate-result")
     try:
-        shown = hop.presented(request)
-        row.verified = _frozen(certificates.validate(shown.unverified_leaf, shown.unverified_chain, now=now))
+        shown = hop.presented_certificate(request)
+        row.verified = _serialised(certificates.validate(shown.unverified_leaf, shown.unverified_chain, now=now))
     except (Refused, Unavailable) as refused:
         row.reason = refused.reason.value
     row.save(update_fields=["result_hash", "verified", "reason"])
-    return f"{config().issuer}{_ENDS_AT[Purpose(row.purpose)]}?result={result}"
+    return f"{config().issuer}{_ENDS_AT[CardPurpose(row.purpose)]}?result={result}"
 
 
-def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[CertificateLogin, VerifiedCertificate]:
+def take_result(
+    request: HttpRequest, purpose: CardPurpose, *, now: datetime
+) -> tuple[CertificateLogin, VerifiedCertificate]:
     """The row to claim and the verified certificate, on the main host; a result in another browser is spent.
 
     Raises: AlreadySpent; Refused with the reason of the certificate's refusal; Unavailable(CERTIFICATE_STATUS_UNKNOWN).
@@ -173,10 +175,10 @@ def arrived(request: HttpRequest, purpose: Purpose, *, now: datetime) -> tuple[C
         CertificateLogin.objects.filter(id=row.id).update(consumed_at=now)
         reason = Reason(row.reason)
         raise Unavailable(reason) if reason == Reason.CERTIFICATE_STATUS_UNKNOWN else Refused(reason)
-    return row, _thawed(row.verified or {})
+    return row, _restored(row.verified or {})
 
 
-def claim(row: CertificateLogin, *, now: datetime) -> None:
+def spend_result(row: CertificateLogin, *, now: datetime) -> None:
     """Under the account's lock: the result serves once.
 
     Raises: AlreadySpent.
@@ -185,14 +187,14 @@ def claim(row: CertificateLogin, *, now: datetime) -> None:
         raise AlreadySpent
 
 
-def owner(verified: VerifiedCertificate, *, now: datetime) -> Credential | None:
+def credential_of(verified: VerifiedCertificate, *, now: datetime) -> Credential | None:
     """The live credential to which a certificate belongs: that certificate, or the same card with a newer one (C24).
 
     The same card is the same FASC-N and the same card UUID from the same issuer's key. A name or an address is nothing,
     and the same numbers from another authority are another card.
     """
     if verified.ours:
-        row = own.found(verified.der)
+        row = own.issued_row(verified.der)
         live = row is not None and status.is_live(row.credential, row.credential.account, now=now)
         return row.credential if row is not None and live else None
     exact = _of_live(now=now).filter(
@@ -219,7 +221,9 @@ def _of_live(*, now: datetime) -> QuerySet[CardCertificate]:
     )
 
 
-def note(credential: Credential, verified: VerifiedCertificate, account: Account, *, now: datetime) -> None:
+def record_certificate(
+    credential: Credential, verified: VerifiedCertificate, account: Account, *, now: datetime
+) -> None:
     """Record a card's newer certificate, under the account's lock.
 
     Raises: Refused(HELD_BY_ANOTHER), Refused(CREDENTIAL_NOT_LIVE).
@@ -252,10 +256,10 @@ def cards_of(account: Account) -> list[Credential]:
     return sorted(rows.order_by("-created_at"), key=lambda row: row.state not in LIVING)
 
 
-def _frozen(verified: VerifiedCertificate) -> dict[str, Any]:
+def _serialised(verified: VerifiedCertificate) -> dict[str, Any]:
     return {**asdict(verified), "der": b64encode(verified.der).decode(), "not_after": verified.not_after.isoformat()}
 
 
-def _thawed(kept: dict[str, Any]) -> VerifiedCertificate:
+def _restored(kept: dict[str, Any]) -> VerifiedCertificate:
     der, until = b64decode(kept["der"]), datetime.fromisoformat(kept["not_after"])
     return VerifiedCertificate(**{**kept, "der": der, "not_after": until, "policies": tuple(kept["policies"])})

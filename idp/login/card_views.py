@@ -40,11 +40,11 @@ def login_card(request: HttpRequest) -> HttpResponse:
     try:
         card.require_on(now=now)
         if request.method == "POST":
-            return to_the_card(card.begin(request, card.Purpose.LOGIN, now=now))
+            return to_the_card(card.begin(request, card.CardPurpose.LOGIN, now=now))
     except Refused as refused:
         return refusal(request, refused)
     response = page(request, "card_login", {"error": None, "certificate_host": hop.netloc()})
-    return pages.leads_to(response, config().certificate_url)
+    return pages.permit_form_target(response, config().certificate_url)
 
 
 def to_the_card(url: str) -> HttpResponse:
@@ -71,7 +71,7 @@ def present(request: HttpRequest, ticket: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def probed(request: HttpRequest, nonce: str) -> HttpResponse:
     """Answer the probe on the certificate host: what a forged header became (H4)."""
-    found = probe.look(request, nonce, now=clock.now())
+    found = probe.result_of(request, nonce, now=clock.now())
     return (
         JsonResponse({"passed": found}) if found is not None else JsonResponse({"error": "unknown probe"}, status=404)
     )
@@ -82,19 +82,19 @@ def done(request: HttpRequest) -> HttpResponse:
     """Complete the login on the main host; a certificate issued here also takes its passphrase."""
     now = clock.now()
     try:
-        row, verified = card.arrived(request, card.Purpose.LOGIN, now=now)
-        credential = card.owner(verified, now=now)
+        row, verified = card.take_result(request, card.CardPurpose.LOGIN, now=now)
+        credential = card.credential_of(verified, now=now)
         if credential is None:
             raise Refused(Reason.CREDENTIAL_UNKNOWN)
         shown = verified.shown
         if verified.ours:
             if asked := _passphrase_wrong(request, credential, now=now):
                 return asked
-            shown = card.with_passphrase(credential)
+            shown = card.factors_with_passphrase(credential)
 
         def claim(account: Account) -> None:
-            card.claim(row, now=now)
-            card.note(credential, verified, account, now=now)
+            card.spend_result(row, now=now)
+            card.record_certificate(credential, verified, account, now=now)
 
         session.establish(request, credential, shown, now=now, claim=claim)
     except (Refused, Unavailable) as refused:

@@ -12,7 +12,7 @@ from derived.ledger import status
 from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind, policy_of
 from idp.login import card, device, passkey, upstream
-from idp.login.need import Need, Reached
+from idp.login.need import AchievedLevel, Need
 from idp.login.session import signed_in
 
 if TYPE_CHECKING:
@@ -23,33 +23,38 @@ if TYPE_CHECKING:
     from derived.models import Credential
     from idp.login.ways import Way
 
-_CODE = Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)  # password and app
-_KEY = Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)  # password and the best security key
+_CODE = AchievedLevel(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)  # password and app
+_KEY = AchievedLevel(
+    aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True
+)  # password and the best security key
 
 
-def need_of(request: HttpRequest) -> Need:
+def pending_need(request: HttpRequest) -> Need:
     """The requirements of the waiting request, as stored when the person was sent here."""
     kept = request.session.get("need")
     return Need.restored(kept) if kept else Need()
 
 
-def suffices(way: Way, need: Need) -> bool:
+def is_sufficient(way: Way, need: Need) -> bool:
     """True if the best result of a way is sufficient."""
     return need.is_met_by(
-        Reached(aal=way.reaches, phishing_resistant=way.phishing_resistant, hardware_protected=way.hardware)
+        AchievedLevel(aal=way.reaches, phishing_resistant=way.phishing_resistant, hardware_protected=way.hardware)
     )
 
 
-def offered(request: HttpRequest) -> dict[str, Any]:
+def login_choices(request: HttpRequest) -> dict[str, Any]:
     """For the login page: the ways, and whether the password, the passkey and this device are among them."""
-    need = need_of(request)
+    need = pending_need(request)
     ways = [
-        way for module in (card, passkey, upstream, device) for way in module.offers(request) if suffices(way, need)
+        way
+        for module in (card, passkey, upstream, device)
+        for way in module.offers(request)
+        if is_sufficient(way, need)
     ]
     with_password = need.is_met_by(_CODE) or need.is_met_by(_KEY)
     session = signed_in(request)
     if need.of_this_person and session is not None:
-        mine = _mine(session.account_id)
+        mine = _levels_of(session.account_id)
         ways = [way for way in ways if any(need.is_met_by(one) for one in mine.get(way.kind, []))]
         keys = mine.get(Kind.PASSKEY, [])
         with_password = Kind.PASSWORD_TOTP in mine and (
@@ -68,20 +73,20 @@ def offered(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _mine(account_id: UUID) -> dict[Kind, list[Reached]]:
+def _levels_of(account_id: UUID) -> dict[Kind, list[AchievedLevel]]:
     """The levels of an account's live credentials, by the kind of their login."""
-    found: dict[Kind, list[Reached]] = {}
+    found: dict[Kind, list[AchievedLevel]] = {}
     now = clock.now()
     for row in status.living(account_id):
         if status.is_live(row, row.account, now=now):
             kind = Kind(row.kind)
-            found.setdefault(policy_of(kind).signs_in_as or kind, []).append(shown_by(row))
+            found.setdefault(policy_of(kind).signs_in_as or kind, []).append(best_login_of(row))
     return found
 
 
-def shown_by(row: Credential) -> Reached:
+def best_login_of(row: Credential) -> AchievedLevel:
     """The best that a credential can show in a fresh login."""
-    return Reached(
+    return AchievedLevel(
         aal=status.level(row),
         phishing_resistant=row.evidence.get("phishing_resistant") is True,
         hardware_protected=row.evidence.get("hardware") is True,

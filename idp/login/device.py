@@ -30,14 +30,14 @@ WITH_PASSPHRASE = VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY, Factor.D
 KEY_ALONE = VerifiedFactors(factors=frozenset({Factor.DEVICE_KEY}))
 
 
-def shown_by(credential: Credential, *, passphrase: bool) -> VerifiedFactors:
+def factors_of(credential: Credential, *, passphrase: bool) -> VerifiedFactors:
     """The factors of a signature by a device's key, alone or with its passphrase (DK-2).
 
     Hardware evidence of the binding counts at each use, as long as its issuer is trusted.
     """
     factors = {Factor.DEVICE_KEY} | ({Factor.DEVICE_PASSPHRASE} if passphrase else set())
     factors |= {Factor.USER_VERIFICATION} if verifies_user(credential) else set()
-    return VerifiedFactors(factors=frozenset(factors), hardware=attestation.believes(credential.evidence))
+    return VerifiedFactors(factors=frozenset(factors), hardware=attestation.is_trusted(credential.evidence))
 
 
 def verifies_user(credential: Credential) -> bool:
@@ -45,7 +45,7 @@ def verifies_user(credential: Credential) -> bool:
 
     The key alone is then two factors.
     """
-    return credential.evidence.get("activation") == "per_use" and attestation.believes(credential.evidence)
+    return credential.evidence.get("activation") == "per_use" and attestation.is_trusted(credential.evidence)
 
 
 _JTI_KEPT = timedelta(minutes=5)
@@ -115,14 +115,14 @@ def check_secret(credential: Credential, passphrase_hash: str, passphrase: str, 
 
     Raises: as `check_passphrase`.
     """
-    place = throttle.place_of_device(credential)
-    throttle.admit(place, now=now)
+    place = throttle.backoff_key_of_device(credential)
+    throttle.count_attempt(place, now=now)
     guess = throttle.count_guess(credential, now=now)
     if not password.matches(passphrase, passphrase_hash):
-        throttle.note_wrong(guess, now=now)
+        throttle.record_last_guess(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(guess)  # a later gate may still refuse, which is not a failed guess
-    throttle.forgive(place)
+    throttle.reset_backoff(place)
 
 
 def claim_login(proven: ProvenDevice, account: Account, *, now: datetime) -> None:
@@ -149,7 +149,7 @@ def repeat_login(proven: ProvenDevice, account: Account, *, now: datetime) -> Au
     if credential.failures >= status.MOST_FAILURES:
         raise Refused(Reason.CREDENTIAL_DISABLED)
     Credential.objects.filter(id=credential.id).update(last_used_at=now)
-    shown = shown_by(credential, passphrase=False)
+    shown = factors_of(credential, passphrase=False)
     return AuthenticationEvent.objects.create(
         account=account,
         credential=credential,

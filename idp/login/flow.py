@@ -37,15 +37,15 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
     """
     credential = credential_of(username, now=now)
     place = place_of(request, credential, username)
-    throttle.brake(request, str(credential.account_id) if credential else "", now=now)
-    tried = throttle.admit(place, now=now)
+    throttle.count_password_attempt(request, str(credential.account_id) if credential else "", now=now)
+    tried = throttle.count_attempt(place, now=now)
     guess = _counted(request, credential, now=now)
     if guess is None:
-        throttle.count_nothing(place, now=now)
+        throttle.count_decoy(place, now=now)
     stored_hash = guess.credential.password_totp.password_hash if guess else ""
     if not password.matches(secret, stored_hash) or guess is None:
         if guess is not None:
-            throttle.note_wrong(guess, now=now)
+            throttle.record_last_guess(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(guess)
     throttle.take_back(tried, now=now)
@@ -54,7 +54,7 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
 
 def place_of(request: HttpRequest, credential: Credential | None, username: str) -> str:
     """The back-off place of tries at a login name."""
-    return throttle.place(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
+    return throttle.backoff_key(request, str(credential.account_id) if credential else fold(username[:_LONGEST_NAME]))
 
 
 def _counted(request: HttpRequest, credential: Credential | None, *, now: datetime) -> throttle.Guess | None:
@@ -82,7 +82,7 @@ def credential_of(username: str, *, now: datetime) -> Credential | None:
     return status.live_only(rows, now=now).select_related("account", "password_totp").first()
 
 
-def half_done(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] | None:
+def password_verified(request: HttpRequest, *, now: datetime) -> tuple[Credential, str] | None:
     """The credential whose password this browser has just verified, and the back-off key; or None."""
     state = request.session.get(_KEY)
     if not state or now - datetime.fromtimestamp(state["at"], tz=UTC) > LASTS:

@@ -46,7 +46,7 @@ _SEQUENCE, _LONG_LENGTH = 0x30, 0x80
 
 
 @dataclass(frozen=True)
-class Presented:
+class PresentedCertificate:
     """A certificate whose key a full TLS handshake proved, with the client's chain; not validated."""
 
     unverified_leaf: bytes
@@ -65,10 +65,10 @@ def _netloc(url: str) -> str:
 
 def is_certificate_host(request: HttpRequest) -> bool:
     """True if a request is for the certificate host."""
-    return _is_for_it(request.META)
+    return _is_for_certificate_host(request.META)
 
 
-def _is_for_it(meta: Mapping[str, Any]) -> bool:
+def _is_for_certificate_host(meta: Mapping[str, Any]) -> bool:
     return bool(netloc()) and meta.get("HTTP_HOST", "").lower() == netloc()
 
 
@@ -77,27 +77,27 @@ def base(request: HttpRequest) -> str:
     return config().certificate_url if is_certificate_host(request) else config().issuer
 
 
-def is_believed(request: HttpRequest) -> bool:
+def is_from_proxy(request: HttpRequest) -> bool:
     """True if a request came through the proxy of the certificate host."""
-    return is_believed_of(request.META)
+    return has_proxy_fields(request.META)
 
 
-def is_believed_of(meta: Mapping[str, Any]) -> bool:
+def has_proxy_fields(meta: Mapping[str, Any]) -> bool:
     """The same, of a request whose fields stand under Django's names."""
-    if not _is_for_it(meta) or (meta.get("REMOTE_ADDR") or UNIX) not in config().certificate_peers:
+    if not _is_for_certificate_host(meta) or (meta.get("REMOTE_ADDR") or UNIX) not in config().certificate_peers:
         return False
     secret = config().certificate_secret.get_secret_value()
     shown = _parts(meta).get("secret", "")
     return len(secret) >= LEAST_SECRET and hmac.compare_digest(shown.encode(), secret.encode())
 
 
-def presented(request: HttpRequest) -> Presented:
+def presented_certificate(request: HttpRequest) -> PresentedCertificate:
     """The certificate that the proxy passes on.
 
     Raises: Refused(CERTIFICATE_MISSING) without a certificate or from an untrusted caller;
     Refused(CERTIFICATE_NOT_PROVEN) for a resumed handshake (ruling 7); Refused(CERTIFICATE_MALFORMED).
     """
-    if not is_believed(request):
+    if not is_from_proxy(request):
         raise Refused(Reason.CERTIFICATE_MISSING)
     parts = _parts(request.META)
     pem, der, chain = (parts.get(name, "") for name in ("pem", "der", "chain"))
@@ -107,7 +107,9 @@ def presented(request: HttpRequest) -> Presented:
         raise Refused(Reason.CERTIFICATE_NOT_PROVEN)
     if (pem and der) or (pem and chain) or len(pem) + len(der) + len(chain) > _MOST:
         raise Refused(Reason.CERTIFICATE_MALFORMED)
-    return Presented(_unescaped(pem)) if pem else Presented(_one(der), _several(chain))
+    return (
+        PresentedCertificate(_unescaped(pem)) if pem else PresentedCertificate(_certificate_of(der), _chain_of(chain))
+    )
 
 
 def _parts(meta: Mapping[str, Any]) -> dict[str, str]:
@@ -121,7 +123,7 @@ def _parts(meta: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _one(text: str) -> bytes:
+def _certificate_of(text: str) -> bytes:
     """The DER of exactly one certificate in base64.
 
     Raises: Refused(CERTIFICATE_MALFORMED).
@@ -132,7 +134,7 @@ def _one(text: str) -> bytes:
     return found[0]
 
 
-def _several(text: str) -> tuple[bytes, ...]:
+def _chain_of(text: str) -> tuple[bytes, ...]:
     """The DER of the certificates that a client sent beside its own, concatenated, in base64.
 
     Raises: Refused(CERTIFICATE_MALFORMED).
@@ -150,7 +152,7 @@ def _elements(der: bytes) -> list[bytes]:
     """
     found, place = [], 0
     while place < len(der):
-        size = _size(der[place : place + 6])
+        size = _sequence_size(der[place : place + 6])
         if not 0 < size <= len(der) - place:
             raise Refused(Reason.CERTIFICATE_MALFORMED)
         found.append(der[place : place + size])
@@ -158,7 +160,7 @@ def _elements(der: bytes) -> list[bytes]:
     return found
 
 
-def _size(head: bytes) -> int:
+def _sequence_size(head: bytes) -> int:
     """How many bytes the SEQUENCE takes that begins so; 0 if none does."""
     if len(head) < 2 or head[0] != _SEQUENCE:  # noqa: PLR2004 - tag and length
         return 0

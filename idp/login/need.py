@@ -20,24 +20,24 @@ _PHISHING_RESISTANT = "?phishing_resistant=true"
 PHR, PHRH = "phr", "phrh"  # OpenID EAP ACR Values 1.0
 
 
-def of_level(aal: AAL) -> str:
+def acr_of_level(aal: AAL) -> str:
     """The class of a level."""
     return f"{_NS}{int(aal)}"
 
 
 SUPPORTED: tuple[str, ...] = (
-    of_level(AAL.AAL1),
-    of_level(AAL.AAL2),
-    of_level(AAL.AAL2) + _PHISHING_RESISTANT,
-    of_level(AAL.AAL3),
-    of_level(AAL.AAL3) + _PHISHING_RESISTANT,
+    acr_of_level(AAL.AAL1),
+    acr_of_level(AAL.AAL2),
+    acr_of_level(AAL.AAL2) + _PHISHING_RESISTANT,
+    acr_of_level(AAL.AAL3),
+    acr_of_level(AAL.AAL3) + _PHISHING_RESISTANT,
     PHR,
     PHRH,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reached:
+class AchievedLevel:
     """The properties of a login, or of a credential's best login, for comparison with a class."""
 
     aal: AAL
@@ -45,7 +45,7 @@ class Reached:
     hardware_protected: bool
 
     @classmethod
-    def of(cls, login: Authentication, *, at_most: AAL = AAL.AAL3) -> Reached:
+    def of(cls, login: Authentication, *, at_most: AAL = AAL.AAL3) -> AchievedLevel:
         """The properties of a login; at_most: a further cap."""
         return cls(
             aal=min(login.aal, at_most),
@@ -54,7 +54,7 @@ class Reached:
         )
 
 
-def is_true(value: str, reached: Reached) -> bool:
+def is_satisfied(value: str, reached: AchievedLevel) -> bool:
     """True if a class is satisfied; `phrh` needs a key that is proven to be in hardware (TK-3)."""
     if value == PHR:
         return reached.phishing_resistant
@@ -64,12 +64,12 @@ def is_true(value: str, reached: Reached) -> bool:
     return reached.aal >= AAL(int(base)) and (reached.phishing_resistant or not property_)
 
 
-def demands(value: str) -> Reached:
+def least_level_for(value: str) -> AchievedLevel:
     """The least properties that satisfy a class."""
     if value in {PHR, PHRH}:
-        return Reached(aal=AAL.AAL1, phishing_resistant=True, hardware_protected=value == PHRH)
+        return AchievedLevel(aal=AAL.AAL1, phishing_resistant=True, hardware_protected=value == PHRH)
     base, _, property_ = value.removeprefix(_NS).partition("?")
-    return Reached(aal=AAL(int(base)), phishing_resistant=bool(property_), hardware_protected=False)
+    return AchievedLevel(aal=AAL(int(base)), phishing_resistant=bool(property_), hardware_protected=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,23 +85,25 @@ class Need:
     phishing_resistant: bool = False
     of_this_person: bool = False
 
-    def is_met_by(self, reached: Reached) -> bool:
+    def is_met_by(self, reached: AchievedLevel) -> bool:
         """True if a login with these properties is sufficient."""
         if reached.aal < self.min_aal or (self.phishing_resistant and not reached.phishing_resistant):
             return False
-        return not self.classes or any(is_true(value, reached) for value in self.classes)
+        return not self.classes or any(is_satisfied(value, reached) for value in self.classes)
 
     @property
     def is_more_than_any(self) -> bool:
         """True if not every login is sufficient."""
-        return not self.is_met_by(Reached(aal=AAL.AAL1, phishing_resistant=False, hardware_protected=False))
+        return not self.is_met_by(AchievedLevel(aal=AAL.AAL1, phishing_resistant=False, hardware_protected=False))
 
-    def missing(self, reached: Reached) -> str:
+    def missing(self, reached: AchievedLevel) -> str:
         """The missing part, in words after "this application needs"; of several classes the nearest."""
-        ways = [self._lacking(demands(value), reached) for value in self.classes] or [self._lacking(_ANY, reached)]
+        ways = [self._lacking(least_level_for(value), reached) for value in self.classes] or [
+            self._lacking(_ANY, reached)
+        ]
         return _joined(min(ways, key=len))
 
-    def _lacking(self, wanted: Reached, reached: Reached) -> list[str]:
+    def _lacking(self, wanted: AchievedLevel, reached: AchievedLevel) -> list[str]:
         level = max(wanted.aal, self.min_aal)
         found = []
         if reached.aal < level:
@@ -132,7 +134,7 @@ class Need:
         )
 
 
-_ANY = Reached(aal=AAL.AAL1, phishing_resistant=False, hardware_protected=False)
+_ANY = AchievedLevel(aal=AAL.AAL1, phishing_resistant=False, hardware_protected=False)
 
 
 def _joined(parts: list[str]) -> str:

@@ -69,10 +69,10 @@ def begin(  # noqa: PLR0913 - the bindings of a challenge
     )
     row.challenge = passkey.encoded(row.id.bytes + secrets.token_bytes(16))
     row.save(force_insert=True)
-    return expected(row)
+    return ceremony_parameters(row)
 
 
-def expected(row: Ceremony) -> CeremonyParameters:
+def ceremony_parameters(row: Ceremony) -> CeremonyParameters:
     """The parameters with which the response to a challenge is compared."""
     return CeremonyParameters(
         challenge=passkey.decoded(row.challenge),
@@ -82,7 +82,7 @@ def expected(row: Ceremony) -> CeremonyParameters:
     )
 
 
-def resumed(
+def find_ceremony(
     request: HttpRequest, purpose: str, response: UnverifiedResponse, *, account: Account | None, now: datetime
 ) -> Ceremony:
     """The challenge of a response, if it belongs to this browser, purpose and account (P23).
@@ -103,7 +103,7 @@ def _row_id(challenge: bytes) -> UUID:
     return UUID(bytes=challenge[:16].ljust(16, b"\0"))
 
 
-def spend(row: Ceremony, *, now: datetime) -> None:
+def spend_challenge(row: Ceremony, *, now: datetime) -> None:
     """Spend the challenge under the account's lock.
 
     Raises: AlreadySpent for every caller except the first.
@@ -121,7 +121,7 @@ def keys_of(account: Account, *, now: datetime) -> list[Passkey]:
     return [row.passkey for row in status.live_only(rows, now=now).select_related("passkey").order_by("created_at")]
 
 
-def described(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
+def key_descriptors(keys: list[Passkey]) -> list[tuple[bytes, list[str]]]:
     """Keys as the options of a ceremony name them."""
     return [(bytes(key.raw_id), list(key.transports)) for key in keys]
 
@@ -156,10 +156,10 @@ def sign_in(request: HttpRequest, answer: str, *, now: datetime) -> Credential:
     Raises: Refused.
     """
     response = passkey.parse(answer)
-    row = resumed(request, LOGIN, response, account=None, now=now)
+    row = find_ceremony(request, LOGIN, response, account=None, now=now)
     key = _key(response)
     asserted = _verified(response, row, key, named=False)
-    shown = _shown(key, asserted)
+    shown = _factors(key, asserted)
     establish(
         request, key.credential, shown, now=now, claim=lambda account: _claim(account, row, key, asserted, now=now)
     )
@@ -171,18 +171,20 @@ def second_options(request: HttpRequest, beside: Credential, *, now: datetime) -
     keys = keys_of(beside.account, now=now)
     hashes = tuple(key.raw_id_hash for key in keys)
     asked = begin(request, SECOND, account=beside.account, now=now, allowed=hashes)
-    return passkey.options_to_assert(asked, allowed=described(keys), seconds=SECONDS)
+    return passkey.options_to_assert(asked, allowed=key_descriptors(keys), seconds=SECONDS)
 
 
-def second(request: HttpRequest, answer: str, beside: Credential, place: str, *, now: datetime) -> Credential:
+def verify_second_factor(
+    request: HttpRequest, answer: str, beside: Credential, place: str, *, now: datetime
+) -> Credential:
     """Verify a key after the correct password, as a second factor with or without user verification.
 
     beside: the root of the password; no failed guess is counted, because signatures cannot be guessed (C58).
     Raises: Refused.
     """
-    throttle.admit(place, now=now)
+    throttle.count_attempt(place, now=now)
     response = passkey.parse(answer)
-    row = resumed(request, SECOND, response, account=beside.account, now=now)
+    row = find_ceremony(request, SECOND, response, account=beside.account, now=now)
     key = _key(response)
     if key.credential.account_id != beside.account_id or key.raw_id_hash not in row.options["allowed"]:
         raise Refused(Reason.BAD_PROOF)
@@ -190,13 +192,13 @@ def second(request: HttpRequest, answer: str, beside: Credential, place: str, *,
     establish(
         request,
         key.credential,
-        _shown(key, asserted, Factor.PASSWORD),
+        _factors(key, asserted, Factor.PASSWORD),
         now=now,
         beside=beside,
         claim=lambda account: _claim(account, row, key, asserted, now=now),
     )
-    throttle.forgive(place)
-    throttle.release(request, now=now)
+    throttle.reset_backoff(place)
+    throttle.uncount_password_attempt(request, now=now)
     return key.credential
 
 
@@ -216,18 +218,20 @@ def _verified(response: UnverifiedResponse, row: Ceremony, key: Passkey, *, name
         user_handle=key.credential.account_id.bytes,
         named=named,
     )
-    return passkey.verify(response, expected=expected(row), verifier=verifier)
+    return passkey.verify(response, expected=ceremony_parameters(row), verifier=verifier)
 
 
-def _shown(key: Passkey, asserted: VerifiedAssertion, *more: Factor) -> VerifiedFactors:
+def _factors(key: Passkey, asserted: VerifiedAssertion, *more: Factor) -> VerifiedFactors:
     factors = {Factor.PASSKEY, *more} | ({Factor.USER_VERIFICATION} if asserted.user_verified else set())
     return VerifiedFactors(
         factors=frozenset(factors),
-        hardware=key.hardware and withdrawn.is_believed(key, metadata.known(), metadata.policy()),
+        hardware=key.hardware and withdrawn.is_model_trusted(key, metadata.known(), metadata.policy()),
     )
 
 
-def _awaken(account: Account, credential_id: UUID, asserted: VerifiedAssertion, *, now: datetime) -> None:
+def _activate_on_first_login(
+    account: Account, credential_id: UUID, asserted: VerifiedAssertion, *, now: datetime
+) -> None:
     """Activate a derived passkey on its first login, which takes user verification (PK-4).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE) for a pending key without it.
@@ -245,7 +249,7 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAsse
     Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered
     meanwhile.
     """
-    spend(row, now=now)
+    spend_challenge(row, now=now)
     rows = Passkey.objects.filter(credential_id=key.credential_id)
     fresh = rows.get()
     if passkey.counter_regressed(fresh.sign_count, asserted.sign_count):
@@ -260,5 +264,5 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAsse
         raise Refused(Reason.KEY_MAY_BE_COPIED, spends=True)
     if fresh.hardware != key.hardware:
         raise Refused(Reason.LOGIN_ENDED)
-    _awaken(account, key.credential_id, asserted, now=now)
+    _activate_on_first_login(account, key.credential_id, asserted, now=now)
     rows.update(sign_count=asserted.sign_count, backed_up=asserted.backed_up)

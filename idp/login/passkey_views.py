@@ -31,7 +31,7 @@ WORDS = {
 }
 
 
-def words(refused: Refused) -> str:
+def message_for(refused: Refused) -> str:
     """The message for a person about a refused key."""
     return WORDS.get(refused.reason) or answer_to(refused).words
 
@@ -42,7 +42,7 @@ def page(request: HttpRequest, name: str, values: dict[str, object], *, status: 
     waiting = AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
     common = {"why": request.session.get("why") or None, "client_name": waiting.client.name if waiting else None}
     response = pages.page(request, name, {**common, **values}, status=status)
-    return pages.leads_to(response, waiting.redirect_uri) if waiting else response
+    return pages.permit_form_target(response, waiting.redirect_uri) if waiting else response
 
 
 def _status(refused: Refused) -> int:
@@ -57,7 +57,7 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
     try:
         credential = passkey.sign_in(request, request.POST.get("response", ""), now=clock.now())
     except Refused as refused:
-        return page(request, "passkey_login", {"error": words(refused)}, status=_status(refused))
+        return page(request, "passkey_login", {"error": message_for(refused)}, status=_status(refused))
     return flow.finish(request, credential)
 
 
@@ -71,7 +71,7 @@ def login_passkey_options(request: HttpRequest) -> HttpResponse:
 def second_passkey(request: HttpRequest) -> HttpResponse:
     """A key after the right password."""
     now = clock.now()
-    half = flow.half_done(request, now=now)
+    half = flow.password_verified(request, now=now)
     if half is None:
         return redirect("login")
     beside, place = half
@@ -79,9 +79,9 @@ def second_passkey(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return page(request, "passkey_second", {"error": None, "has_keys": has_keys})
     try:
-        credential = passkey.second(request, request.POST.get("response", ""), beside, place, now=now)
+        credential = passkey.verify_second_factor(request, request.POST.get("response", ""), beside, place, now=now)
     except Refused as refused:
-        values = {"error": words(refused), "has_keys": has_keys}
+        values = {"error": message_for(refused), "has_keys": has_keys}
         return pages.with_wait(page(request, "passkey_second", values, status=_status(refused)), refused)
     return flow.finish(request, credential)
 
@@ -90,7 +90,7 @@ def second_passkey(request: HttpRequest) -> HttpResponse:
 def second_passkey_options(request: HttpRequest) -> HttpResponse:
     """A challenge for the keys of the account whose password was just right."""
     now = clock.now()
-    half = flow.half_done(request, now=now)
+    half = flow.password_verified(request, now=now)
     if half is None:
         return JsonResponse({"error": "login_required"}, status=403)
     return _uncached(JsonResponse(passkey.second_options(request, half[0], now=now)))

@@ -79,9 +79,9 @@ def matches(secret: str, stored_hash: str) -> bool:
     if len(plain) > MOST or len(secret) > MOST * _MOST_COMPOSED:
         plain, stored_hash = "", ""  # never a part of it (P65)
     with _AT_ONCE:
-        return check_password(plain, stored_hash or _nobody()) and bool(stored_hash)
+        return check_password(plain, stored_hash or _decoy_hash()) and bool(stored_hash)
 
 
 @lru_cache(maxsize=1)
-def _nobody() -> str:
+def _decoy_hash() -> str:
     return make_password("a hash that nothing is compared to but the guesses at people who do not exist")

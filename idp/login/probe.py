@@ -53,7 +53,7 @@ def attempts(mark: str) -> Iterator[Attempt]:
     for forged in _forgeries(f"secret={mark}; resumed=.; pem={mark}"):
         for method, body in methods:
             yield Attempt(method, forged, body)
-    for names in (_LIKE_IT, _both(_FORMER), _both(_OF_OTHERS), _both(_FORWARDED)):
+    for names in (_LIKE_IT, _both_spellings(_FORMER), _both_spellings(_OF_OTHERS), _both_spellings(_FORWARDED)):
         forged = tuple((name, mark) for name in names)
         yield Attempt("GET", forged)
         yield Attempt("POST", forged[::-1], b"a=b")
@@ -69,7 +69,7 @@ def _forgeries(value: str) -> Iterator[tuple[tuple[str, str], ...]]:
     yield ((_SPELLINGS[1], value), ("Accept-Language", "en"), (_SPELLINGS[2], ""))
 
 
-def _both(names: tuple[str, ...]) -> tuple[str, ...]:
+def _both_spellings(names: tuple[str, ...]) -> tuple[str, ...]:
     """Each name with hyphens and with underscores, which some servers take for the same."""
     return tuple(spelling for name in names for spelling in (name.replace("-", "_"), name))
 
@@ -78,7 +78,7 @@ def run(*, now: datetime) -> tuple[bool, str]:
     """Probe the certificate host; returns whether the check passed, and words for the operator."""
     passed, words = True, ""
     for number in range(sum(1 for _ in attempts(""))):
-        passed, words = _tried(number, now=now)
+        passed, words = _attempt(number, now=now)
         if not passed:
             break
     else:
@@ -87,7 +87,7 @@ def run(*, now: datetime) -> tuple[bool, str]:
     return passed, words
 
 
-def _tried(number: int, *, now: datetime) -> tuple[bool, str]:
+def _attempt(number: int, *, now: datetime) -> tuple[bool, str]:
     nonce = opaque()
     attempt = list(attempts(nonce))[number]
     asked = {"nonce_hash": hash_secret(nonce, kind="probe"), "at": now, "passed": False, "words": ""}
@@ -116,7 +116,7 @@ def _wrong_status(status: int) -> str:
     return f"the certificate host answered {status}"
 
 
-def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
+def result_of(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
     """The result of a probe at the certificate host; None for an unknown or old probe."""
     row = Probe.objects.filter(
         name=_ASKED, nonce_hash=hash_secret(nonce[:64], kind="probe"), at__gt=now - _LASTS
@@ -126,14 +126,14 @@ def look(request: HttpRequest, nonce: str, *, now: datetime) -> bool | None:
     forged = _came_through(request.META.get(_ARRIVED, ()), nonce)
     if forged:
         words = f"forged headers came through: {', '.join(sorted(forged))}"
-    elif not hop.is_believed(request):
+    elif not hop.is_from_proxy(request):
         words = (
             "the request did not come through a listed peer with the secret: compare the proxy's "
             "configuration with ours"
         )
     else:
         words = _STRIPPED
-    passed = not forged and hop.is_believed(request)
+    passed = not forged and hop.is_from_proxy(request)
     Probe.objects.filter(name=_ASKED, nonce_hash=row.nonce_hash).update(passed=passed, words=words, nonce_hash="")
     return passed
 
@@ -145,7 +145,7 @@ def _came_through(arrived: list[tuple[str, str]], nonce: str) -> set[str]:
     return found | ({"x-forwarded-for"} if nonce in forwarded.rpartition(",")[2] else set())
 
 
-def repeat(*, now: datetime) -> None:
+def probe_if_due(*, now: datetime) -> None:
     """For the worker: probe again before the last result is too old, and while it is not good."""
     if not config().certificate_url:
         return

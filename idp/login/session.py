@@ -54,13 +54,13 @@ def login_of(event: AuthenticationEvent) -> Authentication:
     )
 
 
-def stands(event: AuthenticationEvent, account: Account, *, now: datetime) -> bool:
+def has_live_credentials(event: AuthenticationEvent, account: Account, *, now: datetime) -> bool:
     """True if every credential of a login is still live."""
     used = [event.credential, *([event.beside] if event.beside else [])]
     return all(status.is_live(one, account, now=now) for one in used)
 
 
-def read(session_id: UUID, account: Account) -> LoginSession:
+def session_under_lock(session_id: UUID, account: Account) -> LoginSession:
     """A session as it is now, for callers that hold its account's lock."""
     fresh = with_evidence(LoginSession.objects).get(id=session_id, account=account)
     fresh.account.status, fresh.account.epoch = account.status, account.epoch
@@ -74,21 +74,21 @@ def with_evidence(rows: Manager[LoginSession] | QuerySet[LoginSession]) -> Query
     )
 
 
-def is_standing(session: LoginSession, *, now: datetime) -> bool:
+def has_not_ended(session: LoginSession, *, now: datetime) -> bool:
     """True if a session has not ended, regardless of idleness, for grants that depend on it (ruling 17)."""
     return (
         session.ended_at is None
         and session.expires_at > now
         and session.account.is_active
         and session.epoch == session.account.epoch
-        and stands(session.event, session.account, now=now)
+        and has_live_credentials(session.event, session.account, now=now)
     )
 
 
 def is_live(session: LoginSession, *, now: datetime) -> bool:
     """True if a browser may act on this session now."""
     idle = _LIMITS[AAL(session.event.aal)][1]
-    return is_standing(session, now=now) and now - session.last_seen_at <= idle
+    return has_not_ended(session, now=now) and now - session.last_seen_at <= idle
 
 
 def of_browser(request: HttpRequest, *, now: datetime) -> LoginSession | None:
@@ -152,7 +152,7 @@ def establish(  # noqa: PLR0913 - the evidence
             wrong += clear_guesses(account, beside, request, now=now)
         if wrong:
             request.session[WRONG_TRIES] = wrong
-        return _stand(request, before, account, event, now=now)
+        return _create_session(request, before, account, event, now=now)
 
     session = under_lock(credential.account_id, work)
     if before is not None and before.account_id != session.account_id:
@@ -187,7 +187,7 @@ def record_login(  # noqa: PLR0913 - the evidence
     used = [fresh, *([Credential.objects.get(id=beside.id)] if beside else [])]
     if not all(status.is_live(one, account, now=now) for one in used):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-    level = approved.at_most(fresh, status.level(fresh, shown.reach))
+    level = approved.capped_level(fresh, status.level(fresh, shown.reach))
     if level == AAL.NONE:
         raise Refused(Reason.LOGIN_TOO_WEAK)
     Credential.objects.filter(id__in=[one.id for one in used]).update(last_used_at=now)
@@ -207,7 +207,7 @@ def record_login(  # noqa: PLR0913 - the evidence
     )
 
 
-def _stand(
+def _create_session(
     request: HttpRequest, before: LoginSession | None, account: Account, event: AuthenticationEvent, *, now: datetime
 ) -> LoginSession:
     overall = _LIMITS[AAL(event.aal)][0]

@@ -47,7 +47,7 @@ _KNOWN_FOR = timedelta(days=180)
 _SALT = "ramet/known-browser"
 
 
-def place(request: HttpRequest, subject: str) -> str:
+def backoff_key(request: HttpRequest, subject: str) -> str:
     """The back-off key of this request against one subject: the known browser if it is one, else the network.
 
     subject: the account's id, or the login name as it is compared where there is no such account.
@@ -67,13 +67,13 @@ def counting_names(
     """
     if not username:
         return look_up()
-    tried = admit(place(request, f"{use} {fold(username)}"), now=now)
+    tried = count_attempt(backoff_key(request, f"{use} {fold(username)}"), now=now)
     found = look_up()
     take_back(tried, now=now)
     return found
 
 
-def place_of_device(credential: Credential) -> str:
+def backoff_key_of_device(credential: Credential) -> str:
     """The back-off key of a device's passphrase, which only the holder of its key can reach (ruling 13)."""
     return hashlib.sha256(f"device\x00{credential.id}".encode()).hexdigest()
 
@@ -123,7 +123,7 @@ def _known(request: HttpRequest) -> list[str] | None:
     return value if isinstance(value, list) and len(value) == _PAIR else None
 
 
-def admit(key: str, *, now: datetime) -> Try:
+def count_attempt(key: str, *, now: datetime) -> Try:
     """Count one try from a place.
 
     Raises: TryLater while the place is in back-off.
@@ -149,7 +149,7 @@ def take_back(tried: Try, *, now: datetime) -> None:
         Throttle.objects.filter(key=tried.key, failures__gt=0).update(failures=F("failures") - 1)
 
 
-def brake(request: HttpRequest, subject: str, *, now: datetime) -> None:
+def count_password_attempt(request: HttpRequest, subject: str, *, now: datetime) -> None:
     """Count a password try of a network, for any name (C57: spraying).
 
     A browser with an earlier login of the person is not limited by others (ruling 13), nor are cards and keys, which
@@ -166,7 +166,7 @@ def brake(request: HttpRequest, subject: str, *, now: datetime) -> None:
         raise TryLater(WINDOW.total_seconds() - now.timestamp() % WINDOW.total_seconds())
 
 
-def release(request: HttpRequest, *, now: datetime) -> None:
+def uncount_password_attempt(request: HttpRequest, *, now: datetime) -> None:
     """A whole login from there: it was no guess, so an office that signs in at nine does not run into the brake."""
     Throttle.objects.filter(key=_brake(request, now=now), failures__gt=0).update(failures=F("failures") - 1)
 
@@ -177,7 +177,7 @@ def _brake(request: HttpRequest, *, now: datetime) -> str:
     return hashlib.sha256(f"brake\x00{window}\x00network:{network(request)}".encode()).hexdigest()
 
 
-def forgive(key: str) -> None:
+def reset_backoff(key: str) -> None:
     """A success: the place starts afresh."""
     Throttle.objects.filter(key=key).delete()
 
@@ -209,7 +209,7 @@ def _browser_guesses(request: HttpRequest, credential: Credential) -> str:
     return hashlib.sha256(f"guesses\x00{known[1]}\x00{credential.id}".encode()).hexdigest()
 
 
-def count_nothing(key: str, *, now: datetime) -> None:
+def count_decoy(key: str, *, now: datetime) -> None:
     """Write as much as `count_guess` without an authenticator, so that timing reveals nothing (C67, P54)."""
     Throttle.objects.filter(key=key).update(seen_at=now)
 
@@ -222,7 +222,7 @@ def uncount_guess(guess: Guess) -> None:
         Credential.objects.filter(id=guess.credential.id, failures__gt=0).update(failures=F("failures") - 1)
 
 
-def note_wrong(guess: Guess, *, now: datetime) -> None:
+def record_last_guess(guess: Guess, *, now: datetime) -> None:
     """Record and notify the last permitted wrong guess, once (TH-1)."""
     credential = guess.credential
     if guess.browser or not Credential.objects.filter(id=credential.id, failures__gte=MOST_FAILURES).exists():
@@ -240,7 +240,7 @@ def clear_guesses(
     Returns the wrong guesses in a row in unknown browsers.
     """
     if request is not None and (browser := _browser_guesses(request, credential)):
-        forgive(browser)
+        reset_backoff(browser)
     rows = Credential.objects.filter(id=credential.id, failures__gt=0)
     found = rows.values_list("failures", flat=True).first() or 0
     if found and not by_person.enable(account, credential, now=now, actor="person"):

@@ -47,7 +47,7 @@ def unwrap(wrapped: bytes, *, owner: UUID) -> bytes:
     return wrapper().unwrap(wrapped, purpose=_PURPOSE, owner=str(owner))
 
 
-def spelled(seed: bytes) -> str:
+def seed_text(seed: bytes) -> str:
     """The seed in base32, as authenticator apps take it."""
     return b32encode(seed).decode().rstrip("=")
 
@@ -56,7 +56,7 @@ def otpauth(seed: bytes, *, account_name: str, issuer: str) -> str:
     """The `otpauth:` URI that a QR code carries."""
     label = quote(f"{issuer}:{account_name}")
     return f"otpauth://totp/{label}?" + urlencode(
-        {"secret": spelled(seed), "issuer": issuer, "digits": _DIGITS, "period": STEP}
+        {"secret": seed_text(seed), "issuer": issuer, "digits": _DIGITS, "period": STEP}
     )
 
 

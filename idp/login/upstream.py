@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from derived.models import Account, Credential
     from idp.models import Upstream
-    from idp.upstreams.trip import Return
+    from idp.upstreams.trip import UpstreamResult
 
 
 def offers(_request: HttpRequest) -> list[Way]:
@@ -52,7 +52,7 @@ def begin(request: HttpRequest, upstream: Upstream, *, now: datetime) -> str:
 
     Raises: as `trip.begin`.
     """
-    waiting = awaited(request, now=now)
+    waiting = pending_request(request, now=now)
     ask = waiting.ask if waiting else {}
     fresh = bool(
         request.session.get("why")
@@ -65,7 +65,7 @@ def begin(request: HttpRequest, upstream: Upstream, *, now: datetime) -> str:
     )
 
 
-def awaited(request: HttpRequest, *, now: datetime) -> AuthorizationRequest | None:
+def pending_request(request: HttpRequest, *, now: datetime) -> AuthorizationRequest | None:
     """The authorization request that this browser's login is for, or None."""
     flow = request.session.get("flow", "")
     rows = AuthorizationRequest.objects.select_related("client").filter(
@@ -74,28 +74,28 @@ def awaited(request: HttpRequest, *, now: datetime) -> AuthorizationRequest | No
     return rows.first() if flow else None
 
 
-def shown(back: Return) -> VerifiedFactors:
+def evidence_of(back: UpstreamResult) -> VerifiedFactors:
     """The evidence of a login at an upstream."""
     return VerifiedFactors(factors=frozenset({Factor.UPSTREAM}), asserted=back.asserted)
 
 
-def sign_in(request: HttpRequest, back: Return, *, now: datetime) -> Credential:
+def sign_in(request: HttpRequest, back: UpstreamResult, *, now: datetime) -> Credential:
     """Establish a session on an identity from an upstream.
 
     Raises: Refused(CREDENTIAL_UNKNOWN), Refused(UPSTREAM_DISABLED) if disabled meanwhile (P26), and as
     `session.establish`.
     """
-    credential = linked(back.upstream.issuer, back.subject, now=now)
+    credential = credential_of(back.upstream.issuer, back.subject, now=now)
 
     def claim(_account: Account) -> None:
         if registry.usable(back.upstream.slug).cap < back.asserted.aal:
             raise Refused(Reason.UPSTREAM_UNTRUSTED)  # capped since; the next login has the lower level
 
-    session.establish(request, credential, shown(back), now=now, claim=claim, at=back.at)
+    session.establish(request, credential, evidence_of(back), now=now, claim=claim, at=back.at)
     return credential
 
 
-def linked(issuer: str, subject: str, *, now: datetime) -> Credential:
+def credential_of(issuer: str, subject: str, *, now: datetime) -> Credential:
     """The live credential of an identity there.
 
     Raises: Refused(CREDENTIAL_UNKNOWN).

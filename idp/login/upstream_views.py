@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused, Unavailable
 from idp import pages
-from idp.errors import answer
+from idp.errors import error_response
 from idp.login import flow, upstream
 from idp.upstreams import documents, registry, trip
 
@@ -42,14 +42,14 @@ def login_upstream(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         found = registry.usable(slug)
         if request.method == "POST":
-            return away(upstream.begin(request, found, now=now))
+            return redirect_to_upstream(upstream.begin(request, found, now=now))
         return _page(request, found, now=now)
     except (Refused, Unavailable) as refused:
         return refusal(request, refused.reason)
 
 
 def _page(request: HttpRequest, found: Upstream, *, now: datetime) -> HttpResponse:
-    waiting = upstream.awaited(request, now=now)
+    waiting = upstream.pending_request(request, now=now)
     values = {
         "upstream_name": found.name,
         "host": urlsplit(found.issuer).netloc,
@@ -57,10 +57,10 @@ def _page(request: HttpRequest, found: Upstream, *, now: datetime) -> HttpRespon
         "client_name": waiting.client.name if waiting else None,
     }
     response = pages.page(request, "upstream_login", values)
-    return leading_to(response, found, [waiting.redirect_uri] if waiting else [], now=now)
+    return permit_form_target(response, found, [waiting.redirect_uri] if waiting else [], now=now)
 
 
-def leading_to(response: HttpResponse, found: Upstream, others: list[str], *, now: datetime) -> HttpResponse:
+def permit_form_target(response: HttpResponse, found: Upstream, others: list[str], *, now: datetime) -> HttpResponse:
     """Permit this page's form to lead to the upstream and on, because Chromium applies `form-action` to redirects."""
     targets = [documents.metadata(found, now=now)["authorization_endpoint"], *others]
     places = [urlsplit(one) for one in targets]
@@ -69,7 +69,7 @@ def leading_to(response: HttpResponse, found: Upstream, others: list[str], *, no
     return response
 
 
-def away(url: str) -> HttpResponse:
+def redirect_to_upstream(url: str) -> HttpResponse:
     """Send the browser to an upstream, by GET."""
     response = HttpResponse(status=303)
     response["Location"] = url
@@ -91,19 +91,21 @@ def parameters(request: HttpRequest) -> dict[str, str]:
     return found
 
 
-def returned(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], *, now: datetime) -> HttpResponse:
+def complete_login(
+    request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], *, now: datetime
+) -> HttpResponse:
     """Back from a trip that was to sign in.
 
     Raises: Refused, Unavailable.
     """
-    back = trip.come_back(row, answered, now=now)
+    back = trip.complete(row, answered, now=now)
     credential = upstream.sign_in(request, back, now=now)
     return flow.finish(request, credential)
 
 
 def refusal(request: HttpRequest, reason: Reason) -> HttpResponse:
     """The reason of a failed login, and the next step."""
-    found = answer(reason)
+    found = error_response(reason)
     response = pages.problem(
         request,
         found.words,

@@ -76,18 +76,23 @@ def _page(request: HttpRequest, name: str, values: dict[str, object], *, status:
     waiting = _waiting(request)
     common = {
         "why": request.session.get("why") or None,
-        "client_name": names.shown(waiting.client.name) if waiting else None,
+        "client_name": names.display_name(waiting.client.name) if waiting else None,
         "flow": "",
     }
     response = pages.page(request, name, {**common, **values}, status=status)
-    return pages.leads_to(response, waiting.redirect_uri) if waiting else response
+    return pages.permit_form_target(response, waiting.redirect_uri) if waiting else response
 
 
 def _password_page(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
     waiting = _waiting(request)
     hint = waiting.ask.get("login_hint", "") if waiting else ""
     username = request.POST.get("username", "")[:320] or hint
-    values = {"error": error, "username": username, "device_url": reverse("login-device"), **choices.offered(request)}
+    values = {
+        "error": error,
+        "username": username,
+        "device_url": reverse("login-device"),
+        **choices.login_choices(request),
+    }
     return _page(request, "login_password", values, status=status if error else 200)
 
 
@@ -95,7 +100,7 @@ def _password_page(request: HttpRequest, error: str | None, *, status: int = 200
 def login_totp(request: HttpRequest) -> HttpResponse:
     """The code of the authenticator app, which completes the login that the password began."""
     now = clock.now()
-    half = flow.half_done(request, now=now)
+    half = flow.password_verified(request, now=now)
     if half is None:
         return redirect("login")
     if request.method == "GET":
@@ -115,7 +120,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
 
     Raises: Refused.
     """
-    throttle.admit(place, now=now)
+    throttle.count_attempt(place, now=now)
     guess = throttle.count_guess(credential, request, now=now)
     verifier = credential.password_totp
     seed = totp.unwrap(bytes(verifier.totp_seed), owner=credential.id)
@@ -124,7 +129,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     if step is None:
         step = totp.fixed_step(credential, typed)
     if step is None:
-        throttle.note_wrong(guess, now=now)
+        throttle.record_last_guess(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
 
     def claim(_account: Account) -> None:
@@ -132,8 +137,8 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
             raise Refused(Reason.WRONG_FACTOR)
 
     session.establish(request, credential, PASSWORD_AND_TOTP, now=now, claim=claim)
-    throttle.forgive(place)
-    throttle.release(request, now=now)
+    throttle.reset_backoff(place)
+    throttle.uncount_password_attempt(request, now=now)
 
 
 @require_http_methods(["GET", "POST"])
@@ -149,7 +154,7 @@ def login_device(request: HttpRequest) -> HttpResponse:
         session.establish(
             request,
             proven.credential,
-            device.shown_by(proven.credential, passphrase=True),
+            device.factors_of(proven.credential, passphrase=True),
             now=now,
             claim=lambda account: device.claim_login(proven, account, now=now),
         )

@@ -32,17 +32,17 @@ class Withdrawn:
     model: str
 
 
-def found(known: Metadata, policy: ModelPolicy) -> list[Withdrawn]:
+def find_withdrawn(known: Metadata, policy: ModelPolicy) -> list[Withdrawn]:
     """The living keys that were attested as a model which is not admitted now; an unknown model is not."""
     rows = Passkey.objects.filter(attested=True, credential__state__in=LIVING).select_related("credential__account")
     return [
         Withdrawn(credential=key.credential, model=key.model)
         for key in rows.order_by("credential__account_id", "credential__created_at")
-        if not is_believed(key, known, policy)
+        if not is_model_trusted(key, known, policy)
     ]
 
 
-def is_believed(key: Passkey, known: Metadata, policy: ModelPolicy) -> bool:
+def is_model_trusted(key: Passkey, known: Metadata, policy: ModelPolicy) -> bool:
     """True if the attested model of a key is admitted now; evaluated at each login with it (TH-4)."""
     model = known.model(str(key.credential.evidence.get("listed_as", "")))
     return model is not None and policy.admits(model)

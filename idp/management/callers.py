@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
-from idp.management.verbs import Noun, span
+from idp.management.verbs import Noun, duration
 from scim.models import Receiver, Source
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def rotate_arguments(name: str, *, overlap: str, life: timedelta | None = None) 
 
     def arguments(parser: CommandParser) -> None:
         parser.add_argument("name", help=name)
-        parser.add_argument("--overlap", type=span, metavar="SPAN", default=timedelta(), help=overlap)
+        parser.add_argument("--overlap", type=duration, metavar="SPAN", default=timedelta(), help=overlap)
         text = f"the new token ends after so many days{default}"
         parser.add_argument("--expires-in", type=days, metavar="DAYS", default=life, help=text)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clients import CLIENT_ALGS, ID_TOKEN_ALGS
 from idp.clients.terms import AUTH_METHODS, MORE_GRANTS, TLS_NAMES
-from idp.management.verbs import span
+from idp.management.verbs import duration
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -41,7 +41,7 @@ def tls_subject(text: str) -> dict[str, str]:
 
 
 def _span(text: str) -> object:
-    return "" if text == "default" else span(text)
+    return "" if text == "default" else duration(text)
 
 
 _LIST, _FLAG = "list", "flag"
@@ -89,7 +89,7 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 )  # fmt: skip
 
 
-def offer(parser: CommandParser) -> None:
+def add_options(parser: CommandParser) -> None:
     """Add every option of the table; an option that is not given changes nothing."""
     for option, field, kind, words in OPTIONS:
         if kind is _FLAG:
@@ -102,7 +102,7 @@ def offer(parser: CommandParser) -> None:
             parser.add_argument(option, dest=field, type=kind, default=None, metavar="VALUE", help=words)
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
+def given_fields(options: dict[str, Any]) -> dict[str, Any]:
     """The given options, by field of `Registration`."""
     said: dict[str, Any] = {}
     for _, field, kind, _ in OPTIONS:

@@ -86,14 +86,14 @@ class Noun(BaseCommand):
             for name, value in found.items():
                 console.print(f"[bold]{name}[/]: ", end="")
                 console.print(
-                    as_it_is(value if isinstance(value, str) else json.dumps(value, default=str, indent=2)),
+                    plain_text(value if isinstance(value, str) else json.dumps(value, default=str, indent=2)),
                     soft_wrap=True,
                 )
         elif found is not None:
-            console.print(as_it_is(str(found)), soft_wrap=True)
+            console.print(plain_text(str(found)), soft_wrap=True)
 
 
-def as_it_is(text: str) -> Text:
+def plain_text(text: str) -> Text:
     """Foreign text for a terminal: without markup, emoji and control sequences (C78)."""
     return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text))
 
@@ -104,11 +104,11 @@ def table(rows: Sequence[Mapping[str, object]]) -> Table:
     for name in rows[0]:
         made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*(as_it_is("" if value is None else str(value)) for value in row.values()))
+        made.add_row(*(plain_text("" if value is None else str(value)) for value in row.values()))
     return made
 
 
-def span(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
     """A duration as people type it: `90s`, `15m`, `2h`.
 
     Raises: ArgumentTypeError.
@@ -120,11 +120,11 @@ def span(text: str) -> timedelta:
     return timedelta(seconds=int(text[:-1]) * units[text[-1]])
 
 
-def nothing(parser: CommandParser) -> None:
+def no_arguments(parser: CommandParser) -> None:
     """The arguments of a verb that takes none."""
 
 
-def named(what: str) -> Callable[[CommandParser], None]:
+def name_argument(what: str) -> Callable[[CommandParser], None]:
     """The arguments of a verb that takes one name."""
 
     def arguments(parser: CommandParser) -> None:

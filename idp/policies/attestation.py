@@ -51,7 +51,7 @@ def trust() -> AttestationTrust:
         raise Unavailable(Reason.KEY_UNAVAILABLE) from None
 
 
-def believes(evidence: Mapping[str, Any]) -> bool:
+def is_trusted(evidence: Mapping[str, Any]) -> bool:
     """True if the hardware evidence of a key would be accepted now (RQ-4, TH-4); evidence: of its row.
 
     Raises: Unavailable(KEY_UNAVAILABLE).

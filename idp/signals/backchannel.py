@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from derived.ledger import outbox
 from idp import clients, outbound
-from idp.clients import subject
+from idp.clients import subject_of
 from idp.clients.metadata import is_own_host
 from idp.config import config
 from idp.keys import keyring
@@ -19,7 +19,7 @@ from idp.models import Grant, LoginSession
 from idp.oidc.lifetimes import LOGOUT_TOKEN
 from idp.outbound import NotFetched
 from idp.secrets import opaque
-from idp.signals.outcomes import Failed, Outcome, Postponed, answered
+from idp.signals.outcomes import Failed, Outcome, Postponed, outcome_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,8 +41,8 @@ def fan_out(row: OutboxRow, *, now: datetime) -> None:
     if account is None:
         return
     seen: set[tuple[str, str]] = set()
-    for grant in _concerned(row, account).select_related("client", "session"):
-        party = clients.of(grant.client)
+    for grant in _concerned_grants(row, account).select_related("client", "session"):
+        party = clients.party_of(grant.client)
         key = (grant.client.client_id, grant.session.sid if grant.session else "")
         if party is None or not party.policy.backchannel_logout_uri or key in seen:
             continue
@@ -53,7 +53,7 @@ def fan_out(row: OutboxRow, *, now: datetime) -> None:
         )
 
 
-def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
+def _concerned_grants(row: OutboxRow, account: Account) -> QuerySet[Grant]:
     grants = Grant.objects.filter(family__account=account)
     if session := row.payload.get("session"):
         return grants.filter(session_id=session)
@@ -65,12 +65,12 @@ def _concerned(row: OutboxRow, account: Account) -> QuerySet[Grant]:
     return grants
 
 
-class NotItsHost(Exception):
+class ForeignHost(Exception):
     """A client that registered itself has a logout URI on a host that is not its own; nothing is sent there."""
 
 
 @dataclass(frozen=True)
-class Letter:
+class LogoutMessage:
     """A logout token and its receiver: everything for the network part, which reads no database.
 
     outside: the client registered the URI itself: public addresses only (C45), on a host of its redirect URIs.
@@ -108,10 +108,10 @@ class Letter:
             _RESTING[self.client_id] = now + _REST
             return Failed(str(error))
         _RESTING.pop(self.client_id, None)
-        return answered(answer.status)
+        return outcome_of(answer.status)
 
 
-def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
+def logout_message(row: OutboxRow, *, now: datetime) -> LogoutMessage | None:
     """The logout token of a row, or None if its client no longer takes any.
 
     Raises: Unavailable(KEY_UNAVAILABLE); NotItsHost.
@@ -120,11 +120,11 @@ def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
     if party is None or row.account is None or not party.policy.backchannel_logout_uri:
         return None
     uri, outside = party.policy.backchannel_logout_uri, bool(party.policy.registration_hash)
-    if outside and not is_own_host(uri, party.redirect_uris(), clients.described(party).hosts):
-        raise NotItsHost(party.client_id)
+    if outside and not is_own_host(uri, party.redirect_uris(), clients.registration_of(party).hosts):
+        raise ForeignHost(party.client_id)
     claims: dict[str, object] = {
         "iss": config().issuer,
-        "sub": subject(party, row.account),
+        "sub": subject_of(party, row.account),
         "aud": party.client_id,
         "iat": int(now.timestamp()),
         "exp": int((now + LOGOUT_TOKEN).timestamp()),
@@ -134,4 +134,4 @@ def letter(row: OutboxRow, *, now: datetime) -> Letter | None:
     if row.payload.get("sid"):
         claims["sid"] = row.payload["sid"]
     token = keyring().sign(claims, typ="logout+jwt", alg=party.policy.id_token_alg, now=now)
-    return Letter(row, party.client_id, uri, token, outside=outside)
+    return LogoutMessage(row, party.client_id, uri, token, outside=outside)

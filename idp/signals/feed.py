@@ -67,10 +67,10 @@ def parse(asked: Json) -> Poll:
     texts = [one for one in taken if isinstance(one, str)]
     if len(texts) != len(taken) or any(len(one) > _LONGEST_JTI for one in [*texts, *errors]):
         raise invalid_value("ack and setErrs name SETs by their jti.")
-    return Poll(most, texts, {jti: _word(said) for jti, said in errors.items()})
+    return Poll(most, texts, {jti: _string(said) for jti, said in errors.items()})
 
 
-def _word(said: Json) -> str:
+def _string(said: Json) -> str:
     err = said.get("err") if isinstance(said, dict) else None
     if not isinstance(err, str) or not err.isprintable() or not 0 < len(err) <= _LONGEST_WORD:
         raise invalid_value("Each member of setErrs says its err.")

@@ -32,12 +32,12 @@ def mirror(*, now: datetime) -> bool:
         return False
     here.mkdir(parents=True, exist_ok=True)
     for name, content in lists.files(now=now).items():
-        _lay(here / name, content)
+        _write_atomically(here / name, content)
     _laid[here] = version
     return True
 
 
-def _lay(path: Path, content: bytes) -> None:
+def _write_atomically(path: Path, content: bytes) -> None:
     """Whole or not at all: a reader never sees half a list."""
     try:
         if path.read_bytes() == content:

@@ -23,7 +23,7 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Refused:
+class DeliveryRefused:
     """The receiver answered that it does not take this: final."""
 
     why: str
@@ -44,25 +44,25 @@ class Postponed:
     until: datetime
 
 
-Outcome = Delivered | Refused | Failed | Postponed
+Outcome = Delivered | DeliveryRefused | Failed | Postponed
 
 
-def answered(status: int) -> Outcome:
+def outcome_of(status: int) -> Outcome:
     """Return the outcome of an HTTP answer: a 2xx is a delivery, a 4xx is final but for 408, 425 and 429."""
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:  # RFC 9110 §15.3
         return Delivered()
     why = f"it answered {status}"
     client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR  # RFC 9110 §15.5
     final = client_error and status not in _TRANSIENT
-    return Refused(why) if final else Failed(why)
+    return DeliveryRefused(why) if final else Failed(why)
 
 
-def note(row: OutboxRow, outcome: Outcome, *, now: datetime) -> None:
+def record_outcome(row: OutboxRow, outcome: Outcome, *, now: datetime) -> None:
     """Write an outcome into the row."""
     match outcome:
         case Delivered():
             outbox.mark_delivered(row, now=now)
-        case Refused(why):
+        case DeliveryRefused(why):
             outbox.mark_refused(row, why, now=now)
         case Failed(why):
             outbox.mark_failed(row, why, now=now)

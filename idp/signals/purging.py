@@ -54,14 +54,14 @@ _MOST_BATCHES = 50  # per kind and round of housekeeping; the next round continu
 def purge(*, now: datetime) -> dict[str, int]:
     """Delete expired rows; returns their numbers by kind."""
     gone: dict[str, int] = {}
-    for rows in _over(now=now):
-        count = _gone(rows)
+    for rows in _expired(now=now):
+        count = _delete_unused(rows)
         if count:
             gone[rows.model.__name__] = count
     return gone
 
 
-def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
+def _expired(*, now: datetime) -> Iterator[QuerySet[Model]]:
     """The expired rows, by kind; dependent rows first."""
     late, old = now - _DAY, now - HISTORY
     yield Spent.objects.filter(expires_at__lt=now)
@@ -79,14 +79,14 @@ def _over(*, now: datetime) -> Iterator[QuerySet[Model]]:
     yield Binding.objects.filter(expires_at__lt=old)
     yield Grant.objects.filter(family__ended_at__lt=old, refresh_tokens__isnull=True).exclude(family__state__in=LIVING)
     yield LoginSession.objects.filter(Q(ended_at__lt=old) | Q(expires_at__lt=old)).exclude(
-        _hangs(Grant, Code, Binding, CertificateOrder, DeviceAuthorization, on="session")
+        _is_referenced(Grant, Code, Binding, CertificateOrder, DeviceAuthorization, on="session")
     )
     yield AuthenticationEvent.objects.filter(at__lt=old).exclude(
-        _hangs(Grant, LoginSession, Code, Binding, DeviceAuthorization, on="event")
+        _is_referenced(Grant, LoginSession, Code, Binding, DeviceAuthorization, on="event")
     )
 
 
-def _hangs(*models: type[Model], on: str) -> Q:
+def _is_referenced(*models: type[Model], on: str) -> Q:
     """True if a row of any of these models refers to it."""
     found = Q()
     for model in models:
@@ -94,7 +94,7 @@ def _hangs(*models: type[Model], on: str) -> Q:
     return found
 
 
-def _gone(rows: QuerySet[Model]) -> int:
+def _delete_unused(rows: QuerySet[Model]) -> int:
     """Delete rows in separate transactions; rows that are in use stay for the next round."""
     count = 0
     for _ in range(_MOST_BATCHES):

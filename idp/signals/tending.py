@@ -29,7 +29,7 @@ RECHECKED_AFTER, GIVEN_UP_AFTER = timedelta(days=7), timedelta(days=14)  # X-10
 _AT_ONCE = 50
 
 
-def tend(*, now: datetime) -> None:
+def review_certificates(*, now: datetime) -> None:
     """Do all of it, a few certificates at a time."""
     rows = IssuedCertificate.objects.select_related("credential__account", "credential__root")
     unfinished = rows.filter(
@@ -44,7 +44,7 @@ def tend(*, now: datetime) -> None:
         _end(row, Reason.NEVER_RELEASED, now=now)
     for row in renewed[:_AT_ONCE]:
         _end(row, Reason.REPLACED, now=now)
-    for row in _held(now=now):
+    for row in _long_held(now=now):
         _end(row, Reason.ON_HOLD_TOO_LONG, now=now)
     _recheck(now=now)
 
@@ -56,7 +56,7 @@ def _end(row: IssuedCertificate, because: Reason, *, now: datetime) -> None:
     under_lock(row.credential.account_id, work)
 
 
-def _held(*, now: datetime) -> list[IssuedCertificate]:
+def _long_held(*, now: datetime) -> list[IssuedCertificate]:
     """Certificates on hold beyond the limit: a list of certificates that come and go is of no use (trap 28)."""
     rows = IssuedCertificate.objects.select_related("credential").filter(
         not_after__gt=now, credential__state__in=LIVING
@@ -83,7 +83,7 @@ def _recheck(*, now: datetime) -> None:
         credential__root__kind=Kind.PIV_CARD,
     )
     for row in due.order_by("?")[:_AT_ONCE]:  # at random: a card of unknown status is checked again at each round
-        word = _word_on_parent(row, now=now)
+        word = _fault_of_parent(row, now=now)
         if (
             word == Reason.CERTIFICATE_STATUS_UNKNOWN
             and row.released_at is not None
@@ -91,11 +91,11 @@ def _recheck(*, now: datetime) -> None:
         ):
             continue  # checked again at the next round
         if word == Reason.CERTIFICATE_REVOKED:
-            _put_up(row, now=now)
+            _record_for_review(row, now=now)
         IssuedCertificate.objects.filter(pk=row.pk).update(rechecked_at=now)
 
 
-def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
+def _fault_of_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
     """The fault of the card's certificate as last seen, or None."""
     seen = (
         row.credential.root.certificates.filter(superseded_at__isnull=True).order_by("-seen_at").first()
@@ -111,7 +111,7 @@ def _word_on_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
     return None
 
 
-def _put_up(row: IssuedCertificate, *, now: datetime) -> None:
+def _record_for_review(row: IssuedCertificate, *, now: datetime) -> None:
     def work(account: Account) -> None:
         if row.credential.root is not None:
             review_after_loss.mark(

@@ -25,7 +25,7 @@ from idp.keys import keyring, wrapper
 from idp.login import probe
 from idp.models import Binding
 from idp.signals import backchannel, files, mail, purging, tending
-from idp.signals.outcomes import Delivered, Failed, Outcome, Refused, note
+from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
 from idp.witness import operator_chain, standing, writing
 from idp.witness.standing import Standing
 from scim.access import requests
@@ -53,10 +53,10 @@ class Deliveries:
     A slow client occupies at most a few of the connections, so that it delays no other (C83). Use as a context manager.
     """
 
-    def __init__(self, lane: outbox.Lane = outbox.Lane.ALL) -> None:
+    def __init__(self, lane: outbox.DeliveryLane = outbox.DeliveryLane.ALL) -> None:
         self._lane = lane
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._under_way: dict[Future[Outcome], backchannel.Letter] = {}
+        self._under_way: dict[Future[Outcome], backchannel.LogoutMessage] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -77,9 +77,9 @@ class Deliveries:
             return 0
         rows = outbox.lease(now=now, most=free, lane=self._lane, without=self._busy())
         for row in rows:
-            outcome = _handled(row)
-            if not isinstance(outcome, backchannel.Letter):
-                _note(row, outcome)
+            outcome = _process(row)
+            if not isinstance(outcome, backchannel.LogoutMessage):
+                _record_outcome(row, outcome)
             elif self._count(outcome.client_id) >= _AT_ONCE_PER_CLIENT:
                 outbox.mark_postponed(row, "", until=now)
             else:
@@ -93,7 +93,7 @@ class Deliveries:
         mode = ALL_COMPLETED if wait_seconds is None else FIRST_COMPLETED
         done, _ = wait(self._under_way, timeout=wait_seconds, return_when=mode)
         for future in done:
-            _note(self._under_way.pop(future).row, future.result())
+            _record_outcome(self._under_way.pop(future).row, future.result())
         return len(done)
 
     def _count(self, client_id: str) -> int:
@@ -117,14 +117,14 @@ class UnknownKind(Exception):
     """An outbox row of a kind that this version does not know; it is parked where an operator sees it."""
 
 
-def _handled(row: OutboxRow) -> Outcome | backchannel.Letter:
+def _process(row: OutboxRow) -> Outcome | backchannel.LogoutMessage:
     """Deliver a row, whose failure stops no other; returns the letter that is left to send."""
     try:
-        return _done(row, now=clock.now())
+        return _dispatch(row, now=clock.now())
     except mail.MailRefused as error:
-        return Refused(str(error))
-    except backchannel.NotItsHost:
-        return Refused("its logout URI is on a host that is not the client's")
+        return DeliveryRefused(str(error))
+    except backchannel.ForeignHost:
+        return DeliveryRefused("its logout URI is on a host that is not the client's")
     except (OSError, smtplib.SMTPException, RametError, DatabaseError, UnknownKind) as error:
         return Failed(f"{type(error).__name__}: {error}")
     except Exception as error:  # a mail folder that is a file, a missing template
@@ -132,9 +132,9 @@ def _handled(row: OutboxRow) -> Outcome | backchannel.Letter:
         return Failed(type(error).__name__)
 
 
-def _done(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.Letter:
+def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.LogoutMessage:
     if row.kind == "logout":
-        return backchannel.letter(row, now=now) or Delivered()
+        return backchannel.logout_message(row, now=now) or Delivered()
     if row.kind == outbox.LISTS:
         upto = outbox.newest_waiting(outbox.LISTS)  # everything committed before the ledger is read
         lists.sign_all(wrapper(), now=now)
@@ -150,11 +150,11 @@ def _done(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.Letter:
     return Delivered()
 
 
-def _note(row: OutboxRow, outcome: Outcome) -> None:
-    if isinstance(outcome, Refused | Failed):
+def _record_outcome(row: OutboxRow, outcome: Outcome) -> None:
+    if isinstance(outcome, DeliveryRefused | Failed):
         logger.warning("outbox row %s (%s) was not delivered: %s", row.id, row.kind, outcome.why)
-    note(row, outcome, now=clock.now())
-    if isinstance(outcome, Refused) and row.kind in mail.KINDS:
+    record_outcome(row, outcome, now=clock.now())
+    if isinstance(outcome, DeliveryRefused) and row.kind in mail.KINDS:
         mail.tell_managers(row, now=clock.now())
 
 
@@ -166,8 +166,15 @@ def housekeeping(*, now: datetime) -> None:
     delivery.delete_delivered(now=now)
     brake.delete_counted(now=now)
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
-    for part in (purging.purge, tending.tend, _make_lists, _tell, certificates.prefetch, probe.repeat):
-        _tried(part, now=now)
+    for part in (
+        purging.purge,
+        tending.review_certificates,
+        _make_lists,
+        _send_status_changes,
+        certificates.prefetch,
+        probe.probe_if_due,
+    ):
+        _run_part(part, now=now)
 
 
 def _record_changes(*, now: datetime) -> None:
@@ -179,7 +186,7 @@ def _make_lists(*, now: datetime) -> None:
     lists.sign_due(wrapper(), now=now)
 
 
-def _tried(part: Callable[..., object], *, now: datetime) -> bool:
+def _run_part(part: Callable[..., object], *, now: datetime) -> bool:
     """Do a part of the work; an unavailable key or a full disk stops no other part, least of all deliveries (C83)."""
     try:
         part(now=now)
@@ -189,7 +196,7 @@ def _tried(part: Callable[..., object], *, now: datetime) -> bool:
     return True
 
 
-def _tell(**_when: datetime) -> None:
+def _send_status_changes(**_when: datetime) -> None:
     """Send due status changes to external authorities; an unreachable one is tried again in five minutes."""
     try:
         telling.send_due(wrapper())
@@ -217,10 +224,10 @@ def _expire(*, now: datetime) -> None:
 def run(should_stop: Callable[[], bool]) -> None:
     """Work until told to stop; an unavailable database is waited for. Mail has a thread of its own."""
     standing.require_comparison()
-    mails = threading.Thread(target=_deliver, args=(outbox.Lane.MAIL, should_stop), name="mail", daemon=True)
+    mails = threading.Thread(target=_deliver, args=(outbox.DeliveryLane.MAIL, should_stop), name="mail", daemon=True)
     mails.start()
     keeper = _Housekeeper()
-    _deliver(outbox.Lane.OTHERS, should_stop, keeper)
+    _deliver(outbox.DeliveryLane.OTHERS, should_stop, keeper)
     keeper.write_last(now=clock.now())
     mails.join(timeout=_LEAVE)
 
@@ -235,24 +242,24 @@ class _Housekeeper:
     def compare(self, *, now: datetime) -> None:
         """Compare the database with its witness, and write what has changed since; nothing else runs before it."""
         if now >= self._next_witness:
-            done = _tried(self._witness.write, now=now)
+            done = _run_part(self._witness.write, now=now)
             unknown = standing.refusal() == standing.WORDS[Standing.UNKNOWN]
             self._next_witness = now + (timedelta(seconds=_AFTER_AN_ERROR) if unknown and not done else writing.EVERY)
 
     def write_last(self, *, now: datetime) -> None:
         """Write to the witness once more before the process ends."""
-        _tried(self._witness.write, now=now)
+        _run_part(self._witness.write, now=now)
         connection.close()
 
     def work(self, *, now: datetime) -> None:
         if now >= self._next:
-            self._next = now + (_HOUSEKEEPING if _tried(housekeeping, now=now) else _AFTER_A_FAULT)
-            _tried(_record_changes, now=now)
-        if now >= self._next_mirror and not _tried(files.mirror, now=now):
+            self._next = now + (_HOUSEKEEPING if _run_part(housekeeping, now=now) else _AFTER_A_FAULT)
+            _run_part(_record_changes, now=now)
+        if now >= self._next_mirror and not _run_part(files.mirror, now=now):
             self._next_mirror = now + _AFTER_A_FAULT
 
 
-def _deliver(lane: outbox.Lane, should_stop: Callable[[], bool], keeper: _Housekeeper | None = None) -> None:
+def _deliver(lane: outbox.DeliveryLane, should_stop: Callable[[], bool], keeper: _Housekeeper | None = None) -> None:
     with Deliveries(lane) as deliveries:
         while not should_stop():
             try:

@@ -16,7 +16,7 @@ from derived.errors import Reason, Refused, Unavailable
 from idp import outbound
 from idp.models import Upstream
 from idp.outbound import NotFetched
-from idp.upstreams.registry import hosts, place, safe_url
+from idp.upstreams.registry import hosts, netloc, safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,20 +108,20 @@ def objection(upstream: Upstream, found: dict[str, Any]) -> str:
     for name in _ENDPOINTS:
         if not safe_url(found.get(name)):
             return f"its {name} is not an https address"
-        if place(found[name]) not in hosts(upstream):
+        if netloc(found[name]) not in hosts(upstream):
             return f"its {name} is on another host; list that with --host if it is the upstream's"
     return ""
 
 
-def key(upstream: Upstream, kid: str, *, now: datetime) -> dict[str, Any]:
+def key_of(upstream: Upstream, kid: str, *, now: datetime) -> dict[str, Any]:
     """The one public key of that name, fetched again at most every five minutes (security.md §1.2).
 
     Raises: Refused(UPSTREAM_UNTRUSTED) where it has none; Unavailable(UPSTREAM_UNREACHABLE).
     """
     age = now - upstream.jwks_at if upstream.jwks_at else None
-    found = _named(upstream.jwks, kid)
+    found = _keys_named(upstream.jwks, kid)
     if age is None or age >= FRESH or (not found and age >= REFETCH):
-        found = _named(fetch_keys(upstream, now=now), kid)
+        found = _keys_named(fetch_keys(upstream, now=now), kid)
     if len(found) != 1:
         raise Refused(Reason.UPSTREAM_UNTRUSTED)
     return found[0]
@@ -145,7 +145,7 @@ def fetch_keys(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
     return found
 
 
-def _named(jwks: dict[str, Any], kid: str) -> list[dict[str, Any]]:
+def _keys_named(jwks: dict[str, Any], kid: str) -> list[dict[str, Any]]:
     """Keys of that name that may verify a signature; a symmetric one never does."""
     return [
         one

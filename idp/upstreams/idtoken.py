@@ -75,7 +75,7 @@ def _signed(upstream: Upstream, unverified: object, *, now: datetime) -> tuple[d
             _refuse(upstream, "its header names no key, or asks for an extension")
         if header.get("typ", "JWT") not in {"JWT", "jwt"}:
             _refuse(upstream, "it is a token of another kind")
-        found = documents.key(upstream, str(kid), now=now)
+        found = documents.key_of(upstream, str(kid), now=now)
         if found["kty"] != _KTY[str(alg)] or found.get("alg", alg) != alg:
             _refuse(upstream, "its key is for another algorithm")
         public = jwk.import_key(

@@ -86,6 +86,6 @@ RAMET = Preset(
 PRESETS: dict[str, Preset] = {"login.gov": LOGIN_GOV, "entra": ENTRA, "ramet": RAMET}
 
 
-def of(name: str) -> Preset:
+def preset_of(name: str) -> Preset:
     """The preset of a name; for any other the generic one, which trusts no claim."""
     return PRESETS.get(name, GENERIC)

@@ -32,7 +32,7 @@ class BadUpstream(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class UpstreamRegistration:
     """The registration that an operator requests; the fields are those of `Upstream`. levels: {value: (AAL, IAL)}."""
 
     slug: str
@@ -54,7 +54,7 @@ class Wanted:
     hosts: tuple[str, ...] = ()
 
 
-def add(wanted: Wanted, *, now: datetime) -> Upstream:
+def add(wanted: UpstreamRegistration, *, now: datetime) -> Upstream:
     """Register an upstream.
 
     Raises: BadUpstream.
@@ -86,7 +86,7 @@ def add(wanted: Wanted, *, now: datetime) -> Upstream:
     )
 
 
-def _objection(wanted: Wanted) -> str:  # noqa: C901 - a list of rules
+def _objection(wanted: UpstreamRegistration) -> str:  # noqa: C901 - a list of rules
     """The fault of a registration, or ""."""
     if not _SLUG.fullmatch(wanted.slug):
         return "The slug is made of a-z, 0-9 and hyphens, 39 at most."
@@ -137,7 +137,7 @@ def safe_url(url: object) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host) and config().is_local)
 
 
-def place(url: str) -> str:
+def netloc(url: str) -> str:
     """`host` or `host:port` of an address, as `idp.outbound` compares it."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
@@ -146,7 +146,7 @@ def place(url: str) -> str:
 
 def hosts(upstream: Upstream) -> frozenset[str]:
     """The hosts of an upstream: its issuer's, and those that the operator listed beside it."""
-    return frozenset({place(upstream.issuer), *upstream.hosts})
+    return frozenset({netloc(upstream.issuer), *upstream.hosts})
 
 
 def secret(upstream: Upstream) -> str | None:

@@ -46,7 +46,7 @@ _SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Return:
+class UpstreamResult:
     """The result of a request: the subject at the upstream, its assertion, and the time of the login."""
 
     upstream: Upstream
@@ -55,7 +55,7 @@ class Return:
     at: datetime
 
 
-def callback(upstream: Upstream) -> str:
+def callback_uri(upstream: Upstream) -> str:
     """The redirect URI for an upstream, separate for each against mix-up (RFC 9700 §4.4)."""
     return config().issuer + reverse("upstream-callback", args=[upstream.slug])
 
@@ -77,7 +77,7 @@ def begin(  # noqa: PLR0913 - the purpose of the request
     Raises: Refused(UPSTREAM_UNTRUSTED), Unavailable(UPSTREAM_UNREACHABLE).
     """
     endpoint = documents.metadata(upstream, now=now)["authorization_endpoint"]
-    says_auth_time = presets.of(upstream.preset).says_auth_time
+    says_auth_time = presets.preset_of(upstream.preset).says_auth_time
     state, nonce, verifier = opaque(), opaque(), opaque()
     row = UpstreamLogin(
         upstream=upstream,
@@ -94,7 +94,7 @@ def begin(  # noqa: PLR0913 - the purpose of the request
     kept = json.dumps({"verifier": verifier, "nonce": nonce}).encode()
     row.code_verifier = wrapper().wrap(kept, purpose=_PURPOSE, owner=str(row.id))
     row.save(force_insert=True)
-    wanted: dict[str, str] = {"nonce": nonce, **_asking(upstream, acr_values)}
+    wanted: dict[str, str] = {"nonce": nonce, **_level_parameters(upstream, acr_values)}
     if fresh or purpose == LINK or not says_auth_time:
         wanted["prompt"] = "login"
     if row.max_age is not None:
@@ -110,7 +110,7 @@ def _max_age(*, fresh: bool, purpose: str, says_auth_time: bool) -> int | None:
     return 0 if fresh or purpose == LINK else USUAL_AGE
 
 
-def _asking(upstream: Upstream, acr_values: str) -> dict[str, str]:
+def _level_parameters(upstream: Upstream, acr_values: str) -> dict[str, str]:
     """The request of a level: by `acr_values`, or by the `claims` parameter if another claim lists it."""
     values = (acr_values or upstream.acr_values).split()
     if not values:
@@ -121,7 +121,7 @@ def _asking(upstream: Upstream, acr_values: str) -> dict[str, str]:
     return {"acr_values": " ".join(values)}
 
 
-def find(slug: str, state: str, *, browser: str, now: datetime) -> UpstreamLogin:
+def find_pending(slug: str, state: str, *, browser: str, now: datetime) -> UpstreamLogin:
     """The trip that this answer belongs to, not spent yet.
 
     Raises: Refused(UPSTREAM_UNTRUSTED) for another browser's, another upstream's, a used or an old one (P35).
@@ -142,7 +142,7 @@ def find(slug: str, state: str, *, browser: str, now: datetime) -> UpstreamLogin
     return row
 
 
-def come_back(row: UpstreamLogin, answer: Mapping[str, str], *, now: datetime) -> Return:
+def complete(row: UpstreamLogin, answer: Mapping[str, str], *, now: datetime) -> UpstreamResult:
     """Spend the request, exchange the code, verify the ID token, and map its claims.
 
     answer: the parameters of the callback, each once.
@@ -169,13 +169,15 @@ def come_back(row: UpstreamLogin, answer: Mapping[str, str], *, now: datetime) -
         since=since,
         now=now,
     )
-    asserted = words.worth(upstream, claims)
+    asserted = words.assertion_of(upstream, claims)
     if not asserted.aal:
         raise Refused(Reason.UPSTREAM_SAYS_NOTHING)
-    return Return(upstream=upstream, subject=claims["sub"], asserted=asserted, at=_at(row, claims, now=now))
+    return UpstreamResult(
+        upstream=upstream, subject=claims["sub"], asserted=asserted, at=_login_time(row, claims, now=now)
+    )
 
 
-def _at(row: UpstreamLogin, claims: Mapping[str, Any], *, now: datetime) -> datetime:
+def _login_time(row: UpstreamLogin, claims: Mapping[str, Any], *, now: datetime) -> datetime:
     """The time of the login there, if stated; never before a requested login, nor after now."""
     told = claims.get("auth_time")
     if told is None:  # every request to such an upstream requires a new login
@@ -184,13 +186,13 @@ def _at(row: UpstreamLogin, claims: Mapping[str, Any], *, now: datetime) -> date
     return min(max(at, row.created_at) if row.max_age == 0 else at, now)
 
 
-class _Wire:
+class _Session:
     """An HTTP session for Authlib's client, over the guarded fetcher."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._allowed = registry.hosts(upstream)
 
-    def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: _Untyped) -> _Answer:
+    def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: _Untyped) -> _Response:
         """Post a form.
 
         Raises: NotFetched.
@@ -205,11 +207,11 @@ class _Wire:
             most_bytes=_MOST,
             seconds=_SECONDS,
         )
-        return _Answer(found.status, found.body)
+        return _Response(found.status, found.body)
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Response:
     """The part of a response that Authlib's client reads."""
 
     status_code: int
@@ -230,12 +232,12 @@ class _Answer:
 
 def _client(upstream: Upstream, *, secret: str | None = None) -> OAuth2Client:
     return OAuth2Client(
-        _Wire(upstream),
+        _Session(upstream),
         client_id=upstream.client_id,
         client_secret=secret,
         token_endpoint_auth_method=upstream.auth_method,
         scope=upstream.scope,
-        redirect_uri=callback(upstream),
+        redirect_uri=callback_uri(upstream),
         code_challenge_method="S256",
     )
 

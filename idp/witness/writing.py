@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from derived.keyring import Purpose
+from derived.keyring import KeyPurpose
 from derived.ledger import audit, merkle
 from derived.ledger.audit import Head
 from derived.ledger.locking import snapshot
@@ -85,7 +85,7 @@ def checkpoint(*, now: datetime) -> dict[str, Any]:
     Its lines hold every head that the witness did not know, so that the root can be computed from the witness alone.
     Raises: OSError, Damaged, DatabaseError, RametError.
     """
-    keyring().ensure(Purpose.CHECKPOINT, "ES256", now=now)
+    keyring().ensure(KeyPurpose.CHECKPOINT, "ES256", now=now)
     operator_chain.record_changes(now=now, actor="worker")
     with witness().held():
         last, known = witness().newest(), known_heads()
@@ -102,7 +102,9 @@ def checkpoint(*, now: datetime) -> dict[str, Any]:
             "newest": list(newest) if newest else None,
             "previous": last.checkpoint_hash if last else "",
         }
-        statement = keyring().sign(claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=Purpose.CHECKPOINT)
+        statement = keyring().sign(
+            claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=KeyPurpose.CHECKPOINT
+        )
         line = Line(
             at=now.isoformat(),
             generation=generation,

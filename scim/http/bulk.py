@@ -43,7 +43,7 @@ _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(kw_only=True)
-class Operation:
+class BulkOperation:
     """An operation, with its position in the request.
 
     target: the id in its path, None for a POST. waits: referenced bulkIds that are still to be created.
@@ -64,7 +64,7 @@ class Operation:
 class BulkRequest:
     """A bulk request; fail_on_errors: the number of failures after which the rest is skipped, None for no limit."""
 
-    operations: list[Operation]
+    operations: list[BulkOperation]
     fail_on_errors: int | None
 
 
@@ -92,7 +92,7 @@ def parse(body: Json) -> BulkRequest:
     return BulkRequest(found, limit)
 
 
-def _operation(place: int, given: Json) -> Operation:
+def _operation(place: int, given: Json) -> BulkOperation:
     if not isinstance(given, dict):
         raise invalid_syntax("An operation must be a JSON object.")
     parts = {key.lower(): value for key, value in given.items()}
@@ -108,7 +108,7 @@ def _operation(place: int, given: Json) -> Operation:
         raise invalid_syntax("A POST goes to /Users or /Groups and has a bulkId; everything else goes to one of them.")
     if version is not None and not isinstance(version, str):
         raise invalid_syntax("A version must be a string.")
-    return Operation(
+    return BulkOperation(
         place=place,
         method=method.upper(),
         kind=where[1],
@@ -137,7 +137,7 @@ class _Run:
     def __init__(self, source: Source, asked: BulkRequest, *, base: str, now: datetime) -> None:
         self._source, self._asked, self._base, self._now = source, asked, base, now
         self._made: dict[str, str] = {}
-        self._waiting_for: dict[str, list[Operation]] = defaultdict(list)
+        self._waiting_for: dict[str, list[BulkOperation]] = defaultdict(list)
         self._answers: dict[int, Resource] = {}
         self._errors = 0
         self._ends = time.monotonic() + MOST_SECONDS
@@ -169,7 +169,7 @@ class _Run:
     def _is_over(self) -> bool:
         return self._asked.fail_on_errors is not None and self._errors >= self._asked.fail_on_errors
 
-    def _one(self, operation: Operation) -> None:
+    def _one(self, operation: BulkOperation) -> None:
         try:
             if time.monotonic() > self._ends:
                 raise ScimError(
@@ -183,7 +183,7 @@ class _Run:
             self._made[operation.bulk_id] = str(row.id)
         self._answers[operation.place] = self._answer(operation, row)
 
-    def _refused(self, operation: Operation, error: ScimError) -> None:
+    def _refused(self, operation: BulkOperation, error: ScimError) -> None:
         self._errors += 1
         place = {} if operation.target is None else {"location": f"{self._base}/{operation.kind}/{operation.target}"}
         self._answers[operation.place] = {
@@ -193,7 +193,7 @@ class _Run:
             "response": error.body(),
         }
 
-    def _answer(self, operation: Operation, row: Row | None) -> Resource:
+    def _answer(self, operation: BulkOperation, row: Row | None) -> Resource:
         if row is None:
             location = f"{self._base}/{operation.kind}/{self._resolved(operation.target)}"
             return {**_head(operation), "location": location, "status": "204"}
@@ -205,7 +205,7 @@ class _Run:
             "status": status,
         }
 
-    def _done(self, operation: Operation) -> Row | None:
+    def _done(self, operation: BulkOperation) -> Row | None:
         """Run an operation as in a single request."""
         source, now, data = self._source, self._now, self._resolved(operation.data)
         target, tag = str(self._resolved(operation.target or "")), operation.version
@@ -261,7 +261,7 @@ class _Run:
             answer["version"] = group.etag
 
 
-def _head(operation: Operation) -> Resource:
+def _head(operation: BulkOperation) -> Resource:
     named: Resource = {} if operation.bulk_id is None else {"bulkId": operation.bulk_id}
     return {"method": operation.method, **named}
 
@@ -280,7 +280,7 @@ def _references(*values: Json) -> Iterator[str]:
             waiting += value.values()
 
 
-def _put_off(operation: Operation, missing: set[str]) -> None:
+def _put_off(operation: BulkOperation, missing: set[str]) -> None:
     """Postpone the missing members of a new or replaced group; any other cycle is refused."""
     data = operation.data
     if operation.kind != "Groups" or operation.method not in {"POST", "PUT"} or not isinstance(data, dict):

@@ -16,7 +16,7 @@ from scim2_filter_parser.parser import SCIMParser, SCIMParserError
 
 from scim.errors import ScimError, invalid_filter, invalid_path
 from scim.protocol.schema import Attribute, AttributePath, Returned, Type
-from scim.protocol.tokens import Token, TypedLiteral, tokens
+from scim.protocol.tokens import FilterToken, TypedLiteral, tokens
 from scim.protocol.tree import And, Compare, Not, Operand, Or, Present, Tree, Within, comparable, instant
 from scim.protocol.values import boolean
 
@@ -34,7 +34,7 @@ _TEXT_ONLY = frozenset({"co", "sw", "ew"})
 
 
 @dataclass(frozen=True)
-class Path:
+class PatchPath:
     """The path of a PATCH operation: its attribute, and which elements of it."""
 
     target: AttributePath
@@ -49,7 +49,7 @@ def parse_filter(text: str, kind: ResourceType) -> Tree:
     return _parse(tokens(text), _Reader(kind))
 
 
-def parse_path(text: str, kind: ResourceType) -> Path:
+def parse_path(text: str, kind: ResourceType) -> PatchPath:
     """The target of a PATCH path: `attr`, `attr.sub`, `attr[filter]` or `attr[filter].sub`, or a whole extension.
 
     Raises: ScimError invalidPath, or invalidFilter for a fault between the brackets.
@@ -58,7 +58,7 @@ def parse_path(text: str, kind: ResourceType) -> Path:
         raise invalid_path(f"The path is longer than {LONGEST_PATH} characters.")
     extension = kind.extension(text)
     if extension is not None:
-        return Path(AttributePath(extension.urn, None))
+        return PatchPath(AttributePath(extension.urn, None))
     try:
         found = tokens(text)
     except ScimError as error:
@@ -66,7 +66,7 @@ def parse_path(text: str, kind: ResourceType) -> Path:
     return _path(found, kind)
 
 
-def _path(found: list[Token], kind: ResourceType) -> Path:
+def _path(found: list[FilterToken], kind: ResourceType) -> PatchPath:
     rest = list(found)
     urn = _text(rest.pop(0)) if rest and rest[0].type == "SCHEMA_URI" else None
     name = _text(rest.pop(0)) if rest and rest[0].type == "ATTRNAME" else None
@@ -75,20 +75,20 @@ def _path(found: list[Token], kind: ResourceType) -> Path:
     if located is None:
         raise invalid_path("The path names no attribute of this resource type.")
     if not rest:
-        return Path(located)
+        return PatchPath(located)
     attribute = located.attribute
     if rest[0].type != "LBRACKET" or rest[-1].type != "RBRACKET" or attribute is None:
         raise invalid_path("The path is not well formed.")
     if not attribute.multi_valued or attribute.type != Type.COMPLEX:
         raise invalid_path(f"{attribute.name} has no elements to select from.")
-    return Path(located, _parse(rest[1:-1], _Reader(kind, inside=attribute)))
+    return PatchPath(located, _parse(rest[1:-1], _Reader(kind, inside=attribute)))
 
 
-def _text(token: Token) -> str:
+def _text(token: FilterToken) -> str:
     return token.value if isinstance(token.value, str) else ""
 
 
-def _parse(found: Iterable[Token], reader: _Reader) -> Tree:
+def _parse(found: Iterable[FilterToken], reader: _Reader) -> Tree:
     try:
         parsed = SCIMParser().parse(iter(found))
         if parsed is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scim.errors import invalid_filter, invalid_value, mutability, no_target
-from scim.protocol.filter import Path, parse_path
+from scim.protocol.filter import PatchPath, parse_path
 from scim.protocol.group import GROUP, MEMBERS
 from scim.protocol.operations import Operation, OperationType
 from scim.protocol.tree import And, Compare, Or, Tree, matches
@@ -120,11 +120,11 @@ class _Work:
         for located, value in members(operation.value, GROUP):
             if located.attribute == MEMBERS:
                 rest = {key: inner for key, inner in rest.items() if not _is_members(GROUP.locate_key(key))}
-                self._set(Operation(operation.op, "members", value, has_value=True), Path(located))
+                self._set(Operation(operation.op, "members", value, has_value=True), PatchPath(located))
         if rest or not operation.value:
             yield Operation(operation.op, None, rest, has_value=True)
 
-    def _set(self, operation: Operation, path: Path) -> None:
+    def _set(self, operation: Operation, path: PatchPath) -> None:
         if path.target.sub is not None:
             raise mutability(f"{path.target.name} cannot be changed; remove the member and add another.")
         if not operation.has_value:
@@ -142,7 +142,7 @@ class _Work:
             raise mutability("A member cannot become another; remove it and add the other.")
         self.change.add(found)
 
-    def _remove(self, path: Path, operation: Operation) -> None:
+    def _remove(self, path: PatchPath, operation: Operation) -> None:
         if path.target.sub is not None:
             raise mutability(f"{path.target.name} cannot be removed from a member.")
         if path.only is not None:

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING
 
 from scim.errors import invalid_value, mutability, no_target
-from scim.protocol.filter import Path, parse_path
+from scim.protocol.filter import PatchPath, parse_path
 from scim.protocol.operations import Operation, OperationType
 from scim.protocol.schema import Attribute, AttributePath, Json, Mutability, Resource, ResourceType, Type
 from scim.protocol.tree import And, Compare, Tree, comparisons, matches
@@ -63,7 +63,7 @@ class _Work:
             raise invalid_value("Without a path, value must be an object of attributes.")
         for located, value in members(operation.value, self._kind):
             if not self._may_be_repeated(located, value):
-                self._set(operation.op, Path(located), value)
+                self._set(operation.op, PatchPath(located), value)
 
     def _may_be_repeated(self, located: AttributePath, value: Json) -> bool:
         """True for `schemas` and a correct id, which clients send back with the whole resource (authentik)."""
@@ -74,7 +74,7 @@ class _Work:
             return is_unassigned(value) or value == self.resource.get(attribute.name)
         return attribute.name == "schemas"
 
-    def _set(self, op: OperationType, path: Path, value: Json) -> None:
+    def _set(self, op: OperationType, path: PatchPath, value: Json) -> None:
         target, attribute = path.target, path.target.attribute
         if attribute is None:
             self._set_extension(op, target, value)
@@ -99,9 +99,9 @@ class _Work:
         if not isinstance(value, dict):
             raise invalid_value(f"{target.extension} must be an object.")
         for located, inner in members({target.extension or "": value}, self._kind):
-            self._set(op, Path(located), inner)
+            self._set(op, PatchPath(located), inner)
 
-    def _look(self, path: Path, home: Resource) -> None:
+    def _look(self, path: PatchPath, home: Resource) -> None:
         """Count the comparisons of an operation.
 
         Raises: ScimError invalidValue if a message takes more than a request may cost (C75).
@@ -226,7 +226,7 @@ def _demoted(value: Json) -> Json:
     return {**value, "primary": False} if isinstance(value, dict) and value.get("primary") is True else value
 
 
-def _set_elements(op: OperationType, path: Path, value: Json, home: Resource) -> None:
+def _set_elements(op: OperationType, path: PatchPath, value: Json, home: Resource) -> None:
     """Change the elements that a value path selects, or all for a sub-attribute without a filter."""
     target, attribute = path.target, path.target.attribute
     if attribute is None:
@@ -252,7 +252,7 @@ def _is_selected(element: Json, only: Tree | None) -> bool:
     return isinstance(element, dict) and (only is None or matches(only, element))
 
 
-def _changed(op: OperationType, element: Json, path: Path, value: Json) -> Json:
+def _changed(op: OperationType, element: Json, path: PatchPath, value: Json) -> Json:
     """A selected element after the change: a sub-attribute set, or the element merged or replaced."""
     target, attribute = path.target, path.target.attribute
     if attribute is None or not isinstance(element, dict):
@@ -299,7 +299,7 @@ def _identity(element: Json) -> Json:
     return element["value"] if isinstance(element, dict) and "value" in element else _bare(element)
 
 
-def _remove_inside(path: Path, attribute: Attribute, home: Resource) -> None:
+def _remove_inside(path: PatchPath, attribute: Attribute, home: Resource) -> None:
     """Remove the elements that a value path selects, or a sub-attribute of them, or of a complex value."""
     sub, found = path.target.sub, home.get(attribute.name)
     if isinstance(found, dict) and sub is not None:

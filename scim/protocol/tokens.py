@@ -47,7 +47,7 @@ class TypedLiteral:
 
 
 @dataclass
-class Token:
+class FilterToken:
     """A token of the shape that the stock parser reads (it sets nothing, but its classes are not frozen)."""
 
     type: str
@@ -57,14 +57,14 @@ class Token:
     lineno: int = 1
 
 
-def tokens(text: str) -> list[Token]:
+def tokens(text: str) -> list[FilterToken]:
     """The tokens of a filter or path.
 
     Raises: ScimError invalidFilter for an unknown token, a missing space, or an exceeded limit.
     """
     if len(text) > LONGEST:
         raise invalid_filter(f"The expression is longer than {LONGEST} characters.")
-    found: list[Token] = []
+    found: list[FilterToken] = []
     position = depth = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -82,7 +82,7 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-def _token(kind: str, match: re.Match[str]) -> Token:
+def _token(kind: str, match: re.Match[str]) -> FilterToken:
     raw, lower = match.group(), match.group().lower()
     value: str | TypedLiteral = raw
     if kind in {"COMP_VALUE", "NUMBER"}:
@@ -95,7 +95,7 @@ def _token(kind: str, match: re.Match[str]) -> Token:
         kind, value = lower.upper(), lower
     elif kind == "ATTRNAME" and lower in _CONSTANTS:
         kind, value = lower.upper(), TypedLiteral(_CONSTANTS[lower])
-    return Token(kind, value, match.start(), match.end())
+    return FilterToken(kind, value, match.start(), match.end())
 
 
 def _literal(raw: str) -> Literal:
@@ -108,7 +108,7 @@ def _literal(raw: str) -> Literal:
     return unicodedata.normalize("NFC", value)
 
 
-def _check_neighbour(before: Token | None, token: Token) -> None:
+def _check_neighbour(before: FilterToken | None, token: FilterToken) -> None:
     """Require spaces between words, and none before `.sub` or after a URN."""
     touching = before is not None and before.end == token.index
     brackets = _OPENING | _CLOSING

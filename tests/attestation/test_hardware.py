@@ -29,7 +29,7 @@ from derived.minting.hardware.statement import (
 )
 from derived.rules.assurance import AAL, Factor
 from derived.rules.rulebook import DeviceFacts
-from idp.checks.configuration import attestation_is_understood
+from idp.checks.configuration import attestation_policy_is_readable
 from idp.policies import attestation
 from tests.attestation.makers import (
     APP,
@@ -532,7 +532,7 @@ def test_the_operators_folder_takes_the_place_of_what_is_shipped(
     (tmp_path / "attestation/attestation.toml").write_text('apps = ["T.app"]\nrevoked = ["0C"]\n')
     found = attestation.trust()
     assert (found.revoked, found.apps, found.verifying) == (frozenset({"ab", "c"}), frozenset({"T.app"}), frozenset())
-    assert attestation_is_understood() == []
+    assert attestation_policy_is_readable() == []
     for name, text in (
         ("attestation.toml", "app = []"),
         ("attestation.toml", "apps = 'x'"),
@@ -545,7 +545,7 @@ def test_the_operators_folder_takes_the_place_of_what_is_shipped(
         path.write_text(text)
         with pytest.raises(Unavailable):
             attestation.trust()
-        assert [one.id for one in attestation_is_understood()] == ["ramet.E051"]
+        assert [one.id for one in attestation_policy_is_readable()] == ["ramet.E051"]
         path.write_bytes(before) if before is not None else path.unlink()
     (tmp_path / "attestation/androidkey").mkdir()
     with pytest.raises(Unavailable):

@@ -18,7 +18,7 @@ from derived.models import Credential
 from idp.certificates import configuration
 from idp.config import config
 from idp.login import probe
-from idp.outbound import Answer
+from idp.outbound import FetchedResponse
 from tests.hop import NAME, said
 from tests.in_process import InProcess
 from tests.world import ISSUER
@@ -110,6 +110,6 @@ def through(reader: Reader) -> Any:
     def fetch(url: str, *, method: str, content: bytes | None, fields: Any, **_: Any) -> Any:
         with httpx.Client(transport=reader) as client:
             got = client.send(client.build_request(method, url, headers=httpx.Headers(list(fields)), content=content))
-            return Answer(status=got.status_code, headers=dict(got.headers), body=got.content)
+            return FetchedResponse(status=got.status_code, headers=dict(got.headers), body=got.content)
 
     return fetch

@@ -19,7 +19,7 @@ from asn1crypto import x509 as asn1
 
 from derived.errors import Refused
 from idp.certificates import paths
-from idp.certificates.engine import Inputs, News, Word, validated
+from idp.certificates.engine import CertificateStatus, Inputs, RevocationSources, validate_path
 
 FOLDER = Path(cryptography_vectors.__file__).parent / "x509" / "PKITS_data"
 NOW = datetime(2020, 6, 1, tzinfo=UTC)
@@ -235,11 +235,11 @@ def accepts(case: Case) -> bool:
     certificates, anchor, crls = _everything()
     for chain in paths.build(leaf(case.file), certificates, [anchor]):
         try:
-            path = validated(chain, wanted=case.wanted, now=NOW, inputs=case.inputs)
+            path = validate_path(chain, wanted=case.wanted, now=NOW, inputs=case.inputs)
         except Refused:
             continue
-        news = News(path.chain, now=NOW, crls=_relevant(chain, crls), others=certificates)
-        if all(news.of_crls(index) is Word.GOOD for index in range(len(chain) - 1)):
+        news = RevocationSources(path.chain, now=NOW, crls=_relevant(chain, crls), others=certificates)
+        if all(news.of_crls(index) is CertificateStatus.GOOD for index in range(len(chain) - 1)):
             return True
     return False
 

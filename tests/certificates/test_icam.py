@@ -94,8 +94,8 @@ def _keep_fresh_lists(certificates: list[x509.Certificate], revoked: set[int]) -
                 .sign(key, hashes.SHA256())
             )
             for url in _lists(certificate):
-                store.keep(
-                    store.Question(kind="crl", url=url),
+                store.store_object(
+                    store.StatusRequest(kind="crl", url=url),
                     made.public_bytes(Encoding.DER),
                     until=NOW + timedelta(hours=17),
                     now=NOW,

@@ -43,8 +43,8 @@ def test_a_mesh_of_two_hundred_authorities_is_walked_in_few_steps(monkeypatch: p
     """C22: counted, not timed: at most 32 paths, none deeper than six, the shortest first."""
     leaf, pool, anchor = mesh(200, anchored=True)
     asked = []
-    real = paths._Stone.may_have_issued
-    monkeypatch.setattr(paths._Stone, "may_have_issued", lambda upper, lower: asked.append(1) or real(upper, lower))
+    real = paths._Node.may_have_issued
+    monkeypatch.setattr(paths._Node, "may_have_issued", lambda upper, lower: asked.append(1) or real(upper, lower))
     found = list(paths.build(leaf, pool, [anchor]))
     assert 1 <= len(found) <= paths.MOST_PATHS
     assert all(len(path) <= paths.DEEPEST + 1 and path[0] is leaf and path[-1] is anchor for path in found)
@@ -57,8 +57,8 @@ def test_a_mesh_without_a_way_out_ends_at_once(monkeypatch: pytest.MonkeyPatch) 
     """C22: where no anchor certified anybody, no step is taken."""
     leaf, pool, anchor = mesh(200, anchored=False)
     asked = []
-    real = paths._Stone.may_have_issued
-    monkeypatch.setattr(paths._Stone, "may_have_issued", lambda upper, lower: asked.append(1) or real(upper, lower))
+    real = paths._Node.may_have_issued
+    monkeypatch.setattr(paths._Node, "may_have_issued", lambda upper, lower: asked.append(1) or real(upper, lower))
     assert list(paths.build(leaf, pool, [anchor])) == []
     assert len(asked) < 100
 

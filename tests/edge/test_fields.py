@@ -51,7 +51,7 @@ def test_two_names_that_fold_to_one_are_refused_in_any_order(listed: None, name:
 @pytest.mark.parametrize("values", [("a", "b"), ("a", "a"), ("", "a"), ("a", "")])
 def test_a_field_of_one_value_must_not_repeat(name: str, values: tuple[str, str]) -> None:
     """RFC 9110 §5.3: whichever of them counted, somebody else would count the other."""
-    found, wrong = fields.folded([(name.lower(), one) for one in values])
+    found, wrong = fields.fold([(name.lower(), one) for one in values])
     assert found
     assert "repeated" in wrong
 
@@ -66,7 +66,7 @@ def test_lists_are_joined_in_their_order() -> None:
         ("x-forwarded-for", "1"),
         ("x-forwarded-for", "2"),
     ]
-    found, wrong = fields.folded(pairs)
+    found, wrong = fields.fold(pairs)
     assert wrong == ""
     assert (found["HTTP_ACCEPT"], found["HTTP_COOKIE"], found["HTTP_X_FORWARDED_FOR"]) == ("a, b", "a=1; b=2", "1, 2")
 
@@ -122,7 +122,7 @@ NAMES = st.text(alphabet="abcxyz-_.!~^'*0123", min_size=1, max_size=12)
 @given(st.lists(st.tuples(NAMES, st.text(alphabet="abc, =;", max_size=8)), max_size=12))
 def test_nothing_gets_under_a_name_that_was_not_spelled_so(pairs: list[tuple[str, str]]) -> None:
     """Whatever arrives: each key that Django reads was spelled with letters, digits and hyphens, and no other spelling was beside it."""
-    found, wrong = fields.folded(pairs)
+    found, wrong = fields.fold(pairs)
     plain = {name for name, _ in pairs if fields.is_plain(name)}
     assert {key.removeprefix("HTTP_").replace("_", "-").lower() for key in found} <= plain
     folds = [{name for name, _ in pairs if fields.folds_to(name) == key} for key in found]
@@ -130,14 +130,16 @@ def test_nothing_gets_under_a_name_that_was_not_spelled_so(pairs: list[tuple[str
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> unlisted.Watch:
-    made = unlisted.Watch()
+def watch(monkeypatch: pytest.MonkeyPatch) -> unlisted.ForwarderWatch:
+    made = unlisted.ForwarderWatch()
     monkeypatch.setattr(unlisted, "watch", made)
     return made
 
 
 @pytest.mark.django_db
-def test_an_unlisted_proxy_is_told_to_the_operator(watch: unlisted.Watch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unlisted_proxy_is_told_to_the_operator(
+    watch: unlisted.ForwarderWatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """P52: three callers of one unlisted peer: one log line, and a warning of `manage.py check`, for a day."""
     from idp.checks.proxies import proxies_are_listed
 
@@ -152,7 +154,7 @@ def test_an_unlisted_proxy_is_told_to_the_operator(watch: unlisted.Watch, caplog
 
 
 @pytest.mark.django_db
-def test_one_caller_with_one_field_is_no_proxy(watch: unlisted.Watch) -> None:
+def test_one_caller_with_one_field_is_no_proxy(watch: unlisted.ForwarderWatch) -> None:
     """A client that always sends the same field is no reason to warn."""
     from idp.checks.proxies import proxies_are_listed
 

@@ -87,7 +87,7 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with opened(tmp_path, monkeypatch):
         monkeypatch.setattr(
             hop,
-            "is_believed",
+            "is_from_proxy",
             lambda request: hop._parts(request.META).get("secret") == SECRET and hop.is_certificate_host(request),
         )
         yield

@@ -111,7 +111,7 @@ def resolves(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
     return asked
 
 
-def get(url: str, *inside: str) -> outbound.Answer:
+def get(url: str, *inside: str) -> outbound.FetchedResponse:
     return outbound.fetch_public(url, inside=frozenset(inside), most_bytes=1000, seconds=0.5)
 
 
@@ -321,15 +321,15 @@ def test_a_dead_address_is_asked_once_a_minute_and_its_keys_serve_an_hour(world:
     party = clients.find(signed.app.client_id)
     assert party is not None
     for second in (0, 1, 59):
-        assert keys.of(party, now=at(second)) == []
+        assert keys.keys_of(party, now=at(second)) == []
     assert house.asked == 1
     house.status = 200
     house.show(signed.key)
-    assert len(keys.of(party, now=at(61))) == 1
+    assert len(keys.keys_of(party, now=at(61))) == 1
     house.status = 503
-    assert len(keys.of(party, now=at(61 + 3599))) == 1
+    assert len(keys.keys_of(party, now=at(61 + 3599))) == 1
     assert house.asked == 3
-    assert keys.of(party, now=at(61 + 3601)) == []
+    assert keys.keys_of(party, now=at(61 + 3601)) == []
 
 
 @pytest.mark.parametrize(

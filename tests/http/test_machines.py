@@ -8,7 +8,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from derived import clock
-from derived.keyring import Purpose
+from derived.keyring import KeyPurpose
 from idp import rsgi
 from idp.edge.routes import is_of_a_machine
 from idp.keys import keyring
@@ -111,12 +111,12 @@ def test_discovery_is_made_anew_when_what_it_says_changes() -> None:
 def test_a_key_that_was_given_up_is_gone_at_once() -> None:
     """C73: the bytes are kept, which keys there are is asked; a rotated key is there before it signs."""
     now = clock.now()
-    key = keyring().ensure(Purpose.TOKENS, "ES256", now=now)
+    key = keyring().ensure(KeyPurpose.TOKENS, "ES256", now=now)
     with http() as agent:
         first = agent.get(JWKS)
         assert key.kid in {one["kid"] for one in first.json()["keys"]}
         assert agent.get(JWKS, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
-        coming = keyring().rotate(Purpose.TOKENS, "ES256", now=now)
+        coming = keyring().rotate(KeyPurpose.TOKENS, "ES256", now=now)
         assert {key.kid, coming.kid} <= {one["kid"] for one in agent.get(JWKS).json()["keys"]}
         keyring().revoke(key.kid, now=now)
         after = agent.get(JWKS, headers={"If-None-Match": first.headers["ETag"]})

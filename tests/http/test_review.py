@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from demo.browser import Browser
 from derived import clock
-from derived.keyring import PUBLISHED_BEFORE_USE, Keyring, Purpose
+from derived.keyring import PUBLISHED_BEFORE_USE, KeyPurpose, Keyring
 from derived.ledger import outbox
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event, OutboxRow, SigningKey
@@ -96,11 +96,11 @@ def test_two_successes_at_once_are_no_server_error(world: World, monkeypatch: py
 
     def forgiven_meanwhile(**values: Any) -> Any:
         found = real(**values)
-        throttle.forgive(key)
+        throttle.reset_backoff(key)
         return found
 
     monkeypatch.setattr(ThrottleRow.objects, "get_or_create", forgiven_meanwhile)
-    throttle.admit(key, now=now)
+    throttle.count_attempt(key, now=now)
     assert not ThrottleRow.objects.filter(key=key).exists()
 
 
@@ -108,9 +108,9 @@ def test_a_try_is_admitted_and_counted_in_one_transaction(world: World) -> None:
     """P53: parallel tries must not all pass before the first one starts the wait."""
     key, now = "k" * 64, clock.now()
     for _ in range(throttle.FREE_TRIES):
-        throttle.admit(key, now=now)
+        throttle.count_attempt(key, now=now)
     with CaptureQueriesContext(connection) as seen:
-        throttle.admit(key, now=now)
+        throttle.count_attempt(key, now=now)
     writes = [one["sql"] for one in seen.captured_queries if one["sql"].startswith("UPDATE")]
     assert len(writes) == 1, writes
     assert ThrottleRow.objects.get(key=key).until > now
@@ -196,7 +196,7 @@ def test_a_long_password_that_normalises_to_a_shorter_one_still_matches() -> Non
 def test_two_processes_that_let_a_key_take_over_leave_it_active(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """C73: the second must not retire what the first has just made active, or an unpublished key would sign next."""
     ring, other, now = Keyring(wrapper()), Keyring(wrapper()), datetime(2026, 11, 23, 12, tzinfo=UTC)
-    new = ring.rotate(Purpose.TOKENS, "ES256", now=now)
+    new = ring.rotate(KeyPurpose.TOKENS, "ES256", now=now)
     later = now + PUBLISHED_BEFORE_USE
     real, first = transaction.atomic, [True]
 
@@ -452,8 +452,8 @@ def test_a_loopback_literal_is_the_whole_host(uri: str) -> None:
     """RFC 8252 7.3, P40: older Pythons read a host with something around the brackets as the literal in them."""
     from idp import uris
 
-    assert not uris.same(uri, "http://[::1]/cb", application_type="native")
-    assert uris.same("http://[::1]:4711/cb", "http://[::1]/cb", application_type="native")
+    assert not uris.is_same(uri, "http://[::1]/cb", application_type="native")
+    assert uris.is_same("http://[::1]:4711/cb", "http://[::1]/cb", application_type="native")
 
 
 def test_the_hint_names_the_person_that_is_meant(world: World) -> None:

@@ -142,17 +142,19 @@ def test_a_logout_address_that_resolves_inside_is_not_written_to(monkeypatch: py
     """P55: of a client that registered itself, the address is judged when it is used."""
     import ipaddress
 
-    from idp.signals.backchannel import Letter
+    from idp.signals.backchannel import LogoutMessage
 
     far, seen = Config(issuer="https://login.example.org", kek="A" * 43 + "="), []
     monkeypatch.setattr(outbound, "config", lambda: far)
     monkeypatch.setattr(wire, "resolved", lambda host, deadline: [ipaddress.ip_address("10.0.0.5")])
     monkeypatch.setattr(
         outbound,
-        "_asked",
-        lambda url, addresses, *_, **__: seen.append(addresses) or outbound.Answer(status=200, headers={}, body=b""),
+        "_send",
+        lambda url, addresses, *_, **__: (
+            seen.append(addresses) or outbound.FetchedResponse(status=200, headers={}, body=b"")
+        ),
     )
-    Letter(None, "rebind", "https://rebind.example/x", "t", outside=True).send(now=clock.now())
+    LogoutMessage(None, "rebind", "https://rebind.example/x", "t", outside=True).send(now=clock.now())
     assert seen == []
 
 
@@ -222,7 +224,7 @@ def test_a_revocation_holds_also_while_the_account_is_suspended(world: World) ->
     assert app.post("/oidc/revoke", {"token": tokens["access_token"]}).status_code == 200
     under_lock(account.id, lambda locked: suspend.resume(locked, now=clock.now(), actor="operator"))
     assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    assert resource.grant_behind("no token") is None
+    assert resource.grant_of("no token") is None
 
 
 def test_a_waiting_request_does_not_go_to_an_address_that_was_taken_away(world: World) -> None:
@@ -243,4 +245,4 @@ def test_two_native_apps_on_loopback_are_not_one_sector(world: World) -> None:
     person, _ = world.enrolled()
     account = Directory.objects.get(login_name=person.username).account
     parties = [clients.find(one["client_id"]) for one in (first, second)]
-    assert len({clients.subject(party, account) for party in parties if party}) == 2
+    assert len({clients.subject_of(party, account) for party in parties if party}) == 2

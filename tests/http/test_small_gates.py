@@ -31,11 +31,14 @@ def test_a_host_that_would_end_a_csp_source_is_refused(host: str) -> None:
 
 def test_a_stored_uri_of_before_adds_no_directive() -> None:
     """The page's form stays on the page where the address is not a plain source (CSP §2.3.1)."""
-    response = pages.leads_to(HttpResponse(), "https://a.example;script-src *.evil.example/cb")
+    response = pages.permit_form_target(HttpResponse(), "https://a.example;script-src *.evil.example/cb")
     assert not hasattr(response, "_csp_update")
-    good = pages.leads_to(HttpResponse(), "https://a.example:8443/cb")
+    good = pages.permit_form_target(HttpResponse(), "https://a.example:8443/cb")
     assert good._csp_update["form-action"][1] == "https://a.example:8443"  # type: ignore[attr-defined]
-    assert pages.leads_to(HttpResponse(), "org.example.app:/cb")._csp_update["form-action"][1] == "org.example.app:"  # type: ignore[attr-defined]
+    assert (
+        pages.permit_form_target(HttpResponse(), "org.example.app:/cb")._csp_update["form-action"][1]
+        == "org.example.app:"
+    )  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def _enrolled(person: Person) -> dict[str, Any]:
 
     root = under_lock(person.account_id, work)
     session, login = sign_in(str(person.account_id)).values()
-    return {"root": str(root.id), "totp_secret": totp.spelled(seed), "session": session, "login": login}
+    return {"root": str(root.id), "totp_secret": totp.seed_text(seed), "session": session, "login": login}
 
 
 def sign_in(account: str, browser: str | None = None) -> dict[str, str]:
@@ -198,7 +198,7 @@ def invitations(account: str, count: int) -> dict[str, Any]:
             "password_hash": _hashed(PASSWORD),
             "seed": b64encode(totp.wrap(seed, owner=credential_id)).decode(),
         }
-        browsers.append({"session": _browser({"enrolling": begun}), "totp_secret": totp.spelled(seed)})
+        browsers.append({"session": _browser({"enrolling": begun}), "totp_secret": totp.seed_text(seed)})
     return {"token": token, "browsers": browsers}
 
 
@@ -215,7 +215,9 @@ def recoveries(root: str, count: int) -> list[dict[str, str]]:
             "seed": b64encode(totp.wrap(seed, owner=fresh)).decode(),
         }
         half = {"credential": root, "at": now.timestamp(), "place": "x"}
-        browsers.append({"session": _browser({"login": half, "recovering": begun}), "totp_secret": totp.spelled(seed)})
+        browsers.append(
+            {"session": _browser({"login": half, "recovering": begun}), "totp_secret": totp.seed_text(seed)}
+        )
     return browsers
 
 
@@ -236,7 +238,7 @@ def answered(login: str) -> dict[str, Any]:
         device_name="Race phone",
         passphrase_hash=_hashed(PASSPHRASE),
         protection="software",
-        clients=[party.client_id for party in clients.for_devices()],
+        clients=[party.client_id for party in clients.parties_for_devices()],
         jkt=public.jkt,
         jwk=public.jwk,
         consumed_at=clock.now(),
@@ -348,7 +350,7 @@ def fingerprint(order: str) -> str:
 def certificate(login: str) -> dict[str, str]:
     """A certificate and its key, as PEM."""
     session, key = LoginSession.objects.select_related("account").get(id=login), ec.generate_private_key(ec.SECP256R1())
-    wanted = made_certificates.Wanted(key=key.public_key(), name="VPN", passphrase_hash=_hashed(PASSPHRASE))
+    wanted = made_certificates.CertificateOptions(key=key.public_key(), name="VPN", passphrase_hash=_hashed(PASSPHRASE))
     row = made_certificates.make(session, wanted, now=clock.now())
     pem = made_certificates.certificate(row).public_bytes(Encoding.PEM)
     return {"pem": pem.decode(), "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from derived.rules.assurance import AAL, Authentication, Factor
 from idp.oidc.authorization.decision import Next, decide
 from idp.oidc.claims import acr
-from idp.oidc.claims.acr import Reached
+from idp.oidc.claims.acr import AchievedLevel
 from idp.oidc.requests.ask import Ask
 
 NS = "http://idmanagement.gov/ns/assurance/aal/"
@@ -43,7 +43,7 @@ def decided(wanted: Ask, evidence: Authentication | None, **changed: object) -> 
         "min_aal": AAL.AAL1,
         "consent_needed": False,
         "now": NOW,
-        "reachable": [Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)],
+        "reachable": [AchievedLevel(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)],
     }
     found = decide(wanted, evidence, **{**values, **changed})  # type: ignore[arg-type]
     return found.next, found.error or found.acr
@@ -67,22 +67,22 @@ def decided(wanted: Ask, evidence: Authentication | None, **changed: object) -> 
 )
 def test_the_first_requested_value_that_is_true_is_answered(asked: list[str], answer: str | None) -> None:
     """In the order asked; unknown ones are ignored; known but untrue ones never pretended (ruling 16)."""
-    assert acr.first_true(asked, login()) == answer
+    assert acr.first_satisfied(asked, login()) == answer
 
 
 @given(st.sampled_from(AAL), st.booleans(), st.lists(st.sampled_from([*acr.SUPPORTED, "urn:x", "2", ""])))
 def test_no_answer_is_ever_untrue(level: AAL, resistant: bool, asked: list[str]) -> None:  # noqa: FBT001
     """Whatever is asked, what is answered is true of the login (P7, promise 1)."""
-    found = acr.first_true(asked, login(level, phishing_resistant=resistant))
+    found = acr.first_satisfied(asked, login(level, phishing_resistant=resistant))
     if found is not None and found != f"{NS}0":
-        assert acr.is_true(found, Reached.of(login(level, phishing_resistant=resistant)))
+        assert acr.is_satisfied(found, AchievedLevel.of(login(level, phishing_resistant=resistant)))
 
 
 def test_phrh_needs_hardware_as_well() -> None:
     """TK-3."""
-    assert acr.first_true(["phrh"], login(AAL.AAL2, phishing_resistant=True)) is None
-    assert acr.first_true(["phrh"], login(AAL.AAL3, phishing_resistant=True)) == "phrh"
-    assert acr.first_true(["phr"], login(AAL.AAL2, phishing_resistant=True)) == "phr"
+    assert acr.first_satisfied(["phrh"], login(AAL.AAL2, phishing_resistant=True)) is None
+    assert acr.first_satisfied(["phrh"], login(AAL.AAL3, phishing_resistant=True)) == "phrh"
+    assert acr.first_satisfied(["phr"], login(AAL.AAL2, phishing_resistant=True)) == "phr"
 
 
 def test_nobody_signed_in_has_to_sign_in() -> None:
@@ -157,12 +157,14 @@ def test_a_grant_always_satisfies_what_was_asked(level: AAL, asked: list[str], l
         min_aal=least,
         consent_needed=False,
         now=NOW,
-        reachable=[Reached(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)],
+        reachable=[AchievedLevel(aal=AAL.AAL3, phishing_resistant=True, hardware_protected=True)],
     )
     if found.next == Next.GRANT:
         assert level >= least
         assert age <= 3600
         assert not asked or (
             found.acr in asked
-            and acr.is_true(found.acr, Reached(aal=level, phishing_resistant=False, hardware_protected=False))
+            and acr.is_satisfied(
+                found.acr, AchievedLevel(aal=level, phishing_resistant=False, hardware_protected=False)
+            )
         )

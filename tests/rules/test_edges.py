@@ -14,7 +14,7 @@ from idp.enrol.device_names import clean_name
 from idp.enrol.grown.codes import LONG, SHORT
 from idp.login import password, totp
 from idp.logs import redacted
-from idp.oidc.claims.claims import RESERVED, assembled
+from idp.oidc.claims.claims import RESERVED, assemble
 from idp.oidc.requests import gate
 
 BAD_URIS = [
@@ -43,14 +43,14 @@ def test_a_bad_redirect_uri_is_not_registered(uri: str) -> None:
 @pytest.mark.parametrize("uri", NEAR_MISSES)
 def test_a_redirect_uri_is_compared_whole(uri: str) -> None:
     """A1: no prefix, no normalisation."""
-    assert not uris.same(uri, GOOD, application_type="web")
-    assert not uris.same(uri, GOOD, application_type="native")
+    assert not uris.is_same(uri, GOOD, application_type="web")
+    assert not uris.is_same(uri, GOOD, application_type="native")
 
 
 @given(st.text(max_size=60))
 def test_nothing_but_the_registered_uri_is_the_registered_uri(uri: str) -> None:
     """Whatever is sent."""
-    assert uris.same(uri, GOOD, application_type="web") == (uri == GOOD)
+    assert uris.is_same(uri, GOOD, application_type="web") == (uri == GOOD)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_nothing_but_the_registered_uri_is_the_registered_uri(uri: str) -> None:
 )  # fmt: skip
 def test_a_native_app_may_choose_its_loopback_port(presented: str, same: bool) -> None:  # noqa: FBT001
     """RFC 8252 §7.3: the port, and only of a loopback literal."""
-    assert uris.same(presented, "http://127.0.0.1/cb", application_type="native") == same
-    assert not uris.same("http://127.0.0.1:51004/cb", "http://127.0.0.1/cb", application_type="web")
+    assert uris.is_same(presented, "http://127.0.0.1/cb", application_type="native") == same
+    assert not uris.is_same("http://127.0.0.1:51004/cb", "http://127.0.0.1/cb", application_type="web")
 
 
 def test_native_apps_may_have_a_private_scheme_with_a_dot() -> None:
@@ -187,7 +187,7 @@ def test_totp_tolerates_one_step_and_no_more() -> None:
 )
 def test_no_attribute_sets_a_reserved_claim(about: dict[str, str], reserved: dict[str, str]) -> None:
     """C17, E22, A7: reserved claims are ours, present or absent."""
-    assert assembled(about, reserved) == reserved
+    assert assemble(about, reserved) == reserved
 
 
 @given(st.text(max_size=200))

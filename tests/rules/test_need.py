@@ -9,53 +9,55 @@ from hypothesis import strategies as st
 
 from derived.rules.assurance import AAL, Authentication, Factor
 from derived.rules.kinds import Kind
-from idp.login.choices import suffices
-from idp.login.need import SUPPORTED, Need, Reached, demands, is_true
+from idp.login.choices import is_sufficient
+from idp.login.need import SUPPORTED, AchievedLevel, Need, is_satisfied, least_level_for
 from idp.login.ways import Way
-from idp.oidc.authorization.decision import Next, Patience, decide
+from idp.oidc.authorization.decision import AgeLimits, Next, decide
 from idp.oidc.requests.ask import Ask
 
 levels = st.sampled_from([AAL.AAL1, AAL.AAL2, AAL.AAL3])
 classes = st.sampled_from(SUPPORTED)
-reaches = st.builds(Reached, aal=levels, phishing_resistant=st.booleans(), hardware_protected=st.booleans())
+reaches = st.builds(AchievedLevel, aal=levels, phishing_resistant=st.booleans(), hardware_protected=st.booleans())
 needs = st.builds(Need, classes=st.lists(classes, max_size=3, unique=True).map(tuple), min_aal=levels)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @given(needs, reaches)
-def test_a_way_is_offered_exactly_when_its_best_suffices(need: Need, best: Reached) -> None:
+def test_a_way_is_offered_exactly_when_its_best_suffices(need: Need, best: AchievedLevel) -> None:
     """What is offered can answer the request; what can answer it is offered."""
     way = Way(
         name="w", kind=Kind.PASSKEY, label="", hint="", url="/", reaches=best.aal, phishing_resistant=best.phishing_resistant,
         hardware=best.hardware_protected,
     )  # fmt: skip
-    answers = best.aal >= need.min_aal and (not need.classes or any(is_true(value, best) for value in need.classes))
-    assert suffices(way, need) == answers
+    answers = best.aal >= need.min_aal and (
+        not need.classes or any(is_satisfied(value, best) for value in need.classes)
+    )
+    assert is_sufficient(way, need) == answers
 
 
 @given(needs, reaches)
-def test_something_is_missing_exactly_when_it_is_not_enough(need: Need, shown: Reached) -> None:
+def test_something_is_missing_exactly_when_it_is_not_enough(need: Need, shown: AchievedLevel) -> None:
     """The words name a level, a kind of key, or its hardware; of several classes the nearest."""
     said = need.missing(shown)
     if not need.is_met_by(shown):
         assert said != "another sign-in"
     if f"AAL{int(shown.aal)})" in said:
         assert (
-            any(max(demands(value).aal, need.min_aal) > shown.aal for value in need.classes or [SUPPORTED[0]])
+            any(max(least_level_for(value).aal, need.min_aal) > shown.aal for value in need.classes or [SUPPORTED[0]])
             or need.min_aal > shown.aal
         )
 
 
 @given(classes, reaches)
-def test_a_class_is_true_of_whatever_shows_what_it_demands(value: str, shown: Reached) -> None:
+def test_a_class_is_true_of_whatever_shows_what_it_demands(value: str, shown: AchievedLevel) -> None:
     """`demands` and `is_true` say the same."""
-    least = demands(value)
+    least = least_level_for(value)
     covers = (
         shown.aal >= least.aal
         and shown.phishing_resistant >= least.phishing_resistant
         and shown.hardware_protected >= least.hardware_protected
     )
-    assert is_true(value, shown) == covers
+    assert is_satisfied(value, shown) == covers
 
 
 @given(needs)
@@ -73,12 +75,12 @@ def test_a_client_may_be_less_patient_than_we_are(
 ) -> None:
     """SS-1, SS-2: stricter per client: an older or an idler login is asked for again, and `prompt=none` is told."""
     login = Authentication(factors=frozenset({Factor.PASSWORD, Factor.TOTP}), aal=AAL.AAL2, root=True, at=NOW - age)
-    patience = Patience(most_session=most_session, most_idle=most_idle, idle=idle)
+    limits = AgeLimits(most_session=most_session, most_idle=most_idle, idle=idle)
 
     def decided(prompt: tuple[str, ...]) -> Next | str:
         ask = Ask(scope="openid", code_challenge="x" * 43, prompt=prompt)
         found = decide(
-            ask, login, asked_at=NOW, min_aal=AAL.AAL1, reachable=[], consent_needed=False, now=NOW, patience=patience
+            ask, login, asked_at=NOW, min_aal=AAL.AAL1, reachable=[], consent_needed=False, now=NOW, limits=limits
         )
         return found.error or found.next
 

@@ -33,12 +33,12 @@ def test_a_file_under_its_former_name_is_read_with_one_warning(
 
 def test_a_former_name_is_told_by_the_system_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`manage.py check` warns with ramet.W048 for a file that the next release will not read."""
-    from idp.checks.configuration import files_have_their_present_names
+    from idp.checks.configuration import files_have_current_names
 
     monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path)
-    assert files_have_their_present_names() == []
+    assert files_have_current_names() == []
     (tmp_path / "policy.toml").write_text("")
-    assert [found.id for found in files_have_their_present_names()] == ["ramet.W048"]
+    assert [found.id for found in files_have_current_names()] == ["ramet.W048"]
 
 
 def test_ids_of_system_checks_are_unique() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.oidc.claims.claims import RESERVED, assembled
+from idp.oidc.claims.claims import RESERVED, assemble
 
 # IANA's registry "JSON Web Token Claims", as of 2026; about the person are those of OpenID Connect Core §5.1 and its like.
 PERSONAL = frozenset(
@@ -46,7 +46,7 @@ def test_every_registered_name_is_personal_or_ours() -> None:
 @given(ABOUT, OURS)
 def test_what_is_reserved_comes_from_us_alone(about: dict[str, object], ours: dict[str, object]) -> None:
     """C17: whatever a source calls its attributes, a reserved claim has our value or is not there."""
-    found = assembled(about, ours)
+    found = assemble(about, ours)
     said = {name: value for name, value in ours.items() if value not in (None, "")}
     assert {name: value for name, value in found.items() if name in RESERVED} == said
     assert {name for name in found if name not in RESERVED} == set(about) - RESERVED

@@ -11,7 +11,7 @@ from demo.browser import Browser
 from derived import clock
 from derived.models import UpstreamIdentity
 from idp.upstreams import registry
-from idp.upstreams.registry import Wanted
+from idp.upstreams.registry import UpstreamRegistration
 from tests.upstream.liar import AAL2, CLIENT, SECRET, Liar
 from tests.world import AAL, ISSUER, http
 
@@ -39,7 +39,7 @@ def register(liar: Liar, **changed: Any) -> Upstream:
         "acr_values": AAL2,
         **changed,
     }
-    return registry.add(Wanted(**wanted), now=clock.now())
+    return registry.add(UpstreamRegistration(**wanted), now=clock.now())
 
 
 @dataclass

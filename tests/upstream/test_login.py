@@ -310,13 +310,13 @@ def test_an_upstream_that_is_disabled_after_the_exchange_is_refused(
     """P26: the last look is under the account's lock."""
     from idp.login import upstream as login_upstream
 
-    found = login_upstream.linked
+    found = login_upstream.credential_of
 
     def linked_then_disabled(*args: Any, **more: Any) -> Any:
         Upstream.objects.update(disabled_at=clock.now())
         return found(*args, **more)
 
-    monkeypatch.setattr(login_upstream, "linked", linked_then_disabled)
+    monkeypatch.setattr(login_upstream, "credential_of", linked_then_disabled)
     assert linked.sign_in().status == 403
 
 
@@ -326,13 +326,13 @@ def test_an_upstream_that_is_capped_after_the_exchange_is_refused(
     """C10: a level that was read before the cap fell is not recorded."""
     from idp.login import upstream as login_upstream
 
-    found = login_upstream.linked
+    found = login_upstream.credential_of
 
     def linked_then_capped(*args: Any, **more: Any) -> Any:
         Upstream.objects.update(cap=1)
         return found(*args, **more)
 
-    monkeypatch.setattr(login_upstream, "linked", linked_then_capped)
+    monkeypatch.setattr(login_upstream, "credential_of", linked_then_capped)
     assert linked.sign_in().status == 400
 
 

@@ -31,7 +31,7 @@ _JSON = st.recursive(
 
 def of(name: str, **changed: Any) -> Upstream:
     """An upstream as `manage.py upstream add --preset NAME` makes it."""
-    known = presets.of(name)
+    known = presets.preset_of(name)
     values = {
         "levels": {value: list(row) for value, row in known.levels.items()},
         "aal_claim": known.aal_claim,
@@ -50,11 +50,11 @@ def test_nothing_but_an_exact_text_is_worth_anything(acr: Any, aal: Any, acrs: A
     upstream = of(
         name,
         levels={
-            **{v: list(r) for v, r in presets.of(name).levels.items()},
+            **{v: list(r) for v, r in presets.preset_of(name).levels.items()},
             **({"c1": [3, 2]} if name == "entra" else {}),
         },
     )
-    found = words.worth(upstream, {"acr": acr, "aal": aal, "acrs": acrs, "amr": amr})
+    found = words.assertion_of(upstream, {"acr": acr, "aal": aal, "acrs": acrs, "amr": amr})
     claim = {"acr": acr, "aal": aal, "acrs[]": acrs}[upstream.aal_claim or "acr"]
     values = claim if isinstance(claim, list) and upstream.aal_claim.endswith("[]") else [claim]
     allowed = isinstance(claim, list) == upstream.aal_claim.endswith("[]") and all(
@@ -69,8 +69,8 @@ def test_nothing_but_an_exact_text_is_worth_anything(acr: Any, aal: Any, acrs: A
 def test_login_gov_says_its_aal_in_a_claim_of_its_own() -> None:
     """Trap 21: never from `acr`, which carries only the IAL."""
     upstream = of("login.gov")
-    assert words.worth(upstream, {"acr": f"{IDM}2"}).aal == AAL.NONE
-    found = words.worth(upstream, {"acr": "http://idmanagement.gov/ns/assurance/ial/1", "aal": f"{IDM}2"})
+    assert words.assertion_of(upstream, {"acr": f"{IDM}2"}).aal == AAL.NONE
+    found = words.assertion_of(upstream, {"acr": "http://idmanagement.gov/ns/assurance/ial/1", "aal": f"{IDM}2"})
     assert (found.aal, found.ial, found.phishing_resistant) == (AAL.AAL2, IAL.NONE, False)
 
 
@@ -88,7 +88,7 @@ def test_login_gov_says_its_aal_in_a_claim_of_its_own() -> None:
 )
 def test_login_gov_never_reaches_aal3(aal: str, level: int, *, resistant: bool) -> None:
     """standards.md, login.gov: its resolver never computes above AAL2; aal/3 means "AAL2, phishing-resistant"; its default is no level."""
-    found = words.worth(of("login.gov", cap=3), {"aal": aal})
+    found = words.assertion_of(of("login.gov", cap=3), {"aal": aal})
     assert (found.aal, found.phishing_resistant, found.hardware) == (level, resistant, False)
 
 
@@ -96,22 +96,22 @@ def test_login_gov_never_reaches_aal3(aal: str, level: int, *, resistant: bool) 
 def test_entra_says_a_level_in_a_list_of_its_contexts_only(acrs: Any) -> None:
     """C10: `acrs` is a list of texts; its `acr` "1" and its `amr` say nothing at all."""
     upstream = of("entra", levels={"c1": [2, 0]})
-    assert words.worth(upstream, {"acrs": acrs, "acr": "1", "amr": ["mfa", "rsa", "fido"]}).aal == AAL.NONE
-    assert words.worth(upstream, {"acrs": ["c9", "c1"], "acr": "0"}).aal == AAL.AAL2
-    assert words.worth(of("entra"), {"acrs": ["c1"]}).aal == AAL.NONE
+    assert words.assertion_of(upstream, {"acrs": acrs, "acr": "1", "amr": ["mfa", "rsa", "fido"]}).aal == AAL.NONE
+    assert words.assertion_of(upstream, {"acrs": ["c9", "c1"], "acr": "0"}).aal == AAL.AAL2
+    assert words.assertion_of(of("entra"), {"acrs": ["c1"]}).aal == AAL.NONE
 
 
 def test_phishing_resistance_goes_with_the_value_that_was_said() -> None:
     """TK-3: only the table says it, never `amr`."""
     upstream = of("ramet", levels={"a": [2, 0], "b": [2, 0]}, phishing_resistant=["b"])
-    assert not words.worth(upstream, {"acr": "a", "amr": ["phr", "hwk"], "phr": True}).phishing_resistant
-    assert words.worth(upstream, {"acr": "b"}).phishing_resistant
+    assert not words.assertion_of(upstream, {"acr": "a", "amr": ["phr", "hwk"], "phr": True}).phishing_resistant
+    assert words.assertion_of(upstream, {"acr": "b"}).phishing_resistant
 
 
 @pytest.mark.parametrize("name", ["", *PRESETS])
 def test_a_preset_trusts_nothing_beyond_its_cap(name: str) -> None:
     """C10: silence is nothing with every preset, and AAL2 is the most that any starts with."""
-    assert words.worth(of(name), {}).aal == AAL.NONE
-    assert presets.of(name).cap == 2
-    assert not {"none", "HS256"} & set(presets.of(name).algs)
-    assert set(presets.of(name).phishing_resistant) <= set(presets.of(name).levels)
+    assert words.assertion_of(of(name), {}).aal == AAL.NONE
+    assert presets.preset_of(name).cap == 2
+    assert not {"none", "HS256"} & set(presets.preset_of(name).algs)
+    assert set(presets.preset_of(name).phishing_resistant) <= set(presets.preset_of(name).levels)

@@ -27,7 +27,7 @@ from derived.rules.kinds import POLICIES, Kind, Label, policy_of
 from derived.rules.rulebook import ApprovedDevices, DeviceFacts, KindRules, Rulebook
 from device.client import Code, DeviceClient
 from device.key import DeviceKey
-from idp.checks.configuration import rules_of_issuance_are_understood
+from idp.checks.configuration import issuance_policy_is_readable
 from tests.world import ISSUER, claims, http
 
 if TYPE_CHECKING:
@@ -310,9 +310,9 @@ def test_the_operators_file_decides_and_a_broken_one_issues_nothing(policy_file:
         assert not Credential.objects.filter(kind="device_key").exists()
     with pytest.raises(CommandError, match="device_kye"):
         call_command("policy", "show", stdout=out)
-    assert [one.id for one in rules_of_issuance_are_understood()] == ["ramet.E050"]
+    assert [one.id for one in issuance_policy_is_readable()] == ["ramet.E050"]
     policy_file.unlink()
-    assert rules_of_issuance_are_understood() == []
+    assert issuance_policy_is_readable() == []
     world.device(desktop)
 
 

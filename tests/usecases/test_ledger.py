@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from derived import clock
 from derived.changes import issue, revoke, suspend
 from derived.errors import AlreadySpent, Reason, Refused, Unavailable
-from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, Keyring, Purpose
+from derived.keyring import PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE, KeyPurpose, Keyring
 from derived.ledger import accounts, audit, locking, outbox, status
 from derived.ledger.locking import transacted, under_lock
 from derived.ledger.single_use import spend
@@ -334,10 +334,10 @@ def test_a_key_is_published_before_it_signs_and_after(db: None) -> None:
     from joserfc import jwt
 
     ring, now = Keyring(Wrapper(b"k" * 32)), clock.now()
-    first = ring.ensure(Purpose.TOKENS, "ES256", now=now)
+    first = ring.ensure(KeyPurpose.TOKENS, "ES256", now=now)
     old = ring.sign({"n": 1}, typ="x", alg="ES256", now=now)
-    second = ring.rotate(Purpose.TOKENS, "ES256", now=now)
-    assert ring.rotate(Purpose.TOKENS, "ES256", now=now).kid == second.kid
+    second = ring.rotate(KeyPurpose.TOKENS, "ES256", now=now)
+    assert ring.rotate(KeyPurpose.TOKENS, "ES256", now=now).kid == second.kid
     cached = ring.published()
     assert {key.kid for key in cached.keys} == {first.kid, second.kid}
     soon = now + PUBLISHED_BEFORE_USE
@@ -361,7 +361,7 @@ def test_a_key_is_published_before_it_signs_and_after(db: None) -> None:
 def test_an_emergency_takes_a_key_out_at_once(db: None) -> None:
     """C73: not in the JWKS from the next read on, and another signs."""
     ring, now = Keyring(Wrapper(b"k" * 32)), clock.now()
-    first = ring.ensure(Purpose.TOKENS, "ES256", now=now)
+    first = ring.ensure(KeyPurpose.TOKENS, "ES256", now=now)
     second = ring.revoke(first.kid, now=now)
     assert [key.kid for key in ring.published().keys] == [second.kid]
     assert second.kid != first.kid
@@ -370,7 +370,7 @@ def test_an_emergency_takes_a_key_out_at_once(db: None) -> None:
 def test_keys_are_wrapped_and_another_kek_opens_nothing(db: None) -> None:
     """C74, I9: the wrong key-encryption key is a refusal; a blob of another row does not open either."""
     now = clock.now()
-    Keyring(Wrapper(b"k" * 32)).ensure(Purpose.TOKENS, "ES256", now=now)
+    Keyring(Wrapper(b"k" * 32)).ensure(KeyPurpose.TOKENS, "ES256", now=now)
     row = SigningKey.objects.get()
     assert b'"d"' not in bytes(row.wrapped)
     assert "d" not in row.public_jwk

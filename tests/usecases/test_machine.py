@@ -40,11 +40,11 @@ from idp import clients
 from idp.clients import Registration
 from idp.login.session import login_of, record_login
 from idp.models import AuthenticationEvent, Grant
-from idp.oidc.endpoints.resource import if_live
+from idp.oidc.endpoints.resource import live_grant
 from idp.oidc.issuing import tokens
 from idp.oidc.issuing.families import NewFamily, add_refresh_token, open_family
 from idp.oidc.issuing.grants.refresh_token import PresentedRefreshToken, rotate
-from idp.oidc.proofs.bound import Bound
+from idp.oidc.proofs.bound import ProofBinding
 from scim.people import provision
 from tests.usecases import grown
 
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
 
         def work(locked: Account) -> tuple[Grant, str | None]:
             acr = "http://idmanagement.gov/ns/assurance/aal/1"
-            new = NewFamily(party=self.party, event=event, scope=scope, acr=acr, bound=Bound(), refreshes=False)
+            new = NewFamily(party=self.party, event=event, scope=scope, acr=acr, bound=ProofBinding(), refreshes=False)
             grant, _ = open_family(locked, new, now=clock.now())
             return grant, add_refresh_token(grant, now=clock.now())
 
@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         try:
             granted = rotate(
                 self.party,
-                PresentedRefreshToken(token=self.refresh[family], bound=Bound()),
+                PresentedRefreshToken(token=self.refresh[family], bound=ProofBinding()),
                 spend_proof=lambda: None,
                 now=clock.now(),
             )
@@ -204,7 +204,7 @@ class Machine(RuleBasedStateMachine):
             return
         assert family not in self.dead
         self.refresh[family] = granted.refresh_token or ""
-        about = tokens.about_login(granted.grant, granted.account)
+        about = tokens.login_claims(granted.grant, granted.account)
         assert about["auth_time"] == int(before.timestamp())
         assert about["aal"] <= self.bound[family]
         assert int(about["acr"][-1]) <= about["aal"]
@@ -216,7 +216,7 @@ class Machine(RuleBasedStateMachine):
         try:
             rotate(
                 self.party,
-                PresentedRefreshToken(token=old, bound=Bound()),
+                PresentedRefreshToken(token=old, bound=ProofBinding()),
                 spend_proof=lambda: None,
                 now=clock.now(),
             )
@@ -225,7 +225,7 @@ class Machine(RuleBasedStateMachine):
         try:
             rotate(
                 self.party,
-                PresentedRefreshToken(token=old, bound=Bound()),
+                PresentedRefreshToken(token=old, bound=ProofBinding()),
                 spend_proof=lambda: None,
                 now=clock.now(),
             )
@@ -311,7 +311,7 @@ class Machine(RuleBasedStateMachine):
             assert not status.is_live(row, account, now=clock.now()), row.kind
         for family in self.families_of:
             if family in self.dead:
-                assert if_live(Grant.objects.get(family_id=family), has_rules=True, now=clock.now()) is None
+                assert live_grant(Grant.objects.get(family_id=family), has_rules=True, now=clock.now()) is None
 
 
 class TestMachine(TestCase, Machine.TestCase):  # type: ignore[misc,name-defined]

@@ -199,15 +199,15 @@ def test_a_slow_client_keeps_a_few_connections_and_delays_no_other(world: World)
         world.tokens(fast_app, desktop)
     for number in range(10):
         world.deactivate(f"leaver{number}@example.org")
-    real = backchannel.Letter.send
+    real = backchannel.LogoutMessage.send
 
-    def held(letter: backchannel.Letter, *, now: datetime) -> Any:
+    def held(letter: backchannel.LogoutMessage, *, now: datetime) -> Any:
         if letter.client_id == slow_app.client_id:
             gate.wait(60)
         return real(letter, now=now)
 
     with pytest.MonkeyPatch.context() as patch, worker.Deliveries() as deliveries:
-        patch.setattr(backchannel.Letter, "send", held)
+        patch.setattr(backchannel.LogoutMessage, "send", held)
         for _ in range(200):
             deliveries.step(now=clock.now())
             deliveries.collect(wait_seconds=0.05)

@@ -185,7 +185,7 @@ def ids(check: Any) -> set[str]:
 def test_the_house_as_it_is_starts() -> None:
     """No check complains."""
     assert (
-        ids(checks.engines_are_behind_their_doors) | ids(checks.settings_are_safe) | ids(checks.database_is_durable)
+        ids(checks.engine_views_are_unreachable) | ids(checks.settings_are_safe) | ids(checks.database_is_durable)
         == set()
     )
 
@@ -197,7 +197,7 @@ def test_the_checks_are_really_run_at_a_start() -> None:
     known = {f"{one.__module__}.{one.__name__}" for one in registry.get_checks()}
     assert {
         "idp.checks.configuration.settings_are_safe",
-        "idp.checks.configuration.engines_are_behind_their_doors",
+        "idp.checks.configuration.engine_views_are_unreachable",
         "idp.checks.configuration.database_is_durable",
     } <= known
     assert type(apps.get_app_config("idp")).__name__ == "IdpConfig"
@@ -234,7 +234,7 @@ def test_a_routed_view_of_the_registry_refuses_to_start() -> None:
 
     clear_url_caches()
     try:
-        assert "ramet.E001" in ids(checks.engines_are_behind_their_doors)
+        assert "ramet.E001" in ids(checks.engine_views_are_unreachable)
     finally:
         clear_url_caches()
 
@@ -242,7 +242,7 @@ def test_a_routed_view_of_the_registry_refuses_to_start() -> None:
 def test_insecure_transport_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """security.md §1.2."""
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
-    assert "ramet.E003" in ids(checks.engines_are_behind_their_doors)
+    assert "ramet.E003" in ids(checks.engine_views_are_unreachable)
 
 
 @pytest.mark.parametrize(

@@ -467,7 +467,7 @@ def test_a_model_that_is_withdrawn_takes_aal3_from_a_grown_key_too(
     key = SoftKey(maker=maker)
     grow(desktop, key)
     sign_in(stranger(), key)
-    bad = withdrawn.found(listed(maker, statuses=("REVOKED",)), ModelPolicy())
+    bad = withdrawn.find_withdrawn(listed(maker, statuses=("REVOKED",)), ModelPolicy())
     assert [one.credential.kind for one in bad] == ["derived_passkey"]
     withdrawn.withdraw(bad[0], now=clock.now(), actor="t")
     assert Credential.objects.get(kind=Kind.DERIVED_PASSKEY).aal == 2

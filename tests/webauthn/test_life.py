@@ -17,7 +17,7 @@ from derived.minting import passkey as webauthn
 from derived.minting.fido.metadata import Metadata, ModelPolicy
 from derived.models import Account, Credential, Event, Passkey
 from idp.enrol.roots import passkeys
-from idp.login.passkey import _claim, expected
+from idp.login.passkey import _claim, ceremony_parameters
 from idp.login.session import end
 from idp.models import AuthenticationEvent, Ceremony, Invitation, LoginSession, Throttle
 from tests.webauthn import life
@@ -373,7 +373,7 @@ def test_a_session_that_ends_meanwhile_binds_nothing(world: World) -> None:
     response = webauthn.parse(json.dumps(key.create(options)))
     ceremony, mine = Ceremony.objects.latest("created_at"), life.session_of(account)
     verified = webauthn.register(
-        response, expected=expected(ceremony), metadata=Metadata(), policy=ModelPolicy(), now=clock.now()
+        response, expected=ceremony_parameters(ceremony), metadata=Metadata(), policy=ModelPolicy(), now=clock.now()
     )
     end(mine, now=clock.now(), actor="person")
     with pytest.raises(Refused) as refused:

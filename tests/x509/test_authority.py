@@ -145,12 +145,12 @@ def test_an_issuing_key_that_was_stolen_is_taken_back_by_the_root(
     _, desktop = world.enrolled()
     held = issued(desktop)
     bad = held.row.authority_id
-    assert trust.ours(bytes(held.row.der or b""), now=clock.now())
+    assert trust.valid_own_certificate(bytes(held.row.der or b""), now=clock.now())
     ca("root-crl", *root_of(tmp_path), "--revoke", bad)
     ca("rotate", *root_of(tmp_path))
     row = IssuedCertificate.objects.get(pk=held.row.pk)
     with pytest.raises(Exception, match="certificate_untrusted"):
-        trust.ours(bytes(row.der or b""), now=clock.now())
+        trust.valid_own_certificate(bytes(row.der or b""), now=clock.now())
     bundle = [
         "-CAfile",
         str(published() / "authorities.pem"),
@@ -271,7 +271,7 @@ def test_somebody_else_may_sign(wrong: bool, tmp_path: Path, world: World, monke
         assert page.status == 503
         assert IssuedCertificate.objects.get().released_at is None
         with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
-            tending.tend(now=clock.now())
+            tending.review_certificates(now=clock.now())
         assert Credential.objects.get(kind="certificate").end_reason == Reason.NEVER_RELEASED
         return
     held = issued(desktop)
@@ -330,10 +330,10 @@ def test_a_suspended_account_is_on_hold_and_comes_back(authority: dict[str, Any]
     assert serials(whole_list()) == {}
     locked(held, lambda account: suspend.suspend(account, now=clock.now(), actor="manager:kim"))
     with time_machine.travel(clock.now() + timedelta(days=29), tick=True):
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
         assert Credential.objects.get(id=held.row.credential_id).state == "active"
     with time_machine.travel(clock.now() + timedelta(days=31), tick=True):
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
         row = Credential.objects.get(id=held.row.credential_id)
         assert (row.state, row.end_reason) == ("revoked", Reason.ON_HOLD_TOO_LONG)
         locked(held, lambda account: suspend.resume(account, now=clock.now(), actor="manager:kim"))

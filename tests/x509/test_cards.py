@@ -84,14 +84,14 @@ def test_a_card_that_was_revoked_within_the_week_puts_it_up_for_review(
     began = clock.now()
     with time_machine.travel(began + timedelta(days=3), tick=True):
         desk.pki.revoke(card)
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
         assert not review_after_loss.marked().exists()
     with time_machine.travel(began + timedelta(days=7, minutes=5), tick=True):
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
         assert [one.id for one in review_after_loss.marked()] == [held.row.credential_id]
         assert Credential.objects.get(id=held.row.credential_id).state == "active"
         assert IssuedCertificate.objects.get(pk=held.row.pk).rechecked_at is not None
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
         assert review_after_loss.marked().count() == 1
 
 
@@ -103,6 +103,6 @@ def test_a_good_card_is_asked_about_once_and_a_silent_office_again(desk: Desk, w
     desk.responder.set_all("dead")
     for days, asked in ((8, False), (15, True)):
         with time_machine.travel(began + timedelta(days=days), tick=True):
-            tending.tend(now=clock.now())
+            tending.review_certificates(now=clock.now())
             assert (IssuedCertificate.objects.get(pk=held.pk).rechecked_at is not None) is asked
     assert not review_after_loss.marked().exists()

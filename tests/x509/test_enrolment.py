@@ -457,7 +457,7 @@ def test_the_old_one_ends_a_week_after_at_the_latest(host: None, world: World) -
     certificate_in(reenroll(old, new_key()))
     for days, state in ((6, "active"), (8, "revoked")):
         with time_machine.travel(clock.now() + timedelta(days=days), tick=True):
-            tending.tend(now=clock.now())
+            tending.review_certificates(now=clock.now())
             assert Credential.objects.get(id=old.row.credential_id).state == state
 
 
@@ -591,7 +591,7 @@ def test_a_new_name_ends_what_shows_the_old_one(authority: dict[str, Any], world
     fresh = issued(desktop, name="With the new name")
     assert "CN=Alex Fern" in fresh.certificate.subject.rfc4514_string()
     with time_machine.travel(clock.now() + timedelta(days=30, minutes=5), tick=True):
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
     assert Credential.objects.get(id=held.row.credential_id).end_reason == Reason.ON_HOLD_TOO_LONG
 
 

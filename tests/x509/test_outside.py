@@ -163,7 +163,7 @@ def test_one_that_is_away_makes_nothing_and_hears_it_later(others: Path, world: 
         telling.send_due(wrapper())
     (others / "mood").unlink()
     with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
-        tending.tend(now=clock.now())
+        tending.review_certificates(now=clock.now())
         worker.housekeeping(now=clock.now())
     assert Credential.objects.get(id=pending.id).end_reason == Reason.NEVER_RELEASED
     assert listed(others) == {number(held): "keyCompromise"}

@@ -25,7 +25,7 @@ from idp.enrol.devices import tree
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.grown import binding, registry
 from idp.enrol.roots import pages as roots
-from idp.errors import answer
+from idp.errors import error_response
 from idp.keys import wrapper
 from idp.login.session import WRONG_TRIES, is_live, login_of, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
@@ -84,7 +84,7 @@ def devices(request: HttpRequest) -> HttpResponse:
 
 def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
     listed = getattr(row, "device_key", None)
-    names = {party.client_id: party.name for party in clients.for_devices()}
+    names = {party.client_id: party.name for party in clients.parties_for_devices()}
     return {
         "id": row.id,
         "kind": row.kind,
@@ -197,7 +197,7 @@ def add(request: HttpRequest) -> HttpResponse:
     return redirect("device-adding", binding_id=begun.binding.id)
 
 
-def _sealed(begun: binding.Begun) -> str:
+def _sealed(begun: binding.NewBinding) -> str:
     """Encrypt both forms of a code for the page that shows them, so that the session store has no clear code (I10)."""
     codes = f"{begun.code} {begun.short_code}".encode()
     return b64encode(wrapper().wrap(codes, purpose=_SHOWN_ONCE, owner=str(begun.binding.id))).decode()
@@ -212,7 +212,7 @@ def _why_not(session: LoginSession, *, now: datetime) -> str:
     reason = refusal(login_of(session.event), now=now)
     if reason is None:
         return ""
-    return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else answer(reason).words
+    return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else error_response(reason).words
 
 
 def _own(session: LoginSession, binding_id: UUID) -> Binding | None:
@@ -242,7 +242,7 @@ def _binding(request: HttpRequest, row: Binding, *, now: datetime) -> dict[str, 
     if mine:
         request.session.pop("binding")
     url = f"{config().issuer}{registry.code_page(row.kind)}"
-    names = {party.client_id: party.name for party in clients.for_devices()}
+    names = {party.client_id: party.name for party in clients.parties_for_devices()}
     return {
         "id": row.id,
         "kind": row.kind,
@@ -284,7 +284,7 @@ def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     except Refused as refused:
         if refused.reason == Reason.LOGIN_TOO_OLD:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=f"/devices/add/{binding_id}")
-        found = answer(refused.reason)
+        found = error_response(refused.reason)
         return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
     return redirect("device-adding", binding_id=binding_id)
 

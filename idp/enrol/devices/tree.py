@@ -15,7 +15,7 @@ from derived.ledger.locking import under_lock
 from derived.models import Credential
 from derived.rules.kinds import Kind, Label, policy_of
 from idp import clients, pages
-from idp.login.session import is_standing, signed_in, with_evidence
+from idp.login.session import has_not_ended, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
 from idp.models import Grant, LoginSession
 
@@ -74,7 +74,7 @@ def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[s
         .select_related("family", "client")
         .order_by("-family__created_at")[:_MOST_FAMILIES]
     )
-    standing = _standing((one.session_id for one in grants if one.session_id), now=now)
+    standing = _not_ended((one.session_id for one in grants if one.session_id), now=now)
     found: dict[UUID, list[dict[str, Any]]] = {}
     for grant in grants:
         if grant.family.parent_id and (grant.session_id is None or grant.offline or grant.session_id in standing):
@@ -91,8 +91,10 @@ def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[s
     return found
 
 
-def _standing(ids: Iterable[UUID], *, now: datetime) -> set[UUID]:
-    return {one.id for one in with_evidence(LoginSession.objects.filter(id__in=set(ids))) if is_standing(one, now=now)}
+def _not_ended(ids: Iterable[UUID], *, now: datetime) -> set[UUID]:
+    return {
+        one.id for one in with_evidence(LoginSession.objects.filter(id__in=set(ids))) if has_not_ended(one, now=now)
+    }
 
 
 @require_http_methods(["POST"])

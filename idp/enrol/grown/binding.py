@@ -29,9 +29,9 @@ from idp import clients
 from idp.config import config
 from idp.enrol.device_names import clean_name
 from idp.enrol.grown import codes, device_key, registry
-from idp.enrol.grown.request import asked
+from idp.enrol.grown.request import request_of
 from idp.login import password
-from idp.login.session import is_standing
+from idp.login.session import has_not_ended
 from idp.models import Binding, LoginSession
 from idp.policies import attestation
 from idp.secrets import hash_secret, normalise_code, opaque
@@ -49,7 +49,7 @@ BINDING_TYP, STATUS_TYP = "ramet-binding+jwt", "ramet-binding-status+jwt"
 
 
 @dataclass(frozen=True)
-class Begun:
+class NewBinding:
     """A new binding and the two forms of its code, which are shown once and stored as hashes."""
 
     binding: Binding
@@ -57,19 +57,19 @@ class Begun:
     short_code: str
 
 
-def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Begun:
+def begin(session: LoginSession, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> NewBinding:
     """Begin a binding for a person with a fresh login by a root; their earlier codes are spent.
 
     Raises: Refused with the reason of eligibility.
     """
-    code = codes.Code(_CODE_KIND)
+    code = codes.BindingCode(_CODE_KIND)
 
     def work(account: Account) -> Binding:
         fresh = codes.eligible_session(session, account, now=now)
         account.bindings.filter(status__in=["waiting", "answered"]).update(status="burnt", consumed_at=now)
         return Binding.objects.create(kind=kind, session=fresh, event=fresh.event, **code.columns(account, now=now))
 
-    return Begun(under_lock(session.account_id, work), code.long, code.short)
+    return NewBinding(under_lock(session.account_id, work), code.long, code.short)
 
 
 def locate(typed: str, username: str, *, now: datetime, kind: Kind = Kind.DEVICE_KEY) -> Binding:
@@ -115,13 +115,13 @@ def still_open(binding_id: UUID, account: Account, *, now: datetime) -> Binding:
     )
     row.session.account = account
     usable = row.status == "waiting" and row.consumed_at is None and row.expires_at > now
-    if not usable or row.epoch != account.epoch or not is_standing(row.session, now=now):
+    if not usable or row.epoch != account.epoch or not has_not_ended(row.session, now=now):
         raise Refused(Reason.BAD_CODE)
     return row
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class DeviceResponse:
     """What a device sends: a proof over the challenge, its name, its passphrase, and the apps it wants tokens for.
 
     attestation: the hardware's statement, or None. code: as it was typed, for hardware that attests when a key is made.
@@ -135,7 +135,7 @@ class Answer:
     code: str = ""
 
 
-def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
+def accept_response(binding: Binding, given: DeviceResponse, *, now: datetime) -> Binding:
     """Verify a device's answer and spend the code; the desktop then confirms or refuses.
 
     Raises: Refused(BAD_PROOF), Refused(KEY_TOO_WEAK) without a passphrase, Refused(WEAK_SECRET), Refused(BAD_CODE).
@@ -168,7 +168,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
             device_name=name,
             passphrase_hash=passphrase_hash,
             protection="hardware" if kept else "software",
-            answered=device_key.kept(kept),
+            answered=device_key.stored_form(kept),
             clients=allowed,
             challenge_hash="",
         )
@@ -177,7 +177,7 @@ def answer(binding: Binding, given: Answer, *, now: datetime) -> Binding:
     return under_lock(binding.account_id, work)
 
 
-def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: datetime) -> HardwareEvidence | None:
+def _attested(given: DeviceResponse, nonce: object, key: DevicePublicKey, *, now: datetime) -> HardwareEvidence | None:
     """Verify the statement of the device's hardware, outside the lock because it is slow.
 
     Raises: Refused(BAD_PROOF) for a statement that does not hold.
@@ -193,18 +193,18 @@ def _attested(given: Answer, nonce: object, key: DevicePublicKey, *, now: dateti
     return judge(given.attestation, asked, attestation.trust())
 
 
-def _hashed(binding: Binding, given: Answer) -> str:
+def _hashed(binding: Binding, given: DeviceResponse) -> str:
     person: Person = Person.objects.get(account_id=binding.account_id)
     password.require_good(given.passphrase, context=(person.login_name or "", given.device_name, "ramet"))
     return password.hashed(given.passphrase)
 
 
 def _allowed(wanted: Sequence[str] | None) -> list[str]:
-    offered = [party.client_id for party in clients.for_devices()]
+    offered = [party.client_id for party in clients.parties_for_devices()]
     return offered if wanted is None else [one for one in offered if one in wanted]
 
 
-def standing(binding_id: UUID, proof: object, *, now: datetime) -> Binding:
+def binding_state(binding_id: UUID, proof: object, *, now: datetime) -> Binding:
     """The state of a binding, for the key that is pinned to it.
 
     Raises: Refused(BAD_CODE) if there is no such binding, Refused(BAD_PROOF).
@@ -237,7 +237,7 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
         if kind_module is None or not hmac.compare_digest(row.number.encode(), number.encode()):
             raise Refused(Reason.BAD_CODE)
         fresh = codes.eligible_session(session, account, now=now)
-        credential = issue.derive(account, kind_module.proven(row), asked(fresh, name=row.device_name), now=now)
+        credential = issue.derive(account, kind_module.proven(row), request_of(fresh, name=row.device_name), now=now)
         Binding.objects.filter(id=row.id).update(
             status="bound", decided_at=now, credential=credential, passphrase_hash="", answered=None
         )

@@ -113,7 +113,7 @@ def challenge(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict
     """Step 1: pin the key to the code."""
     found = _located(request, document)
     value = binding.challenge(found, public_key(document.get("jwk")), now=clock.now())
-    offered = [{"client_id": party.client_id, "name": party.name} for party in clients.for_devices()]
+    offered = [{"client_id": party.client_id, "name": party.name} for party in clients.parties_for_devices()]
     body = {
         "challenge": value,
         "expires_in": int(binding.CHALLENGE_LIVES.total_seconds()),
@@ -130,7 +130,7 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
     if wanted is not None and not (isinstance(wanted, list) and all(isinstance(one, str) for one in wanted)):
         message = "clients is a list of client_ids."
         raise Malformed(message)
-    given = binding.Answer(
+    given = binding.DeviceResponse(
         proof=text_of(document, "proof"),
         device_name=text_of(document, "device_name"),
         passphrase=text_of(document, "passphrase", required=False),
@@ -139,7 +139,7 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
         code=text_of(document, "code"),
     )
     now = clock.now()
-    row = binding.answer(_located(request, document), given, now=now)
+    row = binding.accept_response(_located(request, document), given, now=now)
     body = {
         "binding_id": str(row.id),
         "number": row.number,
@@ -154,7 +154,7 @@ def bind(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str,
 def status(_request: HttpRequest, document: dict[str, Any], *, binding_id: UUID) -> dict[str, Any]:
     """Step 3: the desktop's decision."""
     now = clock.now()
-    row = binding.standing(binding_id, text_of(document, "proof"), now=now)
+    row = binding.binding_state(binding_id, text_of(document, "proof"), now=now)
     word = {"answered": "pending", "waiting": "pending", "locked": "refused"}.get(
         found := binding.state(row, now=now), found
     )

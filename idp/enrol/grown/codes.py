@@ -16,7 +16,7 @@ from django.db.models import F, Q
 
 from derived.errors import Reason, Refused
 from derived.rules.eligibility import refusal
-from idp.login.session import is_standing, login_of, read
+from idp.login.session import has_not_ended, login_of, session_under_lock
 from idp.models import Binding, CertificateOrder, LoginSession
 from idp.secrets import hash_secret, new_code, normalise_code
 from scim.people.directory import person_by_login_name
@@ -39,7 +39,7 @@ Row = TypeVar("Row", Binding, CertificateOrder)
 
 
 @dataclass(frozen=True)
-class Code:
+class BindingCode:
     """A new code in its two forms, which are shown once. kind: separates the hashes of one use from another's."""
 
     kind: str
@@ -67,8 +67,8 @@ def eligible_session(session: LoginSession, account: Account, *, now: datetime) 
 
     Raises: Refused(LOGIN_ENDED), Refused with the reason of eligibility.
     """
-    fresh = read(session.id, account)
-    if not is_standing(fresh, now=now):
+    fresh = session_under_lock(session.id, account)
+    if not has_not_ended(fresh, now=now):
         raise Refused(Reason.LOGIN_ENDED)
     if reason := refusal(login_of(fresh.event), now=now):
         raise Refused(reason)

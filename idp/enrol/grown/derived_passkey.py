@@ -33,11 +33,11 @@ from idp.enrol import passkey_ceremony as passkeys
 from idp.enrol.device_names import clean_name
 from idp.enrol.grown import binding, codes
 from idp.enrol.grown.registry import Offer
-from idp.enrol.grown.request import asked
-from idp.errors import answer, answer_to
+from idp.enrol.grown.request import request_of
+from idp.errors import answer_to, error_response
 from idp.login import throttle
-from idp.login.passkey import begin, spend
-from idp.login.session import browser_hash, is_live, login_of, read, signed_in
+from idp.login.passkey import begin, spend_challenge
+from idp.login.session import browser_hash, is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
 from idp.models import Binding
 from idp.secrets import hash_secret
@@ -100,7 +100,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
-    words = _AGAIN if reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK} else answer(reason).words
+    words = _AGAIN if reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK} else error_response(reason).words
     return fresh_login_needed(request, words, next_path=ADD)
 
 
@@ -122,12 +122,12 @@ def bind(
     """
 
     def work(account: Account) -> Credential:
-        fresh = read(session.id, account)
+        fresh = session_under_lock(session.id, account)
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
-        spend(ceremony, now=now)
+        spend_challenge(ceremony, now=now)
         return issue.derive(
-            account, derived_passkey.proof_of(verified, relayed=False), asked(fresh, name=name), now=now
+            account, derived_passkey.proof_of(verified, relayed=False), request_of(fresh, name=name), now=now
         )
 
     return under_lock(session.account_id, work)
@@ -223,7 +223,7 @@ def receive(request: HttpRequest, found: Binding, *, now: datetime) -> Binding:
             or not hmac.compare_digest(row.challenge_hash, hashed)
         ):
             raise Refused(Reason.BAD_PROOF)
-        spend(ceremony, now=now)
+        spend_challenge(ceremony, now=now)
         if not claim_once(Binding.objects.filter(id=row.id), now=now):
             raise AlreadySpent
         Binding.objects.filter(id=row.id).update(

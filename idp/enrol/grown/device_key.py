@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from idp.models import Binding
 
 
-def kept(found: HardwareEvidence | None) -> dict[str, Any] | None:
+def stored_form(found: HardwareEvidence | None) -> dict[str, Any] | None:
     """The evidence of a device's hardware, as stored until the desktop confirms."""
     return None if found is None else asdict(found)
 

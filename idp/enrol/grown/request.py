@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scim.models import Person
 
 
-def asked(session: LoginSession, *, name: str, purpose: str = "sign in on another device") -> IssuanceRequest:
+def request_of(session: LoginSession, *, name: str, purpose: str = "sign in on another device") -> IssuanceRequest:
     """The request of a session's person for themselves."""
     person: Person = session.account.person
     return IssuanceRequest(

@@ -22,10 +22,10 @@ from derived.rules.lifecycle import LIVING
 from idp import pages
 from idp.config import config
 from idp.enrol.roots import invitations as invitation
-from idp.errors import answer
+from idp.errors import error_response
 from idp.login import card, flow, hop
 from idp.login.card_views import refusal, to_the_card
-from idp.login.session import establish, is_live, login_of, read, signed_in
+from idp.login.session import establish, is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
 from idp.models import Invitation
 
@@ -47,7 +47,7 @@ _WORDS = {
     Reason.LOGIN_TOO_OLD: "Adding a card needs a sign-in with two factors in the last 20 minutes.",
     Reason.LOGIN_TOO_WEAK: "Adding a card needs a sign-in with two factors in the last 20 minutes.",
     Reason.LOGIN_ENDED: "Sign in again, and then add the card.",
-    Reason.NOT_A_ROOT: answer(Reason.NOT_A_ROOT).words,
+    Reason.NOT_A_ROOT: error_response(Reason.NOT_A_ROOT).words,
 }
 
 
@@ -71,12 +71,12 @@ def add(request: HttpRequest) -> HttpResponse:
     olds = card.cards_of(session.account)
     chosen = next((one for one in olds if str(one.id) == request.POST.get("replaces", "")), None)
     if reason := _why_not(session, now=now, replaces=chosen or (olds[0] if olds else None)):
-        return fresh_login_needed(request, _WORDS.get(reason) or answer(reason).words, next_path=_ADD)
+        return fresh_login_needed(request, _WORDS.get(reason) or error_response(reason).words, next_path=_ADD)
     try:
         card.require_on(now=now)
         if request.method == "POST":
             subject = f"{session.account_id.hex}{chosen.id.hex if chosen else ''}"
-            return to_the_card(card.begin(request, card.Purpose.ADD, subject=subject, now=now))
+            return to_the_card(card.begin(request, card.CardPurpose.ADD, subject=subject, now=now))
     except Refused as refused:
         return refusal(request, refused)
     values = {
@@ -86,7 +86,7 @@ def add(request: HttpRequest) -> HttpResponse:
             {"id": one.id, "name": one.name, "added": one.created_at, "living": one.state in LIVING} for one in olds
         ],
     }
-    return pages.leads_to(pages.page(request, "card_add", values), config().certificate_url)
+    return pages.permit_form_target(pages.page(request, "card_add", values), config().certificate_url)
 
 
 @require_http_methods(["GET"])
@@ -94,7 +94,7 @@ def added(request: HttpRequest) -> HttpResponse:
     """Back from the certificate host: bind the card, if the same person is still signed in."""
     session, now = signed_in(request), clock.now()
     try:
-        row, verified = card.arrived(request, card.Purpose.ADD, now=now)
+        row, verified = card.take_result(request, card.CardPurpose.ADD, now=now)
         if session is None or session.account_id.hex != row.subject[:32]:
             raise AlreadySpent
         new = bind(session, row, verified, now=now)
@@ -117,10 +117,10 @@ def bind(session: LoginSession, row: CertificateLogin, verified: VerifiedCertifi
     replaced = row.subject[32:]
 
     def work(account: Account) -> Credential:
-        fresh = read(session.id, account)
+        fresh = session_under_lock(session.id, account)
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
-        card.claim(row, now=now)
+        card.spend_result(row, now=now)
         bound_by = BoundBy(how=BoundVia.LOGIN, login=login_of(fresh.event))
         if not replaced:
             return issue.certificate(account, verified, bound_by=bound_by, name=_NAME, now=now, actor="person")
@@ -146,7 +146,7 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
         card.require_on(now=now)
         if request.method == "POST":
             request.session.cycle_key()
-            return to_the_card(card.begin(request, card.Purpose.INVITATION, subject=row.token_hash, now=now))
+            return to_the_card(card.begin(request, card.CardPurpose.INVITATION, subject=row.token_hash, now=now))
     except Refused as refused:
         return refusal(request, refused)
     person = row.account.person
@@ -156,7 +156,7 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
         "certificate_host": hop.netloc(),
         "password_url": f"/invitation/{token}",
     }
-    return pages.leads_to(pages.page(request, "card_invited", values), config().certificate_url)
+    return pages.permit_form_target(pages.page(request, "card_invited", values), config().certificate_url)
 
 
 def _no_invitation(request: HttpRequest) -> HttpResponse:
@@ -169,7 +169,7 @@ def invited_done(request: HttpRequest) -> HttpResponse:
     """Back from the certificate host: spend the invitation, record the card, and sign in; its key was just proven."""
     now = clock.now()
     try:
-        row, verified = card.arrived(request, card.Purpose.INVITATION, now=now)
+        row, verified = card.take_result(request, card.CardPurpose.INVITATION, now=now)
         invited_row = Invitation.objects.select_related("account__person").filter(token_hash=row.subject).first()
         if invited_row is None:
             raise AlreadySpent
@@ -193,7 +193,7 @@ def accept(row: Invitation, shown: CertificateLogin, verified: VerifiedCertifica
 
     def work(account: Account) -> Credential:
         invitation.spend(row, account, now=now)
-        card.claim(shown, now=now)
+        card.spend_result(shown, now=now)
         return issue.certificate(
             account, verified, bound_by=BoundBy(how=BoundVia.INVITATION), name=_NAME, now=now, actor="person"
         )

@@ -111,7 +111,7 @@ def connect_an_app(
     values = {
         "recovering": recovering,
         "error": error,
-        "secret": totp.spelled(seed),
+        "secret": totp.seed_text(seed),
         "otpauth": otpauth,
         "qr": segno.make(otpauth, error="m").svg_data_uri(scale=6, border=3, light="#fff"),
     }

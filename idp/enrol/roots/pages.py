@@ -19,8 +19,8 @@ from derived.rules.eligibility import refusal_to_change
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.enrol.device_names import clean_name
-from idp.errors import answer
-from idp.login.session import is_live, login_of, read, signed_in
+from idp.errors import error_response
+from idp.login.session import is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def under_my_lock(session: LoginSession, work: Callable[[Account, Authentication
     """
 
     def locked(account: Account) -> T:
-        fresh = read(session.id, account)
+        fresh = session_under_lock(session.id, account)
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         return work(account, login_of(fresh.event))
@@ -163,7 +163,7 @@ def refused(  # noqa: PLR0913 - what, why, and what helps
 
     report: the page to report a loss, which needs no such login (ruling 14).
     """
-    found = answer(reason)
+    found = error_response(reason)
     if reason not in _STEP_UP:
         return pages.problem(request, found.words, status=found.status, next_step="Go back to My devices.")
     request.session["why"] = f"To change something worth AAL{int(affected)}, sign in with something as strong."

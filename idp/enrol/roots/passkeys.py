@@ -25,10 +25,10 @@ from derived.rules.kinds import Kind
 from idp import pages
 from idp.enrol.passkey_ceremony import named, options, reasons, registered
 from idp.enrol.roots import invitations as invitation
-from idp.errors import answer
-from idp.login.passkey import spend
-from idp.login.passkey_views import words
-from idp.login.session import is_live, login_of, read, signed_in
+from idp.errors import error_response
+from idp.login.passkey import spend_challenge
+from idp.login.passkey_views import message_for
+from idp.login.session import is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ _FOR_A_LOGIN = frozenset(
 
 
 def _words(refused: Refused) -> str:
-    return _WORDS.get(refused.reason) or words(refused)
+    return _WORDS.get(refused.reason) or message_for(refused)
 
 
 def _may_begin(session: LoginSession, *, now: datetime) -> Reason | None:
@@ -105,7 +105,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
-    return fresh_login_needed(request, _WORDS.get(reason) or answer(reason).words, next_path=_ADD)
+    return fresh_login_needed(request, _WORDS.get(reason) or error_response(reason).words, next_path=_ADD)
 
 
 @require_http_methods(["POST"])
@@ -126,10 +126,10 @@ def bind(
     """
 
     def work(account: Account) -> Credential:
-        fresh = read(session.id, account)
+        fresh = session_under_lock(session.id, account)
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
-        spend(ceremony, now=now)
+        spend_challenge(ceremony, now=now)
         bound_by = BoundBy(how=BoundVia.LOGIN, login=login_of(fresh.event))
         return issue.passkey(account, verified, bound_by=bound_by, name=name, now=now, actor="person")
 
@@ -189,7 +189,7 @@ def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, 
 
     def work(account: Account) -> Credential:
         invitation.spend(row, account, now=now)
-        spend(ceremony, now=now)
+        spend_challenge(ceremony, now=now)
         return issue.passkey(
             account, verified, bound_by=BoundBy(how=BoundVia.INVITATION), name=name, now=now, actor="person"
         )

@@ -22,7 +22,7 @@ from derived.models import Credential, RecoveryCode
 from idp import pages
 from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
-from idp.errors import answer, answer_to
+from idp.errors import answer_to, error_response
 from idp.login import flow, password, throttle, totp
 from idp.secrets import grouped
 
@@ -47,7 +47,7 @@ def _saved(credential: Credential, code_hash: str) -> QuerySet[RecoveryCode]:
 def recover(request: HttpRequest) -> HttpResponse:
     """After the password: one recovery code, counted before it is compared (TH-3)."""
     now = clock.now()
-    half = flow.half_done(request, now=now)
+    half = flow.password_verified(request, now=now)
     if half is None:
         return _from_outside(request, now=now)
     credential, place = half
@@ -93,8 +93,8 @@ def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
     place = flow.place_of(request, credential, username)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
     try:
-        throttle.brake(request, str(credential.account_id) if credential else "", now=now)
-        tried = throttle.admit(place, now=now)
+        throttle.count_password_attempt(request, str(credential.account_id) if credential else "", now=now)
+        tried = throttle.count_attempt(place, now=now)
         stored_hash = credential.password_totp.password_hash if credential else ""
         right = password.matches(request.POST.get("password", ""), stored_hash)
         if credential is None or not right or not _is_saved(credential, code_hash, now=now):
@@ -110,7 +110,7 @@ def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
 
 def _in_person(request: HttpRequest) -> HttpResponse:
     """True if recovery needs a manager: AAL3 and IAL3 (RC-2)."""
-    found = answer(Reason.RECOVERY_IN_PERSON)
+    found = error_response(Reason.RECOVERY_IN_PERSON)
     return pages.problem(
         request,
         found.words,
@@ -120,11 +120,11 @@ def _in_person(request: HttpRequest) -> HttpResponse:
 
 
 def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> str:
-    tried = throttle.admit(place, now=now)
+    tried = throttle.count_attempt(place, now=now)
     guess = throttle.count_guess(credential, request, now=now)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
     if not _is_saved(credential, code_hash, now=now):
-        throttle.note_wrong(guess, now=now)
+        throttle.record_last_guess(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(guess)
     throttle.take_back(tried, now=now)
@@ -140,7 +140,7 @@ def _is_saved(credential: Credential, code_hash: str, *, now: datetime) -> bool:
 def recover_totp(request: HttpRequest) -> HttpResponse:
     """Connect a new authenticator app and prove it, which spends the code and ends the old root."""
     now = clock.now()
-    half, begun = flow.half_done(request, now=now), request.session.get(_KEY)
+    half, begun = flow.password_verified(request, now=now), request.session.get(_KEY)
     if half is None or not begun or begun["old"] != str(half[0].id):
         return redirect("login")
     old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])

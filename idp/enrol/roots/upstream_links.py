@@ -21,7 +21,7 @@ from derived.rules.assurance import AAL
 from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add
 from derived.rules.kinds import Kind
 from idp import pages
-from idp.errors import answer
+from idp.errors import error_response
 from idp.login import session, upstream, upstream_views
 from idp.login.views import fresh_login_needed
 from idp.upstreams import registry, trip
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from derived.models import Account, Credential
     from idp.models import LoginSession, Upstream, UpstreamLogin
-    from idp.upstreams.trip import Return
+    from idp.upstreams.trip import UpstreamResult
 
 _AGAIN = frozenset({Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_TOO_WEAK, Reason.NOT_A_ROOT})
 
@@ -48,15 +48,15 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
         found = registry.usable(slug)
         if reason := _why_not(mine, found, now=now):
             if reason in _AGAIN:
-                return fresh_login_needed(request, answer(reason).words, next_path=request.path)
+                return fresh_login_needed(request, error_response(reason).words, next_path=request.path)
             raise Refused(reason)
         if request.method == "POST":
             browser = session.browser_hash(request)
-            return upstream_views.away(
+            return upstream_views.redirect_to_upstream(
                 trip.begin(found, browser=browser, purpose=trip.LINK, fresh=True, session=mine, now=now)
             )
         values = {"upstream_name": found.name, "host": urlsplit(found.issuer).netloc}
-        return upstream_views.leading_to(pages.page(request, "upstream_link", values), found, [], now=now)
+        return upstream_views.permit_form_target(pages.page(request, "upstream_link", values), found, [], now=now)
     except (Refused, Unavailable) as refused:
         return upstream_views.refusal(request, refused.reason)
 
@@ -86,16 +86,16 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     now = clock.now()
     try:
         answered = upstream_views.parameters(request)
-        row = trip.find(slug, answered.get("state", ""), browser=session.browser_hash(request), now=now)
+        row = trip.find_pending(slug, answered.get("state", ""), browser=session.browser_hash(request), now=now)
         if row.purpose == trip.LINK:
             return _linked(request, row, answered, now=now)
-        return upstream_views.returned(request, row, answered, now=now)
+        return upstream_views.complete_login(request, row, answered, now=now)
     except (Refused, Unavailable) as refused:
         return upstream_views.refusal(request, refused.reason)
 
 
 def _linked(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], *, now: datetime) -> HttpResponse:
-    back = trip.come_back(row, answered, now=now)
+    back = trip.complete(row, answered, now=now)
     mine = session.signed_in(request)
     if mine is None or mine.id != row.session_id or mine.account_id != row.account_id:
         raise Refused(Reason.LOGIN_ENDED)
@@ -104,14 +104,14 @@ def _linked(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], 
     return redirect("devices")
 
 
-def link(mine: LoginSession, back: Return, *, now: datetime) -> Credential:
+def link(mine: LoginSession, back: UpstreamResult, *, now: datetime) -> Credential:
     """Bind the upstream identity to the account of a session that still stands, under the lock.
 
     Raises: Refused(LOGIN_ENDED), Refused(UPSTREAM_DISABLED), Refused(HELD_BY_ANOTHER) and as `issue.upstream`.
     """
 
     def work(account: Account) -> Credential:
-        fresh = session.read(mine.id, account)
+        fresh = session.session_under_lock(mine.id, account)
         if not session.is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         # Held until this commits: a cap or a switch-off that comes now waits, and then finds this link too.
@@ -122,7 +122,7 @@ def link(mine: LoginSession, back: Return, *, now: datetime) -> Credential:
             account,
             issuer=trusted.issuer,
             subject=back.subject,
-            shown=upstream.shown(back),
+            shown=upstream.evidence_of(back),
             reaches=AAL(trusted.cap),
             bound_by=BoundBy(how=BoundVia.LOGIN, login=session.login_of(fresh.event)),
             name=trusted.name,

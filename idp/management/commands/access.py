@@ -10,7 +10,7 @@ from django.db.models import F
 from derived import clock
 from idp import clients
 from idp.config import config
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 from scim.access import entitlements, requests
 from scim.models import Access, AccessOwner, AccessRule, AccessState, Person
 from scim.protocol.values import fold
@@ -81,21 +81,21 @@ class Command(Noun):
     configures = True
     verbs: ClassVar = {
         "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
-        "rules": ("All rules.", nothing),
+        "rules": ("All rules.", no_arguments),
         "end-rule": ("End a rule, and what was assigned by it.", _number),
         "ask": ("Ask for a person, under a rule that needs a yes.", _ask),
-        "waiting": ("Requests that wait.", nothing),
+        "waiting": ("Requests that wait.", no_arguments),
         "approve": ("Say yes to a request; the rule is compared again.", _approve),
         "refuse": ("Say no to a request.", _refuse),
-        "list": ("What is assigned.", nothing),
+        "list": ("What is assigned.", no_arguments),
         "remove": ("Take an assignment away.", _number),
         "may": ("Whether a person may enter a client now, and what it is told.", _who),
         "own": ("Let a person decide on requests for a client, beside the managers.", _owner),
         "disown": ("They decide no more.", _owner),
-        "owners": ("Who decides on which client.", nothing),
+        "owners": ("Who decides on which client.", no_arguments),
         "review": (
             "End what people's changed groups and attributes no longer allow (the worker does it too).",
-            nothing,
+            no_arguments,
         ),
     }
     methods: ClassVar = {"list": "all", "end-rule": "end_rule"}

@@ -13,7 +13,7 @@ from derived import clock
 from derived.ledger import audit
 from derived.ledger.locking import snapshot
 from derived.models import Account, Event
-from idp.management.verbs import UUID_LENGTH, Noun, nothing
+from idp.management.verbs import UUID_LENGTH, Noun, no_arguments
 from idp.witness import standing, verifying, writing
 from idp.witness.standing import Standing
 from scim.models import Person
@@ -44,7 +44,7 @@ class Command(Noun):
     verbs: ClassVar = {
         "verify": ("Walk every chain; exit 1 and name the first broken link if one is broken.", _verify),
         "show": ("The Events of one account.", _show),
-        "checkpoint": ("A signed statement over all chain heads, to be kept elsewhere.", nothing),
+        "checkpoint": ("A signed statement over all chain heads, to be kept elsewhere.", no_arguments),
     }
 
     def verify(self, options: dict[str, Any]) -> dict[str, Any]:

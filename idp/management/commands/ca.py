@@ -28,11 +28,11 @@ from derived.minting import authority as minting
 from derived.minting.signing import MemorySigner
 from derived.models import Authority
 from derived.signers import Backend, wrapped
-from derived.signers.token import Token
-from idp.certificates.configuration import several
+from derived.signers.token import Pkcs11Token
+from idp.certificates.configuration import certificates_of_file
 from idp.config import config
 from idp.keys import wrapper
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 from idp.signals import files
 
 if TYPE_CHECKING:
@@ -170,12 +170,12 @@ class Command(Noun):
             "Others make the certificates: an authority that a program of yours asks. What comes back is checked.",
             _outside,
         ),
-        "show": ("All authorities, where their keys are, and how fresh their lists.", nothing),
+        "show": ("All authorities, where their keys are, and how fresh their lists.", no_arguments),
         "rotate": (
             "A new issuing key. The one before it signs its lists until all that it issued has expired.",
             _rotate,
         ),
-        "crl": ("Sign all revocation lists now, and lay the files.", nothing),
+        "crl": ("Sign all revocation lists now, and lay the files.", no_arguments),
         "root-crl": (
             (
                 "Sign the root's own list, with the offline key; once a year, or when an issuing key must "
@@ -255,8 +255,8 @@ class Command(Noun):
         """Install a certificate that another authority issued."""
         now = clock.now()
         try:
-            [certificate] = several(options["certificate"].read_bytes())
-            chain = several(options["chain"].read_bytes())
+            [certificate] = certificates_of_file(options["certificate"].read_bytes())
+            chain = certificates_of_file(options["chain"].read_bytes())
             above = [_list(path) for path in options["list"]]
         except (OSError, ValueError) as error:
             raise CommandError(f"A file cannot be read: {error}") from error
@@ -277,8 +277,8 @@ class Command(Noun):
         """Use an external authority."""
         now = clock.now()
         try:
-            [certificate] = several(options["certificate"].read_bytes())
-            chain = several(options["chain"].read_bytes()) if options["chain"] else []
+            [certificate] = certificates_of_file(options["certificate"].read_bytes())
+            chain = certificates_of_file(options["chain"].read_bytes()) if options["chain"] else []
             x509.ObjectIdentifier(options["oid"])
         except (OSError, ValueError) as error:
             raise CommandError(f"A file or the OID cannot be read: {error}") from error
@@ -439,7 +439,7 @@ def _place(options: dict[str, Any]) -> tuple[KeyLocation, CertificateSigner]:
             "token": options["pkcs11_token"],
             "label": f"ramet-{clock.now():%Y%m%d%H%M%S}",
         }
-        token = Token(**reference, pin=pin)
+        token = Pkcs11Token(**reference, pin=pin)
         try:
             token.make()
         except Unavailable as error:

@@ -17,9 +17,9 @@ from derived.models import CardCertificate
 from derived.rules.eligibility import BoundBy, BoundVia
 from idp import certificates
 from idp.config import config
-from idp.errors import answer
+from idp.errors import error_response
 from idp.login import card, probe
-from idp.management.verbs import Noun, named, nothing
+from idp.management.verbs import Noun, name_argument, no_arguments
 from idp.models import Probe
 from scim.models import Person
 from scim.protocol.values import fold
@@ -46,12 +46,15 @@ class Command(Noun):
         "bind, list (of one person)."
     )
     verbs: ClassVar = {
-        "status": ("Whether cards may be used now, and what is missing.", nothing),
-        "probe": ("Ask the certificate host through its public address whether it strips forged headers.", nothing),
+        "status": ("Whether cards may be used now, and what is missing.", no_arguments),
+        "probe": (
+            "Ask the certificate host through its public address whether it strips forged headers.",
+            no_arguments,
+        ),
         "bind": ("Bind a card to a person whom you have checked.", _bind),
         "list": (
             "The cards of one person, with every certificate seen on them.",
-            named("the login name of the person"),
+            name_argument("the login name of the person"),
         ),
     }
 
@@ -82,7 +85,7 @@ class Command(Noun):
         try:
             verified = certificates.validate(_der(options["certificate"]), [], now=now)
         except Unavailable as unavailable:
-            raise CommandError(answer(unavailable.reason).words) from unavailable
+            raise CommandError(error_response(unavailable.reason).words) from unavailable
         bound_by = BoundBy(how=BoundVia.MANAGER)
 
         def work(account: Account) -> Credential:

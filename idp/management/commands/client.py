@@ -13,7 +13,7 @@ from idp import clients
 from idp.clients import BadRegistration, Registration, registry
 from idp.config import config
 from idp.management import terms
-from idp.management.verbs import Noun, named, nothing, span
+from idp.management.verbs import Noun, duration, name_argument, no_arguments
 from idp.models import ClientPolicy, RegistrationToken
 from idp.secrets import hash_secret, opaque
 
@@ -38,13 +38,13 @@ def _add(parser: CommandParser) -> None:
         help="an app that runs in the browser, from the origin of its redirect URI; public",
     )
     parser.add_argument("--pairwise", action="store_true", help="know each person by a subject of its own")
-    terms.offer(parser)
+    terms.add_options(parser)
 
 
 def _set(parser: CommandParser) -> None:
     parser.add_argument("name", metavar="client_id", help="its client_id")
     parser.add_argument("--name", dest="new_name", help="the name that people see; they are asked for consent again")
-    terms.offer(parser)
+    terms.add_options(parser)
 
 
 def _token(parser: CommandParser) -> None:
@@ -52,7 +52,7 @@ def _token(parser: CommandParser) -> None:
     parser.add_argument("--uses", type=int, default=1, help="how many clients it may register: 1 to 1000")
     parser.add_argument(
         "--life",
-        type=span,
+        type=duration,
         default=timedelta(hours=24),
         metavar="SPAN",
         help="how long it serves, like 2h; default: a day",
@@ -70,22 +70,22 @@ class Command(Noun):
             "Change what is given; the rules are asked of the whole client as it will be. `--X none` empties a list.",
             _set,
         ),
-        "list": ("All clients.", nothing),
-        "show": ("One client, whole, and what it is excused from.", named("its client_id")),
-        "rotate-secret": ("Give a client a new secret; the old one ends now.", named("its client_id")),
-        "rotate": ("The same as rotate-secret.", named("its client_id")),
+        "list": ("All clients.", no_arguments),
+        "show": ("One client, whole, and what it is excused from.", name_argument("its client_id")),
+        "rotate-secret": ("Give a client a new secret; the old one ends now.", name_argument("its client_id")),
+        "rotate": ("The same as rotate-secret.", name_argument("its client_id")),
         "token": (
             "Make an initial access token: whoever has it may register clients (RFC 7591). Without one, nobody may.",
             _token,
         ),
-        "disable": ("Refuse a client from now on, its tokens too.", named("its client_id")),
-        "enable": ("Let a disabled client in again.", named("its client_id")),
+        "disable": ("Refuse a client from now on, its tokens too.", name_argument("its client_id")),
+        "enable": ("Let a disabled client in again.", name_argument("its client_id")),
         "import": (
             (
                 "Take over the clients that django-oidc-provider's own tables hold: their secrets are "
                 "hashed and cleared there."
             ),
-            nothing,
+            no_arguments,
         ),
     }
 
@@ -100,7 +100,7 @@ class Command(Noun):
             "public": options["public"] or kind != "web",
             "client_id": options["client_id"],
             "subject_type": "pairwise" if options["pairwise"] else "public",
-            **terms.given(options),
+            **terms.given_fields(options),
         }
         said["public"] = said["public"] or said.get("auth_method") == "none"
         try:
@@ -111,7 +111,7 @@ class Command(Noun):
 
     def change(self, options: dict[str, Any]) -> dict[str, Any]:
         """Change a client's terms."""
-        changes = terms.given(options)
+        changes = terms.given_fields(options)
         if options["new_name"] is not None:
             changes["name"] = options["new_name"]
         if "auth_method" in changes:
@@ -123,7 +123,7 @@ class Command(Noun):
             party, secret = clients.change(self._party(options), now=clock.now(), **changes)
         except BadRegistration as bad:
             raise CommandError(str(bad)) from bad
-        return {**_answer(party, secret), **{name: getattr(clients.described(party), name) for name in changes}}
+        return {**_answer(party, secret), **{name: getattr(clients.registration_of(party), name) for name in changes}}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the clients."""
@@ -144,7 +144,7 @@ class Command(Noun):
         """Show one client, its exemptions first."""
         party = self._party(options)
         policy = party.policy
-        found = asdict(clients.described(party))
+        found = asdict(clients.registration_of(party))
         found.pop("public")
         excused = [words for name, words in _EXCUSED.items() if found.pop(name)]
         known = {
@@ -213,7 +213,7 @@ class Command(Noun):
         return registry.take_over(now=clock.now())
 
     def _party(self, options: dict[str, Any]) -> RelyingParty:
-        found = clients.any_of(options["name"])
+        found = clients.find_in_any_state(options["name"])
         if found is None:
             message = f"There is no client {options['name']}. See: manage.py client list"
             raise CommandError(message)

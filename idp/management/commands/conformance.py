@@ -14,7 +14,7 @@ from idp import conformance
 from idp.clients import BadRegistration
 from idp.config import config
 from idp.conformance import certificate, fixtures, suite
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 
 
 def _load(parser: CommandParser) -> None:
@@ -56,7 +56,7 @@ class Command(Noun):
             ),
             _load,
         ),
-        "plans": ("The plans, with their variants, as the suite's runner takes them.", nothing),
+        "plans": ("The plans, with their variants, as the suite's runner takes them.", no_arguments),
     }
 
     def load(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Credential, IdentityCheck
-from idp.management.verbs import UUID_LENGTH, Noun, Option, as_it_is
+from idp.management.verbs import UUID_LENGTH, Noun, Option, plain_text
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -209,7 +209,7 @@ def _grown(rows: list[Credential], parent: UUID | None) -> list[dict[str, Any]]:
 def _picture(node: dict[str, Any], under: Tree | None = None) -> Tree:
     colour = {"active": "green", "pending": "yellow", "suspended": "yellow"}.get(node["state"], "red")
     label = (
-        f"[bold]{node['kind']}[/] {escape(as_it_is(node['name']).plain)} · AAL{node['aal']} "
+        f"[bold]{node['kind']}[/] {escape(plain_text(node['name']).plain)} · AAL{node['aal']} "
         f"IAL{node['ial']} · [{colour}]{node['state']}[/] {node['because']}"
     )
     branch = Tree(label) if under is None else under.add(label)

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from derived import clock
 from idp.config import config
 from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
-from idp.management.verbs import named, nothing
+from idp.management.verbs import name_argument, no_arguments
 from idp.signals.feed import audience
 from scim.feed import delivery, receivers
 from scim.models import Receiver
@@ -94,10 +94,10 @@ class Command(Callers[Receiver]):
             ),
             _add,
         ),
-        "list": ("All receivers, when each last polled, and how much waits for it.", nothing),
+        "list": ("All receivers, when each last polled, and how much waits for it.", no_arguments),
         "show": (
             "One receiver: the attributes that it may read, its credentials, waiting events, and its last error.",
-            named(_NAME),
+            name_argument(_NAME),
         ),
         "allow": ("Change what a receiver may read; it has to read the new part once.", _allow),
         "rotate": (
@@ -106,8 +106,8 @@ class Command(Callers[Receiver]):
         ),
         "admit": ("Let a client of this provider read a feed.", _admit),
         "end": ("End one credential of a receiver.", end_arguments(_NAME, noun="feed")),
-        "disable": ("Disable a receiver and delete its waiting events.", named(_NAME)),
-        "enable": ("Enable a disabled receiver; it has to read everything once.", named(_NAME)),
+        "disable": ("Disable a receiver and delete its waiting events.", name_argument(_NAME)),
+        "enable": ("Enable a disabled receiver; it has to read everything once.", name_argument(_NAME)),
     }
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from derived.changes.identity_checks import Biometric, CheckStatement, Presence
 from derived.errors import Refused
 from derived.ledger.locking import under_lock
 from idp.keys import wrapper
-from idp.management.verbs import Noun, named
+from idp.management.verbs import Noun, name_argument
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -58,7 +58,7 @@ class Command(Noun):
         "Checks in person: record, list. A certificate at AAL3 (policy .41) takes one, within 90 days, and uses it up."
     )
     verbs: ClassVar = {
-        "list": ("A person's checks, and what was issued on them.", named(_NAME)),
+        "list": ("A person's checks, and what was issued on them.", name_argument(_NAME)),
         "record": ("Write down, for good, that an officer saw this person and found them to be the one.", _record),
     }
 

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
-from derived.keyring import Purpose
+from derived.keyring import KeyPurpose
 from derived.models import SigningKey
 from idp.clients import ID_TOKEN_ALGS
 from idp.keys import keyring
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 
 
 def _rotate(parser: CommandParser) -> None:
@@ -28,7 +28,7 @@ class Command(Noun):
     help = "Signing keys: list, rotate (with an overlap), revoke (in an emergency)."
     configures = True
     verbs: ClassVar = {
-        "list": ("All keys and where each stands.", nothing),
+        "list": ("All keys and where each stands.", no_arguments),
         "rotate": ("Publish a new key now; it takes over when every verifier has seen it.", _rotate),
         "revoke": ("Emergency: take a key out of the JWKS now; what it signed is refused here at once.", _kid),
     }
@@ -50,7 +50,7 @@ class Command(Noun):
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:
         """Publish the next key."""
-        key = keyring().rotate(Purpose.TOKENS, options["alg"], now=clock.now())
+        key = keyring().rotate(KeyPurpose.TOKENS, options["alg"], now=clock.now())
         return {"kid": key.kid, "state": key.state, "signs_from": key.active_from}
 
     def revoke(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.management.base import CommandError
 
 from idp.config import config
-from idp.management.verbs import Noun, named
+from idp.management.verbs import Noun, name_argument
 
 _BODY = "This is a test of the way that {issuer} sends mail. There is nothing to do.\n"
 
@@ -21,7 +21,10 @@ class Command(Noun):
     help = "Mail: test."
     unguarded = frozenset({"test"})
     verbs: ClassVar = {
-        "test": ("Send one mail now, in this process, and report what the mail server said.", named("the address")),
+        "test": (
+            "Send one mail now, in this process, and report what the mail server said.",
+            name_argument("the address"),
+        ),
     }
 
     def test(self, options: dict[str, Any]) -> dict[str, Any]:

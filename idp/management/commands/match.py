@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
-from idp.management.verbs import Noun, named, nothing
+from idp.management.verbs import Noun, name_argument, no_arguments
 from scim.models import Match, MatchRule, MatchState, Person, Record
 from scim.people import candidates, matching
 from scim.protocol.values import fold
@@ -34,14 +34,14 @@ class Command(Noun):
     help = "Records of one person: by, not-by (rules), list (waiting cases), accept, apart, join, joined, split."
     configures = True
     verbs: ClassVar = {
-        "rules": ("What records are joined by; without a rule, by nothing.", nothing),
-        "by": ("Join records by an identifier, where both sources are trusted for it.", named(_KEY)),
-        "not-by": ("No longer join by it; what was joined stays.", named(_KEY)),
-        "list": ("Ambiguous cases that wait for somebody.", nothing),
+        "rules": ("What records are joined by; without a rule, by nothing.", no_arguments),
+        "by": ("Join records by an identifier, where both sources are trusted for it.", name_argument(_KEY)),
+        "not-by": ("No longer join by it; what was joined stays.", name_argument(_KEY)),
+        "list": ("Ambiguous cases that wait for somebody.", no_arguments),
         "accept": ("This case is one person: join.", _number),
         "apart": ("This case is two people: never join them by rule.", _number),
         "join": ("Join a record to a person by hand.", _join),
-        "joined": ("What was joined, by what, and when.", nothing),
+        "joined": ("What was joined, by what, and when.", no_arguments),
         "split": ("Undo a join.", _number),
     }
     methods: ClassVar = {"list": "all", "not-by": "not_by"}

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from derived import clock
 from derived.errors import Refused, Unavailable
 from idp.login import withdrawn
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 from idp.policies import fido_metadata as metadata
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class Command(Noun):
             "Verify a signed BLOB and use it from now on; keys whose model is not believed any more fall to AAL2.",
             _import,
         ),
-        "show": ("Which publication is in use, how old it is, and how many models count.", nothing),
+        "show": ("Which publication is in use, how old it is, and how many models count.", no_arguments),
         "review": (
             (
                 "Hold people's keys against the publication and authenticators.toml in use; keys whose "
                 "model is not believed fall to AAL2."
             ),
-            nothing,
+            no_arguments,
         ),
     }
     methods: ClassVar = {"import": "take"}
@@ -94,7 +94,7 @@ class Command(Noun):
 
     def review(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Compare registered keys with the metadata."""
-        gone = withdrawn.found(*_in_use())
+        gone = withdrawn.find_withdrawn(*_in_use())
         for one in gone:
             withdrawn.withdraw(one, now=clock.now(), actor="operator")
         return {"withdrawn": [{"credential": one.credential.id, "model": one.model} for one in gone]}

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from derived import clock
 from derived.ledger import outbox
 from idp.console.waiting import Waiting, listed
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -39,7 +39,7 @@ class Command(Noun):
     help = "The outbox: list, depth, retry, drop."
     verbs: ClassVar = {
         "list": ("The rows that wait or are parked, the oldest first, with the last error.", _list),
-        "depth": ("How many rows wait and are parked, and the age of the oldest that is due.", nothing),
+        "depth": ("How many rows wait and are parked, and the age of the oldest that is due.", no_arguments),
         "retry": ("Try rows again at once, parked ones too.", _which),
         "drop": ("Close rows that nobody is to receive any more; recorded as dropped.", _which),
     }

@@ -15,7 +15,7 @@ from derived.changes import revoke, suspend
 from derived.errors import Reason
 from derived.ledger import accounts, audit, outbox, status
 from derived.ledger.locking import under_lock
-from idp.management.verbs import MANY, UUID_LENGTH, Noun, as_it_is, named, nothing
+from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
 from scim.feed import writing as feed
 from scim.models import Manager, Person, Record
 from scim.people import returns, settle
@@ -53,27 +53,30 @@ class Command(Noun):
     )
     configures = True  # appoints managers
     verbs: ClassVar = {
-        "list": ("All people.", nothing),
+        "list": ("All people.", no_arguments),
         "show": (
             "One person: every attribute with its source and the overridden values; account, credentials.",
-            named(_NAME),
+            name_argument(_NAME),
         ),
         "waiting": (
             "Returns of ended people that a source asks for without proof of order: readmit, or leave.",
-            nothing,
+            no_arguments,
         ),
         "readmit": (
             "Agree that an ended person is back. No credential comes back: they are invited anew.",
-            named(_NAME),
+            name_argument(_NAME),
         ),
         "adopt": ("Let a joined record move the login name, the mail addresses and the IAL.", _adopt),
-        "appoint": ("Let a person decide for others in the console (identity manager).", named(_NAME)),
-        "dismiss": ("Take that back.", named(_NAME)),
-        "invite": ("Send a person without authenticators a new invitation; an earlier one is void.", named(_NAME)),
+        "appoint": ("Let a person decide for others in the console (identity manager).", name_argument(_NAME)),
+        "dismiss": ("Take that back.", name_argument(_NAME)),
+        "invite": (
+            "Send a person without authenticators a new invitation; an earlier one is void.",
+            name_argument(_NAME),
+        ),
         "vouch": ("Say that you checked a person's identity.", _vouch),
-        "suspend": ("Stop everything of a person for a while.", named(_NAME)),
-        "resume": ("Bring a suspended person back.", named(_NAME)),
-        "end": ("End a person's account and everything that grew from it. For good.", named(_NAME)),
+        "suspend": ("Stop everything of a person for a while.", name_argument(_NAME)),
+        "resume": ("Bring a suspended person back.", name_argument(_NAME)),
+        "end": ("End a person's account and everything that grew from it. For good.", name_argument(_NAME)),
     }
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -315,7 +318,7 @@ def _table(attributes: list[dict[str, Any]]) -> Table:
             stands["why"] if stands else "",
             "\n".join(lost),
         ]
-        made.add_row(*(as_it_is(cell) for cell in cells))
+        made.add_row(*(plain_text(cell) for cell in cells))
     return made
 
 

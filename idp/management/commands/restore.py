@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from derived import clock
 from derived.models import LedgerState
-from idp.management.verbs import Noun, nothing
+from idp.management.verbs import Noun, no_arguments
 from idp.witness import restored, standing
 from idp.witness.folder import Damaged, witness
 from idp.witness.standing import Standing
@@ -24,10 +24,10 @@ class Command(Noun):
 
     help = "A database that was restored from a backup: compare it with its witness, and accept it."
     verbs: ClassVar = {
-        "status": ("Whether the database is older than its witness, and which endings it lacks.", nothing),
+        "status": ("Whether the database is older than its witness, and which endings it lacks.", no_arguments),
         "accept": (
             "Go on with a restored database: end sessions, token families and codes, and apply known endings again.",
-            nothing,
+            no_arguments,
         ),
     }
     unguarded = frozenset({"accept", "status"})

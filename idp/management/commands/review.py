@@ -10,7 +10,7 @@ from derived import clock
 from derived.changes import access_review
 from derived.ledger.locking import under_lock
 from idp.console import needs
-from idp.management.verbs import Noun, named, nothing
+from idp.management.verbs import Noun, name_argument, no_arguments
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -38,12 +38,12 @@ class Command(Noun):
         "due": ("Whose grown credentials nobody has looked at for a period, and what today's rules say of each.", _due),
         "orphans": (
             "Grown credentials whose root has ended, and active people without a source that is heard.",
-            nothing,
+            no_arguments,
         ),
-        "keep": ("All that a person holds is still needed; on record.", named("the login name of the person")),
+        "keep": ("All that a person holds is still needed; on record.", name_argument("the login name of the person")),
         "end": (
             "None of it is needed any more: it ends; ways of signing in stay.",
-            named("the login name of the person"),
+            name_argument("the login name of the person"),
         ),
     }
 

@@ -21,7 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from derived import clock
-from derived.keyring import Purpose
+from derived.keyring import KeyPurpose
 from idp import conformance
 from idp.config import config, is_loopback
 from idp.keys import keyring
@@ -87,7 +87,7 @@ class Command(BaseCommand):
         """Run the checks, then serve."""
         self.check(fail_level=40)
         self._require_migrated()
-        keyring().ensure(Purpose.TOKENS, "ES256", now=clock.now())
+        keyring().ensure(KeyPurpose.TOKENS, "ES256", now=clock.now())
         if bool(options["tls_cert"]) != bool(options["tls_key"]):
             message = "Give --tls-cert and --tls-key together."
             raise CommandError(message)

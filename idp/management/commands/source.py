@@ -14,7 +14,7 @@ from idp.certificates import names, parties
 from idp.config import config
 from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
 from idp.management.terms import tls_subject
-from idp.management.verbs import MANY, named, nothing
+from idp.management.verbs import MANY, name_argument, no_arguments
 from scim.models import Person, Source
 from scim.people import disabling, held, importing, settle, sources
 from scim.protocol import tables, trust
@@ -158,10 +158,10 @@ class Command(Callers[Source]):
     configures = True
     verbs: ClassVar = {
         "add": ("Register a source; its bearer token is shown once.", _add),
-        "list": ("All sources, with the time of their last request.", nothing),
+        "list": ("All sources, with the time of their last request.", no_arguments),
         "show": (
             "One source: its trusted attributes, its credentials, and its last request.",
-            named(_NAME),
+            name_argument(_NAME),
         ),
         "set": ("Change which identifiers adopt, the namespace, and the brake on ending many.", _set),
         "trust": ("Change what a source is trusted for; its people are merged again.", _trust),
@@ -173,7 +173,7 @@ class Command(Callers[Source]):
         "import": ("Push a file of people as the source would; try with --dry-run first.", _import),
         "end": ("End one credential of a source.", end_arguments(_NAME, noun="source")),
         "disable": ("Refuse a source from now on and take back what it said; shows the effect first.", _disable),
-        "enable": ("Enable a disabled source.", named(_NAME)),
+        "enable": ("Enable a disabled source.", name_argument(_NAME)),
     }
 
     methods: ClassVar = {"list": "all", "import": "take_in"}
@@ -397,7 +397,7 @@ def _after(life: timedelta | None, now: datetime) -> datetime | None:
 
 def _name_of(given: dict[str, str]) -> str:
     ((kind, value),) = given.items()
-    name = names.spelled(kind, value)
+    name = names.format_name(kind, value)
     if name is None:
         message = f"no certificate can be named {kind}:{value}"
         raise ValueError(message)

@@ -17,10 +17,10 @@ from derived.ledger.locking import under_lock
 from derived.models import Credential, UpstreamIdentity
 from derived.rules.assurance import AAL
 from derived.rules.lifecycle import LIVING
-from idp.management.verbs import Noun, Option, named, nothing
+from idp.management.verbs import Noun, Option, name_argument, no_arguments
 from idp.models import Upstream
 from idp.upstreams import documents, presets, registry, trip
-from idp.upstreams.registry import BadUpstream, Wanted
+from idp.upstreams.registry import BadUpstream, UpstreamRegistration
 
 if TYPE_CHECKING:
     from derived.models import Account
@@ -90,27 +90,30 @@ class Command(Noun):
     unguarded = frozenset({"preset"})
     verbs: ClassVar = {
         "add": ("Trust another OpenID provider, exactly as far as you say.", _add),
-        "list": ("All upstreams.", nothing),
-        "show": ("One upstream, whole.", named("its slug")),
-        "check": ("Fetch its metadata and keys now.", named("its slug")),
+        "list": ("All upstreams.", no_arguments),
+        "show": ("One upstream, whole.", name_argument("its slug")),
+        "check": ("Fetch its metadata and keys now.", name_argument("its slug")),
         "cap": ("Trust it for less, or for more; what rests on it falls at once, and never rises.", _cap),
         "disable": (
             "No sign-in through it from now on; every link is suspended, and what grew from it is capped.",
-            named("its slug"),
+            name_argument("its slug"),
         ),
         "enable": (
             "Allow sign-ins through it again; restores nothing that was lowered or suspended.",
-            named("its slug"),
+            name_argument("its slug"),
         ),
-        "preset": ("What is known of a kind of provider.", named(f"one of {', '.join(sorted(presets.PRESETS))}")),
+        "preset": (
+            "What is known of a kind of provider.",
+            name_argument(f"one of {', '.join(sorted(presets.PRESETS))}"),
+        ),
     }
 
     methods: ClassVar = {"list": "all", "check": "ask"}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register an upstream."""
-        known = presets.of(options["preset"])
-        wanted = Wanted(
+        known = presets.preset_of(options["preset"])
+        wanted = UpstreamRegistration(
             slug=options["name"],
             name=options["label"] or options["name"],
             issuer=options["issuer"],
@@ -133,7 +136,7 @@ class Command(Noun):
             row = registry.add(wanted, now=clock.now())
         except BadUpstream as bad:
             raise CommandError(str(bad)) from bad
-        return {"slug": row.slug, "register_this_redirect_uri_there": trip.callback(row), "cap": row.cap}
+        return {"slug": row.slug, "register_this_redirect_uri_there": trip.callback_uri(row), "cap": row.cap}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the upstreams."""
@@ -157,7 +160,7 @@ class Command(Noun):
             "name": row.name,
             "issuer": row.issuer,
             "client_id": row.client_id,
-            "redirect_uri": trip.callback(row),
+            "redirect_uri": trip.callback_uri(row),
             "auth_method": row.auth_method,
             "scope": row.scope,
             "acr_values": row.acr_values,
@@ -226,7 +229,7 @@ class Command(Noun):
         if options["name"] not in presets.PRESETS:
             message = f"There is no preset {options['name']}: {', '.join(sorted(presets.PRESETS))}"
             raise CommandError(message)
-        known = presets.of(options["name"])
+        known = presets.preset_of(options["name"])
         return {
             "acr_values": known.acr_values,
             "aal_claim": known.aal_claim or "acr",

@@ -32,16 +32,16 @@ from idp import clients, pages
 from idp.clients import names
 from idp.errors import UNMET
 from idp.login import choices
-from idp.login.session import browser_hash, is_live, login_of, note_idle, read, signed_in, was_idle
+from idp.login.session import browser_hash, is_live, login_of, note_idle, session_under_lock, signed_in, was_idle
 from idp.models import AuthorizationRequest, Code, PushedRequest
 from idp.oidc import lifetimes
-from idp.oidc.authorization.decision import Decision, Next, Patience, decide
+from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import claims
 from idp.oidc.requests import answers, gate
 from idp.oidc.requests import pushed as pushed_requests
-from idp.oidc.requests.answers import Declined
+from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.ask import Ask
-from idp.oidc.requests.intake import UntrustedRequest, admitted
+from idp.oidc.requests.intake import UntrustedRequest, admit
 from idp.secrets import hash_secret, opaque
 from scim.access import entitlements
 
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from derived.models import Account
     from idp.clients import RelyingParty
     from idp.models import LoginSession
-    from idp.oidc.claims.acr import Reached
-    from idp.oidc.requests.intake import Admitted
+    from idp.oidc.claims.acr import AchievedLevel
+    from idp.oidc.requests.intake import AdmittedRequest
 
 _ASKED, _CHOSEN = "asked", "chosen"
 _OVER = "This sign-in has expired or was begun in another browser."
@@ -77,15 +77,15 @@ def authorize(request: HttpRequest) -> HttpResponse:
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
         parameters = gate.parameters(raw) if raw is not None else gate.form(request)
-        if pushed_requests.is_ours(parameters.get("request_uri", "")):
+        if pushed_requests.is_pushed(parameters.get("request_uri", "")):
             parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
-            found, pushed = pushed_requests.loaded(parameters, now=now)
+            found, pushed = pushed_requests.load(parameters, now=now)
         else:
-            found, pushed = admitted(request, parameters, now=now), None
+            found, pushed = admit(request, parameters, now=now), None
     except UntrustedRequest as error:
         return _page(request, str(error))
-    except Declined as refusal:
-        return answers.declined(request, refusal)
+    except DeclinedRequest as refusal:
+        return answers.error_response(request, refusal)
     except OAuth2Error as error:
         return _page(request, error.description)
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
@@ -97,7 +97,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 
 def _store(
-    request: HttpRequest, found: Admitted, pushed: PushedRequest | None, *, now: datetime
+    request: HttpRequest, found: AdmittedRequest, pushed: PushedRequest | None, *, now: datetime
 ) -> AuthorizationRequest:
     return AuthorizationRequest.objects.create(
         id=opaque(),
@@ -139,7 +139,7 @@ def account(request: HttpRequest, flow: str) -> HttpResponse:
     session = signed_in(request)
     if request.POST.get("account") != "this" or session is None:
         return _log_in(request, row, Decision(next=Next.LOG_IN))
-    request.session[_CHOSEN] = _asked(row, session)
+    request.session[_CHOSEN] = _answer_binding(row, session)
     return _go_on(request, row, party)
 
 
@@ -155,23 +155,26 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
             error, words = UNMET, "The person did not sign in as strongly as was asked."
         return _refuse(request, row, error, words, now=clock.now())
     session = signed_in(request)
-    said = session is not None and request.session.get(_ASKED) == [*_asked(row, session), *_seen(party)]
+    said = session is not None and request.session.get(_ASKED) == [
+        *_answer_binding(row, session),
+        *_client_as_shown(party),
+    ]
     return _go_on(request, row, party, allowed=said)
 
 
-def _asked(row: AuthorizationRequest, session: LoginSession) -> list[str]:
+def _answer_binding(row: AuthorizationRequest, session: LoginSession) -> list[str]:
     """The binding of an answer: this request, and the session of the person on the page."""
     return [row.id, str(session.id)]
 
 
-def _seen(party: RelyingParty) -> list[str]:
+def _client_as_shown(party: RelyingParty) -> list[str]:
     """The client as the person saw it, so that consent does not cover a later name or version (C54)."""
     return [str(party.policy.version), party.name]
 
 
 def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | None, RelyingParty | None]:
     row = pending(request, flow, now=clock.now())
-    party = clients.of(row.client) if row else None
+    party = clients.party_of(row.client) if row else None
     if (
         party is None or row is None or not party.check_redirect_uri(row.redirect_uri)
     ):  # the session may have been ended since
@@ -180,7 +183,7 @@ def _resumed(request: HttpRequest, flow: str) -> tuple[AuthorizationRequest | No
 
 
 @dataclass(frozen=True)
-class _Said:
+class _PersonAnswers:
     """The person's answers for this request in this session.
 
     allowed: consent was given on the page. chosen: the signed-in account was selected.
@@ -196,35 +199,43 @@ def _go_on(
     now = clock.now()
     ask = Ask.restored(row.ask)
     session = signed_in(request)
-    said = _Said(allowed, chosen=session is not None and request.session.get(_CHOSEN) == _asked(row, session))
+    said = _PersonAnswers(
+        allowed, chosen=session is not None and request.session.get(_CHOSEN) == _answer_binding(row, session)
+    )
     decision = _decision(row, ask, party, session, said=said, now=now)
     match decision.next:
         case Next.LOG_IN:
             return _log_in(request, row, decision)
         case Next.CHOOSE:
-            return pages.leads_to(pages.page(request, "account", dict(_who(row, party))), row.redirect_uri)
+            return pages.permit_form_target(
+                pages.page(request, "account", dict(_client_names(row, party))), row.redirect_uri
+            )
         case Next.CONSENT:
             assert session is not None  # noqa: S101 - consent is never requested before a login
-            request.session[_ASKED] = [*_asked(row, session), *_seen(party)]
+            request.session[_ASKED] = [*_answer_binding(row, session), *_client_as_shown(party)]
             values: dict[str, object] = {
-                **_who(row, party),
+                **_client_names(row, party),
                 "mixed": names.looks_like_another(party.name),
                 "scopes": [
                     {"name": one, "words": SCOPE_WORDS.get(one, one)}
-                    for one in claims.discloses(ask, allowed=party.policy.scopes).split()
+                    for one in claims.scopes_for_consent(ask, allowed=party.policy.scopes).split()
                 ],
             }
-            return pages.leads_to(pages.page(request, "consent", values), row.redirect_uri)
+            return pages.permit_form_target(pages.page(request, "consent", values), row.redirect_uri)
         case Next.REFUSE:
             return _refuse(request, row, decision.error, decision.words, now=now)
         case Next.GRANT:
             return _grant(request, row, ask, party, session, said=said, now=now)
 
 
-def _who(row: AuthorizationRequest, party: RelyingParty) -> dict[str, str]:
+def _client_names(row: AuthorizationRequest, party: RelyingParty) -> dict[str, str]:
     """The client's name for a page, and the host of its redirect URI, which it cannot choose freely."""
     parts = urlsplit(row.redirect_uri)
-    return {"client_name": names.shown(party.name), "client_host": parts.netloc or parts.scheme, "request_id": row.id}
+    return {
+        "client_name": names.display_name(party.name),
+        "client_host": parts.netloc or parts.scheme,
+        "request_id": row.id,
+    }
 
 
 def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision) -> HttpResponse:
@@ -238,7 +249,9 @@ def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: 
     AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
     PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
     ask = Ask.restored(row.ask)
-    return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words)
+    return answers.authorization_response(
+        request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words
+    )
 
 
 def _decision(  # noqa: PLR0913 - the evidence
@@ -247,18 +260,18 @@ def _decision(  # noqa: PLR0913 - the evidence
     party: RelyingParty,
     session: LoginSession | None,
     *,
-    said: _Said,
+    said: _PersonAnswers,
     now: datetime,
 ) -> Decision:
     consent_needed = False
-    reachable: list[Reached] = []
+    reachable: list[AchievedLevel] = []
     if session is not None:
         person = session.account.person
         consent_needed = not said.allowed and clients.consent_needed(
-            party, person, claims.discloses(ask, allowed=party.policy.scopes), now=now
+            party, person, claims.scopes_for_consent(ask, allowed=party.policy.scopes), now=now
         )
         reachable = [
-            choices.shown_by(one)
+            choices.best_login_of(one)
             for one in status.living(session.account_id)
             if status.is_live(one, session.account, now=now)
         ]
@@ -273,10 +286,10 @@ def _decision(  # noqa: PLR0913 - the evidence
         consent_needed=consent_needed,
         now=now,
         phishing_resistant=party.policy.phishing_resistant,
-        is_meant=session is None or ask.meant in {"", clients.subject(party, session.account)},
+        is_meant=session is None or ask.meant in {"", clients.subject_of(party, session.account)},
         chosen=said.chosen,
         is_entitled=session is None or entitlements.may_enter(session.account.person, party.client_id, now=now),
-        patience=Patience(
+        limits=AgeLimits(
             most_session=party.policy.most_session,
             most_idle=party.policy.most_idle,
             idle=was_idle(session) if session else timedelta(),
@@ -291,7 +304,7 @@ def _grant(  # noqa: PLR0913 - the evidence
     party: RelyingParty,
     session: LoginSession | None,
     *,
-    said: _Said,
+    said: _PersonAnswers,
     now: datetime,
 ) -> HttpResponse:
     """Create the code under the account's lock, if every gate still passes there."""
@@ -299,7 +312,7 @@ def _grant(  # noqa: PLR0913 - the evidence
     code = opaque()
 
     def work(account: Account) -> None:
-        fresh = read(session.id, account)
+        fresh = session_under_lock(session.id, account)
         note_idle(fresh, was_idle(session))
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
@@ -325,11 +338,11 @@ def _grant(  # noqa: PLR0913 - the evidence
         clients.remember_consent(
             party,
             session.account.person,
-            claims.discloses(ask, allowed=party.policy.scopes),
+            claims.scopes_for_consent(ask, allowed=party.policy.scopes),
             now=now,
             until=now + lifetimes.CONSENT,
         )
-    return answers.back(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
+    return answers.authorization_response(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
 
 
 def _page(request: HttpRequest, words: str | None) -> HttpResponse:

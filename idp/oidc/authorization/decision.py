@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from idp.errors import UNMET
-from idp.login.need import Need, Reached
+from idp.login.need import AchievedLevel, Need
 from idp.oidc.claims import acr
 from idp.oidc.requests.ask import UNKNOWN
 
@@ -49,7 +49,7 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class AgeLimits:
     """The age limit of a login for a client, and the idle limit of its session.
 
     idle: the idle time before this request.
@@ -70,12 +70,12 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
     *,
     asked_at: datetime,
     min_aal: AAL,
-    reachable: Iterable[Reached],
+    reachable: Iterable[AchievedLevel],
     consent_needed: bool,
     now: datetime,
     is_meant: bool = True,
     is_entitled: bool = True,
-    patience: Patience | None = None,
+    limits: AgeLimits | None = None,
     phishing_resistant: bool = False,
     chosen: bool = False,
 ) -> Decision:
@@ -83,28 +83,30 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
 
     reachable: the levels of the account's live credentials, to tell a step-up from an unreachable level. is_meant:
     whether the signed-in person is the subject of `id_token_hint` (Core §3.1.2.1). is_entitled: whether this client's
-    access rules admit the person (EN-1, C16). patience: stricter age and idle limits of this client.
+    access rules admit the person (EN-1, C16). limits: stricter age and idle limits of this client.
     phishing_resistant: whether this client requires it. chosen: whether the person selected the signed-in account
     (`select_account`).
     """
     silent = "none" in ask.prompt
-    classes = acr.needed(ask)
+    classes = acr.required_classes(ask)
     if classes is None:
         return _refuse(UNMET, "None of the authentication levels that this application must have is known here.")
     need = Need(classes=classes, min_aal=min_aal, phishing_resistant=phishing_resistant)
     if login is None:
         return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN, need=need)
     fresh = login.at >= asked_at
-    if not is_meant and (another := _another(ask, fresh=fresh, silent=silent)) is not None:
+    if not is_meant and (another := _for_other_subject(ask, fresh=fresh, silent=silent)) is not None:
         return another
     if "select_account" in ask.prompt and not fresh and not chosen:
         return Decision(next=Next.CHOOSE)
-    if (why := _stale(ask, login, fresh=fresh, now=now) or _impatient(patience, login, now=now)) is not None:
+    if (
+        why := _reauthentication_reason(ask, login, fresh=fresh, now=now) or _age_limit_reason(limits, login, now=now)
+    ) is not None:
         return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why, need=need)
     if not is_entitled:
         return _refuse("access_denied", "This person is not assigned to this application.")
-    value = acr.answered(ask, login)
-    if value is None or not need.is_met_by(Reached.of(login)):
+    value = acr.satisfied_class(ask, login)
+    if value is None or not need.is_met_by(AchievedLevel.of(login)):
         return _step_up(need, login, silent=silent, reachable=reachable)
     if consent_needed or "consent" in ask.prompt:
         if silent:
@@ -113,7 +115,7 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
     return Decision(next=Next.GRANT, acr=value)
 
 
-def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
+def _for_other_subject(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
     """The next step if the signed-in person is not the subject of the hint; None if an unverifiable hint is ignored."""
     if silent or (fresh and ask.meant != UNKNOWN):
         return _refuse("login_required", "Somebody else is signed in.")
@@ -122,7 +124,7 @@ def _another(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
     return Decision(next=Next.LOG_IN, words="This application expects another person than the one who is signed in.")
 
 
-def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
+def _reauthentication_reason(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
     """The reason why this login is not recent enough, or None (SS-6)."""
     if not fresh and "login" in ask.prompt:
         return "This application asks you to sign in again."
@@ -131,18 +133,18 @@ def _stale(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> st
     return None
 
 
-def _impatient(patience: Patience | None, login: Authentication, *, now: datetime) -> str | None:
+def _age_limit_reason(limits: AgeLimits | None, login: Authentication, *, now: datetime) -> str | None:
     """The reason why this login is too old or was idle too long for this client, or None."""
-    if patience is None:
+    if limits is None:
         return None
-    if patience.most_session is not None and now - login.at > patience.most_session:
+    if limits.most_session is not None and now - login.at > limits.most_session:
         return "This application needs a more recent sign-in."
-    if patience.most_idle is not None and patience.idle > patience.most_idle:
+    if limits.most_idle is not None and limits.idle > limits.most_idle:
         return "This application asks again after a pause."
     return None
 
 
-def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[Reached]) -> Decision:
+def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[AchievedLevel]) -> Decision:
     """Request a stronger login if possible, even after a weaker one; else an unmet level (AS-5, TK-2; ruling 16)."""
     if silent or not any(need.is_met_by(option) for option in reachable):
         return _refuse(
@@ -150,6 +152,6 @@ def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iter
         )
     return Decision(
         next=Next.LOG_IN,
-        words=f"This application needs {need.missing(Reached.of(login))}.",
+        words=f"This application needs {need.missing(AchievedLevel.of(login))}.",
         need=replace(need, of_this_person=True),
     )

@@ -29,13 +29,13 @@ from idp.config import config
 from idp.errors import UNMET, answer_to
 from idp.gate import Caller, Kind, gate
 from idp.login import choices, throttle
-from idp.login.need import Reached, is_true
-from idp.login.session import is_live, read, signed_in, was_idle
+from idp.login.need import AchievedLevel, is_satisfied
+from idp.login.session import is_live, session_under_lock, signed_in, was_idle
 from idp.login.views import fresh_login_needed
 from idp.models import DeviceAuthorization
 from idp.oidc import lifetimes
 from idp.oidc.authorization.authorize import SCOPE_WORDS
-from idp.oidc.authorization.decision import Decision, Next, Patience, decide
+from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import acr
 from idp.oidc.issuing.families import relayed_login
 from idp.oidc.issuing.provider import server
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 _ASKED = "device-asked"
 _CODE_LENGTH = 8
 _INTERVAL = 5
-_MOST = Reached(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)
+_MOST = AchievedLevel(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)
 _UNKNOWN = "There is no device waiting with this code. Check it on the device: a code works for ten minutes, and once."
 _OVER = "This was decided already, or took too long. Start again on the device."
 
@@ -72,7 +72,7 @@ def device_authorization(request: HttpRequest) -> HttpResponse:
         party, parameters = server().authenticated(request)
         if party.is_public:
             gate(Caller(throttle.network(request)), Kind.PUSH)
-        body = _begun(request, party, parameters, now=clock.now())
+        body = _new_authorization(request, party, parameters, now=clock.now())
     except OAuth2Error as error:
         return server().refuse(error)
     response = JsonResponse(body)
@@ -80,14 +80,16 @@ def device_authorization(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _begun(request: HttpRequest, party: RelyingParty, parameters: dict[str, str], *, now: datetime) -> dict[str, Any]:
+def _new_authorization(
+    request: HttpRequest, party: RelyingParty, parameters: dict[str, str], *, now: datetime
+) -> dict[str, Any]:
     if not party.check_grant_type(DEVICE_CODE):
         raise UnauthorizedClientError("This client may not use this grant type.")
-    wanted = acr.known(parameters.get("acr_values", "").split())
+    wanted = acr.known_classes(parameters.get("acr_values", "").split())
     if (
         party.min_aal > _MOST.aal
         or party.policy.phishing_resistant
-        or (wanted and not any(is_true(one, _MOST) for one in wanted))
+        or (wanted and not any(is_satisfied(one, _MOST) for one in wanted))
     ):
         raise OAuth2Error(
             error=UNMET,
@@ -99,7 +101,7 @@ def _begun(request: HttpRequest, party: RelyingParty, parameters: dict[str, str]
         user_hash=_hash(user_code),
         client=party.client,
         scope=party.get_allowed_scope(parameters.get("scope")),
-        resources=target.asked(parameters.get("resource", ""), party),
+        resources=target.requested_resources(parameters.get("resource", ""), party),
         acr_values=wanted,
         browser=request.headers.get("User-Agent", "")[:120],
         network=throttle.network(request),
@@ -130,26 +132,26 @@ def enter(request: HttpRequest) -> HttpResponse:
     if session is None:
         return fresh_login_needed(request, "", next_path="/device")
     if request.method == "GET":
-        return _typing(request, None)
+        return _code_form(request, None)
     now = clock.now()
-    place = throttle.place(request, f"device-code {session.account_id}")
+    place = throttle.backoff_key(request, f"device-code {session.account_id}")
     try:
-        throttle.admit(place, now=now)
+        throttle.count_attempt(place, now=now)
     except Refused as refused:
-        return pages.with_wait(_typing(request, answer_to(refused).words, status=429), refused)
-    row = _waiting(now=now, user_hash=_hash(normalise_code(request.POST.get("code", "")[:64])))
+        return pages.with_wait(_code_form(request, answer_to(refused).words, status=429), refused)
+    row = _pending(now=now, user_hash=_hash(normalise_code(request.POST.get("code", "")[:64])))
     if row is None:
-        return _typing(request, _UNKNOWN, status=400)
-    throttle.forgive(place)
+        return _code_form(request, _UNKNOWN, status=400)
+    throttle.reset_backoff(place)
     request.session[_ASKED] = [str(row.id), str(session.id)]
     return _step(request, row, session, allowed=False, now=now)
 
 
-def _typing(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
+def _code_form(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
     return pages.page(request, "device_code", {"error": error}, status=status)
 
 
-def _waiting(*, now: datetime, **which: str) -> DeviceAuthorization | None:
+def _pending(*, now: datetime, **which: str) -> DeviceAuthorization | None:
     rows = DeviceAuthorization.objects.filter(status="waiting", expires_at__gt=now, **which)
     return rows.select_related("client").first()
 
@@ -161,7 +163,7 @@ def approval(request: HttpRequest) -> HttpResponse:
     if session is None:
         return fresh_login_needed(request, "", next_path="/device")
     asked, now = request.session.get(_ASKED) or ["", ""], clock.now()
-    row = _waiting(now=now, id=asked[0]) if asked[1] == str(session.id) else None
+    row = _pending(now=now, id=asked[0]) if asked[1] == str(session.id) else None
     if row is None:
         return pages.problem(request, _OVER, status=400)
     decision = request.POST.get("decision", "")
@@ -175,7 +177,7 @@ def _step(
     request: HttpRequest, row: DeviceAuthorization, session: LoginSession, *, allowed: bool, now: datetime
 ) -> HttpResponse:
     """Every gate of the client, as at the authorization endpoint; then the question, or the answer."""
-    party = clients.of(row.client)
+    party = clients.party_of(row.client)
     if party is None or not party.check_grant_type(DEVICE_CODE):
         return pages.problem(request, _OVER, status=400)
     decision = _decision(row, party, session, allowed=allowed, now=now)
@@ -184,7 +186,7 @@ def _step(
         request.session["need"] = decision.need.stored() if decision.need else None
         return response
     if decision.next == Next.CONSENT:
-        return pages.page(request, "device_approval", _shown(row, party))
+        return pages.page(request, "device_approval", _approval_values(row, party))
     if decision.next != Next.GRANT:
         _decide(row, session, "denied", now=now)
         return pages.problem(request, decision.words, status=403)
@@ -195,7 +197,7 @@ def _step(
     return pages.page(request, "device_decided", {"allowed": True, "client_name": party.name})
 
 
-def _shown(row: DeviceAuthorization, party: RelyingParty) -> dict[str, Any]:
+def _approval_values(row: DeviceAuthorization, party: RelyingParty) -> dict[str, Any]:
     return {
         "client_name": party.name,
         "browser": row.browser,
@@ -212,7 +214,7 @@ def _decision(
     reachable = [
         replace(one, aal=min(one.aal, _MOST.aal), phishing_resistant=False, hardware_protected=False)
         for one in (
-            choices.shown_by(held)
+            choices.best_login_of(held)
             for held in status.living(session.account_id)
             if status.is_live(held, session.account, now=now)
         )
@@ -227,7 +229,7 @@ def _decision(
         now=now,
         phishing_resistant=policy.phishing_resistant,
         is_entitled=entitlements.may_enter(session.account.person, party.client_id, now=now),
-        patience=Patience(most_session=policy.most_session, most_idle=policy.most_idle, idle=was_idle(session)),
+        limits=AgeLimits(most_session=policy.most_session, most_idle=policy.most_idle, idle=was_idle(session)),
     )
 
 
@@ -238,7 +240,7 @@ def _decide(row: DeviceAuthorization, session: LoginSession, outcome: str, *, no
     """
 
     def work(account: Account) -> None:
-        fresh = read(session.id, account)
+        fresh = session_under_lock(session.id, account)
         if not is_live(fresh, now=now):
             raise Refused(Reason.LOGIN_ENDED)
         rows = DeviceAuthorization.objects.filter(id=row.id, status="waiting", expires_at__gt=now)

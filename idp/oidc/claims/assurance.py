@@ -27,8 +27,8 @@ def fal(grant: Grant) -> int:
     return min(2 if grant.nonce else 1, grant.fal, grant.event.fal)
 
 
-def said(grant: Grant, account: Account) -> dict[str, Any]:
-    """The claims of the scope, beside `tokens.about_login`."""
+def assurance_claims(grant: Grant, account: Account) -> dict[str, Any]:
+    """The claims of the scope, beside `tokens.login_claims`."""
     credential, person = grant.event.credential, account.person
     organization = (person.profile.get(_ENTERPRISE) or {}).get("organization")
     return {

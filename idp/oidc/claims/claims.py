@@ -76,7 +76,7 @@ def by_name(person: Person, names: Iterable[str], *, allowed: str) -> dict[str, 
     return {name: value for name, value in attributes(person, allowed).items() if name in wanted} if wanted else {}
 
 
-def opening(names: Iterable[str], *, allowed: str) -> list[str]:
+def scopes_disclosing(names: Iterable[str], *, allowed: str) -> list[str]:
     """The scopes, among those allowed to a client, that would disclose claims of these names, for consent."""
     wanted = set(names)
     empty = _OfPerson({}, allowed)
@@ -84,9 +84,9 @@ def opening(names: Iterable[str], *, allowed: str) -> list[str]:
     return [scope for scope, method in known.items() if method is not None and wanted & method().keys()]
 
 
-def discloses(ask: Ask, *, allowed: str) -> str:
+def scopes_for_consent(ask: Ask, *, allowed: str) -> str:
     """The requested scopes, and the scopes of claims requested by name, for consent."""
-    by_names = opening(ask.claims.names, allowed=allowed) if ask.is_openid else []
+    by_names = scopes_disclosing(ask.claims.names, allowed=allowed) if ask.is_openid else []
     return " ".join(dict.fromkeys([*ask.scope.split(), *by_names]))
 
 
@@ -124,7 +124,7 @@ def _first(profile: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return next((one for one in values if one.get("primary") is True), values[0] if values else {})
 
 
-def assembled(about: Mapping[str, Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
+def assemble(about: Mapping[str, Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes without reserved names, then the reserved claims."""
     kept = {name: value for name, value in about.items() if name not in RESERVED}
     return {**kept, **{name: value for name, value in reserved.items() if value not in (None, "")}}

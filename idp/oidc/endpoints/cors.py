@@ -21,7 +21,7 @@ def readable_by_registered_origins(view: Callable[..., HttpResponse]) -> Callabl
     @wraps(view)
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         origin = request.headers.get("Origin", "")
-        listed = bool(origin) and origin in clients.origins()
+        listed = bool(origin) and origin in clients.registered_origins()
         if request.method == "OPTIONS":
             response = HttpResponse(status=204)
             if listed:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import OAuth2Error
 from django.http import HttpResponse, JsonResponse
 
-from idp.clients import subject
+from idp.clients import subject_of
 from idp.config import config
 from idp.keys import keyring
-from idp.oidc.claims.claims import assembled
+from idp.oidc.claims.claims import assemble
 from idp.oidc.endpoints import resource
 from idp.oidc.endpoints.resource import Unauthorized
 from idp.oidc.issuing.provider import server
 from idp.oidc.issuing.statements import REFRESH_TOKEN
-from idp.oidc.issuing.tokens import about_login
-from idp.oidc.proofs.bound import Bound
+from idp.oidc.issuing.tokens import login_claims
+from idp.oidc.proofs.bound import ProofBinding
 from idp.secrets import hash_secret
 from scim.access import entitlements
 
@@ -36,7 +36,7 @@ SCOPE = "introspect"
 _INACTIVE = {"active": False}
 
 
-def asker(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[str, str]]:
+def calling_client(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[str, str]]:
     """The calling client and its parameters: authenticated, or by an access token of its own (RFC 7662 §2.1).
 
     Raises: OAuth2Error, Unauthorized.
@@ -57,20 +57,22 @@ def asker(request: HttpRequest, *, now: datetime) -> tuple[RelyingParty, dict[st
     return party, parameters
 
 
-def about(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
+def token_facts(value: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     """The facts of a token that this client may know."""
     live = resource.live_token(value, asked_by=party, now=now)
     if live is None:
         return _refresh_token(value, party, now=now) or _INACTIVE
     claims = {name: one for name, one in live.claims.items() if name != "grant_id"}
     if live.grant is not None:
-        claims |= about_login(live.grant, live.grant.family.account)
+        claims |= login_claims(live.grant, live.grant.family.account)
         if live.party.has_rules:
             claims |= entitlements.claims_for(live.grant.family.account.person, live.party.client_id, now=now)
-    return {**claims, "active": True, "token_type": Bound.of(claims.get("cnf")).token_type}
+    return {**claims, "active": True, "token_type": ProofBinding.of(claims.get("cnf")).token_type}
 
 
-def answered(request: HttpRequest, found: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
+def introspection_response(
+    request: HttpRequest, found: dict[str, Any], party: RelyingParty, *, now: datetime
+) -> HttpResponse:
     """The response as JSON; or signed, if the client is registered so or requests it (RFC 9701 §4, §5)."""
     alg = party.policy.introspection_alg or ("ES256" if MEDIA_TYPE in request.headers.get("Accept", "") else "")
     if not alg:
@@ -96,20 +98,20 @@ def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[st
     row = read.row
     if row.consumed_at is not None or row.expires_at <= now or row.grant.client_id != party.client.pk:
         return None
-    found = resource.if_live(row.grant, has_rules=read.has_rules, now=now)
+    found = resource.live_grant(row.grant, has_rules=read.has_rules, now=now)
     if found is None:
         return None
     grant, owner = found
     account = grant.family.account
     reserved = {
-        **about_login(grant, account),
+        **login_claims(grant, account),
         "active": True,
         "iss": config().issuer,
-        "sub": subject(owner, account),
+        "sub": subject_of(owner, account),
         "client_id": owner.client_id,
         "scope": grant.scope,
         "exp": int(row.expires_at.timestamp()),
         "iat": int(row.created_at.timestamp()),
-        "cnf": Bound(jkt=grant.jkt, x5t=grant.x5t).cnf,
+        "cnf": ProofBinding(jkt=grant.jkt, x5t=grant.x5t).cnf,
     }
-    return assembled({}, reserved)
+    return assemble({}, reserved)

@@ -49,20 +49,20 @@ def logout(request: HttpRequest) -> HttpResponse:
     party = clients.find((hint or {}).get("aud", "") or parameters.get("client_id", ""))
     if party is not None and parameters.setdefault("client_id", party.client_id) != party.client_id:
         return pages.problem(request, "The request to sign out names two applications.", status=400)
-    target = _target(parameters, party)
+    target = _return_address(parameters, party)
     forged = bool(given) and hint is None
     if parameters.get("post_logout_redirect_uri") and target is None and not forged:
         return pages.problem(request, "The address to return to is not registered for this application.", status=400)
     target = None if forged else target  # parameters that came with a forged hint are ignored
     session = signed_in(request)
     if session is None:
-        return _away(request, target)
+        return _return(request, target)
     if hint is not None and party is not None and _is_of(hint, session, party):
-        return _out(request, session, target)
+        return _end_and_return(request, session, target)
     carried = {name: parameters[name] for name in _CARRIED if name in parameters} if target else {}
     values = {"post_logout_host": urlsplit(target).netloc if target else None, "hidden": carried}
     response = pages.page(request, "logout", values)
-    return pages.leads_to(response, target) if target else response
+    return pages.permit_form_target(response, target) if target else response
 
 
 @csrf_protect
@@ -71,20 +71,20 @@ def logout_confirmed(request: HttpRequest) -> HttpResponse:
     """End the session after the person's confirmation."""
     session = signed_in(request)
     parameters = {name: request.POST[name][:2048] for name in _CARRIED if name in request.POST}
-    target = _target(parameters, clients.find(parameters.get("client_id", "")[:255]))
+    target = _return_address(parameters, clients.find(parameters.get("client_id", "")[:255]))
     if session is None:
-        return _away(request, target)
-    return _out(request, session, target)
+        return _return(request, target)
+    return _end_and_return(request, session, target)
 
 
-def _out(request: HttpRequest, session: LoginSession, target: str | None) -> HttpResponse:
+def _end_and_return(request: HttpRequest, session: LoginSession, target: str | None) -> HttpResponse:
     end(session, now=clock.now(), actor="person")
     request.session.flush()
     request.ramet_session = None  # type: ignore[attr-defined]
-    return _away(request, target)
+    return _return(request, target)
 
 
-def _away(request: HttpRequest, target: str | None) -> HttpResponse:
+def _return(request: HttpRequest, target: str | None) -> HttpResponse:
     """To the registered address, of an app's private scheme too, which Django's own redirect refuses."""
     if not target:
         return pages.page(request, "logged_out", {})
@@ -95,10 +95,10 @@ def _away(request: HttpRequest, target: str | None) -> HttpResponse:
 
 def _is_of(hint: dict[str, str], session: LoginSession, party: RelyingParty) -> bool:
     """True if a hint is of this session, and of its person as this client knows them."""
-    return hint.get("sid") == session.sid and hint.get("sub") == clients.subject(party, session.account)
+    return hint.get("sid") == session.sid and hint.get("sub") == clients.subject_of(party, session.account)
 
 
-def _target(parameters: dict[str, str], party: RelyingParty | None) -> str | None:
+def _return_address(parameters: dict[str, str], party: RelyingParty | None) -> str | None:
     """The registered address to return to, with its `state`, or None."""
     uri = parameters.get("post_logout_redirect_uri", "")
     if party is None or uri not in party.post_logout_uris():

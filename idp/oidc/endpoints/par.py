@@ -20,8 +20,8 @@ from idp.oidc import lifetimes
 from idp.oidc.endpoints.cors import readable_by_registered_origins
 from idp.oidc.issuing.provider import server
 from idp.oidc.proofs import dpop
-from idp.oidc.requests.answers import Declined
-from idp.oidc.requests.intake import Admitted, UntrustedRequest, admitted
+from idp.oidc.requests.answers import DeclinedRequest
+from idp.oidc.requests.intake import AdmittedRequest, UntrustedRequest, admit
 from idp.oidc.requests.pushed import PREFIX
 from idp.secrets import hash_secret, opaque
 
@@ -47,7 +47,7 @@ def push(request: HttpRequest) -> HttpResponse:
             gate(Caller(throttle.network(request)), Kind.PUSH)
         found = _admitted(request, party, parameters, now=now)
     except OAuth2Error as error:
-        return dpop.renewed(request, server().refuse(error), now=now)
+        return dpop.with_nonce(request, server().refuse(error), now=now)
     secret = opaque()
     PushedRequest.objects.create(
         id_hash=hash_secret(secret, kind="request-uri"),
@@ -61,10 +61,12 @@ def push(request: HttpRequest) -> HttpResponse:
     body = {"request_uri": PREFIX + secret, "expires_in": int(lifetimes.PUSHED.total_seconds())}
     response = JsonResponse(body, status=201)
     response["Cache-Control"] = "no-store"
-    return dpop.renewed(request, response, now=now)
+    return dpop.with_nonce(request, response, now=now)
 
 
-def _admitted(request: HttpRequest, party: RelyingParty, parameters: dict[str, str], *, now: datetime) -> Admitted:
+def _admitted(
+    request: HttpRequest, party: RelyingParty, parameters: dict[str, str], *, now: datetime
+) -> AdmittedRequest:
     """The request that this client pushes, with its code bound to the proven DPoP key (RFC 9449 §10.1; C20).
 
     Raises: OAuth2Error.
@@ -74,10 +76,10 @@ def _admitted(request: HttpRequest, party: RelyingParty, parameters: dict[str, s
     asked = {name: value for name, value in parameters.items() if name not in _OF_AUTHENTICATION}
     if asked.setdefault("client_id", party.client_id) != party.client_id:
         raise InvalidRequestError("client_id names another client than the one that pushes.")
-    jkt = dpop.shown_key(request, party, now=now) if dpop.proof_of(request) is not None else ""
+    jkt = dpop.proven_key(request, party, now=now) if dpop.proof_header(request) is not None else ""
     try:
-        return admitted(request, asked, now=now, pushed=True, jkt=jkt)
+        return admit(request, asked, now=now, pushed=True, jkt=jkt)
     except UntrustedRequest as error:
         raise InvalidRequestError(str(error)) from error
-    except Declined as refusal:
+    except DeclinedRequest as refusal:
         raise OAuth2Error(error=refusal.error, description=refusal.words) from refusal

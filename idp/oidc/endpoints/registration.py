@@ -108,8 +108,8 @@ def register(request: HttpRequest) -> HttpResponse:
     except _NoToken:
         return _unauthorized()
     except BadRegistration as bad:
-        return _bad(bad)
-    return _answer(party, access, secret=secret, status=201)
+        return _error_response(bad)
+    return _registration_response(party, access, secret=secret, status=201)
 
 
 @csrf_exempt
@@ -119,18 +119,18 @@ def manage(request: HttpRequest, client_id: str) -> HttpResponse:
     now = clock.now()
     try:
         access = _bearer(request)
-        party = _owned(client_id, access)
+        party = _client_of_token(client_id, access)
         if request.method == "DELETE":
             ClientPolicy.objects.filter(pk=party.policy.pk).update(disabled_at=now, registration_hash="")
             return HttpResponse(status=204)
         if request.method == "GET":
-            return _answer(party, access)
+            return _registration_response(party, access)
         party, secret = _replaced(party, _body(request), now=now)
     except _NoToken:
         return _unauthorized()
     except BadRegistration as bad:
-        return _bad(bad)
-    return _answer(party, access, secret=secret)
+        return _error_response(bad)
+    return _registration_response(party, access, secret=secret)
 
 
 def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tuple[RelyingParty, str | None]:
@@ -141,12 +141,12 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     if secret is not None and not (isinstance(secret, str) and party.check_client_secret(secret)):
         raise BadRegistration("client_secret is not this client's", about="client_secret")
     wanted = metadata.read(said)
-    metadata.require_own_logout_host(wanted, allowed=clients.described(party).hosts)
+    metadata.require_own_logout_host(wanted, allowed=clients.registration_of(party).hosts)
     _require_sector(wanted)
     changes = {
         one.name: getattr(wanted, one.name) for one in fields(Registration) if one.name not in _KEPT_BY_THE_OPERATOR
     }
-    was = clients.described(party)
+    was = clients.registration_of(party)
     if (
         wanted.public and not was.public
     ):  # otherwise the holder of the registration token could act as the client without any other credential
@@ -159,7 +159,7 @@ def _replaced(party: RelyingParty, said: dict[str, Any], *, now: datetime) -> tu
     return clients.change(party, now=now, **changes)
 
 
-def _owned(client_id: str, access: str) -> RelyingParty:
+def _client_of_token(client_id: str, access: str) -> RelyingParty:
     """The client of a token; a disabled one has none (P29)."""
     party = clients.find(client_id)
     kept = party.policy.registration_hash if party else ""
@@ -210,9 +210,11 @@ def _body(request: HttpRequest) -> dict[str, Any]:
     return found
 
 
-def _answer(party: RelyingParty, access: str, *, secret: str | None = None, status: int = 200) -> HttpResponse:
+def _registration_response(
+    party: RelyingParty, access: str, *, secret: str | None = None, status: int = 200
+) -> HttpResponse:
     body = {
-        **metadata.shown(clients.described(party)), "client_id": party.client_id,
+        **metadata.registered_metadata(clients.registration_of(party)), "client_id": party.client_id,
         "client_id_issued_at": int(party.policy.created_at.timestamp()), "registration_access_token": access,
         "registration_client_uri": config().issuer + reverse("registration", args=[party.client_id]),
     }  # fmt: skip
@@ -223,7 +225,7 @@ def _answer(party: RelyingParty, access: str, *, secret: str | None = None, stat
     return response
 
 
-def _bad(bad: BadRegistration) -> HttpResponse:
+def _error_response(bad: BadRegistration) -> HttpResponse:
     """RFC 7591 §3.2.2."""
     errors = {"redirect_uris": "invalid_redirect_uri", "software_statement": "invalid_software_statement"}
     return JsonResponse(

@@ -12,18 +12,18 @@ from uuid import UUID
 
 from derived.errors import Refused
 from idp import clients, models
-from idp.clients import subject
+from idp.clients import subject_of
 from idp.config import config
 from idp.keys import keyring
 from idp.models import OpaqueToken, ServiceToken
-from idp.oidc.claims.claims import assembled
+from idp.oidc.claims.claims import assemble
 from idp.oidc.issuing.live import require_live
 from idp.oidc.issuing.statements import GRANT, GRANT_AND_PERSON, OPAQUE_TOKEN, OPAQUE_TOKEN_AND_PERSON
 from idp.oidc.issuing.tokens import ACCESS_TOKEN_ALG
 from idp.oidc.proofs import dpop
 from idp.oidc.proofs import mutual_tls as certificate
 from idp.oidc.proofs import own_jwts as issued
-from idp.oidc.proofs.bound import Bound
+from idp.oidc.proofs.bound import ProofBinding
 from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class LiveToken:
     party: RelyingParty
 
 
-def if_live(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, RelyingParty] | None:
+def live_grant(grant: Grant, *, has_rules: bool, now: datetime) -> tuple[Grant, RelyingParty] | None:
     """A grant, read with everything it depends on, and its client, if all of that is live now.
 
     has_rules: whether access rules exist for its client, as the same statement has read.
     """
-    party = clients.of(grant.client)
+    party = clients.party_of(grant.client)
     if party is None:
         return None
     party.has_rules = has_rules
@@ -86,11 +86,11 @@ def live_token(
     except ValueError:
         return None
     read = (GRANT_AND_PERSON if person else GRANT).first(kid=signed.kid, family_id=family_id)
-    found = if_live(read.row, has_rules=read.has_rules, now=now) if read else None
+    found = live_grant(read.row, has_rules=read.has_rules, now=now) if read else None
     return LiveToken(claims, *found) if found else None
 
 
-def grant_behind(token: str) -> Grant | None:
+def grant_of(token: str) -> Grant | None:
     """The grant of an access token, live or not, for revocation (C41)."""
     if "." not in token:
         row = (
@@ -119,21 +119,21 @@ def _live_opaque(token: str, *, asked_by: RelyingParty | None, person: bool, now
         return _live_service(hash_secret(token, kind="service-token"), asked_by=asked_by, now=now)
     if not _may_know(asked_by, client_id=row.grant.client.client_id, audience=row.audience):
         return None
-    found = if_live(row.grant, has_rules=read.has_rules, now=now)
+    found = live_grant(row.grant, has_rules=read.has_rules, now=now)
     if found is None:
         return None
     grant, party = found
     claims = {
         "iss": config().issuer,
-        "sub": subject(party, grant.family.account),
+        "sub": subject_of(party, grant.family.account),
         "aud": row.audience,
         "client_id": party.client_id,
         "scope": row.scope,
         "exp": int(row.expires_at.timestamp()),
         "iat": int(row.created_at.timestamp()),
-        "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
+        "cnf": ProofBinding(jkt=row.jkt, x5t=row.x5t).cnf,
     }
-    return LiveToken(assembled({}, claims), grant, party)
+    return LiveToken(assemble({}, claims), grant, party)
 
 
 def service_row(jti: str, *, now: datetime) -> ServiceToken | None:
@@ -146,7 +146,7 @@ def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> 
     row = service_row(jti, now=now)
     if row is None or not _may_know(asked_by, client_id=row.client.client_id, audience=row.audience):
         return None
-    party = clients.of(row.client)
+    party = clients.party_of(row.client)
     if party is None or party.is_public or not party.check_grant_type("client_credentials"):
         return None
     scope = party.get_allowed_scope(row.scope)  # a scope that the client has lost is lost for its tokens too (C16)
@@ -159,9 +159,9 @@ def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> 
         "exp": int(row.expires_at.timestamp()),
         "iat": int(row.created_at.timestamp()),
         "jti": jti,
-        "cnf": Bound(jkt=row.jkt, x5t=row.x5t).cnf,
+        "cnf": ProofBinding(jkt=row.jkt, x5t=row.x5t).cnf,
     }
-    return LiveToken({**assembled({}, claims), "scope": scope}, None, party)
+    return LiveToken({**assemble({}, claims), "scope": scope}, None, party)
 
 
 class Unauthorized(Exception):
@@ -212,6 +212,6 @@ def _require_proof(request: HttpRequest, token: str, bound_to: str, *, nonced: b
     try:
         jkt = dpop.verify(request, now=now, access_token=token, nonced=nonced)
     except Refused as refused:
-        raise Unauthorized("DPoP", dpop.error_of(refused), dpop.words_of(refused)) from refused
+        raise Unauthorized("DPoP", dpop.error_of(refused), dpop.error_description_of(refused)) from refused
     if not hmac.compare_digest(jkt, bound_to):
         raise Unauthorized("DPoP", "invalid_token", "The access token is bound to another key.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from idp.login.hop import Presented
+    from idp.login.hop import PresentedCertificate
 
 SCOPE = "scim"
 _MOST_NAMES = 50
@@ -48,11 +48,11 @@ def keys_of_certificate(request: HttpRequest, now: datetime) -> list[str]:
     calls.
     Raises: Unavailable(CERTIFICATE_STATUS_UNKNOWN) for a name of a source whose status cannot be determined.
     """
-    found = certificate.presented(request, now=now)
+    found = certificate.certificate_of_connection(request, now=now)
     if found is None:
         return []
     try:
-        shown = parties.presentable(found.unverified_leaf, now=now)
+        shown = parties.well_formed_certificate(found.unverified_leaf, now=now)
     except Refused:
         return []
     known = {
@@ -65,9 +65,9 @@ def keys_of_certificate(request: HttpRequest, now: datetime) -> list[str]:
     return [key_of_certificate(hashlib.sha256(found.unverified_leaf).hexdigest()), *vouched]
 
 
-def _is_certified(found: Presented, *, by: str, now: datetime) -> bool:
+def _is_certified(found: PresentedCertificate, *, by: str, now: datetime) -> bool:
     try:
-        parties.certified(found.unverified_leaf, found.unverified_chain, by=by, now=now)
+        parties.require_certified(found.unverified_leaf, found.unverified_chain, by=by, now=now)
     except Refused:
         return False
     return True

@@ -13,17 +13,17 @@ from derived import clock
 from derived.changes import revoke
 from derived.errors import Reason
 from derived.ledger.locking import under_lock
-from idp.clients import subject
+from idp.clients import subject_of
 from idp.config import config
 from idp.keys import keyring
 from idp.models import RefreshToken, ServiceToken
 from idp.oidc.claims import assurance
-from idp.oidc.claims.claims import assembled, attributes, by_name
+from idp.oidc.claims.claims import assemble, attributes, by_name
 from idp.oidc.endpoints import introspection, resource
 from idp.oidc.endpoints.cors import readable_by_registered_origins
 from idp.oidc.endpoints.resource import Unauthorized
 from idp.oidc.issuing.provider import server
-from idp.oidc.issuing.tokens import about_login
+from idp.oidc.issuing.tokens import login_claims
 from idp.oidc.proofs import dpop
 from idp.secrets import hash_secret
 from scim.access import entitlements
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @require_http_methods(["POST"])
 def token(request: HttpRequest) -> HttpResponse:
     """RFC 6749 §3.2."""
-    return dpop.renewed(request, server().respond_to_token_request(request), now=clock.now())
+    return dpop.with_nonce(request, server().respond_to_token_request(request), now=clock.now())
 
 
 @csrf_exempt
@@ -59,10 +59,10 @@ def userinfo(request: HttpRequest) -> HttpResponse:
                 "Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope."
             )
     except Unauthorized as refused:
-        return dpop.renewed(request, _unauthorized(refused), now=now)
-    return dpop.renewed(
+        return dpop.with_nonce(request, _unauthorized(refused), now=now)
+    return dpop.with_nonce(
         request,
-        _said(
+        _userinfo_claims(
             _userinfo(live.grant, live.party.get_allowed_scope(live.claims["scope"]), live.party, now=now),
             live.party,
             now=now,
@@ -73,17 +73,17 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 
 def _userinfo(grant: Grant, scope: str, party: RelyingParty, *, now: datetime) -> dict[str, Any]:
     account = grant.family.account
-    reserved: dict[str, Any] = {"sub": subject(party, account)}
+    reserved: dict[str, Any] = {"sub": subject_of(party, account)}
     if assurance.SCOPE in scope.split():
-        reserved |= about_login(grant, account) | assurance.said(grant, account)
+        reserved |= login_claims(grant, account) | assurance.assurance_claims(grant, account)
     about_person = attributes(account.person, scope)
     about_person |= by_name(account.person, grant.claims.get("userinfo", ()), allowed=party.policy.scopes)
     if party.has_rules:
         about_person |= entitlements.claims_for(account.person, party.client_id, now=now)
-    return assembled(about_person, reserved)
+    return assemble(about_person, reserved)
 
 
-def _said(claims: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
+def _userinfo_claims(claims: dict[str, Any], party: RelyingParty, *, now: datetime) -> HttpResponse:
     """The userinfo response as JSON, or as a JWT with its own `typ` (J2)."""
     if not party.policy.userinfo_alg:
         response: HttpResponse = JsonResponse(claims)
@@ -109,14 +109,16 @@ def introspect(request: HttpRequest) -> HttpResponse:
     """RFC 7662: for the owner of a token and its resource; any other token is inactive (C40)."""
     now = clock.now()
     try:
-        party, parameters = introspection.asker(request, now=now)
+        party, parameters = introspection.calling_client(request, now=now)
         if "token" not in parameters:
             raise InvalidRequestError("Missing token in request.")
     except OAuth2Error as error:
         return server().refuse(error)
     except Unauthorized as refused:
-        return dpop.renewed(request, _unauthorized(refused), now=now)
-    return introspection.answered(request, introspection.about(parameters["token"], party, now=now), party, now=now)
+        return dpop.with_nonce(request, _unauthorized(refused), now=now)
+    return introspection.introspection_response(
+        request, introspection.token_facts(parameters["token"], party, now=now), party, now=now
+    )
 
 
 @csrf_exempt
@@ -132,7 +134,7 @@ def revocation(request: HttpRequest) -> HttpResponse:
         return server().refuse(error)
     now, value = clock.now(), parameters["token"]
     live = resource.live_token(value, asked_by=party, now=now)
-    grant = live.grant if live is not None else _of_refresh_token(value) or resource.grant_behind(value)
+    grant = live.grant if live is not None else _of_refresh_token(value) or resource.grant_of(value)
     if grant is not None and grant.client_id == party.client.pk:
         _end(grant, actor=f"client:{party.client_id}", now=now)
     if live is not None and grant is None:

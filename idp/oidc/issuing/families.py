@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from derived.rules.assurance import Authentication
     from idp.clients import RelyingParty
     from idp.models import AuthenticationEvent, LoginSession
-    from idp.oidc.proofs.bound import Bound
+    from idp.oidc.proofs.bound import ProofBinding
 
 
 def relayed_login(event: AuthenticationEvent) -> Authentication:
@@ -37,7 +37,7 @@ def relayed_login(event: AuthenticationEvent) -> Authentication:
     return replace(login, aal=min(login.aal, AAL.AAL2), phishing_resistant=False, hardware_protected=False)
 
 
-def login_behind(grant: Grant) -> Authentication:
+def login_of_grant(grant: Grant) -> Authentication:
     """The evidence of a grant's login, as far as it counts for the grant."""
     return relayed_login(grant.event) if grant.relayed else login_of(grant.event)
 
@@ -65,7 +65,7 @@ def require_allowed(grant: Grant, account: Account, party: RelyingParty, *, now:
     if not party.client.require_consent or grant.relayed or grant.session_id is None:
         return
     names = [name for listed in grant.claims.values() for name in listed]
-    by_names = claims.opening(names, allowed=party.policy.scopes)
+    by_names = claims.scopes_disclosing(names, allowed=party.policy.scopes)
     if clients.consent_needed(party, account.person, " ".join([*grant.scope.split(), *by_names]), now=now):
         raise ConsentEnded(Reason.LOGIN_ENDED)
 
@@ -84,7 +84,7 @@ class NewFamily:
     event: AuthenticationEvent
     scope: str
     acr: str
-    bound: Bound
+    bound: ProofBinding
     refreshes: bool
     session: LoginSession | None = None
     nonce: str = ""

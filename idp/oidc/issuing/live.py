@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from idp.clients import DEVICE_CODE
-from idp.login.session import is_standing, stands
-from idp.oidc.issuing.families import login_behind, require_allowed, require_entitled
+from idp.login.session import has_live_credentials, has_not_ended
+from idp.oidc.issuing.families import login_of_grant, require_allowed, require_entitled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
     Raises: Refused(CREDENTIAL_NOT_LIVE), Refused(LOGIN_ENDED), Refused(LEVEL_NOT_REACHED), Refused(NOT_ENTITLED).
     """
     family = grant.family
-    if not status.is_live(family, account, now=now) or not stands(grant.event, account, now=now):
+    if not status.is_live(family, account, now=now) or not has_live_credentials(grant.event, account, now=now):
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     policy = party.policy
     if (policy.dpop_required and not grant.jkt) or (policy.certificate_bound and not (grant.x5t or grant.jkt)):
@@ -33,13 +33,13 @@ def require_live(grant: models.Grant, account: Account, party: RelyingParty, *, 
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if grant.session is not None and not grant.offline:
         grant.session.account = account
-        if not is_standing(grant.session, now=now):
+        if not has_not_ended(grant.session, now=now):
             raise Refused(Reason.LOGIN_ENDED)
     if grant.relayed and not party.check_grant_type(DEVICE_CODE):  # the operator took it away since (C13, C16)
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if policy.most_session is not None and now - grant.event.at > policy.most_session:
         raise Refused(Reason.LOGIN_ENDED)
-    if not party.admits(login_behind(grant)):
+    if not party.admits(login_of_grant(grant)):
         raise Refused(Reason.LEVEL_NOT_REACHED)
     require_entitled(account, party, now=now)
     require_allowed(grant, account, party, now=now)

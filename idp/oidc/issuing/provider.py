@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from idp.oidc.issuing.grants import authorization_code, client_credentials, device_code, device_key, refresh_token
+from idp.oidc.issuing.grants.authorization_code import AuthorizationCodeGrant
+from idp.oidc.issuing.grants.client_credentials import ClientCredentialsGrant
+from idp.oidc.issuing.grants.device_code import DeviceCodeGrant
+from idp.oidc.issuing.grants.device_key import DeviceKeyGrant
+from idp.oidc.issuing.grants.refresh_token import RefreshTokenGrant
 from idp.oidc.issuing.server import Server
 
 
@@ -15,6 +19,6 @@ def server() -> Server:
     A grant type is offered if it is registered here; discovery reads the same list.
     """
     built = Server()
-    for module in (authorization_code, refresh_token, device_key, device_code, client_credentials):
-        built.register_grant(module.Grant)
+    for grant in (AuthorizationCodeGrant, RefreshTokenGrant, DeviceKeyGrant, DeviceCodeGrant, ClientCredentialsGrant):
+        built.register_grant(grant)
     return built

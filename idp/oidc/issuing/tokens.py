@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from derived.ledger import status
 from derived.ledger.prepared_sql import insert_rows
 from derived.rules.assurance import AAL
-from idp.clients import RelyingParty, subject
+from idp.clients import RelyingParty, subject_of
 from idp.config import config
 from idp.keys import keyring
 from idp.models import OpaqueToken, ServiceToken
 from idp.oidc.claims import acr, assurance
-from idp.oidc.claims.acr import Reached
-from idp.oidc.claims.claims import assembled, by_name
-from idp.oidc.issuing.families import login_behind
+from idp.oidc.claims.acr import AchievedLevel
+from idp.oidc.claims.claims import assemble, by_name
+from idp.oidc.issuing.families import login_of_grant
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 from idp.secrets import hash_secret, opaque
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from derived.models import Account
     from derived.rules.assurance import Authentication
     from idp.models import Grant
-    from idp.oidc.proofs.bound import Bound
+    from idp.oidc.proofs.bound import ProofBinding
 
 ACCESS_TOKEN_ALG = "ES256"  # noqa: S105 - an algorithm
 _OPAQUE = "opaque"
@@ -51,7 +51,7 @@ class Granted:
     party: RelyingParty
     scope: str
     audience: str
-    bound: Bound
+    bound: ProofBinding
     refresh_token: str | None = None
     nonce: str = ""
 
@@ -63,7 +63,7 @@ class ServiceGranted:
     party: RelyingParty
     scope: str
     audience: str
-    bound: Bound
+    bound: ProofBinding
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Signing:
     id_token: TokenSigner
 
 
-def ready(party: RelyingParty, *, now: datetime) -> Signing:
+def signing_keys(party: RelyingParty, *, now: datetime) -> Signing:
     """The keys that will sign, fetched before anything is claimed.
 
     Raises: Unavailable(KEY_UNAVAILABLE).
@@ -85,16 +85,16 @@ def ready(party: RelyingParty, *, now: datetime) -> Signing:
     return Signing(access_token, access_token if same else keyring().signer(for_id, kid=party.kid(for_id), now=now))
 
 
-def about_login(grant: Grant, account: Account, login: Authentication | None = None) -> dict[str, Any]:
+def login_claims(grant: Grant, account: Account, login: Authentication | None = None) -> dict[str, Any]:
     """The claims about the login of a grant, computed from its evidence and its ancestors now (C2, TK-5).
 
     `acr` is the one that was answered, as long as it is still true; a fallen level lowers it, nothing raises it.
     """
-    login = login or login_behind(grant)
+    login = login or login_of_grant(grant)
     level = min(login.aal, AAL(grant.family.aal))
-    keeps = acr.is_true(grant.acr, Reached.of(login, at_most=level))
+    keeps = acr.is_satisfied(grant.acr, AchievedLevel.of(login, at_most=level))
     return {
-        "acr": grant.acr if keeps else acr.of_level(level),
+        "acr": grant.acr if keeps else acr.acr_of_level(level),
         "amr": list(login.amr),
         "auth_time": int(grant.event.at.timestamp()),
         "aal": int(level),
@@ -105,13 +105,13 @@ def about_login(grant: Grant, account: Account, login: Authentication | None = N
     }
 
 
-def response(granted: Granted | ServiceGranted, signing: Signing, *, now: datetime) -> dict[str, Any]:
+def token_response(granted: Granted | ServiceGranted, signing: Signing, *, now: datetime) -> dict[str, Any]:
     """The token response (RFC 6749 §5.1) for a grant."""
     if isinstance(granted, ServiceGranted):
         return _service_response(granted, signing.access_token, now=now)
     grant = granted.grant
-    about = about_login(grant, granted.account)
-    until = _until(grant, granted.party, now=now)
+    about = login_claims(grant, granted.account)
+    until = _expiry(grant, granted.party, now=now)
     if granted.party.policy.access_token_format == _OPAQUE:
         access_token = _opaque(granted, until=until, now=now)
     else:
@@ -159,12 +159,12 @@ def _service_response(granted: ServiceGranted, signer: TokenSigner, *, now: date
         "cnf": bound.cnf,
     }
     is_opaque = party.policy.access_token_format == _OPAQUE
-    token = secret if is_opaque else signer.sign(assembled({}, claims), typ="at+jwt")
+    token = secret if is_opaque else signer.sign(assemble({}, claims), typ="at+jwt")
     life = int((until - now).total_seconds())
     return {"access_token": token, "token_type": bound.token_type, "expires_in": life, "scope": granted.scope}
 
 
-def _until(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
+def _expiry(grant: Grant, party: RelyingParty, *, now: datetime) -> datetime:
     """The expiry of an access token: at most its family's, Ramet's and its client's limits (A2)."""
     life = min(ACCESS_TOKEN, party.policy.access_token_life or ACCESS_TOKEN)
     return min(now + life, grant.family.expires_at or now)
@@ -194,7 +194,7 @@ def _access_token(
     reserved = {
         **about,
         "iss": config().issuer,
-        "sub": subject(granted.party, granted.account),
+        "sub": subject_of(granted.party, granted.account),
         "aud": granted.audience,
         "exp": int(until.timestamp()),
         "iat": int(now.timestamp()),
@@ -204,7 +204,7 @@ def _access_token(
         "grant_id": str(grant.family_id),
         "cnf": granted.bound.cnf,
     }
-    return signer.sign(assembled({}, reserved), typ="at+jwt")
+    return signer.sign(assemble({}, reserved), typ="at+jwt")
 
 
 def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer: TokenSigner, *, now: datetime) -> str:
@@ -212,7 +212,7 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer
     reserved = {
         **about,
         "iss": config().issuer,
-        "sub": subject(granted.party, granted.account),
+        "sub": subject_of(granted.party, granted.account),
         "aud": granted.party.client_id,
         "exp": int((now + ID_TOKEN).timestamp()),
         "iat": int(now.timestamp()),
@@ -224,10 +224,10 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer
         "cnf": granted.bound.cnf,
     }
     if assurance.SCOPE in granted.scope.split():
-        reserved |= assurance.said(grant, granted.account)
+        reserved |= assurance.assurance_claims(grant, granted.account)
     names = grant.claims.get("id_token", ())
     about_person = by_name(granted.account.person, names, allowed=granted.party.policy.scopes) if names else {}
-    return signer.sign(assembled(about_person, reserved), typ="JWT")
+    return signer.sign(assemble(about_person, reserved), typ="JWT")
 
 
 def _half_hash(value: str, alg: str) -> str:

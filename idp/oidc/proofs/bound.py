@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bound:
+class ProofBinding:
     """jkt: the thumbprint of a DPoP key. x5t: the SHA-256 of a certificate. "" for neither.
 
     proof: the proof of the key in this request, to be spent by the grant.
@@ -29,13 +29,13 @@ class Bound:
 
     jkt: str = ""
     x5t: str = ""
-    proof: dpop.Proof | None = field(default=None, compare=False)
+    proof: dpop.UnspentProof | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.jkt or self.x5t)
 
     @classmethod
-    def of(cls, cnf: Mapping[str, str] | None) -> Bound:
+    def of(cls, cnf: Mapping[str, str] | None) -> ProofBinding:
         """From a token's `cnf`."""
         return cls(jkt=(cnf or {}).get("jkt", ""), x5t=(cnf or {}).get("x5t#S256", ""))
 
@@ -49,25 +49,25 @@ class Bound:
         """RFC 9449 §5; a token that is bound to a certificate is a bearer token to the eye (RFC 8705 §3)."""
         return "DPoP" if self.jkt else "Bearer"
 
-    def is_shown_by(self, shown: Bound) -> bool:
+    def is_proven_by(self, shown: ProofBinding) -> bool:
         """True if a request proves everything that this binding names."""
         pairs = ((self.jkt, shown.jkt), (self.x5t, shown.x5t))
         return all(hmac.compare_digest(mine, theirs) for mine, theirs in pairs if mine)
 
 
-def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Bound:
+def binding_of(request: HttpRequest, party: RelyingParty, *, now: datetime) -> ProofBinding:
     """The binding of a request at the token endpoint, as required by the client's registration (C21).
 
     The proof is not spent.
     Raises: OAuth2Error.
     """
-    proof = dpop.shown(request, party, now=now)
+    proof = dpop.proof_of_request(request, party, now=now)
     jkt = proof.jkt if proof else ""
     if not party.policy.certificate_bound:
-        return Bound(jkt=jkt, proof=proof)
+        return ProofBinding(jkt=jkt, proof=proof)
     x5t = certificate.thumbprint(request, now=now)
     if not x5t and not jkt:
         raise InvalidRequestError(
             "This client's tokens are bound to its certificate: use the mtls_endpoint_aliases, and present it."
         )
-    return Bound(jkt=jkt, x5t=x5t or "", proof=proof)
+    return ProofBinding(jkt=jkt, x5t=x5t or "", proof=proof)

@@ -46,7 +46,7 @@ _NOBODY = "0" * 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shown:
+class _PresentedAuthentication:
     """The authentication method of a request, with its values."""
 
     method: str
@@ -66,7 +66,7 @@ def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping
     headers: through the gate. Raises: InvalidClientError, always the same one; InvalidRequestError for two methods at
     once.
     """
-    shown, now = _shown(form, headers), clock.now()
+    shown, now = _presented(form, headers), clock.now()
     try:
         match shown.method:
             case "private_key_jwt":
@@ -79,25 +79,31 @@ def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping
         raise InvalidClientError from refused
 
 
-def _shown(form: Mapping[str, str], headers: Mapping[str, str]) -> _Shown:
-    found: list[_Shown] = []
+def _presented(form: Mapping[str, str], headers: Mapping[str, str]) -> _PresentedAuthentication:
+    found: list[_PresentedAuthentication] = []
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "basic":
         user, _, password = b64decode(credentials.strip()).decode("ascii").partition(":")
-        found.append(_Shown(method="client_secret_basic", client_id=unquote(user), proof=unquote(password)))
+        found.append(
+            _PresentedAuthentication(method="client_secret_basic", client_id=unquote(user), proof=unquote(password))
+        )
     if "client_secret" in form:
         found.append(
-            _Shown(method="client_secret_post", client_id=form.get("client_id", ""), proof=form["client_secret"])
+            _PresentedAuthentication(
+                method="client_secret_post", client_id=form.get("client_id", ""), proof=form["client_secret"]
+            )
         )
     if "client_assertion" in form or "client_assertion_type" in form:
         if form.get("client_assertion_type") != ASSERTION or "client_assertion" not in form:
             raise InvalidClientError
         found.append(
-            _Shown(method="private_key_jwt", client_id=form.get("client_id", ""), proof=form["client_assertion"])
+            _PresentedAuthentication(
+                method="private_key_jwt", client_id=form.get("client_id", ""), proof=form["client_assertion"]
+            )
         )
     if len(found) > 1:
         raise InvalidRequestError("Authenticate in one way only.")
-    shown = found[0] if found else _Shown(method="none", client_id=form.get("client_id", ""))
+    shown = found[0] if found else _PresentedAuthentication(method="none", client_id=form.get("client_id", ""))
     if "client_id" in form and shown.client_id != form["client_id"]:
         raise InvalidClientError
     return shown
@@ -114,19 +120,19 @@ def certificate_of(request: HttpRequest) -> str | None:
     return certificate.thumbprint(request, now=clock.now())
 
 
-def _by_connection(request: HttpRequest, shown: _Shown, *, now: datetime) -> RelyingParty:
+def _by_connection(request: HttpRequest, shown: _PresentedAuthentication, *, now: datetime) -> RelyingParty:
     """By the certificate of the TLS connection (RFC 8705 §2); or by nothing, for a public client."""
     party = clients.find(shown.client_id)
-    found = certificate.presented(request, now=now) if hop.is_certificate_host(request) else None
+    found = certificate.certificate_of_connection(request, now=now) if hop.is_certificate_host(request) else None
     if party is not None and party.is_public:
         return party
     if party is None or found is None or party.policy.auth_method not in TLS_METHODS:
         raise InvalidClientError
-    certificate.require_of(party, found, now=now)
+    certificate.require_certificate_of(party, found, now=now)
     return party
 
 
-def _by_secret(shown: _Shown) -> RelyingParty:
+def _by_secret(shown: _PresentedAuthentication) -> RelyingParty:
     """By hash, in constant time; a client that is not there costs the same (C71, P54)."""
     party = _party(shown.client_id, SECRET_METHODS[0])
     kept = party.policy.secret_hash if party is not None else ""
@@ -136,7 +142,7 @@ def _by_secret(shown: _Shown) -> RelyingParty:
     return party
 
 
-def _by_assertion(shown: _Shown, *, now: datetime) -> RelyingParty:
+def _by_assertion(shown: _PresentedAuthentication, *, now: datetime) -> RelyingParty:
     """RFC 7523 §3: check the issuer, the audience and the times, then the signature, and last the single use."""
     _, said = signed.unverified(shown.proof)
     client_id = said.get("sub")
@@ -149,7 +155,7 @@ def _by_assertion(shown: _Shown, *, now: datetime) -> RelyingParty:
     until = _until(said, now=now)
     party = _party(client_id, "private_key_jwt")
     if party is None:
-        signed.as_long_as_verifying(shown.proof)
+        signed.verify_for_nobody(shown.proof)
         raise InvalidClientError
     signed.claims(shown.proof, party, alg=party.policy.auth_alg, typs=_TYPS, now=now)
     if not transacted(lambda: spend("client-assertion", client_id, str(said["jti"]), expires_at=until)):

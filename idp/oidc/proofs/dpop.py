@@ -52,7 +52,7 @@ _WORDS = {
 }
 
 
-def proof_of(request: HttpRequest) -> str | None:
+def proof_header(request: HttpRequest) -> str | None:
     """The one DPoP header of a request, or None; several are joined by commas on the way here and fail to parse."""
     return request.headers.get("DPoP")
 
@@ -63,7 +63,7 @@ def wants_nonce(party: RelyingParty) -> bool:
 
 
 @dataclass(frozen=True)
-class Proof:
+class UnspentProof:
     """A proof that is right in everything, but for whether it was seen before.
 
     jkt: the RFC 7638 thumbprint of its key.
@@ -82,12 +82,12 @@ class Proof:
             raise Refused(Reason.ALREADY_SPENT)
 
 
-def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> str:
+def proven_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> str:
     """The thumbprint of the key that a client's request proves, "" without a proof; the proof is spent.
 
     Raises: as `shown`.
     """
-    proof = shown(request, party, now=now)
+    proof = proof_of_request(request, party, now=now)
     if proof is None:
         return ""
     with as_oauth():
@@ -95,17 +95,17 @@ def shown_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> st
     return proof.jkt
 
 
-def shown(request: HttpRequest, party: RelyingParty, *, now: datetime) -> Proof | None:
+def proof_of_request(request: HttpRequest, party: RelyingParty, *, now: datetime) -> UnspentProof | None:
     """The proof of a client's request, not yet spent; None if there is none and none is required.
 
     Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19).
     """
-    if proof_of(request) is None:
+    if proof_header(request) is None:
         if party.policy.dpop_required:
             raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
         return None
     with as_oauth():
-        return checked(request, now=now, nonced=wants_nonce(party))
+        return verified_proof(request, now=now, nonced=wants_nonce(party))
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def as_oauth() -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        raise OAuth2Error(error=error_of(refused), description=words_of(refused)) from refused
+        raise OAuth2Error(error=error_of(refused), description=error_description_of(refused)) from refused
 
 
 def error_of(refused: Refused) -> str:
@@ -125,12 +125,12 @@ def error_of(refused: Refused) -> str:
     return "use_dpop_nonce" if refused.reason == Reason.NONCE_NEEDED else "invalid_dpop_proof"
 
 
-def words_of(refused: Refused) -> str:
+def error_description_of(refused: Refused) -> str:
     """The error description of a refused proof."""
     return _WORDS.get(refused.reason, "The DPoP proof is not valid.")
 
 
-def renewed(request: HttpRequest, response: HttpResponse, *, now: datetime) -> HttpResponse:
+def with_nonce(request: HttpRequest, response: HttpResponse, *, now: datetime) -> HttpResponse:
     """The answer, with the nonce for the next proof, where this one needed or carried a nonce (§8.2)."""
     if getattr(request, "ramet_nonced", False):
         response["DPoP-Nonce"] = nonce.current(now=now)
@@ -142,12 +142,14 @@ def verify(request: HttpRequest, *, now: datetime, access_token: str | None = No
 
     Raises: as `checked`; Refused(ALREADY_SPENT) for a replay.
     """
-    proof = checked(request, now=now, access_token=access_token, nonced=nonced)
+    proof = verified_proof(request, now=now, access_token=access_token, nonced=nonced)
     proof.spend()
     return proof.jkt
 
 
-def checked(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> Proof:
+def verified_proof(
+    request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False
+) -> UnspentProof:
     """The proof of this request, which its caller must spend.
 
     access_token: at a resource, the token whose hash `ath` must be. nonced: the proof must carry Ramet's nonce; an
@@ -155,14 +157,14 @@ def checked(request: HttpRequest, *, now: datetime, access_token: str | None = N
     Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED).
     """
     request.ramet_nonced = nonced  # type: ignore[attr-defined]  # read by `renewed`
-    proof = proof_of(request) or ""
+    proof = proof_header(request) or ""
     header = unverified_header(proof)
     key, jkt = _key(header)
     claims = _verified(proof, key, str(header["alg"]))
     jti, iat = _check(claims, request, now=now, access_token=access_token)
     if nonced or "nonce" in claims:
         _check_nonce(claims.get("nonce"), request, now=now)
-    return Proof(jkt, jti, datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP)
+    return UnspentProof(jkt, jti, datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP)
 
 
 def _key(header: dict[str, Any]) -> tuple[ECKey | OKPKey | RSAKey, str]:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from idp.clients import RelyingParty
-    from idp.login.hop import Presented
+    from idp.login.hop import PresentedCertificate
 
 
-def presented(request: HttpRequest, *, now: datetime) -> Presented | None:
+def certificate_of_connection(request: HttpRequest, *, now: datetime) -> PresentedCertificate | None:
     """The certificate of this connection, or None; not validated."""
     try:
-        found = hop.presented(request)
+        found = hop.presented_certificate(request)
     except Refused:
         return None
     return found if probe.has_passed(now=now) else None
@@ -39,7 +39,7 @@ def presented(request: HttpRequest, *, now: datetime) -> Presented | None:
 
 def thumbprint(request: HttpRequest, *, now: datetime) -> str | None:
     """x5t#S256 of the whole certificate that this connection proved the key of (RFC 8705 §3.1), or None."""
-    found = presented(request, now=now)
+    found = certificate_of_connection(request, now=now)
     return _thumbprint(found.unverified_leaf) if found else None
 
 
@@ -47,25 +47,25 @@ def _thumbprint(der: bytes) -> str:
     return urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
 
 
-def require_of(party: RelyingParty, found: Presented, *, now: datetime) -> None:
+def require_certificate_of(party: RelyingParty, found: PresentedCertificate, *, now: datetime) -> None:
     """See that a certificate is this client's, in the way that it is registered for.
 
     Raises: Refused, Unavailable(CERTIFICATE_STATUS_UNKNOWN).
     """
     if party.policy.auth_method == "tls_client_auth":
-        certificate = parties.certified(found.unverified_leaf, found.unverified_chain, now=now)
+        certificate = parties.require_certified(found.unverified_leaf, found.unverified_chain, now=now)
         if not _is_named(certificate, party.policy.tls_subject):
             raise Refused(Reason.CERTIFICATE_UNTRUSTED)
         return
-    certificate = parties.presentable(found.unverified_leaf, now=now)
-    if not any(_is_key_of(certificate, one) for one in keys.document(party, now=now).get("keys", [])):
+    certificate = parties.well_formed_certificate(found.unverified_leaf, now=now)
+    if not any(_is_key_of(certificate, one) for one in keys.stored_set(party, now=now).get("keys", [])):
         raise Refused(Reason.CERTIFICATE_UNTRUSTED)
 
 
 def _is_named(certificate: x509.Certificate, expected: dict[str, str]) -> bool:
     """RFC 8705 §2.1.2: exactly one expected name, compared whole."""
     ((kind, value),) = expected.items() if len(expected) == 1 else (("", ""),)
-    name = names.spelled(kind, value)
+    name = names.format_name(kind, value)
     return name is not None and name in names.names(certificate)
 
 
@@ -81,7 +81,7 @@ def _is_key_of(certificate: x509.Certificate, entry: dict[str, Any]) -> bool:
     if "x5t#S256" in entry:
         return bool(entry["x5t#S256"] == _thumbprint(der))
     try:
-        known = jwk.accepted(entry).key.as_der(private=False)
+        known = jwk.accepted_key(entry).key.as_der(private=False)
     except jwk.BadKey:
         return False
     return bool(known == certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

@@ -23,19 +23,19 @@ _LEAP = timedelta(seconds=10)  # the permitted lead of another node's clock
 
 def current(*, now: datetime) -> str:
     """The nonce to send now."""
-    return _of(_window(now))
+    return _nonce_of(_window(now))
 
 
 def is_current(nonce: str, *, now: datetime) -> bool:
     """True for a nonce of this window or the one before (or the next, if it begins within the leap)."""
     windows = {_window(now) - 1, _window(now), _window(now + _LEAP)}
-    return any(hmac.compare_digest(_of(one).encode(), nonce.encode(errors="replace")) for one in windows)
+    return any(hmac.compare_digest(_nonce_of(one).encode(), nonce.encode(errors="replace")) for one in windows)
 
 
 def _window(at: datetime) -> int:
     return int(at.timestamp() // WINDOW.total_seconds())
 
 
-def _of(window: int) -> str:
+def _nonce_of(window: int) -> str:
     key = hmac.digest(config().kek_bytes, b"ramet/dpop-nonce", hashlib.sha256)
     return urlsafe_b64encode(hmac.digest(key, window.to_bytes(8, "big"), hashlib.sha256)[:24]).decode()

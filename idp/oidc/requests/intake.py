@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from idp import clients, uris
 from idp.oidc.proofs import own_jwts as issued
 from idp.oidc.requests import jar
-from idp.oidc.requests.answers import Declined
+from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.ask import MODES, UNKNOWN, Ask, parse
 from idp.oidc.requests.engine import OAuthRequest, engine
 
@@ -31,7 +31,7 @@ class UntrustedRequest(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admitted:
+class AdmittedRequest:
     """A validated request that may be stored: the client, the request, and the address of the response."""
 
     party: RelyingParty
@@ -39,9 +39,9 @@ class Admitted:
     redirect_uri: str
 
 
-def admitted(
+def admit(
     request: HttpRequest, parameters: dict[str, str], *, now: datetime, pushed: bool = False, jkt: str = ""
-) -> Admitted:
+) -> AdmittedRequest:
     """Validate the parameters of a request.
 
     pushed: it arrived over the back channel. jkt: the key that the client proved there.
@@ -51,38 +51,40 @@ def admitted(
     if party is None:
         raise UntrustedRequest("The application is not registered here.")
     try:
-        parameters = jar.opened(parameters, party, now=now)
+        parameters = jar.parameters_of(parameters, party, now=now)
     except OAuth2Error as error:
-        raise _about_object(error, parameters, party, pushed=pushed) from error
+        raise _object_error(error, parameters, party, pushed=pushed) from error
     redirect_uri = parameters.get("redirect_uri", "")
     if not _is_registered(redirect_uri, party):
         raise UntrustedRequest("The application sent an address to return to that is not registered for it.")
     try:
         if party.must_push and not pushed:
             raise InvalidRequestError("This client must push its requests (RFC 9126).")
-        return Admitted(party=party, ask=_bound(_ask(request, parameters, party), jkt), redirect_uri=redirect_uri)
+        return AdmittedRequest(
+            party=party, ask=_bound_to_key(_ask(request, parameters, party), jkt), redirect_uri=redirect_uri
+        )
     except OAuth2Error as error:
-        raise declined(error, parameters, redirect_uri) from error
+        raise declined_request(error, parameters, redirect_uri) from error
 
 
 def _is_registered(redirect_uri: str, party: RelyingParty) -> bool:
     return uris.is_plain(redirect_uri) and party.check_redirect_uri(redirect_uri)
 
 
-def _about_object(
+def _object_error(
     error: OAuth2Error, outer: Mapping[str, str], party: RelyingParty, *, pushed: bool
-) -> Declined | UntrustedRequest:
+) -> DeclinedRequest | UntrustedRequest:
     """The error for a rejected request object: sent to a registered address outside of it, or shown on a page."""
     redirect_uri = outer.get("redirect_uri", "")
     if pushed or _is_registered(redirect_uri, party):
-        return declined(error, outer, redirect_uri)
+        return declined_request(error, outer, redirect_uri)
     return UntrustedRequest(f"The application sent a signed request that cannot be accepted. {error.description}")
 
 
-def declined(error: OAuth2Error, parameters: Mapping[str, str], redirect_uri: str) -> Declined:
+def declined_request(error: OAuth2Error, parameters: Mapping[str, str], redirect_uri: str) -> DeclinedRequest:
     """An error about a request, on its way to an address that was compared."""
     mode = parameters.get("response_mode", "")
-    return Declined(
+    return DeclinedRequest(
         error.error,
         error.description,
         redirect_uri=redirect_uri,
@@ -101,19 +103,19 @@ def _ask(request: HttpRequest, parameters: dict[str, str], party: RelyingParty) 
     return parse(
         parameters,
         scope=grant.request.scope,
-        meant=_meant(parameters.get("id_token_hint"), party),
+        meant=_hinted_subject(parameters.get("id_token_hint"), party),
         nonce_required=party.needs_nonce,
     )
 
 
-def _bound(ask: Ask, jkt: str) -> Ask:
+def _bound_to_key(ask: Ask, jkt: str) -> Ask:
     """The request with its code bound to the proven key (RFC 9449 §10.1)."""
     if jkt and ask.dpop_jkt not in {"", jkt}:
         raise OAuth2Error(error="invalid_dpop_proof", description="dpop_jkt names another key than the DPoP proof.")
     return replace(ask, dpop_jkt=jkt or ask.dpop_jkt)
 
 
-def _meant(id_token_hint: str | None, party: RelyingParty) -> str:
+def _hinted_subject(id_token_hint: str | None, party: RelyingParty) -> str:
     """The `sub` of an `id_token_hint` that Ramet issued to this client; UNKNOWN for any other hint."""
     if not id_token_hint:
         return ""

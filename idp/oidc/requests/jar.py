@@ -37,7 +37,7 @@ class InvalidRequestObject(OAuth2Error):  # type: ignore[misc]  # Authlib is unt
     error = "invalid_request_object"
 
 
-def opened(parameters: dict[str, str], party: RelyingParty, *, now: datetime) -> dict[str, str]:
+def parameters_of(parameters: dict[str, str], party: RelyingParty, *, now: datetime) -> dict[str, str]:
     """The parameters of a request: those of its object only (C43), or the plain ones without an object.
 
     Raises: InvalidRequestObject, and OAuth2Error for a client that signs none, or must.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from idp import clients
 from idp.models import PushedRequest
 from idp.oidc.requests.ask import Ask
-from idp.oidc.requests.intake import Admitted, UntrustedRequest
+from idp.oidc.requests.intake import AdmittedRequest, UntrustedRequest
 from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 
 
-def is_ours(request_uri: str) -> bool:
+def is_pushed(request_uri: str) -> bool:
     """True if a `request_uri` is of a pushed request, and not a URL to fetch."""
     return request_uri.startswith(PREFIX)
 
 
-def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, PushedRequest]:
+def load(parameters: Mapping[str, str], *, now: datetime) -> tuple[AdmittedRequest, PushedRequest]:
     """The pushed request that a browser names; only `client_id` and `request_uri` are read (§4).
 
     Loading does not consume it: a page may be loaded twice before the decision (ruling 20).
@@ -42,4 +42,4 @@ def loaded(parameters: Mapping[str, str], *, now: datetime) -> tuple[Admitted, P
         raise UntrustedRequest(
             "The request of the application is not known here, was used already, or is older than 90 seconds."
         )
-    return Admitted(party=party, ask=Ask.restored(row.ask), redirect_uri=row.redirect_uri), row
+    return AdmittedRequest(party=party, ask=Ask.restored(row.ask), redirect_uri=row.redirect_uri), row

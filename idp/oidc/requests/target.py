@@ -24,7 +24,7 @@ class InvalidTarget(OAuth2Error):  # type: ignore[misc]  # Authlib is untyped
     error = "invalid_target"
 
 
-def asked(parameter: str, party: RelyingParty) -> list[str]:
+def requested_resources(parameter: str, party: RelyingParty) -> list[str]:
     """The requested resources that this client may request; Ramet itself is always allowed.
 
     parameter: from the gate: an indicator, or several separated by spaces.
@@ -74,7 +74,7 @@ class Resources:
 
     def validate(self, grant: AuthlibGrant, _redirect_uri: str) -> None:
         """Require that this client may request every requested resource."""
-        asked(grant.request.payload.data.get("resource", ""), grant.request.client)
+        requested_resources(grant.request.payload.data.get("resource", ""), grant.request.client)
 
 
 def _is_indicator(text: str) -> bool:

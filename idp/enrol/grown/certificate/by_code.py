@@ -23,8 +23,8 @@ from derived.minting.hardware.statement import AttestationRequest as AboutKey
 from derived.minting.proven import key_name
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
 from idp.enrol.grown import codes, device_key
-from idp.enrol.grown.certificate.issuing import Wanted, finish, record
-from idp.login.session import is_standing, read
+from idp.enrol.grown.certificate.issuing import CertificateOptions, finish, record
+from idp.login.session import has_not_ended, session_under_lock
 from idp.models import CertificateOrder, LoginSession
 from idp.policies import attestation
 from idp.secrets import normalise_code
@@ -41,7 +41,7 @@ _OPEN = ("waiting", "asked")
 
 
 @dataclass(frozen=True)
-class Begun:
+class NewOrder:
     """A new order, and the two forms of its code, which are shown once and stored as hashes."""
 
     order: CertificateOrder
@@ -49,12 +49,12 @@ class Begun:
     short_code: str = field(repr=False)
 
 
-def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: datetime) -> Begun:
+def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: datetime) -> NewOrder:
     """Begin an order for a person with a fresh login by a root; their earlier codes are spent.
 
     Raises: Refused with the reason of eligibility.
     """
-    code = codes.Code(_CODE_KIND)
+    code = codes.BindingCode(_CODE_KIND)
 
     def work(account: Account) -> CertificateOrder:
         fresh = codes.eligible_session(session, account, now=now)
@@ -63,7 +63,7 @@ def begin(session: LoginSession, *, name: str, passphrase_hash: str, now: dateti
             session=fresh, name=name, passphrase_hash=passphrase_hash, **code.columns(account, now=now)
         )
 
-    return Begun(under_lock(session.account_id, work), code.long, code.short)
+    return NewOrder(under_lock(session.account_id, work), code.long, code.short)
 
 
 def located(typed: str, username: str, *, now: datetime) -> CertificateOrder:
@@ -101,12 +101,12 @@ def ask(
         if (
             row.expires_at <= now
             or row.epoch != account.epoch
-            or not is_standing(read(row.session_id, account), now=now)
+            or not has_not_ended(session_under_lock(row.session_id, account), now=now)
         ):
             raise Refused(Reason.BAD_CODE)
         if BoundKey.objects.filter(name=hashlib.sha256(public).hexdigest()).exists():
             raise Refused(Reason.KEY_SEEN_BEFORE)
-        rows.update(status="asked", spki=public, network=network, asked_at=now, answered=device_key.kept(kept))
+        rows.update(status="asked", spki=public, network=network, asked_at=now, answered=device_key.stored_form(kept))
         return rows.select_related("credential").get()
 
     return under_lock(order.account_id, work)
@@ -152,7 +152,7 @@ def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime)
         if not hmac.compare_digest(fingerprint(row).encode(), shown.encode()):
             raise Refused(Reason.BAD_CODE)
         key: CertificateKey = load_der_public_key(bytes(row.spki or b""))  # type: ignore[assignment]  # `csr` accepted it
-        wanted = Wanted(
+        wanted = CertificateOptions(
             key=key, name=row.name, passphrase_hash=row.passphrase_hash, kept=device_key.restored(row.answered)
         )
         credential = record(account, session, wanted, now=now, live=True)

@@ -35,7 +35,7 @@ from idp.config import config
 from idp.enrol.grown import codes
 from idp.enrol.grown.certificate import by_code as ordering
 from idp.enrol.grown.certificate import issuing as certificates
-from idp.errors import answer, answer_to
+from idp.errors import answer_to, error_response
 from idp.login import hop, probe, throttle
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def simpleenroll(request: HttpRequest) -> HttpResponse:
     )
     if where == "issued" and issued is None:
         pending = row.credential is not None and row.credential.state == "pending"
-        return _said(202, "It is being made.") if pending else _said(403, answer(Reason.REPLACED).words)
+        return _said(202, "It is being made.") if pending else _said(403, error_response(Reason.REPLACED).words)
     if issued is None:
         raise Refused(Reason.BAD_CODE)
     return _certificates([certificates.certificate(issued)])
@@ -193,11 +193,11 @@ def simplereenroll(request: HttpRequest) -> HttpResponse:
         now=now
     ):  # certificates are public: a proxy that lets a forged header through gives them away (H4)
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
-    der = hop.presented(request).unverified_leaf
-    if (waiting := trust.renamed(der, now=now)) is not None:
+    der = hop.presented_certificate(request).unverified_leaf
+    if (waiting := trust.held_for_name(der, now=now)) is not None:
         made = certificates.reissued(waiting, _requested(request), now=now)
     else:
-        made = certificates.renewed(trust.ours(der, now=now), _requested(request), now=now)
+        made = certificates.renewed(trust.valid_own_certificate(der, now=now), _requested(request), now=now)
     return _certificates([certificates.certificate(made)])
 
 

@@ -26,10 +26,10 @@ from derived.rules.assurance import Authentication, Factor
 from derived.rules.eligibility import refusal_to_change
 from derived.rules.kinds import Kind
 from derived.rules.rulebook import DeviceFacts
-from idp.enrol.grown.request import asked
+from idp.enrol.grown.request import request_of
 from idp.keys import wrapper
 from idp.login import password
-from idp.login.session import is_live, is_standing, login_of, read
+from idp.login.session import has_not_ended, is_live, login_of, session_under_lock
 from idp.policies import attestation
 from idp.policies import issuance as rulebook
 
@@ -46,7 +46,7 @@ PURPOSE = "VPN, Wi-Fi and web servers"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class CertificateOptions:
     """A requested certificate. made_here: its key is made here (X-8). kept: its proven hardware (X-7)."""
 
     key: CertificateKey
@@ -71,7 +71,7 @@ def good_passphrase(account: Account, passphrase: str, *, name: str) -> str:
     return password.hashed(passphrase)
 
 
-def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCertificate:
+def make(session: LoginSession, wanted: CertificateOptions, *, now: datetime) -> IssuedCertificate:
     """Record, sign and release, for a person who is signed in.
 
     Raises: Refused of `issue.derive`, of the key, or Refused(LOGIN_ENDED); Unavailable.
@@ -80,21 +80,23 @@ def make(session: LoginSession, wanted: Wanted, *, now: datetime) -> IssuedCerti
     return finish(credential)
 
 
-def record(account: Account, session: LoginSession, wanted: Wanted, *, now: datetime, live: bool) -> Credential:
+def record(
+    account: Account, session: LoginSession, wanted: CertificateOptions, *, now: datetime, live: bool
+) -> Credential:
     """Under the account's lock: write the ledger row with its serial; nothing is signed yet.
 
     live: the browser's session must be live; otherwise it must only stand.
     """
-    fresh = read(session.id, account)
-    if not (is_live if live else is_standing)(fresh, now=now):
+    fresh = session_under_lock(session.id, account)
+    if not (is_live if live else has_not_ended)(fresh, now=now):
         raise Refused(Reason.LOGIN_ENDED)
     proven = _planned(account, wanted, now=now, evidence={"line_began": login_of(fresh.event).at.isoformat()})
-    return issue.derive(account, proven, asked(fresh, name=wanted.name, purpose=PURPOSE), now=now)
+    return issue.derive(account, proven, request_of(fresh, name=wanted.name, purpose=PURPOSE), now=now)
 
 
 def _planned(  # noqa: PLR0913 - the parts of a certificate that is to be
     account: Account,
-    wanted: Wanted,
+    wanted: CertificateOptions,
     *,
     now: datetime,
     replaces: IssuedCertificate | None = None,
@@ -132,13 +134,13 @@ def reissued(
         row = Credential.objects.select_related("root", "parent").get(id=old.credential_id)
         said = _by_itself(account, row, now=now)
         if session is not None:
-            fresh = read(session.id, account)
+            fresh = session_under_lock(session.id, account)
             if not is_live(fresh, now=now):
                 raise Refused(Reason.LOGIN_ENDED)
-            said = asked(fresh, name=row.name, purpose=PURPOSE)
+            said = request_of(fresh, name=row.name, purpose=PURPOSE)
             if reason := refusal_to_change(said.login, affected=status.level(row), now=now):
                 raise Refused(reason)
-        wanted = Wanted(key=key, name=row.name, passphrase_hash=old.passphrase_hash, kept=_still_kept(row))
+        wanted = CertificateOptions(key=key, name=row.name, passphrase_hash=old.passphrase_hash, kept=_still_kept(row))
         evidence: dict[str, object] = {"line_began": renew.line_began(row)}
         proven = _planned(account, wanted, now=now, replaces=old, evidence=evidence, until=old.not_after)
         return renew.reissue(account, row, proven, said, now=now)
@@ -148,7 +150,7 @@ def reissued(
 
 def _still_kept(row: Credential) -> HardwareEvidence | None:
     """The hardware that was proven when it was made, as far as it is trusted now."""
-    if not attestation.believes(row.evidence):
+    if not attestation.is_trusted(row.evidence):
         return None
     facts = {name: row.evidence[name] for name in ("level", "vouched")}
     return HardwareEvidence(
@@ -182,7 +184,7 @@ def renewed(old: IssuedCertificate, key: CertificateKey, *, now: datetime) -> Is
 
     Raises: Refused of `renew.certificate`; Unavailable.
     """
-    wanted = Wanted(key=key, name=old.credential.name, passphrase_hash=old.passphrase_hash)
+    wanted = CertificateOptions(key=key, name=old.credential.name, passphrase_hash=old.passphrase_hash)
 
     def work(account: Account) -> Credential:
         row = Credential.objects.select_related("root", "parent").get(id=old.credential_id)
@@ -226,7 +228,7 @@ def make_pkcs12(
     transport: the passphrase of the file. Raises: as `make`.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    wanted = Wanted(key=key.public_key(), name=name, passphrase_hash=passphrase_hash, made_here=True)
+    wanted = CertificateOptions(key=key.public_key(), name=name, passphrase_hash=passphrase_hash, made_here=True)
     row = make(session, wanted, now=now)
     sealed = pkcs12.serialize_key_and_certificates(
         name.encode(), key, certificate(row), between(row), BestAvailableEncryption(transport.encode())

@@ -28,7 +28,7 @@ from idp.enrol.grown.certificate import est
 from idp.enrol.grown.certificate import form as requested
 from idp.enrol.grown.certificate import issuing as certificates
 from idp.enrol.grown.registry import Offer
-from idp.errors import answer, answer_to
+from idp.errors import answer_to, error_response
 from idp.keys import wrapper
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
@@ -79,7 +79,7 @@ def _why_not(session: LoginSession, *, now: datetime) -> str:
     reason = refusal(login_of(session.event), now=now)
     if reason is None:
         return ""
-    return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else answer(reason).words
+    return _SIGN_IN_AGAIN if reason == Reason.LOGIN_TOO_OLD else error_response(reason).words
 
 
 @require_http_methods(["GET", "POST"])
@@ -92,7 +92,10 @@ def add(request: HttpRequest) -> HttpResponse:
         return fresh_login_needed(request, why, next_path=_ADD)
     if keeping.current(now=now) is None:
         return pages.problem(
-            request, answer(Reason.NO_AUTHORITY).words, status=503, next_step="Add a device key in My devices instead."
+            request,
+            error_response(Reason.NO_AUTHORITY).words,
+            status=503,
+            next_step="Add a device key in My devices instead.",
         )
     if request.method == "GET":
         return _form(request, "")
@@ -137,7 +140,9 @@ def _made(request: HttpRequest, session: LoginSession, *, now: datetime) -> Http
     passphrase_hash = certificates.good_passphrase(session.account, request.POST.get("passphrase", ""), name=name)
     if key is not None:
         made = certificates.make(
-            session, certificates.Wanted(key=key, name=name, passphrase_hash=passphrase_hash, kept=kept), now=now
+            session,
+            certificates.CertificateOptions(key=key, name=name, passphrase_hash=passphrase_hash, kept=kept),
+            now=now,
         )
         return redirect("certificate", credential_id=made.credential_id)
     if way == "device":
@@ -239,7 +244,7 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 # --- for another device -----------------------------------------------------------------------------------------------
 
 
-def _sealed(begun: ordering.Begun) -> str:
+def _sealed(begun: ordering.NewOrder) -> str:
     """Encrypt both forms of a code for the page that shows them, so that the session store has no clear code (I10)."""
     codes = f"{begun.code} {begun.short_code}".encode()
     return b64encode(wrapper().wrap(codes, purpose=_SHOWN_ONCE, owner=str(begun.order.id))).decode()

@@ -16,11 +16,11 @@ from derived.errors import AlreadySpent, Reason, Refused
 from derived.ledger.locking import under_lock_of
 from derived.ledger.single_use import claim_key
 from idp import clients
-from idp.login.session import is_standing, login_of, stands
+from idp.login.session import has_live_credentials, has_not_ended, login_of
 from idp.models import Code
 from idp.oidc.claims import acr, claims
 from idp.oidc.issuing.families import NewFamily, open_family, require_entitled
-from idp.oidc.issuing.grants.base import Terms
+from idp.oidc.issuing.grants.base import GrantBase
 from idp.oidc.issuing.statements import CODE, OWNER_OF_CODE, RowWithRules
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.ask import Ask
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     from derived.models import Account
     from idp.clients import RelyingParty
-    from idp.oidc.proofs.bound import Bound
+    from idp.oidc.proofs.bound import ProofBinding
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
-class Grant(Terms):
+class AuthorizationCodeGrant(GrantBase):
     """`grant_type=authorization_code`."""
 
     GRANT_TYPE = "authorization_code"
@@ -51,7 +51,7 @@ class Grant(Terms):
         if self.request.client.needs_pkce and not self.request.form.get("code_verifier"):
             raise InvalidRequestError("Missing code_verifier in request.")
 
-    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: ProofBinding, now: datetime) -> Granted:
         """Redeem the code of this request."""
         form = self.request.form
         presented = PresentedCode(
@@ -72,7 +72,7 @@ class PresentedCode:
     redirect_uri: str
     code_verifier: str
     resource: str
-    bound: Bound
+    bound: ProofBinding
 
 
 def redeem(party: RelyingParty, presented: PresentedCode, *, spend_proof: Callable[[], None], now: datetime) -> Granted:
@@ -90,7 +90,7 @@ def redeem(party: RelyingParty, presented: PresentedCode, *, spend_proof: Callab
         refused = None
         try:
             _compare(row, ask, party, presented)
-            value = _gates(row, ask, account, party, now=now)
+            value = _require_live(row, ask, account, party, now=now)
         except Refused as why:
             refused = why
         family_id = uuid4()
@@ -155,16 +155,20 @@ def _verifies(code_verifier: str, code_challenge: str) -> bool:
     return hmac.compare_digest(create_s256_code_challenge(code_verifier), code_challenge)
 
 
-def _gates(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
+def _require_live(row: Code, ask: Ask, account: Account, party: RelyingParty, *, now: datetime) -> str:
     """Evaluate the gates that may have changed since the code was created (C1, C16), and return the `acr`."""
-    if row.epoch != account.epoch or not is_standing(row.session, now=now) or not stands(row.event, account, now=now):
+    if (
+        row.epoch != account.epoch
+        or not has_not_ended(row.session, now=now)
+        or not has_live_credentials(row.event, account, now=now)
+    ):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     require_entitled(account, party, spends=True, now=now)
     login = login_of(row.event)
-    value = acr.answered(ask, login)
+    value = acr.satisfied_class(ask, login)
     if value is None or not party.admits(login):
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
-    discloses = claims.discloses(ask, allowed=party.policy.scopes)
+    discloses = claims.scopes_for_consent(ask, allowed=party.policy.scopes)
     # The person is read only if consent is needed.
     if party.client.require_consent and clients.consent_needed(party, account.person, discloses, now=now):
         raise Refused(Reason.BAD_CODE, spends=True)

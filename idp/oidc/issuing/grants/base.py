@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from idp.clients import RelyingParty
     from idp.oidc.issuing.tokens import Granted, ServiceGranted
-    from idp.oidc.proofs.bound import Bound
+    from idp.oidc.proofs.bound import ProofBinding
 
 
-class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
+class GrantBase(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is untyped
     """A grant type at the token endpoint; a subclass names its parameters, and returns a `Granted`.
 
     SPENDS_PROOF: the subclass calls `spend_proof` itself, in the transaction that the proof pays for, so that there is
@@ -37,7 +37,7 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
 
     REQUIRED: tuple[str, ...] = ()
     SPENDS_PROOF = False
-    _proof: dpop.Proof | None = None
+    _proof: dpop.UnspentProof | None = None
 
     def validate_token_request(self) -> None:
         """Authenticate the client, and require the parameters of this grant type."""
@@ -53,15 +53,15 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
         """Check the proof, prepare the keys, let the grant decide under the lock, then sign."""
         now = clock.now()
         party: RelyingParty = self.request.client
-        signing = tokens.ready(party, now=now)
-        shown = bound.shown(self.request.http, party, now=now)
+        signing = tokens.signing_keys(party, now=now)
+        shown = bound.binding_of(self.request.http, party, now=now)
         self._proof = shown.proof
         if not self.SPENDS_PROOF:
             self.spend_proof()
         granted = self._granted(party, shown, now=now)
-        return 200, tokens.response(granted, signing, now=now), self.TOKEN_RESPONSE_HEADER
+        return 200, tokens.token_response(granted, signing, now=now), self.TOKEN_RESPONSE_HEADER
 
-    def _granted(self, party: RelyingParty, shown: Bound, *, now: datetime) -> Granted | ServiceGranted:
+    def _granted(self, party: RelyingParty, shown: ProofBinding, *, now: datetime) -> Granted | ServiceGranted:
         """The result of the grant.
 
         A refusal that was rolled back still spends the proof, and a replay is reported first. See C19.
@@ -87,7 +87,7 @@ class Terms(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib is 
             with dpop.as_oauth():
                 self._proof.spend()
 
-    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted | ServiceGranted:
+    def grant(self, party: RelyingParty, *, bound: ProofBinding, now: datetime) -> Granted | ServiceGranted:
         """Decide; bound: the key or the certificate of the request.
 
         Raises: Refused.

@@ -12,11 +12,11 @@ from derived.errors import AlreadySpent, Reason, Refused
 from derived.ledger.locking import transacted, under_lock
 from derived.ledger.single_use import claim_once
 from idp.clients import DEVICE_CODE
-from idp.login.session import is_standing
+from idp.login.session import has_not_ended
 from idp.models import DeviceAuthorization
 from idp.oidc.claims import acr
 from idp.oidc.issuing.families import NewFamily, open_family, relayed_login
-from idp.oidc.issuing.grants.base import Terms
+from idp.oidc.issuing.grants.base import GrantBase
 from idp.oidc.issuing.tokens import Granted
 from idp.oidc.requests.target import audience
 from idp.secrets import hash_secret
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
     from derived.models import Account
     from idp.clients import RelyingParty
-    from idp.oidc.proofs.bound import Bound
+    from idp.oidc.proofs.bound import ProofBinding
 
 _SLOWER_BY = 5
 _LONGEST_INTERVAL = 120
 
 
-class Grant(Terms):
+class DeviceCodeGrant(GrantBase):
     """`grant_type=urn:ietf:params:oauth:grant-type:device_code`."""
 
     GRANT_TYPE = DEVICE_CODE
     REQUIRED = ("device_code",)
 
-    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: ProofBinding, now: datetime) -> Granted:
         """Redeem the device code of this request, if a person has approved it."""
         form = self.request.form
         device_hash = hash_secret(form["device_code"], kind="device-code")
@@ -76,7 +76,7 @@ def _not_yet(row: DeviceAuthorization, *, now: datetime) -> OAuth2Error:
 
 
 def _redeemed(  # noqa: PLR0913 - the compared values
-    device_hash: str, account: Account, party: RelyingParty, *, bound: Bound, resource: str, now: datetime
+    device_hash: str, account: Account, party: RelyingParty, *, bound: ProofBinding, resource: str, now: datetime
 ) -> Granted:
     """Claim the code under the account's lock, and evaluate every gate again (C16, P25)."""
     rows = DeviceAuthorization.objects.filter(device_hash=device_hash)
@@ -94,10 +94,10 @@ def _redeemed(  # noqa: PLR0913 - the compared values
     if session is None or event is None or row.epoch != account.epoch:
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     session.account = account
-    if not is_standing(session, now=now):
+    if not has_not_ended(session, now=now):
         raise Refused(Reason.LOGIN_ENDED, spends=True)
     login = relayed_login(event)
-    value = acr.first_true(row.acr_values, login)
+    value = acr.first_satisfied(row.acr_values, login)
     if value is None or not party.admits(login):
         raise Refused(Reason.LEVEL_NOT_REACHED, spends=True)
     scope = party.get_allowed_scope(row.scope)

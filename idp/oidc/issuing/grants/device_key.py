@@ -22,9 +22,9 @@ from idp.login import device, throttle
 from idp.login.session import login_of, record_login
 from idp.oidc.claims import acr
 from idp.oidc.issuing.families import NewFamily, open_family
-from idp.oidc.issuing.grants.base import Terms
+from idp.oidc.issuing.grants.base import GrantBase
 from idp.oidc.issuing.tokens import Granted
-from idp.oidc.requests.target import asked, audience
+from idp.oidc.requests.target import audience, requested_resources
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
     from idp.login.device import ProvenDevice
     from idp.models import AuthenticationEvent
-    from idp.oidc.proofs.bound import Bound
+    from idp.oidc.proofs.bound import ProofBinding
 
 TYP = "ramet-device+jwt"
 THUMBPRINT_URI = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"  # RFC 9278
 
 
-class Grant(Terms):
+class DeviceKeyGrant(GrantBase):
     """`grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`."""
 
     GRANT_TYPE = DEVICE_GRANT
     REQUIRED = ("assertion",)
 
-    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: ProofBinding, now: datetime) -> Granted:
         """Verify the key, then the passphrase if there is one, then decide under the lock."""
         jkt = bound.jkt
         if not jkt:
@@ -64,7 +64,7 @@ class Grant(Terms):
         wanted = _Wanted(
             passphrase=passphrase is not None,
             bound=bound,
-            resources=asked(form.get("resource", ""), party),
+            resources=requested_resources(form.get("resource", ""), party),
             scope=party.get_allowed_scope(form.get("scope")),
             acr_values=form.get("acr_values", "").split(),
         )
@@ -76,7 +76,7 @@ class _Wanted:
     """The tokens that a device requests; passphrase: whether the device passphrase was verified."""
 
     passphrase: bool
-    bound: Bound
+    bound: ProofBinding
     resources: list[str]
     scope: str
     acr_values: list[str]
@@ -100,7 +100,7 @@ def _decide(proven: ProvenDevice, party: RelyingParty, wanted: _Wanted, *, now: 
         event = record_login(
             account,
             proven.credential,
-            device.shown_by(proven.credential, passphrase=wanted.passphrase),
+            device.factors_of(proven.credential, passphrase=wanted.passphrase),
             now=now,
             claim=lambda locked: device.claim_login(proven, locked, now=now),
         )
@@ -110,7 +110,7 @@ def _decide(proven: ProvenDevice, party: RelyingParty, wanted: _Wanted, *, now: 
     def work(account: Account) -> Granted:
         event = login(account)
         evidence = login_of(event)
-        value = acr.first_true(wanted.acr_values, evidence)
+        value = acr.first_satisfied(wanted.acr_values, evidence)
         if value is None or not party.admits(evidence):
             raise Refused(Reason.LEVEL_NOT_REACHED)
         if party.policy.most_session is not None and now - evidence.at > party.policy.most_session:

@@ -11,11 +11,11 @@ from derived.ledger.locking import under_lock_of
 from derived.ledger.single_use import claim_key
 from idp.models import RefreshToken
 from idp.oidc.issuing.families import ConsentEnded, add_refresh_token
-from idp.oidc.issuing.grants.base import Terms, narrowed
+from idp.oidc.issuing.grants.base import GrantBase, narrowed
 from idp.oidc.issuing.live import require_live
 from idp.oidc.issuing.statements import OWNER_OF_REFRESH_TOKEN, REFRESH_TOKEN, RowWithRules
 from idp.oidc.issuing.tokens import Granted
-from idp.oidc.proofs.bound import Bound
+from idp.oidc.proofs.bound import ProofBinding
 from idp.oidc.requests.target import audience, still_allowed
 from idp.secrets import hash_secret
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
 
 
-class Grant(Terms):
+class RefreshTokenGrant(GrantBase):
     """`grant_type=refresh_token`."""
 
     GRANT_TYPE = "refresh_token"
     REQUIRED = ("refresh_token",)
     SPENDS_PROOF = True
 
-    def grant(self, party: RelyingParty, *, bound: Bound, now: datetime) -> Granted:
+    def grant(self, party: RelyingParty, *, bound: ProofBinding, now: datetime) -> Granted:
         """Rotate the token of this request."""
         form = self.request.form
         presented = PresentedRefreshToken(
@@ -51,7 +51,7 @@ class PresentedRefreshToken:
     """A refresh token with the scope, the resource and the binding of its request."""
 
     token: str
-    bound: Bound
+    bound: ProofBinding
     scope: str | None = None
     resource: str = ""
 
@@ -81,7 +81,7 @@ def rotate(
                 grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}"
             )
             raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
-        if not _held(grant, party).is_shown_by(presented.bound):
+        if not _held(grant, party).is_proven_by(presented.bound):
             raise Refused(Reason.BAD_PROOF)
         if party.policy.certificate_bound and not (
             grant.jkt or presented.bound.x5t
@@ -103,12 +103,12 @@ def rotate(
             scope=narrow,
             audience=target,
             refresh_token=fresh,
-            bound=Bound(jkt=grant.jkt, x5t=presented.bound.x5t if grant.x5t else ""),
+            bound=ProofBinding(jkt=grant.jkt, x5t=presented.bound.x5t if grant.x5t else ""),
         )
 
     return under_lock_of(OWNER_OF_REFRESH_TOKEN, token_hash, lambda: REFRESH_TOKEN.first(token_hash=token_hash), work)
 
 
-def _held(grant: models.Grant, party: RelyingParty) -> Bound:
+def _held(grant: models.Grant, party: RelyingParty) -> ProofBinding:
     """The key that a refresh must prove; and the certificate of a public client (RFC 8705 §7.1)."""
-    return Bound(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
+    return ProofBinding(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
