@@ -13,9 +13,11 @@ import signal
 import ssl
 import sys
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -75,6 +77,14 @@ class Stage:
             return []
         return ["--tls-cert", str(self.certificate.chain), "--tls-key", str(self.certificate.key)]
 
+    def _demo_kek(self) -> str:
+        """The key-encryption key of this demo, which an address of the local network needs; made once."""
+        path = self.var / "kek"  # the same as without TLS
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(b64encode(token_bytes(32)).decode())
+        return path.read_text()
+
     def ramet(self) -> Ramet:
         """The Ramet to serve; RAMET_ settings of the environment apply, except those that are set here."""
         kept = {name: value for name, value in os.environ.items() if name.startswith("RAMET_")}
@@ -82,6 +92,8 @@ class Stage:
         trust = {"SSL_CERT_FILE": str(self.certificate.authority)} if self.certificate else {}
         issuer = f"{self.scheme}://{self.address}:{self.port}"
         extra = {**kept, "RAMET_VAR": str(self.var), "RAMET_ISSUER": issuer, "RAMET_EMAIL_URL": "file:", **trust}
+        if self.certificate:
+            extra.setdefault("RAMET_KEK", self._demo_kek())
         return Ramet(var=self.var, issuer=issuer, port=self.port, extra=extra, verify=self.verify)
 
 

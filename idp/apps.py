@@ -17,6 +17,7 @@ class IdpConfig(AppConfig):
             certificate_host,
             configuration,
             pki_folder,
+            production,
             proxies,
             witness,
         )

@@ -123,8 +123,8 @@ class Config(BaseSettings):
 
     @property
     def is_local(self) -> bool:
-        """True if the issuer's host is loopback or a private address (development)."""
-        return is_loopback(self.host) or is_private(self.host)
+        """True if the issuer's host is loopback (development)."""
+        return is_loopback(self.host)
 
     @cached_property
     def kek_bytes(self) -> bytes:
@@ -146,14 +146,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def is_private(host: str) -> bool:
-    """True if a host is an address literal of a local network."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_private
-    except ValueError:
-        return host.endswith(".local")
 
 
 def _decode_kek(text: str) -> bytes:

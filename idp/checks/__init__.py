@@ -4,6 +4,7 @@
     certificate_host   the certificate host and its proxy
     pki_folder         the files in `var/pki`
     proxies            the trusted proxies and their headers
+    production         defaults that suit no public installation
     witness            the database against its witness
 
 May import the packages that they check: `idp.config`, `idp.policies`, `idp.certificates`, `idp.login.hop`,

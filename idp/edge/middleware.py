@@ -14,7 +14,7 @@ from derived import clock
 from derived.errors import RametError, Reason, Refused, TryLater, Unavailable
 from idp import pages
 from idp.config import config
-from idp.edge import caller, intake, routes, unlisted
+from idp.edge import caller, intake, routes, space, unlisted
 from idp.errors import answer_to, error_response, retry_after
 from idp.gate import Caller, gate
 from idp.login import hop
@@ -32,11 +32,15 @@ _CSP = (
 )
 
 
+_FULL = "The server has no space left on its disk. Try again later."
+
+
 class Edge:
     """Middleware around everything else."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
+        self._space = space.beside_database()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, or refuse in the form of the caller's protocol."""
@@ -48,6 +52,8 @@ class Edge:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
         if (words := standing.refusal()) and request.path not in routes.PROBES:
             return _harden(_refusal(request, 503, "temporarily_unavailable", words))
+        if self._space and self._space.is_short() and routes.lane(request.path) not in space.SERVED:
+            return _harden(_refusal(request, 503, "temporarily_unavailable", _FULL))
         if not _is_at_its_host(request):
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > routes.MOST_QUERY:

@@ -30,7 +30,9 @@ def mirror(*, now: datetime) -> bool:
     here, version = folder(), lists.version()
     if not version or (_laid.get(here) == version and here.is_dir()):
         return False
-    here.mkdir(parents=True, exist_ok=True)
+    for one in (here.parent, here):  # another program serves these
+        one.mkdir(parents=True, exist_ok=True)
+        one.chmod(0o755)
     for name, content in lists.files(now=now).items():
         _write_atomically(here / name, content)
     _laid[here] = version

@@ -10,6 +10,7 @@
     test_machine        a stateful model of logins and changes
     test_outbox         delivery
     test_pgbouncer  no session setting stays behind PgBouncer
+    test_production     an https issuer, and modes of files
     test_purging        purging
     test_signals        logout tokens, system checks, commands
 

@@ -24,6 +24,7 @@ from derived import clock
 from derived.keyring import KeyPurpose
 from idp import conformance
 from idp.config import config, is_loopback
+from idp.edge import space
 from idp.keys import keyring
 from idp.witness import standing
 
@@ -102,6 +103,8 @@ class Command(BaseCommand):
         if options["socket"] and options["tls_cert"]:
             message = "A UNIX socket has no TLS: leave --tls-cert to the proxy in front of it."
             raise CommandError(message)
+        if beside := space.beside_database():
+            beside.make()
         connection.close()
         place = options["socket"] or f"{options['host']}:{options['port']}"
         self.stdout.write(f"ramet: serving {config().issuer} on {place}")
