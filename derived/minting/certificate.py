@@ -1,4 +1,4 @@
-"""The profile of derived authentication certificates (standards.md X-1 to X-6; Common Policy worksheet 10, FIPS 201-3).
+"""The profile of derived authentication certificates (docs/requirements.md X-1 to X-6; worksheet 10, FIPS 201-3).
 
 All content comes from the `CertificateContent`, which Ramet fills in; of the certificate request only the key is used
 (`csr`).

@@ -79,7 +79,7 @@ _CLASSES = {
 # Keys whose proof names the verifier: TLS client authentication and WebAuthn (63B-4 §3.2.5).
 _PHISHING_RESISTANT = frozenset({Factor.PIV_CARD, Factor.CERTIFICATE, Factor.PASSKEY})
 
-# RFC 8176 values by factor. A bare key is `pop`; `hwk` is claimed only where hardware was proven (standards.md).
+# RFC 8176 values by factor. A bare key is `pop`; `hwk` only where hardware was proven (docs/requirements.md).
 _AMR: dict[Factor, tuple[str, ...]] = {
     Factor.PASSWORD: ("pwd",),
     Factor.DEVICE_PASSPHRASE: ("pwd",),

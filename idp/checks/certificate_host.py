@@ -1,6 +1,6 @@
 """System checks of the certificate host: configurations that would permit forged certificates (H1-H4, R31).
 
-Ids: ramet.E040 to E047.
+Ids: ramet.E040 to E046, W047.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class LogoutMessage:
 def logout_message(row: OutboxRow, *, now: datetime) -> LogoutMessage | None:
     """The logout token of a row, or None if its client no longer takes any.
 
-    Raises: Unavailable(KEY_UNAVAILABLE); NotItsHost.
+    Raises: Unavailable(KEY_UNAVAILABLE); ForeignHost.
     """
     party = clients.find(str(row.payload["client_id"]))
     if party is None or row.account is None or not party.policy.backchannel_logout_uri:

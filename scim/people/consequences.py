@@ -1,6 +1,6 @@
-"""The consequences of source writes: every kind of change, in one table (standards.md IV, MT-4, C28 to C30).
+"""The consequences of source writes: every kind of change, in one table (docs/requirements.md IV, MT-4, C28 to C30).
 
-`changes` compares a person before and after a merge, and is pure. `follow` applies the table in its order, with the
+`changes` compares a person before and after a merge, and is pure. `apply_changes` applies the table in order, with the
 account locked and in the transaction of the write: an acknowledged `active: false` has ended everything (promise 4).
 """
 

@@ -1,4 +1,4 @@
-"""Every row that a derived credential must satisfy has its test by id (standards.md DK, PK, X, AS, BI; security.md)."""
+"""Every row that a derived credential must satisfy has its test by id (docs/requirements.md DK, PK, X, AS, BI; security.md)."""
 
 from __future__ import annotations
 
