@@ -1069,7 +1069,8 @@ def certificate_scim(house: House) -> Draft:
 
 
 _PUBLIC = cycle([
-    "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere"
+    "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere",
+    "/.well-known/ramet-checkpoint-keys",
 ])  # fmt: skip
 
 
@@ -1250,6 +1251,7 @@ def access_decide(house: House) -> Draft:
 DRAFTS: list[Callable[[House], Draft]] = [
     root_rename,
     root_remove,
+    root_enable,
     root_report,
     roots_password_add,
     roots_password_add_app,
@@ -1381,6 +1383,9 @@ DRAFTS: list[Callable[[House], Draft]] = [
     console_readmit,
     console_adopt,
     console_check,
+    console_check_confirm,
+    console_held,
+    console_deliveries,
     console_needs,
     console_needs_decide,
     access,

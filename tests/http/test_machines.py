@@ -56,7 +56,7 @@ def test_nothing_there_is_guarded_by_a_cookie() -> None:
         "enrol-bind",
     }
     assert {entry.name for entry in of_machines.values()} & OF_PEOPLE == set()
-    reads = {"jwks", "discovery", "discovery-oauth", "livez", "readyz", "pki-file"}
+    reads = {"jwks", "discovery", "discovery-oauth", "livez", "readyz", "pki-file", "checkpoint-keys"}
     guarded = {
         entry.name for entry in of_machines.values() if not getattr(entry.callback, "csrf_exempt", False)
     } - reads

@@ -193,7 +193,7 @@ def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
     authorities = [
         one for path in sorted(folder.glob("ca*")) for one in x509.load_pem_x509_certificates(path.read_bytes())
     ]
-    assert len(authorities) == 2
+    assert len(authorities) == 2, done.stderr.decode()
     issuing = folder / "issuing.pem"
     issuing.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in authorities))
 
