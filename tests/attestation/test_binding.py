@@ -238,21 +238,9 @@ def chip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chip]:
     if not shutil.which("swtpm") or not shutil.which("tpm2_certify"):
         pytest.skip("swtpm or tpm2-tools is missing: apt-get install swtpm tpm2-tools libtss2-tcti-swtpm0")
     at = tmp_path_factory.mktemp("tpm")
-    port = free_port()
-    while (control := port + 1) and not _is_free(control):
-        port = free_port()
-    process = subprocess.Popen(
-        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={at}", "--server", f"type=tcp,port={port},disconnect", "--ctrl", f"type=tcp,port={control}",
-         "--flags", "not-need-init,startup-clear"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
     patch = pytest.MonkeyPatch()
-    patch.setenv("TPM2TOOLS_TCTI", f"swtpm:host=127.0.0.1,port={port}")
+    process = _started(at, patch)
     try:
-        _wait(
-            lambda: (
-                subprocess.run(["tpm2_getrandom", "4"], capture_output=True, check=False, timeout=20).returncode == 0
-            )
-        )
         yield _certified(at)
     finally:
         patch.undo()
@@ -260,18 +248,32 @@ def chip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chip]:
         process.wait(timeout=20)
 
 
+def _started(at: Path, patch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
+    """The program, once it answers; where another test took one of its two ports meanwhile, it ends, and gets two others."""
+    for _ in range(5):
+        port = free_port()
+        while (control := port + 1) and not _is_free(control):
+            port = free_port()
+        process = subprocess.Popen(
+            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={at}", "--server", f"type=tcp,port={port},disconnect", "--ctrl", f"type=tcp,port={control}",
+             "--flags", "not-need-init,startup-clear"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        patch.setenv("TPM2TOOLS_TCTI", f"swtpm:host=127.0.0.1,port={port}")
+        until = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < until:
+            if subprocess.run(["tpm2_getrandom", "4"], capture_output=True, check=False, timeout=20).returncode == 0:
+                return process
+            time.sleep(0.1)
+        process.kill()
+        process.wait(timeout=20)
+    pytest.fail("the software TPM did not start")
+
+
 def _is_free(port: int) -> bool:
     import socket
 
     with socket.socket() as tried:
         return tried.connect_ex(("127.0.0.1", port)) != 0
-
-
-def _wait(ready: Any) -> None:
-    until = time.monotonic() + 20
-    while not ready():
-        assert time.monotonic() < until, "the software TPM did not start"
-        time.sleep(0.1)
 
 
 def _certified(at: Path) -> Chip:
