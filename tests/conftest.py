@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import pytest
 import segno
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import TransactionTestCase
 
 from idp.gate import gate_of_process
 from idp.login.password import Argon2
@@ -94,14 +96,30 @@ def django_db_keepdb() -> bool:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """The database of the tests in this process is copied from the run's template, not migrated from nothing."""
-    from django.db import connection
-
     test = connection.settings_dict["TEST"]
     if KIND == "sqlite":
         lay_sqlite(VAR / "in-process")
         test["NAME"] = str(VAR / "in-process" / SQLITE_NAME)
     else:
         test["TEMPLATE"] = postgresql_template(os.environ["RAMET_TEST_POSTGRESQL"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_may_be_emptied() -> Iterator[None]:
+    """Let the end of a test with transactions of its own empty the tables, which the triggers of append-only ones refuse."""
+    empty = TransactionTestCase._fixture_teardown
+
+    def emptied(case: TransactionTestCase) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        empty(case)
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = origin")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if KIND == "postgresql":
+            patch.setattr(TransactionTestCase, "_fixture_teardown", emptied)
+        yield
 
 
 @pytest.fixture

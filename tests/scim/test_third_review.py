@@ -20,7 +20,7 @@ from tests.scim.conftest import ASSURANCE, ENTERPRISE, Scim, user
 from tests.scim.follower import Follower
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.database
@@ -284,18 +284,8 @@ def test_a_receiver_says_nothing_to_the_operators_terminal(hr: Scim, capsys: pyt
     assert ("\x1b" in found, "\\x1b]0;owned\\x07" in found) == (False, True)
 
 
-@pytest.fixture
-def may_be_truncated(transactional_db: None) -> Iterator[None]:
-    """Let the end of the test empty the tables, which the triggers refuse."""
-    yield
-    with connection.cursor() as cursor:
-        for table in ("derived_event", "derived_identitycheck"):
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-
-
 @pytest.mark.postgresql  # SQLite has no connection that could go
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("may_be_truncated")
 def test_a_database_that_goes_away_within_a_request_is_told_as_such(hr: Scim) -> None:
     """C75: 503 and not 500, also where the limit of a statement can no longer be taken back."""
     ada = hr.create("ada")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import threading
@@ -64,7 +63,7 @@ class Backup:
     def _exchange(self, *statements: str) -> None:
         import psycopg
 
-        with psycopg.connect(os.environ["RAMET_TEST_POSTGRESQL"], autocommit=True) as connection:
+        with psycopg.connect(self._live.database.server, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)  # type: ignore[call-overload] - names of ours
 

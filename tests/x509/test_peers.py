@@ -188,7 +188,7 @@ def test_strongswan_enrols_and_renews_over_est(town: Town) -> None:
     url, ca = town.office.proxy.url, str(town.office.proxy.ca_file)
     folder = town.folder / "est"
     folder.mkdir()
-    done = pki("--estca", "--url", url, "--cacert", ca, "--caout", str(folder / "ca"), "--outform", "pem")
+    done = pki("--estca", "--url", url, "--cacert", ca, "--caout", str(folder / "ca.pem"), "--outform", "pem")
     assert done.returncode == 0, done.stderr.decode()
     authorities = [
         one for path in sorted(folder.glob("ca*")) for one in x509.load_pem_x509_certificates(path.read_bytes())
