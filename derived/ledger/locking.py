@@ -106,7 +106,7 @@ def _lock(account_id: uuid.UUID) -> Account:
         found, there = _hold(_ITSELF, account_id)
         _require_one_time(there, before)
     else:
-        found = _ACCOUNT.first(id=account_id)
+        found = _ACCOUNT.first(id=account_id)  # SQLite only
     if found is None:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
     return found

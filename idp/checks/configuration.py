@@ -117,9 +117,9 @@ def database_is_durable(**_context: object) -> list[Error]:
 
 def _sqlite_faults() -> list[tuple[str, str]]:
     with connection.cursor() as cursor:
-        mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
-        synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
-        busy = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]  # SQLite only
+        synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]  # SQLite only
+        busy = cursor.execute("PRAGMA busy_timeout").fetchone()[0]  # SQLite only
     found = []
     memory = mode == "memory"  # a test database: there is nothing to survive
     if mode != "wal" and not memory:

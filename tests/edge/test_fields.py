@@ -137,6 +137,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> unlisted.ForwarderWatch:
 
 
 @pytest.mark.django_db
+@pytest.mark.database
 def test_an_unlisted_proxy_is_told_to_the_operator(
     watch: unlisted.ForwarderWatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from demo.browser import Browser
     from tests.world import World
 
+pytestmark = pytest.mark.database
+
 ALEX = "alex@example.org"
 _OFF = {"op": "replace", "path": "active", "value": False}
 _ON = {"op": "replace", "path": "active", "value": True}
