@@ -83,6 +83,7 @@ def _events(people: int) -> list[Event]:
 
 
 def _push(events: list[Event]) -> None:
+    Source.objects.update(brake_count=10_000)  # a thousand people leave within an hour
     sources = {one.name: one for one in Source.objects.all()}
     for source, external, body in events:
         found = Record.objects.filter(source=sources[source], external_id=body["externalId"], deleted_at=None).first()
