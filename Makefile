@@ -4,6 +4,8 @@ SHELL := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each of the many processes of a test run compiles everything anew
 PYTHON ?= python3
 BIN := .venv/bin
+RULES := tests/repository tests/derived/rules tests/derived/minting/test_device_proofs.py tests/idp/test_edges.py tests/idp/test_routes.py \
+  tests/idp/login/test_need.py tests/idp/oidc/claims/test_acr.py tests/idp/oidc/claims/test_reserved.py tests/idp/oidc/proofs/test_signatures.py
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes
 
 .PHONY: help setup setup-dev run demo test test-long check format bench bench-scim lock clean
@@ -50,7 +52,7 @@ check: setup-dev ## ruff, mypy, import contracts, migrations, the tests of rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@RAMET_VAR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
-	@$(BIN)/python -m pytest -q tests/rules
+	@$(BIN)/python -m pytest -q $(RULES)
 
 bench: setup-dev ## requests per second on one core, beside other providers (BENCH=--small for a short look)
 	@$(BIN)/python -m bench $(BENCH)

@@ -20,14 +20,31 @@ from idp.witness import standing
 from tests.environment import KIND, VAR
 from tests.fixtures.databases import SQLITE_NAME, lay_sqlite, postgresql_template
 
-pytest_plugins = ["tests.plugins.selection", "tests.plugins.durations", "tests.plugins.statement_sites"]
+pytest_plugins = [
+    "tests.plugins.selection",
+    "tests.plugins.durations",
+    "tests.plugins.statement_sites",
+    "tests.fixtures.attested_certificates",
+    "tests.fixtures.authorities",
+    "tests.fixtures.card_reader",
+    "tests.fixtures.certificate_enrolment",
+    "tests.fixtures.client_certificates",
+    "tests.fixtures.device_grant",
+    "tests.fixtures.ledger_witness",
+    "tests.fixtures.linked_upstream",
+    "tests.fixtures.live_server",
+    "tests.fixtures.pki_with_responder",
+    "tests.fixtures.scim_client",
+    "tests.fixtures.served_keys",
+    "tests.fixtures.software_tpm",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.world import World
+    from tests.fixtures.world import World
 
-_SERVED = {"live", "place"}  # whoever asks for these speaks with processes of their own
+_SERVED = {"live", "served"}  # whoever asks for these speaks with processes of their own
 
 
 def _hash_fast(patch: pytest.MonkeyPatch) -> None:
@@ -79,7 +96,7 @@ def one_witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def recording(django_db_setup: None, django_db_blocker: Any) -> None:
     """One enrolment of this process, made before any test has changed anything, for `World` to copy."""
     from tests.fixtures.enrolment import recorded
-    from tests.world import World
+    from tests.fixtures.world import World
 
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         for prepare in (_hash_fast, _stay_in_process, _keep_one_clock, _keep_one_connection):
@@ -130,7 +147,7 @@ def two_clocks() -> None:
 @pytest.fixture
 def world(recording: None, db: None) -> World:
     """A whole Ramet in this process."""
-    from tests.world import World
+    from tests.fixtures.world import World
 
     return World()
 

@@ -18,6 +18,10 @@ import warnings
 from base64 import b64encode
 from pathlib import Path
 
+import pytest
+
+pytest.register_assert_rewrite("tests.fixtures")
+
 KIND = os.environ.get("RAMET_TEST_DATABASE", "sqlite")
 VAR = Path(tempfile.mkdtemp(prefix="ramet-test-"))
 atexit.register(shutil.rmtree, VAR, ignore_errors=True)

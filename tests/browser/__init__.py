@@ -1,18 +1,17 @@
 """Pages in real Chromium, against a served Ramet and the demo relying party.
 
-    conftest                one Chromium and one served Ramet
-    place                   the served Ramet, HR and two relying parties
-    visitor                 a person who checks every opened page with axe and in screenshots
-    test_login              login and logout
-    test_invitation         from the mail to the first session
-    test_consent            consent
-    test_passkeys           passkeys with virtual authenticators
-    test_derived_passkeys   derived passkeys on two devices
-    test_tablet             a tablet becomes a derived credential
-    test_card               a card, through nginx
-    test_certificates       certificates
-    test_upstream           an upstream provider
-    test_without_scripts    pages without JavaScript
+    conftest               chromium, a served Ramet, and people who come to it; all of it ends with the last
+    test_card              A card in a real browser: Chromium shows its certificate to a real nginx, and comes
+    test_certificates      A certificate from the pages: pasted, and for another device without any script; held
+    test_consent           A relying party that was registered to ask first
+    test_derived_passkeys  passkeys that grow from a root, in Chromium with a virtual authenticator on each of two
+    test_invitation        from the mail to the first session: password, authenticator app, recovery codes
+    test_login             signing in with password and code, at Ramet and for a relying party, and signing out
+    test_passkeys          the whole life of a key with Chromium's virtual authenticators
+    test_tablet            A tablet becomes a derived credential, logs its person in, and ends
+    test_upstream          linking another provider, and signing in there: the policy of each page lets the
+    test_without_scripts   whatever needs no key works in a browser that runs no scripts
+    visitor                A person at a Chromium of their own, who looks at every page they come to: with axe
 
 May import everything.
 """

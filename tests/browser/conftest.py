@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser.place import Place, opened
 from tests.browser.visitor import SCREENSHOTS, Visitor
+from tests.fixtures.served_for_browsers import ServedForBrowsers, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def place(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def served(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedForBrowsers]:
     """A Ramet of these tests' own."""
     with opened(tmp_path_factory.mktemp("ramet")) as found:
         yield found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.proxy import nginx
-from tests.card.hall import MISSING, Hall, opened_hall
+from tests.fixtures.served_behind_nginx import MISSING, ServedBehindNginx, opened_behind_nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,41 +19,47 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def hall(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+def served_behind_nginx(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedBehindNginx]:
     if not nginx():
         pytest.skip(MISSING)
-    with opened_hall(tmp_path_factory.mktemp("hall")) as found:
+    with opened_behind_nginx(tmp_path_factory.mktemp("hall")) as found:
         yield found
 
 
-def reader(hall: Hall, card: Any, arrive: Arrive, *, scripts: bool = True) -> Visitor:
+def reader(served_behind_nginx: ServedBehindNginx, card: Any, arrive: Arrive, *, scripts: bool = True) -> Visitor:
     """A desk with this card in its reader; None for an empty one."""
-    shown = [] if card is None else [{"origin": hall.office.proxy.url, "cert": card.pem, "key": card.key_pem}]
+    shown = (
+        []
+        if card is None
+        else [{"origin": served_behind_nginx.office.proxy.url, "cert": card.pem, "key": card.key_pem}]
+    )
     return arrive(
         scripts=scripts, viewport={"width": 1280, "height": 900}, ignore_https_errors=True, client_certificates=shown
     )
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_chromium_signs_in_with_a_card(hall: Hall, arrive: Arrive, scripts: bool) -> None:  # noqa: FBT001 - a parameter
+def test_chromium_signs_in_with_a_card(served_behind_nginx: ServedBehindNginx, arrive: Arrive, scripts: bool) -> None:  # noqa: FBT001 - a parameter
     """From the login page to the certificate host and back, with scripts and without; no password is typed anywhere."""
-    desk = reader(hall, hall.card, arrive, scripts=scripts)
-    desk.page.goto(f"{hall.live.issuer}/login")
+    desk = reader(served_behind_nginx, served_behind_nginx.card, arrive, scripts=scripts)
+    desk.page.goto(f"{served_behind_nginx.live.issuer}/login")
     desk.page.get_by_role("link", name="card", exact=False).first.click()
     desk.look("card" if scripts else "card-without-scripts")
     desk.page.get_by_role("button").first.click()
-    desk.is_at(f"{hall.live.issuer}/devices")
+    desk.is_at(f"{served_behind_nginx.live.issuer}/devices")
     desk.reads("My devices")
 
 
 @pytest.mark.parametrize(("whose", "words"), [("nobody's", "no certificate"), ("a stranger's", "not")])
-def test_chromium_with_no_card_or_a_strangers_is_told_so(hall: Hall, arrive: Arrive, whose: str, words: str) -> None:
-    """The handshake goes through, and the person reads why at the host where they began."""
-    desk = reader(hall, None if whose == "nobody's" else hall.office.pki.card(), arrive)
-    desk.page.goto(f"{hall.live.issuer}/login/card")
+def test_chromium_without_a_known_card_shows_the_reason(
+    served_behind_nginx: ServedBehindNginx, arrive: Arrive, whose: str, words: str
+) -> None:
+    """The TLS handshake succeeds, and the page where the login began shows the reason."""
+    desk = reader(served_behind_nginx, None if whose == "nobody's" else served_behind_nginx.office.pki.card(), arrive)
+    desk.page.goto(f"{served_behind_nginx.live.issuer}/login/card")
     desk.page.get_by_role("button").first.click()
-    desk.page.wait_for_url(lambda found: found.startswith(hall.live.issuer))
+    desk.page.wait_for_url(lambda found: found.startswith(served_behind_nginx.live.issuer))
     assert words in desk.page.locator("main").inner_text().lower()
     desk.look(f"card-refused-{'empty' if whose[0] == 'n' else 'stranger'}")
-    desk.page.goto(f"{hall.live.issuer}/devices")
+    desk.page.goto(f"{served_behind_nginx.live.issuer}/devices")
     assert "/login" in desk.page.url

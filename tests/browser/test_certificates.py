@@ -12,21 +12,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.sync_api import expect
 
 from demo.server import CommandFailed
-from tests.x509.office import PASSPHRASE, csr, new_key
+from tests.fixtures.certificate_authority import PASSPHRASE, csr, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.browser.conftest import Arrive
-    from tests.browser.place import Place
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 
 @pytest.fixture
-def authority(place: Place, tmp_path: Path) -> None:
+def authority(served: ServedForBrowsers, tmp_path: Path) -> None:
     """One for the whole place; the root of the first is thrown away with its folder."""
     (tmp_path / "passphrase").write_text("correct horse battery\n")
     try:
-        place.ramet.ask(
+        served.ramet.ask(
             "ca", "init", "--organisation", "Mossy Agency", "--root-file", str(tmp_path / "root.pem"),
             "--root-passphrase-file", str(tmp_path / "passphrase"),
         )  # fmt: skip
@@ -35,11 +35,11 @@ def authority(place: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("authority")
-def test_a_request_is_pasted_and_a_certificate_downloaded(place: Place, arrive: Arrive) -> None:
-    """What is wrong is said beside what was typed; then the certificate, its text and its file."""
-    person = place.employee("Wilma", "Berg")
+def test_pasted_request_yields_a_downloadable_certificate(served: ServedForBrowsers, arrive: Arrive) -> None:
+    """Errors stand beside the field; then the page offers the certificate, its text and its file."""
+    person = served.employee("Wilma", "Berg")
     plain = arrive()
-    plain.sign_in(person, f"{place.url}/devices")
+    plain.sign_in(person, f"{served.url}/devices")
     plain.page.get_by_role("link", name="Certificate for a VPN").click()
     plain.reads("Add a certificate")
     plain.look("certificate-add")
@@ -57,18 +57,18 @@ def test_a_request_is_pasted_and_a_certificate_downloaded(place: Place, arrive: 
     with plain.page.expect_download() as download:
         plain.page.get_by_role("link", name="Download the certificate").click()
     assert len(x509.load_pem_x509_certificates(download.value.path().read_bytes())) == 2
-    plain.page.goto(f"{place.url}/devices")
+    plain.page.goto(f"{served.url}/devices")
     expect(plain.page.get_by_role("heading", name="VPN on my laptop")).to_be_visible()
     plain.look("certificate-listed")
 
 
 @pytest.mark.usefixtures("authority")
-def test_another_device_asks_and_the_desktop_says_yes(place: Place, arrive: Arrive) -> None:
-    """The code once; then the fingerprint and the question; then the outcome."""
-    person = place.employee("Xaver", "Lund")
+def test_desktop_approves_a_request_of_another_device(served: ServedForBrowsers, arrive: Arrive) -> None:
+    """The code is shown once; then the fingerprint with the approval form; then the outcome."""
+    person = served.employee("Xaver", "Lund")
     plain = arrive(scripts=False)
-    plain.sign_in(person, f"{place.url}/devices/certificates/add")
-    plain.page.goto(f"{place.url}/devices/certificates/add")
+    plain.sign_in(person, f"{served.url}/devices/certificates/add")
+    plain.page.goto(f"{served.url}/devices/certificates/add")
     plain.page.get_by_label("Name", exact=True).fill("Router")
     plain.page.get_by_label("Passphrase for signing in here with it", exact=True).fill(PASSPHRASE)
     plain.page.get_by_label("Another device makes it").check()
@@ -79,7 +79,7 @@ def test_another_device_asks_and_the_desktop_says_yes(place: Place, arrive: Arri
     der = x509.load_pem_x509_csr(csr(new_key())).public_bytes(Encoding.DER)
     basic = b64encode(f"{person.username}:{code}".encode()).decode()
     asked = httpx.post(
-        f"{place.url}/.well-known/est/simpleenroll", content=b64encode(der),
+        f"{served.url}/.well-known/est/simpleenroll", content=b64encode(der),
         headers={"Content-Type": "application/pkcs10", "Authorization": f"Basic {basic}"},
     )  # fmt: skip
     assert asked.status_code == 202, asked.text

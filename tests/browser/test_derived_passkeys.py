@@ -7,38 +7,38 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from demo.relying_party import AAL
-from tests.browser.test_passkeys import authenticator
+from tests.fixtures.virtual_authenticator import authenticator
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Arrive
-    from tests.browser.place import Place
     from tests.browser.visitor import Visitor
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 NAME = "Ines' phone"
 
 
-def _code(place: Place, desktop: Visitor) -> str:
+def _code(served: ServedForBrowsers, desktop: Visitor) -> str:
     """The desktop shows a code: the long one, as the QR code carries it."""
-    desktop.page.goto(f"{place.url}/devices/passkey/add")
+    desktop.page.goto(f"{served.url}/devices/passkey/add")
     desktop.reads("Add a passkey on another device")
     desktop.press("Show a code for my phone")
     desktop.reads("Add a passkey on your phone")
     return desktop.page.locator("#binding-code").inner_text()
 
 
-def test_a_phone_scans_a_code_and_makes_its_own_passkey(
-    place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive
+def test_phone_scans_the_qr_code_and_creates_a_passkey(
+    served: ServedForBrowsers, desktop: Visitor, tablet: Visitor, arrive: Arrive
 ) -> None:
-    """The desktop shows a QR code, the phone opens it, both show one number; the phone signs in at AAL2. A third browser with the code gets nothing."""
-    person = place.employee("Ines", "Reed")
-    desktop.sign_in(person, f"{place.url}/devices")
+    """The desktop shows a QR code, the phone opens it, both show one number; the phone signs in at AAL2. A third browser with the code is refused."""
+    person = served.employee("Ines", "Reed")
+    desktop.sign_in(person, f"{served.url}/devices")
     desktop.reads("My devices")
     desktop.press("Add: Passkey on another device")
     desktop.look("derived-passkey-add")
-    code = _code(place, desktop)
+    code = _code(served, desktop)
     desktop.look("derived-passkey-code")
     with authenticator(tablet, defaultBackupEligibility=True, defaultBackupState=True) as key:
-        tablet.page.goto(f"{place.url}/enrol/passkey#code={code}")
+        tablet.page.goto(f"{served.url}/enrol/passkey#code={code}")
         tablet.reads("Add a passkey on this device")
         assert "#" not in tablet.page.url
         tablet.page.get_by_label("Name of this device").fill(NAME)
@@ -62,36 +62,36 @@ def test_a_phone_scans_a_code_and_makes_its_own_passkey(
         tablet.press("Sign in with the passkey")
         tablet.reads("Use a passkey or security key")
         tablet.press("Use my key")
-        tablet.is_at(f"{place.url}/devices")
-        tablet.page.goto(place.app.url)
+        tablet.is_at(f"{served.url}/devices")
+        tablet.page.goto(served.app.url)
         tablet.press("Log in, at AAL2 or nothing")
-        tablet.is_at(f"{place.app.url}/")
+        tablet.is_at(f"{served.app.url}/")
         tablet.reads("Hello, Ines Reed")
-    found = place.app.party.logins()[-1].claims
+    found = served.app.party.logins()[-1].claims
     assert (found["acr"], set(found["amr"]), found["credential_label"]) == (
         AAL + "2",
         {"pop", "user", "mfa"},
         "generic",
     )
-    tablet.page.goto(f"{place.url}/devices/passkey/add")
+    tablet.page.goto(f"{served.url}/devices/passkey/add")
     tablet.reads("Sign in")  # nothing grows from it
 
 
-def test_the_attackers_browser_gets_nothing_from_a_code(
-    place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive
+def test_second_browser_with_the_code_burns_it_for_both(
+    served: ServedForBrowsers, desktop: Visitor, tablet: Visitor, arrive: Arrive
 ) -> None:
-    """C12, C14: who shows the code second burns it for both; the desktop says so, and no key of either signs in."""
-    person = place.employee("Ole", "Marsh")
-    desktop.sign_in(person, f"{place.url}/devices")
-    code = _code(place, desktop)
+    """C12, C14: the second browser that shows the code burns it; the desktop reports that, and no key of either browser signs in."""
+    person = served.employee("Ole", "Marsh")
+    desktop.sign_in(person, f"{served.url}/devices")
+    code = _code(served, desktop)
     attacker = arrive()
     with authenticator(tablet) as key, authenticator(attacker) as stolen:
         key.is_touched(at_once=False)  # the person has not looked at the phone yet
-        tablet.page.goto(f"{place.url}/enrol/passkey#code={code}")
+        tablet.page.goto(f"{served.url}/enrol/passkey#code={code}")
         tablet.page.get_by_label("Name of this device").fill(NAME)
         with tablet.page.expect_response("**/enrol/passkey/options"):
             tablet.press("Make the passkey")
-        attacker.page.goto(f"{place.url}/enrol/passkey#code={code}")
+        attacker.page.goto(f"{served.url}/enrol/passkey#code={code}")
         attacker.page.get_by_label("Name of this device").fill("Just a printer")
         attacker.press("Make the passkey")
         expect(attacker.page.locator("#form-error-text")).to_contain_text("This code is wrong, used or too old")
@@ -99,19 +99,19 @@ def test_the_attackers_browser_gets_nothing_from_a_code(
         desktop.reads("This code is locked")
         desktop.look("derived-passkey-locked")
         assert key.keys == []
-        tablet.page.goto(f"{place.url}/enrol/passkey#code={code}")
+        tablet.page.goto(f"{served.url}/enrol/passkey#code={code}")
         tablet.page.reload()
         tablet.press("Make the passkey")
         expect(tablet.page.locator("#form-error-text")).to_contain_text("This code is wrong, used or too old")
         tablet.look("enrol-passkey-error")
-    desktop.page.goto(f"{place.url}/devices")
+    desktop.page.goto(f"{served.url}/devices")
     expect(desktop.page.get_by_text("Derived passkey")).to_have_count(0)
 
 
-def test_a_passkey_is_made_through_the_desktops_own_browser(place: Place, desktop: Visitor) -> None:
+def test_desktop_browser_creates_a_passkey(served: ServedForBrowsers, desktop: Visitor) -> None:
     """In this computer (or by the browser's hybrid route, which is the browser's own), then tried out at once."""
-    person = place.employee("Una", "Heath")
-    desktop.sign_in(person, f"{place.url}/devices/passkey/add")
+    person = served.employee("Una", "Heath")
+    desktop.sign_in(person, f"{served.url}/devices/passkey/add")
     desktop.reads("Add a passkey on another device")
     with authenticator(desktop) as key:
         desktop.page.get_by_label("Name of this passkey").fill("Work laptop")
@@ -119,7 +119,7 @@ def test_a_passkey_is_made_through_the_desktops_own_browser(place: Place, deskto
         desktop.reads("Use a passkey or security key")
         expect(desktop.page.get_by_text("Your passkey is added.")).to_be_visible()
         desktop.press("Use my key")
-        desktop.is_at(f"{place.url}/devices")
+        desktop.is_at(f"{served.url}/devices")
         assert len(key.keys) == 1
     expect(desktop.page.locator(".badge.active")).to_have_text("Active")
     desktop.press("why")

@@ -10,13 +10,15 @@ from demo.authenticator import Authenticator
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Arrive
-    from tests.browser.place import Place
     from tests.browser.visitor import Visitor
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 
-def test_an_invitation_makes_a_root_credential_and_a_session(place: Place, desktop: Visitor, arrive: Arrive) -> None:
-    """A mistyped and a weak password are explained; then TOTP and codes, and the person is signed in; the link is dead."""
-    person, link = place.newcomer("Ines", "Alvarez")
+def test_invitation_creates_a_root_credential_and_a_session(
+    served: ServedForBrowsers, desktop: Visitor, arrive: Arrive
+) -> None:
+    """A mistyped and a weak password are explained; then TOTP and recovery codes follow, and the person is signed in; the link serves once."""
+    person, link = served.newcomer("Ines", "Alvarez")
     page = desktop.page
     page.goto(link)
     desktop.reads("Welcome, Ines Alvarez")
@@ -42,7 +44,7 @@ def test_an_invitation_makes_a_root_credential_and_a_session(place: Place, deskt
     expect(page.get_by_role("button", name="Print")).to_be_visible()
     desktop.look("recovery-codes")
     desktop.press("I have kept them: continue")
-    desktop.is_at(f"{place.url}/devices")
+    desktop.is_at(f"{served.url}/devices")
     desktop.reads("My devices")
     expect(page.get_by_text("No device has grown from your account yet")).to_be_visible()
     desktop.look("devices-empty")
@@ -53,9 +55,9 @@ def test_an_invitation_makes_a_root_credential_and_a_session(place: Place, deskt
     stranger.look("invitation-invalid")
 
 
-def test_the_password_can_be_shown_while_it_is_typed(place: Place, desktop: Visitor) -> None:
-    """SP 800-63B-4 §3.1.1.2: "Show" turns dots into letters, and back before they are sent."""
-    _, link = place.newcomer("Juno", "Park")
+def test_password_can_be_shown_while_typing(served: ServedForBrowsers, desktop: Visitor) -> None:
+    """SP 800-63B-4 §3.1.1.2: "Show" turns dots into letters, and back before the form is sent."""
+    _, link = served.newcomer("Juno", "Park")
     desktop.page.goto(link)
     field = desktop.page.get_by_label("New password", exact=True)
     expect(field).to_be_focused()

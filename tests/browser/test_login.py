@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 from demo.relying_party import AAL
 
 if TYPE_CHECKING:
-    from tests.browser.place import Place
     from tests.browser.visitor import Visitor
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 _FOCUS = "() => document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || document.activeElement.name"
 _OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
@@ -27,16 +27,16 @@ def _tab_to(visitor: Visitor, name: str) -> None:
     raise AssertionError(f"{_MOST_TABS} times Tab, and {name!r} never had the focus")
 
 
-def test_a_relying_party_logs_a_person_in_and_out(place: Place, desktop: Visitor) -> None:
+def test_relying_party_login_and_logout(served: ServedForBrowsers, desktop: Visitor) -> None:
     """Wrong password and wrong code are explained; the level is computed; logging out at the app ends the session here."""
-    person, page = place.employee("Lena", "Moss"), desktop.page
-    page.goto(place.url)
+    person, page = served.employee("Lena", "Moss"), desktop.page
+    page.goto(served.url)
     desktop.reads("One identity, on every device you work with")
     desktop.look("home")
-    page.goto(place.app.url)
+    page.goto(served.app.url)
     desktop.press("Log in, at AAL2 or nothing")
     desktop.reads("Sign in")
-    expect(page.get_by_text(f"to continue to {place.app.name}")).to_be_visible()
+    expect(page.get_by_text(f"to continue to {served.app.name}")).to_be_visible()
     desktop.look("login")
     desktop.give_password(person, password="not it at all")
     expect(page.get_by_role("alert")).to_contain_text("do not go together")
@@ -51,38 +51,38 @@ def test_a_relying_party_logs_a_person_in_and_out(place: Place, desktop: Visitor
     desktop.look("login-totp-error")
     desktop.give_code(person)
 
-    desktop.is_at(f"{place.app.url}/")
+    desktop.is_at(f"{served.app.url}/")
     desktop.reads("Hello, Lena Moss")
-    claims = place.app.party.logins()[-1].claims
+    claims = served.app.party.logins()[-1].claims
     assert claims["acr"] == AAL + "2"
     assert {"pwd", "otp", "mfa"} <= {*claims["amr"]}
-    page.goto(place.url)
+    page.goto(served.url)
     desktop.reads("Welcome, Lena Moss")
     desktop.look("home-signed-in")
 
-    page.goto(place.app.url)
+    page.goto(served.app.url)
     desktop.press("Log out")
-    desktop.is_at(f"{place.app.url}/")
-    page.goto(f"{place.url}/devices")
+    desktop.is_at(f"{served.app.url}/")
+    page.goto(f"{served.url}/devices")
     desktop.reads("Sign in")
 
 
-def test_a_level_that_nobody_can_reach_is_refused_at_the_relying_party(place: Place, desktop: Visitor) -> None:
-    """AAL3 is asked for, the person signs in, and the app is told that it cannot be."""
-    person = place.employee("Otto", "Brandt")
-    desktop.page.goto(f"{place.app.url}/login?aal=3")
-    if desktop.page.url.startswith(place.url):
+def test_unreachable_level_is_refused_at_the_relying_party(served: ServedForBrowsers, desktop: Visitor) -> None:
+    """AAL3 is requested, the person signs in, and the app gets an error that AAL3 is out of reach."""
+    person = served.employee("Otto", "Brandt")
+    desktop.page.goto(f"{served.app.url}/login?aal=3")
+    if desktop.page.url.startswith(served.url):
         desktop.give_password(person)
         desktop.give_code(person)
-    desktop.is_at(f"{place.app.url}/callback")
+    desktop.is_at(f"{served.app.url}/callback")
     expect(desktop.page.locator("#error")).to_have_text("unmet_authentication_requirements")
 
 
-def test_everything_works_with_the_keyboard_alone(place: Place, desktop: Visitor) -> None:
+def test_every_page_works_by_keyboard(served: ServedForBrowsers, desktop: Visitor) -> None:
     """Fields have the focus when the page opens, Enter sends, Tab reaches every control, and the focus shows."""
-    person, page = place.employee("Pia", "Lund"), desktop.page
+    person, page = served.employee("Pia", "Lund"), desktop.page
     assert person.authenticator is not None
-    page.goto(f"{place.url}/login")
+    page.goto(f"{served.url}/login")
     expect(page.get_by_label("User name")).to_be_focused()
     page.keyboard.type(person.username)
     page.keyboard.press("Tab")
@@ -94,7 +94,7 @@ def test_everything_works_with_the_keyboard_alone(place: Place, desktop: Visitor
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: "/login" not in url)
 
-    page.goto(f"{place.url}/devices")
+    page.goto(f"{served.url}/devices")
     page.keyboard.press("Tab")
     assert page.evaluate(_FOCUS) == "Skip to the content"
     page.keyboard.press("Enter")
@@ -116,9 +116,9 @@ def test_everything_works_with_the_keyboard_alone(place: Place, desktop: Visitor
     desktop.look("logged-out")
 
 
-def test_a_page_that_is_not_there_says_so_and_leads_on(place: Place, desktop: Visitor) -> None:
-    """404 is a page of ours, with a way on."""
-    desktop.page.goto(f"{place.url}/nowhere")
+def test_unknown_address_shows_our_404_page_with_a_link(served: ServedForBrowsers, desktop: Visitor) -> None:
+    """404 is a page of ours, with a link to continue."""
+    desktop.page.goto(f"{served.url}/nowhere")
     desktop.reads("Nothing here")
     desktop.look("not-found")
     desktop.press("Go to the start page")

@@ -13,20 +13,20 @@ from demo.relying_party import AAL
 if TYPE_CHECKING:
     from demo.person import Person
     from tests.browser.conftest import Arrive
-    from tests.browser.place import Place
     from tests.browser.visitor import Visitor
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 PASSPHRASE = "hedgerow plum lantern"
 NAME = "Workshop tablet"
 
 
-def _code(place: Place, desktop: Visitor, *, look: bool = False) -> tuple[str, str]:
+def _code(served: ServedForBrowsers, desktop: Visitor, *, look: bool = False) -> tuple[str, str]:
     """Begin on the desktop: the long code, as the QR picture carries it, and the short one."""
     desktop.press("Add a device")
     desktop.reads("Add a device")
     page = desktop.page
     long = "".join(page.locator("#binding-code").inner_text().split()).replace("-", "")
-    picture = segno.make(f"{place.url}/enrol#code={long}", error="m").svg_data_uri(scale=6, border=3, light="#fff")
+    picture = segno.make(f"{served.url}/enrol#code={long}", error="m").svg_data_uri(scale=6, border=3, light="#fff")
     assert page.locator("img.qr").get_attribute("src") == picture, (
         "the QR code does not carry the address with the code"
     )
@@ -35,12 +35,12 @@ def _code(place: Place, desktop: Visitor, *, look: bool = False) -> tuple[str, s
     return long, page.locator("#binding-code-short").inner_text()
 
 
-def _added(place: Place, person: Person, desktop: Visitor, tablet: Visitor, *, look: bool = False) -> None:
+def _added(served: ServedForBrowsers, person: Person, desktop: Visitor, tablet: Visitor, *, look: bool = False) -> None:
     """Sign in at the desktop, add the tablet by its QR code, and confirm."""
-    desktop.sign_in(person, f"{place.url}/devices")
+    desktop.sign_in(person, f"{served.url}/devices")
     desktop.reads("My devices")
-    long, _ = _code(place, desktop, look=look)
-    tablet.page.goto(f"{place.url}/enrol#code={long}")
+    long, _ = _code(served, desktop, look=look)
+    tablet.page.goto(f"{served.url}/enrol#code={long}")
     tablet.reads("Add this device")
     assert long not in tablet.page.url, "the code must not stay in the address bar"
     if look:
@@ -69,10 +69,10 @@ def _a_reload_finds_the_same(tablet: Visitor, number: str) -> None:
     expect(tablet.page.locator("#number")).to_have_text(number)
 
 
-def test_a_tablet_is_added_logs_in_to_an_app_and_is_removed(place: Place, desktop: Visitor, tablet: Visitor) -> None:
-    """QR code, number and name on both screens, first login with key and passphrase at AAL2; removed, it is out at once."""
-    person = place.employee("Mara", "Quist")
-    _added(place, person, desktop, tablet, look=True)
+def test_tablet_is_added_used_and_removed(served: ServedForBrowsers, desktop: Visitor, tablet: Visitor) -> None:
+    """QR code, number and name on both screens, first login with key and passphrase at AAL2; once removed, its sessions end at once."""
+    person = served.employee("Mara", "Quist")
+    _added(served, person, desktop, tablet, look=True)
     desktop.press("My devices")
     expect(desktop.page.get_by_text("Waits for its first sign-in", exact=True)).to_be_visible()
     desktop.look("devices-pending")
@@ -82,7 +82,7 @@ def test_a_tablet_is_added_logs_in_to_an_app_and_is_removed(place: Place, deskto
     assert key["extractable"] is False
     assert "exported" not in key["forms"], key  # type: ignore[operator]
 
-    tablet.page.goto(place.app.url)
+    tablet.page.goto(served.app.url)
     tablet.press("Log in, at AAL2 or nothing")
     tablet.reads("Sign in")
     expect(tablet.page.get_by_text(f"Signs in with the key of “{NAME}”")).to_be_visible()
@@ -94,48 +94,48 @@ def test_a_tablet_is_added_logs_in_to_an_app_and_is_removed(place: Place, deskto
     expect(tablet.page.get_by_role("alert").first).to_contain_text("Check the passphrase of this device")
     tablet.look("login-device-error")
     tablet.give_passphrase(PASSPHRASE)
-    tablet.is_at(f"{place.app.url}/")
+    tablet.is_at(f"{served.app.url}/")
     tablet.reads("Hello, Mara Quist")
-    claims = place.app.party.logins()[-1].claims
+    claims = served.app.party.logins()[-1].claims
     assert claims["acr"] == AAL + "2"
     assert {"pop", "pwd", "mfa"} <= {*claims["amr"]}
     assert "otp" not in claims["amr"]
 
-    tablet.page.goto(f"{place.url}/devices")
+    tablet.page.goto(f"{served.url}/devices")
     expect(tablet.page.get_by_text("This device", exact=True)).to_be_visible()
-    desktop.page.goto(f"{place.url}/devices")
+    desktop.page.goto(f"{served.url}/devices")
     expect(desktop.page.locator(".badge.active")).to_have_text("Active")
     desktop.look("devices")
-    _removed(place, desktop, tablet, sub=str(claims["sub"]))
+    _removed(served, desktop, tablet, sub=str(claims["sub"]))
 
 
-def _removed(place: Place, desktop: Visitor, tablet: Visitor, *, sub: str) -> None:
+def _removed(served: ServedForBrowsers, desktop: Visitor, tablet: Visitor, *, sub: str) -> None:
     """Remove the tablet at the desktop: its sessions end here and at the app, and its key opens nothing."""
     desktop.press(f"Remove {NAME}")
     desktop.reads(f"Remove “{NAME}”?")
     desktop.look("device-remove")
     desktop.press("Remove this device")
     expect(desktop.page.get_by_role("status")).to_contain_text(f"{NAME} was removed")
-    tablet.page.goto(f"{place.url}/devices")
+    tablet.page.goto(f"{served.url}/devices")
     tablet.reads("Sign in")
     until = time.monotonic() + 10
-    while any(login.claims["sub"] == sub for login in place.app.party.logins()) and time.monotonic() < until:
+    while any(login.claims["sub"] == sub for login in served.app.party.logins()) and time.monotonic() < until:
         time.sleep(0.2)
-    assert not any(login.claims["sub"] == sub for login in place.app.party.logins()), "the app was not told"
-    tablet.page.goto(f"{place.url}/login/device")
+    assert not any(login.claims["sub"] == sub for login in served.app.party.logins()), "the app was not told"
+    tablet.page.goto(f"{served.url}/login/device")
     tablet.give_passphrase(PASSPHRASE)
     expect(tablet.page.get_by_role("alert").first).to_contain_text("This device can no longer sign in.")
     tablet.look("login-device-removed")
     assert "/login/device" in tablet.page.url
 
 
-def test_the_short_code_needs_the_user_name(place: Place, desktop: Visitor, tablet: Visitor) -> None:
+def test_short_code_requires_the_user_name(served: ServedForBrowsers, desktop: Visitor, tablet: Visitor) -> None:
     """Typed by hand, with the user name; a wrong code is explained and the right one still serves."""
-    person = place.employee("Nils", "Ekman")
-    desktop.sign_in(person, f"{place.url}/devices")
-    _, short = _code(place, desktop)
+    person = served.employee("Nils", "Ekman")
+    desktop.sign_in(person, f"{served.url}/devices")
+    _, short = _code(served, desktop)
     page = tablet.page
-    page.goto(f"{place.url}/enrol")
+    page.goto(f"{served.url}/enrol")
     tablet.reads("Add this device")
     page.get_by_label("Code from your computer").fill("AAAA-AAAA")
     page.get_by_label("Name of this device").fill(NAME)
@@ -154,12 +154,14 @@ def test_the_short_code_needs_the_user_name(place: Place, desktop: Visitor, tabl
     expect(desktop.page.locator(".number")).to_have_text(number)
 
 
-def test_a_number_that_differs_is_stopped_and_adds_nothing(place: Place, desktop: Visitor, tablet: Visitor) -> None:
-    """ "No, stop" on the desktop: the tablet says so, keeps no key, and the person has no device."""  # noqa: D210
-    person = place.employee("Rosa", "Ibarra")
-    desktop.sign_in(person, f"{place.url}/devices")
-    long, _ = _code(place, desktop)
-    tablet.page.goto(f"{place.url}/enrol#code={long}")
+def test_different_number_is_rejected_and_binds_nothing(
+    served: ServedForBrowsers, desktop: Visitor, tablet: Visitor
+) -> None:
+    """Answering "No, stop" on the desktop: the tablet reports it, keeps no key, and the person has no device."""
+    person = served.employee("Rosa", "Ibarra")
+    desktop.sign_in(person, f"{served.url}/devices")
+    long, _ = _code(served, desktop)
+    tablet.page.goto(f"{served.url}/enrol#code={long}")
     tablet.answer_code(NAME, PASSPHRASE)
     desktop.reads("Does your device show exactly this?")
     desktop.press("No, stop")
@@ -167,17 +169,17 @@ def test_a_number_that_differs_is_stopped_and_adds_nothing(place: Place, desktop
     tablet.reads("This device was not added")
     tablet.look("enrol-refused")
     assert tablet.private_key() is None
-    desktop.page.goto(f"{place.url}/devices")
+    desktop.page.goto(f"{served.url}/devices")
     expect(desktop.page.get_by_text("No device has grown from your account yet")).to_be_visible()
 
 
-def test_the_link_in_the_mail_revokes_the_device(
-    place: Place, desktop: Visitor, tablet: Visitor, arrive: Arrive
+def test_mailed_link_revokes_the_device(
+    served: ServedForBrowsers, desktop: Visitor, tablet: Visitor, arrive: Arrive
 ) -> None:
-    """Opened by somebody who is not signed in: GET asks, POST revokes, and the key opens nothing any more."""
-    person = place.employee("Sven", "Torres")
-    _added(place, person, desktop, tablet)
-    mail = place.mailbox.wait_for(person.email, link="/undo/", subject="device")
+    """Opened without a session: GET asks, POST revokes, and the key is refused afterwards."""
+    person = served.employee("Sven", "Torres")
+    _added(served, person, desktop, tablet)
+    mail = served.mailbox.wait_for(person.email, link="/undo/", subject="device")
     assert mail is not None
     reader = arrive()
     reader.page.goto(mail.link("/undo/"))
@@ -188,16 +190,16 @@ def test_the_link_in_the_mail_revokes_the_device(
     reader.look("undone")
     reader.page.goto(mail.link("/undo/"))
     expect(reader.page.get_by_text("This link was used already or is too old.")).to_be_visible()
-    tablet.page.goto(f"{place.url}/login/device")
+    tablet.page.goto(f"{served.url}/login/device")
     tablet.give_passphrase(PASSPHRASE)
     expect(tablet.page.get_by_role("alert").first).to_contain_text("This device can no longer sign in.")
-    tablet.page.goto(f"{place.url}/devices")
+    tablet.page.goto(f"{served.url}/devices")
     tablet.reads("Sign in")
 
 
-def test_a_browser_without_a_key_is_told_what_to_do(place: Place, tablet: Visitor) -> None:
+def test_browser_without_a_device_key_is_led_to_the_password(served: ServedForBrowsers, tablet: Visitor) -> None:
     """ "Use this device" in a browser that was never added leads to the password."""  # noqa: D210
-    tablet.page.goto(f"{place.url}/login/device")
+    tablet.page.goto(f"{served.url}/login/device")
     expect(tablet.page.get_by_role("alert").first).to_contain_text("There is no key of yours in this browser")
     tablet.look("login-device-no-key")
     tablet.press("Sign in with your password")

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.upstream.liar import AAL2, CLIENT, SECRET, Liar
+from tests.fixtures.lying_provider import AAL2, CLIENT, SECRET, LyingProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.browser.place import Place
     from tests.browser.visitor import Visitor
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 
 @pytest.fixture
-def liar(place: Place) -> Iterator[Liar]:
+def lying_provider(served: ServedForBrowsers) -> Iterator[LyingProvider]:
     """An upstream that tells the truth, registered by the operator's command."""
-    found = Liar()
-    place.ramet.extra["RAMET_UPSTREAM_SECRET"] = SECRET
-    place.ramet.manage(
+    found = LyingProvider()
+    served.ramet.extra["RAMET_UPSTREAM_SECRET"] = SECRET
+    served.ramet.manage(
         "upstream", "add", "elsewhere", "--issuer", found.issuer, "--client-id", CLIENT, "--label", "Elsewhere", "--level", f"{AAL2}=2",
         "--acr-values", AAL2,
     )  # fmt: skip
@@ -29,11 +29,13 @@ def liar(place: Place) -> Iterator[Liar]:
     found.stop()
 
 
-def test_a_person_links_another_provider_and_signs_in_there(place: Place, desktop: Visitor, liar: Liar) -> None:
+def test_person_links_an_upstream_provider_and_signs_in_with_it(
+    served: ServedForBrowsers, desktop: Visitor, lying_provider: LyingProvider
+) -> None:
     """Chromium holds `form-action` against every redirect: ours, the upstream's, and the one that ends at the relying party."""
-    person, page = place.employee("Ines", "Birk"), desktop.page
-    desktop.sign_in(person, f"{place.url}/devices")
-    page.goto(f"{place.url}/devices/roots/upstream/elsewhere/add")
+    person, page = served.employee("Ines", "Birk"), desktop.page
+    desktop.sign_in(person, f"{served.url}/devices")
+    page.goto(f"{served.url}/devices/roots/upstream/elsewhere/add")
     desktop.reads("Link Elsewhere?")
     desktop.look("upstream-link")
     desktop.press("Continue to Elsewhere")
@@ -41,18 +43,18 @@ def test_a_person_links_another_provider_and_signs_in_there(place: Place, deskto
     expect(page.get_by_text("Elsewhere is linked.")).to_be_visible()
 
     page.context.clear_cookies()
-    page.goto(f"{place.app.url}/login")
+    page.goto(f"{served.app.url}/login")
     desktop.reads("Sign in")
-    page.goto(f"{place.url}/login/upstream/elsewhere")
+    page.goto(f"{served.url}/login/upstream/elsewhere")
     desktop.reads("Sign in at Elsewhere")
-    expect(page.get_by_text(f"to continue to {place.app.name}")).to_be_visible()
+    expect(page.get_by_text(f"to continue to {served.app.name}")).to_be_visible()
     desktop.look("upstream-login")
     desktop.press("Continue to Elsewhere")
-    desktop.is_at(f"{place.app.url}/")
+    desktop.is_at(f"{served.app.url}/")
 
-    liar.subject = "somebody whom nobody knows"
+    lying_provider.subject = "somebody whom nobody knows"
     page.context.clear_cookies()
-    page.goto(f"{place.url}/login/upstream/elsewhere")
+    page.goto(f"{served.url}/login/upstream/elsewhere")
     desktop.press("Continue to Elsewhere")
     desktop.reads("Not possible")
     expect(page.get_by_text("Sign in another way, open My devices, and link it there.")).to_be_visible()

@@ -10,12 +10,12 @@ from demo.authenticator import Authenticator
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Arrive
-    from tests.browser.place import Place
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 
-def test_invitation_login_consent_and_logout_need_no_scripts(place: Place, arrive: Arrive) -> None:
+def test_invitation_login_consent_and_logout_work_without_scripts(served: ServedForBrowsers, arrive: Arrive) -> None:
     """From the mail to the app and out again with JavaScript switched off."""
-    person, link = place.newcomer("Ulla", "Frisk")
+    person, link = served.newcomer("Ulla", "Frisk")
     plain = arrive(scripts=False)
     page = plain.page
     page.goto(link)
@@ -34,38 +34,38 @@ def test_invitation_login_consent_and_logout_need_no_scripts(place: Place, arriv
     page.get_by_role("main").get_by_role("button", name="Sign out").click()
     plain.reads("You are signed out")
 
-    plain.sign_in(person, f"{place.asking.url}/login")
-    plain.reads(f"Allow {place.asking.name}?")
+    plain.sign_in(person, f"{served.asking.url}/login")
+    plain.reads(f"Allow {served.asking.name}?")
     plain.look("noscript-consent")
     plain.press("Allow")
-    plain.is_at(f"{place.asking.url}/")
+    plain.is_at(f"{served.asking.url}/")
     plain.reads("Hello, Ulla Frisk")
 
 
-def test_adding_a_device_without_scripts_says_what_is_needed(place: Place, arrive: Arrive) -> None:
-    """A key can only be made by a script: the pages say so, and lead to what works."""
+def test_adding_a_device_without_scripts_explains_the_need(served: ServedForBrowsers, arrive: Arrive) -> None:
+    """Only a script can make a key: the pages state that, and lead to pages that need none."""
     plain = arrive(scripts=False)
-    plain.page.goto(f"{place.url}/enrol")
+    plain.page.goto(f"{served.url}/enrol")
     # By CSS: Playwright's own selectors by text and role pass over what stands in <noscript>.
     expect(plain.page.locator("noscript strong")).to_have_text("This needs JavaScript.")
     expect(plain.page.locator("noscript .note")).to_be_visible()
     plain.look("noscript-enrol")
-    plain.page.goto(f"{place.url}/login/device")
+    plain.page.goto(f"{served.url}/login/device")
     expect(plain.page.locator("noscript strong")).to_have_text("This way to sign in needs JavaScript.")
     plain.look("noscript-login-device")
     plain.page.locator("noscript a").click()
     plain.reads("Sign in")
 
 
-def test_the_desktops_half_of_adding_a_device_works_without_scripts(place: Place, arrive: Arrive) -> None:
-    """The page cannot ask by itself, so it has a link that asks."""
-    person = place.employee("Vera", "Holm")
+def test_desktop_part_of_adding_a_device_works_without_scripts(served: ServedForBrowsers, arrive: Arrive) -> None:
+    """The page cannot poll without scripts, so it has a link that asks again."""
+    person = served.employee("Vera", "Holm")
     plain, tablet = arrive(scripts=False), arrive()
-    plain.sign_in(person, f"{place.url}/devices")
+    plain.sign_in(person, f"{served.url}/devices")
     plain.press("Add a device")
     long = plain.page.locator("#binding-code").inner_text()
     plain.look("noscript-device-add")
-    tablet.page.goto(f"{place.url}/enrol#code={long}")
+    tablet.page.goto(f"{served.url}/enrol#code={long}")
     number = tablet.answer_code("Kiosk", "hedgerow plum lantern")
     plain.page.locator("noscript a").click()
     plain.reads("Does your device show exactly this?")

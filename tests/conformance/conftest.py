@@ -28,7 +28,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="package")
-def suites_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[suite.House]:
+def suite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[suite.SuiteServer]:
     """A server under the profile `conformance`."""
     with suite.running(tmp_path_factory.mktemp("conformance")) as found:
         yield found

@@ -68,7 +68,7 @@ class Callbacks(ThreadingHTTPServer):
 
 
 @dataclass
-class House:
+class SuiteServer:
     """A server under the profile, and what `conformance load` said of it."""
 
     ramet: Ramet
@@ -99,7 +99,7 @@ class House:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[House]:
+def running(folder: Path) -> Iterator[SuiteServer]:
     """As docs/conformance.md says: migrate, load, serve, worker."""
     port, callbacks = free_port(), Callbacks()
     ramet = Ramet(
@@ -117,7 +117,7 @@ def running(folder: Path) -> Iterator[House]:
         ramet.start("serve", *serve, "--port", str(port))
         ramet.start("worker", "worker")
         ramet.wait_until_ready()
-        yield House(ramet, said, callbacks, trust)
+        yield SuiteServer(ramet, said, callbacks, trust)
     finally:
         ramet.stop()
         callbacks.shutdown()
@@ -127,11 +127,11 @@ def running(folder: Path) -> Iterator[House]:
 class Suite:
     """One plan's configuration, and a fresh browser."""
 
-    def __init__(self, house: House, configuration: dict[str, Any]) -> None:
-        self.house, self.configuration = house, configuration
-        self.browser = Browser(house.http())
-        self.metadata = house.http().get(urlsplit(configuration["server"]["discoveryUrl"]).path).json()
-        self.base = f"{house.callbacks.url}/test/a/{ALIAS}"
+    def __init__(self, suite_server: SuiteServer, configuration: dict[str, Any]) -> None:
+        self.suite_server, self.configuration = suite_server, configuration
+        self.browser = Browser(suite_server.http())
+        self.metadata = suite_server.http().get(urlsplit(configuration["server"]["discoveryUrl"]).path).json()
+        self.base = f"{suite_server.callbacks.url}/test/a/{ALIAS}"
         self.redirect_uri = f"{self.base}/callback"
         self.key = DeviceKey.generate()
         self.verifier = secrets.token_urlsafe(32)
@@ -209,14 +209,14 @@ class Suite:
         asked = self.parameters(which, **changed)
         page, came = self.visit(f"{self.metadata['authorization_endpoint']}?{urlencode(asked)}", module)
         assert came, f"nothing came back: {page.status} {page.words()}"
-        assert (came.get("state"), came["iss"]) == (asked.get("state"), self.house.issuer)
+        assert (came.get("state"), came["iss"]) == (asked.get("state"), self.suite_server.issuer)
         return came
 
     def token(self, code: str, which: str = "client", *, post: bool = False, **changed: str) -> httpx.Response:
         """Exchange a code with a secret."""
         client = self.client(which)
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri, **changed}
-        with self.house.http() as http:
+        with self.suite_server.http() as http:
             if post:
                 return http.post(self.metadata["token_endpoint"], data={**form, **client})
             return http.post(
@@ -225,7 +225,7 @@ class Suite:
 
     def claims(self, token: str, alg: str = "RS256") -> dict[str, Any]:
         """What the published keys verify; the header as it must be."""
-        with self.house.http() as http:
+        with self.suite_server.http() as http:
             keys = KeySet.import_key_set(http.get(self.metadata["jwks_uri"]).json())
         decoded = jwt.decode(token, keys, algorithms=[alg])
         assert decoded.header["kid"]
@@ -238,13 +238,13 @@ class Suite:
         assert response.status_code == 200, response.text
         about = self.claims(response.json()["id_token"])
         assert about.get("nonce") == asked["nonce"]
-        assert (about["iss"], about["aud"]) == (self.house.issuer, self.client()["client_id"])
+        assert (about["iss"], about["aud"]) == (self.suite_server.issuer, self.client()["client_id"])
         return response.json(), about
 
     def userinfo(self, token: str, how: str = "get") -> httpx.Response:
         """In the three ways of RFC 6750."""
         url, bearer = self.metadata["userinfo_endpoint"], {"Authorization": f"Bearer {token}"}
-        with self.house.http() as http:
+        with self.suite_server.http() as http:
             if how == "body":
                 return http.post(url, data={"access_token": token})
             return http.post(url, headers=bearer) if how == "post" else http.get(url, headers=bearer)
@@ -272,7 +272,7 @@ class Suite:
         good = {
             "iss": client_id,
             "sub": client_id,
-            "aud": self.house.issuer,
+            "aud": self.suite_server.issuer,
             "exp": now + 60,
             "iat": now,
             "jti": secrets.token_urlsafe(12),
@@ -306,7 +306,7 @@ class Suite:
 
     def resource(self, token: str, proof: dict[str, str]) -> httpx.Response:
         """The plan's resource, asked with a token and a proof."""
-        with self.house.http() as http:
+        with self.suite_server.http() as http:
             return http.get(self.resource_url, headers={"Authorization": f"DPoP {token}", **proof})
 
     def fapi(self, which: str = "client", **changed: str | None) -> dict[str, str]:
@@ -322,7 +322,7 @@ class Suite:
         good = {
             **asked,
             "iss": asked["client_id"],
-            "aud": self.house.issuer,
+            "aud": self.suite_server.issuer,
             "nbf": now,
             "exp": now + 300,
             **(inside or {}),
@@ -333,7 +333,7 @@ class Suite:
     def push(
         self, form: dict[str, str], which: str = "client", *, assertion: dict[str, str] | None = None, **headers: str
     ) -> httpx.Response:
-        with self.house.http() as http:
+        with self.suite_server.http() as http:
             return http.post(
                 self.metadata["pushed_authorization_request_endpoint"],
                 data={**form, **(assertion or self.assertion(which))},
@@ -366,7 +366,7 @@ class Suite:
         }
         url = self.metadata["token_endpoint"]
         sent = {name: value for name, value in form.items() if value is not None}
-        with self.house.http() as http:
+        with self.suite_server.http() as http:
             return http.post(
                 url,
                 data={**sent, **(self.assertion(which) if assertion is None else assertion)},

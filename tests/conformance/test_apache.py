@@ -130,9 +130,7 @@ def _open(site: Site, person: Person, desktop: Browser, *, name: str) -> Page:
     return person.sign_in(desktop, desktop.get(site.page(name)))
 
 
-def test_a_protected_page_knows_who_came_and_how_surely(
-    stage: Stage, site: Site, person: Person, desktop: Browser
-) -> None:
+def test_protected_page_shows_subject_and_acr(stage: Stage, site: Site, person: Person, desktop: Browser) -> None:
     """The module verified discovery, code with PKCE, nonce, ID token and userinfo; its page shows the claims."""
     assert httpx.get(site.page("protected")).headers["Location"].startswith(f"{stage.issuer}/oidc/authorize?")
     page = _open(site, person, desktop, name="protected")
@@ -143,14 +141,14 @@ def test_a_protected_page_knows_who_came_and_how_surely(
     assert page.by_id("email") == f"{person.username}@example.org"
 
 
-def test_the_module_decides_by_acr(site: Site, person: Person, desktop: Browser) -> None:
-    """`Require claim acr:…` lets AAL2 in where AAL2 is asked, and not where AAL3 is."""
+def test_module_authorises_by_acr(site: Site, person: Person, desktop: Browser) -> None:
+    """`Require claim acr:…` admits AAL2 where AAL2 is required, and refuses it where AAL3 is."""
     assert _open(site, person, desktop, name="strong").status == 200
     assert _open(site, person, desktop, name="stronger").status in {401, 403}
 
 
-def test_logging_out_at_the_site_ends_the_session_at_the_provider(stage: Stage, site: Site) -> None:
-    """The module's own logout goes through our end_session_endpoint and comes back; then both ask again."""
+def test_logout_at_the_site_ends_the_session_at_the_provider(stage: Stage, site: Site) -> None:
+    """The module's own logout goes through our end_session_endpoint and comes back; then both ask for a login again."""
     person = stage.person()
     with browser() as desktop:
         assert _open(site, person, desktop, name="protected").url == site.page("protected")
@@ -160,8 +158,10 @@ def test_logging_out_at_the_site_ends_the_session_at_the_provider(stage: Stage, 
         assert desktop.get(f"{stage.issuer}/devices").form_with("username", "password") is not None
 
 
-def test_the_site_forgets_a_leaver_within_seconds(stage: Stage, site: Site, person: Person, desktop: Browser) -> None:
-    """HR ends the person: the worker's logout token reaches the module, which ends its own session (back-channel logout)."""
+def test_backchannel_logout_ends_a_leavers_session_within_seconds(
+    stage: Stage, site: Site, person: Person, desktop: Browser
+) -> None:
+    """HR ends the person: the worker's logout token reaches the module, which ends its own session."""
     assert _open(site, person, desktop, name="protected").url == site.page("protected")
     hr = stage.human_resources()
     found = hr.find(person.username)

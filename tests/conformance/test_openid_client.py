@@ -103,7 +103,7 @@ def _believes(seen: dict[str, Any], stage: Stage, person: Person, *, client_id: 
     assert seen["userinfoAfter"] != "accepted"
 
 
-def test_a_web_app_with_client_secret_basic(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
+def test_client_secret_basic_web_app(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
     """The client of `demo.json`: discovery, code with PKCE, state and nonce, userinfo, refresh, introspection, revocation."""
     known = stage.demo["clients"][0]
     asked = {
@@ -172,7 +172,7 @@ print(json.dumps({"client_id": party.client_id}))
 """
 
 
-def test_the_strictest_client(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
+def test_strictest_client(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
     """Issue 4, done when 2: private_key_jwt, JAR in PAR, PKCE, DPoP with nonces, refresh, introspection, revocation; a device; a service."""
     key = ECKey.generate_key("P-256")
     kid = key.thumbprint()

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.live import live
-
 if TYPE_CHECKING:
-    from tests.live import Live
+    from tests.fixtures.live_server import Live
 
-__all__ = ["live"]
 
 pytestmark = pytest.mark.conformance
 

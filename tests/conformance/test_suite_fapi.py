@@ -10,13 +10,13 @@ import pytest
 from device.key import DeviceKey
 
 if TYPE_CHECKING:
-    from tests.conformance.suite import House, Suite
+    from tests.conformance.suite import Suite, SuiteServer
 
 
 @pytest.fixture(params=["fapi", "signing"])
-def plan(suites_house: House, request: pytest.FixtureRequest) -> Suite:
+def plan(suite_server: SuiteServer, request: pytest.FixtureRequest) -> Suite:
     """The modules that both plans have: plain parameters in one, a request object in the other."""
-    found = suites_house.plan(request.param)
+    found = suite_server.plan(request.param)
     if request.param == "signing":
         found.fapi_form = found.object  # type: ignore[attr-defined]
     else:
@@ -25,13 +25,13 @@ def plan(suites_house: House, request: pytest.FixtureRequest) -> Suite:
 
 
 @pytest.fixture
-def fapi(suites_house: House) -> Suite:
-    return suites_house.plan("fapi")
+def fapi(suite_server: SuiteServer) -> Suite:
+    return suite_server.plan("fapi")
 
 
 @pytest.fixture
-def signing(suites_house: House) -> Suite:
-    return suites_house.plan("signing")
+def signing(suite_server: SuiteServer) -> Suite:
+    return suite_server.plan("signing")
 
 
 def form(suite: Suite, which: str = "client", **changed: str | None) -> dict[str, str]:
@@ -66,7 +66,7 @@ def test_happy_flow(plan: Suite) -> None:
         assert plan.claims(tokens["id_token"], "PS256")["aud"] == plan.client(which)["client_id"]
         url = plan.configuration["resource"]["resourceUrl"]
         for scheme in ("DPoP", "dpop"):
-            with plan.house.http() as http:
+            with plan.suite_server.http() as http:
                 proof = plan.proof(url, "GET", access_token=tokens["access_token"])
                 assert (
                     http.get(url, headers={"Authorization": f"{scheme} {tokens['access_token']}", **proof}).status_code
@@ -78,7 +78,7 @@ def test_user_rejects_authentication(plan: Suite) -> None:
     """The way back that stands on the login page, as the configuration's override presses it."""
     module = "fapi2-security-profile-final-user-rejects-authentication"
     _, came = plan.begin(plan.push(form(plan)).json()["request_uri"], module)
-    assert (came["error"], came["iss"]) == ("access_denied", plan.house.issuer)
+    assert (came["error"], came["iss"]) == ("access_denied", plan.suite_server.issuer)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_dpop_code_binding(plan: Suite) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-10, 10])
-def test_a_proof_of_ten_seconds_before_or_after_is_accepted(fapi: Suite, seconds: int) -> None:
+def test_proof_ten_seconds_early_or_late_is_accepted(fapi: Suite, seconds: int) -> None:
     """-ensure-dpop-proof-with-iat-10seconds-before-succeeds, -after-succeeds, at the token endpoint and at the resource."""
     url, iat = fapi.metadata["token_endpoint"], int(time.time()) + seconds
     response = fapi.redeem(fapi.pushed_code(fapi.fapi()), proof=fapi.made_proof("POST", url, iat=iat))
@@ -146,20 +146,20 @@ def test_dpop_negatives(fapi: Suite, spoilt: dict[str, Any]) -> None:
     assert fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, access_token=token)).status_code == 200
 
 
-def test_a_proof_is_used_once(fapi: Suite) -> None:
+def test_proof_is_single_use(fapi: Suite) -> None:
     """-dpop-negative-tests: the same `jti` again."""
     token = fapi.redeem(fapi.pushed_code(fapi.fapi())).json()["access_token"]
     proof = fapi.made_proof("GET", fapi.resource_url, access_token=token)
     assert [fapi.resource(token, proof).status_code for _ in range(2)] == [200, 401]
 
 
-def test_what_has_expired_is_refused(plan: Suite) -> None:
-    """-par-attempt-to-use-expired-request_uri, -ensure-expired-authorization-code-fails: nobody waits, the rows are aged."""
+def test_expired_request_uri_and_code_are_refused(plan: Suite) -> None:
+    """-par-attempt-to-use-expired-request_uri, -ensure-expired-authorization-code-fails: the rows are aged, no test waits."""
     code = plan.pushed_code(form(plan))
-    plan.house.age("idp_code", "expires_at")
+    plan.suite_server.age("idp_code", "expires_at")
     refused(plan.redeem(code), "invalid_grant")
     uri = plan.push(form(plan)).json()["request_uri"]
-    plan.house.age("idp_pushedrequest", "loads_until", "expires_at")
+    plan.suite_server.age("idp_pushedrequest", "loads_until", "expires_at")
     page, came = plan.begin(uri)
     assert (page.status, came) == (400, {})
 
@@ -168,7 +168,7 @@ def test_token_endpoint_negatives(fapi: Suite) -> None:
     """-authorization-code-is-bound-to-client, -holder-of-key-required, -client-assertion-in-token-endpoint, code reuse."""
     refused(fapi.redeem(fapi.pushed_code(fapi.fapi()), "client2"), "invalid_grant")
     code = fapi.pushed_code(fapi.fapi())
-    with fapi.house.http() as http:
+    with fapi.suite_server.http() as http:
         sent = {
             "grant_type": "authorization_code",
             "code": code,
@@ -184,7 +184,7 @@ def test_token_endpoint_negatives(fapi: Suite) -> None:
     time.sleep(1)
     refused(fapi.redeem(code), "invalid_grant")
     url = fapi.configuration["resource"]["resourceUrl"]
-    with fapi.house.http() as http:
+    with fapi.suite_server.http() as http:
         proof = fapi.proof(url, "GET", access_token=tokens["access_token"])
         assert http.get(url, headers={"Authorization": f"DPoP {tokens['access_token']}", **proof}).status_code == 401
 
@@ -229,7 +229,7 @@ def test_par_request_uris(plan: Suite) -> None:
     page, came = plan.begin(uri)
     assert (page.status, came) == (400, {})
     refused(plan.push({**form(plan), "request_uri": uri}), "invalid_request", "invalid_request_object")
-    with plan.house.http() as http:
+    with plan.suite_server.http() as http:
         assert http.get(plan.metadata["pushed_authorization_request_endpoint"]).status_code == 405
         assert http.put(plan.metadata["pushed_authorization_request_endpoint"]).status_code == 405
 
@@ -267,7 +267,7 @@ def test_unsigned_request_without_par_fails(plan: Suite) -> None:
 def test_request_objects_that_succeed(signing: Suite) -> None:
     """-multiple-aud, -nbf-8-seconds-in-the-future-is-accepted, -state-only-outside-request-object-not-used, -different-nonce and -state inside and outside."""
     now = int(time.time())
-    for inside in ({"aud": [signing.house.issuer, "https://other.example"]}, {"nbf": now + 8}):
+    for inside in ({"aud": [signing.suite_server.issuer, "https://other.example"]}, {"nbf": now + 8}):
         assert signing.redeem(signing.pushed_code(signing.object(inside=inside))).status_code == 200
     response = signing.push({**signing.object(state=None), "state": "outside"})
     _, came = signing.begin(response.json()["request_uri"])

@@ -11,7 +11,7 @@ import pytest
 from idp.conformance import PERSON
 
 if TYPE_CHECKING:
-    from tests.conformance.suite import House, Suite
+    from tests.conformance.suite import Suite, SuiteServer
 
 SCOPES = {
     "profile": {
@@ -23,9 +23,9 @@ SCOPES = {
 
 
 @pytest.fixture(params=["basic", "form-post"])
-def plan(suites_house: House, request: pytest.FixtureRequest) -> Suite:
+def plan(suite_server: SuiteServer, request: pytest.FixtureRequest) -> Suite:
     """The two plans have the same modules; in the second every answer is a form."""
-    found = suites_house.plan(request.param)
+    found = suite_server.plan(request.param)
     if request.param == "form-post":
         plain = found.parameters
         found.parameters = lambda which="client", **changed: plain(which, **{"response_mode": "form_post", **changed})  # type: ignore[method-assign]
@@ -33,15 +33,15 @@ def plan(suites_house: House, request: pytest.FixtureRequest) -> Suite:
 
 
 @pytest.fixture
-def basic(suites_house: House) -> Suite:
+def basic(suite_server: SuiteServer) -> Suite:
     """For what does not depend on the response mode."""
-    return suites_house.plan("basic")
+    return suite_server.plan("basic")
 
 
 def test_oidcc_discovery_endpoint_verification(basic: Suite) -> None:
     """The config plan."""
     said = basic.metadata
-    assert said["issuer"] == basic.house.issuer
+    assert said["issuer"] == basic.suite_server.issuer
     for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"):
         assert said[name].startswith("https://")
     assert said["response_types_supported"] == ["code"]
@@ -54,7 +54,7 @@ def test_oidcc_discovery_endpoint_verification(basic: Suite) -> None:
         said["backchannel_logout_supported"],
         said["backchannel_logout_session_supported"],
     ) == (True, True, True)
-    with basic.house.http() as http:
+    with basic.suite_server.http() as http:
         keys = http.get(said["jwks_uri"]).json()["keys"]
     assert keys
     assert not any({"d", "k", "p"} & one.keys() for one in keys)
@@ -157,7 +157,7 @@ def test_oidcc_id_token_hint(basic: Suite) -> None:
 
 @pytest.mark.parametrize("after", [0, 2])
 def test_oidcc_codereuse(basic: Suite, after: int) -> None:
-    """oidcc-codereuse, -codereuse-30seconds: invalid_grant, and what the first one got is dead."""
+    """oidcc-codereuse, -codereuse-30seconds: invalid_grant, and the tokens of the first exchange are revoked."""
     code = basic.ask()["code"]
     tokens = basic.token(code).json()
     time.sleep(after)
@@ -185,10 +185,10 @@ def httpx_query(asked: dict[str, str]) -> str:
 def test_oidcc_ensure_post_request_succeeds(basic: Suite) -> None:
     """The authorization request as a form from another site: without a cookie at first."""
     basic.login()
-    with basic.house.http() as http:
+    with basic.suite_server.http() as http:
         response = http.post(basic.metadata["authorization_endpoint"], data=basic.parameters())
     assert response.status_code == 303
-    _, came = basic.visit(basic.house.issuer + response.headers["Location"])
+    _, came = basic.visit(basic.suite_server.issuer + response.headers["Location"])
     assert "code" in came
 
 
@@ -213,7 +213,7 @@ def test_oidcc_refresh_token(basic: Suite) -> None:
     tokens = basic.token(code).json()
     first = basic.claims(tokens["id_token"])
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-    with basic.house.http() as http:
+    with basic.suite_server.http() as http:
         other = basic.client("client2")
         refused = http.post(
             basic.metadata["token_endpoint"], data=form, auth=(other["client_id"], other["client_secret"])
@@ -239,9 +239,9 @@ def test_oidcc_ensure_request_with_valid_pkce_succeeds(basic: Suite) -> None:
 
 
 @pytest.fixture
-def leaving(suites_house: House) -> tuple[Suite, str]:
+def leaving(suite_server: SuiteServer) -> tuple[Suite, str]:
     """Signed in, with an ID token."""
-    suite = suites_house.plan("logout")
+    suite = suite_server.plan("logout")
     return suite, suite.login()[0]["id_token"]
 
 
@@ -274,8 +274,8 @@ def test_oidcc_rp_initiated_logout(leaving: tuple[Suite, str], state: str) -> No
         "modified-id-token-hint",
     ],
 )
-def test_oidcc_rp_initiated_logout_that_leads_nowhere(leaving: tuple[Suite, str], module: str) -> None:
-    """A page, and no way to the registered address."""
+def test_oidcc_rp_initiated_logout_with_unregistered_address(leaving: tuple[Suite, str], module: str) -> None:
+    """A page, and no redirect to the registered address."""
     suite, hint = leaving
     uri = f"{suite.base}/post_logout_redirect"
     query = {
@@ -317,18 +317,18 @@ def test_oidcc_rp_initiated_logout_without_an_address(
     assert gone(suite)
 
 
-def test_oidcc_backchannel_rp_initiated_logout(suites_house: House) -> None:
+def test_oidcc_backchannel_rp_initiated_logout(suite_server: SuiteServer) -> None:
     """A logout token for the session arrives at the suite; a silent login fails afterwards."""
-    suite = suites_house.plan("backchannel")
+    suite = suite_server.plan("backchannel")
     tokens, about = suite.login()
     suite.leave(
         id_token_hint=tokens["id_token"], post_logout_redirect_uri=f"{suite.base}/post_logout_redirect", state="s"
     )
     until = time.monotonic() + 30
     while not (
-        posted := [form for path, form in suites_house.callbacks.posted if path.endswith("/backchannel_logout")]
+        posted := [form for path, form in suite_server.callbacks.posted if path.endswith("/backchannel_logout")]
     ):
-        assert time.monotonic() < until, suites_house.ramet.log_end("worker")
+        assert time.monotonic() < until, suite_server.ramet.log_end("worker")
         time.sleep(0.2)
     said = suite.claims(posted[-1]["logout_token"])
     assert {name: said[name] for name in ("iss", "aud", "sub", "sid")} == {

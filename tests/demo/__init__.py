@@ -1,13 +1,9 @@
 """The demo and the device client.
 
-    provider              a provider that signs faulty tokens
-    test_journey          `make demo`
-    test_client           the device client against a faulty server
-    test_proofs           its proofs
-    test_keeping          its file
-    test_browser          the browser without a screen
-    test_relying_party    the demo relying party
-    test_resource_server  the resource server and its provider
+    test_browser          the form reader, the authenticator, and the browser without a screen
+    test_journey          the whole journey, as `make demo` plays it
+    test_relying_party    the demo relying party believes only what was signed for it, now, in answer to its own
+    test_resource_server  the resource server asks its provider rarely, sends its secret nowhere else, and decides
     test_tls              the certificate for the local network
 
 May import everything.

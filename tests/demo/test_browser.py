@@ -26,7 +26,7 @@ def page(html: str = PAGE) -> Page:
     return Page("https://login.example.org/devices/add/1", 200, html)
 
 
-def test_a_form_is_read_as_a_browser_would_send_it() -> None:
+def test_form_is_read_as_a_browser_sends_it() -> None:
     """Hidden fields, checked boxes and the selected option are sent; buttons and unchecked boxes are not."""
     form = page().form_to("/confirm")
     assert form.method == "post"
@@ -47,8 +47,8 @@ def test_texts_are_found_by_id_and_class() -> None:
     assert len(page().by_class("recovery-code")) == 2
 
 
-def test_a_missing_element_says_where_and_what_was_there() -> None:
-    """The error names the page and its words, for whoever debugs the journey."""
+def test_missing_element_error_names_page_and_words() -> None:
+    """The error names the page and its words, for debugging the journey."""
     with pytest.raises(UnexpectedPage, match=r"/devices/add/1.*Hi"):
         page().by_id("nothing")
     with pytest.raises(UnexpectedPage, match="nowhere"):
@@ -58,12 +58,12 @@ def test_a_missing_element_says_where_and_what_was_there() -> None:
 @pytest.mark.parametrize(
     ("seconds", "code"), [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")]
 )
-def test_totp_gives_the_vectors_of_rfc_6238(seconds: int, code: str) -> None:
+def test_totp_matches_the_vectors_of_rfc_6238(seconds: int, code: str) -> None:
     """RFC 6238 appendix B, the last six of its eight digits."""
     assert totp(b32encode(b"12345678901234567890").decode(), step=seconds // 30) == code
 
 
-def test_an_authenticator_shows_no_step_twice() -> None:
+def test_authenticator_uses_each_step_once() -> None:
     """The step before for enrolling, then that of now, then the next: three codes without waiting, all different."""
     secret = b32encode(b"12345678901234567890").decode()
     start = int(datetime.now(UTC).timestamp()) // STEP

@@ -11,7 +11,7 @@ from demo.server import PROJECT
 
 
 @pytest.mark.slow
-def test_the_journey_holds_from_hr_push_to_the_last_artefact() -> None:
+def test_demo_journey_succeeds() -> None:
     """`python -m demo.journey` ends with 0: every check of the narration held."""
     done = subprocess.run(
         [sys.executable, "-m", "demo.journey"], cwd=PROJECT, capture_output=True, text=True, timeout=180, check=False

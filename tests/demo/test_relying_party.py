@@ -14,7 +14,7 @@ from demo.openid import LOGOUT_EVENT, Login, OpenIdClient, Refused, Untrustworth
 from demo.relying_party import RelyingParty
 from demo.server import free_port
 from demo.web import serving
-from tests.demo.provider import CLIENT_ID, Provider, provider
+from tests.fixtures.signing_provider import CLIENT_ID, Provider, provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def client(server: Provider) -> OpenIdClient:
     return OpenIdClient(server.issuer, CLIENT_ID, client_secret="s", redirect_uri=CALLBACK)
 
 
-def test_the_request_asks_for_code_pkce_state_and_nonce(client: OpenIdClient) -> None:
+def test_authorization_request_has_pkce_state_and_nonce(client: OpenIdClient) -> None:
     """OIDC Core §3.1.2.1 with RFC 7636: S256, and the level in acr_values."""
     pending = client.request(acr_values="aal/2")
     query = {name: values[0] for name, values in parse_qs(urlsplit(pending.url).query).items()}
@@ -47,7 +47,7 @@ def test_the_request_asks_for_code_pkce_state_and_nonce(client: OpenIdClient) ->
 
 
 @pytest.mark.parametrize("change", [{"state": "x"}, {"iss": "https://other.example.org"}, {"iss": ""}, {"code": ""}])
-def test_a_callback_that_answers_another_request_is_refused(client: OpenIdClient, change: dict[str, str]) -> None:
+def test_callback_for_another_request_is_refused(client: OpenIdClient, change: dict[str, str]) -> None:
     """Wrong state, another or no issuer (RFC 9207), or no code: nothing is exchanged."""
     pending = client.request()
     answer = {"state": pending.state, "iss": client.issuer, "code": "c", **change}
@@ -55,7 +55,7 @@ def test_a_callback_that_answers_another_request_is_refused(client: OpenIdClient
         client.code(f"{CALLBACK}?{urlencode(answer)}", pending=pending)
 
 
-def test_the_providers_refusal_arrives(client: OpenIdClient) -> None:
+def test_provider_error_is_shown(client: OpenIdClient) -> None:
     """An error in the callback is an error for the person, with its words."""
     pending = client.request()
     answer = {"state": pending.state, "iss": client.issuer, "error": "unmet_authentication_requirements"}
@@ -63,7 +63,7 @@ def test_the_providers_refusal_arrives(client: OpenIdClient) -> None:
         client.code(f"{CALLBACK}?{urlencode(answer)}", pending=pending)
 
 
-def test_an_honest_id_token_is_believed(server: Provider, client: OpenIdClient) -> None:
+def test_valid_id_token_is_accepted(server: Provider, client: OpenIdClient) -> None:
     """The control for the next test: signature, issuer, audience, time and nonce all hold."""
     claims = client.id_token_claims(server.signed({"nonce": "n"}), nonce="n", access_token="a")
     assert claims["sub"] == "alex"
@@ -82,15 +82,13 @@ def test_an_honest_id_token_is_believed(server: Provider, client: OpenIdClient) 
         {"at_hash": "AAAA"},
     ],
 )
-def test_an_id_token_with_a_wrong_claim_is_not_believed(
-    server: Provider, client: OpenIdClient, lie: dict[str, Any]
-) -> None:
+def test_id_token_with_a_wrong_claim_is_refused(server: Provider, client: OpenIdClient, lie: dict[str, Any]) -> None:
     """OIDC Core §3.1.3.7, claim by claim."""
     with pytest.raises(Untrustworthy):
         client.id_token_claims(server.signed({"nonce": "n", **lie}), nonce="n", access_token="a")
 
 
-def test_an_id_token_of_another_kind_or_key_is_not_believed(server: Provider, client: OpenIdClient) -> None:
+def test_id_token_of_another_type_or_key_is_refused(server: Provider, client: OpenIdClient) -> None:
     """No HMAC with the client's secret, no token of another type, no changed signature."""
     honest = server.signed({"nonce": "n"})
     tokens = [
@@ -104,7 +102,7 @@ def test_an_id_token_of_another_kind_or_key_is_not_believed(server: Provider, cl
             client.id_token_claims(token, nonce="n", access_token="a")
 
 
-def test_a_refreshed_id_token_of_another_login_is_not_believed(server: Provider, client: OpenIdClient) -> None:
+def test_refreshed_id_token_of_another_login_is_refused(server: Provider, client: OpenIdClient) -> None:
     """OIDC Core §12.2: same person, same auth_time."""
     login = _login(server, client)
     moved = server.signed({"auth_time": 2})
@@ -114,7 +112,7 @@ def test_a_refreshed_id_token_of_another_login_is_not_believed(server: Provider,
         client.refresh(replace(login, refresh_token="r"))
 
 
-def test_the_whole_app_logs_in_and_obeys_a_logout_token_once(server: Provider) -> None:
+def test_app_logs_in_and_accepts_a_logout_token_once(server: Provider) -> None:
     """Login over the app's own pages, then back-channel logout: the session ends, a replay is refused."""
     port = free_port()
     base_url = f"http://localhost:{port}"
@@ -156,7 +154,7 @@ def test_the_whole_app_logs_in_and_obeys_a_logout_token_once(server: Provider) -
         ({"jti": "j", "events": {LOGOUT_EVENT: {}}, "aud": "other"}, {"typ": "logout+jwt"}),
     ],
 )
-def test_what_is_not_a_logout_token_ends_nothing(
+def test_invalid_logout_token_ends_nothing(
     server: Provider, client: OpenIdClient, claims: dict[str, Any], header: dict[str, str]
 ) -> None:
     """Back-Channel Logout §2.6: typ, events, no nonce, jti, subject and audience."""
@@ -164,7 +162,7 @@ def test_what_is_not_a_logout_token_ends_nothing(
         client.logout_claims(server.signed(claims, **header))
 
 
-def test_userinfo_about_somebody_else_is_not_shown(server: Provider) -> None:
+def test_userinfo_with_another_sub_is_refused(server: Provider) -> None:
     """OIDC Core §5.3.2: a userinfo response whose `sub` is another's must not be used."""
     port = free_port()
     base_url = f"http://localhost:{port}"
@@ -183,8 +181,8 @@ def test_userinfo_about_somebody_else_is_not_shown(server: Provider) -> None:
     assert "Mallory" not in page
 
 
-def test_a_button_without_the_pages_token_does_nothing(server: Provider) -> None:
-    """The app's own forms are guarded against other sites."""
+def test_form_without_csrf_token_is_refused(server: Provider) -> None:
+    """The app's own forms are protected against cross-site requests."""
     app = RelyingParty(
         OpenIdClient(server.issuer, CLIENT_ID, client_secret="s", redirect_uri=CALLBACK), base_url="http://localhost"
     )

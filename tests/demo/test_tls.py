@@ -25,8 +25,8 @@ def _hello(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
     return [b"hello"]
 
 
-def test_only_who_trusts_the_authority_is_served(tmp_path: Path) -> None:
-    """The certificate serves address and localhost, and is nothing to anybody who does not trust it."""
+def test_certificate_verifies_only_with_its_authority(tmp_path: Path) -> None:
+    """The certificate covers address and localhost, and a client that does not trust its authority refuses it."""
     made = certificate_for("127.0.0.1", folder=tmp_path, now=datetime.now(UTC))
     trust = ssl.create_default_context(cafile=made.authority)
     port = free_port()
@@ -37,8 +37,8 @@ def test_only_who_trusts_the_authority_is_served(tmp_path: Path) -> None:
             httpx.get(f"https://localhost:{port}/")
 
 
-def test_a_certificate_is_kept_while_it_serves(tmp_path: Path) -> None:
-    """Same address, enough time left: the tablet need not trust a new one. Else a new one is made."""
+def test_valid_certificate_is_reused(tmp_path: Path) -> None:
+    """Same address, enough time left: the tablet need not trust a new one. Otherwise a new one is made."""
     now = datetime.now(UTC)
     first = certificate_for("192.0.2.7", folder=tmp_path, now=now).chain.read_bytes()
     assert certificate_for("192.0.2.7", folder=tmp_path, now=now).chain.read_bytes() == first
@@ -47,8 +47,8 @@ def test_a_certificate_is_kept_while_it_serves(tmp_path: Path) -> None:
     assert certificate_for("192.0.2.8", folder=tmp_path, now=now + timedelta(days=90)).chain.read_bytes() != other
 
 
-def test_the_key_is_the_owners_and_the_authoritys_is_gone(tmp_path: Path) -> None:
-    """One private key is on disk, with mode 0600; that of the authority is nowhere."""
+def test_only_the_server_key_is_kept_and_is_private(tmp_path: Path) -> None:
+    """One private key is on disk, with mode 0600; that of the authority is not stored."""
     made = certificate_for("127.0.0.1", folder=tmp_path, now=datetime.now(UTC))
     assert stat.S_IMODE(made.key.stat().st_mode) == 0o600
     holding = [path.name for path in tmp_path.iterdir() if b"PRIVATE KEY" in path.read_bytes()]

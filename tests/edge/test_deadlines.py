@@ -13,7 +13,7 @@ import pytest
 
 from idp.edge import intake, listeners
 from tests.edge import slow
-from tests.live import Live, Request, document, form
+from tests.fixtures.live_server import Live, Request, document, form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

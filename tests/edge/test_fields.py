@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from idp.config import config
 from idp.edge import caller, fields, intake, unlisted
-from tests.in_process import answer, environ
+from tests.fixtures.in_process import answer, environ
 
 PROXY = "10.0.0.5"
 
@@ -110,7 +110,7 @@ def test_from_an_unlisted_peer_it_is_nothing(listed: None) -> None:
 
 def test_a_target_that_names_another_host_is_refused() -> None:
     """RFC 9112 §3.2.2: absolute form; one request has one host."""
-    from tests.in_process import Fields, Scope
+    from tests.fixtures.in_process import Fields, Scope
 
     scope = Scope("GET", "/livez", headers=Fields([("host", "localhost")]), authority="evil.example")
     assert intake.environ(scope)[intake.REFUSED].status == 400

@@ -12,7 +12,7 @@ import pytest
 
 from idp.edge import space
 from tests.environment import KIND
-from tests.live import Live, Request, form
+from tests.fixtures.live_server import Live, Request, form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.edge.proxies import MainHostProxy, missing
-from tests.live import CSRF, Live
+from tests.fixtures.live_server import CSRF, Live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.live import CSRF, Live, Request, form, send
+from tests.fixtures.live_server import CSRF, Live, Request, form, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,10 +19,10 @@ import pytest
 
 from demo.browser import Browser
 from demo.card_pages import refusal_reason
-from tests.card.hall import Hall, opened_hall
-from tests.card.test_parties import in_set, made
 from tests.edge.proxies import PROXIES, missing
-from tests.live import Request
+from tests.fixtures.client_certificates import in_set, made
+from tests.fixtures.live_server import Request
+from tests.fixtures.served_behind_nginx import ServedBehindNginx, opened_behind_nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +37,12 @@ FORMER = ("Ramet-Client-Cert", "Ramet-Proxy-Secret", "Ramet-Tls-Resumed", "Clien
 
 
 @pytest.fixture(scope="module", params=list(PROXIES))
-def hall(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+def served_behind_nginx(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServedBehindNginx]:
     if words := missing(request.param):
         pytest.skip(words)
-    with opened_hall(tmp_path_factory.mktemp("hall"), PROXIES[request.param]) as found:
+    with opened_behind_nginx(tmp_path_factory.mktemp("hall"), PROXIES[request.param]) as found:
         yield found
 
 
@@ -70,10 +72,16 @@ CASES = [
 
 
 def ask(
-    hall: Hall, method: str, path: str, fields: Fields, body: bytes = b"", *, last: bool = False
+    served_behind_nginx: ServedBehindNginx,
+    method: str,
+    path: str,
+    fields: Fields,
+    body: bytes = b"",
+    *,
+    last: bool = False,
 ) -> tuple[int, str]:
     """Status and Location of the answer to a request without a certificate; last: the fields come after all others."""
-    proxy = hall.office.proxy
+    proxy = served_behind_nginx.office.proxy
     own = [("Host", f"localhost:{proxy.port}"), ("Connection", "close")]
     if body:
         kind = "application/scim+json" if "/scim/" in path else "application/x-www-form-urlencoded"
@@ -93,44 +101,50 @@ def ask(
     return int(head.split()[1]), location[1] if location else ""
 
 
-def test_a_card_signs_in(hall: Hall) -> None:
+def test_a_card_signs_in(served_behind_nginx: ServedBehindNginx) -> None:
     """The shipped file works: a real handshake with a real card."""
-    with hall.office.client(hall.card) as client:
-        page = hall.press(Browser(client))
+    with served_behind_nginx.office.client(served_behind_nginx.card) as client:
+        page = served_behind_nginx.press(Browser(client))
     assert page.path == "/devices", page.words()
 
 
-def test_without_a_card_or_with_a_strangers_nobody_is_signed_in(hall: Hall) -> None:
+def test_without_a_card_or_with_a_strangers_nobody_is_signed_in(served_behind_nginx: ServedBehindNginx) -> None:
     """A handshake without a certificate goes through, and ends in words."""
-    for card, reason in ((None, "certificate_missing"), (hall.office.pki.card(), "credential_unknown")):
-        with hall.office.client(card) as client:
-            assert refusal_reason(hall.press(Browser(client))) == reason
+    for card, reason in ((None, "certificate_missing"), (served_behind_nginx.office.pki.card(), "credential_unknown")):
+        with served_behind_nginx.office.client(card) as client:
+            assert refusal_reason(served_behind_nginx.press(Browser(client))) == reason
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
 @pytest.mark.parametrize("case", CASES)
-def test_a_forged_card_signs_nobody_in(hall: Hall, case: str, *, last: bool) -> None:
+def test_a_forged_card_signs_nobody_in(served_behind_nginx: ServedBehindNginx, case: str, *, last: bool) -> None:
     """H4, C22: refused, or as if there were none: in any spelling and order, with the right secret in it."""
-    fields = forgeries(hall.card, hall.office.proxy.secret)[case]
+    fields = forgeries(served_behind_nginx.card, served_behind_nginx.office.proxy.secret)[case]
     with httpx.Client() as client:
         browser = Browser(client)
-        status, back = ask(hall, "GET", httpx.URL(hall.ticket(browser)).path, fields, last=last)
+        status, back = ask(
+            served_behind_nginx, "GET", httpx.URL(served_behind_nginx.ticket(browser)).path, fields, last=last
+        )
         assert status in {302, 400}, status
         if status == 302:
             assert refusal_reason(browser.get(back)) == "certificate_missing"
-        assert browser.get(f"{hall.live.issuer}/devices").path == "/login"
+        assert browser.get(f"{served_behind_nginx.live.issuer}/devices").path == "/login"
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
-def test_a_forged_certificate_is_no_client_no_source_and_renews_nothing(hall: Hall, *, last: bool) -> None:
+def test_a_forged_certificate_is_no_client_no_source_and_renews_nothing(
+    served_behind_nginx: ServedBehindNginx, *, last: bool
+) -> None:
     """RFC 8705, RFC 7030, SCIM by certificate: GET and POST, with and without a body."""
     own = made()
-    known = hall.live.client(auth_method="self_signed_tls_client_auth", jwks=in_set(own, x5c=True))["client_id"]
+    known = served_behind_nginx.live.client(auth_method="self_signed_tls_client_auth", jwks=in_set(own, x5c=True))[
+        "client_id"
+    ]
     form = urlencode({"token": "x", "client_id": known}).encode()
-    with hall.office.client(own) as client:
-        url = f"{hall.office.proxy.url}/certificate/oidc/introspect"
+    with served_behind_nginx.office.client(own) as client:
+        url = f"{served_behind_nginx.office.proxy.url}/certificate/oidc/introspect"
         assert client.post(url, data={"token": "x", "client_id": known}).status_code == 200
-    for case, fields in forgeries(own, hall.office.proxy.secret).items():
+    for case, fields in forgeries(own, served_behind_nginx.office.proxy.secret).items():
         for method, path, body in (
             ("POST", "/certificate/oidc/introspect", form),
             (
@@ -143,40 +157,42 @@ def test_a_forged_certificate_is_no_client_no_source_and_renews_nothing(hall: Ha
             ("POST", "/.well-known/est/simplereenroll", b"AAAA"),
             ("GET", "/certificate/oidc/userinfo", b""),
         ):
-            status, _ = ask(hall, method, path, fields, body, last=last)
+            status, _ = ask(served_behind_nginx, method, path, fields, body, last=last)
             assert status in {400, 401, 403}, (case, method, path, status)
 
 
-def test_the_probe_passes_and_the_callers_address_is_the_proxys_word(hall: Hall) -> None:
+def test_the_probe_passes_and_the_callers_address_is_the_proxys_word(served_behind_nginx: ServedBehindNginx) -> None:
     """H4: the operator's own check, through the public address."""
-    assert hall.probe() == "forged headers are stripped"
+    assert served_behind_nginx.probe() == "forged headers are stripped"
 
 
 @pytest.mark.parametrize(
     "cipher", ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA", "AES128-SHA", "AES128-GCM-SHA256"]
 )
-def test_tls_1_2_without_aead_or_forward_secrecy_is_refused(hall: Hall, cipher: str) -> None:
+def test_tls_1_2_without_aead_or_forward_secrecy_is_refused(
+    served_behind_nginx: ServedBehindNginx, cipher: str
+) -> None:
     """FAPI 2.0 §5.2.2, BCP 195: ECDHE with GCM or ChaCha only."""
-    assert not handshake(hall, cipher)
+    assert not handshake(served_behind_nginx, cipher)
 
 
-def test_tls_1_2_with_gcm_is_taken(hall: Hall) -> None:
+def test_tls_1_2_with_gcm_is_taken(served_behind_nginx: ServedBehindNginx) -> None:
     """And with it a card's handshake works."""
-    assert handshake(hall, "ECDHE-ECDSA-AES128-GCM-SHA256")
+    assert handshake(served_behind_nginx, "ECDHE-ECDSA-AES128-GCM-SHA256")
 
 
-def handshake(hall: Hall, cipher: str) -> bool:
+def handshake(served_behind_nginx: ServedBehindNginx, cipher: str) -> bool:
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{hall.office.proxy.port}", "-servername", "localhost", "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"],
+        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.office.proxy.port}", "-servername", "localhost", "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"],
         input="", capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
     return f"Cipher is {cipher}" in done.stdout
 
 
 @pytest.mark.parametrize("version", ["tls1_2", "tls1_3"])
-def test_no_session_is_resumed(hall: Hall, tmp_path: Path, version: str) -> None:
+def test_no_session_is_resumed(served_behind_nginx: ServedBehindNginx, tmp_path: Path, version: str) -> None:
     """Ruling 7: every presentation is a handshake in which the key was used."""
-    place, session = f"localhost:{hall.office.proxy.port}", tmp_path / "session"
+    place, session = f"localhost:{served_behind_nginx.office.proxy.port}", tmp_path / "session"
     said = ""
     for option in ("-sess_out", "-sess_in"):
         if option == "-sess_in" and not session.exists():
@@ -188,8 +204,8 @@ def test_no_session_is_resumed(hall: Hall, tmp_path: Path, version: str) -> None
     assert "\nReused, " not in said
 
 
-def test_nothing_else_is_served_there(hall: Hall) -> None:
+def test_nothing_else_is_served_there(served_behind_nginx: ServedBehindNginx) -> None:
     """The certificate host has its own paths only."""
     for path in ("/login", "/", "/oidc/token", "/scim/v2/Users", "/devices"):
-        assert ask(hall, "GET", path, [])[0] == 404
-    assert hall.live.call(Request("GET", "/certificate/anything")).status == 404
+        assert ask(served_behind_nginx, "GET", path, [])[0] == 404
+    assert served_behind_nginx.live.call(Request("GET", "/certificate/anything")).status == 404

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.edge import slow
-from tests.live import Live, Request, send
+from tests.fixtures.live_server import Live, Request, send
 
 if TYPE_CHECKING:
     import socket

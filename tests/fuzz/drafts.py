@@ -26,13 +26,13 @@ from idp.models import ClientPolicy, RegistrationToken, Upstream
 from idp.secrets import hash_secret
 from scim.models import Access, AccessRule, Manager, Match
 from scim.people import directory
-from tests.card.desk import PLACE, SECRET, Reader
-from tests.fuzz.house import CSRF, PASSPHRASE, House, fresh
+from tests.fixtures.card_reader import PLACE, SECRET, Reader
+from tests.fixtures.certificate_authority import csr
+from tests.fixtures.proxy_hop import NAME, said
+from tests.fixtures.software_authenticator import SoftKey
+from tests.fixtures.world import CALLBACK, CORE, ISSUER, PATCH, http
+from tests.fuzz.valid_state import CSRF, PASSPHRASE, ValidState, fresh
 from tests.fuzz.wire import FORM, JSON, SCIM, Draft, Jws
-from tests.hop import NAME, said
-from tests.webauthn.authenticator import SoftKey
-from tests.world import CALLBACK, CORE, ISSUER, PATCH, http
-from tests.x509.office import csr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,30 +44,32 @@ GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def _page(house: House, path: str, browser: Browser | None = None, **fields: Any) -> Draft:
+def _page(valid_state: ValidState, path: str, browser: Browser | None = None, **fields: Any) -> Draft:
     form = [("csrfmiddlewaretoken", CSRF), *fields.items()]
-    return Draft("POST", path, form=form, content_type=FORM, cookies=house.cookies(browser or house.desktop))
+    return Draft(
+        "POST", path, form=form, content_type=FORM, cookies=valid_state.cookies(browser or valid_state.desktop)
+    )
 
 
-def _get(house: House, path: str, browser: Browser | None = None, **query: str) -> Draft:
-    return Draft("GET", path, query=list(query.items()), cookies=house.cookies(browser or house.desktop))
+def _get(valid_state: ValidState, path: str, browser: Browser | None = None, **query: str) -> Draft:
+    return Draft("GET", path, query=list(query.items()), cookies=valid_state.cookies(browser or valid_state.desktop))
 
 
 def _json(path: str, document: Any) -> Draft:
     return Draft("POST", path, document=document, content_type=JSON)
 
 
-def _scim(house: House, method: str, path: str, document: Any = None, **query: str) -> Draft:
-    headers = {"Authorization": f"Bearer {house.world.token}"}
+def _scim(valid_state: ValidState, method: str, path: str, document: Any = None, **query: str) -> Draft:
+    headers = {"Authorization": f"Bearer {valid_state.world.token}"}
     return Draft(method, f"/scim/v2{path}", list(query.items()), document=document, content_type=SCIM, headers=headers)
 
 
 # --- OpenID -----------------------------------------------------------------------------------------------------------
 
 
-def authorize(house: House) -> Draft:
-    app = house.random.choice([house.app, house.consent_app, house.browser_app])
-    extra = house.random.choice(
+def authorize(valid_state: ValidState) -> Draft:
+    app = valid_state.random.choice([valid_state.app, valid_state.consent_app, valid_state.browser_app])
+    extra = valid_state.random.choice(
         [
             {},
             {"prompt": "none"},
@@ -78,7 +80,7 @@ def authorize(house: House) -> Draft:
             {"prompt": "select_account"},
             {"response_mode": "form_post"},
             {"response_mode": "form_post", "prompt": "none"},
-            {"id_token_hint": house.tokens["id_token"]},
+            {"id_token_hint": valid_state.tokens["id_token"]},
             {
                 "claims": json.dumps(
                     {
@@ -90,13 +92,13 @@ def authorize(house: House) -> Draft:
         ]
     )
     pairs = list({**app.parameters(**extra)}.items())
-    browser = house.random.choice([house.desktop, Browser(http())])
-    if house.random.random() < 0.3:
-        return Draft("POST", "/oidc/authorize", form=pairs, content_type=FORM, cookies=house.cookies(browser))
-    return Draft("GET", "/oidc/authorize", pairs, cookies=house.cookies(browser))
+    browser = valid_state.random.choice([valid_state.desktop, Browser(http())])
+    if valid_state.random.random() < 0.3:
+        return Draft("POST", "/oidc/authorize", form=pairs, content_type=FORM, cookies=valid_state.cookies(browser))
+    return Draft("GET", "/oidc/authorize", pairs, cookies=valid_state.cookies(browser))
 
 
-def register(house: House) -> Draft:
+def register(valid_state: ValidState) -> Draft:
     document = {
         "redirect_uris": ["https://dyn.example.org/cb"], "client_name": "Dynamic", "token_endpoint_auth_method": "client_secret_basic", "scope": "openid email",
         "contacts": ["a@b.example"], "grant_types": ["authorization_code"], "tls_client_auth_subject_dn": "CN=x", "jwks": {"keys": []},
@@ -110,23 +112,24 @@ def register(house: House) -> Draft:
         expires_at=clock.now() + timedelta(days=1),
     )
     kept = {
-        name: document[name] for name in house.random.sample(sorted(document), house.random.randint(1, len(document)))
+        name: document[name]
+        for name in valid_state.random.sample(sorted(document), valid_state.random.randint(1, len(document)))
     }
     return replace(_json("/oidc/register", kept), headers={"Authorization": f"Bearer {token}"})
 
 
-def registration(house: House) -> Draft:
+def registration(valid_state: ValidState) -> Draft:
     access = secrets.token_urlsafe(16)
-    ClientPolicy.objects.filter(pk=house.registered_app.party.policy.pk).update(
+    ClientPolicy.objects.filter(pk=valid_state.registered_app.party.policy.pk).update(
         disabled_at=None, registration_hash=hash_secret(access, kind="registration-access-token")
     )
     document = {
-        "client_id": house.registered_app.client_id,
+        "client_id": valid_state.registered_app.client_id,
         "redirect_uris": [],
         "client_name": "x" * 90,
     }  # never a good one: the app is needed
-    path = f"/oidc/register/{house.registered_app.client_id}"
-    method = house.random.choice(["GET", "PUT"])
+    path = f"/oidc/register/{valid_state.registered_app.client_id}"
+    method = valid_state.random.choice(["GET", "PUT"])
     return Draft(
         method,
         path,
@@ -136,27 +139,27 @@ def registration(house: House) -> Draft:
     )
 
 
-def par(house: House) -> Draft:
+def par(valid_state: ValidState) -> Draft:
     """A pushed request, or the browser's half of one."""
-    form: list[tuple[str, Any]] = list(house.app.parameters().items())
-    headers: dict[str, Any] = {"Authorization": house.basic()}
-    if house.random.random() < 0.4:
-        headers["DPoP"] = house.proof("/oidc/par")
+    form: list[tuple[str, Any]] = list(valid_state.app.parameters().items())
+    headers: dict[str, Any] = {"Authorization": valid_state.basic()}
+    if valid_state.random.random() < 0.4:
+        headers["DPoP"] = valid_state.proof("/oidc/par")
     draft = Draft("POST", "/oidc/par", form=form, content_type=FORM, headers=headers)
-    if house.random.random() < 0.3:
-        pushed = house.app.post("/oidc/par", dict(form)).json()
+    if valid_state.random.random() < 0.3:
+        pushed = valid_state.app.post("/oidc/par", dict(form)).json()
         return Draft(
             "GET",
             "/oidc/authorize",
-            [("client_id", house.app.client_id), ("request_uri", pushed["request_uri"])],
-            cookies=house.cookies(house.desktop),
+            [("client_id", valid_state.app.client_id), ("request_uri", pushed["request_uri"])],
+            cookies=valid_state.cookies(valid_state.desktop),
         )
     return draft
 
 
-def jar(house: House) -> Draft:
+def jar(valid_state: ValidState) -> Draft:
     """A signed request object, in the address or pushed."""
-    app, key = house.signing_app, house.signing_key
+    app, key = valid_state.signing_app, valid_state.signing_key
     now = int(clock.now().timestamp())
     claims = {
         **app.parameters(),
@@ -169,9 +172,12 @@ def jar(house: House) -> Draft:
     }
     request = Jws({"typ": "oauth-authz-req+jwt", "alg": "ES256"}, claims, key)
     fields: list[tuple[str, Any]] = [("client_id", app.client_id), ("request", request)]
-    if house.random.random() < 0.5:
+    if valid_state.random.random() < 0.5:
         return Draft(
-            "GET", "/oidc/authorize", [*fields, ("redirect_uri", CALLBACK)], cookies=house.cookies(house.desktop)
+            "GET",
+            "/oidc/authorize",
+            [*fields, ("redirect_uri", CALLBACK)],
+            cookies=valid_state.cookies(valid_state.desktop),
         )
     assertion = Jws(
         {"alg": "ES256"}, {"iss": app.client_id, "sub": app.client_id, "aud": ISSUER, **fresh(), "exp": now + 60}, key
@@ -184,41 +190,53 @@ def jar(house: House) -> Draft:
     return Draft("POST", "/oidc/par", form=form, content_type=FORM)
 
 
-def authorize_go_on(house: House) -> Draft:
-    return _get(house, f"/oidc/authorize/{house.flow()}")
+def authorize_go_on(valid_state: ValidState) -> Draft:
+    return _get(valid_state, f"/oidc/authorize/{valid_state.flow()}")
 
 
-def authorize_account(house: House) -> Draft:
-    return _page(house, f"/oidc/authorize/{house.flow()}/account", account=house.random.choice(["this", "other"]))
+def authorize_account(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state,
+        f"/oidc/authorize/{valid_state.flow()}/account",
+        account=valid_state.random.choice(["this", "other"]),
+    )
 
 
-def authorize_consent(house: House) -> Draft:
-    return _page(house, f"/oidc/authorize/{house.flow()}/consent", decision=house.random.choice(["allow", "deny"]))
+def authorize_consent(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state,
+        f"/oidc/authorize/{valid_state.flow()}/consent",
+        decision=valid_state.random.choice(["allow", "deny"]),
+    )
 
 
-def token_of_code(house: House) -> Draft:
+def token_of_code(valid_state: ValidState) -> Draft:
     form: list[tuple[str, Any]] = [
         ("grant_type", "authorization_code"),
-        ("code", house.fresh_code()),
+        ("code", valid_state.fresh_code()),
         ("redirect_uri", CALLBACK),
-        ("code_verifier", house.app.verifier),
+        ("code_verifier", valid_state.app.verifier),
     ]
-    headers: dict[str, Any] = {"Authorization": house.basic()}
-    if house.random.random() < 0.3:
-        form += [("client_id", house.app.client_id), ("client_secret", str(house.app.secret))]
+    headers: dict[str, Any] = {"Authorization": valid_state.basic()}
+    if valid_state.random.random() < 0.3:
+        form += [("client_id", valid_state.app.client_id), ("client_secret", str(valid_state.app.secret))]
         headers = {}
-    if house.random.random() < 0.4:
-        headers["DPoP"] = house.proof("/oidc/token")
+    if valid_state.random.random() < 0.4:
+        headers["DPoP"] = valid_state.proof("/oidc/token")
     return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers=headers)
 
 
-def token_of_refresh(house: House) -> Draft:
-    form = [("grant_type", "refresh_token"), ("refresh_token", house.tokens["refresh_token"]), ("scope", "openid")]
-    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"Authorization": house.basic()})
+def token_of_refresh(valid_state: ValidState) -> Draft:
+    form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", valid_state.tokens["refresh_token"]),
+        ("scope", "openid"),
+    ]
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"Authorization": valid_state.basic()})
 
 
-def token_of_device(house: House) -> Draft:
-    mine, client_id = house.phone.enrolment, house.field_app.client_id
+def token_of_device(valid_state: ValidState) -> Draft:
+    mine, client_id = valid_state.phone.enrolment, valid_state.field_app.client_id
     claims = {
         "iss": THUMBPRINT_URN + mine.key.jkt,
         "sub": mine.credential_id,
@@ -236,24 +254,26 @@ def token_of_device(house: House) -> Draft:
         ("scope", "openid offline_access"),
         ("acr_values", "http://idmanagement.gov/ns/assurance/aal/2"),
     ]
-    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"DPoP": house.proof("/oidc/token")})
+    return Draft(
+        "POST", "/oidc/token", form=form, content_type=FORM, headers={"DPoP": valid_state.proof("/oidc/token")}
+    )
 
 
-def token_of_device_code(house: House) -> Draft:
-    code = house.random.choice([house.screen["device_code"], secrets.token_urlsafe(32)])
+def token_of_device_code(valid_state: ValidState) -> Draft:
+    code = valid_state.random.choice([valid_state.screen["device_code"], secrets.token_urlsafe(32)])
     form = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", code), ("resource", ISSUER)]
-    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"Authorization": house.basic()})
+    return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers={"Authorization": valid_state.basic()})
 
 
-def token_of_service(house: House) -> Draft:
+def token_of_service(valid_state: ValidState) -> Draft:
     form = [("grant_type", "client_credentials"), ("scope", "introspect"), ("resource", ISSUER)]
-    headers: dict[str, Any] = {"Authorization": house.basic()}
-    if house.random.random() < 0.3:
-        headers["DPoP"] = house.proof("/oidc/token")
+    headers: dict[str, Any] = {"Authorization": valid_state.basic()}
+    if valid_state.random.random() < 0.3:
+        headers["DPoP"] = valid_state.proof("/oidc/token")
     return Draft("POST", "/oidc/token", form=form, content_type=FORM, headers=headers)
 
 
-def device_authorization(house: House) -> Draft:
+def device_authorization(valid_state: ValidState) -> Draft:
     form = [
         ("scope", "openid profile"),
         ("resource", ISSUER),
@@ -264,79 +284,109 @@ def device_authorization(house: House) -> Draft:
         "/oidc/device_authorization",
         form=form,
         content_type=FORM,
-        headers={"Authorization": house.basic(), "User-Agent": "Screen/1"},
+        headers={"Authorization": valid_state.basic(), "User-Agent": "Screen/1"},
     )
 
 
-def device_code(house: House) -> Draft:
-    if house.random.random() < 0.3:
-        return _get(house, "/device", house.random.choice([house.victims, Browser(http())]))
-    return _page(house, "/device", house.victims, code=house.random.choice([house.screen["user_code"], "ABCD-EFGH"]))
+def device_code(valid_state: ValidState) -> Draft:
+    if valid_state.random.random() < 0.3:
+        return _get(valid_state, "/device", valid_state.random.choice([valid_state.victims, Browser(http())]))
+    return _page(
+        valid_state,
+        "/device",
+        valid_state.victims,
+        code=valid_state.random.choice([valid_state.screen["user_code"], "ABCD-EFGH"]),
+    )
 
 
-def device_approval(house: House) -> Draft:
-    browser = house.victims
+def device_approval(valid_state: ValidState) -> Draft:
+    browser = valid_state.victims
     page = browser.get(f"{ISSUER}/device")
     if form := page.form_with("code"):
-        browser.submit(page, form, values={"code": house.screen["user_code"]})
-    return _page(house, "/device/approval", browser, decision=house.random.choice(["allow", "deny", ""]))
+        browser.submit(page, form, values={"code": valid_state.screen["user_code"]})
+    return _page(valid_state, "/device/approval", browser, decision=valid_state.random.choice(["allow", "deny", ""]))
 
 
-def userinfo(house: House) -> Draft:
-    if house.random.random() < 0.5:
+def userinfo(valid_state: ValidState) -> Draft:
+    if valid_state.random.random() < 0.5:
         return Draft(
             "GET",
             "/oidc/userinfo",
-            headers={"Authorization": f"Bearer {house.tokens['access_token']}", "Origin": "https://spa.example"},
+            headers={"Authorization": f"Bearer {valid_state.tokens['access_token']}", "Origin": "https://spa.example"},
         )
-    headers = {"Authorization": f"DPoP {house.mobile_tokens[0]}", "DPoP": house.proof("/oidc/userinfo", "GET")}
+    headers = {
+        "Authorization": f"DPoP {valid_state.mobile_tokens[0]}",
+        "DPoP": valid_state.proof("/oidc/userinfo", "GET"),
+    }
     return Draft("GET", "/oidc/userinfo", headers=headers)
 
 
-def introspect(house: House) -> Draft:
-    token = house.random.choice([house.tokens["access_token"], house.tokens["refresh_token"], house.tokens["id_token"]])
+def introspect(valid_state: ValidState) -> Draft:
+    token = valid_state.random.choice(
+        [valid_state.tokens["access_token"], valid_state.tokens["refresh_token"], valid_state.tokens["id_token"]]
+    )
     return Draft(
         "POST",
         "/oidc/introspect",
         form=[("token", token), ("token_type_hint", "access_token")],
         content_type=FORM,
-        headers={"Authorization": house.basic()},
+        headers={"Authorization": valid_state.basic()},
     )
 
 
-def revoke(house: House) -> Draft:
-    token = house.random.choice([secrets.token_urlsafe(32), house.tokens["id_token"], house.mobile_tokens[0]])
+def revoke(valid_state: ValidState) -> Draft:
+    token = valid_state.random.choice(
+        [secrets.token_urlsafe(32), valid_state.tokens["id_token"], valid_state.mobile_tokens[0]]
+    )
     return Draft(
-        "POST", "/oidc/revoke", form=[("token", token)], content_type=FORM, headers={"Authorization": house.basic()}
+        "POST",
+        "/oidc/revoke",
+        form=[("token", token)],
+        content_type=FORM,
+        headers={"Authorization": valid_state.basic()},
     )
 
 
-def logout(house: House) -> Draft:
+def logout(valid_state: ValidState) -> Draft:
     query = {
-        "id_token_hint": house.tokens["id_token"],
+        "id_token_hint": valid_state.tokens["id_token"],
         "post_logout_redirect_uri": "https://app.example/out",
         "state": "s",
-        "client_id": house.app.client_id,
+        "client_id": valid_state.app.client_id,
     }
-    if house.random.random() < 0.3:
+    if valid_state.random.random() < 0.3:
         return Draft(
-            "POST", "/oidc/logout", form=list(query.items()), content_type=FORM, cookies=house.cookies(house.victims)
+            "POST",
+            "/oidc/logout",
+            form=list(query.items()),
+            content_type=FORM,
+            cookies=valid_state.cookies(valid_state.victims),
         )
-    return _get(house, "/oidc/logout", house.victims, **query)
+    return _get(valid_state, "/oidc/logout", valid_state.victims, **query)
 
 
-def logout_confirmed(house: House) -> Draft:
-    fields = {"client_id": house.app.client_id, "post_logout_redirect_uri": "https://app.example/out", "state": "s"}
-    return _page(house, "/oidc/logout/confirmed", house.victims, **fields)
+def logout_confirmed(valid_state: ValidState) -> Draft:
+    fields = {
+        "client_id": valid_state.app.client_id,
+        "post_logout_redirect_uri": "https://app.example/out",
+        "state": "s",
+    }
+    return _page(valid_state, "/oidc/logout/confirmed", valid_state.victims, **fields)
 
 
 # --- logging in -------------------------------------------------------------------------------------------------------
 
 
-def login(house: House) -> Draft:
-    if house.random.random() < 0.3:
-        return _get(house, "/login", Browser(http()), flow=secrets.token_urlsafe(32), next="/devices")
-    return _page(house, "/login", Browser(http()), username=house.person.username, password=house.person.password)
+def login(valid_state: ValidState) -> Draft:
+    if valid_state.random.random() < 0.3:
+        return _get(valid_state, "/login", Browser(http()), flow=secrets.token_urlsafe(32), next="/devices")
+    return _page(
+        valid_state,
+        "/login",
+        Browser(http()),
+        username=valid_state.person.username,
+        password=valid_state.person.password,
+    )
 
 
 def _half(person: DemoPerson) -> Browser:
@@ -347,165 +397,176 @@ def _half(person: DemoPerson) -> Browser:
     return browser
 
 
-def login_totp(house: House) -> Draft:
-    return _page(house, "/login/totp", _half(house.person), totp="123456")
+def login_totp(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/totp", _half(valid_state.person), totp="123456")
 
 
-def login_recover(house: House) -> Draft:
-    return _page(house, "/login/recover", _half(house.victim), code=house.victim.recovery_codes[0])
+def login_recover(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/recover", _half(valid_state.victim), code=valid_state.victim.recovery_codes[0])
 
 
-def login_recover_totp(house: House) -> Draft:
-    browser = _half(house.victim)
+def login_recover_totp(valid_state: ValidState) -> Draft:
+    browser = _half(valid_state.victim)
     page = browser.get(f"{ISSUER}/login/recover")
     if form := page.form_with("code"):
-        browser.submit(page, form, values={"code": house.victim.recovery_codes[0]})
-    return _page(house, "/login/recover/totp", browser, totp="123456")
+        browser.submit(page, form, values={"code": valid_state.victim.recovery_codes[0]})
+    return _page(valid_state, "/login/recover/totp", browser, totp="123456")
 
 
-def login_device(house: House) -> Draft:
-    browser, key = Browser(http()), house.phone.enrolment.key
+def login_device(valid_state: ValidState) -> Draft:
+    browser, key = Browser(http()), valid_state.phone.enrolment.key
     page = browser.get(f"{ISSUER}/login/device")
     challenge = page.html.split('data-challenge="', 1)[-1].split('"', 1)[0]
     proof = Jws(
         {"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **fresh()}, key
     )
-    return _page(house, "/login/device", browser, proof=proof, passphrase=PASSPHRASE)
+    return _page(valid_state, "/login/device", browser, proof=proof, passphrase=PASSPHRASE)
 
 
-def sessions_end_others(house: House) -> Draft:
-    return _page(house, "/sessions/end-others", house.victims)
+def sessions_end_others(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/sessions/end-others", valid_state.victims)
 
 
-def session_end(house: House) -> Draft:
-    return _page(house, f"/sessions/{uuid4()}/end", house.victims)
+def session_end(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/sessions/{uuid4()}/end", valid_state.victims)
 
 
 # --- enrolment --------------------------------------------------------------------------------------------------------
 
 
-def invitation(house: House) -> Draft:
-    if house.random.random() < 0.4:
-        return _get(house, house.invitation, Browser(http()))
+def invitation(valid_state: ValidState) -> Draft:
+    if valid_state.random.random() < 0.4:
+        return _get(valid_state, valid_state.invitation, Browser(http()))
     return _page(
-        house, house.invitation, Browser(http()), password="a fern in the wood", password_again="a fern in the wood"
+        valid_state,
+        valid_state.invitation,
+        Browser(http()),
+        password="a fern in the wood",
+        password_again="a fern in the wood",
     )
 
 
-def invitation_totp(house: House) -> Draft:
-    return _page(house, house.invitation + "/totp", house.enrolling, totp="123456")
+def invitation_totp(valid_state: ValidState) -> Draft:
+    return _page(valid_state, valid_state.invitation + "/totp", valid_state.enrolling, totp="123456")
 
 
-def devices(house: House) -> Draft:
-    return _get(house, "/devices")
+def devices(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/devices")
 
 
-def device_add(house: House) -> Draft:
-    return _page(house, "/devices/add", house.victims)
+def device_add(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/devices/add", valid_state.victims)
 
 
-def device_adding(house: House) -> Draft:
-    return _get(house, house.page.path)
+def device_adding(valid_state: ValidState) -> Draft:
+    return _get(valid_state, valid_state.page.path)
 
 
-def device_adding_status(house: House) -> Draft:
-    return _get(house, house.page.path + "/status")
+def device_adding_status(valid_state: ValidState) -> Draft:
+    return _get(valid_state, valid_state.page.path + "/status")
 
 
-def device_confirm(house: House) -> Draft:
-    return _page(house, house.page.path + "/confirm", number="42")
+def device_confirm(valid_state: ValidState) -> Draft:
+    return _page(valid_state, valid_state.page.path + "/confirm", number="42")
 
 
-def device_refuse(house: House) -> Draft:
-    return _page(house, house.page.path.replace(house.page.path.split("/")[-1], str(uuid4())) + "/refuse")
+def device_refuse(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state, valid_state.page.path.replace(valid_state.page.path.split("/")[-1], str(uuid4())) + "/refuse"
+    )
 
 
-def device_remove(house: House) -> Draft:
-    return _page(house, f"/devices/{house.victims_phone.enrolment.credential_id}/remove", house.victims)
+def device_remove(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state, f"/devices/{valid_state.victims_phone.enrolment.credential_id}/remove", valid_state.victims
+    )
 
 
-def device_rename(house: House) -> Draft:
-    return _page(house, f"/devices/{house.phone.enrolment.credential_id}/rename", name="My phone")
+def device_rename(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/devices/{valid_state.phone.enrolment.credential_id}/rename", name="My phone")
 
 
-def _root(house: House) -> str:
-    row = Credential.objects.filter(account__person__login_name=house.victim.username, root=None).first()
+def _root(valid_state: ValidState) -> str:
+    row = Credential.objects.filter(account__person__login_name=valid_state.victim.username, root=None).first()
     return f"/devices/roots/{row.id if row else uuid4()}"
 
 
-def root_rename(house: House) -> Draft:
-    return _page(house, _root(house) + "/rename", house.victims, name="My key")
+def root_rename(valid_state: ValidState) -> Draft:
+    return _page(valid_state, _root(valid_state) + "/rename", valid_state.victims, name="My key")
 
 
-def root_remove(house: House) -> Draft:
-    return _page(house, _root(house) + "/remove", house.victims)
+def root_remove(valid_state: ValidState) -> Draft:
+    return _page(valid_state, _root(valid_state) + "/remove", valid_state.victims)
 
 
-def root_enable(house: House) -> Draft:
-    return _page(house, _root(house) + "/enable", house.victims)
+def root_enable(valid_state: ValidState) -> Draft:
+    return _page(valid_state, _root(valid_state) + "/enable", valid_state.victims)
 
 
-def root_report(house: House) -> Draft:
-    return _page(house, f"/devices/roots/{uuid4()}/report", house.victims, used="yes", since="2026-11-20")
+def root_report(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/devices/roots/{uuid4()}/report", valid_state.victims, used="yes", since="2026-11-20")
 
 
-def roots_password_add(house: House) -> Draft:
+def roots_password_add(valid_state: ValidState) -> Draft:
     return _page(
-        house, "/devices/roots/password/add", password="a fern in the wood", password_again="a fern in the wood"
+        valid_state, "/devices/roots/password/add", password="a fern in the wood", password_again="a fern in the wood"
     )
 
 
-def roots_password_add_app(house: House) -> Draft:
-    return _page(house, "/devices/roots/password/add/app", totp="123456")
+def roots_password_add_app(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/devices/roots/password/add/app", totp="123456")
 
 
-def root_password(house: House) -> Draft:
-    return _page(house, _root(house) + "/password", house.victims, password="short", password_again="short")
+def root_password(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state, _root(valid_state) + "/password", valid_state.victims, password="short", password_again="short"
+    )
 
 
-def root_app(house: House) -> Draft:
-    return _page(house, _root(house) + "/app", house.victims, totp="123456")
+def root_app(valid_state: ValidState) -> Draft:
+    return _page(valid_state, _root(valid_state) + "/app", valid_state.victims, totp="123456")
 
 
-def enrol(house: House) -> Draft:
-    return _get(house, "/enrol")
+def enrol(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/enrol")
 
 
-def enrol_challenge(house: House) -> Draft:
+def enrol_challenge(valid_state: ValidState) -> Draft:
     code = (
-        {"code": house.short_code, "username": house.person.username}
-        if house.random.random() < 0.4
-        else {"code": house.code}
+        {"code": valid_state.short_code, "username": valid_state.person.username}
+        if valid_state.random.random() < 0.4
+        else {"code": valid_state.code}
     )
-    return _json("/enrol/v1/challenges", {**code, "jwk": house.key.public_jwk})
+    return _json("/enrol/v1/challenges", {**code, "jwk": valid_state.key.public_jwk})
 
 
-def enrol_bind(house: House) -> Draft:
-    header = {"typ": "ramet-binding+jwt", "alg": "ES256", "jwk": house.key.public_jwk}
-    proof = Jws(header, {"aud": ISSUER, "nonce": house.challenge, **fresh()}, house.key)
+def enrol_bind(valid_state: ValidState) -> Draft:
+    header = {"typ": "ramet-binding+jwt", "alg": "ES256", "jwk": valid_state.key.public_jwk}
+    proof = Jws(header, {"aud": ISSUER, "nonce": valid_state.challenge, **fresh()}, valid_state.key)
     body = {
-        "code": house.code,
+        "code": valid_state.code,
         "proof": proof,
         "device_name": "Phone",
         "passphrase": PASSPHRASE,
-        "clients": [house.field_app.client_id],
+        "clients": [valid_state.field_app.client_id],
     }
     return _json("/enrol/v1/bindings", body)
 
 
-def enrol_status(house: House) -> Draft:
-    binding = house.page.path.split("/")[-1]
-    header = {"typ": "ramet-binding-status+jwt", "alg": "ES256", "kid": house.key.jkt}
+def enrol_status(valid_state: ValidState) -> Draft:
+    binding = valid_state.page.path.split("/")[-1]
+    header = {"typ": "ramet-binding-status+jwt", "alg": "ES256", "kid": valid_state.key.jkt}
     return _json(
-        f"/enrol/v1/bindings/{binding}", {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **fresh()}, house.key)}
+        f"/enrol/v1/bindings/{binding}",
+        {"proof": Jws(header, {"aud": ISSUER, "sub": binding, **fresh()}, valid_state.key)},
     )
 
 
-def undo(house: House) -> Draft:
+def undo(valid_state: ValidState) -> Draft:
     return (
-        _page(house, house.undo, Browser(http()))
-        if house.random.random() < 0.5
-        else _get(house, house.undo, Browser(http()))
+        _page(valid_state, valid_state.undo, Browser(http()))
+        if valid_state.random.random() < 0.5
+        else _get(valid_state, valid_state.undo, Browser(http()))
     )
 
 
@@ -528,91 +589,105 @@ def _challenge(browser: Browser, page_path: str, options_path: str) -> dict[str,
     }
 
 
-def _answer(house: House, options: dict[str, Any]) -> Any:
+def _answer(valid_state: ValidState, options: dict[str, Any]) -> Any:
     """A registration or an assertion, sometimes with a part of it gone wrong."""
     key = SoftKey(user_handle=secrets.token_bytes(16))
     made = key.create(options) if "user" in options else key.get(options)
-    if house.random.random() < 0.5:
-        part = house.random.choice([made, made["response"]])
-        name = house.random.choice(list(part))
-        part[name] = house.random.choice([None, 7, [], {}, "", "AAAA", str(part[name])[:-4], "\u0000", "[" * 4000])
+    if valid_state.random.random() < 0.5:
+        part = valid_state.random.choice([made, made["response"]])
+        name = valid_state.random.choice(list(part))
+        part[name] = valid_state.random.choice(
+            [None, 7, [], {}, "", "AAAA", str(part[name])[:-4], "\u0000", "[" * 4000]
+        )
     return json.dumps(made)
 
 
-def login_passkey(house: House) -> Draft:
+def login_passkey(valid_state: ValidState) -> Draft:
     browser = Browser(http())
     return _page(
-        house,
+        valid_state,
         "/login/passkey",
         browser,
-        response=_answer(house, _challenge(browser, "/login/passkey", "/login/passkey/options")),
+        response=_answer(valid_state, _challenge(browser, "/login/passkey", "/login/passkey/options")),
     )
 
 
-def login_passkey_options(house: House) -> Draft:
-    return _page(house, "/login/passkey/options", Browser(http()))
+def login_passkey_options(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/passkey/options", Browser(http()))
 
 
-def login_second_passkey(house: House) -> Draft:
-    browser = _half(house.person)
+def login_second_passkey(valid_state: ValidState) -> Draft:
+    browser = _half(valid_state.person)
     options = _challenge(browser, "/login/second/passkey", "/login/second/passkey/options")
-    return _page(house, "/login/second/passkey", browser, response=_answer(house, options))
+    return _page(valid_state, "/login/second/passkey", browser, response=_answer(valid_state, options))
 
 
-def login_second_passkey_options(house: House) -> Draft:
-    return _page(house, "/login/second/passkey/options", _half(house.person))
+def login_second_passkey_options(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/second/passkey/options", _half(valid_state.person))
 
 
-def root_passkey_add(house: House) -> Draft:
-    options = _challenge(house.victims, "/devices/roots/passkey/add", "/devices/roots/passkey/options")
-    return _page(house, "/devices/roots/passkey/add", house.victims, response=_answer(house, options), name="Key")
+def root_passkey_add(valid_state: ValidState) -> Draft:
+    options = _challenge(valid_state.victims, "/devices/roots/passkey/add", "/devices/roots/passkey/options")
+    return _page(
+        valid_state,
+        "/devices/roots/passkey/add",
+        valid_state.victims,
+        response=_answer(valid_state, options),
+        name="Key",
+    )
 
 
-def root_passkey_options(house: House) -> Draft:
-    return _page(house, "/devices/roots/passkey/options", house.victims)
+def root_passkey_options(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/devices/roots/passkey/options", valid_state.victims)
 
 
-def root_passkey(house: House) -> Draft:
-    return _get(house, f"/devices/roots/passkey/{uuid4()}")
+def root_passkey(valid_state: ValidState) -> Draft:
+    return _get(valid_state, f"/devices/roots/passkey/{uuid4()}")
 
 
-def derived_passkey_add(house: House) -> Draft:
-    options = _challenge(house.victims, "/devices/passkey/add", "/devices/passkey/options")
-    return _page(house, "/devices/passkey/add", house.victims, response=_answer(house, options), name="Key")
+def derived_passkey_add(valid_state: ValidState) -> Draft:
+    options = _challenge(valid_state.victims, "/devices/passkey/add", "/devices/passkey/options")
+    return _page(
+        valid_state, "/devices/passkey/add", valid_state.victims, response=_answer(valid_state, options), name="Key"
+    )
 
 
-def derived_passkey_options(house: House) -> Draft:
-    return _page(house, "/devices/passkey/options", house.victims)
+def derived_passkey_options(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/devices/passkey/options", valid_state.victims)
 
 
-def family_end(house: House) -> Draft:
-    return _page(house, f"/devices/apps/{uuid4()}/end", house.victims)
+def family_end(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/devices/apps/{uuid4()}/end", valid_state.victims)
 
 
-def derived_passkey(house: House) -> Draft:
-    return _get(house, f"/devices/passkey/{uuid4()}")
+def derived_passkey(valid_state: ValidState) -> Draft:
+    return _get(valid_state, f"/devices/passkey/{uuid4()}")
 
 
-def enrol_passkey(house: House) -> Draft:
-    return _get(house, "/enrol/passkey", Browser(http()))
+def enrol_passkey(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/enrol/passkey", Browser(http()))
 
 
-def _code_of_a_passkey(house: House) -> str:
+def _code_of_a_passkey(valid_state: ValidState) -> str:
     """A code of the victim's, or one that is none."""
-    page = house.victims.get(f"{ISSUER}/devices/passkey/add")
+    page = valid_state.victims.get(f"{ISSUER}/devices/passkey/add")
     forms = [one for one in page.forms() if one.action.endswith("/devices/add")]
-    shown = house.victims.submit(page, forms[0]) if forms else page
+    shown = valid_state.victims.submit(page, forms[0]) if forms else page
     return shown.by_id("binding-code") if "binding-code" in shown.html else "ABCD-EFGH"
 
 
-def enrol_passkey_options(house: House) -> Draft:
+def enrol_passkey_options(valid_state: ValidState) -> Draft:
     return _page(
-        house, "/enrol/passkey/options", Browser(http()), code=_code_of_a_passkey(house), username=house.person.username
+        valid_state,
+        "/enrol/passkey/options",
+        Browser(http()),
+        code=_code_of_a_passkey(valid_state),
+        username=valid_state.person.username,
     )
 
 
-def enrol_passkey_answer(house: House) -> Draft:
-    browser, code = Browser(http()), _code_of_a_passkey(house)
+def enrol_passkey_answer(valid_state: ValidState) -> Draft:
+    browser, code = Browser(http()), _code_of_a_passkey(valid_state)
     page = browser.get(f"{ISSUER}/enrol/passkey")
     form = page.form_with("code")
     token = form.fields["csrfmiddlewaretoken"] if form else CSRF
@@ -625,22 +700,28 @@ def enrol_passkey_answer(house: House) -> Draft:
         if answer.status_code == 200
         else {"challenge": "AAAA", "rp": {"id": "localhost"}, "user": {"id": "AAAA"}}
     )
-    return _page(house, "/enrol/passkey/answer", browser, code=code, name="Phone", response=_answer(house, options))
-
-
-def enrol_passkey_status(house: House) -> Draft:
-    return _page(house, f"/enrol/passkey/{uuid4()}", Browser(http()))
-
-
-def invitation_passkey(house: House) -> Draft:
-    path, browser = house.invitation + "/passkey", Browser(http())
     return _page(
-        house, path, browser, response=_answer(house, _challenge(browser, path, path + "/options")), name="Key"
+        valid_state, "/enrol/passkey/answer", browser, code=code, name="Phone", response=_answer(valid_state, options)
     )
 
 
-def invitation_passkey_options(house: House) -> Draft:
-    return _page(house, house.invitation + "/passkey/options", Browser(http()))
+def enrol_passkey_status(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/enrol/passkey/{uuid4()}", Browser(http()))
+
+
+def invitation_passkey(valid_state: ValidState) -> Draft:
+    path, browser = valid_state.invitation + "/passkey", Browser(http())
+    return _page(
+        valid_state,
+        path,
+        browser,
+        response=_answer(valid_state, _challenge(browser, path, path + "/options")),
+        name="Key",
+    )
+
+
+def invitation_passkey_options(valid_state: ValidState) -> Draft:
+    return _page(valid_state, valid_state.invitation + "/passkey/options", Browser(http()))
 
 
 # --- cards ------------------------------------------------------------------------------------------------------------
@@ -662,32 +743,34 @@ def _result(browser: Browser, path: str) -> str:
     return back.partition("result=")[2] or secrets.token_urlsafe(32)
 
 
-def _on_the_certificate_host(house: House, path: str, **headers: str) -> Draft:
-    return Draft("GET", path, cookies=house.cookies(Browser(http())), headers={"Host": PLACE, **headers})
+def _on_the_certificate_host(valid_state: ValidState, path: str, **headers: str) -> Draft:
+    return Draft("GET", path, cookies=valid_state.cookies(Browser(http())), headers={"Host": PLACE, **headers})
 
 
-def login_card(house: House) -> Draft:
-    return _page(house, "/login/card", Browser(http()))
+def login_card(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/card", Browser(http()))
 
 
-def login_card_done(house: House) -> Draft:
+def login_card_done(valid_state: ValidState) -> Draft:
     browser = Browser(http())
-    return _get(house, "/login/card/done", browser, result=_result(browser, "/login/card"))
+    return _get(valid_state, "/login/card/done", browser, result=_result(browser, "/login/card"))
 
 
-def certificate_present(house: House) -> Draft:
-    shown = house.random.choice(
+def certificate_present(valid_state: ValidState) -> Draft:
+    shown = valid_state.random.choice(
         ["-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A", "%00", "x" * 3000, ""]
     )
     certificate = f"pem={shown}"
-    if house.random.random() < 0.5:
-        certificate = "der=" + house.random.choice(["AAAA", "AAAA,AAAA", "MAA=; chain=MAAwAA==", "A" * 9000])
-    headers = {NAME: f"secret={SECRET}; resumed={house.random.choice(['.', 'r'])}; {certificate}"}
-    return _on_the_certificate_host(house, _ticket(Browser(http()), "/login/card"), **headers)
+    if valid_state.random.random() < 0.5:
+        certificate = "der=" + valid_state.random.choice(["AAAA", "AAAA,AAAA", "MAA=; chain=MAAwAA==", "A" * 9000])
+    headers = {NAME: f"secret={SECRET}; resumed={valid_state.random.choice(['.', 'r'])}; {certificate}"}
+    return _on_the_certificate_host(valid_state, _ticket(Browser(http()), "/login/card"), **headers)
 
 
-def certificate_probe(house: House) -> Draft:
-    return _on_the_certificate_host(house, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{NAME: "secret=AAAA"})
+def certificate_probe(valid_state: ValidState) -> Draft:
+    return _on_the_certificate_host(
+        valid_state, f"/certificate/probe/{secrets.token_urlsafe(32)}", **{NAME: "secret=AAAA"}
+    )
 
 
 def _by_certificate(draft: Draft) -> Draft:
@@ -697,51 +780,56 @@ def _by_certificate(draft: Draft) -> Draft:
     return replace(draft, path=path, headers={**draft.headers, "Host": PLACE, **shown})
 
 
-def certificate_token(house: House) -> Draft:
-    return _by_certificate(token_of_refresh(house))
+def certificate_token(valid_state: ValidState) -> Draft:
+    return _by_certificate(token_of_refresh(valid_state))
 
 
-def certificate_par(house: House) -> Draft:
+def certificate_par(valid_state: ValidState) -> Draft:
     return _by_certificate(
         Draft(
             "POST",
             "/oidc/par",
-            form=list(house.app.parameters().items()),
+            form=list(valid_state.app.parameters().items()),
             content_type=FORM,
-            headers={"Authorization": house.basic()},
+            headers={"Authorization": valid_state.basic()},
         )
     )
 
 
-def certificate_userinfo(house: House) -> Draft:
-    return _by_certificate(userinfo(house))
+def certificate_userinfo(valid_state: ValidState) -> Draft:
+    return _by_certificate(userinfo(valid_state))
 
 
-def certificate_introspect(house: House) -> Draft:
-    return _by_certificate(introspect(house))
+def certificate_introspect(valid_state: ValidState) -> Draft:
+    return _by_certificate(introspect(valid_state))
 
 
-def certificate_revoke(house: House) -> Draft:
-    return _by_certificate(revoke(house))
+def certificate_revoke(valid_state: ValidState) -> Draft:
+    return _by_certificate(revoke(valid_state))
 
 
-def root_card_add(house: House) -> Draft:
-    return _page(house, "/devices/roots/card/add", house.victims, replaces=str(uuid4()))
+def root_card_add(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/devices/roots/card/add", valid_state.victims, replaces=str(uuid4()))
 
 
-def root_card_done(house: House) -> Draft:
+def root_card_done(valid_state: ValidState) -> Draft:
     return _get(
-        house, "/devices/roots/card/done", house.victims, result=_result(house.victims, "/devices/roots/card/add")
+        valid_state,
+        "/devices/roots/card/done",
+        valid_state.victims,
+        result=_result(valid_state.victims, "/devices/roots/card/add"),
     )
 
 
-def invitation_card(house: House) -> Draft:
-    return _page(house, house.invitation + "/card", Browser(http()))
+def invitation_card(valid_state: ValidState) -> Draft:
+    return _page(valid_state, valid_state.invitation + "/card", Browser(http()))
 
 
-def invitation_card_done(house: House) -> Draft:
+def invitation_card_done(valid_state: ValidState) -> Draft:
     browser = Browser(http())
-    return _get(house, "/invitation/card/done", browser, result=_result(browser, house.invitation + "/card"))
+    return _get(
+        valid_state, "/invitation/card/done", browser, result=_result(browser, valid_state.invitation + "/card")
+    )
 
 
 # --- certificates -----------------------------------------------------------------------------------------------------
@@ -751,22 +839,24 @@ def _certificate_key() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _ordered(house: House) -> str:
+def _ordered(valid_state: ValidState) -> str:
     """The path of an order of the victim's, mostly one that is open."""
-    page = house.victims.get(f"{ISSUER}/devices/certificates/add")
+    page = valid_state.victims.get(f"{ISSUER}/devices/certificates/add")
     form = next((one for one in page.forms() if "way" in one.fields), None)
-    if form is None or house.random.random() < 0.3:
+    if form is None or valid_state.random.random() < 0.3:
         return f"/devices/certificates/orders/{uuid4()}"
-    return house.victims.submit(page, form, values={"name": "Router", "passphrase": PASSPHRASE, "way": "device"}).path
+    return valid_state.victims.submit(
+        page, form, values={"name": "Router", "passphrase": PASSPHRASE, "way": "device"}
+    ).path
 
 
-def certificate_add(house: House) -> Draft:
+def certificate_add(valid_state: ValidState) -> Draft:
     request = csr(_certificate_key()).decode()
-    way = house.random.choice(["request", "request", "device", "file"])
+    way = valid_state.random.choice(["request", "request", "device", "file"])
     return _page(
-        house,
+        valid_state,
         "/devices/certificates/add",
-        house.victims,
+        valid_state.victims,
         name="VPN",
         passphrase=PASSPHRASE,
         way=way,
@@ -775,38 +865,42 @@ def certificate_add(house: House) -> Draft:
     )
 
 
-def certificate(house: House) -> Draft:
+def certificate(valid_state: ValidState) -> Draft:
     row = IssuedCertificate.objects.order_by("?").first()
     return _get(
-        house, f"/devices/certificates/{row.pk if row else uuid4()}{house.random.choice(['', '/pem'])}", house.victims
+        valid_state,
+        f"/devices/certificates/{row.pk if row else uuid4()}{valid_state.random.choice(['', '/pem'])}",
+        valid_state.victims,
     )
 
 
-def certificate_order(house: House) -> Draft:
-    return _get(house, _ordered(house), house.victims)
+def certificate_order(valid_state: ValidState) -> Draft:
+    return _get(valid_state, _ordered(valid_state), valid_state.victims)
 
 
-def certificate_confirm(house: House) -> Draft:
-    return _page(house, _ordered(house) + "/confirm", house.victims, fingerprint="0000 0000 0000 0000")
+def certificate_confirm(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state, _ordered(valid_state) + "/confirm", valid_state.victims, fingerprint="0000 0000 0000 0000"
+    )
 
 
-def certificate_refuse(house: House) -> Draft:
-    return _page(house, _ordered(house) + "/refuse", house.victims)
+def certificate_refuse(valid_state: ValidState) -> Draft:
+    return _page(valid_state, _ordered(valid_state) + "/refuse", valid_state.victims)
 
 
 _TOLD = cycle(["cacerts", "csrattrs"])
 
 
-def est(_house: House) -> Draft:
+def est(_house: ValidState) -> Draft:
     return Draft("GET", "/.well-known/est/" + next(_TOLD))
 
 
 _ENROLLING = cycle(["simpleenroll", "simplereenroll", "simpleenroll"])
 
 
-def est_enroll(house: House) -> Draft:
+def est_enroll(valid_state: ValidState) -> Draft:
     der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
-    code = f"{house.victim.username}:{house.random.choice([house.short_code, house.code, 'AAAA-AAAA'])}"
+    code = f"{valid_state.victim.username}:{valid_state.random.choice([valid_state.short_code, valid_state.code, 'AAAA-AAAA'])}"
     headers = {"Authorization": "Basic " + b64encode(code.encode()).decode()}
     operation = next(_ENROLLING)
     if operation == "simplereenroll":
@@ -816,39 +910,41 @@ def est_enroll(house: House) -> Draft:
     )
 
 
-def certificate_reissue(house: House) -> Draft:
+def certificate_reissue(valid_state: ValidState) -> Draft:
     row = IssuedCertificate.objects.order_by("?").first()
     return _page(
-        house,
+        valid_state,
         f"/devices/certificates/{row.pk if row else uuid4()}/reissue",
-        house.victims,
+        valid_state.victims,
         request=csr(_certificate_key()).decode(),
     )
 
 
-def certificate_attest(house: House) -> Draft:
+def certificate_attest(valid_state: ValidState) -> Draft:
     der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
-    code = house.random.choice([house.short_code, house.code, "AAAA-AAAA"])
+    code = valid_state.random.choice([valid_state.short_code, valid_state.code, "AAAA-AAAA"])
     said = {
         "code": code,
-        "username": house.victim.username,
+        "username": valid_state.victim.username,
         "request": b64encode(der).decode(),
         "attestation": {"format": "tpm", "x5c": ["AAAA"]},
     }
     return _json("/enrol/v1/certificates/attestations", said)
 
 
-def pki(house: House) -> Draft:
+def pki(valid_state: ValidState) -> Draft:
     row = Authority.objects.first()
     name = row.name if row else "0" * 16
     return Draft(
         "GET",
         "/pki/"
-        + house.random.choice([f"{name}.crl", f"{name}-0.crl", f"{name}.cer", "lists.pem", "authorities.pem", "x"]),
+        + valid_state.random.choice(
+            [f"{name}.crl", f"{name}-0.crl", f"{name}.cer", "lists.pem", "authorities.pem", "x"]
+        ),
     )
 
 
-def ocsp(house: House) -> Draft:
+def ocsp(valid_state: ValidState) -> Draft:
     row = Authority.objects.first()
     if row is None:
         return Draft("POST", "/pki/ocsp", raw=b"hello", content_type="application/ocsp-request")
@@ -859,7 +955,7 @@ def ocsp(house: House) -> Draft:
         .build()
         .public_bytes(Encoding.DER)
     )
-    if house.random.random() < 0.5:
+    if valid_state.random.random() < 0.5:
         return Draft("GET", "/pki/ocsp/" + quote(b64encode(raw).decode(), safe=""))
     return Draft("POST", "/pki/ocsp", raw=raw, content_type="application/ocsp-request")
 
@@ -867,7 +963,7 @@ def ocsp(house: House) -> Draft:
 # --- SCIM -------------------------------------------------------------------------------------------------------------
 
 
-def _user(house: House, name: str) -> dict[str, Any]:
+def _user(valid_state: ValidState, name: str) -> dict[str, Any]:
     return {
         "schemas": [CORE],
         "userName": name,
@@ -876,59 +972,66 @@ def _user(house: House, name: str) -> dict[str, Any]:
         "active": True,
         "emails": [{"value": name, "type": "work", "primary": True}],
         "phoneNumbers": [{"value": "tel:+1-201-555-0123", "type": "work"}],
-        "meta": {"version": str(house.number)},
+        "meta": {"version": str(valid_state.number)},
     }
 
 
-def _victim(house: House) -> str:
-    return f"/Users/{house.world.ids[house.victim.username]}"
+def _victim(valid_state: ValidState) -> str:
+    return f"/Users/{valid_state.world.ids[valid_state.victim.username]}"
 
 
-def scim_users(house: House) -> Draft:
+def scim_users(valid_state: ValidState) -> Draft:
     queries = [
-        {"filter": f'userName eq "{house.victim.username}"'},
+        {"filter": f'userName eq "{valid_state.victim.username}"'},
         {"startIndex": "1", "count": "2"},
         {"attributes": "userName,emails.value"},
         {},
     ]
-    return _scim(house, "GET", "/Users", **house.random.choice(queries))
+    return _scim(valid_state, "GET", "/Users", **valid_state.random.choice(queries))
 
 
-def scim_search(house: House) -> Draft:
+def scim_search(valid_state: ValidState) -> Draft:
     body = {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
-        "filter": f'userName eq "{house.victim.username}"',
+        "filter": f'userName eq "{valid_state.victim.username}"',
         "attributes": ["userName", "emails.value"],
         "startIndex": 1,
         "count": 2,
     }
-    return _scim(house, "POST", house.random.choice(["/.search", "/Users/.search", "/Groups/.search"]), body)
+    return _scim(
+        valid_state, "POST", valid_state.random.choice(["/.search", "/Users/.search", "/Groups/.search"]), body
+    )
 
 
-def scim_create(house: House) -> Draft:
-    return _scim(house, "POST", "/Users", _user(house, f"made-{secrets.token_hex(4)}@example.org"))
+def scim_create(valid_state: ValidState) -> Draft:
+    return _scim(valid_state, "POST", "/Users", _user(valid_state, f"made-{secrets.token_hex(4)}@example.org"))
 
 
-def scim_user(house: House) -> Draft:
-    return _scim(house, house.random.choice(["GET", "DELETE"]), _victim(house), attributes="userName")
+def scim_user(valid_state: ValidState) -> Draft:
+    return _scim(valid_state, valid_state.random.choice(["GET", "DELETE"]), _victim(valid_state), attributes="userName")
 
 
-def scim_put(house: House) -> Draft:
-    return _scim(house, "PUT", _victim(house), _user(house, house.victim.username))
+def scim_put(valid_state: ValidState) -> Draft:
+    return _scim(valid_state, "PUT", _victim(valid_state), _user(valid_state, valid_state.victim.username))
 
 
-def scim_patch(house: House) -> Draft:
+def scim_patch(valid_state: ValidState) -> Draft:
     operations: list[dict[str, Any]] = [
         {"op": "replace", "path": 'emails[type eq "work"].value', "value": "x@example.org"},
         {"op": "Add", "value": {"nickName": "Vee"}},
         {"op": "remove", "path": "name.middleName"},
         {"op": "replace", "path": "active", "value": True},
     ]
-    return _scim(house, "PATCH", _victim(house), {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)})
+    return _scim(
+        valid_state,
+        "PATCH",
+        _victim(valid_state),
+        {"schemas": [PATCH], "Operations": valid_state.random.sample(operations, 2)},
+    )
 
 
-def _group(house: House) -> dict[str, Any]:
-    members = [{"value": house.world.ids[house.victim.username], "type": "User"}]
+def _group(valid_state: ValidState) -> dict[str, Any]:
+    members = [{"value": valid_state.world.ids[valid_state.victim.username], "type": "User"}]
     return {
         "schemas": [GROUP_URN],
         "displayName": "Guides",
@@ -937,46 +1040,52 @@ def _group(house: House) -> dict[str, Any]:
     }
 
 
-def _made_group(house: House) -> str:
-    nobody = {**_group(house), "members": []}  # the victim may be gone by now
-    return f"/Groups/{house.world.scim('POST', '/Groups', nobody).json()['id']}"
+def _made_group(valid_state: ValidState) -> str:
+    nobody = {**_group(valid_state), "members": []}  # the victim may be gone by now
+    return f"/Groups/{valid_state.world.scim('POST', '/Groups', nobody).json()['id']}"
 
 
-def scim_groups(house: House) -> Draft:
-    if house.random.random() < 0.5:
-        return _scim(house, "POST", "/Groups", _group(house))
+def scim_groups(valid_state: ValidState) -> Draft:
+    if valid_state.random.random() < 0.5:
+        return _scim(valid_state, "POST", "/Groups", _group(valid_state))
     queries = [
         {"filter": 'displayName eq "Guides"', "sortBy": "displayName"},
         {"cursor": "", "count": "1"},
         {"sortBy": "meta.created", "sortOrder": "descending"},
     ]
-    return _scim(house, "GET", house.random.choice(["/Groups", "/Users", "/"]), **house.random.choice(queries))
+    return _scim(
+        valid_state, "GET", valid_state.random.choice(["/Groups", "/Users", "/"]), **valid_state.random.choice(queries)
+    )
 
 
-def scim_group(house: House) -> Draft:
-    path, member = _made_group(house), house.world.ids[house.victim.username]
+def scim_group(valid_state: ValidState) -> Draft:
+    path, member = _made_group(valid_state), valid_state.world.ids[valid_state.victim.username]
     operations: list[dict[str, Any]] = [
         {"op": "add", "path": "members", "value": [{"value": member}]},
         {"op": "remove", "path": f'members[value eq "{member}"]'},
         {"op": "replace", "value": {"displayName": "Others"}},
         {"op": "remove", "path": 'members[type eq "Group"]'},
     ]
-    return house.random.choice(
+    return valid_state.random.choice(
         [
-            lambda: _scim(house, "PATCH", path, {"schemas": [PATCH], "Operations": house.random.sample(operations, 2)}),
-            lambda: _scim(house, "PUT", path, _group(house)),
-            lambda: _scim(house, house.random.choice(["GET", "DELETE"]), path, excludedAttributes="members"),
+            lambda: _scim(
+                valid_state, "PATCH", path, {"schemas": [PATCH], "Operations": valid_state.random.sample(operations, 2)}
+            ),
+            lambda: _scim(valid_state, "PUT", path, _group(valid_state)),
+            lambda: _scim(
+                valid_state, valid_state.random.choice(["GET", "DELETE"]), path, excludedAttributes="members"
+            ),
         ]
     )()
 
 
-def scim_bulk(house: House) -> Draft:
+def scim_bulk(valid_state: ValidState) -> Draft:
     operations = [
         {
             "method": "POST",
             "path": "/Users",
             "bulkId": "u",
-            "data": _user(house, f"bulk-{secrets.token_hex(4)}@example.org"),
+            "data": _user(valid_state, f"bulk-{secrets.token_hex(4)}@example.org"),
         },
         {
             "method": "POST",
@@ -986,7 +1095,7 @@ def scim_bulk(house: House) -> Draft:
         },
         {
             "method": "PATCH",
-            "path": _victim(house),
+            "path": _victim(valid_state),
             "data": {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}]},
         },
         {"method": "DELETE", "path": "/Users/bulkId:u"},
@@ -996,41 +1105,43 @@ def scim_bulk(house: House) -> Draft:
         "failOnErrors": 1,
         "Operations": operations,
     }
-    return _scim(house, "POST", "/Bulk", body)
+    return _scim(valid_state, "POST", "/Bulk", body)
 
 
-def scim_feed(house: House) -> Draft:
+def scim_feed(valid_state: ValidState) -> Draft:
     asked = [
         {
             "maxEvents": 2,
             "returnImmediately": True,
-            "ack": [f"{house.receiver.id:x}-{uuid4().hex}"],
+            "ack": [f"{valid_state.receiver.id:x}-{uuid4().hex}"],
             "setErrs": {"x": {"err": "invalid_key"}},
         },
         {},
     ]
-    return _feed(house, "POST", "/Events", house.random.choice(asked))
+    return _feed(valid_state, "POST", "/Events", valid_state.random.choice(asked))
 
 
-def scim_feed_read(house: House) -> Draft:
-    person = directory.find(house.world.source, house.world.ids[house.person.username]).person_id
-    path = house.random.choice(["/Users", "/Groups", f"/Users/{person}", f"/Groups/{uuid4()}"])
-    return _feed(house, "GET", path, **house.random.choice([{"count": "2"}, {"cursor": "", "count": "1"}, {}]))
+def scim_feed_read(valid_state: ValidState) -> Draft:
+    person = directory.find(valid_state.world.source, valid_state.world.ids[valid_state.person.username]).person_id
+    path = valid_state.random.choice(["/Users", "/Groups", f"/Users/{person}", f"/Groups/{uuid4()}"])
+    return _feed(
+        valid_state, "GET", path, **valid_state.random.choice([{"count": "2"}, {"cursor": "", "count": "1"}, {}])
+    )
 
 
-def _feed(house: House, method: str, path: str, document: Any = None, **query: str) -> Draft:
-    headers = {"Authorization": f"Bearer {house.feed_token}"}
+def _feed(valid_state: ValidState, method: str, path: str, document: Any = None, **query: str) -> Draft:
+    headers = {"Authorization": f"Bearer {valid_state.feed_token}"}
     return Draft(
         method, f"/scim/v2/Feed{path}", list(query.items()), document=document, content_type=JSON, headers=headers
     )
 
 
-def scim_document(house: House) -> Draft:
-    return _scim(house, "GET", house.random.choice(["/ResourceTypes/User", f"/Schemas/{CORE}"]))
+def scim_document(valid_state: ValidState) -> Draft:
+    return _scim(valid_state, "GET", valid_state.random.choice(["/ResourceTypes/User", f"/Schemas/{CORE}"]))
 
 
-def scim_me(house: House) -> Draft:
-    return _scim(house, house.random.choice(["GET", "PATCH", "POST"]), "/Me")
+def scim_me(valid_state: ValidState) -> Draft:
+    return _scim(valid_state, valid_state.random.choice(["GET", "PATCH", "POST"]), "/Me")
 
 
 _DOCUMENTS = cycle(
@@ -1047,8 +1158,8 @@ _DOCUMENTS = cycle(
 )
 
 
-def scim_documents(house: House) -> Draft:
-    return _scim(house, "GET", next(_DOCUMENTS))
+def scim_documents(valid_state: ValidState) -> Draft:
+    return _scim(valid_state, "GET", next(_DOCUMENTS))
 
 
 _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
@@ -1060,11 +1171,13 @@ _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
 )  # fmt: skip
 
 
-def certificate_scim(house: House) -> Draft:
+def certificate_scim(valid_state: ValidState) -> Draft:
     """Each of SCIM's addresses in its turn, by a source that shows a certificate too."""
     method, path = next(_AT_BOTH_HOSTS)
     return _by_certificate(
-        _scim(house, method, path, {"schemas": [PATCH], "Operations": []} if method in {"POST", "PATCH"} else None)
+        _scim(
+            valid_state, method, path, {"schemas": [PATCH], "Operations": []} if method in {"POST", "PATCH"} else None
+        )
     )
 
 
@@ -1074,7 +1187,7 @@ _PUBLIC = cycle([
 ])  # fmt: skip
 
 
-def public(_house: House) -> Draft:
+def public(_house: ValidState) -> Draft:
     return Draft("GET", next(_PUBLIC))
 
 
@@ -1106,73 +1219,77 @@ def _upstream() -> str:
     return "elsewhere"
 
 
-def login_upstream(house: House) -> Draft:
+def login_upstream(valid_state: ValidState) -> Draft:
     path = f"/login/upstream/{_upstream()}"
-    return _get(house, path, Browser(http())) if house.random.random() < 0.3 else _page(house, path, Browser(http()))
+    return (
+        _get(valid_state, path, Browser(http()))
+        if valid_state.random.random() < 0.3
+        else _page(valid_state, path, Browser(http()))
+    )
 
 
-def upstream_callback(house: House) -> Draft:
+def upstream_callback(valid_state: ValidState) -> Draft:
     browser = Browser(http())
     page = browser.get(f"{ISSUER}/login/upstream/{_upstream()}")
     away = browser.submit(page, page.forms()[-1], stop_at="http://127.0.0.1:9/authorize").stopped_at
     state = away.partition("state=")[2].partition("&")[0]
-    answered = house.random.choice(
+    answered = valid_state.random.choice(
         [{"error": "access_denied"}, {"code": "c", "iss": "https://other.example"}, {"iss": "http://127.0.0.1:9"}]
     )
-    return _get(house, "/login/upstream/elsewhere/callback", browser, state=state, **answered)
+    return _get(valid_state, "/login/upstream/elsewhere/callback", browser, state=state, **answered)
 
 
-def root_upstream_add(house: House) -> Draft:
+def root_upstream_add(valid_state: ValidState) -> Draft:
     path = f"/devices/roots/upstream/{_upstream()}/add"
-    return _get(house, path) if house.random.random() < 0.3 else _page(house, path)
+    return _get(valid_state, path) if valid_state.random.random() < 0.3 else _page(valid_state, path)
 
 
 # --- the console ------------------------------------------------------------------------------------------------------
 
 
-def _managed(house: House) -> Person:
+def _managed(valid_state: ValidState) -> Person:
     """The person whom nobody ends, as an identity manager."""
-    found = directory.person_by_login_name(house.person.username)
+    found = directory.person_by_login_name(valid_state.person.username)
     assert found is not None
     Manager.objects.update_or_create(
         person=found, defaults={"epoch": found.account.epoch, "appointed_at": clock.now(), "ended_at": None}
     )
-    victim = directory.person_by_login_name(house.victim.username)
+    victim = directory.person_by_login_name(valid_state.victim.username)
     return victim or found
 
 
-def console(house: House) -> Draft:
-    _managed(house)
-    return _get(house, "/console", person=house.random.choice(["victim", "%", ""]))
+def console(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    return _get(valid_state, "/console", person=valid_state.random.choice(["victim", "%", ""]))
 
 
-def console_match(house: House) -> Draft:
-    person = _managed(house)
+def console_match(valid_state: ValidState) -> Draft:
+    person = _managed(valid_state)
     record = person.records.order_by("created_at")[0]
     case = Match.objects.get_or_create(
         record=record, person=person, defaults={"state": "waiting", "created_at": clock.now()}
     )[0]
     path = f"/console/matches/{case.id}"
-    return _get(house, path) if house.random.random() < 0.5 else _page(house, path, decision="apart")
+    return _get(valid_state, path) if valid_state.random.random() < 0.5 else _page(valid_state, path, decision="apart")
 
 
-def console_person(house: House) -> Draft:
-    return _get(house, f"/console/people/{_managed(house).id}")
+def console_person(valid_state: ValidState) -> Draft:
+    return _get(valid_state, f"/console/people/{_managed(valid_state).id}")
 
 
-def console_readmit(house: House) -> Draft:
-    return _page(house, f"/console/people/{_managed(house).id}/readmit")
+def console_readmit(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/console/people/{_managed(valid_state).id}/readmit")
 
 
-def console_check_confirm(house: House) -> Draft:
-    person, check = _managed(house), uuid4()
-    return _page(house, f"/console/people/{person.id}/checks/{check}/confirm")
+def console_check_confirm(valid_state: ValidState) -> Draft:
+    person, check = _managed(valid_state), uuid4()
+    return _page(valid_state, f"/console/people/{person.id}/checks/{check}/confirm")
 
 
-def console_check(house: House) -> Draft:
+def console_check(valid_state: ValidState) -> Draft:
     return _page(
-        house,
-        f"/console/people/{_managed(house).id}/checks",
+        valid_state,
+        f"/console/people/{_managed(valid_state).id}/checks",
         how="in_person",
         place="Desk",
         compared="face",
@@ -1180,9 +1297,9 @@ def console_check(house: House) -> Draft:
     )
 
 
-def console_adopt(house: House) -> Draft:
-    record = _managed(house).records.order_by("created_at")[0]
-    return _page(house, f"/console/records/{record.id}/adopt")
+def console_adopt(valid_state: ValidState) -> Draft:
+    record = _managed(valid_state).records.order_by("created_at")[0]
+    return _page(valid_state, f"/console/records/{record.id}/adopt")
 
 
 def _access(person: Person) -> Access:
@@ -1197,58 +1314,64 @@ def _access(person: Person) -> Access:
     )
 
 
-def console_needs(house: House) -> Draft:
-    _managed(house)
-    return _get(house, "/console/needs")
+def console_needs(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    return _get(valid_state, "/console/needs")
 
 
-def console_held(house: House) -> Draft:
-    _managed(house)
-    decision = house.random.choice(["end", "give-back", "x"])
-    return _page(house, "/console/held", source=house.random.choice(["", "hr"]), person="", decision=decision)
-
-
-def console_deliveries(house: House) -> Draft:
-    _managed(house)
-    return _page(house, "/console/deliveries", number=house.random.choice(["1", "0", "x", "9" * 40]))
-
-
-def console_needs_decide(house: House) -> Draft:
-    return _page(house, f"/console/needs/{_managed(house).id}", decision=house.random.choice(["keep", "end", "x"]))
-
-
-def access(house: House) -> Draft:
-    return _get(house, "/access")
-
-
-def access_ask(house: House) -> Draft:
-    rule = AccessRule.objects.create(client_key="nobody's", kind="everyone", by_request=True, created_at=clock.now())
-    return _page(house, f"/access/ask/{rule.id}", purpose=house.random.choice(["", "work"]))
-
-
-def access_withdraw(house: House) -> Draft:
-    _managed(house)
-    mine = directory.person_by_login_name(house.person.username)
-    assert mine is not None
-    return _page(house, f"/access/{_access(mine).id}/withdraw")
-
-
-def access_review(house: House) -> Draft:
-    _managed(house)
-    return _get(house, "/access/review")
-
-
-def access_decide(house: House) -> Draft:
+def console_held(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    decision = valid_state.random.choice(["end", "give-back", "x"])
     return _page(
-        house,
-        f"/access/review/{_access(_managed(house)).id}",
-        decision=house.random.choice(["approve", "refuse"]),
+        valid_state, "/console/held", source=valid_state.random.choice(["", "hr"]), person="", decision=decision
+    )
+
+
+def console_deliveries(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    return _page(valid_state, "/console/deliveries", number=valid_state.random.choice(["1", "0", "x", "9" * 40]))
+
+
+def console_needs_decide(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state,
+        f"/console/needs/{_managed(valid_state).id}",
+        decision=valid_state.random.choice(["keep", "end", "x"]),
+    )
+
+
+def access(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/access")
+
+
+def access_ask(valid_state: ValidState) -> Draft:
+    rule = AccessRule.objects.create(client_key="nobody's", kind="everyone", by_request=True, created_at=clock.now())
+    return _page(valid_state, f"/access/ask/{rule.id}", purpose=valid_state.random.choice(["", "work"]))
+
+
+def access_withdraw(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    mine = directory.person_by_login_name(valid_state.person.username)
+    assert mine is not None
+    return _page(valid_state, f"/access/{_access(mine).id}/withdraw")
+
+
+def access_review(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    return _get(valid_state, "/access/review")
+
+
+def access_decide(valid_state: ValidState) -> Draft:
+    return _page(
+        valid_state,
+        f"/access/review/{_access(_managed(valid_state)).id}",
+        decision=valid_state.random.choice(["approve", "refuse"]),
         days="30",
         reason="no",
     )
 
 
-DRAFTS: list[Callable[[House], Draft]] = [
+DRAFTS: list[Callable[[ValidState], Draft]] = [
     root_rename,
     root_remove,
     root_enable,

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from tests.world import CALLBACK, ISSUER
+from tests.fixtures.world import CALLBACK, ISSUER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,15 +14,15 @@ from django.urls import Resolver404, get_resolver, resolve
 
 from idp.login import hop
 from idp.signals import files
-from tests.card.desk import SECRET, opened
 from tests.environment import KIND
+from tests.fixtures.card_reader import SECRET, opened
+from tests.fixtures.certificate_authority import begin
+from tests.fixtures.live_server import LONG
 from tests.fuzz.drafts import DRAFTS
-from tests.fuzz.house import House
 from tests.fuzz.mutation import mutated
 from tests.fuzz.oracle import faults
+from tests.fuzz.valid_state import ValidState
 from tests.fuzz.wire import Draft, deliver
-from tests.live import LONG
-from tests.x509.office import begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,34 +93,34 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def _drafts(house: House, random: Random, reached: set[str]) -> Iterator[Draft]:
+def _drafts(valid_state: ValidState, random: Random, reached: set[str]) -> Iterator[Draft]:
     """REQUESTS of them, mutated, but for the first of its route; then, as they are, those of the routes that luck has left out."""
     order = list(DRAFTS)
     for number in range(REQUESTS):
         if number % RENEW_EVERY == RENEW_EVERY - 1:
-            house.renew()
+            valid_state.renew()
         turn = number % len(DRAFTS)
         order = random.sample(DRAFTS, len(DRAFTS)) if turn == 0 else order
-        draft = order[turn](house)
+        draft = order[turn](valid_state)
         yield mutated(draft, random) if _route(draft) in reached else draft
     for make in DRAFTS * 20:
         if reached >= _routes():
             return
-        if _route(draft := make(house)) not in reached:
+        if _route(draft := make(valid_state)) not in reached:
             yield draft
 
 
 @pytest.mark.usefixtures("cards")
-def test_no_mutated_request_shakes_the_house(complaints: Complaints) -> None:
-    """Every answer is a refusal in the protocol's own form, or a success; the seed is printed, so that a fault can be seen again."""
+def test_mutated_requests_get_protocol_errors(complaints: Complaints) -> None:
+    """Every answer is an error in the protocol's own form, or a success; the seed is printed, so that a fault can be reproduced."""
     random = Random(SEED)
-    house, statuses, reached, slowest = House(random), Counter[int](), set[str](), (0.0, "")
-    for number, draft in enumerate(_drafts(house, random, reached)):
+    valid_state, statuses, reached, slowest = ValidState(random), Counter[int](), set[str](), (0.0, "")
+    for number, draft in enumerate(_drafts(valid_state, random, reached)):
         complaints.said.clear()
         began = time.monotonic()
         answer = deliver(draft, address=f"10.{random.randrange(256)}.{random.randrange(256)}.7")
         took = time.monotonic() - began
-        wrong = faults(draft, answer, secrets=house.secrets) + complaints.said
+        wrong = faults(draft, answer, secrets=valid_state.secrets) + complaints.said
         assert not wrong, (
             f"seed {SEED}, request {number}: {wrong}\n{str(draft)[:3000]}\n{answer.status} {answer.headers} {answer.body[:500]!r}"
         )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live import Request
+from tests.fixtures.live_server import Request
 
 if TYPE_CHECKING:
-    from tests.live import Live
+    from tests.fixtures.live_server import Live
 
 pytestmark = [pytest.mark.slow]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from tests import in_process
+from tests.fixtures import in_process
 
 if TYPE_CHECKING:
     from device.key import DeviceKey

@@ -1,8 +1,8 @@
 """Pytest plugins of this suite; `tests/conftest.py` names them.
 
-The modules:
+    durations        A pytest plugin: the wall and CPU seconds of every test, for the table at the end of `make test`
+    selection        A pytest plugin: which tests run on which database, and which of them share a worker
+    statement_sites  A pytest plugin: the lines of the product that send SQL, so that none of them is tried on
 
-    durations        the wall and CPU seconds of every test
-    selection        which tests run on which database, and which share a worker
-    statement_sites  the lines of the product that send SQL, for each database
+May import everything.
 """

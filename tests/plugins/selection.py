@@ -20,9 +20,9 @@ _MARKS = ("database", "postgresql")
 # The group of the tests that use a fixture, in a folder.
 _SHARED = (
     ("live", "tests/", "live"),
-    ("place", "tests/browser/", "browser"),
+    ("served", "tests/browser/", "browser"),
     ("stage", "tests/conformance/", "stage"),
-    ("suites_house", "tests/conformance/", "suite"),
+    ("suite_server", "tests/conformance/", "suite"),
 )
 _LONG = ("slow", "browser", "conformance")
 

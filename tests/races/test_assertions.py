@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from joserfc import jwt
 
-from tests.http.signing import ASSERTION, jwks, new_key
-from tests.http.test_client_keys import opened
-from tests.live import CALLBACK, Live, Request
+from tests.fixtures.live_server import CALLBACK, Live, Request
+from tests.fixtures.served_keys import opened
+from tests.fixtures.signing_client import ASSERTION, jwks, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,15 +42,15 @@ def caller(live: Live, key: Any, **where: Any) -> Callable[[str], Request]:
     return asked
 
 
-def test_one_assertion_serves_once(live: Live) -> None:
-    """P16: one of 100 is who they say they are."""
+def test_assertion_is_single_use(live: Live) -> None:
+    """P16: one of 100 requests is authenticated."""
     key = new_key()
     request = caller(live, key, jwks=jwks(key))(secrets.token_hex(8))
     answers = live.together([request] * MANY)
     assert sorted(one.status for one in answers) == [200] + [401] * (MANY - 1)
 
 
-def test_the_keys_of_a_client_are_fetched_once(live: Live) -> None:
+def test_client_keys_are_fetched_once(live: Live) -> None:
     """C45: a hundred first logins at once: one question, and all of them get its answer; in several processes."""
     key = new_key()
     with opened() as house:

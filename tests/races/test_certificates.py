@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
 
-from tests.hop import said
-from tests.live import CARDS, PROXY_SECRET, Answer, Live, Request, page_form
-from tests.races.test_once import MANY
-from tests.x509.office import csr, new_key
+from tests.fixtures.certificate_authority import csr, new_key
+from tests.fixtures.live_server import CARDS, PROXY_SECRET, Answer, Live, Request, page_form
+from tests.fixtures.proxy_hop import said
+from tests.fixtures.races import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.database, pytest.mark.slow]
 
 
 @pytest.fixture
-def house(live: Live) -> Iterator[Live]:
+def with_authority(live: Live) -> Iterator[Live]:
     """The live Ramet, with an authority."""
     before = len(live.complaints())
     live.inside.ask("authority")
@@ -58,58 +58,58 @@ def statuses(answers: list[Answer]) -> Counter[int]:
     return Counter(answer.status for answer in answers)
 
 
-def test_one_code_one_decision_one_certificate(house: Live) -> None:
-    """A hundred requests by one device are one; a hundred times yes is one certificate; a hundred fetch that (BI-2, RFC 7030 §4.2.3)."""
-    person, key = house.people(1)[0], new_key()
-    order = house.inside.ask("certificate_order", login=person["login"])
+def test_one_code_yields_one_certificate(with_authority: Live) -> None:
+    """A hundred requests by one device are one; a hundred approvals yield one certificate; a hundred fetch that one (BI-2, RFC 7030 §4.2.3)."""
+    person, key = with_authority.people(1)[0], new_key()
+    order = with_authority.inside.ask("certificate_order", login=person["login"])
     ask = est("simpleenroll", key, **basic(person, order["code"]))
-    assert statuses(house.together([ask] * MANY)) == {202: MANY}
-    shown = house.inside.ask("fingerprint", order=order["id"])
+    assert statuses(with_authority.together([ask] * MANY)) == {202: MANY}
+    shown = with_authority.inside.ask("fingerprint", order=order["id"])
     yes = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=shown)
-    assert statuses(house.together([yes] * MANY))[302] == 1
-    found = house.inside.ask("certificates", account=person["account"])
+    assert statuses(with_authority.together([yes] * MANY))[302] == 1
+    found = with_authority.inside.ask("certificates", account=person["account"])
     assert (found["recorded"], found["released"]) == (1, 1)
-    answers = house.together([ask] * MANY)
+    answers = with_authority.together([ask] * MANY)
     assert statuses(answers) == {200: MANY}
     assert len({made(answer).serial_number for answer in answers}) == 1
 
 
-def test_a_hundred_keys_with_one_code_burn_it(house: Live) -> None:
-    """C12, C14: at most one is noted; then the code is dead, and no yes makes anything."""
-    person = house.people(1)[0]
-    order = house.inside.ask("certificate_order", login=person["login"])
+def test_hundred_keys_with_one_code_burn_it(with_authority: Live) -> None:
+    """C12, C14: at most one is recorded; then the code is burnt, and no approval issues anything."""
+    person = with_authority.people(1)[0]
+    order = with_authority.inside.ask("certificate_order", login=person["login"])
     counted = statuses(
-        house.together([est("simpleenroll", new_key(), **basic(person, order["code"])) for _ in range(MANY)])
+        with_authority.together([est("simpleenroll", new_key(), **basic(person, order["code"])) for _ in range(MANY)])
     )
     assert counted[202] == 1
     assert counted.keys() <= {202, 401, 429}
     yes = page_form(
         f"/devices/certificates/orders/{order['id']}/confirm",
         person["session"],
-        fingerprint=house.inside.ask("fingerprint", order=order["id"]),
+        fingerprint=with_authority.inside.ask("fingerprint", order=order["id"]),
     )
-    assert house.call(yes).status in {400, 409}
-    assert house.inside.ask("certificates", account=person["account"])["recorded"] == 0
+    assert with_authority.call(yes).status in {400, 409}
+    assert with_authority.inside.ask("certificates", account=person["account"])["recorded"] == 0
 
 
-def test_one_certificate_renews_itself_once(house: Live) -> None:
+def test_certificate_is_renewed_once(with_authority: Live) -> None:
     """MT-2, MT-5: a hundred new keys over handshakes with the old one: one successor."""
-    person = house.people(1)[0]
-    old = house.inside.ask("certificate", login=person["login"])
-    answers = house.together([over_a_handshake(old["pem"], new_key()) for _ in range(MANY)])
+    person = with_authority.people(1)[0]
+    old = with_authority.inside.ask("certificate", login=person["login"])
+    answers = with_authority.together([over_a_handshake(old["pem"], new_key()) for _ in range(MANY)])
     assert statuses(answers)[200] == 1
-    found = house.inside.ask("certificates", account=person["account"])
+    found = with_authority.inside.ask("certificates", account=person["account"])
     assert (found["recorded"], found["released"]) == (2, 2)
     serial = next(made(answer).serial_number for answer in answers if answer.status == 200)
     assert serial != x509.load_pem_x509_certificate(old["pem"].encode()).serial_number
 
 
-def test_one_certificate_gets_its_new_name_once(house: Live) -> None:
+def test_certificate_gets_its_new_name_once(with_authority: Live) -> None:
     """MT-4: the same key a hundred times: one with the new name, and the old one has ended."""
-    person = house.people(1)[0]
-    old = house.inside.ask("certificate", login=person["login"])
-    house.inside.ask("renamed", account=person["account"])
+    person = with_authority.people(1)[0]
+    old = with_authority.inside.ask("certificate", login=person["login"])
+    with_authority.inside.ask("renamed", account=person["account"])
     key = load_pem_private_key(old["key"].encode(), None)
-    assert statuses(house.together([over_a_handshake(old["pem"], key)] * MANY))[200] == 1
-    found = house.inside.ask("certificates", account=person["account"])
+    assert statuses(with_authority.together([over_a_handshake(old["pem"], key)] * MANY))[200] == 1
+    found = with_authority.inside.ask("certificates", account=person["account"])
     assert (found["recorded"], found["released"], found["listed"]) == (2, 2, 1)

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device import proofs
 from device.key import DeviceKey
-from tests.live import LONG, Answer, Live, Request, form, page_form
-from tests.webauthn.authenticator import SoftKey
-from tests.x509.office import csr, new_key
+from tests.fixtures.certificate_authority import csr, new_key
+from tests.fixtures.live_server import LONG, Answer, Live, Request, form, page_form
+from tests.fixtures.software_authenticator import SoftKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -259,10 +259,10 @@ def _struck(live: Live, race: Race, *, head_start: float) -> tuple[Answer, Answe
         Ground.passkey_login,
     ],
 )
-def test_an_end_leaves_nothing_alive_whatever_was_being_minted(
+def test_deactivation_during_issuance_leaves_nothing_living(
     ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]
 ) -> None:
-    """After both have answered: no living row in the ledger, what was minted is refused, and the person is told once (I2, I4)."""
+    """After both have answered: no living row in the ledger, the issued artefact is refused, and the person is notified once (I2, I4)."""
     random, seen, live = Random(SEED), Counter[str](), ground.live
     before, lead = len(live.complaints()), 0.0
     for number in range(RACES):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live import Live, page_form
-from tests.races.test_once import MANY
+from tests.fixtures.live_server import Live, page_form
+from tests.fixtures.races import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,8 @@ def _nothing_to_complain_about(live: Live) -> Iterator[None]:
     assert live.complaints()[before:] == []
 
 
-def test_parallel_guesses_at_a_password_all_count_whatever_their_spelling(live: Live) -> None:
-    """P53, C57: from one network, five are looked at (and one that opens each wait); all spellings of a name are one account."""
+def test_parallel_password_guesses_all_count(live: Live) -> None:
+    """P53, C57: from one network, five are checked (and one that opens each wait); all spellings of a name are one account."""
     person = live.people(1)[0]
     name = person["username"]
     spellings = [name, name.upper(), name.title(), f" {name} ", name.replace("r", "\uff52", 1)]
@@ -48,8 +48,8 @@ def test_parallel_guesses_at_a_password_all_count_whatever_their_spelling(live: 
     assert looked_at <= 6 + sum(1 for _ in waits)
 
 
-def test_parallel_guesses_at_a_code_end_at_a_hundred_and_are_told_once(live: Live) -> None:
-    """TH-1, TH-3: from a hundred places at once, with ninety-five behind: five are looked at, the record says it once."""
+def test_parallel_code_guesses_end_at_a_hundred(live: Live) -> None:
+    """TH-1, TH-3: from a hundred networks at once, with ninety-five counted before: five are checked, one event is recorded."""
     person = live.people(1)[0]
     live.inside.ask("exhaust", root=person["root"], failures=95)
     browsers = live.inside.ask("half_logins", root=person["root"], count=MANY)

@@ -12,12 +12,12 @@ import pytest
 from tests.environment import KIND
 
 if TYPE_CHECKING:
-    from tests.live import Live
+    from tests.fixtures.live_server import Live
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
 
-def test_the_lock_comes_first_and_alone(live: Live) -> None:
+def test_lock_is_the_first_statement_and_alone(live: Live) -> None:
     """Nothing is read or written before the lock, and what locks reads one table (§1.6: a joined lock reads stale rows)."""
     statements = live.inside.ask("lock_statements")
     if KIND == "sqlite":
@@ -32,20 +32,20 @@ def test_the_lock_comes_first_and_alone(live: Live) -> None:
     assert " JOIN " not in lock
 
 
-def test_the_database_is_as_durable_as_promised(live: Live) -> None:
-    """SQLite: WAL, synchronous=FULL, foreign keys, at least five seconds of patience; PostgreSQL answers for itself."""
+def test_database_is_durable(live: Live) -> None:
+    """SQLite: WAL, synchronous=FULL, foreign keys, a busy timeout of at least five seconds; PostgreSQL by its own settings."""
     found = live.inside.ask("lock_settings")
     if KIND == "sqlite":
         assert found.pop("busy_timeout") >= 5000
         assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-def test_nobody_writes_beside_who_holds_the_lock(live: Live) -> None:
+def test_lock_excludes_other_writers(live: Live) -> None:
     """On SQLite the write lock is taken at BEGIN, so two transactions cannot both pass their checks (decision 7)."""
     if KIND == "sqlite":
         assert live.inside.ask("rival_write") == "database is locked"
 
 
-def test_who_waits_for_the_lock_sees_what_the_winner_wrote(live: Live) -> None:
+def test_waiter_reads_the_account_after_the_wait(live: Live) -> None:
     """Work that waited reads the account as it is after the wait, not as it was when it began (§1.6: the stale snapshot)."""
     assert live.inside.ask("seen_after_waiting") == "terminated"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,26 +16,28 @@ from demo.authenticator import totp
 from demo.server import free_port
 from device import proofs
 from device.key import DeviceKey
-from tests.live import CALLBACK, LONG, Answer, Live, Request, cookies, credentials, document, form, page_form, together
+from tests.fixtures.live_server import (
+    CALLBACK,
+    LONG,
+    Answer,
+    Live,
+    Request,
+    cookies,
+    credentials,
+    document,
+    form,
+    page_form,
+    together,
+)
+from tests.fixtures.races import MANY, is_refusal_page, single_winner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 
-MANY = 100
 ROUNDS = 3 if LONG else 1
 STEP = 30
-
-
-def single_winner(answers: list[Answer], won: Callable[[Answer], bool], *, losers: Callable[[Answer], bool]) -> Answer:
-    """The one answer that won; the others lost in the words of their protocol, and none with a 5xx."""
-    counted = Counter((answer.status, answer.error) for answer in answers)
-    winners = [answer for answer in answers if won(answer)]
-    assert len(answers) == MANY
-    assert len(winners) == 1, counted
-    assert all(losers(answer) for answer in answers if not won(answer)), counted
-    return winners[0]
 
 
 def is_ok(answer: Answer) -> bool:
@@ -49,13 +50,8 @@ def is_invalid_grant(answer: Answer) -> bool:
     return answer.status == 400 and answer.error == "invalid_grant" and answer.headers["cache-control"] == "no-store"
 
 
-def is_refusal_page(answer: Answer) -> bool:
-    """A page that says no: to a form that came too late, too often, or from a browser whose cookie has just changed."""
-    return answer.status in {400, 409, 410, 429} and "location" not in answer.headers
-
-
 @pytest.fixture
-def desk(live: Live) -> dict[str, str]:
+def relying_party(live: Live) -> dict[str, str]:
     """A confidential client."""
     return live.client()
 
@@ -73,22 +69,22 @@ def _nothing_to_complain_about(live: Live) -> Iterator[None]:
     assert live.complaints()[before:] == []
 
 
-def test_one_authorization_code_serves_once_and_its_replay_ends_what_it_became(
-    live: Live, desk: dict[str, str]
-) -> None:
+def test_authorization_code_is_single_use_and_replay_ends_its_tokens(live: Live, relying_party: dict[str, str]) -> None:
     """One of 100 redemptions gets tokens, and the replays end even those (C25, C26, RFC 9700 §4.5)."""
     person = live.people(1)[0]
-    request = live.redemption(desk, person["session"])
+    request = live.redemption(relying_party, person["session"])
     winner = single_winner(live.together([request] * MANY), is_ok, losers=is_invalid_grant).json()
-    assert live.introspection(desk, winner["access_token"]) == {"active": False}
-    assert live.introspection(desk, winner["refresh_token"]) == {"active": False}
-    again = live.call(live.token_request(desk, grant_type="refresh_token", refresh_token=winner["refresh_token"]))
+    assert live.introspection(relying_party, winner["access_token"]) == {"active": False}
+    assert live.introspection(relying_party, winner["refresh_token"]) == {"active": False}
+    again = live.call(
+        live.token_request(relying_party, grant_type="refresh_token", refresh_token=winner["refresh_token"])
+    )
     assert is_invalid_grant(again), again
     found = live.inside.ask("ledger", account=person["account"])
     assert (found["living"], found["ended"]) == (["password_totp"], ["token_family"])
 
 
-def test_one_refresh_token_rotates_once_and_its_replay_ends_the_family(live: Live, spa: dict[str, str]) -> None:
+def test_refresh_token_rotates_once_and_replay_ends_the_family(live: Live, spa: dict[str, str]) -> None:
     """One of 100 refreshes of a public client wins, and then the successor is dead too (C26, RFC 9700 §4.14)."""
     person = live.people(1)[0]
     first = live.call(live.redemption(spa, person["session"]))
@@ -103,7 +99,7 @@ def test_one_refresh_token_rotates_once_and_its_replay_ends_the_family(live: Liv
     assert (found["living"], found["ended"]) == (["password_totp"], ["token_family"])
 
 
-def test_one_binding_code_is_answered_once(live: Live) -> None:
+def test_binding_code_is_answered_once(live: Live) -> None:
     """One of 100 answers by the pinned key, each with a proof of its own, is pending; the code is spent (BI-3, C12)."""
     person = live.people(1)[0]
     code = live.inside.ask("binding_code", login=person["login"])
@@ -125,8 +121,8 @@ def test_one_binding_code_is_answered_once(live: Live) -> None:
     assert live.inside.ask("ledger", account=person["account"])["living"] == ["password_totp"]
 
 
-def test_one_binding_is_confirmed_once(live: Live) -> None:
-    """Of 100 clicks on yes, all lead back to the page or say no, and one credential stands in the ledger (C14)."""
+def test_binding_is_approved_once(live: Live) -> None:
+    """Of 100 approvals, all lead back to the page or are refused, and one credential stands in the ledger (C14)."""
     person = live.people(1)[0]
     waiting = live.inside.ask("answered", login=person["login"])
     request = page_form(f"/devices/add/{waiting['binding']}/confirm", person["session"], number=waiting["number"])
@@ -135,7 +131,7 @@ def test_one_binding_is_confirmed_once(live: Live) -> None:
     assert live.inside.ask("ledger", account=person["account"])["living"] == ["device_key", "password_totp"]
 
 
-def test_one_totp_step_signs_in_once(live: Live) -> None:
+def test_totp_step_is_single_use(live: Live) -> None:
     """A hundred browsers that know the password show the same code: one is signed in (AU-5, C56)."""
     person = live.people(1)[0]
     browsers = live.inside.ask("half_logins", root=person["root"], count=MANY)
@@ -146,7 +142,7 @@ def test_one_totp_step_signs_in_once(live: Live) -> None:
     assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2  # the first one is of the preparation
 
 
-def test_the_consent_to_one_request_makes_one_code(live: Live) -> None:
+def test_consent_yields_one_code(live: Live) -> None:
     """The same form sent 100 times: one code, and its family lives (ruling 20)."""
     client = live.client(name="Consent desk", consent=True)
     person = live.people(1)[0]
@@ -167,18 +163,18 @@ def test_the_consent_to_one_request_makes_one_code(live: Live) -> None:
     assert is_ok(redeemed), redeemed.text
 
 
-def test_going_on_with_one_request_makes_one_code(live: Live, desk: dict[str, str]) -> None:
+def test_continuing_a_request_yields_one_code(live: Live, relying_party: dict[str, str]) -> None:
     """A login that comes back 100 times to the request that waited for it gets one code (ruling 20)."""
     person = live.people(1)[0]
     browser = live.inside.ask("half_logins", root=person["root"], count=1)[0]
-    waiting, _ = live.authorization(desk, browser)
+    waiting, _ = live.authorization(relying_party, browser)
     assert waiting.headers["location"].startswith("/login"), waiting.headers
     live.inside.ask("sign_in", account=person["account"], browser=browser)
     request = Request("GET", f"/oidc/authorize/{waiting.location['flow']}", cookies(browser))
     single_winner(live.together([request] * MANY), lambda answer: answer.status == 303, losers=is_refusal_page)
 
 
-def test_one_pushed_request_makes_one_code(live: Live, desk: dict[str, str]) -> None:
+def test_pushed_request_yields_one_code(live: Live, relying_party: dict[str, str]) -> None:
     """A request_uri that 100 tabs load at once is spent by one decision (ruling 20, C35)."""
     person = live.people(1)[0]
     challenge = urlsafe_b64encode(sha256(b"v" * 43).digest()).rstrip(b"=").decode()
@@ -191,15 +187,18 @@ def test_one_pushed_request_makes_one_code(live: Live, desk: dict[str, str]) -> 
         "code_challenge_method": "S256",
     }
     pushed = live.call(
-        form("/oidc/par", {**asked, "client_id": desk["client_id"], "client_secret": desk["client_secret"]})
+        form(
+            "/oidc/par",
+            {**asked, "client_id": relying_party["client_id"], "client_secret": relying_party["client_secret"]},
+        )
     )
     assert pushed.status == 201, pushed.text
-    query = urlencode({"client_id": desk["client_id"], "request_uri": pushed.json()["request_uri"]})
+    query = urlencode({"client_id": relying_party["client_id"], "request_uri": pushed.json()["request_uri"]})
     request = Request("GET", f"/oidc/authorize?{query}", cookies(person["session"]))
     winner = single_winner(live.together([request] * MANY), lambda answer: answer.status == 303, losers=is_refusal_page)
     redeemed = live.call(
         live.token_request(
-            desk,
+            relying_party,
             grant_type="authorization_code",
             code=winner.location["code"],
             redirect_uri=CALLBACK,
@@ -209,7 +208,7 @@ def test_one_pushed_request_makes_one_code(live: Live, desk: dict[str, str]) -> 
     assert is_ok(redeemed), redeemed.text
 
 
-def test_one_invitation_binds_one_root(live: Live) -> None:
+def test_invitation_binds_one_root(live: Live) -> None:
     """A hundred browsers accept one invitation, each with a password and a seed of its own: one root (ruling 3)."""
     person = live.people(1, enrolled=False)[0]
     made = live.inside.ask("invitations", account=person["account"], count=MANY)
@@ -224,7 +223,7 @@ def test_one_invitation_binds_one_root(live: Live) -> None:
     assert (found["living"], found["sessions"]) == (["password_totp"], 1)
 
 
-def test_one_recovery_code_connects_one_new_app(live: Live) -> None:
+def test_recovery_code_connects_one_new_app(live: Live) -> None:
     """A hundred browsers with one saved code, each with a seed of its own: one new root, and the old one has ended (RC-1, RC-3)."""
     person = live.people(1)[0]
     browsers = live.inside.ask("recoveries", root=person["root"], count=MANY)
@@ -242,7 +241,7 @@ def test_one_recovery_code_connects_one_new_app(live: Live) -> None:
     assert (found["living"], found["ended"]) == (["password_totp"], ["password_totp"])
 
 
-def test_one_device_assertion_serves_once(live: Live) -> None:
+def test_device_assertion_is_single_use(live: Live) -> None:
     """One assertion with 100 fresh DPoP proofs: one token response, whatever passphrase comes with it (ruling 2, C19)."""
     client = live.client(
         name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True
@@ -271,11 +270,11 @@ def test_one_device_assertion_serves_once(live: Live) -> None:
     single_winner(live.together(requests), is_ok, losers=is_invalid_grant)
 
 
-def test_one_dpop_proof_serves_once(live: Live, desk: dict[str, str]) -> None:
-    """A hundred requests with one proof: one is heard, and told that its token is none; the others fail by the proof (C19, I3)."""
+def test_dpop_proof_is_single_use(live: Live, relying_party: dict[str, str]) -> None:
+    """A hundred requests with one proof: one is processed, and its refresh token refused; the others fail by the proof (C19, I3)."""
     key = DeviceKey.generate()
     proof = proofs.dpop(key, "POST", url=f"{live.issuer}/oidc/token", now=datetime.now(UTC))
-    plain = live.token_request(desk, grant_type="refresh_token", refresh_token=token_urlsafe(32))
+    plain = live.token_request(relying_party, grant_type="refresh_token", refresh_token=token_urlsafe(32))
     request = Request("POST", plain.path, {**plain.headers, "DPoP": proof}, plain.body)
     answers = live.together([request] * MANY)
     single_winner(
@@ -283,7 +282,7 @@ def test_one_dpop_proof_serves_once(live: Live, desk: dict[str, str]) -> None:
     )
 
 
-def test_one_dpop_proof_serves_once_at_two_servers(live: Live, spa: dict[str, str]) -> None:
+def test_dpop_proof_is_single_use_across_two_servers(live: Live, spa: dict[str, str]) -> None:
     """Two servers on one database agree on the nonce, and on which of 100 was first with a proof (C19, P49)."""
     port = free_port()
     live.ramet.start("second", "serve", "--port", str(port))
@@ -300,7 +299,7 @@ def test_one_dpop_proof_serves_once_at_two_servers(live: Live, spa: dict[str, st
     )
 
 
-def test_one_device_code_serves_once(live: Live) -> None:
+def test_device_code_is_single_use(live: Live) -> None:
     """A hundred polls with one approved device code: one token response (A8, RFC 8628)."""
     grant = "urn:ietf:params:oauth:grant-type:device_code"
     client = live.client(name="Wall screen", grants=[grant])
@@ -314,10 +313,10 @@ def test_one_device_code_serves_once(live: Live) -> None:
     single_winner(live.together([request] * MANY), is_ok, losers=is_invalid_grant)
 
 
-def test_an_unknown_code_is_refused_like_a_spent_one(live: Live, desk: dict[str, str]) -> None:
-    """Nobody learns whether a code was ever made: the same status and error (A13)."""
+def test_unknown_code_is_refused_like_a_spent_one(live: Live, relying_party: dict[str, str]) -> None:
+    """The response does not reveal whether a code ever existed: the same status and error (A13)."""
     request = live.token_request(
-        desk,
+        relying_party,
         grant_type="authorization_code",
         code=token_urlsafe(32),
         redirect_uri=CALLBACK,

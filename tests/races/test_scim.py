@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.live import LONG, PATCH, Answer, Live, Request, document
+from tests.fixtures.live_server import LONG, PATCH, Answer, Live, Request, document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def _statuses(answers: Iterable[Answer]) -> Counter[int]:
 
 
 @pytest.mark.parametrize("same", ["userName", "externalId"])
-def test_one_of_many_joiners_with_one_name_is_made(live: Live, same: str) -> None:
+def test_one_of_many_joiners_with_one_name_is_created(live: Live, same: str) -> None:
     """One 201; all others 409 uniqueness, whichever of the two names is shared and however it is spelled."""
     name = f"same-{token_hex(4)}"
     bodies = [
@@ -65,7 +65,7 @@ def test_one_of_many_joiners_with_one_name_is_made(live: Live, same: str) -> Non
     assert (found["records"], found["lacking"], found["broken"], found["orphans"]) == (1, [], [], 0)
 
 
-def test_one_person_pushed_by_two_sources_at_once_is_one_person(live: Live) -> None:
+def test_person_pushed_by_two_sources_at_once_is_joined(live: Live) -> None:
     """By the operator's rule both records come to one person, whoever is first; each source is told 201, and no account is left over."""
     tag = token_hex(4)
     tokens = [live.inside.ask("source", name=f"{side}-{tag}") for side in ("left", "right")]
@@ -83,7 +83,7 @@ def test_one_person_pushed_by_two_sources_at_once_is_one_person(live: Live) -> N
     assert (found["ended"], found["waiting"]) == ([], 0)
 
 
-def test_no_member_is_lost(live: Live) -> None:
+def test_no_group_member_is_lost(live: Live) -> None:
     """Many add one member each to one group, and half of them take another out: the group holds exactly who should be in it."""
     people = [str(one["scim_id"]) for one in live.people(MANY, enrolled=False)]
     old, new = people[: MANY // 2], people[MANY // 2 :]
@@ -107,7 +107,7 @@ def test_no_member_is_lost(live: Live) -> None:
     assert found["meta"]["version"] == f'W/"{1 + len(come) + len(go)}"'
 
 
-def test_what_is_deleted_stays_deleted(live: Live) -> None:
+def test_deleted_record_stays_deleted(live: Live) -> None:
     """DELETE against changes that would bring somebody back: each change is 200 before or 404 after, and in the end all is ended."""
     person = live.people(1)[0]
     where = f"/Users/{person['scim_id']}"
@@ -145,8 +145,8 @@ def _workers(live: Live) -> list[int]:
     return found
 
 
-def test_a_bulk_that_is_killed_half_way_can_be_sent_again(live: Live) -> None:
-    """R1: `kill -9` within a bulk: nothing was acknowledged, what is there is whole, and the same bulk again makes the rest and no one twice."""
+def test_killed_bulk_can_be_sent_again(live: Live) -> None:
+    """R1: `kill -9` within a bulk: nothing was acknowledged, every stored record is complete, and the same bulk again creates the rest and no duplicate."""
     name = f"bulk-{token_hex(4)}"
     posts = [
         {"method": "POST", "path": "/Users", "bulkId": f"b{n}", "data": _user(f"{name}-{n}")} for n in range(IN_BULK)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.server import PROJECT, Ramet
-from tests.live import Database
+from tests.fixtures.live_server import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,14 +71,14 @@ def _at_once(ramet: Ramet, program: str) -> list[str]:
     return [out.strip() for out, _ in said]
 
 
-def test_processes_that_start_together_make_one_key_encryption_key(ramet: Ramet) -> None:
+def test_concurrent_starts_make_one_key_encryption_key(ramet: Ramet) -> None:
     """One var/kek, readable by its owner alone, and nothing half-written beside it."""
     assert len(set(_at_once(ramet, _KEK))) == 1
     assert [path.name for path in ramet.var.iterdir()] == ["kek"]
     assert (ramet.var / "kek").stat().st_mode & 0o777 == 0o600
 
 
-def test_processes_that_start_together_make_one_signing_key(ramet: Ramet) -> None:
+def test_concurrent_starts_make_one_signing_key(ramet: Ramet) -> None:
     """Every one of them signs with the same key, and it is the only one that is published."""
     ramet.manage("migrate", "--verbosity", "0")
     tokens = _at_once(ramet, _SIGN)

@@ -20,7 +20,7 @@ from demo.mailbox import Mailbox
 from demo.openid import OpenIdClient
 from demo.person import Person, needed
 from device.client import Answered, Code, DeviceClient
-from tests.live import CALLBACK, Answer, Live, Request, document, form, page_form
+from tests.fixtures.live_server import CALLBACK, Answer, Live, Request, document, form, page_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

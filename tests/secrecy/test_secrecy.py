@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live import Live
+from tests.fixtures.live_server import Live
 from tests.secrecy.journey import KEK, Journey, forms, travel
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def hits(journey: Journey, where: str) -> list[str]:
     return [name for name, secret in journey.known.items() if any(form and form in where for form in forms(secret))]
 
 
-def test_every_secret_field_was_marked(journey: Journey) -> None:
+def test_every_kind_of_secret_was_seen(journey: Journey) -> None:
     """The search would find something: every kind of secret was met, and what is public is really there to be seen."""
     kinds = {
         "kek",
@@ -63,7 +63,7 @@ def test_every_secret_field_was_marked(journey: Journey) -> None:
     assert hits(journey, f"…{journey.known['password']}…") == ["password"]
 
 
-def test_no_log_holds_a_secret(journey: Journey) -> None:
+def test_no_log_contains_a_secret(journey: Journey) -> None:
     """With DEBUG on, and errors of every kind in it."""
     logs = journey.live.logs()
     assert "Internal Server Error" in logs["serve"]
@@ -72,17 +72,17 @@ def test_no_log_holds_a_secret(journey: Journey) -> None:
     assert {name: found for name, text in logs.items() if (found := hits(journey, text))} == {}
 
 
-def test_no_error_holds_a_secret(journey: Journey) -> None:
+def test_no_error_contains_a_secret(journey: Journey) -> None:
     """Not even the caller's own: what was sent is not repeated."""
     assert [(found, body[:300]) for body in journey.errors if (found := hits(journey, body))] == []
 
 
-def test_no_copy_of_the_database_holds_a_secret(journey: Journey) -> None:
+def test_no_table_contains_a_secret(journey: Journey) -> None:
     """Every value of every table, browsers' stores opened: hashes of what is random, argon2 of what is chosen, the rest wrapped."""
     assert hits(journey, "\n".join(journey.dumps)) == []
 
 
-def test_no_file_of_the_server_holds_a_secret(journey: Journey) -> None:
+def test_no_server_file_contains_a_secret(journey: Journey) -> None:
     """The raw database, with its journal and what was deleted from it; mail is left out, because links are what it is for."""
     files = [
         path

@@ -21,7 +21,7 @@ import pytest
 from demo.server import PROJECT, Ramet
 from tests.environment import KIND
 from tests.fixtures.databases import SQLITE_NAME
-from tests.live import Database
+from tests.fixtures.live_server import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def before(tmp_path: Path) -> Iterator[Ramet]:
     database.drop()
 
 
-def test_a_database_of_f38bb16_is_upgraded_and_serves_its_people(before: Ramet) -> None:
+def test_database_of_f38bb16_is_upgraded(before: Ramet) -> None:
     """The person signs in, the refresh token refreshes, the phone logs in, SCIM lists, and every audit chain verifies."""
     before.manage("migrate", "--verbosity", "0")
     assert before.manage("migrate", "--plan").splitlines()[-1].strip() == "No planned migration operations."

@@ -27,7 +27,7 @@ from derived.models import Account, Credential, IssuedCertificate  # noqa: E402
 from device.client import DeviceClient  # noqa: E402
 from device.keeping import Enrolment  # noqa: E402
 from device.key import DeviceKey  # noqa: E402
-from tests.world import ISSUER, http, userinfo  # noqa: E402
+from tests.fixtures.world import ISSUER, http, userinfo  # noqa: E402
 
 
 def _person(known: dict[str, Any]) -> Person:

@@ -1,7 +1,0 @@
-"""The console of identity managers.
-
-    test_console   guards, cases, decisions
-    test_needs     the yearly review
-
-May import everything.
-"""

@@ -1,0 +1,7 @@
+"""The ledger's rows, its audit chain and its outbox.
+
+    test_audit_chain  the keyed audit chain: no rewriting by SQL goes unseen, and the database refuses the
+    test_ledger       the ledger's moves against the database: the record, the cascade, the lock's clock, keys
+
+May import everything.
+"""

@@ -1,0 +1,155 @@
+"""What an operator may say about a client, now and later (C33, C36, C54, P45, P46)."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from rich.console import Console
+
+from idp import clients
+from idp.management import terms
+from idp.management.verbs import table
+from idp.models import ClientPolicy
+from tests.fixtures.signing_client import jwks, new_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.django_db
+URI = ["--redirect-uri", "https://app.example/cb"]
+
+
+def run(*words: str) -> Any:
+    said = StringIO()
+    call_command("client", *words, "--json", stdout=said)
+    return json.loads(said.getvalue())
+
+
+def added(*words: str) -> str:
+    return str(run("add", "Travel desk", *URI, *words)["client_id"])
+
+
+def test_every_option_can_be_set_and_shown(tmp_path: Path) -> None:
+    """Each option of `add` is one of `set`, and `show` prints its value."""
+    (tmp_path / "keys.json").write_text(json.dumps(jwks(new_key("PS256"))))
+    words = [
+        "--auth", "private_key_jwt", "--auth-alg", "PS256", "--jwks", str(tmp_path / "keys.json"), "--dpop", "--par", "--request-alg", "PS256",
+        "--signed-requests", "--phishing-resistant", "--scope", "openid email", "--grant", "client_credentials", "--resource", "https://api.example",
+        "--access-token", "opaque", "--access-token-life", "2m", "--refresh-life", "8h", "--userinfo-alg", "ES256", "--min-aal", "3", "--id-token-alg", "PS256",
+        "--post-logout-redirect-uri", "https://app.example/out", "--backchannel-logout-uri", "https://app.example/bc", "--consent", "--dpop-nonce", "on",
+    ]  # fmt: skip
+    name = added(*words)
+    shown = run("show", name)
+    expected = {
+        "authentication": "private_key_jwt", "auth_alg": "PS256", "dpop_required": True, "par_required": True, "request_alg": "PS256", "request_required": True,
+        "phishing_resistant": True, "scopes": "openid email", "grants": ["client_credentials"], "resources": ["https://api.example"],
+        "access_token_format": "opaque", "access_token_life": "0:02:00", "refresh_life": "8:00:00", "userinfo_alg": "ES256", "min_aal": 3, "id_token_alg": "PS256",
+        "consent": True, "dpop_nonce": True, "excused_from": [], "version": 1,
+    }  # fmt: skip
+    assert {key: shown[key] for key in expected} == expected
+    run(
+        "set",
+        name,
+        "--no-dpop",
+        "--access-token-life",
+        "default",
+        "--grant",
+        "none",
+        "--min-aal",
+        "2",
+        "--scope",
+        "openid email",
+    )
+    later = run("show", name)
+    assert (
+        later["dpop_required"],
+        later["access_token_life"],
+        later["grants"],
+        later["min_aal"],
+        later["version"],
+    ) == (False, None, [], 2, 1)
+    assert {option for option, *_ in terms.OPTIONS} >= {
+        "--par",
+        "--dpop",
+        "--tls-subject",
+        "--jwks-uri",
+        "--sector-identifier-uri",
+    }
+
+
+@pytest.mark.parametrize("excuse", ["--pkce-optional", "--nonce-optional"])
+def test_exceptions_are_off_by_default_and_refused_for_public_clients(excuse: str) -> None:
+    """Done-when 1: off by default, printed by `show`, refused for public clients, at registration and later."""
+    with pytest.raises(CommandError, match="public"):
+        added("--public", excuse)
+    name = added(excuse)
+    assert len(run("show", name)["excused_from"]) == 1
+    with pytest.raises(CommandError, match="public"):
+        run("set", name, "--auth", "none")
+    public = added("--public")
+    with pytest.raises(CommandError, match="public"):
+        run("set", public, excuse)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        ([], ["--min-aal", "3"], "C36"), (["--public"], ["--certificate-bound"], "public"), ([], ["--signed-requests"], "pin"), ([], ["--auth", "private_key_jwt"], "pin"),
+        ([], ["--redirect-uri", "http://evil.example/"], "refused"), ([], ["--redirect-uri", "none"], "at least one"), ([], ["--min-aal", "7"], "1, 2 or 3"),
+        ([], ["--access-token-life", "1h"], "access token life"), (["--public"], ["--grant", "client_credentials"], "proves itself"), ([], ["--scope", "admin"], "unknown scope"),
+        ([], ["--tls-subject", "dns:x"], "tls_client_auth"), (["--pairwise"], ["--redirect-uri", "https://other.example/cb"], "another subject"),
+        ([], ["--name", "\u202eevil"], "printable"), ([], ["--name", ""], "printable"), ([], ["--backchannel-logout-uri", "http://10.0.0.1/"], "refused"), ([], [], "Nothing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)  # fmt: skip
+def test_change_is_validated_as_the_resulting_client(first: list[str], then: list[str], words: str) -> None:
+    """P45: the rules see the resulting client; and a refused change changes nothing."""
+    name = added(*first)
+    before = run("show", name)
+    with pytest.raises(CommandError, match=words):
+        run("set", name, *then)
+    assert run("show", name) == before
+
+
+def test_consent_version_rises_with_name_scopes_and_redirect_uris() -> None:
+    """C54: name, scopes and redirect URIs; and nothing else."""
+    name = added("--scope", "openid")
+    for change, version in (
+        (["--name", "Travel"], 2), (["--scope", "openid email"], 3), (["--redirect-uri", "https://app.example/two"], 4), (["--scope", "email openid"], 4),
+        (["--dpop"], 4), (["--min-aal", "2"], 4),
+    ):  # fmt: skip
+        run("set", name, *change)
+        assert run("show", name)["version"] == version, change
+
+
+@pytest.mark.database
+def test_secret_is_removed_with_its_method(tmp_path: Path) -> None:
+    """P46: a client that authenticates with a key has no secret left; one that begins to need a secret is shown it once."""
+    (tmp_path / "keys.json").write_text(json.dumps(jwks(new_key())))
+    name = added()
+    assert ClientPolicy.objects.get(client__client_id=name).secret_hash
+    run("set", name, "--auth", "private_key_jwt", "--auth-alg", "ES256", "--jwks", str(tmp_path / "keys.json"))
+    assert not ClientPolicy.objects.get(client__client_id=name).secret_hash
+    with pytest.raises(CommandError, match="no secret"):
+        run("rotate-secret", name)
+    again = run("set", name, "--auth", "client_secret_basic", "--auth-alg", "")
+    party = clients.find(name)
+    assert party is not None
+    assert party.check_client_secret(again["client_secret"])
+    rotated = run("rotate-secret", name)["client_secret"]
+    party = clients.find(name)
+    assert party is not None
+    assert party.check_client_secret(rotated)
+    assert not party.check_client_secret(again["client_secret"])
+
+
+def test_list_shows_brackets_literally() -> None:
+    """What stands in a table is text: a name like `[bold red]` is shown, and the suite's variants (docs/conformance.md) are not swallowed."""
+    said = StringIO()
+    Console(file=said, width=200).print(table([{"plan": "some-plan[response_type=code]", "name": "[bold red]Alex[/]"}]))
+    assert "some-plan[response_type=code]" in said.getvalue()
+    assert "[bold red]Alex[/]" in said.getvalue()

@@ -1,0 +1,8 @@
+"""The witness of the ledger, kept outside of the database.
+
+    test_restore  A backup is restored while the witness stays: nothing is served until an operator accepts it
+    test_verify   A ledger that was changed by SQL, against its witness; also by somebody who holds the chain key
+    test_writing  positions, checkpoints, the operator's chain and an accepted restore, in process
+
+May import everything.
+"""

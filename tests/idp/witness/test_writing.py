@@ -1,0 +1,258 @@
+"""Positions, checkpoints, the operator's chain and an accepted restore, in process (C90, ruling 30)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.core.management import call_command
+from joserfc import jws
+from joserfc.jwk import KeySet
+
+from derived import clock
+from derived.changes import revoke
+from derived.errors import Reason
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
+from derived.models import Account, Event, LedgerState
+from idp.checks.witness import database_agrees_with_its_witness
+from idp.witness import operator_chain, restored, standing, writing
+from idp.witness.folder import Folder
+from idp.witness.operator_chain import OPERATOR
+from idp.witness.standing import Standing
+from scim.models import Source
+from scim.people import provision
+from tests.fixtures.audit_chain import account
+from tests.fixtures.world import World, http
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def end(owner: Account) -> None:
+    under_lock(
+        owner.id,
+        lambda locked: revoke.everything(
+            locked, because=Reason.DEACTIVATED_BY_SOURCE, now=clock.now(), actor="source:hr"
+        ),
+    )
+
+
+def test_the_first_write_is_a_checkpoint_of_everything(witness_folder: Folder) -> None:
+    """An installation that is older than its witness: heads and endings from before are in it too."""
+    stays, leaves = account(), account()
+    end(leaves)
+    writing.Writer().write(now=clock.now())
+    lines = list(witness_folder.lines())
+    assert {name for line in lines for name in line.heads} >= {str(stays.id), str(leaves.id)}
+    assert [ending.account for line in lines for ending in line.endings] == [str(leaves.id)]
+    assert lines[-1].statement
+    assert LedgerState.objects.get().compared_at is not None
+
+
+def test_a_position_holds_what_has_changed_since(witness_folder: Folder) -> None:
+    """Heads of the chains that grew, and each ending once."""
+    writer, stays, leaves = writing.Writer(), account(), account()
+    writer.write(now=clock.now())
+    before = len(list(witness_folder.lines()))
+    writer.write(now=clock.now())
+    assert len(list(witness_folder.lines())) == before
+    end(leaves)
+    for _ in range(2):
+        writer.write(now=clock.now())
+    lines = list(witness_folder.lines())[before:]
+    assert {name for line in lines for name in line.heads} == {str(leaves.id)}
+    assert [ending.account for line in lines for ending in line.endings] == [str(leaves.id)]
+    assert not any(line.statement for line in lines)
+    assert str(stays.id) not in {name for line in lines for name in line.heads}
+
+
+def test_a_checkpoint_is_signed_chained_and_daily(witness_folder: Folder) -> None:
+    """RFC 9162 root and size over all heads; signed by a published key; the hash of the one before it."""
+    writer, now = writing.Writer(), clock.now()
+    account()
+    for days in (0, 0.5, 1.1):
+        writer.write(now=now + timedelta(days=days))
+    statements = [line.statement for line in witness_folder.lines() if line.statement]
+    assert len(statements) == 2
+    with http() as agent:
+        keys = KeySet.import_key_set(agent.get("/.well-known/ramet-checkpoint-keys").json())
+    found = [jws.deserialize_compact(statement, keys, algorithms=["ES256"]) for statement in statements]
+    claims = [json.loads(one.payload) for one in found]
+    assert {one.protected["typ"] for one in found} == {"ramet-checkpoint+jwt"}
+    assert [one["previous"] for one in claims] == ["", hashlib.sha256(statements[0].encode()).hexdigest()]
+    heads = {str(account_id): head for account_id, head in audit.heads()}
+    assert (claims[1]["size"], claims[1]["root"]) == (len(heads), writing.root(heads))
+    assert "d" not in keys.as_dict(private=False)["keys"][0]
+
+
+def test_a_database_behind_its_witness_writes_nothing(witness_folder: Folder) -> None:
+    """The witness of the lost time stays as it is, and a grown database with other Events does not pass for it."""
+    writing.Writer().write(now=clock.now())
+    newest = witness_folder.newest()
+    assert newest is not None
+    assert newest.newest is not None
+    other = (newest.newest[0], "f" * 64)
+    assert standing.compare(newest, now=clock.now()) == Standing.CURRENT
+    moved = type(newest)(at=newest.at, generation=newest.generation, newest=other)
+    with witness_folder.held():
+        witness_folder.append([moved])
+    before = len(list(witness_folder.lines()))
+    account()
+    writing.Writer().write(now=clock.now())
+    assert len(list(witness_folder.lines())) == before
+    assert standing.refusal()
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(None, Standing.CURRENT), (timedelta(minutes=1), Standing.CURRENT), (timedelta(minutes=3), Standing.LOST)],
+)
+def test_without_a_witness(witness_folder: Folder, age: timedelta | None, expected: Standing) -> None:
+    """A first start needs none; a second machine believes one that has compared just now; a lost witness is noticed."""
+    now = clock.now()
+    LedgerState.objects.update(compared_at=None if age is None else now - age)
+    assert standing.compare(None, now=now) == expected
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1, Standing.OLDER), (2, Standing.CURRENT), (3, Standing.CURRENT)])
+def test_generations(witness_folder: Folder, number: int, expected: Standing) -> None:
+    """A lower generation is older whatever its Events; a higher one was accepted with another witness."""
+    account()
+    LedgerState.objects.update(generation=2)
+    writing.checkpoint(now=clock.now())
+    LedgerState.objects.update(generation=number)
+    assert standing.compare(witness_folder.newest(), now=clock.now()) == expected
+
+
+def test_a_witness_that_goes_missing_stops_no_running_process(witness_folder: Folder, tmp_path: Path) -> None:
+    """Only a process that starts refuses to serve."""
+    writing.checkpoint(now=clock.now())
+    assert standing.look(now=clock.now()) == Standing.CURRENT
+    next((tmp_path / "witness").glob("*.jsonl")).unlink()
+    later = clock.now() + timedelta(hours=1)
+    assert standing.look(now=later) == Standing.CURRENT
+    standing.require_comparison()
+    assert standing.look(now=later) == Standing.LOST
+
+
+def _operator_events() -> list[Event]:
+    return list(Event.objects.filter(account_id=OPERATOR).order_by("seq"))
+
+
+def test_the_operators_chain_records_what_was_configured(witness_folder: Folder) -> None:
+    """Sources, clients, roles and keys; by a command, and by SQL that went past all commands."""
+    call_command("source", "add", "payroll", "--precedence", "50", "--json")
+    first = _operator_events()
+    source = Source.objects.get(name="payroll")
+    name = f"scim.source:{source.pk}"
+    assert name in first[-1].body["changed"]
+    assert first[-1].actor == "operator"
+    Source.objects.filter(pk=source.pk).update(vouched_ial=3)
+    Source.objects.filter(pk=source.pk).update(last_said="GET /Users")
+    assert operator_chain.record_changes(now=clock.now(), actor="worker") == 1
+    last = _operator_events()[-1]
+    assert (last.actor, set(last.body["changed"])) == ("worker", {name})
+    assert operator_chain.record_changes(now=clock.now(), actor="worker") == 0
+    assert audit.verify(Account.objects.get(id=OPERATOR)) is None
+    assert Account.objects.get(id=OPERATOR).status == "terminated"
+    assert "payroll" not in json.dumps([event.body for event in _operator_events()])
+
+
+def test_a_policy_file_is_in_the_operators_chain(
+    witness_folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule of issuance that was changed or removed on the disk."""
+    config = operator_chain.config().model_copy(update={"var": tmp_path})
+    monkeypatch.setattr("idp.witness.operator_chain.config", lambda: config)
+    file = tmp_path / "issuance.toml"
+    for text, changes in (("a = 1", None), ("a = 2", 1), ("a = 2", 0), ("", 1)):
+        file.write_text(text)
+        found = operator_chain.record_changes(now=clock.now(), actor="worker")
+        assert changes is None or found == changes
+    file.unlink()
+    assert operator_chain.record_changes(now=clock.now(), actor="worker") == 1
+    assert _operator_events()[-1].body["changed"] == {"file:issuance.toml": ""}
+
+
+def test_accepting_ends_sessions_families_and_codes_and_nothing_else(witness_folder: Folder) -> None:
+    """One bump of every epoch: passwords, devices and managers go on; logins do not; the CRL numbers jump."""
+    world = World()
+    person, desktop = world.enrolled()
+    call_command("person", "appoint", "alex@example.org")
+    app = world.app()
+    code = world.ask(app, desktop)["code"]
+    before = Account.objects.get(person__login_name="alex@example.org")
+    LedgerState.objects.update(compared_at=_ago(hours=1))
+    standing.require_comparison()
+    assert standing.look(now=clock.now()) == Standing.LOST
+    lacking = restored.accept(now=clock.now())
+    assert lacking == restored.Difference()
+    assert app.redeem(code).json()["error"] == "invalid_grant"
+    assert desktop.get("http://localhost:8000/devices").path == "/login"
+    assert world.signed_in(person).get("http://localhost:8000/console").status == 200
+    after = Account.objects.get(id=before.id)
+    assert (after.epoch, after.status) == (before.epoch + 1, "active")
+    accepted = [event for event in _operator_events() if event.kind == "operator.restore_accepted"]
+    assert [event.body["generation"] for event in accepted] == [2]
+    assert audit.verify(after) is None
+
+
+def test_accepting_applies_the_endings_that_the_database_lacks(witness_folder: Folder) -> None:
+    """An account and one credential that ended after the backup; an account that the backup does not have."""
+    from tests.fixtures.ledger_rows import root_of
+
+    leaves, loses = account(), account()
+    lost, kept = root_of(loses), root_of(account())
+    writing.checkpoint(now=clock.now())
+    newest = witness_folder.newest()
+    assert newest is not None
+    ended = [
+        writing.Ending(str(leaves.id), 9, "1" * 64, "", Reason.DEACTIVATED_BY_SOURCE.value),
+        writing.Ending(str(loses.id), 9, "2" * 64, str(lost.id), Reason.REMOVED_BY_PERSON.value),
+        writing.Ending("00000000-0000-4000-8000-000000000000", 1, "3" * 64, "", Reason.DEACTIVATED_BY_SOURCE.value),
+    ]
+    with witness_folder.held():
+        witness_folder.append(
+            [type(newest)(at=newest.at, generation=1, newest=(10**9, "4" * 64), endings=tuple(ended))]
+        )
+    assert standing.look(now=clock.now()) == Standing.OLDER
+    restored.accept(now=clock.now())
+    for row in (leaves, loses, lost, kept):
+        row.refresh_from_db()
+    assert (leaves.status, loses.status) == ("terminated", "active")
+    assert (lost.state, kept.state) == ("revoked", "active")
+    assert standing.look(now=clock.now()) == Standing.CURRENT
+    assert restored.difference() == restored.Difference(unknown=[])
+
+
+@pytest.mark.parametrize(("standing_is", "found"), [("older", "ramet.W050"), ("lost", "ramet.W051")])
+def test_the_system_check_warns(
+    witness_folder: Folder, monkeypatch: pytest.MonkeyPatch, standing_is: str, found: str
+) -> None:
+    """A warning, so that `serve` starts and answers 503; `manage.py check` tells the remedy."""
+    monkeypatch.setattr("idp.checks.witness.witness", lambda: witness_folder)
+    writing.checkpoint(now=clock.now())
+    assert database_agrees_with_its_witness() == []
+    if standing_is == "older":
+        LedgerState.objects.update(generation=0)
+    else:
+        monkeypatch.setattr("idp.checks.witness.witness", lambda: Folder(Path("/nowhere")))
+        LedgerState.objects.update(compared_at=_ago(hours=1))
+    assert [warning.id for warning in database_agrees_with_its_witness()] == [found]
+
+
+def _ago(**span: float) -> datetime:
+    return clock.now() - timedelta(**span)
+
+
+def test_a_source_is_registered_without_the_operators_account(db: None) -> None:
+    """The operator's chain begins with the first command or the first checkpoint, not before."""
+    provision.register_source("hr", now=clock.now())
+    assert not Account.objects.filter(id=OPERATOR).exists()

@@ -1,0 +1,7 @@
+"""Entitlements and requests for access.
+
+    test_entitlements  who may enter a client: asked at every way in, lost by a mover at their next step, approved
+    test_requests      asking for access, deciding on it, and losing it again: the pages, and every way in
+
+May import everything.
+"""

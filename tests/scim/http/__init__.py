@@ -1,0 +1,13 @@
+"""The SCIM service over HTTP.
+
+    test_bulk               bulk: each operation for itself, references that wait for what they name, circles, and
+    test_certified_sources  sources that show a certificate, or their client's own token, and what is not good enough
+    test_edge               the edge of SCIM: types, sizes, pages, projections, discovery, and nothing that yields
+    test_lists              lists: what SQL says is what the evaluator says, in every order, and every page is as
+    test_patch_cases        the shared PATCH and PUT cases, over HTTP: each must come out as PASS, PASS-ALT or LENIENT
+    test_patch_limits       PATCH bounds over HTTP: values that a value path makes, their number, and the time
+    test_patience           A statement that takes too long is stopped by the database, and leaves nothing behind
+    test_plans              what the databases do for the hot requests: a part of an index, never all of a large
+
+May import everything.
+"""
