@@ -136,6 +136,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> unlisted.ForwarderWatch:
     return made
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 @pytest.mark.database
 def test_an_unlisted_proxy_is_told_to_the_operator(

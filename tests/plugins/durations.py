@@ -25,11 +25,6 @@ def _cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def plain_name(nodeid: str) -> str:
-    """The name of a test, without the group that pytest-xdist appends."""
-    return nodeid.rpartition("@")[0] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Measure a test with its set-up and its tear-down."""
@@ -38,5 +33,5 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if _FOLDER:
         with (Path(_FOLDER) / f"tests-{os.getpid()}.tsv").open("a") as file:
             seconds = f"{time.monotonic() - began:.3f}\t{_cpu_seconds() - cpu:.3f}"
-            file.write(f"{seconds}\t{KIND}\t{plain_name(item.nodeid)}\n")
+            file.write(f"{seconds}\t{KIND}\t{item.nodeid}\n")
     return found

@@ -2,12 +2,12 @@
 
 A test runs on SQLite, and on PostgreSQL too if it is marked `database`; one that is marked `postgresql` runs there alone.
 docs/testing.md says how a test gets the mark. Tests that share a server share a worker of pytest-xdist, so that the server is
-started once.
+started once: those of one file, and those of the groups below.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MARKS = ("database", "postgresql")
-# The group of the tests that use a fixture, in a folder.
-_SHARED = (
-    ("live", "tests/", "live"),
-    ("served", "tests/browser/", "browser"),
-    ("stage", "tests/conformance/", "stage"),
-    ("suite_server", "tests/conformance/", "suite"),
-)
 _LONG = ("slow", "browser", "conformance")
+# The beginning of a test's path: the server that it shares with others.
+_GROUPS = {
+    "tests/races/": "live",
+    "tests/fuzz/test_sockets.py": "live",
+    "tests/conformance/test_scim_checkers.py": "live",
+    "tests/edge/": "edge",
+    "tests/browser/": "browser",
+    "tests/conformance/test_suite_": "suite",
+    "tests/conformance/": "stage",
+}
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -37,25 +40,38 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Select for this database; give each test its group; what takes long begins first."""
+    """Select for this database; what takes long begins first."""
     wanted = [item for item in items if _is_wanted(item)]
     config.hook.pytest_deselected(items=[item for item in items if not _is_wanted(item)])
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in wanted:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
     items[:] = sorted(wanted, key=_takes_little)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send each group to one worker.
+
+    `--dist loadgroup` of pytest-xdist 3.8 has no effect with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        """A scope is a group."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return ByGroup(config, log)
+
+
+def group(nodeid: str) -> str:
+    """The name of the group that a test belongs to: its file, or the server that it shares with other files."""
+    return next((name for start, name in _GROUPS.items() if nodeid.startswith(start)), nodeid.partition("::")[0])
 
 
 def _is_wanted(item: pytest.Item) -> bool:
     if KIND == "postgresql":
         return any(item.get_closest_marker(name) for name in _MARKS)
     return item.get_closest_marker("postgresql") is None
-
-
-def _group(item: pytest.Item) -> str:
-    used = set(getattr(item, "fixturenames", ()))
-    shared = [group for fixture, folder, group in _SHARED if fixture in used and item.nodeid.startswith(folder)]
-    return shared[0] if shared else item.nodeid.partition("::")[0]
 
 
 def _takes_little(item: pytest.Item) -> bool:

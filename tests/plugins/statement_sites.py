@@ -16,7 +16,6 @@ import pytest
 from django.db.backends.utils import CursorWrapper
 
 from tests.environment import KIND
-from tests.plugins.durations import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +63,7 @@ if _FOLDER:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Say whose statements they are."""
     global _running  # noqa: PLW0603
-    _running = "" if item.get_closest_marker("slow") else plain_name(item.nodeid)
+    _running = "" if item.get_closest_marker("slow") else item.nodeid
     try:
         return (yield)
     finally:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.database
 
 ALEX = "alex@example.org"
+pytestmark = pytest.mark.database
+
 _OFF = {"op": "replace", "path": "active", "value": False}
 _ON = {"op": "replace", "path": "active", "value": True}
 
