@@ -18,7 +18,14 @@ from idp.login.password import Argon2
 from idp.upstreams.documents import asking
 from idp.witness import standing
 from tests.environment import KIND, VAR
-from tests.fixtures.databases import SQLITE_NAME, lay_sqlite, postgresql_template
+from tests.fixtures.databases import (
+    SQLITE_NAME,
+    fill_again,
+    filled_tables,
+    lay_sqlite,
+    postgresql_template,
+    triggers_off,
+)
 
 pytest_plugins = [
     "tests.plugins.selection",
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.world import World
 
+_migrated: dict[str, list[tuple[Any, ...]]] = {}
 _SERVED = {"live", "served"}  # whoever asks for these speaks with processes of their own
 
 
@@ -121,21 +129,28 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         test["TEMPLATE"] = postgresql_template(os.environ["RAMET_TEST_POSTGRESQL"])
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """As pytest-django's, and note what the migrations have written."""
+    with django_db_blocker.unblock():
+        _migrated.update(filled_tables())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def tables_may_be_emptied() -> Iterator[None]:
-    """Let the end of a test with transactions of its own empty the tables, which the triggers of append-only ones refuse."""
+    """At the end of a test with transactions of its own, empty the tables and write again what the migrations wrote.
+
+    The triggers of append-only tables refuse the first, and every later test of the process needs the second.
+    """
     empty = TransactionTestCase._fixture_teardown
 
     def emptied(case: TransactionTestCase) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET session_replication_role = replica")
-        empty(case)
-        with connection.cursor() as cursor:
-            cursor.execute("SET session_replication_role = origin")
+        with triggers_off():
+            empty(case)
+            fill_again(_migrated)
 
     with pytest.MonkeyPatch.context() as patch:
-        if KIND == "postgresql":
-            patch.setattr(TransactionTestCase, "_fixture_teardown", emptied)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", emptied)
         yield
 
 

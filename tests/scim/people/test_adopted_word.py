@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from demo.browser import Browser
     from tests.fixtures.world import World
 
-pytestmark = pytest.mark.database
-
 ALEX = "alex@example.org"
 pytestmark = pytest.mark.database
 
