@@ -22,16 +22,16 @@ pytestmark = pytest.mark.slow
 def served_behind_nginx(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedBehindNginx]:
     if not nginx():
         pytest.skip(MISSING)
-    with opened_behind_nginx(tmp_path_factory.mktemp("hall")) as found:
+    with opened_behind_nginx(tmp_path_factory.mktemp("nginx")) as found:
         yield found
 
 
 def reader(served_behind_nginx: ServedBehindNginx, card: Any, arrive: Arrive, *, scripts: bool = True) -> Visitor:
-    """A desk with this card in its reader; None for an empty one."""
+    """A card_browser with this card in its reader; None for an empty one."""
     shown = (
         []
         if card is None
-        else [{"origin": served_behind_nginx.office.proxy.url, "cert": card.pem, "key": card.key_pem}]
+        else [{"origin": served_behind_nginx.card_office.proxy.url, "cert": card.pem, "key": card.key_pem}]
     )
     return arrive(
         scripts=scripts, viewport={"width": 1280, "height": 900}, ignore_https_errors=True, client_certificates=shown
@@ -41,13 +41,13 @@ def reader(served_behind_nginx: ServedBehindNginx, card: Any, arrive: Arrive, *,
 @pytest.mark.parametrize("scripts", [True, False])
 def test_chromium_signs_in_with_a_card(served_behind_nginx: ServedBehindNginx, arrive: Arrive, scripts: bool) -> None:  # noqa: FBT001 - a parameter
     """From the login page to the certificate host and back, with scripts and without; no password is typed anywhere."""
-    desk = reader(served_behind_nginx, served_behind_nginx.card, arrive, scripts=scripts)
-    desk.page.goto(f"{served_behind_nginx.live.issuer}/login")
-    desk.page.get_by_role("link", name="card", exact=False).first.click()
-    desk.look("card" if scripts else "card-without-scripts")
-    desk.page.get_by_role("button").first.click()
-    desk.is_at(f"{served_behind_nginx.live.issuer}/devices")
-    desk.reads("My devices")
+    card_browser = reader(served_behind_nginx, served_behind_nginx.card, arrive, scripts=scripts)
+    card_browser.page.goto(f"{served_behind_nginx.live.issuer}/login")
+    card_browser.page.get_by_role("link", name="card", exact=False).first.click()
+    card_browser.look("card" if scripts else "card-without-scripts")
+    card_browser.page.get_by_role("button").first.click()
+    card_browser.is_at(f"{served_behind_nginx.live.issuer}/devices")
+    card_browser.reads("My devices")
 
 
 @pytest.mark.parametrize(("whose", "words"), [("nobody's", "no certificate"), ("a stranger's", "not")])
@@ -55,11 +55,13 @@ def test_chromium_without_a_known_card_shows_the_reason(
     served_behind_nginx: ServedBehindNginx, arrive: Arrive, whose: str, words: str
 ) -> None:
     """The TLS handshake succeeds, and the page where the login began shows the reason."""
-    desk = reader(served_behind_nginx, None if whose == "nobody's" else served_behind_nginx.office.pki.card(), arrive)
-    desk.page.goto(f"{served_behind_nginx.live.issuer}/login/card")
-    desk.page.get_by_role("button").first.click()
-    desk.page.wait_for_url(lambda found: found.startswith(served_behind_nginx.live.issuer))
-    assert words in desk.page.locator("main").inner_text().lower()
-    desk.look(f"card-refused-{'empty' if whose[0] == 'n' else 'stranger'}")
-    desk.page.goto(f"{served_behind_nginx.live.issuer}/devices")
-    assert "/login" in desk.page.url
+    card_browser = reader(
+        served_behind_nginx, None if whose == "nobody's" else served_behind_nginx.card_office.pki.card(), arrive
+    )
+    card_browser.page.goto(f"{served_behind_nginx.live.issuer}/login/card")
+    card_browser.page.get_by_role("button").first.click()
+    card_browser.page.wait_for_url(lambda found: found.startswith(served_behind_nginx.live.issuer))
+    assert words in card_browser.page.locator("main").inner_text().lower()
+    card_browser.look(f"card-refused-{'empty' if whose[0] == 'n' else 'stranger'}")
+    card_browser.page.goto(f"{served_behind_nginx.live.issuer}/devices")
+    assert "/login" in card_browser.page.url

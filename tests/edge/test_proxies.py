@@ -42,7 +42,7 @@ def served_behind_nginx(
 ) -> Iterator[ServedBehindNginx]:
     if words := missing(request.param):
         pytest.skip(words)
-    with opened_behind_nginx(tmp_path_factory.mktemp("hall"), PROXIES[request.param]) as found:
+    with opened_behind_nginx(tmp_path_factory.mktemp("nginx"), PROXIES[request.param]) as found:
         yield found
 
 
@@ -81,7 +81,7 @@ def ask(
     last: bool = False,
 ) -> tuple[int, str]:
     """Status and Location of the answer to a request without a certificate; last: the fields come after all others."""
-    proxy = served_behind_nginx.office.proxy
+    proxy = served_behind_nginx.card_office.proxy
     own = [("Host", f"localhost:{proxy.port}"), ("Connection", "close")]
     if body:
         kind = "application/scim+json" if "/scim/" in path else "application/x-www-form-urlencoded"
@@ -103,15 +103,18 @@ def ask(
 
 def test_a_card_signs_in(served_behind_nginx: ServedBehindNginx) -> None:
     """The shipped file works: a real handshake with a real card."""
-    with served_behind_nginx.office.client(served_behind_nginx.card) as client:
+    with served_behind_nginx.card_office.client(served_behind_nginx.card) as client:
         page = served_behind_nginx.press(Browser(client))
     assert page.path == "/devices", page.words()
 
 
 def test_without_a_card_or_with_a_strangers_nobody_is_signed_in(served_behind_nginx: ServedBehindNginx) -> None:
     """A handshake without a certificate goes through, and ends in words."""
-    for card, reason in ((None, "certificate_missing"), (served_behind_nginx.office.pki.card(), "credential_unknown")):
-        with served_behind_nginx.office.client(card) as client:
+    for card, reason in (
+        (None, "certificate_missing"),
+        (served_behind_nginx.card_office.pki.card(), "credential_unknown"),
+    ):
+        with served_behind_nginx.card_office.client(card) as client:
             assert refusal_reason(served_behind_nginx.press(Browser(client))) == reason
 
 
@@ -119,7 +122,7 @@ def test_without_a_card_or_with_a_strangers_nobody_is_signed_in(served_behind_ng
 @pytest.mark.parametrize("case", CASES)
 def test_a_forged_card_signs_nobody_in(served_behind_nginx: ServedBehindNginx, case: str, *, last: bool) -> None:
     """H4, C22: refused, or as if there were none: in any spelling and order, with the right secret in it."""
-    fields = forgeries(served_behind_nginx.card, served_behind_nginx.office.proxy.secret)[case]
+    fields = forgeries(served_behind_nginx.card, served_behind_nginx.card_office.proxy.secret)[case]
     with httpx.Client() as client:
         browser = Browser(client)
         status, back = ask(
@@ -141,10 +144,10 @@ def test_a_forged_certificate_is_no_client_no_source_and_renews_nothing(
         "client_id"
     ]
     form = urlencode({"token": "x", "client_id": known}).encode()
-    with served_behind_nginx.office.client(own) as client:
-        url = f"{served_behind_nginx.office.proxy.url}/certificate/oidc/introspect"
+    with served_behind_nginx.card_office.client(own) as client:
+        url = f"{served_behind_nginx.card_office.proxy.url}/certificate/oidc/introspect"
         assert client.post(url, data={"token": "x", "client_id": known}).status_code == 200
-    for case, fields in forgeries(own, served_behind_nginx.office.proxy.secret).items():
+    for case, fields in forgeries(own, served_behind_nginx.card_office.proxy.secret).items():
         for method, path, body in (
             ("POST", "/certificate/oidc/introspect", form),
             (
@@ -183,7 +186,7 @@ def test_tls_1_2_with_gcm_is_taken(served_behind_nginx: ServedBehindNginx) -> No
 
 def handshake(served_behind_nginx: ServedBehindNginx, cipher: str) -> bool:
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.office.proxy.port}", "-servername", "localhost", "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"],
+        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.card_office.proxy.port}", "-servername", "localhost", "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"],
         input="", capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
     return f"Cipher is {cipher}" in done.stdout
@@ -192,7 +195,7 @@ def handshake(served_behind_nginx: ServedBehindNginx, cipher: str) -> bool:
 @pytest.mark.parametrize("version", ["tls1_2", "tls1_3"])
 def test_no_session_is_resumed(served_behind_nginx: ServedBehindNginx, tmp_path: Path, version: str) -> None:
     """Ruling 7: every presentation is a handshake in which the key was used."""
-    place, session = f"localhost:{served_behind_nginx.office.proxy.port}", tmp_path / "session"
+    place, session = f"localhost:{served_behind_nginx.card_office.proxy.port}", tmp_path / "session"
     said = ""
     for option in ("-sess_out", "-sess_in"):
         if option == "-sess_in" and not session.exists():

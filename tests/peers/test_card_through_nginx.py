@@ -34,21 +34,24 @@ _ENGINES = ("/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so", "/usr/lib/aarch64-l
 def served_behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedBehindNginx]:
     if not nginx():
         pytest.skip(MISSING)
-    with opened_behind_nginx(tmp_path_factory.mktemp("hall")) as found:
+    with opened_behind_nginx(tmp_path_factory.mktemp("nginx")) as found:
         yield found
 
 
 def test_card_signs_in_through_nginx(served_behind_nginx: ServedBehindNginx) -> None:
     """AU-2: a real handshake, the shipped configuration, a UNIX socket behind it."""
-    with served_behind_nginx.office.client(served_behind_nginx.card) as client:
+    with served_behind_nginx.card_office.client(served_behind_nginx.card) as client:
         page = served_behind_nginx.press(Browser(client))
     assert page.path == "/devices", page.words()
 
 
 def test_missing_or_unknown_card_is_refused(served_behind_nginx: ServedBehindNginx) -> None:
     """The handshake without a certificate succeeds, and the page shows the reason."""
-    for card, reason in ((None, "certificate_missing"), (served_behind_nginx.office.pki.card(), "credential_unknown")):
-        with served_behind_nginx.office.client(card) as client:
+    for card, reason in (
+        (None, "certificate_missing"),
+        (served_behind_nginx.card_office.pki.card(), "credential_unknown"),
+    ):
+        with served_behind_nginx.card_office.client(card) as client:
             assert refusal_reason(served_behind_nginx.press(Browser(client))) == reason
 
 
@@ -74,9 +77,11 @@ def forged(card: Card, *, secret: str) -> list[str]:
 @pytest.mark.parametrize("door", ["nginx", "the socket", "the main listener"])
 def test_forged_headers_are_ignored_everywhere(served_behind_nginx: ServedBehindNginx, door: str, guess: str) -> None:
     """H4, C22: with a good certificate of Alex in every header, and no key: nobody is signed in."""
-    secret = served_behind_nginx.office.proxy.secret if guess == "the right one" and door != "the socket" else guess
+    secret = (
+        served_behind_nginx.card_office.proxy.secret if guess == "the right one" and door != "the socket" else guess
+    )
     fields = forged(served_behind_nginx.card, secret=secret)
-    with served_behind_nginx.office.client(None) as client:
+    with served_behind_nginx.card_office.client(None) as client:
         browser = Browser(client)
         status, back, _ = curl(*fields, *way(served_behind_nginx, door, served_behind_nginx.ticket(browser)))
         assert status == (302 if door == "nginx" else 400)  # twice is refused; nginx puts its own in the place of both
@@ -90,24 +95,26 @@ def test_forged_headers_are_ignored_everywhere(served_behind_nginx: ServedBehind
 def way(served_behind_nginx: ServedBehindNginx, door: str, url: str) -> list[str]:
     """Curl's arguments for a URL of the certificate host, by its proxy or past it."""
     if door == "nginx":
-        return ["--cacert", str(served_behind_nginx.office.proxy.ca_file), url]
-    host, path = ["--header", f"Host: localhost:{served_behind_nginx.office.proxy.port}"], httpx.URL(url).path
+        return ["--cacert", str(served_behind_nginx.card_office.proxy.ca_file), url]
+    host, path = ["--header", f"Host: localhost:{served_behind_nginx.card_office.proxy.port}"], httpx.URL(url).path
     if door == "the socket":
-        return ["--unix-socket", str(served_behind_nginx.office.socket), *host, f"http://localhost{path}"]
+        return ["--unix-socket", str(served_behind_nginx.card_office.socket), *host, f"http://localhost{path}"]
     return [*host, f"http://127.0.0.1:{served_behind_nginx.live.port}{path}"]
 
 
 def test_secret_from_an_unlisted_peer_is_ignored(served_behind_nginx: ServedBehindNginx) -> None:
     """C22: listed peer and secret, both: the main listener's peer is 127.0.0.1, and only `unix` is listed."""
-    with served_behind_nginx.office.client(None) as client:
+    with served_behind_nginx.card_office.client(None) as client:
         browser = Browser(client)
         url = served_behind_nginx.ticket(browser)
         way = [
             "--header",
-            f"Host: localhost:{served_behind_nginx.office.proxy.port}",
+            f"Host: localhost:{served_behind_nginx.card_office.proxy.port}",
             f"http://127.0.0.1:{served_behind_nginx.live.port}{httpx.URL(url).path}",
         ]
-        _, back, _ = curl(*forged(served_behind_nginx.card, secret=served_behind_nginx.office.proxy.secret)[:2], *way)
+        _, back, _ = curl(
+            *forged(served_behind_nginx.card, secret=served_behind_nginx.card_office.proxy.secret)[:2], *way
+        )
         assert refusal_reason(browser.get(back)) == "certificate_missing"
 
 
@@ -116,16 +123,18 @@ def test_hosts_serve_only_their_own_paths(served_behind_nginx: ServedBehindNginx
     for path in ("/login", "/", "/oidc/token", "/scim/v2/Users"):
         assert (
             curl(
-                "--cacert", str(served_behind_nginx.office.proxy.ca_file), served_behind_nginx.office.proxy.url + path
+                "--cacert",
+                str(served_behind_nginx.card_office.proxy.ca_file),
+                served_behind_nginx.card_office.proxy.url + path,
             )[0]
             == 404
         )
         assert (
             curl(
                 "--unix-socket",
-                str(served_behind_nginx.office.socket),
+                str(served_behind_nginx.card_office.socket),
                 "--header",
-                f"Host: localhost:{served_behind_nginx.office.proxy.port}",
+                f"Host: localhost:{served_behind_nginx.card_office.proxy.port}",
                 f"http://localhost{path}",
             )[0]
             == 404
@@ -136,22 +145,25 @@ def test_hosts_serve_only_their_own_paths(served_behind_nginx: ServedBehindNginx
 @pytest.fixture
 def other(served_behind_nginx: ServedBehindNginx, tmp_path: Path) -> Iterator[CardOffice]:
     """One more nginx in the same place, for tests of what goes wrong with it."""
-    made = replace(served_behind_nginx.office.proxy, folder=tmp_path / "nginx", edit=())
+    made = replace(served_behind_nginx.card_office.proxy, folder=tmp_path / "nginx", edit=())
     made._child = None
-    served_behind_nginx.office.proxy.stop()
+    served_behind_nginx.card_office.proxy.stop()
     found = CardOffice(
-        served_behind_nginx.office.folder, served_behind_nginx.office.pki, served_behind_nginx.office.responder, made
+        served_behind_nginx.card_office.folder,
+        served_behind_nginx.card_office.pki,
+        served_behind_nginx.card_office.responder,
+        made,
     )
     yield found
     made.stop()
-    served_behind_nginx.office.proxy.start()
+    served_behind_nginx.card_office.proxy.start()
     assert served_behind_nginx.probe() == "forged headers are stripped"
 
 
 def start_edited(served_behind_nginx: ServedBehindNginx, other: CardOffice, *edit: tuple[str, str]) -> None:
     other.proxy.folder.mkdir(parents=True, exist_ok=True)
     for name in ("tls.pem", "tls-key.pem", "tls-authority.pem"):
-        shutil.copyfile(served_behind_nginx.office.proxy.folder / name, other.proxy.folder / name)
+        shutil.copyfile(served_behind_nginx.card_office.proxy.folder / name, other.proxy.folder / name)
     other.proxy.edit = edit
     other.proxy.start()
 
@@ -192,7 +204,7 @@ def test_proxy_without_the_secret_turns_cards_off(served_behind_nginx: ServedBeh
 
 def resumed(served_behind_nginx: ServedBehindNginx, version: str, folder: Path) -> str:
     """What openssl says of a second handshake that offers the first one's session."""
-    place, session = f"localhost:{served_behind_nginx.office.proxy.port}", folder / f"session-{version}"
+    place, session = f"localhost:{served_behind_nginx.card_office.proxy.port}", folder / f"session-{version}"
     said = ""
     for option in ("-sess_out", "-sess_in"):
         if option == "-sess_in" and not session.exists():
@@ -219,11 +231,11 @@ def test_resumed_handshake_is_refused_by_the_application(
         ("ssl_protocols TLSv1.2 TLSv1.3;", "ssl_protocols TLSv1.2;"),
     )  # fmt: skip
     assert served_behind_nginx.probe() == "forged headers are stripped"
-    with served_behind_nginx.office.client(None) as client:
+    with served_behind_nginx.card_office.client(None) as client:
         browser = Browser(client)
         pem = tmp_path / "card.pem"
         pem.write_bytes(served_behind_nginx.card.pem + served_behind_nginx.card.key_pem)
-        place, session = f"localhost:{served_behind_nginx.office.proxy.port}", tmp_path / "session"
+        place, session = f"localhost:{served_behind_nginx.card_office.proxy.port}", tmp_path / "session"
         backs = []
         for option in ("-sess_out", "-sess_in"):
             path = httpx.URL(served_behind_nginx.ticket(browser)).path
@@ -239,8 +251,8 @@ def test_resumed_handshake_is_refused_by_the_application(
 def test_one_connection_carries_one_request(served_behind_nginx: ServedBehindNginx) -> None:
     """Ruling 7: no keep-alive: what comes next on it would have no handshake of its own."""
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.office.proxy.port}", "-servername", "localhost", "-ign_eof"],
-        input=f"GET /certificate/x HTTP/1.1\r\nHost: localhost:{served_behind_nginx.office.proxy.port}\r\n\r\n" * 2, capture_output=True, text=True, timeout=20, check=False,
+        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.card_office.proxy.port}", "-servername", "localhost", "-ign_eof"],
+        input=f"GET /certificate/x HTTP/1.1\r\nHost: localhost:{served_behind_nginx.card_office.proxy.port}\r\n\r\n" * 2, capture_output=True, text=True, timeout=20, check=False,
     ).stdout  # fmt: skip
     assert done.count("HTTP/1.1 4") == 1
 
@@ -266,7 +278,7 @@ def test_key_in_a_pkcs11_token_signs_in(served_behind_nginx: ServedBehindNginx, 
     def run(*command: str) -> None:
         subprocess.run(command, env=environment, check=True, capture_output=True)
 
-    card = served_behind_nginx.office.pki.card(person="TOKEN")
+    card = served_behind_nginx.card_office.pki.card(person="TOKEN")
     (tmp_path / "key.pem").write_bytes(card.key_pem)
     (tmp_path / "card.pem").write_bytes(card.pem)
     run("softhsm2-util", "--init-token", "--free", "--label", "card", "--pin", pin, "--so-pin", "654321")
@@ -291,7 +303,7 @@ def test_key_in_a_pkcs11_token_signs_in(served_behind_nginx: ServedBehindNginx, 
         url = served_behind_nginx.ticket(browser)
         token = f"pkcs11:token=card;object=piv;type=private;pin-value={pin}"
         status, back, _ = curl(
-            "--engine", "pkcs11", "--key-type", "ENG", "--key", token, "--cert", str(tmp_path / "card.pem"), "--cacert", str(served_behind_nginx.office.proxy.ca_file), url,
+            "--engine", "pkcs11", "--key-type", "ENG", "--key", token, "--cert", str(tmp_path / "card.pem"), "--cacert", str(served_behind_nginx.card_office.proxy.ca_file), url,
             **environment, PKCS11_MODULE_PATH=str(_MODULE),
         )  # fmt: skip
         assert status == 302

@@ -44,7 +44,7 @@ class IssuingServer:
     """A served Ramet with a worker, its certificate host behind nginx, an authority, and people with cards."""
 
     live: Live
-    office: CardOffice
+    card_office: CardOffice
     folder: Path
     people: int = 0
 
@@ -56,11 +56,11 @@ class IssuingServer:
         """Somebody with a card, signed in with it at a desk; IAL as HR vouches."""
         self.people += 1
         found = self.live.people(1, enrolled=False)[0]
-        card = self.office.pki.card(person=f"PERSON {self.people}")
+        card = self.card_office.pki.card(person=f"PERSON {self.people}")
         path = self.folder / f"card-{self.people}.pem"
         path.write_bytes(card.pem)
         self.live.ramet.ask("card", "bind", found["username"], "--certificate", str(path))
-        browser = Browser(self.office.client(card))
+        browser = Browser(self.card_office.client(card))
         page = press_at(self.live.issuer, browser)
         assert page.path == "/devices", page.words()
         return found, browser
@@ -103,19 +103,19 @@ def issuing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuing
     if not nginx():
         pytest.skip("nginx is missing: apt-get install --no-install-recommends nginx-light")
     folder = tmp_path_factory.mktemp("town")
-    office = open_office(folder)
-    assert office is not None
-    live = Live(extra=office.proxy.variables)
-    office.pki.write(live.var / "pki")
+    card_office = open_office(folder)
+    assert card_office is not None
+    live = Live(extra=card_office.proxy.variables)
+    card_office.pki.write(live.var / "pki")
     (folder / "passphrase").write_text("correct horse battery\n")
     live.ramet.ask(
         "ca", "init", "--organisation", "Mossy Agency", "--url", STATUS, "--root-file", str(folder / "root.pem"),
         "--root-passphrase-file", str(folder / "passphrase"),
     )  # fmt: skip
-    start(office, live.ramet)
+    start(card_office, live.ramet)
     assert live.ramet.ask("card", "probe")["passed"] is True
-    yield IssuingServer(live, office, folder)
-    office.close()
+    yield IssuingServer(live, card_office, folder)
+    card_office.close()
     live.stop()
 
 
@@ -127,7 +127,7 @@ def test_nginx_admits_the_holder_until_the_revocation(issuing_server: IssuingSer
     site.start()
     try:
         assert site.visit(chain, key).startswith("welcome UID=racer-")
-        stranger = issuing_server.office.pki.card()
+        stranger = issuing_server.card_office.pki.card()
         (issuing_server.folder / "stranger.pem").write_bytes(stranger.pem)
         (issuing_server.folder / "stranger.key").write_bytes(stranger.key_pem)
         assert site.visit(issuing_server.folder / "stranger.pem", issuing_server.folder / "stranger.key") == ""
@@ -185,7 +185,7 @@ def pki(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) -> None:
     """RFC 7030 with a client that we did not write: cacerts, simpleenroll with a code (202 until the desktop approves), simplereenroll."""
     person, browser = issuing_server.person()
-    url, ca = issuing_server.office.proxy.url, str(issuing_server.office.proxy.ca_file)
+    url, ca = issuing_server.card_office.proxy.url, str(issuing_server.card_office.proxy.ca_file)
     folder = issuing_server.folder / "est"
     folder.mkdir()
     done = pki("--estca", "--url", url, "--cacert", ca, "--caout", str(folder / "ca.pem"), "--outform", "pem")
@@ -341,7 +341,7 @@ def test_one_login_three_credentials_one_patch_ends_them(  # noqa: PLR0915 - a w
     page = sent(tablet, page, key.get(options(live.issuer, tablet, page, "/login/passkey/options")))
     assert page.path == "/devices", page.words()
 
-    laptop = Browser(issuing_server.office.client(_as_card(chain, private)))
+    laptop = Browser(issuing_server.card_office.client(_as_card(chain, private)))
     page = press_at(live.issuer, laptop)
     page = laptop.submit(page, page.form_with("passphrase") or page.forms()[0], values={"passphrase": PASSPHRASE})
     assert page.path == "/devices", page.words()
@@ -390,7 +390,7 @@ def test_one_login_three_credentials_one_patch_ends_them(  # noqa: PLR0915 - a w
         sent(tablet, page, key.get(options(live.issuer, tablet, page, "/login/passkey/options"))).path
         == "/login/passkey"
     )
-    again = press_at(live.issuer, Browser(issuing_server.office.client(_as_card(chain, private))))
+    again = press_at(live.issuer, Browser(issuing_server.card_office.client(_as_card(chain, private))))
     assert "certificate_revoked" in again.html
 
 

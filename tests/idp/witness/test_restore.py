@@ -22,7 +22,7 @@ _SECONDS = 60
 
 
 @pytest.fixture
-def house() -> Iterator[Live]:
+def server() -> Iterator[Live]:
     """A Ramet of its own, since it is stopped and restored."""
     made = Live(workers=1, threads=2)
     yield made
@@ -98,75 +98,75 @@ def until(is_so: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen in time")
 
 
-def test_a_restored_backup_serves_nothing_until_it_is_accepted(house: Live) -> None:
+def test_a_restored_backup_serves_nothing_until_it_is_accepted(server: Live) -> None:
     """Leavers of after the backup do not come back, and nothing that was live at the backup is accepted again."""
-    stays, leaves = house.people(2)
-    desk = house.client()
-    tokens = [house.call(house.redemption(desk, person["session"])).json() for person in (stays, leaves)]
+    stays, leaves = server.people(2)
+    desk = server.client()
+    tokens = [server.call(server.redemption(desk, person["session"])).json() for person in (stays, leaves)]
     refreshes = [
-        house.token_request(desk, grant_type="refresh_token", refresh_token=token["refresh_token"]) for token in tokens
+        server.token_request(desk, grant_type="refresh_token", refresh_token=token["refresh_token"]) for token in tokens
     ]
     page = [Request("GET", "/devices", cookies(person["session"])) for person in (stays, leaves)]
-    waiting_code = house.redemption(desk, stays["session"])
-    assert house.call(page[1]).status == 200
-    house.inside.stop()
-    house.ramet.stop()
-    backup = Backup(house)
+    waiting_code = server.redemption(desk, stays["session"])
+    assert server.call(page[1]).status == 200
+    server.inside.stop()
+    server.ramet.stop()
+    backup = Backup(server)
 
-    start(house)
-    assert house.call(house.deactivation(leaves)).status == 200
-    assert house.call(refreshes[1]).status == 400
-    house.ramet.stop()
+    start(server)
+    assert server.call(server.deactivation(leaves)).status == 200
+    assert server.call(refreshes[1]).status == 400
+    server.ramet.stop()
     backup.restore()
-    sent = len(mails(house))
+    sent = len(mails(server))
 
-    start(house)
-    for request in (*refreshes, *page, waiting_code, house.deactivation(stays), Request("GET", "/oidc/jwks")):
-        answer = house.call(request)
+    start(server)
+    for request in (*refreshes, *page, waiting_code, server.deactivation(stays), Request("GET", "/oidc/jwks")):
+        answer = server.call(request)
         assert answer.status == 503, (request.path, answer.status, answer.text)
-    assert house.call(Request("GET", "/readyz")).json()["status"] == "restored"
-    assert house.call(Request("GET", "/livez")).status == 200
-    assert "older than its witness" in house.logs()["serve"]
-    house.inside = Inside(house.ramet)
-    assert "older than its witness" in manage(house, "person", "list")["refused"]
-    assert "nothing is served" in manage(house, "worker", "--once")["refused"]
-    assert "the witness has seen" in manage(house, "audit", "verify")["refused"]
-    assert json.loads(manage(house, "restore", "status", "--json")["output"])["standing"] == "older"
-    assert len(mails(house)) == sent
+    assert server.call(Request("GET", "/readyz")).json()["status"] == "restored"
+    assert server.call(Request("GET", "/livez")).status == 200
+    assert "older than its witness" in server.logs()["serve"]
+    server.inside = Inside(server.ramet)
+    assert "older than its witness" in manage(server, "person", "list")["refused"]
+    assert "nothing is served" in manage(server, "worker", "--once")["refused"]
+    assert "the witness has seen" in manage(server, "audit", "verify")["refused"]
+    assert json.loads(manage(server, "restore", "status", "--json")["output"])["standing"] == "older"
+    assert len(mails(server)) == sent
 
-    accepted = json.loads(manage(house, "restore", "accept", "--json")["output"])
+    accepted = json.loads(manage(server, "restore", "accept", "--json")["output"])
     assert accepted["generation"] == 2
     assert accepted["endings"] == 1
     assert leaves["username"] in accepted["look_at"]
-    until(lambda: house.call(Request("GET", "/readyz")).status == 200)
+    until(lambda: server.call(Request("GET", "/readyz")).status == 200)
     for request in refreshes:
-        assert house.call(request).status == 400
+        assert server.call(request).status == 400
     for request in page:
-        assert house.call(request).status in {302, 303}
-    assert house.call(waiting_code).status == 400
+        assert server.call(request).status in {302, 303}
+    assert server.call(waiting_code).status == 400
     for token in tokens:
         userinfo = Request("GET", "/oidc/userinfo", {"Authorization": f"Bearer {token['access_token']}"})
-        assert house.call(userinfo).status == 401
-    assert manage(house, "audit", "verify")["refused"] == ""
-    ended = json.loads(manage(house, "audit", "show", leaves["account"], "--json")["output"])
+        assert server.call(userinfo).status == 401
+    assert manage(server, "audit", "verify")["refused"] == ""
+    ended = json.loads(manage(server, "audit", "show", leaves["account"], "--json")["output"])
     assert ended[-1]["kind"] == "account.terminated"
-    assert "account.terminated" not in manage(house, "audit", "show", stays["account"], "--json")["output"]
-    assert "nothing to accept" in manage(house, "restore", "accept")["refused"]
+    assert "account.terminated" not in manage(server, "audit", "show", stays["account"], "--json")["output"]
+    assert "nothing to accept" in manage(server, "restore", "accept")["refused"]
 
 
-def test_a_missing_witness_stops_a_process_that_starts(house: Live) -> None:
+def test_a_missing_witness_stops_a_process_that_starts(server: Live) -> None:
     """A database that had a witness is not served without it, until an operator accepts; a first start needs none."""
-    folder = house.var / "witness"
+    folder = server.var / "witness"
     until(lambda: any(folder.glob("*.jsonl")))
-    house.ramet.stop()
+    server.ramet.stop()
     shutil.rmtree(folder)
-    _age_the_comparison(house)
-    start(house)
-    assert house.call(Request("GET", "/oidc/jwks")).status == 503
-    assert house.call(Request("GET", "/readyz")).json()["status"] == "witness"
+    _age_the_comparison(server)
+    start(server)
+    assert server.call(Request("GET", "/oidc/jwks")).status == 503
+    assert server.call(Request("GET", "/readyz")).json()["status"] == "witness"
     assert not any(folder.glob("*.jsonl"))
-    assert manage(house, "restore", "accept")["refused"] == ""
-    until(lambda: house.call(Request("GET", "/oidc/jwks")).status == 200)
+    assert manage(server, "restore", "accept")["refused"] == ""
+    until(lambda: server.call(Request("GET", "/oidc/jwks")).status == 200)
     assert any(folder.glob("*.jsonl"))
 
 
@@ -176,34 +176,34 @@ def _age_the_comparison(live: Live) -> None:
     live.inside.ask("execute", sql=statement)
 
 
-def test_an_ending_reaches_the_witness_within_a_minute(house: Live) -> None:
+def test_an_ending_reaches_the_witness_within_a_minute(server: Live) -> None:
     """What a restore cannot know is at most a minute old."""
-    person = house.people(1)[0]
-    until(lambda: any((house.var / "witness").glob("*.jsonl")))
-    assert house.call(house.deactivation(person)).status == 200
+    person = server.people(1)[0]
+    until(lambda: any((server.var / "witness").glob("*.jsonl")))
+    assert server.call(server.deactivation(person)).status == 200
 
     def is_witnessed() -> bool:
-        texts = [file.read_text() for file in (house.var / "witness").glob("*.jsonl")]
+        texts = [file.read_text() for file in (server.var / "witness").glob("*.jsonl")]
         lines = [json.loads(line) for text in texts for line in text.splitlines()]
         return any(person["account"] in ending for line in lines for ending in line.get("endings", ()))
 
     until(is_witnessed)
 
 
-def test_verification_reads_one_moment(house: Live) -> None:
+def test_verification_reads_one_moment(server: Live) -> None:
     """People who enrol and end meanwhile are no faults, on PostgreSQL either."""
     stop = threading.Event()
-    second = Inside(house.ramet)
+    second = Inside(server.ramet)
 
     def write() -> None:
         while not stop.is_set():
-            house.inside.ask("people", count=1, enrolled=True)
+            server.inside.ask("people", count=1, enrolled=True)
 
     writer = threading.Thread(target=write)
-    house.inside.ask("people", count=50, enrolled=True)
+    server.inside.ask("people", count=50, enrolled=True)
     writer.start()
     try:
-        found = [manage(house, "audit", "verify", inside=second)["refused"] for _ in range(10)]
+        found = [manage(server, "audit", "verify", inside=second)["refused"] for _ in range(10)]
     finally:
         stop.set()
         writer.join()

@@ -208,18 +208,18 @@ def test_withdrawn_trust_applies_at_once(connect: Callable[..., Scim]) -> None:
 
 
 @pytest.fixture
-def office(connect: Callable[..., Scim]) -> Scim:
+def hr_source(connect: Callable[..., Scim]) -> Scim:
     """A source that is believed about everything, assurance too, up to IAL2."""
-    return connect("office", trusted_for=trust.PRESETS["everything"] | trust.PRESETS["security"], vouched_ial=2)
+    return connect("hr_source", trusted_for=trust.PRESETS["everything"] | trust.PRESETS["security"], vouched_ial=2)
 
 
 def _say(scim: Scim, record_id: str, **said: Any) -> None:
     assert scim.patch(record_id, {"op": "add", "value": {ASSURANCE: said}})[0] == 200
 
 
-def test_ial_per_person_is_capped_by_the_source(office: Scim) -> None:
+def test_ial_per_person_is_capped_by_the_source(hr_source: Scim) -> None:
     """What a source says of one person counts up to what it may; a decrease lowers what was minted (AS-1)."""
-    record_id = office.create("a", **{ASSURANCE: {"ial": 3}})
+    record_id = hr_source.create("a", **{ASSURANCE: {"ial": 3}})
     person = _person(record_id)
     assert person.account.ial == 2
     credential = Credential.objects.create(
@@ -231,54 +231,54 @@ def test_ial_per_person_is_capped_by_the_source(office: Scim) -> None:
         ial=2,
         created_at=clock.now(),
     )
-    _say(office, record_id, ial=1)
+    _say(hr_source, record_id, ial=1)
     credential.refresh_from_db()
     assert (_person(record_id).account.ial, credential.ial) == (1, 1)
-    _say(office, record_id, ial=2)
+    _say(hr_source, record_id, ial=2)
     credential.refresh_from_db()
     assert (_person(record_id).account.ial, credential.ial) == (2, 1)
     assert audit.verify(_person(record_id).account) is None
 
 
-def test_status_suspends_until_its_source_clears_it(office: Scim) -> None:
+def test_status_suspends_until_its_source_clears_it(hr_source: Scim) -> None:
     """Only our extension's status suspends; the source that said so clears it, and what a manager stopped stays (ruling 11)."""
     from derived.changes import suspend
     from derived.ledger.locking import under_lock
 
-    record_id = office.create("a")
-    _say(office, record_id, status="suspended")
+    record_id = hr_source.create("a")
+    _say(hr_source, record_id, status="suspended")
     assert _person(record_id).account.status == AccountStatus.SUSPENDED
-    _say(office, record_id, status="active")
+    _say(hr_source, record_id, status="active")
     assert _person(record_id).account.status == AccountStatus.ACTIVE
     under_lock(
         _person(record_id).account_id, lambda account: suspend.suspend(account, now=clock.now(), actor="manager:x")
     )
-    _say(office, record_id, status="suspended")
-    _say(office, record_id, status="active")
+    _say(hr_source, record_id, status="suspended")
+    _say(hr_source, record_id, status="active")
     assert _person(record_id).account.status == AccountStatus.SUSPENDED
 
 
-def test_suspension_cleared_while_ended(office: Scim) -> None:
+def test_suspension_cleared_while_ended(hr_source: Scim) -> None:
     """Who was suspended, ended, cleared and comes back is active; who was not cleared is suspended again."""
-    record_id = office.create("a")
+    record_id = hr_source.create("a")
     for status, expected in (("active", AccountStatus.ACTIVE), ("suspended", AccountStatus.SUSPENDED)):
-        _say(office, record_id, status="suspended")
-        office.patch(record_id, _OFF)
-        _say(office, record_id, status=status)
-        office.patch(record_id, {**_OFF, "value": True}, If_Match=office.tag(record_id))
+        _say(hr_source, record_id, status="suspended")
+        hr_source.patch(record_id, _OFF)
+        _say(hr_source, record_id, status=status)
+        hr_source.patch(record_id, {**_OFF, "value": True}, If_Match=hr_source.tag(record_id))
         assert _person(record_id).account.status == expected
 
 
-def test_ial_lowered_while_ended_stays_lowered(office: Scim) -> None:
+def test_ial_lowered_while_ended_stays_lowered(hr_source: Scim) -> None:
     """A level that was taken back while the person was away is not there when they return."""
-    record_id = office.create("a")
-    office.patch(record_id, _OFF)
-    _say(office, record_id, ial=1)
-    office.patch(record_id, {**_OFF, "value": True}, If_Match=office.tag(record_id))
+    record_id = hr_source.create("a")
+    hr_source.patch(record_id, _OFF)
+    _say(hr_source, record_id, ial=1)
+    hr_source.patch(record_id, {**_OFF, "value": True}, If_Match=hr_source.tag(record_id))
     assert _person(record_id).account.ial == 1
 
 
-def test_ineligible_ends_derived_credentials(office: Scim) -> None:
+def test_ineligible_ends_derived_credentials(hr_source: Scim) -> None:
     """`eligible: false` ends derived credentials, leaves roots, and nothing is minted meanwhile (EL-4, IV-1)."""
     from derived.errors import Refused
     from derived.ledger.rows import Draft, create_row
@@ -286,7 +286,7 @@ def test_ineligible_ends_derived_credentials(office: Scim) -> None:
     from derived.rules.kinds import Kind
     from derived.rules.lifecycle import State
 
-    record_id = office.create("a")
+    record_id = hr_source.create("a")
     account = _person(record_id).account
     common: dict[str, Any] = {
         "account": account,
@@ -298,7 +298,7 @@ def test_ineligible_ends_derived_credentials(office: Scim) -> None:
     }
     root = Credential.objects.create(kind="password_totp", **common)
     grown = Credential.objects.create(kind="device_key", root=root, parent=root, **common)
-    _say(office, record_id, eligible=False)
+    _say(hr_source, record_id, eligible=False)
     states = [Credential.objects.get(id=one.id).state for one in (root, grown)]
     assert states == ["active", "revoked"]
     account.refresh_from_db()
@@ -315,7 +315,7 @@ def test_ineligible_ends_derived_credentials(office: Scim) -> None:
                 parent=root,
             ),
         )
-    _say(office, record_id, eligible=True)
+    _say(hr_source, record_id, eligible=True)
     assert _person(record_id).account.eligible
     assert Credential.objects.get(id=grown.id).state == "revoked"
 

@@ -220,22 +220,22 @@ def test_relying_party_authenticates_through_nginx(tmp_path: Path) -> None:
     """The shipped configuration, a real handshake, a UNIX socket: both methods; and curl-like forgery is nothing."""
     if not nginx():
         pytest.skip(MISSING)
-    office = open_office(tmp_path)
-    assert office is not None
-    live = Live(extra=office.proxy.variables)
+    card_office = open_office(tmp_path)
+    assert card_office is not None
+    live = Live(extra=card_office.proxy.variables)
     try:
-        office.pki.write(live.var / "pki")
+        card_office.pki.write(live.var / "pki")
         lay(live.var)
-        start(office, live.ramet)
+        start(card_office, live.ramet)
         live.ramet.ask("card", "probe")
         own, certified, stranger = made(), made(by=AUTHORITY), made(dn="CN=stranger")
         known = live.client(auth_method="self_signed_tls_client_auth", jwks=in_set(own, x5c=True))["client_id"]
         named = live.client(auth_method="tls_client_auth", tls_subject={"dn": DN})["client_id"]
 
         def ask(card: Card | None, client_id: str, **forged: str) -> int:
-            with office.client(card, **forged) as agent:
+            with card_office.client(card, **forged) as agent:
                 form = {"token": "x", "client_id": client_id, "padding": "x" * 2000, "more": "y" * 2000}
-                return agent.post(f"{office.proxy.url}/certificate/oidc/introspect", data=form).status_code
+                return agent.post(f"{card_office.proxy.url}/certificate/oidc/introspect", data=form).status_code
 
         assert [ask(own, known), ask(certified, named)] == [200, 200]
         assert [
@@ -246,12 +246,12 @@ def test_relying_party_authenticates_through_nginx(tmp_path: Path) -> None:
         live.ramet.ask("source", "admit", "payroll", "--certified-name", "dns:rp.example.org")
 
         def pushes(card: Card | None, **forged: str) -> int:
-            with office.client(card, **forged) as agent:
+            with card_office.client(card, **forged) as agent:
                 body = (
                     '{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada"}' + " " * 100_000
                 )  # larger than a pipe: an answer must not get lost
                 return agent.post(
-                    f"{office.proxy.url}/certificate/scim/v2/Users",
+                    f"{card_office.proxy.url}/certificate/scim/v2/Users",
                     content=body,
                     headers={"Content-Type": "application/scim+json"},
                 ).status_code
@@ -262,7 +262,7 @@ def test_relying_party_authenticates_through_nginx(tmp_path: Path) -> None:
             ask(None, known, **{"RametHop": f"secret={'g' * 64}; resumed=.; pem={pem}", "Client-Cert": ":AAAA:"}) == 401
         )
     finally:
-        office.close()
+        card_office.close()
         live.stop()
 
 
