@@ -109,7 +109,8 @@ def _measure(found: table.Found, servers: Sequence[Server], names: Sequence[str]
                     progress.advance(task)
             if not _console.is_terminal:  # a log gets a line instead of a progress bar
                 _console.print(
-                    f"bench: {name} done; {progress.tasks[0].completed:.0f} of {progress.tasks[0].total:.0f} runs, {progress.tasks[0].elapsed:.0f} s"
+                    f"bench: {name} done; {progress.tasks[0].completed:.0f} of "
+                    f"{progress.tasks[0].total:.0f} runs, {progress.tasks[0].elapsed:.0f} s"
                 )
             for server in servers:
                 found.megabytes[server.name] = max(found.megabytes.get(server.name, 0.0), server.megabytes())
@@ -166,7 +167,8 @@ def main() -> int:
             signal.alarm(0)
             for one in (signal.SIGTERM, signal.SIGALRM):  # the remaining cleanup ends by itself
                 signal.signal(one, signal.SIG_IGN)
-        print(table.markdown(found, names, [server.name for server in servers]))  # noqa: T201 - the output of the command
+        # the output of the command
+        print(table.markdown(found, names, [server.name for server in servers]))  # noqa: T201
         print(f"\n{time.monotonic() - began:.0f} s, {asked.rounds or rounds} rounds, {cores.said()}", flush=True)  # noqa: T201
     return 1 if found.failed or not servers else 0
 

@@ -56,10 +56,13 @@ class Found:
 def markdown(found: Found, operations: Sequence[str], servers: Sequence[str]) -> str:
     """The whole table."""
     parts = [
-        "Requests per second of one worker on one core; in brackets the 50th and 99th percentile in ms. Medians of all rounds.",
-        _lines(["operation", *servers], [[one, *(found.cell(one, server) for server in servers)] for one in operations]
-               + [["memory of the worker, MB", *(_megabytes(found, server) for server in servers)]]),
-    ]  # fmt: skip
+        "Requests per second of one worker on one core (medians); in brackets the percentiles 50 and 99 in ms.",
+        _lines(
+            ["operation", *servers],
+            [[one, *(found.cell(one, server) for server in servers)] for one in operations]
+            + [["memory of the worker, MB", *(_megabytes(found, server) for server in servers)]],
+        ),
+    ]
     peers = [server for server in servers if not server.startswith("ramet")]
     for mine in (server for server in servers if server.startswith("ramet")):
         if peers:

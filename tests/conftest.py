@@ -68,13 +68,17 @@ def _stay_in_process(patch: pytest.MonkeyPatch) -> None:
 
 
 def _keep_one_clock(patch: pytest.MonkeyPatch) -> None:
-    """Time is travelled in this process only, so the database server's clock is not compared here (but where a test asks)."""
+    """Time is travelled in this process only, so the database server's clock is not compared here (but where a test
+    asks).
+    """
     patch.setattr("derived.ledger.locking._require_one_time", lambda _there, _before: None)
     patch.setattr("derived.ledger.locking.database_now", lambda: None)
 
 
 def _keep_one_connection(patch: pytest.MonkeyPatch) -> None:
-    """Requests in this process share the test's transaction; Django's test client would connect the signals again that end it."""
+    """Requests in this process share the test's transaction; Django's test client would connect the signals again
+    that end it.
+    """
     patch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", lambda _: None)
 
 

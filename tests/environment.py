@@ -57,7 +57,9 @@ def lay_key(folder: Path) -> None:
 
 
 def _without_fsync(uri: str) -> None:
-    """The data of a test run need not survive a power failure; `synchronous_commit` stays on, because the product asks for it."""
+    """The data of a test run need not survive a power failure; `synchronous_commit` stays on, because the product
+    asks for it.
+    """
     import psycopg
 
     with psycopg.connect(uri, autocommit=True) as connection:

@@ -33,12 +33,14 @@ def settings(apps: list[str], urls: str, **more: object) -> dict[str, Any]:
         "DEBUG": False, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": ["127.0.0.1"], "ROOT_URLCONF": urls, "USE_TZ": True,
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "INSTALLED_APPS": [
-            "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "django.contrib.messages", *apps,
+            "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "django.contrib.messages",
+            *apps,
         ],
         "MIDDLEWARE": [
             "django.middleware.security.SecurityMiddleware", "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.common.CommonMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware", "django.contrib.messages.middleware.MessageMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
         ],
         "TEMPLATES": [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],

@@ -144,7 +144,8 @@ def main() -> None:
         runs = measured(found, names, rounds=rounds, seconds=seconds)
         say("")
         sys.stdout.write(
-            f"\n{table.markdown(runs, found, names, users=users, members=members)}\n\n{time.monotonic() - began:.0f} s in all.\n"
+            f"\n{table.markdown(runs, found, names, users=users, members=members)}\n\n"
+            f"{time.monotonic() - began:.0f} s in all.\n"
         )
 
 

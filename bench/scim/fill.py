@@ -66,14 +66,16 @@ class _Copies:
         where = instead.pop("where")
         picked = [instead.get(field.attname) or self._value(field, model) for field in fields]
         series = (
-            f"WITH RECURSIVE s(n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM s WHERE n + 1 < {end})"  # noqa: S608 - numbers
+            # numbers
+            f"WITH RECURSIVE s(n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM s WHERE n + 1 < {end})"  # noqa: S608
             if self._is_sqlite
             else f"WITH s(n) AS (SELECT generate_series({begin}, {end - 1}))"
         )
         columns = ", ".join(f'"{field.column}"' for field in fields)
         with connection.cursor() as cursor:
             cursor.execute(
-                f'INSERT INTO "{meta.db_table}" ({columns}) {series} SELECT {", ".join(picked)} FROM "{meta.db_table}" t, s WHERE {where}'  # noqa: S608 - names and numbers of ours
+                f'INSERT INTO "{meta.db_table}" ({columns}) '  # noqa: S608 - names and numbers of ours
+                f'{series} SELECT {", ".join(picked)} FROM "{meta.db_table}" t, s WHERE {where}'
             )
 
     def _value(self, field: models.Field[Any, Any], model: type[models.Model]) -> str:
@@ -98,7 +100,8 @@ def _first(source: Source) -> Record:
     now = clock.now()
     record = provision.create_user(source, body(MARK), now=now)
     under_lock(record.person.account_id, lambda account: issue.password_totp(
-        account, credential_id=uuid.uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[],  # noqa: S106 - nobody signs in
+        account, credential_id=uuid.uuid4(), password_hash="x",  # noqa: S106 - nobody signs in
+        totp_seed=b"x", totp_step=0, recovery_code_hashes=[],
         bound_by=BoundBy(how=BoundVia.INVITATION), now=now, actor="person",
     ))  # fmt: skip
     return record

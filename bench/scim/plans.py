@@ -136,7 +136,8 @@ def _told(title: str, status: int, statements: list[Statement]) -> str:
             continue
         scanned = " **all of " + ", ".join(statement.scans) + "**" if statement.scans else ""
         lines.append(
-            f"  - {statement.sql.split()[0]} {table}:{scanned} {' / '.join(line.strip() for line in statement.plan)[:300]}"
+            f"  - {statement.sql.split()[0]} {table}:{scanned} "
+            f"{' / '.join(line.strip() for line in statement.plan)[:300]}"
         )
     return "\n".join(lines) + "\n"
 

@@ -51,7 +51,8 @@ def markdown(found: Found, servers: Sequence[Server], names: Sequence[str], *, u
         lines.append(_line([ROWS[name].title, *cells, *ratios, f"{ROWS[name].aim:g}/s"]))
     lines += [
         "",
-        "Per second, of one worker on one core (medians); in brackets the 99th percentile and the server's own processor time for one, in ms.",
+        "Per second, of one worker on one core (medians); in brackets the 99th percentile and",
+        "the server's own processor time for one, in ms.",
         "",
     ]
     for one in servers:

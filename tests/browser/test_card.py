@@ -1,4 +1,6 @@
-"""A card in a real browser: Chromium shows its certificate to a real nginx, and comes back signed in (AU-2, C22, ruling 7)."""
+"""A card in a real browser: Chromium shows its certificate to a real nginx, and comes back signed in (AU-2, C22,
+ruling 7).
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def test_consent_is_asked_again_after_denial_and_remembered_after_approval(
     served: ServedForBrowsers, desktop: Visitor
 ) -> None:
-    """Chromium's `form-action` lets both answers end at the app; an approval is remembered, a denial is not (ruling 22)."""
+    """Chromium's `form-action` lets both answers end at the app; an approval is remembered, a denial is not (ruling
+    22).
+    """
     person, page = served.employee("Tove", "Adler"), desktop.page
     desktop.sign_in(person, f"{served.asking.url}/login")
     desktop.reads(f"Allow {served.asking.name}?")

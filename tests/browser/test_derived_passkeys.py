@@ -29,7 +29,9 @@ def _code(served: ServedForBrowsers, desktop: Visitor) -> str:
 def test_phone_scans_the_qr_code_and_creates_a_passkey(
     served: ServedForBrowsers, desktop: Visitor, tablet: Visitor, arrive: Arrive
 ) -> None:
-    """The desktop shows a QR code, the phone opens it, both show one number; the phone signs in at AAL2. A third browser with the code is refused."""
+    """The desktop shows a QR code, the phone opens it, both show one number; the phone signs in at AAL2. A third
+    browser with the code is refused.
+    """
     person = served.employee("Ines", "Reed")
     desktop.sign_in(person, f"{served.url}/devices")
     desktop.reads("My devices")
@@ -80,7 +82,9 @@ def test_phone_scans_the_qr_code_and_creates_a_passkey(
 def test_second_browser_with_the_code_burns_it_for_both(
     served: ServedForBrowsers, desktop: Visitor, tablet: Visitor, arrive: Arrive
 ) -> None:
-    """C12, C14: the second browser that shows the code burns it; the desktop reports that, and no key of either browser signs in."""
+    """C12, C14: the second browser that shows the code burns it; the desktop reports that, and no key of either
+    browser signs in.
+    """
     person = served.employee("Ole", "Marsh")
     desktop.sign_in(person, f"{served.url}/devices")
     code = _code(served, desktop)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def test_invitation_creates_a_root_credential_and_a_session(
     served: ServedForBrowsers, desktop: Visitor, arrive: Arrive
 ) -> None:
-    """A mistyped and a weak password are explained; then TOTP and recovery codes follow, and the person is signed in; the link serves once."""
+    """A mistyped and a weak password are explained; then TOTP and recovery codes follow, and the person is signed
+    in; the link serves once.
+    """
     person, link = served.newcomer("Ines", "Alvarez")
     page = desktop.page
     page.goto(link)

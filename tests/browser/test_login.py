@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from tests.browser.visitor import Visitor
     from tests.fixtures.served_for_browsers import ServedForBrowsers
 
-_FOCUS = "() => document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || document.activeElement.name"
+_FOCUS = (
+    "() => document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || "
+    "document.activeElement.name"
+)
 _OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
 _MOST_TABS = 25
 
@@ -28,7 +31,9 @@ def _tab_to(visitor: Visitor, name: str) -> None:
 
 
 def test_relying_party_login_and_logout(served: ServedForBrowsers, desktop: Visitor) -> None:
-    """Wrong password and wrong code are explained; the level is computed; logging out at the app ends the session here."""
+    """Wrong password and wrong code are explained; the level is computed; logging out at the app ends the session
+    here.
+    """
     person, page = served.employee("Lena", "Moss"), desktop.page
     page.goto(served.url)
     desktop.reads("One identity, on every device you work with")

@@ -1,4 +1,6 @@
-"""The whole life of a key with Chromium's virtual authenticators (CTAP2): with and without UV, resident or not, syncable or not."""
+"""The whole life of a key with Chromium's virtual authenticators (CTAP2): with and without UV, resident or not,
+syncable or not.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def _add(desktop: Visitor, served: ServedForBrowsers, name: str) -> None:
 def test_passkey_is_added_used_and_excluded_the_second_time(
     served: ServedForBrowsers, desktop: Visitor, arrive: Arrive
 ) -> None:
-    """Registered, explained, used by the button of the login page, used at a relying party; excluded the second time."""
+    """Registered, explained, used by the button of the login page, used at a relying party; excluded the second
+    time.
+    """
     person, page = served.employee("Ida", "Fern"), desktop.page
     desktop.sign_in(person, f"{served.url}/devices/roots/passkey/add")
     desktop.reads("Add a passkey or security key")
@@ -61,7 +65,9 @@ def test_passkey_is_added_used_and_excluded_the_second_time(
 def test_conditional_ui_offers_a_passkey_in_the_user_name_field(
     served: ServedForBrowsers, desktop: Visitor, arrive: Arrive
 ) -> None:
-    """Conditional UI: the login page starts a ceremony by itself, and the passkey signs in without a press of a button."""
+    """Conditional UI: the login page starts a ceremony by itself, and the passkey signs in without a press of a
+    button.
+    """
     person = served.employee("Nora", "Sedge")
     desktop.sign_in(person, f"{served.url}/devices/roots/passkey/add")
     with authenticator(desktop, defaultBackupEligibility=True, defaultBackupState=True) as key:

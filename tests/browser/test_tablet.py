@@ -70,7 +70,9 @@ def _a_reload_finds_the_same(tablet: Visitor, number: str) -> None:
 
 
 def test_tablet_is_added_used_and_removed(served: ServedForBrowsers, desktop: Visitor, tablet: Visitor) -> None:
-    """QR code, number and name on both screens, first login with key and passphrase at AAL2; once removed, its sessions end at once."""
+    """QR code, number and name on both screens, first login with key and passphrase at AAL2; once removed, its
+    sessions end at once.
+    """
     person = served.employee("Mara", "Quist")
     _added(served, person, desktop, tablet, look=True)
     desktop.press("My devices")

@@ -1,4 +1,6 @@
-"""Linking another provider, and signing in there: the policy of each page lets the browser go there and come back (ruling 22)."""
+"""Linking another provider, and signing in there: the policy of each page lets the browser go there and come back
+(ruling 22).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def lying_provider(served: ServedForBrowsers) -> Iterator[LyingProvider]:
     found = LyingProvider()
     served.ramet.extra["RAMET_UPSTREAM_SECRET"] = SECRET
     served.ramet.manage(
-        "upstream", "add", "elsewhere", "--issuer", found.issuer, "--client-id", CLIENT, "--label", "Elsewhere", "--level", f"{AAL2}=2",
+        "upstream", "add", "elsewhere", "--issuer", found.issuer, "--client-id", CLIENT, "--label", "Elsewhere",
+        "--level", f"{AAL2}=2",
         "--acr-values", AAL2,
     )  # fmt: skip
     yield found
@@ -32,7 +35,9 @@ def lying_provider(served: ServedForBrowsers) -> Iterator[LyingProvider]:
 def test_person_links_an_upstream_provider_and_signs_in_with_it(
     served: ServedForBrowsers, desktop: Visitor, lying_provider: LyingProvider
 ) -> None:
-    """Chromium holds `form-action` against every redirect: ours, the upstream's, and the one that ends at the relying party."""
+    """Chromium holds `form-action` against every redirect: ours, the upstream's, and the one that ends at the
+    relying party.
+    """
     person, page = served.employee("Ines", "Birk"), desktop.page
     desktop.sign_in(person, f"{served.url}/devices")
     page.goto(f"{served.url}/devices/roots/upstream/elsewhere/add")

@@ -1,4 +1,6 @@
-"""A person at a Chromium of their own, who looks at every page they come to: with axe, narrow and wide, light and dark."""
+"""A person at a Chromium of their own, who looks at every page they come to: with axe, narrow and wide, light and
+dark.
+"""
 
 from __future__ import annotations
 

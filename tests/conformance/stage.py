@@ -59,7 +59,9 @@ class Stage:
 
 
 class _Unused(Authenticator):
-    """An authenticator that begins one step ahead: the stage may have used the present one when it enrolled the person."""
+    """An authenticator that begins one step ahead: the stage may have used the present one when it enrolled the
+    person.
+    """
 
     def __init__(self, secret: str) -> None:
         super().__init__(secret)

@@ -1,6 +1,7 @@
 """The OpenID conformance suite, as far as this house can be asked the same things without it.
 
-It reads the configuration that `manage.py conformance load` wrote, drives a browser without JavaScript by the tasks in it, and
+It reads the configuration that `manage.py conformance load` wrote, drives a browser without JavaScript by the tasks
+in it, and
 sends what the suite's modules send, over HTTPS to a server under the profile.
 """
 
@@ -137,7 +138,8 @@ class Suite:
         self.verifier = secrets.token_urlsafe(32)
         self.seen: list[str] = []
 
-    # --- the scripted browser ------------------------------------------------------------------------------------------
+    # --- the scripted browser
+    # ------------------------------------------------------------------------------------------
 
     def visit(self, url: str, module: str = "") -> tuple[Page, dict[str, str]]:
         """Go there, do what the configuration says on each page, and give the last page, and what came to the suite."""
@@ -186,7 +188,8 @@ class Suite:
             return page, {key: value for key, value in form.fields.items() if key}
         return self.browser.submit(page, form, values=typed, stop_at=self.base), {}
 
-    # --- requests ------------------------------------------------------------------------------------------------------
+    # --- requests
+    # ------------------------------------------------------------------------------------------------------
 
     def client(self, which: str = "client") -> dict[str, Any]:
         found: dict[str, Any] = self.configuration[which]
@@ -253,7 +256,8 @@ class Suite:
         """Go to the end-session endpoint."""
         return self.visit(f"{self.metadata['end_session_endpoint']}?{urlencode(query)}", module)
 
-    # --- FAPI ----------------------------------------------------------------------------------------------------------
+    # --- FAPI
+    # ----------------------------------------------------------------------------------------------------------
 
     def signed(self, claims: dict[str, Any], which: str = "client", alg: str = "PS256", **header: str) -> str:
         """By the client's private key."""

@@ -35,7 +35,8 @@ _START_SECONDS = 20
 _TOLD_SECONDS = 15
 _PAGE = """<!doctype html><html lang="en"><title>Protected</title><main>
 <p id="user"><!--#echo var="REMOTE_USER" --></p><p id="sub"><!--#echo var="OIDC_CLAIM_sub" --></p>
-<p id="acr"><!--#echo var="OIDC_CLAIM_acr" --></p><p id="email"><!--#echo var="OIDC_CLAIM_email" --></p></main></html>"""
+<p id="acr"><!--#echo var="OIDC_CLAIM_acr" --></p>
+<p id="email"><!--#echo var="OIDC_CLAIM_email" --></p></main></html>"""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,9 @@ def _believes(seen: dict[str, Any], stage: Stage, person: Person, *, client_id: 
 
 
 def test_client_secret_basic_web_app(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
-    """The client of `demo.json`: discovery, code with PKCE, state and nonce, userinfo, refresh, introspection, revocation."""
+    """The client of `demo.json`: discovery, code with PKCE, state and nonce, userinfo, refresh, introspection,
+    revocation.
+    """
     known = stage.demo["clients"][0]
     asked = {
         "issuer": stage.issuer, "client_id": known["client_id"], "client_secret": known["client_secret"],
@@ -140,7 +142,9 @@ def test_other_kinds_of_clients(
     method: str,
     dpop: bool,  # noqa: FBT001
 ) -> None:
-    """Secret in the body; DPoP with a secret and without; an installed app; other signature algorithms; pairwise subjects."""
+    """Secret in the body; DPoP with a secret and without; an installed app; other signature algorithms; pairwise
+    subjects.
+    """
     redirect_uri = "http://127.0.0.1/callback" if method == "none" else "https://app.example.org/callback"
     made = stage.ramet.ask(
         "client", "add", f"App {'-'.join(options) or method}", "--redirect-uri", redirect_uri, *options
@@ -164,8 +168,10 @@ from derived import clock
 from idp import clients
 from idp.clients import Registration, SCOPES, SERVICE_SCOPES, CLIENT_CREDENTIALS, DEVICE_CODE
 party, _ = clients.register(Registration(
-    name="Strict desk", redirect_uris=["https://strict.example.org/callback"], auth_method="private_key_jwt", auth_alg="ES256",
-    jwks={"keys": [json.loads(%r)]}, request_alg="ES256", request_required=True, par_required=True, dpop_required=True, dpop_nonce=True,
+    name="Strict desk", redirect_uris=["https://strict.example.org/callback"],
+    auth_method="private_key_jwt", auth_alg="ES256",
+    jwks={"keys": [json.loads(%r)]}, request_alg="ES256", request_required=True,
+    par_required=True, dpop_required=True, dpop_nonce=True,
     grants=[CLIENT_CREDENTIALS, DEVICE_CODE], scopes=[*SCOPES, *SERVICE_SCOPES],
 ), now=clock.now())
 print(json.dumps({"client_id": party.client_id}))
@@ -173,7 +179,9 @@ print(json.dumps({"client_id": party.client_id}))
 
 
 def test_strictest_client(node: str, stage: Stage, person: Person, desktop: Browser) -> None:
-    """Issue 4, done when 2: private_key_jwt, JAR in PAR, PKCE, DPoP with nonces, refresh, introspection, revocation; a device; a service."""
+    """Issue 4, done when 2: private_key_jwt, JAR in PAR, PKCE, DPoP with nonces, refresh, introspection, revocation;
+    a device; a service.
+    """
     key = ECKey.generate_key("P-256")
     kid = key.thumbprint()
     public = {**key.as_dict(private=False), "kid": kid, "alg": "ES256", "use": "sig"}

@@ -1,4 +1,6 @@
-"""SCIM checkers that others wrote, against the live server: all their checks, none in error, and their number is asserted."""
+"""SCIM checkers that others wrote, against the live server: all their checks, none in error, and their number is
+asserted.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _LEAST_OF_SANITY = 28
 
 @pytest.fixture
 def moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """scim2-tester 0.5.2 fills a dateTime of an extension with random text, which its own model then refuses: give it moments."""
+    """scim2-tester 0.5.2 fills a dateTime of an extension with random text, which its own model then refuses: give
+    it moments.
+    """
     from scim2_tester import filling
 
     examples = filling.get_random_example_value
@@ -59,7 +63,8 @@ def test_scim2_tester(live: Live) -> None:
 def test_scim_sanity(live: Live) -> None:
     """scim-sanity probes the lives of users and groups, searches and errors; it fails nothing and warns of nothing.
 
-    It adds a member that never was ("fake-member-id") and wants 200: that is what the normaliser `foreign_members` is for.
+    It adds a member that never was ("fake-member-id") and wants 200: that is what the normaliser `foreign_members`
+    is for.
     """
     token = live.inside.ask("source", name="sanity", normalisers=["foreign_members"])
     command = [

@@ -1,4 +1,6 @@
-"""The modules of the FAPI 2.0 plans, security profile (private_key_jwt, DPoP) and message signing (JAR), by the names that the suite gives them."""
+"""The modules of the FAPI 2.0 plans, security profile (private_key_jwt, DPoP) and message signing (JAR), by the
+names that the suite gives them.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_discovery_end_point_verification(fapi: Suite) -> None:
 
 
 def test_happy_flow(plan: Suite) -> None:
-    """And -ensure-other-scope-order-succeeds, -access-token-type-header-case-sensitivity, the refresh token, for both clients."""
+    """And -ensure-other-scope-order-succeeds, -access-token-type-header-case-sensitivity, the refresh token, for
+    both clients.
+    """
     for which in ("client", "client2"):
         response = plan.redeem(plan.pushed_code(form(plan, which), which), which)
         assert response.status_code == 200, response.text
@@ -97,7 +101,9 @@ def test_long_values_work_or_are_refused(plan: Suite, changed: dict[str, str]) -
 
 
 def test_dpop_code_binding(plan: Suite) -> None:
-    """-ensure-mismatched-dpop-jkt-fails, -token-endpoint-fails-with-mismatched-dpop-proof-jkt and -dpop-jkt, both successes."""
+    """-ensure-mismatched-dpop-jkt-fails, -token-endpoint-fails-with-mismatched-dpop-proof-jkt and -dpop-jkt, both
+    successes.
+    """
     url, other = plan.metadata["pushed_authorization_request_endpoint"], DeviceKey.generate()
     refused(plan.push(form(plan, dpop_jkt=other.jkt), **plan.proof(url)), "invalid_request", "invalid_dpop_proof")
     refused(
@@ -114,7 +120,9 @@ def test_dpop_code_binding(plan: Suite) -> None:
 
 @pytest.mark.parametrize("seconds", [-10, 10])
 def test_proof_ten_seconds_early_or_late_is_accepted(fapi: Suite, seconds: int) -> None:
-    """-ensure-dpop-proof-with-iat-10seconds-before-succeeds, -after-succeeds, at the token endpoint and at the resource."""
+    """-ensure-dpop-proof-with-iat-10seconds-before-succeeds, -after-succeeds, at the token endpoint and at the
+    resource.
+    """
     url, iat = fapi.metadata["token_endpoint"], int(time.time()) + seconds
     response = fapi.redeem(fapi.pushed_code(fapi.fapi()), proof=fapi.made_proof("POST", url, iat=iat))
     assert response.status_code == 200, response.text
@@ -125,14 +133,17 @@ def test_proof_ten_seconds_early_or_late_is_accepted(fapi: Suite, seconds: int) 
 
 
 _SPOILT: list[dict[str, Any]] = [
-    {"htm": "PUT"}, {"htu": "https://wrong.example/"}, {"iat": None}, {"iat": "now"}, {"iat": -3600}, {"iat": 3600}, {"jti": None}, {"typ": "jwt"},
+    {"htm": "PUT"}, {"htu": "https://wrong.example/"}, {"iat": None}, {"iat": "now"}, {"iat": -3600}, {"iat": 3600},
+    {"jti": None}, {"typ": "jwt"},
     {"jwk": None}, {"jwk": "private"}, {"jwk": "another"},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("spoilt", [*_SPOILT, {"ath": None}, {"ath": "another"}], ids=str)
 def test_dpop_negatives(fapi: Suite, spoilt: dict[str, Any]) -> None:
-    """-dpop-negative-tests: each is refused at the token endpoint, which leaves the code as it is, and at the resource."""
+    """-dpop-negative-tests: each is refused at the token endpoint, which leaves the code as it is, and at the
+    resource.
+    """
     spoilt = {
         name: int(time.time()) + value if name == "iat" and isinstance(value, int) else value
         for name, value in spoilt.items()
@@ -154,7 +165,9 @@ def test_proof_is_single_use(fapi: Suite) -> None:
 
 
 def test_expired_request_uri_and_code_are_refused(plan: Suite) -> None:
-    """-par-attempt-to-use-expired-request_uri, -ensure-expired-authorization-code-fails: the rows are aged, no test waits."""
+    """-par-attempt-to-use-expired-request_uri, -ensure-expired-authorization-code-fails: the rows are aged, no test
+    waits.
+    """
     code = plan.pushed_code(form(plan))
     plan.suite_server.age("idp_code", "expires_at")
     refused(plan.redeem(code), "invalid_grant")
@@ -165,7 +178,9 @@ def test_expired_request_uri_and_code_are_refused(plan: Suite) -> None:
 
 
 def test_token_endpoint_negatives(fapi: Suite) -> None:
-    """-authorization-code-is-bound-to-client, -holder-of-key-required, -client-assertion-in-token-endpoint, code reuse."""
+    """-authorization-code-is-bound-to-client, -holder-of-key-required, -client-assertion-in-token-endpoint, code
+    reuse.
+    """
     refused(fapi.redeem(fapi.pushed_code(fapi.fapi()), "client2"), "invalid_grant")
     code = fapi.pushed_code(fapi.fapi())
     with fapi.suite_server.http() as http:
@@ -192,12 +207,15 @@ def test_token_endpoint_negatives(fapi: Suite) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"alg": "RS256"}, {"exp": -300}, {"aud": "https://wrong.example"}, {"sub": None}, {"aud": "TOKEN"}, {"aud": "PAR"},
+        {"alg": "RS256"}, {"exp": -300}, {"aud": "https://wrong.example"}, {"sub": None}, {"aud": "TOKEN"},
+        {"aud": "PAR"},
         {"aud": ["PAR"]}, {"iat": 600, "nbf": 600},
     ],
 )  # fmt: skip
 def test_client_assertions_that_fail(fapi: Suite, changed: dict[str, Any]) -> None:
-    """-signed-client-assertion-with-RS256-fails, -exp-is-5-minutes-in-past, -wrong-aud, -no-sub, par-…-as-audience-fails, -iat-nbf-over-60-seconds."""
+    """-signed-client-assertion-with-RS256-fails, -exp-is-5-minutes-in-past, -wrong-aud, -no-sub,
+    par-…-as-audience-fails, -iat-nbf-over-60-seconds.
+    """
     places = {"TOKEN": fapi.metadata["token_endpoint"], "PAR": fapi.metadata["pushed_authorization_request_endpoint"]}
     now = int(time.time())  # when the test runs, not when it is collected
     changed = {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
@@ -216,7 +234,9 @@ def test_client_assertion_8_seconds_ahead_is_accepted(fapi: Suite) -> None:
 
 
 def test_par_request_uris(plan: Suite) -> None:
-    """-reused-request-uri-before-authentication-completion, -attempt-reuse, -bound-to-client, -reject-request_uri-in-par-…, -invalid-http-verb."""
+    """-reused-request-uri-before-authentication-completion, -attempt-reuse, -bound-to-client,
+    -reject-request_uri-in-par-…, -invalid-http-verb.
+    """
     uri = plan.push(form(plan)).json()["request_uri"]
     page = plan.browser.get(
         f"{plan.metadata['authorization_endpoint']}?client_id={plan.client()['client_id']}&request_uri={uri}"
@@ -237,13 +257,18 @@ def test_par_request_uris(plan: Suite) -> None:
 @pytest.mark.parametrize(
     ("changed", "errors"),
     [
-        ({"redirect_uri": "https://unregistered.example/"}, {"invalid_request", "invalid_redirect_uri"}), ({"redirect_uri": None}, {"invalid_request"}),
-        ({"response_type": "code id_token"}, {"unsupported_response_type", "invalid_request"}), ({"response_type": "token"}, {"unsupported_response_type", "invalid_request"}),
-        ({"code_challenge": None, "code_challenge_method": None}, {"invalid_request"}), ({"code_challenge_method": "plain"}, {"invalid_request"}),
+        ({"redirect_uri": "https://unregistered.example/"}, {"invalid_request", "invalid_redirect_uri"}),
+        ({"redirect_uri": None}, {"invalid_request"}),
+        ({"response_type": "code id_token"}, {"unsupported_response_type", "invalid_request"}),
+        ({"response_type": "token"}, {"unsupported_response_type", "invalid_request"}),
+        ({"code_challenge": None, "code_challenge_method": None}, {"invalid_request"}),
+        ({"code_challenge_method": "plain"}, {"invalid_request"}),
     ],
 )  # fmt: skip
 def test_pushed_requests_that_fail(plan: Suite, changed: dict[str, str | None], errors: set[str]) -> None:
-    """-registered-redirect-uri, -redirect-uri-in-authorization-request, -response-type-…-fails, par-ensure-pkce-required, -plain-pkce-rejected."""
+    """-registered-redirect-uri, -redirect-uri-in-authorization-request, -response-type-…-fails,
+    par-ensure-pkce-required, -plain-pkce-rejected.
+    """
     refused(plan.push(form(plan, **changed)), *errors, "invalid_request_object")
 
 
@@ -265,7 +290,9 @@ def test_unsigned_request_without_par_fails(plan: Suite) -> None:
 
 
 def test_request_objects_that_succeed(signing: Suite) -> None:
-    """-multiple-aud, -nbf-8-seconds-in-the-future-is-accepted, -state-only-outside-request-object-not-used, -different-nonce and -state inside and outside."""
+    """-multiple-aud, -nbf-8-seconds-in-the-future-is-accepted, -state-only-outside-request-object-not-used,
+    -different-nonce and -state inside and outside.
+    """
     now = int(time.time())
     for inside in ({"aud": [signing.suite_server.issuer, "https://other.example"]}, {"nbf": now + 8}):
         assert signing.redeem(signing.pushed_code(signing.object(inside=inside))).status_code == 200
@@ -281,18 +308,23 @@ def test_request_objects_that_succeed(signing: Suite) -> None:
 @pytest.mark.parametrize(
     "inside",
     [
-        {"exp": None}, {"nbf": None}, {"exp": -60}, {"aud": "https://wrong.example"}, {"exp": 4200}, {"nbf": -4200}, {"redirect_uri": None},
+        {"exp": None}, {"nbf": None}, {"exp": -60}, {"aud": "https://wrong.example"}, {"exp": 4200}, {"nbf": -4200},
+        {"redirect_uri": None},
     ],
 )  # fmt: skip
 def test_request_objects_that_fail(signing: Suite, inside: dict[str, Any]) -> None:
-    """-without-exp-fails, -without-nbf-fails, -expired-…, -bad-aud, -exp-over-60, -nbf-over-60, -without-redirect-uri-fails."""
+    """-without-exp-fails, -without-nbf-fails, -expired-…, -bad-aud, -exp-over-60, -nbf-over-60,
+    -without-redirect-uri-fails.
+    """
     now = int(time.time())
     changed = {name: now + value if isinstance(value, int) else value for name, value in inside.items()}
     refused(signing.push(signing.object(inside=changed)), "invalid_request_object", "invalid_request")
 
 
 def test_signatures_that_fail(signing: Suite) -> None:
-    """-signed-request-object-with-RS256-fails, -signature-algorithm-is-not-none, -invalid-signature-fails, -matching-key-…, -unsigned-request-at-par-endpoint-fails."""
+    """-signed-request-object-with-RS256-fails, -signature-algorithm-is-not-none, -invalid-signature-fails,
+    -matching-key-…, -unsigned-request-at-par-endpoint-fails.
+    """
     refused(signing.push(signing.object(alg="RS256")), "invalid_request_object")
     good = signing.object()
     header, payload, signature = good["request"].split(".")

@@ -1,4 +1,6 @@
-"""The modules of the plans basic, form-post basic, config, RP-initiated and back-channel logout, by the names that the suite gives them."""
+"""The modules of the plans basic, form-post basic, config, RP-initiated and back-channel logout, by the names that
+the suite gives them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 SCOPES = {
     "profile": {
-        "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate",
+        "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
+        "website", "gender", "birthdate",
         "zoneinfo", "locale", "updated_at",
     },
     "email": {"email", "email_verified"}, "phone": {"phone_number", "phone_number_verified"}, "address": {"address"},
@@ -61,7 +64,9 @@ def test_oidcc_discovery_endpoint_verification(basic: Suite) -> None:
 
 
 def test_oidcc_server(plan: Suite) -> None:
-    """oidcc-server, -idtoken-signature, -userinfo-get, -userinfo-post-header, -userinfo-post-body; the login is typed by the configuration's tasks."""
+    """oidcc-server, -idtoken-signature, -userinfo-get, -userinfo-post-header, -userinfo-post-body; the login is
+    typed by the configuration's tasks.
+    """
     tokens, about = plan.login()
     assert {"User name and password", "The fixed second factor"} <= set(plan.seen)
     assert about["fal"] == 1, "the basic plan sends no PKCE, and the login says so"
@@ -94,7 +99,9 @@ def test_oidcc_ensure_request_without_nonce_succeeds_for_code_flow(plan: Suite) 
 
 @pytest.mark.parametrize("scope", [*SCOPES, "profile email address phone", "email openid"])
 def test_oidcc_scope(basic: Suite, scope: str) -> None:
-    """oidcc-scope-profile, -email, -address, -phone, -all, oidcc-ensure-other-scope-order-succeeds: in userinfo, each, and the ID token has none (FA-5)."""
+    """oidcc-scope-profile, -email, -address, -phone, -all, oidcc-ensure-other-scope-order-succeeds: in userinfo,
+    each, and the ID token has none (FA-5).
+    """
     tokens, about = basic.login(scope=scope if "openid" in scope else f"openid {scope}")
     said = basic.userinfo(tokens["access_token"]).json()
     wanted: set[str] = set().union(*(SCOPES[one] for one in scope.split() if one != "openid"))
@@ -109,9 +116,12 @@ def test_oidcc_scope(basic: Suite, scope: str) -> None:
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("oidcc-display-page", {"display": "page"}), ("oidcc-display-popup", {"display": "popup"}), ("oidcc-ui-locales", {"ui_locales": "se"}),
-        ("oidcc-claims-locales", {"claims_locales": "se"}), ("oidcc-ensure-request-with-unknown-parameter-succeeds", {"extra": "foobar"}),
-        ("oidcc-login-hint", {"login_hint": PERSON}), ("oidcc-ensure-request-with-acr-values-succeeds", {"acr_values": "1 2"}),
+        ("oidcc-display-page", {"display": "page"}), ("oidcc-display-popup", {"display": "popup"}),
+        ("oidcc-ui-locales", {"ui_locales": "se"}),
+        ("oidcc-claims-locales", {"claims_locales": "se"}),
+        ("oidcc-ensure-request-with-unknown-parameter-succeeds", {"extra": "foobar"}),
+        ("oidcc-login-hint", {"login_hint": PERSON}),
+        ("oidcc-ensure-request-with-acr-values-succeeds", {"acr_values": "1 2"}),
         ("oidcc-max-age-10000", {"max_age": "10000"}),
     ],
 )  # fmt: skip
@@ -121,7 +131,9 @@ def test_oidcc_parameters_that_succeed(basic: Suite, module: str, changed: dict[
 
 
 def test_oidcc_prompt_login(plan: Suite) -> None:
-    """The second login is typed again, and its time is its own; the picture that the module wants is of the page that asks."""
+    """The second login is typed again, and its time is its own; the picture that the module wants is of the page
+    that asks.
+    """
     _, first = plan.login("oidcc-prompt-login")
     time.sleep(1.1)
     plan.seen.clear()
@@ -196,7 +208,9 @@ def test_oidcc_ensure_post_request_succeeds(basic: Suite) -> None:
     ("name", "error"), [("request", "request_not_supported"), ("request_uri", "request_uri_not_supported")]
 )
 def test_oidcc_unsigned_request_rejected_as_unsupported(plan: Suite, name: str, error: str) -> None:
-    """oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported, the same for request_uri; oidcc-ensure-request-object-with-redirect-uri."""
+    """oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported, the same for request_uri;
+    oidcc-ensure-request-object-with-redirect-uri.
+    """
     value = {"request": "eyJhbGciOiJub25lIn0.e30.", "request_uri": "https://suite.example/requests/1"}[name]
     assert plan.ask(**{name: value})["error"] == error
 

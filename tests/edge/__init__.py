@@ -1,4 +1,5 @@
-"""The raw edge, most of it against the real server: slow callers, forged header fields behind real proxies, and the caller's address.
+"""The raw edge, most of it against the real server: slow callers, forged header fields behind real proxies, and the
+caller's address.
 
     proxies            HAProxy, Apache and nginx from the files in `deploy/`, as processes
     slow               sockets of slow callers

@@ -1,4 +1,6 @@
-"""The certificate host behind HAProxy and behind Apache, and the main host behind nginx, each from the file that we ship."""
+"""The certificate host behind HAProxy and behind Apache, and the main host behind nginx, each from the file that we
+ship.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def ended(line: socket.socket, *, within: float) -> tuple[float, bytes]:
 
 
 def test_unfinished_requests_are_ended_in_time(served: Live) -> None:
-    """Nothing said, half a header section, a body that stops, one that drips: ten seconds each, and 408 where it can be said."""
+    """Nothing said, half a header section, a body that stops, one that drips: ten seconds each, and 408 where it can
+    be said.
+    """
     nothing = socket.create_connection(("127.0.0.1", served.port))
     head = slow.unfinished_head(served.port, "/login")
     body = slow.unfinished_body(served.port, "/oidc/token")
@@ -88,7 +90,9 @@ def test_callers_who_do_not_read_are_ended(served: Live) -> None:
 
 
 def held(port: int) -> set[int]:
-    """The peers' ports of connections that the server on this port has not closed (proc(5), /proc/net/tcp: state 01)."""
+    """The peers' ports of connections that the server on this port has not closed (proc(5), /proc/net/tcp: state
+    01).
+    """
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ends = [(row[1].rpartition(":")[2], row[2].rpartition(":")[2], row[3]) for row in rows]
     return {int(there, 16) for here, there, state in ends if int(here, 16) == port and state == "01"}
@@ -141,7 +145,8 @@ def test_a_chunked_body_is_read_whole(served: Live) -> None:
     client = served.client()
     asked = form("/oidc/introspect", {"token": "x", **client})
     line = socket.create_connection(("127.0.0.1", served.port), timeout=10)
-    head = f"POST {asked.path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    head = f"POST {asked.path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\n"
     line.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
     for part in (asked.body[:7], asked.body[7:]):
         line.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
@@ -173,7 +178,8 @@ def test_a_pipelined_second_request_is_answered_after_the_first(served: Live) ->
     """RFC 9112 §9.3.2: in their order, each with its own body."""
     client = served.client()
     body = form("/oidc/introspect", {"token": "x", **client}).body
-    one = f"POST /oidc/introspect HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    one = f"POST /oidc/introspect HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: "
+    f"application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
     line = socket.create_connection(("127.0.0.1", served.port), timeout=10)
     last = f"GET /livez HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n\r\n"
     line.sendall(f"{one}\r\n".encode() + body + f"{one}\r\n".encode() + body + last.encode())

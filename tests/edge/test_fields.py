@@ -1,4 +1,6 @@
-"""Names of header fields are judged before they are folded, and the caller's address is the listed proxy's word (P52, ruling 32)."""
+"""Names of header fields are judged before they are folded, and the caller's address is the listed proxy's word
+(P52, ruling 32).
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,9 @@ NAMES = st.text(alphabet="abcxyz-_.!~^'*0123", min_size=1, max_size=12)
 
 @given(st.lists(st.tuples(NAMES, st.text(alphabet="abc, =;", max_size=8)), max_size=12))
 def test_nothing_gets_under_a_name_that_was_not_spelled_so(pairs: list[tuple[str, str]]) -> None:
-    """Whatever arrives: each key that Django reads was spelled with letters, digits and hyphens, and no other spelling was beside it."""
+    """Whatever arrives: each key that Django reads was spelled with letters, digits and hyphens, and no other
+    spelling was beside it.
+    """
     found, wrong = fields.fold(pairs)
     plain = {name for name, _ in pairs if fields.is_plain(name)}
     assert {key.removeprefix("HTTP_").replace("_", "-").lower() for key in found} <= plain

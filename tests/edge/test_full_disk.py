@@ -1,4 +1,6 @@
-"""A full disk refuses sign-ins and issuance, and still ends people (R13): a server on a tmpfs that is filled to the last byte."""
+"""A full disk refuses sign-ins and issuance, and still ends people (R13): a server on a tmpfs that is filled to the
+last byte.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def fill(folder: Path) -> Path:
 
 @pytest.mark.skipif(KIND != "sqlite", reason="the reserve is for the disk of SQLite")
 def test_an_end_is_acknowledged_on_a_full_disk(small: Path) -> None:
-    """Revocation and `active:false` in turn, no sign-in, nothing half-written; and sign-ins again within ten seconds of space."""
+    """Revocation and `active:false` in turn, no sign-in, nothing half-written; and sign-ins again within ten seconds
+    of space.
+    """
     live = Live(workers=1, threads=4)
     try:
         people, client = live.people(30), live.client()

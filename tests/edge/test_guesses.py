@@ -1,4 +1,6 @@
-"""Whose address a guess is counted for, over real sockets to the real server behind a proxy that passes underscores on (P52)."""
+"""Whose address a guess is counted for, over real sockets to the real server behind a proxy that passes underscores
+on (P52).
+"""
 
 from __future__ import annotations
 

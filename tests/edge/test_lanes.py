@@ -68,7 +68,9 @@ def test_a_network_has_a_bound() -> None:
 
 
 def test_a_full_lane_takes_from_the_longest_queue() -> None:
-    """Many networks together fill a lane; one that asks little still gets in, in the place of the longest queue's youngest."""
+    """Many networks together fill a lane; one that asks little still gets in, in the place of the longest queue's
+    youngest.
+    """
     asked = Asked()
     networks = lanes.MOST_IN_ALL // lanes.MOST_OF_A_NETWORK
     for number in range(lanes.MOST_IN_ALL):
@@ -115,11 +117,15 @@ def test_threads_are_started_when_they_are_needed_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("path", "lane"),
     [
-        ("/livez", "live"), ("/readyz", "ready"), ("/scim/v2/Users/x", "scim"), ("/certificate/scim/v2/Users", "scim"), ("/scim/v2/Bulk", "bulk"),
-        ("/certificate/scim/v2/Bulk", "bulk"), ("/oidc/revoke", "endings"), ("/certificate/oidc/revoke", "endings"), ("/oidc/introspect", "endings"),
-        ("/oidc/logout", "endings"), ("/oidc/logout/confirmed", "endings"), ("/undo/x", "endings"), ("/sessions/end-others", "endings"),
+        ("/livez", "live"), ("/readyz", "ready"), ("/scim/v2/Users/x", "scim"), ("/certificate/scim/v2/Users", "scim"),
+        ("/scim/v2/Bulk", "bulk"),
+        ("/certificate/scim/v2/Bulk", "bulk"), ("/oidc/revoke", "endings"), ("/certificate/oidc/revoke", "endings"),
+        ("/oidc/introspect", "endings"),
+        ("/oidc/logout", "endings"), ("/oidc/logout/confirmed", "endings"), ("/undo/x", "endings"),
+        ("/sessions/end-others", "endings"),
         ("/devices/4/remove", "endings"), ("/devices/roots/4/report", "endings"), ("/devices/apps/4/end", "endings"),
-        ("/oidc/token", "others"), ("/login", "others"), ("/devices", "others"), ("/certificate/x", "others"), ("/oidc/revoked", "others"),
+        ("/oidc/token", "others"), ("/login", "others"), ("/devices", "others"), ("/certificate/x", "others"),
+        ("/oidc/revoked", "others"),
     ],
 )  # fmt: skip
 def test_what_ends_something_has_threads_of_its_own(path: str, lane: str) -> None:

@@ -67,7 +67,9 @@ def timed(work: Callable[[], int]) -> float:
 
 
 def test_endings_stay_fast_in_a_flood_of_sign_ins(served: Live) -> None:
-    """Revocation, introspection and `active:false` within a second at the 99th percentile; afterwards a sign-in page in ten seconds."""
+    """Revocation, introspection and `active:false` within a second at the 99th percentile; afterwards a sign-in page
+    in ten seconds.
+    """
     people, client = served.people(10), served.client()
     revocation = form("/oidc/revoke", {"token": "x", **client}, **{"X-Forwarded-For": "203.0.113.7"})
     introspection = form("/oidc/introspect", {"token": "x", **client}, **{"X-Forwarded-For": "203.0.113.7"})

@@ -1,6 +1,8 @@
-"""A forged certificate through nginx, HAProxy and Apache, each from the file that we ship, in every spelling of every name (ruling 32).
+"""A forged certificate through nginx, HAProxy and Apache, each from the file that we ship, in every spelling of every
+name (ruling 32).
 
-The certificate is a good one of a real person, a real client or a real source; what is missing is its key. The forged field
+The certificate is a good one of a real person, a real client or a real source; what is missing is its key. The
+forged field
 even holds the right secret, which no stranger knows: the proxy replaces it whole.
 """
 
@@ -66,7 +68,8 @@ def forgeries(card: Card, secret: str) -> dict[str, Fields]:
 
 
 CASES = [
-    *SPELLINGS, "every spelling", "every spelling, backwards", "repeated", "an empty one before", "an empty one after", "among others",
+    *SPELLINGS, "every spelling", "every spelling, backwards", "repeated", "an empty one before", "an empty one after",
+    "among others",
     "the former names", "the former names, underscores", "Client_Cert alone",
 ]  # fmt: skip
 
@@ -186,9 +189,23 @@ def test_tls_1_2_with_gcm_is_taken(served_behind_nginx: ServedBehindNginx) -> No
 
 def handshake(served_behind_nginx: ServedBehindNginx, cipher: str) -> bool:
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.card_office.proxy.port}", "-servername", "localhost", "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"],
-        input="", capture_output=True, text=True, timeout=20, check=False,
-    )  # fmt: skip
+        [
+            "openssl",
+            "s_client",
+            "-connect",
+            f"localhost:{served_behind_nginx.card_office.proxy.port}",
+            "-servername",
+            "localhost",
+            "-tls1_2",
+            "-cipher",
+            f"{cipher}:@SECLEVEL=0",
+        ],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
     return f"Cipher is {cipher}" in done.stdout
 
 

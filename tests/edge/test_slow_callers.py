@@ -1,4 +1,6 @@
-"""Strangers who are slow hold nothing that anybody else needs (R28): the real server, with its defaults, and 200 sockets."""
+"""Strangers who are slow hold nothing that anybody else needs (R28): the real server, with its defaults, and 200
+sockets.
+"""
 
 from __future__ import annotations
 

@@ -100,8 +100,10 @@ def authorize(valid_state: ValidState) -> Draft:
 
 def register(valid_state: ValidState) -> Draft:
     document = {
-        "redirect_uris": ["https://dyn.example.org/cb"], "client_name": "Dynamic", "token_endpoint_auth_method": "client_secret_basic", "scope": "openid email",
-        "contacts": ["a@b.example"], "grant_types": ["authorization_code"], "tls_client_auth_subject_dn": "CN=x", "jwks": {"keys": []},
+        "redirect_uris": ["https://dyn.example.org/cb"], "client_name": "Dynamic",
+        "token_endpoint_auth_method": "client_secret_basic", "scope": "openid email",
+        "contacts": ["a@b.example"], "grant_types": ["authorization_code"], "tls_client_auth_subject_dn": "CN=x",
+        "jwks": {"keys": []},
     }  # fmt: skip
     token = secrets.token_urlsafe(16)
     RegistrationToken.objects.create(
@@ -900,7 +902,8 @@ _ENROLLING = cycle(["simpleenroll", "simplereenroll", "simpleenroll"])
 
 def est_enroll(valid_state: ValidState) -> Draft:
     der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
-    code = f"{valid_state.victim.username}:{valid_state.random.choice([valid_state.short_code, valid_state.code, 'AAAA-AAAA'])}"
+    guess = valid_state.random.choice([valid_state.short_code, valid_state.code, "AAAA-AAAA"])
+    code = f"{valid_state.victim.username}:{guess}"
     headers = {"Authorization": "Basic " + b64encode(code.encode()).decode()}
     operation = next(_ENROLLING)
     if operation == "simplereenroll":
@@ -1164,9 +1167,12 @@ def scim_documents(valid_state: ValidState) -> Draft:
 
 _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
     [
-        ("GET", "/"), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"), ("GET", "/Users/x"), ("GET", "/Groups"),
-        ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("GET", "/Me"), ("GET", "/ServiceProviderConfig"), ("GET", "/ResourceTypes"), ("GET", "/ResourceTypes/User"),
-        ("GET", "/Schemas"), ("GET", f"/Schemas/{CORE}"), ("GET", "/Feed/Users"), ("GET", "/Feed/Users/x"), ("GET", "/Feed/Groups"), ("GET", "/Feed/Groups/x"),
+        ("GET", "/"), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"),
+        ("GET", "/Users/x"), ("GET", "/Groups"),
+        ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("GET", "/Me"), ("GET", "/ServiceProviderConfig"),
+        ("GET", "/ResourceTypes"), ("GET", "/ResourceTypes/User"),
+        ("GET", "/Schemas"), ("GET", f"/Schemas/{CORE}"), ("GET", "/Feed/Users"), ("GET", "/Feed/Users/x"),
+        ("GET", "/Feed/Groups"), ("GET", "/Feed/Groups/x"),
     ]
 )  # fmt: skip
 
@@ -1182,7 +1188,8 @@ def certificate_scim(valid_state: ValidState) -> Draft:
 
 
 _PUBLIC = cycle([
-    "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere",
+    "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
+    "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere",
     "/.well-known/ramet-checkpoint-keys",
 ])  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""What is done to the parts of a valid request: dropped, repeated, swapped, made long, deep, foreign, or another type."""
+"""What is done to the parts of a valid request: dropped, repeated, swapped, made long, deep, foreign, or another
+type.
+"""
 
 from __future__ import annotations
 
@@ -330,7 +332,8 @@ def _edited(value: str, random: Random) -> str:
     """The same text with a small thing wrong."""
     where = random.randrange(len(value) + 1)
     return random.choice([
-        value[:where], value[:where] + random.choice(TEXTS) + value[where:], value + value, value.swapcase(), value[::-1], value + "=", " " + value,
+        value[:where], value[:where] + random.choice(TEXTS) + value[where:], value + value, value.swapcase(),
+        value[::-1], value + "=", " " + value,
     ])  # fmt: skip
 
 
@@ -397,7 +400,9 @@ def _bitten(body: bytes, random: Random) -> bytes:
     """Bytes cut, flipped, doubled or put in."""
     where = random.randrange(len(body) + 1)
     return random.choice([
-        body[:where], body[:where] + bytes([random.randrange(256)]) + body[where + 1 :], body + body, b"\xff\xfe" + body, b"\xef\xbb\xbf" + body,
-        body[:where] + b"\x00" + body[where:], b"[" * 5000, b'{"a":' * 3000, b"\x1f\x8b\x08" + body, body.replace(b'"', b"'"),
+        body[:where], body[:where] + bytes([random.randrange(256)]) + body[where + 1 :], body + body,
+        b"\xff\xfe" + body, b"\xef\xbb\xbf" + body,
+        body[:where] + b"\x00" + body[where:], b"[" * 5000, b'{"a":' * 3000, b"\x1f\x8b\x08" + body,
+        body.replace(b'"', b"'"),
         b'{"schemas":[],"schemas":[]}', b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--',
     ])  # fmt: skip

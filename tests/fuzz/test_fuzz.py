@@ -1,4 +1,6 @@
-"""Mutated requests over every route and method: no 5xx, nothing unhandled, nobody sent to where they should not be (R11)."""
+"""Mutated requests over every route and method: no 5xx, nothing unhandled, nobody sent to where they should not be
+(R11).
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _drafts(valid_state: ValidState, random: Random, reached: set[str]) -> Iterator[Draft]:
-    """REQUESTS of them, mutated, but for the first of its route; then, as they are, those of the routes that luck has left out."""
+    """REQUESTS of them, mutated, but for the first of its route; then, as they are, those of the routes that luck
+    has left out.
+    """
     order = list(DRAFTS)
     for number in range(REQUESTS):
         if number % RENEW_EVERY == RENEW_EVERY - 1:
@@ -112,7 +116,9 @@ def _drafts(valid_state: ValidState, random: Random, reached: set[str]) -> Itera
 
 @pytest.mark.usefixtures("cards")
 def test_mutated_requests_get_protocol_errors(complaints: Complaints) -> None:
-    """Every answer is an error in the protocol's own form, or a success; the seed is printed, so that a fault can be reproduced."""
+    """Every answer is an error in the protocol's own form, or a success; the seed is printed, so that a fault can be
+    reproduced.
+    """
     random = Random(SEED)
     valid_state, statuses, reached, slowest = ValidState(random), Counter[int](), set[str](), (0.0, "")
     for number, draft in enumerate(_drafts(valid_state, random, reached)):
@@ -122,14 +128,16 @@ def test_mutated_requests_get_protocol_errors(complaints: Complaints) -> None:
         took = time.monotonic() - began
         wrong = faults(draft, answer, secrets=valid_state.secrets) + complaints.said
         assert not wrong, (
-            f"seed {SEED}, request {number}: {wrong}\n{str(draft)[:3000]}\n{answer.status} {answer.headers} {answer.body[:500]!r}"
+            f"seed {SEED}, request {number}: {wrong}\n{str(draft)[:3000]}\n{answer.status} "
+            f"{answer.headers} {answer.body[:500]!r}"
         )
         assert took < SLOWEST, f"seed {SEED}, request {number} took {took:.1f} s: {str(draft)[:3000]}"
         statuses[answer.status] += 1
         reached.add(_route(draft))
         slowest = max(slowest, (took, f"{draft.method} {draft.path[:60]}"))
     print(  # noqa: T201
-        f"fuzz: seed {SEED}, {REQUESTS} requests, {dict(sorted(statuses.items()))}, slowest {slowest[0]:.2f} s ({slowest[1]})"
+        f"fuzz: seed {SEED}, {REQUESTS} requests, {dict(sorted(statuses.items()))}, slowest "
+        f"{slowest[0]:.2f} s ({slowest[1]})"
     )
     assert _routes() - reached == set(), "routes that no request reached"
     assert statuses.keys() >= {200, 302, 400, 401, 404, 405}, "so uniform a fuzz proves little"

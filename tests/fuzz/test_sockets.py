@@ -1,4 +1,6 @@
-"""Bytes that no HTTP library would send, on raw sockets to the live server: no 5xx, no hang, and the next caller is served."""
+"""Bytes that no HTTP library would send, on raw sockets to the live server: no 5xx, no hang, and the next caller is
+served.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,8 @@ ODDITIES = {
     "HTTP/0.9": b"GET /\r\n\r\n",
     "HTTP/9.9": b"GET / HTTP/9.9\r\n" + HOST + b"\r\n",
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-    "an upgrade": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n",
+    "an upgrade": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: eA==\r\n\r\n",
     "an absolute address": b"GET http://evil.example/login HTTP/1.1\r\n" + HOST + b"\r\n",
     "an authority": b"CONNECT evil.example:443 HTTP/1.1\r\n" + HOST + b"\r\n",
     "an asterisk": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",

@@ -20,7 +20,9 @@ Pairs = list[tuple[str, Any]]
 
 @dataclass
 class Jws:
-    """A JWS that is signed when it is sent, so that its parts may be changed before, and the signature still be right."""
+    """A JWS that is signed when it is sent, so that its parts may be changed before, and the signature still be
+    right.
+    """
 
     header: dict[str, Any]
     payload: dict[str, Any]

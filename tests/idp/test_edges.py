@@ -1,4 +1,6 @@
-"""What arrives, and what is made of it: parameters, URIs, codes, passwords, reserved claims (C17, C31, C43, C76, AU-6, BI-1)."""
+"""What arrives, and what is made of it: parameters, URIs, codes, passwords, reserved claims (C17, C31, C43, C76,
+AU-6, BI-1).
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,24 @@ from idp.oidc.claims.claims import RESERVED, assemble
 from idp.oidc.requests import gate
 
 BAD_URIS = [
-    "http://app.example/cb", "https://app.example/cb#x", "https://app.example/cb#", "https://user@app.example/cb", "https://u:p@app.example/cb",
-    "javascript://x/%0aalert(1)", "data:text/html,x", "file:///etc/passwd", "https://*.example/cb", "https://app.example/../cb",
-    "https://app.example/c\u2028b", "https://app.example/c b", "https://app.example/c\nb", "https:///cb", "//app.example/cb", "/cb", "",
-    "https://app.example\\@evil.example/", 'https://app.example/"onload', "vbscript:x", "urn:ietf:wg:oauth:2.0:oob", "app:/cb", "ftp://app.example/",
+    "http://app.example/cb", "https://app.example/cb#x", "https://app.example/cb#", "https://user@app.example/cb",
+    "https://u:p@app.example/cb",
+    "javascript://x/%0aalert(1)", "data:text/html,x", "file:///etc/passwd", "https://*.example/cb",
+    "https://app.example/../cb",
+    "https://app.example/c\u2028b", "https://app.example/c b", "https://app.example/c\nb", "https:///cb",
+    "//app.example/cb", "/cb", "",
+    "https://app.example\\@evil.example/", 'https://app.example/"onload', "vbscript:x", "urn:ietf:wg:oauth:2.0:oob",
+    "app:/cb", "ftp://app.example/",
     "https://ａpp.example/cb", "https://app.example:99999/cb", "https://[::1", "https://app.example/" + "x" * 600,
 ]  # fmt: skip
 GOOD = "https://app.example/cb"
 NEAR_MISSES = [
-    "https://app.example/cb/", "https://app.example/CB", "https://app.example/cb?x=1", "https://app.example/cb#", "https://app.example:443/cb",
-    "http://app.example/cb", "https://app.example/c", "https://app.example/cb%20", "https://APP.example/cb", "https://app.example.evil/cb",
-    "https://app.example/cb\x00", "https://evil@app.example/cb", "https://app.example/cb;x", " https://app.example/cb", "https://app.example//cb",
+    "https://app.example/cb/", "https://app.example/CB", "https://app.example/cb?x=1", "https://app.example/cb#",
+    "https://app.example:443/cb",
+    "http://app.example/cb", "https://app.example/c", "https://app.example/cb%20", "https://APP.example/cb",
+    "https://app.example.evil/cb",
+    "https://app.example/cb\x00", "https://evil@app.example/cb", "https://app.example/cb;x", " https://app.example/cb",
+    "https://app.example//cb",
 ]  # fmt: skip
 
 
@@ -57,7 +66,8 @@ def test_no_other_text_equals_the_registered_uri(uri: str) -> None:
     ("presented", "same"),
     [
         ("http://127.0.0.1:51004/cb", True), ("http://127.0.0.1/cb", True), ("http://127.0.0.1:51004/other", False),
-        ("http://localhost:51004/cb", False), ("http://127.0.0.2:51004/cb", False), ("https://127.0.0.1:51004/cb", False),
+        ("http://localhost:51004/cb", False), ("http://127.0.0.2:51004/cb", False),
+        ("https://127.0.0.1:51004/cb", False),
         ("http://127.0.0.1:51004/cb?x", False), ("http://x@127.0.0.1:5/cb", False), ("http://127.0.0.1:0/cb", False),
         ("http://127.0.0.1:99999/cb", False),
     ],
@@ -78,8 +88,10 @@ def test_private_scheme_needs_a_dot() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "scope=a&scope=b", "state=%00", "state=a%0d%0ab", "client_id=" + "x" * 300, "redirect_uri=https://a/%22", "response_type=c%C3%B6de",
-        "scope=%FF", "&".join(f"p{n}=1" for n in range(60)), "a%20b=c", "redirect_uri=https://a/%5C", "nonce=" + "n" * 256, "code=%C2%85",
+        "scope=a&scope=b", "state=%00", "state=a%0d%0ab", "client_id=" + "x" * 300, "redirect_uri=https://a/%22",
+        "response_type=c%C3%B6de",
+        "scope=%FF", "&".join(f"p{n}=1" for n in range(60)), "a%20b=c", "redirect_uri=https://a/%5C",
+        "nonce=" + "n" * 256, "code=%C2%85",
     ],
 )  # fmt: skip
 def test_gate_refuses_repeats_lengths_and_characters(raw: str) -> None:
@@ -201,8 +213,16 @@ def test_device_name_is_one_visible_line(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["refresh_token=abc123xyz", "'password': 'hunter22'", 'Authorization: "Bearer abc"', "code=K7QF", "GET /invitation/AAAAAAAAAAAAAAAAAAAAAAA", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"]
-)  # fmt: skip
+    "line",
+    [
+        "refresh_token=abc123xyz",
+        "'password': 'hunter22'",
+        'Authorization: "Bearer abc"',
+        "code=K7QF",
+        "GET /invitation/AAAAAAAAAAAAAAAAAAAAAAA",
+        "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
+    ],
+)
 def test_log_line_masks_secrets(line: str) -> None:
     """A14, I10."""
     found = redacted(line)

@@ -1,4 +1,6 @@
-"""What programs call is served without what serves cookies: every view there needs none, and every other has it (P22, C11)."""
+"""What programs call is served without what serves cookies: every view there needs none, and every other has it
+(P22, C11).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,28 @@ def test_machine_views_need_no_cookie() -> None:
     assert {name for name in guarded if name} == set()
 
 
-@pytest.mark.parametrize("path", ["/oidc/token", "/oidc/introspect", "/oidc/userinfo", "/oidc/par", "/oidc/revoke", "/oidc/register", "/oidc/device_authorization", "/scim/v2/Users", "/scim/v2/Bulk", "/enrol/v1/challenges", "/enrol/v1/bindings", "/pki/ocsp", METADATA, JWKS, "/readyz", "/oidc/nowhere", "/pki/no.crl"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/oidc/token",
+        "/oidc/introspect",
+        "/oidc/userinfo",
+        "/oidc/par",
+        "/oidc/revoke",
+        "/oidc/register",
+        "/oidc/device_authorization",
+        "/scim/v2/Users",
+        "/scim/v2/Bulk",
+        "/enrol/v1/challenges",
+        "/enrol/v1/bindings",
+        "/pki/ocsp",
+        METADATA,
+        JWKS,
+        "/readyz",
+        "/oidc/nowhere",
+        "/pki/no.crl",
+    ],
+)
 def test_machine_views_have_the_security_headers(path: str) -> None:
     """Without a session it neither breaks nor sets a cookie; the edge's headers are on every answer."""
     with http() as agent:

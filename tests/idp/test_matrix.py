@@ -1,6 +1,8 @@
-"""The route × gate matrix (P1, C1, C16): every route that ends in a token, a code, a credential or an answer about one, and every gate.
+"""The route × gate matrix (P1, C1, C16): every route that ends in a token, a code, a credential or an answer about
+one, and every gate.
 
-The table of routes is compared with the URLconf by tests/idp/test_routes.py: a route that is not classified here fails. Each door is first seen open,
+The table of routes is compared with the URLconf by tests/idp/test_routes.py: a route that is not classified here
+fails. Each door is first seen open,
 then a gate falls between what was prepared (initiation) and what is asked (redemption), and the door is shut.
 """
 
@@ -118,7 +120,8 @@ def introspected_refresh(one: Prepared) -> bool:
 
 # In an order in which one that is shut cannot shut the next.
 DOORS: dict[str, Callable[[Prepared], bool]] = {
-    "userinfo": told, "introspect": introspected, "introspect (refresh)": introspected_refresh, "authorize": authorize, "par": of_pushed,
+    "userinfo": told, "introspect": introspected, "introspect (refresh)": introspected_refresh, "authorize": authorize,
+    "par": of_pushed,
     "authorize-consent": consent, "authorize-go-on": goes_on, "token (refresh)": refreshed, "token (code)": redeemed,
 }  # fmt: skip
 _OF_A_BROWSER = {
@@ -179,8 +182,10 @@ def session_ended(one: Prepared) -> None:
 
 
 GATES: dict[str, Callable[[Prepared], None]] = {
-    "account terminated": terminated, "account suspended": suspended, "login's credential ended": root_ended, "epoch moved": epoch_moved,
-    "client's level raised": level_raised, "phishing resistance": phishing_resistance, "client disabled": client_disabled, "session ended": session_ended,
+    "account terminated": terminated, "account suspended": suspended, "login's credential ended": root_ended,
+    "epoch moved": epoch_moved,
+    "client's level raised": level_raised, "phishing resistance": phishing_resistance,
+    "client disabled": client_disabled, "session ended": session_ended,
 }  # fmt: skip
 
 
@@ -209,9 +214,15 @@ def test_lockout_closes_the_login_only(ready: Prepared) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "error"),
-    [({"max_age": "0", "prompt": "none"}, "login_required"), ({"prompt": "none", "acr_values": "http://idmanagement.gov/ns/assurance/aal/3"}, "unmet_authentication_requirements")],
+    [
+        ({"max_age": "0", "prompt": "none"}, "login_required"),
+        (
+            {"prompt": "none", "acr_values": "http://idmanagement.gov/ns/assurance/aal/3"},
+            "unmet_authentication_requirements",
+        ),
+    ],
     ids=["age", "level"],
-)  # fmt: skip
+)
 def test_requirements_hold_at_each_entry(ready: Prepared, changed: dict[str, str], error: str) -> None:
     """C42: by query and pushed; and consent is asked of nobody silently."""
     assert ready.world.ask(ready.app, ready.browser, **changed)["error"] == error
@@ -243,7 +254,9 @@ def path_of(name: str) -> str:
     "gate", ["account terminated", "account suspended", "session ended", "login's credential ended"]
 )
 def test_ended_session_can_do_nothing(ready: Prepared, gate: str) -> None:
-    """P2, C1, C7: every route of My devices, by every method: the answer is the login page or a refusal; and nothing is written."""
+    """P2, C1, C7: every route of My devices, by every method: the answer is the login page or a refusal; and nothing
+    is written.
+    """
     assert ready.browser.get(f"{ISSUER}/devices").status == 200
     form = next(one for one in ready.browser.get(f"{ISSUER}/devices").forms() if one.method == "post").fields
     GATES[gate](ready)

@@ -1,4 +1,6 @@
-"""The certificate host with real parts: nginx from the configuration that we ship, a UNIX socket, curl, openssl, SoftHSM2 (H1-H4, ruling 7)."""
+"""The certificate host with real parts: nginx from the configuration that we ship, a UNIX socket, curl, openssl,
+SoftHSM2 (H1-H4, ruling 7).
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def test_missing_or_unknown_card_is_refused(served_behind_nginx: ServedBehindNgi
 def curl(*arguments: str, **more: str) -> tuple[int, str, str]:
     """Status, Location and body."""
     done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--include", "--max-time", "20", *arguments], capture_output=True, text=True, check=False, env=more or None,
+        ["curl", "--silent", "--show-error", "--include", "--max-time", "20", *arguments], capture_output=True,
+        text=True, check=False, env=more or None,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     head, _, body = done.stdout.partition("\r\n\r\n")
@@ -174,11 +177,19 @@ def start_edited(served_behind_nginx: ServedBehindNginx, other: CardOffice, *edi
         (((HOP_LINE, 'proxy_set_header X-Nothing "'),), "came through"),
         ((("proxy_set_header X-Forwarded-For $remote_addr;", ""),), "came through"),
         ((("proxy_set_header X-Forwarded-Proto https;", ""),), "came through"),
-        ((("proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header X-Forwarded-For $http_x_forwarded_for;"),), "came through"),
+        (
+            (
+                (
+                    "proxy_set_header X-Forwarded-For $remote_addr;",
+                    "proxy_set_header X-Forwarded-For $http_x_forwarded_for;",
+                ),
+            ),
+            "came through",
+        ),
         (((HOP_LINE, 'proxy_set_header RametHop $http_ramethop; proxy_set_header X-Nothing "'),), "came through"),
     ],
     ids=["our own field", "the address", "the scheme", "the client's address", "the client's field"],
-)  # fmt: skip
+)
 def test_leaking_proxy_turns_cards_off(
     served_behind_nginx: ServedBehindNginx, other: CardOffice, edit: tuple[tuple[str, str], ...], words: str
 ) -> None:
@@ -227,7 +238,8 @@ def test_resumed_handshake_is_refused_by_the_application(
 ) -> None:
     """Ruling 7: seen with openssl to be resumable, and then refused by what nginx says of the handshake."""
     start_edited(
-        served_behind_nginx, other, ("ssl_session_tickets off;", "ssl_session_tickets on;"), ("ssl_session_cache off;", "ssl_session_cache shared:x:1m;"),
+        served_behind_nginx, other, ("ssl_session_tickets off;", "ssl_session_tickets on;"),
+        ("ssl_session_cache off;", "ssl_session_cache shared:x:1m;"),
         ("ssl_protocols TLSv1.2 TLSv1.3;", "ssl_protocols TLSv1.2;"),
     )  # fmt: skip
     assert served_behind_nginx.probe() == "forged headers are stripped"
@@ -240,9 +252,27 @@ def test_resumed_handshake_is_refused_by_the_application(
         for option in ("-sess_out", "-sess_in"):
             path = httpx.URL(served_behind_nginx.ticket(browser)).path
             said = subprocess.run(
-                ["openssl", "s_client", "-connect", place, "-servername", "localhost", "-cert", str(pem), "-key", str(pem), option, str(session), "-ign_eof"],
-                input=f"GET {path} HTTP/1.0\r\nHost: {place}\r\n\r\n", capture_output=True, text=True, timeout=20, check=False,
-            ).stdout  # fmt: skip
+                [
+                    "openssl",
+                    "s_client",
+                    "-connect",
+                    place,
+                    "-servername",
+                    "localhost",
+                    "-cert",
+                    str(pem),
+                    "-key",
+                    str(pem),
+                    option,
+                    str(session),
+                    "-ign_eof",
+                ],
+                input=f"GET {path} HTTP/1.0\r\nHost: {place}\r\n\r\n",
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+            ).stdout
             backs.append((("\nReused, " in said), re.search(r"(?im)^location: (\S+)", said)[1]))  # type: ignore[index]
         assert [one[0] for one in backs] == [False, True]
         assert refusal_reason(browser.get(backs[1][1])) == "certificate_not_proven"
@@ -251,9 +281,22 @@ def test_resumed_handshake_is_refused_by_the_application(
 def test_one_connection_carries_one_request(served_behind_nginx: ServedBehindNginx) -> None:
     """Ruling 7: no keep-alive: what comes next on it would have no handshake of its own."""
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{served_behind_nginx.card_office.proxy.port}", "-servername", "localhost", "-ign_eof"],
-        input=f"GET /certificate/x HTTP/1.1\r\nHost: localhost:{served_behind_nginx.card_office.proxy.port}\r\n\r\n" * 2, capture_output=True, text=True, timeout=20, check=False,
-    ).stdout  # fmt: skip
+        [
+            "openssl",
+            "s_client",
+            "-connect",
+            f"localhost:{served_behind_nginx.card_office.proxy.port}",
+            "-servername",
+            "localhost",
+            "-ign_eof",
+        ],
+        input=f"GET /certificate/x HTTP/1.1\r\nHost: localhost:{served_behind_nginx.card_office.proxy.port}\r\n\r\n"
+        * 2,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    ).stdout
     assert done.count("HTTP/1.1 4") == 1
 
 
@@ -261,7 +304,8 @@ def test_key_in_a_pkcs11_token_signs_in(served_behind_nginx: ServedBehindNginx, 
     """The key never leaves SoftHSM2, as it never leaves a card: curl asks it to sign the handshake, after the PIN."""
     if not _MODULE.exists() or not any(Path(one).exists() for one in _ENGINES) or not shutil.which("pkcs11-tool"):
         pytest.skip(
-            "SoftHSM2's parts are missing: apt-get install --no-install-recommends softhsm2 opensc libengine-pkcs11-openssl"
+            "SoftHSM2's parts are missing: apt-get install --no-install-recommends softhsm2 opensc "
+            "libengine-pkcs11-openssl"
         )
     tokens, pin = tmp_path / "tokens", "123456"
     tokens.mkdir()
@@ -303,7 +347,8 @@ def test_key_in_a_pkcs11_token_signs_in(served_behind_nginx: ServedBehindNginx, 
         url = served_behind_nginx.ticket(browser)
         token = f"pkcs11:token=card;object=piv;type=private;pin-value={pin}"
         status, back, _ = curl(
-            "--engine", "pkcs11", "--key-type", "ENG", "--key", token, "--cert", str(tmp_path / "card.pem"), "--cacert", str(served_behind_nginx.card_office.proxy.ca_file), url,
+            "--engine", "pkcs11", "--key-type", "ENG", "--key", token, "--cert", str(tmp_path / "card.pem"), "--cacert",
+            str(served_behind_nginx.card_office.proxy.ca_file), url,
             **environment, PKCS11_MODULE_PATH=str(_MODULE),
         )  # fmt: skip
         assert status == 302

@@ -1,4 +1,6 @@
-"""A certificate in the hands of programs that we did not write: nginx, OpenVPN, FreeRADIUS, strongSwan's EST client, pkilint."""
+"""A certificate in the hands of programs that we did not write: nginx, OpenVPN, FreeRADIUS, strongSwan's EST client,
+pkilint.
+"""
 
 from __future__ import annotations
 
@@ -172,7 +174,8 @@ def test_freeradius_admits_the_holder_until_the_revocation(issuing_server: Issui
         radius.stop()
 
 
-# --- EST, by strongSwan ------------------------------------------------------------------------------------------------
+# --- EST, by strongSwan
+# ------------------------------------------------------------------------------------------------
 
 
 def pki(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -183,7 +186,9 @@ def pki(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) -> None:
-    """RFC 7030 with a client that we did not write: cacerts, simpleenroll with a code (202 until the desktop approves), simplereenroll."""
+    """RFC 7030 with a client that we did not write: cacerts, simpleenroll with a code (202 until the desktop
+    approves), simplereenroll.
+    """
     person, browser = issuing_server.person()
     url, ca = issuing_server.card_office.proxy.url, str(issuing_server.card_office.proxy.ca_file)
     folder = issuing_server.folder / "est"
@@ -219,7 +224,8 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
         (folder / f"authority-{number}.pem").write_bytes(one.public_bytes(Encoding.PEM))
     answers: list[subprocess.CompletedProcess[bytes]] = []
     asking = threading.Thread(target=lambda: answers.append(pki(
-        "--est", "--url", url, "--in", str(request("first")), *trust, "--userpass", f"{person['username']}:{code}", "--interval", "1",
+        "--est", "--url", url, "--in", str(request("first")), *trust, "--userpass", f"{person['username']}:{code}",
+        "--interval", "1",
         "--maxpolltime", "30", "--outform", "pem",
     )))  # fmt: skip
     asking.start()
@@ -236,7 +242,8 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
     first = x509.load_pem_x509_certificate(done.stdout)
 
     renewed = pki(
-        "--est", "--url", url, "--in", str(request("second")), *trust, "--cert", str(folder / "first.pem"), "--key", str(folder / "first.key"),
+        "--est", "--url", url, "--in", str(request("second")), *trust, "--cert", str(folder / "first.pem"), "--key",
+        str(folder / "first.key"),
         "--outform", "pem",
     )  # fmt: skip
     assert renewed.returncode == 0, renewed.stderr.decode()
@@ -259,7 +266,8 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
     assert again.returncode != 0  # a line, not a tree (MT-5)
 
 
-# --- a linter ----------------------------------------------------------------------------------------------------------
+# --- a linter
+# ----------------------------------------------------------------------------------------------------------
 
 
 def lint(tool: str, *arguments: str) -> list[str]:
@@ -307,13 +315,16 @@ def _none() -> Any:
     raise AssertionError
 
 
-# --- the whole ---------------------------------------------------------------------------------------------------------
+# --- the whole
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_one_login_three_credentials_one_patch_ends_them(  # noqa: PLR0915 - a whole journey
     issuing_server: IssuingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Issue 6, done when 1: a phone key, a passkey and a certificate from one PIV login; used; a tree; one PATCH ends them all."""
+    """Issue 6, done when 1: a phone key, a passkey and a certificate from one PIV login; used; a tree; one PATCH
+    ends them all.
+    """
     live = issuing_server.live
     field_app = live.client(
         name="Field app",
@@ -347,7 +358,8 @@ def test_one_login_three_credentials_one_patch_ends_them(  # noqa: PLR0915 - a w
     assert page.path == "/devices", page.words()
     answer, verifier = live.authorization(desk_app, str(laptop._http.cookies["ramet_session"]))
     redeemed = live.call(live.token_request(
-        desk_app, grant_type="authorization_code", code=answer.location["code"], redirect_uri=CALLBACK, code_verifier=verifier
+        desk_app, grant_type="authorization_code", code=answer.location["code"], redirect_uri=CALLBACK,
+        code_verifier=verifier
     ))  # fmt: skip
     said = _claims(redeemed.json()["id_token"])
     assert (said["acr"].rpartition("/")[2], said["aal"], sorted(said["amr"])) == ("2", 2, ["mfa", "pop", "pwd"])

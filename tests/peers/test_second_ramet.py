@@ -78,7 +78,9 @@ def second(world: World, live: Live, monkeypatch: pytest.MonkeyPatch) -> Upstrea
 
 
 def test_login_at_a_second_ramet_is_mapped(second: Upstream, world: World, live: Live) -> None:
-    """AU-7: `acr` aal/2 there, by the table of the preset, is AAL2 here; its `amr` is true, and its name is in our token."""
+    """AU-7: `acr` aal/2 there, by the table of the preset, is AAL2 here; its `amr` is true, and its name is in our
+    token.
+    """
     theirs = live.people(1)[0]
     person, _ = world.enrolled()
     browser = desktop(live, theirs["session"])

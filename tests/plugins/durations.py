@@ -1,6 +1,7 @@
 """A pytest plugin: the wall and CPU seconds of every test, for the table at the end of `make test`.
 
-RAMET_TEST_DURATIONS: a folder; each process appends lines `wall<TAB>cpu<TAB>database<TAB>test` to a file of its own there. CPU
+RAMET_TEST_DURATIONS: a folder; each process appends lines `wall<TAB>cpu<TAB>database<TAB>test` to a file of its own
+there. CPU
 seconds include those of child processes that have ended during the test.
 """
 

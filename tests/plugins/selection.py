@@ -1,7 +1,9 @@
 """A pytest plugin: which tests run on which database, and which of them share a worker.
 
-A test runs on SQLite, and on PostgreSQL too if it is marked `database`; one that is marked `postgresql` runs there alone.
-docs/testing.md says how a test gets the mark. Tests that share a server share a worker of pytest-xdist, so that the server is
+A test runs on SQLite, and on PostgreSQL too if it is marked `database`; one that is marked `postgresql` runs there
+alone.
+docs/testing.md says how a test gets the mark. Tests that share a server share a worker of pytest-xdist, so that the
+server is
 started once: those of one file, and those of the groups below.
 """
 

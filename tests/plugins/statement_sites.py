@@ -1,8 +1,11 @@
 """A pytest plugin: the lines of the product that send SQL, so that none of them is tried on SQLite alone.
 
-RAMET_TEST_DURATIONS: a folder; each process writes `sites-PID.tsv` there, lines `database<TAB>file:line<TAB>test`: each line of
-`derived`, `scim` or `idp` that sent a statement during a test, and the first test that made it do so. `tests/run` compares
-the two databases at its end. Tests that are marked `slow` do not count: what a random request reaches differs from run to run.
+RAMET_TEST_DURATIONS: a folder; each process writes `sites-PID.tsv` there, lines `database<TAB>file:line<TAB>test`:
+each line of
+`derived`, `scim` or `idp` that sent a statement during a test, and the first test that made it do so. `tests/run`
+compares
+the two databases at its end. Tests that are marked `slow` do not count: what a random request reaches differs from
+run to run.
 """
 
 from __future__ import annotations

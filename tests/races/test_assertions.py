@@ -1,4 +1,6 @@
-"""Clients that sign, a hundred at the same moment: an assertion serves once, and their keys are fetched once (P16, C25, C45)."""
+"""Clients that sign, a hundred at the same moment: an assertion serves once, and their keys are fetched once (P16,
+C25, C45).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Certificates with a hundred at the same moment: one code, one decision, one renewal, one new name (I3, C12, MT-2, MT-4, MT-5)."""
+"""Certificates with a hundred at the same moment: one code, one decision, one renewal, one new name (I3, C12, MT-2,
+MT-4, MT-5).
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def statuses(answers: list[Answer]) -> Counter[int]:
 
 
 def test_one_code_yields_one_certificate(with_authority: Live) -> None:
-    """A hundred requests by one device are one; a hundred approvals yield one certificate; a hundred fetch that one (BI-2, RFC 7030 §4.2.3)."""
+    """A hundred requests by one device are one; a hundred approvals yield one certificate; a hundred fetch that one
+    (BI-2, RFC 7030 §4.2.3).
+    """
     person, key = with_authority.people(1)[0], new_key()
     order = with_authority.inside.ask("certificate_order", login=person["login"])
     ask = est("simpleenroll", key, **basic(person, order["code"]))

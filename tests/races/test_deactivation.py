@@ -1,4 +1,6 @@
-"""HR ends a person while something is being minted for them: whoever comes first, nothing is left alive (C7, C8, R5)."""
+"""HR ends a person while something is being minted for them: whoever comes first, nothing is left alive (C7, C8,
+R5).
+"""
 
 from __future__ import annotations
 
@@ -262,7 +264,9 @@ def _struck(live: Live, race: Race, *, head_start: float) -> tuple[Answer, Answe
 def test_deactivation_during_issuance_leaves_nothing_living(
     ground: Ground, kind: Callable[[Ground, dict[str, Any]], Race]
 ) -> None:
-    """After both have answered: no living row in the ledger, the issued artefact is refused, and the person is notified once (I2, I4)."""
+    """After both have answered: no living row in the ledger, the issued artefact is refused, and the person is
+    notified once (I2, I4).
+    """
     random, seen, live = Random(SEED), Counter[str](), ground.live
     before, lead = len(live.complaints()), 0.0
     for number in range(RACES):
@@ -281,6 +285,7 @@ def test_deactivation_during_issuance_leaves_nothing_living(
             certificates = live.inside.ask("certificates", account=race.person["account"])
             assert (certificates["late"], certificates["released"]) == (0, int(race.won(mint))), (where, certificates)
         seen["minted first" if race.won(mint) else "ended first"] += 1
-    print(f"deactivation against {kind.__name__}: {RACES} races, {dict(seen)}, 0 left alive")  # noqa: T201 - the figure to quote
+    # the figure to quote
+    print(f"deactivation against {kind.__name__}: {RACES} races, {dict(seen)}, 0 left alive")  # noqa: T201
     assert len(seen) == 2 or not LONG, f"only one order was seen, so nothing was raced: {seen}"
     assert live.complaints()[before:] == []

@@ -26,7 +26,9 @@ def _nothing_to_complain_about(live: Live) -> Iterator[None]:
 
 
 def test_parallel_password_guesses_all_count(live: Live) -> None:
-    """P53, C57: from one network, five are checked (and one that opens each wait); all spellings of a name are one account."""
+    """P53, C57: from one network, five are checked (and one that opens each wait); all spellings of a name are one
+    account.
+    """
     person = live.people(1)[0]
     name = person["username"]
     spellings = [name, name.upper(), name.title(), f" {name} ", name.replace("r", "\uff52", 1)]
@@ -49,7 +51,9 @@ def test_parallel_password_guesses_all_count(live: Live) -> None:
 
 
 def test_parallel_code_guesses_end_at_a_hundred(live: Live) -> None:
-    """TH-1, TH-3: from a hundred networks at once, with ninety-five counted before: five are checked, one event is recorded."""
+    """TH-1, TH-3: from a hundred networks at once, with ninety-five counted before: five are checked, one event is
+    recorded.
+    """
     person = live.people(1)[0]
     live.inside.ask("exhaust", root=person["root"], failures=95)
     browsers = live.inside.ask("half_logins", root=person["root"], count=MANY)

@@ -1,4 +1,5 @@
-"""The account lock is what it is said to be: BEGIN IMMEDIATE on SQLite, FOR UPDATE in a statement of its own on PostgreSQL.
+"""The account lock is what it is said to be: BEGIN IMMEDIATE on SQLite, FOR UPDATE in a statement of its own on
+PostgreSQL.
 
 Watched on the live database, because pytest's own transaction around a test would hide the real one.
 """
@@ -18,7 +19,9 @@ pytestmark = [pytest.mark.database, pytest.mark.slow]
 
 
 def test_lock_is_the_first_statement_and_alone(live: Live) -> None:
-    """Nothing is read or written before the lock, and what locks reads one table (§1.6: a joined lock reads stale rows)."""
+    """Nothing is read or written before the lock, and what locks reads one table (§1.6: a joined lock reads stale
+    rows).
+    """
     statements = live.inside.ask("lock_statements")
     if KIND == "sqlite":
         assert statements[0] == "BEGIN IMMEDIATE"
@@ -33,7 +36,9 @@ def test_lock_is_the_first_statement_and_alone(live: Live) -> None:
 
 
 def test_database_is_durable(live: Live) -> None:
-    """SQLite: WAL, synchronous=FULL, foreign keys, a busy timeout of at least five seconds; PostgreSQL by its own settings."""
+    """SQLite: WAL, synchronous=FULL, foreign keys, a busy timeout of at least five seconds; PostgreSQL by its own
+    settings.
+    """
     found = live.inside.ask("lock_settings")
     if KIND == "sqlite":
         assert found.pop("busy_timeout") >= 5000
@@ -47,5 +52,7 @@ def test_lock_excludes_other_writers(live: Live) -> None:
 
 
 def test_waiter_reads_the_account_after_the_wait(live: Live) -> None:
-    """Work that waited reads the account as it is after the wait, not as it was when it began (§1.6: the stale snapshot)."""
+    """Work that waited reads the account as it is after the wait, not as it was when it began (§1.6: the stale
+    snapshot).
+    """
     assert live.inside.ask("seen_after_waiting") == "terminated"

@@ -224,14 +224,17 @@ def test_invitation_binds_one_root(live: Live) -> None:
 
 
 def test_recovery_code_connects_one_new_app(live: Live) -> None:
-    """A hundred browsers with one saved code, each with a seed of its own: one new root, and the old one has ended (RC-1, RC-3)."""
+    """A hundred browsers with one saved code, each with a seed of its own: one new root, and the old one has ended
+    (RC-1, RC-3).
+    """
     person = live.people(1)[0]
     browsers = live.inside.ask("recoveries", root=person["root"], count=MANY)
     step = int(datetime.now(UTC).timestamp() + 5) // STEP
     requests = [
         page_form("/login/recover/totp", one["session"], totp=totp(one["totp_secret"], step=step)) for one in browsers
     ]
-    # Who comes after the winner is either told no, or sent to sign in, because the password was that of the root that ended.
+    # Who comes after the winner is either told no, or sent to sign in, because the password was that of the root that
+    # ended.
     single_winner(
         live.together(requests),
         is_ok,
@@ -242,7 +245,9 @@ def test_recovery_code_connects_one_new_app(live: Live) -> None:
 
 
 def test_device_assertion_is_single_use(live: Live) -> None:
-    """One assertion with 100 fresh DPoP proofs: one token response, whatever passphrase comes with it (ruling 2, C19)."""
+    """One assertion with 100 fresh DPoP proofs: one token response, whatever passphrase comes with it (ruling 2,
+    C19).
+    """
     client = live.client(
         name="Field app", redirect_uris=[], public=True, application_type="native", device_assertion=True
     )
@@ -271,7 +276,9 @@ def test_device_assertion_is_single_use(live: Live) -> None:
 
 
 def test_dpop_proof_is_single_use(live: Live, relying_party: dict[str, str]) -> None:
-    """A hundred requests with one proof: one is processed, and its refresh token refused; the others fail by the proof (C19, I3)."""
+    """A hundred requests with one proof: one is processed, and its refresh token refused; the others fail by the
+    proof (C19, I3).
+    """
     key = DeviceKey.generate()
     proof = proofs.dpop(key, "POST", url=f"{live.issuer}/oidc/token", now=datetime.now(UTC))
     plain = live.token_request(relying_party, grant_type="refresh_token", refresh_token=token_urlsafe(32))

@@ -105,7 +105,9 @@ def test_challenge_after_a_password_signs_in_once(live: Live) -> None:
 
 
 def test_parallel_assertions_move_the_counter_forward_only(live: Live) -> None:
-    """A hundred challenges of one key, answered with rising counters at once: whatever their order, none is let in behind another."""
+    """A hundred challenges of one key, answered with rising counters at once: whatever their order, none is let in
+    behind another.
+    """
     person = live.people(1)[0]
     key = registered(live, person)
     requests = []

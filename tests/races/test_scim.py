@@ -1,4 +1,6 @@
-"""Sources that say the same, or the opposite, at the same moment (C27, C29, ID-1); and a server that is killed in a bulk (promise 5)."""
+"""Sources that say the same, or the opposite, at the same moment (C27, C29, ID-1); and a server that is killed in a
+bulk (promise 5).
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_one_of_many_joiners_with_one_name_is_created(live: Live, same: str) -> 
 
 
 def test_person_pushed_by_two_sources_at_once_is_joined(live: Live) -> None:
-    """By the operator's rule both records come to one person, whoever is first; each source is told 201, and no account is left over."""
+    """By the operator's rule both records come to one person, whoever is first; each source is told 201, and no
+    account is left over.
+    """
     tag = token_hex(4)
     tokens = [live.inside.ask("source", name=f"{side}-{tag}") for side in ("left", "right")]
     live.inside.ask("match_by", attribute="employeeNumber")
@@ -84,7 +88,9 @@ def test_person_pushed_by_two_sources_at_once_is_joined(live: Live) -> None:
 
 
 def test_no_group_member_is_lost(live: Live) -> None:
-    """Many add one member each to one group, and half of them take another out: the group holds exactly who should be in it."""
+    """Many add one member each to one group, and half of them take another out: the group holds exactly who should
+    be in it.
+    """
     people = [str(one["scim_id"]) for one in live.people(MANY, enrolled=False)]
     old, new = people[: MANY // 2], people[MANY // 2 :]
     made = live.call(
@@ -108,7 +114,9 @@ def test_no_group_member_is_lost(live: Live) -> None:
 
 
 def test_deleted_record_stays_deleted(live: Live) -> None:
-    """DELETE against changes that would bring somebody back: each change is 200 before or 404 after, and in the end all is ended."""
+    """DELETE against changes that would bring somebody back: each change is 200 before or 404 after, and in the end
+    all is ended.
+    """
     person = live.people(1)[0]
     where = f"/Users/{person['scim_id']}"
     change = _push(
@@ -146,7 +154,9 @@ def _workers(live: Live) -> list[int]:
 
 
 def test_killed_bulk_can_be_sent_again(live: Live) -> None:
-    """R1: `kill -9` within a bulk: nothing was acknowledged, every stored record is complete, and the same bulk again creates the rest and no duplicate."""
+    """R1: `kill -9` within a bulk: nothing was acknowledged, every stored record is complete, and the same bulk
+    again creates the rest and no duplicate.
+    """
     name = f"bulk-{token_hex(4)}"
     posts = [
         {"method": "POST", "path": "/Users", "bulkId": f"b{n}", "data": _user(f"{name}-{n}")} for n in range(IN_BULK)

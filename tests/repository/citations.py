@@ -1,6 +1,7 @@
 """Requirement ids: where code, tests and documents cite them, and the rows that define them in docs/requirements.md.
 
-`python -m tests.repository.citations` writes the paths of the tests that cite an id into its row, where tests were moved.
+`python -m tests.repository.citations` writes the paths of the tests that cite an id into its row, where tests were
+moved.
 """
 
 from __future__ import annotations

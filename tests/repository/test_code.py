@@ -1,4 +1,6 @@
-"""What the product's own text must not do, read as a tree (C69, C70, C71; what a semgrep rule would say, without semgrep)."""
+"""What the product's own text must not do, read as a tree (C69, C70, C71; what a semgrep rule would say, without
+semgrep).
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def weak_random(node: ast.AST) -> bool:
 
 
 def short_random(node: ast.AST) -> bool:
-    """C70: at least 128 bits where a size is given as a number, but as the part of a name (of a draft of a file, of an authority)."""
+    """C70: at least 128 bits where a size is given as a number, but as the part of a name (of a draft of a file, of
+    an authority).
+    """
     match node:
         case ast.Call(
             func=ast.Attribute(value=ast.Name(id="secrets"), attr="token_hex" | "token_urlsafe" | "token_bytes"),
@@ -90,7 +94,9 @@ def uuid_as_secret(node: ast.AST) -> bool:
 
 
 def secret_compared(node: ast.AST) -> bool:
-    """C71: what names a secret is looked up by its hash, or compared by `compare_digest`: never by == with what was sent."""
+    """C71: what names a secret is looked up by its hash, or compared by `compare_digest`: never by == with what was
+    sent.
+    """
     match node:
         case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq()], comparators=[right]):
             sides = [named(left), named(right)]

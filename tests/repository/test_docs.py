@@ -70,14 +70,18 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def test_every_module_and_function_exists(document: Path) -> None:
-    """`derived.rules.capping`, `capping.cap`, `VerifiedFactors.reach`: a dotted name whose first part is a package, a module or a class of ours."""
+    """`derived.rules.capping`, `capping.cap`, `VerifiedFactors.reach`: a dotted name whose first part is a package,
+    a module or a class of ours.
+    """
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     named = {name for span in _SPAN.findall(text) for name in _DOTTED.findall(span) if not _is_a_file(name)}
     assert sorted(name for name in named if not _exists(name)) == []
 
 
 def test_every_word_of_the_glossary_is_defined_once() -> None:
-    """In docs/architecture.md, with the nearest word of a standard; a ninth word of our own needs a better reason than that."""
+    """In docs/architecture.md, with the nearest word of a standard; a ninth word of our own needs a better reason
+    than that.
+    """
     glossary = (ROOT / "docs/architecture.md").read_text().partition("## Glossary")[2].partition("\n## ")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in glossary.splitlines() if line.startswith("|")

@@ -50,7 +50,9 @@ def test_one_module_makes_ledger_rows_and_it_calls_the_cap() -> None:
 
 
 def test_three_modules_write_a_level_and_each_only_lowers_it() -> None:
-    """The lowering of a row, the move to a new root (the least of both), and the levels of logins with a withdrawn key."""
+    """The lowering of a row, the move to a new root (the least of both), and the levels of logins with a withdrawn
+    key.
+    """
     assert sorted(name for name, tree in _product() if _places(tree, _sets_a_level)) == [
         "derived/changes/lower_level.py",
         "derived/changes/renew.py",

@@ -50,7 +50,9 @@ def _fault(row: Row, rows: dict[str, Row], cited: dict[str, Counter[str]]) -> st
 
 
 def test_every_row_has_a_test_or_a_reason(cited: dict[str, Counter[str]], rows: dict[str, Row]) -> None:
-    """A row that names a test is cited by it; a row without a test says why; `same as` leads to a row that says it for both."""
+    """A row that names a test is cited by it; a row without a test says why; `same as` leads to a row that says it
+    for both.
+    """
     assert {row.id: fault for row in rows.values() if (fault := _fault(row, rows, cited))} == {}
 
 

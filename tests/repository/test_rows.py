@@ -1,4 +1,6 @@
-"""Every row that a derived credential must satisfy has its test by id (docs/requirements.md DK, PK, X, AS, BI; security.md)."""
+"""Every row that a derived credential must satisfy has its test by id (docs/requirements.md DK, PK, X, AS, BI;
+security.md).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,12 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 ROWS = [
-    *(f"DK-{number}" for number in range(1, 6)), *(f"PK-{number}" for number in range(1, 5)), *(f"AS-{number}" for number in range(1, 7)),
-    *(f"BI-{number}" for number in range(1, 8)), *(f"X-{number}" for number in range(1, 11)), *(f"C{number}" for number in range(1, 10)),
-    "C12", "C14", "C91", "C92", "EL-1", "EL-2", "EL-3", "EL-4", "EL-5", "RQ-1", "RQ-4", "RQ-5", "AU-1", "AU-8", "MT-1", "MT-2", "MT-3", "IV-9",
+    *(f"DK-{number}" for number in range(1, 6)), *(f"PK-{number}" for number in range(1, 5)),
+    *(f"AS-{number}" for number in range(1, 7)),
+    *(f"BI-{number}" for number in range(1, 8)), *(f"X-{number}" for number in range(1, 11)),
+    *(f"C{number}" for number in range(1, 10)),
+    "C12", "C14", "C91", "C92", "EL-1", "EL-2", "EL-3", "EL-4", "EL-5", "RQ-1", "RQ-4", "RQ-5", "AU-1", "AU-8", "MT-1",
+    "MT-2", "MT-3", "IV-9",
 ]  # fmt: skip
 _ONE = r"(?:[A-Z]{2}-|X-|C)\d+"
 _RANGE = re.compile(rf"({_ONE})(?: to |–|-)({_ONE})")

@@ -1,4 +1,6 @@
-"""A whole journey over HTTP that remembers every secret it meets, and then makes things go wrong with those secrets in hand."""
+"""A whole journey over HTTP that remembers every secret it meets, and then makes things go wrong with those secrets
+in hand.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ OUR_OWN = "/invitation/"  # its pages show the person's own seed, error or not: 
 class Journey:
     """What was met on the way.
 
-    known: name → secret. errors: the body of every refusal. dumps: the database, at moments when something fresh is in it.
+    known: name → secret. errors: the body of every refusal. dumps: the database, at moments when something fresh is
+    in it.
     """
 
     live: Live
@@ -168,7 +171,9 @@ def _add_a_phone(journey: Journey, http: httpx.Client) -> None:
 
 
 def _go_wrong(journey: Journey, person: Person, client: dict[str, str]) -> None:
-    """Bad requests with good secrets in them: the real one beside a wrong one, in the wrong place, malformed, too much."""
+    """Bad requests with good secrets in them: the real one beside a wrong one, in the wrong place, malformed, too
+    much.
+    """
     live, known, call = journey.live, {name: str(value) for name, value in journey.known.items()}, journey.call
     identified = {"client_id": client["client_id"], "client_secret": known["client secret"]}
     code = {"grant_type": "authorization_code", "code": known["code"], "code_verifier": known["code verifier"]}

@@ -78,12 +78,16 @@ def test_no_error_contains_a_secret(journey: Journey) -> None:
 
 
 def test_no_table_contains_a_secret(journey: Journey) -> None:
-    """Every value of every table, browsers' stores opened: hashes of what is random, argon2 of what is chosen, the rest wrapped."""
+    """Every value of every table, browsers' stores opened: hashes of what is random, argon2 of what is chosen, the
+    rest wrapped.
+    """
     assert hits(journey, "\n".join(journey.dumps)) == []
 
 
 def test_no_server_file_contains_a_secret(journey: Journey) -> None:
-    """The raw database, with its journal and what was deleted from it; mail is left out, because links are what it is for."""
+    """The raw database, with its journal and what was deleted from it; mail is left out, because links are what it
+    is for.
+    """
     files = [
         path
         for path in journey.live.var.rglob("*")

@@ -1,6 +1,7 @@
 """`manage.py migrate` upgrades a database that commit f38bb16 has filled, and what lived in it lives on.
 
-`tests/data/f38bb16.*` are dumps of such databases (SQLite's `.dump`, `pg_dump --inserts`), and what their people, apps and source
+`tests/data/f38bb16.*` are dumps of such databases (SQLite's `.dump`, `pg_dump --inserts`), and what their people,
+apps and source
 know. Every secret there was made for this test, and the key encryption key is the one below.
 """
 
@@ -50,7 +51,9 @@ def before(tmp_path: Path) -> Iterator[Ramet]:
 
 
 def test_database_of_f38bb16_is_upgraded(before: Ramet) -> None:
-    """The person signs in, the refresh token refreshes, the phone logs in, SCIM lists, and every audit chain verifies."""
+    """The person signs in, the refresh token refreshes, the phone logs in, SCIM lists, and every audit chain
+    verifies.
+    """
     before.manage("migrate", "--verbosity", "0")
     assert before.manage("migrate", "--plan").splitlines()[-1].strip() == "No planned migration operations."
     done = subprocess.run(

@@ -13,8 +13,10 @@ from sqlalchemy import insert
 _CHUNK = 5_000
 
 application = create_app({
-    "SECRET_KEY": "only for the bench", "SERVER_NAME": f"127.0.0.1:{os.environ['PORT']}", "PREFERRED_URL_SCHEME": "http",
-    "CANAILLE": {"DATABASE": "sql", "LOGGING": {"version": 1, "disable_existing_loggers": True}}, "CANAILLE_SQL": {"DATABASE_URI": os.environ["BENCH_DATABASE"]},
+    "SECRET_KEY": "only for the bench", "SERVER_NAME": f"127.0.0.1:{os.environ['PORT']}",
+    "PREFERRED_URL_SCHEME": "http",
+    "CANAILLE": {"DATABASE": "sql", "LOGGING": {"version": 1, "disable_existing_loggers": True}},
+    "CANAILLE_SQL": {"DATABASE_URI": os.environ["BENCH_DATABASE"]},
     "CANAILLE_OIDC": {}, "CANAILLE_SCIM": {"ENABLE_SERVER": True},
 })  # fmt: skip
 
@@ -29,8 +31,10 @@ def fill(users: int, members: int) -> str:
         for begin in range(1, users + 1, _CHUNK):
             session.execute(insert(User), [
                 {
-                    "id": str(n), "created": now, "last_modified": now, "user_name": f"bench-n{n:07d}@example.org", "given_name": "Bench",
-                    "family_name": f"Mark n{n:07d}", "formatted_name": f"Bench Mark n{n:07d}", "display_name": f"Bench n{n:07d}",
+                    "id": str(n), "created": now, "last_modified": now, "user_name": f"bench-n{n:07d}@example.org",
+                    "given_name": "Bench",
+                    "family_name": f"Mark n{n:07d}", "formatted_name": f"Bench Mark n{n:07d}",
+                    "display_name": f"Bench n{n:07d}",
                     "emails": [f"bench-n{n:07d}@example.org"],
                 }
                 for n in range(begin, min(begin + _CHUNK, users + 1))
@@ -47,7 +51,8 @@ def fill(users: int, members: int) -> str:
         )
         Backend.instance.save(client)
         Backend.instance.save(models.Token(
-            token_id="bench", access_token=os.environ["BENCH_TOKEN"], client=client, subject=None, type="access_token", scope=["openid"],
+            token_id="bench", access_token=os.environ["BENCH_TOKEN"], client=client, subject=None, type="access_token",
+            scope=["openid"],
             issue_date=now, lifetime=86_400, audience=[client],
         ))  # fmt: skip
         session.commit()

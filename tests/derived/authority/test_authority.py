@@ -90,7 +90,9 @@ def deliver() -> None:
 
 
 def test_root_key_is_only_in_its_encrypted_file(authority: dict[str, Any], tmp_path: Path) -> None:
-    """The offline root's key is encrypted, readable by its owner only, and not in the database; the issuing key is never in clear (C74)."""
+    """The offline root's key is encrypted, readable by its owner only, and not in the database; the issuing key is
+    never in clear (C74).
+    """
     file = tmp_path / "root.pem"
     assert file.stat().st_mode & 0o777 == 0o600
     assert b"ENCRYPTED PRIVATE KEY" in file.read_bytes()
@@ -118,7 +120,9 @@ def test_second_init_is_refused(authority: dict[str, Any], tmp_path: Path) -> No
 def test_after_rotation_the_old_authority_still_signs_its_lists(
     authority: dict[str, Any], world: World, tmp_path: Path
 ) -> None:
-    """C73 for certificates: after a rotation both kinds verify, and a certificate of the old key can still be revoked."""
+    """C73 for certificates: after a rotation both kinds verify, and a certificate of the old key can still be
+    revoked.
+    """
     _, desktop = world.enrolled()
     old = issued(desktop, name="Old")
     ca("rotate", *root_of(tmp_path))
@@ -258,7 +262,9 @@ def test_external_signer_program_signs(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An external signer is a program of the operator's; a certificate that it signed with another key is not released."""
+    """An external signer is a program of the operator's; a certificate that it signed with another key is not
+    released.
+    """
     monkeypatch.setattr(files, "folder", lambda: tmp_path / "published" / "pki")
     key = ec.generate_private_key(ec.SECP384R1())
     (tmp_path / "ca.key").write_bytes(key_pem(key))
@@ -325,7 +331,9 @@ def test_revocation_is_on_the_list_within_one_delivery(authority: dict[str, Any]
 
 
 def test_suspension_puts_certificates_on_hold_and_resume_lifts_it(authority: dict[str, Any], world: World) -> None:
-    """MT-8: certificateHold while the suspension lasts; off the list afterwards; a hold of a month revokes the certificate."""
+    """MT-8: certificateHold while the suspension lasts; off the list afterwards; a hold of a month revokes the
+    certificate.
+    """
     _, desktop = world.enrolled()
     held = issued(desktop)
     locked(held, lambda account: suspend.suspend(account, now=clock.now(), actor="manager:kim"))
@@ -534,7 +542,9 @@ def test_building_the_list_takes_few_statements(authority: dict[str, Any], world
     "serial", [b"\xff", b"\x00", b"\x80" + bytes(19), b"\x7f" * 40], ids=["minus one", "zero", "very negative", "long"]
 )
 def test_ocsp_request_for_an_impossible_serial_number(authority: dict[str, Any], serial: bytes) -> None:
-    """C92: an OCSP request about a number below zero, or a very long one, gets an answer or an error in the protocol's form."""
+    """C92: an OCSP request about a number below zero, or a very long one, gets an answer or an error in the
+    protocol's form.
+    """
     ours = certificate_of(Authority.objects.get())
     right = ocsp.OCSPRequestBuilder().add_certificate(ours, ours, hashes.SHA1()).build().public_bytes(Encoding.DER)  # noqa: S303 - OCSP's own
     number = ours.serial_number.to_bytes(20).lstrip(b"\0")

@@ -1,4 +1,6 @@
-"""An authority that others run: `openssl ca` behind a program. What comes back is looked at; what ends here ends there (X-1 to X-6, C91, C92, ruling 23)."""
+"""An authority that others run: `openssl ca` behind a program. What comes back is looked at; what ends here ends
+there (X-1 to X-6, C91, C92, ruling 23).
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ def deliver() -> None:
 
 
 def test_external_authority_issues_holds_and_revokes(others: Path, world: World, tmp_path: Path) -> None:
-    """X-1 to X-6, MT-8, C92: issued by `openssl`, checked by us; on hold, good again, and revoked on *their* list; ours are signed as before."""
+    """X-1 to X-6, MT-8, C92: issued by `openssl`, checked by us; on hold, good again, and revoked on *their* list;
+    ours are signed as before.
+    """
     _, desktop = world.enrolled()
     held = issued(desktop)
     made = held.certificate
@@ -144,7 +148,9 @@ def test_certificate_that_differs_from_the_order_is_revoked(others: Path, world:
 
 
 def test_unreachable_external_authority_is_told_later(others: Path, world: World) -> None:
-    """Ruling 23: 503, nothing half-written; the number was never used, and its authority is told so; a revocation is retried until it is acknowledged."""
+    """Ruling 23: 503, nothing half-written; the number was never used, and its authority is told so; a revocation is
+    retried until it is acknowledged.
+    """
     _, desktop = world.enrolled()
     held = issued(desktop)
     (others / "mood").write_text("away")
@@ -173,7 +179,9 @@ def test_unreachable_external_authority_is_told_later(others: Path, world: World
 def test_certificate_of_a_person_who_ended_meanwhile_is_revoked(
     others: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ruling 23, C8: their authority signed and the person ended: the certificate is not released, and is on their list."""
+    """Ruling 23, C8: their authority signed and the person ended: the certificate is not released, and is on their
+    list.
+    """
     _, desktop = world.enrolled()
     whole = issuing.issue_as_ordered
 

@@ -104,7 +104,8 @@ class Machine(RuleBasedStateMachine):
     def invite(self) -> Any:
         try:
             root = under_lock(self.account_id, lambda locked: issue.password_totp(
-                locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=BoundBy(how=BoundVia.INVITATION), now=clock.now(), actor="t",
+                locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[],
+                bound_by=BoundBy(how=BoundVia.INVITATION), now=clock.now(), actor="t",
             ))  # fmt: skip
         except Refused:
             return multiple()
@@ -318,6 +319,7 @@ class TestMachine(TestCase, Machine.TestCase):  # type: ignore[misc,name-defined
     """The machine, each run in a transaction of its own."""
 
     settings = settings(
-        max_examples=1000 if LONG else int(os.environ.get("RAMET_TEST_EXAMPLES", "60")), stateful_step_count=50 if LONG else 30, deadline=None, derandomize=not LONG,
+        max_examples=1000 if LONG else int(os.environ.get("RAMET_TEST_EXAMPLES", "60")),
+        stateful_step_count=50 if LONG else 30, deadline=None, derandomize=not LONG,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip

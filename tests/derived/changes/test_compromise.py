@@ -1,4 +1,6 @@
-"""A root whose key was compromised takes with it what its holder made since, wherever that stands now (IV-6; rulings 5, 8)."""
+"""A root whose key was compromised takes with it what its holder made since, wherever that stands now (IV-6; rulings
+5, 8).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ DAY = timedelta(days=1)
 def card() -> VerifiedCertificate:
     mark = uuid4().hex
     return VerifiedCertificate(
-        issuer="CN=Agency", issuer_key="k" * 64, serial=mark, ski=mark, fasc_n=mark, card_uuid=str(uuid4()), fingerprint=mark * 2, der=b"x",
+        issuer="CN=Agency", issuer_key="k" * 64, serial=mark, ski=mark, fasc_n=mark, card_uuid=str(uuid4()),
+        fingerprint=mark * 2, der=b"x",
         not_after=T0 + 900 * DAY, subject="CN=Alex", policies=("2.16.840.1.101.3.2.1.3.13",),
     )  # fmt: skip
 
@@ -86,7 +89,9 @@ def test_children_moved_to_a_successor_end_with_their_original_card(owner: Accou
 
 
 def test_root_added_under_a_stolen_login_ends_with_its_children(owner: Account) -> None:
-    """A second card bound under a login with the stolen one, a phone of that, and a third card bound under the second."""
+    """A second card bound under a login with the stolen one, a phone of that, and a third card bound under the
+    second.
+    """
     stolen = bound(owner, BoundBy(how=BoundVia.MANAGER), at=T0)
     mine = bound(owner, BoundBy(how=BoundVia.LOGIN, login=login(stolen, T0 + DAY)), at=T0 + DAY)
     second = bound(owner, BoundBy(how=BoundVia.LOGIN, login=login(stolen, T0 + 3 * DAY)), at=T0 + 3 * DAY)

@@ -1,4 +1,6 @@
-"""The one way in for every kind that is grown here, against the database (EL-2, BI-6, RQ-1, C5, C6, AS-1, AS-2, AS-3)."""
+"""The one way in for every kind that is grown here, against the database (EL-2, BI-6, RQ-1, C5, C6, AS-1, AS-2,
+AS-3).
+"""
 
 from __future__ import annotations
 
@@ -129,9 +131,23 @@ def test_issuance_request_records_requester_and_grounds() -> None:
     device = DeviceFacts(type="yubikey", model="YubiKey 5", serial="7654321")
     row = grow(account, root, made(device=device), by="manager:kim", purpose="field work", name="Key of Alex")
     asked = Request.objects.get(credential=row)
-    assert (asked.requested_by, asked.kind, asked.device_name, asked.device_type, asked.purpose, asked.login_aal, asked.decision) == (
-        "manager:kim", "device_key", "Key of Alex", "yubikey", "field work", 3, "issued",
-    )  # fmt: skip
+    assert (
+        asked.requested_by,
+        asked.kind,
+        asked.device_name,
+        asked.device_type,
+        asked.purpose,
+        asked.login_aal,
+        asked.decision,
+    ) == (
+        "manager:kim",
+        "device_key",
+        "Key of Alex",
+        "yubikey",
+        "field work",
+        3,
+        "issued",
+    )
     for name, value in {
         "phishing_resistant": False,
         "reach": 2,
@@ -295,7 +311,8 @@ def test_label_is_in_tokens(world: World) -> None:
     assert "credential_label" not in claims(found["id_token"])
 
 
-# What a certificate has beside being issued: it comes back as a card login does, it verifies offline, and its notices say so.
+# What a certificate has beside being issued: it comes back as a card login does, it verifies offline, and its notices
+# say so.
 _BESIDES = {
     ("certificate", "derived/changes/issue/roots.py"),
     ("certificate", "idp/management/commands/exposure.py"),
@@ -304,7 +321,9 @@ _BESIDES = {
 
 
 def test_kind_is_named_only_where_the_guide_says() -> None:
-    """Issue 6: adding a kind touches kinds.py, one file in minting/, one in enrol/ (and, if it signs in here, one in login/)."""
+    """Issue 6: adding a kind touches kinds.py, one file in minting/, one in enrol/ (and, if it signs in here, one in
+    login/).
+    """
     import ast
     from pathlib import Path
 

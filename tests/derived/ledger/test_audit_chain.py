@@ -1,4 +1,6 @@
-"""The keyed audit chain: no rewriting by SQL goes unseen, and the database refuses the statements for it (promise 5)."""
+"""The keyed audit chain: no rewriting by SQL goes unseen, and the database refuses the statements for it (promise
+5).
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def rebuild(owner: Account, *, without: int, keyed: bool) -> None:
 
 @pytest.mark.parametrize("keyed", [True, False])
 def test_a_chain_rebuilt_without_the_key_is_found(db: None, keyed: bool) -> None:  # noqa: FBT001
-    """Issue 12 C: an Event was dropped and all hashes were computed again, with and without the claim of an old chain."""
+    """Issue 12 C: an Event was dropped and all hashes were computed again, with and without the claim of an old
+    chain.
+    """
     owner = account()
     assert audit.verify(owner) is None
     rebuild(owner, without=3, keyed=keyed)
@@ -149,7 +153,8 @@ REFUSED = {
     **(
         {
             "replace": f"INSERT OR REPLACE INTO derived_event ({_COLUMNS}) {_ROWS}",
-            "replace by id": f"REPLACE INTO derived_event (id, {_COLUMNS}) {_ROWS.replace('account_id', 'id, account_id')}",
+            "replace by id": f"REPLACE INTO derived_event (id, {_COLUMNS}) "
+            f"{_ROWS.replace('account_id', 'id, account_id')}",
             "update or replace": "UPDATE OR REPLACE derived_event SET seq = 1 WHERE seq = 2",
         }
         if connection.vendor == "sqlite"

@@ -1,4 +1,6 @@
-"""The ledger's moves against the database: the record, the cascade, the lock's clock, keys, the outbox (I2, I4, RE-1, C73, C83, C94)."""
+"""The ledger's moves against the database: the record, the cascade, the lock's clock, keys, the outbox (I2, I4,
+RE-1, C73, C83, C94).
+"""
 
 from __future__ import annotations
 
@@ -266,7 +268,9 @@ def test_parts_of_a_single_use_key_are_length_prefixed(db: None) -> None:
 def test_clock_skew_is_refused(
     db: None, two_clocks: None, monkeypatch: pytest.MonkeyPatch, seconds: float, *, fine: bool
 ) -> None:
-    """Ruling 15, C94: with clocks more than two seconds apart nothing is decided; a long wait for the lock is not a skew, and hides none."""
+    """Ruling 15, C94: with clocks more than two seconds apart nothing is decided; a long wait for the lock is not a
+    skew, and hides none.
+    """
     now = clock.now()
     monkeypatch.setattr("derived.ledger.locking.database_now", lambda: clock.now() + timedelta(seconds=seconds))
     for there, before in (
@@ -303,7 +307,9 @@ def test_lock_reads_the_database_clock(db: None, two_clocks: None, *, owned: boo
 
 
 def test_database_moves_the_head_of_a_chain(db: None) -> None:
-    """Promise 5: the head covers every stored Event, whichever statement inserted it; an Event that does not continue the chain moves no head."""
+    """Promise 5: the head covers every stored Event, whichever statement inserted it; an Event that does not
+    continue the chain moves no head.
+    """
     owner = account()
     event = audit.build_event(owner, "test", now=clock.now(), actor="operator", body={})
     kept = Account.objects.get(id=owner.id)
@@ -419,7 +425,8 @@ def test_key_bound_by_two_accounts_at_once_is_refused_for_one(db: None, monkeypa
 
     def bind(owner: Account, root: Credential) -> Credential:
         return under_lock(owner.id, lambda locked: issue.derive(
-            locked, proof_of(key, passphrase_hash="x", clients=[]), issue.IssuanceRequest(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
+            locked, proof_of(key, passphrase_hash="x", clients=[]),
+            issue.IssuanceRequest(login=login(), root=root, name="Phone", by="test"), now=clock.now(),
         ))  # fmt: skip
 
     bind(owners[0], roots[0])
@@ -429,7 +436,9 @@ def test_key_bound_by_two_accounts_at_once_is_refused_for_one(db: None, monkeypa
 
 
 def test_concurrent_key_rotation_leaves_one_key_active(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """C73: the second process must not retire the key that the first has just activated, or an unpublished key would sign next."""
+    """C73: the second process must not retire the key that the first has just activated, or an unpublished key would
+    sign next.
+    """
     ring, other, now = Keyring(wrapper()), Keyring(wrapper()), datetime(2026, 11, 23, 12, tzinfo=UTC)
     new = ring.rotate(KeyPurpose.TOKENS, "ES256", now=now)
     later = now + PUBLISHED_BEFORE_USE

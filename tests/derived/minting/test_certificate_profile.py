@@ -93,7 +93,9 @@ def policies(certificate: x509.Certificate) -> list[str]:
 
 
 def test_piv_policies_need_the_piv_label() -> None:
-    """X-1: every combination of label, level and promise; .41 takes AAL3, and none of them is there without the promise."""
+    """X-1: every combination of label, level and promise; .41 takes AAL3, and none of them is there without the
+    promise.
+    """
     for label in Label:
         for level in (AAL.AAL2, AAL.AAL3):
             for asserts in (True, False):
@@ -110,7 +112,8 @@ def test_certificate_is_for_client_authentication_only(issuer: tuple[x509.Certif
     assert usage.critical
     assert value.digital_signature
     assert not any((
-        value.content_commitment, value.key_encipherment, value.data_encipherment, value.key_agreement, value.key_cert_sign, value.crl_sign,
+        value.content_commitment, value.key_encipherment, value.data_encipherment, value.key_agreement,
+        value.key_cert_sign, value.crl_sign,
     ))  # fmt: skip
     assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     with pytest.raises(x509.ExtensionNotFound):
@@ -143,7 +146,8 @@ LAST_DAY = datetime(2030, 12, 31, 23, 59, 59, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("key", "not_after", "good"),
     [
-        (_RSA[2048], LAST_DAY, True), (_RSA[2048], LAST_DAY + timedelta(seconds=1), False), (_RSA[3072], LAST_DAY + timedelta(seconds=1), True),
+        (_RSA[2048], LAST_DAY, True), (_RSA[2048], LAST_DAY + timedelta(seconds=1), False),
+        (_RSA[3072], LAST_DAY + timedelta(seconds=1), True),
         (ec.generate_private_key(ec.SECP256R1()).public_key(), LAST_DAY + timedelta(days=1), True),
         (ec.generate_private_key(ec.SECP384R1()).public_key(), LAST_DAY + timedelta(days=1), True),
     ],
@@ -185,10 +189,17 @@ def test_serial_numbers_are_long_positive_and_random() -> None:
 @pytest.mark.django_db
 @pytest.mark.database
 def test_certificate_has_its_own_uuid_and_nothing_of_the_request(authority: dict[str, Any], world: World) -> None:
-    """X-3, C91: a name, a purpose and a CA flag of the request are not in it; each certificate has a UUID of its own."""
+    """X-3, C91: a name, a purpose and a CA flag of the request are not in it; each certificate has a UUID of its
+    own.
+    """
     _, desktop = world.enrolled()
-    asked = (x509.BasicConstraints(ca=True, path_length=None), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
-             x509.SubjectAlternativeName([x509.DNSName("vpn.example.org"), x509.UniformResourceIdentifier("urn:uuid:" + "0" * 32)]))  # fmt: skip
+    asked = (
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        x509.SubjectAlternativeName(
+            [x509.DNSName("vpn.example.org"), x509.UniformResourceIdentifier("urn:uuid:" + "0" * 32)]
+        ),
+    )
     seen = set()
     for name in ("One", "Two"):
         key = new_key()
@@ -202,7 +213,8 @@ def test_certificate_has_its_own_uuid_and_nothing_of_the_request(authority: dict
         seen.add(uri.value)
         subject = {one.oid: one.value for one in held.certificate.subject}
         assert subject == {
-            NameOID.ORGANIZATION_NAME: "Mossy Agency", NameOID.COMMON_NAME: "Alex Moss", NameOID.USER_ID: "alex@example.org",
+            NameOID.ORGANIZATION_NAME: "Mossy Agency", NameOID.COMMON_NAME: "Alex Moss",
+            NameOID.USER_ID: "alex@example.org",
         }  # fmt: skip
     assert len(seen) == 2
 
@@ -216,7 +228,8 @@ def test_strict_verifiers_accept_the_certificate(authority: dict[str, Any], worl
     certificate, _ = held.write(tmp_path)
     here = published()
     strict = [
-        "verify", "-x509_strict", "-crl_check_all", "-CAfile", str(here / "authorities.pem"), "-CRLfile", str(here / "lists.pem"),
+        "verify", "-x509_strict", "-crl_check_all", "-CAfile", str(here / "authorities.pem"), "-CRLfile",
+        str(here / "lists.pem"),
         "-purpose", "sslclient", "-explicit_policy", "-policy",
     ]  # fmt: skip
     assert b"OK" in openssl(*strict, GENERIC, str(certificate)).stdout
@@ -258,17 +271,31 @@ def _instead(value: Any, *, critical: bool = False) -> Any:
 
 
 STRANGE: dict[str, Any] = {
-    **{f"no {kind.__name__}": _without(kind) for kind in (
-        x509.KeyUsage, x509.ExtendedKeyUsage, x509.CertificatePolicies, x509.SubjectAlternativeName, x509.CRLDistributionPoints,
-        x509.AuthorityInformationAccess, x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier,
-    )},
-    "key usage that is not critical": _flipped(x509.KeyUsage), "policies that are critical": _flipped(x509.CertificatePolicies),
-    "anyEKU": _instead(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH, x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])),
+    **{
+        f"no {kind.__name__}": _without(kind)
+        for kind in (
+            x509.KeyUsage,
+            x509.ExtendedKeyUsage,
+            x509.CertificatePolicies,
+            x509.SubjectAlternativeName,
+            x509.CRLDistributionPoints,
+            x509.AuthorityInformationAccess,
+            x509.SubjectKeyIdentifier,
+            x509.AuthorityKeyIdentifier,
+        )
+    },
+    "key usage that is not critical": _flipped(x509.KeyUsage),
+    "policies that are critical": _flipped(x509.CertificatePolicies),
+    "anyEKU": _instead(
+        x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH, x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
+    ),
     "more use of the key": _instead(certificate_module.key_usage("digital_signature", "key_agreement"), critical=True),
-    "a list over https": _instead(certificate_module.distribution_points("https://pki.example/x.crl")), "a foreign policy": _instead(certificate_module.policies("1.2.3.4")),
+    "a list over https": _instead(certificate_module.distribution_points("https://pki.example/x.crl")),
+    "a foreign policy": _instead(certificate_module.policies("1.2.3.4")),
     "an authority": _instead(x509.BasicConstraints(ca=True, path_length=None), critical=True),
-    "something more": _instead(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")), "name constraints": _instead(x509.TLSFeature([x509.TLSFeatureType.status_request])),
-}  # fmt: skip
+    "something more": _instead(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")),
+    "name constraints": _instead(x509.TLSFeature([x509.TLSFeatureType.status_request])),
+}
 
 
 @pytest.mark.parametrize("strange", STRANGE)

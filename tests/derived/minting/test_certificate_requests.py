@@ -1,4 +1,6 @@
-"""Hostile requests: of a request only the key is used, its proof must hold, and the key must be a good one (C91, P58)."""
+"""Hostile requests: of a request only the key is used, its proof must hold, and the key must be a good one (C91,
+P58).
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,10 @@ def test_valid_request_yields_its_key_in_each_form() -> None:
     want = KEY.public_key().public_numbers()
     text = PEM.decode()
     for found in (
-        reading.from_text(text), reading.from_text(f"Hello,\n\n{text}\nThanks"), reading.from_text(text.replace("CERTIFICATE REQ", "NEW CERTIFICATE REQ")),
-        reading.from_text(text.replace("\n", "\r\n")), reading.from_base64(b64encode(DER).decode()), reading.from_der(DER),
+        reading.from_text(text), reading.from_text(f"Hello,\n\n{text}\nThanks"),
+        reading.from_text(text.replace("CERTIFICATE REQ", "NEW CERTIFICATE REQ")),
+        reading.from_text(text.replace("\n", "\r\n")), reading.from_base64(b64encode(DER).decode()),
+        reading.from_der(DER),
     ):  # fmt: skip
         assert found.public_numbers() == want
 

@@ -54,8 +54,10 @@ def test_valid_proof_is_accepted() -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        {"typ": "dpop+jwt"}, {"typ": None}, {"typ": TYP, "alg": "none"}, {"typ": TYP, "alg": "HS256"}, {"typ": TYP, "alg": "ES384"},
-        {"typ": TYP, "crit": ["x"]}, {"typ": TYP, "b64": False}, {"typ": TYP, "kid": "x" * 43}, {"typ": TYP, "jwk": DeviceKey.generate().public_jwk},
+        {"typ": "dpop+jwt"}, {"typ": None}, {"typ": TYP, "alg": "none"}, {"typ": TYP, "alg": "HS256"},
+        {"typ": TYP, "alg": "ES384"},
+        {"typ": TYP, "crit": ["x"]}, {"typ": TYP, "b64": False}, {"typ": TYP, "kid": "x" * 43},
+        {"typ": TYP, "jwk": DeviceKey.generate().public_jwk},
     ],
 )  # fmt: skip
 def test_proof_with_a_wrong_header_is_refused(header: dict[str, Any]) -> None:
@@ -96,9 +98,12 @@ def test_truncated_proof_is_refused(length: int) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"aud": "https://other.example"}, {"aud": ["https://id.example"]}, {"nonce": "m"}, {"nonce": None}, {"iat": None}, {"iat": True},
-        {"iat": "1"}, {"iat": 1e300}, {"iat": int(NOW.timestamp()) - 61}, {"iat": int(NOW.timestamp()) + 11}, {"jti": ""}, {"jti": "short"},
-        {"jti": 5}, {"jti": "x" * 200}, {"exp": int(NOW.timestamp())}, {"exp": int(NOW.timestamp()) + 61}, {"exp": "soon"},
+        {"aud": "https://other.example"}, {"aud": ["https://id.example"]}, {"nonce": "m"}, {"nonce": None},
+        {"iat": None}, {"iat": True},
+        {"iat": "1"}, {"iat": 1e300}, {"iat": int(NOW.timestamp()) - 61}, {"iat": int(NOW.timestamp()) + 11},
+        {"jti": ""}, {"jti": "short"},
+        {"jti": 5}, {"jti": "x" * 200}, {"exp": int(NOW.timestamp())}, {"exp": int(NOW.timestamp()) + 61},
+        {"exp": "soon"},
     ],
 )  # fmt: skip
 def test_wrong_claim_is_refused(changed: dict[str, Any]) -> None:
@@ -122,9 +127,12 @@ def test_proof_is_fresh_for_a_minute(age: int) -> None:
 @pytest.mark.parametrize(
     "jwk",
     [
-        None, [], "x", {}, {"kty": "oct", "k": "AAAA"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {**KEY.public_jwk, "d": "AAAA"},
-        {**KEY.public_jwk, "crv": "P-384"}, {**KEY.public_jwk, "x": KEY.public_jwk["y"]}, {**KEY.public_jwk, "x": "A" * 43},
-        {**KEY.public_jwk, "x": 5}, {**KEY.public_jwk, "y": KEY.public_jwk["y"] + "AA"}, {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43},
+        None, [], "x", {}, {"kty": "oct", "k": "AAAA"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+        {**KEY.public_jwk, "d": "AAAA"},
+        {**KEY.public_jwk, "crv": "P-384"}, {**KEY.public_jwk, "x": KEY.public_jwk["y"]},
+        {**KEY.public_jwk, "x": "A" * 43},
+        {**KEY.public_jwk, "x": 5}, {**KEY.public_jwk, "y": KEY.public_jwk["y"] + "AA"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43},
     ],
 )  # fmt: skip
 def test_key_that_is_not_a_p256_point_is_refused(jwk: object) -> None:

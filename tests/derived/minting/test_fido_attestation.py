@@ -109,7 +109,9 @@ def test_real_key_is_identified_by_its_model(name: str, library_clock: Callable[
 
 @pytest.mark.parametrize("name", ["YUBIKEY_4", "YUBIKEY_5_NFC", "MICROSOFT_SURFACE_1796", "PIXEL_8A"])
 def test_fido_certified_model_counts_by_default(name: str, library_clock: Callable[[datetime], None]) -> None:
-    """The default policy: certified, and no bad status reported. Apple, which FIDO does not list, needs the operator's entry."""
+    """The default policy: certified, and no bad status reported. Apple, which FIDO does not list, needs the
+    operator's entry.
+    """
     real = Captured(name, ALL[name])
     library_clock(real.at)
     assert real.judged().attested
@@ -190,7 +192,9 @@ def test_real_attestation_with_a_changed_part_is_refused(
 @pytest.mark.parametrize("name", ["YUBIKEY_4", "YUBIKEY_5_NFC", "MICROSOFT_SURFACE_1796"])
 @pytest.mark.parametrize("away", ["the model", "its roots", "another's roots", "not yet", "no more"])
 def test_real_key_without_its_root_is_unattested(name: str, away: str) -> None:
-    """Without roots nothing is attested, although `webauthn` would accept it; nor before or after its certificates' time."""
+    """Without roots nothing is attested, although `webauthn` would accept it; nor before or after its certificates'
+    time.
+    """
     real = Captured(name, ALL[name])
     listed_as = real.judged().listed_as
     models = dict(published().models)
@@ -214,7 +218,9 @@ def test_real_key_without_its_root_is_unattested(name: str, away: str) -> None:
 
 
 def test_android_attestation_with_another_makers_aaguid_is_refused(library_clock: Callable[[datetime], None]) -> None:
-    """An Android attestation chains to Google, whatever AAGUID its data carry: it is verified against that model's own roots."""
+    """An Android attestation chains to Google, whatever AAGUID its data carry: it is verified against that model's
+    own roots.
+    """
     real = Captured("PIXEL_8A", ALL["PIXEL_8A"])
     library_clock(real.at)
     models = dict(published().models)
@@ -317,7 +323,8 @@ def test_model_reported_as_compromised_never_counts(bad: str, allowed: bool) -> 
         (("NOT_FIDO_CERTIFIED",), ModelPolicy(allow=frozenset({FIPS})), True),
     ],
 )
-def test_models_that_count(statuses: tuple[str, ...], policy: ModelPolicy, counts: bool) -> None:  # noqa: FBT001 - a parameter
+# a parameter
+def test_models_that_count(statuses: tuple[str, ...], policy: ModelPolicy, counts: bool) -> None:  # noqa: FBT001
     """Certified, or on the operator's list; never on the other one (RQ-4)."""
     maker = Maker()
     assert judged(SoftKey(maker=maker), known=listing(maker, statuses=statuses), policy=policy).attested is counts
@@ -335,7 +342,8 @@ def test_models_that_count(statuses: tuple[str, ...], policy: ModelPolicy, count
         (set(), False),
     ],
 )
-def test_key_needs_isolated_hardware_for_aal3(protection: set[str], kept_in: bool) -> None:  # noqa: FBT001 - a parameter
+# a parameter
+def test_key_needs_isolated_hardware_for_aal3(protection: set[str], kept_in: bool) -> None:  # noqa: FBT001
     """AAL3 needs isolated hardware (63B-4 §3.2.13); an attested key elsewhere is worth AAL2."""
     maker = Maker()
     found = judged(SoftKey(maker=maker), known=listing(maker, key_protection=frozenset(protection)))
@@ -445,7 +453,9 @@ def test_zero_aaguid_names_no_model() -> None:
 
 
 def test_attestation_certificate_may_be_a_listed_root() -> None:
-    """FIDO's metadata lists some makers' certificates without their authority; another certificate of the same authority is not meant."""
+    """FIDO's metadata lists some makers' certificates without their authority; another certificate of the same
+    authority is not meant.
+    """
     maker = Maker()
     itself = base64.b64encode(maker.x5c[0]).decode()
     assert judged(SoftKey(maker=maker), known=listing(maker, roots=(itself,))).attested
@@ -465,7 +475,9 @@ def test_attestation_certificate_may_be_a_listed_root() -> None:
     ],
 )
 def test_tpm_key_must_be_made_there_and_fixed(attributes: int, stays: bool) -> None:  # noqa: FBT001 - a parameter
-    """fixedTPM, fixedParent and sensitiveDataOrigin (TPM 2.0 part 2 §8.3); a duplicable key is exportable (63B-4 §2.3)."""
+    """fixedTPM, fixedParent and sensitiveDataOrigin (TPM 2.0 part 2 §8.3); a duplicable key is exportable (63B-4
+    §2.3).
+    """
     model = next(iter(listing(Maker()).models.values()))
     public = b"\x00\x23\x00\x0b" + attributes.to_bytes(4) + b"rest"
     statement = attestation.AttestationStatement(

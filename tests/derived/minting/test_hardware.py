@@ -1,4 +1,6 @@
-"""What proves that a device key is in hardware, and what does not: real samples, and every field gone wrong (DK-2, RQ-4, C60; libraries.md row 13)."""
+"""What proves that a device key is in hardware, and what does not: real samples, and every field gone wrong (DK-2,
+RQ-4, C60; libraries.md row 13).
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,9 @@ def shipped(**changed: Any) -> AttestationTrust:
 
 
 def test_real_android_phone_against_googles_roots() -> None:
-    """A Pixel 8a: TEE, verified boot; its key serves for ten seconds after an unlock, which is no verification of each use (trap 6, DK-2)."""
+    """A Pixel 8a: TEE, verified boot; its key serves for ten seconds after an unlock, which is no verification of
+    each use (trap 6, DK-2).
+    """
     found = judge(*pixel(), shipped())
     assert (found.device.type, found.level, found.verifies_user, found.facts["keymint"]) == ("android", "TEE", False, 1)
 
@@ -141,7 +145,9 @@ def test_real_yubikey_below_a_u2f_root_is_refused() -> None:
 
 
 def test_real_iphone_against_apples_root() -> None:
-    """The sample is of Apple's development environment: refused where the app is trusted in production, accepted where it is listed for development."""
+    """The sample is of Apple's development environment: refused where the app is trusted in production, accepted
+    where it is listed for development.
+    """
     app = SAMPLES["apple-appattest"]["app"]
     with pytest.raises(Refused):
         judge(*iphone(), shipped(apps=frozenset({app})))
@@ -175,7 +181,8 @@ def test_real_tpm_attestation_is_parsed() -> None:
     """A Surface's TPMS_ATTEST reads as ours do; its key is RSA and signed with SHA-1, so it is no device key."""
     whole, client = Captured("MICROSOFT_SURFACE_1796", NOW).parts
     said = cbor2.loads(whole)
-    qualifying = hashlib.sha1(said["authData"] + hashlib.sha256(client).digest()).digest()  # noqa: S324 - what it was made with
+    # what it was made with
+    qualifying = hashlib.sha1(said["authData"] + hashlib.sha256(client).digest()).digest()  # noqa: S324
     tpm.certified(said["attStmt"]["certInfo"], said["attStmt"]["pubArea"], qualifying=qualifying)
     with pytest.raises(Refused):
         tpm.certified(said["attStmt"]["certInfo"], said["attStmt"]["pubArea"], qualifying=NONCE)
@@ -203,7 +210,9 @@ def test_changed_byte_in_a_real_chain_is_refused(
 def test_real_statement_is_bound_to_key_challenge_and_time(
     sample: Callable[[], tuple[dict[str, Any], AttestationRequest]],
 ) -> None:
-    """Another key, another challenge, another time, no roots, the roots of another format, a revoked certificate (libraries.md trap: no roots, no trust)."""
+    """Another key, another challenge, another time, no roots, the roots of another format, a revoked certificate
+    (libraries.md trap: no roots, no trust).
+    """
     statement, asked = sample()
     known = shipped(developing=frozenset({SAMPLES["apple-appattest"]["app"]}))
     form = statement["format"]
@@ -265,7 +274,9 @@ def test_android_with_user_verification_is_two_factors() -> None:
 def test_android_without_verification_of_each_use_is_one_factor(
     hardware: dict[str, bytes | None], software: dict[int, bytes]
 ) -> None:
-    """Trap 6, DK-2: unlocking the phone is not activating the key; what only the system says does not count in favour."""
+    """Trap 6, DK-2: unlocking the phone is not activating the key; what only the system says does not count in
+    favour.
+    """
     phone = Android()
     found = judge(
         phone.statement(phone.description(hardware=phone.enforced(**hardware), software=software)),
@@ -470,8 +481,10 @@ def test_without_roots_no_format_is_trusted(make: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("statement", [
-    None, [], "x", 7, {}, {"format": "packed"}, {"format": 7}, {"format": "tpm"}, {"format": "android-key", "x5c": []}, {"format": "android-key", "x5c": "x"},
-    {"format": "android-key", "x5c": ["x"] * 9}, {"format": "android-key", "x5c": [7]}, {"format": "yubikey-piv", "x5c": ["AAAA"]},
+    None, [], "x", 7, {}, {"format": "packed"}, {"format": 7}, {"format": "tpm"}, {"format": "android-key", "x5c": []},
+    {"format": "android-key", "x5c": "x"},
+    {"format": "android-key", "x5c": ["x"] * 9}, {"format": "android-key", "x5c": [7]},
+    {"format": "yubikey-piv", "x5c": ["AAAA"]},
     {"format": "android-key", "x5c": ["A" * 20000]}, {"format": "apple-appattest", "object": 7}, {"format": ["tpm"]},
 ])  # fmt: skip
 def test_malformed_statement_is_refused(statement: object) -> None:
@@ -490,7 +503,9 @@ def test_der_is_parsed_strictly(raw: str) -> None:
 
 
 def test_level_of_a_key_with_and_without_hardware_proof() -> None:
-    """DK-2, ruling 1: bare AAL1; with a passphrase AAL2; hardware alone AAL1; hardware that asks each time AAL2; never AAL3, never phishing-resistant."""
+    """DK-2, ruling 1: bare AAL1; with a passphrase AAL2; hardware alone AAL1; hardware that asks each time AAL2;
+    never AAL3, never phishing-resistant.
+    """
     key, device = (
         public_key(jwk_of(fresh())),
         HardwareEvidence(device=DeviceFacts(type="tpm"), verifies_user=False, level="TPM 2.0"),
@@ -498,7 +513,8 @@ def test_level_of_a_key_with_and_without_hardware_proof() -> None:
     asking = HardwareEvidence(device=device.device, verifies_user=True, level="StrongBox")
     rows = [
         ("", None, AAL.AAL1, {"pop"}), ("x", None, AAL.AAL2, {"pop", "pwd", "mfa"}), ("", device, AAL.AAL1, {"hwk"}),
-        ("x", device, AAL.AAL2, {"hwk", "pwd", "mfa"}), ("", asking, AAL.AAL2, {"hwk", "user", "mfa"}), ("x", asking, AAL.AAL2, {"hwk", "user", "pwd", "mfa"}),
+        ("x", device, AAL.AAL2, {"hwk", "pwd", "mfa"}), ("", asking, AAL.AAL2, {"hwk", "user", "mfa"}),
+        ("x", asking, AAL.AAL2, {"hwk", "user", "pwd", "mfa"}),
     ]  # fmt: skip
     for passphrase, kept, level, amr in rows:
         made = device_key.proof_of(key, passphrase_hash=passphrase, clients=[], kept=kept)
@@ -518,7 +534,9 @@ def test_level_of_a_key_with_and_without_hardware_proof() -> None:
 
 
 def test_operators_roots_replace_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Roots are replaceable, an empty folder trusts no maker, and an unreadable file is an error that issues nothing."""
+    """Roots are replaceable, an empty folder trusts no maker, and an unreadable file is an error that issues
+    nothing.
+    """
     monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path / "attestation")
     roots = attestation.trust().roots
     assert {name: len(found) > 0 for name, found in roots.items()} == dict.fromkeys(attestation.FORMATS, True)
@@ -562,8 +580,10 @@ def test_statement_covers_challenge_and_key() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("odd", [
-    cbor2.CBORTag(35, "("), cbor2.CBORTag(5, [10**6, 1]), cbor2.CBORTag(4, [10**9, 1]), cbor2.CBORTag(30, [1, 0]), cbor2.CBORTag(36, "x"),
-    cbor2.CBORTag(1, 10**30), cbor2.CBORTag(0, "no time"), cbor2.CBORTag(37, b"x"), cbor2.CBORTag(260, b"x"), cbor2.CBORTag(258, [[]]), {"fmt": {}}, [],
+    cbor2.CBORTag(35, "("), cbor2.CBORTag(5, [10**6, 1]), cbor2.CBORTag(4, [10**9, 1]), cbor2.CBORTag(30, [1, 0]),
+    cbor2.CBORTag(36, "x"),
+    cbor2.CBORTag(1, 10**30), cbor2.CBORTag(0, "no time"), cbor2.CBORTag(37, b"x"), cbor2.CBORTag(260, b"x"),
+    cbor2.CBORTag(258, [[]]), {"fmt": {}}, [],
     {"fmt": "x", "authData": 1, "attStmt": []}, cbor2.CBORTag(28, 1), cbor2.CBORTag(29, 7),
 ], ids=str)  # fmt: skip
 def test_attestation_of_malformed_cbor_is_refused(odd: Any) -> None:

@@ -1,4 +1,6 @@
-"""The rules of a ceremony, one falsified part at a time: each is refused, and the unfalsified one is not (C59, W1, W2)."""
+"""The rules of a ceremony, one falsified part at a time: each is refused, and the unfalsified one is not (C59, W1,
+W2).
+"""
 
 from __future__ import annotations
 
@@ -357,7 +359,9 @@ def test_falsified_assertion_is_refused(what: str) -> None:
 
 
 def test_user_handle_is_optional_after_a_password() -> None:
-    """After a password the key is one of the account's own; a U2F key has no handle to give. A wrong one is still refused."""
+    """After a password the key is one of the account's own; a U2F key has no handle to give. A wrong one is still
+    refused.
+    """
     key = SoftKey(resident=False)
     registered, expected = enrolled(key), asked()
     assert verify(key.get(request(expected)), expected, registered, named=True)
@@ -396,7 +400,9 @@ def test_counter_only_rises(before: int, now: int, back: bool) -> None:  # noqa:
 @pytest.mark.parametrize("attested", [True, False])
 @pytest.mark.parametrize("eligible", [True, False])
 def test_aal3_needs_attested_non_exportable_and_not_syncable(hardware: bool, attested: bool, eligible: bool) -> None:  # noqa: FBT001 - parameters
-    """Attested, non-exportable and not syncable; each alone is not enough, whoever filled the record in (PK-1, PK-2, C60)."""
+    """Attested, non-exportable and not syncable; each alone is not enough, whoever filled the record in (PK-1, PK-2,
+    C60).
+    """
     found = replace(enrolled(SoftKey()), hardware=hardware, attested=attested, backup_eligible=eligible)
     assert (found.reaches == AAL.AAL3) is (hardware and attested and not eligible)
 

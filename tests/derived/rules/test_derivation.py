@@ -100,7 +100,9 @@ def test_fresh_root_login_at_aal2_may_issue() -> None:
     ],
 )
 def test_any_other_login_may_not_issue(changed: dict[str, object], reason: Reason) -> None:
-    """A derived credential is no parent, AAL1 issues nothing, and a stale login must be repeated (EL-1, AU-8, trap 10)."""
+    """A derived credential is no parent, AAL1 issues nothing, and a stale login must be repeated (EL-1, AU-8, trap
+    10).
+    """
     assert refusal(login(**changed), now=NOW) == reason
 
 

@@ -1,4 +1,6 @@
-"""What a root is worth, and who may add or change one (the assurance look-up; AU-1, AU-4, AU-7, DK-2, PK-1, PK-2, P2; rulings 5, 6)."""
+"""What a root is worth, and who may add or change one (the assurance look-up; AU-1, AU-4, AU-7, DK-2, PK-1, PK-2,
+P2; rulings 5, 6).
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_the_rows_of_the_assurance_look_up(
     methods: str,
     resistant: bool,  # noqa: FBT001
 ) -> None:
-    """standards.md, assurance look-up: level, `amr` and phishing resistance follow from what was shown, and from nothing else."""
+    """standards.md, assurance look-up: level, `amr` and phishing resistance follow from what was shown, and from
+    nothing else.
+    """
     shown = VerifiedFactors(factors=frozenset(factors), hardware=hardware)
     assert (shown.reach, " ".join(shown.amr), shown.phishing_resistant) == (level, methods, resistant)
 

@@ -74,7 +74,8 @@ def test_piv_label_needs_all_of_its_conditions(
 
 
 @pytest.mark.parametrize(("fasc_n", "agency"), [
-    (FASC_N_0032, "0032"), ("", ""), ("00" * 25, ""), ("zz" * 25, ""), (FASC_N_0032[:-2], ""), ("d1" + FASC_N_0032[2:], ""),
+    (FASC_N_0032, "0032"), ("", ""), ("00" * 25, ""), ("zz" * 25, ""), (FASC_N_0032[:-2], ""),
+    ("d1" + FASC_N_0032[2:], ""),
 ])  # fmt: skip
 def test_agency_is_read_from_a_valid_fasc_n(fasc_n: str, agency: str) -> None:
     """EL-3: bad parity, a wrong length or no FASC-N at all is no agency."""
@@ -195,9 +196,12 @@ def test_every_setting_of_a_policy_file_has_an_effect() -> None:
 
 
 @pytest.mark.parametrize("document", [
-    {"device_kye": {}}, {"password_totp": {}}, {"device_key": []}, {"device_key": {"ofered": True}}, {"device_key": {"offered": 1}},
-    {"device_key": {"most_aal": 4}}, {"device_key": {"most": -1}}, {"device_key": {"most": True}}, {"device_key": {"lifetime_days": 0}},
-    {"device_key": {"labels": ["piv"]}}, {"device_key": {"groups": "Field"}}, {"device_key": {"groups": [""]}}, {"home_agencies": "0032"},
+    {"device_kye": {}}, {"password_totp": {}}, {"device_key": []}, {"device_key": {"ofered": True}},
+    {"device_key": {"offered": 1}},
+    {"device_key": {"most_aal": 4}}, {"device_key": {"most": -1}}, {"device_key": {"most": True}},
+    {"device_key": {"lifetime_days": 0}},
+    {"device_key": {"labels": ["piv"]}}, {"device_key": {"groups": "Field"}}, {"device_key": {"groups": [""]}},
+    {"home_agencies": "0032"},
     {"approved": {"model": []}}, {"assigned": {"123": 1}}, {"most_in_all": "4"},
 ])  # fmt: skip
 def test_mistyped_rule_is_an_error(document: dict[str, object]) -> None:

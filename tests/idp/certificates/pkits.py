@@ -2,8 +2,10 @@
 
     python -m tests.idp.certificates.pkits      prints the table (section, cases, agreed, disagreed with reasons)
 
-What runs here is what validates a path in the product: our builder (`paths`), the engine with our inputs, and the engine's
-word on CRLs through `News`. The front end (`reading`) is not part of it: it refuses every PKITS end entity, because all of them
+What runs here is what validates a path in the product: our builder (`paths`), the engine with our inputs, and the
+engine's
+word on CRLs through `News`. The front end (`reading`) is not part of it: it refuses every PKITS end entity, because
+all of them
 have more key usages than digitalSignature; a test of its own asserts that. PKITS has no OCSP, and no age limit of ours.
 """
 
@@ -88,7 +90,10 @@ def _named(section: str, names: str) -> list[Case]:
 
 
 _WEAK = "DSA is not accepted anywhere (SP 800-78-5 has no DSA; FIPS 186-5 withdrew it)"
-_UNIQUE = "unique identifiers, which RFC 5280 §4.1.2.8 forbids: asn1crypto writes them back otherwise, the signature fails: refused"
+_UNIQUE = (
+    "unique identifiers, which RFC 5280 §4.1.2.8 forbids: asn1crypto writes them back otherwise, "
+    "the signature fails: refused"
+)
 DISAGREED = {"4.1.4": _WEAK, "4.1.5": _WEAK, "4.3.6": _UNIQUE}
 
 
@@ -113,14 +118,18 @@ _BY_SECTION = {
     " InvalidNegativeSerialNumberTest15 ValidLongSerialNumberTest16 ValidLongSerialNumberTest17"
     " InvalidLongSerialNumberTest18 ValidSeparateCertificateandCRLKeysTest19 InvalidSeparateCertificateandCRLKeysTest20"
     " InvalidSeparateCertificateandCRLKeysTest21",
-    "4.5": "ValidBasicSelfIssuedOldWithNewTest1 InvalidBasicSelfIssuedOldWithNewTest2 ValidBasicSelfIssuedNewWithOldTest3"
+    "4.5": "ValidBasicSelfIssuedOldWithNewTest1 InvalidBasicSelfIssuedOldWithNewTest2 "
+    "ValidBasicSelfIssuedNewWithOldTest3"
     " ValidBasicSelfIssuedNewWithOldTest4 InvalidBasicSelfIssuedNewWithOldTest5 ValidBasicSelfIssuedCRLSigningKeyTest6"
     " InvalidBasicSelfIssuedCRLSigningKeyTest7 InvalidBasicSelfIssuedCRLSigningKeyTest8",
-    "4.6": "InvalidMissingbasicConstraintsTest1 InvalidcAFalseTest2 InvalidcAFalseTest3 ValidbasicConstraintsNotCriticalTest4 "
+    "4.6": "InvalidMissingbasicConstraintsTest1 InvalidcAFalseTest2 InvalidcAFalseTest3 "
+    "ValidbasicConstraintsNotCriticalTest4 "
     + " ".join(f"{'Valid' if n in {7, 8, 13, 14} else 'Invalid'}pathLenConstraintTest{n}" for n in range(5, 15))
-    + " ValidSelfIssuedpathLenConstraintTest15 InvalidSelfIssuedpathLenConstraintTest16 ValidSelfIssuedpathLenConstraintTest17",
+    + " ValidSelfIssuedpathLenConstraintTest15 InvalidSelfIssuedpathLenConstraintTest16 "
+    "ValidSelfIssuedpathLenConstraintTest17",
     "4.7": "InvalidkeyUsageCriticalkeyCertSignFalseTest1 InvalidkeyUsageNotCriticalkeyCertSignFalseTest2"
-    " ValidkeyUsageNotCriticalTest3 InvalidkeyUsageCriticalcRLSignFalseTest4 InvalidkeyUsageNotCriticalcRLSignFalseTest5",
+    " ValidkeyUsageNotCriticalTest3 InvalidkeyUsageCriticalcRLSignFalseTest4 "
+    "InvalidkeyUsageNotCriticalcRLSignFalseTest5",
     "4.9": "ValidrequireExplicitPolicyTest1 ValidrequireExplicitPolicyTest2 InvalidrequireExplicitPolicyTest3"
     " ValidrequireExplicitPolicyTest4 InvalidrequireExplicitPolicyTest5 ValidSelfIssuedrequireExplicitPolicyTest6"
     " InvalidSelfIssuedrequireExplicitPolicyTest7 InvalidSelfIssuedrequireExplicitPolicyTest8",
@@ -129,7 +138,8 @@ _BY_SECTION = {
     " ValidSelfIssuedinhibitPolicyMappingTest7 InvalidSelfIssuedinhibitPolicyMappingTest8"
     " InvalidSelfIssuedinhibitPolicyMappingTest9 InvalidSelfIssuedinhibitPolicyMappingTest10"
     " InvalidSelfIssuedinhibitPolicyMappingTest11",
-    "4.12": "InvalidinhibitAnyPolicyTest1 ValidinhibitAnyPolicyTest2 InvalidinhibitAnyPolicyTest4 InvalidinhibitAnyPolicyTest5"
+    "4.12": "InvalidinhibitAnyPolicyTest1 ValidinhibitAnyPolicyTest2 InvalidinhibitAnyPolicyTest4 "
+    "InvalidinhibitAnyPolicyTest5"
     " InvalidinhibitAnyPolicyTest6 ValidSelfIssuedinhibitAnyPolicyTest7 InvalidSelfIssuedinhibitAnyPolicyTest8"
     " ValidSelfIssuedinhibitAnyPolicyTest9 InvalidSelfIssuedinhibitAnyPolicyTest10",
     "4.16": "ValidUnknownNotCriticalCertificateExtensionTest1 InvalidUnknownCriticalCertificateExtensionTest2",
@@ -150,7 +160,9 @@ _BY_WORD = {
 
 
 def _policy_cases() -> list[Case]:
-    """Sections 4.8, 4.10 and 4.12.3, whose cases run with several inputs: (number, file, [(wanted, explicit or inhibited, valid)])."""
+    """Sections 4.8, 4.10 and 4.12.3, whose cases run with several inputs: (number, file, [(wanted, explicit or
+    inhibited, valid)]).
+    """
     one, two, three, six = (NIST[1],), (NIST[2],), (NIST[3],), (NIST[6],)
     free, explicit = FREE, Inputs()
     unmapped = Inputs(explicit_policy=False, inhibit_mapping=True)

@@ -35,7 +35,9 @@ def test_random_bytes_are_refused(pki_setup: PkiSetup, der: bytes, chain: list[b
 @FUZZ
 @given(data=st.data())
 def test_mutated_certificates_are_refused(pki_setup: PkiSetup, data: st.DataObject) -> None:
-    """A good certificate with a few bytes changed, cut out or doubled: never accepted, and never anything but a refusal."""
+    """A good certificate with a few bytes changed, cut out or doubled: never accepted, and never anything but a
+    refusal.
+    """
     card = _card(pki_setup)
     der = bytearray(card)
     for _ in range(data.draw(st.integers(1, 3))):

@@ -1,6 +1,8 @@
-"""The ICAM test cards that GSA publishes (CC0), where they are at hand; without them there is nothing to run, and no skip.
+"""The ICAM test cards that GSA publishes (CC0), where they are at hand; without them there is nothing to run, and no
+skip.
 
-Their CRLs are old: fresh ones are signed here with the published keys of the authorities, and kept as if they had been fetched.
+Their CRLs are old: fresh ones are signed here with the published keys of the authorities, and kept as if they had
+been fetched.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ def test_paths_have_six_certificates_at_most() -> None:
 def test_forged_cross_certificates_cost_a_bounded_number_of_signatures(
     pki_setup: PkiSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C22: forty forged certificates by the bridge, with its name and key identifier; a card of the agency's twin is refused after 32 paths."""
+    """C22: forty forged certificates by the bridge, with its name and key identifier; a card of the agency's twin is
+    refused after 32 paths.
+    """
     agency, bridge = pki_setup.pki.authorities["agency"], pki_setup.pki.authorities["bridge"]
     for number in range(40):
         der = bytearray(pki_setup.pki.certify(agency, by=bridge).public_bytes(Encoding.DER))

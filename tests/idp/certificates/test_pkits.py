@@ -21,7 +21,9 @@ def quiet() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.number}-{case.file}" for case in CASES])
 def test_pkits_verdicts(case: pkits.Case) -> None:
-    """AU-2: our paths, the engine with our inputs, and its word on CRLs decide as published, but where `ours` says why not."""
+    """AU-2: our paths, the engine with our inputs, and its word on CRLs decide as published, but where `ours` says
+    why not.
+    """
     assert pkits.accepts(case) is case.expected
 
 
@@ -55,7 +57,9 @@ def test_pkits_is_complete() -> None:
 
 @pytest.mark.parametrize("file", sorted({case.file for case in CASES}))
 def test_front_end_refuses_every_pkits_certificate(file: str) -> None:
-    """AU-3, X1: no PKITS end entity is one for authentication: all have further key usages, or cannot be read strictly."""
+    """AU-3, X1: no PKITS end entity is one for authentication: all have further key usages, or cannot be read
+    strictly.
+    """
     with pytest.raises(Refused) as caught:
         reading.leaf(pkits.leaf(file).dump(), now=pkits.NOW)
     assert caught.value.reason in {Reason.CERTIFICATE_NOT_FOR_AUTHENTICATION, Reason.CERTIFICATE_MALFORMED}

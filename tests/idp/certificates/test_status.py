@@ -65,7 +65,9 @@ def test_one_status_mechanism_is_enough(pki_setup: PkiSetup, silent: str, mode: 
 
 @pytest.mark.parametrize("mode", ["dead", "stale", "rubbish", "stranger", "refusing"])
 def test_missing_status_is_refused(pki_setup: PkiSetup, mode: str) -> None:
-    """C22: no response, an old one, one by another signer, or garbage: the status is unknown, so nobody signs in (503)."""
+    """C22: no response, an old one, one by another signer, or garbage: the status is unknown, so nobody signs in
+    (503).
+    """
     pki_setup.responder.set_all(mode)  # type: ignore[arg-type]
     with pytest.raises(Unavailable) as caught:
         validate(pki_setup.pki.card().der, (), now=pki_setup.now)
@@ -169,7 +171,8 @@ def test_listed_serial_is_revoked_whatever_the_date(pki_setup: PkiSetup, silent:
 
 
 @pytest.mark.parametrize(("ahead", "good"), [(55, True), (65, False)])
-def test_responder_clock_may_be_a_minute_ahead(pki_setup: PkiSetup, ahead: int, good: bool) -> None:  # noqa: FBT001 - a parameter of the test
+# a parameter of the test
+def test_responder_clock_may_be_a_minute_ahead(pki_setup: PkiSetup, ahead: int, good: bool) -> None:  # noqa: FBT001
     """C22: clocks differ a little; answers from further ahead are not believed."""
     pki_setup.responder.clock = lambda: pki_setup.now + timedelta(minutes=5, seconds=ahead)
     if good:
@@ -230,7 +233,9 @@ def _request(pki_setup: PkiSetup, card: Card) -> bytes:
     "fault", ["no purpose", "expired", "another authority", "another nonce", "for another card", "good by nobody"]
 )
 def test_responder_must_be_authorised(pki_setup: PkiSetup, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RFC 6960 §4.2.2.2: OCSPSigning by the same authority, valid now; the answer is about this card and our question."""
+    """RFC 6960 §4.2.2.2: OCSPSigning by the same authority, valid now; the answer is about this card and our
+    question.
+    """
     card, another = pki_setup.pki.card(), pki_setup.pki.card()
     agency, outside = pki_setup.pki.authorities["agency"], pki_setup.pki.authorities["outside"]
     signers = {

@@ -55,7 +55,9 @@ def test_valid_card_is_accepted_and_described(pki_setup: PkiSetup, issuer: str) 
 
 
 def test_authorities_of_the_same_name_are_told_apart(pki_setup: PkiSetup) -> None:
-    """C24: what a card is bound by differs between two authorities of the same name, whatever identifiers they write."""
+    """C24: what a card is bound by differs between two authorities of the same name, whatever identifiers they
+    write.
+    """
     number, identity = number_of(credential=7), uuid.uuid4()
     here = validate(pki_setup.pki.card(fasc_n=number, uuid=identity).der, (), now=pki_setup.now)
     twin = pki_setup.pki.authority("twin", "Demo Agency CA", organisation="Ramet Demo Agency")
@@ -85,7 +87,8 @@ def test_partner_policy_is_mapped(pki_setup: PkiSetup) -> None:
 
 
 @pytest.mark.parametrize(("hardware", "policy"), [(False, DERIVED), (True, DERIVED_HARDWARE)])
-def test_derived_certificate_is_recognised(pki_setup: PkiSetup, hardware: bool, policy: str) -> None:  # noqa: FBT001 - a parameter of the test
+# a parameter of the test
+def test_derived_certificate_is_recognised(pki_setup: PkiSetup, hardware: bool, policy: str) -> None:  # noqa: FBT001
     """AU-3, EL-2: derived PIV signs in as derived, never as a parent; only …3.41 promises hardware."""
     found = validate(pki_setup.pki.derived(hardware=hardware).der, (), now=pki_setup.now)
     assert (found.derived, found.hardware, found.policies, found.kind) == (
@@ -261,7 +264,9 @@ def test_without_anchors_card_login_is_refused(pki_setup: PkiSetup) -> None:
 
 
 def test_client_sent_certificates_are_not_trusted(pki_setup: PkiSetup) -> None:
-    """C22: a chain that ends in the client's own root is untrusted; the missing middle of a trusted one may come from it."""
+    """C22: a chain that ends in the client's own root is untrusted; the missing middle of a trusted one may come
+    from it.
+    """
     pki_setup.lay(intermediates=False, policy="")
     outside = pki_setup.pki.authorities["outside"].certificates[0]
     stranger = pki_setup.pki.card(issuer="outside")

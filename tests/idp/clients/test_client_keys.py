@@ -52,13 +52,17 @@ def get(url: str, *inside: str) -> outbound.FetchedResponse:
     return outbound.fetch_public(url, inside=frozenset(inside), most_bytes=1000, seconds=0.5)
 
 
-# --- where to -----------------------------------------------------------------------------------------------------------
+# --- where to
+# -----------------------------------------------------------------------------------------------------------
 
 
 NOT_PUBLIC = [
-    "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.1", "224.0.0.1", "240.0.0.1",
-    "255.255.255.255", "198.18.0.1", "192.0.2.1", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1", "2001:0:53aa:64c:0:0:80ff:fffe", "2001:db8::1",
+    "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.1",
+    "224.0.0.1", "240.0.0.1",
+    "255.255.255.255", "198.18.0.1", "192.0.2.1", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1",
+    "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1",
+    "2001:0:53aa:64c:0:0:80ff:fffe", "2001:db8::1",
 ]  # fmt: skip
 
 
@@ -91,7 +95,8 @@ def test_name_with_one_internal_address_is_refused(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "url",
     [
-        "http://rp.example.org/jwks", "ftp://rp.example.org/", "file:///etc/passwd", "https://", "https://u:p@rp.example.org/", "https://[::1", "//x/y",
+        "http://rp.example.org/jwks", "ftp://rp.example.org/", "file:///etc/passwd", "https://",
+        "https://u:p@rp.example.org/", "https://[::1", "//x/y",
         "https://rp.example.org:99999/", "gopher://rp.example.org/", "https://\udcff/",
     ],
 )  # fmt: skip
@@ -134,7 +139,8 @@ def test_operator_may_allow_an_internal_host(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(socket, "create_connection", connect)
     resolves(monkeypatch, "10.1.2.3")
     for url, inside in (
-        ("https://rp.internal:8443/jwks", "rp.internal"), ("https://rp.internal/jwks", "rp.internal:8443"), ("https://x.rp.internal/jwks", "rp.internal"),
+        ("https://rp.internal:8443/jwks", "rp.internal"), ("https://rp.internal/jwks", "rp.internal:8443"),
+        ("https://x.rp.internal/jwks", "rp.internal"),
     ):  # fmt: skip
         with pytest.raises(NotFetched, match="not a public one"):
             get(url, inside)
@@ -206,7 +212,8 @@ def test_silent_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
     assert time.monotonic() - begun < 1.5
 
 
-# --- what is kept ---------------------------------------------------------------------------------------------------------
+# --- what is kept
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_client_with_jwks_uri_authenticates(world: World, key_server: KeyServer) -> None:
@@ -268,11 +275,21 @@ def test_unreachable_jwks_uri_is_retried_once_a_minute(world: World, key_server:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"[]", b"null", b"<html>", b'{"keys": {}}', b"[" * 100_000, json.dumps({"keys": [{}] * 51}).encode(), b"x" * 300_000, b"\xff\xfe",
-        json.dumps({"keys": [1, None, "x", [], {"kty": []}, {"kty": "EC", "kid": 5}, {"kty": "oct", "k": "AA"}]}).encode(),
+        b"",
+        b"[]",
+        b"null",
+        b"<html>",
+        b'{"keys": {}}',
+        b"[" * 100_000,
+        json.dumps({"keys": [{}] * 51}).encode(),
+        b"x" * 300_000,
+        b"\xff\xfe",
+        json.dumps(
+            {"keys": [1, None, "x", [], {"kty": []}, {"kty": "EC", "kid": 5}, {"kty": "oct", "k": "AA"}]}
+        ).encode(),
     ],
     ids=range(10),
-)  # fmt: skip
+)
 def test_malformed_key_set_yields_no_keys(world: World, key_server: KeyServer, body: bytes) -> None:
     """C45: not JSON, too deep, too many, too large, or nothing usable in it."""
     signed = signer(world, jwks_uri=key_server.url)

@@ -37,17 +37,24 @@ def test_every_option_can_be_set_and_shown(tmp_path: Path) -> None:
     """Each option of `add` is one of `set`, and `show` prints its value."""
     (tmp_path / "keys.json").write_text(json.dumps(jwks(new_key("PS256"))))
     words = [
-        "--auth", "private_key_jwt", "--auth-alg", "PS256", "--jwks", str(tmp_path / "keys.json"), "--dpop", "--par", "--request-alg", "PS256",
-        "--signed-requests", "--phishing-resistant", "--scope", "openid email", "--grant", "client_credentials", "--resource", "https://api.example",
-        "--access-token", "opaque", "--access-token-life", "2m", "--refresh-life", "8h", "--userinfo-alg", "ES256", "--min-aal", "3", "--id-token-alg", "PS256",
-        "--post-logout-redirect-uri", "https://app.example/out", "--backchannel-logout-uri", "https://app.example/bc", "--consent", "--dpop-nonce", "on",
+        "--auth", "private_key_jwt", "--auth-alg", "PS256", "--jwks", str(tmp_path / "keys.json"), "--dpop", "--par",
+        "--request-alg", "PS256",
+        "--signed-requests", "--phishing-resistant", "--scope", "openid email", "--grant", "client_credentials",
+        "--resource", "https://api.example",
+        "--access-token", "opaque", "--access-token-life", "2m", "--refresh-life", "8h", "--userinfo-alg", "ES256",
+        "--min-aal", "3", "--id-token-alg", "PS256",
+        "--post-logout-redirect-uri", "https://app.example/out", "--backchannel-logout-uri", "https://app.example/bc",
+        "--consent", "--dpop-nonce", "on",
     ]  # fmt: skip
     name = added(*words)
     shown = run("show", name)
     expected = {
-        "authentication": "private_key_jwt", "auth_alg": "PS256", "dpop_required": True, "par_required": True, "request_alg": "PS256", "request_required": True,
-        "phishing_resistant": True, "scopes": "openid email", "grants": ["client_credentials"], "resources": ["https://api.example"],
-        "access_token_format": "opaque", "access_token_life": "0:02:00", "refresh_life": "8:00:00", "userinfo_alg": "ES256", "min_aal": 3, "id_token_alg": "PS256",
+        "authentication": "private_key_jwt", "auth_alg": "PS256", "dpop_required": True, "par_required": True,
+        "request_alg": "PS256", "request_required": True,
+        "phishing_resistant": True, "scopes": "openid email", "grants": ["client_credentials"],
+        "resources": ["https://api.example"],
+        "access_token_format": "opaque", "access_token_life": "0:02:00", "refresh_life": "8:00:00",
+        "userinfo_alg": "ES256", "min_aal": 3, "id_token_alg": "PS256",
         "consent": True, "dpop_nonce": True, "excused_from": [], "version": 1,
     }  # fmt: skip
     assert {key: shown[key] for key in expected} == expected
@@ -98,11 +105,16 @@ def test_exceptions_are_off_by_default_and_refused_for_public_clients(excuse: st
 @pytest.mark.parametrize(
     ("first", "then", "words"),
     [
-        ([], ["--min-aal", "3"], "C36"), (["--public"], ["--certificate-bound"], "public"), ([], ["--signed-requests"], "pin"), ([], ["--auth", "private_key_jwt"], "pin"),
-        ([], ["--redirect-uri", "http://evil.example/"], "refused"), ([], ["--redirect-uri", "none"], "at least one"), ([], ["--min-aal", "7"], "1, 2 or 3"),
-        ([], ["--access-token-life", "1h"], "access token life"), (["--public"], ["--grant", "client_credentials"], "proves itself"), ([], ["--scope", "admin"], "unknown scope"),
-        ([], ["--tls-subject", "dns:x"], "tls_client_auth"), (["--pairwise"], ["--redirect-uri", "https://other.example/cb"], "another subject"),
-        ([], ["--name", "\u202eevil"], "printable"), ([], ["--name", ""], "printable"), ([], ["--backchannel-logout-uri", "http://10.0.0.1/"], "refused"), ([], [], "Nothing"),
+        ([], ["--min-aal", "3"], "C36"), (["--public"], ["--certificate-bound"], "public"),
+        ([], ["--signed-requests"], "pin"), ([], ["--auth", "private_key_jwt"], "pin"),
+        ([], ["--redirect-uri", "http://evil.example/"], "refused"), ([], ["--redirect-uri", "none"], "at least one"),
+        ([], ["--min-aal", "7"], "1, 2 or 3"),
+        ([], ["--access-token-life", "1h"], "access token life"),
+        (["--public"], ["--grant", "client_credentials"], "proves itself"), ([], ["--scope", "admin"], "unknown scope"),
+        ([], ["--tls-subject", "dns:x"], "tls_client_auth"),
+        (["--pairwise"], ["--redirect-uri", "https://other.example/cb"], "another subject"),
+        ([], ["--name", "\u202eevil"], "printable"), ([], ["--name", ""], "printable"),
+        ([], ["--backchannel-logout-uri", "http://10.0.0.1/"], "refused"), ([], [], "Nothing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )  # fmt: skip
@@ -119,7 +131,8 @@ def test_consent_version_rises_with_name_scopes_and_redirect_uris() -> None:
     """C54: name, scopes and redirect URIs; and nothing else."""
     name = added("--scope", "openid")
     for change, version in (
-        (["--name", "Travel"], 2), (["--scope", "openid email"], 3), (["--redirect-uri", "https://app.example/two"], 4), (["--scope", "email openid"], 4),
+        (["--name", "Travel"], 2), (["--scope", "openid email"], 3), (["--redirect-uri", "https://app.example/two"], 4),
+        (["--scope", "email openid"], 4),
         (["--dpop"], 4), (["--min-aal", "2"], 4),
     ):  # fmt: skip
         run("set", name, *change)
@@ -128,7 +141,9 @@ def test_consent_version_rises_with_name_scopes_and_redirect_uris() -> None:
 
 @pytest.mark.database
 def test_secret_is_removed_with_its_method(tmp_path: Path) -> None:
-    """P46: a client that authenticates with a key has no secret left; one that begins to need a secret is shown it once."""
+    """P46: a client that authenticates with a key has no secret left; one that begins to need a secret is shown it
+    once.
+    """
     (tmp_path / "keys.json").write_text(json.dumps(jwks(new_key())))
     name = added()
     assert ClientPolicy.objects.get(client__client_id=name).secret_hash
@@ -148,7 +163,9 @@ def test_secret_is_removed_with_its_method(tmp_path: Path) -> None:
 
 
 def test_list_shows_brackets_literally() -> None:
-    """What stands in a table is text: a name like `[bold red]` is shown, and the suite's variants (docs/conformance.md) are not swallowed."""
+    """What stands in a table is text: a name like `[bold red]` is shown, and the suite's variants
+    (docs/conformance.md) are not swallowed.
+    """
     said = StringIO()
     Console(file=said, width=200).print(table([{"plan": "some-plan[response_type=code]", "name": "[bold red]Alex[/]"}]))
     assert "some-plan[response_type=code]" in said.getvalue()

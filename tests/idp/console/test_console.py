@@ -1,4 +1,6 @@
-"""The console: appointed managers only, two factors, freshly signed in; records side by side; every act in the record (ruling 9, 24)."""
+"""The console: appointed managers only, two factors, freshly signed in; records side by side; every act in the
+record (ruling 9, 24).
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def _case(world: World) -> Match:
 
 @pytest.mark.database
 def test_console_admits_appointed_managers_only(world: World) -> None:
-    """Refused: anonymous, a person who is no manager, a dismissed manager, and a manager who was ended and came back (C30)."""
+    """Refused: anonymous, a person who is no manager, a dismissed manager, and a manager who was ended and came back
+    (C30).
+    """
     assert Browser(http()).get(f"{ISSUER}/console").path == "/login"
     _, alex = world.enrolled(ALEX)
     assert alex.get(f"{ISSUER}/console").status == 404

@@ -43,7 +43,9 @@ def _run(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 
 @pytest.mark.database
 def test_access_review_is_due_yearly(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not in the first year; due after it, with the decision of the rules; kept for a year; a manager ends the credential on the page, which has no way of signing in with it."""
+    """Not in the first year; due after it, with the decision of the rules; kept for a year; a manager ends the
+    credential on the page, which has no way of signing in with it.
+    """
     assert _run(capsys, "due") == []
     with time_machine.travel(clock.now() + timedelta(days=200)):
         assert [one["person"] for one in _run(capsys, "due", "--days", "90")] == [ALEX]

@@ -200,7 +200,9 @@ def test_certificate_headers_need_peer_and_secret(
 
 
 def test_certificate_headers_are_ignored_on_the_main_host(card_setup: CardSetup, world: World, card: Card) -> None:
-    """C22: with the right secret and a good certificate, and nobody is signed in; the certificate host's paths are not there."""
+    """C22: with the right secret and a good certificate, and nobody is signed in; the certificate host's paths are
+    not there.
+    """
     browser = Reader(more=said(SECRET, pem=card.pem)).browser()
     assert browser.get(f"{ISSUER}/devices").path == "/login"
     start = browser.get(f"{ISSUER}/login/card")
@@ -314,7 +316,9 @@ def test_foreign_derived_certificate_signs_in_and_issues_nothing(
 def test_a_proxy_may_send_der_and_what_came_beside_it(
     card_setup: CardSetup, world: World, card: Card, resumed: str, *, chain: bool
 ) -> None:
-    """H3: one certificate as HAProxy writes it, and the chain, concatenated; each proxy's word for a whole handshake."""
+    """H3: one certificate as HAProxy writes it, and the chain, concatenated; each proxy's word for a whole
+    handshake.
+    """
     more = said(SECRET, resumed=resumed, der=card.der, chain=card.der * 2 if chain else b"")
     assert card_setup.sign_in(Reader(strips=False, more=more).browser()).path == "/devices"
 
@@ -372,6 +376,8 @@ def test_header_with_other_than_one_certificate_is_refused(
 def test_a_field_with_a_part_too_many_is_nothing(
     card_setup: CardSetup, world: World, card: Card, mangle: Callable[[str], str]
 ) -> None:
-    """H3: a repeated part, one that nobody knows, an empty one: nothing of the field is believed, its secret included."""
+    """H3: a repeated part, one that nobody knows, an empty one: nothing of the field is believed, its secret
+    included.
+    """
     more = {NAME: mangle(said(SECRET, der=card.der)[NAME])}
     assert why(card_setup.sign_in(Reader(strips=False, more=more).browser())) == Reason.CERTIFICATE_MISSING

@@ -1,4 +1,6 @@
-"""The login page offers exactly what suffices, and says what is missing (SS-6, AS-4, AS-5, TK-2, TK-3, C67; ruling 16)."""
+"""The login page offers exactly what suffices, and says what is missing (SS-6, AS-4, AS-5, TK-2, TK-3, C67; ruling
+16).
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def test_step_up_page_offers_the_persons_own_methods(card_setup: CardSetup, worl
 
 
 def test_weak_login_for_a_strong_request_may_be_declined(card_setup: CardSetup, world: World, tmp_path: Path) -> None:
-    """Neither an error at once nor a silent downgrade: the person may go back, and the application gets the true error."""
+    """Neither an error at once nor a silent downgrade: the person may go back, and the application gets the true
+    error.
+    """
     person, _ = world.enrolled()
     card_setup.bind(ALEX, card_setup.pki.card(), tmp_path)
     browser, app = Browser(http()), world.app()

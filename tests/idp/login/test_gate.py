@@ -78,8 +78,15 @@ def test_a_browser_has_a_bound_of_its_own(world: World, small: None) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/devices"), ("GET", "/login?next=/devices"), ("GET", "/login/device"), ("POST", "/login/passkey/options"), ("GET", "/login/recover"), ("GET", "/nowhere")],
-)  # fmt: skip
+    [
+        ("GET", "/devices"),
+        ("GET", "/login?next=/devices"),
+        ("GET", "/login/device"),
+        ("POST", "/login/passkey/options"),
+        ("GET", "/login/recover"),
+        ("GET", "/nowhere"),
+    ],
+)
 def test_pages_that_begin_a_browser_session_count_together(world: World, small: None, method: str, path: str) -> None:
     """Each of them may write a row for a stranger."""
     statuses = [at(f"198.51.100.{number}").request(method, path).status_code for number in range(12)]
@@ -111,7 +118,9 @@ def shape(seen: CaptureQueriesContext) -> list[str]:
 
 
 def test_a_name_that_nobody_has_costs_what_a_name_costs(world: World) -> None:
-    """P54: the same statements, in the same order, for a person with a code, one without, and nobody; by EST and enrolment."""
+    """P54: the same statements, in the same order, for a person with a code, one without, and nobody; by EST and
+    enrolment.
+    """
     person, desktop = world.enrolled()
     world.enrolled("sam@example.org")
     world.begin_binding(desktop)
@@ -189,10 +198,13 @@ def patterns(resolver: URLResolver, before: str = "/") -> Iterator[tuple[str, st
             yield before + str(entry.pattern), entry.name or ""
 
 
-# Their callers prove themselves first (a client, a source, a token, a certificate), or nothing is read or written for a stranger.
+# Their callers prove themselves first (a client, a source, a token, a certificate), or nothing is read or written for a
+# stranger.
 PROVEN = {
-    "token", "certificate-token", "introspect", "certificate-introspect", "revoke", "certificate-revoke", "userinfo", "certificate-userinfo",
-    "register", "registration", "jwks", "checkpoint-keys", "discovery", "discovery-oauth", "livez", "readyz", "ocsp", "ocsp-get", "pki-file", "est-cacerts",
+    "token", "certificate-token", "introspect", "certificate-introspect", "revoke", "certificate-revoke", "userinfo",
+    "certificate-userinfo",
+    "register", "registration", "jwks", "checkpoint-keys", "discovery", "discovery-oauth", "livez", "readyz", "ocsp",
+    "ocsp-get", "pki-file", "est-cacerts",
     "est-csrattrs", "est-simplereenroll", "logout", "logout-confirmed", "undo", "session-end", "sessions-end-others",
     "par", "certificate-par", "device-authorization",  # counted in the view, for public clients
 }  # fmt: skip

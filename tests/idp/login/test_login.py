@@ -270,7 +270,9 @@ def test_forms_need_their_csrf_token(world: World, path: str) -> None:
 
 
 def test_cross_site_post_keeps_the_session(world: World) -> None:
-    """C64: without the cookie (SameSite=Lax) the request goes round by GET, and no new cookie is set over the old one."""
+    """C64: without the cookie (SameSite=Lax) the request goes round by GET, and no new cookie is set over the old
+    one.
+    """
     app = world.app()
     with http() as stranger:
         response = stranger.post("/oidc/authorize", data=app.parameters())

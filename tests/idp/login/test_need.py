@@ -26,7 +26,8 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 def test_method_is_offered_exactly_when_it_can_suffice(need: Need, best: AchievedLevel) -> None:
     """Every offered method can satisfy the request; every method that can is offered."""
     way = Way(
-        name="w", kind=Kind.PASSKEY, label="", hint="", url="/", reaches=best.aal, phishing_resistant=best.phishing_resistant,
+        name="w", kind=Kind.PASSKEY, label="", hint="", url="/", reaches=best.aal,
+        phishing_resistant=best.phishing_resistant,
         hardware=best.hardware_protected,
     )  # fmt: skip
     answers = best.aal >= need.min_aal and (
@@ -68,7 +69,8 @@ def test_need_survives_the_session_store(need: Need) -> None:
 
 @given(
     st.timedeltas(timedelta(), timedelta(hours=30)), st.timedeltas(timedelta(), timedelta(hours=2)),
-    st.none() | st.timedeltas(timedelta(), timedelta(hours=30)), st.none() | st.timedeltas(timedelta(), timedelta(hours=2)),
+    st.none() | st.timedeltas(timedelta(), timedelta(hours=30)),
+    st.none() | st.timedeltas(timedelta(), timedelta(hours=2)),
 )  # fmt: skip
 def test_client_may_limit_age_and_idle_time(
     age: timedelta, idle: timedelta, most_session: timedelta | None, most_idle: timedelta | None

@@ -56,7 +56,9 @@ def attacked(person: Person, *, networks: int = 20, each: int = 6) -> Credential
 
 
 def test_the_persons_own_browser_signs_in_after_a_hundred_and_twenty_wrong_guesses(world: World) -> None:
-    """Ruling 33: from twenty networks; the right password and code, where the person has signed in before, and it is on again."""
+    """Ruling 33: from twenty networks; the right password and code, where the person has signed in before, and it is
+    on again.
+    """
     person, desk = world.enrolled()
     signed_out(desk)
     row = attacked(person)
@@ -81,7 +83,9 @@ def test_the_persons_own_browser_signs_in_after_a_hundred_and_twenty_wrong_guess
 
 
 def test_wrong_guesses_in_the_persons_own_browser_are_counted_there(world: World) -> None:
-    """63B: a hundred in a row are a hundred in that browser too, and days do not wash them away; then it is like any other."""
+    """63B: a hundred in a row are a hundred in that browser too, and days do not wash them away; then it is like any
+    other.
+    """
     person, desk = world.enrolled()
     signed_out(desk)
     row = Credential.objects.get(kind="password_totp")
@@ -186,7 +190,9 @@ def test_an_operators_verb_switches_it_on_again(world: World) -> None:
 
 
 def test_a_right_password_never_lengthens_a_wait(world: World) -> None:
-    """Ruling 33: one wrong password, one wrong code, one wrong recovery code; then the right password as often as one likes."""
+    """Ruling 33: one wrong password, one wrong code, one wrong recovery code; then the right password as often as
+    one likes.
+    """
     with time_machine.travel(NOON, tick=False) as now:
         person, _ = world.enrolled()
         browser = at("203.0.113.5")

@@ -1,4 +1,6 @@
-"""Signing in at an upstream: what a good answer is worth, and every answer that is worth nothing (AU-7, C10, P26, P31-P35)."""
+"""Signing in at an upstream: what a good answer is worth, and every answer that is worth nothing (AU-7, C10, P26,
+P31-P35).
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def test_every_allowed_algorithm_verifies(linked: AtUpstream, alg: str) -> None:
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
 def test_algorithm_that_is_not_pinned_is_refused(linked: AtUpstream, alg: str) -> None:
-    """C10: a true signature by a published key, in an algorithm that the operator did not list; the metadata lists what it likes."""
+    """C10: a true signature by a published key, in an algorithm that the operator did not list; the metadata lists
+    what it likes.
+    """
     Upstream.objects.update(algs=["RS256"])
     linked.lying_provider.metadata = {"id_token_signing_alg_values_supported": [alg]}
     linked.lying_provider.alg = alg
@@ -177,7 +181,9 @@ def test_invalid_id_token_is_refused(linked: AtUpstream, case: str) -> None:
     ids=repr,
 )
 def test_unknown_acr_is_worth_nothing(linked: AtUpstream, acr: object) -> None:
-    """AU-7, C10: no acr, another type, case, homoglyph or white space: no level, and no sign-in; `amr` does not help."""
+    """AU-7, C10: no acr, another type, case, homoglyph or white space: no level, and no sign-in; `amr` does not
+    help.
+    """
     linked.lying_provider.lies |= {"acr": acr, "amr": ["mfa", "hwk", "phr"], "aal": AAL2, "acrs": [AAL2]}
     page = linked.sign_in()
     assert page.status == 403, page.words()

@@ -1,4 +1,6 @@
-"""Importing FIDO's signed publication, and what becomes of keys whose model is not believed any more (PK-2, C60, RQ-4)."""
+"""Importing FIDO's signed publication, and what becomes of keys whose model is not believed any more (PK-2, C60,
+RQ-4).
+"""
 
 from __future__ import annotations
 
@@ -216,7 +218,8 @@ def test_corrupt_publication_fails_closed(var: Path) -> None:
         metadata.known()
 
 
-# --- authenticators.toml ------------------------------------------------------------------------------------------------------
+# --- authenticators.toml
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_policy_lists_are_reloaded(var: Path) -> None:

@@ -107,7 +107,9 @@ def test_a_4xx_is_final_and_the_next_token_goes_out(world: World) -> None:
     assert [one.id for one in _undelivered(kind="logout")] == [row.id]
 
 
-@pytest.mark.parametrize(("status", "tried_again"), [(408, True), (425, True), (429, True), (500, True), (404, False), (410, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "tried_again"), [(408, True), (425, True), (429, True), (500, True), (404, False), (410, False)]
+)
 def test_only_a_transient_answer_is_tried_again(world: World, status: int, tried_again: bool) -> None:  # noqa: FBT001
     """408, 425, 429 and 5xx wait for another try; every other 4xx is final."""
     party = Receiver(status)
@@ -164,7 +166,9 @@ def test_skipped_attempt_does_not_count(world: World) -> None:
 
 
 def test_a_self_registered_client_sends_logout_tokens_to_its_own_hosts_only(world: World) -> None:
-    """The logout URI is on a host of the redirect URIs: at registration, at its replacement, and again when it is used."""
+    """The logout URI is on a host of the redirect URIs: at registration, at its replacement, and again when it is
+    used.
+    """
     own = {**GOOD, "redirect_uris": ["https://one.example/cb"], "backchannel_logout_uri": "https://other.example/out"}
     answer = send("POST", "/oidc/register", initial(), own)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
@@ -192,7 +196,9 @@ def test_a_self_registered_client_sends_logout_tokens_to_its_own_hosts_only(worl
 
 
 def test_a_slow_client_keeps_a_few_connections_and_delays_no_other(world: World) -> None:
-    """Ten people leave a slow client and a fast one: all of the fast one's tokens arrive while the slow one still thinks."""
+    """Ten people leave a slow client and a fast one: all of the fast one's tokens arrive while the slow one still
+    thinks.
+    """
     gate = threading.Event()
     slow, fast = Receiver(), Receiver()
     slow_app = world.app(name="Slow", backchannel_logout_uri=slow.uri())

@@ -37,7 +37,9 @@ def purged_after(travelled: time_machine.Coordinates, **span: float) -> dict[str
 
 
 def test_expired_rows_are_deleted(world: World) -> None:
-    """A day after their time requests, codes and refresh tokens; ninety days after it logins, sessions, families and bindings."""
+    """A day after their time requests, codes and refresh tokens; ninety days after it logins, sessions, families and
+    bindings.
+    """
     with time_machine.travel("2026-01-05T12:00:00Z", tick=False) as travelled:
         _, desktop = world.enrolled()
         app = world.app()
@@ -100,7 +102,9 @@ def test_unanswered_requests_are_deleted_in_batches(world: World, monkeypatch: p
 
 
 def test_hashes_have_one_index() -> None:
-    """performance.md: Django's second index of each text key costs every write of a token on PostgreSQL, and nobody asks by prefix."""
+    """performance.md: Django's second index of each text key costs every write of a token on PostgreSQL, and nobody
+    asks by prefix.
+    """
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:

@@ -1,4 +1,6 @@
-"""Logout tokens to a real receiver, checks that refuse an unsafe start, and the operator's verbs (C49, C83, C84, R31)."""
+"""Logout tokens to a real receiver, checks that refuse an unsafe start, and the operator's verbs (C49, C83, C84,
+R31).
+"""
 
 from __future__ import annotations
 
@@ -153,7 +155,9 @@ class Dead:
 
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: " + b"z" * 500])
 def test_unreachable_client_delays_no_other(world: World, monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
-    """C83: ten people leave; the client that hangs, or drips, costs one wait, and every token of the other one arrives."""
+    """C83: ten people leave; the client that hangs, or drips, costs one wait, and every token of the other one
+    arrives.
+    """
     monkeypatch.setattr(backchannel, "_SECONDS", 1.0)
     monkeypatch.setattr(backchannel, "_RESTING", {})
     dead, alive = Dead(says), Receiver()
@@ -338,8 +342,10 @@ def test_commands_print_tables_and_json(world: World) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("source", "rotate", "nobody"), ("client", "show", "nobody"), ("person", "show", "nobody"), ("credential", "show", "nobody"), ("key", "revoke", "x"),
-        ("client", "add", "X"), ("client", "add", "X", "--redirect-uri", "http://evil.example/"), ("client", "add", "X", "--redirect-uri", "https://a/", "--scope", "admin"),
+        ("source", "rotate", "nobody"), ("client", "show", "nobody"), ("person", "show", "nobody"),
+        ("credential", "show", "nobody"), ("key", "revoke", "x"),
+        ("client", "add", "X"), ("client", "add", "X", "--redirect-uri", "http://evil.example/"),
+        ("client", "add", "X", "--redirect-uri", "https://a/", "--scope", "admin"),
         ("source", "add", "No Spaces", "--precedence", "1"), ("person", "invite", "nobody"),
     ],
 )  # fmt: skip
@@ -350,7 +356,9 @@ def test_wrong_command_explains_itself(words: tuple[str, ...], db: None) -> None
 
 
 def test_registry_clients_are_imported(db: None) -> None:
-    """Design: a site that runs django-oidc-provider brings its clients; secrets end up hashed, and its columns empty (E19, E20)."""
+    """Design: a site that runs django-oidc-provider brings its clients; secrets end up hashed, and its columns empty
+    (E19, E20).
+    """
     from oidc_provider.models import Client
 
     from idp import clients

@@ -1,4 +1,6 @@
-"""An upstream is capped or disabled: levels fall at once, and what is too weak then waits (C2, P26, MT-7; design.md, row 4)."""
+"""An upstream is capped or disabled: levels fall at once, and what is too weak then waits (C2, P26, MT-7; design.md,
+row 4).
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def test_earlier_session_issues_nothing_after_the_cap(linked: AtUpstream) -> Non
 
 
 def test_device_below_aal2_is_suspended_for_review(linked: AtUpstream) -> None:
-    """design.md row 4: the device is suspended, its holder is told, its link stays at AAL1; a cap up gives nothing back."""
+    """design.md row 4: the device is suspended, its holder is told, its link stays at AAL1; a cap up gives nothing
+    back.
+    """
     _, _, row = grown(linked)
     assert "1 credentials suspended" in run("cap", "liar", "--aal", "1")
     row.refresh_from_db()
@@ -98,7 +102,9 @@ def test_device_of_another_root_is_untouched(linked: AtUpstream) -> None:
 
 
 def test_disabling_ends_every_use_and_suspends_the_link(linked: AtUpstream) -> None:
-    """P26, CVE-2026-1486: sessions and tokens through it are refused at once, and its derived credentials are suspended."""
+    """P26, CVE-2026-1486: sessions and tokens through it are refused at once, and its derived credentials are
+    suspended.
+    """
     app, browser = linked.world.app(), Browser(http())
     tokens = tokens_of(linked, app, browser)
     grower, _, row = grown(linked)
@@ -183,7 +189,9 @@ def test_later_logins_are_capped(linked: AtUpstream) -> None:
 
 
 def test_clients_minimum_holds_after_the_cap(linked: AtUpstream) -> None:
-    """P34, C16: what fell below the client's minimum gets nothing more: not at refresh, not at introspection, not by a new sign-in."""
+    """P34, C16: what fell below the client's minimum gets nothing more: not at refresh, not at introspection, not by
+    a new sign-in.
+    """
     app, browser = linked.world.app(min_aal=2), Browser(http())
     tokens = tokens_of(linked, app, browser)
     run("cap", "liar", "--aal", "1")

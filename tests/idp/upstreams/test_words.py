@@ -46,7 +46,9 @@ def of(name: str, **changed: Any) -> Upstream:
 
 @given(acr=_JSON, aal=_JSON, acrs=_JSON, amr=_JSON, name=st.sampled_from(["", *PRESETS]))
 def test_only_exact_texts_yield_a_level(acr: Any, aal: Any, acrs: Any, amr: Any, name: str) -> None:
-    """C10: whatever types arrive, a level comes from a text of the table in the one claim that counts, and never above the cap."""
+    """C10: whatever types arrive, a level comes from a text of the table in the one claim that counts, and never
+    above the cap.
+    """
     upstream = of(
         name,
         levels={
@@ -87,7 +89,9 @@ def test_login_gov_aal_is_in_its_own_claim() -> None:
     ],
 )
 def test_login_gov_never_reaches_aal3(aal: str, level: int, *, resistant: bool) -> None:
-    """standards.md, login.gov: its resolver never computes above AAL2; aal/3 means "AAL2, phishing-resistant"; its default is no level."""
+    """standards.md, login.gov: its resolver never computes above AAL2; aal/3 means "AAL2, phishing-resistant"; its
+    default is no level.
+    """
     found = words.assertion_of(of("login.gov", cap=3), {"aal": aal})
     assert (found.aal, found.phishing_resistant, found.hardware) == (level, resistant, False)
 

@@ -1,4 +1,6 @@
-"""A backup is restored while the witness stays: nothing is served until an operator accepts it (C90, R17, ruling 30)."""
+"""A backup is restored while the witness stays: nothing is served until an operator accepts it (C90, R17, ruling
+30).
+"""
 
 from __future__ import annotations
 

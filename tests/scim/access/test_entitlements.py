@@ -1,4 +1,6 @@
-"""Who may enter a client: asked at every way in, lost by a mover at their next step, approved by somebody else (EN-1, C16, P34)."""
+"""Who may enter a client: asked at every way in, lost by a mover at their next step, approved by somebody else
+(EN-1, C16, P34).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_client_without_rules_admits_everybody(world: World) -> None:
 
 
 def test_authorize_checks_rules_and_tells_entitlements(world: World) -> None:
-    """A person who matches no rule gets access_denied; one who matches gets a code, and the client sees its own entitlements only."""
+    """A person who matches no rule gets access_denied; one who matches gets a code, and the client sees its own
+    entitlements only.
+    """
     person, desktop = world.enrolled()
     app = world.app()
     other = world.app(name="Other", redirect_uris=["https://other.example/cb"])
@@ -129,7 +133,9 @@ def _group(world: World, name: str, *members: str) -> str:
 
 @pytest.mark.database
 def test_nested_groups_count(world: World) -> None:
-    """A member of a group, or of a group within it, enters; who leaves it does not; the client is told the group's name."""
+    """A member of a group, or of a group within it, enters; who leaves it does not; the client is told the group's
+    name.
+    """
     world.push()
     inner = _group(world, "Inner", world.ids[ALEX])
     outer = _group(world, "Outer", inner)
@@ -183,7 +189,9 @@ def test_pushed_role_counts_only_from_a_trusted_source(world: World) -> None:
 
 
 def test_request_review_approval_assignment_removal(world: World) -> None:
-    """EN-1 end to end: requested under a rule, approved by another person, assigned, lost with a move, and not regained."""
+    """EN-1 end to end: requested under a rule, approved by another person, assigned, lost with a move, and not
+    regained.
+    """
     world.push()
     world.push("mona@example.org")
     app = world.app()
@@ -320,7 +328,9 @@ def test_access_commands(world: World, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_source_authenticates_with_its_clients_token(world: World) -> None:
-    """An access token of client credentials opens SCIM for the one source that admitted the client, with the scope `scim` only."""
+    """An access token of client credentials opens SCIM for the one source that admitted the client, with the scope
+    `scim` only.
+    """
     from scim.people import sources
 
     app = world.app(redirect_uris=[], grants=["client_credentials"], scopes=["scim", "introspect"])

@@ -60,11 +60,14 @@ def _owner(world: World, app: App, name: str = OLGA, **how: str) -> Browser:
     return desktop
 
 
-# --- the pages ------------------------------------------------------------------------------------------------------------
+# --- the pages
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_request_is_made_and_decided_on_pages(world: World) -> None:
-    """Visible only to persons whom the rule covers; requested with a reason; decided by the client's owner beside the rule's result; notified by mail; expires in time."""
+    """Visible only to persons whom the rule covers; requested with a reason; decided by the client's owner beside
+    the rule's result; notified by mail; expires in time.
+    """
     person, desktop = world.enrolled()
     app = world.app()
     rule = _offered(app)
@@ -110,7 +113,9 @@ def test_request_is_made_and_decided_on_pages(world: World) -> None:
 
 @pytest.mark.database
 def test_refusal_needs_a_reason_and_requests_can_be_withdrawn(world: World) -> None:
-    """A refusal without a reason is rejected; the person reads the reason, and may ask again; a pending request can be withdrawn, and an assignment given up."""
+    """A refusal without a reason is rejected; the person reads the reason, and may ask again; a pending request can
+    be withdrawn, and an assignment given up.
+    """
     _, desktop = world.enrolled()
     app = world.app()
     rule = _offered(app)
@@ -140,7 +145,9 @@ def test_refusal_needs_a_reason_and_requests_can_be_withdrawn(world: World) -> N
 
 @pytest.mark.database
 def test_only_appointed_owners_decide(world: World) -> None:
-    """Nobody signed in, nobody appointed, another client's owner, another entitlement's, their own, a dismissed and a returned one; only the freshly signed in."""
+    """Nobody signed in, nobody appointed, another client's owner, another entitlement's, their own, a dismissed and
+    a returned one; only the freshly signed in.
+    """
     _, desktop = world.enrolled()
     app, other = world.app(), world.app(name="Other", redirect_uris=["https://other.example/cb"])
     rule = _offered(app)
@@ -195,7 +202,9 @@ def test_other_persons_requests_cannot_be_withdrawn(world: World) -> None:
 
 
 def test_request_whose_rule_no_longer_matches_cannot_be_approved(world: World) -> None:
-    """Between asking and deciding the person moved, and nobody has tidied up: the page says so, and there is nothing to approve with."""
+    """Between asking and deciding the person moved, and nobody has tidied up: the page says so, and there is nothing
+    to approve with.
+    """
     _, desktop = world.enrolled()
     app = world.app()
     _work_in(world, "IT")
@@ -209,7 +218,8 @@ def test_request_whose_rule_no_longer_matches_cannot_be_approved(world: World) -
     )
 
 
-# --- what takes it away ---------------------------------------------------------------------------------------------------
+# --- what takes it away
+# ---------------------------------------------------------------------------------------------------
 
 
 def _moves(world: World, _access: Access) -> None:
@@ -259,7 +269,9 @@ def test_ends_of_an_assignment(world: World, change: Callable[[World, Access], N
 @pytest.mark.database
 @pytest.mark.parametrize("change", [_moves, _expires], ids=lambda one: one.__name__.strip("_"))
 def test_every_endpoint_checks_the_assignment(world: World, change: Callable[[World, Access], None]) -> None:
-    """C1, C16: authorize by GET and by POST, pushed, resumed at consent, a code, refresh, userinfo, introspection, a device code, an assertion."""
+    """C1, C16: authorize by GET and by POST, pushed, resumed at consent, a code, refresh, userinfo, introspection, a
+    device code, an assertion.
+    """
     person, desktop = world.enrolled()
     app = world.app()
     asking, field, screen = world.app(name="Asking", consent=True), world.phone_app(), television(world)

@@ -1,4 +1,6 @@
-"""The feed of SCIM events: what is told, to whom, in which order, and never without the change itself (RFC 9967, 8417, 8936)."""
+"""The feed of SCIM events: what is told, to whom, in which order, and never without the change itself (RFC 9967,
+8417, 8936).
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def patch_group(hr: Scim, group_id: str, *operations: dict[str, Any]) -> None:
 
 
 def test_life_cycle_events_are_ordered(hr: Scim, follower: Follower) -> None:
-    """Created, changed, ended, back, deleted: each is told once, as RFC 9967 names it, and the copy is the directory at every step."""
+    """Created, changed, ended, back, deleted: each is told once, as RFC 9967 names it, and the copy is the directory
+    at every step.
+    """
     ada = hr.create("ada")
     path = person_path(ada)
     assert follower.follow() == [(path, ["prov:create:full"])]
@@ -71,7 +75,9 @@ def test_life_cycle_events_are_ordered(hr: Scim, follower: Follower) -> None:
 
 
 def test_set_follows_the_rfcs(hr: Scim, follower: Follower) -> None:
-    """SE-1, C50; RFC 8417 §2.2, RFC 9967 §2.1, §2.2: sub_id and no sub, no exp, txn, iat, toe, the ETag as version, data as GET shows it."""
+    """SE-1, C50; RFC 8417 §2.2, RFC 9967 §2.1, §2.2: sub_id and no sub, no exp, txn, iat, toe, the ETag as version,
+    data as GET shows it.
+    """
     path = person_path(hr.create("ada"))
     (claims,) = follower.poll().values()
     assert set(claims) == {"iss", "aud", "jti", "iat", "toe", "txn", "sub_id", "events"}
@@ -88,7 +94,9 @@ def test_set_follows_the_rfcs(hr: Scim, follower: Follower) -> None:
 
 
 def test_notice_names_attributes_without_values(hr: Scim) -> None:
-    """RFC 9967 §2.4: exactly one of data and attributes; a notice holds no value, and names nothing that the receiver may not read."""
+    """RFC 9967 §2.4: exactly one of data and attributes; a notice holds no value, and names nothing that the
+    receiver may not read.
+    """
     notified = Follower("notified", full=False, attributes={"userName", "title"}).begin()
     ada = hr.create("ada", title="Dr", nickName="Lovelace")
     hr.patch(ada, {"op": "replace", "value": {"title": "Prof", "nickName": "Countess"}})
@@ -104,7 +112,9 @@ def test_notice_names_attributes_without_values(hr: Scim) -> None:
 
 
 def test_attributes_out_of_scope_do_not_reach_a_receiver(hr: Scim) -> None:
-    """Least privilege: attributes outside its scope are in no event and no page, and their changes do not exist for it."""
+    """Least privilege: attributes outside its scope are in no event and no page, and their changes do not exist for
+    it.
+    """
     narrow = Follower("narrow", attributes={"userName"}, kinds=["User"]).begin()
     ada = hr.create("ada", title="Dr", **{ENTERPRISE: {"costCenter": "4711", "manager": {"value": "x"}}})
     group(hr, "secret project", ada)
@@ -119,7 +129,9 @@ def test_attributes_out_of_scope_do_not_reach_a_receiver(hr: Scim) -> None:
 
 
 def test_full_scope_excludes_secrets_and_source_ids(hr: Scim, follower: Follower) -> None:
-    """Ruling 10, P38: no password in whatever spelling, no key of a source's record, nothing that a source was not believed about."""
+    """Ruling 10, P38: no password in whatever spelling, no key of a source's record, nothing that a source was not
+    believed about.
+    """
     hr(
         "POST",
         "/Users",
@@ -166,7 +178,9 @@ def test_without_a_change_no_event_is_written(hr: Scim, follower: Follower) -> N
 
 
 def test_event_is_in_the_transaction_of_its_change(hr: Scim, follower: Follower) -> None:
-    """No dual write: what is rolled back was never told, and an event that cannot be written takes its change with it."""
+    """No dual write: what is rolled back was never told, and an event that cannot be written takes its change with
+    it.
+    """
     ada = hr.create("ada")
     staff = group(hr, "staff")
     follower.follow()
@@ -195,7 +209,9 @@ def test_change_fails_with_its_event(hr: Scim, follower: Follower, monkeypatch: 
 
 
 def test_suspension_and_end_by_a_manager_are_events(hr: Scim, follower: Follower) -> None:
-    """`active` is whether the account may do anything: a manager's suspension and end are told in their transaction, and once."""
+    """`active` is whether the account may do anything: a manager's suspension and end are told in their transaction,
+    and once.
+    """
     from django.core.management import call_command
 
     path = person_path(hr.create("ada"))
@@ -268,7 +284,9 @@ def joined(connect: Callable[..., Scim]) -> tuple[Scim, Scim, str, str]:
 
 
 def test_join_and_split_are_events(connect: Callable[..., Scim], follower: Follower) -> None:
-    """A person without a record left is deleted, and their group membership moves to the other; a split restores both. One txn each."""
+    """A person without a record left is deleted, and their group membership moves to the other; a split restores
+    both. One txn each.
+    """
     _, _, first, second = joined(connect)
     person = person_path(first)
     assert person_path(second) == person
@@ -395,7 +413,9 @@ def test_bodies_and_methods(follower: Follower) -> None:
 
 
 def test_only_a_receiver_may_poll(hr: Scim, follower: Follower) -> None:
-    """C27, P37: unknown, expired, ended, disabled and a source's own: one 401. A receiver's token opens no source's door."""
+    """C27, P37: unknown, expired, ended, disabled and a source's own: one 401. A receiver's token opens no source's
+    door.
+    """
     token = follower.token
     for bad in ("nonsense", "", hr.token, token + "x", token[:-1]):
         follower.token = bad
@@ -423,7 +443,9 @@ def test_receiver_is_rate_limited(follower: Follower) -> None:
 
 
 def test_new_receiver_reads_a_snapshot_first(hr: Scim) -> None:
-    """What was on its way when it was registered is in what it reads: so it waits some seconds, reads, and then is told."""
+    """What was on its way when it was registered is in what it reads: so it waits some seconds, reads, and then is
+    told.
+    """
     hr.create("ada")
     new = Follower("new")
     assert new("POST", "/Events", {})[0] == 409
@@ -438,7 +460,9 @@ def test_new_receiver_reads_a_snapshot_first(hr: Scim) -> None:
 def test_receiver_that_falls_behind_must_read_again(
     hr: Scim, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bounded by age and by count; a receiver that has lost events is refused until it has read everything, and then loses none."""
+    """Bounded by age and by count; a receiver that has lost events is refused until it has read everything, and then
+    loses none.
+    """
     monkeypatch.setattr(delivery, "MOST_WAITING", 2)
     other = Follower("other", attributes={"userName"}).begin()
     for name in ("ada", "bob", "cid"):
@@ -474,7 +498,9 @@ def test_events_taken_by_all_are_deleted(hr: Scim, follower: Follower) -> None:
 
 
 def test_narrowed_scope_applies_to_waiting_events(hr: Scim, follower: Follower) -> None:
-    """`feed allow`: what it may no longer see is in no SET, also of what happened before; what is new to it, it reads first."""
+    """`feed allow`: what it may no longer see is in no SET, also of what happened before; what is new to it, it
+    reads first.
+    """
     hr.create("ada", title="Dr")
     receivers.allow(follower.receiver, kinds=["User"], full=True, attributes={"userName"})
     (claims,) = follower.poll().values()
@@ -483,7 +509,8 @@ def test_narrowed_scope_applies_to_waiting_events(hr: Scim, follower: Follower) 
     assert follower("POST", "/Events", {})[0] == 409
 
 
-# --- cost, and what is claimed ------------------------------------------------------------------------------------------
+# --- cost, and what is claimed
+# ------------------------------------------------------------------------------------------
 
 
 def said_by(work: Callable[[], object]) -> list[str]:

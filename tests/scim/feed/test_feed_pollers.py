@@ -1,4 +1,6 @@
-"""Two pollers of one receiver, side by side with who writes: nothing is lost, each sees each subject in order, all is taken."""
+"""Two pollers of one receiver, side by side with who writes: nothing is lost, each sees each subject in order, all
+is taken.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The proof that the feed is complete: whatever happens to a directory, whoever replays the feed over an empty copy has its state."""
+"""The proof that the feed is complete: whatever happens to a directory, whoever replays the feed over an empty copy
+has its state.
+"""
 
 from __future__ import annotations
 

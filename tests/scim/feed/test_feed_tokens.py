@@ -1,4 +1,6 @@
-"""A SET is no token, and a token is no SET (RFC 8417 §4, J5, P14); and a client of ours may read a feed with its own token."""
+"""A SET is no token, and a token is no SET (RFC 8417 §4, J5, P14); and a client of ours may read a feed with its own
+token.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def a_set(follower: Follower) -> str:
 
 
 def test_set_is_no_token(world: World) -> None:
-    """Not userinfo, not introspection, no hint of who is meant, no source's and no receiver's door; revoking it ends nothing."""
+    """Not userinfo, not introspection, no hint of who is meant, no source's and no receiver's door; revoking it ends
+    nothing.
+    """
     follower = Follower().begin()
     person, desktop = world.enrolled()
     app = world.app()
@@ -52,7 +56,9 @@ def test_set_is_no_token(world: World) -> None:
 
 
 def test_tokens_do_not_read_a_feed(world: World) -> None:
-    """A person's access token and ID token do not open it, and what we sign for others has another `typ` (a receiver compares it)."""
+    """A person's access token and ID token do not open it, and what we sign for others has another `typ` (a receiver
+    compares it).
+    """
     follower = Follower().begin()
     person, desktop = world.enrolled()
     tokens = world.tokens(world.app(), desktop, person)

@@ -48,7 +48,9 @@ def an_id(answer: dict[str, Any]) -> str:
 
 
 def test_every_method_in_one_request(hr: Scim) -> None:
-    """POST, PUT, PATCH and DELETE of people and groups, each answered with its place, its tag and a status that is a string."""
+    """POST, PUT, PATCH and DELETE of people and groups, each answered with its place, its tag and a status that is a
+    string.
+    """
     ada, bob = hr.create("ada"), hr.create("bob")
     message = {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"title": "T"}}]}
     answers = bulk(
@@ -68,7 +70,9 @@ def test_every_method_in_one_request(hr: Scim) -> None:
 
 
 def test_references_are_resolved_in_any_order(hr: Scim) -> None:
-    """A group before its members, a manager after the managed, a path with a bulkId: the order in the request does not matter."""
+    """A group before its members, a manager after the managed, a path with a bulkId: the order in the request does
+    not matter.
+    """
     enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
     managed = new("cyd", **{enterprise: {"manager": {"value": "bulkId:boss"}}})
     message = {
@@ -89,7 +93,9 @@ def test_references_are_resolved_in_any_order(hr: Scim) -> None:
 
 
 def test_circular_groups_are_created(hr: Scim) -> None:
-    """Groups that are members of each other, in a ring of three and in a pair, are all made with all their members (§3.7.1)."""
+    """Groups that are members of each other, in a ring of three and in a pair, are all made with all their members
+    (§3.7.1).
+    """
     answers = bulk(
         hr,
         group("a", "bulkId:b", "bulkId:ada"),
@@ -148,10 +154,13 @@ def test_fail_on_errors(hr: Scim) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"schemas": []}, {"Operations": []}, {"Operations": {}}, {"Operations": [1]}, {"failOnErrors": 0}, {"failOnErrors": True}, {"failOnErrors": "1"},
+        {"schemas": []}, {"Operations": []}, {"Operations": {}}, {"Operations": [1]}, {"failOnErrors": 0},
+        {"failOnErrors": True}, {"failOnErrors": "1"},
         *({"Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": {}, **wrong}]} for wrong in (
-            {"method": "GET"}, {"method": 1}, {"path": "/Nope"}, {"path": "/Users/../Groups"}, {"path": "/Users?x"}, {"path": "https://x/Users"}, {"bulkId": None},
-            {"bulkId": ""}, {"bulkId": 5}, {"bulkId": "x" * 300}, {"path": "/Users/x"}, {"method": "PUT"}, {"version": 1},
+            {"method": "GET"}, {"method": 1}, {"path": "/Nope"}, {"path": "/Users/../Groups"}, {"path": "/Users?x"},
+            {"path": "https://x/Users"}, {"bulkId": None},
+            {"bulkId": ""}, {"bulkId": 5}, {"bulkId": "x" * 300}, {"path": "/Users/x"}, {"method": "PUT"},
+            {"version": 1},
         )),
         {"Operations": [new("a"), new("a")]},
     ],
@@ -177,12 +186,27 @@ def test_limits_methods_and_authentication(hr: Scim) -> None:
 def test_mutated_bulk_requests_yield_no_5xx(hr: Scim, chance: Any) -> None:
     """Mutated messages are answered below 500, and so is every operation in them."""
     name = f"n{chance.randrange(10**9)}"
-    good = {"schemas": [BULK], "failOnErrors": 3, "Operations": [
-        new("u", name), group("g", "bulkId:u", "bulkId:h"), group("h", "bulkId:g"),
-        {"method": "PATCH", "path": "/Users/bulkId:u", "version": "*", "data": {"schemas": [PATCH], "Operations": [{"op": "remove", "path": "title"}]}},
-        {"method": "PUT", "path": "/Groups/bulkId:g", "data": {"schemas": [GROUP], "displayName": "x", "members": [{"value": "bulkId:h"}]}},
-        {"method": "DELETE", "path": "/Groups/bulkId:h"},
-    ]}  # fmt: skip
+    good = {
+        "schemas": [BULK],
+        "failOnErrors": 3,
+        "Operations": [
+            new("u", name),
+            group("g", "bulkId:u", "bulkId:h"),
+            group("h", "bulkId:g"),
+            {
+                "method": "PATCH",
+                "path": "/Users/bulkId:u",
+                "version": "*",
+                "data": {"schemas": [PATCH], "Operations": [{"op": "remove", "path": "title"}]},
+            },
+            {
+                "method": "PUT",
+                "path": "/Groups/bulkId:g",
+                "data": {"schemas": [GROUP], "displayName": "x", "members": [{"value": "bulkId:h"}]},
+            },
+            {"method": "DELETE", "path": "/Groups/bulkId:h"},
+        ],
+    }
     status, answer = hr("POST", "/Bulk", json.dumps(_mutated(good, chance)).encode())
     assert status < 500
     assert all(int(one["status"]) < 500 for one in answer.get("Operations", []))

@@ -1,4 +1,6 @@
-"""Sources that show a certificate, or their client's own token, and what is not good enough (RFC 8705; P37, H1-H4, C22, C23, P51)."""
+"""Sources that show a certificate, or their client's own token, and what is not good enough (RFC 8705; P37, H1-H4,
+C22, C23, P51).
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def asks(card: Card | None, url: str = USERS, *, authorization: str = "", **read
 
 
 def test_source_authenticates_with_a_certificate(certificate_world: World) -> None:
-    """A person is made, found again under the address that they were made at, and belongs to that source; a renewed certificate goes on."""
+    """A person is made, found again under the address that they were made at, and belongs to that source; a renewed
+    certificate goes on.
+    """
     body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada"}
     with httpx.Client(transport=Reader(card=made(by=AUTHORITY))) as agent:
         response = agent.post(USERS, json=body, headers={"Content-Type": "application/scim+json"})
@@ -97,12 +101,30 @@ def test_each_kind_of_certificate_name(certificate_world: World, name: str) -> N
 @pytest.mark.parametrize(
     "bent",
     [
-        {"by": made(ca=True, dn="CN=Parties,O=Example,C=US")}, {"by": None}, {"days": 1, "old": 2}, {"old": -1}, {"eku": (x509.ExtendedKeyUsageOID.SERVER_AUTH,)},
-        {"names": [x509.DNSName("hr.example.org")]}, {"names": None, "dn": "CN=rp.example.org"}, {"ca": True}, {"key": ec.generate_private_key(ec.SECP521R1())},
+        {"by": made(ca=True, dn="CN=Parties,O=Example,C=US")},
+        {"by": None},
+        {"days": 1, "old": 2},
+        {"old": -1},
+        {"eku": (x509.ExtendedKeyUsageOID.SERVER_AUTH,)},
+        {"names": [x509.DNSName("hr.example.org")]},
+        {"names": None, "dn": "CN=rp.example.org"},
+        {"ca": True},
+        {"key": ec.generate_private_key(ec.SECP521R1())},
         {"by": made(by=AUTHORITY, dn="CN=leaf")},
     ],
-    ids=["another authority of that name", "no authority", "expired", "not yet", "for servers", "another name", "name in the subject", "an authority", "odd key", "by a leaf"],
-)  # fmt: skip
+    ids=[
+        "another authority of that name",
+        "no authority",
+        "expired",
+        "not yet",
+        "for servers",
+        "another name",
+        "name in the subject",
+        "an authority",
+        "odd key",
+        "by a leaf",
+    ],
+)
 def test_any_other_certificate_is_refused(certificate_world: World, bent: dict[str, Any]) -> None:
     """C22, P37: one thing is wrong with it."""
     assert asks(made(**{"by": AUTHORITY, **bent})) == 401
@@ -125,7 +147,9 @@ def test_authority_is_part_of_the_name(certificate_world: World, tmp_path: Path)
 def test_revoked_and_unknown_status_certificates_are_refused(
     certificate_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C22: revoked is refused; unknown status is 503, in SCIM's form; for an unknown certificate no responder is asked."""
+    """C22: revoked is refused; unknown status is 503, in SCIM's form; for an unknown certificate no responder is
+    asked.
+    """
     card = made(by=AUTHORITY, more=[POINTS])
     assert asks(card) == 503
     assert asks(made(more=[POINTS])) == 401
@@ -144,7 +168,9 @@ def test_revoked_and_unknown_status_certificates_are_refused(
 
 
 def test_certificate_headers_are_trusted_from_the_proxy_only(certificate_world: World) -> None:
-    """H1-H4, C22, ruling 7: none, forged, from another peer, resumed, on the main host, or before the probe has passed."""
+    """H1-H4, C22, ruling 7: none, forged, from another peer, resumed, on the main host, or before the probe has
+    passed.
+    """
     card = made(by=AUTHORITY)
     assert asks(None) == 401
     assert asks(card, secret="x" * 40) == 401
@@ -187,7 +213,9 @@ def test_disabled_ended_and_expired_sources_are_refused(certificate_world: World
 
 
 def test_two_sources_in_one_request_are_refused(certificate_world: World) -> None:
-    """A certificate of one and a token of another, or two names of two: refused; both of one are welcome, and a bad token spoils a good certificate."""
+    """A certificate of one and a token of another, or two names of two: refused; both of one are welcome, and a bad
+    token spoils a good certificate.
+    """
     card = made(by=AUTHORITY)
     _, token = other_source()
     assert asks(card, authorization=f"Bearer {certificate_world.token}") == 200
@@ -219,7 +247,8 @@ def test_admission_rules(certificate_world: World) -> None:
     assert certificate_world
 
 
-# --- the third way: a client's own token ----------------------------------------------------------------------------------
+# --- the third way: a client's own token
+# ----------------------------------------------------------------------------------
 
 
 def lists(token: str, *, scheme: str = "Bearer", **headers: str) -> int:
@@ -281,7 +310,9 @@ def test_bound_token_needs_its_key(certificate_world: World) -> None:
 
 
 def test_certificate_bound_token_needs_its_certificate(certificate_world: World) -> None:
-    """C23: x5t#S256: at the certificate host, with that certificate and no other; and not where it is another source's."""
+    """C23: x5t#S256: at the certificate host, with that certificate and no other; and not where it is another
+    source's.
+    """
     app = certificate_world.app(
         redirect_uris=[],
         grants=["client_credentials"],

@@ -85,28 +85,73 @@ _NAMES = [
     "nickName",
     "emails.type",
 ]
-_TEXTS = ["", "a", "A", "zebra", "z", "X-1", "x-1", "example.org", "One@example.ORG", "two@example.org", "%", "_", "\ue000", "\U0001f600",
-          "ADMIN", "strasse", "b", "work", "Example", "\U0010ffff", "\ud7ff", "Zoë Ünal", "7"]  # fmt: skip
-_MOMENTS = ["2026-11-01T12:00:01.700Z", "2026-11-01T12:00:03.401Z", "2026-11-01T12:00:03.4011Z", "2026-11-01T13:00:05.101+01:00", "0001-01-01T00:00:00Z",
-            "9999-12-31T23:59:59.999999Z"]  # fmt: skip
+_TEXTS = [
+    "",
+    "a",
+    "A",
+    "zebra",
+    "z",
+    "X-1",
+    "x-1",
+    "example.org",
+    "One@example.ORG",
+    "two@example.org",
+    "%",
+    "_",
+    "\ue000",
+    "\U0001f600",
+    "ADMIN",
+    "strasse",
+    "b",
+    "work",
+    "Example",
+    "\U0010ffff",
+    "\ud7ff",
+    "Zoë Ünal",
+    "7",
+]
+_MOMENTS = [
+    "2026-11-01T12:00:01.700Z",
+    "2026-11-01T12:00:03.401Z",
+    "2026-11-01T12:00:03.4011Z",
+    "2026-11-01T13:00:05.101+01:00",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999999Z",
+]
 _LEAVES = st.one_of(
-    st.tuples(st.sampled_from(_NAMES), st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]), st.sampled_from(_TEXTS)).map(
-        lambda part: f"{part[0]} {part[1]} {json.dumps(part[2], ensure_ascii=False)}"
-    ),
+    st.tuples(
+        st.sampled_from(_NAMES),
+        st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]),
+        st.sampled_from(_TEXTS),
+    ).map(lambda part: f"{part[0]} {part[1]} {json.dumps(part[2], ensure_ascii=False)}"),
     st.sampled_from(_NAMES).map(lambda name: f"{name} pr"),
     st.tuples(st.sampled_from(_NAMES), st.sampled_from(["eq", "ne"])).map(lambda part: f"{part[0]} {part[1]} null"),
-    st.tuples(st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le"]), st.sampled_from(["created", "lastModified"]), st.sampled_from(_MOMENTS)).map(
-        lambda part: f'meta.{part[1]} {part[0]} "{part[2]}"'
-    ),
+    st.tuples(
+        st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le"]),
+        st.sampled_from(["created", "lastModified"]),
+        st.sampled_from(_MOMENTS),
+    ).map(lambda part: f'meta.{part[1]} {part[0]} "{part[2]}"'),
     st.tuples(st.sampled_from(["eq", "ne", "sw", "co"]), st.sampled_from(_TEXTS)).map(
         lambda part: f"emails[value {part[0]} {json.dumps(part[1], ensure_ascii=False)}]"
     ),
-    st.sampled_from([
-        "active eq true", "active ne true", "active eq false", 'emails[not (value eq "two@example.org")]', 'emails[type eq "work" and value sw "t"]',
-        'meta.resourceType eq "User"', 'meta.resourceType ne "User"', 'id eq "x"', 'id ne "x"', "id pr", "emails[value pr]", "emails[value eq null]",
-        'groups.value eq "x"',
-    ]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            "active eq true",
+            "active ne true",
+            "active eq false",
+            'emails[not (value eq "two@example.org")]',
+            'emails[type eq "work" and value sw "t"]',
+            'meta.resourceType eq "User"',
+            'meta.resourceType ne "User"',
+            'id eq "x"',
+            'id ne "x"',
+            "id pr",
+            "emails[value pr]",
+            "emails[value eq null]",
+            'groups.value eq "x"',
+        ]
+    ),
+)
 _FILTERS = st.recursive(
     _LEAVES,
     lambda inner: st.one_of(
@@ -177,8 +222,22 @@ def test_common_filters_are_exact(town: Scim) -> None:
     assert town("GET", "/Groups?filter=" + quote('members[type eq "user"]'))[1]["totalResults"] == 3
 
 
-_ORDERS = ["userName", "displayName", "name.familyName", "externalId", "meta.created", "meta.lastModified", f"{ENTERPRISE}:employeeNumber", "id",
-           "title", "active", "emails", "emails.type", "groups.display", None]  # fmt: skip
+_ORDERS = [
+    "userName",
+    "displayName",
+    "name.familyName",
+    "externalId",
+    "meta.created",
+    "meta.lastModified",
+    f"{ENTERPRISE}:employeeNumber",
+    "id",
+    "title",
+    "active",
+    "emails",
+    "emails.type",
+    "groups.display",
+    None,
+]
 
 
 @pytest.mark.parametrize("direction", ["ascending", "descending"])
@@ -214,7 +273,9 @@ def _walked(town: Scim, asked: dict[str, str]) -> list[str]:
 
 
 def test_order_is_by_code_points_with_unassigned_last(town: Scim) -> None:
-    """Both databases sort folded text alike; what has no value is last, or first in descending order (RFC 7644 §3.4.2.3)."""
+    """Both databases sort folded text alike; what has no value is last, or first in descending order (RFC 7644
+    §3.4.2.3).
+    """
     names = town.names("?sortBy=userName")
     assert names == ["a%b", "a_b", "ADMIN2", "adm\u0131n", "straße", "zebra", "Zoë", "Ωmega", "\U0001f600"]
     assert town.names("?sortBy=userName&sortOrder=descending") == names[::-1]
@@ -230,7 +291,9 @@ def test_order_is_by_code_points_with_unassigned_last(town: Scim) -> None:
 
 
 def test_distant_page_is_counted_from_the_nearer_end(hr: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page beyond the first thousand is found over the index alone, from whichever end is nearer, and is the same page."""
+    """A page beyond the first thousand is found over the index alone, from whichever end is nearer, and is the same
+    page.
+    """
     for number in range(11):
         hr.create(f"p{number:02}")
     for far in (10_000, 0):

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.database
     ],
 )
 def test_value_made_by_a_value_path_is_validated(hr: Scim, path: str) -> None:
-    """C76: an element that `add` makes from its own filter is checked and made canonical; no line break gets into an address."""
+    """C76: an element that `add` makes from its own filter is checked and made canonical; no line break gets into an
+    address.
+    """
     ada = hr.create("ada")
     before = hr("GET", f"/Users/{ada}")[1]
     status, found = hr.patch(ada, {"op": "add", "path": path, "value": "work"})

@@ -63,7 +63,9 @@ def test_slow_read_is_stopped(hr: Scim, slow: list[str]) -> None:
     "where", ['INSERT INTO "scim_record"', 'INSERT INTO "derived_outboxrow"', 'INSERT INTO "derived_event"']
 )
 def test_slow_write_leaves_nothing(hr: Scim, slow: list[str], where: str) -> None:
-    """Wherever in its transaction a joiner is stopped: no account, person, record, event or message; the same push works later."""
+    """Wherever in its transaction a joiner is stopped: no account, person, record, event or message; the same push
+    works later.
+    """
     before = _rows()
     slow.append(where)
     assert hr("POST", "/Users", user("ada"))[0] == 503
@@ -73,7 +75,9 @@ def test_slow_write_leaves_nothing(hr: Scim, slow: list[str], where: str) -> Non
 
 
 def test_stopped_active_false_changes_nothing(hr: Scim, slow: list[str]) -> None:
-    """An `active: false` that is stopped was not acknowledged, and did nothing; said again it ends everything (promise 4)."""
+    """An `active: false` that is stopped was not acknowledged, and did nothing; said again it ends everything
+    (promise 4).
+    """
     ada = hr.create("ada")
     slow.append('UPDATE "derived_credential"')
     leave = {"op": "replace", "path": "active", "value": False}

@@ -1,4 +1,5 @@
-"""What the databases do for the hot requests: a part of an index, never all of a large table, and no more statements than today.
+"""What the databases do for the hot requests: a part of an index, never all of a large table, and no more statements
+than today.
 
 On plans, not on time. PostgreSQL reads small tables whole whatever there is, so here it may do so only where it must.
 """
@@ -12,6 +13,7 @@ import pytest
 from django.db import connection
 
 from bench.scim.explain import Statement, explained
+from scim.protocol.user import CORE_URN
 from tests.fixtures.scim_client import ENTERPRISE, GROUP, PATCH, Scim
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -52,11 +54,14 @@ def _told(said: list[Statement]) -> str:
 @pytest.mark.parametrize(
     "query",
     [
-        "count=2", "count=2&startIndex=5", "count=2&cursor=", "count=2&sortBy=userName", "count=2&sortBy=meta.lastModified&sortOrder=descending",
+        "count=2", "count=2&startIndex=5", "count=2&cursor=", "count=2&sortBy=userName",
+        "count=2&sortBy=meta.lastModified&sortOrder=descending",
         *(
             f"filter={quote(text)}" for text in (
-                'userName eq "p1"', 'externalId eq "x1"', 'emails.value eq "p1@example.org"', 'emails[value eq "p1@example.org"]',
-                'userName sw "p1"', f'{ENTERPRISE}:employeeNumber eq "E1"', "active eq false", 'meta.lastModified gt "2999-01-01T00:00:00Z"',
+                'userName eq "p1"', 'externalId eq "x1"', 'emails.value eq "p1@example.org"',
+                'emails[value eq "p1@example.org"]',
+                'userName sw "p1"', f'{ENTERPRISE}:employeeNumber eq "E1"', "active eq false",
+                'meta.lastModified gt "2999-01-01T00:00:00Z"',
             )
         ),
     ],
@@ -80,7 +85,9 @@ def test_count_reads_an_index_only(hr: Scim, staff: dict[str, str]) -> None:
 
 
 def test_email_filter_uses_its_index(hr: Scim, staff: dict[str, str]) -> None:
-    """By e-mail: the address in its index, among this source's only; then those few by their keys, not everybody in order."""
+    """By e-mail: the address in its index, among this source's only; then those few by their keys, not everybody in
+    order.
+    """
     said = _asked(hr, "GET", f"/Users?filter={quote(BY_ADDRESS)}")
     looked = [one for one in said if 'FROM "scim_recordemail"' in one.sql]
     assert staff
@@ -97,8 +104,10 @@ def test_changes_use_indexes(hr: Scim, staff: dict[str, str]) -> None:
     leave = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
     more = {"schemas": [PATCH], "Operations": [{"op": "add", "path": "members", "value": [{"value": staff["p5"]}]}]}
     for method, path, body in (
-        ("PATCH", f"/Groups/{staff['group']}", more), ("PATCH", f"/Users/{staff['p1']}", leave), ("DELETE", f"/Users/{staff['p2']}", None),
-        ("POST", "/Users", {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "new", "externalId": "new"}),
-    ):  # fmt: skip
+        ("PATCH", f"/Groups/{staff['group']}", more),
+        ("PATCH", f"/Users/{staff['p1']}", leave),
+        ("DELETE", f"/Users/{staff['p2']}", None),
+        ("POST", "/Users", {"schemas": [CORE_URN], "userName": "new", "externalId": "new"}),
+    ):
         said = _asked(hr, method, path, body)
         assert not [one for one in said if one.scans], f"{method} {path}\n{_told(said)}"

@@ -1,4 +1,6 @@
-"""Nothing that a source says reaches a person before its record is adopted; many endings are held (rulings 27 to 29)."""
+"""Nothing that a source says reaches a person before its record is adopted; many endings are held (rulings 27 to
+29).
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def _works(desktop: Browser) -> bool:
 
 
 def test_a_guessed_number_reaches_nobody(world: World, alex: Browser, second: Scim) -> None:
-    """A record joined to an account in use moves no name, title, address or level, and its `active: false` ends nobody."""
+    """A record joined to an account in use moves no name, title, address or level, and its `active: false` ends
+    nobody.
+    """
     before = _person()
     record = second.create("owned", title="Boss", **_numbered("7"))
     assert Record.objects.get(id=record).person_id == before.id

@@ -66,7 +66,9 @@ def test_group_and_members_reference_each_other(hr: Scim) -> None:
 
 
 def test_nested_groups_and_cycles(hr: Scim) -> None:
-    """A group in a group makes its people indirect members of the outer one; a circle of groups ends nowhere but here."""
+    """A group in a group makes its people indirect members of the outer one; a circle of groups ends nowhere but
+    here.
+    """
     ada = hr.create("ada")
     inner = group(hr, ada, name="Inner")
     outer = group(hr, inner, name="Outer")
@@ -276,7 +278,9 @@ def test_large_group_patch_is_204(hr: Scim) -> None:
 
 
 def test_ten_thousand_operations_are_one_difference(hr: Scim) -> None:
-    """A PATCH that adds and removes members one by one, thousands of times, costs statements by the hundred, not each."""
+    """A PATCH that adds and removes members one by one, thousands of times, costs statements by the hundred, not
+    each.
+    """
     hr.create("ada")
     crowd = [str(one.id) for one in _crowd(1000)]
     made = group(hr, *crowd[:500])
@@ -372,7 +376,9 @@ def test_empty_difference_changes_nothing() -> None:
 @pytest.mark.django_db
 @pytest.mark.database
 def test_rule_names_the_group_of_one_source(world: World) -> None:
-    """C27: a rule of issuance names a group of one source; another source that calls a group of its own the same changes nothing."""
+    """C27: a rule of issuance names a group of one source; another source that calls a group of its own the same
+    changes nothing.
+    """
     ada = world.push("ada@example.org")
     record = Record.objects.get(id=ada)
     first = groups.create_group(

@@ -98,7 +98,9 @@ def test_pushed_as_inactive(hr: Scim) -> None:
 
 @pytest.mark.parametrize("body", [user(), user(title="Boss")])
 def test_put_without_active_keeps_false(hr: Scim, body: dict[str, Any]) -> None:
-    """A PUT that does not say `active` keeps false. Taking the attribute away takes it away (a checker that others wrote looks), and no more."""
+    """A PUT that does not say `active` keeps false. Taking the attribute away takes it away (a checker that others
+    wrote looks), and no more.
+    """
     record_id = hr.create()
     hr.patch(record_id, _OFF)
     assert hr("PUT", f"/Users/{record_id}", body)[1]["active"] is False

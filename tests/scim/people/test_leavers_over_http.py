@@ -1,4 +1,6 @@
-"""A leaver's push in each vendor's shape ends a live phone, its tokens and its session in the same request (promise 4, ID-6)."""
+"""A leaver's push in each vendor's shape ends a live phone, its tokens and its session in the same request (promise
+4, ID-6).
+"""
 
 from __future__ import annotations
 

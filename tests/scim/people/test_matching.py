@@ -1,4 +1,6 @@
-"""Records of one person: joined by rule, by a manager, and split; and what a join can never do (ruling 9, C27, C28, ID-1)."""
+"""Records of one person: joined by rule, by a manager, and split; and what a join can never do (ruling 9, C27, C28,
+ID-1).
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def _enrol(person: Person) -> Credential:
 
 
 def test_records_of_three_sources_are_one_person(adopting: tuple[Scim, Scim, Scim]) -> None:
-    """Three records of one employee number are one person, one account, one login name; each source sees only its own (ID-1)."""
+    """Three records of one employee number are one person, one account, one login name; each source sees only its
+    own (ID-1).
+    """
     hr, security, directory = adopting
     ids = [
         hr.create("ada", title="Boss", **_number("7")),
@@ -93,7 +97,9 @@ def test_records_of_three_sources_are_one_person(adopting: tuple[Scim, Scim, Sci
 
 @pytest.mark.parametrize("same", ["userName", "emails", "name", "externalId"])
 def test_names_and_addresses_join_no_records(adopting: tuple[Scim, Scim, Scim], same: str) -> None:
-    """Neither a user name, nor an address, nor a name, nor another source's id makes two records one (P33, P36, ruling 9)."""
+    """Neither a user name, nor an address, nor a name, nor another source's id makes two records one (P33, P36,
+    ruling 9).
+    """
     hr, _, directory = adopting
     value = {
         "userName": "ada",
@@ -156,7 +162,9 @@ def test_join_moves_no_login_name_mail_or_ial(sources: tuple[Scim, Scim, Scim]) 
 
 
 def test_untrusted_first_record_waits(sources: tuple[Scim, Scim, Scim]) -> None:
-    """Security may push first: nobody is active, invited or named by it, until HR's record joins and brings the person."""
+    """Security may push first: nobody is active, invited or named by it, until HR's record joins and brings the
+    person.
+    """
     hr, security, _ = sources
     first = security.create("s", **_number("7"))
     person = _person(first)
@@ -343,7 +351,9 @@ def test_match_commands(sources: tuple[Scim, Scim, Scim], capsys: pytest.Capture
 
 
 def test_changed_key_joins_no_second_record_of_a_source(connect: Callable[..., Scim]) -> None:
-    """C27, ruling 9: a joined record that says another number now does not pull the person of that number in: HR has two of them."""
+    """C27, ruling 9: a joined record that says another number now does not pull the person of that number in: HR has
+    two of them.
+    """
     matching.add_rule("employeeNumber", now=clock.now())
     hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
     ada, bob = hr.create("ada", **_number("1")), hr.create("bob", **_number("2"))
@@ -357,7 +367,9 @@ def test_changed_key_joins_no_second_record_of_a_source(connect: Callable[..., S
 
 
 def test_recreated_record_does_not_undo_a_managers_decision(connect: Callable[..., Scim]) -> None:
-    """What a manager split or kept apart is not joined by rule again because its source deletes the record and pushes it anew."""
+    """What a manager split or kept apart is not joined by rule again because its source deletes the record and
+    pushes it anew.
+    """
     matching.add_rule("employeeNumber", now=clock.now())
     hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
     ada = hr.create("ada", **_number("1"))
@@ -369,7 +381,9 @@ def test_recreated_record_does_not_undo_a_managers_decision(connect: Callable[..
 
 
 def test_adopted_login_name_revokes_certificates_with_the_old_one(connect: Callable[..., Scim]) -> None:
-    """MT-4: the login name of a joined record becomes the person's when a manager says so; that is a change of name too."""
+    """MT-4: the login name of a joined record becomes the person's when a manager says so; that is a change of name
+    too.
+    """
     matching.add_rule("employeeNumber", now=clock.now())
     hr, directory = (
         connect("hr", trusted_for=_KEYED, precedence=20),

@@ -1,4 +1,6 @@
-"""The order of pushes: numbered ones converge, a deactivation is sticky, and who comes back does so on proof or on a manager's word."""
+"""The order of pushes: numbered ones converge, a deactivation is sticky, and who comes back does so on proof or on a
+manager's word.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ def _store(scim: Scim, name: str, number: int, **said: Any) -> None:
 
 
 def test_all_orders_of_six_numbered_events_converge(hr: Scim) -> None:
-    """All 720 orders of six events, of which three share a number and disagree: one final state, deactivated (C29, I8)."""
+    """All 720 orders of six events, of which three share a number and disagree: one final state, deactivated (C29,
+    I8).
+    """
     ends: list[tuple[Any, ...]] = []
     _walk(hr, tuple(range(6)), ends)
     assert len(ends) == 720
@@ -136,7 +140,9 @@ def test_numbered_push_must_state_active(hr: Scim) -> None:
 
 
 def test_delayed_push_does_not_restore_a_deleted_record(hr: Scim) -> None:
-    """After a DELETE, the past of the same record makes nobody; a newer number is a new hire, and a new subject (C28, C29)."""
+    """After a DELETE, the past of the same record makes nobody; a newer number is a new hire, and a new subject
+    (C28, C29).
+    """
     record_id = hr.create(active=True, externalId="7", meta={"version": "5"})
     assert hr("DELETE", f"/Users/{record_id}")[0] == 204
     for number in ("3", "5"):
@@ -147,7 +153,9 @@ def test_delayed_push_does_not_restore_a_deleted_record(hr: Scim) -> None:
 
 @pytest.mark.parametrize("shape", ["patch", "pathless", "put", "any tag"])
 def test_unversioned_return_waits_for_a_manager(hr: Scim, shape: str) -> None:
-    """Nobody can say that it is newer than the end: the source reads its own word, the person stays ended (C29, ruling 11)."""
+    """Nobody can say that it is newer than the end: the source reads its own word, the person stays ended (C29,
+    ruling 11).
+    """
     record_id = hr.create()
     hr.patch(record_id, _OFF)
     invitations = OutboxRow.objects.filter(kind="invite").count()
@@ -189,7 +197,9 @@ def test_waiting_return_can_be_proved_or_withdrawn(hr: Scim) -> None:
 
 
 def test_never_active_record_is_activated_by_any_push(hr: Scim) -> None:
-    """Staged before their first day, a joiner is opened by an unversioned push: nothing of theirs had ended (okta-002)."""
+    """Staged before their first day, a joiner is opened by an unversioned push: nothing of theirs had ended
+    (okta-002).
+    """
     record_id = hr.create(active=False)
     hr.patch(record_id, _ON)
     assert _person(record_id).account.status == AccountStatus.ACTIVE

@@ -157,7 +157,9 @@ def test_roles_are_data(hr: Scim) -> None:
     "filler", ["\u034f", "\u3164", "\ufe0f", "\uffa0", "\u2800", "\U000e0101", "\u180b", "\u200d", "\u2066"]
 )
 def test_invisible_characters_in_names_are_refused(hr: Scim, filler: str) -> None:
-    """C76: an identifier with invisible characters is refused, whatever their Unicode category; a matching key is an identifier too."""
+    """C76: an identifier with invisible characters is refused, whatever their Unicode category; a matching key is an
+    identifier too.
+    """
     for body in (user(f"ada{filler}"), user("ada", externalId=f"1{filler}"), user("ada", **_number(f"7{filler}"))):
         status, found = hr("POST", "/Users", body)
         assert (status, found["scimType"]) == (400, "invalidValue")

@@ -1,4 +1,6 @@
-"""Three sources push the same thousand people, numbered, in any order, with duplicates, replays and conflicts (ID-1, C27, C29)."""
+"""Three sources push the same thousand people, numbered, in any order, with duplicates, replays and conflicts (ID-1,
+C27, C29).
+"""
 
 from __future__ import annotations
 
@@ -139,7 +141,9 @@ def _run(events: list[Event]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_few_people_in_many_orders(three: dict[str, Scim], seed: int) -> None:
-    """A dozen people, shuffled with duplicates and replays: the same profiles, provenance, levels and names as in order."""
+    """A dozen people, shuffled with duplicates and replays: the same profiles, provenance, levels and names as in
+    order.
+    """
     from django.db import transaction
 
     events = _events(12)
@@ -156,7 +160,9 @@ def test_few_people_in_many_orders(three: dict[str, Scim], seed: int) -> None:
 
 @pytest.mark.slow
 def test_a_thousand_people(three: dict[str, Scim]) -> None:
-    """The thousand (a hundred in `make test`), in one random order with replays: one person each, everything explained."""
+    """The thousand (a hundred in `make test`), in one random order with replays: one person each, everything
+    explained.
+    """
     events = _events(PEOPLE)
     shuffled = events + random.Random(7).choices(events, k=PEOPLE)
     random.Random(7).shuffle(shuffled)
@@ -185,7 +191,9 @@ def test_a_thousand_people(three: dict[str, Scim]) -> None:
 
 
 def test_source_changes_nothing_of_another_source(three: dict[str, Scim]) -> None:
-    """Each source tries everything on the person that all share: other ids, other names, other attributes (C27, P36, P38)."""
+    """Each source tries everything on the person that all share: other ids, other names, other attributes (C27, P36,
+    P38).
+    """
     _push(_events(1))
     before = _finals()["E0"]
     ids = {one.source.name: str(one.id) for one in Record.objects.select_related("source")}
@@ -217,7 +225,9 @@ def test_source_changes_nothing_of_another_source(three: dict[str, Scim]) -> Non
 
 
 def test_source_reads_nothing_of_another_source(three: dict[str, Scim]) -> None:
-    """The other ways in: bulk, members, groups of others, look-ups, entity tags; all answer as if there were nothing (C27, P36, P37)."""
+    """The other ways in: bulk, members, groups of others, look-ups, entity tags; all answer as if there were nothing
+    (C27, P36, P37).
+    """
     _push(_events(1))
     before = _finals()["E0"]
     ids = {one.source.name: str(one.id) for one in Record.objects.select_related("source")}
@@ -266,7 +276,9 @@ def test_source_reads_nothing_of_another_source(three: dict[str, Scim]) -> None:
 
 
 def test_other_sources_names_take_nothing(three: dict[str, Scim]) -> None:
-    """Another's externalId, userName and e-mail make a second record of one's own; the login name and the addresses stay whose they are (P36, ID-8)."""
+    """Another's externalId, userName and e-mail make a second record of one's own; the login name and the addresses
+    stay whose they are (P36, ID-8).
+    """
     _push(_events(1))
     before = _person("hr0")
     made = three["directory"].create("hr0-too", externalId="h0", emails=[{"value": "hr0@example.org"}])

@@ -1,4 +1,6 @@
-"""What each source is believed, how it shows who it is, and that its word about other things stays its own (ID-2, C27, P36 to P38)."""
+"""What each source is believed, how it shows who it is, and that its word about other things stays its own (ID-2,
+C27, P36 to P38).
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ def test_each_source_has_its_own_rate(connect: Callable[..., Scim]) -> None:
 
 
 def test_presets_name_existing_attributes() -> None:
-    """Every preset names attributes of the schemas; by default nobody is believed about assurance, roles or entitlements."""
+    """Every preset names attributes of the schemas; by default nobody is believed about assurance, roles or
+    entitlements.
+    """
     for names in trust.PRESETS.values():
         assert names <= trust.KNOWN
     assert not {"roles", "entitlements", trust.IAL, trust.STATUS, trust.ELIGIBLE} & trust.PRESETS["everything"]
@@ -141,7 +145,9 @@ def test_presets_name_existing_attributes() -> None:
 
 
 def test_untrusted_attributes_never_reach_a_profile(connect: Callable[..., Scim]) -> None:
-    """A source reads what it wrote, and the person has only what it is believed; the record says what was not (C27, P38)."""
+    """A source reads what it wrote, and the person has only what it is believed; the record says what was not (C27,
+    P38).
+    """
     scim = connect("badge", trusted_for=["userName", "active", "title"])
     pushed = {
         "roles": [{"value": "admin"}],
@@ -170,7 +176,9 @@ def _value(located: AttributePath) -> Any:
 
 
 def test_only_trusted_attributes_reach_a_person(connect: Callable[..., Scim]) -> None:
-    """Every attribute of every schema, pushed by a source that is trusted for the user name alone: nothing arrives (C27)."""
+    """Every attribute of every schema, pushed by a source that is trusted for the user name alone: nothing arrives
+    (C27).
+    """
     scim = connect("mute", trusted_for=["userName", "active"], vouched_ial=0)
     body: dict[str, Any] = user("mu")
     for schema in (USER.core, *USER.extensions):
@@ -241,7 +249,9 @@ def test_ial_per_person_is_capped_by_the_source(hr_source: Scim) -> None:
 
 
 def test_status_suspends_until_its_source_clears_it(hr_source: Scim) -> None:
-    """Only our extension's status suspends; the source that said so clears it, and what a manager stopped stays (ruling 11)."""
+    """Only our extension's status suspends; the source that said so clears it, and what a manager stopped stays
+    (ruling 11).
+    """
     from derived.changes import suspend
     from derived.ledger.locking import under_lock
 

@@ -42,7 +42,8 @@ def fill(users: int, members: int) -> int:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT setval(pg_get_serial_sequence('directory_site_user', 'id'), (SELECT max(id) FROM directory_site_user))"
+                "SELECT setval(pg_get_serial_sequence('directory_site_user', 'id'), (SELECT max(id) FROM "
+                "directory_site_user))"
             )
             cursor.execute("VACUUM ANALYZE")
     return group.id

@@ -6,14 +6,24 @@ from urllib.parse import parse_qs, urlsplit
 _url = urlsplit(os.environ["BENCH_DATABASE"])
 if _url.scheme == "sqlite":
     _database = {
-        "ENGINE": "django.db.backends.sqlite3", "NAME": _url.path, "CONN_MAX_AGE": None,
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"},
-    }  # fmt: skip
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": _url.path,
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        },
+    }
 else:
     _database = {
-        "ENGINE": "django.db.backends.postgresql", "NAME": _url.path.removeprefix("/"), "USER": _url.username or "",
-        "HOST": parse_qs(_url.query).get("host", [_url.hostname or ""])[0], "PORT": _url.port or "", "CONN_MAX_AGE": None,
-    }  # fmt: skip
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _url.path.removeprefix("/"),
+        "USER": _url.username or "",
+        "HOST": parse_qs(_url.query).get("host", [_url.hostname or ""])[0],
+        "PORT": _url.port or "",
+        "CONN_MAX_AGE": None,
+    }
 
 SECRET_KEY = "only for the bench"
 DEBUG = False

@@ -1,4 +1,6 @@
-"""My devices as a tree: what grew from what, and what apps hold by each; endable by its person, dead with its device (DK-4, IV-7, IV-11, ID-10)."""
+"""My devices as a tree: what grew from what, and what apps hold by each; endable by its person, dead with its device
+(DK-4, IV-7, IV-11, ID-10).
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def outline(browser: Browser) -> list[list[object]]:
 
 
 def test_families_are_listed_under_their_device_and_end_with_it(world: World) -> None:
-    """Root, device, family: three nested lists; after the sign-out button the refresh token is refused; after removal, all are."""
+    """Root, device, family: three nested lists; after the sign-out button the refresh token is refused; after
+    removal, all are.
+    """
     _, desktop = world.enrolled()
     app, other = world.phone_app(), world.app()
     device = world.device(desktop)

@@ -1,4 +1,6 @@
-"""Device keys with proof of hardware, over the protocol: what they are worth, and a TPM from end to end (DK-1, DK-2, MT-1, RQ-4, AS-2)."""
+"""Device keys with proof of hardware, over the protocol: what they are worth, and a TPM from end to end (DK-1, DK-2,
+MT-1, RQ-4, AS-2).
+"""
 
 from __future__ import annotations
 
@@ -87,14 +89,28 @@ def android(maker: Any, **hardware_said: Any) -> Any:
 
 
 def test_key_with_user_verification_needs_no_passphrase(world: World, believed: dict[str, Maker]) -> None:
-    """DK-2, AS-2, BI-6: key and finger are two factors at each use; AAL2, `hwk user mfa`; the record says on what it rests."""
+    """DK-2, AS-2, BI-6: key and finger are two factors at each use; AAL2, `hwk user mfa`; the record says on what it
+    rests.
+    """
     _, desktop = world.enrolled()
     app, phone = world.phone_app(), believed["android-key"]
     device = bound(world, desktop, key_of(phone), android(phone))
     row = Credential.objects.get(kind=Kind.DEVICE_KEY)
-    assert (row.state, row.aal, row.evidence["protection"], row.evidence["activation"], row.evidence["level"], row.evidence["exportable"]) == (
-        "pending", 2, "hardware", "per_use", "TEE", False,
-    )  # fmt: skip
+    assert (
+        row.state,
+        row.aal,
+        row.evidence["protection"],
+        row.evidence["activation"],
+        row.evidence["level"],
+        row.evidence["exportable"],
+    ) == (
+        "pending",
+        2,
+        "hardware",
+        "per_use",
+        "TEE",
+        False,
+    )
     assert (Request.objects.get().device_type, DeviceKey.objects.get().passphrase_hash) == ("android", "")
     first = device.login(app.client_id, passphrase=None, acr_values=f"{AAL}2")
     said = claims(str(first.id_token))
@@ -114,7 +130,9 @@ def test_key_with_user_verification_needs_no_passphrase(world: World, believed: 
 def test_hardware_key_without_user_verification_needs_a_passphrase(
     world: World, believed: dict[str, Maker], maker: str | None
 ) -> None:
-    """Ruling 1, DK-2: without one it is one factor and refused; with one AAL2; the key alone is AAL1, and says `hwk` only where that is proven."""
+    """Ruling 1, DK-2: without one it is one factor and refused; with one AAL2; the key alone is AAL1, and says `hwk`
+    only where that is proven.
+    """
     _, desktop = world.enrolled()
     app = world.phone_app()
     one: Any = believed[maker] if maker else None
@@ -138,7 +156,9 @@ def test_hardware_key_without_user_verification_needs_a_passphrase(
 
 
 def test_statement_of_another_attempt_is_refused(world: World, believed: dict[str, Maker]) -> None:
-    """DK-1: made for another code, about another key, or for another challenge; the code stays valid and a true one then serves."""
+    """DK-1: made for another code, about another key, or for another challenge; the code stays valid and a true one
+    then serves.
+    """
     _, desktop = world.enrolled()
     phone, chip = believed["android-key"], believed["tpm"]
     wrong = [
@@ -161,7 +181,9 @@ def test_statement_of_another_attempt_is_refused(world: World, believed: dict[st
 def test_only_approved_devices_are_bound(
     world: World, believed: dict[str, Maker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RQ-4: with an approved list a software key and an unlisted serial number are refused at the desktop's approval."""
+    """RQ-4: with an approved list a software key and an unlisted serial number are refused at the desktop's
+    approval.
+    """
     _, desktop = world.enrolled()
     stick: Any = believed["yubikey-piv"]
     rules = Rulebook(
@@ -213,7 +235,8 @@ def test_rekeying_is_a_new_issuance(world: World, believed: dict[str, Maker]) ->
 
 
 def test_tpm_key_end_to_end(world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reference client makes the key in a real (software) TPM, the TPM certifies it, Ramet verifies that against the
+    """The reference client makes the key in a real (software) TPM, the TPM certifies it, Ramet verifies that against
+    the
     operator's root, and each proof is signed in the TPM: enrolment, DPoP, assertion, refresh, userinfo (DK-1, DK-2).
     """
     monkeypatch.setattr("idp.policies.attestation.folder", lambda: tmp_path / "attestation")

@@ -1,4 +1,6 @@
-"""Passkeys that grow from a root, over HTTP: made here or on a phone, used once, capped, and never a root (PK-1 to PK-4, EL-2, C4 to C6, C12, C14)."""
+"""Passkeys that grow from a root, over HTTP: made here or on a phone, used once, capped, and never a root (PK-1 to
+PK-4, EL-2, C4 to C6, C12, C14).
+"""
 
 from __future__ import annotations
 
@@ -192,7 +194,8 @@ def test_derived_passkey_needs_a_fresh_root_login(world: World) -> None:
 
 
 @pytest.mark.parametrize(("synced", "attested", "approved", "login", "level"), [
-    (False, True, True, 3, 3), (False, True, False, 3, 2), (False, False, True, 3, 2), (True, True, True, 3, 2), (False, True, True, 2, 2),
+    (False, True, True, 3, 3), (False, True, False, 3, 2), (False, False, True, 3, 2), (True, True, True, 3, 2),
+    (False, True, True, 2, 2),
 ])  # fmt: skip
 def test_level_caps_of_a_derived_passkey(
     world: World,
@@ -203,7 +206,9 @@ def test_level_caps_of_a_derived_passkey(
     login: int,
     level: int,
 ) -> None:
-    """PK-1: BE is AAL2. PK-2: without attestation AAL2. RQ-5: AAL3 takes a model on the list. AS-2: and a login at AAL3. AS-5: less is never AAL3."""
+    """PK-1: BE is AAL2. PK-2: without attestation AAL2. RQ-5: AAL3 takes a model on the list. AS-2: and a login at
+    AAL3. AS-5: less is never AAL3.
+    """
     person, desktop = world.enrolled()
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
@@ -240,7 +245,9 @@ def test_syncable_key_is_refused_where_syncing_is_off(world: World, monkeypatch:
 
 
 def test_same_key_is_never_bound_twice(world: World) -> None:
-    """C5, C6: as a root, as a grown one, after it was revoked, by anybody; and an existing one is named in the options."""
+    """C5, C6: as a root, as a grown one, after it was revoked, by anybody; and an existing one is named in the
+    options.
+    """
     person, desktop = world.enrolled()
     root, grown = SoftKey(), SoftKey()
     register(desktop, root)
@@ -294,7 +301,9 @@ def test_derived_passkey_ends_with_its_person_or_by_link(world: World) -> None:
 
 @pytest.mark.database
 def test_phone_creates_a_passkey_and_signs_in(world: World) -> None:
-    """C14, BI-1: both screens show one number; the desktop approves; the phone signs in, which activates the passkey."""
+    """C14, BI-1: both screens show one number; the desktop approves; the phone signs in, which activates the
+    passkey.
+    """
     _, desktop = world.enrolled()
     page, code, _ = show_code(desktop)
     phone, key = Phone(code), SoftKey()
@@ -324,7 +333,9 @@ def test_short_code_needs_the_user_name(world: World) -> None:
 
 
 def test_binding_by_code_is_capped_at_aal2(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """C14, PK-2: an attested hardware key, from a login at AAL3, on an approved model, is AAL2 by code, and not `phrh`."""
+    """C14, PK-2: an attested hardware key, from a login at AAL3, on an approved model, is AAL2 by code, and not
+    `phrh`.
+    """
     person, desktop = world.enrolled()
     maker = Maker()
     monkeypatch.setattr("idp.policies.fido_metadata.known", lambda: listed(maker))
@@ -357,7 +368,9 @@ def test_second_browser_burns_the_code(world: World) -> None:
 
 @pytest.mark.database
 def test_different_numbers_reveal_a_relayed_code(world: World) -> None:
-    """C14, PoisonSeed: an attacker who used the code first waits for the desktop's approval; the person has no number to compare, refuses, and nothing is created."""
+    """C14, PoisonSeed: an attacker who used the code first waits for the desktop's approval; the person has no
+    number to compare, refuses, and nothing is created.
+    """
     _, desktop = world.enrolled()
     page, code, _ = show_code(desktop)
     attacker, key = Phone(code), SoftKey()
@@ -371,7 +384,9 @@ def test_different_numbers_reveal_a_relayed_code(world: World) -> None:
 
 
 def test_binding_is_tied_to_both_browsers(world: World) -> None:
-    """C14, P23: the confirmation belongs to the session that showed the code, the challenge to the phone that asked for it."""
+    """C14, P23: the confirmation belongs to the session that showed the code, the challenge to the phone that asked
+    for it.
+    """
     person, desktop = world.enrolled()
     page, code, _ = show_code(desktop)
     phone, key = Phone(code), SoftKey()
@@ -393,7 +408,9 @@ def test_binding_is_tied_to_both_browsers(world: World) -> None:
 
 
 def test_phones_registration_is_verified(world: World) -> None:
-    """C59, DK-1, P69: another origin, an old or foreign challenge, no user verification, twice: each refused, and the code stays valid."""
+    """C59, DK-1, P69: another origin, an old or foreign challenge, no user verification, twice: each refused, and
+    the code stays valid.
+    """
     _, desktop = world.enrolled()
     page, code, _ = show_code(desktop)
     phone = Phone(code)
@@ -417,7 +434,9 @@ def test_phones_registration_is_verified(world: World) -> None:
 
 
 def test_code_is_for_one_kind(world: World) -> None:
-    """BI-2: a code for a device creates no passkey, nor the other way round; both expire after ten minutes, and a new one invalidates the old."""
+    """BI-2: a code for a device creates no passkey, nor the other way round; both expire after ten minutes, and a
+    new one invalidates the old.
+    """
     _, desktop = world.enrolled()
     _, device_code, _ = world.begin_binding(desktop)
     assert Phone(device_code).options().status_code == 400

@@ -652,8 +652,23 @@ def test_person_has_at_most_ten_devices(world: World) -> None:
     "path", ["/enrol/v1/challenges", "/enrol/v1/bindings", "/enrol/v1/bindings/3f2a9c1e-0000-4000-8000-000000000000"]
 )
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"code": 5}', b'{"code": null}', b'{"code":"\\u0000"}', b'{"code":"\\ud800"}', b'{"a":NaN}', b"[" * 5000, b'{"code":"x","jwk":[],"proof":"a.b.c","device_name":"x","clients":[5]}', b"{" + b" " * 20000 + b"}"]
-)  # fmt: skip
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff",
+        b'{"code": 5}',
+        b'{"code": null}',
+        b'{"code":"\\u0000"}',
+        b'{"code":"\\ud800"}',
+        b'{"a":NaN}',
+        b"[" * 5000,
+        b'{"code":"x","jwk":[],"proof":"a.b.c","device_name":"x","clients":[5]}',
+        b"{" + b" " * 20000 + b"}",
+    ],
+)
 def test_bad_json_gets_a_clear_error(world: World, path: str, body: bytes) -> None:
     """The protocol's own error, never a 5xx."""
     response = http().post(path, content=body, headers={"Content-Type": "application/json"})

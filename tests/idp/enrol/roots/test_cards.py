@@ -1,4 +1,6 @@
-"""Binding a card: by invitation, under a login, in the place of an old one, by a manager (C24; AU-1, P2; rulings 3, 5, 8)."""
+"""Binding a card: by invitation, under a login, in the place of an old one, by a manager (C24; AU-1, P2; rulings 3,
+5, 8).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The whole life of a key over HTTP: bound, used, copied, locked out, replayed (AU-1, AU-4, C58 to C61, PK-1, PK-2, P2)."""
+"""The whole life of a key over HTTP: bound, used, copied, locked out, replayed (AU-1, AU-4, C58 to C61, PK-1, PK-2,
+P2).
+"""
 
 from __future__ import annotations
 
@@ -163,7 +165,9 @@ def test_attested_key_under_an_aal2_login_is_aal2(world: World, maker: Maker) ->
 
 
 def test_aal3_key_in_an_aal3_account_needs_an_aal3_login(world: World, maker: Maker) -> None:
-    """AU-1: the key turns out to reach AAL3 only when it answers, so the gate is asked again; a weaker key may be bound."""
+    """AU-1: the key turns out to reach AAL3 only when it answers, so the gate is asked again; a weaker key may be
+    bound.
+    """
     person, desktop = world.enrolled()
     passkey_pages.card(account_of(person))
     page = register(desktop, SoftKey(maker=maker))
@@ -331,7 +335,8 @@ def test_challenge_is_tied_to_its_browser(world: World) -> None:
 @pytest.mark.parametrize(
     ("later", "in_time"), [(timedelta(minutes=4, seconds=59), True), (timedelta(minutes=5), False)]
 )
-def test_challenge_expires_after_five_minutes(world: World, later: timedelta, in_time: bool) -> None:  # noqa: FBT001 - a parameter
+# a parameter
+def test_challenge_expires_after_five_minutes(world: World, later: timedelta, in_time: bool) -> None:  # noqa: FBT001
     """C59."""
     with time_machine.travel(NOON, tick=False) as time:
         _, desktop = world.enrolled()
@@ -672,7 +677,9 @@ def invited(world: World, username: str = "sam@example.org") -> tuple[Browser, s
 
 
 def test_passkey_may_be_the_first_root(world: World, maker: Maker) -> None:
-    """It spends the invitation, is worth AAL2 at most, signs nobody in by itself, and is tried out next (ruling 3, 5; BI-5, PK-4)."""
+    """It spends the invitation, is worth AAL2 at most, signs nobody in by itself, and is tried out next (ruling 3,
+    5; BI-5, PK-4).
+    """
     browser, url = invited(world)
     page = browser.get(url)
     assert browser.get(url).status == 200  # opening it spends nothing

@@ -32,7 +32,9 @@ def recovered(person: Person, browser: Browser, code: str) -> Page:
 
 @pytest.mark.database
 def test_password_and_recovery_code_connect_a_new_app(world: World) -> None:
-    """RC-1: typed in any form; nobody is signed in by it (C65); the old root ends, the devices live on (IV-4), the person is told."""
+    """RC-1: typed in any form; nobody is signed in by it (C65); the old root ends, the devices live on (IV-4), the
+    person is told.
+    """
     with time_machine.travel(NOON, tick=False) as now:
         person, desktop = world.enrolled()
         app = world.phone_app()

@@ -225,7 +225,9 @@ def link_in(world: World, to: str, subject: str) -> str:
 
 
 def test_every_change_is_notified_with_a_freeze_link(world: World) -> None:
-    """NT-1 to NT-4, trap 3, IV-7, MT-7, ruling 4: by POST, once; every session ends at once, and only a manager resumes."""
+    """NT-1 to NT-4, trap 3, IV-7, MT-7, ruling 4: by POST, once; every session ends at once, and only a manager
+    resumes.
+    """
     person, desktop = world.enrolled()
     row = key(Account.objects.get().id)
     world.mails()

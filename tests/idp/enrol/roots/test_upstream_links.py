@@ -1,4 +1,6 @@
-"""Linking: with proof, by a fresh root sign-in, for one account, in one browser, once (P32, P33, AU-1, AU-8; rulings 5, 14)."""
+"""Linking: with proof, by a fresh root sign-in, for one account, in one browser, once (P32, P33, AU-1, AU-8; rulings
+5, 14).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_linking_is_notified_to_every_address(at_upstream: AtUpstream) -> None:
 
 
 def test_linking_requires_a_new_login_at_the_upstream(at_upstream: AtUpstream) -> None:
-    """P32: the linked identity is the one that the person proves there now, not that of an earlier user of the browser."""
+    """P32: the linked identity is the one that the person proves there now, not that of an earlier user of the
+    browser.
+    """
     query = {name: values[0] for name, values in parse_qs(urlsplit(at_upstream.link_page()).query).items()}
     assert (query["prompt"], query["max_age"]) == ("login", "0")
 

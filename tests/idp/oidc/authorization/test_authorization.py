@@ -23,8 +23,10 @@ UNMET = "unmet_authentication_requirements"
 @pytest.mark.parametrize(
     "changed",
     [
-        {"redirect_uri": "https://evil.example/"}, {"redirect_uri": None}, {"redirect_uri": CALLBACK + "/"}, {"redirect_uri": CALLBACK + "?x"},
-        {"client_id": "nobody"}, {"client_id": None}, {"redirect_uri": 'https://app.example/"'}, {"redirect_uri": "https://app.example/\\"},
+        {"redirect_uri": "https://evil.example/"}, {"redirect_uri": None}, {"redirect_uri": CALLBACK + "/"},
+        {"redirect_uri": CALLBACK + "?x"},
+        {"client_id": "nobody"}, {"client_id": None}, {"redirect_uri": 'https://app.example/"'},
+        {"redirect_uri": "https://app.example/\\"},
         {"state": "a\x00b"}, {"nonce": "n" * 256},
     ],
 )  # fmt: skip
@@ -49,7 +51,8 @@ def test_unregistered_redirect_uri_gets_a_page(world: World, changed: dict[str, 
         ({"response_type": "id_token"}, "unsupported_response_type"),
         ({"response_type": None}, "invalid_request"),
         ({"nonce": None}, "invalid_request"),
-        ({"claims": "["}, "invalid_request"), ({"claims": "[]"}, "invalid_request"), ({"claims": '{"id_token": 7}'}, "invalid_request"),
+        ({"claims": "["}, "invalid_request"), ({"claims": "[]"}, "invalid_request"),
+        ({"claims": '{"id_token": 7}'}, "invalid_request"),
         ({"claims": '{"id_token": {"acr": true}}'}, "invalid_request"), ({"claims": "[" * 2000}, "invalid_request"),
         ({"claims": '{"id_token": {"sub": {"values": ["a", "b"]}}}'}, "invalid_request"),
         ({"registration": "{}"}, "registration_not_supported"),

@@ -37,7 +37,9 @@ def allow(browser: Browser, app: App, **changed: str) -> None:
 
 
 def test_consent_is_to_one_version_of_a_client(world: World) -> None:
-    """C54: a renamed client, one whose version rose, and a new scope ask again; what was allowed to the old one is not carried over."""
+    """C54: a renamed client, one whose version rose, and a new scope ask again; what was allowed to the old one is
+    not carried over.
+    """
     _, desktop = world.enrolled()
     app = world.app(consent=True)
     policy, client = (
@@ -60,7 +62,9 @@ def test_consent_is_to_one_version_of_a_client(world: World) -> None:
 @pytest.mark.database
 @pytest.mark.parametrize("how", ["renamed", "withdrawn", "run out", "removed by the person"])
 def test_tokens_end_with_their_consent(world: World, how: str) -> None:
-    """C54, P1: at userinfo and introspection at once, at refresh for good; a new consent does not bring the old family back."""
+    """C54, P1: at userinfo and introspection at once, at refresh for good; a new consent does not bring the old
+    family back.
+    """
     _, desktop = world.enrolled()
     app, other = world.app(consent=True), world.app(name="Needs none")
     asked, untouched = {"scope": "openid email offline_access"}, world.tokens(other, desktop)
@@ -97,7 +101,9 @@ def test_consent_without_recorded_terms_is_asked_again(world: World) -> None:
 
 
 def test_consent_to_an_outdated_page_is_asked_again(world: World) -> None:
-    """E1: the client is renamed while the page stands: what is remembered is not more than was seen, and what is granted is asked again."""
+    """E1: the client is renamed while the page stands: what is remembered is not more than was seen, and what is
+    granted is asked again.
+    """
     _, desktop = world.enrolled()
     app = world.app(consent=True)
     page = asks(desktop, app)
@@ -112,13 +118,21 @@ def test_consent_to_an_outdated_page_is_asked_again(world: World) -> None:
 @pytest.mark.parametrize(
     ("name", "seen", "warns"),
     [
-        ("Tra\u202evel\u200b desk", "Travel desk", False), ("Pаypal", "Pаypal", True), ("Ｐａｙｐａｌ", "Ｐａｙｐａｌ", True),
-        ("Reisebüro Köln", "Reisebüro Köln", False), ("Банк", "Банк", False), ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;", False), ("旅行デスク", "旅行デスク", False),
-        ("\u2066\u200f", "An application without a name", False), ("a" * 100, "a" * 80, False),
+        ("Tra\u202evel\u200b desk", "Travel desk", False),
+        ("Pаypal", "Pаypal", True),
+        ("Ｐａｙｐａｌ", "Ｐａｙｐａｌ", True),
+        ("Reisebüro Köln", "Reisebüro Köln", False),
+        ("Банк", "Банк", False),
+        ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;", False),
+        ("旅行デスク", "旅行デスク", False),
+        ("\u2066\u200f", "An application without a name", False),
+        ("a" * 100, "a" * 80, False),
     ],
-)  # fmt: skip
+)
 def test_client_name_cannot_deceive(world: World, name: str, seen: str, warns: bool) -> None:  # noqa: FBT001
-    """C77: no sign that turns text around, nothing hidden, markup as text, a word of warning; and the address beside it."""
+    """C77: no sign that turns text around, nothing hidden, markup as text, a word of warning; and the address beside
+    it.
+    """
     person, desktop = world.enrolled()
     app = world.app(consent=True)
     Client.objects.filter(client_id=app.client_id).update(name=name)

@@ -1,4 +1,6 @@
-"""The device authorization grant: off by default, typed, read, decided, redeemed once, worth AAL2 at most (RFC 8628; C13, A8, P34, P68)."""
+"""The device authorization grant: off by default, typed, read, decided, redeemed once, worth AAL2 at most (RFC 8628;
+C13, A8, P34, P68).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def error(response: httpx.Response) -> str:
 
 
 def test_device_gets_tokens_after_approval(app: App, person_and_browser: tuple[Person, Browser]) -> None:
-    """RFC 8628 from end to end; 600 s, 5 s, no link that brings the code along; the page says who asks, from where, and warns (C13)."""
+    """RFC 8628 from end to end; 600 s, 5 s, no link that brings the code along; the page says who asks, from where,
+    and warns (C13).
+    """
     asked = begun(app)
     assert (asked["expires_in"], asked["interval"], asked["verification_uri"]) == (600, 5, f"{ISSUER}/device")
     assert "verification_uri_complete" not in asked
@@ -107,7 +111,9 @@ def test_user_code_expires_after_ten_minutes(world: World, app: App) -> None:
 
 
 def test_typing_codes_is_throttled(app: App, person_and_browser: tuple[Person, Browser]) -> None:
-    """C13: wrong codes are slowed per browser, right ones are not; the words are the same for a used and an unknown code."""
+    """C13: wrong codes are slowed per browser, right ones are not; the words are the same for a used and an unknown
+    code.
+    """
     browser, asked = person_and_browser[1], begun(app)
     answered(browser, asked["user_code"])
     used = typed(browser, asked["user_code"])
@@ -120,7 +126,9 @@ def test_typing_codes_is_throttled(app: App, person_and_browser: tuple[Person, B
 
 
 def test_typing_a_code_needs_a_login(world: World, app: App, person_and_browser: tuple[Person, Browser]) -> None:
-    """The page leads to the login and back, and the code is typed then; another browser's question is not answered here."""
+    """The page leads to the login and back, and the code is typed then; another browser's question is not answered
+    here.
+    """
     asked, stranger = begun(app), Browser(http())
     page = stranger.get(f"{ISSUER}/device")
     assert page.path == "/login"
@@ -145,7 +153,9 @@ def test_levels_above_aal2_are_refused_at_once(world: World, terms: dict[str, An
 
 
 def test_aal3_login_is_aal2_by_device_code(world: World, app: App, person_and_browser: tuple[Person, Browser]) -> None:
-    """C13: whatever the person signed in with, the device's tokens say AAL2, and never that they are phishing-resistant."""
+    """C13: whatever the person signed in with, the device's tokens say AAL2, and never that they are
+    phishing-resistant.
+    """
     from idp.models import AuthenticationEvent
 
     Credential.objects.update(aal=3, kind="piv_card")

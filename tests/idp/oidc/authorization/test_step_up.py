@@ -1,4 +1,6 @@
-"""Step-up as a resource server sees it, from the API's 401 through authorize and back (RFC 9470, TK-4, SS-5; issue 4, done when 3)."""
+"""Step-up as a resource server sees it, from the API's 401 through authorize and back (RFC 9470, TK-4, SS-5; issue
+4, done when 3).
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def token(world: World, app: App, browser: Browser, person: Person | None = None
 
 
 def test_fresher_login_is_requested_and_suffices(world: World, app: App, api: httpx.Client) -> None:
-    """TK-4, SS-6: an hour-old login may look, not pay; the client repeats its request with what the API said, the person signs in, and it pays."""
+    """TK-4, SS-6: an hour-old login may look, not pay; the client repeats its request with what the API said, the
+    person signs in, and it pays.
+    """
     person, browser = world.enrolled()
     with time_machine.travel(clock.now() + timedelta(minutes=50)):
         first = token(world, app, browser)
@@ -103,7 +107,8 @@ def test_stronger_login_is_requested_and_suffices(world: World, api: httpx.Clien
             key, phone.enrolment.credential_id, issuer=ISSUER, client_id=app.client_id, now=clock.now()
         )
         form = {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed, "scope": "openid", "resource": RESOURCE,
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed, "scope": "openid",
+            "resource": RESOURCE,
             "passphrase": passphrase, "acr_values": acr_values,
         }  # fmt: skip
         return str(app.post("/oidc/token", form, DPoP=dpop(key)).json()["access_token"])
@@ -194,7 +199,9 @@ def test_dpop_bound_token_needs_its_proof(world: World, app: App, api: httpx.Cli
 
 
 def test_introspection_sees_revocation_at_once(world: World, app: App) -> None:
-    """TK-1: introspection sees an ended family; local verification accepts the token until it expires, after 300 seconds at most."""
+    """TK-1: introspection sees an ended family; local verification accepts the token until it expires, after 300
+    seconds at most.
+    """
     _, browser = world.enrolled()
     asking, believing = (served(Api(worth=worth(world, kind))) for kind in ("introspected", "verified"))
     value = token(world, app, browser)

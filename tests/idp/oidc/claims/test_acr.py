@@ -113,7 +113,9 @@ def test_unreachable_level_is_refused_at_once() -> None:
 
 
 def test_reachable_level_is_requested_until_shown_or_declined() -> None:
-    """A login at AAL1 with an AAL2 root at hand is asked for it, also when that weak login was made for this request; never silently."""
+    """A login at AAL1 with an AAL2 root at hand is asked for it, also when that weak login was made for this
+    request; never silently.
+    """
     wanted = ask(acr_values=(f"{NS}2",))
     assert decided(wanted, login(AAL.AAL1))[0] == Next.LOG_IN
     assert decided(wanted, login(AAL.AAL1, at=NOW))[0] == Next.LOG_IN

@@ -1,6 +1,8 @@
-"""Issue 3, Done when 1: each row of standards.md's assurance look-up, from a real login to the ID token of a relying party.
+"""Issue 3, Done when 1: each row of standards.md's assurance look-up, from a real login to the ID token of a relying
+party.
 
-Keys that should reach AAL3 are bound under a login with a PIV card (ruling 5). What is asked of the browser session that a row
+Keys that should reach AAL3 are bound under a login with a PIV card (ruling 5). What is asked of the browser session
+that a row
 made, with `prompt=none`, is met or refused as the row says (AU-3, AU-4, AU-7, AS-5, DK-2, PK-1, PK-2, TK-2, TK-3).
 """
 
@@ -123,20 +125,69 @@ class Row:
 ATTESTED: dict[str, Any] = {"maker": True}
 ROWS = [
     Row("PIV authentication certificate, …3.13, over mutual TLS", piv, 3, "hwk mfa pin sc", phr=True, phrh=True),
-    Row("WebAuthn UV=1 BE=0, attested hardware", passkey(under_a_card=True, **ATTESTED), 3, "hwk mfa user", phr=True, phrh=True),
-    Row("the same, bound under password and code", passkey(under_a_card=False, **ATTESTED), 2, "hwk mfa user", phr=True, phrh=True),
+    Row(
+        "WebAuthn UV=1 BE=0, attested hardware",
+        passkey(under_a_card=True, **ATTESTED),
+        3,
+        "hwk mfa user",
+        phr=True,
+        phrh=True,
+    ),
+    Row(
+        "the same, bound under password and code",
+        passkey(under_a_card=False, **ATTESTED),
+        2,
+        "hwk mfa user",
+        phr=True,
+        phrh=True,
+    ),
     Row("WebAuthn UV=1 BE=0, no attestation", passkey(under_a_card=True), 2, "mfa pop user", phr=True, phrh=False),
     Row("WebAuthn UV=1 BE=1", passkey(under_a_card=True, synced=True), 2, "mfa pop user", phr=True, phrh=False),
-    Row("WebAuthn UV=1 BE=1 of a listed model", passkey(under_a_card=True, synced=True, **ATTESTED), 2, "mfa pop user", phr=True, phrh=False),
+    Row(
+        "WebAuthn UV=1 BE=1 of a listed model",
+        passkey(under_a_card=True, synced=True, **ATTESTED),
+        2,
+        "mfa pop user",
+        phr=True,
+        phrh=False,
+    ),
     Row("WebAuthn UV=0 alone", passkey(under_a_card=True, verifies=False), 1, "pop user", phr=True, phrh=False),
-    Row("WebAuthn UV=0 alone, attested", passkey(under_a_card=True, verifies=False, **ATTESTED), 1, "pop user", phr=True, phrh=True),
-    Row("password and WebAuthn UV=0", passkey(under_a_card=True, verifies=False, alone=False), 2, "mfa pop pwd user", phr=True, phrh=False),
-    Row("password and WebAuthn UV=0, attested", passkey(under_a_card=True, verifies=False, alone=False, **ATTESTED), 3, "mfa pop pwd user", phr=True, phrh=True),
+    Row(
+        "WebAuthn UV=0 alone, attested",
+        passkey(under_a_card=True, verifies=False, **ATTESTED),
+        1,
+        "pop user",
+        phr=True,
+        phrh=True,
+    ),
+    Row(
+        "password and WebAuthn UV=0",
+        passkey(under_a_card=True, verifies=False, alone=False),
+        2,
+        "mfa pop pwd user",
+        phr=True,
+        phrh=False,
+    ),
+    Row(
+        "password and WebAuthn UV=0, attested",
+        passkey(under_a_card=True, verifies=False, alone=False, **ATTESTED),
+        3,
+        "mfa pop pwd user",
+        phr=True,
+        phrh=True,
+    ),
     Row("password and TOTP", password_and_totp, 2, "mfa otp pwd", phr=False, phrh=False),
     Row("upstream, as its signed assertion says", upstream(AAL2), 2, "mfa otp pwd", phr=False, phrh=False),
-    Row("upstream says AAL3, and is trusted for AAL2", upstream(f"{AAL}3", cap=2), 2, "mfa otp pwd", phr=False, phrh=False),
+    Row(
+        "upstream says AAL3, and is trusted for AAL2",
+        upstream(f"{AAL}3", cap=2),
+        2,
+        "mfa otp pwd",
+        phr=False,
+        phrh=False,
+    ),
     Row("upstream says AAL1", upstream(f"{AAL}1"), 1, "mfa otp pwd", phr=False, phrh=False),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -181,7 +232,9 @@ def test_id_token_matches_the_assurance_table(logins: Logins, row: Row) -> None:
 
 
 def test_device_key_is_aal1_alone_and_aal2_with_passphrase(logins: Logins) -> None:
-    """DK-2: grown from a PIV login, and still AAL1 alone and AAL2 with the passphrase; never phishing-resistant by its own word."""
+    """DK-2: grown from a PIV login, and still AAL1 alone and AAL2 with the passphrase; never phishing-resistant by
+    its own word.
+    """
     phone = logins.world.phone_app()
     _, desktop = logins.at_aal3()
     device = logins.world.device(desktop)

@@ -1,6 +1,8 @@
-"""Kind × root × evidence → AAL, label, `amr`, policy of a certificate: every cell grown, used once and read back (AS-1, AS-2, AS-3, AS-5, EL-2, BI-6, BI-7, DK-2, PK-1, PK-2, X-1, X-7 to X-9).
+"""Kind × root × evidence → AAL, label, `amr`, policy of a certificate: every cell grown, used once and read back
+(AS-1, AS-2, AS-3, AS-5, EL-2, BI-6, BI-7, DK-2, PK-1, PK-2, X-1, X-7 to X-9).
 
-`pytest tests/idp/oidc/claims/test_kinds.py -s -k printed` prints the table; `KINDS` and `ROOTS` say what each cell must be, written down by hand.
+`pytest tests/idp/oidc/claims/test_kinds.py -s -k printed` prints the table; `KINDS` and `ROOTS` say what each cell
+must be, written down by hand.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ pytestmark = pytest.mark.django_db
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was proven. reach: what it is worth by itself, by hand; amr: of its best use; resistant: it bears the PIV label.
+    """What was proven. reach: what it is worth by itself, by hand; amr: of its best use; resistant: it bears the PIV
+    label.
 
     theirs: it lives in a device that was issued to this person (RQ-5). seen: they were checked in person (X-9).
     """
@@ -168,7 +171,8 @@ KINDS = [
     ),
 ]
 ROOTS = {
-    "password and TOTP": 2, "passkey (AAL2)": 2, "security key (AAL3)": 3, "upstream (AAL2)": 2, "PIV card, another agency": 3,
+    "password and TOTP": 2, "passkey (AAL2)": 2, "security key (AAL3)": 3, "upstream (AAL2)": 2,
+    "PIV card, another agency": 3,
     "PIV card, home agency, IAL3": 3,
 }  # fmt: skip
 HOME = "PIV card, home agency, IAL3"
@@ -182,7 +186,8 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
         shown = VerifiedFactors(factors=frozenset({Factor.PIV_CARD, Factor.PIV_PIN}), hardware=True)
     elif name.startswith("password"):
         row = under_lock(account.id, lambda locked: issue.password_totp(
-            locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[], bound_by=by, now=now, actor="t",
+            locked, credential_id=uuid4(), password_hash="x", totp_seed=b"x", totp_step=0, recovery_code_hashes=[],
+            bound_by=by, now=now, actor="t",
         ))  # fmt: skip
         shown = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
     elif name.startswith("upstream"):
@@ -191,7 +196,8 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
             asserted=Assertion(issuer="https://up", aal=AAL.AAL2, phishing_resistant=True),
         )
         row = under_lock(account.id, lambda locked: issue.upstream(
-            locked, issuer="https://up", subject=str(uuid4()), shown=shown, reaches=AAL.AAL2, bound_by=by, name="Up", now=now, actor="t",
+            locked, issuer="https://up", subject=str(uuid4()), shown=shown, reaches=AAL.AAL2, bound_by=by, name="Up",
+            now=now, actor="t",
         ))  # fmt: skip
     else:
         strong = "AAL3" in name
@@ -219,7 +225,9 @@ def _root(name: str, account: Account) -> tuple[Credential, Authentication]:
 
 
 def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str, str]:
-    """What the product makes of it: level, label and `amr` of a login, policy; (0, reason, "", "") where it is refused."""
+    """What the product makes of it: level, label and `amr` of a login, policy; (0, reason, "", "") where it is
+    refused.
+    """
     account = transacted(lambda: accounts.create_account(ial=3, now=clock.now(), actor="t"))
     root, login = _root(root_name, account)
     assert login.aal == ROOTS[root_name]
@@ -271,7 +279,8 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def expected(evidence: Evidence, root_name: str) -> tuple[int, str, str, str]:
-    """By hand: the least of both, nothing below two factors; AAL3 under the PIV label takes a device of this person (RQ-5), a
+    """By hand: the least of both, nothing below two factors; AAL3 under the PIV label takes a device of this person
+    (RQ-5), a
     certificate takes the label for it, and somebody who saw them (X-9).
     """
     if evidence.reach == 1:

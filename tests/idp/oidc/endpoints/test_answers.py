@@ -1,4 +1,6 @@
-"""What relying parties are told: by userinfo, by introspection, signed or plain, and by the metadata (FA-1 to FA-8, C40, C55, C73)."""
+"""What relying parties are told: by userinfo, by introspection, signed or plain, and by the metadata (FA-1 to FA-8,
+C40, C55, C73).
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def with_terms(world: World, **terms: Any) -> App:
 
 
 def test_phone_and_address_need_their_scopes(world: World, browser: Browser) -> None:
-    """Core §5.4: from SCIM, unverified, in userinfo only; not among a new client's scopes unless it is registered for them."""
+    """Core §5.4: from SCIM, unverified, in userinfo only; not among a new client's scopes unless it is registered
+    for them.
+    """
     tokens = world.tokens(with_terms(world), browser, scope="openid phone address")
     said = userinfo(tokens["access_token"]).json()
     assert (said["phone_number"], said["phone_number_verified"]) == ("+49-30-2", False)
@@ -173,7 +177,9 @@ def test_metadata_lists_what_is_enabled(world: World) -> None:
 
 
 def test_jwks_cache_time_is_shorter_than_key_publication(world: World) -> None:
-    """C55, C73: how long the keys may be cached is less than how long a key is published before it signs; never a private part."""
+    """C55, C73: how long the keys may be cached is less than how long a key is published before it signs; never a
+    private part.
+    """
     answer = http().get("/oidc/jwks")
     age = int(JWKS_MAX_AGE.total_seconds())
     assert answer.headers["Cache-Control"] == f"public, max-age={age}"

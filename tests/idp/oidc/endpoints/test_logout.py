@@ -67,7 +67,9 @@ def test_without_an_address_a_page_is_shown(world: World) -> None:
 
 
 def test_without_a_valid_hint_the_person_is_asked(world: World) -> None:
-    """C48: another person's hint, one of another session, none but a client_id: the question names the host; the answer needs our form."""
+    """C48: another person's hint, one of another session, none but a client_id: the question names the host; the
+    answer needs our form.
+    """
     person, desktop = world.enrolled()
     _, others = world.enrolled("other@example.org")
     app = relying_party(world)

@@ -1,4 +1,6 @@
-"""Pushed authorization requests (RFC 9126): bound, short-lived, spent by the decision, through the same gates (C35, P50, A9, C20)."""
+"""Pushed authorization requests (RFC 9126): bound, short-lived, spent by the decision, through the same gates (C35,
+P50, A9, C20).
+"""
 
 from __future__ import annotations
 
@@ -201,7 +203,9 @@ def test_confidential_aal3_client_must_push(world: World) -> None:
 
 
 def test_every_gate_is_checked_after_the_push(world: World) -> None:
-    """P1: the client is disabled, its address withdrawn, its level raised, the person ended, between the push and the page."""
+    """P1: the client is disabled, its address withdrawn, its level raised, the person ended, between the push and
+    the page.
+    """
     person, desktop = world.enrolled()
     app = world.app()
     policy = ClientPolicy.objects.filter(client__client_id=app.client_id)

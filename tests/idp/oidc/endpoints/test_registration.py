@@ -27,7 +27,9 @@ FAR = Config(issuer="https://login.example.org", kek="A" * 43 + "=")  # type: ig
 
 
 def test_registration_is_off_without_a_token(world: World) -> None:
-    """Off by default: no token is valid, and discovery does not list it; a token serves a number of times, until its expiry."""
+    """Off by default: no token is valid, and discovery does not list it; a token serves a number of times, until its
+    expiry.
+    """
     assert world
     with http() as agent:
         assert "registration_endpoint" not in agent.get("/.well-known/openid-configuration").json()
@@ -168,16 +170,27 @@ def test_bad_uris_are_refused_at_authorize(world: World) -> None:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        ({"redirect_uris": []}, "invalid_redirect_uri"), ({"redirect_uris": "x"}, "invalid_redirect_uri"), ({"redirect_uris": [5]}, "invalid_redirect_uri"),
-        ({"redirect_uris": None}, "invalid_redirect_uri"), ({"id_token_signed_response_alg": "none"}, "invalid_client_metadata"),
-        ({"id_token_signed_response_alg": "HS256"}, "invalid_client_metadata"), ({"grant_types": ["implicit"]}, "invalid_client_metadata"),
-        ({"grant_types": ["client_credentials"]}, "invalid_client_metadata"), ({"grant_types": ["password"]}, "invalid_client_metadata"),
-        ({"response_types": ["code", "token"]}, "invalid_client_metadata"), ({"scope": "openid admin"}, "invalid_client_metadata"), ({"scope": 5}, "invalid_client_metadata"),
-        ({"software_statement": "x.y.z"}, "invalid_software_statement"), ({"client_name": "x" * 81}, "invalid_client_metadata"), ({"client_name": "\u202e"}, "invalid_client_metadata"),
-        ({"token_endpoint_auth_method": "client_secret_jwt"}, "invalid_client_metadata"), ({"token_endpoint_auth_method": "private_key_jwt"}, "invalid_client_metadata"),
-        ({"jwks": {"keys": [new_key().as_dict(private=True)]}}, "invalid_client_metadata"), ({"jwks": jwks(new_key()), "jwks_uri": "https://app.example/j"}, "invalid_client_metadata"),
-        ({"application_type": "x"}, "invalid_client_metadata"), ({"dpop_bound_access_tokens": "yes"}, "invalid_client_metadata"), ({"contacts": ["x"] * 6}, "invalid_client_metadata"),
-        ({"redirect_uris": [CALLBACK, "https://other.example/cb"]}, "invalid_client_metadata"), ({"logo_uri": ["x"]}, "invalid_client_metadata"),
+        ({"redirect_uris": []}, "invalid_redirect_uri"), ({"redirect_uris": "x"}, "invalid_redirect_uri"),
+        ({"redirect_uris": [5]}, "invalid_redirect_uri"),
+        ({"redirect_uris": None}, "invalid_redirect_uri"),
+        ({"id_token_signed_response_alg": "none"}, "invalid_client_metadata"),
+        ({"id_token_signed_response_alg": "HS256"}, "invalid_client_metadata"),
+        ({"grant_types": ["implicit"]}, "invalid_client_metadata"),
+        ({"grant_types": ["client_credentials"]}, "invalid_client_metadata"),
+        ({"grant_types": ["password"]}, "invalid_client_metadata"),
+        ({"response_types": ["code", "token"]}, "invalid_client_metadata"),
+        ({"scope": "openid admin"}, "invalid_client_metadata"), ({"scope": 5}, "invalid_client_metadata"),
+        ({"software_statement": "x.y.z"}, "invalid_software_statement"),
+        ({"client_name": "x" * 81}, "invalid_client_metadata"), ({"client_name": "\u202e"}, "invalid_client_metadata"),
+        ({"token_endpoint_auth_method": "client_secret_jwt"}, "invalid_client_metadata"),
+        ({"token_endpoint_auth_method": "private_key_jwt"}, "invalid_client_metadata"),
+        ({"jwks": {"keys": [new_key().as_dict(private=True)]}}, "invalid_client_metadata"),
+        ({"jwks": jwks(new_key()), "jwks_uri": "https://app.example/j"}, "invalid_client_metadata"),
+        ({"application_type": "x"}, "invalid_client_metadata"),
+        ({"dpop_bound_access_tokens": "yes"}, "invalid_client_metadata"),
+        ({"contacts": ["x"] * 6}, "invalid_client_metadata"),
+        ({"redirect_uris": [CALLBACK, "https://other.example/cb"]}, "invalid_client_metadata"),
+        ({"logo_uri": ["x"]}, "invalid_client_metadata"),
     ],
     ids=lambda value: re.sub(r'"([xyd])": "[^"]*', r'"\1": "random', json.dumps(value, default=str))[:60],
 )  # fmt: skip
@@ -259,7 +272,9 @@ def test_confidential_client_cannot_become_public(world: World) -> None:
     {"token_endpoint_auth_method": "self_signed_tls_client_auth"}, {"tls_client_certificate_bound_access_tokens": True},
 ])  # fmt: skip
 def test_mutual_tls_registration_needs_a_certificate_host(world: World, said: dict[str, Any]) -> None:
-    """RFC 8705 §5: a client that could never prove itself here is not registered; discovery does not offer it either."""
+    """RFC 8705 §5: a client that could never prove itself here is not registered; discovery does not offer it
+    either.
+    """
     assert world
     keys = {"jwks": jwks(new_key("ES256"))} if "self_signed" in str(said) else {}
     response = send("POST", "/oidc/register", initial(), {**GOOD, **said, **keys})
@@ -288,8 +303,10 @@ def test_replacement_keeps_operator_settings(world: World) -> None:
     """RFC 7592 §2.2, P29, C52: a PUT names none of it, so it stays."""
     made_ = registered()
     tightened = {
-        "most_session": timedelta(minutes=15), "most_idle": timedelta(minutes=5), "access_token_life": timedelta(seconds=60),
-        "refresh_life": timedelta(hours=1), "dpop_required": True, "par_required": True, "scopes": "openid", "access_token_format": "opaque", "dpop_nonce": True,
+        "most_session": timedelta(minutes=15), "most_idle": timedelta(minutes=5),
+        "access_token_life": timedelta(seconds=60),
+        "refresh_life": timedelta(hours=1), "dpop_required": True, "par_required": True, "scopes": "openid",
+        "access_token_format": "opaque", "dpop_nonce": True,
     }  # fmt: skip
     ClientPolicy.objects.update(**tightened)
     changed = send(

@@ -27,7 +27,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 def test_service_gets_its_own_token(world: World, form: str) -> None:
-    """Its sub is the client, no person, no level, no ID token, no refresh token, 300 s at most; nobody's record is touched."""
+    """Its sub is the client, no person, no level, no ID token, no refresh token, 300 s at most; nobody's record is
+    touched.
+    """
     app = service(world, access_token_format=form)
     tokens = asked(app).json()
     assert set(tokens) == {"access_token", "token_type", "expires_in", "scope"}

@@ -1,6 +1,7 @@
 """How many SQL statements a token costs: the budget of performance.md, which no change may exceed unseen.
 
-BEGIN, COMMIT and savepoints apart; a client with rules about who may enter also pays for those rules. Ramet is warm: what a process reads once (keys, the text of statements) was read.
+BEGIN, COMMIT and savepoints apart; a client with rules about who may enter also pays for those rules. Ramet is
+warm: what a process reads once (keys, the text of statements) was read.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def told(said: list[str]) -> str:
 
 
 def assert_locked_first(said: list[str]) -> None:
-    """Lock, then read, then claim, then write (design.md); on SQLite BEGIN IMMEDIATE is the lock, and nothing is claimed before it."""
+    """Lock, then read, then claim, then write (design.md); on SQLite BEGIN IMMEDIATE is the lock, and nothing is
+    claimed before it.
+    """
     verbs = [sql.split()[0] for sql in said]
     assert verbs[1:].index("INSERT") > verbs[1:].index("SELECT"), told(said)
     assert verbs.index("INSERT") < verbs.index("UPDATE"), told(said)  # the proof, then what it pays for
@@ -101,7 +104,9 @@ def plain(world: World) -> Party:
 
 
 def test_statements_of_a_code_exchange_with_dpop(bound: Party) -> None:
-    """At most 8: client, (lock), code, proof, claim, family, event, grant, refresh token; one statement writes four on PostgreSQL."""
+    """At most 8: client, (lock), code, proof, claim, family, event, grant, refresh token; one statement writes four
+    on PostgreSQL.
+    """
     bound.redeemed()
     code, proof = bound.code(), bound.proof("/oidc/token")
     with counted() as said:
@@ -150,7 +155,8 @@ def test_statements_of_client_credentials(world: World, form: str) -> None:
 
 @pytest.mark.parametrize(("which", "most"), [("access_token", 2), ("refresh_token", 4)])
 def test_statements_of_an_introspection(plain: Party, which: str, most: int) -> None:
-    """The client that asks, and one join: account, credentials, ancestors, login, session, owner, and the key that signed.
+    """The client that asks, and one join: account, credentials, ancestors, login, session, owner, and the key that
+    signed.
 
     What has no dots is sought among opaque access tokens and services' first.
     """

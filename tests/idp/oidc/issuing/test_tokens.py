@@ -1,4 +1,6 @@
-"""Codes, refresh tokens, access tokens: bound, spent once, and dead with what they grew from (C3, C18–C21, C25, C26, C38–C41)."""
+"""Codes, refresh tokens, access tokens: bound, spent once, and dead with what they grew from (C3, C18–C21, C25, C26,
+C38–C41).
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ def test_code_reuse_ends_the_family(world: World, person_and_browser: tuple[Pers
 @pytest.mark.parametrize(
     "changed",
     [
-        {"redirect_uri": CALLBACK + "/"}, {"redirect_uri": "https://other.example/cb"}, {"code_verifier": "x" * 43}, {"code_verifier": "short"},
+        {"redirect_uri": CALLBACK + "/"}, {"redirect_uri": "https://other.example/cb"}, {"code_verifier": "x" * 43},
+        {"code_verifier": "short"},
         {"code_verifier": "é" * 43}, {"code_verifier": "x" * 129},
     ],
 )  # fmt: skip
@@ -252,8 +255,10 @@ def mutated(key: DeviceKey, **changed: Any) -> str:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"typ": "JWT"}, {"typ": "ramet-login+jwt"}, {"htm": "GET"}, {"htm": None}, {"htu": f"{ISSUER}/oidc/userinfo"}, {"htu": "https://evil.example/oidc/token"},
-        {"htu": None}, {"iat": 1}, {"iat": None}, {"iat": "x"}, {"jti": None}, {"jti": ""}, {"jti": 5}, {"jwk": {"kty": "oct", "k": "AAAA"}},
+        {"typ": "JWT"}, {"typ": "ramet-login+jwt"}, {"htm": "GET"}, {"htm": None}, {"htu": f"{ISSUER}/oidc/userinfo"},
+        {"htu": "https://evil.example/oidc/token"},
+        {"htu": None}, {"iat": 1}, {"iat": None}, {"iat": "x"}, {"jti": None}, {"jti": ""}, {"jti": 5},
+        {"jwk": {"kty": "oct", "k": "AAAA"}},
         {"jwk": DeviceKey.generate().public_jwk},
     ],
 )  # fmt: skip
@@ -356,7 +361,8 @@ def test_forged_access_token_is_refused(world: World, person_and_browser: tuple[
     head, body, signature = token.split(".")
     none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"at+jwt"}').rstrip(b"=").decode()
     forged = {
-        "prefix": token[:-1], "suffix": token + "A", "none": f"{none}.{body}.", "signature": f"{head}.{body}.{signature[::-1]}",
+        "prefix": token[:-1], "suffix": token + "A", "none": f"{none}.{body}.",
+        "signature": f"{head}.{body}.{signature[::-1]}",
         "key": jwt.encode({"alg": "ES256", "typ": "at+jwt"}, claims(token), ECKey.generate_key("P-256")),
     }[spoil]  # fmt: skip
     assert userinfo(forged).status_code == 401

@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 FAILED = {"error": "invalid_client", "error_description": "Client authentication failed."}
 # Endpoint, form, and what an authenticated client is told about it.
 ENDPOINTS = [
-    ("/oidc/introspect", {"token": "x"}, 200), ("/oidc/revoke", {"token": "x"}, 200),
-    ("/oidc/token", {"grant_type": "authorization_code", "code": "x", "redirect_uri": CALLBACK, "code_verifier": "v" * 43}, 400),
+    ("/oidc/introspect", {"token": "x"}, 200),
+    ("/oidc/revoke", {"token": "x"}, 200),
+    (
+        "/oidc/token",
+        {"grant_type": "authorization_code", "code": "x", "redirect_uri": CALLBACK, "code_verifier": "v" * 43},
+        400,
+    ),
     ("/oidc/token", {"grant_type": "refresh_token", "refresh_token": "x"}, 400),
-]  # fmt: skip
+]
 
 
 def send(signed: Signer, assertion: str, **more: str) -> Any:
@@ -80,9 +85,12 @@ def test_login_with_assertions(world: World) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"aud": [ISSUER]}, {"aud": ISSUER + "/"}, {"aud": ISSUER + "/oidc/token"}, {"aud": [ISSUER, "https://evil.example"]}, {"aud": None}, {"aud": {}},
-        {"iss": "somebody"}, {"iss": None}, {"sub": None}, {"sub": ["x"]}, {"sub": "nobody", "iss": "nobody"}, {"sub": "\x00", "iss": "\x00"},
-        {"exp": None}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300}, {"exp": -1}, {"exp": 2**63}, {"exp": ("now", -1)}, {"exp": ("now", 321)}, {"exp": ("now", 3600)},
+        {"aud": [ISSUER]}, {"aud": ISSUER + "/"}, {"aud": ISSUER + "/oidc/token"},
+        {"aud": [ISSUER, "https://evil.example"]}, {"aud": None}, {"aud": {}},
+        {"iss": "somebody"}, {"iss": None}, {"sub": None}, {"sub": ["x"]}, {"sub": "nobody", "iss": "nobody"},
+        {"sub": "\x00", "iss": "\x00"},
+        {"exp": None}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300}, {"exp": -1}, {"exp": 2**63},
+        {"exp": ("now", -1)}, {"exp": ("now", 321)}, {"exp": ("now", 3600)},
         {"iat": ("now", 60)}, {"iat": ("now", -3600)}, {"iat": "x"}, {"nbf": ("now", 60)}, {"nbf": []},
         {"jti": None}, {"jti": ""}, {"jti": 7}, {"jti": "x" * 300}, {"jti": "a\nb"},
     ],
@@ -140,7 +148,9 @@ def forged(header: dict[str, Any], claims: dict[str, Any], signature: str = "") 
 
 
 def test_algorithm_is_pinned_at_registration(world: World) -> None:
-    """P43: whatever the header says, only the pinned algorithm is tried; none, HS256 by the public key, and RS256 for PS256 are not."""
+    """P43: whatever the header says, only the pinned algorithm is tried; none, HS256 by the public key, and RS256
+    for PS256 are not.
+    """
     signed = signer(world, "PS256")
     assert refused(send(signed, signed.sign(signed.claims(), alg="RS256")))
     for alg in ("none", "None", "nOnE", "", "HS256", "ES256", None, 5, ["PS256"]):
@@ -153,8 +163,10 @@ def test_algorithm_is_pinned_at_registration(world: World) -> None:
 @pytest.mark.parametrize(
     ("header", "good"),
     [
-        ({}, True), ({"typ": None}, True), ({"typ": "JWT"}, True), ({"typ": "client-authentication+jwt"}, True), ({"kid": None}, True),
-        ({"typ": "at+jwt"}, False), ({"typ": "dpop+jwt"}, False), ({"typ": "oauth-authz-req+jwt"}, False), ({"kid": "two"}, False), ({"kid": ""}, False),
+        ({}, True), ({"typ": None}, True), ({"typ": "JWT"}, True), ({"typ": "client-authentication+jwt"}, True),
+        ({"kid": None}, True),
+        ({"typ": "at+jwt"}, False), ({"typ": "dpop+jwt"}, False), ({"typ": "oauth-authz-req+jwt"}, False),
+        ({"kid": "two"}, False), ({"kid": ""}, False),
     ],
     ids=repr,
 )  # fmt: skip
@@ -203,7 +215,9 @@ def test_several_keys_need_a_kid(world: World) -> None:
 
 
 def test_one_registered_method_per_request(world: World) -> None:
-    """RFC 6749 §2.3, C36: two at once are refused; a secret client cannot sign, a signing client has no secret, a public one is neither."""
+    """RFC 6749 §2.3, C36: two at once are refused; a secret client cannot sign, a signing client has no secret, a
+    public one is neither.
+    """
     signed, secret = signer(world), world.app()
     public = world.app(public=True)
     with http() as agent:
@@ -272,10 +286,14 @@ def test_client_id_must_match_the_assertion(world: World) -> None:
         ({"jwks": {"keys": [ECKey.generate_key("secp256k1").as_dict(private=False)]}}, "curve"),
         ({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "A" * 43}]}}, "read"),
         ({"jwks": {"keys": [{**ECKey.generate_key("P-256").as_dict(private=False), "use": "enc"}]}}, "signatures"),
-        ({"jwks": {"keys": []}}, "empty"), ({"jwks": []}, "key set"), ({"jwks": {"keys": [new_key().as_dict(private=False)] * 2}}, "kid"),
-        ({"jwks": {"keys": [new_key().as_dict(private=False)] * 51}}, "50"), ({"auth_alg": "HS256"}, "pin one"), ({"auth_alg": "none"}, "pin one"),
-        ({"auth_alg": ""}, "pin one"), ({"auth_alg": "ES384"}, "no key"), ({"jwks_uri": "https://app.example/jwks"}, "not both"),
-        ({"jwks": None}, "public keys"), ({"public": True}, "public client"), ({"application_type": "native"}, "native"),
+        ({"jwks": {"keys": []}}, "empty"), ({"jwks": []}, "key set"),
+        ({"jwks": {"keys": [new_key().as_dict(private=False)] * 2}}, "kid"),
+        ({"jwks": {"keys": [new_key().as_dict(private=False)] * 51}}, "50"), ({"auth_alg": "HS256"}, "pin one"),
+        ({"auth_alg": "none"}, "pin one"),
+        ({"auth_alg": ""}, "pin one"), ({"auth_alg": "ES384"}, "no key"),
+        ({"jwks_uri": "https://app.example/jwks"}, "not both"),
+        ({"jwks": None}, "public keys"), ({"public": True}, "public client"),
+        ({"application_type": "native"}, "native"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

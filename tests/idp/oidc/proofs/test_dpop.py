@@ -1,4 +1,6 @@
-"""Every way in which a DPoP proof can be wrong, at the token endpoint and at a resource (C18, C20, C21, DK-3, DK-4, P48, P49; RFC 9449)."""
+"""Every way in which a DPoP proof can be wrong, at the token endpoint and at a resource (C18, C20, C21, DK-3, DK-4,
+P48, P49; RFC 9449).
+"""
 
 from __future__ import annotations
 
@@ -188,7 +190,9 @@ RIGHT: dict[str, Callable[[], str]] = {
 
 
 def heard(app: App, value: str) -> tuple[int, str]:
-    """What a token request with a proof and an unknown refresh token is told: about the token, if the proof was good."""
+    """What a token request with a proof and an unknown refresh token is told: about the token, if the proof was
+    good.
+    """
     response = app.post("/oidc/token", {"grant_type": "refresh_token", "refresh_token": "x" * 43}, DPoP=value)
     return response.status_code, response.json()["error"]
 
@@ -269,7 +273,9 @@ def test_nonce_of_another_installation_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_nonce_requirement_is_per_client(world: World) -> None:
-    """On for public clients, off for others, and either way round where it is registered so; one that comes unasked must be ours."""
+    """On for public clients, off for others, and either way round where it is registered so; one that comes unasked
+    must be ours.
+    """
     web, strict = world.app(), world.app(name="Strict", dpop_nonce=True)
     loose = world.app(name="Loose", public=True, dpop_nonce=False)
     assert heard(web, proof()) == heard(loose, proof(OTHER)) == (400, "invalid_grant")
@@ -304,10 +310,13 @@ def test_bound_token_needs_its_proof_at_a_resource(bound: str) -> None:
     assert claims(bound)["cnf"] == {"jkt": KEY.thumbprint()}
     wrong = {
         "no proof": (None, "invalid_dpop_proof"), "ath missing": (shown(bound, ath=GONE), "invalid_dpop_proof"),
-        "ath of another": (shown(bound + "x"), "invalid_dpop_proof"), "ath padded": (shown(bound, ath="=" * 44), "invalid_dpop_proof"),
-        "ath a number": (shown(bound, ath=5), "invalid_dpop_proof"), "another key": (shown(bound, key=OTHER), "invalid_token"),
+        "ath of another": (shown(bound + "x"), "invalid_dpop_proof"),
+        "ath padded": (shown(bound, ath="=" * 44), "invalid_dpop_proof"),
+        "ath a number": (shown(bound, ath=5), "invalid_dpop_proof"),
+        "another key": (shown(bound, key=OTHER), "invalid_token"),
         "for the token endpoint": (shown(bound, htu=f"{ISSUER}/oidc/token"), "invalid_dpop_proof"),
-        "for POST": (shown(bound, htm="POST"), "invalid_dpop_proof"), "no nonce": (shown(bound, nonce=GONE), "use_dpop_nonce"),
+        "for POST": (shown(bound, htm="POST"), "invalid_dpop_proof"),
+        "no nonce": (shown(bound, nonce=GONE), "use_dpop_nonce"),
         "old nonce": (shown(bound, nonce="x" * 32), "use_dpop_nonce"),
     }  # fmt: skip
     for name, (value, error) in wrong.items():
@@ -327,7 +336,9 @@ def test_bound_token_needs_its_proof_at_a_resource(bound: str) -> None:
 
 
 def test_binding_is_enforced_at_refresh_and_introspection(world: World) -> None:
-    """P48, C18: refresh with another key or none is refused, introspection says the key, and both without touching the family."""
+    """P48, C18: refresh with another key or none is refused, introspection says the key, and both without touching
+    the family.
+    """
     _, browser = world.enrolled()
     app = world.app(public=True)
     once = nonce.current(now=clock.now())

@@ -41,7 +41,8 @@ def knows(app: App, card: Card | None, **reader: Any) -> bool:
 @pytest.mark.parametrize(
     "name",
     [
-        {"dn": DN}, {"dns": "rp.example.org"}, {"dns": "RP.example.org"}, {"uri": "https://rp.example.org/app"}, {"email": "ops@rp.example.org"}, {"ip": "192.0.2.7"},
+        {"dn": DN}, {"dns": "rp.example.org"}, {"dns": "RP.example.org"}, {"uri": "https://rp.example.org/app"},
+        {"email": "ops@rp.example.org"}, {"ip": "192.0.2.7"},
     ],
     ids=str,
 )  # fmt: skip
@@ -54,12 +55,16 @@ def test_certificate_with_the_registered_name_is_accepted(certificate_world: Wor
 @pytest.mark.parametrize(
     ("name", "bent"),
     [
-        ({"dn": DN}, {"dn": "CN=Travel desk,O=Evil,C=US"}), ({"dn": DN}, {"dn": "CN=Travel desk,O=Example"}), ({"dn": DN}, {"dn": "O=Example,CN=Travel desk,C=US"}),
-        ({"dns": "rp.example.org"}, {"names": [x509.DNSName("*.example.org")]}), ({"dns": "rp.example.org"}, {"names": [x509.DNSName("xrp.example.org")]}),
-        ({"dns": "rp.example.org"}, {"names": None, "dn": "CN=rp.example.org"}), ({"email": "ops@rp.example.org"}, {"names": [x509.DNSName("ops.rp.example.org")]}),
+        ({"dn": DN}, {"dn": "CN=Travel desk,O=Evil,C=US"}), ({"dn": DN}, {"dn": "CN=Travel desk,O=Example"}),
+        ({"dn": DN}, {"dn": "O=Example,CN=Travel desk,C=US"}),
+        ({"dns": "rp.example.org"}, {"names": [x509.DNSName("*.example.org")]}),
+        ({"dns": "rp.example.org"}, {"names": [x509.DNSName("xrp.example.org")]}),
+        ({"dns": "rp.example.org"}, {"names": None, "dn": "CN=rp.example.org"}),
+        ({"email": "ops@rp.example.org"}, {"names": [x509.DNSName("ops.rp.example.org")]}),
         ({"uri": "https://rp.example.org/app"}, {"names": [x509.UniformResourceIdentifier("https://rp.example.org/app/")]}),
         ({"ip": "192.0.2.7"}, {"names": [x509.DNSName("192.0.2.7")]}),
-        ({"dn": DN}, {"by": None}), ({"dn": DN}, {"eku": (SERVER,)}), ({"dn": DN}, {"days": 1, "old": 2}), ({"dn": DN}, {"old": -1}),
+        ({"dn": DN}, {"by": None}), ({"dn": DN}, {"eku": (SERVER,)}), ({"dn": DN}, {"days": 1, "old": 2}),
+        ({"dn": DN}, {"old": -1}),
         ({"dn": DN}, {"by": made(ca=True, dn="CN=Parties,O=Example,C=US")}), ({"dn": DN}, {"ca": True}),
         ({"dn": DN}, {"by": made(by=AUTHORITY, dn="CN=leaf")}),
         ({"dn": DN}, {"key": ec.generate_private_key(ec.SECP521R1())}),
@@ -67,7 +72,9 @@ def test_certificate_with_the_registered_name_is_accepted(certificate_world: Wor
     ids=range(17),
 )  # fmt: skip
 def test_any_other_certificate_is_refused(certificate_world: World, name: dict[str, str], bent: dict[str, Any]) -> None:
-    """C22, C36: another name, another authority of the same name, no authority, another purpose, another time, a weak key."""
+    """C22, C36: another name, another authority of the same name, no authority, another purpose, another time, a
+    weak key.
+    """
     app = certificate_world.app(auth_method="tls_client_auth", tls_subject=name)
     assert not knows(app, made(**{"by": AUTHORITY, **bent}))
 
@@ -96,7 +103,9 @@ def test_certificate_with_status_pointers_needs_a_good_status(certificate_world:
 
 @pytest.mark.parametrize("how", [{"x5c": True}, {"x5t": True}, {}], ids=str)
 def test_self_signed_certificate_is_matched_with_the_jwks(certificate_world: World, how: dict[str, bool]) -> None:
-    """RFC 8705 §2.2: the certificate itself, its thumbprint, or its key; another certificate of the key only where the set names the key."""
+    """RFC 8705 §2.2: the certificate itself, its thumbprint, or its key; another certificate of the key only where
+    the set names the key.
+    """
     card = made()
     app = certificate_world.app(auth_method="self_signed_tls_client_auth", jwks=in_set(card, **how))
     assert knows(app, card)
@@ -106,7 +115,9 @@ def test_self_signed_certificate_is_matched_with_the_jwks(certificate_world: Wor
 
 
 def test_certificate_headers_are_trusted_from_the_proxy_only(certificate_world: World) -> None:
-    """P51, C22, ruling 7: without the secret, from another peer, on the main host, resumed, or before the probe has passed."""
+    """P51, C22, ruling 7: without the secret, from another peer, on the main host, resumed, or before the probe has
+    passed.
+    """
     app, card = certificate_world.app(auth_method="tls_client_auth", tls_subject={"dn": DN}), made(by=AUTHORITY)
     assert knows(app, card)
     assert not knows(app, None)
@@ -145,7 +156,9 @@ def test_certificate_replaces_no_other_method(certificate_world: World) -> None:
 
 
 def test_tokens_are_bound_to_the_certificate(certificate_world: World) -> None:
-    """C23: x5t#S256 in the token; it serves with that certificate only, re-issued ones of the same key are others; refresh is bound too."""
+    """C23: x5t#S256 in the token; it serves with that certificate only, re-issued ones of the same key are others;
+    refresh is bound too.
+    """
     card = made(by=AUTHORITY)
     app = certificate_world.app(auth_method="tls_client_auth", tls_subject={"dn": DN}, certificate_bound=True)
     _, desktop = certificate_world.enrolled()
@@ -206,9 +219,19 @@ def test_discovery_without_a_certificate_host(world: World) -> None:
 
 @pytest.mark.parametrize(
     "subject",
-    [{}, {"dn": ""}, {"dn": "not a name"}, {"dn": DN, "dns": "x"}, {"cn": "x"}, {"ip": "999.1.1.1"}, {"dns": ""}, {"dns": 5}, {"dn": "x" * 300}],
+    [
+        {},
+        {"dn": ""},
+        {"dn": "not a name"},
+        {"dn": DN, "dns": "x"},
+        {"cn": "x"},
+        {"ip": "999.1.1.1"},
+        {"dns": ""},
+        {"dns": 5},
+        {"dn": "x" * 300},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_invalid_certificate_name_is_not_registered(world: World, subject: dict[str, Any]) -> None:
     """RFC 8705 §2.1.2: exactly one."""
     with pytest.raises(BadRegistration, match="one name"):
@@ -272,7 +295,8 @@ def test_bound_client_does_not_refresh_to_an_unbound_token(certificate_world: Wo
     card, app = made(by=AUTHORITY), certificate_world.app(certificate_bound=True)
     _, desktop = certificate_world.enrolled()
     form = {
-        "grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": app.verifier, "client_id": app.client_id,
+        "grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": app.verifier,
+        "client_id": app.client_id,
         "client_secret": app.secret, "code": certificate_world.ask(app, desktop)["code"],
     }  # fmt: skip
     tokens = call(card, "/oidc/token", form).json()

@@ -1,4 +1,5 @@
-"""Signatures as an attacker makes them, at every place where a stranger's JWS is verified (C69; the classes of Wycheproof's vectors).
+"""Signatures as an attacker makes them, at every place where a stranger's JWS is verified (C69; the classes of
+Wycheproof's vectors).
 
 Each is built here over the very bytes that a good one signs: what is refused is refused for the signature alone.
 """
@@ -61,31 +62,55 @@ def pss(salt: int, mask: Any = None) -> padding.PSS:
 
 ES256: dict[str, Callable[[bytes, bytes], bytes]] = {
     "as DER": lambda _, one: utils.encode_dss_signature(*rs(one)),
-    "r and s are 0": lambda *_: two(0, 0), "r is 0": lambda _, one: two(0, rs(one)[1]), "s is 0": lambda _, one: two(rs(one)[0], 0),
-    "r and s are 1": lambda *_: two(1, 1), "r is n": lambda _, one: two(N, rs(one)[1]), "s is n": lambda _, one: two(rs(one)[0], N),
-    "r and s are n": lambda *_: two(N, N), "r is n - 1": lambda _, one: two(N - 1, rs(one)[1]), "all ones": lambda *_: b"\xff" * 64,
-    "r and s swapped": lambda _, one: one[32:] + one[:32], "cut": lambda _, one: one[:-1], "empty": lambda *_: b"", "half": lambda _, one: one[:32],
-    "one byte more": lambda _, one: one + b"\0", "a zero before": lambda _, one: b"\0" + one, "of 96 bytes": lambda _, one: b"\0" * 16 + one[:32] + b"\0" * 16 + one[32:],
-    "SHA-512": lambda message, _: two(*utils.decode_dss_signature(EC.private_key.sign(message, ec.ECDSA(hashes.SHA512())))),  # type: ignore[union-attr]
-    "of P-384": lambda *_: good(P384, "ES384")[1], "of other claims": lambda *_: two(*utils.decode_dss_signature(EC.private_key.sign(b"x", ec.ECDSA(hashes.SHA256())))),  # type: ignore[union-attr]
-}  # fmt: skip
+    "r and s are 0": lambda *_: two(0, 0),
+    "r is 0": lambda _, one: two(0, rs(one)[1]),
+    "s is 0": lambda _, one: two(rs(one)[0], 0),
+    "r and s are 1": lambda *_: two(1, 1),
+    "r is n": lambda _, one: two(N, rs(one)[1]),
+    "s is n": lambda _, one: two(rs(one)[0], N),
+    "r and s are n": lambda *_: two(N, N),
+    "r is n - 1": lambda _, one: two(N - 1, rs(one)[1]),
+    "all ones": lambda *_: b"\xff" * 64,
+    "r and s swapped": lambda _, one: one[32:] + one[:32],
+    "cut": lambda _, one: one[:-1],
+    "empty": lambda *_: b"",
+    "half": lambda _, one: one[:32],
+    "one byte more": lambda _, one: one + b"\0",
+    "a zero before": lambda _, one: b"\0" + one,
+    "of 96 bytes": lambda _, one: b"\0" * 16 + one[:32] + b"\0" * 16 + one[32:],
+    "SHA-512": lambda message, _: two(
+        *utils.decode_dss_signature(EC.private_key.sign(message, ec.ECDSA(hashes.SHA512())))
+    ),
+    # type: ignore[union-attr]
+    "of P-384": lambda *_: good(P384, "ES384")[1],
+    "of other claims": lambda *_: two(
+        *utils.decode_dss_signature(EC.private_key.sign(b"x", ec.ECDSA(hashes.SHA256())))
+    ),  # type: ignore[union-attr]
+}
 PS256: dict[str, Callable[[bytes, bytes], bytes]] = {
     "PKCS #1 v1.5": lambda message, _: by_rsa(message, padding.PKCS1v15(), hashes.SHA256()),
-    "no salt": lambda message, _: by_rsa(message, pss(0), hashes.SHA256()), "a short salt": lambda message, _: by_rsa(message, pss(20), hashes.SHA256()),
+    "no salt": lambda message, _: by_rsa(message, pss(0), hashes.SHA256()), "a short salt": lambda message,
+    _: by_rsa(message, pss(20), hashes.SHA256()),
     "the longest salt": lambda message, _: by_rsa(message, pss(padding.PSS.MAX_LENGTH), hashes.SHA256()),
-    "MGF1 with SHA-1": lambda message, _: by_rsa(message, pss(32, hashes.SHA1()), hashes.SHA256()),  # noqa: S303 - the attack
+    # the attack
+    "MGF1 with SHA-1": lambda message, _: by_rsa(message, pss(32, hashes.SHA1()), hashes.SHA256()),  # noqa: S303
     "SHA-512": lambda message, _: by_rsa(message, pss(64, hashes.SHA512()), hashes.SHA512()),
-    "zero": lambda _, one: b"\0" * len(one), "one": lambda _, one: b"\0" * (len(one) - 1) + b"\1", "cut": lambda _, one: one[:-1],
+    "zero": lambda _, one: b"\0" * len(one), "one": lambda _, one: b"\0" * (len(one) - 1) + b"\1", "cut": lambda _,
+    one: one[:-1],
     "one byte more": lambda _, one: one + b"\0", "a zero before": lambda _, one: b"\0" + one, "empty": lambda *_: b"",
 }  # fmt: skip
 RS256: dict[str, Callable[[bytes, bytes], bytes]] = {
-    "PSS": lambda message, _: by_rsa(message, pss(32), hashes.SHA256()), "SHA-1": lambda message, _: by_rsa(message, padding.PKCS1v15(), hashes.SHA1()),  # noqa: S303
-    "SHA-512": lambda message, _: by_rsa(message, padding.PKCS1v15(), hashes.SHA512()), "zero": lambda _, one: b"\0" * len(one), "cut": lambda _, one: one[:-1],
+    "PSS": lambda message, _: by_rsa(message, pss(32), hashes.SHA256()), "SHA-1": lambda message,
+    _: by_rsa(message, padding.PKCS1v15(), hashes.SHA1()),  # noqa: S303
+    "SHA-512": lambda message, _: by_rsa(message, padding.PKCS1v15(), hashes.SHA512()), "zero": lambda _,
+    one: b"\0" * len(one), "cut": lambda _, one: one[:-1],
     "one byte more": lambda _, one: one + b"\0", "a zero before": lambda _, one: b"\0" + one, "empty": lambda *_: b"",
 }  # fmt: skip
 EDDSA: dict[str, Callable[[bytes, bytes], bytes]] = {
-    "s plus the order": lambda _, one: one[:32] + (int.from_bytes(one[32:], "little") + L).to_bytes(32, "little"), "zero": lambda *_: b"\0" * 64,
-    "the neutral point": lambda *_: b"\1" + b"\0" * 63, "cut": lambda _, one: one[:-1], "one byte more": lambda _, one: one + b"\0", "empty": lambda *_: b"",
+    "s plus the order": lambda _, one: one[:32] + (int.from_bytes(one[32:], "little") + L).to_bytes(32, "little"),
+    "zero": lambda *_: b"\0" * 64,
+    "the neutral point": lambda *_: b"\1" + b"\0" * 63, "cut": lambda _, one: one[:-1], "one byte more": lambda _,
+    one: one + b"\0", "empty": lambda *_: b"",
     "halves swapped": lambda _, one: one[32:] + one[:32],
 }  # fmt: skip
 CASES = [

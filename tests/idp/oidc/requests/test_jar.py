@@ -1,4 +1,6 @@
-"""Signed request objects (RFC 9101): only the object counts, and only one that its client signed as registered (C43, C44, A10, A11, P42, P43)."""
+"""Signed request objects (RFC 9101): only the object counts, and only one that its client signed as registered (C43,
+C44, A10, A11, P42, P43).
+"""
 
 from __future__ import annotations
 
@@ -113,10 +115,14 @@ def test_both_typ_values_are_accepted(world: World, typ: str | None) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"iss": None}, {"iss": "other"}, {"client_id": None}, {"client_id": "other"}, {"aud": None}, {"aud": "https://other.example"},
-        {"aud": [f"{ISSUER}/oidc/token"]}, {"aud": {"a": 1}}, {"exp": None}, {"exp": -1}, {"exp": 400}, {"exp": 4200}, {"exp": "soon"}, {"exp": True},
-        {"nbf": 60}, {"nbf": -3700}, {"nbf": "x"}, {"iat": 60}, {"iat": [1]}, {"request": "x"}, {"request_uri": "urn:x"},
-        {"scope": ["openid"]}, {"response_type": 7}, {"redirect_uri": {"a": "b"}}, {"state": {"a": 1}}, {"claims": [1]}, {"max_age": True},
+        {"iss": None}, {"iss": "other"}, {"client_id": None}, {"client_id": "other"}, {"aud": None},
+        {"aud": "https://other.example"},
+        {"aud": [f"{ISSUER}/oidc/token"]}, {"aud": {"a": 1}}, {"exp": None}, {"exp": -1}, {"exp": 400}, {"exp": 4200},
+        {"exp": "soon"}, {"exp": True},
+        {"nbf": 60}, {"nbf": -3700}, {"nbf": "x"}, {"iat": 60}, {"iat": [1]}, {"request": "x"},
+        {"request_uri": "urn:x"},
+        {"scope": ["openid"]}, {"response_type": 7}, {"redirect_uri": {"a": "b"}}, {"state": {"a": 1}}, {"claims": [1]},
+        {"max_age": True},
         {"nonce": 7}, {"x": [[]]}, {"sub": "="},
     ],
 )  # fmt: skip
@@ -157,20 +163,37 @@ def _segment(value: Any) -> str:
 
 
 def test_only_the_registered_algorithm_and_key_verify(world: World) -> None:
-    """A10, P42, P43: none, HS256, another algorithm, another key, another client, a JWE around it, a key in the header."""
+    """A10, P42, P43: none, HS256, another algorithm, another key, another client, a JWE around it, a key in the
+    header.
+    """
     who, other = requester(world), requester(world)
     good = made(who)
     header, payload, signature = good.split(".")
     stranger = new_key()
+    encrypted = _segment({"alg": "dir", "enc": "A256GCM", "cty": "JWT"})
     bad = [
-        f"{_segment({'alg': 'none'})}.{payload}.", f"{_segment({'alg': 'none'})}.{payload}.{signature}", f"{_segment({'alg': 'HS256'})}.{payload}.{signature}",
-        f"{header}.{payload}.{signature[:-4]}AAAA", f"{header}.{_segment(said(who, scope='openid email'))}.{signature}",
-        who.sign(said(who), key=stranger), who.sign(said(who), key=stranger, jwk=jwks(stranger)["keys"][0]),
-        who.sign(said(who), typ="at+jwt"), who.sign(said(who), typ="client-authentication+jwt"), f"{_segment({'alg': 'ES256', 'crit': ['x'], 'x': 1})}.{payload}.{signature}",
-        Signer(who.app, new_key("PS256"), "PS256").sign(said(who)), other.sign(said(who), kid=None), "x", "..", "a.b", f"{good}.x.y", good[:-1],
-        f"{_segment({'alg': 'dir', 'enc': 'A256GCM', 'cty': 'JWT'})}..{_segment(b'x' * 12)}.{_segment(good)}.{_segment(b'y' * 16)}",
-        f"{header}.{_segment(('[' * 1200 + ']' * 1200).encode())}.{signature}", f"{header}.{_segment(b'[]')}.{signature}", "a" * 8000,
-    ]  # fmt: skip
+        f"{_segment({'alg': 'none'})}.{payload}.",
+        f"{_segment({'alg': 'none'})}.{payload}.{signature}",
+        f"{_segment({'alg': 'HS256'})}.{payload}.{signature}",
+        f"{header}.{payload}.{signature[:-4]}AAAA",
+        f"{header}.{_segment(said(who, scope='openid email'))}.{signature}",
+        who.sign(said(who), key=stranger),
+        who.sign(said(who), key=stranger, jwk=jwks(stranger)["keys"][0]),
+        who.sign(said(who), typ="at+jwt"),
+        who.sign(said(who), typ="client-authentication+jwt"),
+        f"{_segment({'alg': 'ES256', 'crit': ['x'], 'x': 1})}.{payload}.{signature}",
+        Signer(who.app, new_key("PS256"), "PS256").sign(said(who)),
+        other.sign(said(who), kid=None),
+        "x",
+        "..",
+        "a.b",
+        f"{good}.x.y",
+        good[:-1],
+        ".".join([encrypted, "", _segment(b"x" * 12), _segment(good), _segment(b"y" * 16)]),
+        f"{header}.{_segment(('[' * 1200 + ']' * 1200).encode())}.{signature}",
+        f"{header}.{_segment(b'[]')}.{signature}",
+        "a" * 8000,
+    ]
     for request in bad:
         assert refused(who, request) == "invalid_request_object", request[:80]
     with http() as agent:

@@ -1,4 +1,6 @@
-"""What a request may ask for, and how its answer comes back: PKCE, nonce, form_post, claims, accounts (C33, C34, C42, FA-1, FA-5)."""
+"""What a request may ask for, and how its answer comes back: PKCE, nonce, form_post, claims, accounts (C33, C34,
+C42, FA-1, FA-5).
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def posted(page: Page) -> tuple[str, dict[str, str]]:
 
 
 def test_form_post_is_a_form_with_a_button(world: World) -> None:
-    """Codes and errors alike, `iss` and `state` with them; the page's form ends at the client and nowhere else (P59)."""
+    """Codes and errors alike, `iss` and `state` with them; the page's form ends at the client and nowhere else
+    (P59).
+    """
     _, desktop = world.enrolled()
     app = world.app()
     page = desktop.get(app.url(response_mode="form_post", state='"><script>alert(1)</script>'))
@@ -111,7 +115,9 @@ def test_form_post_is_a_form_with_a_button(world: World) -> None:
 
 
 def test_claims_appear_where_they_were_requested(world: World) -> None:
-    """FA-5: name and e-mail in userinfo, in the ID token only when `claims` asks; never more than the client's scopes could open."""
+    """FA-5: name and e-mail in userinfo, in the ID token only when `claims` asks; never more than the client's
+    scopes could open.
+    """
     _, desktop = world.enrolled()
     app = world.app()
     tokens = world.tokens(app, desktop)

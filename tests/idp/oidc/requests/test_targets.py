@@ -80,7 +80,9 @@ def test_one_resource_is_the_audience(world: World, app: App, browser: Browser) 
 
 
 def test_token_is_for_one_of_several_resources(world: World, app: App, browser: Browser) -> None:
-    """C38: a repeated parameter at authorize; at the token endpoint one of them is named, and the code waits until it is."""
+    """C38: a repeated parameter at authorize; at the token endpoint one of them is named, and the code waits until
+    it is.
+    """
     page = browser.get(f"{app.url(scope='openid offline_access')}&resource={ONE}&resource={TWO}", stop_at=CALLBACK)
     code = answer(page)["code"]
     assert app.redeem(code).json()["error"] == "invalid_target"
@@ -98,7 +100,9 @@ def test_without_a_resource_the_issuer_is_the_audience(world: World, app: App, b
 
 
 def test_resource_may_introspect_its_own_tokens(world: World, app: App, browser: Browser) -> None:
-    """C40: the server of that resource and the owner get the answer; another server gets the answer of an unknown token."""
+    """C40: the server of that resource and the owner get the answer; another server gets the answer of an unknown
+    token.
+    """
     server, other = app_with(world, serves=[ONE]), app_with(world, serves=[TWO])
     token = world.tokens(app, browser, resource=ONE)["access_token"]
     assert server.introspect(token)["aud"] == app.introspect(token)["aud"] == ONE

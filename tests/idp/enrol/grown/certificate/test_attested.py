@@ -1,4 +1,6 @@
-"""Certificates whose keys are proven to be in hardware: .41 at AAL3, and everything that it takes (X-1, X-7, X-8, X-9, RQ-3 to RQ-6, BI-6)."""
+"""Certificates whose keys are proven to be in hardware: .41 at AAL3, and everything that it takes (X-1, X-7, X-8,
+X-9, RQ-3 to RQ-6, BI-6).
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def worth(held: Holding) -> tuple[int, list[str]]:
 def test_attested_key_with_identity_check_yields_policy_41(
     cards_and_authority: CardSetup, world: World, maker: YubiKey, tmp_path: Path, sample: str
 ) -> None:
-    """X-1, X-7, X-9, RQ-5: at AAL3; the identity check is recorded with it, shown, and used up; a second certificate is .40; login yields AAL3."""
+    """X-1, X-7, X-9, RQ-5: at AAL3; the identity check is recorded with it, shown, and used up; a second certificate
+    is .40; login yields AAL3.
+    """
     browser = with_card(cards_and_authority, world, tmp_path)
     seen = see(sample=sample)
     held = issued(browser, maker.key, proof=proof(maker))
@@ -111,10 +115,13 @@ def test_attested_key_with_identity_check_yields_policy_41(
 
 
 WRONG: dict[str, Any] = {
-    "nobody saw them": {"seen": None}, "seen 91 days ago": {"seen": 91}, "a card of another agency": {"rules": {"home_agencies": frozenset({"9999"})}},
-    "a model that is not listed": {"rules": {"approved": ApprovedDevices()}}, "somebody else's YubiKey": {"rules": {"assigned": {SERIAL: "sam@example.org"}}},
+    "nobody saw them": {"seen": None}, "seen 91 days ago": {"seen": 91},
+    "a card of another agency": {"rules": {"home_agencies": frozenset({"9999"})}},
+    "a model that is not listed": {"rules": {"approved": ApprovedDevices()}},
+    "somebody else's YubiKey": {"rules": {"assigned": {SERIAL: "sam@example.org"}}},
     "nobody's YubiKey": {"rules": {"assigned": {}}}, "a slot that never asks": {"said": {"8": b"\x01\x01"}},
-    "a slot that asks once": {"said": {"8": b"\x02\x01"}}, "no proof": {"proof": False}, "a key that we make": {"way": "file"},
+    "a slot that asks once": {"said": {"8": b"\x02\x01"}}, "no proof": {"proof": False},
+    "a key that we make": {"way": "file"},
 }  # fmt: skip
 
 
@@ -126,7 +133,9 @@ def test_missing_condition_yields_40_or_generic(
     sample: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """X-7, X-8, X-9, RQ-4 to RQ-6, EL-3: each condition alone; issued at AAL2, and no check is used up; with all conditions the same request is .41."""
+    """X-7, X-8, X-9, RQ-4 to RQ-6, EL-3: each condition alone; issued at AAL2, and no check is used up; with all
+    conditions the same request is .41.
+    """
     browser = with_card(cards_and_authority, world, tmp_path)
     for wrong, how in {**WRONG, "nothing": {}}.items():
         monkeypatch.setattr(rulebook, "rules", lambda how=how: replace(GOOD, **how.get("rules", {})))
@@ -157,10 +166,13 @@ def test_invalid_attestation_is_refused(
     good = proof(maker)
     middle = len(good) // 4
     bad = {
-        "another key": proof(maker, key=new_key()), "another root": proof(YubiKey(), key=maker.key), "no certificates": "an attestation",
+        "another key": proof(maker, key=new_key()), "another root": proof(YubiKey(), key=maker.key),
+        "no certificates": "an attestation",
         "one byte": good[:middle] + ("A" if good[middle] != "A" else "B") + good[middle + 1:],
-        "a private key": good + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "imported": proof(maker, drop="8"),
-        "without slot F9": good[: good.index("-----END CERTIFICATE-----\n") + 26], "a TPM's": json.dumps(Tpm().statement()),
+        "a private key": good + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "imported": proof(maker, drop="8"),
+        "without slot F9": good[: good.index("-----END CERTIFICATE-----\n") + 26],
+        "a TPM's": json.dumps(Tpm().statement()),
     }  # fmt: skip
     for wrong, said in bad.items():
         page = add(browser, request=csr(maker.key), proof=said)
@@ -180,8 +192,10 @@ def test_files_are_accepted_like_text(
     pem, said = csr(maker.key), proof(maker).encode()
     der = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
     for files, request, status in (
-        ({"request_file": ("a.der", der)}, pem, 400), ({"request_file": ("a.der", b"\x30" * 20_000)}, b"", 400), ({"request_file": ("a.der", b"")}, b"", 400),
-        ({"request_file": ("a.der", b"\x30" * 200_000)}, b"", 413), ({"request_file": ("a", b"-----BEGIN\xff")}, b"", 400),
+        ({"request_file": ("a.der", der)}, pem, 400), ({"request_file": ("a.der", b"\x30" * 20_000)}, b"", 400),
+        ({"request_file": ("a.der", b"")}, b"", 400),
+        ({"request_file": ("a.der", b"\x30" * 200_000)}, b"", 413),
+        ({"request_file": ("a", b"-----BEGIN\xff")}, b"", 400),
         ({"request_file": ("k", b"-----BEGIN PRIVATE KEY-----")}, b"", 400),
     ):  # fmt: skip
         assert add(browser, request=request, files=files).status == status
@@ -254,7 +268,9 @@ def test_release_checks_its_conditions_again(
 def test_weaker_root_suspends_policy_41(
     cards_and_authority: CardSetup, world: World, maker: YubiKey, tmp_path: Path, sample: str
 ) -> None:
-    """AS-2, X-1: a card that turns out weaker takes .41 out of use everywhere, and nobody can lift that; .40 goes on."""
+    """AS-2, X-1: a card that turns out weaker takes .41 out of use everywhere, and nobody can lift that; .40 goes
+    on.
+    """
     browser = with_card(cards_and_authority, world, tmp_path)
     see(sample=sample)
     strong, plain = issued(browser, maker.key, proof=proof(maker)), issued(browser)
@@ -283,7 +299,9 @@ _IRIS = b"IIR\x00" + bytes(2000)
 
 
 def test_identity_check_is_immutable(world: World, sample: str, tmp_path: Path) -> None:
-    """X-9, RQ-3: the database refuses to change or delete one; nobody checks themselves; empty and oversized samples are refused."""
+    """X-9, RQ-3: the database refuses to change or delete one; nobody checks themselves; empty and oversized samples
+    are refused.
+    """
     world.push(ALEX)
     for bad in (
         {"officer": ALEX},
@@ -381,7 +399,9 @@ def test_withdrawn_trust_lowers_the_level_at_the_next_login(
     sample: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """RQ-4, RQ-5, TH-4: the maker's root, a certificate on the way, the model, whose it is; and nothing that is not in approved devices."""
+    """RQ-4, RQ-5, TH-4: the maker's root, a certificate on the way, the model, whose it is; and nothing that is not
+    in approved devices.
+    """
     browser = with_card(cards_and_authority, world, tmp_path)
     see(sample=sample)
     held = issued(browser, maker.key, proof=proof(maker))
@@ -390,7 +410,8 @@ def test_withdrawn_trust_lowers_the_level_at_the_next_login(
     changes: dict[str, tuple[AttestationTrust, dict[str, Any], int, bool]] = {
         "nothing": (maker.trust(), {}, 3, True), "root": (AttestationTrust(), {}, 2, False),
         "revoked": (maker.trust(revoked=frozenset({f"{maker.device.serial_number:x}"})), {}, 2, False),
-        "model": (maker.trust(), {"approved": ApprovedDevices()}, 2, True), "assigned": (maker.trust(), {"assigned": {}}, 2, True),
+        "model": (maker.trust(), {"approved": ApprovedDevices()}, 2, True),
+        "assigned": (maker.trust(), {"assigned": {}}, 2, True),
         "only approved": (maker.trust(), only, 1, True),
     }  # fmt: skip
     for change, (trust, rules, level, kept) in changes.items():
@@ -423,9 +444,25 @@ class TpmSigner:
 
         (self._folder / "tbs").write_bytes(message)
         subprocess.run(
-            ["tpm2_sign", "-Q", "-c", self._key.handle, "-g", "sha256", "-s", "ecdsa", "-f", "plain", "-o", str(self._folder / "sig"), str(self._folder / "tbs")],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
+            [
+                "tpm2_sign",
+                "-Q",
+                "-c",
+                self._key.handle,
+                "-g",
+                "sha256",
+                "-s",
+                "ecdsa",
+                "-f",
+                "plain",
+                "-o",
+                str(self._folder / "sig"),
+                str(self._folder / "tbs"),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
         return (self._folder / "sig").read_bytes()
 
 
@@ -455,7 +492,9 @@ def heard(code: str) -> str:
 def test_tpm_key_gets_a_certificate(
     authority: dict[str, Any], world: World, chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """X-7: made and kept in a real (software) TPM, certified for this code, asked for over EST, confirmed on the desktop: `hwk`, AAL2."""
+    """X-7: made and kept in a real (software) TPM, certified for this code, asked for over EST, confirmed on the
+    desktop: `hwk`, AAL2.
+    """
     monkeypatch.setattr(
         attestation,
         "trust",
@@ -509,7 +548,9 @@ def test_tpm_key_gets_a_certificate(
 def test_tpm_attestation_wrong_in_one_part_is_refused(
     authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """X-7, C12: another key's word, one that may leave, another root, an old code, a code of 40 bits, after the desktop was asked."""
+    """X-7, C12: another key's word, one that may leave, another root, an old code, a code of 40 bits, after the
+    desktop was asked.
+    """
     maker = Tpm()
     monkeypatch.setattr(attestation, "trust", maker.trust)
     _, desktop = world.enrolled()
@@ -523,7 +564,8 @@ def test_tpm_attestation_wrong_in_one_part_is_refused(
 
     right, stranger = heard(code), Tpm()
     bad = [
-        (code, statement("ABCD" * 6)), (code, statement(right, attributes=0x00040070)), (code, statement(right, stranger)), (code, None), (code, {"format": "none"}),
+        (code, statement("ABCD" * 6)), (code, statement(right, attributes=0x00040070)),
+        (code, statement(right, stranger)), (code, None), (code, {"format": "none"}),
         (code, {"format": "tpm"}),
     ]  # fmt: skip
     for typed, said in bad:
@@ -543,7 +585,9 @@ def test_tpm_attestation_wrong_in_one_part_is_refused(
 
 @pytest.mark.parametrize("form", ["yubikey-piv", "tpm", "android-key"])
 def test_certificate_of_an_invalid_version_is_refused(form: str) -> None:
-    """C75: a stranger's certificate that the parser has a class of exception of its own for is a bad proof, and no 500."""
+    """C75: a stranger's certificate that the parser has a class of exception of its own for is a bad proof, and no
+    500.
+    """
     key, name, now = new_key(), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")]), clock.now()
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(5)
     good = (
@@ -572,7 +616,9 @@ def test_certificate_of_an_invalid_version_is_refused(form: str) -> None:
 def test_certificate_with_piv_policy_ends_when_ial3_falls(
     cards_and_authority: CardSetup, world: World, maker: YubiKey, tmp_path: Path
 ) -> None:
-    """AS-1, AS-3: what is minted falls with the identity; a certificate cannot fall, so it ends, and nothing renews it under that policy."""
+    """AS-1, AS-3: what is minted falls with the identity; a certificate cannot fall, so it ends, and nothing renews
+    it under that policy.
+    """
     browser = with_card(cards_and_authority, world, tmp_path)
     held = issued(browser, maker.key, proof=proof(maker))
     assert policies(held) == [AAL2_POLICY]

@@ -1,4 +1,6 @@
-"""Certificates that grow from a PIV card: the label, its policy, and the look back after a week (EL-2, EL-3, X-1, X-10)."""
+"""Certificates that grow from a PIV card: the label, its policy, and the look back after a week (EL-2, EL-3, X-1,
+X-10).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def grown(cards_and_authority: CardSetup, world: World, folder: Path, card: Card
 @pytest.mark.parametrize(
     ("agency", "ial", "asserts", "label", "policy"),
     [
-        (AGENCY, 3, True, "derived_piv", PIV), (AGENCY, 3, False, "derived_piv", GENERIC), (AGENCY, 2, True, "generic", GENERIC),
+        (AGENCY, 3, True, "derived_piv", PIV), (AGENCY, 3, False, "derived_piv", GENERIC),
+        (AGENCY, 2, True, "generic", GENERIC),
         (9999, 3, True, "generic", GENERIC),
     ],
     ids=["home agency, IAL3", "an authority without that promise", "IAL2", "a foreign agency"],
@@ -58,7 +61,9 @@ def test_policy_40_needs_the_piv_label(
     label: str,
     policy: str,
 ) -> None:
-    """X-1, EL-2, EL-3: .40 only for a card of the home agency, a person at IAL3, and an authority that may say so; .41 never (X-9)."""
+    """X-1, EL-2, EL-3: .40 only for a card of the home agency, a person at IAL3, and an authority that may say so;
+    .41 never (X-9).
+    """
     Authority.objects.update(asserts_piv=asserts)
     held = grown(
         cards_and_authority, world, tmp_path, cards_and_authority.pki.card(fasc_n=number_of(agency=agency)), ial=ial

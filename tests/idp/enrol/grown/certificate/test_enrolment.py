@@ -1,4 +1,6 @@
-"""Getting a certificate: by the page, as a file, over EST; and signing in with it (BI-1 to BI-5, MT-2 to MT-5, X-8, C4 to C8)."""
+"""Getting a certificate: by the page, as a file, over EST; and signing in with it (BI-1 to BI-5, MT-2 to MT-5, X-8,
+C4 to C8).
+"""
 
 from __future__ import annotations
 
@@ -178,7 +180,9 @@ def test_generated_key_is_delivered_once_and_not_stored(authority: dict[str, Any
 def test_certificate_of_a_leaver_is_not_released(
     authority: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ruling 23, C8: HR's `active: false` is acknowledged while the certificate is being signed; it is never delivered."""
+    """Ruling 23, C8: HR's `active: false` is acknowledged while the certificate is being signed; it is never
+    delivered.
+    """
     _, desktop = world.enrolled()
     sign = certificates.making.signed_certificate
 
@@ -237,7 +241,9 @@ def test_est_enrolment_waits_for_the_desktops_approval(authority: dict[str, Any]
 
 
 def test_reference_device_enrols_and_renews(host: None, world: World) -> None:
-    """The same from `device/`: it waits for the approval, and later renews with its certificate; a wrong code is an error of its own."""
+    """The same from `device/`: it waits for the approval, and later renews with its certificate; a wrong code is an
+    error of its own.
+    """
     _, desktop = world.enrolled()
     page, code, _ = order(desktop)
     with http() as agent:
@@ -316,7 +322,9 @@ def test_only_the_session_that_showed_the_code_approves(authority: dict[str, Any
 
 
 def test_est_answers_follow_rfc_7030(authority: dict[str, Any], world: World) -> None:
-    """RFC 7030 §4.1, §4.5: base64 without lines; a malformed body, a wrong type and a wrong method are refused with a message."""
+    """RFC 7030 §4.1, §4.5: base64 without lines; a malformed body, a wrong type and a wrong method are refused with
+    a message.
+    """
     _, desktop = world.enrolled()
     _, code, _ = order(desktop)
     with http() as agent:
@@ -355,7 +363,9 @@ def test_est_answers_follow_rfc_7030(authority: dict[str, Any], world: World) ->
 
 
 def test_certificate_is_renewed_with_a_new_key(host: None, world: World) -> None:
-    """MT-2, MT-5: another key, another number, the same root and label; the old one ends with the first use of the new one."""
+    """MT-2, MT-5: another key, another number, the same root and label; the old one ends with the first use of the
+    new one.
+    """
     _, desktop = world.enrolled()
     old = issued(desktop)
     key = new_key()
@@ -497,7 +507,9 @@ def test_own_certificate_is_never_a_root(host: None, world: World) -> None:
 
 
 def test_new_name_revokes_the_certificate_with_the_old_one(authority: dict[str, Any], world: World) -> None:
-    """MT-4: the certificate is revoked at once; the phone's key shows no name and stays. The person is told how to get a new one."""
+    """MT-4: the certificate is revoked at once; the phone's key shows no name and stays. The person is told how to
+    get a new one.
+    """
     _, desktop = world.enrolled()
     held = issued(desktop)
     phone = world.device(desktop)
@@ -535,7 +547,9 @@ def test_worker_maintains_certificates(authority: dict[str, Any], world: World) 
 
 
 def test_long_name_in_any_script_fits_into_a_certificate(authority: dict[str, Any], world: World) -> None:
-    """X-1: bounds of RFC 5280 are bounds of characters, or of bytes; a person with a long name gets a certificate all the same."""
+    """X-1: bounds of RFC 5280 are bounds of characters, or of bytes; a person with a long name gets a certificate
+    all the same.
+    """
     world.push("zhanna@example.org", displayName="Ж" * 60, name={"givenName": "Ж" * 60, "familyName": "Щ" * 60})
     _, desktop = world.enrolled("zhanna@example.org")
     held = certificate_authority.issued(desktop)
@@ -544,7 +558,9 @@ def test_long_name_in_any_script_fits_into_a_certificate(authority: dict[str, An
 
 
 def test_renewal_needs_a_passed_header_probe(host: None, world: World) -> None:
-    """H4, C22: a certificate is public, so a proxy that lets a forged one through must renew none, as it signs nobody in."""
+    """H4, C22: a certificate is public, so a proxy that lets a forged one through must renew none, as it signs
+    nobody in.
+    """
     _, desktop = world.enrolled()
     held = issued(desktop)
     Probe.objects.update(passed=False)

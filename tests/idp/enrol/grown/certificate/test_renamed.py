@@ -1,4 +1,6 @@
-"""A person has another name: the certificate is issued anew for the same key, by whoever proves to have it (MT-4, MT-3, C5, AS-2)."""
+"""A person has another name: the certificate is issued anew for the same key, by whoever proves to have it (MT-4,
+MT-3, C5, AS-2).
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def is_the_same_with_another_name(new: Holding, old: Holding, name: str) -> None
 
 @pytest.mark.parametrize("way", ["est", "page"])
 def test_same_key_gets_a_certificate_with_the_new_name(host: None, world: World, way: str) -> None:
-    """MT-4: over the handshake with the old one, or on the page; the same key and end, another number; then the old one is revoked; twice over."""
+    """MT-4: over the handshake with the old one, or on the page; the same key and end, another number; then the old
+    one is revoked; twice over.
+    """
     _, desktop = world.enrolled()
     first = held = issued(desktop)
     for name in ("Fern", "Reed"):
@@ -113,7 +117,9 @@ def test_a_certificate_on_hold_for_its_name_can_be_suspended(host: None, world: 
 
 
 def test_refused_reissues(host: None, world: World) -> None:
-    """MT-3, MT-4, ruling 7: another key; a handshake that proves nothing; twice; after it was reported, its root ended, its time is over, or nothing changed."""
+    """MT-3, MT-4, ruling 7: another key; a handshake that proves nothing; twice; after it was reported, its root
+    ended, its time is over, or nothing changed.
+    """
     _, desktop = world.enrolled()
     held = issued(desktop)
     assert desktop.get(f"{ISSUER}/devices/certificates/{held.row.credential_id}/reissue").status == 404
@@ -175,7 +181,9 @@ def test_policy_41_is_kept_on_the_same_identity_check(
     sample: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """MT-4, X-9: the same key in the same module; the check in person stands for it, and no other is used up; not where its maker is believed no more."""
+    """MT-4, X-9: the same key in the same module; the check in person stands for it, and no other is used up; not
+    where its maker is believed no more.
+    """
     from derived.minting.hardware.statement import AttestationTrust
     from idp.policies import attestation
 
