@@ -521,7 +521,7 @@ class Pki:
         return pkcs7.serialize_certificates(self.authorities[label].certificates, Encoding.DER)
 
     def write(self, folder: Path, *, intermediates: bool = True, policy: str = "") -> None:
-        """Write the folder that a Ramet reads as `var/pki`: anchors, intermediates, and the hosts to fetch from.
+        """Write the folder that a Ramet reads as `RAMET_VAR/pki`: anchors, intermediates, and the hosts to fetch from.
 
         policy: further lines of validation.toml.
         """

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _FORMER = {
     "issuance.toml": "policy.toml",  # below var
-    "attestation.toml": "policy.toml",  # below var/attestation
-    "authenticators.toml": "policy.toml",  # below var/metadata
-    "validation.toml": "policy.toml",  # below var/pki
+    "attestation.toml": "policy.toml",  # below RAMET_VAR/attestation
+    "authenticators.toml": "policy.toml",  # below RAMET_VAR/metadata
+    "validation.toml": "policy.toml",  # below RAMET_VAR/pki
 }
 _warned: set[Path] = set()
 

@@ -11,7 +11,7 @@
     subject         the facts about a card, for binding
     parties         certificates of relying parties and sources (RFC 8705)
     names           the canonical spelling of certificate names
-    configuration   the operator's files in `var/pki`
+    configuration   the operator's files in `RAMET_VAR/pki`
 
 The first fault, from the outside in, is the reason of a refusal; an unknown status refuses. Nothing here takes a lock,
 and all checks together take a few seconds at most. May import `idp.models`, `idp.config`, `idp.outbound`, `derived`

@@ -1,4 +1,4 @@
-"""The operator's files below `var/pki`: trust anchors, intermediates, and the policy; read again after a change.
+"""The operator's files below `RAMET_VAR/pki`: trust anchors, intermediates, and the policy; read again after a change.
 
     anchors/         PEM or DER: the trusted CAs. Without any, card logins are off.
     clients/         PEM or DER: the CAs of relying parties (RFC 8705 §2.1), never of cards
@@ -37,7 +37,7 @@ _FPKI = "2.16.840.1.101.3.2.1.3"
 
 
 class BadConfiguration(Exception):
-    """The faults below `var/pki`, a line each."""
+    """The faults below `RAMET_VAR/pki`, a line each."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))

@@ -1,4 +1,4 @@
-"""Certificates of relying parties, by the CAs in `var/pki/clients` (RFC 8705 §2.1).
+"""Certificates of relying parties, by the CAs in `RAMET_VAR/pki/clients` (RFC 8705 §2.1).
 
 Unlike a card's, no certificate policy is required, and separate CAs are trusted. If a certificate names a source of its
 status, the status must be available and good; without one it is revoked by disabling its client.

@@ -40,10 +40,10 @@ def describe() -> str:
         return f"the pki folder cannot be used: {error}"
     policies = ", ".join((*here.policy.accepted, *here.policy.derived, *here.policy.derived_hardware))
     hosts = ", ".join(here.policy.fetch_from) or "nobody"
-    return (
-        f"{len(here.anchors)} anchors, {len(here.intermediates)} intermediates; accepts {policies}; fetches "
-        f"from {hosts}"
-    )
+    anchors = f"{len(here.anchors)} anchors" if here.anchors else "no anchor, so no card is accepted"
+    if own.exists():
+        anchors += " (certificates of Ramet's own authority sign in)"
+    return f"{anchors}, {len(here.intermediates)} intermediates; accepts {policies}; fetches from {hosts}"
 
 
 def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> VerifiedCertificate:

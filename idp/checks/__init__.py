@@ -2,7 +2,7 @@
 
     configuration      settings, engines, the database, policy files
     certificate_host   the certificate host and its proxy
-    pki_folder         the files in `var/pki`
+    pki_folder         the files in `RAMET_VAR/pki`
     proxies            the trusted proxies and their headers
     production         defaults that suit no public installation
     witness            the database against its witness

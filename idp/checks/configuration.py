@@ -172,12 +172,14 @@ def issuance_policy_is_readable(**_context: object) -> list[Error]:
 
 @register
 def attestation_policy_is_readable(**_context: object) -> list[Error]:
-    """Report a mistake in `var/attestation` at start-up, not at the first phone."""
+    """Report a mistake in `RAMET_VAR/attestation` at start-up, not at the first phone."""
     try:
         attestation.read()
     except (ValueError, OSError) as error:
         hint = "Correct or remove it; docs/operating.md, Proof of hardware, lists what may lie there."
-        return [Error(f"var/attestation is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E051")]
+        return [
+            Error(f"RAMET_VAR/attestation is not understood: {str(error)[:_MOST_WORDS]}", hint=hint, id="ramet.E051")
+        ]
     return []
 
 

@@ -1,7 +1,9 @@
 """Trust in hardware attestation of device keys: roots by format, and the operator's lists.
 
-Ramet's roots are in `attestation_roots`; a folder `var/attestation/<format>` replaces one of them entirely, even if it
-is empty: then nothing is trusted. `var/attestation/attestation.toml` has the lists. All files are read again after a
+Ramet's roots are in `attestation_roots`; a folder `RAMET_VAR/attestation/<format>` replaces one of them entirely,
+even if it
+is empty: then nothing is trusted. `RAMET_VAR/attestation/attestation.toml` has the lists. All files are read again
+after a
 change.
 """
 

@@ -1,6 +1,7 @@
 """The files of FIDO metadata and of the operator's policy on models: below `var`, else of the package.
 
-`var/metadata/blob.json` is the file that `manage.py metadata import` verified; `var/metadata/authenticators.toml` may
+`RAMET_VAR/metadata/blob.json` is the file that `manage.py metadata import` verified;
+`RAMET_VAR/metadata/authenticators.toml` may
 hold `allow = ["<AAGUID>", …]` and `deny = […]`. Both are read again after a change.
 """
 

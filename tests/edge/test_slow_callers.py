@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.slow]
+SHED = 503
 SOCKETS = 200
 METADATA = "/.well-known/openid-configuration"
 EVERYWHERE = [
@@ -42,15 +43,21 @@ def served() -> Iterator[Live]:
 
 
 def timed(live: Live, request: Request, *, within: float) -> int:
-    """The status of the answer, which comes within so many seconds."""
-    connection = HTTPConnection("127.0.0.1", live.port, timeout=within)
+    """The status of the answer, which comes within so many seconds.
+
+    A page that the server sheds (503 with Retry-After, where a machine is busy with other tests) is requested again.
+    """
     began = time.monotonic()
-    try:
-        status = send(connection, request).status
-    finally:
-        connection.close()
-    assert time.monotonic() - began < within
-    return status
+    while True:
+        connection = HTTPConnection("127.0.0.1", live.port, timeout=within)
+        try:
+            status = send(connection, request).status
+        finally:
+            connection.close()
+        assert time.monotonic() - began < within
+        if status != SHED or request.path != "/login":
+            return status
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -83,16 +83,16 @@ class Command(Noun):
         "rule": ("Admit people to a client by a rule; a client without rules admits everybody.", _rule),
         "rules": ("All rules.", no_arguments),
         "end-rule": ("End a rule, and what was assigned by it.", _number),
-        "ask": ("Ask for a person, under a rule that needs a yes.", _ask),
+        "ask": ("Request access for a person, under a rule that needs an approval.", _ask),
         "waiting": ("Requests that wait.", no_arguments),
-        "approve": ("Say yes to a request; the rule is compared again.", _approve),
+        "approve": ("Approve a request; the rule is evaluated again.", _approve),
         "refuse": ("Say no to a request.", _refuse),
-        "list": ("What is assigned.", no_arguments),
+        "list": ("Assignments of people to clients.", no_arguments),
         "remove": ("Take an assignment away.", _number),
         "may": ("Whether a person may enter a client now, and what it is told.", _who),
         "own": ("Let a person decide on requests for a client, beside the managers.", _owner),
-        "disown": ("They decide no more.", _owner),
-        "owners": ("Who decides on which client.", no_arguments),
+        "disown": ("End a person's right to decide on requests.", _owner),
+        "owners": ("People who decide on requests, by client.", no_arguments),
         "review": (
             "End what people's changed groups and attributes no longer allow (the worker does it too).",
             no_arguments,
@@ -201,7 +201,7 @@ class Command(Noun):
         if not entitlements.dismiss_owner(
             self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()
         ):
-            message = "They did not decide on that. See: manage.py access owners"
+            message = "This person does not decide on requests for that client. See: manage.py access owners"
             raise CommandError(message)
         return "they decide no more"
 

@@ -167,7 +167,7 @@ class Command(Noun):
             _install,
         ),
         "outside": (
-            "Others make the certificates: an authority that a program of yours asks. What comes back is checked.",
+            "Use an external authority, through a program of yours; each certificate that it returns is checked.",
             _outside,
         ),
         "show": ("All authorities, where their keys are, and how fresh their lists.", no_arguments),

@@ -75,7 +75,7 @@ class Command(Noun):
         "rotate-secret": ("Give a client a new secret; the old one ends now.", name_argument("its client_id")),
         "rotate": ("The same as rotate-secret.", name_argument("its client_id")),
         "token": (
-            "Make an initial access token: whoever has it may register clients (RFC 7591). Without one, nobody may.",
+            "Make an initial access token: its bearer may register clients (RFC 7591). Without one nobody can.",
             _token,
         ),
         "disable": ("Refuse a client from now on, its tokens too.", name_argument("its client_id")),

@@ -60,7 +60,7 @@ class Command(Noun):
     help = "Credentials: list, tree, show, revoke, lift, enable."
     verbs: ClassVar = {
         "list": ("A person's credentials; or, with --review, those that wait for a look.", _list),
-        "reviewed": ("Say that you looked at a credential that was up for review, and that it stays.", _one),
+        "reviewed": ("Record the review of a credential that was due for it; it stays.", _one),
         "tree": ("A person's credentials, as they grew.", _person),
         "show": ("One credential, on what evidence, and what happened to it.", _one),
         "revoke": ("End one credential.", _revoke),
@@ -79,7 +79,7 @@ class Command(Noun):
                 if wanted in {"", one.account.person.login_name_fold}
             ]
         if not options["name"]:
-            message = "Whose? Give a login name, or --review."
+            message = "Give a login name, or --review."
             raise CommandError(message)
         return [_facts(one) for one in self._rows(options)]
 
@@ -149,7 +149,7 @@ class Command(Noun):
             if refused.reason != Reason.KEY_TOO_WEAK:
                 raise
             message = (
-                "What it rests on is too weak for it now: revoke it, and let the person add it "
+                "Its parent's assurance is too low for it now: revoke it, and let the person add it "
                 "again from a stronger sign-in."
             )
             raise CommandError(message) from refused

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NAME = "the receiver's name"
 _LIFE = timedelta(days=90)
-_OVERLAP = "let the old token work so long beside the new one, like 24h (default: it ends now)"
+_OVERLAP = "let the old token work so long beside the new one, like 24h (default: the old one ends now)"
 
 
 def _add(parser: CommandParser) -> None:

@@ -34,14 +34,14 @@ class Command(Noun):
     help = "Records of one person: by, not-by (rules), list (waiting cases), accept, apart, join, joined, split."
     configures = True
     verbs: ClassVar = {
-        "rules": ("What records are joined by; without a rule, by nothing.", no_arguments),
+        "rules": ("Rules by which records are joined; without a rule, none are.", no_arguments),
         "by": ("Join records by an identifier, where both sources are trusted for it.", name_argument(_KEY)),
         "not-by": ("No longer join by it; what was joined stays.", name_argument(_KEY)),
         "list": ("Ambiguous cases that wait for somebody.", no_arguments),
         "accept": ("This case is one person: join.", _number),
         "apart": ("This case is two people: never join them by rule.", _number),
         "join": ("Join a record to a person by hand.", _join),
-        "joined": ("What was joined, by what, and when.", no_arguments),
+        "joined": ("Joined records, with the rule and the time.", no_arguments),
         "split": ("Undo a join.", _number),
     }
     methods: ClassVar = {"list": "all", "not-by": "not_by"}

@@ -41,7 +41,7 @@ class Command(Noun):
         "list": ("The rows that wait or are parked, the oldest first, with the last error.", _list),
         "depth": ("How many rows wait and are parked, and the age of the oldest that is due.", no_arguments),
         "retry": ("Try rows again at once, parked ones too.", _which),
-        "drop": ("Close rows that nobody is to receive any more; recorded as dropped.", _which),
+        "drop": ("Close rows without delivering them; recorded as dropped.", _which),
     }
     methods: ClassVar = {"list": "listing"}
 

@@ -68,7 +68,7 @@ class Command(Noun):
         ),
         "adopt": ("Let a joined record move the login name, the mail addresses and the IAL.", _adopt),
         "appoint": ("Let a person decide for others in the console (identity manager).", name_argument(_NAME)),
-        "dismiss": ("Take that back.", name_argument(_NAME)),
+        "dismiss": ("End the right to decide for others in the console.", name_argument(_NAME)),
         "invite": (
             "Send a person without authenticators a new invitation; an earlier one is void.",
             name_argument(_NAME),

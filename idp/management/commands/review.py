@@ -35,14 +35,17 @@ class Command(Noun):
 
     help = "The yearly review of derived credentials: due, orphans, keep, end."
     verbs: ClassVar = {
-        "due": ("Whose grown credentials nobody has looked at for a period, and what today's rules say of each.", _due),
+        "due": (
+            "People whose last review is too long ago, and the verdict of today's rules on each credential.",
+            _due,
+        ),
         "orphans": (
-            "Grown credentials whose root has ended, and active people without a source that is heard.",
+            "Derived credentials whose root has ended, and active people without an enabled source.",
             no_arguments,
         ),
         "keep": ("All that a person holds is still needed; on record.", name_argument("the login name of the person")),
         "end": (
-            "None of it is needed any more: it ends; ways of signing in stay.",
+            "End all derived credentials of a person; roots stay.",
             name_argument("the login name of the person"),
         ),
     }

@@ -123,7 +123,7 @@ def _admit(parser: CommandParser) -> None:
         "--certified-name",
         type=tls_subject,
         metavar="NAME",
-        help="every certificate with this name by an authority in var/pki/clients, like dns:hr.example.org",
+        help="every certificate with this name by an authority in RAMET_VAR/pki/clients, like dns:hr.example.org",
     )
     parser.add_argument(
         "--authority",
@@ -412,8 +412,8 @@ def _authority(given: str) -> tuple[str, str]:
     if len(found) != 1:
         listed = (
             "; ".join(f"{fingerprint} ({name})" for fingerprint, name in known.items())
-            or "none: put its certificate into var/pki/clients"
+            or "none: put its certificate into RAMET_VAR/pki/clients"
         )
-        message = f"choose an authority with --authority; those in var/pki/clients are: {listed}"
+        message = f"choose an authority with --authority; those in RAMET_VAR/pki/clients are: {listed}"
         raise ValueError(message)
     return found[0], known[found[0]]

@@ -103,7 +103,7 @@ class Command(Noun):
             name_argument("its slug"),
         ),
         "preset": (
-            "What is known of a kind of provider.",
+            "Known facts of a kind of provider.",
             name_argument(f"one of {', '.join(sorted(presets.PRESETS))}"),
         ),
     }

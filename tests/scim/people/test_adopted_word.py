@@ -1,6 +1,4 @@
-"""Nothing that a source says reaches a person before its record is adopted; many endings are held (rulings 27 to
-29).
-"""
+"""Before adoption a source changes nobody, and many endings are held (rulings 27 and 28)."""
 
 from __future__ import annotations
 
