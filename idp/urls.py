@@ -21,6 +21,7 @@ from idp.oidc.authorization import authorize, device_flow
 from idp.oidc.endpoints import logout, par, registration
 from idp.oidc.endpoints import tokens as views
 from idp.signals import feed
+from scim.http import views as scim_views
 
 handler400 = "idp.pages.bad_request"
 handler404 = "idp.pages.not_found"
@@ -31,6 +32,7 @@ urlpatterns = [
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
     path("scim/v2/Feed/Events", feed.poll, name="feed-events"),
+    path("scim/v2", scim_views.all_resources, name="scim"),
     path("scim/v2/", include("scim.http.urls")),
     path(".well-known/openid-configuration", published.discovery, name="discovery"),
     path(".well-known/oauth-authorization-server", published.discovery, name="discovery-oauth"),
@@ -63,6 +65,7 @@ urlpatterns = [
     path("login/card", card_views.login_card, name="login-card"),
     path("login/card/done", card_views.done, name="login-card-done"),
     path("certificate/probe/<str:nonce>", card_views.probed, name="certificate-probe"),
+    path("certificate/scim/v2", scim_views.all_resources, name="certificate-scim"),
     path("certificate/scim/v2/", include("scim.http.urls", namespace="certificate-scim")),
     path("certificate/oidc/token", views.token, name="certificate-token"),
     path("certificate/oidc/par", par.push, name="certificate-par"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LARGEST = 1024 * 1024
 DEEPEST = 32
 _TYPES = frozenset({"application/scim+json", "application/json"})
+_UTF8 = frozenset({"utf-8", "utf8"})
 
 
 def of(request: HttpRequest) -> Json:
@@ -23,7 +24,10 @@ def of(request: HttpRequest) -> Json:
 
     Raises: ScimError 415 for another type, 413 above 1 MiB, 400 invalidSyntax for unacceptable JSON.
     """
-    if request.content_type not in _TYPES or (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
+    if (
+        request.content_type not in _TYPES
+        or (request.content_params or {}).get("charset", "utf-8").strip("\"' ").lower() not in _UTF8
+    ):
         raise ScimError(415, None, "The body must be application/scim+json, in UTF-8.")
     if len(request.body) > LARGEST:  # Django itself refuses a larger declared length, by its setting
         raise ScimError(413, None, "The body is larger than 1 MiB.")
@@ -33,10 +37,12 @@ def of(request: HttpRequest) -> Json:
 def parse(raw: bytes) -> Json:
     """The JSON value of some bytes, without duplicate keys, NUL, lone surrogates or infinite numbers.
 
+    A byte order mark is skipped (RFC 8259 §8.1).
+
     Raises: ScimError 400 invalidSyntax.
     """
     try:
-        found: Json = json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        found: Json = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise invalid_syntax("The body is not JSON, or an object in it has a duplicate key.") from None
     _check(found)

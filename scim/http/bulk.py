@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from scim.people.directory import Row
     from scim.protocol.schema import Json, Resource
 
-URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+URN = operations.BULK_URN
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 _REFERENCE = "bulkid:"
 _LONGEST_ID = 256
-_PATH = re.compile(r"/(Users|Groups)(?:/([^/?]+))?")
+_PATH = re.compile(r"/(Users|Groups)(?:/([^/?]+))?/?")
 MOST_SECONDS = 30  # of a thread, for one bulk
 _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 

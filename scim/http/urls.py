@@ -10,20 +10,22 @@ from scim.protocol.user import USER
 
 app_name = "scim"
 
+_ONE = r"(?P<unverified_id>[^/]+)/?\Z"  # some clients add a slash after an id
+
 urlpatterns = [
     path("", views.all_resources, name="everything"),
     path(".search", views.search, name="search"),
     path("Users/.search", views.search, {"kinds": [USER]}, name="users-search"),
     path("Groups/.search", views.search, {"kinds": [GROUP]}, name="groups-search"),
     path("Users", views.users, name="users"),
-    path("Users/<str:unverified_id>", views.user, name="user"),
+    re_path(f"^Users/{_ONE}", views.user, name="user"),
     path("Groups", views.all_groups, name="groups"),
-    path("Groups/<str:unverified_id>", views.group, name="group"),
+    re_path(f"^Groups/{_ONE}", views.group, name="group"),
     path("Bulk", views.bulk_operations, name="bulk"),
     path("Feed/Users", feed_views.feed_list, {"kind": USER.name}, name="feed-users"),
-    path("Feed/Users/<str:unverified_id>", feed_views.feed_resource, {"kind": USER.name}, name="feed-user"),
+    re_path(f"^Feed/Users/{_ONE}", feed_views.feed_resource, {"kind": USER.name}, name="feed-user"),
     path("Feed/Groups", feed_views.feed_list, {"kind": GROUP.name}, name="feed-groups"),
-    path("Feed/Groups/<str:unverified_id>", feed_views.feed_resource, {"kind": GROUP.name}, name="feed-group"),
+    re_path(f"^Feed/Groups/{_ONE}", feed_views.feed_resource, {"kind": GROUP.name}, name="feed-group"),
     path("Me", views.me_not_offered, name="me"),
     path("ServiceProviderConfig", views.service_provider_config, name="service-provider-config"),
     path("ResourceTypes", views.resource_types, name="resource-types"),

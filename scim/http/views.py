@@ -19,6 +19,7 @@ from scim.models import Membership
 from scim.people import directory, groups, provision
 from scim.protocol import tags
 from scim.protocol.group import GROUP
+from scim.protocol.normalise import Form, normalise
 from scim.protocol.projection import Projection, projection
 from scim.protocol.user import USER
 
@@ -131,7 +132,8 @@ def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpRes
 def bulk_operations(request: HttpRequest) -> HttpResponse:
     """`/Bulk`: several operations in a request (RFC 7644 §3.7)."""
     source = _source(request)
-    return json_response(bulk.run(source, bulk.parse(body.of(request)), base=_base(request), now=clock.now()))
+    asked = bulk.parse(normalise(body.of(request), source.normalisers, Form.BULK))
+    return json_response(bulk.run(source, asked, base=_base(request), now=clock.now()))
 
 
 @scim_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -154,8 +156,9 @@ def _source(request: HttpRequest) -> Source:
 
 
 def _base(request: HttpRequest) -> str:
-    """The base URL of this request's resources, by the URL of the request."""
-    came_by = request.resolver_match.namespace if request.resolver_match else None
+    """The base URL of this request's resources, by the URL of the request; the roots are named as their namespaces."""
+    match = request.resolver_match
+    came_by = match.namespace or match.url_name if match else None
     return request.build_absolute_uri(reverse("scim:users", current_app=came_by)).removesuffix(USER.endpoint)
 
 

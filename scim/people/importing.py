@@ -13,7 +13,6 @@ from scim.models import Record
 from scim.people import provision
 from scim.protocol import values
 from scim.protocol.operations import URN as PATCH_URN
-from scim.protocol.user import USER
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,7 +56,7 @@ def import_entry(source: Source, entry: FileEntry, summary: ImportSummary, *, dr
     try:
         if entry.wrong:
             raise ValueError(entry.wrong)
-        resource = values.resource(entry.body, USER)
+        resource = provision.resource_of(source, entry.body)
         record = _present(source, resource)
         _check_once(summary, resource, entry.line)
         outcome = _outcome(source, record, resource)

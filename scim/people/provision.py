@@ -31,7 +31,7 @@ from scim.people.groups import remove_from_groups
 from scim.people.settle import WriteContext, apply_write, record_deleted
 from scim.people.sources import register_source, rotate_source
 from scim.protocol import index, operations, ordering, patch, tags, trust, values
-from scim.protocol.normalise import normalise
+from scim.protocol.normalise import Form, normalise
 from scim.protocol.user import USER
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ __all__ = [
     "patch_user",
     "register_source",
     "replace_user",
+    "resource_of",
     "rotate_source",
 ]
 
@@ -60,12 +61,20 @@ _TRIES = 5
 SETTLED = timedelta(days=30)  # addresses that are younger than this when a person ends are not trusted for a return
 
 
+def resource_of(source: Source, unverified_body: Json) -> Resource:
+    """The canonical resource in a POST or PUT of a source, after its normalisers.
+
+    Raises: ScimError 400 invalidSyntax or invalidValue.
+    """
+    return values.resource(normalise(unverified_body, source.normalisers, Form.RESOURCE), USER)
+
+
 def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Record:
     """Create a record, person and account (ID-8), never reusing an old one, whatever names it has (C28).
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
-    resource = values.resource(unverified_body, USER)
+    resource = resource_of(source, unverified_body)
     ordering.require_active_stated(ordering.sequence(unverified_body), resource)
     resource.setdefault("active", True)
     record = _attached(source, unverified_body, resource, now=now)
@@ -142,7 +151,7 @@ def replace_user(
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 404, 409 uniqueness, 412 for another or an older version.
     """
-    resource = values.resource(unverified_body, USER)
+    resource = resource_of(source, unverified_body)
     number = ordering.sequence(unverified_body)
     ordering.require_active_stated(number, resource)
     if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
@@ -176,7 +185,7 @@ def patch_user(
 
     Raises: ScimError 400 of Table 9, 404, 409 uniqueness, 412 for another version.
     """
-    asked = operations.parse(normalise(unverified_body, source.normalisers))
+    asked = operations.parse(normalise(unverified_body, source.normalisers, Form.PATCH))
 
     def change(record: Record) -> Resource:
         after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)

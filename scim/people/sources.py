@@ -187,6 +187,16 @@ def set_adoption(source: Source, names: Iterable[str]) -> list[str]:
     return list(source.adopts)
 
 
+def set_normalisers(source: Source, names: Sequence[str]) -> None:
+    """Rewrite the bodies of a source by exactly these normalisers, from its next request on.
+
+    Raises: ValueError for an unknown normaliser.
+    """
+    _check(source.name, source.vouched_ial, names)
+    source.normalisers = list(names)
+    source.save(update_fields=["normalisers"])
+
+
 def set_namespace(source: Source, namespace: str) -> None:
     """Put a prefix before the user names of a source in login names, for people who are new from now on.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scim.protocol.schema import Json
 
 URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+BULK_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 MOST_OPERATIONS = 1000
 
 

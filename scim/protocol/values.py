@@ -1,7 +1,7 @@
 """Check a value against its attribute and make it canonical; and whole resources of such values.
 
-Canonical: names as in the schema, text in NFC, real booleans, unassigned values left out (RFC 7643 §2.5). Comparison:
-`fold`, computed here and stored, so that no database's case rules matter (S4).
+Canonical: names as in the schema, text in NFC and without spaces at its end, real booleans, unassigned values left out
+(RFC 7643 §2.5). Comparison: `fold`, computed here and stored, so that no database's case rules matter (S4).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _single(attribute: Attribute, value: Json, *, where: str) -> Json:
         return _number(attribute, value, where=where)
     if not isinstance(value, str):
         raise invalid_value(f"{where} must be a string.")
-    return _text(attribute, value, where=where)
+    return _text(attribute, value, where=where) or None
 
 
 def boolean(value: Json, *, where: str) -> bool:
@@ -108,7 +108,7 @@ def _number(attribute: Attribute, value: Json, *, where: str) -> Json:
 
 
 def _text(attribute: Attribute, value: str, *, where: str) -> str:
-    text = unicodedata.normalize("NFC", value)
+    text = unicodedata.normalize("NFC", value).rstrip()
     if len(text) > attribute.longest or (attribute.longest <= _SHORT and len(fold(text)) > LONGEST_FOLD):
         raise invalid_value(f"{where} is longer than {attribute.longest} characters.")
     if attribute.identifier and (text != text.strip() or any(_is_invisible(c) for c in text)):

@@ -49,17 +49,18 @@ def _add(parser: CommandParser) -> None:
         help="where sources differ, the lower number counts: 10 for HR, 50 for others",
     )
     _terms(parser)
-    parser.add_argument(
-        "--normaliser",
-        action="append",
-        default=[],
-        choices=sorted(KNOWN),
-        help="a vendor, or a vendor's habit, to rewrite; may be given several times",
-    )
     parser.add_argument("--expires-in", type=days, metavar="DAYS", help="its token ends after so many days")
 
 
 def _terms(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--normaliser",
+        action="append",
+        default=None,
+        choices=[*sorted(KNOWN), "none"],
+        help="a vendor, or a vendor's habit, to rewrite in every body (docs/hr.md); may be given several times; "
+        "`--normaliser none` takes that back",
+    )
     parser.add_argument(
         "--adopts",
         action="append",
@@ -163,7 +164,7 @@ class Command(Callers[Source]):
             "One source: its trusted attributes, its credentials, and its last request.",
             name_argument(_NAME),
         ),
-        "set": ("Change which identifiers adopt, the namespace, and the brake on ending many.", _set),
+        "set": ("Change the normalisers, which identifiers adopt, the namespace, and the brake on ending many.", _set),
         "trust": ("Change what a source is trusted for; its people are merged again.", _trust),
         "rotate": (
             "Give a source a new token; the old ones end now, or after an overlap.",
@@ -189,7 +190,6 @@ class Command(Callers[Source]):
                 options["name"],
                 vouched_ial=options["vouches_ial"],
                 precedence=options["precedence"],
-                normalisers=options["normaliser"],
                 trusted_for=trust.PRESETS[options["preset"]],
                 token_expires_at=_after(options["expires_in"], now),
                 now=now,
@@ -214,6 +214,8 @@ class Command(Callers[Source]):
 
         Raises: ValueError.
         """
+        if options["normaliser"] is not None:
+            sources.set_normalisers(source, [] if options["normaliser"] == ["none"] else options["normaliser"])
         if options["adopts"] is not None:
             sources.set_adoption(source, [] if options["adopts"] == ["none"] else options["adopts"])
         if options["namespace"] is not None:

@@ -8,6 +8,7 @@
     test_patch_limits       PATCH bounds over HTTP: values that a value path makes, their number, and the time
     test_patience           A statement that takes too long is stopped by the database, and leaves nothing behind
     test_plans              what the databases do for the hot requests: a part of an index, never all of a large
+    test_vendor_bodies      vendors' bodies over HTTP: POST, PUT, PATCH and bulk are rewritten alike
 
 May import everything.
 """

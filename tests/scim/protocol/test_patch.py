@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scim.errors import ScimError
 from scim.protocol import operations, patch, values
-from scim.protocol.normalise import NORMALISERS, normalise
+from scim.protocol.normalise import NORMALISERS, Form, normalise
 from scim.protocol.user import USER
 from tests.fixtures.scim_client import CORE, ENTERPRISE, PATCH
 
@@ -182,7 +182,7 @@ def test_normalisers(names: list[str], asked: dict[str, Any], path: tuple[Any, A
     message: Any = {"schemas": [PATCH], "Operations": [asked]}
     with pytest.raises(ScimError):
         patch.apply(_BEFORE, operations.parse(message), USER)
-    after: Any = patch.apply(_BEFORE, operations.parse(normalise(message, names)), USER)
+    after: Any = patch.apply(_BEFORE, operations.parse(normalise(message, names, Form.PATCH)), USER)
     assert after[path[0]][path[1]] == expected
 
 
@@ -225,7 +225,7 @@ _OPERATIONS = st.fixed_dictionaries(
 def test_any_message_yields_a_valid_resource_or_a_scim_error(asked: list[Any], vendor: bool) -> None:  # noqa: FBT001
     """Whatever the operations, the result is canonical and whole, or a 400; the input is never touched."""
     before = copy.deepcopy(_BEFORE)
-    message: Any = normalise({"schemas": [PATCH], "Operations": asked}, NORMALISERS if vendor else ())
+    message: Any = normalise({"schemas": [PATCH], "Operations": asked}, NORMALISERS if vendor else (), Form.PATCH)
     try:
         after = patch.apply(_BEFORE, operations.parse(message), USER)
     except ScimError as error:
