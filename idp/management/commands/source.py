@@ -141,7 +141,19 @@ def _import(parser: CommandParser) -> None:
         type=Path,
         help="people.csv (with a header), people.ldif (inetOrgPerson) or people.jsonl (a SCIM User per line)",
     )
-    parser.add_argument("--source", required=True, metavar="NAME", help="whose people they are")
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--source", metavar="NAME", help="whose people they are")
+    chosen.add_argument("--template", action="store_true", help="write an example into the file instead, and no more")
+    parser.add_argument("--groups", action="store_true", help="import the groups of an LDIF too, after its people")
+    parser.add_argument(
+        "--encoding", choices=tables.ENCODINGS, default="", help="of the file (default: found out, and shown)"
+    )
+    parser.add_argument(
+        "--delimiter",
+        choices=tables.DELIMITERS,
+        default="",
+        help="between the columns of a CSV (default: found out, and shown)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="write nothing; print the changes")
     parser.add_argument(
         "--complete", action="store_true", help="the file is complete: people who are not in it are ended"
@@ -331,17 +343,25 @@ class Command(Callers[Source]):
 
     def take_in(self, options: dict[str, Any]) -> dict[str, Any]:
         """Import a file of people."""
-        source = self.found({"name": options["source"]})
         form = options["file"].suffix.lower().removeprefix(".")
         if form not in tables.FORMATS:
             message = f"The file's name must end in one of: {', '.join('.' + one for one in tables.FORMATS)}"
             raise CommandError(message)
+        if options["template"]:
+            return _template(options["file"], form)
+        source = self.found({"name": options["source"]})
         summary, dry_run, now = importing.ImportSummary(), options["dry_run"], clock.now()
         try:
-            with options["file"].open(encoding="utf-8-sig", newline="") as file:
-                people = list(tables.entries(file, form))
+            content = tables.read(
+                options["file"].read_bytes(),
+                form,
+                now=now,
+                encoding=options["encoding"],
+                delimiter=options["delimiter"],
+            )
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
+        people = content.people
         progress = Console(stderr=True)
         for entry in track(
             people,
@@ -351,6 +371,8 @@ class Command(Callers[Source]):
             disable=options["json"],
         ):
             importing.import_entry(source, entry, summary, dry_run=dry_run, now=now)
+        if options["groups"]:
+            importing.import_groups(source, content.groups, summary, dry_run=dry_run, now=now)
         if options["complete"]:
             if summary.refused:
                 message = (
@@ -363,9 +385,19 @@ class Command(Callers[Source]):
                 raise CommandError(message)
             importing.end_the_rest(source, summary, dry_run=dry_run, now=now)
         counts = {one.value: summary.counts[one] for one in importing.Outcome}
+        skipped = {kind.value: number for kind, number in content.skipped.items()}
+        if content.groups and not options["groups"]:
+            skipped["groups"] = len(content.groups)
+        grouped = {
+            "groups": {outcome.value: number for outcome, number in summary.groups.items()},
+            "unknown_members": summary.unknown,
+        }
         return {
             "dry_run": dry_run,
+            "read_as": content.read_as,
             **counts,
+            "skipped": skipped,
+            **(grouped if options["groups"] else {}),
             "would_end" if dry_run else "left": summary.left,
             "held": held.waiting(source.name).count(),
             "refused_lines": [{"line": line, "why": why} for line, why in summary.refused],
@@ -391,6 +423,16 @@ class Command(Callers[Source]):
         """Enable a source again."""
         disabling.enable_source(self.found(options), now=clock.now())
         return f"{options['name']} is enabled"
+
+
+def _template(path: Path, form: str) -> dict[str, Any]:
+    """Write an example of a form into a new file."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(tables.TEMPLATES[form])
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    return {"written": str(path), "next": f"Fill it in, then: manage.py source import {path} --source NAME --dry-run"}
 
 
 def _after(life: timedelta | None, now: datetime) -> datetime | None:
