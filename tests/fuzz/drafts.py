@@ -1157,6 +1157,7 @@ _DOCUMENTS = cycle(
         "/Nope",
         "/Me",
         "/",
+        "",
     ]
 )
 
@@ -1167,7 +1168,7 @@ def scim_documents(valid_state: ValidState) -> Draft:
 
 _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
     [
-        ("GET", "/"), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"),
+        ("GET", "/"), ("GET", ""), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"),
         ("GET", "/Users/x"), ("GET", "/Groups"),
         ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("GET", "/Me"), ("GET", "/ServiceProviderConfig"),
         ("GET", "/ResourceTypes"), ("GET", "/ResourceTypes/User"),

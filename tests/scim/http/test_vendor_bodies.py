@@ -46,7 +46,7 @@ def _body(name: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", DEVIATING)
 @pytest.mark.parametrize("by_bulk", [False, True], ids=["single", "bulk"])
 def test_a_leaver_in_a_deviating_put_ends(connect: Callable[..., Scim], name: str, by_bulk: bool) -> None:  # noqa: FBT001
-    """Refused without the normaliser; with it POST and PUT are read alike, and `active: false` has ended the account."""
+    """Refused without the normaliser; with it POST and PUT are read alike, and `active: false` ends the account."""
     plain, scim = connect("plain"), connect("hr", normalisers=(name,))
     assert plain("POST", "/Users", _body(name))[0] == 400
     status, made = scim("POST", "/Users", _body(name))

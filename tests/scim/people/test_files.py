@@ -1,4 +1,4 @@
-"""Files as directories and spreadsheets write them, by `source import`; each file's README row says which rule it breaks."""
+"""Files as directories and spreadsheets write them, by `source import`; and which rule each breaks (README)."""
 
 from __future__ import annotations
 
