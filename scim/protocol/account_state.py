@@ -36,10 +36,9 @@ _TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?([0-9]{2
 _DELETED_CONTAINERS = re.compile(r"(?:^|,)\s*cn=(?:deleted users|deleted objects)\s*,", re.IGNORECASE)
 
 
-def _flag(means: bool) -> Callable[[str, datetime], bool]:  # noqa: FBT001 - which word disables
-    """An attribute that disables with this word: anything but the other word counts as it."""
-    other = {"false", "no", "0", "n"} if means else {"true", "yes", "1", "y"}
-    return lambda value, _now: value.lower() not in other
+def _unless(*words: str) -> Callable[[str, datetime], bool]:
+    """An attribute that disables with every value but these."""
+    return lambda value, _now: value.lower() not in words
 
 
 def _bits(value: str, _now: datetime) -> bool:
@@ -93,24 +92,21 @@ def _seconds(value: str, now: datetime) -> bool:
     return not _NUMBER.fullmatch(value) or 0 < int(value) <= min(now.timestamp(), 2**31 - 2)
 
 
-def _words(*active: str) -> Callable[[str, datetime], bool]:
-    return lambda value, _now: value.lower() not in active
-
-
-_LOCKED = _flag(means=True)
+_LOCKED = _unless("false", "no", "0", "n")
+_ENABLED = _unless("true", "yes", "1", "y")
 _STATES: dict[str, Callable[[str, datetime], bool]] = {
     "useraccountcontrol": _bits,
     "msds-user-account-control-computed": _bits,
     "msds-useraccountdisabled": _LOCKED,
     "accountexpires": _filetime,
     "isdeleted": _LOCKED,
-    "enabled": _flag(means=False),
-    "accountenabled": _flag(means=False),
+    "enabled": _ENABLED,
+    "accountenabled": _ENABLED,
     "pwdaccountlockedtime": lambda _value, _now: True,
     "pwdstarttime": _future,
     "pwdendtime": _past,
     "nsaccountlock": _LOCKED,
-    "inetuserstatus": _words("active"),
+    "inetuserstatus": _unless("active"),
     "krbprincipalexpiration": _past,
     "ds-pwp-account-disabled": _LOCKED,
     "ds-pwp-account-expiration-time": _past,
@@ -118,12 +114,12 @@ _STATES: dict[str, Callable[[str, datetime], bool]] = {
     "lockedbyintruder": _LOCKED,
     "loginexpirationtime": _past,
     "ibm-pwdaccountlocked": _LOCKED,
-    "orclisenabled": _words("enabled", "true"),
+    "orclisenabled": _unless("enabled", "true"),
     "orclactiveenddate": _past,
     "sambaacctflags": lambda value, _now: bool(set(value.upper()) & set("DL")),
     "sambakickofftime": _seconds,
     "shadowexpire": _days,
-    "accountstatus": _words("active", "enabled"),
+    "accountstatus": _unless("active", "enabled"),
 }
 _ROLES = frozenset({"nsrole", "nsroledn"})
 _DISABLED_ROLES = ("cn=nsdisabledrole", "cn=nsmanageddisabledrole")

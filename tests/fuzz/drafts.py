@@ -1168,8 +1168,8 @@ def scim_documents(valid_state: ValidState) -> Draft:
 
 _AT_BOTH_HOSTS: Iterator[tuple[str, str]] = cycle(
     [
-        ("GET", "/"), ("GET", ""), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"), ("GET", "/Users"),
-        ("GET", "/Users/x"), ("GET", "/Groups"),
+        ("GET", "/"), ("GET", ""), ("POST", "/.search"), ("POST", "/Users/.search"), ("POST", "/Groups/.search"),
+        ("GET", "/Users"), ("GET", "/Users/x"), ("GET", "/Groups"),
         ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("GET", "/Me"), ("GET", "/ServiceProviderConfig"),
         ("GET", "/ResourceTypes"), ("GET", "/ResourceTypes/User"),
         ("GET", "/Schemas"), ("GET", f"/Schemas/{CORE}"), ("GET", "/Feed/Users"), ("GET", "/Feed/Users/x"),
