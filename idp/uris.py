@@ -14,6 +14,9 @@ _LITERALS = frozenset({"127.0.0.1", "::1"})
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _NAMED = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{0,5})?")  # no `;` or `,`, which would end a source of a CSP
 _BARE_LITERAL = re.compile(r"(127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
 
 def is_plain(uri: str) -> bool:
@@ -72,3 +75,41 @@ def is_same(presented: str, registered: str, *, application_type: str) -> bool:
         ours.query,
         "",
     )
+
+
+def normalized(url: str) -> str | None:
+    """An http URL without query and fragment, normalized by syntax and scheme; None if it is none, or names a user.
+
+    RFC 3986 §6.2.2, §6.2.3: case of scheme, host and percent-encodings, encoded unreserved characters, dot segments,
+    the default port, the empty path. Other percent-encodings stay, because they are other URLs.
+    """
+    bare = url.split("#", 1)[0].split("?", 1)[0]
+    try:
+        parts = urlsplit(bare)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or not is_plain(bare):
+        return None
+    if not (_BRACKETED if "[" in parts.netloc else _NAMED).fullmatch(parts.netloc):
+        return None
+    place = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+        place = f"{place}:{port}"
+    return f"{parts.scheme}://{place}{_normal_path(parts.path)}"
+
+
+def _normal_path(path: str) -> str:
+    """RFC 3986 §6.2.2.1, §6.2.2.2, §6.2.2.3."""
+    kept: list[str] = []
+    segments = _ENCODED.sub(_normal_octet, path).split("/")[1:]
+    for segment in segments:
+        kept = kept[:-1] if segment == ".." else kept if segment == "." else [*kept, segment]
+    if segments and segments[-1] in {".", ".."}:
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _normal_octet(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if _UNRESERVED.fullmatch(character) else found[0].upper()

@@ -52,6 +52,16 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return self.policy.auth_method == "none"
 
     @property
+    def is_fapi(self) -> bool:
+        """True for a client of the FAPI 2.0 Security Profile (§5.3.2, §5.3.3).
+
+        It authenticates with a key or a certificate, pushes its requests, and its tokens are sender-constrained.
+        """
+        policy = self.policy
+        has_key = not self.is_public and policy.auth_method not in SECRET_METHODS
+        return has_key and policy.par_required and (policy.dpop_required or policy.certificate_bound)
+
+    @property
     def min_aal(self) -> AAL:
         """The least level of a login for this client."""
         return AAL(self.policy.min_aal)

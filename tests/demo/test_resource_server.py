@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from device.key import DeviceKey
 from resource_server import Api, Call, Challenge, Introspected, Need, Verified
-from resource_server.proofs import Seen
+from resource_server.proofs import BadProof, Seen, key_of
 from resource_server.tokens import REFETCH_SECONDS
 
 ISSUER, API = "https://login.example.org", "https://api.example.org"
@@ -185,3 +188,28 @@ def test_remembered_proofs_expire_one_by_one() -> None:
     assert not seen.first("one too many", until=150, now=100), "fail closed"
     assert seen.first("later", until=300, now=150)
     assert len(seen._known) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "htu", "accepted"),
+    [
+        (f"{API}/a", "HTTPS://API.EXAMPLE.ORG:443/a", True), (f"{API}:443/a", f"{API}/a", True), (f"{API}/a-b", f"{API}/%61%2db", True),
+        (f"{API}/a", f"{API}/./x/../a?q#f", True), (API, f"{API}/", True), (f"{API}/a%2fb", f"{API}/a%2Fb", True),
+        (f"{API}/a", f"{API}:8443/a", False), (f"{API}/a", f"{API}:80/a", False), (f"{API}/a", "http://api.example.org/a", False),
+        (f"{API}/a", f"{API}/A", False), (f"{API}/a/b", f"{API}/a%2Fb", False), (f"{API}/a", f"{API}/a/", False),
+        (f"{API}/a", "https://u@api.example.org/a", False), (f"{API}/a", f"{API}:x/a", False), (f"{API}/ä", f"{API}/ä", False),
+        (f"{API}/a", "/a", False),
+    ],
+)  # fmt: skip
+def test_htu_is_compared_after_normalization(url: str, htu: str, *, accepted: bool) -> None:
+    """RFC 9449 §4.3, RFC 3986 §6.2.2, §6.2.3."""
+    key, now = DeviceKey.generate(), int(time.time())
+    ath = base64.urlsafe_b64encode(hashlib.sha256(b"t").digest()).rstrip(b"=").decode()
+    claims = {"htm": "GET", "htu": htu, "iat": now, "jti": "j", "ath": ath}
+    proof = key.sign({"typ": "dpop+jwt", "jwk": key.public_jwk}, claims)
+    call = Call(method="GET", url=url, headers={"dpop": proof})
+    if accepted:
+        assert key_of(call, "t", seen=Seen(), now=now) == key.jkt
+    else:
+        with pytest.raises(BadProof, match="another request"):
+            key_of(call, "t", seen=Seen(), now=now)

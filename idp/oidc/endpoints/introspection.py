@@ -112,6 +112,7 @@ def _refresh_token(value: str, party: RelyingParty, *, now: datetime) -> dict[st
         "scope": grant.scope,
         "exp": int(row.expires_at.timestamp()),
         "iat": int(row.created_at.timestamp()),
-        "cnf": ProofBinding(jkt=grant.jkt, x5t=grant.x5t).cnf,
+        # that of a confidential client is bound to its authentication (ruling 26)
+        "cnf": ProofBinding(jkt=grant.jkt, x5t=grant.x5t).cnf if owner.is_public else None,
     }
     return assemble({}, reserved)

@@ -167,9 +167,9 @@ def _live_service(jti: str, *, asked_by: RelyingParty | None, now: datetime) -> 
 class Unauthorized(Exception):
     """RFC 6750 §3.1, RFC 9449 §7.1: a 401 with its challenge."""
 
-    def __init__(self, scheme: str, error: str | None, words: str = "") -> None:
+    def __init__(self, scheme: str, error: str | None, words: str = "", *, algs: tuple[str, ...] = dpop.ALGS) -> None:
         super().__init__(words)
-        self.scheme, self.error, self.words = scheme, error, words
+        self.scheme, self.error, self.words, self.algs = scheme, error, words, algs
 
     def challenge(self) -> str:
         """The WWW-Authenticate value."""
@@ -177,7 +177,7 @@ class Unauthorized(Exception):
         if self.error:
             parts += [f'error="{self.error}"', f'error_description="{self.words}"']
         if self.scheme == "DPoP":
-            parts.append(f'algs="{" ".join(dpop.ALGS)}"')
+            parts.append(f'algs="{" ".join(self.algs)}"')
         return f"{self.scheme} {', '.join(parts)}"
 
 
@@ -199,7 +199,7 @@ def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
             "DPoP" if bound_to else "Bearer", "invalid_token", "The access token needs the other scheme."
         )
     if bound_to:
-        _require_proof(request, token, bound_to, nonced=dpop.wants_nonce(found.party), now=now)
+        _require_proof(request, token, bound_to, found.party, now=now)
     x5t = (found.claims.get("cnf") or {}).get("x5t#S256", "")
     if x5t and not hmac.compare_digest(certificate.thumbprint(request, now=now) or "", x5t):
         raise Unauthorized(
@@ -208,10 +208,12 @@ def authenticate(request: HttpRequest, *, now: datetime) -> LiveToken:
     return found
 
 
-def _require_proof(request: HttpRequest, token: str, bound_to: str, *, nonced: bool, now: datetime) -> None:
+def _require_proof(request: HttpRequest, token: str, bound_to: str, party: RelyingParty, *, now: datetime) -> None:
     try:
-        jkt = dpop.verify(request, now=now, access_token=token, nonced=nonced)
+        jkt = dpop.verify(request, party, now=now, access_token=token)
     except Refused as refused:
-        raise Unauthorized("DPoP", dpop.error_of(refused), dpop.error_description_of(refused)) from refused
+        raise Unauthorized(
+            "DPoP", dpop.error_of(refused), dpop.error_description_of(refused), algs=dpop.algs_of(party)
+        ) from refused
     if not hmac.compare_digest(jkt, bound_to):
         raise Unauthorized("DPoP", "invalid_token", "The access token is bound to another key.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 _ACCOUNT = ("status", "epoch", "ial", "audit_head", "audit_seq")
-_CREDENTIAL = ("account", "epoch", "kind", "label", "state", "root", "parent", "aal", "expires_at")
+_CREDENTIAL = ("account", "epoch", "kind", "label", "state", "root", "parent", "aal", "expires_at", "jkt")
 _ANCESTOR = ("kind", "aal")
 _EVENT = (
     "credential",

@@ -221,13 +221,22 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer
         "fal": assurance.fal(grant),
         "at_hash": _half_hash(access_token, signer.alg),
         "sid": grant.session.sid if grant.session else None,
-        "cnf": granted.bound.cnf,
+        "cnf": _subscriber_key(granted),
     }
     if assurance.SCOPE in granted.scope.split():
         reserved |= assurance.assurance_claims(grant, granted.account)
     names = grant.claims.get("id_token", ())
     about_person = by_name(granted.account.person, names, allowed=granted.party.policy.scopes) if names else {}
     return signer.sign(assemble(about_person, reserved), typ="JWT")
+
+
+def _subscriber_key(granted: Granted) -> dict[str, str] | None:
+    """The `cnf` of an ID token: the derived key of the person, if the login and the request were made with it.
+
+    The key of a client is never there: SP 800-63C-4 uses `cnf` for the key of the subscriber (FAL3).
+    """
+    jkt = granted.bound.jkt
+    return {"jkt": jkt} if jkt and jkt == granted.grant.event.credential.jkt else None
 
 
 def _half_hash(value: str, alg: str) -> str:

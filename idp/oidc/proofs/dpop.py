@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from authlib.oauth2.rfc6749 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -23,6 +24,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from derived.errors import Reason, Refused
 from derived.ledger.single_use import spend
 from derived.minting.device_key import bounded_json, unverified_header
+from idp import uris
 from idp.login import hop
 from idp.oidc.proofs import nonce
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
 
 ALGS = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
+FAPI_ALGS = ("ES256", "EdDSA", "PS256")  # FAPI 2.0 Security Profile §5.4.1
 WINDOW = timedelta(seconds=60)
 _LEAP = timedelta(seconds=10)
 _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
@@ -46,6 +49,7 @@ _FAMILIES: dict[str, tuple[type[ECKey | OKPKey | RSAKey], str, str | None]] = {
     "RS256": (RSAKey, "RSA", None),
 }
 _LEAST_RSA_BITS = 2048
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # RFC 3986 §3.3
 _WORDS = {
     Reason.ALREADY_SPENT: "The DPoP proof was used before.",
     Reason.NONCE_NEEDED: "Send a DPoP proof with the nonce of the DPoP-Nonce header.",
@@ -60,6 +64,11 @@ def proof_header(request: HttpRequest) -> str | None:
 def wants_nonce(party: RelyingParty) -> bool:
     """True if a client's proofs must carry Ramet's nonce (§8): public clients, and clients registered so."""
     return party.is_public if party.policy.dpop_nonce is None else party.policy.dpop_nonce
+
+
+def algs_of(party: RelyingParty) -> tuple[str, ...]:
+    """The algorithms of a client's proofs."""
+    return FAPI_ALGS if party.is_fapi else ALGS
 
 
 @dataclass(frozen=True)
@@ -98,14 +107,15 @@ def proven_key(request: HttpRequest, party: RelyingParty, *, now: datetime) -> s
 def proof_of_request(request: HttpRequest, party: RelyingParty, *, now: datetime) -> UnspentProof | None:
     """The proof of a client's request, not yet spent; None if there is none and none is required.
 
-    Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19).
+    Raises: OAuth2Error, of `invalid_dpop_proof` or `use_dpop_nonce` (ruling 19); `invalid_request` where it is missing,
+    because there is no proof that could be invalid (RFC 9449 §5).
     """
     if proof_header(request) is None:
         if party.policy.dpop_required:
-            raise OAuth2Error(error="invalid_dpop_proof", description="This client must send a DPoP proof.")
+            raise InvalidRequestError("This client must send a DPoP proof.")
         return None
     with as_oauth():
-        return verified_proof(request, now=now, nonced=wants_nonce(party))
+        return verified_proof(request, now=now, nonced=wants_nonce(party), algs=algs_of(party))
 
 
 @contextmanager
@@ -137,29 +147,35 @@ def with_nonce(request: HttpRequest, response: HttpResponse, *, now: datetime) -
     return response
 
 
-def verify(request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False) -> str:
-    """The RFC 7638 thumbprint of the key of this request's proof; the proof is spent.
+def verify(request: HttpRequest, party: RelyingParty, *, now: datetime, access_token: str) -> str:
+    """The RFC 7638 thumbprint of the key of this request's proof, at a resource; the proof is spent.
 
-    Raises: as `checked`; Refused(ALREADY_SPENT) for a replay.
+    party: the client of the access token.
+    Raises: as `verified_proof`; Refused(ALREADY_SPENT) for a replay.
     """
-    proof = verified_proof(request, now=now, access_token=access_token, nonced=nonced)
+    proof = verified_proof(request, now=now, access_token=access_token, nonced=wants_nonce(party), algs=algs_of(party))
     proof.spend()
     return proof.jkt
 
 
 def verified_proof(
-    request: HttpRequest, *, now: datetime, access_token: str | None = None, nonced: bool = False
+    request: HttpRequest,
+    *,
+    now: datetime,
+    access_token: str | None = None,
+    nonced: bool = False,
+    algs: tuple[str, ...] = ALGS,
 ) -> UnspentProof:
     """The proof of this request, which its caller must spend.
 
     access_token: at a resource, the token whose hash `ath` must be. nonced: the proof must carry Ramet's nonce; an
-    unrequested nonce must be Ramet's too.
+    unrequested nonce must be Ramet's too. algs: the accepted algorithms.
     Raises: Refused(BAD_PROOF), Refused(NONCE_NEEDED).
     """
     request.ramet_nonced = nonced  # type: ignore[attr-defined]  # read by `renewed`
     proof = proof_header(request) or ""
     header = unverified_header(proof)
-    key, jkt = _key(header)
+    key, jkt = _key(header, algs)
     claims = _verified(proof, key, str(header["alg"]))
     jti, iat = _check(claims, request, now=now, access_token=access_token)
     if nonced or "nonce" in claims:
@@ -167,12 +183,12 @@ def verified_proof(
     return UnspentProof(jkt, jti, datetime.fromtimestamp(iat, tz=UTC) + WINDOW + _LEAP)
 
 
-def _key(header: dict[str, Any]) -> tuple[ECKey | OKPKey | RSAKey, str]:
+def _key(header: dict[str, Any], algs: tuple[str, ...]) -> tuple[ECKey | OKPKey | RSAKey, str]:
     jwk, alg = header.get("jwk"), header.get("alg")
     if (
         header.get("typ") != "dpop+jwt"
         or not isinstance(alg, str)
-        or alg not in ALGS
+        or alg not in algs
         or "crit" in header
         or "b64" in header
     ):
@@ -241,6 +257,6 @@ def ath(access_token: str) -> str:
 
 
 def _same_url(htu: str, request: HttpRequest) -> bool:
-    """True if `htu` is this endpoint without query and fragment, on the issuer's or the certificate host (E15)."""
-    bare = htu.split("#", 1)[0].split("?", 1)[0]
-    return bare == hop.base(request) + request.path
+    """True if `htu` is this endpoint, on the issuer's or the certificate host, after normalization (§4.3; E15)."""
+    ours = uris.normalized(hop.base(request) + quote(request.path, safe=_PATH_CHARACTERS))
+    return ours is not None and uris.normalized(htu) == ours

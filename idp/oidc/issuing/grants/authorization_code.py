@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from derived.changes import revoke
@@ -46,10 +46,10 @@ class AuthorizationCodeGrant(GrantBase):
     SPENDS_PROOF = True
 
     def validate_token_request(self) -> None:
-        """Also require the verifier, unless this client is excused from PKCE (C33)."""
+        """Also require the verifier, unless this client is excused from PKCE (C33; `invalid_grant`: RFC 7636 §4.6)."""
         super().validate_token_request()
         if self.request.client.needs_pkce and not self.request.form.get("code_verifier"):
-            raise InvalidRequestError("Missing code_verifier in request.")
+            raise InvalidGrantError("Missing code_verifier in request: the code was requested with a code_challenge.")
 
     def grant(self, party: RelyingParty, *, bound: ProofBinding, now: datetime) -> Granted:
         """Redeem the code of this request."""

@@ -81,18 +81,16 @@ def rotate(
                 grant.family, account=account, because=Reason.CONSENT_ENDED, now=now, actor=f"client:{party.client_id}"
             )
             raise Refused(Reason.LOGIN_ENDED, spends=True) from ended
-        if not _held(grant, party).is_proven_by(presented.bound):
-            raise Refused(Reason.BAD_PROOF)
-        if party.policy.certificate_bound and not (
-            grant.jkt or presented.bound.x5t
-        ):  # else the new token would be bound to nothing (C23)
-            raise Refused(Reason.BAD_PROOF)
+        bound = _binding(grant, party, presented.bound)
         narrow = party.get_allowed_scope(narrowed(presented.scope, grant.scope))
         target = audience(presented.resource, still_allowed(grant.resources, party), narrow)
         fresh = None
         if party.is_public or not (grant.jkt or grant.x5t):
             if not claim_key(RefreshToken, token_hash, now=now):
                 raise AlreadySpent
+            if party.is_public and bound.jkt and not grant.jkt:  # from now on it is bound (RFC 9449 §5)
+                grant.jkt = bound.jkt
+                grant.save(update_fields=["jkt"])
             fresh = add_refresh_token(grant, now=now)
         elif row.expires_at <= now:
             raise AlreadySpent
@@ -103,12 +101,25 @@ def rotate(
             scope=narrow,
             audience=target,
             refresh_token=fresh,
-            bound=ProofBinding(jkt=grant.jkt, x5t=presented.bound.x5t if grant.x5t else ""),
+            bound=bound,
         )
 
     return under_lock_of(OWNER_OF_REFRESH_TOKEN, token_hash, lambda: REFRESH_TOKEN.first(token_hash=token_hash), work)
 
 
-def _held(grant: models.Grant, party: RelyingParty) -> ProofBinding:
-    """The key that a refresh must prove; and the certificate of a public client (RFC 8705 §7.1)."""
-    return ProofBinding(jkt=grant.jkt, x5t=grant.x5t if party.is_public else "")
+def _binding(grant: models.Grant, party: RelyingParty, shown: ProofBinding) -> ProofBinding:
+    """The binding of the new access token: the key or the certificate of this request.
+
+    The refresh token of a public client is bound to the key and certificate of its grant (RFC 9449 §5, RFC 8705 §7.1).
+    That of a confidential client is bound to the client's authentication, so the key may be a new one; but the kind of
+    binding stays, or the new token would be bound to nothing (C21, C23; ruling 26).
+    Raises: Refused(BAD_PROOF).
+    """
+    held = ProofBinding(jkt=grant.jkt, x5t=grant.x5t)
+    if party.is_public:
+        is_kept = held.is_proven_by(shown)
+    else:
+        is_kept = bool(shown.jkt or not held.jkt) and bool(shown.x5t or not held.x5t)
+    if not is_kept or (party.policy.certificate_bound and not (held.jkt or shown.x5t)):
+        raise Refused(Reason.BAD_PROOF)
+    return ProofBinding(jkt=shown.jkt, x5t=shown.x5t if held.x5t else "")

@@ -606,6 +606,7 @@ def test_key_alone_is_one_factor_with_the_auth_time_of_the_last_login(world: Wor
         now.shift(3600)
         alone = claims(phone.login(app.client_id, passphrase=None).id_token or "")
         assert (alone["aal"], alone["amr"], alone["auth_time"]) == (1, ["pop"], whole["auth_time"])
+        assert whole["cnf"] == alone["cnf"] == {"jkt": phone.enrolment.key.jkt}  # the person's own derived key
         for call in (
             lambda: phone.login(
                 app.client_id, passphrase=None, acr_values="http://idmanagement.gov/ns/assurance/aal/2"

@@ -294,7 +294,7 @@ def test_device_may_bind_its_tokens(app: App, person_and_browser: tuple[Person, 
     asked, key = begun(app, scope="openid offline_access"), DeviceKey.generate()
     answered(person_and_browser[1], asked["user_code"])
     ClientPolicy.objects.update(dpop_required=True)
-    assert error(polled(app, asked)) == "invalid_dpop_proof"
+    assert error(polled(app, asked)) == "invalid_request"
     proof = proofs.dpop(key, "POST", url=f"{ISSUER}/oidc/token", now=clock.now(), nonce=app.nonce())
     form: dict[str, str | None] = {"grant_type": DEVICE_CODE, "device_code": asked["device_code"]}
     tokens = app.post("/oidc/token", form, DPoP=proof).json()

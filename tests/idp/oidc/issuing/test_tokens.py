@@ -92,7 +92,9 @@ def test_missing_parameter_is_refused(world: World, person_and_browser: tuple[Pe
         "redirect_uri": app.redirect_uri,
         "code_verifier": app.verifier,
     }
-    assert app.post("/oidc/token", {**whole, missing: None}).json()["error"] == "invalid_request"
+    error = app.post("/oidc/token", {**whole, missing: None}).json()["error"]
+    assert error == ("invalid_grant" if missing == "code_verifier" else "invalid_request")  # RFC 7636 §4.6
+    assert app.post("/oidc/token", whole).status_code == 200
 
 
 def test_code_belongs_to_its_client(world: World, person_and_browser: tuple[Person, Browser]) -> None:
@@ -231,15 +233,47 @@ def test_offline_family_has_an_absolute_lifetime(world: World) -> None:
 def test_sender_constrained_confidential_client_keeps_its_refresh_token(
     world: World, person_and_browser: tuple[Person, Browser]
 ) -> None:
-    """Ruling 17 (FAPI 2.0), and the key is demanded each time: another one is refused (DK-4, C18)."""
-    app, key = world.app(dpop_required=True), DeviceKey.generate()
+    """Rulings 17, 26 (RFC 9449 §5, FAPI 2.0): no rotation, and each access token has the key of its own request."""
+    app, key, new = world.app(dpop_required=True), DeviceKey.generate(), DeviceKey.generate()
     code = world.ask(app, person_and_browser[1], scope="openid offline_access")["code"]
     found = app.redeem(code, dpop=dpop(key)).json()
-    again = app.refresh(found["refresh_token"], dpop=dpop(key)).json()
-    assert "refresh_token" not in again
-    assert claims(again["access_token"])["cnf"]["jkt"] == key.jkt
-    assert app.refresh(found["refresh_token"], dpop=dpop(DeviceKey.generate())).status_code == 400
-    assert app.refresh(found["refresh_token"]).json()["error"] == "invalid_dpop_proof"
+    for held in (key, new, key):
+        again = app.refresh(found["refresh_token"], dpop=dpop(held)).json()
+        assert "refresh_token" not in again
+        assert (again["token_type"], claims(again["access_token"])["cnf"]) == ("DPoP", {"jkt": held.jkt})
+        assert "cnf" not in claims(again["id_token"])  # FAL3: that is for a key of the person
+    token = app.refresh(found["refresh_token"], dpop=dpop(new)).json()["access_token"]
+    calls = {one: dpop(one, "/oidc/userinfo", "GET", token) for one in (key, new)}
+    assert [userinfo(token, "DPoP", DPoP=calls[one]).status_code for one in (key, new)] == [401, 200]
+    assert "cnf" not in app.introspect(found["refresh_token"])
+    assert app.refresh(found["refresh_token"]).json()["error"] == "invalid_request"
+
+
+def test_bound_grant_of_a_confidential_client_yields_no_bearer_token(
+    world: World, person_and_browser: tuple[Person, Browser]
+) -> None:
+    """C21: the key may change, the kind of binding not; also where the client may use both kinds of token."""
+    app, key = world.app(), DeviceKey.generate()
+    code = world.ask(app, person_and_browser[1], scope="openid offline_access")["code"]
+    found = app.redeem(code, dpop=dpop(key)).json()
+    assert app.refresh(found["refresh_token"]).json()["error"] == "invalid_grant"
+    assert app.refresh(found["refresh_token"], dpop=dpop(key)).status_code == 200
+
+
+def test_first_proof_at_refresh_binds_a_public_client(world: World, person_and_browser: tuple[Person, Browser]) -> None:
+    """RFC 9449 §5: the access token, and the refresh token of a public client from then on; DK-4."""
+    app, web, key = world.app(public=True), world.app(), DeviceKey.generate()
+    found = world.tokens(app, person_and_browser[1], scope="openid offline_access")
+    bound = app.refresh(found["refresh_token"], dpop=dpop(key, nonce=app.nonce())).json()
+    assert (bound["token_type"], claims(bound["access_token"])["cnf"]) == ("DPoP", {"jkt": key.jkt})
+    other = dpop(DeviceKey.generate(), nonce=app.nonce())
+    assert app.refresh(bound["refresh_token"], dpop=other).json()["error"] == "invalid_grant"
+    assert app.refresh(bound["refresh_token"]).json()["error"] == "invalid_grant"
+    assert app.refresh(bound["refresh_token"], dpop=dpop(key, nonce=app.nonce())).status_code == 200
+    found = world.tokens(web, person_and_browser[1], scope="openid offline_access")
+    once = web.refresh(found["refresh_token"], dpop=dpop(key)).json()
+    assert claims(once["access_token"])["cnf"] == {"jkt": key.jkt}
+    assert web.refresh(once["refresh_token"]).json()["token_type"] == "Bearer"
 
 
 # --- DPoP -------------------------------------------------------------------------------------------------------------
@@ -314,7 +348,7 @@ def test_dpop_required_client_gets_no_bearer_token(world: World, person_and_brow
     """C21, P48."""
     app = world.app(dpop_required=True)
     code = world.ask(app, person_and_browser[1])["code"]
-    assert app.redeem(code).json()["error"] == "invalid_dpop_proof"
+    assert app.redeem(code).json()["error"] == "invalid_request"
 
 
 def test_unbound_token_is_not_upgraded_by_a_proof(world: World, person_and_browser: tuple[Person, Browser]) -> None:

@@ -10,6 +10,7 @@ import json
 from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 import time_machine
@@ -20,9 +21,11 @@ from derived import clock
 from derived.models import Spent
 from device import proofs
 from device.key import DeviceKey
+from idp.config import config
 from idp.models import ClientPolicy
 from idp.oidc.proofs import nonce
-from tests.fixtures.world import ISSUER, App, claims, http, userinfo
+from tests.fixtures.signing_client import signer
+from tests.fixtures.world import CALLBACK, ISSUER, App, answer, claims, http, userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +149,10 @@ WRONG: dict[str, Callable[[], str]] = {
     "htu of another port": lambda: proof(htu=f"{ISSUER}/oidc/token".replace(":8000", ":8001")),
     "htu with a slash more": lambda: proof(htu=f"{ISSUER}/oidc/token/"),
     "htu with a user": lambda: proof(htu=f"{ISSUER}/oidc/token".replace("://", "://a@")),
+    "htu with an encoded slash": lambda: proof(htu=f"{ISSUER}/oidc%2Ftoken"),
+    "htu that climbs to another endpoint": lambda: proof(htu=f"{ISSUER}/oidc/token/../userinfo"),
+    "htu with the default port of the other scheme": lambda: proof(htu=f"{ISSUER}:443/oidc/token"),
+    "htu with a port that is none": lambda: proof(htu="http://localhost:port/oidc/token"),
     "htu relative": lambda: proof(htu="/oidc/token"),
     "htu a list": lambda: proof(htu=[f"{ISSUER}/oidc/token"]),
     "iat missing": lambda: proof(iat=GONE),
@@ -182,6 +189,9 @@ RIGHT: dict[str, Callable[[], str]] = {
     "PS256": lambda: proof(RSA2048, header={"alg": "PS256"}),
     "RS256": lambda: proof(RSA2048, header={"alg": "RS256"}),
     "htu with query and fragment": lambda: proof(htu=f"{ISSUER}/oidc/token?a=b#c"),
+    "htu with scheme and host in capitals": lambda: proof(htu=f"{ISSUER.upper()}/oidc/token"),
+    "htu with encoded letters": lambda: proof(htu=f"{ISSUER}/%6Fidc/%74oken"),
+    "htu with dot segments": lambda: proof(htu=f"{ISSUER}/./oidc/x/../token"),
     "iat 60 s ago": lambda: proof(iat=int(clock.now().timestamp()) - 60),
     "iat 10 s ahead": lambda: proof(iat=int(clock.now().timestamp()) + 10),
     "jti of 256 characters": lambda: proof(jti="j" * 256),
@@ -215,6 +225,21 @@ def test_valid_proof_is_accepted(world: World, name: str) -> None:
     """The other side of the table: each algorithm, the edges of time and length."""
     with time_machine.travel(NOON, tick=False):
         assert heard(world.app(), RIGHT[name]()) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "named"),
+    [
+        ("https://id.example", "https://id.example:443"), ("https://id.example:443", "https://ID.example"),
+        ("http://localhost", "HTTP://LOCALHOST:80"), ("https://[2001:db8::1]:8443", "https://[2001:DB8::1]:8443"),
+    ],
+)  # fmt: skip
+def test_default_port_is_no_part_of_htu(world: World, monkeypatch: pytest.MonkeyPatch, issuer: str, named: str) -> None:
+    """RFC 9449 §4.3, RFC 3986 §6.2.3."""
+    monkeypatch.setitem(config().__dict__, "issuer", issuer)
+    app = world.app()
+    assert heard(app, proof(htu=f"{named}/oidc/token"))[1] == "invalid_grant"
+    assert heard(app, proof(htu=f"{named}1/oidc/token"))[1] == "invalid_dpop_proof"
 
 
 @pytest.mark.filterwarnings("ignore:Key size")
@@ -262,8 +287,6 @@ def test_nonce_expires(world: World) -> None:
 
 def test_nonce_of_another_installation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a MAC under a key that the nodes share: they agree, and nobody else can make one."""
-    from idp.config import config
-
     now = clock.now()
     mine = nonce.current(now=now)
     assert nonce.is_current(mine, now=now)
@@ -333,6 +356,40 @@ def test_bound_token_needs_its_proof_at_a_resource(bound: str) -> None:
     answer = userinfo(bound, "DPoP", DPoP=good)
     assert (answer.status_code, answer.headers["DPoP-Nonce"]) == (200, nonce.current(now=clock.now()))
     assert userinfo(bound, "DPoP", DPoP=good).status_code == 401
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA", "PS256", "ES384", "RS256"])
+def test_algorithms_of_a_fapi_client(world: World, alg: str) -> None:
+    """FAPI 2.0 Security Profile §5.4.1, ruling 26: PS256, ES256 and EdDSA, at the token endpoint, PAR and a resource."""
+    client, is_allowed = signer(world, par_required=True, dpop_required=True), alg in {"ES256", "EdDSA", "PS256"}
+    key = {"ES256": OTHER, "EdDSA": ED25519, "PS256": RSA2048, "ES384": P384, "RS256": RSA2048}[alg]
+    head = {"alg": alg}
+
+    def called(path: str, form: dict[str, str], sent: str) -> Any:
+        with http() as agent:
+            fields = {**form, **client.fields(client.sign(client.claims()))}
+            return agent.post(path, data=fields, headers={"DPoP": sent})
+
+    _, browser = world.enrolled()
+    asked = called("/oidc/par", client.app.parameters(), proof(path="/oidc/par")).json()["request_uri"]
+    query = urlencode({"client_id": client.app.client_id, "request_uri": asked})
+    code = answer(browser.get(f"{ISSUER}/oidc/authorize?{query}", stop_at=CALLBACK))["code"]
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": CALLBACK,
+        "code_verifier": client.app.verifier,
+    }
+    token = called("/oidc/token", form, proof(jti="first")).json()["access_token"]
+    again = {"grant_type": "refresh_token", "refresh_token": "x" * 43}
+    wanted = "invalid_grant" if is_allowed else "invalid_dpop_proof"
+    assert called("/oidc/token", again, proof(key, header=head)).json()["error"] == wanted
+    pushed = called("/oidc/par", client.app.parameters(), proof(key, "/oidc/par", header=head, jti="pushed"))
+    assert pushed.json().get("error") == (None if is_allowed else "invalid_dpop_proof")
+    challenge = userinfo(token, "DPoP", DPoP=shown(token, key=key, header=head)).headers["WWW-Authenticate"]
+    assert ("invalid_token" if is_allowed else "invalid_dpop_proof") in challenge
+    if not is_allowed:
+        assert 'algs="ES256 EdDSA PS256"' in challenge
 
 
 def test_binding_is_enforced_at_refresh_and_introspection(world: World) -> None:
