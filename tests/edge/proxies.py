@@ -5,6 +5,8 @@ ship.
 from __future__ import annotations
 
 import shutil
+import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +34,27 @@ _MODULES = {
     "proxy_http_module": "proxy_http",
     "reqtimeout_module": "reqtimeout",
 }
+
+RECOMMENDED = frozenset(
+    f"ECDHE-{key}-AES{size}-GCM-SHA{digest}" for key in ("ECDSA", "RSA") for size, digest in ((128, 256), (256, 384))
+)  # RFC 9325 §4.2
+
+
+def negotiated(port: int, ca_file: Path, ciphers: str) -> str:
+    """The TLS 1.2 cipher suite that a server chooses of these, in the words of OpenSSL.
+
+    Raises: OSError if it chooses none.
+    """
+    trust = ssl.create_default_context(cafile=ca_file)
+    trust.maximum_version = ssl.TLSVersion.TLSv1_2
+    trust.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        trust.wrap_socket(plain, server_hostname="localhost") as line,
+    ):
+        found = line.cipher()
+    assert found is not None
+    return found[0]
 
 
 def program(name: str) -> str:

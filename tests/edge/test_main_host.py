@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.edge.proxies import MainHostProxy, missing
+from tests.edge.proxies import RECOMMENDED, MainHostProxy, missing, negotiated
 from tests.fixtures.live_server import CSRF, Live
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ def test_pages_and_endpoints_are_served(proxy: MainHostProxy) -> None:
     assert ask(proxy, "GET /.well-known/openid-configuration", []) == 200
     assert ask(proxy, "GET /certificate/x", []) == 404
     assert ask(proxy, "GET /livez", []) == 200
+
+
+def test_tls_1_2_has_the_recommended_cipher_suites_only(proxy: MainHostProxy) -> None:
+    """RFC 9325 §4.2, as the FAPI modules of the conformance suite test it: no CBC, no static RSA."""
+    assert negotiated(proxy.port, proxy.ca_file, "ALL") in RECOMMENDED
+    with pytest.raises(OSError, match=r"(?i)handshake|reset|eof"):
+        negotiated(proxy.port, proxy.ca_file, "ALL:!ECDHE+AESGCM")
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X_Forwarded_For", "x-forwarded_for", "Forwarded"])
