@@ -51,8 +51,14 @@ def logout(request: HttpRequest) -> HttpResponse:
         return pages.problem(request, "The request to sign out names two applications.", status=400)
     target = _return_address(parameters, party)
     forged = bool(given) and hint is None
-    if parameters.get("post_logout_redirect_uri") and target is None and not forged:
-        return pages.problem(request, "The address to return to is not registered for this application.", status=400)
+    returns = bool(parameters.get("post_logout_redirect_uri"))
+    if returns and target is None and not forged and "client_id" in parameters:
+        words = (
+            "The address to return to is not registered for this application."
+            if party is not None
+            else "The application that sent you here is not registered."
+        )
+        return pages.problem(request, words, status=400)
     target = None if forged else target  # parameters that came with a forged hint are ignored
     session = signed_in(request)
     if session is None:
@@ -60,7 +66,11 @@ def logout(request: HttpRequest) -> HttpResponse:
     if hint is not None and party is not None and _is_of(hint, session, party):
         return _end_and_return(request, session, target)
     carried = {name: parameters[name] for name in _CARRIED if name in parameters} if target else {}
-    values = {"post_logout_host": urlsplit(target).netloc if target else None, "hidden": carried}
+    values = {
+        "post_logout_host": urlsplit(target).netloc if target else None,
+        "hidden": carried,
+        "unnamed": returns and not given and party is None,
+    }
     response = pages.page(request, "logout", values)
     return pages.permit_form_target(response, target) if target else response
 

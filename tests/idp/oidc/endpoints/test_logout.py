@@ -86,6 +86,22 @@ def test_without_a_valid_hint_the_person_is_asked(world: World) -> None:
     assert (page.stopped_at, is_signed_in(desktop)) == (f"{BYE}?state=s", False)
 
 
+def test_without_a_hint_and_a_client_id_nobody_is_redirected(world: World) -> None:
+    """§2: the address may well be registered, but no client is named; the person is asked, and told."""
+    _, desktop = world.enrolled()
+    relying_party(world)
+    page = leave(desktop, post_logout_redirect_uri=BYE, state="s")
+    assert (page.status, page.stopped_at, is_signed_in(desktop)) == (200, "", True)
+    assert "did not say which one it is" in page.words()
+    assert "not registered" not in page.words()
+    page = desktop.submit(page, page.form_to("confirmed"), stop_at="https://")
+    assert (page.status, page.stopped_at, is_signed_in(desktop)) == (200, "", False)
+    assert leave(desktop, post_logout_redirect_uri=BYE).stopped_at == ""
+    page = leave(desktop, post_logout_redirect_uri=BYE, client_id="unknown")
+    assert (page.status, page.words().count("is not registered")) == (400, 1)
+    assert "address" not in page.words()
+
+
 def test_forged_hint_is_asked_about_and_not_redirected(world: World) -> None:
     """E11: alg none, a changed payload: not even to a registered address, with or without a session."""
     _, desktop = world.enrolled()
