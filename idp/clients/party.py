@@ -16,7 +16,7 @@ from derived.keyring import in_use
 from derived.ledger.prepared_sql import BoundValue, PreparedSelect, columns, field_of, options
 from derived.rules.assurance import AAL
 from idp import uris
-from idp.clients.terms import CODE_GRANTS, DEVICE_GRANT, SECRET_METHODS
+from idp.clients.terms import CLIENT_ALGS, CODE_GRANTS, DEVICE_GRANT, FAPI_ALGS, SECRET_METHODS
 from idp.config import config, is_loopback
 from idp.models import ClientPolicy
 from idp.secrets import hash_secret
@@ -60,6 +60,13 @@ class RelyingParty(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         policy = self.policy
         has_key = not self.is_public and policy.auth_method not in SECRET_METHODS
         return has_key and policy.par_required and (policy.dpop_required or policy.certificate_bound)
+
+    @property
+    def assertion_algs(self) -> tuple[str, ...]:
+        """The algorithms of its client assertions: the registered one, or any."""
+        if self.policy.auth_alg:
+            return (self.policy.auth_alg,)
+        return FAPI_ALGS if self.is_fapi else CLIENT_ALGS
 
     @property
     def min_aal(self) -> AAL:

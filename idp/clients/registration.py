@@ -37,6 +37,7 @@ def register(wanted: Registration, *, now: datetime) -> tuple[RelyingParty, str 
 
     Raises: BadRegistration.
     """
+    wanted = terms.with_pinned_alg(wanted)
     terms.require(wanted)
     _require_certificate_host(wanted)
     if wanted.client_id and Client.objects.filter(client_id=wanted.client_id).exists():
@@ -83,7 +84,7 @@ def change(party: RelyingParty, *, now: datetime, **changes: _Field) -> tuple[Re
         policy = ClientPolicy.objects.select_for_update().get(pk=party.policy.pk)
         policy.client = Client.objects.select_for_update().get(pk=party.client.pk)
         was = registration_of(RelyingParty(policy))
-        wanted = replace(was, **changes)
+        wanted = terms.with_pinned_alg(replace(was, **changes))
         terms.require(wanted)
         if (wanted.method, wanted.certificate_bound) != (was.method, was.certificate_bound):
             _require_certificate_host(wanted)

@@ -6,7 +6,7 @@ Pure except for the certificates in a key set: a `Registration` in, the first ob
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ MORE_SCOPES = ("phone", "address")  # only for clients that request them
 SERVICE_SCOPES = ("introspect", "scim")  # of a client's own tokens, without a person
 ID_TOKEN_ALGS = ("ES256", "RS256", "PS256", "EdDSA")
 CLIENT_ALGS = jwk.ALGS
+FAPI_ALGS = ("ES256", "EdDSA", "Ed25519", "PS256")  # FAPI 2.0 Security Profile §5.4.1
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_CREDENTIALS = "client_credentials"
@@ -114,6 +115,21 @@ class Registration:
     def has_keys(self) -> bool:
         """True if it has keys, inline or by URL."""
         return self.jwks is not None or bool(self.jwks_uri)
+
+
+def with_pinned_alg(wanted: Registration) -> Registration:
+    """The same client, whose assertions have the algorithm that every key of its set names (Registration §2).
+
+    Without such a name they may have any algorithm that a key of the client's can make.
+    """
+    if wanted.method != "private_key_jwt" or wanted.auth_alg or wanted.jwks is None:
+        return wanted
+    try:
+        algs = {one.algs for one in jwk.registered_keys(wanted.jwks)}
+    except jwk.BadKey:  # `require` says so
+        return wanted
+    only = algs.pop() if len(algs) == 1 else ()
+    return replace(wanted, auth_alg=only[0]) if len(only) == 1 else wanted
 
 
 def require(wanted: Registration) -> None:
@@ -231,9 +247,10 @@ def _authentication_faults(wanted: Registration) -> Iterator[BadRegistration]:  
             "token_endpoint_auth_method",
         )
     if method == "private_key_jwt":
-        if wanted.auth_alg not in CLIENT_ALGS:
+        if wanted.auth_alg and wanted.auth_alg not in CLIENT_ALGS:
             yield _fault(
-                f"private_key_jwt: pin one algorithm of {', '.join(CLIENT_ALGS)}", "token_endpoint_auth_signing_alg"
+                f"private_key_jwt: pin one algorithm of {', '.join(CLIENT_ALGS)}, or leave it out",
+                "token_endpoint_auth_signing_alg",
             )
     elif wanted.auth_alg:
         yield _fault("an algorithm for assertions belongs to private_key_jwt", "token_endpoint_auth_signing_alg")

@@ -51,7 +51,7 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--post-logout-redirect-uri", "post_logout_uris", _LIST, "where a browser may go after signing out"),
     ("--backchannel-logout-uri", "backchannel_logout_uri", str, "where logout tokens are posted"),
     ("--auth", "auth_method", AUTH_METHODS, "how it proves itself; default: a secret, or none for a public client"),
-    ("--auth-alg", "auth_alg", ("", *CLIENT_ALGS), "the one algorithm of its assertions (private_key_jwt)"),
+    ("--auth-alg", "auth_alg", ("", *CLIENT_ALGS), "the algorithm of its assertions (default: as its keys name)"),
     ("--jwks", "jwks", jwks, "its public keys: a file with a JWK Set"),
     ("--jwks-uri", "jwks_uri", str, "where its public keys are: https, public, or on a host of --allow-host"),
     ("--allow-host", "hosts", _LIST, "host or host:port inside that its documents may be fetched from"),

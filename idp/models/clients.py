@@ -17,9 +17,9 @@ class ClientPolicy(models.Model):
     subject_type: public or pairwise (ruling 21). version: raised with every change that consent depends on; consent to
     an older version is requested again (C54).
 
-    Authentication, beside a secret: auth_alg: the algorithm of its assertions (P43). jwks: RFC 7517 set of public
-    keys, or jwks_uri: its URL. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate (RFC 8705
-    §2.1.2). hosts: internal `host` or `host:port` from which an operator allows this client's documents to be
+    Authentication, beside a secret: auth_alg: the algorithm of its assertions, "" for any (P43). jwks: RFC 7517 set of
+    public keys, or jwks_uri: its URL. tls_subject: one of {"dn", "dns", "uri", "ip", "email"} of its certificate
+    (RFC 8705 §2.1.2). hosts: internal `host` or `host:port` from which an operator allows this client's documents to be
     fetched. certificate_bound: its tokens are bound to its certificate (§3). registration_hash: of its registration
     access token (RFC 7592).
 

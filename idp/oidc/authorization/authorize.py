@@ -58,6 +58,12 @@ if TYPE_CHECKING:
 
 _ASKED, _CHOSEN = "asked", "chosen"
 _OVER = "This sign-in has expired or was begun in another browser."
+_LINK_WORDS = {
+    "client_uri": "Website",
+    "policy_uri": "Privacy policy",
+    "tos_uri": "Terms of service",
+    "logo_uri": "Logo",
+}
 SCOPE_WORDS = {
     "openid": "know that it is you",
     "profile": "see your name and user name",
@@ -216,6 +222,7 @@ def _go_on(
             values: dict[str, object] = {
                 **_client_names(row, party),
                 "mixed": names.looks_like_another(party.name),
+                "links": _client_links(party),
                 "scopes": [
                     {"name": one, "words": SCOPE_WORDS.get(one, one)}
                     for one in claims.scopes_for_consent(ask, allowed=party.policy.scopes).split()
@@ -236,6 +243,20 @@ def _client_names(row: AuthorizationRequest, party: RelyingParty) -> dict[str, s
         "client_host": parts.netloc or parts.scheme,
         "request_id": row.id,
     }
+
+
+def _client_links(party: RelyingParty) -> list[dict[str, str]]:
+    """The pages that a client registered about itself (RFC 7591 §2), each with its host.
+
+    The logo is a link too: an image of the client's choice on this page could pass for a part of it, and fetching it
+    would tell the client who is looking, or make this server fetch and store what a client serves.
+    """
+    shown = party.policy.shown
+    return [
+        {"words": words, "uri": shown[name], "host": urlsplit(shown[name]).netloc}
+        for name, words in _LINK_WORDS.items()
+        if shown.get(name)
+    ]
 
 
 def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision) -> HttpResponse:

@@ -144,7 +144,7 @@ def _by_secret(shown: _PresentedAuthentication) -> RelyingParty:
 
 def _by_assertion(shown: _PresentedAuthentication, *, now: datetime) -> RelyingParty:
     """RFC 7523 §3: check the issuer, the audience and the times, then the signature, and last the single use."""
-    _, said = signed.unverified(shown.proof)
+    header, said = signed.unverified(shown.proof)
     client_id = said.get("sub")
     if (
         not isinstance(client_id, str)
@@ -157,7 +157,8 @@ def _by_assertion(shown: _PresentedAuthentication, *, now: datetime) -> RelyingP
     if party is None:
         signed.verify_for_nobody(shown.proof)
         raise InvalidClientError
-    signed.claims(shown.proof, party, alg=party.policy.auth_alg, typs=_TYPS, now=now)
+    alg = next((one for one in party.assertion_algs if one == header.get("alg")), "")
+    signed.claims(shown.proof, party, alg=alg, typs=_TYPS, now=now)
     if not transacted(lambda: spend("client-assertion", client_id, str(said["jti"]), expires_at=until)):
         raise InvalidClientError
     return party

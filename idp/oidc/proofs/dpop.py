@@ -25,6 +25,7 @@ from derived.errors import Reason, Refused
 from derived.ledger.single_use import spend
 from derived.minting.device_key import bounded_json, unverified_header
 from idp import uris
+from idp.clients import FAPI_ALGS
 from idp.login import hop
 from idp.oidc.proofs import nonce
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from idp.clients import RelyingParty
 
 ALGS = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
-FAPI_ALGS = ("ES256", "EdDSA", "PS256")  # FAPI 2.0 Security Profile §5.4.1
 WINDOW = timedelta(seconds=60)
 _LEAP = timedelta(seconds=10)
 _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
@@ -68,7 +68,7 @@ def wants_nonce(party: RelyingParty) -> bool:
 
 def algs_of(party: RelyingParty) -> tuple[str, ...]:
     """The algorithms of a client's proofs."""
-    return FAPI_ALGS if party.is_fapi else ALGS
+    return tuple(one for one in ALGS if one in FAPI_ALGS) if party.is_fapi else ALGS
 
 
 @dataclass(frozen=True)

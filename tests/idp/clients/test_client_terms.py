@@ -106,7 +106,7 @@ def test_exceptions_are_off_by_default_and_refused_for_public_clients(excuse: st
     ("first", "then", "words"),
     [
         ([], ["--min-aal", "3"], "C36"), (["--public"], ["--certificate-bound"], "public"),
-        ([], ["--signed-requests"], "pin"), ([], ["--auth", "private_key_jwt"], "pin"),
+        ([], ["--signed-requests"], "pin"), ([], ["--auth", "private_key_jwt"], "public keys"),
         ([], ["--redirect-uri", "http://evil.example/"], "refused"), ([], ["--redirect-uri", "none"], "at least one"),
         ([], ["--min-aal", "7"], "1, 2 or 3"),
         ([], ["--access-token-life", "1h"], "access token life"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +59,33 @@ def test_consent_is_to_one_version_of_a_client(world: World) -> None:
     assert asks(desktop, app, scope="openid email"), "that was allowed to the version before"
     client.update(name="Travel  desk of your bank")
     assert asks(desktop, app, scope="openid")
+
+
+def test_page_links_to_what_a_client_says_about_itself(world: World) -> None:
+    """RFC 7591 §2: policy, terms, website and logo as links, with their hosts; the page itself loads none of them."""
+    _, desktop = world.enrolled()
+    said = {
+        "client_uri": "https://app.example/",
+        "policy_uri": "https://law.example/policy?a=1&b=2",
+        "tos_uri": "https://app.example/terms",
+        "logo_uri": "https://images.example:8443/logo.png",
+    }
+    page = asks(desktop, world.app(consent=True, shown=said))
+    assert page is not None
+    links = dict(
+        re.findall(r'<a href="([^"]*)" rel="noopener noreferrer nofollow" target="_blank">([^<]*)</a>', page.html)
+    )
+    assert {html.unescape(uri): words for uri, words in links.items()} == {
+        said["client_uri"]: "Website",
+        said["policy_uri"]: "Privacy policy",
+        said["tos_uri"]: "Terms of service",
+        said["logo_uri"]: "Logo",
+    }
+    assert "at images.example:8443<" in page.html
+    assert 'src="https://' not in page.html
+    plain = asks(desktop, world.app(name="Plain", consent=True))
+    assert plain is not None
+    assert "says about itself" not in plain.html
 
 
 @pytest.mark.database

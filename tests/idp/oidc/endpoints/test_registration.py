@@ -201,6 +201,25 @@ def test_bad_metadata_gets_the_rfcs_error(world: World, said: dict[str, Any], er
     assert (response.status_code, response.json()["error"]) == (400, error), response.text
 
 
+def test_private_key_jwt_without_an_algorithm_is_registered(world: World) -> None:
+    """Registration §2: token_endpoint_auth_signing_alg is optional; the one that the keys name is answered."""
+    assert world
+    key = new_key()
+    said = registered(token_endpoint_auth_method="private_key_jwt", jwks=jwks(key))
+    assert said["token_endpoint_auth_signing_alg"] == "ES256"
+    rsa = new_key("PS256")
+    said = registered(token_endpoint_auth_method="private_key_jwt", jwks=jwks(rsa))
+    assert "token_endpoint_auth_signing_alg" not in said
+    changed = {
+        **GOOD,
+        "client_id": said["client_id"],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": jwks(key),
+    }
+    again = send("PUT", said["registration_client_uri"], said["registration_access_token"], changed)
+    assert again.json()["token_endpoint_auth_signing_alg"] == "ES256", again.text
+
+
 def test_operator_settings_cannot_be_registered(world: World) -> None:
     """P38's like: excuses, levels and hosts that a stranger sends are not heard."""
     assert world

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import time_machine
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from derived import clock
 from idp import clients
 from idp.clients import BadRegistration
 from idp.models import ClientPolicy
-from tests.fixtures.signing_client import jwks, new_key, signer
+from tests.fixtures.signing_client import Signer, jwks, new_key, signer
 from tests.fixtures.world import CALLBACK, ISSUER, World, http
-
-if TYPE_CHECKING:
-    from tests.fixtures.signing_client import Signer
 
 FAILED = {"error": "invalid_client", "error_description": "Client authentication failed."}
 # Endpoint, form, and what an authenticated client is told about it.
@@ -160,6 +157,27 @@ def test_algorithm_is_pinned_at_registration(world: World) -> None:
     assert send(signed, signed.sign(signed.claims())).status_code == 200
 
 
+def test_algorithm_that_is_not_registered(world: World) -> None:
+    """Registration §2: that which the keys name, else any that a key can make; RS256 for no FAPI client."""
+    key = new_key("PS256")
+    named = jwks(RSAKey.import_key({**key.as_dict(private=False), "alg": "PS256"}))
+    one = Signer(world.app(auth_method="private_key_jwt", jwks=named), key, "PS256")
+    assert one.app.party.policy.auth_alg == "PS256"
+    any_of_two = Signer(world.app(auth_method="private_key_jwt", jwks=jwks(key)), key)
+    terms = {"par_required": True, "dpop_required": True}
+    fapi = Signer(world.app(auth_method="private_key_jwt", jwks=jwks(key), **terms), key)
+
+    def statuses(client: Signer) -> list[int]:
+        algs = ("PS256", "RS256")
+        return [send(client, client.sign(client.claims(), alg=alg)).status_code for alg in algs]
+
+    assert [statuses(client) for client in (one, any_of_two, fapi)] == [[200, 401], [200, 200], [200, 401]]
+    for alg in ("none", "", "HS256", "ES256", None, 5, ["PS256"]):
+        header = {"alg": alg, "kid": "one"}
+        assert refused(send(any_of_two, forged(header, any_of_two.claims(), "AA")))
+        assert refused(send(any_of_two, forged(header, any_of_two.claims())))
+
+
 @pytest.mark.parametrize(
     ("header", "good"),
     [
@@ -290,7 +308,7 @@ def test_client_id_must_match_the_assertion(world: World) -> None:
         ({"jwks": {"keys": [new_key().as_dict(private=False)] * 2}}, "kid"),
         ({"jwks": {"keys": [new_key().as_dict(private=False)] * 51}}, "50"), ({"auth_alg": "HS256"}, "pin one"),
         ({"auth_alg": "none"}, "pin one"),
-        ({"auth_alg": ""}, "pin one"), ({"auth_alg": "ES384"}, "no key"),
+        ({"auth_alg": "ES384"}, "no key"),
         ({"jwks_uri": "https://app.example/jwks"}, "not both"),
         ({"jwks": None}, "public keys"), ({"public": True}, "public client"),
         ({"application_type": "native"}, "native"),

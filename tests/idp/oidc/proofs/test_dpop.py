@@ -360,7 +360,7 @@ def test_bound_token_needs_its_proof_at_a_resource(bound: str) -> None:
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA", "PS256", "ES384", "RS256"])
 def test_algorithms_of_a_fapi_client(world: World, alg: str) -> None:
-    """FAPI 2.0 Security Profile §5.4.1, ruling 26: PS256, ES256 and EdDSA, at the token endpoint, PAR and a resource."""
+    """FAPI 2.0 Security Profile §5.4.1, ruling 26: PS256, ES256, EdDSA; at the token endpoint, PAR and a resource."""
     client, is_allowed = signer(world, par_required=True, dpop_required=True), alg in {"ES256", "EdDSA", "PS256"}
     key = {"ES256": OTHER, "EdDSA": ED25519, "PS256": RSA2048, "ES384": P384, "RS256": RSA2048}[alg]
     head = {"alg": alg}
