@@ -37,7 +37,7 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
     """
     credential = credential_of(username, now=now)
     place = place_of(request, credential, username)
-    throttle.count_password_attempt(request, str(credential.account_id) if credential else "", now=now)
+    counted = throttle.count_password_attempt(request, str(credential.account_id) if credential else "", now=now)
     tried = throttle.count_attempt(place, now=now)
     guess = _counted(request, credential, now=now)
     if guess is None:
@@ -49,7 +49,7 @@ def first_factor(request: HttpRequest, username: str, secret: str, *, now: datet
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(guess)
     throttle.take_back(tried, now=now)
-    open_transaction(request, guess.credential, place, now=now)
+    open_transaction(request, guess.credential, place, now=now, counted=counted)
 
 
 def place_of(request: HttpRequest, credential: Credential | None, username: str) -> str:
@@ -67,10 +67,21 @@ def _counted(request: HttpRequest, credential: Credential | None, *, now: dateti
         return None
 
 
-def open_transaction(request: HttpRequest, credential: Credential, place: str, *, now: datetime) -> None:
-    """Note that this browser has shown the password of a credential; the next factor has ten minutes."""
+def open_transaction(
+    request: HttpRequest, credential: Credential, place: str, *, now: datetime, counted: str = ""
+) -> None:
+    """Note that this browser has shown the password of a credential; the next factor has ten minutes.
+
+    counted: the network's counter that the password has raised; a complete login lowers it.
+    """
     request.session.cycle_key()
-    request.session[_KEY] = {"credential": str(credential.id), "at": now.timestamp(), "place": place}
+    state = {"credential": str(credential.id), "at": now.timestamp(), "place": place, "counted": counted}
+    request.session[_KEY] = state
+
+
+def counted_password(request: HttpRequest) -> str:
+    """The network's counter that the password of this transaction has raised; "" for none."""
+    return str(request.session.get(_KEY, {}).get("counted", ""))
 
 
 def credential_of(username: str, *, now: datetime) -> Credential | None:

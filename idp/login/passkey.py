@@ -198,7 +198,6 @@ def verify_second_factor(
         claim=lambda account: _claim(account, row, key, asserted, now=now),
     )
     throttle.reset_backoff(place)
-    throttle.uncount_password_attempt(request, now=now)
     return key.credential
 
 

@@ -12,7 +12,7 @@ from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
 from idp.errors import answer_to
-from idp.login import flow, passkey
+from idp.login import flow, passkey, throttle
 from idp.models import AuthorizationRequest
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def second_passkey(request: HttpRequest) -> HttpResponse:
     half = flow.password_verified(request, now=now)
     if half is None:
         return redirect("login")
-    beside, place = half
+    (beside, place), counted = half, flow.counted_password(request)
     has_keys = bool(passkey.keys_of(beside.account, now=now))
     if request.method == "GET":
         return page(request, "passkey_second", {"error": None, "has_keys": has_keys})
@@ -83,6 +83,7 @@ def second_passkey(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         values = {"error": message_for(refused), "has_keys": has_keys}
         return pages.with_wait(page(request, "passkey_second", values, status=_status(refused)), refused)
+    throttle.uncount_password_attempt(counted)
     return flow.finish(request, credential)
 
 

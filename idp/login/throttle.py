@@ -149,8 +149,8 @@ def take_back(tried: Try, *, now: datetime) -> None:
         Throttle.objects.filter(key=tried.key, failures__gt=0).update(failures=F("failures") - 1)
 
 
-def count_password_attempt(request: HttpRequest, subject: str, *, now: datetime) -> None:
-    """Count a password try of a network, for any name (C57: spraying).
+def count_password_attempt(request: HttpRequest, subject: str, *, now: datetime) -> str:
+    """Count a password try of a network, for any name (C57: spraying); returns the counter, "" if none was raised.
 
     A browser with an earlier login of the person is not limited by others (ruling 13), nor are cards and keys, which
     cannot be guessed (C58). The count is a conditional UPDATE before any check.
@@ -158,17 +158,22 @@ def count_password_attempt(request: HttpRequest, subject: str, *, now: datetime)
     """
     known = _known(request)
     if known and known[0] == subject:
-        return
+        return ""
     key = _brake(request, now=now)
     Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
     counted = Throttle.objects.filter(key=key, failures__lt=MOST_OF_A_NETWORK)
     if counted.update(failures=F("failures") + 1, seen_at=now) != 1:
         raise TryLater(WINDOW.total_seconds() - now.timestamp() % WINDOW.total_seconds())
+    return key
 
 
-def uncount_password_attempt(request: HttpRequest, *, now: datetime) -> None:
-    """A whole login from there: it was no guess, so an office that signs in at nine does not run into the brake."""
-    Throttle.objects.filter(key=_brake(request, now=now), failures__gt=0).update(failures=F("failures") - 1)
+def uncount_password_attempt(counted: str) -> None:
+    """Undo the count of a complete login, so that an office that signs in at nine does not reach the limit.
+
+    counted: of `count_password_attempt`; a login that raised no counter lowers none.
+    """
+    if counted:
+        Throttle.objects.filter(key=counted, failures__gt=0).update(failures=F("failures") - 1)
 
 
 def _brake(request: HttpRequest, *, now: datetime) -> str:

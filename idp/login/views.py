@@ -121,7 +121,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     Raises: Refused.
     """
     throttle.count_attempt(place, now=now)
-    guess = throttle.count_guess(credential, request, now=now)
+    guess, counted = throttle.count_guess(credential, request, now=now), flow.counted_password(request)
     verifier = credential.password_totp
     seed = totp.unwrap(bytes(verifier.totp_seed), owner=credential.id)
     typed = request.POST.get("totp", "").strip()
@@ -138,7 +138,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
 
     session.establish(request, credential, PASSWORD_AND_TOTP, now=now, claim=claim)
     throttle.reset_backoff(place)
-    throttle.uncount_password_attempt(request, now=now)
+    throttle.uncount_password_attempt(counted)
 
 
 @require_http_methods(["GET", "POST"])

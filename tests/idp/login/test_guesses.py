@@ -60,6 +60,20 @@ def test_successful_logins_are_not_counted(world: World, monkeypatch: pytest.Mon
             assert world.signed_in(person)
 
 
+def test_login_that_was_not_counted_lowers_no_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C57: logins in a known browser raise no counter, so repeating them frees no guess at other names."""
+    monkeypatch.setattr(throttle, "MOST_OF_A_NETWORK", 4)
+    person, desk = world.enrolled()
+    with time_machine.travel(clock.now(), tick=True) as traveller:
+        statuses = []
+        for number in range(6):
+            traveller.shift(timedelta(seconds=31))
+            page = person.sign_in(desk, desk.get(f"{ISSUER}/login"))
+            assert page.path == "/devices", page.words()
+            statuses.append(guess(Browser(http()), f"nobody-{number}@example.org").status)
+    assert statuses == [400] * 4 + [429] * 2
+
+
 def exhaust(person: Person) -> None:
     """Ninety-nine wrong guesses, already made."""
     Credential.objects.filter(account__person__login_name=person.username, kind="password_totp").update(failures=99)
