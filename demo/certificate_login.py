@@ -61,19 +61,20 @@ def _set_up(context: Context, folder: Path) -> None:
 def _derive(context: Context, folder: Path, browser: Browser) -> None:
     tell = context.narration
     key = ec.generate_private_key(ec.SECP256R1())
-    request = (
-        x509.CertificateSigningRequestBuilder()
-        .subject_name(x509.Name([]))
-        .sign(key, hashes.SHA256())
-        .public_bytes(Encoding.PEM)
-    )
-    tell.call("laptop", "makes a key, and a request for it")
-    tell.call("Alex", "pastes the request in My devices, in the session that enrolled the phone")
+    tell.call("Alex", "copies the challenge of My devices, in the session that enrolled the phone")
     page = browser.get(f"{context.ramet.issuer}/devices/certificates/add")
     form = page.form_with("way")
     tell.need("the page is there", form is not None, seen=page.words())
     if form is None:
         return
+    tell.call("laptop", "makes a key, and a request for it with the challenge, which Alex pastes")
+    name = x509.NameAttribute(x509.NameOID.COMMON_NAME, page.by_id("request-challenge"))
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([name]))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
     values = {
         "name": "VPN on my laptop",
         "passphrase": context.passphrase,

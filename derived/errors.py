@@ -37,6 +37,7 @@ class Reason(StrEnum):
     WRONG_FACTOR = "wrong_factor"
     WEAK_SECRET = auto()
     BAD_PROOF = "bad_proof"
+    CHALLENGE_MISSING = "challenge_missing"
     NONCE_NEEDED = "nonce_needed"
     BAD_CODE = "bad_code"
     ALREADY_SPENT = "already_spent"

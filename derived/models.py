@@ -260,11 +260,13 @@ class Verifier(models.Model):
 class BoundKey(models.Model):
     """A public key that was bound; no key is ever bound twice, also not after its credential has ended (C5, C6).
 
-    name: SHA-256 of its SubjectPublicKeyInfo, hex, or of another identifier (`minting.proven`).
+    name: SHA-256 of its SubjectPublicKeyInfo, hex, or of another identifier (`minting.proven`). proven: whether its
+    holder has proven possession of it (`ledger.bound_keys`).
     """
 
     name = models.CharField(max_length=64, primary_key=True)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="keys")
+    proven = models.BooleanField(default=True, db_default=True)
 
     def __str__(self) -> str:
         return f"key {self.name[:8]}… of {self.credential_id}"

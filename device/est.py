@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.x509.oid import AttributeOID
 
 from device.errors import BindingFailed, ProtocolError
 
@@ -43,26 +45,37 @@ def enroll(
     Raises: ProtocolError for a wrong code or a refused key; BindingFailed("expired") where the desktop never decides.
     """
     basic = b64encode(f"{username}:{code}".encode()).decode()
-    return _asked(http, issuer + _PATH + "simpleenroll", {"Authorization": f"Basic {basic}"}, sleep=sleep)
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    request = request.add_attribute(AttributeOID.CHALLENGE_PASSWORD, code.encode())
+    post = partial(http.post, issuer + _PATH + "simpleenroll")
+    return _asked(post, key, request, sleep=sleep, Authorization=f"Basic {basic}")
 
 
-def renew(http: httpx.Client, certificate_host: str) -> DeviceCertificate:
-    """Make a new key and request its certificate with the old one.
+def renew(http: httpx.Client, certificate_host: str, old: x509.Certificate) -> DeviceCertificate:
+    """Make a new key and request its certificate with the old one, whose names the request repeats (RFC 7030 §4.2.2).
 
     http: a client that presents the old certificate in its handshake.
     Raises: ProtocolError, BindingFailed.
     """
-    return _asked(http, certificate_host + _PATH + "simplereenroll", {}, sleep=time.sleep)
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = old.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    request = x509.CertificateSigningRequestBuilder().subject_name(old.subject)
+    request = request.add_extension(names.value, critical=names.critical)
+    return _asked(partial(http.post, certificate_host + _PATH + "simplereenroll"), key, request, sleep=time.sleep)
 
 
 def _asked(
-    http: httpx.Client, url: str, headers: dict[str, str], *, sleep: Callable[[float], None]
+    post: Callable[..., httpx.Response],
+    key: ec.EllipticCurvePrivateKey,
+    request: x509.CertificateSigningRequestBuilder,
+    *,
+    sleep: Callable[[float], None],
+    **headers: str,
 ) -> DeviceCertificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-    body = b64encode(request.public_bytes(Encoding.DER))
+    body = b64encode(request.sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
     for _ in range(_MOST_TRIES):
-        answer = http.post(url, content=body, headers={"Content-Type": "application/pkcs10", **headers})
+        answer = post(content=body, headers={"Content-Type": "application/pkcs10", **headers})
         if answer.status_code == _OK:
             [certificate] = pkcs7.load_der_pkcs7_certificates(b64decode(answer.content))
             return DeviceCertificate(certificate=certificate, key=key)

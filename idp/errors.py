@@ -95,6 +95,13 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
             )
         case Reason.BAD_PROOF:
             return ErrorResponse(400, "invalid_request", "The key or the proof is not as the protocol asks.")
+        case Reason.CHALLENGE_MISSING:
+            return ErrorResponse(
+                400,
+                "invalid_request",
+                "This certificate request was not made for this. Make one whose common name or challenge password is "
+                "the code that you use or, for a renewal, the urn:uuid of the certificate that it renews.",
+            )
         case Reason.NONCE_NEEDED:
             return ErrorResponse(400, "use_dpop_nonce", "Send the proof again with the nonce of the DPoP-Nonce header.")
         case Reason.BAD_CODE:

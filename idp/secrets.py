@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 
 # Crockford's alphabet without I, L, O, U, which are misread or mistyped.
@@ -27,6 +28,16 @@ def new_code(characters: int) -> str:
 def grouped(code: str) -> str:
     """A code in groups of four."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+
+
+def matches_code(typed: str, code: str) -> bool:
+    """True if both are one code, however they are written."""
+    return hmac.compare_digest(normalise_code(typed).encode(), normalise_code(code).encode())
+
+
+def code_from(secret_bytes: bytes, characters: int) -> str:
+    """A code for people to read, from random bytes: at least one for each character."""
+    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in secret_bytes[:characters])
 
 
 def normalise_code(typed: str) -> str:

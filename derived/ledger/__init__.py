@@ -10,6 +10,7 @@
     status              the read side: whether a credential is live, and its present level
     rows                a ledger row with its Event and its notice
     accounts            create, vouch for and reopen accounts
+    bound_keys          names of public keys, each bound once
     exclusive_holders   cards and upstream identities that belong to a single account at a time
 
 May import: Django's ORM, `derived.models` and packages below them. The caller holds the account's lock.

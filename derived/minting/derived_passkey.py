@@ -24,7 +24,8 @@ def proof_of(verified: RegisteredPasskey, *, relayed: bool) -> VerifiedProof:
     return VerifiedProof(
         kind=Kind.DERIVED_PASSKEY,
         shown=shown,
-        keys=(verified.key, verified.raw_id_hash),
+        keys=verified.proven_names,
+        unproven_keys=verified.unproven_names,
         verifier={
             "raw_id": verified.raw_id,
             "raw_id_hash": verified.raw_id_hash,

@@ -25,7 +25,7 @@ from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import AttestationFormat
 
 from derived.errors import Reason, Refused
-from derived.minting.fido.attestation import FORMATS, AttestationStatement, judge
+from derived.minting.fido.attestation import FORMATS, SELF, AttestationStatement, judge
 from derived.minting.proven import key_name
 from derived.rules.assurance import AAL
 
@@ -72,7 +72,7 @@ class RegisteredPasskey:
 
     attested: its attestation chains to a root of its model, and that model is admitted. hardware: the key is proven
     non-exportable. listed_as: the model's identifier in the FIDO metadata, "" if unattested. key: the name of its
-    public key.
+    public key. proves_possession: the registration was signed by the key, or by hardware that vouches for it.
     """
 
     raw_id: bytes
@@ -91,6 +91,17 @@ class RegisteredPasskey:
     transports: tuple[str, ...]
     listed_as: str = ""
     key: str = ""
+    proves_possession: bool = False
+
+    @property
+    def proven_names(self) -> tuple[str, ...]:
+        """The names that belong to this credential from now on; its id is chosen by the authenticator."""
+        return tuple(name for name in (self.key if self.proves_possession else "", self.raw_id_hash) if name)
+
+    @property
+    def unproven_names(self) -> tuple[str, ...]:
+        """The name of its public key where nothing proves that the caller holds it."""
+        return (self.key,) if self.key and not self.proves_possession else ()
 
     @property
     def reaches(self) -> AAL:
@@ -295,6 +306,7 @@ def register(
         transports=_transports(response.document),
         listed_as=verdict.listed_as,
         key=_checked(lambda: key_name(_public(verified.credential_public_key))),
+        proves_possession=verdict.attested or verdict.attestation == SELF,
     )
 
 

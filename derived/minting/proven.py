@@ -25,7 +25,8 @@ class VerifiedProof:
     """A verified proof, ready to be recorded.
 
     shown: the factors of the best login with it; level, `amr` and phishing resistance follow from them. keys: names of
-    its public keys, never bound again (`key_name`; C5, C6). verifier: the fields of the kind's verifier model
+    its public keys, never bound again (`key_name`; C5, C6). unproven_keys: names of keys that came without proof of
+    possession. verifier: the fields of the kind's verifier model
     (`KindPolicy.verifier`); the generic model has one JSON field, `data`. evidence: further evidence for its level
     (BI-6). device: the device of the key. jkt: RFC 7638 thumbprint, if tokens are bound to this key. not_after: its own
     expiry, as of a certificate.
@@ -35,6 +36,7 @@ class VerifiedProof:
     shown: VerifiedFactors
     keys: tuple[str, ...]
     verifier: Mapping[str, Any]
+    unproven_keys: tuple[str, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     device: DeviceFacts = field(default_factory=DeviceFacts)
     jkt: str | None = None

@@ -12,13 +12,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from django.db.models import Exists, OuterRef
+
 from derived.changes import issue
 from derived.errors import AlreadySpent, Reason, Refused
-from derived.ledger import audit, status
+from derived.ledger import audit, bound_keys, status
 from derived.ledger.single_use import claim_once
 from derived.minting import passkey
 from derived.minting.passkey import AssertionVerifier, CeremonyParameters
-from derived.models import Credential, Passkey
+from derived.models import BoundKey, Credential, Passkey
 from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
 from derived.rules.lifecycle import State
@@ -204,6 +206,7 @@ def verify_second_factor(
 def _key(response: UnverifiedResponse) -> Passkey:
     """The key of a response; the account follows from it alone (C61)."""
     rows = Passkey.objects.select_related("credential__account", "credential__root", "credential__parent")
+    rows = rows.annotate(unproven=Exists(BoundKey.objects.filter(credential=OuterRef("credential"), proven=False)))
     found = rows.filter(raw_id_hash=passkey.hashed_id(response.unverified_raw_id)).first()
     if found is None:
         raise Refused(Reason.CREDENTIAL_UNKNOWN)
@@ -264,4 +267,6 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAsse
     if fresh.hardware != key.hardware:
         raise Refused(Reason.LOGIN_ENDED)
     _activate_on_first_login(account, key.credential_id, asserted, now=now)
+    if key.unproven:  # type: ignore[attr-defined]  # annotated by `_key`
+        bound_keys.record_possession(key.credential_id)
     rows.update(sign_count=asserted.sign_count, backed_up=asserted.backed_up)

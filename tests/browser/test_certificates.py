@@ -50,7 +50,8 @@ def test_pasted_request_yields_a_downloadable_certificate(served: ServedForBrows
     expect(plain.page.locator("#error")).to_contain_text("This is not one certificate signing request")
     plain.look("certificate-add-error")
     plain.page.get_by_label("Passphrase for signing in here with it", exact=True).fill(PASSPHRASE)
-    plain.page.get_by_label("The request, as text").fill(csr(new_key()).decode())
+    challenge = plain.page.locator("#request-challenge").inner_text()
+    plain.page.get_by_label("The request, as text").fill(csr(new_key(), subject=challenge).decode())
     plain.press("Make the certificate")
     plain.reads("VPN on my laptop")
     plain.look("certificate")
@@ -76,7 +77,7 @@ def test_desktop_approves_a_request_of_another_device(served: ServedForBrowsers,
     plain.reads("A certificate for another device")
     plain.look("certificate-code")
     code = plain.page.locator("#certificate-code").inner_text()
-    der = x509.load_pem_x509_csr(csr(new_key())).public_bytes(Encoding.DER)
+    der = x509.load_pem_x509_csr(csr(new_key(), subject=code)).public_bytes(Encoding.DER)
     basic = b64encode(f"{person.username}:{code}".encode()).decode()
     asked = httpx.post(
         f"{served.url}/.well-known/est/simpleenroll", content=b64encode(der),

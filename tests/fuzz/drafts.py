@@ -852,8 +852,15 @@ def _ordered(valid_state: ValidState) -> str:
     ).path
 
 
+def _request_for(valid_state: ValidState, path: str) -> str:
+    """A certificate request of the victim, mostly with the challenge of their login."""
+    page = valid_state.victims.get(f"{ISSUER}{path}")
+    found = [one.text for one in page._read().elements if one.id == "request-challenge"]
+    return csr(_certificate_key(), subject=found[0] if found and valid_state.random.random() < 0.8 else "vpn").decode()
+
+
 def certificate_add(valid_state: ValidState) -> Draft:
-    request = csr(_certificate_key()).decode()
+    request = _request_for(valid_state, "/devices/certificates/add")
     way = valid_state.random.choice(["request", "request", "device", "file"])
     return _page(
         valid_state,
@@ -901,9 +908,9 @@ _ENROLLING = cycle(["simpleenroll", "simplereenroll", "simpleenroll"])
 
 
 def est_enroll(valid_state: ValidState) -> Draft:
-    der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
-    guess = valid_state.random.choice([valid_state.short_code, valid_state.code, "AAAA-AAAA"])
-    code = f"{valid_state.victim.username}:{guess}"
+    typed = valid_state.random.choice([valid_state.short_code, valid_state.code, "AAAA-AAAA"])
+    der = x509.load_pem_x509_csr(csr(_certificate_key(), subject=typed)).public_bytes(Encoding.DER)
+    code = f"{valid_state.victim.username}:{typed}"
     headers = {"Authorization": "Basic " + b64encode(code.encode()).decode()}
     operation = next(_ENROLLING)
     if operation == "simplereenroll":
@@ -915,17 +922,13 @@ def est_enroll(valid_state: ValidState) -> Draft:
 
 def certificate_reissue(valid_state: ValidState) -> Draft:
     row = IssuedCertificate.objects.order_by("?").first()
-    return _page(
-        valid_state,
-        f"/devices/certificates/{row.pk if row else uuid4()}/reissue",
-        valid_state.victims,
-        request=csr(_certificate_key()).decode(),
-    )
+    path = f"/devices/certificates/{row.pk if row else uuid4()}/reissue"
+    return _page(valid_state, path, valid_state.victims, request=_request_for(valid_state, path))
 
 
 def certificate_attest(valid_state: ValidState) -> Draft:
-    der = x509.load_pem_x509_csr(csr(_certificate_key())).public_bytes(Encoding.DER)
     code = valid_state.random.choice([valid_state.short_code, valid_state.code, "AAAA-AAAA"])
+    der = x509.load_pem_x509_csr(csr(_certificate_key(), subject=code)).public_bytes(Encoding.DER)
     said = {
         "code": code,
         "username": valid_state.victim.username,

@@ -73,7 +73,12 @@ class IssuingServer:
         page = browser.get(f"{self.live.issuer}/devices/certificates/add")
         form = page.form_with("way")
         assert form is not None, page.words()
-        values = {"name": name, "passphrase": PASSPHRASE, "way": "request", "request": csr(key).decode()}
+        values = {
+            "name": name,
+            "passphrase": PASSPHRASE,
+            "way": "request",
+            "request": csr(key, subject=page.by_id("request-challenge")).decode(),
+        }
         page = browser.submit(page, form, values=values)
         chain, private = (
             self.folder / f"{name}-{time.monotonic_ns()}.pem",
@@ -208,10 +213,10 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
     page = browser.submit(page, form, values={"name": "Gateway", "passphrase": PASSPHRASE, "way": "device"})
     code = page.by_id("certificate-code")
 
-    def request(name: str) -> Path:
+    def request(name: str, challenge: str) -> Path:
         key = new_key()
         (folder / f"{name}.key").write_bytes(key_pem(key))
-        der = x509.load_pem_x509_csr(csr(key)).public_bytes(Encoding.DER)
+        der = x509.load_pem_x509_csr(csr(key, subject=challenge)).public_bytes(Encoding.DER)
         (folder / f"{name}.req").write_bytes(der)
         return folder / f"{name}.req"
 
@@ -224,7 +229,7 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
         (folder / f"authority-{number}.pem").write_bytes(one.public_bytes(Encoding.PEM))
     answers: list[subprocess.CompletedProcess[bytes]] = []
     asking = threading.Thread(target=lambda: answers.append(pki(
-        "--est", "--url", url, "--in", str(request("first")), *trust, "--userpass", f"{person['username']}:{code}",
+        "--est", "--url", url, "--in", str(request("first", code)), *trust, "--userpass", f"{person['username']}:{code}",
         "--interval", "1",
         "--maxpolltime", "30", "--outform", "pem",
     )))  # fmt: skip
@@ -241,8 +246,11 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
     (folder / "first.pem").write_bytes(done.stdout)
     first = x509.load_pem_x509_certificate(done.stdout)
 
+    [own] = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+        x509.UniformResourceIdentifier
+    )
     renewed = pki(
-        "--est", "--url", url, "--in", str(request("second")), *trust, "--cert", str(folder / "first.pem"), "--key",
+        "--est", "--url", url, "--in", str(request("second", own)), *trust, "--cert", str(folder / "first.pem"), "--key",
         str(folder / "first.key"),
         "--outform", "pem",
     )  # fmt: skip

@@ -32,8 +32,8 @@ def with_authority(live: Live) -> Iterator[Live]:
     assert live.complaints()[before:] == []
 
 
-def est(operation: str, key: Any, **headers: str) -> Request:
-    der = x509.load_pem_x509_csr(csr(key)).public_bytes(Encoding.DER)
+def est(operation: str, key: Any, challenge: str, **headers: str) -> Request:
+    der = x509.load_pem_x509_csr(csr(key, subject=challenge)).public_bytes(Encoding.DER)
     return Request(
         "POST", f"/.well-known/est/{operation}", {"Content-Type": "application/pkcs10", **headers}, b64encode(der)
     )
@@ -42,7 +42,9 @@ def est(operation: str, key: Any, **headers: str) -> Request:
 def over_a_handshake(pem: str, key: Any) -> Request:
     """What the proxy of the certificate host hands on."""
     shown = {"Host": CARDS, **said(PROXY_SECRET, pem=pem.encode())}
-    return est("simplereenroll", key, **shown)
+    names = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    [own] = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    return est("simplereenroll", key, own, **shown)
 
 
 def basic(person: dict[str, Any], code: str) -> dict[str, str]:
@@ -66,7 +68,7 @@ def test_one_code_yields_one_certificate(with_authority: Live) -> None:
     """
     person, key = with_authority.people(1)[0], new_key()
     order = with_authority.inside.ask("certificate_order", login=person["login"])
-    ask = est("simpleenroll", key, **basic(person, order["code"]))
+    ask = est("simpleenroll", key, order["code"], **basic(person, order["code"]))
     assert statuses(with_authority.together([ask] * MANY)) == {202: MANY}
     shown = with_authority.inside.ask("fingerprint", order=order["id"])
     yes = page_form(f"/devices/certificates/orders/{order['id']}/confirm", person["session"], fingerprint=shown)
@@ -82,9 +84,9 @@ def test_hundred_keys_with_one_code_burn_it(with_authority: Live) -> None:
     """C12, C14: at most one is recorded; then the code is burnt, and no approval issues anything."""
     person = with_authority.people(1)[0]
     order = with_authority.inside.ask("certificate_order", login=person["login"])
-    counted = statuses(
-        with_authority.together([est("simpleenroll", new_key(), **basic(person, order["code"])) for _ in range(MANY)])
-    )
+    code = order["code"]
+    asks = [est("simpleenroll", new_key(), code, **basic(person, code)) for _ in range(MANY)]
+    counted = statuses(with_authority.together(asks))
     assert counted[202] == 1
     assert counted.keys() <= {202, 401, 429}
     yes = page_form(

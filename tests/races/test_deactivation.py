@@ -113,7 +113,9 @@ class Ground:
             "name": "VPN",
             "passphrase": PASSPHRASE,
             "way": "request",
-            "request": csr(new_key()).decode(),
+            "request": csr(
+                new_key(), subject=self.live.inside.ask("request_challenge", login=person["login"])
+            ).decode(),
             "transport": "",
         }
         mint = page_form("/devices/certificates/add", person["session"], **fields)

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from derived.changes import identity_checks
 from derived.errors import Reason, Refused
-from derived.ledger import audit, status
+from derived.ledger import audit, bound_keys, status
 from derived.ledger.prepared_sql import insert_rows
 from derived.ledger.rows import Draft, build_row, create_row, event_body, notify, require_active
 from derived.models import Account, BoundKey, Credential, Request
@@ -240,12 +240,11 @@ def _written(account: Account, draft: Draft, proven: VerifiedProof) -> Credentia
 
     Raises: Refused(KEY_SEEN_BEFORE).
     """
-    if BoundKey.objects.filter(name__in=proven.keys).exists():
-        raise Refused(Reason.KEY_SEEN_BEFORE)
+    bound_keys.require_free(proven.keys, proven.unproven_keys)
     try:
         with transaction.atomic():
             row = create_row(account, draft)
-            BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in proven.keys)
+            bound_keys.bind(row, proven.keys, proven.unproven_keys)
             apps.get_model("derived", policy_of(proven.kind).verifier).objects.create(credential=row, **proven.verifier)
     except IntegrityError:  # another account binds the same key concurrently, under its own lock
         raise Refused(Reason.KEY_SEEN_BEFORE) from None

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 
 from derived.errors import Reason, Refused
-from derived.ledger import audit, exclusive_holders, status
+from derived.ledger import audit, bound_keys, exclusive_holders, status
 from derived.ledger.rows import Draft, create_row, event_body, notify, require_active
 from derived.models import (
     Account,
-    BoundKey,
     CardCertificate,
     Credential,
     Passkey,
@@ -274,12 +273,9 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
     Raises: Refused(KEY_SEEN_BEFORE); as `password_totp`.
     """
     _require_admitted(account, Kind.PASSKEY, bound_by, reaches=verified.reaches, now=now)
-    names = [name for name in (verified.key, verified.raw_id_hash) if name]
-    if (
-        Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists()
-        or BoundKey.objects.filter(name__in=names).exists()
-    ):
+    if Passkey.objects.filter(raw_id_hash=verified.raw_id_hash).exists():
         raise Refused(Reason.KEY_SEEN_BEFORE)
+    bound_keys.require_free(verified.proven_names, verified.unproven_names)
     factors = {Factor.PASSKEY} | ({Factor.USER_VERIFICATION} if verified.user_verified else set())
     shown = VerifiedFactors(factors=frozenset(factors), hardware=verified.reaches == AAL.AAL3)
     evidence = _evidence(
@@ -296,7 +292,7 @@ def passkey(  # noqa: PLR0913 - the parts of a binding
         with transaction.atomic():
             draft = _draft(Kind.PASSKEY, bound_by, reaches=verified.reaches, name=name[:80], evidence=evidence, now=now)
             row = create_row(account, draft)
-            BoundKey.objects.bulk_create(BoundKey(name=name, credential=row) for name in names)
+            bound_keys.bind(row, verified.proven_names, verified.unproven_names)
             Passkey.objects.create(
                 credential=row,
                 raw_id=verified.raw_id,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from derived.minting.fido.metadata import Metadata, Model, ModelPolicy
 
 FORMATS = frozenset({"none", "packed", "tpm", "android-key", "apple", "fido-u2f"})
+SELF = "self"  # signed by the new key itself, which proves possession of it
 _AAGUID = ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")  # id-fido-gen-ce-aaguid
 _OCTETS_16 = b"\x04\x10"
 # TPM 2.0 part 2 §8.3: fixedTPM, fixedParent, sensitiveDataOrigin: generated in this TPM, and never exported.
@@ -66,7 +67,7 @@ def judge(
     Raises: Refused(BAD_PROOF) for an attestation certificate that contradicts the authenticator's own data.
     """
     if statement.fmt == "none" or not statement.chain:
-        return AttestationVerdict(attestation="none" if statement.fmt == "none" else "self")
+        return AttestationVerdict(attestation="none" if statement.fmt == "none" else SELF)
     unattested = AttestationVerdict(attestation=statement.fmt)
     leaf = _leaf(statement)
     if leaf is None:

@@ -279,7 +279,8 @@ def test_external_signer_program_signs(
     _, desktop = world.enrolled()
     if wrong:
         (tmp_path / "ca.key").write_bytes(key_pem(ec.generate_private_key(ec.SECP384R1())))
-        page = certificate_authority.add(desktop, request=certificate_authority.csr(certificate_authority.new_key()))
+        request = certificate_authority.csr_for(desktop, certificate_authority.new_key())
+        page = certificate_authority.add(desktop, request=request)
         assert page.status == 503
         assert IssuedCertificate.objects.get().released_at is None
         with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):

@@ -25,7 +25,7 @@ from derived.models import Authority, Credential, IssuedCertificate
 from idp.keys import wrapper
 from idp.signals import files, tending, worker
 from tests.fixtures import outside_ca
-from tests.fixtures.certificate_authority import Holding, add, begin, csr, issued, new_key, openssl
+from tests.fixtures.certificate_authority import Holding, add, begin, csr_for, issued, new_key, openssl
 from tests.fixtures.certificate_enrolment import enroll, order
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def test_certificate_that_differs_from_the_order_is_revoked(others: Path, world:
     ]
     for count, mood in enumerate(moods, start=1):
         (others / "mood").write_text(mood)
-        assert add(desktop, request=csr(new_key())).status == 503, mood
+        assert add(desktop, request=csr_for(desktop, new_key())).status == 503, mood
         rows = IssuedCertificate.objects.select_related("credential")
         assert (rows.count(), rows.filter(released_at=None, der=None, credential__state="pending").count()) == (
             count,
@@ -154,7 +154,7 @@ def test_unreachable_external_authority_is_told_later(others: Path, world: World
     _, desktop = world.enrolled()
     held = issued(desktop)
     (others / "mood").write_text("away")
-    assert add(desktop, request=csr(new_key())).status == 503
+    assert add(desktop, request=csr_for(desktop, new_key())).status == 503
     pending = Credential.objects.get(kind="certificate", state="pending")
     under_lock(
         pending.account_id,
@@ -191,7 +191,7 @@ def test_certificate_of_a_person_who_ended_meanwhile_is_revoked(
         return made
 
     monkeypatch.setattr("derived.authority.making.issuing.issue_as_ordered", meanwhile)
-    assert add(desktop, request=csr(new_key())).status in {401, 403, 409}
+    assert add(desktop, request=csr_for(desktop, new_key())).status in {401, 403, 409}
     row = IssuedCertificate.objects.get()
     assert row.released_at is None
     deliver()
@@ -228,4 +228,4 @@ def test_invalid_external_authority_is_refused(others: Path, tmp_path: Path, wor
             outside(at, *more)
     assert Authority.objects.get(state="active").name == before
     outside(stranger, command="/nowhere/at/all")
-    assert add(desktop, request=csr(new_key())).status == 503
+    assert add(desktop, request=csr_for(desktop, new_key())).status == 503

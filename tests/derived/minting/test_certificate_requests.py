@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import time
 from base64 import b64encode
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import AttributeOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +34,12 @@ PEM = csr(KEY)
 DER = x509.load_pem_x509_csr(PEM).public_bytes(Encoding.DER)
 
 
+# The tests of form and signature take any challenge.
+from_text, from_base64, from_der = (
+    partial(read, is_challenge=lambda _: True) for read in (reading.from_text, reading.from_base64, reading.from_der)
+)
+
+
 def reason_of(call: Any, *arguments: Any) -> Reason | None:
     try:
         call(*arguments)
@@ -45,10 +53,10 @@ def test_valid_request_yields_its_key_in_each_form() -> None:
     want = KEY.public_key().public_numbers()
     text = PEM.decode()
     for found in (
-        reading.from_text(text), reading.from_text(f"Hello,\n\n{text}\nThanks"),
-        reading.from_text(text.replace("CERTIFICATE REQ", "NEW CERTIFICATE REQ")),
-        reading.from_text(text.replace("\n", "\r\n")), reading.from_base64(b64encode(DER).decode()),
-        reading.from_der(DER),
+        from_text(text), from_text(f"Hello,\n\n{text}\nThanks"),
+        from_text(text.replace("CERTIFICATE REQ", "NEW CERTIFICATE REQ")),
+        from_text(text.replace("\n", "\r\n")), from_base64(b64encode(DER).decode()),
+        from_der(DER),
     ):  # fmt: skip
         assert found.public_numbers() == want
 
@@ -100,7 +108,7 @@ WEAK: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", sorted(WEAK))
 def test_weak_key_is_refused(name: str) -> None:
     """X-5, C91: sizes, curves, exponents, trivial private keys, primes that lie too close."""
-    assert reason_of(reading.from_text, csr(WEAK[name]()).decode()) == Reason.WEAK_KEY
+    assert reason_of(from_text, csr(WEAK[name]()).decode()) == Reason.WEAK_KEY
 
 
 def test_roca_key_is_refused() -> None:
@@ -122,7 +130,7 @@ def test_other_key_types_are_refused(made: Callable[[], Any]) -> None:
     pem = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()).public_bytes(
         Encoding.PEM
     )
-    assert reason_of(reading.from_text, pem.decode()) == Reason.WEAK_KEY
+    assert reason_of(from_text, pem.decode()) == Reason.WEAK_KEY
 
 
 def test_request_without_proof_of_possession_is_refused() -> None:
@@ -134,8 +142,43 @@ def test_request_without_proof_of_possession_is_refused() -> None:
         other.public_key().public_bytes(Encoding.X962, _POINT),  # type: ignore[union-attr]
     )
     assert stolen != DER
-    assert reason_of(reading.from_der, stolen) == Reason.BAD_PROOF
-    assert reason_of(reading.from_der, DER[:-20] + other.public_bytes(Encoding.DER)[-20:]) == Reason.BAD_PROOF
+    assert reason_of(from_der, stolen) == Reason.BAD_PROOF
+    assert reason_of(from_der, DER[:-20] + other.public_bytes(Encoding.DER)[-20:]) == Reason.BAD_PROOF
+
+
+def _made(**parts: Any) -> bytes:
+    subject = x509.Name([x509.NameAttribute(one, value) for one, value in parts.get("subject", ())])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    for value in parts.get("passwords", ()):
+        builder = builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, value)
+    for name in parts.get("uris", ()):
+        names = x509.SubjectAlternativeName([x509.DNSName("vpn"), x509.UniformResourceIdentifier(name)])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+CHALLENGE = "ABCD-EFGH"
+NAMED = {
+    "challenge password": {"passwords": [CHALLENGE.encode()]},
+    "common name": {"subject": [(NameOID.COMMON_NAME, CHALLENGE)]},
+    "second common name": {"subject": [(NameOID.COMMON_NAME, "vpn"), (NameOID.COMMON_NAME, CHALLENGE)]},
+    "URI": {"uris": [CHALLENGE]},
+}
+UNNAMED: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "another name": {"subject": [(NameOID.COMMON_NAME, "vpn.example.org")]},
+    "another attribute": {"subject": [(NameOID.ORGANIZATION_NAME, CHALLENGE)]},
+    "a part": {"passwords": [CHALLENGE[:-1].encode()]},
+    "more": {"subject": [(NameOID.COMMON_NAME, CHALLENGE + "X")]},
+}
+
+
+@pytest.mark.parametrize("name", [*NAMED, *UNNAMED])
+def test_request_of_another_transaction_is_refused(name: str) -> None:
+    """C91: requests are not secret; the key counts only if it has signed the challenge of this transaction."""
+    made = _made(**{**NAMED, **UNNAMED}[name])
+    expected = None if name in NAMED else Reason.CHALLENGE_MISSING
+    assert reason_of(reading.from_der, made, CHALLENGE.__eq__) == expected
 
 
 @pytest.mark.parametrize(
@@ -153,18 +196,16 @@ def test_request_without_proof_of_possession_is_refused() -> None:
 )
 def test_input_other_than_one_request_is_refused(text: str) -> None:
     """One request, in one block, and no private key beside it."""
-    assert reason_of(reading.from_text, text) == Reason.BAD_PROOF
+    assert reason_of(from_text, text) == Reason.BAD_PROOF
 
 
 def test_sha1_request_is_refused(tmp_path: Path) -> None:
     """C72: a whole request, signed with SHA-1 by openssl."""
     (tmp_path / "key").write_bytes(key_pem(KEY))
     made = openssl("req", "-new", "-key", str(tmp_path / "key"), "-subj", "/CN=me", "-sha1").stdout
-    assert reason_of(reading.from_text, made.decode()) == Reason.BAD_PROOF
+    assert reason_of(from_text, made.decode()) == Reason.BAD_PROOF
     assert (
-        reason_of(
-            reading.from_text, openssl("req", "-new", "-key", str(tmp_path / "key"), "-subj", "/CN=me").stdout.decode()
-        )
+        reason_of(from_text, openssl("req", "-new", "-key", str(tmp_path / "key"), "-subj", "/CN=me").stdout.decode())
         is None
     )
 
@@ -188,7 +229,7 @@ def test_mutated_requests_are_refused(data: st.DataObject) -> None:
         if not raw:
             break
     try:
-        found = reading.from_der(bytes(raw))
+        found = from_der(bytes(raw))
     except Refused as refused:
         assert refused.reason in {Reason.BAD_PROOF, Reason.WEAK_KEY}
     else:
@@ -199,8 +240,8 @@ def test_mutated_requests_are_refused(data: st.DataObject) -> None:
 @given(st.binary(max_size=2000))
 def test_random_bytes_are_refused(raw: bytes) -> None:
     """P58: any bytes yield a refusal and no other exception."""
-    assert reason_of(reading.from_der, raw) in {Reason.BAD_PROOF, Reason.WEAK_KEY}
-    assert reason_of(reading.from_base64, raw.decode("latin-1")) in {Reason.BAD_PROOF, Reason.WEAK_KEY}
+    assert reason_of(from_der, raw) in {Reason.BAD_PROOF, Reason.WEAK_KEY}
+    assert reason_of(from_base64, raw.decode("latin-1")) in {Reason.BAD_PROOF, Reason.WEAK_KEY}
 
 
 @pytest.mark.parametrize("inside", [" ", "\n", "A", "A ", "= \t"])
@@ -209,7 +250,7 @@ def test_long_blank_input_is_refused_in_linear_time(inside: str) -> None:
     begun = time.monotonic()
     assert (
         reason_of(
-            reading.from_text,
+            from_text,
             ("-----BEGIN CERTIFICATE REQUEST-----" + inside * reading.MOST_BYTES)[: reading.MOST_BYTES],
         )
         == Reason.BAD_PROOF

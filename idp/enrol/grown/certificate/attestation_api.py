@@ -16,6 +16,7 @@ from idp.enrol.grown import codes
 from idp.enrol.grown.binding_api import json_api, text_of
 from idp.enrol.grown.certificate import by_code as ordering
 from idp.login import throttle
+from idp.secrets import matches_code
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def attest(request: HttpRequest, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """{code, username, request, attestation} → the proven level; the request then goes to EST's simpleenroll."""
     code, username, now = text_of(document, "code"), text_of(document, "username", required=False), clock.now()
-    key = csr.from_base64(text_of(document, "request"))
+    key = csr.from_base64(text_of(document, "request"), lambda text: matches_code(text, code))
     order = throttle.counting_names(
         request, "est", codes.name_of_short(code, username), lambda: ordering.located(code, username, now=now), now=now
     )

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from django.db.models import Q
 
 from derived.errors import Reason, Refused
+from derived.ledger import bound_keys
 from derived.ledger.locking import under_lock
 from derived.minting.hardware import statement as hardware
 from derived.minting.hardware.judge import judge
 from derived.minting.hardware.statement import AttestationRequest as AboutKey
 from derived.minting.proven import key_name
-from derived.models import Account, BoundKey, Credential, IssuedCertificate
 from idp.enrol.grown import codes, device_key
 from idp.enrol.grown.certificate.issuing import CertificateOptions, finish, record
 from idp.login.session import has_not_ended, session_under_lock
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from derived.minting.csr import CertificateKey
     from derived.minting.hardware.statement import HardwareEvidence
+    from derived.models import Account, Credential, IssuedCertificate
 
 _CODE_KIND = "certificate-code"
 _OPEN = ("waiting", "asked")
@@ -104,7 +105,7 @@ def ask(
             or not has_not_ended(session_under_lock(row.session_id, account), now=now)
         ):
             raise Refused(Reason.BAD_CODE)
-        if BoundKey.objects.filter(name=hashlib.sha256(public).hexdigest()).exists():
+        if bound_keys.is_bound(hashlib.sha256(public).hexdigest()):
             raise Refused(Reason.KEY_SEEN_BEFORE)
         rows.update(status="asked", spki=public, network=network, asked_at=now, answered=device_key.stored_form(kept))
         return rows.select_related("credential").get()

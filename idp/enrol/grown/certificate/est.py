@@ -37,6 +37,7 @@ from idp.enrol.grown.certificate import by_code as ordering
 from idp.enrol.grown.certificate import issuing as certificates
 from idp.errors import answer_to, error_response
 from idp.login import hop, probe, throttle
+from idp.secrets import matches_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,15 +117,15 @@ def _sequence(content: bytes) -> bytes:
     return bytes([0x30, len(content)]) + content
 
 
-def _requested(request: HttpRequest) -> CertificateKey:
+def _requested(request: HttpRequest, is_challenge: csr.IsChallenge) -> CertificateKey:
     """The key of the request in the body.
 
-    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY), Refused(CHALLENGE_MISSING).
     """
     raw = request.read(2 * csr.MOST_BYTES + 1)
     if request.content_type != "application/pkcs10" or len(raw) > 2 * csr.MOST_BYTES or not raw.isascii():
         raise Refused(Reason.BAD_PROOF)
-    return csr.from_base64(raw.decode())
+    return csr.from_base64(raw.decode(), is_challenge)
 
 
 def _basic(request: HttpRequest) -> tuple[str, str]:
@@ -144,8 +145,7 @@ def _basic(request: HttpRequest) -> tuple[str, str]:
     return username, code
 
 
-def _order(request: HttpRequest) -> CertificateOrder:
-    username, code = _basic(request)
+def _order(request: HttpRequest, username: str, code: str) -> CertificateOrder:
     now = clock.now()
     return throttle.counting_names(
         request, "est", codes.name_of_short(code, username), lambda: ordering.located(code, username, now=now), now=now
@@ -154,12 +154,17 @@ def _order(request: HttpRequest) -> CertificateOrder:
 
 @_est("POST")
 def simpleenroll(request: HttpRequest) -> HttpResponse:
-    """RFC 7030 §4.2: record the request and ask the desktop; after its confirmation return the certificate."""
+    """RFC 7030 §4.2: record the request and ask the desktop; after its confirmation return the certificate.
+
+    The request contains the code, so that nobody else's is sent with it (RFC 7030 §3.5).
+    """
     if not request.headers.get("Authorization"):
         return _said(401, "Send your user name and the code from My devices as HTTP Basic.")
     now = clock.now()
-    order = _order(request)
-    row = ordering.ask(order, _requested(request), network=throttle.network(request), now=now)
+    username, code = _basic(request)
+    order = _order(request, username, code)
+    key = _requested(request, lambda text: matches_code(text, code))
+    row = ordering.ask(order, key, network=throttle.network(request), now=now)
     row.account = order.account
     where = ordering.state(row, now=now)
     if where == "asked":
@@ -183,7 +188,8 @@ def simpleenroll(request: HttpRequest) -> HttpResponse:
 def simplereenroll(request: HttpRequest) -> HttpResponse:
     """RFC 7030 §4.2.2: renew the certificate of the handshake with a new key and serial (MT-2, MT-5).
 
-    A certificate on hold because its holder's name has changed gets the new name for the same key (MT-4).
+    A certificate on hold because its holder's name has changed gets the new name for the same key (MT-4). The request
+    names the certificate that it renews: §4.2.2 demands the same subjectAltName, which holds that certificate's UUID.
     """
     if not hop.is_certificate_host(request):
         where = config().certificate_url or "a certificate host, which is not switched on here"
@@ -195,10 +201,15 @@ def simplereenroll(request: HttpRequest) -> HttpResponse:
         raise Refused(Reason.CERTIFICATE_LOGIN_OFF)
     der = hop.presented_certificate(request).unverified_leaf
     if (waiting := trust.held_for_name(der, now=now)) is not None:
-        made = certificates.reissued(waiting, _requested(request), now=now)
+        made = certificates.reissued(waiting, _requested(request, _names(waiting)), now=now)
     else:
-        made = certificates.renewed(trust.valid_own_certificate(der, now=now), _requested(request), now=now)
+        old = trust.valid_own_certificate(der, now=now)
+        made = certificates.renewed(old, _requested(request, _names(old)), now=now)
     return _certificates([certificates.certificate(made)])
+
+
+def _names(old: IssuedCertificate) -> csr.IsChallenge:
+    return lambda text: text.lower() in {str(old.uuid), old.uuid.urn}
 
 
 urlpatterns = [

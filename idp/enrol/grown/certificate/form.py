@@ -1,10 +1,14 @@
-"""The form of a certificate: the request and the attestation of its key, as text or as a file, PEM or DER."""
+"""The form of a certificate: the request and the attestation of its key, as text or as a file, PEM or DER.
+
+The page shows a challenge, and the request must contain it. So it was made for this login, by the holder of its key.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.crypto import salted_hmac
 
 from derived.errors import Reason, Refused
 from derived.minting import csr
@@ -12,6 +16,7 @@ from derived.minting.hardware import statement as hardware
 from derived.minting.hardware import yubikey
 from derived.minting.hardware.judge import judge
 from idp.policies import attestation
+from idp.secrets import code_from, grouped, matches_code
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +25,9 @@ if TYPE_CHECKING:
 
     from derived.minting.csr import CertificateKey
     from derived.minting.hardware.statement import HardwareEvidence
+    from idp.models import LoginSession
 
+_CHALLENGE = 24  # characters of 5 bits
 _BEGIN, _PRIVATE = b"-----BEGIN", b"PRIVATE KEY"
 
 
@@ -36,16 +43,22 @@ def _given(request: HttpRequest, name: str) -> bytes:
     return text or sent
 
 
-def key(request: HttpRequest) -> CertificateKey:
-    """The key of the request.
+def challenge(session: LoginSession) -> str:
+    """The challenge that a certificate request made in this login contains, in groups."""
+    random = salted_hmac("ramet/certificate-request", str(session.id), algorithm="sha256").digest()
+    return grouped(code_from(random, _CHALLENGE))
 
-    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY).
+
+def key(request: HttpRequest, session: LoginSession) -> CertificateKey:
+    """The key of the request, which was made for this login.
+
+    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY), Refused(CHALLENGE_MISSING).
     """
-    given = _given(request, "request")
+    given, expected = _given(request, "request"), challenge(session)
     if _BEGIN not in given:
-        return csr.from_der(given)
+        return csr.from_der(given, lambda text: matches_code(text, expected))
     try:
-        return csr.from_text(given.decode())
+        return csr.from_text(given.decode(), lambda text: matches_code(text, expected))
     except UnicodeDecodeError:
         raise Refused(Reason.BAD_PROOF) from None
 

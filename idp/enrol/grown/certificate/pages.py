@@ -50,16 +50,22 @@ _SIGN_IN_AGAIN = "Adding a certificate needs a sign-in with two factors in the l
 _SHOWN_ONCE = "certificate-code"
 _LEAST_TRANSPORT = 12
 _WAYS = ("request", "device", "file")
+_NOT_FOR_THIS = (
+    "This request does not contain the challenge of this page, so it does not show that you hold its key now. Make a"
+    " new request with the challenge below as its common name (CN) or challenge password."
+)
 _WORDS = {
     Reason.BAD_PROOF: (
         "This is not one certificate signing request, or it is not signed by its own key, or the proof of its "
         "hardware does not hold for"
         " it. A request begins with “-----BEGIN CERTIFICATE REQUEST-----”; paste it or choose its file, not both."
     ),
+    Reason.CHALLENGE_MISSING: _NOT_FOR_THIS,
     Reason.KEY_TOO_WEAK: "A certificate needs a passphrase here: its key alone is one factor.",
 }
 _NOT_THE_KEY = {
     Reason.BAD_PROOF: _WORDS[Reason.BAD_PROOF],
+    Reason.CHALLENGE_MISSING: _NOT_FOR_THIS,
     Reason.CREDENTIAL_NOT_LIVE: (
         "This request is for another key, or what the certificate grew from has ended. Add a new certificate instead."
     ),
@@ -98,7 +104,7 @@ def add(request: HttpRequest) -> HttpResponse:
             next_step="Add a device key in My devices instead.",
         )
     if request.method == "GET":
-        return _form(request, "")
+        return _form(request, session, "")
     try:
         return _made(request, session, now=now)
     except (Refused, Unavailable) as refused:
@@ -106,13 +112,15 @@ def add(request: HttpRequest) -> HttpResponse:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=_ADD)
         pasted_key = requested.has_private_key(request)
         found = answer_to(refused)
-        return _form(request, _PRIVATE if pasted_key else _WORDS.get(refused.reason, found.words), status=found.status)
+        words = _PRIVATE if pasted_key else _WORDS.get(refused.reason, found.words)
+        return _form(request, session, words, status=found.status)
 
 
-def _form(request: HttpRequest, error: str, *, status: int = 200) -> HttpResponse:
+def _form(request: HttpRequest, session: LoginSession, error: str, *, status: int = 200) -> HttpResponse:
     way = request.POST.get("way", "request")
     values = {
         "error": error,
+        "challenge": requested.challenge(session),
         "name": request.POST.get("name", "")[:80],
         "way": way if way in _WAYS else "request",
         "request_text": ""
@@ -132,7 +140,7 @@ def _made(request: HttpRequest, session: LoginSession, *, now: datetime) -> Http
     Raises: Refused, Unavailable.
     """
     name, way = clean_name(request.POST.get("name", "")[:200]), request.POST.get("way", "")
-    key = requested.key(request) if way == "request" else None
+    key = requested.key(request, session) if way == "request" else None
     kept = requested.kept(request, key, now=now) if key is not None else None
     transport = request.POST.get("transport", "")
     if way not in _WAYS or (way == "file" and (len(transport) < _LEAST_TRANSPORT or not transport.isprintable())):
@@ -227,11 +235,16 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return pages.problem(
             request, "No certificate of yours waits for a new name here.", status=404, next_step="See My devices."
         )
-    values: dict[str, Any] = {"certificate": row, "name": session.account.person.display_name(), "error": ""}
+    values: dict[str, Any] = {
+        "certificate": row,
+        "challenge": requested.challenge(session),
+        "name": session.account.person.display_name(),
+        "error": "",
+    }
     if request.method == "GET":
         return pages.page(request, "certificate_reissue", values)
     try:
-        made = certificates.reissued(row, requested.key(request), session=session, now=now)
+        made = certificates.reissued(row, requested.key(request, session), session=session, now=now)
     except (Refused, Unavailable) as refused:
         if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
             return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=request.path)

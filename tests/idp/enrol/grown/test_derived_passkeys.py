@@ -22,6 +22,7 @@ from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind
 from derived.rules.rulebook import ApprovedDevices, KindRules, Rulebook
 from idp.models import AuthenticationEvent, Binding
+from tests.fixtures.certificate_authority import add, csr_for, issued
 from tests.fixtures.passkey_pages import (
     ADD_DERIVED,
     PHONE,
@@ -39,6 +40,8 @@ from tests.fixtures.world import AAL as ACR
 from tests.fixtures.world import ISSUER, claims, http
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
     from demo.browser import Page
@@ -274,6 +277,28 @@ def test_same_key_is_never_bound_twice(world: World) -> None:
         assert "registered here already" in register(browser, copied).words()
     assert (BoundKey.objects.count(), Passkey.objects.count()) == (before, 2)
     assert sign_in(stranger(), grown).path == "/login/passkey"  # IV-9
+
+
+@pytest.mark.parametrize("registering", [register, grow], ids=["root", "derived"])
+def test_registration_without_proof_does_not_burn_the_key_of_another(
+    authority: dict[str, Any], world: World, registering: Callable[[Browser, SoftKey], Page]
+) -> None:
+    """C5: `none` proves nothing, so a public key that was copied into a registration stays free for its holder."""
+    _, desktop = world.enrolled()
+    _, sam = world.enrolled("sam@example.org")
+    mine, used, attesting = SoftKey(), SoftKey(), SoftKey(self_attests=True)
+    for key in (mine, used):
+        copied = SoftKey(key=key.key)
+        registering(sam, copied)  # another authenticator's answer with this public key
+    registering(sam, attesting)
+    assert Passkey.objects.filter(attestation="self").count() == 1
+    assert issued(desktop, mine.key).certificate.public_key() == mine.key.public_key()
+    # Once its holder has proven a key, in the registration or by a login, no other proof takes it over.
+    copy = SoftKey(key=used.key)
+    assert "registered here already" in registering(desktop, copy).words()
+    assert sign_in(stranger(), copied).path != "/login/passkey"
+    for key in (used, attesting):
+        assert add(desktop, request=csr_for(desktop, key.key)).status == 409  # type: ignore[arg-type]
 
 
 def test_derived_passkey_ends_with_its_person_or_by_link(world: World) -> None:

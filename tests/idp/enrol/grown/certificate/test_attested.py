@@ -55,7 +55,7 @@ from tests.fixtures.attested_certificates import (
     with_card,
 )
 from tests.fixtures.card_reader import CardSetup, Reader
-from tests.fixtures.certificate_authority import Holding, add, csr, issued, new_key
+from tests.fixtures.certificate_authority import Holding, add, csr_for, issued, new_key
 from tests.fixtures.certificate_enrolment import certificate_in, confirm, enroll, order, policies, reenroll, sign_in
 from tests.fixtures.world import ISSUER, http
 
@@ -175,7 +175,7 @@ def test_invalid_attestation_is_refused(
         "a TPM's": json.dumps(Tpm().statement()),
     }  # fmt: skip
     for wrong, said in bad.items():
-        page = add(browser, request=csr(maker.key), proof=said)
+        page = add(browser, request=csr_for(browser, maker.key), proof=said)
         assert page.status == 400, wrong
         assert not IssuedCertificate.objects.exists()
         if wrong == "a private key":
@@ -189,7 +189,7 @@ def test_files_are_accepted_like_text(
     """Request and proof as files, PEM and DER; both forms of one, or a large one, are refused."""
     browser = with_card(cards_and_authority, world, tmp_path)
     see(sample=sample)
-    pem, said = csr(maker.key), proof(maker).encode()
+    pem, said = csr_for(browser, maker.key), proof(maker).encode()
     der = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
     for files, request, status in (
         ({"request_file": ("a.der", der)}, pem, 400), ({"request_file": ("a.der", b"\x30" * 20_000)}, b"", 400),
@@ -203,7 +203,7 @@ def test_files_are_accepted_like_text(
     assert page.path.startswith("/devices/certificates/"), page.words()
     held = Holding(IssuedCertificate.objects.select_related("credential").get(), maker.key)
     assert worth(held) == (3, [AAL3_POLICY])
-    page = add(browser, files={"request_file": ("b.csr", csr(new_key()))})
+    page = add(browser, files={"request_file": ("b.csr", csr_for(browser, new_key()))})
     assert page.path.startswith("/devices/certificates/"), page.words()
     assert browser.submit(page, browser.get(f"{ISSUER}/devices").forms()[0], files={"x": ("x", b"x")}).status == 400
 
@@ -252,7 +252,7 @@ def test_release_checks_its_conditions_again(
         "signed_certificate",
         meanwhile(lambda _: IdentityCheck.objects.update(credential=Credential.objects.get(kind="piv_card"))),
     )
-    page = add(browser, request=csr(maker.key), proof=proof(maker))
+    page = add(browser, request=csr_for(browser, maker.key), proof=proof(maker))
     assert (page.status, "check in person" in page.html) == (403, True)
     see(sample=sample)
     monkeypatch.setattr(
@@ -261,7 +261,7 @@ def test_release_checks_its_conditions_again(
         meanwhile(lambda one: Credential.objects.filter(id=one).update(aal=2)),
     )
     second = another(maker)
-    assert add(browser, request=csr(second.key), proof=proof(second)).status != 200
+    assert add(browser, request=csr_for(browser, second.key), proof=proof(second)).status != 200
     assert not IssuedCertificate.objects.filter(released_at__isnull=False).exists()
 
 
@@ -470,8 +470,9 @@ def named(key: ec.EllipticCurvePublicKey) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def request_of(signer: Any) -> bytes:
+def request_of(signer: Any, code: str) -> bytes:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    builder = builder.add_attribute(x509.oid.AttributeOID.CHALLENGE_PASSWORD, code.encode())
     return signing.sign_request(
         builder, signer, signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     )
@@ -503,8 +504,8 @@ def test_tpm_key_gets_a_certificate(
     _, desktop = world.enrolled()
     key = tpm.TpmKey.make(handle="0x81010011", ak=chip.ak, chain=chip.chain)
     signer = TpmSigner(key, tmp_path)
-    der = request_of(signer)
     page, code, _ = order(desktop)
+    der = request_of(signer, code)
 
     def certified(about: str) -> Any:
         info, signature = key._certified(hardware.nonce_of(about, named(signer.public_key)))
@@ -556,7 +557,7 @@ def test_tpm_attestation_wrong_in_one_part_is_refused(
     _, desktop = world.enrolled()
     _, code, short = order(desktop)
     signer = MemorySigner(maker.key)
-    der, name = request_of(signer), named(maker.key.public_key())
+    der, name = request_of(signer, code), named(maker.key.public_key())
 
     def statement(about: str, of: Tpm = maker, **said: Any) -> Any:
         public = of.public(**said)
@@ -570,9 +571,10 @@ def test_tpm_attestation_wrong_in_one_part_is_refused(
     ]  # fmt: skip
     for typed, said in bad:
         assert attest(typed, der, said).status_code == 400, said
-    assert attest(short, der, statement(heard(short))).status_code in {401, 400, 403}
-    assert attest("AAAA-AAAA-AAAA-AAAA-AAAA-AAAA", der, statement(right)).status_code in {401, 400, 403}
-    assert attest(code, request_of(MemorySigner(new_key())), statement(right)).status_code == 400
+    assert attest(short, request_of(signer, short), statement(heard(short))).status_code in {401, 400, 403}
+    unknown = "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"
+    assert attest(unknown, request_of(signer, unknown), statement(right)).status_code in {401, 400, 403}
+    assert attest(code, request_of(MemorySigner(new_key()), code), statement(right)).status_code == 400
     from idp.models import CertificateOrder
 
     assert CertificateOrder.objects.get().status == "waiting"

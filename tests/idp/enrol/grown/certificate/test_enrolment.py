@@ -21,6 +21,7 @@ from derived.authority import lists
 from derived.changes import revoke, suspend
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
+from derived.minting.proven import key_name
 from derived.models import Account, BoundKey, Credential, IssuedCertificate
 from device import est
 from device.errors import ProtocolError
@@ -32,7 +33,17 @@ from idp.signals import tending, worker
 from tests.fixtures import certificate_authority
 from tests.fixtures.card_pages import why
 from tests.fixtures.card_reader import PLACE
-from tests.fixtures.certificate_authority import PASSPHRASE, Holding, add, csr, issued, key_pem, new_key
+from tests.fixtures.certificate_authority import (
+    PASSPHRASE,
+    Holding,
+    add,
+    challenge,
+    csr,
+    csr_for,
+    issued,
+    key_pem,
+    new_key,
+)
 from tests.fixtures.certificate_enrolment import (
     ALEX,
     EST,
@@ -85,15 +96,15 @@ def test_certificate_is_issued_listed_and_notified(authority: dict[str, Any], wo
 def test_certificate_needs_a_passphrase_and_a_fresh_login(authority: dict[str, Any], world: World) -> None:
     """Ruling 1, AU-8, EL-1: without either nothing is recorded."""
     _, desktop = world.enrolled()
-    page = add(desktop, request=csr(new_key()), passphrase="short")
+    page = add(desktop, request=csr_for(desktop, new_key()), passphrase="short")
     assert page.status == 400
     assert "CERTIFICATE REQUEST" in page.html  # what was typed is still there
     assert add(desktop, request=b"rubbish").status == 400
-    assert add(desktop, request=csr(new_key()) + key_pem(new_key())).status == 400
+    assert add(desktop, request=csr_for(desktop, new_key()) + key_pem(new_key())).status == 400
     assert not IssuedCertificate.objects.exists()
     with time_machine.travel(clock.now() + timedelta(minutes=21), tick=True):
         assert desktop.get(f"{ISSUER}/devices/certificates/add").path == "/login"
-    page = add(desktop, request=csr(new_key()) + key_pem(new_key()))
+    page = add(desktop, request=csr_for(desktop, new_key()) + key_pem(new_key()))
     assert "private key" in page.html
     assert "BEGIN PRIVATE KEY" not in page.html
 
@@ -104,7 +115,7 @@ def test_key_is_bound_once_in_any_form(authority: dict[str, Any], world: World) 
     key = new_key()
     held = issued(desktop, key)
     _, sam = world.enrolled("sam@example.org")
-    assert add(sam, request=csr(key)).status == 409
+    assert add(sam, request=csr_for(sam, key)).status == 409
 
     def end(account: Account) -> None:
         revoke.credential(
@@ -112,13 +123,39 @@ def test_key_is_bound_once_in_any_form(authority: dict[str, Any], world: World) 
         )
 
     under_lock(held.row.credential.account_id, end)
-    assert add(desktop, request=csr(key)).status == 409
+    assert add(desktop, request=csr_for(desktop, key)).status == 409
     phone = world.device(desktop)
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     device_key = load_pem_private_key(phone.enrolment.key._key.as_pem(private=True), None)
-    assert add(desktop, request=csr(device_key)).status == 409  # type: ignore[arg-type]
+    assert add(desktop, request=csr_for(desktop, device_key)).status == 409  # type: ignore[arg-type]
     assert IssuedCertificate.objects.count() == 1
+
+
+def test_request_of_another_person_neither_binds_nor_burns_its_key(host: None, world: World) -> None:
+    """C91, C5: requests are not secret. Sam pastes Alex's, or sends it over EST; Alex's key stays free for Alex."""
+    _, desktop = world.enrolled()
+    _, sam = world.enrolled("sam@example.org")
+    own = issued(sam, name="Sam's")
+    key = new_key()
+    copied = [csr(key, subject="vpn.example.org"), csr_for(desktop, key)]
+    for one in copied:
+        page = add(sam, request=one)
+        assert (page.status, "challenge" in page.words()) == (400, True)
+    page, code, _ = order(sam)
+    for said in (challenge(desktop), "vpn.example.org"):
+        assert enroll(code, key, "sam@example.org", challenge=said).status_code == 400
+        with http() as agent:
+            der = x509.load_pem_x509_csr(csr(key, subject=said)).public_bytes(Encoding.DER)
+            body = {"code": code, "request": b64encode(der).decode(), "attestation": {"format": "none"}}
+            answer = agent.post("/enrol/v1/certificates/attestations", json=body).json()
+            assert "not made for this" in answer["error_description"]
+        with behind_the_proxy(own) as agent:
+            assert enroll("", key, operation="simplereenroll", agent=agent, challenge=said).status_code == 400
+    assert CertificateOrder.objects.get().status == "waiting"
+    assert not BoundKey.objects.filter(name=key_name(key.public_key())).exists()
+    assert enroll(code, new_key(), "sam@example.org").status_code == 202  # nor is the code spent
+    assert issued(desktop, key).certificate.public_key() == key.public_key()
 
 
 def test_without_an_authority_nothing_is_offered(db: None, world: World) -> None:
@@ -192,7 +229,7 @@ def test_certificate_of_a_leaver_is_not_released(
         return made
 
     monkeypatch.setattr(certificates.making, "signed_certificate", slowly)
-    page = add(desktop, request=csr(new_key()))
+    page = add(desktop, request=csr_for(desktop, new_key()))
     assert page.status == 403, page.words()
     row = IssuedCertificate.objects.get()
     assert (row.released_at, row.der, row.credential.state) == (None, None, "revoked")
@@ -253,7 +290,7 @@ def test_reference_device_enrols_and_renews(host: None, world: World) -> None:
     held = Holding(IssuedCertificate.objects.get(), made.key)
     assert held.certificate == made.certificate
     with behind_the_proxy(held) as agent:
-        again = est.renew(agent, f"https://{PLACE}")
+        again = est.renew(agent, f"https://{PLACE}", made.certificate)
     assert again.certificate.subject == made.certificate.subject
     assert again.key.public_key() != made.key.public_key()
 
@@ -535,7 +572,7 @@ def test_caps_per_person_count_certificates(authority: dict[str, Any], world: Wo
     _, desktop = world.enrolled()
     for number in range(10):
         issued(desktop, name=f"Number {number}")
-    assert add(desktop, request=csr(new_key())).status == 403
+    assert add(desktop, request=csr_for(desktop, new_key())).status == 403
     assert BoundKey.objects.count() == 10
 
 

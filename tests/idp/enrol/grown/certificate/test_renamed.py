@@ -17,7 +17,7 @@ from derived.errors import Reason
 from derived.ledger.locking import under_lock
 from derived.models import Credential, Event, IssuedCertificate
 from tests.fixtures.attested_certificates import AAL3_POLICY, proof, see, with_card
-from tests.fixtures.certificate_authority import Holding, add, csr, issued, new_key
+from tests.fixtures.certificate_authority import Holding, add, csr_for, issued, new_key
 from tests.fixtures.certificate_enrolment import certificate_in, reenroll, sign_in
 from tests.fixtures.world import ISSUER
 
@@ -87,7 +87,7 @@ def test_same_key_gets_a_certificate_with_the_new_name(host: None, world: World,
             certificate_in(reenroll(held, held.key))
         else:
             assert "Correct the name" in desktop.get(f"{ISSUER}/devices").html
-            page = by_page(desktop, held, csr(held.key))
+            page = by_page(desktop, held, csr_for(desktop, held.key))
             assert page.path.startswith("/devices/certificates/"), page.words()
         new = successor(held)
         is_the_same_with_another_name(new, held, f"Alex {name}")
@@ -95,7 +95,7 @@ def test_same_key_gets_a_certificate_with_the_new_name(host: None, world: World,
         assert sign_in(new)[1].path == "/devices"
         held = new
     assert reenroll(first, first.key).status_code in {400, 403}
-    assert add(desktop, request=csr(held.key)).status == 409  # the key is bound, as ever (C5)
+    assert add(desktop, request=csr_for(desktop, held.key)).status == 409  # the key is bound, as ever (C5)
 
 
 def test_a_certificate_on_hold_for_its_name_can_be_suspended(host: None, world: World) -> None:
@@ -126,8 +126,8 @@ def test_refused_reissues(host: None, world: World) -> None:
     rename(world)
     assert reenroll(held, new_key()).status_code in {400, 403}
     assert reenroll(held, held.key, resumed="r").status_code in {400, 403}
-    assert by_page(desktop, held, csr(new_key())).status in {400, 403}
-    assert by_page(desktop, held, csr(held.key).replace(b"A", b"B", 1)).status == 400
+    assert by_page(desktop, held, csr_for(desktop, new_key())).status in {400, 403}
+    assert by_page(desktop, held, csr_for(desktop, held.key).replace(b"A", b"B", 1)).status == 400
     _, sam = world.enrolled("sam@example.org")
     assert sam.get(f"{ISSUER}/devices/certificates/{held.row.credential_id}/reissue").status == 404
     with time_machine.travel(clock.now() + timedelta(minutes=21), tick=True):
@@ -192,7 +192,7 @@ def test_policy_41_is_kept_on_the_same_identity_check(
     held = issued(browser, maker.key, proof=proof(maker))
     see(sample=sample)
     rename(world)
-    by_page(browser, held, csr(held.key))
+    by_page(browser, held, csr_for(browser, held.key))
     new = successor(held)
     is_the_same_with_another_name(new, held, "Alex Fern")
     assert (new.row.credential.aal, new.row.policies) == (3, [AAL3_POLICY])
@@ -200,5 +200,5 @@ def test_policy_41_is_kept_on_the_same_identity_check(
     assert new.certificate.public_bytes(Encoding.DER) == bytes(new.row.der or b"")
     rename(world, "Reed")
     monkeypatch.setattr(attestation, "trust", AttestationTrust)
-    by_page(browser, new, csr(held.key))
+    by_page(browser, new, csr_for(browser, held.key))
     assert successor(new).row.credential.aal == 2
