@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import ipaddress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from scim.feed import delivery
 from scim.models import FeedEvent, Receiver
 from scim.protocol import tables
 from tests.fixtures.scim_client import Scim
+from tests.fixtures.world import http
 
 if TYPE_CHECKING:
     from tests.fixtures.world import World
@@ -67,14 +69,14 @@ def test_a_line_that_csv_cannot_read_is_refused_alone(text: str) -> None:
 
 
 def test_published_files_are_made_once_for_a_version(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request for a list does not read and encode every list anew."""
+    """A request for a list does not read and encode every list anew; a new version does, once."""
     made: list[int] = []
-    monkeypatch.setattr("derived.authority.lists.version", lambda: (("x", 1),))
     monkeypatch.setattr("derived.authority.lists.files", lambda *, now: made.append(1) or {"x.crl": b"list"})
     published._files.cache_clear()
-    for _ in range(5):
-        assert published._files((("x", 1),))["x.crl"] == b"list"
-    assert made == [1]
+    for version in (1, 2):
+        monkeypatch.setattr("derived.authority.lists.version", partial(tuple, [("x", version)]))
+        assert [http().get("/pki/x.crl").content for _ in range(5)] == [b"list"] * 5
+    assert made == [1, 1]
     published._files.cache_clear()
 
 

@@ -229,8 +229,8 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
         (folder / f"authority-{number}.pem").write_bytes(one.public_bytes(Encoding.PEM))
     answers: list[subprocess.CompletedProcess[bytes]] = []
     asking = threading.Thread(target=lambda: answers.append(pki(
-        "--est", "--url", url, "--in", str(request("first", code)), *trust, "--userpass", f"{person['username']}:{code}",
-        "--interval", "1",
+        "--est", "--url", url, "--in", str(request("first", code)), *trust,
+        "--userpass", f"{person['username']}:{code}", "--interval", "1",
         "--maxpolltime", "30", "--outform", "pem",
     )))  # fmt: skip
     asking.start()
@@ -250,8 +250,8 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
         x509.UniformResourceIdentifier
     )
     renewed = pki(
-        "--est", "--url", url, "--in", str(request("second", own)), *trust, "--cert", str(folder / "first.pem"), "--key",
-        str(folder / "first.key"),
+        "--est", "--url", url, "--in", str(request("second", own)), *trust, "--cert", str(folder / "first.pem"),
+        "--key", str(folder / "first.key"),
         "--outform", "pem",
     )  # fmt: skip
     assert renewed.returncode == 0, renewed.stderr.decode()
@@ -264,7 +264,7 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
         "--url",
         url,
         "--in",
-        str(request("third")),
+        str(request("third", own)),
         *trust,
         "--cert",
         str(folder / "first.pem"),
