@@ -4,7 +4,9 @@
     apps          its Django app, which registers the fixed second factor
     fixtures      the person and the clients of the suite's plans
     suite         the suite's configuration, plan by plan
-    certificate   HTTPS with a test certificate
+    certificate   HTTPS with a test certificate, and certificates of clients
+    urls          the routes of `idp.urls`, and `resource`
+    resource      a protected resource for tokens without the scope openid
 
 The profile relaxes one thing for one person: the second factor is a fixed code, which a scripted browser without
 JavaScript can type. `idp.checks.configuration` refuses to start it anywhere but on https and loopback (ramet.E060).
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from derived.models import Credential
 
 PERSON = "conformance@ramet.example"
+PASSWORD = "mossy stones by the river"  # noqa: S105 - of a person who exists on loopback only
 CODE = "123456"
 
 

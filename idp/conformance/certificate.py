@@ -1,16 +1,18 @@
-"""A test authority and its certificate for loopback; the authority's key is deleted at once."""
+"""A test authority and its certificate for loopback, whose key is deleted at once; certificates of clients."""
 
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64encode
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from joserfc.jwk import ECKey
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,6 +50,22 @@ def _make(chain: Path, key: Path, authority: Path, host: str, *, now: datetime) 
     key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     authority.write_bytes(anchor.public_bytes(Encoding.PEM))
     chain.write_bytes(leaf.public_bytes(Encoding.PEM) + anchor.public_bytes(Encoding.PEM))
+
+
+def of_client(name: str, *, now: datetime) -> tuple[dict[str, Any], tuple[str, str]]:
+    """A self-signed certificate of a client: its key set with `x5c` (RFC 8705 §2.2.2); certificate and key as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        _built(subject, subject, key.public_key(), now=now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    public = ECKey.import_key(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    entry = {**public.as_dict(private=False), "kid": name, "x5c": [b64encode(made.public_bytes(Encoding.DER)).decode()]}
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"keys": [entry]}, (made.public_bytes(Encoding.PEM).decode(), private.decode())
 
 
 def _built(

@@ -14,11 +14,14 @@ from derived.rules.eligibility import BoundBy, BoundVia
 from derived.rules.kinds import Kind
 from idp import clients
 from idp.clients import Registration
-from idp.conformance import PERSON
+from idp.config import config
+from idp.conformance import PASSWORD, PERSON, certificate
+from idp.conformance.suite import base_of
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
 from idp.login import password, totp
-from scim.models import Person
-from scim.people import provision
+from scim.callers import key_of_client
+from scim.models import Person, Source
+from scim.people import provision, sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,20 +29,24 @@ if TYPE_CHECKING:
 
     from derived.models import Account, Credential
 
-PASSWORD = "mossy stones by the river"  # noqa: S105 - of a person who exists on loopback only
 SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 ALG = "PS256"
+SOURCE = "conformance"
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """One static client of the suite's configuration. secret, or jwks: its private keys."""
+    """One static client of the suite's configuration.
+
+    secret, or jwks: its private keys, or certificate: its certificate and key as PEM.
+    """
 
     client_id: str
     secret: str | None = None
     jwks: Mapping[str, Any] | None = None
+    certificate: tuple[str, str] | None = None
 
 
 def person(*, now: datetime) -> Person:
@@ -47,7 +54,7 @@ def person(*, now: datetime) -> Person:
     found = Person.objects.filter(user_name=PERSON).first()
     if found is not None:
         return found
-    source, _ = provision.register_source("conformance", vouched_ial=2, now=now)
+    source, _ = sources.register_source(SOURCE, vouched_ial=2, now=now)
     found = provision.create_user(source, _everything(), now=now).person
     hashed = password.hashed(PASSWORD)
 
@@ -95,7 +102,7 @@ def load(suite: str, alias: str, *, keys: Mapping[str, Any], now: datetime) -> d
 
     Raises: BadRegistration.
     """
-    base = f"{suite.rstrip('/')}/test/a/{alias}"
+    base = base_of(suite, alias)
     callbacks = (
         f"{base}/callback",
         f"{base}/callback?dummy1=lorem&dummy2=ipsum",
@@ -116,6 +123,9 @@ def load(suite: str, alias: str, *, keys: Mapping[str, Any], now: datetime) -> d
         dpop_required=True,
         nonce_optional=True,
     )
+    machine = replace(
+        signing, redirect_uris=(), post_logout_uris=(), scopes=("scim",), grants=(clients.CLIENT_CREDENTIALS,)
+    )
     wanted = {
         "basic": plain,
         "basic2": plain,
@@ -125,12 +135,33 @@ def load(suite: str, alias: str, *, keys: Mapping[str, Any], now: datetime) -> d
         "fapi2": signing,
         "signing": replace(signing, request_alg=ALG, request_required=True),
         "signing2": replace(signing, request_alg=ALG, request_required=True),
+        "machine": machine,
+        "machine2": machine,
     }
-    return {name: _registered(f"{alias}-{name}", one, keys.get(name), now=now) for name, one in wanted.items()}
+    if config().certificate_url:
+        mtls = replace(
+            signing,
+            auth_method="self_signed_tls_client_auth",
+            auth_alg="",
+            dpop_required=False,
+            certificate_bound=True,
+        )
+        wanted |= {"mtls": mtls, "mtls2": mtls}
+    made = {name: _registered(f"{alias}-{name}", one, keys.get(name), now=now) for name, one in wanted.items()}
+    source = Source.objects.get(name=SOURCE)
+    for name in ("machine", "machine2"):  # the resource of client credentials is SCIM
+        key = key_of_client(made[name].client_id)
+        if not source.credentials.filter(key=key).exists():
+            sources.admit_client(source, made[name].client_id, expires_at=None, now=now)
+    return made
 
 
 def _registered(client_id: str, wanted: Registration, given: Mapping[str, Any] | None, *, now: datetime) -> Static:
     private: dict[str, Any] | None = None
+    shown: tuple[str, str] | None = None
+    if wanted.auth_method == "self_signed_tls_client_auth":
+        jwks, shown = certificate.of_client(client_id, now=now)
+        wanted = replace(wanted, jwks=jwks)
     if wanted.auth_method == "private_key_jwt":
         private = dict(
             given
@@ -148,5 +179,5 @@ def _registered(client_id: str, wanted: Registration, given: Mapping[str, Any] |
             for name in ("redirect_uris", "post_logout_uris", "backchannel_logout_uri", "jwks")
         }
         party, secret = clients.change(party, now=now, **changes)
-        secret = secret or (None if private else clients.rotate_secret(party))
-    return Static(client_id=client_id, secret=secret, jwks=private)
+        secret = secret or (None if private or shown else clients.rotate_secret(party))
+    return Static(client_id=client_id, secret=secret, jwks=private, certificate=shown)

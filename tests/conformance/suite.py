@@ -17,6 +17,7 @@ import sqlite3
 import ssl
 import threading
 import time
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
-from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc import jws, jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from demo.browser import Browser, Page
 from demo.server import Ramet, free_port
@@ -137,6 +138,7 @@ class Suite:
         self.key = DeviceKey.generate()
         self.verifier = secrets.token_urlsafe(32)
         self.seen: list[str] = []
+        self.begun: Counter[int] = Counter()
 
     # --- the scripted browser
     # ------------------------------------------------------------------------------------------
@@ -145,8 +147,11 @@ class Suite:
         """Go there, do what the configuration says on each page, and give the last page, and what came to the suite."""
         override = self.configuration.get("override", {}).get(module, {})
         entry = next(
-            one for one in override.get("browser", self.configuration["browser"]) if fnmatch.fnmatch(url, one["match"])
+            one
+            for one in override.get("browser", self.configuration["browser"])
+            if fnmatch.fnmatch(url, one["match"]) and self.begun[id(one)] < one.get("match-limit", 1_000)
         )
+        self.begun[id(entry)] += 1
         page, came = self.browser.get(url, stop_at=self.base), {}
         for task in entry["tasks"]:
             if page.stopped_at or came:
@@ -303,6 +308,26 @@ class Suite:
         }
         said = {name: value for name, value in {**claims, **changed}.items() if value is not None}
         return {"DPoP": self.key.sign({name: value for name, value in header.items() if value is not None}, said)}
+
+    def signed_proof(self, alg: str, method: str, url: str, *, access_token: str | None = None) -> dict[str, str]:
+        """A proof by a new key with another algorithm than ES256."""
+        key = RSAKey.generate_key(2048) if alg in {"RS256", "PS256"} else ECKey.generate_key("P-384")
+        claims = {"htm": method, "htu": url, "iat": int(time.time()), "jti": secrets.token_urlsafe(12)}
+        if access_token is not None:
+            digest = hashlib.sha256(access_token.encode()).digest()
+            claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        header = {"typ": "dpop+jwt", "alg": alg, "jwk": key.as_dict(private=False)}
+        return {"DPoP": jws.serialize_compact(header, json.dumps(claims), key, algorithms=[alg])}
+
+    def refresh(
+        self, refresh_token: str, which: str = "client", *, headers: dict[str, str] | None = None, **form: str
+    ) -> httpx.Response:
+        """A refresh with a new DPoP key, as the suite's steps make it."""
+        url = self.metadata["token_endpoint"]
+        sent = self.proof(url, key=DeviceKey.generate()) if headers is None else headers
+        whole = {"grant_type": "refresh_token", "refresh_token": refresh_token, **form, **self.assertion(which)}
+        with self.suite_server.http() as http:
+            return http.post(url, data=whole, headers=sent)
 
     @property
     def resource_url(self) -> str:

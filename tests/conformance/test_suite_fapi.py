@@ -4,15 +4,19 @@ names that the suite gives them.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from demo.browser import Browser
 from device.key import DeviceKey
 
 if TYPE_CHECKING:
     from tests.conformance.suite import Suite, SuiteServer
+
+FAPI = "fapi2-security-profile-final"
 
 
 @pytest.fixture(params=["fapi", "signing"])
@@ -80,9 +84,59 @@ def test_happy_flow(plan: Suite) -> None:
 
 def test_user_rejects_authentication(plan: Suite) -> None:
     """The way back that stands on the login page, as the configuration's override presses it."""
-    module = "fapi2-security-profile-final-user-rejects-authentication"
+    module = f"{FAPI}-user-rejects-authentication"
     _, came = plan.begin(plan.push(form(plan)).json()["request_uri"], module)
     assert (came["error"], came["iss"]) == ("access_denied", plan.suite_server.issuer)
+
+
+def test_refresh_token(plan: Suite) -> None:
+    """-refresh-token: a new DPoP key each time; consent is asked; refused without a proof, and for the other client."""
+    asked = {"scope": plan.client()["scope"], "prompt": "consent"}
+    tokens = {}
+    for which in ("client", "client2"):
+        uri = plan.push(form(plan, which, **asked), which).json()["request_uri"]
+        _, came = plan.begin(uri, f"{FAPI}-refresh-token", which=which)
+        tokens[which] = plan.redeem(came["code"], which).json()
+        first = plan.claims(tokens[which]["id_token"], "PS256")
+        for _ in range(2):
+            scope = {"scope": plan.client()["scope"]} if which == "client" else {}
+            again = plan.refresh(tokens[which]["refresh_token"], which, **scope)
+            assert (again.status_code, again.json()["token_type"]) == (200, "DPoP"), again.text
+            assert "no-store" in again.headers["Cache-Control"]
+            assert again.json()["access_token"] != tokens[which]["access_token"]
+            about = plan.claims(again.json()["id_token"], "PS256")
+            same = ("iss", "sub", "aud", "auth_time")
+            assert {name: about[name] for name in same} == {name: first[name] for name in same}
+    assert "Consent" in plan.seen
+    refused(plan.refresh(tokens["client"]["refresh_token"], headers={}), "invalid_request", "invalid_grant")
+    refused(plan.refresh(tokens["client2"]["refresh_token"], "client"), "invalid_grant")
+
+
+def test_claims_parameter_identity_claims(fapi: Suite) -> None:
+    """-test-claims-parameter-identity-claims: each standard claim that is listed as supported comes back."""
+    standard = {
+        "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
+        "email", "email_verified", "phone_number", "phone_number_verified", "zoneinfo", "locale", "address",
+        "updated_at",
+    }  # fmt: skip
+    listed = standard & set(fapi.metadata["claims_supported"])
+    asked = json.dumps({place: dict.fromkeys(listed) for place in ("userinfo", "id_token")})
+    tokens = fapi.redeem(fapi.pushed_code(fapi.fapi(claims=asked, scope=fapi.client()["scope"]))).json()
+    proof = fapi.proof(fapi.resource_url, "GET", access_token=tokens["access_token"])
+    said = fapi.resource(tokens["access_token"], proof).json()
+    missing = listed - said.keys() - fapi.claims(tokens["id_token"], "PS256").keys()
+    assert missing == set(), missing
+
+
+def test_proofs_with_nbf_and_exp_are_accepted(fapi: Suite) -> None:
+    """-check-dpop-proof-nbf-exp."""
+    now, url = int(time.time()), fapi.metadata["token_endpoint"]
+    more = {"nbf": now, "exp": now + 60}
+    token = fapi.redeem(fapi.pushed_code(fapi.fapi()), proof=fapi.made_proof("POST", url, **more)).json()[
+        "access_token"
+    ]
+    proof = fapi.made_proof("GET", fapi.resource_url, access_token=token, **more)
+    assert fapi.resource(token, proof).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -157,6 +211,22 @@ def test_dpop_negatives(fapi: Suite, spoilt: dict[str, Any]) -> None:
     assert fapi.resource(token, fapi.made_proof("GET", fapi.resource_url, access_token=token)).status_code == 200
 
 
+def test_dpop_algorithms_and_normalized_htu(fapi: Suite) -> None:
+    """-dpop-negative-tests: RS256 and ES384 are refused; htu with scheme and host in capitals is this URL."""
+    url, code = fapi.metadata["token_endpoint"], fapi.pushed_code(fapi.fapi())
+    for alg in ("RS256", "ES384"):
+        refused(fapi.redeem(code, proof=fapi.signed_proof(alg, "POST", url)), "invalid_dpop_proof")
+    token = fapi.redeem(code).json()["access_token"]
+    for alg in ("RS256", "ES384"):
+        refusal = fapi.resource(token, fapi.signed_proof(alg, "GET", fapi.resource_url, access_token=token))
+        assert (refusal.status_code, "invalid_dpop_proof" in refusal.headers["www-authenticate"]) == (401, True)
+    scheme, rest = fapi.resource_url.split("://")
+    host, path = rest.split("/", 1)
+    for htu in (f"{scheme.upper()}://{host.upper()}/{path}", f"{fapi.resource_url}?a=b#c"):
+        proof = fapi.made_proof("GET", htu, access_token=token)
+        assert fapi.resource(token, proof).status_code == 200, htu
+
+
 def test_proof_is_single_use(fapi: Suite) -> None:
     """-dpop-negative-tests: the same `jti` again."""
     token = fapi.redeem(fapi.pushed_code(fapi.fapi())).json()["access_token"]
@@ -173,8 +243,8 @@ def test_expired_request_uri_and_code_are_refused(plan: Suite) -> None:
     refused(plan.redeem(code), "invalid_grant")
     uri = plan.push(form(plan)).json()["request_uri"]
     plan.suite_server.age("idp_pushedrequest", "loads_until", "expires_at")
-    page, came = plan.begin(uri)
-    assert (page.status, came) == (400, {})
+    page, came = plan.begin(uri, f"{FAPI}-par-attempt-to-use-expired-request_uri")
+    assert (page.status, came, plan.seen[-1]) == (400, {}, "The error page")
 
 
 def test_token_endpoint_negatives(fapi: Suite) -> None:
@@ -234,20 +304,25 @@ def test_client_assertion_8_seconds_ahead_is_accepted(fapi: Suite) -> None:
 
 
 def test_par_request_uris(plan: Suite) -> None:
-    """-reused-request-uri-before-authentication-completion, -attempt-reuse, -bound-to-client,
-    -reject-request_uri-in-par-…, -invalid-http-verb.
+    """-par-ensure-reused-request-uri-prior-to-auth-completion-succeeds, -par-attempt-reuse-request_uri.
+
+    Also -par-attempt-to-use-request_uri-for-different-client, -par-attempt-invalid-http-method,
+    -par-authorization-request-containing-request_uri(-form-param); each by the tasks of its override.
     """
+    module = f"{FAPI}-par-ensure-reused-request-uri-prior-to-auth-completion-succeeds"
     uri = plan.push(form(plan)).json()["request_uri"]
-    page = plan.browser.get(
-        f"{plan.metadata['authorization_endpoint']}?client_id={plan.client()['client_id']}&request_uri={uri}"
-    )
-    assert page.path == "/login"
-    page, came = plan.begin(uri, which="client2")
-    assert (page.status, came) == (400, {})
-    _, came = plan.begin(uri)
+    page, came = plan.begin(uri, module)
+    assert (page.path, came, plan.seen) == ("/login", {}, ["The login page"])
+    page, came = plan.begin(uri, f"{FAPI}-par-attempt-to-use-request_uri-for-different-client", which="client2")
+    assert (page.status, came, plan.seen[-1]) == (400, {}, "The error page")
+    _, came = plan.begin(uri, module)
     assert "code" in came
-    page, came = plan.begin(uri)
-    assert (page.status, came) == (400, {})
+    plan.browser = Browser(plan.suite_server.http())
+    uri, module = plan.push(form(plan)).json()["request_uri"], f"{FAPI}-par-attempt-reuse-request_uri"
+    _, came = plan.begin(uri, module)
+    assert "code" in came
+    page, came = plan.begin(uri, module)
+    assert (page.status, came, plan.seen[-1]) == (400, {}, "The error page")
     refused(plan.push({**form(plan), "request_uri": uri}), "invalid_request", "invalid_request_object")
     with plan.suite_server.http() as http:
         assert http.get(plan.metadata["pushed_authorization_request_endpoint"]).status_code == 405
@@ -275,7 +350,7 @@ def test_pushed_requests_that_fail(plan: Suite, changed: dict[str, str | None], 
 @pytest.mark.parametrize("verifier", [None, "wrong" * 10])
 def test_pkce_verifier(plan: Suite, verifier: str | None) -> None:
     """par-ensure-pkce-code-verifier-required, par-incorrect-pkce-code-verifier-rejected."""
-    refused(plan.redeem(plan.pushed_code(form(plan)), code_verifier=verifier), "invalid_grant", "invalid_request")
+    refused(plan.redeem(plan.pushed_code(form(plan)), code_verifier=verifier), "invalid_grant")
 
 
 def test_unsigned_request_without_par_fails(plan: Suite) -> None:
@@ -333,3 +408,38 @@ def test_signatures_that_fail(signing: Suite) -> None:
     others = {**good, "request": signing.object("client2")["request"]}
     refused(signing.push(others), "invalid_request_object", "invalid_request")
     refused(signing.push(signing.fapi()), "invalid_request", "invalid_request_object")
+
+
+# --- other profiles of the FAPI plan ----------------------------------------------------------------------------------
+
+
+def test_client_credentials(suite_server: SuiteServer) -> None:
+    """fapi_client_credentials_grant: a DPoP-bound token of each client's own, with SCIM as the resource."""
+    plan = suite_server.plan("fapi-credentials")
+    url = plan.metadata["token_endpoint"]
+    for which in ("client", "client2"):
+        sent = {"grant_type": "client_credentials", "scope": plan.client(which)["scope"], **plan.assertion(which)}
+        with suite_server.http() as http:
+            response = http.post(url, data=sent, headers=plan.proof(url))
+        assert (response.status_code, response.json()["token_type"]) == (200, "DPoP"), response.text
+        assert not {"id_token", "refresh_token"} & response.json().keys()
+        token = response.json()["access_token"]
+        assert plan.resource(token, plan.proof(plan.resource_url, "GET", access_token=token)).status_code == 200
+        other = plan.proof(plan.resource_url, "GET", access_token=token, key=DeviceKey.generate())
+        assert plan.resource(token, other).status_code == 401
+        with suite_server.http() as http:
+            bare = http.post(url, data={**sent, **plan.assertion(which)})
+        refused(bare, "invalid_request", "invalid_grant", "invalid_dpop_proof")
+
+
+def test_plain_oauth(suite_server: SuiteServer) -> None:
+    """openid=plain_oauth: no ID token, and a resource that needs no openid scope."""
+    plan = suite_server.plan("fapi-oauth")
+    response = plan.redeem(plan.pushed_code(plan.fapi(scope=plan.client()["scope"], nonce=None)))
+    assert response.status_code == 200, response.text
+    assert "id_token" not in response.json()
+    token = response.json()["access_token"]
+    proof = plan.proof(plan.resource_url, "GET", access_token=token)
+    assert plan.resource(token, proof).json()["scope"] == plan.client()["scope"]
+    answer = plan.resource(token, plan.proof(plan.resource_url, "GET", access_token="another"))
+    assert (answer.status_code, "invalid_dpop_proof" in answer.headers["www-authenticate"]) == (401, True)

@@ -286,6 +286,7 @@ def test_oidcc_rp_initiated_logout(leaving: tuple[Suite, str], state: str) -> No
         "query-added-to-post-logout-redirect-uri",
         "no-id-token-hint",
         "modified-id-token-hint",
+        "bad-id-token-hint",
     ],
 )
 def test_oidcc_rp_initiated_logout_with_unregistered_address(leaving: tuple[Suite, str], module: str) -> None:
@@ -303,10 +304,11 @@ def test_oidcc_rp_initiated_logout_with_unregistered_address(leaving: tuple[Suit
             "id_token_hint": "eyJhbGciOiJub25lIn0." + hint.split(".")[1] + ".",
             "post_logout_redirect_uri": uri,
         },
+        "bad-id-token-hint": {"id_token_hint": "not.a.token", "post_logout_redirect_uri": uri},
     }[module]
-    known = "bad-post-logout-redirect-uri" if module.startswith("query") else module
-    page, _ = suite.leave(f"oidcc-rp-initiated-logout-{known}", state="x", **query)
+    page, _ = suite.leave(f"oidcc-rp-initiated-logout-{module}", state="x", **query)
     assert page.stopped_at == ""
+    assert suite.seen[-1] == ("The error page" if module.startswith(("bad-post", "query")) else "The question")
     assert not gone(suite)
 
 
@@ -328,6 +330,8 @@ def test_oidcc_rp_initiated_logout_without_an_address(
         **{name: hint if value == "hint" else value for name, value in query.items()},
     )
     assert (page.status, page.stopped_at) == (200, "")
+    shot = "Signed out at once" if module.startswith("no-post") else "Signed out"
+    assert suite.seen[-1] == shot, "the picture is of the page that confirms"
     assert gone(suite)
 
 

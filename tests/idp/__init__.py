@@ -10,6 +10,7 @@
     certificates      certificates of others: path validation and revocation status
     checks            the system checks
     clients           clients and their keys
+    conformance       the configurations for the OpenID conformance suite
     console           the console of identity managers
     enrol             enrolment
     login             the login page, sessions, throttling

@@ -2,6 +2,7 @@
 
     citations          requirement ids: where code, tests and documents cite them, and the rows that define them
     test_code          what the product's own text must not do, read as a tree
+    test_conformance   docs/conformance.md names the test of each module of the conformance suite
     test_groups        tests that share a server share a worker
     test_docs          documents name only paths, modules and functions that exist, and define each word of the
     test_invariants    the cap lives where a ledger row is made: one constructor, one place that changes a level

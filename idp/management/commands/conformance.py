@@ -68,14 +68,14 @@ class Command(Noun):
             )
         now, folder = clock.now(), config().var / "conformance"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fixtures.person(now=now)
         try:
             found = fixtures.load(options["suite"], options["alias"], keys=_keys(options["jwks"]), now=now)
         except BadRegistration as bad:
             raise CommandError(str(bad)) from bad
-        fixtures.person(now=now)
         chain, key, authority = certificate.made(folder, config().host, now=now)
         written = {}
-        for plan, document in suite.configurations(options["alias"], found).items():
+        for plan, document in suite.configurations(options["suite"], options["alias"], found).items():
             path = folder / f"{plan}.json"
             path.touch(mode=0o600)
             path.write_text(json.dumps(document, indent=2))
@@ -83,7 +83,7 @@ class Command(Noun):
         return {
             "configurations": written,
             "authority": str(authority),
-            "person": {"username": conformance.PERSON, "password": fixtures.PASSWORD, "code": conformance.CODE},
+            "person": {"username": conformance.PERSON, "password": conformance.PASSWORD, "code": conformance.CODE},
             "serve": (
                 f"manage.py serve --port {urlsplit(config().issuer).port or 443} --tls-cert {chain} --tls-key {key}"
             ),
