@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, published
-from idp.console import access, deliveries, held, needs
+from idp.console import access, deliveries, held, needs, refused
 from idp.console import views as console
 from idp.enrol.devices import pages as enrol
 from idp.enrol.devices import tree
@@ -126,6 +126,7 @@ urlpatterns = [
         name="console-check-confirm",
     ),
     path("console/records/<uuid:record_id>/adopt", console.adopt, name="console-adopt"),
+    path("console/refused", refused.refused, name="console-refused"),
     path("console/held", held.waiting, name="console-held"),
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),
     path("console/needs", needs.needs, name="console-needs"),

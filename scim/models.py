@@ -239,6 +239,42 @@ class Record(models.Model):
         return f'W/"{self.version}"'
 
 
+class RefusedPush(models.Model):
+    """A push that was refused, without its body; equal ones are one row.
+
+    key: of equal ones, a SHA-256. request: method and resource type. person: whom it meant, if known. ends: whether it
+    would have ended somebody who is active, which is an alarm. mailed_at: when managers were mailed. settled_at,
+    settled_by: a manager's decision that the person stays.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="refused", db_index=False)
+    key = models.CharField(max_length=64)
+    request = models.CharField(max_length=80)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="refused_pushes")
+    status = models.PositiveSmallIntegerField()
+    scim_type = models.CharField(max_length=40, default="")
+    detail = models.CharField(max_length=300)
+    ends = models.BooleanField(default=False)
+    count = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    mailed_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.CharField(max_length=120, default="")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["source", "key"], name="refused_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["source", "last_at"], name="refused_of_source"),
+            models.Index(
+                fields=["last_at"], condition=Q(ends=True, settled_at__isnull=True), name="refused_ending_waits"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"refused push {self.id}"
+
+
 class SourceEnding(models.Model):
     """An ending by a source, counted by its brake for an hour (ruling 28)."""
 

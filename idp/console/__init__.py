@@ -5,6 +5,7 @@
     access       requests for access, of people and of those who decide
     needs        the yearly review of derived credentials
     held         held people: let them end, or give them back
+    refused      refused pushes: suspend the person, or dismiss the alarm
     deliveries   rows of the outbox that wait
     waiting      those rows in words, shared with `manage.py outbox`
 

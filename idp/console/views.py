@@ -18,10 +18,11 @@ from derived.ledger.locking import under_lock
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.console.guards import managers_only, name_of, officers_only
+from idp.console.refused import shown
 from idp.keys import wrapper
 from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
-from scim.people import held, matching, returns, settle
+from scim.people import held, matching, refusals, returns, settle
 from scim.protocol import aggregate, trust
 from scim.protocol.aggregate import SelectionReason
 
@@ -60,6 +61,7 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
         ],
         "requests": requests.waiting_for().count(),
         "held": held.waiting().count(),
+        "alarms": refusals.alarms().count(),
         "notice": request.session.pop("notice", None),
         "sought": sought,
         "found": _search(sought),
@@ -215,6 +217,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         "ways": list(Presence),
         "compared": list(Biometric),
         "own": found.id == manager.id,
+        "alarms": [shown(one) for one in refusals.alarms(found)] if found.id != manager.id else [],
         "most_sample": identity_checks.LARGEST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }

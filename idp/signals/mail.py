@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
-    "profile_changed", "access.changed", "mail.refused", "brake.held",
+    "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -48,6 +48,7 @@ _CHANGES = {"password": "Its password was changed", "name": "It has this new nam
 _NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
 _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
+_FOR_MANAGERS = frozenset({"mail.refused", "brake.held", "push.refused"})  # about another person
 _SUSPENDED = {
     "name_changed": (
         "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
@@ -97,6 +98,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = _of_access(row)
         case "brake.held":
             template, values = "brake_held", {"source": row.payload.get("source", ""), "link": _console("held")}
+        case "push.refused":
+            template, values = "push_refused", _of_push(row)
         case "mail.refused":
             template, values = "mail_refused", _of_refused(row)
         case _:
@@ -111,7 +114,7 @@ def _addresses(row: OutboxRow, person: Person) -> list[str]:
     An intruder would hide a notice by a change of address. A manager's notice about another person needs the present
     ones.
     """
-    former = [] if row.kind in {"mail.refused", "brake.held"} else person.former_addresses
+    former = [] if row.kind in _FOR_MANAGERS else person.former_addresses
     return list(dict.fromkeys([*person.addresses(), *former]))
 
 
@@ -214,6 +217,17 @@ def _of_refused(row: OutboxRow) -> dict[str, Any]:
         "of": (person.login_name or person.display_name()) if person else "a person who is no longer here",
         "notice": _NOTICES.get(str(row.payload.get("kind")), "a notice"),
         "link": f"{config().issuer}/console/people/{person.id}" if person else f"{config().issuer}/console",
+    }
+
+
+def _of_push(row: OutboxRow) -> dict[str, Any]:
+    """The source and the person of a refused push, for a manager."""
+    named = row.payload.get("person", "")
+    person = Person.objects.filter(id=named).first() if named else None
+    return {
+        "source": row.payload.get("source", ""),
+        "of": (person.login_name or person.display_name()) if person else "",
+        "link": _console("refused"),
     }
 
 

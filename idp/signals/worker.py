@@ -30,7 +30,7 @@ from idp.witness import operator_chain, standing, writing
 from idp.witness.standing import Standing
 from scim.access import requests
 from scim.feed import delivery
-from scim.people import brake
+from scim.people import brake, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +165,7 @@ def housekeeping(*, now: datetime) -> None:
     requests.end_all_disallowed(now=now, actor="worker")
     delivery.delete_delivered(now=now)
     brake.delete_counted(now=now)
+    refusals.delete_old(now=now)
     Binding.objects.filter(expires_at__lt=now - _KEPT).exclude(passphrase_hash="").update(passphrase_hash="", jwk=None)
     for part in (
         purging.purge,

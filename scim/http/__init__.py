@@ -2,6 +2,7 @@
 
     urls            the URLs, under `scim/v2/`
     views           people, groups, searches, discovery
+    pushes          refused writes, kept for the operator
     bulk            several operations in a request
     listing         a page of a list, by index or by cursor
     select          filters compiled to SQL

@@ -23,7 +23,8 @@ from scim.errors import ScimError, invalid_syntax, invalid_value
 from scim.http.answers import as_scim
 from scim.http.documents import MOST_BULK
 from scim.models import Source
-from scim.people import directory, groups, provision
+from scim.people import directory, groups, provision, refusals
+from scim.people.refusals import RefusedRequest
 from scim.protocol import operations
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class _Run:
 
     def _refused(self, operation: BulkOperation, error: ScimError) -> None:
         self._errors += 1
+        self._note(operation, error)
         place = {} if operation.target is None else {"location": f"{self._base}/{operation.kind}/{operation.target}"}
         self._answers[operation.place] = {
             **_head(operation),
@@ -192,6 +194,12 @@ class _Run:
             "status": str(error.status),
             "response": error.body(),
         }
+
+    def _note(self, operation: BulkOperation, error: ScimError) -> None:
+        """Keep the refusal for the operator."""
+        target = self._made.get((operation.target or "")[len(_REFERENCE) :]) or operation.target or ""
+        refused = RefusedRequest.of_body(operation.method, operation.kind, target[:80], operation.data)
+        refusals.note(self._source, refused, error, now=self._now)
 
     def _answer(self, operation: BulkOperation, row: Row | None) -> Resource:
         if row is None:

@@ -15,6 +15,7 @@ from scim.errors import ScimError, invalid_value, not_found
 from scim.feed import writing as feed
 from scim.http import body, bulk, cursors, documents, listing, query
 from scim.http.answers import json_response, scim_view
+from scim.http.pushes import noted
 from scim.models import Membership
 from scim.people import directory, groups, provision
 from scim.protocol import tags
@@ -42,8 +43,9 @@ def users(request: HttpRequest) -> HttpResponse:
     """`/Users`: list this source's people, or create one."""
     source = _source(request)
     if request.method == "POST":
-        shown = _projection(request, USER)
-        return _one(request, provision.create_user(source, body.of(request), now=clock.now()), shown, status=201)
+        with noted(request, source, "Users"):
+            shown = _projection(request, USER)
+            return _one(request, provision.create_user(source, body.of(request), now=clock.now()), shown, status=201)
     return _list(request, source, query.of_parameters(parameters(request), [USER]))
 
 
@@ -52,8 +54,9 @@ def all_groups(request: HttpRequest) -> HttpResponse:
     """`/Groups`: list this source's groups, or create one."""
     source = _source(request)
     if request.method == "POST":
-        shown = _projection(request, GROUP)
-        return _one(request, groups.create_group(source, body.of(request), now=clock.now()), shown, status=201)
+        with noted(request, source, "Groups"):
+            shown = _projection(request, GROUP)
+            return _one(request, groups.create_group(source, body.of(request), now=clock.now()), shown, status=201)
     return _list(request, source, query.of_parameters(parameters(request), [GROUP]))
 
 
@@ -73,6 +76,11 @@ def all_resources(request: HttpRequest) -> HttpResponse:
 def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
     """`/Users/{id}`: read, replace, patch or delete a person of this source."""
     source = _source(request)
+    with noted(request, source, "Users", unverified_id):
+        return _user(request, source, unverified_id)
+
+
+def _user(request: HttpRequest, source: Source, unverified_id: str) -> HttpResponse:
     shown = _projection(request, USER)
     if_match, now = request.headers.get("If-Match"), clock.now()
     match request.method:
@@ -92,6 +100,11 @@ def user(request: HttpRequest, unverified_id: str) -> HttpResponse:
 def group(request: HttpRequest, unverified_id: str) -> HttpResponse:
     """`/Groups/{id}`: read, replace, patch or delete a group of this source."""
     source = _source(request)
+    with noted(request, source, "Groups", unverified_id):
+        return _group(request, source, unverified_id)
+
+
+def _group(request: HttpRequest, source: Source, unverified_id: str) -> HttpResponse:
     shown = _projection(request, GROUP)
     if_match, now = request.headers.get("If-Match"), clock.now()
     match request.method:
@@ -132,8 +145,9 @@ def schemas(request: HttpRequest, unverified_name: str | None = None) -> HttpRes
 def bulk_operations(request: HttpRequest) -> HttpResponse:
     """`/Bulk`: several operations in a request (RFC 7644 §3.7)."""
     source = _source(request)
-    asked = bulk.parse(normalise(body.of(request), source.normalisers, Form.BULK))
-    return json_response(bulk.run(source, asked, base=_base(request), now=clock.now()))
+    with noted(request, source, "Bulk"):
+        asked = bulk.parse(normalise(body.of(request), source.normalisers, Form.BULK))
+        return json_response(bulk.run(source, asked, base=_base(request), now=clock.now()))
 
 
 @scim_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -11,6 +11,7 @@
     returns        decisions of a manager: readmit, adopt
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people
+    refusals       refused pushes, and the alarm about one that would have ended somebody
     two_managers   the first approval of an act that needs two managers
     disabling      disable a source, which takes back what it said, and enable it
     importing      people from a file

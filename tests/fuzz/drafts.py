@@ -1338,6 +1338,14 @@ def console_held(valid_state: ValidState) -> Draft:
     )
 
 
+def console_refused(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    number = valid_state.random.choice(["1", "x", str(2**70)])
+    return _page(
+        valid_state, "/console/refused", push=number, decision=valid_state.random.choice(["suspend", "dismiss", "x"])
+    )
+
+
 def console_deliveries(valid_state: ValidState) -> Draft:
     _managed(valid_state)
     return _page(valid_state, "/console/deliveries", number=valid_state.random.choice(["1", "0", "x", "9" * 40]))
@@ -1519,6 +1527,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_check,
     console_check_confirm,
     console_held,
+    console_refused,
     console_deliveries,
     console_needs,
     console_needs_decide,

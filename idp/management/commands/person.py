@@ -18,7 +18,7 @@ from derived.ledger.locking import under_lock
 from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
 from scim.feed import writing as feed
 from scim.models import Manager, Person, Record
-from scim.people import returns, settle
+from scim.people import refusals, returns, settle
 from scim.protocol import aggregate
 from scim.protocol.values import fold
 
@@ -102,6 +102,10 @@ class Command(Noun):
             "name": person.display_name(),
             "id": person.id,
             "account": {"id": account.id, "status": account.status, "ial": account.ial, "epoch": account.epoch},
+            "leaver_refused": [
+                f"{one.source.name} at {one.last_at}: {one.status} {one.detail} See: manage.py source refused"
+                for one in refusals.alarms(person)
+            ],
             "addresses": person.addresses(),
             "updated_at": person.updated_at,
             "active": person.active,

@@ -16,12 +16,14 @@ from idp.management.callers import Callers, credential_row, days, end_arguments,
 from idp.management.terms import tls_subject
 from idp.management.verbs import MANY, name_argument, no_arguments
 from scim.models import Person, Source
-from scim.people import disabling, held, importing, settle, sources
+from scim.people import disabling, held, importing, refusals, settle, sources
 from scim.protocol import tables, trust
 from scim.protocol.normalise import KNOWN
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
+
+    from scim.models import RefusedPush
 
 _NAME = "the source's name"
 _OVERLAP = "let the old tokens work so long beside the new one, like 24h (default: they end now)"
@@ -135,6 +137,11 @@ def _admit(parser: CommandParser) -> None:
     parser.add_argument("--expires-in", type=days, metavar="DAYS", help="it ends after so many days")
 
 
+def _refused(parser: CommandParser) -> None:
+    parser.add_argument("name", nargs="?", default="", help=f"{_NAME}; left out for all sources")
+    parser.add_argument("--dismiss", type=int, metavar="NUMBER", help="the person stays: no alarm any more")
+
+
 def _import(parser: CommandParser) -> None:
     parser.add_argument(
         "file",
@@ -178,6 +185,7 @@ class Command(Callers[Source]):
         ),
         "set": ("Change the normalisers, which identifiers adopt, the namespace, and the brake on ending many.", _set),
         "trust": ("Change what a source is trusted for; its people are merged again.", _trust),
+        "refused": ("Refused pushes, those that would have ended somebody first; dismiss one of these.", _refused),
         "rotate": (
             "Give a source a new token; the old ones end now, or after an overlap.",
             rotate_arguments(_NAME, overlap=_OVERLAP),
@@ -264,6 +272,11 @@ class Command(Callers[Source]):
             "namespace": one.namespace,
             "brake": f"{one.brake_count} people or {one.brake_percent} % an hour",
             "held": held.waiting(one.name).count(),
+            "leavers_still_active": sum(row.source_id == one.id for row in refusals.alarms()),
+            "refused": [
+                f"{row.last_at:%Y-%m-%d %H:%M} {row.request}, {row.count} times: {row.status} {row.detail}"
+                for row in refusals.latest(one)[:10]
+            ],
             "normalisers": one.normalisers,
             "most_per_minute": one.most_per_minute,
             "people": one.records.filter(deleted_at=None).count(),
@@ -276,6 +289,20 @@ class Command(Callers[Source]):
                 for row in one.credentials.order_by("id")
             ],
         }
+
+    def refused(self, options: dict[str, Any]) -> list[dict[str, Any]] | str:
+        """List refused pushes, or dismiss one that would have ended somebody."""
+        if options["dismiss"] is not None:
+            row = refusals.alarms().filter(id=options["dismiss"]).first()
+            if row is None:
+                message = "No such refused push waits. See: manage.py source refused"
+                raise CommandError(message)
+            refusals.dismiss(row, now=clock.now(), actor="operator")
+            return "dismissed: the person stays active"
+        source = self.found(options) if options["name"] else None
+        waiting = [one for one in refusals.alarms() if source is None or one.source_id == source.id]
+        rows = [*waiting, *(one for one in refusals.latest(source)[:MANY] if one not in waiting)]
+        return [_refused_row(one, is_alarm=one in waiting) for one in rows]
 
     def trust(self, options: dict[str, Any]) -> dict[str, Any]:
         """Change what a source is trusted for, and merge its people again."""
@@ -423,6 +450,18 @@ class Command(Callers[Source]):
         """Enable a source again."""
         disabling.enable_source(self.found(options), now=clock.now())
         return f"{options['name']} is enabled"
+
+
+def _refused_row(row: RefusedPush, *, is_alarm: bool) -> dict[str, Any]:
+    return {
+        "number": row.id,
+        "source": row.source.name,
+        "request": row.request,
+        "answer": f"{row.status} {row.detail}",
+        "times": row.count,
+        "last": row.last_at,
+        "leaver": (row.person.login_name or str(row.person_id) if row.person else "not found") if is_alarm else "",
+    }
 
 
 def _template(path: Path, form: str) -> dict[str, Any]:
