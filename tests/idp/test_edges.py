@@ -90,7 +90,7 @@ def test_private_scheme_needs_a_dot() -> None:
     [
         "scope=a&scope=b", "state=%00", "state=a%0d%0ab", "client_id=" + "x" * 300, "redirect_uri=https://a/%22",
         "response_type=c%C3%B6de",
-        "scope=%FF", "&".join(f"p{n}=1" for n in range(60)), "a%20b=c", "redirect_uri=https://a/%5C",
+        "scope=%FF", "state=%FF", "&".join(f"p{n}=1" for n in range(201)), "redirect_uri=https://a/%5C",
         "nonce=" + "n" * 256, "code=%C2%85",
     ],
 )  # fmt: skip
@@ -98,6 +98,18 @@ def test_gate_refuses_repeats_lengths_and_characters(raw: str) -> None:
     """C43, A11, E13, E23: repeats, lengths, characters."""
     with pytest.raises(InvalidRequestError):
         gate.parameters(raw)
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=40).filter(lambda name: not gate.is_known(name)), st.text(max_size=90)), max_size=9
+    )
+)
+def test_gate_ignores_unknown_parameters(pairs: list[tuple[str, str]]) -> None:
+    """RFC 6749 §3.1, §3.2, ruling 34: any name and value, repeated or not, in any encoding."""
+    raw = urlencode([*pairs, ("state", "s"), *pairs], errors="surrogatepass")
+    assert gate.parameters(raw) == {"state": "s"}
+    assert gate.parameters("app_name=Caf%E9&" + raw) == {"state": "s"}
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=5))

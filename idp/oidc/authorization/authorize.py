@@ -41,7 +41,7 @@ from idp.oidc.requests import answers, gate
 from idp.oidc.requests import pushed as pushed_requests
 from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.ask import Ask
-from idp.oidc.requests.intake import UntrustedRequest, admit
+from idp.oidc.requests.intake import UntrustedRequest, admit, malformed
 from idp.secrets import hash_secret, opaque
 from scim.access import entitlements
 
@@ -81,8 +81,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
     """OpenID Connect Core §3.1.2.1; both methods, the parameters from one place only."""
     now = clock.now()
     try:
-        raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
-        parameters = gate.parameters(raw) if raw is not None else gate.form(request)
+        parameters = _parameters(request)
         if pushed_requests.is_pushed(parameters.get("request_uri", "")):
             parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
             found, pushed = pushed_requests.load(parameters, now=now)
@@ -100,6 +99,19 @@ def authorize(request: HttpRequest) -> HttpResponse:
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
     return _go_on(request, _store(request, found, pushed, now=now), found.party)
+
+
+def _parameters(request: HttpRequest) -> dict[str, str]:
+    """The known parameters, from the place that the method names.
+
+    Raises: DeclinedRequest, UntrustedRequest, OAuth2Error.
+    """
+    try:
+        if request.method == "GET":
+            return gate.parameters(request.META.get("QUERY_STRING", ""))
+        return gate.form(request)
+    except gate.MalformedRequest as error:
+        raise malformed(error) from error
 
 
 def _store(

@@ -37,7 +37,9 @@ def logout(request: HttpRequest) -> HttpResponse:
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else request.body.decode("ascii")
         parameters = gate.parameters(raw)
-    except (OAuth2Error, UnicodeDecodeError):
+    except OAuth2Error as error:
+        return pages.problem(request, f"The request to sign out is malformed. {error.description}", status=400)
+    except UnicodeDecodeError:
         return pages.problem(request, "The request to sign out is malformed.", status=400)
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         # A POST from another site comes without the cookie (SameSite=Lax), so no session would be ended.

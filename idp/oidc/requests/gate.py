@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 _TEXT = re.compile(r"[\x20-\x7e]*")
 # the characters that RFC 6749 appendix A permits in most parameters
 _UNQUOTED = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_MOST_PARAMETERS = 50
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MOST_PARAMETERS = 200
 _MOST = 2048
+_MOST_REPEATED = 8192
+_TOO_LONG = "too long"
 _LENGTHS = {
     "client_id": 255,
     "redirect_uri": 500,
@@ -56,47 +57,73 @@ _LENGTHS = {
     "request_uri": 500,
     "post_logout_redirect_uri": 500,
 }
+# Read too, and of no length of their own.
+_UNBOUNDED = frozenset({"client_assertion_type", "registration"})
 _REPEATED = frozenset({"resource"})  # RFC 8707 §2: repeated values are joined by spaces
 _FREE = frozenset({"passphrase", "login_hint", "claims", "state", "ui_locales"})
 
 
-def parameters(raw: str) -> dict[str, str]:
-    """The parameters of a query or of a form body.
+class MalformedRequest(InvalidRequestError):  # type: ignore[misc]  # Authlib is untyped
+    """A parameter is repeated, too long, or has forbidden characters; the description names it.
 
-    Raises: InvalidRequestError naming the parameter that is repeated, too long, or has forbidden characters.
+    sound: the other parameters, from which the client and its redirect URI may still be known (RFC 6749 §4.1.2.1).
+    """
+
+    def __init__(self, description: str, sound: Mapping[str, str]) -> None:
+        super().__init__(description)
+        self.sound = dict(sound)
+
+
+def is_known(name: str) -> bool:
+    """True for a parameter that Ramet reads; all others are ignored (RFC 6749 §3.1, §3.2; ruling 34)."""
+    return name in _LENGTHS or name in _UNBOUNDED
+
+
+def parameters(raw: str) -> dict[str, str]:
+    """The known parameters of a query or of a form body.
+
+    Raises: MalformedRequest; InvalidRequestError for too many parameters.
     """
     try:
-        pairs = parse_qsl(
-            raw, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, encoding="utf-8", errors="strict"
-        )
+        # An undecodable value stays one: a known parameter with it is refused below, an unknown one is ignored.
+        pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, errors="surrogateescape")
     except ValueError:
-        raise InvalidRequestError("The request is not form-encoded UTF-8 or has too many parameters.") from None
+        raise InvalidRequestError("The request is not form-encoded or has too many parameters.") from None
     return bounded(pairs)
 
 
 def bounded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Parameters of any origin, each checked by itself.
+    """The known parameters of any origin, each checked by itself; empty means omitted (RFC 6749 §3.1).
 
-    Raises: InvalidRequestError naming the parameter.
+    Raises: MalformedRequest naming the first faulty parameter.
     """
     found: dict[str, str] = {}
+    faults: dict[str, str] = {}
     for name, value in pairs:
-        if not _NAME.fullmatch(name):
-            raise InvalidRequestError("A parameter name is malformed.")
+        if not is_known(name):
+            continue
         if name in found and name not in _REPEATED:
-            raise InvalidRequestError(f"Parameter {name} comes more than once.")
-        _check(name, value)
-        found[name] = f"{found[name]} {value}" if name in found else value
-    return {name: value for name, value in found.items() if value != ""}  # empty means omitted (RFC 6749 §3.1)
+            faults.setdefault(name, f"Parameter {name} comes more than once.")
+            found[name] = ""
+        elif words := _fault(name, value):
+            faults.setdefault(name, words)
+            # An answer repeats the state as it was, and the client may have made it too long.
+            found[name] = value if name == "state" and _TOO_LONG in words and len(value) <= _MOST_REPEATED else ""
+        else:
+            found[name] = f"{found[name]} {value}" if name in found else value
+    kept = {name: value for name, value in found.items() if value != ""}
+    if faults:
+        raise MalformedRequest(next(iter(faults.values())), kept)
+    return kept
 
 
-def _check(name: str, value: str) -> None:
-    if len(value) > _LENGTHS.get(name, _MOST):
-        raise InvalidRequestError(f"Parameter {name} is too long.")
-    if _CONTROL.search(value):
-        raise InvalidRequestError(f"Parameter {name} has control characters.")
+def _fault(name: str, value: str) -> str:
+    """The fault of a value, or ""."""
+    if _FORBIDDEN.search(value):
+        return f"Parameter {name} has control characters, or is not UTF-8."
     if name not in _FREE and not (_UNQUOTED if name in _LENGTHS else _TEXT).fullmatch(value):
-        raise InvalidRequestError(f"Parameter {name} has characters that are not allowed in it.")
+        return f"Parameter {name} has characters that are not allowed in it."
+    return f"Parameter {name} is {_TOO_LONG}." if len(value) > _LENGTHS.get(name, _MOST) else ""
 
 
 def form(request: HttpRequest) -> dict[str, str]:

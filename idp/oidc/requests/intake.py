@@ -12,7 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp import clients, uris
 from idp.oidc.proofs import own_jwts as issued
-from idp.oidc.requests import jar
+from idp.oidc.requests import gate, jar
 from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.ask import MODES, UNKNOWN, Ask, parse
 from idp.oidc.requests.engine import OAuthRequest, engine
@@ -67,6 +67,14 @@ def admit(
         raise declined_request(error, parameters, redirect_uri) from error
 
 
+def malformed(error: gate.MalformedRequest) -> DeclinedRequest | UntrustedRequest:
+    """The error for a request with a malformed parameter, to the client where it and its redirect URI are sound."""
+    party, redirect_uri = clients.find(error.sound.get("client_id", "")), error.sound.get("redirect_uri", "")
+    if party is not None and _is_registered(redirect_uri, party):
+        return declined_request(error, error.sound, redirect_uri)
+    return UntrustedRequest(error.description)
+
+
 def _is_registered(redirect_uri: str, party: RelyingParty) -> bool:
     return uris.is_plain(redirect_uri) and party.check_redirect_uri(redirect_uri)
 
@@ -75,6 +83,8 @@ def _object_error(
     error: OAuth2Error, outer: Mapping[str, str], party: RelyingParty, *, pushed: bool
 ) -> DeclinedRequest | UntrustedRequest:
     """The error for a rejected request object: sent to a registered address outside of it, or shown on a page."""
+    if isinstance(error, gate.MalformedRequest):
+        outer = error.sound  # the object's own parameters: its signature was verified before they were read
     redirect_uri = outer.get("redirect_uri", "")
     if pushed or _is_registered(redirect_uri, party):
         return declined_request(error, outer, redirect_uri)

@@ -28,7 +28,6 @@ _LEAP = timedelta(seconds=15)
 _TYPS = frozenset(
     {"oauth-authz-req+jwt", "jwt", None}
 )  # OpenID Connect Core §6 knows no typ; no other kind of token passes (J2)
-_ABOUT_ITSELF = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti", "sub"})
 
 
 class InvalidRequestObject(OAuth2Error):  # type: ignore[misc]  # Authlib is untyped
@@ -58,7 +57,7 @@ def parameters_of(parameters: dict[str, str], party: RelyingParty, *, now: datet
             "The request object is malformed, or not signed by this client as it is registered."
         ) from refused
     _check(said, party, now=now)
-    return gate.bounded((name, _text(name, value)) for name, value in said.items() if name not in _ABOUT_ITSELF)
+    return gate.bounded((name, _text(name, value)) for name, value in said.items() if gate.is_known(name))
 
 
 def _check(said: Mapping[str, Any], party: RelyingParty, *, now: datetime) -> None:
@@ -102,7 +101,4 @@ def _text(name: str, value: object) -> str:
         return json.dumps(value)
     if name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise InvalidRequestObject(
-        f"{name[:40] if name.isascii() and name.isidentifier() else 'A member'} of the request object is "
-        "not of its type."
-    )
+    raise InvalidRequestObject(f"{name} of the request object is not of its type.")

@@ -27,7 +27,6 @@ UNMET = "unmet_authentication_requirements"
         {"redirect_uri": CALLBACK + "?x"},
         {"client_id": "nobody"}, {"client_id": None}, {"redirect_uri": 'https://app.example/"'},
         {"redirect_uri": "https://app.example/\\"},
-        {"state": "a\x00b"}, {"nonce": "n" * 256},
     ],
 )  # fmt: skip
 def test_unregistered_redirect_uri_gets_a_page(world: World, changed: dict[str, str | None]) -> None:
@@ -74,11 +73,76 @@ def test_wrong_request_gets_the_protocols_error(world: World, changed: dict[str,
 
 
 def test_repeated_parameter_is_refused(world: World) -> None:
-    """C43."""
+    """C43: told to the client where it and its redirect URI are sound, else on a page."""
     app = world.app()
-    response = http().get(app.url() + "&scope=openid")
-    assert response.status_code == 400
-    assert "more than once" in response.text
+    found = answer(Browser(http()).get(app.url() + "&scope=openid", stop_at=CALLBACK))
+    assert (found["error"], found["state"]) == ("invalid_request", "st&te=1")
+    assert "scope comes more than once" in found["error_description"]
+    assert "state" not in answer(Browser(http()).get(app.url() + "&state=2", stop_at=CALLBACK))
+    assert "state" not in answer(Browser(http()).get(app.url(state="a\x00b"), stop_at=CALLBACK))
+    for repeated in ("client_id", "redirect_uri"):
+        response = http().get(app.url() + f"&{repeated}={app.parameters()[repeated]}")
+        assert response.status_code == 400
+        assert "more than once" in response.text
+
+
+UNKNOWN = "&app_name=Caf%C3%A9&foo%5Bbar%5D=1&RelayState=" + "r" * 5000 + "&utm=1&utm=2&x=%FF&%00=%00&a%20b=c&="
+
+
+def test_unknown_parameters_are_ignored(world: World) -> None:
+    """RFC 6749 §3.1, §3.2, ruling 34: at the authorization, PAR, token, logout and revocation endpoints."""
+    _, browser = world.enrolled()
+    app = world.app(post_logout_uris=["https://app.example/bye"])
+    found = answer(browser.get(app.url() + UNKNOWN, stop_at=CALLBACK))
+    assert found["state"] == "st&te=1"
+    auth = (app.client_id, app.secret or "")
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    form = {
+        "grant_type": "authorization_code",
+        "code": found["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": app.verifier,
+    }
+    with http() as agent:
+        assert (
+            agent.post("/oidc/par", content=urlencode(app.parameters()) + UNKNOWN, auth=auth, headers=kind).status_code
+            == 201
+        )
+        response = agent.post("/oidc/token", content=urlencode(form) + UNKNOWN, auth=auth, headers=kind)
+        assert response.status_code == 200, response.text
+        token = urlencode({"token": response.json()["refresh_token"]})
+        assert agent.post("/oidc/revoke", content=token + UNKNOWN, auth=auth, headers=kind).status_code == 200
+    asked = urlencode(
+        {"id_token_hint": response.json()["id_token"], "post_logout_redirect_uri": "https://app.example/bye"}
+    )
+    assert (
+        browser.get(f"{ISSUER}/oidc/logout?{asked}{UNKNOWN}", stop_at="https://").stopped_at
+        == "https://app.example/bye"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "state"),
+    [
+        ({"state": "s" * 3000}, "s" * 3000),
+        ({"nonce": "n" * 300}, "st&te=1"),
+        ({"scope": "openid " + "x" * 600}, "st&te=1"),
+        ({"max_age": "1" * 11}, "st&te=1"),
+        ({"login_hint": "l" * 400}, "st&te=1"),
+        ({"nonce": "n\u00e9"}, "st&te=1"),
+    ],
+)
+def test_fault_of_a_parameter_is_told_to_the_client(world: World, changed: dict[str, str], state: str) -> None:
+    """RFC 6749 §4.1.2.1: by redirect where client and redirect URI are sound, in JSON where it was pushed."""
+    app, name = world.app(), next(iter(changed))
+    found = answer(Browser(http()).get(app.url(**changed), stop_at=CALLBACK))
+    assert (found["error"], found["state"], found["iss"]) == ("invalid_request", state, ISSUER)
+    assert name in found["error_description"]
+    pushed = app.post("/oidc/par", {**app.parameters(**changed)})
+    assert (pushed.status_code, pushed.json()["error"]) == (400, "invalid_request")
+    assert name in pushed.json()["error_description"]
+    page = Browser(http()).get(app.url(**changed, redirect_uri="https://evil.example/"), stop_at="https://")
+    assert (page.status, page.stopped_at) == (400, "")
 
 
 def test_parameters_of_a_post_come_from_the_body_only(world: World) -> None:

@@ -123,7 +123,7 @@ def test_both_typ_values_are_accepted(world: World, typ: str | None) -> None:
         {"request_uri": "urn:x"},
         {"scope": ["openid"]}, {"response_type": 7}, {"redirect_uri": {"a": "b"}}, {"state": {"a": 1}}, {"claims": [1]},
         {"max_age": True},
-        {"nonce": 7}, {"x": [[]]}, {"sub": "="},
+        {"nonce": 7}, {"sub": "="},
     ],
 )  # fmt: skip
 def test_request_object_with_wrong_claims_is_refused(world: World, changed: dict[str, Any]) -> None:
@@ -214,6 +214,16 @@ def test_errors_go_to_the_redirect_uri_of_the_object(world: World) -> None:
         assert (page.status, page.stopped_at) == (400, "")
     page = desktop.get(start(who, "x.y.z", redirect_uri="https://evil.example/"), stop_at="https://")
     assert (page.status, page.stopped_at) == (400, "")
+
+
+def test_parameters_of_an_object(world: World) -> None:
+    """Ruling 34, RFC 6749 §4.1.2.1: unknown members are ignored; the object's redirect URI is told of a long state."""
+    _, desktop = world.enrolled()
+    who = requester(world)
+    more: dict[str, Any] = {"app_name": ["Caf\u00e9"], "foo[bar]": {"a": 1}, "\u00e4": 5}
+    assert "code" in answer(desktop.get(start(who, made(who, **more)), stop_at=CALLBACK))
+    found = answer(desktop.get(start(who, made(who, state="s" * 3000)), stop_at=CALLBACK))
+    assert (found["error"], found["state"]) == ("invalid_request", "s" * 3000)
 
 
 def test_client_may_be_required_to_sign(world: World) -> None:
