@@ -40,6 +40,13 @@ def set_eligible(account: Account, *, is_eligible: bool, now: datetime, actor: s
     return ended
 
 
+def would_end(account: Account, *, is_eligible: bool, ial: int) -> bool:
+    """True if `set_eligible` or `set_ial` with these values would end a credential."""
+    if not is_eligible and account.eligible and _derived(account).exists():
+        return True
+    return ial < account.ial and bool(_outranked(account, ial))
+
+
 def set_ial(account: Account, *, ial: int, now: datetime, actor: str) -> None:
     """Set the identity assurance level; a lower level also lowers every credential (AS-1, promise 2).
 
@@ -49,10 +56,8 @@ def set_ial(account: Account, *, ial: int, now: datetime, actor: str) -> None:
     if ial < account.ial:
         Credential.objects.filter(account=account, state__in=LIVING, ial__gt=ial).update(ial=ial)
     accounts.vouch(account, ial=ial, now=now, actor=actor)
-    if ial < IAL.IAL3:
-        for row in _derived(account).filter(issued__isnull=False, label=Label.DERIVED_PIV).select_related("issued"):
-            if not PIV_POLICIES.isdisjoint(row.issued.policies):
-                revoke.credential(row, account=account, because=Reason.IDENTITY_LOWERED, now=now, actor=actor)
+    for row in _outranked(account, ial):
+        revoke.credential(row, account=account, because=Reason.IDENTITY_LOWERED, now=now, actor=actor)
 
 
 def name_changed(account: Account, *, now: datetime, actor: str) -> int:
@@ -72,6 +77,14 @@ def name_changed(account: Account, *, now: datetime, actor: str) -> int:
         else:
             changed += revoke.credential(row, account=account, because=Reason.NAME_CHANGED, now=now, actor=actor)
     return changed
+
+
+def _outranked(account: Account, ial: int) -> list[Credential]:
+    """The certificates whose policy asserts more than this identity assurance level."""
+    if ial >= IAL.IAL3:
+        return []
+    rows = _derived(account).filter(issued__isnull=False, label=Label.DERIVED_PIV).select_related("issued")
+    return [row for row in rows if not PIV_POLICIES.isdisjoint(row.issued.policies)]
 
 
 def _derived(account: Account) -> QuerySet[Credential]:

@@ -14,7 +14,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.template.loader import render_to_string
 
 from derived.errors import Reason
-from derived.ledger import outbox, status
+from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, OutboxRow
 from derived.rules.kinds import Kind
@@ -24,8 +24,8 @@ from idp.config import config
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.roots import invitations as invitation
 from idp.errors import ENDINGS
-from scim.access import entitlements
 from scim.models import Access, AccessState, Person
+from scim.people import notices
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
-    "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused",
+    "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -48,7 +48,7 @@ _CHANGES = {"password": "Its password was changed", "name": "It has this new nam
 _NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
 _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
-_FOR_MANAGERS = frozenset({"mail.refused", "brake.held", "push.refused"})  # about another person
+_FOR_MANAGERS = frozenset({"mail.refused", "brake.held", "push.refused", "adoption.waits"})  # about another person
 _SUSPENDED = {
     "name_changed": (
         "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
@@ -69,13 +69,11 @@ def tell_managers(row: OutboxRow, *, now: datetime) -> None:
     """Notify every manager of a notice that no address accepted; once a day per person."""
     if row.kind == "mail.refused" or row.account_id is None:
         return
-    payload = {"of": str(row.account_id), "kind": row.kind}
+    payload: dict[str, object] = {"of": str(row.account_id), "kind": row.kind}
     recent = OutboxRow.objects.filter(kind="mail.refused", payload__of=payload["of"], created_at__gt=now - _ONCE_A)
     if recent.exists():
         return
-    for manager in entitlements.managers().select_related("person__account"):
-        account = manager.person.account
-        outbox.enqueue(kind="mail.refused", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    notices.tell_managers("mail.refused", payload, now=now)
 
 
 def deliver(row: OutboxRow, *, now: datetime) -> None:
@@ -100,8 +98,10 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = "brake_held", {"source": row.payload.get("source", ""), "link": _console("held")}
         case "push.refused":
             template, values = "push_refused", _of_push(row)
+        case "adoption.waits":
+            template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
         case "mail.refused":
-            template, values = "mail_refused", _of_refused(row)
+            template, values = "mail_refused", _of_another(row)
         case _:
             template, values = _notice(row, credential, now=now)
     if template:
@@ -210,8 +210,8 @@ def _console(page: str) -> str:
     return f"{config().issuer}/console/{page}"
 
 
-def _of_refused(row: OutboxRow) -> dict[str, Any]:
-    """The person whose notice no address took, for a manager."""
+def _of_another(row: OutboxRow) -> dict[str, Any]:
+    """The person whom a manager's notice is about."""
     person = Person.objects.filter(account_id=row.payload.get("of")).first()
     return {
         "of": (person.login_name or person.display_name()) if person else "a person who is no longer here",

@@ -12,6 +12,7 @@
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people
     refusals       refused pushes, and the alarm about one that would have ended somebody
+    notices        mail to every identity manager
     two_managers   the first approval of an act that needs two managers
     disabling      disable a source, which takes back what it said, and enable it
     importing      people from a file

@@ -34,6 +34,7 @@ SEVERAL = "several people have this identifier"
 SAME_SOURCE = "its source has or had another record of that person"
 KEPT_APART = "a manager has kept a record of its source apart from that person"
 DIFFERS = "another identifier differs"
+LOSES_JOINER = "the joiner of one source would move into the account of another source"
 IN_USE = "both have an account that is in use"
 
 

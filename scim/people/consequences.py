@@ -18,7 +18,6 @@ from scim.access import requests
 from scim.feed import writing as feed
 from scim.people import brake
 from scim.protocol import aggregate, trust
-from scim.protocol.assurance import ASSURANCE_URN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +35,7 @@ _BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SO
 class WriteContext:
     """The context of a write: actor, time, person, and the account, locked or created by this transaction.
 
+    source: the name of the source whose statement causes the write, "" for a decision of a manager or the operator.
     appears: no receiver was shown this person until now, new or not. was_active: the account's state before, if this
     transaction has already changed it. txn: the feed's id of this transaction.
     """
@@ -44,6 +44,7 @@ class WriteContext:
     person: Person
     actor: str
     now: datetime
+    source: str = ""
     is_new: bool = False
     appears: bool = False
     was_active: bool | None = None
@@ -73,6 +74,10 @@ class Change(StrEnum):
     CLEARED = "cleared"
     INVITED = "invited"
     TOLD = "told"
+
+
+# The changes that end something for good, which the brake holds.
+_BRAKED = frozenset({Change.ENDED, Change.LEVEL_FELL, Change.INELIGIBLE})
 
 
 @dataclass(frozen=True)
@@ -113,14 +118,27 @@ def changes(before: MergedState, after: MergedState, *, is_new: bool = False) ->
 def apply_changes(write: WriteContext, before: MergedState, after: MergedState) -> list[Change]:
     """Apply the consequence of every change, and return the changes."""
     found = changes(before, after, is_new=write.is_new)
+    held = (
+        not write.is_new
+        and _ends_something(write, found, after)
+        and brake.holds(write.person, write.account, source=write.source, now=write.now)
+    )
     for change in found:
-        TABLE[change].follow(write, before, after)
+        if not (held and change in _BRAKED):
+            TABLE[change].follow(write, before, after)
     return found
 
 
+def _ends_something(write: WriteContext, found: list[Change], after: MergedState) -> bool:
+    """True if a change ends the person or a credential for good; a held person's decision is still to come."""
+    if Change.ENDED in found:
+        return True
+    ial = min(write.account.ial, after.guarded.ial) if Change.LEVEL_FELL in found else write.account.ial
+    return identity_changes.would_end(write.account, is_eligible=Change.INELIGIBLE not in found, ial=ial)
+
+
 def _is_eligible(state: MergedState) -> bool:
-    extension = state.profile.attributes.get(ASSURANCE_URN)
-    return not (isinstance(extension, dict) and extension.get(trust.ELIGIBLE.rpartition(":")[2]) is False)
+    return not trust.states_ineligible(state.profile.attributes)
 
 
 def _address(state: MergedState) -> str | None:
@@ -142,9 +160,7 @@ def _named(state: MergedState) -> tuple[str, object, object, str]:
 
 
 def _end(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
-    """End the person, or hold them by the brake; a new person whom nobody calls active has nothing to hold."""
-    if write.is_new or not brake.holds(write.person, write.account, actor=write.actor, now=write.now):
-        revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
+    revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
 
 
 def _reopen(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
@@ -180,7 +196,9 @@ def _suspend(write: WriteContext, _before: MergedState, _after: MergedState) -> 
 
 
 def _resume(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
-    """Resume an account that a source had suspended, never one that the person or a manager suspended."""
+    """Resume an account that a source had suspended, never one that is held or that somebody else suspended."""
+    if write.person.held_at is not None:
+        return
     moves = write.account.events.filter(
         kind__in=["account.suspended", "account.resumed", "account.freeze_asked"]
     ).order_by("-seq")
@@ -214,7 +232,7 @@ def _enqueue(write: WriteContext, kind: str, payload: dict[str, object]) -> None
 
 def delete(write: WriteContext) -> bool:
     """End everything of a person whose last record was deleted (C28); False if the person is held instead."""
-    if brake.holds(write.person, write.account, actor=write.actor, now=write.now):
+    if brake.holds(write.person, write.account, source=write.source, now=write.now):
         return False
     revoke.everything(write.account, because=Reason.DELETED_BY_SOURCE, now=write.now, actor=write.actor)
     return True
@@ -231,7 +249,8 @@ TABLE: dict[Change, Consequence] = {
         "The account and every credential, session and token end, for good; held where the source ended many.", _end
     ),
     Change.LEVEL_FELL: Consequence(
-        "The identity assurance level falls, for the account and all its credentials.", _vouch
+        "The identity assurance level falls, for the account and all its credentials; held as an ending is.",
+        _vouch,
     ),
     Change.INELIGIBLE: Consequence(
         "Derived credentials end and no more are issued; ways of signing in stay.", _eligible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.changes import revoke, suspend
+from derived.changes import identity_changes, revoke, suspend
 from derived.errors import Reason, Refused
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
@@ -13,6 +13,7 @@ from scim.feed import writing as feed
 from scim.models import Person
 from scim.people import brake
 from scim.people.settle import WriteContext, apply_write, forget
+from scim.protocol import trust
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,13 +30,17 @@ def waiting(source: str = "") -> QuerySet[Person]:
 
 
 def end(person: Person, *, now: datetime, actor: str) -> None:
-    """Let a held person end, as their source said.
+    """Let happen what their source said: the person ends, or their derived credentials do.
 
     Raises: Refused(ILLEGAL_MOVE) if the person is not held.
     """
 
     def work(account: Account) -> None:
         write = _released(account, person, "person.held_ended", now=now, actor=actor)
+        if write.person.active:  # a source made them ineligible, or lowered their IAL
+            identity_changes.set_ial(account, ial=min(account.ial, write.person.said_ial), now=now, actor=actor)
+            apply_write(write)
+            return
         is_deleted = not write.person.records.filter(deleted_at__isnull=True).exists()
         because = Reason.DELETED_BY_SOURCE if is_deleted else Reason.DEACTIVATED_BY_SOURCE
         revoke.everything(account, because=because, now=now, actor=actor)
@@ -46,14 +51,17 @@ def end(person: Person, *, now: datetime, actor: str) -> None:
 
 
 def give_back(person: Person, *, now: datetime, actor: str) -> None:
-    """Give a held person back: the ending does not count until the source states `active` again.
+    """Give a held person back: the ending does not count until the source states `active` or `eligible` again.
 
     Raises: Refused(ILLEGAL_MOVE) if the person is not held.
     """
 
     def work(account: Account) -> None:
         write = _released(account, person, "person.held_given_back", now=now, actor=actor)
-        write.person.records.filter(active=False).update(overruled=True)
+        for record in write.person.records.filter(deleted_at__isnull=True, overruled=False):
+            if not record.active or trust.states_ineligible(record.resource):
+                record.overruled = True
+                record.save(update_fields=["overruled"])
         write.person.records.filter(deleted_at__isnull=False, was_active=True).update(overruled=True)
         apply_write(write)
 

@@ -17,7 +17,7 @@ from derived.ledger import accounts, audit, status
 from derived.ledger.locking import under_lock, under_locks
 from scim.feed import writing as feed
 from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
-from scim.people import candidates, two_managers
+from scim.people import candidates, notices, two_managers
 from scim.people.settle import WriteContext, apply_write
 from scim.protocol import trust
 
@@ -89,6 +89,14 @@ def record_attached(
         decided_by=BY_RULE,
     )
     _record(account, "person.joined", record, now=now, actor=actor, attribute=found.attribute)
+    _tell_if_it_waits(record, found.person, now=now)
+
+
+def _tell_if_it_waits(record: Record, person: Person, *, now: datetime) -> None:
+    """Notify the managers if a source that may activate people has no say about this one before a decision."""
+    if not record.adopted and trust.ACTIVE in record.source.trusted_for:
+        payload: dict[str, object] = {"source": record.source.name, "of": str(person.account_id)}
+        notices.tell_managers("adoption.waits", payload, now=now)
 
 
 def starts_adopted(source: Source, person: Person | None, *, attribute: str = "") -> bool:
@@ -112,8 +120,12 @@ def match_after_write(record: Record, *, now: datetime) -> None:
     keys = candidates.keys_of(record.source, record.resource)
     found = candidates.find(record.source, keys, record=record)
     if len(found) == 1 and not found[0].why:
-        _join_clear(record, found[0], now=now)
-        return
+        moves = _moves_clear(record, found[0])
+        if moves is not None:
+            with contextlib.suppress(Refused):  # a concurrent join by another request is not an error here
+                join(moves, _other(moves, record, found[0]), attribute=found[0].attribute, now=now, actor=BY_RULE)
+            return
+        found = [replace(found[0], why=candidates.LOSES_JOINER)]
     for one in found:
         Match.objects.get_or_create(
             record=record,
@@ -122,25 +134,23 @@ def match_after_write(record: Record, *, now: datetime) -> None:
         )
 
 
-def _join_clear(record: Record, found: candidates.Candidate, *, now: datetime) -> None:
-    """Move the lighter of two people into the other; of two light ones the younger, or the one without adopted records.
+def _moves_clear(record: Record, found: candidates.Candidate) -> Record | None:
+    """The record that a rule may move to the other person, or None if a manager must decide.
 
-    The write before is committed, so a concurrent join by another request is not an error here.
+    A record moves if its person has nothing else, never enrolled, and loses nothing: the record was not adopted, or is
+    adopted there too. So a rule never takes a source's joiner into an account where that source has no say.
     """
-    mine, theirs = record.person, found.person
-    moves: Record | None = record
-    if not candidates.has_nothing_to_lose(mine) or (
-        candidates.has_nothing_to_lose(theirs) and _rank(mine) < _rank(theirs)
-    ):
-        moves = theirs.records.filter(deleted_at__isnull=True).select_related("person", "source").first()
-    into = theirs if moves is record else mine
-    if moves is not None:
-        with contextlib.suppress(Refused):
-            join(moves, into, attribute=found.attribute, now=now, actor=BY_RULE)
+    other = found.person.records.filter(deleted_at__isnull=True).select_related("person", "source").first()
+    moves = [(record, found.person)] + ([(other, record.person)] if other is not None else [])
+    for one, into in sorted(moves, key=lambda pair: pair[0].adopted):
+        stays_heard = not one.adopted or starts_adopted(one.source, into, attribute=found.attribute)
+        if stays_heard and candidates.has_nothing_to_lose(one.person):
+            return one
+    return None
 
 
-def _rank(person: Person) -> tuple[bool, datetime, UUID]:
-    return (not person.records.filter(adopted=True).exists(), person.created_at, person.id)
+def _other(moves: Record, record: Record, found: candidates.Candidate) -> Person:
+    return found.person if moves is record else record.person
 
 
 # --- by a manager ---
@@ -171,7 +181,12 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         if not two_managers.agreed(used, "join", about, actor=actor, now=now):
             return None
         write = WriteContext(
-            account=locked[into.account_id], person=into, actor=actor, now=now, appears=not _is_here(into)
+            account=locked[into.account_id],
+            person=into,
+            actor=actor,
+            source=fresh.source.name if actor == BY_RULE else "",
+            now=now,
+            appears=not _is_here(into),
         )
         match, _ = Match.objects.update_or_create(
             record=fresh,
@@ -200,6 +215,8 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         _record(old_account, "person.record_left", fresh, now=now, actor=actor, attribute=attribute)
         _record(write.account, "person.joined", fresh, now=now, actor=actor, attribute=attribute)
         _carry_on(replace(write, account=old_account, person=old, appears=False))
+        if actor == BY_RULE:
+            _tell_if_it_waits(fresh, into, now=now)
         apply_write(write)
         return match
 

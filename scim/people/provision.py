@@ -104,7 +104,7 @@ def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) 
             adopted=matching.starts_adopted(source, still.person, attribute=still.attribute),
         )
         _store(record, resource, body, _without_secrets(body), now=now)
-        write = WriteContext(account=account, person=still.person, actor=source.actor, now=now)
+        write = WriteContext(account=account, person=still.person, actor=source.actor, source=source.name, now=now)
         _record(account, "person.updated", record, now=now)
         matching.record_attached(record, still, account, now=now, actor=source.actor)
         record_untrusted(write, resource, source.trusted_for)
@@ -123,7 +123,7 @@ def _create(source: Source, body: Json, resource: Resource, *, now: datetime) ->
         source=source, person=person, created_at=now, version=0, adopted=matching.starts_adopted(source, None)
     )
     _store(record, resource, body, _without_secrets(body), now=now)
-    write = WriteContext(account=account, person=person, actor=source.actor, now=now, is_new=True)
+    write = WriteContext(account=account, person=person, actor=source.actor, source=source.name, now=now, is_new=True)
     _record(account, "person.created", record, now=now)
     record_untrusted(write, resource, source.trusted_for)
     apply_write(write)
@@ -208,7 +208,7 @@ def delete_user(source: Source, unverified_id: str, *, if_match: str | None = No
         record.deleted_at, record.active, record.returns_at, record.updated_at = now, False, None, now
         record.version += 1
         record.save(update_fields=["deleted_at", "active", "returns_at", "updated_at", "version"])
-        write = WriteContext(account=account, person=record.person, actor=source.actor, now=now)
+        write = WriteContext(account=account, person=record.person, actor=source.actor, source=source.name, now=now)
         remove_from_groups(record, followed=record.followed, txn=write.txn, now=now)
         _record(account, "person.deleted", record, now=now)
         record_deleted(write, followed=record.followed)
@@ -238,7 +238,7 @@ def _write(  # noqa: PLR0913 - the parts of a change
     old: dict[str, Resource] = {}
 
     def work(account: Account, record: Record) -> Record:
-        write = WriteContext(account=account, person=record.person, actor=source.actor, now=now)
+        write = WriteContext(account=account, person=record.person, actor=source.actor, source=source.name, now=now)
         before, resource, waits = record.resource, change(record), record.returns_at
         old["resource"] = before
         _note_return(record, resource, push, now=now)
@@ -271,22 +271,25 @@ def _note_return(record: Record, resource: Resource, push: _Push, *, now: dateti
     """Decide whether a person that this source had ended returns at once, or waits for a manager (ruling 11, C29)."""
     wanted = _means_active(record, resource)
     is_return = wanted and record.was_active and not record.active
-    proven = push.versioned and push.says_active and not (is_return and _moved_its_addresses(record, resource))
+    waits = is_return or record.returns_at is not None
+    proven = push.versioned and push.says_active and not (waits and _moved_addresses(record, resource))
     if not wanted or not record.was_active or proven:
         record.returns_at = None
     elif is_return:
         record.returns_at = now
 
 
-def _moved_its_addresses(record: Record, resource: Resource) -> bool:
+def _moved_addresses(record: Record, resource: Resource) -> bool:
     """True if the e-mail addresses changed with this return, since the ending, or shortly before it (ruling 29).
 
-    Whoever stole a source's credential could otherwise move the address, end the person, and take the invitation.
+    Those of the record or, by any source, those of the person: the bearer of a stolen credential could otherwise move
+    the address, end the person, and take the invitation.
     """
     if index.emails(resource) != index.emails(record.resource):
         return True
-    changed, ended = record.addresses_changed_at, record.ended_at
-    return changed is not None and (ended is None or changed > ended - SETTLED)
+    ended = record.ended_at
+    changes = [at for at in (record.addresses_changed_at, record.person.contact_changed_at) if at is not None]
+    return any(ended is None or at > ended - SETTLED for at in changes)
 
 
 def _means_active(record: Record, resource: Resource) -> bool:
@@ -333,7 +336,7 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.was_active = record.was_active or record.active
     if was_active and not record.active:
         record.ended_at = now
-    if "active" in resource and resource["active"] is not was.get("active"):
+    if _states_again(resource, was):
         record.overruled = False
     after = index.emails(resource)
     if was and after != before:
@@ -348,6 +351,13 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
         RecordEmail.objects.bulk_create(
             RecordEmail(record=record, source=record.source, value_fold=one) for one in after
         )
+
+
+def _states_again(resource: Resource, was: Resource) -> bool:
+    """True if the source states `active` or `eligible` anew, which a manager's giving back does not cover."""
+    if "active" in resource and resource["active"] is not was.get("active"):
+        return True
+    return trust.states_ineligible(resource) != trust.states_ineligible(was)
 
 
 def check_unique(source: Source, resource: Resource, *, but: Record | None) -> None:

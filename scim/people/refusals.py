@@ -16,12 +16,12 @@ from django.db.models import F, Q
 
 from derived.changes import suspend
 from derived.errors import Reason, Refused, Unavailable
-from derived.ledger import audit, outbox
+from derived.ledger import audit
 from derived.ledger.locking import transacted, under_lock
 from derived.models import AccountStatus
-from scim.access import entitlements
 from scim.feed import writing as feed
 from scim.models import Record, RefusedPush
+from scim.people import notices
 from scim.people.directory import as_id
 from scim.protocol import ordering, trust
 from scim.protocol.endings import states_ending
@@ -154,10 +154,7 @@ def _mail(row: RefusedPush, *, now: datetime) -> None:
     if same.exists() or lately.count() >= _MOST_MAILS:
         return
     RefusedPush.objects.filter(id=row.id).update(mailed_at=now)
-    payload = {"source": row.source.name, "person": str(row.person_id or "")}
-    for manager in entitlements.managers().select_related("person__account"):
-        theirs = manager.person.account
-        outbox.enqueue(kind="push.refused", receiver=f"mail:{theirs.id}", account=theirs, payload=payload, now=now)
+    notices.tell_managers("push.refused", {"source": row.source.name, "person": str(row.person_id or "")}, now=now)
 
 
 def _delete_surplus(source: Source) -> None:

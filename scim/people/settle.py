@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from derived.ledger import audit
+from derived.ledger import audit, status
 from derived.ledger.locking import under_lock
+from derived.models import AccountStatus
 from scim.errors import uniqueness
 from scim.feed import events
 from scim.feed import writing as feed
@@ -43,13 +44,45 @@ def apply_write(write: WriteContext) -> None:
     person, was_active = write.person, write.account.is_active if write.was_active is None else write.was_active
     before = _before(person)
     records = _speaking(person)
-    told = [_said(record) for record in records]
-    after = MergedState(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded_attributes(told))
+    after = _merged(records, before)
+    if _moves_an_invitation(write, before, after):
+        records = _returns_wait(write)
+        after = _merged(records, before)
     _keep(write, before, after)
     consequences.apply_changes(write, before, after)
     here = [record for record in records if record.deleted_at is None]
     if here and here[0].followed:  # a person without a record is not shown to receivers
         _tell(write, before, after, was_active=was_active)
+
+
+def _merged(records: list[FollowedRecord], before: MergedState) -> MergedState:
+    told = [_said(record) for record in records]
+    return MergedState(profile=aggregate.merge(told, before.profile), guarded=aggregate.guarded_attributes(told))
+
+
+def _moves_an_invitation(write: WriteContext, before: MergedState, after: MergedState) -> bool:
+    """True if a source moves the addresses of a person who is back and has not enrolled again (ruling 29).
+
+    The invitation would go to the new address, and whoever stole a credential of the source could have said it.
+    """
+    return (
+        bool(write.source)
+        and write.account.status != AccountStatus.TERMINATED
+        and _addresses(before) != _addresses(after)
+        and status.ever_had_authenticator(write.account)
+        and not status.was_ever_enrolled(write.account)
+    )
+
+
+def _addresses(state: MergedState) -> set[str]:
+    return set(aggregate.addresses(state.guarded.contact))
+
+
+def _returns_wait(write: WriteContext) -> list[FollowedRecord]:
+    """Let the return wait for a manager: nothing is lost, since the person has no credential in this epoch."""
+    write.person.records.filter(active=True, was_active=True, deleted_at__isnull=True).update(returns_at=write.now)
+    audit.record(write.account, "person.return_waits", now=write.now, actor=write.actor)
+    return _speaking(write.person)
 
 
 def _tell(write: WriteContext, before: MergedState, after: MergedState, *, was_active: bool) -> None:
@@ -121,12 +154,14 @@ def _speaking(person: Person) -> list[FollowedRecord]:
 
 
 def _said(record: Record) -> aggregate.SourceStatement:
-    source = record.source
+    source, resource = record.source, record.resource
+    if record.overruled:
+        resource = trust.without_eligible(resource)
     return aggregate.SourceStatement(
         source=source.name,
         precedence=source.precedence,
         active=record.active or record.overruled,
-        resource=record.resource if record.deleted_at is None or record.overruled else {},
+        resource=resource if record.deleted_at is None or record.overruled else {},
         at=record.stated_at or record.updated_at,
         trusted_for=frozenset(source.trusted_for),
         returns=record.returns_at is not None,
@@ -155,6 +190,8 @@ def _keep(write: WriteContext, before: MergedState, after: MergedState) -> None:
     person = write.person
     now_has = aggregate.addresses(after.guarded.contact)
     gone = [one for one in aggregate.addresses(before.guarded.contact) if one not in now_has]
+    if _addresses(before) != _addresses(after) and not write.is_new:
+        person.contact_changed_at = write.now
     person.former_addresses = list(dict.fromkeys([*gone, *person.former_addresses]))[:_MOST_FORMER]
     person.profile, person.provenance = after.profile.attributes, after.profile.provenance
     person.active, person.suspended = after.profile.active, after.profile.suspended

@@ -71,6 +71,20 @@ def full_names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(_SHORT[name.lower()] for name in given)
 
 
+def states_ineligible(resource: Resource) -> bool:
+    """True if a resource says that the person may hold no derived credentials."""
+    extension = resource.get(ASSURANCE_URN)
+    return isinstance(extension, dict) and extension.get("eligible") is False
+
+
+def without_eligible(resource: Resource) -> Resource:
+    """The resource as if its source had not said that the person is ineligible."""
+    extension = resource.get(ASSURANCE_URN)
+    if not isinstance(extension, dict) or not states_ineligible(resource):
+        return resource
+    return {**resource, ASSURANCE_URN: {name: value for name, value in extension.items() if name != "eligible"}}
+
+
 def assigned_attributes(resource: Resource) -> dict[str, Json]:
     """Each assigned attribute of a record, under its full name."""
     found: dict[str, Json] = {}

@@ -235,6 +235,9 @@ class Command(Noun):
 
     def resume(self, options: dict[str, Any]) -> str:
         """Resume an account."""
+        if self._found(options).held_at is not None:
+            message = "This person is held: a source ended many people. Decide with: manage.py held end|give-back"
+            raise CommandError(message)
         self._under(self._found(options), lambda account: suspend.resume(account, now=clock.now(), actor="operator"))
         return "active"
 

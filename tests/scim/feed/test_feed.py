@@ -280,6 +280,8 @@ def joined(connect: Callable[..., Scim]) -> tuple[Scim, Scim, str, str]:
     group(security, "cleared", second)
     group(hr, "staff", first)
     security.patch(second, {"op": "replace", "value": number})
+    case = matching.waiting().get()
+    matching.join(case.record, case.person, attribute=case.attribute, now=clock.now(), actor="operator")
     return hr, security, first, second
 
 

@@ -13,14 +13,15 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 
 from derived import clock
+from derived.changes import suspend
 from derived.errors import Refused
 from derived.ledger import audit
-from derived.models import AccountStatus
+from derived.models import AccountStatus, Credential
 from scim.access import belonging, entitlements
 from scim.models import Person, Record, Source
-from scim.people import brake, held, matching, provision, returns
+from scim.people import brake, candidates, held, matching, provision, returns
 from scim.protocol import trust
-from tests.fixtures.scim_client import ENTERPRISE, GROUP, Scim, user
+from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, GROUP, Scim, user
 from tests.fixtures.world import ISSUER
 
 if TYPE_CHECKING:
@@ -174,6 +175,78 @@ def test_a_stolen_token_brings_nobody_back_at_another_address(world: World, alex
     assert ALEX in {to for one in closing for to in one.to}, "the former address is told"
 
 
+_AUTHENTICATOR: dict[str, Any] = {"kind": "password_totp", "state": "active", "aal": 2, "ial": 0}
+
+
+def _to(address: str) -> dict[str, Any]:
+    return {"op": "replace", "path": "emails", "value": [{"value": address, "type": "work", "primary": True}]}
+
+
+def _invited(address: str) -> bool:
+    return any(address in one.to and "nvit" in one.subject for one in mail.outbox)
+
+
+def test_an_address_that_moves_after_the_return_makes_it_wait(world: World, alex: Browser) -> None:
+    """The stolen token ends Alex, brings them back at their own address, and moves it before they enrol again."""
+    hr, record = Scim(world.token), world.ids[ALEX]
+    hr.patch(record, _OFF)
+    hr.patch(record, _ON, If_Match=hr.tag(record))
+    assert hr.patch(record, _to("thief@evil.example"))[0] == 200
+    world.mails()
+    assert _person().account.status == AccountStatus.TERMINATED
+    assert not _invited("thief@evil.example")
+    hr.patch(record, _OFF)
+    hr.patch(record, _ON, If_Match=hr.tag(record))
+    hr.patch(record, _ON, If_Match=hr.tag(record))
+    world.mails()
+    assert _person().account.status == AccountStatus.TERMINATED
+    assert not _invited("thief@evil.example"), "saying it twice proves nothing"
+    assert returns.readmit(_person(), now=clock.now(), actor="operator")
+    assert _person().account.status == AccountStatus.ACTIVE
+
+
+def test_an_address_of_another_source_makes_the_return_wait(world: World, alex: Browser, second: Scim) -> None:
+    """The merged addresses count: a directory moves them after HR's end, and HR's return is honest."""
+    hr, record = Scim(world.token), world.ids[ALEX]
+    other = second.create(ALEX, **_numbered("7"))
+    assert returns.adopt(Record.objects.get(id=other), now=clock.now(), actor="operator")
+    with time_machine.travel(clock.now() + timedelta(days=60)):
+        hr.patch(record, _OFF)
+        second.patch(other, _to("thief@evil.example"))
+        hr.patch(record, _ON, If_Match=hr.tag(record))
+        world.mails()
+        assert _person().account.status == AccountStatus.TERMINATED
+        assert not _invited("thief@evil.example")
+
+
+def test_a_rule_takes_no_joiner_into_another_sources_account(world: World, alex: Browser, second: Scim) -> None:
+    """HR's joiner keeps the account when another source's enrolled person is given the joiner's number, or HR's is."""
+    joe = world.push("joe@example.org", **_numbered("77"))
+    stolen = second.create("partner", **_numbered("9"))
+    thief = Record.objects.get(id=stolen).person.account
+    Credential.objects.create(account=thief, epoch=thief.epoch, created_at=clock.now(), **_AUTHENTICATOR)
+    before = Record.objects.get(id=joe).person_id
+    second.patch(stolen, {"op": "replace", "value": _numbered("77")})
+    found = Record.objects.get(id=joe)
+    assert (found.person_id, found.adopted, found.person.login_name) == (before, True, "joe@example.org")
+    assert found.person.account.status == AccountStatus.ACTIVE
+    assert [one.why for one in matching.waiting()] == [candidates.LOSES_JOINER]
+    hr = Scim(world.token)
+    late = world.push("late@example.org")
+    second.create("squatter", **_numbered("88"))
+    hr.patch(late, {"op": "add", "value": _numbered("88")})
+    assert Record.objects.get(id=late).person.login_name == "late@example.org"
+    assert Record.objects.get(id=late).person.account.status == AccountStatus.ACTIVE
+
+
+def test_managers_hear_of_a_joiner_whose_record_waits(world: World, alex: Browser, second: Scim) -> None:
+    """Another source has pushed the number first: HR's record waits for its adoption, and every manager gets a mail."""
+    call_command("person", "appoint", ALEX, stdout=io.StringIO())
+    second.create("squatter", **_numbered("88"))
+    world.push("kim@example.org", **_numbered("88"))
+    assert ALEX in {one.to[0] for one in world.mails(subject="waits for a decision")}
+
+
 def test_an_honest_versioned_return_waits_for_nobody(world: World, alex: Browser) -> None:
     """The same addresses as long before the end, and a version: the person is back and invited, as before."""
     hr, record = Scim(world.token), world.ids[ALEX]
@@ -263,8 +336,14 @@ _BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 
 def test_five_percent_of_a_large_source_may_leave(world: World) -> None:
-    """The limit is the larger of ten people and five percent; after an hour it begins anew."""
-    ids, hr = _many(world, 12), Scim(world.token)
+    """The limit is the larger of ten people and five percent; after an hour it begins anew.
+
+    People of the last week do not count: the bearer of a stolen token could push them first.
+    """
+    with time_machine.travel(clock.now() - timedelta(days=8)):
+        ids, hr = _many(world, 12), Scim(world.token)
+    for number in range(40):
+        world.push(f"new{number}@example.org")
     Source.objects.update(brake_count=2, brake_percent=25)
     for one in ids[:5]:
         hr.patch(one, _OFF)
@@ -296,6 +375,58 @@ def test_a_held_person_can_do_nothing_and_is_given_back_whole(world: World, alex
     assert not _works(alex)
     assert _person().account.status == AccountStatus.TERMINATED
     assert audit.verify(_person().account) is None
+
+
+def test_a_held_person_stays_held_until_a_manager_decides(world: World, alex: Browser) -> None:
+    """Neither the operator's resume, nor the source that clears its own suspension, undoes the hold."""
+    hr, record = Scim(world.token), world.ids[ALEX]
+    Source.objects.update(brake_count=0, brake_percent=0, trusted_for=sorted(trust.KNOWN))
+    status = f"{ASSURANCE}:status"
+    hr.patch(record, {"op": "replace", "path": status, "value": "suspended"})
+    hr.patch(record, _OFF)
+    assert held.waiting().count() == 1
+    with pytest.raises(CommandError, match="held"):
+        call_command("person", "resume", ALEX)
+    hr.patch(record, _ON, {"op": "replace", "path": status, "value": "active"}, If_Match=hr.tag(record))
+    assert not _works(alex)
+    assert _person().account.status == AccountStatus.SUSPENDED
+    suspend.resume(_person().account, now=clock.now(), actor="somebody")
+    hr.patch(record, _OFF)
+    assert _person().account.status == AccountStatus.SUSPENDED, "each later ending suspends again"
+    hr("DELETE", f"/Users/{record}")
+    assert not _works(alex)
+
+
+@pytest.mark.parametrize("decision", ["end", "give-back"])
+def test_making_many_ineligible_is_braked(world: World, alex: Browser, decision: str) -> None:
+    """`eligible: false` ends derived credentials for good, so it counts, and beyond the limit the person is held."""
+    hr, record = Scim(world.token), world.ids[ALEX]
+    Source.objects.update(brake_count=0, brake_percent=0, trusted_for=sorted(trust.KNOWN))
+    world.device(alex)
+    phones = Credential.objects.filter(account=_person().account, kind="device_key")
+    eligible = f"{ASSURANCE}:eligible"
+    hr.patch(record, {"op": "replace", "path": eligible, "value": False})
+    assert (_person().account.status, phones.get().state) == (AccountStatus.SUSPENDED, "pending")
+    assert not _works(alex)
+    call_command("held", decision, "--name", ALEX, stdout=io.StringIO())
+    assert _works(alex)
+    assert phones.get().state == ("revoked" if decision == "end" else "pending")
+    hr.patch(record, {"op": "replace", "path": "title", "value": "x"})
+    assert _works(alex), "another attribute states nothing anew"
+    hr.patch(record, {"op": "replace", "path": eligible, "value": True})
+    assert _works(alex)
+    hr.patch(record, {"op": "replace", "path": eligible, "value": False})
+    assert _works(alex) is (decision == "end"), "stated anew, it counts again where something would end"
+
+
+def test_an_ending_that_a_rule_carries_is_braked(world: World, alex: Browser, second: Scim) -> None:
+    """A source that adopts ends a person by the write that joins its record: it counts against that source."""
+    Source.objects.filter(name="second").update(brake_count=0, brake_percent=0, adopts=[trust.EMPLOYEE_NUMBER])
+    own = second.create("x")
+    second.patch(own, _OFF, {"op": "add", "value": _numbered("7")})
+    victim = Record.objects.get(id=world.ids[ALEX]).person
+    assert victim.account.status == AccountStatus.SUSPENDED
+    assert victim.id in {one.id for one in held.waiting("second")}
 
 
 def test_a_manager_lets_held_people_end_in_the_console(world: World, alex: Browser) -> None:

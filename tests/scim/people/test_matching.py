@@ -184,8 +184,11 @@ def test_untrusted_first_record_waits(sources: tuple[Scim, Scim, Scim]) -> None:
 
 
 def test_later_identifier_joins(sources: tuple[Scim, Scim, Scim]) -> None:
-    """Two people become one when the identifier arrives; the lighter account ends, and its invitation with it."""
+    """Two people become one when the identifier arrives; the account of the source that activates nobody ends."""
     hr, _, directory = sources
+    source = Source.objects.get(name="directory")
+    source.trusted_for = sorted(set(source.trusted_for) - {"active"})
+    source.save()
     first, second = hr.create("ada", **_number("7")), directory.create("al")
     light = _person(second)
     directory.patch(second, {"op": "add", "value": _number("7")})
@@ -195,11 +198,14 @@ def test_later_identifier_joins(sources: tuple[Scim, Scim, Scim]) -> None:
 
 
 def test_enrolled_account_is_kept_in_a_join(sources: tuple[Scim, Scim, Scim]) -> None:
-    """The account that somebody has enrolled stays, whoever pushed last; two such wait for a manager."""
+    """No rule ends an enrolled account, or moves a joiner of another source into one; both wait for a manager."""
     hr, _, directory = sources
     first, second = hr.create("ada"), directory.create("al", **_number("7"))
     kept = _enrol(_person(second))
     hr.patch(first, {"op": "add", "value": _number("7")})
+    case = matching.waiting().get()
+    assert (case.why, _person(first).account.status) == (candidates.LOSES_JOINER, AccountStatus.ACTIVE)
+    matching.join(case.record, case.person, now=clock.now(), actor="operator")
     assert _person(first).id == _person(second).id
     kept.refresh_from_db()
     assert kept.state == "active"

@@ -218,7 +218,7 @@ def test_withdrawn_trust_applies_at_once(connect: Callable[..., Scim]) -> None:
 @pytest.fixture
 def hr_source(connect: Callable[..., Scim]) -> Scim:
     """A source that is believed about everything, assurance too, up to IAL2."""
-    return connect("hr_source", trusted_for=trust.PRESETS["everything"] | trust.PRESETS["security"], vouched_ial=2)
+    return connect("hr-source", trusted_for=trust.PRESETS["everything"] | trust.PRESETS["security"], vouched_ial=2)
 
 
 def _say(scim: Scim, record_id: str, **said: Any) -> None:

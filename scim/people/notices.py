@@ -1,0 +1,18 @@
+"""Notices to every identity manager, by mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derived.ledger import outbox
+from scim.access import entitlements
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def tell_managers(kind: str, payload: dict[str, object], *, now: datetime) -> None:
+    """Enqueue a notice for each identity manager, in the transaction of the caller."""
+    for manager in entitlements.managers().select_related("person__account"):
+        account = manager.person.account
+        outbox.enqueue(kind=kind, receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
