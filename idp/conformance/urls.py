@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from idp.conformance import resource
-from idp.urls import handler400, handler404, handler500
-from idp.urls import urlpatterns as routes
 
-__all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
+handler400 = "idp.pages.bad_request"
+handler404 = "idp.pages.not_found"
+handler500 = "idp.pages.server_error"
 
-urlpatterns = [*routes, path("conformance/resource", resource.resource, name="conformance-resource")]
+urlpatterns = [
+    path("", include("idp.urls")),
+    path("conformance/resource", resource.resource, name="conformance-resource"),
+]
