@@ -196,6 +196,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
             for one in found.matches.filter(state=MatchState.JOINED).select_related("record__source", "person")
         ],
         "waits": found.records.filter(returns_at__isnull=False, deleted_at=None).exists(),
+        "obstacle": returns.obstacle(found),
         "credentials": [
             {
                 "name": one.name or policy_of(Kind(one.kind)).label,
@@ -285,9 +286,11 @@ def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
     found = get_object_or_404(Person, id=person_id)
     if found.id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
-    done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
-    words = "They are back, and invited anew: no credential came back."
-    request.session["notice"] = words if done else _SECOND
+    words = returns.obstacle(found)
+    if not words:
+        done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
+        words = "They are back, and invited anew: no credential came back." if done else _SECOND
+    request.session["notice"] = words
     return redirect("console-person", person_id=found.id)
 
 

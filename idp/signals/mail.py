@@ -37,6 +37,7 @@ KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
+    "return.waits",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -48,7 +49,8 @@ _CHANGES = {"password": "Its password was changed", "name": "It has this new nam
 _NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
 _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
-_FOR_MANAGERS = frozenset({"mail.refused", "brake.held", "push.refused", "adoption.waits"})  # about another person
+# about another person
+_FOR_MANAGERS = frozenset({"mail.refused", "brake.held", "push.refused", "adoption.waits", "return.waits"})
 _SUSPENDED = {
     "name_changed": (
         "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
@@ -100,6 +102,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = "push_refused", _of_push(row)
         case "adoption.waits":
             template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
+        case "return.waits":
+            template, values = "return_waits", _of_push(row)
         case "mail.refused":
             template, values = "mail_refused", _of_another(row)
         case _:
@@ -221,13 +225,13 @@ def _of_another(row: OutboxRow) -> dict[str, Any]:
 
 
 def _of_push(row: OutboxRow) -> dict[str, Any]:
-    """The source and the person of a refused push, for a manager."""
+    """The source and the person of a refused push, or of a return that waits, for a manager."""
     named = row.payload.get("person", "")
     person = Person.objects.filter(id=named).first() if named else None
     return {
         "source": row.payload.get("source", ""),
         "of": (person.login_name or person.display_name()) if person else "",
-        "link": _console("refused"),
+        "link": _console("refused") if row.kind == "push.refused" else _console(f"people/{named}"),
     }
 
 

@@ -166,9 +166,14 @@ def _end(write: WriteContext, _before: MergedState, _after: MergedState) -> None
 def _reopen(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
     """Reopen an account that a source had ended, at the level vouched for now; never one that a manager ended."""
     account = write.account
-    if account.status != AccountStatus.TERMINATED or revoke.terminated_because(account) not in _BY_SOURCE:
+    if account.status != AccountStatus.TERMINATED or not ended_by_source(account):
         return
     accounts.reopen(account, now=write.now, actor=write.actor)
+
+
+def ended_by_source(account: Account) -> bool:
+    """True if a source ended the account last, so that sources may bring it back."""
+    return revoke.terminated_because(account) in _BY_SOURCE
 
 
 def _vouch(write: WriteContext, before: MergedState, after: MergedState) -> None:

@@ -11,6 +11,7 @@ from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from scim.errors import not_found
 from scim.feed import writing as feed
 from scim.models import Group, Membership, Person, Record, Source
+from scim.protocol.assurance import ASSURANCE_URN, READMISSION_PENDING
 from scim.protocol.group import GROUP
 from scim.protocol.user import USER
 from scim.protocol.values import fold
@@ -95,11 +96,24 @@ def people(records: Sequence[Record], *, base: str, with_groups: bool = True) ->
     within = _groups_of([record.id for record in records], base) if with_groups else {}
     found: list[Resource] = []
     for record in records:
-        schemas: Json = record.resource.get("schemas", [])
-        rest = {name: value for name, value in record.resource.items() if name != "schemas"}
+        shown = record.resource if record.returns_at is None else _waiting(record.resource)
+        schemas: Json = shown.get("schemas", [])
+        rest = {name: value for name, value in shown.items() if name != "schemas"}
         groups: Resource = {"groups": list(within[record.id])} if record.id in within else {}
         found.append({"schemas": schemas, "id": str(record.id), **rest, **groups, "meta": _meta(USER, record, base)})
     return found
+
+
+def _waiting(resource: Resource) -> Resource:
+    """The view of a record whose `active: true` waits for a manager: not active, and the extension says why."""
+    extension, schemas = resource.get(ASSURANCE_URN), resource.get("schemas")
+    urns: list[Json] = [urn for urn in schemas if urn != ASSURANCE_URN] if isinstance(schemas, list) else []
+    return {
+        **resource,
+        "schemas": [*urns, ASSURANCE_URN],
+        "active": False,
+        ASSURANCE_URN: {**(extension if isinstance(extension, dict) else {}), "readmission": READMISSION_PENDING},
+    }
 
 
 def groups(found: Sequence[Group], *, base: str, with_members: bool = True) -> list[Resource]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from django.db.models import F
+
 from scim.models import Person
 from scim.people import settle
 from scim.protocol import aggregate
@@ -58,7 +60,8 @@ def enable_source(source: Source, *, now: datetime) -> int:
     """Enable a source again, with its credentials and its statements. An ended person stays ended until readmitted."""
     source.disabled_at = None
     source.save(update_fields=["disabled_at"])
-    source.records.filter(active=True, person__active=False, deleted_at__isnull=True).update(returns_at=now)
+    waiting = source.records.filter(active=True, person__active=False, deleted_at__isnull=True)
+    waiting.update(returns_at=now, shows_active=False, version=F("version") + 1, updated_at=now)
     return _merge_all(source, now=now)
 
 

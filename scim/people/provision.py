@@ -4,7 +4,7 @@ Each write is a transaction under the account's lock: the record, the merged per
 account (`scim.people.settle`), so an acknowledged `active: false` has already ended everything (promise 4). Order
 (ruling 11, C29; `scim.protocol.ordering`): an older version is refused with 412. A PUT without `active` leaves it
 unchanged, so only an explicit `active: true` brings a leaver back, without any credential (C30). Without a number or an
-entity tag it is not provably newer than the end: the source reads its own value back, and the person stays ended until
+entity tag it is not provably newer than the end: the source reads that it waits, and the person stays ended until
 a manager agrees (`scim.people.returns`). A record that was never active was never ended, so its first `active: true`
 needs no manager.
 """
@@ -23,7 +23,7 @@ from derived.ledger.locking import transacted, under_lock
 from derived.models import AccountStatus
 from scim.errors import invalid_value, precondition_failed, uniqueness
 from scim.models import Person, Record, RecordEmail
-from scim.people import matching
+from scim.people import matching, returns
 from scim.people.consequences import record_untrusted
 from scim.people.directory import find
 from scim.people.disabling import disable_source
@@ -58,6 +58,7 @@ __all__ = [
 T = TypeVar("T")
 
 _TRIES = 5
+_OF_A_REPEAT = ("source_version", "returns_at", "overruled", "shows_active", "version", "updated_at")
 SETTLED = timedelta(days=30)  # addresses that are younger than this when a person ends are not trusted for a return
 
 
@@ -246,7 +247,10 @@ def _write(  # noqa: PLR0913 - the parts of a change
             record.source_version = ordering.sequence(push.body) or record.source_version
             if push.says_active and not record.active:
                 record.overruled = False
-            record.save(update_fields=["source_version", "returns_at", "overruled"])
+            if waits != record.returns_at:
+                record.shows_active = returns.shows_active(record)
+                record.version, record.updated_at = record.version + 1, now
+            record.save(update_fields=_OF_A_REPEAT)
             if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
                 apply_write(write)  # a repeated `active: false` also ends an account that was reopened in between
             return record
@@ -277,6 +281,7 @@ def _note_return(record: Record, resource: Resource, push: _Push, *, now: dateti
         record.returns_at = None
     elif is_return:
         record.returns_at = now
+        returns.tell_managers(record, now=now)
 
 
 def _moved_addresses(record: Record, resource: Resource) -> bool:
@@ -332,6 +337,7 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.resource, record.pushed = resource, pushed
     for name, value in index.columns(resource).items():
         setattr(record, name, value)
+    record.shows_active = returns.shows_active(record)
     was_active, record.active = record.active, _means_active(record, resource)
     record.was_active = record.was_active or record.active
     if was_active and not record.active:

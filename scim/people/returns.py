@@ -6,14 +6,19 @@ need two managers where the account ever had an authenticator.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from derived.errors import Reason, Refused
-from derived.ledger import audit
+from derived.ledger import audit, outbox
 from derived.ledger.locking import under_lock
+from derived.models import AccountStatus, OutboxRow
+from scim.access import entitlements
 from scim.models import Person, Record
 from scim.people import two_managers
+from scim.people.consequences import ended_by_source
 from scim.people.settle import WriteContext, apply_write
+from scim.protocol import trust
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from derived.models import Account
+
+_ONCE_A = timedelta(days=1)
 
 
 def waiting() -> QuerySet[Record]:
@@ -33,7 +40,7 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
     """Agree that a person is back: waiting `active: true` counts, and deleted records no longer end the person.
 
     False if a second manager must agree (ruling 27).
-    Raises: Refused(ILLEGAL_MOVE) if nothing waits for that.
+    Raises: Refused(ILLEGAL_MOVE) if nothing waits for that, or it would not bring the person back (`obstacle`).
     """
 
     def work(account: Account) -> bool:
@@ -42,7 +49,7 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
             raise Refused(Reason.ILLEGAL_MOVE)
         if not two_managers.agreed(account, "readmit", person.id, actor=actor, now=now):
             return False
-        waited = rows.filter(returns_at__isnull=False, deleted_at__isnull=True).update(returns_at=None)
+        waited = _let_through(rows.filter(returns_at__isnull=False, deleted_at__isnull=True), now=now)
         lifted = (
             rows.filter(deleted_at__isnull=False, was_active=True).update(was_active=False)
             if rows.filter(deleted_at=None).exists()
@@ -52,9 +59,55 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
             raise Refused(Reason.ILLEGAL_MOVE)
         audit.record(account, "person.readmitted", now=now, actor=actor, body={"records": waited + lifted})
         apply_write(_write(account, person, actor, now))
+        if account.status == AccountStatus.TERMINATED:
+            raise Refused(Reason.ILLEGAL_MOVE)  # nothing is kept of an agreement that brings nobody back
         return True
 
     return under_lock(person.account_id, work)
+
+
+def _let_through(rows: QuerySet[Record], *, now: datetime) -> int:
+    """Let the waiting `active: true` of records count, and show it to their sources; returns their number."""
+    found = list(rows)
+    for record in found:
+        record.returns_at, record.version, record.updated_at = None, record.version + 1, now
+        record.shows_active = shows_active(record)
+        record.save(update_fields=["returns_at", "shows_active", "version", "updated_at"])
+    return len(found)
+
+
+def shows_active(record: Record) -> bool | None:
+    """The `active` that the source reads back: false while its `active: true` waits for a manager."""
+    stated = record.resource.get("active")
+    return False if record.returns_at is not None else stated if isinstance(stated, bool) else None
+
+
+def obstacle(person: Person) -> str:
+    """The reason why `readmit` would be refused, in words; empty if it would not."""
+    if not _waits(person):
+        return "No source wants this person active again, so there is nothing to agree to."
+    if person.account.status == AccountStatus.TERMINATED and not ended_by_source(person.account):
+        return "A manager ended this account, and that is for good. A new record of the source makes a new person."
+    others = person.records.filter(
+        adopted=True, active=False, overruled=False, deleted_at__isnull=True, source__disabled_at__isnull=True
+    )
+    names = [one.source.name for one in others.select_related("source") if trust.ACTIVE in one.source.trusted_for]
+    if names:
+        return f"{', '.join(sorted(names))} still says that this person is not active, and must say active first."
+    return ""
+
+
+def tell_managers(record: Record, *, now: datetime) -> None:
+    """Mail every manager that a person waits to return; once a day for a person."""
+    payload = {"source": record.source.name, "person": str(record.person_id)}
+    recent = OutboxRow.objects.filter(
+        kind="return.waits", payload__person=payload["person"], created_at__gt=now - _ONCE_A
+    )
+    if recent.exists():
+        return
+    for manager in entitlements.managers().select_related("person__account"):
+        theirs = manager.person.account
+        outbox.enqueue(kind="return.waits", receiver=f"mail:{theirs.id}", account=theirs, payload=payload, now=now)
 
 
 def _waits(person: Person) -> bool:

@@ -8,9 +8,10 @@ the same source says `active`, and `eligible: false` ends derived credentials an
 
 from __future__ import annotations
 
-from scim.protocol.schema import Attribute, Schema, Type
+from scim.protocol.schema import Attribute, Mutability, Schema, Type
 
 ASSURANCE_URN = "urn:ramet:params:scim:schemas:extension:assurance:1.0:User"
+READMISSION_PENDING = "pending"
 
 ASSURANCE = Schema(
     urn=ASSURANCE_URN,
@@ -47,6 +48,12 @@ ASSURANCE = Schema(
             identifier=True,
             case_exact=True,
             description="An identifier of the person that this source has verified; records may be joined by it.",
+        ),
+        Attribute(
+            name="readmission",
+            mutability=Mutability.READ_ONLY,
+            canonical_values=(READMISSION_PENDING,),
+            description="pending while this source's active: true waits for a manager; active is false until then.",
         ),
     ),
 )

@@ -74,7 +74,8 @@ def target(name: str) -> str | None:
         return name
     for schema in (USER.core, *USER.extensions):
         attribute = schema.attribute(name.rpartition(":")[2])
-        if attribute is None or (attribute.type == Type.COMPLEX and attribute.name not in _PLURAL):
+        takes_text = attribute is not None and (attribute.type != Type.COMPLEX or attribute.name in _PLURAL)
+        if attribute is None or attribute.read_only or not takes_text:
             continue
         if ":" not in name or lower.startswith(schema.urn.lower()):
             return attribute.name if schema is USER.core else f"{schema.urn}:{attribute.name}"

@@ -30,7 +30,7 @@ _ENTERPRISE = frozenset(
     if schema.urn == ENTERPRISE_URN
     for one in schema.attributes
 )
-_ASSURANCE = frozenset(f"{ASSURANCE_URN}:{one.name}" for one in ASSURANCE.attributes)
+_ASSURANCE = frozenset(f"{ASSURANCE_URN}:{one.name}" for one in ASSURANCE.attributes if not one.read_only)
 # For attributes that sound like authority a source must be trusted by name (ruling 10).
 _BY_NAME_ONLY = frozenset({"roles", "entitlements"})
 EVERY = (_CORE - _BY_NAME_ONLY) | _ENTERPRISE

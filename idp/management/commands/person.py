@@ -145,6 +145,8 @@ class Command(Noun):
     def readmit(self, options: dict[str, Any]) -> str:
         """Approve a return."""
         person = self._found(options)
+        if words := returns.obstacle(person):
+            raise CommandError(words)
         returns.readmit(person, now=clock.now(), actor="operator")
         person.account.refresh_from_db()
         return f"readmitted; the account is {person.account.status}"

@@ -9,6 +9,7 @@
     test_patience           A statement that takes too long is stopped by the database, and leaves nothing behind
     test_plans              what the databases do for the hot requests: a part of an index, never all of a large
     test_vendor_bodies      vendors' bodies over HTTP: POST, PUT, PATCH and bulk are rewritten alike
+    test_vendor_sequences   Entra's and Okta's documented sequences, each step answered as its sender expects
 
 May import everything.
 """

@@ -9,6 +9,7 @@
     test_matching           records of one person: joined by rule, by a manager, and split; and what a join can
     test_order              the order of pushes: numbered ones converge, a deactivation is sticky, and who comes
     test_refusals           refused pushes: a leaver in one is still active, so managers hear of it at once
+    test_returns            a source that reactivates somebody reads the truth, and managers hear of it
     test_sources            sources: who they are, that none touches another's people, and that names are not stolen
     test_three_sources      three sources push the same thousand people, numbered, in any order, with duplicates
     test_trust              what each source is believed, how it shows who it is, and that its word about other
