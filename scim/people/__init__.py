@@ -8,6 +8,7 @@
     consequences   the table of changes and their consequences
     candidates     find the person of a record by identifiers
     matching       join records of a person, and split them
+    waiting_returns  records whose `active: true` waits for a manager
     returns        decisions of a manager: readmit, adopt
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from django.db.models import F
-
 from scim.models import Person
-from scim.people import settle
+from scim.people import settle, waiting_returns
 from scim.protocol import aggregate
 
 if TYPE_CHECKING:
@@ -60,8 +58,8 @@ def enable_source(source: Source, *, now: datetime) -> int:
     """Enable a source again, with its credentials and its statements. An ended person stays ended until readmitted."""
     source.disabled_at = None
     source.save(update_fields=["disabled_at"])
-    waiting = source.records.filter(active=True, person__active=False, deleted_at__isnull=True)
-    waiting.update(returns_at=now, shows_active=False, version=F("version") + 1, updated_at=now)
+    rows = source.records.filter(active=True, person__active=False, deleted_at__isnull=True)
+    waiting_returns.let_wait(rows, now=now)
     return _merge_all(source, now=now)
 
 

@@ -23,7 +23,7 @@ from derived.ledger.locking import transacted, under_lock
 from derived.models import AccountStatus
 from scim.errors import invalid_value, precondition_failed, uniqueness
 from scim.models import Person, Record, RecordEmail
-from scim.people import matching, returns
+from scim.people import matching, waiting_returns
 from scim.people.consequences import record_untrusted
 from scim.people.directory import find
 from scim.people.disabling import disable_source
@@ -109,7 +109,7 @@ def _attached(source: Source, body: Json, resource: Resource, *, now: datetime) 
         _record(account, "person.updated", record, now=now)
         matching.record_attached(record, still, account, now=now, actor=source.actor)
         record_untrusted(write, resource, source.trusted_for)
-        apply_write(write)
+        _apply(write, record)
         return record
 
     return _unique(lambda: under_lock(found.person.account_id, work))
@@ -127,7 +127,7 @@ def _create(source: Source, body: Json, resource: Resource, *, now: datetime) ->
     write = WriteContext(account=account, person=person, actor=source.actor, source=source.name, now=now, is_new=True)
     _record(account, "person.created", record, now=now)
     record_untrusted(write, resource, source.trusted_for)
-    apply_write(write)
+    _apply(write, record)
     return record
 
 
@@ -248,11 +248,11 @@ def _write(  # noqa: PLR0913 - the parts of a change
             if push.says_active and not record.active:
                 record.overruled = False
             if waits != record.returns_at:
-                record.shows_active = returns.shows_active(record)
+                record.shows_active = waiting_returns.shows_active(record)
                 record.version, record.updated_at = record.version + 1, now
             record.save(update_fields=_OF_A_REPEAT)
             if waits != record.returns_at or (not record.active and account.status != AccountStatus.TERMINATED):
-                apply_write(write)  # a repeated `active: false` also ends an account that was reopened in between
+                _apply(write, record)  # a repeated `active: false` also ends an account that was reopened in between
             return record
         check_unique(source, resource, but=record)
         kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
@@ -262,13 +262,19 @@ def _write(  # noqa: PLR0913 - the parts of a change
             trust.untrusted_attributes(before, source.trusted_for)
         ):
             record_untrusted(write, resource, source.trusted_for)
-        apply_write(write)
+        _apply(write, record)
         return record
 
     record = _unique(lambda: _under_its_lock(source, unverified_id, if_match, work))
     if record.resource is not old.get("resource"):
         matching.match_after_write(record, now=now)
     return record
+
+
+def _apply(write: WriteContext, record: Record) -> None:
+    """Merge the person of a record, which is read again if its return waits now."""
+    if apply_write(write):
+        record.refresh_from_db(fields=waiting_returns.FIELDS)
 
 
 def _note_return(record: Record, resource: Resource, push: _Push, *, now: datetime) -> None:
@@ -281,7 +287,7 @@ def _note_return(record: Record, resource: Resource, push: _Push, *, now: dateti
         record.returns_at = None
     elif is_return:
         record.returns_at = now
-        returns.tell_managers(record, now=now)
+        waiting_returns.tell_managers(record.source.name, record.person_id, now=now)
 
 
 def _moved_addresses(record: Record, resource: Resource) -> bool:
@@ -337,7 +343,7 @@ def _store(record: Record, resource: Resource, body: Json, pushed: Json, *, now:
     record.resource, record.pushed = resource, pushed
     for name, value in index.columns(resource).items():
         setattr(record, name, value)
-    record.shows_active = returns.shows_active(record)
+    record.shows_active = waiting_returns.shows_active(record)
     was_active, record.active = record.active, _means_active(record, resource)
     record.was_active = record.was_active or record.active
     if was_active and not record.active:

@@ -6,16 +6,14 @@ need two managers where the account ever had an authenticator.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from derived.errors import Reason, Refused
-from derived.ledger import audit, outbox
+from derived.ledger import audit
 from derived.ledger.locking import under_lock
-from derived.models import AccountStatus, OutboxRow
-from scim.access import entitlements
+from derived.models import AccountStatus
 from scim.models import Person, Record
-from scim.people import two_managers
+from scim.people import two_managers, waiting_returns
 from scim.people.consequences import ended_by_source
 from scim.people.settle import WriteContext, apply_write
 from scim.protocol import trust
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from derived.models import Account
-
-_ONCE_A = timedelta(days=1)
 
 
 def waiting() -> QuerySet[Record]:
@@ -49,7 +45,7 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
             raise Refused(Reason.ILLEGAL_MOVE)
         if not two_managers.agreed(account, "readmit", person.id, actor=actor, now=now):
             return False
-        waited = _let_through(rows.filter(returns_at__isnull=False, deleted_at__isnull=True), now=now)
+        waited = waiting_returns.let_through(rows.filter(returns_at__isnull=False, deleted_at__isnull=True), now=now)
         lifted = (
             rows.filter(deleted_at__isnull=False, was_active=True).update(was_active=False)
             if rows.filter(deleted_at=None).exists()
@@ -66,22 +62,6 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
     return under_lock(person.account_id, work)
 
 
-def _let_through(rows: QuerySet[Record], *, now: datetime) -> int:
-    """Let the waiting `active: true` of records count, and show it to their sources; returns their number."""
-    found = list(rows)
-    for record in found:
-        record.returns_at, record.version, record.updated_at = None, record.version + 1, now
-        record.shows_active = shows_active(record)
-        record.save(update_fields=["returns_at", "shows_active", "version", "updated_at"])
-    return len(found)
-
-
-def shows_active(record: Record) -> bool | None:
-    """The `active` that the source reads back: false while its `active: true` waits for a manager."""
-    stated = record.resource.get("active")
-    return False if record.returns_at is not None else stated if isinstance(stated, bool) else None
-
-
 def obstacle(person: Person) -> str:
     """The reason why `readmit` would be refused, in words; empty if it would not."""
     if not _waits(person):
@@ -95,19 +75,6 @@ def obstacle(person: Person) -> str:
     if names:
         return f"{', '.join(sorted(names))} still says that this person is not active, and must say active first."
     return ""
-
-
-def tell_managers(record: Record, *, now: datetime) -> None:
-    """Mail every manager that a person waits to return; once a day for a person."""
-    payload = {"source": record.source.name, "person": str(record.person_id)}
-    recent = OutboxRow.objects.filter(
-        kind="return.waits", payload__person=payload["person"], created_at__gt=now - _ONCE_A
-    )
-    if recent.exists():
-        return
-    for manager in entitlements.managers().select_related("person__account"):
-        theirs = manager.person.account
-        outbox.enqueue(kind="return.waits", receiver=f"mail:{theirs.id}", account=theirs, payload=payload, now=now)
 
 
 def _waits(person: Person) -> bool:

@@ -16,8 +16,8 @@ from derived.models import AccountStatus
 from scim.errors import uniqueness
 from scim.feed import events
 from scim.feed import writing as feed
-from scim.models import Person
-from scim.people import consequences
+from scim.models import Person, Record
+from scim.people import consequences, waiting_returns
 from scim.people.consequences import MergedState, WriteContext
 from scim.protocol import aggregate, trust
 from scim.protocol.values import fold
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from derived.models import Account
     from scim.feed.writing import FollowedRecord
-    from scim.models import Record
 
 __all__ = ["WriteContext", "apply_write", "merge_again", "record_deleted", "statements_about"]
 
@@ -39,13 +38,13 @@ _TAKEN = (
 )
 
 
-def apply_write(write: WriteContext) -> None:
-    """Merge all records of a person, store the profile, and apply the consequences."""
+def apply_write(write: WriteContext) -> bool:
+    """Merge all records of a person, store the profile, apply the consequences; True if returns wait from now on."""
     person, was_active = write.person, write.account.is_active if write.was_active is None else write.was_active
     before = _before(person)
     records = _speaking(person)
     after = _merged(records, before)
-    if _moves_an_invitation(write, before, after):
+    if waits := _moves_an_invitation(write, before, after):
         records = _returns_wait(write)
         after = _merged(records, before)
     _keep(write, before, after)
@@ -53,6 +52,7 @@ def apply_write(write: WriteContext) -> None:
     here = [record for record in records if record.deleted_at is None]
     if here and here[0].followed:  # a person without a record is not shown to receivers
         _tell(write, before, after, was_active=was_active)
+    return waits
 
 
 def _merged(records: list[FollowedRecord], before: MergedState) -> MergedState:
@@ -80,7 +80,9 @@ def _addresses(state: MergedState) -> set[str]:
 
 def _returns_wait(write: WriteContext) -> list[FollowedRecord]:
     """Let the return wait for a manager: nothing is lost, since the person has no credential in this epoch."""
-    write.person.records.filter(active=True, was_active=True, deleted_at__isnull=True).update(returns_at=write.now)
+    rows = Record.objects.filter(person=write.person, active=True, was_active=True, deleted_at__isnull=True)
+    waiting_returns.let_wait(rows, now=write.now)
+    waiting_returns.tell_managers(write.source, write.person.id, now=write.now)
     audit.record(write.account, "person.return_waits", now=write.now, actor=write.actor)
     return _speaking(write.person)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 
 from derived import clock
@@ -85,6 +87,21 @@ def test_after_a_source_was_disabled_and_enabled(hr: Scim) -> None:
     read = hr("GET", f"/Users/{record_id}")[1]
     assert (read["active"], read[ASSURANCE]) == (False, _PENDING)
     assert hr.names("?filter=active eq true") == []
+
+
+def test_a_return_that_waits_after_the_fact(world: World) -> None:
+    """A proven return whose address moves before the person has enrolled again waits from then on: that is answered."""
+    world.enrolled("alex@example.org")
+    hr = Scim(world.token)
+    record_id = hr("GET", '/Users?filter=userName eq "alex@example.org"')[1]["Resources"][0]["id"]
+    hr.patch(record_id, _OFF)
+    with time_machine.travel(clock.now() + timedelta(days=31)):
+        assert hr.patch(record_id, _ON, If_Match=hr.tag(record_id))[1]["active"] is True
+        moved = {"op": "replace", "path": 'emails[type eq "work"].value', "value": "thief@example.org"}
+        answer = hr.patch(record_id, moved, If_Match=hr.tag(record_id))[1]
+        assert (answer["active"], answer[ASSURANCE]["readmission"]) == (False, "pending")
+        assert hr.tag(record_id) == answer["meta"]["version"]
+        assert hr.names("?filter=active eq true") == []
 
 
 def test_managers_are_mailed_once(world: World) -> None:
