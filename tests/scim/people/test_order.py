@@ -153,7 +153,7 @@ def test_delayed_push_does_not_restore_a_deleted_record(hr: Scim) -> None:
 
 @pytest.mark.parametrize("shape", ["patch", "pathless", "put", "any tag"])
 def test_unversioned_return_waits_for_a_manager(hr: Scim, shape: str) -> None:
-    """Nobody can say that it is newer than the end: the source reads that it waits, the person stays ended (C29)."""
+    """Nobody can say that it is newer than the end: the source reads that it waits (C29, ruling 11)."""
     record_id = hr.create()
     hr.patch(record_id, _OFF)
     invitations = OutboxRow.objects.filter(kind="invite").count()
