@@ -3,6 +3,7 @@
     worker        the loop of the worker, and housekeeping
     outcomes      the results of a delivery
     mail          notices to people
+    transport     a mail handed to the server as addressed
     backchannel   back-channel logout tokens
     feed          signed SCIM events, polled by receivers
     files         the published lists and certificates as files

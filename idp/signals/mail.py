@@ -10,7 +10,7 @@ import smtplib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import get_connection
 from django.template.loader import render_to_string
 
 from derived.errors import Reason
@@ -24,6 +24,8 @@ from idp.config import config
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.roots import invitations as invitation
 from idp.errors import ENDINGS
+from idp.signals import transport
+from idp.signals.transport import NotInternational
 from scim.models import Access, AccessState, Person
 from scim.people import notices
 
@@ -259,10 +261,9 @@ def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
     refused: list[str] = []
     with get_connection() as connection:
         for address in addresses:
-            message = EmailMessage(subject, body.strip() + "\n", to=[address], connection=connection)
             try:
-                message.send()
-            except (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+                transport.hand_over(connection, subject=subject, body=body.strip() + "\n", address=address)
+            except (ValueError, NotInternational, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
                 why = _final(error)
                 if why is None and len(addresses) == 1:
                     raise
@@ -278,6 +279,8 @@ def _final(error: ValueError | smtplib.SMTPException) -> str | None:
 
     A refused sender or a failed authentication is a fault of the configuration, so it is not checked here.
     """
+    if isinstance(error, NotInternational):
+        return "the mail server takes no address with letters outside ASCII before the @ (SMTPUTF8)"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]
     elif isinstance(error, smtplib.SMTPDataError):

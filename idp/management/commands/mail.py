@@ -6,11 +6,13 @@ import smtplib
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import get_connection
 from django.core.management.base import CommandError
 
 from idp.config import config
 from idp.management.verbs import Noun, name_argument
+from idp.signals import transport
+from idp.signals.transport import NotInternational
 
 _BODY = "This is a test of the way that {issuer} sends mail. There is nothing to do.\n"
 
@@ -37,7 +39,12 @@ class Command(Noun):
         body = _BODY.format(issuer=config().issuer)
         try:
             with get_connection() as connection:
-                EmailMessage("Ramet: a test mail", body, to=[address], connection=connection).send()
+                transport.hand_over(connection, subject="Ramet: a test mail", body=body, address=address)
+        except NotInternational:
+            message = (
+                f"The mail was not sent: {server} takes no address with letters outside ASCII before the @ (SMTPUTF8)."
+            )
+            raise CommandError(message) from None
         except (ValueError, OSError, smtplib.SMTPException) as error:
             message = (
                 f"The mail was not sent by {server}: {type(error).__name__}: {error}. See "
