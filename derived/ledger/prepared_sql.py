@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.db import connection
+from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.models import AutoField, Expression, Field, Model
 from django.db.models.base import ModelState
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 _DriverValue: TypeAlias = Any
 _Instance: TypeAlias = Any  # of the root's model
+
+
+_MOST_TEXTS = 512
+_rewritten: dict[str, str] = {}
+
+
+class _SqliteCursor(SQLiteCursorWrapper):
+    """Django's cursor of SQLite, which keeps each rewritten text."""
+
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        """The text with SQLite's placeholders."""
+        found = _rewritten.get(query) if param_names is None else None
+        if found is None:
+            found = str(super().convert_query(query, param_names=param_names))
+            if param_names is None and len(_rewritten) < _MOST_TEXTS:
+                _rewritten[query] = found
+        return found
 
 
 def options(model: type[Model]) -> Options[Any]:
@@ -49,10 +67,12 @@ def statement_cursor() -> CursorWrapper:
     """A cursor for repeated text: PostgreSQL receives the values apart from it, and plans once per connection.
 
     Django's own cursor interpolates the values, so the server parses and plans each statement anew. Django's handling
-    around a statement (errors, execute wrappers) still applies. SQLite's driver caches statements itself.
+    around a statement (errors, execute wrappers) still applies. SQLite's driver caches statements itself; the text is
+    rewritten for it once (Django's own cursor does that for each execution, which costs as much as the execution).
     """
     if connection.vendor != "postgresql":
-        return connection.cursor()
+        connection.ensure_connection()
+        return connection.make_cursor(connection.connection.cursor(factory=_SqliteCursor))
     from psycopg import Cursor  # noqa: PLC0415 - only where it is the driver
 
     connection.ensure_connection()
