@@ -73,10 +73,12 @@ _GATED: tuple[tuple[re.Pattern[str], Kind | None], ...] = (
 
 def kind(path: str) -> Kind | None:
     """What a stranger's request at this path counts as; None where nothing is read or written for a stranger."""
+    if is_of_a_machine(path) and not path.startswith("/enrol/"):
+        return None
     for place, found in _GATED:
         if place.fullmatch(path):
             return found
-    return None if is_of_a_machine(path) or path.startswith(AT_BOTH_HOSTS) else Kind.PAGE
+    return None if path.startswith(AT_BOTH_HOSTS) else Kind.PAGE
 
 
 def is_of_a_machine(path: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ RESERVE = 64 * _MIB
 LOW = 16 * _MIB  # bytes; with less free space the reserve is released
 SERVED = frozenset({"live", "ready", "scim", "bulk", "endings"})  # lanes that are served while it is released
 _NAME = "reserve"
+_MOMENT = 0.05  # seconds, in which a process writes far less than `LOW`
 
 
 class Space:
@@ -29,6 +31,17 @@ class Space:
 
     def __init__(self, folder: Path) -> None:
         self._path, self._lock = folder / _NAME, threading.Lock()
+        self._enough_until = 0.0
+
+    def was_short(self) -> bool:
+        """As `is_short`, for each request: space that was enough is not asked for again for a moment."""
+        now = time.monotonic()
+        if now < self._enough_until:
+            return False
+        if self.is_short():
+            return True
+        self._enough_until = now + _MOMENT
+        return False
 
     def is_short(self) -> bool:
         """True while the reserve is released; releases it, or fills it again, as the free space demands."""
