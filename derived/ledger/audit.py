@@ -13,8 +13,11 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db import transaction
 
 from derived.ledger.chain_key import chain_key
 from derived.ledger.prepared_sql import insert_rows
@@ -27,8 +30,20 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 GENESIS = "0" * 64
+ENDINGS = frozenset({"account.terminated", "credential.revoked"})
 _BATCH = 2_000
 _FIELDS = ("id", "account_id", "seq", "at", "kind", "actor", "credential_id", "body", "previous", "hash", "keyed")
+
+
+_receivers: list[Callable[[Event], None]] = []
+
+
+def send_endings(receiver: Callable[[Event], None]) -> None:
+    """Call a receiver with each Event of `ENDINGS` that this process commits, after the commit.
+
+    It must neither wait nor raise: the ending is done, and its caller waits.
+    """
+    _receivers.append(receiver)
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -90,6 +105,9 @@ def record(  # noqa: PLR0913 - the fields of an Event
     if salted:
         facts["commitments"] = {name: _commitment(salt, value) for name, (value, salt) in salted.items()}
     event = build_event(account, kind, now=now, actor=actor, body=facts, credential=credential)
+    if kind in ENDINGS:
+        for receiver in _receivers:
+            transaction.on_commit(partial(receiver, event), robust=True)
     if not salted:
         insert_rows(event)
         return event

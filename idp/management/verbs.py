@@ -16,7 +16,7 @@ from rich.text import Text
 from derived import clock
 from derived.errors import RametError, Refused
 from idp.errors import answer_to
-from idp.witness import operator_chain, standing
+from idp.witness import endings, operator_chain, standing
 from idp.witness.standing import Standing
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Noun(BaseCommand):
             verb = added.add_parser(name, help=text, description=text)
             verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
             arguments(verb)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as a process of its own."""
+        endings.append_at_once()
+        super().run_from_argv(argv)
 
     def handle(self, *_args: object, **options: Option) -> None:
         """Run the verb and print its result."""

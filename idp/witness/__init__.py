@@ -5,6 +5,7 @@
     standing        compare the database with its witness; a database that is older serves nothing
     operator_chain  the chain of sources, clients, roles, keys and policy files
     writing         append positions and checkpoints
+    endings         append each ending at once, in the process that committed it
     verifying       read a witness, and check signatures, order and root
     restored        accept a restored backup: end sessions, families and codes, and apply the endings again
 

@@ -33,6 +33,10 @@ class Folder:
     def __str__(self) -> str:
         return str(self._path)
 
+    def exists(self) -> bool:
+        """True if it has been begun on this machine."""
+        return self._path.exists()
+
     def newest(self) -> Line | None:
         """The last line that was written whole, or None for a witness without lines.
 

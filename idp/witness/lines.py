@@ -27,8 +27,9 @@ class Line:
     """The state of the ledger at one moment.
 
     generation: of the database (`LedgerState`). newest: id and hash of its newest Event. heads: of chains that have
-    grown since the line before, by account. endings: of the same time. statement: a checkpoint, as a signed JWS;
-    checkpoint_at and checkpoint_hash: of the newest checkpoint, this line's own included.
+    grown since the line before, by account. endings: of the same time, or committed since `newest` (`endings`).
+    statement: a checkpoint, as a signed JWS; checkpoint_at and checkpoint_hash: of the newest checkpoint, this line's
+    own included.
     """
 
     at: str

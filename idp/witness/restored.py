@@ -50,14 +50,15 @@ def difference() -> Difference:
     Raises: OSError, folder.Damaged.
     """
     found, heads = Difference(), writing.known_heads()
-    generation = LedgerState.objects.get().generation
+    generation, lacking = LedgerState.objects.get().generation, dict[str, "Ending"]()
     for line in witness().lines():
         if line.generation < generation:
             continue
         present = set(
             Event.objects.filter(hash__in=[ending.hash for ending in line.endings]).values_list("hash", flat=True)
         )
-        found.endings += [ending for ending in line.endings if ending.hash not in present]
+        lacking.update({ending.hash: ending for ending in line.endings if ending.hash not in present})
+    found.endings = list(lacking.values())  # an ending stands twice: at once, and in the worker's next position
     for some in _batches(heads):
         accounts = [UUID(name) for name, _ in some]
         known = set(Account.objects.filter(id__in=accounts).values_list("id", flat=True))

@@ -12,6 +12,7 @@ import time
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import DatabaseError, connection
 
@@ -76,7 +77,16 @@ def compare(line: Line | None, *, now: datetime) -> Standing:
     if line.newest is None:
         return Standing.CURRENT
     event_id, hashed = line.newest
-    return Standing.CURRENT if Event.objects.filter(id=event_id, hash=hashed).exists() else Standing.OLDER
+    known = Event.objects.filter(id=event_id, hash=hashed).exists() and _has_ended(line)
+    return Standing.CURRENT if known else Standing.OLDER
+
+
+def _has_ended(line: Line) -> bool:
+    """True if the database has the newest ending of a line, which may be younger than the line's newest Event."""
+    if not line.endings:
+        return True
+    last = line.endings[-1]
+    return Event.objects.filter(account=UUID(last.account), seq=last.seq, hash=last.hash).exists()
 
 
 def look(*, now: datetime) -> Standing:

@@ -28,7 +28,6 @@ EVERY = timedelta(seconds=30)
 _MOST = 1_000  # heads or endings in one line, so that a line has at most 200 KiB
 _CHECKPOINT = timedelta(days=1)
 _OVERLAP = 10_000  # ids: an Event may be committed after one with a higher id
-_ENDINGS = ("account.terminated", "credential.revoked")
 
 
 class Writer:
@@ -63,7 +62,7 @@ class Writer:
             return []
         rows = Event.objects.filter(id__gt=since).order_by("id").values_list("account_id", "seq", "hash")
         heads = {str(account_id): Head(seq, hashed) for account_id, seq, hashed in rows.iterator()}
-        ended = Event.objects.filter(id__gt=since - _OVERLAP, kind__in=_ENDINGS).order_by("id")
+        ended = Event.objects.filter(id__gt=since - _OVERLAP, kind__in=audit.ENDINGS).order_by("id")
         endings = [event for event in ended if event.id not in self._written]
         self._written = {event.id for event in ended}
         return _lines(
@@ -75,7 +74,7 @@ class Writer:
                 checkpoint_hash=last.checkpoint_hash,
             ),
             heads,
-            [_ending(event) for event in endings],
+            [ending_of(event) for event in endings],
         )
 
 
@@ -114,8 +113,8 @@ def checkpoint(*, now: datetime) -> dict[str, Any]:
             checkpoint_hash=hashlib.sha256(statement.encode()).hexdigest(),
         )
         changed = {name: head for name, head in heads.items() if known.get(name) != head}
-        endings = Event.objects.filter(kind__in=_ENDINGS).order_by("id") if last is None else Event.objects.none()
-        witness().append(_lines(line, changed, [_ending(event) for event in endings]))
+        endings = Event.objects.filter(kind__in=audit.ENDINGS).order_by("id") if last is None else Event.objects.none()
+        witness().append(_lines(line, changed, [ending_of(event) for event in endings]))
     LedgerState.objects.update(compared_at=now)
     return {**claims, "statement": statement, "witness": str(witness())}
 
@@ -150,7 +149,8 @@ def _parts(whole: list[T]) -> Iterator[list[T]]:
     return (whole[start : start + _MOST] for start in range(0, len(whole), _MOST))
 
 
-def _ending(event: Event) -> Ending:
+def ending_of(event: Event) -> Ending:
+    """An Event of `audit.ENDINGS`, as a line holds it."""
     return Ending(
         str(event.account_id), event.seq, event.hash, str(event.credential_id or ""), str(event.body.get("because", ""))
     )

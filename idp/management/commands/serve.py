@@ -26,7 +26,7 @@ from idp import conformance
 from idp.config import config, is_loopback
 from idp.edge import space
 from idp.keys import keyring
-from idp.witness import standing
+from idp.witness import endings, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ def _application(threads: int) -> Callable[..., Any]:
     from idp.rsgi import Application  # noqa: PLC0415 - Django's handlers are made where they serve
 
     standing.watch()
+    endings.append_at_once()
     return cast("Callable[..., Any]", Application(threads))  # granian looks for its __rsgi__
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from derived import clock
 from idp.signals import worker
-from idp.witness import standing
+from idp.witness import endings, standing
 from idp.witness.standing import Standing
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Command(BaseCommand):
             while worker.step(now=clock.now()):
                 pass
             return
+        endings.append_at_once()
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
