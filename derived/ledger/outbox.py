@@ -46,7 +46,7 @@ def enqueue(
 ) -> OutboxRow:
     """Write an outbox row in the caller's transaction.
 
-    receiver: `mail:{account}`, `client:{client_id}:{account}` or `worker:{account}`; the unit of ordering.
+    receiver: `mail:{account}`, `client:{client_id}:{account}:{sid}` or `worker:{account}`; the unit of ordering.
     payload: ids only (ruling 10).
     """
     return OutboxRow.objects.create(
@@ -106,6 +106,12 @@ def lease(
         taken = list(rows[:most])
         OutboxRow.objects.filter(id__in=[row.id for row in taken]).update(leased_until=now + LEASE)
     return taken
+
+
+def add_to_payload(row: OutboxRow, **more: object) -> None:
+    """Record what a delivery has done so far, for its next try."""
+    row.payload = {**row.payload, **more}
+    OutboxRow.objects.filter(id=row.id).update(payload=row.payload)
 
 
 def mark_postponed(row: OutboxRow, why: str, *, until: datetime) -> None:

@@ -19,7 +19,7 @@ from idp.models import Grant, LoginSession
 from idp.oidc.lifetimes import LOGOUT_TOKEN
 from idp.outbound import NotFetched
 from idp.secrets import opaque
-from idp.signals.outcomes import Failed, Outcome, Postponed, outcome_of
+from idp.signals.outcomes import Failed, Outcome, outcome_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from derived.models import Account, OutboxRow
 
 _SECONDS = 3.0
+_MOST_RECEIVER = 255
 _MOST_BYTES = 64 * 1024
 _REST = timedelta(seconds=30)
 _RESTING: dict[str, datetime] = {}  # of this worker: by client_id, until when a client that did not answer rests
@@ -48,9 +49,9 @@ def fan_out(row: OutboxRow, *, now: datetime) -> None:
             continue
         seen.add(key)
         payload = {"client_id": key[0], "sid": key[1]}
-        outbox.enqueue(
-            kind="logout", receiver=f"client:{key[0]}:{account.id}", account=account, payload=payload, now=now
-        )
+        # A token logs one session out, so none waits for another one's (ruling 31).
+        receiver = f"client:{key[0]}:{account.id}:{key[1]}"[:_MOST_RECEIVER]
+        outbox.enqueue(kind="logout", receiver=receiver, account=account, payload=payload, now=now)
 
 
 def _concerned_grants(row: OutboxRow, account: Account) -> QuerySet[Grant]:
@@ -85,11 +86,8 @@ class LogoutMessage:
     def send(self, *, now: datetime) -> Outcome:
         """Post the token: three seconds in all, no redirects, a verified certificate.
 
-        A client that did not answer is skipped for a while; its rows are returned without a try, and delay no other
-        (C83).
+        A client that did not answer rests for a while: `resting` (C83).
         """
-        if (until := _RESTING.get(self.client_id)) is not None and until > now:
-            return Postponed("the client did not answer a moment ago", until=until)
         parts = urlsplit(self.uri)
         host = (parts.hostname or "").lower()
         try:
@@ -109,6 +107,13 @@ class LogoutMessage:
             return Failed(str(error))
         _RESTING.pop(self.client_id, None)
         return outcome_of(answer.status)
+
+
+def resting(*, now: datetime) -> set[str]:
+    """The ids of the clients that did not answer a moment ago: their rows are not leased, and delay no other (C83)."""
+    for client_id in [one for one, until in _RESTING.copy().items() if until <= now]:
+        _RESTING.pop(client_id, None)
+    return set(_RESTING)
 
 
 def logout_message(row: OutboxRow, *, now: datetime) -> LogoutMessage | None:

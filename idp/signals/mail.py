@@ -5,6 +5,7 @@ The payload of an outbox row holds ids; the content is read from the database at
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import smtplib
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.core.mail import get_connection
 from django.template.loader import render_to_string
 
 from derived.errors import Reason
-from derived.ledger import status
+from derived.ledger import outbox, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, OutboxRow
 from derived.rules.kinds import Kind
@@ -90,7 +91,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     if account is None or person is None:
         return
     if row.kind == "invite":
-        _invite(account, person, now=now)
+        _invite(row, account, person, now=now)
         return
     credential = (
         Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
@@ -111,7 +112,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
         case _:
             template, values = _notice(row, credential, now=now)
     if template:
-        _send(template, {**values, "display_name": person.display_name()}, _addresses(row, person))
+        _send(row, template, {**values, "display_name": person.display_name()}, _addresses(row, person))
 
 
 def _addresses(row: OutboxRow, person: Person) -> list[str]:
@@ -124,7 +125,7 @@ def _addresses(row: OutboxRow, person: Person) -> list[str]:
     return list(dict.fromkeys([*person.addresses(), *former]))
 
 
-def _invite(account: Account, person: Person, *, now: datetime) -> None:
+def _invite(row: OutboxRow, account: Account, person: Person, *, now: datetime) -> None:
     address = person.invitation_address()
     if not address or not person.login_name:
         return
@@ -138,7 +139,7 @@ def _invite(account: Account, person: Person, *, now: datetime) -> None:
     if token:
         link = f"{config().issuer}/invitation/{token}"
         hours = int(invitation.LIVES.total_seconds() // 3600)
-        _send("invitation", {"display_name": person.display_name(), "link": link, "hours": hours}, [address])
+        _send(row, "invitation", {"display_name": person.display_name(), "link": link, "hours": hours}, [address])
 
 
 def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
@@ -250,28 +251,42 @@ def _reviewed(row: OutboxRow, *, now: datetime) -> list[dict[str, str]]:
     return [{"name": one.name, "link": _link(one, undo.REVOKE, now=now)} for one in rows.order_by("created_at")]
 
 
-def _send(template: str, values: dict[str, Any], addresses: list[str]) -> None:
+def _send(row: OutboxRow, template: str, values: dict[str, Any], addresses: list[str]) -> None:
     """Send a message per address, so that no address learns of another, and a bad one stops no other.
 
+    An address that is put off (4xx, RFC 5321 §4.2.1) is asked again without those that took it: the former address
+    hears of a change as well as the new one does, however long its server puts strangers off.
     Raises: MailRefused if every address was refused for good; OSError, smtplib.SMTPException for a transient fault.
     """
     text = render_to_string(f"mail/{template}.txt", {"contact": config().contact, **values}).strip()
     subject, _, body = text.partition("\n")
     subject = subject.removeprefix("Subject:").strip().replace("\r", " ")
-    refused: list[str] = []
-    with get_connection() as connection:
-        for address in addresses:
-            try:
-                transport.hand_over(connection, subject=subject, body=body.strip() + "\n", address=address)
-            except (ValueError, NotInternational, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
-                why = _final(error)
-                if why is None and len(addresses) == 1:
-                    raise
-                refused.append(why or f"{type(error).__name__} for now")
-    if refused:
-        logger.warning("a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), refused[0])
-    if refused and len(refused) == len(addresses):
-        raise MailRefused(refused[0])
+    taken, refused = (dict.fromkeys(row.payload.get(name, [])) for name in ("taken", "refused"))
+    later: Exception | None = None
+    why = ""
+    try:
+        with get_connection() as connection:
+            for address in addresses:
+                mark = hashlib.sha256(address.encode()).hexdigest()[:16]
+                if mark in taken or mark in refused:
+                    continue
+                try:
+                    transport.hand_over(connection, subject=subject, body=body.strip() + "\n", address=address)
+                    taken[mark] = None
+                except (ValueError, NotInternational, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+                    if (final := _final(error)) is None:
+                        later = error
+                    else:
+                        refused[mark], why = None, final
+    finally:
+        if taken or refused:
+            outbox.add_to_payload(row, taken=list(taken), refused=list(refused))
+    if why:
+        logger.warning("a notice did not go to %s of %s addresses: %s", len(refused), len(addresses), why)
+    if later is not None:
+        raise later
+    if refused and not taken:
+        raise MailRefused(why or "every address was refused")
 
 
 def _final(error: ValueError | smtplib.SMTPException) -> str | None:

@@ -36,15 +36,7 @@ class Failed:
     why: str
 
 
-@dataclass(frozen=True)
-class Postponed:
-    """The receiver was not contacted; this is not a try."""
-
-    why: str
-    until: datetime
-
-
-Outcome = Delivered | DeliveryRefused | Failed | Postponed
+Outcome = Delivered | DeliveryRefused | Failed
 
 
 def outcome_of(status: int) -> Outcome:
@@ -66,5 +58,3 @@ def record_outcome(row: OutboxRow, outcome: Outcome, *, now: datetime) -> None:
             outbox.mark_refused(row, why, now=now)
         case Failed(why):
             outbox.mark_failed(row, why, now=now)
-        case Postponed(why, until):
-            outbox.mark_postponed(row, why, until=until)

@@ -75,13 +75,14 @@ class Deliveries:
         free = _AT_ONCE - len(self._under_way)
         if free <= 0:
             return 0
-        rows = outbox.lease(now=now, most=free, lane=self._lane, without=self._busy())
+        rows = outbox.lease(now=now, most=free, lane=self._lane, without=self._not_now(now=now))
         for row in rows:
+            if self._count(str(row.payload.get("client_id"))) >= _AT_ONCE_PER_CLIENT:
+                outbox.mark_postponed(row, "", until=now)  # before anything is signed
+                continue
             outcome = _process(row)
             if not isinstance(outcome, backchannel.LogoutMessage):
                 _record_outcome(row, outcome)
-            elif self._count(outcome.client_id) >= _AT_ONCE_PER_CLIENT:
-                outbox.mark_postponed(row, "", until=now)
             else:
                 self._under_way[self._pool.submit(outcome.send, now=clock.now())] = outcome
         return len(rows)
@@ -99,10 +100,11 @@ class Deliveries:
     def _count(self, client_id: str) -> int:
         return sum(letter.client_id == client_id for letter in self._under_way.values())
 
-    def _busy(self) -> list[str]:
-        """The receivers of clients that have as many requests under way as they may."""
+    def _not_now(self, *, now: datetime) -> list[str]:
+        """The receivers of clients that have as many requests under way as they may, or did not answer just now."""
         names = {letter.client_id for letter in self._under_way.values()}
-        return [f"client:{name}:" for name in names if self._count(name) >= _AT_ONCE_PER_CLIENT]
+        busy = {name for name in names if self._count(name) >= _AT_ONCE_PER_CLIENT}
+        return [f"client:{name}:" for name in busy | backchannel.resting(now=now)]
 
 
 def step(*, now: datetime) -> int:

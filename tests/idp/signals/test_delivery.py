@@ -28,6 +28,7 @@ from derived.models import Account, OutboxRow
 from idp.config import Config
 from idp.models import ClientPolicy
 from idp.signals import backchannel, worker
+from scim.models import Person
 from tests.fixtures.client_registration import GOOD, initial, send
 from tests.fixtures.world import ISSUER
 
@@ -152,17 +153,38 @@ def test_a_long_answer_is_an_answer(world: World) -> None:
     assert (party.calls, _undelivered(kind="logout"), backchannel._RESTING) == (1, [], {})
 
 
-def test_skipped_attempt_does_not_count(world: World) -> None:
-    """While a client rests its rows are given back: they neither count nor move towards being given up."""
+def test_rows_of_a_resting_client_stay_where_they_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a client rests none of its rows is leased or signed, so no number of them delays another client."""
     app = world.app(backchannel_logout_uri="http://127.0.0.1:9/")
     _, desktop = world.enrolled()
     world.tokens(app, desktop)
-    rest = clock.now() + timedelta(seconds=20)
-    backchannel._RESTING[app.client_id] = rest
+    world.deactivate()
+    monkeypatch.setattr(backchannel, "_SECONDS", 1.0)
+    worker.step(now=clock.now())
+    [row] = _undelivered(kind="logout")
+    OutboxRow.objects.filter(id=row.id).update(due_at=clock.now())
+    backchannel._RESTING[app.client_id] = clock.now() + timedelta(seconds=20)
+    monkeypatch.setattr(backchannel, "logout_message", None)
+    drain()
+    assert OutboxRow.objects.get(id=row.id).attempts == row.attempts
+    monkeypatch.undo()
+    monkeypatch.setattr(backchannel, "_RESTING", {app.client_id: clock.now() - timedelta(seconds=1)})
+    worker.step(now=clock.now())
+    assert OutboxRow.objects.get(id=row.id).attempts == row.attempts + 1
+
+
+def test_a_token_that_is_not_taken_delays_no_other_session(world: World) -> None:
+    """A client answers 302 to the token of one session: the person's other session is logged out there at once."""
+    party = Receiver(302)
+    app = world.app(backchannel_logout_uri=party.uri())
+    person, first = world.enrolled()
+    second = world.signed_in(person)
+    world.tokens(app, first)
+    world.tokens(app, second)
     world.deactivate()
     drain()
-    [row] = _undelivered(kind="logout")
-    assert (row.attempts, row.due_at, row.parked_at) == (0, rest, None)
+    assert party.calls == 2
+    assert [row.attempts for row in _undelivered(kind="logout")] == [1, 1]
 
 
 def test_a_self_registered_client_sends_logout_tokens_to_its_own_hosts_only(world: World) -> None:
@@ -238,12 +260,13 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.taken: list[str] = []
+        self.later = "later"
 
     async def handle_RCPT(self, *given: Any) -> str:  # noqa: N802 - aiosmtpd's name
         _server, _session, envelope, address, _options = given
         if address.startswith("gone"):
             return "550 5.1.1 no such mailbox"
-        if address.startswith("later"):
+        if self.later and address.startswith(self.later):
             return "451 4.3.0 try again"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -301,6 +324,24 @@ def test_a_temporary_refusal_is_tried_again(world: World, mailbox: Mailbox) -> N
     [row] = [one for one in _undelivered() if one.kind == "invite"]
     assert (row.parked_at, row.attempts) == (None, 1)
     assert mailbox.taken == []
+
+
+def test_an_address_that_is_put_off_is_asked_again(world: World, mailbox: Mailbox) -> None:
+    """The former address answers 451 for a while (greylisting): it still hears of the change, and the new one once."""
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+        world.enrolled(ALEX)
+        world.patch(ALEX, {"emails": [{"value": "later@example.org", "type": "work", "primary": True}]})
+        Person.objects.update(former_addresses=[])
+        OutboxRow.objects.all().delete()
+    world.patch(ALEX, {"emails": [{"value": "thief@evil.example", "type": "work", "primary": True}]})
+    drain()
+    [row] = [one for one in _undelivered() if one.kind == "profile_changed"]
+    assert mailbox.taken == ["thief@evil.example"]
+    mailbox.later = ""
+    OutboxRow.objects.filter(id=row.id).update(due_at=clock.now())
+    drain()
+    assert mailbox.taken == ["thief@evil.example", "later@example.org"]
+    assert "example" not in str(OutboxRow.objects.get(id=row.id).payload), "no address is kept in the row"
 
 
 @pytest.mark.parametrize("url", ["mailto:x@y", "SMTP+tls://x", "https://mail.example.org", "smtp:", "smtps://", ""])
