@@ -150,7 +150,7 @@ class Application:
                 found = _FAILED
             settle(found)
 
-        lane = self.lanes[routes.lane(environ["PATH_INFO"])]
+        lane = self.lanes[routes.lane(environ["PATH_INFO"], environ["REQUEST_METHOD"])]
         lane.submit(Job(network, run, lambda: settle(_BUSY)))
         return await answered
 

@@ -27,10 +27,18 @@ def address(meta: Mapping[str, Any]) -> str:
         return canonical(peer)
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
     for place in reversed(forwarded.split(",") if forwarded else ()):
-        found = canonical(place.strip())
+        found = canonical(_without_port(place.strip()))
         if found not in _listed():
             return found
     return canonical(peer)
+
+
+def _without_port(text: str) -> str:
+    """The address in an entry of a proxy that also writes the caller's port: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    before, colon, _ = text.partition(":")
+    return before if colon and text.count(":") == 1 else text
 
 
 def is_from_listed_proxy(meta: Mapping[str, Any]) -> bool:

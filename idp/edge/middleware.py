@@ -52,7 +52,11 @@ class Edge:
             return _harden(HttpResponse("unknown host", status=400, content_type="text/plain"))
         if (words := standing.refusal()) and request.path not in routes.PROBES:
             return _harden(_refusal(request, 503, "temporarily_unavailable", words))
-        if self._space and self._space.was_short() and routes.lane(request.path) not in space.SERVED:
+        if (
+            self._space
+            and self._space.was_short()
+            and routes.lane(request.path, request.method or "") not in space.SERVED
+        ):
             return _harden(_refusal(request, 503, "temporarily_unavailable", _FULL))
         if not _is_at_its_host(request):
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))

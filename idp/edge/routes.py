@@ -53,11 +53,14 @@ _MOST_SCIM = 1024 * 1024
 MOST_QUERY = 16 * 1024
 
 # The name of a lane and its threads; None: as many as `manage.py serve --threads` says.
-LANES: dict[str, int | None] = {"live": 1, "ready": 1, "endings": 2, "scim": 2, "bulk": 1, "others": None}
+LANES: dict[str, int | None] = {
+    "live": 1, "ready": 1, "endings": 2, "scim": 2, "scim-reads": 1, "bulk": 1, "others": None,
+}  # fmt: skip
 # Requests that end a credential or token, or ask for its status.
 _ENDINGS = re.compile(
     r"(?:/certificate)?/oidc/(?:revoke|introspect)|/oidc/logout(?:/.*)?|/undo/.*|/sessions/.*|/devices/(?:.*/)?(?:remove|report|end)"
 )
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BULK = re.compile(r"(?:/certificate)?/scim/v2/Bulk/?")
 
 
@@ -98,10 +101,12 @@ def most_body(path: str) -> int:
     return _MOST_FILE if most_file(path) else _MOST_BODY
 
 
-def lane(path: str) -> str:
-    """The lane whose threads answer this path."""
+def lane(path: str, method: str) -> str:
+    """The lane whose threads answer this request; long searches of a source delay no ending by another one."""
     if path in PROBES:
         return "live" if path == "/livez" else "ready"
     if path.startswith(SCIM):
+        if method in _READS or path.endswith("/.search"):
+            return "scim-reads"
         return "bulk" if _BULK.fullmatch(path) else "scim"
     return "endings" if _ENDINGS.fullmatch(path) else "others"

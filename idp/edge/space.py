@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 RESERVE = 64 * _MIB
 LOW = 16 * _MIB  # bytes; with less free space the reserve is released
-SERVED = frozenset({"live", "ready", "scim", "bulk", "endings"})  # lanes that are served while it is released
+SERVED = frozenset(
+    {"live", "ready", "scim", "scim-reads", "bulk", "endings"}
+)  # lanes that are served while it is released
 _NAME = "reserve"
 _MOMENT = 0.05  # seconds, in which a process writes far less than `LOW`
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 20  # concurrent requests: a client that hangs does not delay another (C83)
+_AT_ONCE = 64  # concurrent requests: hundreds of clients that hang delay another by less than a minute (C83)
 _AT_ONCE_PER_CLIENT = 4
 _LEAVE = 15.0  # seconds for the mail under way when the worker stops
 _IDLE = 0.5  # seconds between looks at an empty outbox

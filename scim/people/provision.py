@@ -22,7 +22,7 @@ from derived.ledger import accounts, audit
 from derived.ledger.locking import transacted, under_lock
 from derived.models import AccountStatus
 from scim.errors import invalid_value, precondition_failed, uniqueness
-from scim.models import Person, Record, RecordEmail
+from scim.models import Person, Record, RecordEmail, Source
 from scim.people import matching, waiting_returns
 from scim.people.consequences import record_untrusted
 from scim.people.directory import find
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from derived.models import Account
     from scim.feed.writing import FollowedRecord
-    from scim.models import Source
     from scim.protocol.schema import Json, Resource
 
 __all__ = [
@@ -377,6 +376,9 @@ def check_unique(source: Source, resource: Resource, *, but: Record | None) -> N
 
     Raises: ScimError 409.
     """
+    is_new_name = but is None or but.user_name_fold != values.fold(str(resource["userName"]))
+    if is_new_name and _is_in_a_namespace(source, str(resource["userName"])):
+        raise uniqueness("userName begins with the namespace of another source.")
     others = Record.objects.filter(source=source, deleted_at__isnull=True)
     if but is not None:
         others = others.exclude(id=but.id)
@@ -384,6 +386,14 @@ def check_unique(source: Source, resource: Resource, *, but: Record | None) -> N
         raise uniqueness("userName is in use.")
     if isinstance(resource.get("externalId"), str) and others.filter(external_id=resource["externalId"]).exists():
         raise uniqueness("externalId is in use.")
+
+
+def _is_in_a_namespace(source: Source, user_name: str) -> bool:
+    """True if the login name would begin with another source's namespace, which is that source's alone (ruling 27)."""
+    prefix, slash, _ = user_name.partition("/")
+    if not slash or source.namespace:
+        return False
+    return Source.objects.filter(namespace=values.fold(prefix)).exclude(id=source.id).exists()
 
 
 def _unique(work: Callable[[], T]) -> T:

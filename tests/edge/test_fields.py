@@ -91,7 +91,11 @@ def test_a_listed_proxys_word_is_the_end_of_its_field(listed: None) -> None:
     assert peer(("X-Forwarded-For", "::ffff:203.0.113.7"))[0] == "203.0.113.7"
     assert peer(("X-Forwarded-For", "203.0.113.7"), client="")[0] == "203.0.113.7"  # the UNIX socket is listed
     assert peer()[0] == PROXY
+    assert peer(("X-Forwarded-For", "203.0.113.7:41000"))[0] == "203.0.113.7", "some proxies write the port"
+    assert peer(("X-Forwarded-For", "2001:db8::7"))[0] == "2001:db8::7"
+    assert peer(("X-Forwarded-For", "6.6.6.6, [2001:db8::7]:41000"))[0] == "2001:db8::7"
     assert peer(("X-Forwarded-For", "nonsense"))[0] == caller.NOWHERE
+    assert peer(("X-Forwarded-For", "[2001:db8::7"))[0] == "2001:db8::7"
 
 
 def test_forwarded_is_never_read(listed: None) -> None:

@@ -111,6 +111,14 @@ def test_a_card_signs_in(served_behind_nginx: ServedBehindNginx) -> None:
     assert page.path == "/devices", page.words()
 
 
+def test_a_client_cannot_take_the_proxys_fields_off(served_behind_nginx: ServedBehindNginx) -> None:
+    """A proxy removes the fields that Connection names (RFC 9110 §7.6.1): not those that it sets itself."""
+    names = "close, RametHop, X-Forwarded-For, X-Forwarded-Proto"
+    with served_behind_nginx.card_office.client(served_behind_nginx.card, Connection=names) as client:
+        page = served_behind_nginx.press(Browser(client))
+    assert page.path == "/devices", page.words()
+
+
 def test_without_a_card_or_with_a_strangers_nobody_is_signed_in(served_behind_nginx: ServedBehindNginx) -> None:
     """A handshake without a certificate goes through, and ends in words."""
     for card, reason in (

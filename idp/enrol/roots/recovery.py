@@ -83,8 +83,9 @@ def _connect(request: HttpRequest, credential: Credential, code_hash: str) -> Ht
 def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
     """User name, password and recovery code on one page, also for a disabled password (ruling 33).
 
-    A recovery code has 80 random bits and cannot be guessed; the password is checked together with it, and the answer
-    does not say which of the three was wrong.
+    A recovery code has 80 random bits and cannot be guessed: whoever shows one is not put off by the wrong guesses of
+    strangers in the same network. The password is checked together with it, and the answer does not say which of the
+    three was wrong.
     """
     if request.method == "GET":
         return pages.page(request, "recover_from_outside", {"error": None})
@@ -92,12 +93,16 @@ def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
     credential = flow.credential_of(username, now=now)
     place = flow.place_of(request, credential, username)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
+    has_code = credential is not None and _is_saved(credential, code_hash, now=now)
     try:
-        throttle.count_password_attempt(request, str(credential.account_id) if credential else "", now=now)
-        tried = throttle.count_attempt(place, now=now)
+        if has_code and credential is not None:
+            tried = throttle.count_attempt(throttle.backoff_key(request, f"recovery {credential.id}"), now=now)
+        else:
+            throttle.count_password_attempt(request, str(credential.account_id) if credential else "", now=now)
+            tried = throttle.count_attempt(place, now=now)
         stored_hash = credential.password_totp.password_hash if credential else ""
         right = password.matches(request.POST.get("password", ""), stored_hash)
-        if credential is None or not right or not _is_saved(credential, code_hash, now=now):
+        if credential is None or not right or not has_code:
             raise Refused(Reason.WRONG_FACTOR)
     except Refused as refused:
         return _again(request, "recover_from_outside", refused, _WRONG_OF_THREE)

@@ -175,6 +175,23 @@ def test_a_recovery_code_leads_back_without_a_known_browser(world: World) -> Non
     assert row.state == "revoked"
 
 
+def test_a_recovery_code_is_not_put_off_by_strangers_of_the_network(world: World) -> None:
+    """Wrong passwords and wrong codes of a stranger in the same /24 delay strangers, not the holder of a code."""
+    person, _ = world.enrolled()
+    code = person.recovery_codes[0]
+    stranger = at("203.0.113.5")
+    for _ in range(8):
+        guess(stranger, person.username)
+    page = stranger.get(f"{ISSUER}/login/recover")
+    wrong = {"username": person.username, "password": person.password, "code": "AAAA-AAAA-AAAA-AAAA"}
+    assert stranger.submit(page, page.form_with("username", "code"), values=wrong).status == 429
+    browser = at("203.0.113.11")
+    page = browser.get(f"{ISSUER}/login/recover")
+    values = {**wrong, "code": code}
+    page = browser.submit(page, page.form_with("username", "code"), values=values)
+    assert page.path == "/login/recover/totp", page.words()
+
+
 def test_an_operators_verb_switches_it_on_again(world: World) -> None:
     """Ruling 33: `manage.py credential enable ID`, recorded; not twice."""
     person, _ = world.enrolled()

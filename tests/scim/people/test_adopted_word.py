@@ -131,6 +131,17 @@ def test_whoever_takes_a_name_first_is_told_to_the_second(world: World, second: 
     assert Person.objects.filter(login_name="staff/new.director").exists()
 
 
+def test_no_source_takes_a_name_in_the_namespace_of_another(world: World, second: Scim) -> None:
+    """`staff/…` belongs to the source with that namespace; a record that has such a name already can still end."""
+    early = second.create("staff/early")
+    call_command("source", "set", "hr", "--namespace", "staff", stdout=io.StringIO())
+    status, answer = second("POST", "/Users", user("Staff/joe"))
+    assert (status, answer["scimType"]) == (409, "uniqueness")
+    assert second("PUT", f"/Users/{early}", user("staff/early", active=False))[0] == 200
+    assert world.scim("POST", "/Users", user("joe")).status_code == 201
+    assert Person.objects.filter(login_name="staff/joe").exists()
+
+
 def test_disabling_a_source_takes_its_word_back(world: World, alex: Browser, second: Scim) -> None:
     """The rehearsal shows who would end and what would change, and writes nothing; with --yes it is done."""
     Source.objects.filter(name="second").update(adopts=[trust.EMPLOYEE_NUMBER])
