@@ -10,6 +10,7 @@
     own             certificates of Ramet's own authority, checked in the ledger
     subject         the facts about a card, for binding
     parties         certificates of relying parties and sources (RFC 8705)
+    name_text       names compared by RFC 5280 §7.1, and as text
     names           the canonical spelling of certificate names
     configuration   the operator's files in `RAMET_VAR/pki`
 
@@ -21,6 +22,6 @@ and packages below them.
 from __future__ import annotations
 
 from idp.certificates.own import held_for_name, valid_own_certificate
-from idp.certificates.validation import describe, is_configured, prefetch, validate
+from idp.certificates.validation import describe, is_configured, left_out, prefetch, validate
 
-__all__ = ["describe", "held_for_name", "is_configured", "prefetch", "valid_own_certificate", "validate"]
+__all__ = ["describe", "held_for_name", "is_configured", "left_out", "prefetch", "valid_own_certificate", "validate"]

@@ -5,7 +5,8 @@
     intermediates/   PEM, DER or PKCS #7 (.p7b, .p7c): intermediate CAs; browsers often send the leaf alone
     validation.toml  all optional; the names are the fields of `Policy`
 
-A file that cannot be used makes the whole folder unusable.
+An anchor, a CA of relying parties or a policy that cannot be used makes the whole folder unusable. An intermediate
+that cannot be used is left out: it can only be missing, never accept anything. `left_out` names it for the operator.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from asn1crypto import cms, pem
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.serialization import pkcs7
 
 from idp import renamed
-from idp.certificates.reading import Unreadable, authority
+from idp.certificates.reading import Unreadable, anchor, authority
 from idp.config import config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from asn1crypto import x509 as asn1
@@ -78,12 +81,13 @@ _LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """The parsed files."""
+    """The parsed files; left_out: the intermediates that cannot be used, a line each."""
 
     anchors: tuple[asn1.Certificate, ...]
     clients: tuple[asn1.Certificate, ...]
     intermediates: tuple[asn1.Certificate, ...]
     policy: ValidationPolicy
+    left_out: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -127,29 +131,77 @@ def _files(where: Path) -> list[Path]:
 @lru_cache(maxsize=4)
 def _read(where: Path, _fingerprint: tuple[tuple[str, int, int], ...]) -> Folder:
     faults: list[str] = []
-    anchors = _certificates(where / "anchors", faults)
-    clients = _certificates(where / "clients", faults)
-    intermediates = _certificates(where / "intermediates", faults)
+    left_out = list[str]()
+    anchors = _certificates(where / "anchors", anchor, faults)
+    clients = _certificates(where / "clients", anchor, faults)
+    intermediates = _certificates(where / "intermediates", authority, left_out)
     path, wrong = renamed.file(where, "validation.toml"), list[str]()
     policy = _policy(path, wrong)
     faults.extend(f"{path.name}: {fault}" for fault in wrong)
     if faults:
         raise BadConfiguration(faults)
-    return Folder(anchors=anchors, clients=clients, intermediates=intermediates, policy=policy)
+    return Folder(
+        anchors=anchors, clients=clients, intermediates=intermediates, policy=policy, left_out=tuple(left_out)
+    )
 
 
-def _certificates(where: Path, faults: list[str]) -> tuple[asn1.Certificate, ...]:
+def _certificates(
+    where: Path, read: Callable[[bytes], asn1.Certificate], faults: list[str]
+) -> tuple[asn1.Certificate, ...]:
+    """The certificates of a folder; each that cannot be read is a fault, and the others of its file stay."""
     found: dict[bytes, asn1.Certificate] = {}
     for path in _files(where):
+        name = f"{path.parent.name}/{path.name}"
         try:
             if path.stat().st_size > _MOST_FILE_BYTES:
                 raise Unreadable("too large")
-            for one in certificates_of_file(path.read_bytes()):
-                certificate = authority(one.public_bytes(Encoding.DER))
-                found[certificate.sha256] = certificate
+            ders = ders_of_file(path.read_bytes())
         except (OSError, ValueError, Unreadable) as error:
-            faults.append(f"{path.parent.name}/{path.name}: {error or 'cannot be read'}")
+            faults.append(f"{name}: {error or 'cannot be read'}")
+            continue
+        for number, der in enumerate(ders, 1):
+            try:
+                certificate = read(der)
+            except Unreadable as error:
+                faults.append(f"{name}{f', certificate {number}' if len(ders) > 1 else ''}: {error}")
+            else:
+                found[certificate.sha256] = certificate
     return tuple(found.values())
+
+
+def ders_of_file(data: bytes) -> list[bytes]:
+    """The DER of each certificate of a file: PEM, DER, or PKCS #7 in either; not parsed.
+
+    Raises: ValueError for another file.
+    """
+    if b"-----BEGIN PKCS7" in data:
+        return _ders_of_pkcs7(pem.unarmor(data)[2])
+    if b"-----BEGIN CERTIFICATE" in data:
+        return [der for kind, _, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
+    if not data.startswith(b"\x30"):
+        message = "it holds no certificate in PEM, DER or PKCS #7"
+        raise ValueError(message)
+    try:
+        return _ders_of_pkcs7(data)
+    except ValueError:
+        return [data]
+
+
+def _ders_of_pkcs7(der: bytes) -> list[bytes]:
+    """The certificates of a degenerate SignedData (RFC 5652 §5.1).
+
+    Raises: ValueError.
+    """
+    try:
+        content = cms.ContentInfo.load(der, strict=True)
+        found = [one.chosen.dump() for one in content["content"]["certificates"] if one.name == "certificate"]
+    except Exception:  # noqa: BLE001 - a lazy parser of unverified bytes may raise anything
+        message = "it is not PKCS #7"
+        raise ValueError(message) from None
+    if content["content_type"].native != "signed_data":
+        message = "it is PKCS #7 of another kind"
+        raise ValueError(message)
+    return found
 
 
 def certificates_of_file(data: bytes) -> list[x509.Certificate]:

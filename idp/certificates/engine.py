@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from asn1crypto import crl, ocsp
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.errors import (
@@ -267,7 +268,7 @@ def _crl(der: bytes) -> crl.CertificateList | None:
 def is_signed_by(der: bytes, issuer: Certificate) -> bool:
     """True if an authority's own key signed a CRL."""
     try:
-        key = x509.load_der_x509_certificate(issuer.dump()).public_key()
+        key = load_der_public_key(issuer.public_key.dump())
         return x509.load_der_x509_crl(der).is_signature_valid(key)  # type: ignore[arg-type]  # other kinds of key raise
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False

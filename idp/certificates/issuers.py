@@ -8,10 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from idp.certificates import store
-from idp.certificates.configuration import certificates_of_file
+from idp.certificates.configuration import ders_of_file
 from idp.certificates.reading import Unreadable, authority
 from idp.certificates.store import StatusRequest
 
@@ -99,13 +97,13 @@ def _fetch(
 def ca_certificates_of(body: bytes) -> list[Certificate]:
     """The CA certificates of a response in any form."""
     try:
-        read_ones = certificates_of_file(body)[:_MOST_CERTIFICATES]
-    except Exception:  # noqa: BLE001 - external data, through a parser of PKCS #7
+        ders = ders_of_file(body)[:_MOST_CERTIFICATES]
+    except ValueError:
         return []
     found = []
-    for one in read_ones:
+    for der in ders:
         try:
-            found.append(authority(one.public_bytes(Encoding.DER)))
+            found.append(authority(der))
         except Unreadable:
             continue
     return found

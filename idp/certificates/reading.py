@@ -13,12 +13,18 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from derived.errors import Reason, Refused
+from idp.certificates import name_text
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+name_text.install()
 
 MOST_BYTES = 16 * 1024
 _MOST_SERIAL_BITS = 160  # RFC 5280 §4.1.2.2: 20 octets
@@ -40,26 +46,34 @@ def parsed(der: bytes) -> x509.Certificate:
 
     Raises: Unreadable.
     """
-    if not 0 < len(der) <= MOST_BYTES:
-        raise Unreadable("too large, or empty")
-    inner = for_engine(der)
+    inner = _inner(der)
     if not 0 < inner.serial_number.bit_length() <= _MOST_SERIAL_BITS or inner.serial_number < 0:
         raise Unreadable("serial number")
     if inner["tbs_certificate"]["signature"].dump() != inner["signature_algorithm"].dump():
         raise Unreadable("two signature algorithms")  # RFC 5280 §4.1.1.2
     try:
-        found = x509.load_der_x509_certificate(der)
+        found = x509.load_der_x509_certificate(name_text.readable(der, inner))
         version = found.version
         list(found.extensions)
         found.public_key()
-        name = found.subject.rfc4514_string() + found.issuer.rfc4514_string()
     except Exception as error:  # noqa: BLE001 - a parser of unverified bytes may raise anything
         raise Unreadable(type(error).__name__) from None
     if version != x509.Version.v3:
         raise Unreadable("version")
-    if "\x00" in name:
-        raise Unreadable("a name with a NUL")
     return found
+
+
+def _inner(der: bytes) -> asn1.Certificate:
+    """A certificate of bounded size and with names without NUL, in the engine's form.
+
+    Raises: Unreadable.
+    """
+    if not 0 < len(der) <= MOST_BYTES:
+        raise Unreadable("too large, or empty")
+    inner = for_engine(der)
+    if any("\x00" in value for name in (inner.subject, inner.issuer) for value in name_text.values_of(name)):
+        raise Unreadable("a name with a NUL")
+    return inner
 
 
 def authority(der: bytes) -> asn1.Certificate:
@@ -67,11 +81,28 @@ def authority(der: bytes) -> asn1.Certificate:
 
     Raises: Unreadable.
     """
-    strong = is_strong_key(parsed(der))
-    found = for_engine(der)
+    parsed(der)
+    return _authority(for_engine(der))
+
+
+def anchor(der: bytes) -> asn1.Certificate:
+    """A trust anchor in the engine's form: of its certificate only name, key and constraints count (RFC 5280 §6.1.1 d).
+
+    So its serial number may be 0, as some old roots have it, which `cryptography` is about to refuse.
+    Raises: Unreadable.
+    """
+    found = _inner(der)
+    return _authority(found) if found.serial_number == 0 else authority(der)
+
+
+def _authority(found: asn1.Certificate) -> asn1.Certificate:
     if not found.ca:
         raise Unreadable("a certificate that is not an authority's")
-    if not strong:
+    try:
+        key = load_der_public_key(found.public_key.dump())
+    except (ValueError, UnsupportedAlgorithm):
+        raise Unreadable("an authority with an unreadable key") from None
+    if not _is_strong(key):
         raise Unreadable("an authority with a weak key")
     return found
 
@@ -92,7 +123,10 @@ def for_engine(der: bytes) -> asn1.Certificate:
 
 def is_strong_key(certificate: x509.Certificate) -> bool:
     """RSA from 2048 bits, P-256 or P-384 (SP 800-78)."""
-    key = certificate.public_key()
+    return _is_strong(certificate.public_key())
+
+
+def _is_strong(key: PublicKeyTypes) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size in _RSA_BITS
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)

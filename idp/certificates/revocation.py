@@ -142,9 +142,10 @@ def _ocsp_request(certificate: Certificate, issuer: Certificate, url: str) -> St
     nonce = secrets.token_bytes(32)
     request = (
         ocsp.OCSPRequestBuilder()
-        .add_certificate(
-            x509.load_der_x509_certificate(certificate.dump()),
-            x509.load_der_x509_certificate(issuer.dump()),
+        .add_certificate_by_hash(
+            certificate.issuer.sha1,
+            issuer.public_key.sha1,
+            certificate.serial_number,
             hashes.SHA1(),  # noqa: S303
         )
         .add_extension(x509.OCSPNonce(nonce), critical=False)

@@ -9,11 +9,12 @@ import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
+from asn1crypto import x509 as asn1
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from derived.changes.issue import VerifiedCertificate
 from derived.errors import Reason, Refused
+from idp.certificates import name_text
 
 if TYPE_CHECKING:
     from idp.certificates.configuration import ValidationPolicy
@@ -37,17 +38,18 @@ def facts_of(
     own = x509.SubjectKeyIdentifier.from_public_key(
         found.public_key()
     ).digest  # computed, because the extension's value is the issuer's choice
+    inner = asn1.Certificate.load(der)
     return VerifiedCertificate(
-        issuer=found.issuer.rfc4514_string(),
-        issuer_key=hashlib.sha256(found.issuer.public_bytes() + issuer_key).hexdigest(),
+        issuer=name_text.text_of(lambda: found.issuer, inner.issuer),
+        issuer_key=hashlib.sha256(inner.issuer.dump() + issuer_key).hexdigest(),
         serial=f"{found.serial_number:x}",
         ski=own.hex(),
         fasc_n=fasc_n,
         card_uuid=card_uuid,
         fingerprint=hashlib.sha256(der).hexdigest(),
-        der=found.public_bytes(Encoding.DER),
+        der=der,
         not_after=found.not_valid_after_utc,
-        subject=found.subject.rfc4514_string(),
+        subject=name_text.text_of(lambda: found.subject, inner.subject),
         policies=tuple(sorted(policies)),
         derived=derived,
         hardware=hardware,

@@ -32,6 +32,14 @@ def is_configured() -> bool:
         return False
 
 
+def left_out() -> tuple[str, ...]:
+    """The intermediates that cannot be used, a line each; none if the folder cannot be used."""
+    try:
+        return current().left_out
+    except BadConfiguration:
+        return ()
+
+
 def describe() -> str:
     """The configuration in a line, for an operator."""
     try:
@@ -43,7 +51,8 @@ def describe() -> str:
     anchors = f"{len(here.anchors)} anchors" if here.anchors else "no anchor, so no card is accepted"
     if own.exists():
         anchors += " (certificates of Ramet's own authority sign in)"
-    return f"{anchors}, {len(here.intermediates)} intermediates; accepts {policies}; fetches from {hosts}"
+    unused = f" ({len(here.left_out)} left out)" if here.left_out else ""
+    return f"{anchors}, {len(here.intermediates)} intermediates{unused}; accepts {policies}; fetches from {hosts}"
 
 
 def validate(leaf_der: bytes, chain_der: Sequence[bytes], *, now: datetime) -> VerifiedCertificate:

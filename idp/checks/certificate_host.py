@@ -1,6 +1,6 @@
 """System checks of the certificate host: configurations that would permit forged certificates (H1-H4, R31).
 
-Ids: ramet.E040 to E046, W047.
+Ids: ramet.E040 to E046, W047, W054.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def certificate_host_is_safe(**_context: object) -> list[Error | checks.Warning]
     here = config()
     if not here.certificate_url:
         return []
-    return [*_url(here.certificate_url, here.issuer), *_hop(), *_anchors()]
+    return [*_url(here.certificate_url, here.issuer), *_hop(), *_anchors(), *_left_out()]
 
 
 def _url(url: str, issuer: str) -> list[Error]:
@@ -92,4 +92,12 @@ def _anchors() -> list[checks.Warning]:
         checks.Warning(
             "there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047"
         )
+    ]
+
+
+def _left_out() -> list[checks.Warning]:
+    hint = "Remove the file, or lay a CA certificate in PEM, DER or PKCS #7 in its place. The others are used."
+    return [
+        checks.Warning(f"RAMET_VAR/pki/{fault}: left out", hint=hint, id="ramet.W054")
+        for fault in certificates.left_out()
     ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
@@ -16,6 +14,7 @@ from derived.ledger.locking import under_lock
 from derived.models import CardCertificate
 from derived.rules.eligibility import BoundBy, BoundVia
 from idp import certificates
+from idp.certificates.configuration import ders_of_file
 from idp.config import config
 from idp.errors import error_response
 from idp.login import card, probe
@@ -140,13 +139,7 @@ def _person(name: str) -> Person:
 
 def _der(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-        found = (
-            x509.load_pem_x509_certificate(raw)
-            if raw.lstrip().startswith(b"-----")
-            else x509.load_der_x509_certificate(raw)
-        )
-    except (OSError, ValueError) as error:
+        return ders_of_file(path.read_bytes())[0]
+    except (OSError, ValueError, IndexError) as error:
         message = f"{path} holds no certificate: {error}"
         raise CommandError(message) from error
-    return found.public_bytes(Encoding.DER)

@@ -3,6 +3,7 @@
     conftest       where the published ICAM cards are absent, their tests are not collected
     pkits          NIST PKITS as data: sections, cases, published verdicts, and where we decide otherwise on purpose
     test_bytes     whatever bytes come, the answer is a refusal
+    test_daily_life  unusable files, old roots, and names in every alphabet
     test_icam      the ICAM test cards that GSA publishes
     test_paths     paths are found in a mesh, shortest first, and looking for them is bounded
     test_pkits     NIST PKITS: every case with the published verdict, and the three where we decide otherwise, by name
