@@ -86,8 +86,10 @@ def _anchors() -> list[checks.Warning]:
             return []
     except DatabaseError:  # before the first migration there is no authority of ours either
         pass
-    hint = "Lay the authorities of your cards in RAMET_VAR/pki/anchors (docs/operating.md, Cards). Cards "
-    "stay off until then."
+    hint = (
+        "Lay the authorities of your cards in RAMET_VAR/pki/anchors (docs/operating.md, Cards). Cards "
+        "stay off until then."
+    )
     return [
         checks.Warning(
             "there is a certificate host, and no authority whose cards are trusted", hint=hint, id="ramet.W047"

@@ -145,8 +145,10 @@ def test_a_chunked_body_is_read_whole(served: Live) -> None:
     client = served.client()
     asked = form("/oidc/introspect", {"token": "x", **client})
     line = socket.create_connection(("127.0.0.1", served.port), timeout=10)
-    head = f"POST {asked.path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n"
-    "Content-Type: application/x-www-form-urlencoded\r\n"
+    head = (
+        f"POST {asked.path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+    )
     line.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
     for part in (asked.body[:7], asked.body[7:]):
         line.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
@@ -178,8 +180,10 @@ def test_a_pipelined_second_request_is_answered_after_the_first(served: Live) ->
     """RFC 9112 §9.3.2: in their order, each with its own body."""
     client = served.client()
     body = form("/oidc/introspect", {"token": "x", **client}).body
-    one = f"POST /oidc/introspect HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: "
-    f"application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    one = (
+        f"POST /oidc/introspect HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: "
+        f"application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    )
     line = socket.create_connection(("127.0.0.1", served.port), timeout=10)
     last = f"GET /livez HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n\r\n"
     line.sendall(f"{one}\r\n".encode() + body + f"{one}\r\n".encode() + body + last.encode())
