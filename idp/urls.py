@@ -119,6 +119,11 @@ urlpatterns = [
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
+    path(
+        "console/people/<uuid:person_id>/credentials/<uuid:credential_id>/enable",
+        console.enable,
+        name="console-enable",
+    ),
     path("console/people/<uuid:person_id>/checks", console.check, name="console-check"),
     path(
         "console/people/<uuid:person_id>/checks/<uuid:check_id>/confirm",

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.changes import identity_checks
+from derived.changes import by_person, identity_checks
 from derived.changes.identity_checks import Biometric, Presence
 from derived.errors import Reason, Refused
 from derived.ledger import status
@@ -203,6 +203,8 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
                 "kind": policy_of(Kind(one.kind)).label,
                 "aal": int(status.level(one)),
                 "state": one.state,
+                "id": one.id,
+                "is_disabled": status.is_disabled(one),
             }
             for one in status.living(found.account_id)
         ],
@@ -291,6 +293,21 @@ def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
         done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
         words = "They are back, and invited anew: no credential came back." if done else _SECOND
     request.session["notice"] = words
+    return redirect("console-person", person_id=found.id)
+
+
+@require_http_methods(["POST"])
+@managers_only
+def enable(request: HttpRequest, manager: Person, person_id: UUID, credential_id: UUID) -> HttpResponse:
+    """Enable an authenticator that wrong tries have disabled (TH-1, ruling 33); never one's own (RQ-3)."""
+    found = get_object_or_404(Person, id=person_id)
+    row = get_object_or_404(status.living(found.account_id), id=credential_id)
+    now, name = clock.now(), name_of(manager)
+    if found.id == manager.id or not under_lock(
+        found.account_id, lambda account: by_person.enable(account, row, now=now, actor=name)
+    ):
+        raise Refused(Reason.ILLEGAL_MOVE)
+    request.session["notice"] = f"{row.name} signs in again."
     return redirect("console-person", person_id=found.id)
 
 

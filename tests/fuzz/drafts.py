@@ -1292,6 +1292,11 @@ def console_readmit(valid_state: ValidState) -> Draft:
     return _page(valid_state, f"/console/people/{_managed(valid_state).id}/readmit")
 
 
+def console_enable(valid_state: ValidState) -> Draft:
+    person, row = _managed(valid_state), Credential.objects.order_by("?").first()
+    return _page(valid_state, f"/console/people/{person.id}/credentials/{row.id if row else uuid4()}/enable")
+
+
 def console_check_confirm(valid_state: ValidState) -> Draft:
     person, check = _managed(valid_state), uuid4()
     return _page(valid_state, f"/console/people/{person.id}/checks/{check}/confirm")
@@ -1522,6 +1527,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console,
     console_match,
     console_person,
+    console_enable,
     console_readmit,
     console_adopt,
     console_check,

@@ -12,6 +12,7 @@ from django.core.management import call_command
 
 from demo.browser import Browser
 from derived import clock
+from derived.models import Credential, Event
 from scim.access import entitlements, requests
 from scim.models import Match, MatchState, Person, Record
 from scim.people import matching, provision, returns
@@ -136,3 +137,35 @@ def test_person_page_readmits_a_returning_person(world: World) -> None:
     assert page.path == f"/console/people/{alex.id}"
     alex.refresh_from_db()
     assert alex.active
+
+
+def test_manager_enables_what_wrong_tries_disabled(world: World) -> None:
+    """TH-1, ruling 33: recorded with the manager's name; not for oneself, not for another person's authenticator, and
+    once.
+    """
+    desk = _manager(world)
+    person, _ = world.enrolled("alex@example.org")
+    row = Credential.objects.get(kind="password_totp", account__person__login_name=person.username)
+    url = f"{ISSUER}/console/people/{row.account.person.id}"
+    assert "/enable" not in desk.get(url).html
+    Credential.objects.filter(kind="password_totp").update(failures=100)
+    page = desk.get(url)
+    form = page.form_to(f"{row.id}/enable")
+    fields = form.fields
+    mona = Person.objects.exclude(id=row.account.person.id).get()
+    own = Credential.objects.get(account=mona.account)
+    assert "/enable" not in desk.get(f"{ISSUER}/console/people/{mona.id}").html
+    for path, status in (
+        (f"{mona.id}/credentials/{own.id}", 409),
+        (f"{mona.id}/credentials/{row.id}", 404),
+        (f"{row.account.person.id}/credentials/{own.id}", 404),
+    ):
+        assert desk._http.post(f"{ISSUER}/console/people/{path}/enable", data=fields).status_code == status
+    page = desk.submit(page, form)
+    assert "signs in again" in page.words()
+    row.refresh_from_db()
+    own.refresh_from_db()
+    assert (row.failures, own.failures) == (0, 100)
+    event = Event.objects.get(kind="credential.enabled")
+    assert (event.credential_id, event.actor) == (row.id, f"manager:{mona.id}")
+    assert desk._http.post(f"{url}/credentials/{row.id}/enable", data=fields).status_code == 409
