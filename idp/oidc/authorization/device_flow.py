@@ -69,9 +69,8 @@ _OVER = "This was decided already, or took too long. Start again on the device."
 def device_authorization(request: HttpRequest) -> HttpResponse:
     """RFC 8628 §3.1, §3.2."""
     try:
-        party, parameters = server().authenticated(request)
-        if party.is_public:
-            gate(Caller(throttle.network(request)), Kind.PUSH)
+        caller = Caller(throttle.network(request))
+        party, parameters = server().authenticated(request, count_unproven=lambda: gate(caller, Kind.PUSH))
         body = _new_authorization(request, party, parameters, now=clock.now())
     except OAuth2Error as error:
         return server().refuse(error)

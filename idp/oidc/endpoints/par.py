@@ -42,9 +42,8 @@ def push(request: HttpRequest) -> HttpResponse:
     """Accept a pushed request (RFC 9126 §2): the client authenticates, and every rule of a request already applies."""
     now = clock.now()
     try:
-        party, parameters = server().authenticated(request)
-        if party.is_public:
-            gate(Caller(throttle.network(request)), Kind.PUSH)
+        caller = Caller(throttle.network(request))
+        party, parameters = server().authenticated(request, count_unproven=lambda: gate(caller, Kind.PUSH))
         found = _admitted(request, party, parameters, now=now)
     except OAuth2Error as error:
         return dpop.with_nonce(request, server().refuse(error), now=now)

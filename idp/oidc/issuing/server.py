@@ -20,6 +20,8 @@ from idp.oidc.requests import gate
 from idp.oidc.requests.engine import Engine, OAuthRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpRequest
 
     from idp.clients import RelyingParty
@@ -60,13 +62,23 @@ class Server(Engine):
         """
         return gate.form(request)
 
-    def authenticated(self, request: HttpRequest) -> tuple[RelyingParty, dict[str, str]]:
+    def authenticated(
+        self, request: HttpRequest, *, count_unproven: Callable[[], None] = lambda: None
+    ) -> tuple[RelyingParty, dict[str, str]]:
         """The client that calls a back-channel endpoint, and its parameters.
 
+        count_unproven: called for a public client or none, before anything is read where no proof is presented.
         Raises: OAuth2Error.
         """
         parameters = gate.form(request)
-        return self.authenticate_client(OAuthRequest(request, parameters)), parameters
+        asked = OAuthRequest(request, parameters)
+        proves = client_auth.presents_proof(asked.http, asked.form, asked.headers)
+        if not proves:
+            count_unproven()
+        party = self.authenticate_client(asked)
+        if proves and party.is_public:
+            count_unproven()
+        return party, parameters
 
     def authenticate_client(self, request: OAuthRequest, methods: object = (), endpoint: str = "") -> RelyingParty:  # noqa: ARG002
         """Authenticate the client; a hook of Authlib's. The method follows from the client's registration only."""

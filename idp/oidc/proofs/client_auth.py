@@ -79,6 +79,22 @@ def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping
         raise InvalidClientError from refused
 
 
+def presents_proof(request: HttpRequest, form: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+    """True if a request brings a secret, an assertion or a certificate, not verified; nothing is read for this.
+
+    Raises: as `authenticate`.
+    """
+    if _presented(form, headers).method != "none":
+        return True
+    if not hop.is_certificate_host(request):
+        return False
+    try:
+        hop.presented_certificate(request)
+    except Refused:
+        return False
+    return True
+
+
 def _presented(form: Mapping[str, str], headers: Mapping[str, str]) -> _PresentedAuthentication:
     found: list[_PresentedAuthentication] = []
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")

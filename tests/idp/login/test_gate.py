@@ -102,6 +102,24 @@ def test_public_clients_push_within_the_bound(world: World, small: None) -> None
     assert confidential.post("/oidc/par", dict(confidential.parameters())).status_code == 201
 
 
+@pytest.mark.parametrize("path", ["/oidc/par", "/oidc/device_authorization"])
+@pytest.mark.parametrize("client_id", ["", "nobody"], ids=["a public client", "no client"])
+def test_requests_without_a_clients_proof_are_counted_before_the_client_is_looked_up(
+    world: World, small: None, path: str, client_id: str
+) -> None:
+    """The eleventh of a network costs no statement, and a client with its proof is not among them."""
+    public, confidential = world.app(public=True), world.app()
+    asked = {**dict(public.parameters()), **({"client_id": client_id} if client_id else {})}
+    for number in range(10):
+        assert at(f"198.51.100.{number}").post(path, data=asked).status_code != 429
+    with CaptureQueriesContext(connection) as seen:
+        assert at("198.51.100.99").post(path, data=asked).status_code == 429
+    assert seen.captured_queries == []
+    secret = {"client_id": confidential.client_id, "client_secret": confidential.secret}
+    answer = at("198.51.100.99").post(path, data={**dict(confidential.parameters()), **secret})
+    assert answer.status_code != 429
+
+
 @pytest.mark.parametrize("path", ["/enrol/v1/challenges", "/enrol/v1/bindings", "/.well-known/est/simpleenroll"])
 def test_codes_and_names_are_counted_before_they_are_looked_up(world: World, small: None, path: str) -> None:
     """EST and enrolment: the eleventh names nobody."""

@@ -102,6 +102,11 @@ def test_the_operator_can_say_that_a_source_adopts(world: World, alex: Browser, 
     call_command("source", "set", "second", "--adopts", "employeeNumber", stdout=io.StringIO())
     second.create("chosen", title="Boss", **_numbered("7"))
     assert _person("chosen").profile["title"] == "Boss"
+    call_command("source", "set", "second", "--adopts", "userName", stdout=io.StringIO())
+    world.push("bo@example.org", title="Clerk", **_numbered("8"))
+    world.enrolled("bo@example.org")
+    second.create("guessed", title="Boss", **_numbered("8"))
+    assert Person.objects.get(user_name="bo@example.org").profile["title"] == "Clerk"
     call_command("source", "set", "second", "--adopts", "none", stdout=io.StringIO())
     assert Source.objects.get(name="second").adopts == []
 
