@@ -5,6 +5,7 @@
     test_certificates      A certificate from the pages: pasted, and for another device without any script; held
     test_consent           A relying party that was registered to ask first
     test_derived_passkeys  passkeys that grow from a root, in Chromium with a virtual authenticator on each of two
+    test_disabled          a disabled password comes back: from outside, in My devices, in the console
     test_invitation        from the mail to the first session: password, authenticator app, recovery codes
     test_login             signing in with password and code, at Ramet and for a relying party, and signing out
     test_passkeys          the whole life of a key with Chromium's virtual authenticators

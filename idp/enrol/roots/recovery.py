@@ -64,7 +64,8 @@ def recover(request: HttpRequest) -> HttpResponse:
 
 def _again(request: HttpRequest, page: str, refused: Refused, wrong: str) -> HttpResponse:
     words = wrong if refused.reason == Reason.WRONG_FACTOR else answer_to(refused).words
-    response = pages.page(request, page, {"error": words}, status=429 if isinstance(refused, TryLater) else 400)
+    values = {"error": words, "username": request.POST.get("username", "")[:320]}
+    response = pages.page(request, page, values, status=429 if isinstance(refused, TryLater) else 400)
     return pages.with_wait(response, refused)
 
 
