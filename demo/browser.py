@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -51,9 +53,21 @@ class Page:
         Raises: UnexpectedPage.
         """
         for form in self.forms():
-            if urljoin(self.url, form.action).endswith(suffix):
+            target = urljoin(self.url, form.action)
+            if target.endswith(suffix) or target.partition("?")[0].endswith(suffix):
                 return form
         raise UnexpectedPage(f"{self.path} ({self.status}) has no form to …{suffix}: {self.words()}")
+
+    def link_to(self, path: str) -> str:
+        """The address of the first link to this path, with its query.
+
+        Raises: UnexpectedPage.
+        """
+        for href in re.findall(r'<a [^>]*href="([^"]*)"', self.html):
+            target = urljoin(self.url, unescape(href))
+            if urlsplit(target).path == path:
+                return target
+        raise UnexpectedPage(f"{self.path} ({self.status}) has no link to {path}: {self.words()}")
 
     def by_id(self, name: str) -> str:
         """The text of the element with this id.

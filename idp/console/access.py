@@ -45,7 +45,7 @@ def _people(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         session = signed_in(request)
         if session is None:
-            return fresh_login_needed(request, "", next_path="/access")
+            return fresh_login_needed("", next_path="/access")
         try:
             return view(request, session.account.person, *args, **kwargs)
         except Refused as refused:

@@ -58,16 +58,16 @@ def _guarded(
         session = signed_in(request)
         back = request.path if request.method == "GET" else home
         if session is None:
-            return fresh_login_needed(request, "", next_path=back)
+            return fresh_login_needed("", next_path=back)
         person: Person = session.account.person
         if not may_enter(person):
             return pages.problem(request, "There is no page at this address.", status=404)
         login = login_of(session.event)
         if login.aal < least:
             needed = _TWO_FACTORS if least == AAL.AAL2 else _STRONGEST
-            return fresh_login_needed(request, needed, next_path=back)
+            return fresh_login_needed(needed, next_path=back)
         if request.method == "POST" and clock.now() - login.at > MINT_FRESHNESS:
-            return fresh_login_needed(request, _FRESH, next_path=back)
+            return fresh_login_needed(_FRESH, next_path=back)
         try:
             return view(request, person, *args, **kwargs)
         except Refused as refused:

@@ -3,6 +3,7 @@
     ways             the ways of signing in, as the login page lists them
     choices          the ways that the login page offers
     need             the requirements of a login for a request; pure
+    purpose          the request or page that a login is for, sealed, in every page and form of it
     flow             a login transaction in a browser
     session          the session of a browser, read from the database at every request
     browser_store    Django's sessions, stored under the hash of their key

@@ -125,6 +125,17 @@ def begin(request: HttpRequest, purpose: CardPurpose, *, subject: str = "", now:
     return f"{config().certificate_url}/certificate/{ticket}"
 
 
+def stored_ticket(url: str) -> str:
+    """The stored form of the ticket in a URL on the certificate host."""
+    return hash_secret(url.rsplit("/", 1)[1], kind="certificate-ticket")
+
+
+def ticket_of_result(request: HttpRequest) -> str:
+    """The stored form of the ticket whose result a request brings; "" for none."""
+    result_hash = hash_secret(request.GET.get("result", "")[:64], kind="certificate-result")
+    return CertificateLogin.objects.filter(result_hash=result_hash).values_list("ticket_hash", flat=True).first() or ""
+
+
 def present(request: HttpRequest, ticket: str, *, now: datetime) -> str:
     """Check the certificate once, on the certificate host; returns the URL on the main host.
 

@@ -15,7 +15,7 @@ from derived.errors import AlreadySpent, Reason, Refused, Unavailable
 from idp import pages
 from idp.config import config
 from idp.errors import answer_to
-from idp.login import card, device, flow, hop, probe, session
+from idp.login import card, device, flow, hop, probe, purpose, session
 from idp.login.passkey_views import page
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def login_card(request: HttpRequest) -> HttpResponse:
     try:
         card.require_on(now=now)
         if request.method == "POST":
-            return to_the_card(card.begin(request, card.CardPurpose.LOGIN, now=now))
+            url = card.begin(request, card.CardPurpose.LOGIN, now=now)
+            purpose.keep(request, card.stored_ticket(url))
+            return to_the_card(url)
     except Refused as refused:
         return refusal(request, refused)
     response = page(request, "card_login", {"error": None, "certificate_host": hop.netloc()})
@@ -81,6 +83,7 @@ def probed(request: HttpRequest, nonce: str) -> HttpResponse:
 def done(request: HttpRequest) -> HttpResponse:
     """Complete the login on the main host; a certificate issued here also takes its passphrase."""
     now = clock.now()
+    purpose.recall(request, card.ticket_of_result(request))
     try:
         row, verified = card.take_result(request, card.CardPurpose.LOGIN, now=now)
         credential = card.credential_of(verified, now=now)

@@ -11,7 +11,7 @@ from derived import clock
 from derived.ledger import status
 from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind, policy_of
-from idp.login import card, device, passkey, upstream
+from idp.login import card, device, passkey, purpose, upstream
 from idp.login.need import AchievedLevel, Need
 from idp.login.session import signed_in
 
@@ -30,9 +30,8 @@ _KEY = AchievedLevel(
 
 
 def pending_need(request: HttpRequest) -> Need:
-    """The requirements of the waiting request, as stored when the person was sent here."""
-    kept = request.session.get("need")
-    return Need.restored(kept) if kept else Need()
+    """The requirements of the waiting request, as sealed when the person was sent here."""
+    return purpose.of_request(request).need or Need()
 
 
 def is_sufficient(way: Way, need: Need) -> bool:
@@ -68,7 +67,7 @@ def login_choices(request: HttpRequest) -> dict[str, Any]:
         "with_device": "device" in names,
         "second_key_only": with_password and not need.is_met_by(_CODE),
         "nothing": not names and not with_password,
-        "declines": request.session.get("flow", ""),
+        "declines": purpose.of_request(request).flow,
         "declines_as": "cannot" if need.is_more_than_any else "deny",
     }
 

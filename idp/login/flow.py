@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.shortcuts import redirect
-from django.urls import reverse
 
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import Credential
 from derived.rules.kinds import Kind
 from idp.config import config
-from idp.login import password, throttle
+from idp.login import password, purpose, throttle
 from scim.people.directory import person_by_login_name
 from scim.protocol.values import fold
 
@@ -104,25 +102,17 @@ def password_verified(request: HttpRequest, *, now: datetime) -> tuple[Credentia
     return row, state["place"]
 
 
+def without_password(request: HttpRequest) -> HttpResponse:
+    """The answer to a second step without its first: on, if this browser has signed in since, else from the start.
+
+    The form of a second step that is sent twice leads where it led the first time.
+    """
+    found = purpose.of_request(request)
+    return redirect(found.destination() if purpose.is_fulfilled(request) else found.url())
+
+
 def finish(request: HttpRequest, credential: Credential) -> HttpResponse:
-    """After `session.establish`: remember this browser, and go to the destination."""
-    request.session.pop("why", None)
-    request.session.pop("need", None)
-    response = redirect(destination(request))
+    """After `session.establish`: remember this browser, and go where this login leads."""
+    response = redirect(purpose.of_request(request).destination())
     throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
     return response
-
-
-def destination(request: HttpRequest) -> str:
-    """The destination after a login: the waiting authorization request, a local page, or My devices."""
-    flow = request.session.pop("flow", "")
-    if flow:
-        return reverse("authorize-go-on", args=[flow])
-    return safe_path(request.session.pop("next", "")) or reverse("devices")
-
-
-def safe_path(wanted: str) -> str:
-    """A path of this site, or nothing."""
-    parts = urlsplit(wanted[:500])
-    clean = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if clean and not parts.netloc and not parts.scheme else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError
 
 from idp.config import config
+from idp.login import purpose
 from idp.login.session import signed_in
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return the values that every template may use (a Django context processor)."""
-    return {"issuer": config().issuer, "contact": config().contact, "person": _person(request)}
+    return {
+        "issuer": config().issuer,
+        "contact": config().contact,
+        "person": _person(request),
+        "login_query": purpose.of_request(request).query if hasattr(request, "session") else "",
+    }
 
 
 def _person(request: HttpRequest) -> Person | None:

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
+from idp.clients import names
 from idp.errors import answer_to
-from idp.login import flow, passkey, throttle
+from idp.login import flow, passkey, purpose, throttle
 from idp.models import AuthorizationRequest
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ def message_for(refused: Refused) -> str:
 
 def page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
     """A login page with its purpose, whose form may lead to the waiting relying party (ruling 22)."""
-    flow_id = request.session.get("flow", "")
-    waiting = AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
-    common = {"why": request.session.get("why") or None, "client_name": waiting.client.name if waiting else None}
+    wanted = purpose.of_request(request)
+    waiting = (
+        AuthorizationRequest.objects.select_related("client").filter(id=wanted.flow).first() if wanted.flow else None
+    )
+    common = {"why": wanted.why or None, "client_name": names.display_name(waiting.client.name) if waiting else None}
     response = pages.page(request, name, {**common, **values}, status=status)
     return pages.permit_form_target(response, waiting.redirect_uri) if waiting else response
 
@@ -52,6 +55,8 @@ def _status(refused: Refused) -> int:
 @require_http_methods(["GET", "POST"])
 def login_passkey(request: HttpRequest) -> HttpResponse:
     """A key as first and only step."""
+    if purpose.is_fulfilled(request):
+        return redirect(purpose.of_request(request).destination())
     if request.method == "GET":
         return page(request, "passkey_login", {"error": None})
     try:
@@ -73,7 +78,7 @@ def second_passkey(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     half = flow.password_verified(request, now=now)
     if half is None:
-        return redirect("login")
+        return flow.without_password(request)
     (beside, place), counted = half, flow.counted_password(request)
     has_keys = bool(passkey.keys_of(beside.account, now=now))
     if request.method == "GET":

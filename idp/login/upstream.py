@@ -14,7 +14,7 @@ from derived.ledger import status
 from derived.models import UpstreamIdentity
 from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.kinds import Kind
-from idp.login import session
+from idp.login import purpose, session
 from idp.login.ways import Way
 from idp.models import AuthorizationRequest
 from idp.upstreams import registry, trip
@@ -55,19 +55,21 @@ def begin(request: HttpRequest, upstream: Upstream, *, now: datetime) -> str:
     waiting = pending_request(request, now=now)
     ask = waiting.ask if waiting else {}
     fresh = bool(
-        request.session.get("why")
+        purpose.of_request(request).why
         or {"login", "select_account"} & set(ask.get("prompt", ()))
         or ask.get("max_age") is not None
     )
     wanted = " ".join(value for value in ask.get("acr_values", ()) if value in upstream.levels)
-    return trip.begin(
+    url = trip.begin(
         upstream, browser=session.browser_hash(request), purpose=trip.LOGIN, fresh=fresh, acr_values=wanted, now=now
     )
+    purpose.keep(request, trip.stored_state(url))
+    return url
 
 
 def pending_request(request: HttpRequest, *, now: datetime) -> AuthorizationRequest | None:
     """The authorization request that this browser's login is for, or None."""
-    flow = request.session.get("flow", "")
+    flow = purpose.of_request(request).flow
     rows = AuthorizationRequest.objects.select_related("client").filter(
         id=flow, browser=session.browser_hash(request), consumed_at__isnull=True, expires_at__gt=now
     )

@@ -14,7 +14,7 @@ from derived import clock
 from derived.errors import Reason, Refused, Unavailable
 from idp import pages
 from idp.errors import error_response
-from idp.login import flow, upstream
+from idp.login import flow, purpose, upstream
 from idp.upstreams import documents, registry, trip
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _page(request: HttpRequest, found: Upstream, *, now: datetime) -> HttpRespon
     values = {
         "upstream_name": found.name,
         "host": urlsplit(found.issuer).netloc,
-        "why": request.session.get("why") or None,
+        "why": purpose.of_request(request).why or None,
         "client_name": waiting.client.name if waiting else None,
     }
     response = pages.page(request, "upstream_login", values)
@@ -98,6 +98,7 @@ def complete_login(
 
     Raises: Refused, Unavailable.
     """
+    purpose.recall(request, row.state_hash)
     back = trip.complete(row, answered, now=now)
     credential = upstream.sign_in(request, back, now=now)
     return flow.finish(request, credential)

@@ -17,7 +17,7 @@ from idp import pages
 from idp.clients import names
 from idp.config import config
 from idp.errors import answer_to
-from idp.login import choices, device, flow, session, throttle, totp
+from idp.login import choices, device, flow, purpose, session, throttle, totp
 from idp.models import AuthorizationRequest
 from idp.secrets import opaque
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from derived.models import Account, Credential
+    from idp.login.need import Need
 
 _WRONG_PASSWORD = "That user name and password do not go together. Check both and try again."  # noqa: S105 - a message
 _WRONG_CODE = "That code is not right, or was used already. Wait for the next one and try again."
 _WRONG_DEVICE = "Check the passphrase of this device and try again."
 _ENDED_DEVICE = "This device can no longer sign in. Sign in another way and add it again in My devices."
+_CHALLENGES, _MOST_CHALLENGES = "device_challenges", 5
 LOGIN_TYP = "ramet-login+jwt"
 PASSWORD_AND_TOTP = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
 
@@ -40,8 +42,9 @@ PASSWORD_AND_TOTP = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.T
 @require_http_methods(["GET", "POST"])
 def login(request: HttpRequest) -> HttpResponse:
     """User name and password."""
+    if purpose.is_fulfilled(request):
+        return redirect(purpose.of_request(request).destination())
     if request.method == "GET":
-        _remember_where_to(request)
         return _password_page(request, None)
     username, secret = request.POST.get("username", "").strip(), request.POST.get("password", "")
     try:
@@ -50,37 +53,23 @@ def login(request: HttpRequest) -> HttpResponse:
         words = _WRONG_PASSWORD if refused.reason == Reason.WRONG_FACTOR else answer_to(refused).words
         status = 429 if refused.reason == Reason.TRY_LATER else 400
         return pages.with_wait(_password_page(request, words, status=status), refused)
-    return redirect("login-totp")
-
-
-def _remember_where_to(request: HttpRequest) -> None:
-    """Keep the waiting request, or the page, that the login is for."""
-    flow_id, wanted = request.GET.get("flow", "")[:43], request.GET.get("next", "")
-    if flow_id.isprintable() and flow_id:
-        if request.session.get("flow") != flow_id and "why" not in request.session:
-            request.session.pop("need", None)
-        request.session["flow"] = flow_id
-        request.session.pop("next", None)
-    elif wanted:
-        request.session["next"] = flow.safe_path(wanted)
-        request.session.pop("flow", None)
-
-
-def _waiting(request: HttpRequest) -> AuthorizationRequest | None:
-    flow_id = request.session.get("flow", "")
-    return AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
+    return redirect(purpose.of_request(request).url("login-totp"))
 
 
 def _page(request: HttpRequest, name: str, values: dict[str, object], *, status: int = 200) -> HttpResponse:
     """A login page with its purpose, whose form may lead to the waiting relying party."""
     waiting = _waiting(request)
     common = {
-        "why": request.session.get("why") or None,
+        "why": purpose.of_request(request).why or None,
         "client_name": names.display_name(waiting.client.name) if waiting else None,
-        "flow": "",
     }
     response = pages.page(request, name, {**common, **values}, status=status)
     return pages.permit_form_target(response, waiting.redirect_uri) if waiting else response
+
+
+def _waiting(request: HttpRequest) -> AuthorizationRequest | None:
+    flow_id = purpose.of_request(request).flow
+    return AuthorizationRequest.objects.select_related("client").filter(id=flow_id).first() if flow_id else None
 
 
 def _password_page(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
@@ -102,7 +91,7 @@ def login_totp(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     half = flow.password_verified(request, now=now)
     if half is None:
-        return redirect("login")
+        return flow.without_password(request)
     if request.method == "GET":
         return _page(request, "login_totp", {"error": None})
     credential, place = half
@@ -144,8 +133,9 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
 @require_http_methods(["GET", "POST"])
 def login_device(request: HttpRequest) -> HttpResponse:
     """A device's key over a one-time challenge of this browser, and its passphrase (docs/device-protocol.md §5)."""
+    if purpose.is_fulfilled(request):
+        return redirect(purpose.of_request(request).destination())
     if request.method == "GET":
-        _remember_where_to(request)
         return _device_page(request, None)
     now = clock.now()
     try:
@@ -173,8 +163,11 @@ def _proven(request: HttpRequest, *, now: datetime) -> device.ProvenDevice:
 
     Raises: Refused.
     """
-    challenge = request.session.pop("device_challenge", "")
-    if not challenge or not transacted(lambda: spend("login-challenge", challenge, expires_at=now + flow.LASTS)):
+    challenges = request.session.get(_CHALLENGES, [])
+    challenge = request.POST.get("challenge", "")
+    if challenge not in challenges or not transacted(
+        lambda: spend("login-challenge", challenge, expires_at=now + flow.LASTS)
+    ):
         raise Refused(Reason.BAD_PROOF)
     expected = {"aud": config().issuer, "nonce": challenge}
     return device.prove(request.POST.get("proof", ""), typ=LOGIN_TYP, expected=expected, now=now)
@@ -182,16 +175,14 @@ def _proven(request: HttpRequest, *, now: datetime) -> device.ProvenDevice:
 
 def _device_page(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
     challenge = opaque()
-    request.session["device_challenge"] = challenge
+    # Each tab has its own.
+    request.session[_CHALLENGES] = [*request.session.get(_CHALLENGES, [])[-_MOST_CHALLENGES + 1 :], challenge]
     return _page(request, "login_device", {"error": error, "challenge": challenge}, status=status)
 
 
-def fresh_login_needed(request: HttpRequest, why: str, *, next_path: str) -> HttpResponse:
+def fresh_login_needed(why: str, *, next_path: str, need: Need | None = None) -> HttpResponse:
     """Send a person to sign in again, saying why, and back to the page afterwards."""
-    request.session["why"], request.session["next"] = why, next_path
-    request.session.pop("flow", None)
-    request.session.pop("need", None)
-    return redirect("login")
+    return redirect(purpose.asked(next_path=next_path, why=why, need=need).url())
 
 
 @require_http_methods(["POST"])

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.client import OAuth2Client
@@ -101,6 +101,11 @@ def begin(  # noqa: PLR0913 - the purpose of the request
         wanted["max_age"] = str(row.max_age)
     url, _ = _client(upstream).create_authorization_url(endpoint, state=state, code_verifier=verifier, **wanted)
     return str(url)
+
+
+def stored_state(url: str) -> str:
+    """The stored form of the state in the URL of a request."""
+    return hash_secret(parse_qs(urlsplit(url).query)["state"][0], kind="upstream-state")
 
 
 def _max_age(*, fresh: bool, purpose: str, says_auth_time: bool) -> int | None:

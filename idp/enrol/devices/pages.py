@@ -66,7 +66,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     """List the person's credentials, token families and sessions."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     now = clock.now()
     rows = [one for one in status.living(session.account_id) if one.expires_at is None or one.expires_at > now]
     values = {
@@ -137,7 +137,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Ask, then revoke a device; one factor suffices (IV-7, ruling 14)."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=f"/devices/{credential_id}/remove")
+        return fresh_login_needed("", next_path=f"/devices/{credential_id}/remove")
     row = _mine(session, credential_id)
     if row is None:
         return pages.problem(request, "There is no such device of yours, or it was removed already.", status=404)
@@ -157,7 +157,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Rename a device."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path="/devices")
+        return fresh_login_needed("", next_path="/devices")
     row = _mine(session, credential_id)
     if row is None:
         return pages.problem(request, "There is no such device of yours.", status=404)
@@ -181,12 +181,12 @@ def add(request: HttpRequest) -> HttpResponse:
     if session is None or request.method == "GET":
         why = "" if session is None else _why_not(session, now=now)
         return (
-            fresh_login_needed(request, why or _SIGN_IN_AGAIN, next_path="/devices")
+            fresh_login_needed(why or _SIGN_IN_AGAIN, next_path="/devices")
             if session is None or why
             else redirect("devices")
         )
     if why := _why_not(session, now=now):
-        return fresh_login_needed(request, why, next_path="/devices")
+        return fresh_login_needed(why, next_path="/devices")
     kind = request.POST.get("kind", Kind.DEVICE_KEY)
     if not registry.code_page(kind):
         return pages.problem(
@@ -224,7 +224,7 @@ def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     """Show the code, then the device's number and name, then the outcome."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = _own(session, binding_id)
     if row is None:
         return pages.problem(
@@ -278,12 +278,12 @@ def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     """Confirm that number and name are the device's."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=f"/devices/add/{binding_id}")
+        return fresh_login_needed("", next_path=f"/devices/add/{binding_id}")
     try:
         binding.confirm(binding_id, session, request.POST.get("number", ""), now=clock.now())
     except Refused as refused:
         if refused.reason == Reason.LOGIN_TOO_OLD:
-            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=f"/devices/add/{binding_id}")
+            return fresh_login_needed(_SIGN_IN_AGAIN, next_path=f"/devices/add/{binding_id}")
         found = error_response(refused.reason)
         return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
     return redirect("device-adding", binding_id=binding_id)
@@ -294,7 +294,7 @@ def refuse(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     """Refuse the binding."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path="/devices")
+        return fresh_login_needed("", next_path="/devices")
     binding.refuse(binding_id, session, now=clock.now())
     return redirect("device-adding", binding_id=binding_id)
 

@@ -102,7 +102,7 @@ def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
     """Revoke a token family; any login suffices (IV-7)."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path="/devices")
+        return fresh_login_needed("", next_path="/devices")
     row = (
         Credential.objects.filter(id=family_id, account=session.account_id, kind=Kind.TOKEN_FAMILY)
         .select_related("grant__client")

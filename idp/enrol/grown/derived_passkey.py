@@ -35,7 +35,7 @@ from idp.enrol.grown import binding, codes
 from idp.enrol.grown.registry import Offer
 from idp.enrol.grown.request import request_of
 from idp.errors import answer_to, error_response
-from idp.login import throttle
+from idp.login import purpose, throttle
 from idp.login.passkey import begin, spend_challenge
 from idp.login.session import browser_hash, is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
@@ -82,9 +82,9 @@ def add(request: HttpRequest) -> HttpResponse:
     """Choose the passkey's device; this browser makes it at once, possibly with a phone nearby (WebAuthn hybrid)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=ADD)
+        return fresh_login_needed("", next_path=ADD)
     if reason := refusal(login_of(session.event), now=now):
-        return _login_again(request, reason)
+        return _login_again(reason)
     if request.method == "GET":
         return pages.page(request, "derived_passkey_add", {"error": None})
     try:
@@ -92,16 +92,14 @@ def add(request: HttpRequest) -> HttpResponse:
         bind(session, ceremony, verified, name=passkeys.named(request, verified), now=now)
     except Refused as refused:
         if refused.reason in _FOR_A_LOGIN:
-            return _login_again(request, refused.reason)
+            return _login_again(refused.reason)
         return pages.page(request, "derived_passkey_add", {"error": _words(refused)}, status=answer_to(refused).status)
-    request.session["why"], request.session["next"] = _TRY_IT, "/devices"
-    request.session.pop("flow", None)
-    return redirect("login-passkey")
+    return redirect(purpose.asked(next_path="/devices", why=_TRY_IT).url("login-passkey"))
 
 
-def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
+def _login_again(reason: Reason) -> HttpResponse:
     words = _AGAIN if reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK} else error_response(reason).words
-    return fresh_login_needed(request, words, next_path=ADD)
+    return fresh_login_needed(words, next_path=ADD)
 
 
 @require_http_methods(["POST"])
@@ -275,7 +273,7 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show the level of a derived passkey, and why (BI-6)."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     rows = (
         status.living(session.account_id).filter(id=credential_id, kind=Kind.DERIVED_PASSKEY).select_related("passkey")
     )

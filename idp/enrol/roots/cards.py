@@ -67,11 +67,11 @@ def add(request: HttpRequest) -> HttpResponse:
     """Explain the level, then go to the certificate host."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=_ADD)
+        return fresh_login_needed("", next_path=_ADD)
     olds = card.cards_of(session.account)
     chosen = next((one for one in olds if str(one.id) == request.POST.get("replaces", "")), None)
     if reason := _why_not(session, now=now, replaces=chosen or (olds[0] if olds else None)):
-        return fresh_login_needed(request, _WORDS.get(reason) or error_response(reason).words, next_path=_ADD)
+        return fresh_login_needed(_WORDS.get(reason) or error_response(reason).words, next_path=_ADD)
     try:
         card.require_on(now=now)
         if request.method == "POST":
@@ -103,7 +103,7 @@ def added(request: HttpRequest) -> HttpResponse:
             establish(request, new, verified.shown, now=now)
     except (Refused, Unavailable) as refused:
         if refused.reason in _WORDS:
-            return fresh_login_needed(request, _WORDS[refused.reason], next_path=_ADD)
+            return fresh_login_needed(_WORDS[refused.reason], next_path=_ADD)
         return refusal(request, refused)
     request.session["notice"] = f"Your card was added. It is worth AAL{new.aal} here."
     return redirect("devices")

@@ -20,6 +20,7 @@ from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.enrol.device_names import clean_name
 from idp.errors import error_response
+from idp.login import purpose
 from idp.login.session import is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
 
@@ -166,14 +167,14 @@ def refused(  # noqa: PLR0913 - what, why, and what helps
     found = error_response(reason)
     if reason not in _STEP_UP:
         return pages.problem(request, found.words, status=found.status, next_step="Go back to My devices.")
-    request.session["why"] = f"To change something worth AAL{int(affected)}, sign in with something as strong."
+    why = f"To change something worth AAL{int(affected)}, sign in with something as strong."
     values = {
         "words": found.words,
         "name": name,
         "needed": int(affected),
         "shown": int(login_of(session.event).aal),
         "report": report,
-        "next": request.path,
+        "sign_in_url": purpose.asked(next_path=request.path, why=why).url(),
     }
     return pages.page(request, "root_gate", values, status=403)
 
@@ -190,7 +191,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Rename a root."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = mine(session, credential_id)
     if row is None:
         return _gone(request)
@@ -217,7 +218,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Remove a root from the account; the last one stays (ruling 14)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = mine(session, credential_id)
     if row is None:
         return _gone(request)
@@ -243,7 +244,7 @@ def enable(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Enable a root that wrong tries have disabled; any login suffices, because only tries are added (ruling 33)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path="/devices")
+        return fresh_login_needed("", next_path="/devices")
     row = mine(session, credential_id)
     if row is None:
         return _gone(request)
@@ -257,7 +258,7 @@ def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Report a loss: any login suffices, and it ends at once, even the last way in (IV-7, ruling 14)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = mine(session, credential_id)
     if row is None:
         return _gone(request)
@@ -300,6 +301,6 @@ def _used_since(request: HttpRequest, *, now: datetime) -> datetime | None:
 
 def _ended(request: HttpRequest, session: LoginSession, row: Credential, words: str) -> HttpResponse:
     if row.id in {session.event.credential_id, session.event.beside_id}:  # this very sign-in stood on it
-        return fresh_login_needed(request, words, next_path="/devices")
+        return fresh_login_needed(words, next_path="/devices")
     request.session["notice"] = words
     return redirect("devices")

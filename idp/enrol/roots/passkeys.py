@@ -26,6 +26,7 @@ from idp import pages
 from idp.enrol.passkey_ceremony import named, options, reasons, registered
 from idp.enrol.roots import invitations as invitation
 from idp.errors import error_response
+from idp.login import purpose
 from idp.login.passkey import spend_challenge
 from idp.login.passkey_views import message_for
 from idp.login.session import is_live, login_of, session_under_lock, signed_in
@@ -78,10 +79,10 @@ def add(request: HttpRequest) -> HttpResponse:
     """Name a key and register it."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=_ADD)
+        return fresh_login_needed("", next_path=_ADD)
     now = clock.now()
     if reason := _may_begin(session, now=now):
-        return _login_again(request, reason)
+        return _login_again(reason)
     values = {
         "error": None,
         "reaches": int(login_of(session.event).aal),
@@ -94,7 +95,7 @@ def add(request: HttpRequest) -> HttpResponse:
         row = bind(session, ceremony, verified, name=named(request, verified), now=now)
     except Refused as refused:
         if refused.reason in _FOR_A_LOGIN:
-            return _login_again(request, refused.reason)
+            return _login_again(refused.reason)
         return pages.page(
             request,
             "passkey_add",
@@ -104,8 +105,8 @@ def add(request: HttpRequest) -> HttpResponse:
     return redirect("root-passkey", credential_id=row.id)
 
 
-def _login_again(request: HttpRequest, reason: Reason) -> HttpResponse:
-    return fresh_login_needed(request, _WORDS.get(reason) or error_response(reason).words, next_path=_ADD)
+def _login_again(reason: Reason) -> HttpResponse:
+    return fresh_login_needed(_WORDS.get(reason) or error_response(reason).words, next_path=_ADD)
 
 
 @require_http_methods(["POST"])
@@ -162,9 +163,7 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
     except Refused as refused:
         return pages.page(request, "passkey_invited", {**values, "error": _words(refused)}, status=400)
     request.session.pop("enrolling", None)
-    request.session["why"], request.session["next"] = _TRY_IT, reverse("devices")
-    request.session.pop("flow", None)
-    return redirect("login-passkey")
+    return redirect(purpose.asked(next_path=reverse("devices"), why=_TRY_IT).url("login-passkey"))
 
 
 def _no_invitation(request: HttpRequest) -> HttpResponse:
@@ -205,7 +204,7 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show the level of a key, and why (BI-6)."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=f"/devices/roots/passkey/{credential_id}")
+        return fresh_login_needed("", next_path=f"/devices/roots/passkey/{credential_id}")
     rows = status.living(session.account_id).filter(id=credential_id, kind=Kind.PASSKEY).select_related("passkey")
     row = rows.first()
     if row is None:

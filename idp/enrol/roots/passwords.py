@@ -74,7 +74,7 @@ def add(request: HttpRequest) -> HttpResponse:
     """Choose the password; a pair is added under a fresh login, at most at its level (ruling 5)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     if reason := _not_addable(session.account, login_of(session.event), now=now):
         return refused(request, reason, session, affected=AAL.AAL2)
     error = None
@@ -112,7 +112,7 @@ def app(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Connect another app under the same password, in a new row; credentials derived from the old one live on."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = mine(session, credential_id)
     if row is None or row.kind != Kind.PASSWORD_TOTP:
         return pages.problem(request, _GONE, status=404)
@@ -169,7 +169,7 @@ def change(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Change the password beside the same app; failures of the old one no longer count (TH-1)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = mine(session, credential_id)
     if row is None or row.kind != Kind.PASSWORD_TOTP:
         return pages.problem(request, _GONE, status=404)

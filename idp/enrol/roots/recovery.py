@@ -23,7 +23,7 @@ from idp import pages
 from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
 from idp.errors import answer_to, error_response
-from idp.login import flow, password, throttle, totp
+from idp.login import flow, password, purpose, throttle, totp
 from idp.secrets import grouped
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _connect(request: HttpRequest, credential: Credential, code_hash: str) -> Ht
         "new": str(fresh),
         "seed": b64encode(totp.wrap(totp.new_seed(), owner=fresh)).decode(),
     }
-    return redirect("login-recover-totp")
+    return redirect(purpose.of_request(request).url("login-recover-totp"))
 
 
 def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
@@ -148,7 +148,7 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     half, begun = flow.password_verified(request, now=now), request.session.get(_KEY)
     if half is None or not begun or begun["old"] != str(half[0].id):
-        return redirect("login")
+        return redirect(purpose.of_request(request).url())
     old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])
     seed = totp.unwrap(wrapped, owner=fresh)
     name = old.account.person.login_name or ""
@@ -179,5 +179,9 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     return pages.page(
         request,
         "recovery_codes",
-        {"codes": [grouped(code) for code in codes], "continue_url": "/login", "recovering": True},
+        {
+            "codes": [grouped(code) for code in codes],
+            "continue_url": purpose.of_request(request).url(),
+            "recovering": True,
+        },
     )

@@ -43,12 +43,12 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     """GET explains linking, POST begins it; both need a fresh login by a root of at least the added level."""
     mine, now = session.signed_in(request), clock.now()
     if mine is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     try:
         found = registry.usable(slug)
         if reason := _why_not(mine, found, now=now):
             if reason in _AGAIN:
-                return fresh_login_needed(request, error_response(reason).words, next_path=request.path)
+                return fresh_login_needed(error_response(reason).words, next_path=request.path)
             raise Refused(reason)
         if request.method == "POST":
             browser = session.browser_hash(request)

@@ -10,6 +10,8 @@ A stored request is bound to the browser that began it.
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -31,7 +33,8 @@ from derived.ledger.single_use import claim_once
 from idp import clients, pages
 from idp.clients import names
 from idp.errors import UNMET
-from idp.login import choices
+from idp.keys import wrapper
+from idp.login import choices, purpose
 from idp.login.session import browser_hash, is_live, login_of, note_idle, session_under_lock, signed_in, was_idle
 from idp.models import AuthorizationRequest, Code, PushedRequest
 from idp.oidc import lifetimes
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from idp.oidc.requests.intake import AdmittedRequest
 
 _ASKED, _CHOSEN = "asked", "chosen"
+_ANSWERS, _MOST_ANSWERS = "answers", 5
 _OVER = "This sign-in has expired or was begun in another browser."
 _LINK_WORDS = {
     "client_uri": "Website",
@@ -144,7 +148,7 @@ def go_on(request: HttpRequest, flow: str) -> HttpResponse:
     """After a login: every gate again."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
-        return _page(request, _OVER)
+        return _repeated(request, flow)
     return _go_on(request, row, party)
 
 
@@ -153,10 +157,10 @@ def account(request: HttpRequest, flow: str) -> HttpResponse:
     """Choose the account (`prompt=select_account`): the signed-in account, or another after a login."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
-        return _page(request, _OVER)
+        return _repeated(request, flow)
     session = signed_in(request)
     if request.POST.get("account") != "this" or session is None:
-        return _log_in(request, row, Decision(next=Next.LOG_IN))
+        return _log_in(row, Decision(next=Next.LOG_IN))
     request.session[_CHOSEN] = _answer_binding(row, session)
     return _go_on(request, row, party)
 
@@ -166,7 +170,7 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
     """Record the person's consent or refusal, and evaluate every gate again."""
     row, party = _resumed(request, flow)
     if row is None or party is None:
-        return _page(request, _OVER)
+        return _repeated(request, flow)
     if request.POST.get("decision") != "allow":
         error, words = ("access_denied", "The person said no.")
         if request.POST.get("decision") == "cannot":
@@ -223,7 +227,7 @@ def _go_on(
     decision = _decision(row, ask, party, session, said=said, now=now)
     match decision.next:
         case Next.LOG_IN:
-            return _log_in(request, row, decision)
+            return _log_in(row, decision)
         case Next.CHOOSE:
             return pages.permit_form_target(
                 pages.page(request, "account", dict(_client_names(row, party))), row.redirect_uri
@@ -271,10 +275,8 @@ def _client_links(party: RelyingParty) -> list[dict[str, str]]:
     ]
 
 
-def _log_in(request: HttpRequest, row: AuthorizationRequest, decision: Decision) -> HttpResponse:
-    request.session["why"] = decision.words
-    request.session["need"] = decision.need.stored() if decision.need else None
-    return redirect(f"{reverse('login')}?{urlencode({'flow': row.id})}")
+def _log_in(row: AuthorizationRequest, decision: Decision) -> HttpResponse:
+    return redirect(purpose.asked(flow=row.id, why=decision.words, need=decision.need).url())
 
 
 def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: str, *, now: datetime) -> HttpResponse:
@@ -282,9 +284,7 @@ def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: 
     AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
     PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
     ask = Ask.restored(row.ask)
-    return answers.authorization_response(
-        request, row.redirect_uri, mode=ask.response_mode, state=ask.state, error=error, words=words
-    )
+    return _answered(request, row, {"mode": ask.response_mode, "state": ask.state, "error": error, "words": words})
 
 
 def _decision(  # noqa: PLR0913 - the evidence
@@ -375,7 +375,30 @@ def _grant(  # noqa: PLR0913 - the evidence
             now=now,
             until=now + lifetimes.CONSENT,
         )
-    return answers.authorization_response(request, row.redirect_uri, mode=ask.response_mode, state=ask.state, code=code)
+    return _answered(request, row, {"mode": ask.response_mode, "state": ask.state, "code": code})
+
+
+def _answered(request: HttpRequest, row: AuthorizationRequest, answer: dict[str, str]) -> HttpResponse:
+    """Send the answer, and keep it where the person took part: a form may be sent twice, and a page be loaded again.
+
+    It is wrapped, because no code is stored in clear (I10), and kept for the life of a code.
+    """
+    if request.path != reverse("authorize"):
+        kept = json.dumps({**answer, "redirect_uri": row.redirect_uri}).encode()
+        sealed = b64encode(wrapper().wrap(kept, purpose=_ANSWERS, owner=row.id)).decode()
+        until = (clock.now() + lifetimes.CODE).timestamp()
+        latest = list(request.session.get(_ANSWERS, {}).items())[-_MOST_ANSWERS + 1 :]
+        request.session[_ANSWERS] = {**dict(latest), row.id: [sealed, until]}
+    return answers.authorization_response(request, row.redirect_uri, **answer)
+
+
+def _repeated(request: HttpRequest, flow: str) -> HttpResponse:
+    """The answer to a request that is over: the one that it got, if it got it just now in this browser."""
+    sealed, until = request.session.get(_ANSWERS, {}).get(flow, ("", 0))
+    if until <= clock.now().timestamp():
+        return _page(request, _OVER)
+    answer = json.loads(wrapper().unwrap(b64decode(sealed), purpose=_ANSWERS, owner=flow))
+    return answers.authorization_response(request, answer.pop("redirect_uri"), **answer)
 
 
 def _page(request: HttpRequest, words: str | None) -> HttpResponse:

@@ -129,7 +129,7 @@ def enter(request: HttpRequest) -> HttpResponse:
     """The form for the code; a correct code shows the requesting client."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path="/device")
+        return fresh_login_needed("", next_path="/device")
     if request.method == "GET":
         return _code_form(request, None)
     now = clock.now()
@@ -160,7 +160,7 @@ def approval(request: HttpRequest) -> HttpResponse:
     """The person's decision on the request shown in this session; after another login it is shown again."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path="/device")
+        return fresh_login_needed("", next_path="/device")
     asked, now = request.session.get(_ASKED) or ["", ""], clock.now()
     row = _pending(now=now, id=asked[0]) if asked[1] == str(session.id) else None
     if row is None:
@@ -181,9 +181,7 @@ def _step(
         return pages.problem(request, _OVER, status=400)
     decision = _decision(row, party, session, allowed=allowed, now=now)
     if decision.next == Next.LOG_IN:
-        response = fresh_login_needed(request, decision.words, next_path="/device/approval")
-        request.session["need"] = decision.need.stored() if decision.need else None
-        return response
+        return fresh_login_needed(decision.words, next_path="/device/approval", need=decision.need)
     if decision.next == Next.CONSENT:
         return pages.page(request, "device_approval", _approval_values(row, party))
     if decision.next != Next.GRANT:

@@ -93,9 +93,9 @@ def add(request: HttpRequest) -> HttpResponse:
     """Choose name, passphrase and way."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=_ADD)
+        return fresh_login_needed("", next_path=_ADD)
     if why := _why_not(session, now=now):
-        return fresh_login_needed(request, why, next_path=_ADD)
+        return fresh_login_needed(why, next_path=_ADD)
     if keeping.current(now=now) is None:
         return pages.problem(
             request,
@@ -109,7 +109,7 @@ def add(request: HttpRequest) -> HttpResponse:
         return _made(request, session, now=now)
     except (Refused, Unavailable) as refused:
         if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
-            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=_ADD)
+            return fresh_login_needed(_SIGN_IN_AGAIN, next_path=_ADD)
         pasted_key = requested.has_private_key(request)
         found = answer_to(refused)
         words = _PRIVATE if pasted_key else _WORDS.get(refused.reason, found.words)
@@ -192,7 +192,7 @@ def shown(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show a certificate and its downloads."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = _mine(session, credential_id)
     if row is None:
         return pages.problem(request, "There is no such certificate of yours, or it has ended.", status=404)
@@ -227,9 +227,9 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Issue the certificate again with the present name, for a caller who proves its key (MT-4)."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     if why := _why_not(session, now=now):
-        return fresh_login_needed(request, why, next_path=request.path)
+        return fresh_login_needed(why, next_path=request.path)
     row = _mine(session, credential_id)
     if row is None or not renew.is_on_hold_for_name(row.credential, session.account, now=now):
         return pages.problem(
@@ -247,7 +247,7 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         made = certificates.reissued(row, requested.key(request, session), session=session, now=now)
     except (Refused, Unavailable) as refused:
         if refused.reason in {Reason.LOGIN_TOO_OLD, Reason.LOGIN_ENDED}:
-            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=request.path)
+            return fresh_login_needed(_SIGN_IN_AGAIN, next_path=request.path)
         found = answer_to(refused)
         words = _PRIVATE if requested.has_private_key(request) else _NOT_THE_KEY.get(refused.reason, found.words)
         return pages.page(request, "certificate_reissue", {**values, "error": words}, status=found.status)
@@ -282,7 +282,7 @@ def ordered(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Show the code, then the fingerprint of its key, then the outcome."""
     session, now = signed_in(request), clock.now()
     if session is None:
-        return fresh_login_needed(request, "", next_path=request.path)
+        return fresh_login_needed("", next_path=request.path)
     row = CertificateOrder.objects.filter(id=order_id, session=session).select_related("account__person").first()
     if row is None:
         return pages.problem(
@@ -309,12 +309,12 @@ def confirm(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Confirm that the key is the device's."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path=f"/devices/certificates/orders/{order_id}")
+        return fresh_login_needed("", next_path=f"/devices/certificates/orders/{order_id}")
     try:
         ordering.confirm(order_id, session, request.POST.get("fingerprint", ""), now=clock.now())
     except (Refused, Unavailable) as refused:
         if refused.reason == Reason.LOGIN_TOO_OLD:
-            return fresh_login_needed(request, _SIGN_IN_AGAIN, next_path=f"/devices/certificates/orders/{order_id}")
+            return fresh_login_needed(_SIGN_IN_AGAIN, next_path=f"/devices/certificates/orders/{order_id}")
         found = answer_to(refused)
         return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
     return redirect("certificate-order", order_id=order_id)
@@ -325,7 +325,7 @@ def refuse(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Refuse the order."""
     session = signed_in(request)
     if session is None:
-        return fresh_login_needed(request, "", next_path="/devices")
+        return fresh_login_needed("", next_path="/devices")
     ordering.refuse(order_id, session, now=clock.now())
     return redirect("certificate-order", order_id=order_id)
 

@@ -231,7 +231,10 @@ def test_id_token_carries_the_level_of_the_credential(world: World, maker: Maker
     browser = stranger()
     page = browser.get(app.url(), stop_at=CALLBACK)
     assert page.path == "/login"
-    page = second(browser, person, key, stop_at=CALLBACK) if with_password else sign_in(browser, key, stop_at=CALLBACK)
+    if with_password:
+        page = second(browser, person, key, page=page, stop_at=CALLBACK)
+    else:
+        page = sign_in(browser, key, page=page, stop_at=CALLBACK)
     assert page.stopped_at, page.words()
     code = dict(one.split("=", 1) for one in page.stopped_at.split("?", 1)[1].split("&"))["code"]
     found = claims(app.redeem(code).json()["id_token"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ import time_machine
 from demo.browser import Browser
 from derived import clock
 from idp import clients
+from idp.models import Code
 from tests.fixtures.world import AAL, CALLBACK, ISSUER, answer, claims, http
 
 if TYPE_CHECKING:
@@ -265,15 +267,19 @@ def test_flow_is_tied_to_its_browser(world: World) -> None:
 
 
 def test_decision_is_made_once(world: World) -> None:
-    """Ruling 20 in its first form: going back does not make a second code."""
+    """Ruling 20 in its first form: going back repeats the answer while its code lives, and makes no second code."""
     person, _ = world.enrolled()
     app = world.app(consent=True)
     browser = world.signed_in(person)
     page = browser.get(app.url(), stop_at=CALLBACK)
     form = page.form_with("decision")
     assert form is not None
-    assert "code" in answer(browser.submit(page, form, values={"decision": "allow"}, stop_at=CALLBACK))
-    assert browser.submit(page, form, values={"decision": "allow"}, stop_at=CALLBACK).status == 400
+    codes = {
+        answer(browser.submit(page, form, values={"decision": "allow"}, stop_at=CALLBACK))["code"] for _ in range(2)
+    }
+    assert (len(codes), Code.objects.count()) == (1, 1)
+    with time_machine.travel(clock.now() + timedelta(seconds=61)):
+        assert browser.submit(page, form, values={"decision": "allow"}, stop_at=CALLBACK).status == 400
 
 
 def test_denial_is_access_denied(world: World) -> None:
@@ -286,7 +292,8 @@ def test_denial_is_access_denied(world: World) -> None:
         answer(browser.submit(page, page.form_with("decision"), values={"decision": "deny"}, stop_at=CALLBACK))["error"]
         == "access_denied"
     )  # type: ignore[arg-type]
-    assert browser.get(f"{ISSUER}/oidc/authorize/{page.form_with('decision').action.split('/')[-2]}").status == 400  # type: ignore[union-attr]
+    again = browser.get(f"{ISSUER}/oidc/authorize/{page.form_with('decision').action.split('/')[-2]}", stop_at=CALLBACK)  # type: ignore[union-attr]
+    assert answer(again)["error"] == "access_denied"
 
 
 def test_consent_is_remembered_until_a_new_scope(world: World) -> None:

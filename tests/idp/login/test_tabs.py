@@ -1,0 +1,160 @@
+"""Several tabs of one browser, and forms that are sent twice: each page ends where it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from demo.browser import Browser
+from idp.login.purpose import FIELD, Purpose
+from tests.fixtures.world import ISSUER, answer, http
+
+if TYPE_CHECKING:
+    from demo.browser import Page
+    from demo.person import Person
+    from tests.fixtures.world import App, World
+
+pytestmark = pytest.mark.django_db
+ONE, TWO = "https://one.example/callback", "https://two.example/callback"
+OUTSIDE = "https://"
+
+
+@pytest.fixture
+def apps(world: World) -> tuple[App, App]:
+    """Two applications."""
+    return world.app(name="One", redirect_uris=[ONE]), world.app(name="Two", redirect_uris=[TWO])
+
+
+def signed_in(person: Person, browser: Browser, page: Page) -> Page:
+    """From a login page to the application that it is for."""
+    return person.sign_in(browser, page, stop_at=OUTSIDE)
+
+
+def sent(browser: Browser, page: Page, **values: str) -> Page:
+    """The page's own form."""
+    form = next(form for form in page.forms() if {*values} <= {*form.fields, *form.buttons})
+    return browser.submit(page, form, values=values, stop_at=OUTSIDE)
+
+
+def test_each_tab_ends_at_its_application(world: World, apps: tuple[App, App]) -> None:
+    """The first tab is begun, then the second; signing in in the first leads to the first application."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    first, second = (browser.get(app.url(state=app.party.name), stop_at=OUTSIDE) for app in apps)
+    assert "to continue to One" in first.words()
+    assert "to continue to Two" in second.words()
+    page = signed_in(person, browser, first)
+    assert page.stopped_at.startswith(f"{ONE}?code=")
+    assert answer(page)["state"] == "One"
+    assert apps[0].redeem(answer(page)["code"]).status_code == 200
+    # The second tab goes on by itself, when it is loaded again or its form is sent.
+    page = browser.get(second.url, stop_at=OUTSIDE)
+    assert page.stopped_at.startswith(f"{TWO}?code=")
+    assert apps[1].redeem(answer(page)["code"]).status_code == 200
+
+
+def test_form_of_another_tab_leads_on(world: World, apps: tuple[App, App]) -> None:
+    """The second tab's password form, sent after the first tab has signed in: nothing is asked again."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    first, second = (browser.get(app.url(), stop_at=OUTSIDE) for app in apps)
+    signed_in(person, browser, first)
+    page = sent(browser, second, username=person.username, password="not looked at")
+    assert page.stopped_at.startswith(f"{TWO}?code=")
+
+
+def test_tab_for_a_page_and_tab_for_an_application(world: World, apps: tuple[App, App]) -> None:
+    """A login that is for a page of this site ends there, whatever application waits in another tab."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    local = browser.get(f"{ISSUER}/devices/add")
+    browser.get(apps[0].url(), stop_at=OUTSIDE)
+    assert local.path == "/login"
+    assert signed_in(person, browser, local).path.startswith("/devices")
+
+
+def test_second_factor_sent_twice(world: World, apps: tuple[App, App]) -> None:
+    """A double click on the code: the second leads where the first led, to a code that can be redeemed."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    page = browser.get(apps[0].url(), stop_at=OUTSIDE)
+    half = sent(browser, page, username=person.username, password=person.password)
+    assert half.path == "/login/totp"
+    code = person.authenticator.code() if person.authenticator else ""
+    first, second = (sent(browser, half, totp=code) for _ in range(2))
+    assert first.stopped_at == second.stopped_at
+    assert first.stopped_at.startswith(f"{ONE}?code=")
+    assert apps[0].redeem(answer(second)["code"]).status_code == 200
+
+
+def test_password_sent_twice(world: World, apps: tuple[App, App]) -> None:
+    """The second leads to the second factor, which works."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    page = browser.get(apps[0].url(), stop_at=OUTSIDE)
+    pages = [sent(browser, page, username=person.username, password=person.password) for _ in range(2)]
+    assert {one.path for one in pages} == {"/login/totp"}
+    code = person.authenticator.code() if person.authenticator else ""
+    assert sent(browser, pages[1], totp=code).stopped_at.startswith(f"{ONE}?code=")
+
+
+@pytest.mark.parametrize(("decision", "told"), [("allow", "code"), ("deny", "error")])
+def test_consent_sent_twice(world: World, decision: str, told: str) -> None:
+    """The same answer again, also by the way back of the browser, for as long as a code lives; in no other browser."""
+    person, browser = world.enrolled()
+    app = world.app(consent=True)
+    page = browser.get(app.url(), stop_at=OUTSIDE)
+    first, second = (sent(browser, page, decision=decision) for _ in range(2))
+    assert first.stopped_at == second.stopped_at
+    assert told in answer(second)
+    other = world.signed_in(person)
+    refused = other.get(f"{ISSUER}{urlsplit(page.forms()[0].action).path.removesuffix('/consent')}", stop_at=OUTSIDE)
+    assert (refused.status, refused.stopped_at) == (400, "")
+
+
+def test_form_post_sent_twice(world: World) -> None:
+    """The answer as a form, again with the same code."""
+    _, browser = world.enrolled()
+    app = world.app(consent=True)
+    page = browser.get(app.url(response_mode="form_post"), stop_at=OUTSIDE)
+    answers = [sent(browser, page, decision="allow").forms()[0].fields for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert app.redeem(answers[0]["code"]).status_code == 200
+
+
+def test_no_code_is_stored_in_clear(world: World) -> None:
+    """I10: also where an answer is kept to be repeated."""
+    from django.contrib.sessions.models import Session
+
+    from idp.login.browser_store import SessionStore
+
+    _, browser = world.enrolled()
+    page = browser.get(world.app(consent=True).url(), stop_at=OUTSIDE)
+    code = answer(sent(browser, page, decision="allow"))["code"]
+    kept = [SessionStore().decode(row.session_data) for row in Session.objects.all()]
+    assert any("answers" in one for one in kept)
+    assert code not in str(kept)
+
+
+def test_purpose_is_sealed(world: World) -> None:
+    """Nobody can make a link that shows words, or leads somewhere, in Ramet's name."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    good = Purpose(next_path="/access", why="Because.").sealed()
+    assert "Because." in browser.get(f"{ISSUER}/login?{FIELD}={good}").words()
+    for bad in (good[:-1] + ("A" if good[-1] != "A" else "B"), good + "x", "x", "", "é", "." * 5000, ":::"):
+        page = browser.get(f"{ISSUER}/login?{FIELD}={bad}")
+        assert (page.status, "Because." in page.words()) == (200, False), bad
+    assert signed_in(person, browser, browser.get(f"{ISSUER}/login?next=//evil.example/")).path == "/devices"
+
+
+def test_two_tabs_for_a_device(world: World) -> None:
+    """Each page of a device key has its own challenge, and its form says which."""
+    browser = Browser(http())
+    first, second = (browser.get(f"{ISSUER}/login/device") for _ in range(2))
+    challenges = [page.forms()[0].fields["challenge"] for page in (first, second)]
+    assert len(set(challenges)) == 2
+    assert all(f'data-challenge="{one}"' in page.html for one, page in zip(challenges, (first, second), strict=True))
+    assert parse_qs(urlsplit(first.url).query) == {}
