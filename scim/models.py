@@ -29,7 +29,8 @@ class Source(models.Model):
     vouched_ial: the highest IAL (0 to 3) that it may state, and the IAL of its people if it states none; 0 without that
     authority. precedence: lower goes first where sources differ. trusted_for: attributes, as `scim.protocol.trust`
     names them; others never reach a person. normalisers: names in `scim.protocol.normalise.NORMALISERS`. last_said:
-    method and resource type of its last request. adopts: identifiers by which its records are joined and adopted at
+    method and resource type of its last request. drops_unknown: whether attributes that no schema knows are dropped
+    from its pushes, which are otherwise refused. adopts: identifiers by which its records are joined and adopted at
     once, as the operator said. namespace: goes before its user names in login names, with a slash. brake_count,
     brake_percent: the people that it may end within an hour, whichever is more; the others are held (ruling 28).
     """
@@ -40,6 +41,7 @@ class Source(models.Model):
     precedence = models.IntegerField(default=100)
     trusted_for = models.JSONField(default=every_attribute)
     normalisers = models.JSONField(default=list)
+    drops_unknown = models.BooleanField(default=False)
     adopts = models.JSONField(default=list)
     namespace = models.CharField(max_length=63, default="")
     brake_count = models.PositiveIntegerField(default=10)
@@ -239,6 +241,20 @@ class Record(models.Model):
     def etag(self) -> str:
         """The weak entity tag of this version (RFC 7644 §3.14)."""
         return f'W/"{self.version}"'
+
+
+class DroppedAttribute(models.Model):
+    """An attribute that no schema knows, dropped from pushes of a source that drops such; count: of pushes."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="dropped", db_index=False)
+    name = models.CharField(max_length=120)
+    count = models.PositiveBigIntegerField(default=1)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["source", "name"], name="dropped_once")]
+
+    def __str__(self) -> str:
+        return f"dropped attribute {self.name}"
 
 
 class RefusedPush(models.Model):

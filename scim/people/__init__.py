@@ -2,6 +2,7 @@
 
     provision      create, replace, patch and delete people
     groups         create, replace, patch and delete groups
+    bodies         a source's body, normalised and without unknown attributes
     sources        register sources, their credentials and their trust
     directory      the read side: a source's view of its records and groups
     settle         merge all records of a person, and apply the consequences

@@ -18,10 +18,11 @@ from derived.ledger.locking import transacted
 from scim.errors import invalid_value, not_found, uniqueness
 from scim.feed import writing as feed
 from scim.models import Group, Membership, Record
+from scim.people import bodies
 from scim.people.directory import as_id, find_group
 from scim.protocol import membership, operations, patch, tags, values
 from scim.protocol.group import GROUP, MOST_MEMBERS
-from scim.protocol.normalise import Form, normalise
+from scim.protocol.normalise import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +43,7 @@ def create_group(source: Source, unverified_body: Json, *, now: datetime) -> Gro
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 409 uniqueness.
     """
-    resource = values.resource(normalise(unverified_body, source.normalisers, Form.RESOURCE, GROUP), GROUP)
+    resource = values.resource(bodies.read(source, unverified_body, Form.RESOURCE, GROUP), GROUP)
     change = membership.MemberChange()
     change.add(membership.members_in(resource.pop("members", None)))
 
@@ -64,7 +65,7 @@ def replace_group(
 
     Raises: ScimError 400 invalidSyntax or invalidValue, 404, 409 uniqueness, 412 for another version.
     """
-    resource = values.resource(normalise(unverified_body, source.normalisers, Form.RESOURCE, GROUP), GROUP)
+    resource = values.resource(bodies.read(source, unverified_body, Form.RESOURCE, GROUP), GROUP)
     if isinstance(unverified_body, dict) and unverified_body.get("id") not in (None, unverified_id):
         raise invalid_value("The id in the body is not the id in the path.")
     change = membership.MemberChange(reset=True)
@@ -79,7 +80,7 @@ def patch_group(
 
     Raises: ScimError 400 of Table 9, 404, 409 uniqueness, 412 for another version.
     """
-    message = normalise(unverified_body, source.normalisers, Form.PATCH, GROUP)
+    message = bodies.read(source, unverified_body, Form.PATCH, GROUP)
     asked = operations.parse(message, most=MOST_MEMBERS)
 
     def change(group: Group) -> tuple[Resource, membership.MemberChange]:

@@ -65,7 +65,7 @@ def import_entry(source: Source, entry: FileEntry, summary: ImportSummary, *, dr
     try:
         if entry.wrong:
             raise ValueError(entry.wrong)
-        resource = provision.resource_of(source, entry.body)
+        resource = provision.resource_of(source, entry.body, counts=False)
         record = _present(source, resource)
         _check_once(summary, resource, entry.line)
         outcome = _outcome(source, record, resource)

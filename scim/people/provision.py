@@ -23,7 +23,7 @@ from derived.ledger.locking import transacted, under_lock
 from derived.models import AccountStatus
 from scim.errors import invalid_value, precondition_failed, uniqueness
 from scim.models import Person, Record, RecordEmail, Source
-from scim.people import matching, waiting_returns
+from scim.people import bodies, matching, waiting_returns
 from scim.people.consequences import record_untrusted
 from scim.people.directory import find
 from scim.people.disabling import disable_source
@@ -31,7 +31,7 @@ from scim.people.groups import remove_from_groups
 from scim.people.settle import WriteContext, apply_write, record_deleted
 from scim.people.sources import register_source, rotate_source
 from scim.protocol import index, operations, ordering, patch, tags, trust, values
-from scim.protocol.normalise import Form, normalise
+from scim.protocol.normalise import Form
 from scim.protocol.user import USER
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ _OF_A_REPEAT = ("source_version", "returns_at", "overruled", "shows_active", "ve
 SETTLED = timedelta(days=30)  # addresses that are younger than this when a person ends are not trusted for a return
 
 
-def resource_of(source: Source, unverified_body: Json) -> Resource:
-    """The canonical resource in a POST or PUT of a source, after its normalisers.
+def resource_of(source: Source, unverified_body: Json, *, counts: bool = True) -> Resource:
+    """The canonical resource in a POST or PUT of a source; counts: as in `bodies.read`.
 
     Raises: ScimError 400 invalidSyntax or invalidValue.
     """
-    return values.resource(normalise(unverified_body, source.normalisers, Form.RESOURCE), USER)
+    return values.resource(bodies.read(source, unverified_body, Form.RESOURCE, counts=counts), USER)
 
 
 def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Record:
@@ -185,7 +185,7 @@ def patch_user(
 
     Raises: ScimError 400 of Table 9, 404, 409 uniqueness, 412 for another version.
     """
-    asked = operations.parse(normalise(unverified_body, source.normalisers, Form.PATCH))
+    asked = operations.parse(bodies.read(source, unverified_body, Form.PATCH))
 
     def change(record: Record) -> Resource:
         after = patch.apply({"id": str(record.id), **record.resource}, asked, USER)

@@ -197,6 +197,12 @@ def set_normalisers(source: Source, names: Sequence[str]) -> None:
     source.save(update_fields=["normalisers"])
 
 
+def set_drop_unknown(source: Source, *, drops: bool) -> None:
+    """Drop attributes that no schema knows from the pushes of a source, or refuse such pushes again."""
+    source.drops_unknown = drops
+    source.save(update_fields=["drops_unknown"])
+
+
 def set_namespace(source: Source, namespace: str) -> None:
     """Put a prefix before the user names of a source in login names, for people who are new from now on.
 

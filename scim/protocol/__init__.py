@@ -13,6 +13,7 @@
     normalise      vendors' deviations, rewritten before the strict engine
     membership     the effect of a PATCH on a group's members
     endings        whether a refused body states that a person is no longer active
+    dropping       unknown attributes taken out of a body
     ordering       the order of writes of a source
     projection     the attributes of a response
     aggregate      many sources merged into one profile

@@ -63,6 +63,16 @@ def _terms(parser: CommandParser) -> None:
         help="a vendor, or a vendor's habit, to rewrite in every body (docs/hr.md); may be given several times; "
         "`--normaliser none` takes that back",
     )
+    unknown = parser.add_mutually_exclusive_group()
+    unknown.add_argument(
+        "--drop-unknown",
+        action="store_true",
+        default=None,
+        help="drop attributes that no schema knows, and count them (default: a push with one is refused whole)",
+    )
+    unknown.add_argument(
+        "--refuse-unknown", action="store_false", dest="drop_unknown", default=None, help="refuse such a push again"
+    )
     parser.add_argument(
         "--adopts",
         action="append",
@@ -183,7 +193,10 @@ class Command(Callers[Source]):
             "One source: its trusted attributes, its credentials, and its last request.",
             name_argument(_NAME),
         ),
-        "set": ("Change the normalisers, which identifiers adopt, the namespace, and the brake on ending many.", _set),
+        "set": (
+            "Change normalisers, unknown attributes, identifiers that adopt, the namespace, the brake on ending many.",
+            _set,
+        ),
         "trust": ("Change what a source is trusted for; its people are merged again.", _trust),
         "refused": ("Refused pushes, those that would have ended somebody first; dismiss one of these.", _refused),
         "rotate": (
@@ -236,6 +249,8 @@ class Command(Callers[Source]):
         """
         if options["normaliser"] is not None:
             sources.set_normalisers(source, [] if options["normaliser"] == ["none"] else options["normaliser"])
+        if options["drop_unknown"] is not None:
+            sources.set_drop_unknown(source, drops=options["drop_unknown"])
         if options["adopts"] is not None:
             sources.set_adoption(source, [] if options["adopts"] == ["none"] else options["adopts"])
         if options["namespace"] is not None:
@@ -278,6 +293,8 @@ class Command(Callers[Source]):
                 for row in refusals.latest(one)[:10]
             ],
             "normalisers": one.normalisers,
+            "drops_unknown": one.drops_unknown,
+            "dropped": dict(one.dropped.order_by("-count", "name").values_list("name", "count")),
             "most_per_minute": one.most_per_minute,
             "people": one.records.filter(deleted_at=None).count(),
             "last_seen": one.last_seen_at,

@@ -2,6 +2,7 @@
 
     test_bulk               bulk: each operation for itself, references that wait for what they name, circles, and
     test_certified_sources  sources that show a certificate, or their client's own token, and what is not good enough
+    test_drop_unknown       unknown attributes are dropped and counted; the known ones beside them are applied
     test_edge               the edge of SCIM: types, sizes, pages, projections, discovery, and nothing that yields
     test_lists              lists: what SQL says is what the evaluator says, in every order, and every page is as
     test_patch_cases        the shared PATCH and PUT cases, over HTTP: each must come out as PASS, PASS-ALT or LENIENT
