@@ -16,6 +16,7 @@ import pytest
 from tests.environment import KIND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _MARKS = ("database", "postgresql")
@@ -40,12 +41,18 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None if any(f"mark.{name}" in text for name in _MARKS) else True
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Select for this database; what takes long begins first."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Select for this database; what takes long begins first, in its own order where the others' is random."""
     wanted = [item for item in items if _is_wanted(item)]
     config.hook.pytest_deselected(items=[item for item in items if not _is_wanted(item)])
-    items[:] = sorted(wanted, key=_takes_little)
+    items[:] = wanted
+    yield
+    here = set(items)  # `-k` and `-m` have left some out
+    items[:] = [
+        *(item for item in wanted if item in here and not _takes_little(item)),
+        *(item for item in items if _takes_little(item)),
+    ]
 
 
 @pytest.hookimpl(optionalhook=True)
