@@ -128,7 +128,7 @@ def test_enabling_restores_nothing(linked: AtUpstream) -> None:
     call_command("credential", "lift", str(linked.credential().id), stdout=StringIO())
     assert linked.sign_in().path == "/devices"
     assert linked.credential().aal == 1
-    with pytest.raises(CommandError, match="too weak"):
+    with pytest.raises(CommandError, match="too low"):
         call_command("credential", "lift", str(row.id), stdout=StringIO())
 
 
