@@ -41,11 +41,39 @@ class _Asking:
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._failed: dict[str, datetime] = {}
+        self._silent: dict[str, datetime] = {}
+        self._trying: set[str] = set()
 
     def clear(self) -> None:
         """Forget all failures."""
         with self._lock:
             self._failed.clear()
+            self._silent.clear()
+
+    @contextmanager
+    def answering(self, slug: str, *, now: datetime) -> Iterator[None]:
+        """Ask for one login; after an answer that did not come, one thread at a time for a minute.
+
+        So a provider that is down holds one thread, and is used again as soon as it answers.
+        Raises: NotFetched, and what is raised inside.
+        """
+        with self._lock:
+            silent = self._silent.get(slug)
+            alone = silent is not None and timedelta() <= now - silent < REMEMBERED
+            if alone and slug in self._trying:
+                raise NotFetched("it did not answer a moment ago, and is being asked again")
+            if alone:
+                self._trying.add(slug)
+        try:
+            yield
+        except NotFetched:
+            self._silent[slug] = now
+            raise
+        else:
+            self._silent.pop(slug, None)
+        finally:
+            if alone:
+                self._trying.discard(slug)
 
     @contextmanager
     def once(self, slug: str, *, now: datetime) -> Iterator[None]:
@@ -133,7 +161,9 @@ def fetch_keys(upstream: Upstream, *, now: datetime) -> dict[str, Any]:
     Raises: Unavailable(UPSTREAM_UNREACHABLE).
     """
     try:
-        fetched = _document(upstream, metadata(upstream, now=now)["jwks_uri"])
+        where = metadata(upstream, now=now)["jwks_uri"]
+        with asking.answering(upstream.slug, now=now):
+            fetched = _document(upstream, where)
     except NotFetched as error:
         logger.warning("the keys of upstream %s could not be fetched: %s", upstream.slug, error)
         raise Unavailable(Reason.UPSTREAM_UNREACHABLE) from error

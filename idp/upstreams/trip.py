@@ -17,6 +17,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.client import OAuth2Client
 from django.urls import reverse
 
+from derived import clock
 from derived.errors import Reason, Refused, Unavailable
 from derived.ledger.locking import transacted
 from derived.ledger.single_use import claim_once
@@ -195,7 +196,7 @@ class _Session:
     """An HTTP session for Authlib's client, over the guarded fetcher."""
 
     def __init__(self, upstream: Upstream) -> None:
-        self._allowed = registry.hosts(upstream)
+        self._slug, self._allowed = upstream.slug, registry.hosts(upstream)
 
     def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: _Untyped) -> _Response:
         """Post a form.
@@ -203,15 +204,16 @@ class _Session:
         Raises: NotFetched.
         """
         uri, sent, body = auth.prepare("POST", url, dict(headers), urlencode(data))
-        found = outbound.fetch(
-            uri,
-            allowed_hosts=self._allowed,
-            method="POST",
-            content=body.encode(),
-            headers=sent,
-            most_bytes=_MOST,
-            seconds=_SECONDS,
-        )
+        with documents.asking.answering(self._slug, now=clock.now()):
+            found = outbound.fetch(
+                uri,
+                allowed_hosts=self._allowed,
+                method="POST",
+                content=body.encode(),
+                headers=sent,
+                most_bytes=_MOST,
+                seconds=_SECONDS,
+            )
         return _Response(found.status, found.body)
 
 

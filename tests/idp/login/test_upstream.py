@@ -5,6 +5,7 @@ P31-P35).
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ import time_machine
 from demo.browser import Browser
 from derived import clock
 from derived.models import Credential
+from idp import outbound
 from idp.models import AuthenticationEvent, LoginSession, Upstream, UpstreamLogin
 from idp.outbound import NotFetched
+from idp.upstreams import trip
 from tests.fixtures import lying_provider as lies
 from tests.fixtures.linked_upstream import register
 from tests.fixtures.lying_provider import AAL2, ABSENT, CLIENT, asked
@@ -512,3 +515,44 @@ def test_a_provider_that_is_down_is_asked_once_a_minute(linked: AtUpstream, monk
             assert len(asked_for) == 2
         now.shift(61)
         assert http().get("/login/upstream/liar").status_code == 200
+
+
+def test_a_token_endpoint_that_is_down_holds_one_thread(linked: AtUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C84: after the first silence one login at a time asks, the others are told at once; it is used again when it
+    answers.
+    """
+    fetch, asked, inside, go = outbound.fetch, [], threading.Event(), threading.Event()
+
+    def down(url: str, **more: Any) -> Any:
+        if not url.endswith("/token"):
+            return fetch(url, **more)
+        asked.append(url)
+        if len(asked) > 1:
+            inside.set()
+            go.wait(10)
+        raise NotFetched("timed out")
+
+    session = trip._Session(Upstream.objects.get())
+
+    def exchange() -> None:
+        with pytest.raises(NotFetched):
+            session.post(linked.lying_provider.issuer + "/token", data={}, headers={}, auth=_NoAuth())
+
+    with monkeypatch.context() as patched:
+        patched.setattr("idp.upstreams.trip.outbound.fetch", down)
+        assert linked.sign_in().status == 503
+        second = threading.Thread(target=exchange)
+        second.start()
+        assert inside.wait(10)
+        assert [linked.sign_in().status for _ in range(3)] == [503] * 3
+        assert len(asked) == 2, "nobody else waits for it"
+        go.set()
+        second.join(10)
+    assert linked.sign_in().path == "/devices"
+
+
+class _NoAuth:
+    """A client authentication that adds nothing."""
+
+    def prepare(self, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
+        return uri, headers, body
