@@ -1,8 +1,8 @@
 """Signing keys by purpose: created once, stored wrapped, rotated with an overlap so that no verifier fails (C73).
 
-A key is published before its first signature and after its last: pending → active → retiring → retired. Any number of
-processes may start together; the unique constraint on the active key picks one. Private halves are unwrapped once per
-process and kept in memory, never in a shared cache.
+A key is published before its first signature and after its last: pending → active → retiring → retired, or revoked.
+Any number of processes may start together; the unique constraint on the active key picks one. Private halves are
+unwrapped once per process and kept in memory, never in a shared cache.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Keyring:
         """
         with transaction.atomic():
             key = SigningKey.objects.select_for_update().get(kid=kid)
-            SigningKey.objects.filter(kid=kid).update(state="retired", retired_at=now)
+            SigningKey.objects.filter(kid=kid).update(state="revoked", retired_at=now)
         return self.ensure(KeyPurpose(key.purpose), key.alg, now=now)
 
     def signer(self, alg: str, *, now: datetime, kid: str = "") -> TokenSigner:
@@ -192,6 +192,10 @@ class Keyring:
     def is_published(self, kid: str) -> bool:
         """True if tokens signed by this key are still accepted."""
         return SigningKey.objects.filter(kid=kid, purpose=KeyPurpose.TOKENS, state__in=PUBLISHED).exists()
+
+    def is_revoked(self, kid: str) -> bool:
+        """True if an operator revoked this key, and so distrusts its signatures; age alone retires it."""
+        return SigningKey.objects.filter(kid=kid, purpose=KeyPurpose.TOKENS, state="revoked").exists()
 
     def _public_half(self, row: SigningKey) -> Key:
         with self._mutex:

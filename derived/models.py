@@ -395,7 +395,7 @@ class Spent(models.Model):
 class SigningKey(models.Model):
     """A signing key of one purpose; its private half is wrapped by the key-encryption key.
 
-    state: pending (published, not yet used) → active → retiring (published, verifies) → retired.
+    state: pending (published, not yet used) → active → retiring (published, verifies) → retired; from any: revoked.
     """
 
     kid = models.CharField(max_length=43, primary_key=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import unicodedata
 
 # Crockford's alphabet without I, L, O, U, which are misread or mistyped.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SEPARATORS = frozenset({"Zs", "Pd", "Cf", "Cc"})  # Unicode's spaces, dashes, invisible and control characters
 
 
 def opaque() -> str:
@@ -40,7 +42,17 @@ def code_from(secret_bytes: bytes, characters: int) -> str:
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in secret_bytes[:characters])
 
 
+def without_separators(typed: str) -> str:
+    """A typed text without spaces, hyphens and invisible characters, in any of their forms."""
+    return "".join(one for one in typed if unicodedata.category(one) not in _SEPARATORS)
+
+
+def ascii_digits(typed: str) -> str:
+    """A text whose decimal digits are ASCII, whatever their script."""
+    return "".join(str(unicodedata.decimal(one, one)) for one in typed)
+
+
 def normalise_code(typed: str) -> str:
-    """A typed code without regard to case, spaces, hyphens and look-alikes."""
-    cleaned = "".join(character for character in typed.upper() if character not in " -\u2010\u2011\u2012\u2013\u2014\t")
+    """A typed code without regard to case, spaces, hyphens, scripts of digits and look-alikes."""
+    cleaned = ascii_digits(without_separators(typed)).upper()
     return cleaned.translate(str.maketrans("OIL", "011"))

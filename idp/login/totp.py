@@ -13,6 +13,7 @@ from django_otp.oath import hotp
 
 from derived.models import PasswordAndTotp
 from idp.keys import wrapper
+from idp.secrets import ascii_digits, without_separators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ STEP = 30
 _DIGITS = 6
 _TOLERANCE = 1
 _CODE = re.compile(r"[0-9]{6}", re.ASCII)
+_MOST_TYPED = 64
 _PURPOSE = "totp-seed"
 _fixed_steps: list[Callable[[Credential, str], int | None]] = []  # registered by a test profile, empty in production
 
@@ -60,15 +62,24 @@ def otpauth(seed: bytes, *, account_name: str, issuer: str) -> str:
     )
 
 
+def normal_code(typed: str) -> str:
+    """A typed code without spaces and hyphens, its digits in ASCII, whatever their script.
+
+    Apps show a code in groups, and some in the digits of the person's language.
+    """
+    return ascii_digits(without_separators(typed[:_MOST_TYPED]))
+
+
 def matching_step(seed: bytes, typed: str, *, now: datetime) -> int | None:
-    """The time step that a typed code belongs to, or None; ASCII digits only, no spaces in between (P5)."""
-    if not _CODE.fullmatch(typed):
+    """The time step that a typed code belongs to, or None; typed: as the person typed it."""
+    code = normal_code(typed)
+    if not _CODE.fullmatch(code):
         return None
     present = int(now.timestamp()) // STEP
     found = None
     for step in range(present - _TOLERANCE, present + _TOLERANCE + 1):
         expected = f"{hotp(seed, step, digits=_DIGITS):0{_DIGITS}d}"
-        if hmac.compare_digest(expected, typed):
+        if hmac.compare_digest(expected, code):
             found = step
     return found
 

@@ -422,7 +422,7 @@ def login_device(valid_state: ValidState) -> Draft:
     proof = Jws(
         {"typ": "ramet-login+jwt", "alg": "ES256", "kid": key.jkt}, {"aud": ISSUER, "nonce": challenge, **fresh()}, key
     )
-    return _page(valid_state, "/login/device", browser, proof=proof, passphrase=PASSPHRASE)
+    return _page(valid_state, "/login/device", browser, challenge=challenge, proof=proof, passphrase=PASSPHRASE)
 
 
 def sessions_end_others(valid_state: ValidState) -> Draft:

@@ -183,12 +183,40 @@ def test_long_password_is_not_truncated() -> None:
     assert not password.matches("anything", "")
 
 
-@pytest.mark.parametrize("typed", ["12345", "1234567", "12 456", "１２３４５６", "+12345", "12345\n", "", "٠٠٠٠٠٠"])
-def test_totp_code_is_six_ascii_digits(typed: str) -> None:
-    """P5: no normalisation."""
+@pytest.mark.parametrize("typed", ["12345", "1234567", "12 45", "+12345", "12345\n", "", "12345x", "1²3456", "½23456"])
+def test_totp_code_is_six_digits(typed: str) -> None:
+    """P5: nothing else is a code."""
     from datetime import UTC, datetime
 
     assert totp.matching_step(b"x" * 20, typed, now=datetime(2026, 1, 1, tzinfo=UTC)) is None
+
+
+SPELLINGS = {
+    "a space": lambda code: f"{code[:3]} {code[3:]}",
+    "a no-break space": lambda code: f"{code[:3]}\u00a0{code[3:]}",
+    "a thin space": lambda code: f" {code[:3]}\u202f{code[3:]} ",
+    "a hyphen": lambda code: f"{code[:3]}-{code[3:]}",
+    "a dash": lambda code: f"{code[:3]}\u2013{code[3:]}",
+    "invisible characters": lambda code: f"\u200e{code}\ufeff",
+    "Arabic-Indic digits": lambda code: "".join(chr(0x660 + int(one)) for one in code),
+    "Devanagari digits": lambda code: "".join(chr(0x966 + int(one)) for one in code),
+    "full-width digits": lambda code: "".join(chr(0xFF10 + int(one)) for one in code),
+    "all at once": lambda code: f"{chr(0x660 + int(code[0]))} {code[1:3]}\u00a0-{code[3:]}\t",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_code_in_any_spelling(spelling: str) -> None:
+    """Apps show codes in groups, and keyboards have digits of their own."""
+    from datetime import UTC, datetime
+
+    from django_otp.oath import hotp
+
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    step = int(now.timestamp()) // totp.STEP
+    code = f"{hotp(b'x' * 20, step, digits=6):06d}"
+    assert totp.matching_step(b"x" * 20, SPELLINGS[spelling](code), now=now) == step
+    assert secrets.matches_code(SPELLINGS[spelling]("012345"), "012345")
 
 
 def test_totp_tolerates_one_step() -> None:

@@ -117,10 +117,10 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
 
 def _for_other_subject(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
     """The next step if the signed-in person is not the subject of the hint; None if an unverifiable hint is ignored."""
-    if silent or (fresh and ask.meant != UNKNOWN):
-        return _refuse("login_required", "Somebody else is signed in.")
     if ask.meant == UNKNOWN:
-        return None
+        return _refuse("login_required", "The id_token_hint is none that can be verified here.") if silent else None
+    if silent or fresh:
+        return _refuse("login_required", "Somebody else is signed in.")
     return Decision(next=Next.LOG_IN, words="This application expects another person than the one who is signed in.")
 
 

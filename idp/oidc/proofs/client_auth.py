@@ -13,7 +13,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeGuard
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
@@ -47,11 +47,16 @@ _NOBODY = "0" * 64
 
 @dataclass(frozen=True, kw_only=True)
 class _PresentedAuthentication:
-    """The authentication method of a request, with its values."""
+    """The authentication method of a request, with its values.
+
+    unencoded: the secret of a Basic header as it is for a client that does not form-encode it (RFC 6749 §2.3.1), where
+    that makes a difference.
+    """
 
     method: str
     client_id: str = ""
     proof: str = ""
+    unencoded: str = ""
 
 
 def methods() -> list[str]:
@@ -101,7 +106,12 @@ def _presented(form: Mapping[str, str], headers: Mapping[str, str]) -> _Presente
     if scheme.lower() == "basic":
         user, _, password = b64decode(credentials.strip()).decode("ascii").partition(":")
         found.append(
-            _PresentedAuthentication(method="client_secret_basic", client_id=unquote(user), proof=unquote(password))
+            _PresentedAuthentication(
+                method="client_secret_basic",
+                client_id=unquote(user),  # a client_id has no spaces
+                proof=unquote_plus(password),
+                unencoded=unquote(password) if "+" in password else "",
+            )
         )
     if "client_secret" in form:
         found.append(
@@ -152,7 +162,8 @@ def _by_secret(shown: _PresentedAuthentication) -> RelyingParty:
     """By hash, in constant time; a client that is not there costs the same (C71, P54)."""
     party = _party(shown.client_id, SECRET_METHODS[0])
     kept = party.policy.secret_hash if party is not None else ""
-    is_right = hmac.compare_digest(clients.hashed_secret(shown.proof), kept or _NOBODY)
+    given = [one for one in (shown.proof, shown.unencoded) if one]
+    is_right = any(hmac.compare_digest(clients.hashed_secret(one), kept or _NOBODY) for one in given)
     if party is None or not kept or not is_right:
         raise InvalidClientError
     return party

@@ -59,6 +59,11 @@ def signed(unverified_token: str, *, typ: str, algs: Sequence[str]) -> Signed | 
 
 
 def hint(id_token_hint: str) -> dict[str, str] | None:
-    """The text claims of an ID token of Ramet's; a hint, never a credential (C42, C48)."""
-    found = claims(id_token_hint, typ="JWT", algs=ID_TOKEN_ALGS)
-    return None if found is None else {name: one for name, one in found.items() if isinstance(one, str)}
+    """The text claims of an ID token of Ramet's; a hint, never a credential (C42, C48).
+
+    It may be expired, and its key retired since (RP-Initiated Logout 1.0 §4), but not revoked.
+    """
+    found = signed(id_token_hint, typ="JWT", algs=ID_TOKEN_ALGS)
+    if found is None or keyring().is_revoked(found.kid):
+        return None
+    return {name: one for name, one in found.claims.items() if isinstance(one, str)}

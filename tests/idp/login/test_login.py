@@ -9,9 +9,12 @@ import pytest
 import time_machine
 from django.contrib.sessions.models import Session
 
+from demo import authenticator
 from demo.browser import Browser
+from demo.person import Person
 from derived.models import Credential
 from idp.models import AuthenticationEvent, LoginSession
+from tests.fixtures.signing_in import after_password, with_code
 from tests.fixtures.world import CALLBACK, ISSUER, http
 
 if TYPE_CHECKING:
@@ -294,3 +297,23 @@ def test_login_of_another_person_ends_the_previous_session(world: World) -> None
         before.refresh_from_db()
         assert before.ended_at is not None
         assert app.refresh(tokens["refresh_token"]).status_code == 400
+
+
+def test_code_in_groups_is_no_wrong_guess(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an invitation, at the sign-in and as a recovery code: with spaces, hyphens and other digits."""
+    plain = authenticator.totp
+
+    def grouped(secret: str, *, step: int) -> str:
+        code = plain(secret, step=step)
+        return f"{code[:3]}\u00a0{''.join(chr(0x660 + int(one)) for one in code[3:])}"
+
+    monkeypatch.setattr(authenticator, "totp", grouped)
+    world.push()
+    person = Person(username="alex@example.org", name="Alex Moss", email="alex@example.org")
+    person.accept_invitation(Browser(http()), world.invitation("alex@example.org"))
+    assert world.signed_in(person)
+    assert not Credential.objects.filter(failures__gt=0).exists()
+    browser = Browser(http())
+    after_password(browser, person)
+    page = with_code(browser, person.recovery_codes[0].replace("-", "\u00a0").lower())
+    assert page.path == "/login/recover/totp", page.words()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -9,6 +10,10 @@ import pytest
 import time_machine
 
 from demo.browser import Browser
+from derived import clock
+from derived.keyring import KeyPurpose
+from derived.models import SigningKey
+from idp.keys import keyring
 from tests.fixtures.world import ISSUER, http
 
 if TYPE_CHECKING:
@@ -36,10 +41,10 @@ def is_signed_in(browser: Browser) -> bool:
 
 def test_expired_hint_of_this_session_is_accepted(world: World) -> None:
     """§4: expired is accepted; sub and sid are of this session; state comes back as it was."""
-    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as travelled:
         _, desktop = world.enrolled()
         hint = world.tokens(relying_party(world), desktop)["id_token"]
-        clock.shift(45 * 60)
+        travelled.shift(45 * 60)
         page = leave(
             desktop,
             id_token_hint=hint,
@@ -100,6 +105,36 @@ def test_without_a_hint_and_a_client_id_nobody_is_redirected(world: World) -> No
     page = leave(desktop, post_logout_redirect_uri=BYE, client_id="unknown")
     assert (page.status, page.words().count("is not registered")) == (400, 1)
     assert "address" not in page.words()
+
+
+def test_hint_by_a_retired_key(world: World) -> None:
+    """§4, C42: a key that its age retired is good for a hint, at the sign-in and the logout; a revoked one is not."""
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as travelled:
+        person, desktop = world.enrolled()
+        app = relying_party(world)
+        hint = world.tokens(app, desktop)["id_token"]
+        keyring().rotate(KeyPurpose.TOKENS, "ES256", now=clock.now())
+        for _ in range(2):
+            travelled.shift(timedelta(days=40))
+            keyring().advance(now=clock.now())
+        key = SigningKey.objects.get(state="retired")
+        browser = world.signed_in(person)
+        asked = {"prompt": "none", "id_token_hint": hint}
+        assert "code" in world.ask(app, browser, **asked)
+        page = leave(browser, id_token_hint=hint, post_logout_redirect_uri=BYE)
+        assert page.stopped_at == ""  # of another session: the person is asked
+        assert "app.example" in page.html
+        page = browser.submit(page, page.form_to("confirmed"), stop_at="https://")
+        assert (page.stopped_at, is_signed_in(browser)) == (BYE, False)
+        keyring().revoke(key.kid, now=clock.now())
+        assert SigningKey.objects.get(kid=key.kid).state == "revoked"
+        travelled.shift(60)
+        browser = world.signed_in(person)
+        refused = world.ask(app, browser, **asked)
+        assert (refused["error"], "Somebody" in refused["error_description"]) == ("login_required", False)
+        page = leave(browser, id_token_hint=hint, post_logout_redirect_uri=BYE)
+        assert page.form_to("confirmed")
+        assert "app.example" not in page.html
 
 
 def test_forged_hint_is_asked_about_and_not_redirected(world: World) -> None:

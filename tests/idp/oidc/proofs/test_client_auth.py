@@ -6,6 +6,7 @@ import base64
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import time_machine
@@ -336,3 +337,22 @@ def test_discovery_lists_the_methods(world: World) -> None:
     assert "private_key_jwt" in found["token_endpoint_auth_methods_supported"]
     assert found["token_endpoint_auth_signing_alg_values_supported"] == list(clients.CLIENT_ALGS)
     assert "none" not in found["introspection_endpoint_auth_methods_supported"]
+
+
+@pytest.mark.parametrize("secret", ["a secret with spaces", "a+b/c=d%20e", "p%q", "colon:and&more"])
+def test_basic_is_form_encoded(world: World, secret: str) -> None:
+    """RFC 6749 §2.3.1: an imported secret with any character; a bare plus works too, as some clients send it."""
+    app = world.app()
+    ClientPolicy.objects.filter(pk=app.party.policy.pk).update(secret_hash=clients.hashed_secret(secret))
+
+    def status(sent: str) -> int:
+        header = base64.b64encode(f"{app.client_id}:{sent}".encode()).decode()
+        with http() as agent:
+            call = agent.post("/oidc/introspect", data={"token": "x"}, headers={"Authorization": f"Basic {header}"})
+        return call.status_code
+
+    assert status(quote_plus(secret)) == 200
+    assert status(quote(secret, safe="")) == 200
+    assert status(quote_plus(secret + "x")) == 401
+    if "%" not in secret:
+        assert status(secret) == 200
