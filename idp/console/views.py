@@ -22,7 +22,8 @@ from idp.console.refused import shown
 from idp.keys import wrapper
 from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
-from scim.people import held, matching, refusals, returns, settle
+from scim.people import cases, held, matching, refusals, returns, settle
+from scim.people.cases import Case
 from scim.protocol import aggregate, trust
 from scim.protocol.aggregate import SelectionReason
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 _MOST = 100
+_PAIR = 2
 _SECOND = "Your approval is recorded. A second manager must approve the same within 7 days."
 _WHY = {
     SelectionReason.ONLY: "nobody else says anything",
@@ -49,7 +51,7 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
     """List everything that waits for a manager, the oldest first, and search people."""
     sought = request.GET.get("person", "").strip()[:256]
     values = {
-        "matches": [_case(one) for one in matching.waiting()[:_MOST]],
+        "cases": [_whole_case(one) for one in cases.waiting()[:_MOST]],
         "returns": [
             {
                 "person_id": one.person_id,
@@ -91,6 +93,15 @@ def _case(match: Match) -> dict[str, Any]:
     }
 
 
+def _whole_case(case: Case) -> dict[str, Any]:
+    return {
+        **_case(case.pairs[0]),
+        "id": case.number,
+        "records": [{"name": one.resource["userName"], "source": one.source.name} for one in case.records()],
+        "people": len(case.people()),
+    }
+
+
 @require_http_methods(["GET", "POST"])
 @managers_only
 def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
@@ -100,13 +111,10 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
     )
     if request.method == "POST":
         return _decide_match(request, manager, row)
-    theirs = list(
-        row.person.records.filter(deleted_at=None)
-        .exclude(id=row.record_id)
-        .select_related("source")
-        .order_by("source__precedence")
-    )
-    sides = [row.record, *theirs]
+    whole = cases.of(row)
+    sides = [row.record, *(one for one in whole.records() if one.id != row.record_id)]
+    if row.state != MatchState.WAITING:
+        sides = [one for one in sides if one.id == row.record_id or one.person_id == row.person_id]
     names = sorted(
         {name for one in sides for name in trust.assigned_attributes(one.resource)},
         key=lambda name: (":" in name, name),
@@ -118,7 +126,10 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
         "rows": [_compared(name, sides) for name in names],
         "person": row.person.display_name(),
         "person_id": row.person_id,
-        "in_use": row.record.person.account.credentials.exists(),
+        "in_use": any(one.account.credentials.exists() for one in whole.people() if one.id != whole.keeps().id),
+        "people": len(whole.people()),
+        "keeps": whole.keeps().display_name(),
+        "pairs": [_case(one) for one in whole.pairs] if len(whole.people()) > _PAIR else [],
     }
     return pages.page(request, "console_match", values)
 
@@ -151,19 +162,21 @@ def _text(value: object) -> str:
 
 def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResponse:
     now, actor, decision = clock.now(), name_of(manager), request.POST.get("decision", "")
-    if manager.id in {row.person_id, row.record.person_id}:
+    whole = cases.of(row)
+    if manager.id in {one.id for one in whole.people()}:
         raise Refused(Reason.ILLEGAL_MOVE)  # nobody decides whose records are their own
     if decision == "split":
         matching.split(row, now=now, actor=actor)
         words = "They are two people again."
-    elif row.state != MatchState.WAITING or decision not in {"join", "apart"}:
+    elif row.state != MatchState.WAITING or decision not in {"join", "apart", "join-pair", "apart-pair"}:
         raise Refused(Reason.ILLEGAL_MOVE)
-    elif decision == "join":
-        done = matching.join(row.record, row.person, attribute=row.attribute, now=now, actor=actor)
-        words = "They are one person now. Nothing of the joined record counts until it is adopted." if done else _SECOND
+    elif decision.startswith("join"):
+        case = Case((row,)) if decision == "join-pair" else whole
+        done = cases.join(case, now=now, actor=actor)
+        words = "They are one person now. Nothing of a joined record counts until it is adopted." if done else _SECOND
     else:
-        matching.keep_apart(row, now=now, actor=actor)
-        words = "They stay two people, and it will not be asked again."
+        cases.keep_apart(Case((row,)) if decision == "apart-pair" else whole, now=now, actor=actor)
+        words = "They stay different people, and it will not be asked again."
     request.session["notice"] = words
     return redirect("console")
 

@@ -10,6 +10,7 @@
     candidates     find the person of a record by identifiers
     matching       join records of a person, and split them
     waiting_returns  records whose `active: true` waits for a manager
+    cases          possible matches that hang together, decided at once
     returns        decisions of a manager: readmit, adopt
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people

@@ -11,6 +11,8 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from django.db.models import Exists, F, OuterRef
+
 from derived.changes import revoke
 from derived.errors import Reason, Refused
 from derived.ledger import accounts, audit, status
@@ -157,8 +159,10 @@ def _other(moves: Record, record: Record, found: candidates.Candidate) -> Person
 
 
 def waiting() -> QuerySet[Match]:
-    """The cases that wait for a manager, oldest first."""
-    rows = Match.objects.filter(state=MatchState.WAITING, record__deleted_at__isnull=True)
+    """The pairs that wait for a manager, oldest first, but for those of people who are one, or are gone, since."""
+    living = Record.objects.filter(person=OuterRef("person"), deleted_at__isnull=True)
+    rows = Match.objects.filter(Exists(living), state=MatchState.WAITING, record__deleted_at__isnull=True)
+    rows = rows.exclude(record__person=F("person"))
     return rows.select_related("record__source", "record__person__account", "person__account").order_by(
         "created_at", "id"
     )

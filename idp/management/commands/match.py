@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from derived import clock
 from idp.management.verbs import Noun, name_argument, no_arguments
 from scim.models import Match, MatchRule, MatchState, Person, Record
-from scim.people import candidates, matching
+from scim.people import candidates, cases, matching
 from scim.protocol.values import fold
 
 if TYPE_CHECKING:
@@ -21,6 +21,15 @@ _KEY = f"one of {', '.join(one.rpartition(':')[2] for one in candidates.KEYS)}"
 
 def _number(parser: CommandParser) -> None:
     parser.add_argument("number", type=int, help="its number, as `match list` or `match joined` shows it")
+
+
+def _list(parser: CommandParser) -> None:
+    parser.add_argument("--pairs", action="store_true", help="each pair of a case by itself")
+
+
+def _decision(parser: CommandParser) -> None:
+    _number(parser)
+    parser.add_argument("--pair", action="store_true", help="only this pair, as `match list --pairs` numbers it")
 
 
 def _join(parser: CommandParser) -> None:
@@ -37,9 +46,12 @@ class Command(Noun):
         "rules": ("Rules by which records are joined; without a rule, none are.", no_arguments),
         "by": ("Join records by an identifier, where both sources are trusted for it.", name_argument(_KEY)),
         "not-by": ("No longer join by it; what was joined stays.", name_argument(_KEY)),
-        "list": ("Ambiguous cases that wait for somebody.", no_arguments),
-        "accept": ("This case is one person: join.", _number),
-        "apart": ("This case is two people: never join them by rule.", _number),
+        "list": ("Ambiguous cases that wait for somebody; a case has every record with the same identifier.", _list),
+        "accept": ("Everybody in this case is one person: join; or only a pair of it.", _decision),
+        "apart": (
+            "Everybody in this case is another person: never join them by rule; or only a pair of it.",
+            _decision,
+        ),
         "join": ("Join a record to a person by hand.", _join),
         "joined": ("Joined records, with the rule and the time.", no_arguments),
         "split": ("Undo a join.", _number),
@@ -66,9 +78,21 @@ class Command(Noun):
             raise CommandError(str(error)) from error
         return "no longer" if there_was else "there was no such rule"
 
-    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
+    def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the cases that wait."""
-        return _rows(matching.waiting())
+        if options["pairs"]:
+            return _rows(matching.waiting())
+        return [
+            {
+                "number": one.number,
+                "records": ", ".join(f"{row.resource['userName']} ({row.source.name})" for row in one.records()),
+                "people": len(one.people()),
+                "by": one.pairs[0].attribute.rpartition(":")[2] or "hand",
+                "why": one.pairs[0].why,
+                "since": one.pairs[0].created_at,
+            }
+            for one in cases.waiting()
+        ]
 
     def joined(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the joins."""
@@ -81,12 +105,19 @@ class Command(Noun):
     def accept(self, options: dict[str, Any]) -> str:
         """Join the records of a case."""
         match = self._found(options, MatchState.WAITING)
-        matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor="operator")
+        if options["pair"]:
+            matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor="operator")
+        else:
+            cases.join(cases.of(match), now=clock.now(), actor="operator")
         return "joined"
 
     def apart(self, options: dict[str, Any]) -> str:
         """Decide that a case is two people."""
-        matching.keep_apart(self._found(options, MatchState.WAITING), now=clock.now(), actor="operator")
+        match = self._found(options, MatchState.WAITING)
+        if options["pair"]:
+            matching.keep_apart(match, now=clock.now(), actor="operator")
+        else:
+            cases.keep_apart(cases.of(match), now=clock.now(), actor="operator")
         return "kept apart"
 
     def join(self, options: dict[str, Any]) -> str:
@@ -110,7 +141,7 @@ class Command(Noun):
         return {"person": person.id, "login_name": person.login_name}
 
     def _found(self, options: dict[str, Any], state: MatchState) -> Match:
-        rows = Match.objects.select_related("record__person", "record__source", "person")
+        rows = Match.objects.select_related("record__person__account", "record__source", "person__account")
         found = rows.filter(id=options["number"], state=state).first()
         if found is None:
             message = "There is no such case. See: manage.py match list, manage.py match joined"

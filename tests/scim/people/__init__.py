@@ -1,6 +1,7 @@
 """Records of sources and the people they are about.
 
     test_adopted_word       nothing that a source says reaches a person before its record is adopted; many endings
+    test_cases              records that may be one person's are one case, however many pairs they make
     test_files              files as directories and spreadsheets write them, each with the rule that it breaks
     test_groups             groups: members as rows, both ways; sources apart; and what a change of one member costs
     test_importing          people in files: the same engine, a rehearsal that writes nothing, and lines that can
