@@ -114,18 +114,71 @@ def has_body(meta: dict[str, Any]) -> bool:
     return meta.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in meta
 
 
+_TOO_MUCH = Refusal(503, "temporarily_unavailable", "Too much is being sent at once.")
+
+
+class Reading:
+    """A body that is being received: its network, its bytes so far, and the refusal that ends it early."""
+
+    def __init__(self, network: str, deadline: asyncio.Timeout | None = None) -> None:
+        self.network, self.deadline = network, deadline
+        self.count = 0
+        self.refusal: Refusal | None = None
+
+    def refuse(self) -> None:
+        """End it now, for another caller's sake."""
+        self.refusal = _TOO_MUCH
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(0)
+
+
 class Held:
-    """The number of bytes of unanswered bodies in this process, in all and for each network."""
+    """The number of bytes of unanswered bodies in this process, in all and for each network.
+
+    Where there are too many, the largest unfinished body of the network that holds most is refused, so that callers who
+    hold bodies open keep nobody out of another network.
+    """
 
     def __init__(self) -> None:
         self._all = 0
         self._of: dict[str, int] = {}
+        self._unfinished: set[Reading] = set()
 
-    def add(self, network: str, count: int) -> bool:
-        """Count received bytes; False if there are too many."""
+    def begin(self, reading: Reading) -> None:
+        """Know a body that is being received."""
+        self._unfinished.add(reading)
+
+    def end(self, reading: Reading, *, is_whole: bool) -> None:
+        """Forget a body that came whole, whose bytes stay counted until it is answered, or will never be."""
+        self._unfinished.discard(reading)
+        if not is_whole:
+            self._drop_all(reading)
+
+    def add(self, reading: Reading, count: int) -> bool:
+        """Count received bytes; False if the body is to be refused."""
+        reading.count += count
         self._all += count
-        own = self._of[network] = self._of.get(network, 0) + count
-        return self._all <= MOST_HELD and own <= MOST_HELD // _HELD_SHARE
+        own = self._of[reading.network] = self._of.get(reading.network, 0) + count
+        if own > MOST_HELD // _HELD_SHARE:
+            return False
+        return self._all <= MOST_HELD or self._make_room(reading)
+
+    def _make_room(self, reading: Reading) -> bool:
+        """Refuse the largest unfinished body of the network that holds most; False if that is this one's network."""
+        found = max(self._unfinished - {reading}, key=self._weight, default=reading)
+        if self._of[found.network] <= self._of[reading.network]:
+            return False
+        self._unfinished.discard(found)
+        self._drop_all(found)
+        found.refuse()
+        return True
+
+    def _weight(self, reading: Reading) -> tuple[int, int]:
+        return self._of.get(reading.network, 0), reading.count
+
+    def _drop_all(self, reading: Reading) -> None:
+        self.drop(reading.network, reading.count)
+        reading.count = 0
 
     def drop(self, network: str, count: int) -> None:
         """Uncount the bytes of an answered or abandoned body."""
@@ -139,20 +192,22 @@ class Held:
 
 async def read(meta: dict[str, Any], transport: Transport, held: Held, network: str) -> bytes:
     """The whole body, or b"" and a refusal under `ramet.refused`. The caller drops its bytes from `held`."""
-    body = bytearray()
+    body, reading = bytearray(), Reading(network)
+    is_whole = False
+    held.begin(reading)
     try:
-        await _read(body, meta, transport, held, network)
+        await _read(body, meta, transport, held, reading)
+        is_whole = True
     except _Refused as refused:
         meta[REFUSED] = refused.refusal
     except TimeoutError:
-        meta[REFUSED] = Refusal(408, "invalid_request", "The request's body came too slowly.")
-    else:
-        return bytes(body)
-    held.drop(network, len(body))
-    return b""
+        meta[REFUSED] = reading.refusal or Refusal(408, "invalid_request", "The request's body came too slowly.")
+    finally:
+        held.end(reading, is_whole=is_whole)
+    return bytes(body) if is_whole else b""
 
 
-async def _read(body: bytearray, meta: dict[str, Any], transport: Transport, held: Held, network: str) -> None:
+async def _read(body: bytearray, meta: dict[str, Any], transport: Transport, held: Held, reading: Reading) -> None:
     """Read the parts.
 
     Raises: TimeoutError, _Refused.
@@ -164,10 +219,13 @@ async def _read(body: bytearray, meta: dict[str, Any], transport: Transport, hel
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.timeout_at(began + FIRST_SECONDS) as deadline:
+        reading.deadline = deadline
         async for part in transport:
+            if reading.refusal is not None:
+                raise _Refused(reading.refusal)
             body += part
-            if not held.add(network, len(part)):
-                raise _Refused(Refusal(503, "temporarily_unavailable", "Too much is being sent at once."))
+            if not held.add(reading, len(part)):
+                raise _Refused(_TOO_MUCH)
             if len(body) > most:
                 raise _Refused(too_large(most))
             deadline.reschedule(began + FIRST_SECONDS + len(body) / LEAST_RATE)

@@ -240,9 +240,9 @@ def test_every_route_is_gated_or_proven() -> None:
 
 
 def test_the_counters_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many networks cost no memory without end: those that come too late share one counter."""
-    monkeypatch.setattr(gate, "_MOST_COUNTERS", 50)
-    monkeypatch.setattr(gate, "LIMITS", dict.fromkeys(Kind, Limit(network=10, browser=10)))
+    """Many networks cost no memory without end: those that come late are counted by the network around them."""
+    monkeypatch.setattr(gate, "_MOST_NETWORKS", 50)
+    monkeypatch.setattr(gate, "LIMITS", dict.fromkeys(Kind, Limit(network=2, browser=10)))
     made = Gate()
     refused = 0
     for number in range(100):
@@ -250,5 +250,17 @@ def test_the_counters_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) 
             made.admit(Caller(f"2001:db8:{number:x}::/48"), Kind.PAGE)
         except TryLater:
             refused += 1
-    assert len(made._counts) <= 51
-    assert refused == 40
+    assert (len(made._networks), refused) == (50, 50 - 2 * gate._WIDE_SHARE)
+    made.admit(Caller("203.0.113.0/24"), Kind.PAGE)
+
+
+def test_random_cookies_lock_nobody_else_out() -> None:
+    """A stranger with a new cookie for each request, from three networks: callers from all others are admitted."""
+    made = Gate()
+    for number in range(30_000):
+        made.admit(Caller(f"198.51.{number % 3}.0/24", f"cookie {number}"), Kind.PAGE)
+    for number in range(2_000):
+        for kind in (Kind.PAGE, Kind.AUTHORIZE):
+            made.admit(Caller(f"203.0.{number % 250}.0/24", f"own {number}"), kind)
+    assert sum(len(counts) for counts in made._browsers.values()) <= (3 + 2 * 250) * gate._MOST_BROWSERS
+    assert max(len(counts) for counts in made._browsers.values()) == gate._MOST_BROWSERS
