@@ -7,6 +7,7 @@
     lanes       threads with queues, one lane for each kind of request, fair between networks
     intake      a request of the server's interface (RSGI) -> a WSGI environ; reads the body with a deadline
     listeners   options of the listening sockets: the deadline for callers who do not read
+    readers     end connections whose callers read an answer too slowly
     space       a reserve on the disk of the database, for endings
     middleware  the outermost Django middleware: hosts, sizes, refusals in the caller's protocol, response headers
 

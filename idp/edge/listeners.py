@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from idp.edge import readers
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
@@ -25,19 +27,22 @@ _TRIES = 50
 
 def watch(loop: asyncio.AbstractEventLoop, tries: int = _TRIES) -> None:
     """Set the options as soon as the server listens, which is shortly after this."""
-    if not hasattr(socket, "TCP_USER_TIMEOUT") or set_options():
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    if ports := set_options():
+        readers.watch(ports)
         return
     if tries > 0:
         loop.call_later(_AGAIN_SECONDS, watch, loop, tries - 1)
 
 
-def set_options() -> int:
-    """Set the options of every listening TCP socket of this process; returns their number."""
-    found = 0
+def set_options() -> set[int]:
+    """Set the options of every listening TCP socket of this process; returns their ports."""
+    found: set[int] = set()
     for listener in _listening():
         with listener:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
-            found += 1
+            found.add(listener.getsockname()[1])
     return found
 
 

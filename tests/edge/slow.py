@@ -38,10 +38,10 @@ def unfinished_head(port: int, path: str) -> socket.socket:
     return made
 
 
-def unread_answer(port: int, path: str) -> socket.socket:
-    """Requests whose answers nobody reads."""
+def unread_answer(port: int, path: str, count: int = _PIPELINED) -> socket.socket:
+    """Requests whose answers nobody reads. count: of requests."""
     made = _connected(port, reads_little=True)
-    made.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * _PIPELINED)
+    made.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() * count)
     return made
 
 

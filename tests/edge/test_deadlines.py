@@ -7,12 +7,14 @@ import resource
 import socket
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from idp.edge import intake, listeners
+from idp.edge import intake, listeners, readers
 from tests.edge import slow
 from tests.fixtures.live_server import Live, Request, document, form
 
@@ -89,6 +91,60 @@ def test_callers_who_do_not_read_are_ended(served: Live) -> None:
         assert len(held(served.port) & ports) == len(lines)
         time.sleep(listeners.UNREAD_MILLISECONDS / 1000 + 5)
         assert held(served.port) & ports == set()
+
+
+def test_a_caller_who_drips_is_ended(served: Live) -> None:
+    """A window that opens again and again does not count as reading: it is the rate over ten seconds."""
+    path = "/.well-known/openid-configuration"
+    many = partial(slow.unread_answer, count=100)  # answers that a drip takes minutes for
+    with slow.opened(many, served.port, [path], 5) as lines:
+        ports = {line.getsockname()[1] for line in lines}
+        stop = threading.Event()
+
+        def drip(line: socket.socket) -> None:
+            with suppress(OSError):
+                while not stop.is_set() and line.recv(256):  # a kibibyte a second
+                    time.sleep(0.25)
+
+        for line in lines:
+            threading.Thread(target=drip, args=(line,), daemon=True).start()
+        time.sleep(1)
+        assert len(held(served.port) & ports) == len(lines)
+        until = time.monotonic() + readers.WINDOW + 6
+        while held(served.port) & ports and time.monotonic() < until:
+            time.sleep(0.2)
+        assert held(served.port) & ports == set()
+        stop.set()
+
+
+def test_a_reader_who_takes_enough_is_left_alone() -> None:
+    """Judged on a real pair of sockets, by the bytes that the other end acknowledged."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        near = [slow._connected(port, reads_little=True) for _ in range(2)]
+        far = [listener.accept()[0] for _ in range(2)]
+
+        def fill(line: socket.socket) -> None:
+            line.settimeout(0)
+            with suppress(BlockingIOError):
+                while line.send(b"x" * 65536):
+                    pass
+
+        for line in far:
+            fill(line)
+        watched = readers.Readers([port])
+        assert watched.end_slow(now=0.0) == 0
+        taken = 0
+        while taken < readers.LEAST_RATE * readers.WINDOW * 1.5:
+            taken += len(near[0].recv(4096))
+            fill(far[0])
+        assert watched.end_slow(now=readers.WINDOW - 1) == 0
+        assert watched.end_slow(now=readers.WINDOW) == 1
+        with pytest.raises(OSError, match=r"(?i)pipe|endpoint|reset"):
+            far[1].send(b"x")
+        assert watched.end_slow(now=readers.WINDOW + 1) == 0
+        for line in (*near, *far):
+            line.close()
 
 
 def held(port: int) -> set[int]:
