@@ -40,7 +40,7 @@ from idp.models import AuthorizationRequest, Code, PushedRequest
 from idp.oidc import lifetimes
 from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import claims
-from idp.oidc.requests import answers, gate
+from idp.oidc.requests import answers, gate, refusals
 from idp.oidc.requests import pushed as pushed_requests
 from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.ask import Ask
@@ -92,11 +92,12 @@ def authorize(request: HttpRequest) -> HttpResponse:
         else:
             found, pushed = admit(request, parameters, now=now), None
     except UntrustedRequest as error:
-        return _page(request, str(error))
+        return refusals.noted(request, _page(request, str(error)), "invalid_request", str(error))
     except DeclinedRequest as refusal:
-        return answers.error_response(request, refusal)
+        response = answers.error_response(request, refusal)
+        return refusals.noted(request, response, refusal.error, refusal.words)
     except OAuth2Error as error:
-        return _page(request, error.description)
+        return refusals.noted(request, _page(request, error.description), error.error, error.description or "")
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         # A POST from another site comes without the cookie (SameSite=Lax), and a new cookie would replace it.
         response = HttpResponse(status=303)
@@ -111,11 +112,13 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
     Raises: DeclinedRequest, UntrustedRequest, OAuth2Error.
     """
     try:
-        if request.method == "GET":
-            return gate.parameters(request.META.get("QUERY_STRING", ""))
-        return gate.form(request)
+        raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
+        found = gate.parameters(raw) if raw is not None else gate.form(request)
     except gate.MalformedRequest as error:
+        refusals.claim(request, error.sound.get("client_id", ""))
         raise malformed(error) from error
+    refusals.claim(request, found.get("client_id", ""))
+    return found
 
 
 def _store(
@@ -284,7 +287,9 @@ def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: 
     AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
     PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
     ask = Ask.restored(row.ask)
-    return _answered(request, row, {"mode": ask.response_mode, "state": ask.state, "error": error, "words": words})
+    refusals.claim(request, row.client.client_id)
+    answer = {"mode": ask.response_mode, "state": ask.state, "error": error, "words": words}
+    return refusals.noted(request, _answered(request, row, answer), error, words)
 
 
 def _decision(  # noqa: PLR0913 - the evidence

@@ -18,7 +18,7 @@ from derived import clock
 from idp import clients, pages
 from idp.login.session import end, signed_in
 from idp.oidc.proofs import own_jwts as issued
-from idp.oidc.requests import gate
+from idp.oidc.requests import gate, refusals
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -38,19 +38,22 @@ def logout(request: HttpRequest) -> HttpResponse:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else request.body.decode("ascii")
         parameters = gate.parameters(raw)
     except OAuth2Error as error:
-        return pages.problem(request, f"The request to sign out is malformed. {error.description}", status=400)
+        return _refused(request, f"The request to sign out is malformed. {error.description}")
     except UnicodeDecodeError:
-        return pages.problem(request, "The request to sign out is malformed.", status=400)
+        return _refused(request, "The request to sign out is malformed.")
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         # A POST from another site comes without the cookie (SameSite=Lax), so no session would be ended.
         response = HttpResponse(status=303)
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
+    refusals.claim(request, parameters.get("client_id", ""))
     given = parameters.get("id_token_hint", "")
     hint = issued.hint(given) if given else None
     party = clients.find((hint or {}).get("aud", "") or parameters.get("client_id", ""))
+    if party is not None:
+        refusals.claim(request, party.client_id)
     if party is not None and parameters.setdefault("client_id", party.client_id) != party.client_id:
-        return pages.problem(request, "The request to sign out names two applications.", status=400)
+        return _refused(request, "The request to sign out names two applications.")
     target = _return_address(parameters, party)
     forged = bool(given) and hint is None
     returns = bool(parameters.get("post_logout_redirect_uri"))
@@ -60,7 +63,7 @@ def logout(request: HttpRequest) -> HttpResponse:
             if party is not None
             else "The application that sent you here is not registered."
         )
-        return pages.problem(request, words, status=400)
+        return _refused(request, words)
     target = None if forged else target  # parameters that came with a forged hint are ignored
     session = signed_in(request)
     if session is None:
@@ -87,6 +90,10 @@ def logout_confirmed(request: HttpRequest) -> HttpResponse:
     if session is None:
         return _return(request, target)
     return _end_and_return(request, session, target)
+
+
+def _refused(request: HttpRequest, words: str) -> HttpResponse:
+    return refusals.noted(request, pages.problem(request, words, status=400), "invalid_request", words)
 
 
 def _end_and_return(request: HttpRequest, session: LoginSession, target: str | None) -> HttpResponse:

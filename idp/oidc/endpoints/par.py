@@ -23,6 +23,7 @@ from idp.oidc.proofs import dpop
 from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.intake import AdmittedRequest, UntrustedRequest, admit
 from idp.oidc.requests.pushed import PREFIX
+from idp.oidc.requests.refusals import logged
 from idp.secrets import hash_secret, opaque
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _OF_AUTHENTICATION = frozenset({"client_secret", "client_assertion", "client_ass
 
 
 @csrf_exempt
+@logged
 @readable_by_registered_origins
 @require_http_methods(["POST"])
 def push(request: HttpRequest) -> HttpResponse:

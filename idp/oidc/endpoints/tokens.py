@@ -25,6 +25,7 @@ from idp.oidc.endpoints.resource import Unauthorized
 from idp.oidc.issuing.provider import server
 from idp.oidc.issuing.tokens import login_claims
 from idp.oidc.proofs import dpop
+from idp.oidc.requests.refusals import claim, logged
 from idp.secrets import hash_secret
 from scim.access import entitlements
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 @csrf_exempt
+@logged
 @readable_by_registered_origins
 @require_http_methods(["POST"])
 def token(request: HttpRequest) -> HttpResponse:
@@ -47,6 +49,7 @@ def token(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
+@logged
 @readable_by_registered_origins
 @require_http_methods(["GET", "POST"])
 def userinfo(request: HttpRequest) -> HttpResponse:
@@ -54,6 +57,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     try:
         live = resource.authenticate(request, now=now)
+        claim(request, live.party.client_id)
         if live.grant is None or "openid" not in live.claims["scope"].split():
             raise Unauthorized(
                 "Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope."
@@ -104,6 +108,7 @@ def _unauthorized(refused: Unauthorized) -> HttpResponse:
 
 
 @csrf_exempt
+@logged
 @require_http_methods(["POST"])
 def introspect(request: HttpRequest) -> HttpResponse:
     """RFC 7662: for the owner of a token and its resource; any other token is inactive (C40)."""
@@ -122,6 +127,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
+@logged
 @readable_by_registered_origins
 @require_http_methods(["POST"])
 def revocation(request: HttpRequest) -> HttpResponse:

@@ -84,6 +84,14 @@ def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping
         raise InvalidClientError from refused
 
 
+def claimed_client(headers: Mapping[str, str]) -> str:
+    """The client_id of a Basic header, not authenticated, or ""."""
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    return unquote(b64decode(credentials.strip()).decode("ascii").partition(":")[0])
+
+
 def presents_proof(request: HttpRequest, form: Mapping[str, str], headers: Mapping[str, str]) -> bool:
     """True if a request brings a secret, an assertion or a certificate, not verified; nothing is read for this.
 

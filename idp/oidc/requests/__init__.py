@@ -9,6 +9,7 @@
     intake             validation of every request, however it arrives
     pushed             pushed requests that a browser names (RFC 9126)
     answers            authorization responses by redirect or form
+    refusals           one log line for each refused request
 
 May import `idp.oidc.proofs`, `idp.clients` and packages below them.
 """

@@ -1,0 +1,99 @@
+"""One log line for each refused request: the client, the error, the reason, and an id that the caller gets too.
+
+No personal data and no secrets: the words are Ramet's own, and a client that is not registered is not named. The lines
+are limited per client and reason, and altogether, so that nobody can fill the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import threading
+import time
+from functools import wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from idp import clients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+
+HEADER = "X-Request-Id"
+MOST_ALIKE, MOST, WINDOW = 5, 200, 60.0  # lines in a window of seconds, in this process
+# Answers that are no fault of anybody: a silent sign-in that found nobody, a device that waits, a person who said no.
+_EXPECTED = frozenset({
+    "login_required", "consent_required", "interaction_required", "access_denied", "authorization_pending", "slow_down",
+    "use_dpop_nonce",
+})  # fmt: skip
+logger = logging.getLogger(__name__)
+
+
+class Limiter:
+    """The lines of a window, alike and altogether."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._mutex = clock, threading.Lock()
+        self._since, self._counts, self._all = 0.0, dict[str, int](), 0
+
+    def permits(self, kind: str) -> tuple[bool, int]:
+        """Whether one more line of a kind may be written, and how many were left out in the window before."""
+        with self._mutex:
+            now, left_out = self._clock(), 0
+            if now - self._since >= WINDOW:
+                left_out = sum(max(0, count - MOST_ALIKE) for count in self._counts.values())
+                self._since, self._counts, self._all = now, {}, 0
+            if len(self._counts) < MOST or kind in self._counts:
+                self._counts[kind] = self._counts.get(kind, 0) + 1
+            is_first = self._counts.get(kind, MOST_ALIKE + 1) <= MOST_ALIKE and self._all < MOST
+            self._all += is_first
+            return is_first, left_out
+
+
+limiter = Limiter()
+
+
+def claim(request: HttpRequest, client_id: str) -> None:
+    """Remember the client that a request names, proven or not, for the log line."""
+    request.ramet_claimed_client = client_id  # type: ignore[attr-defined]
+
+
+def noted(request: HttpRequest, response: HttpResponse, error: str, words: str) -> HttpResponse:
+    """The answer to a refused request, with the id of its log line."""
+    request_id = secrets.token_hex(16)
+    response[HEADER] = request_id
+    claimed = str(getattr(request, "ramet_claimed_client", ""))
+    is_permitted, left_out = limiter.permits(f"{claimed} {request.path} {error} {words}")
+    if not is_permitted:
+        return response
+    if left_out:
+        logger.warning("%d more refused requests of the last minute were not written", left_out)
+    level = logging.INFO if error in _EXPECTED else logging.WARNING
+    known = claimed if clients.find_in_any_state(claimed[:255]) is not None else "not registered"
+    logger.log(
+        level,
+        "refused: client %s, %s, %s: %s (request %s)",
+        known,
+        request.path,
+        error,
+        words or "no reason",
+        request_id,
+    )
+    return response
+
+
+def logged(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Decorate an endpoint whose errors are JSON in OAuth's form: each refused request is one log line."""
+
+    @wraps(view)
+    def around(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if response.status_code < HTTPStatus.BAD_REQUEST or response.headers.get("Content-Type") != "application/json":
+            return response
+        said: dict[str, Any] = json.loads(response.content)
+        return noted(request, response, str(said.get("error", "")), str(said.get("error_description", "")))
+
+    return around
