@@ -20,7 +20,7 @@ from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.enrol.device_names import clean_name
 from idp.errors import error_response
-from idp.login import purpose
+from idp.login import card, purpose
 from idp.login.session import is_live, login_of, session_under_lock, signed_in
 from idp.login.views import fresh_login_needed
 
@@ -125,7 +125,8 @@ def ways_to_add(session: LoginSession) -> list[dict[str, str]]:
             url = reverse(name)
         except NoReverseMatch:  # not switched on here
             continue
-        if not (name == "roots-password-add" and has_password):
+        is_off = name == "root-card-add" and not card.is_on(now=clock.now())
+        if not is_off and not (name == "roots-password-add" and has_password):
             found.append({"label": label, "url": url})
     return found
 

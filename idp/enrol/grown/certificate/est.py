@@ -53,6 +53,14 @@ _PKCS7 = "application/pkcs7-mime"
 _EC_KEY, _P384, _ECDSA_SHA384 = "1.2.840.10045.2.1", "1.3.132.0.34", "1.2.840.10045.4.3.3"
 
 
+class NotReadable(Exception):
+    """A body that is no certificate request; words: what to send instead."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
 def _said(status: int, words: str) -> HttpResponse:
     """A refusal as text for a person at a device's console (RFC 7030 §4.2.3)."""
     response = HttpResponse(words + "\n", status=status, content_type="text/plain; charset=utf-8")
@@ -73,6 +81,8 @@ def _est(method: str) -> Callable[[Callable[[HttpRequest], HttpResponse]], Calla
         def wrapped(request: HttpRequest) -> HttpResponse:
             try:
                 response = view(request)
+            except NotReadable as unreadable:
+                response = _said(400, unreadable.words)
             except (Refused, Unavailable) as refused:
                 found = answer_to(refused)
                 wrong_code = refused.reason == Reason.BAD_CODE
@@ -120,12 +130,22 @@ def _sequence(content: bytes) -> bytes:
 def _requested(request: HttpRequest, is_challenge: csr.IsChallenge) -> CertificateKey:
     """The key of the request in the body.
 
-    Raises: Refused(BAD_PROOF), Refused(WEAK_KEY), Refused(CHALLENGE_MISSING).
+    RFC 7030 sends the base64 alone; the PEM that tools write is read too.
+    Raises: NotReadable, Refused(BAD_PROOF), Refused(WEAK_KEY), Refused(CHALLENGE_MISSING).
     """
     raw = request.read(2 * csr.MOST_BYTES + 1)
-    if request.content_type != "application/pkcs10" or len(raw) > 2 * csr.MOST_BYTES or not raw.isascii():
-        raise Refused(Reason.BAD_PROOF)
-    return csr.from_base64(raw.decode(), is_challenge)
+    if request.content_type != "application/pkcs10":
+        raise NotReadable("Send the request with Content-Type: application/pkcs10.")
+    if len(raw) > 2 * csr.MOST_BYTES:
+        raise NotReadable("A certificate request of this size is not read.")
+    if b"PRIVATE KEY" in raw:
+        raise NotReadable(
+            "Send the certificate request alone. A private key was in the body, and is secret no more: make a new one.",
+        )
+    if not raw.isascii():
+        raise NotReadable("Send the request in base64 (RFC 7030 section 4.2.1), or as PEM.")
+    text = raw.decode()
+    return csr.from_text(text, is_challenge) if "-----BEGIN" in text else csr.from_base64(text, is_challenge)
 
 
 def _basic(request: HttpRequest) -> tuple[str, str]:

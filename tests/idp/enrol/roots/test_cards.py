@@ -17,7 +17,7 @@ from derived.errors import Reason
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event
-from idp.models import Invitation, LoginSession
+from idp.models import Invitation, LoginSession, Probe
 from tests.fixtures.card_pages import ALEX, why
 from tests.fixtures.world import AAL, ISSUER, answer, claims
 
@@ -302,3 +302,13 @@ def test_card_list_and_card_status(
     said = capsys.readouterr().out
     assert '"aal": 3' in said
     assert "forged headers are stripped" in said
+
+
+def test_a_card_is_offered_only_where_cards_are_on(card_setup: CardSetup, world: World) -> None:
+    """*My devices* offers no way of signing in that ends on a page saying that it is switched off."""
+    _, browser = enrolled(world, card_setup.reader(card_setup.pki.card()))
+    assert "/devices/roots/card/add" in browser.get(f"{ISSUER}/devices").html
+    Probe.objects.all().delete()
+    page = browser.get(f"{ISSUER}/devices")
+    assert "/devices/roots/card/add" not in page.html
+    assert "/devices/roots/passkey/add" in page.html
