@@ -88,7 +88,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
         parameters = _parameters(request)
         if pushed_requests.is_pushed(parameters.get("request_uri", "")):
             parameters = {name: parameters[name] for name in ("client_id", "request_uri") if name in parameters}
-            found, pushed = pushed_requests.load(parameters, now=now)
+            found, pushed = pushed_requests.load(request, parameters, now=now)
         else:
             found, pushed = admit(request, parameters, now=now), None
     except UntrustedRequest as error:
@@ -113,12 +113,9 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
     """
     try:
         raw = request.META.get("QUERY_STRING", "") if request.method == "GET" else None
-        found = gate.parameters(raw) if raw is not None else gate.form(request)
+        return gate.parameters(raw) if raw is not None else gate.form(request)
     except gate.MalformedRequest as error:
-        refusals.claim(request, error.sound.get("client_id", ""))
-        raise malformed(error) from error
-    refusals.claim(request, found.get("client_id", ""))
-    return found
+        raise malformed(request, error) from error
 
 
 def _store(
@@ -287,7 +284,7 @@ def _refuse(request: HttpRequest, row: AuthorizationRequest, error: str, words: 
     AuthorizationRequest.objects.filter(id=row.id, consumed_at__isnull=True).update(consumed_at=now)
     PushedRequest.objects.filter(pk=row.pushed_id, consumed_at__isnull=True).update(consumed_at=now)
     ask = Ask.restored(row.ask)
-    refusals.claim(request, row.client.client_id)
+    request.ramet_claimed_client = row.client.client_id  # type: ignore[attr-defined]
     answer = {"mode": ask.response_mode, "state": ask.state, "error": error, "words": words}
     return refusals.noted(request, _answered(request, row, answer), error, words)
 

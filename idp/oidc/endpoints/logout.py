@@ -46,12 +46,11 @@ def logout(request: HttpRequest) -> HttpResponse:
         response = HttpResponse(status=303)
         response["Location"] = f"{request.path}?{urlencode(parameters)}"
         return response
-    refusals.claim(request, parameters.get("client_id", ""))
     given = parameters.get("id_token_hint", "")
     hint = issued.hint(given) if given else None
     party = clients.find((hint or {}).get("aud", "") or parameters.get("client_id", ""))
     if party is not None:
-        refusals.claim(request, party.client_id)
+        refusals.claim(request, party)
     if party is not None and parameters.setdefault("client_id", party.client_id) != party.client_id:
         return _refused(request, "The request to sign out names two applications.")
     target = _return_address(parameters, party)

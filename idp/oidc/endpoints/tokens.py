@@ -57,7 +57,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     try:
         live = resource.authenticate(request, now=now)
-        claim(request, live.party.client_id)
+        claim(request, live.party)
         if live.grant is None or "openid" not in live.claims["scope"].split():
             raise Unauthorized(
                 "Bearer", "insufficient_scope", "The access token is about nobody, or has no openid scope."

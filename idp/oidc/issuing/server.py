@@ -18,7 +18,6 @@ from idp.errors import answer_to, retry_after
 from idp.oidc.proofs import client_auth
 from idp.oidc.requests import gate
 from idp.oidc.requests.engine import Engine, OAuthRequest
-from idp.oidc.requests.refusals import claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +82,7 @@ class Server(Engine):
 
     def authenticate_client(self, request: OAuthRequest, methods: object = (), endpoint: str = "") -> RelyingParty:  # noqa: ARG002
         """Authenticate the client; a hook of Authlib's. The method follows from the client's registration only."""
-        claim(request.http, request.form.get("client_id", "") or client_auth.claimed_client(request.headers))
-        party = client_auth.authenticate(request.http, request.form, request.headers)
-        claim(request.http, party.client_id)
-        return party
+        return client_auth.authenticate(request.http, request.form, request.headers)
 
     def refuse(self, error: OAuth2Error) -> HttpResponse:
         """An OAuth error as JSON, without saying which client or which part failed (A13)."""

@@ -75,21 +75,13 @@ def authenticate(request: HttpRequest, form: Mapping[str, str], headers: Mapping
     try:
         match shown.method:
             case "private_key_jwt":
-                return _by_assertion(shown, now=now)
+                return _by_assertion(request, shown, now=now)
             case "none":
                 return _by_connection(request, shown, now=now)
             case _:
-                return _by_secret(shown)
+                return _by_secret(request, shown)
     except Refused as refused:
         raise InvalidClientError from refused
-
-
-def claimed_client(headers: Mapping[str, str]) -> str:
-    """The client_id of a Basic header, not authenticated, or ""."""
-    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    return unquote(b64decode(credentials.strip()).decode("ascii").partition(":")[0])
 
 
 def presents_proof(request: HttpRequest, form: Mapping[str, str], headers: Mapping[str, str]) -> bool:
@@ -143,10 +135,18 @@ def _presented(form: Mapping[str, str], headers: Mapping[str, str]) -> _Presente
     return shown
 
 
-def _party(client_id: str, method: str) -> RelyingParty | None:
+def _party(request: HttpRequest, client_id: str, method: str) -> RelyingParty | None:
     """The client of that id, if it is registered for that method."""
-    party = clients.find(client_id)
+    party = _named(request, client_id)
     return party if party is not None and party.check_endpoint_auth_method(method, "") else None
+
+
+def _named(request: HttpRequest, client_id: str) -> RelyingParty | None:
+    """The client of that id, noted for the log line of a refusal."""
+    party = clients.find(client_id)
+    if party is not None:
+        request.ramet_claimed_client = party.client_id  # type: ignore[attr-defined]  # read by `requests.refusals`
+    return party
 
 
 def certificate_of(request: HttpRequest) -> str | None:
@@ -156,7 +156,7 @@ def certificate_of(request: HttpRequest) -> str | None:
 
 def _by_connection(request: HttpRequest, shown: _PresentedAuthentication, *, now: datetime) -> RelyingParty:
     """By the certificate of the TLS connection (RFC 8705 §2); or by nothing, for a public client."""
-    party = clients.find(shown.client_id)
+    party = _named(request, shown.client_id)
     found = certificate.certificate_of_connection(request, now=now) if hop.is_certificate_host(request) else None
     if party is not None and party.is_public:
         return party
@@ -166,9 +166,9 @@ def _by_connection(request: HttpRequest, shown: _PresentedAuthentication, *, now
     return party
 
 
-def _by_secret(shown: _PresentedAuthentication) -> RelyingParty:
+def _by_secret(request: HttpRequest, shown: _PresentedAuthentication) -> RelyingParty:
     """By hash, in constant time; a client that is not there costs the same (C71, P54)."""
-    party = _party(shown.client_id, SECRET_METHODS[0])
+    party = _party(request, shown.client_id, SECRET_METHODS[0])
     kept = party.policy.secret_hash if party is not None else ""
     given = [one for one in (shown.proof, shown.unencoded) if one]
     is_right = any(hmac.compare_digest(clients.hashed_secret(one), kept or _NOBODY) for one in given)
@@ -177,7 +177,7 @@ def _by_secret(shown: _PresentedAuthentication) -> RelyingParty:
     return party
 
 
-def _by_assertion(shown: _PresentedAuthentication, *, now: datetime) -> RelyingParty:
+def _by_assertion(request: HttpRequest, shown: _PresentedAuthentication, *, now: datetime) -> RelyingParty:
     """RFC 7523 §3: check the issuer, the audience and the times, then the signature, and last the single use."""
     header, said = signed.unverified(shown.proof)
     client_id = said.get("sub")
@@ -188,7 +188,7 @@ def _by_assertion(shown: _PresentedAuthentication, *, now: datetime) -> RelyingP
     ):
         raise InvalidClientError
     until = _until(said, now=now)
-    party = _party(client_id, "private_key_jwt")
+    party = _party(request, client_id, "private_key_jwt")
     if party is None:
         signed.verify_for_nobody(shown.proof)
         raise InvalidClientError

@@ -12,7 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp import clients, uris
 from idp.oidc.proofs import own_jwts as issued
-from idp.oidc.requests import gate, jar
+from idp.oidc.requests import gate, jar, refusals
 from idp.oidc.requests.answers import DeclinedRequest
 from idp.oidc.requests.ask import MODES, UNKNOWN, Ask, parse
 from idp.oidc.requests.engine import OAuthRequest, engine
@@ -50,6 +50,7 @@ def admit(
     party = clients.find(parameters.get("client_id", ""))
     if party is None:
         raise UntrustedRequest("The application is not registered here.")
+    refusals.claim(request, party)
     try:
         parameters = jar.parameters_of(parameters, party, now=now)
     except OAuth2Error as error:
@@ -67,9 +68,11 @@ def admit(
         raise declined_request(error, parameters, redirect_uri) from error
 
 
-def malformed(error: gate.MalformedRequest) -> DeclinedRequest | UntrustedRequest:
+def malformed(request: HttpRequest, error: gate.MalformedRequest) -> DeclinedRequest | UntrustedRequest:
     """The error for a request with a malformed parameter, to the client where it and its redirect URI are sound."""
     party, redirect_uri = clients.find(error.sound.get("client_id", "")), error.sound.get("redirect_uri", "")
+    if party is not None:
+        refusals.claim(request, party)
     if party is not None and _is_registered(redirect_uri, party):
         return declined_request(error, error.sound, redirect_uri)
     return UntrustedRequest(error.description)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from idp import clients
 from idp.models import PushedRequest
+from idp.oidc.requests import refusals
 from idp.oidc.requests.ask import Ask
 from idp.oidc.requests.intake import AdmittedRequest, UntrustedRequest
 from idp.secrets import hash_secret
@@ -13,6 +14,8 @@ from idp.secrets import hash_secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from django.http import HttpRequest
 
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -23,7 +26,9 @@ def is_pushed(request_uri: str) -> bool:
     return request_uri.startswith(PREFIX)
 
 
-def load(parameters: Mapping[str, str], *, now: datetime) -> tuple[AdmittedRequest, PushedRequest]:
+def load(
+    request: HttpRequest, parameters: Mapping[str, str], *, now: datetime
+) -> tuple[AdmittedRequest, PushedRequest]:
     """The pushed request that a browser names; only `client_id` and `request_uri` are read (§4).
 
     Loading does not consume it: a page may be loaded twice before the decision (ruling 20).
@@ -32,6 +37,7 @@ def load(parameters: Mapping[str, str], *, now: datetime) -> tuple[AdmittedReque
     party = clients.find(parameters.get("client_id", ""))
     if party is None:
         raise UntrustedRequest("The application is not registered here.")
+    refusals.claim(request, party)
     row = PushedRequest.objects.filter(
         id_hash=hash_secret(parameters["request_uri"].removeprefix(PREFIX), kind="request-uri"),
         client=party.client,

@@ -15,12 +15,12 @@ from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from idp import clients
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
+
+    from idp.clients import RelyingParty
 
 HEADER = "X-Request-Id"
 MOST_ALIKE, MOST, WINDOW = 5, 200, 60.0  # lines in a window of seconds, in this process
@@ -56,32 +56,24 @@ class Limiter:
 limiter = Limiter()
 
 
-def claim(request: HttpRequest, client_id: str) -> None:
-    """Remember the client that a request names, proven or not, for the log line."""
-    request.ramet_claimed_client = client_id  # type: ignore[attr-defined]
+def claim(request: HttpRequest, party: RelyingParty) -> None:
+    """Remember the registered client that a request names, proven or not, for the log line."""
+    request.ramet_claimed_client = party.client_id  # type: ignore[attr-defined]
 
 
 def noted(request: HttpRequest, response: HttpResponse, error: str, words: str) -> HttpResponse:
     """The answer to a refused request, with the id of its log line."""
     request_id = secrets.token_hex(16)
     response[HEADER] = request_id
-    claimed = str(getattr(request, "ramet_claimed_client", ""))
+    claimed = str(getattr(request, "ramet_claimed_client", "not registered"))
     is_permitted, left_out = limiter.permits(f"{claimed} {request.path} {error} {words}")
     if not is_permitted:
         return response
     if left_out:
         logger.warning("%d more refused requests of the last minute were not written", left_out)
     level = logging.INFO if error in _EXPECTED else logging.WARNING
-    known = claimed if clients.find_in_any_state(claimed[:255]) is not None else "not registered"
-    logger.log(
-        level,
-        "refused: client %s, %s, %s: %s (request %s)",
-        known,
-        request.path,
-        error,
-        words or "no reason",
-        request_id,
-    )
+    form = "refused: client %s, %s, %s: %s (request %s)"
+    logger.log(level, form, claimed, request.path, error, words or "no reason", request_id)
     return response
 
 
