@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from idp.login import hop
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+logger = logging.getLogger(__name__)
 NOWHERE = "0.0.0.0"  # noqa: S104 - an unknown place, as a label
 _MOST_ADDRESS = 64
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
@@ -28,9 +30,20 @@ def address(meta: Mapping[str, Any]) -> str:
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
     for place in reversed(forwarded.split(",") if forwarded else ()):
         found = canonical(_without_port(place.strip()))
+        if found == NOWHERE:
+            _tell_unreadable(peer)
         if found not in _listed():
             return found
     return canonical(peer)
+
+
+@lru_cache(maxsize=64)  # once for each proxy
+def _tell_unreadable(peer: str) -> None:
+    logger.error(
+        "the listed proxy %s sends an X-Forwarded-For that does not end with an address: all its callers are counted "
+        "as one, and brake each other. Let it write the caller's address there",
+        peer or "on the UNIX socket",
+    )
 
 
 def _without_port(text: str) -> str:

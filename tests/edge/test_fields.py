@@ -82,6 +82,14 @@ def test_the_former_names_of_the_hop_are_refused(name: str, sign: str) -> None:
     assert (status, b"RametHop" in body) == (400, True)
 
 
+def test_an_unreadable_word_of_a_listed_proxy_is_told_once(listed: None, caplog: pytest.LogCaptureFixture) -> None:
+    """Its callers would all be counted as one: the operator gets one line with the proxy's address."""
+    caller._tell_unreadable.cache_clear()
+    for number in range(3):
+        assert peer(("X-Forwarded-For", f"host-{number}.example"))[0] == caller.NOWHERE
+    assert [PROXY in line for line in caplog.messages] == [True]
+
+
 def test_a_listed_proxys_word_is_the_end_of_its_field(listed: None) -> None:
     """P52: what a client wrote stands before it; a listed hop is skipped; IPv4 in IPv6 is itself."""
     assert peer(("X-Forwarded-For", "203.0.113.7"))[0] == "203.0.113.7"
