@@ -91,6 +91,7 @@ class Registration:
     refresh_life: timedelta | None = None
     userinfo_alg: str = ""
     introspection_alg: str = ""
+    claims_in_id_token: bool = False
     min_aal: int = 1
     most_idle: timedelta | None = None
     most_session: timedelta | None = None

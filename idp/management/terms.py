@@ -79,6 +79,8 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--access-token-life", "access_token_life", _span, "shorter than ours, like 120s, or default"),
     ("--refresh-life", "refresh_life", _span, "shorter than ours, like 8h, or default"),
     ("--userinfo-alg", "userinfo_alg", ("", *ID_TOKEN_ALGS), "sign userinfo answers"),
+    ("--claims-in-id-token", "claims_in_id_token", _FLAG,
+     "the claims of its scopes are in the ID token too, for libraries that do not ask userinfo"),
     ("--introspection-alg", "introspection_alg", ("", *ID_TOKEN_ALGS), "sign introspection answers (RFC 9701)"),
     ("--min-aal", "min_aal", int, "nobody enters below this level: 1, 2 or 3"),
     ("--most-idle", "most_idle", _span,

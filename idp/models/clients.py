@@ -30,7 +30,8 @@ class ClientPolicy(models.Model):
 
     Rights: grants beyond code and refresh; resources: resource indicators that it may request (RFC 8707); serves:
     those that it answers for, whose tokens it may introspect; access_token_format: jwt or opaque; lifetimes, if
-    shorter than Ramet's; userinfo_alg, introspection_alg: "" for plain JSON. shown: client_uri, policy_uri, tos_uri,
+    shorter than Ramet's; userinfo_alg, introspection_alg: "" for plain JSON.
+    claims_in_id_token: also the claims of its scopes (FA-5). shown: client_uri, policy_uri, tos_uri,
     logo_uri, contacts: text for people, never fetched (C46).
     """
 
@@ -72,6 +73,7 @@ class ClientPolicy(models.Model):
     refresh_life = models.DurationField(null=True)
     userinfo_alg = models.CharField(max_length=8, default="")
     introspection_alg = models.CharField(max_length=8, default="")
+    claims_in_id_token = models.BooleanField(default=False, db_default=False)
     shown = models.JSONField(default=dict)
     disabled_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

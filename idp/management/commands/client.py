@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
+from django.urls import reverse
 
 from derived import clock
 from idp import clients
-from idp.clients import BadRegistration, Registration, registry
+from idp.clients import SCOPES, BadRegistration, Registration, registry
 from idp.config import config
 from idp.management import terms
 from idp.management.verbs import Noun, duration, name_argument, no_arguments
@@ -107,7 +108,7 @@ class Command(Noun):
             party, secret = clients.register(Registration(**said), now=clock.now())
         except BadRegistration as bad:
             raise CommandError(str(bad)) from bad
-        return _answer(party, secret)
+        return {**_answer(party, secret), **_to_set(party)}
 
     def change(self, options: dict[str, Any]) -> dict[str, Any]:
         """Change a client's terms."""
@@ -223,3 +224,24 @@ class Command(Noun):
 def _answer(party: RelyingParty, secret: str | None) -> dict[str, Any]:
     shown = {"client_secret": secret} if secret else {}
     return {"client_id": party.client_id, **shown, "redirect_uris": party.redirect_uris()}
+
+
+def _to_set(party: RelyingParty) -> dict[str, Any]:
+    """The values that an application's library asks for, and the rules that it must follow here (docs/apps.md)."""
+    policy = party.policy
+    rules = {
+        "PKCE with S256": party.needs_pkce,
+        "a nonce in each request": party.needs_nonce,
+        "pushed authorization requests": party.must_push,
+        "signed requests": policy.request_required,
+        "a DPoP proof at the token endpoint": policy.dpop_required,
+    }
+    return {
+        "issuer": config().issuer,
+        "discovery": config().issuer + reverse("discovery"),
+        "scope": " ".join(one for one in policy.scopes.split() if one in SCOPES),
+        "token_endpoint_auth_method": policy.auth_method,
+        "id_token_signed_response_alg": policy.id_token_alg,
+        "required": [words for words, is_on in rules.items() if is_on],
+        "claims": "in the ID token and at userinfo" if policy.claims_in_id_token else "at userinfo",
+    }

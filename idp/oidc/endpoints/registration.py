@@ -59,6 +59,7 @@ _KEPT_BY_THE_OPERATOR = frozenset(
         "device_assertion",
         "consent",
         "subject_type",
+        "claims_in_id_token",
     }
 )
 # settings that a client cannot turn off again

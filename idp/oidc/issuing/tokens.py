@@ -20,7 +20,7 @@ from idp.keys import keyring
 from idp.models import OpaqueToken, ServiceToken
 from idp.oidc.claims import acr, assurance
 from idp.oidc.claims.acr import AchievedLevel
-from idp.oidc.claims.claims import assemble, by_name
+from idp.oidc.claims.claims import assemble, attributes, by_name
 from idp.oidc.issuing.families import login_of_grant
 from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
 from idp.secrets import hash_secret, opaque
@@ -225,8 +225,10 @@ def _id_token(granted: Granted, about: dict[str, Any], access_token: str, signer
     }
     if assurance.SCOPE in granted.scope.split():
         reserved |= assurance.assurance_claims(grant, granted.account)
-    names = grant.claims.get("id_token", ())
-    about_person = by_name(granted.account.person, names, allowed=granted.party.policy.scopes) if names else {}
+    names, policy = grant.claims.get("id_token", ()), granted.party.policy
+    about_person = attributes(granted.account.person, granted.scope) if policy.claims_in_id_token else {}
+    if names:
+        about_person |= by_name(granted.account.person, names, allowed=policy.scopes)
     return signer.sign(assemble(about_person, reserved), typ="JWT")
 
 

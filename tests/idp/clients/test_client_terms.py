@@ -15,6 +15,7 @@ from idp.management import terms
 from idp.management.verbs import table
 from idp.models import ClientPolicy
 from tests.fixtures.signing_client import jwks, new_key
+from tests.fixtures.world import ISSUER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,3 +171,21 @@ def test_list_shows_brackets_literally() -> None:
     Console(file=said, width=200).print(table([{"plan": "some-plan[response_type=code]", "name": "[bold red]Alex[/]"}]))
     assert "some-plan[response_type=code]" in said.getvalue()
     assert "[bold red]Alex[/]" in said.getvalue()
+
+
+def test_added_client_comes_with_what_an_application_sets() -> None:
+    """Issuer, discovery, id, secret, and what this client requires: as a library's settings name it."""
+    made = run("add", "Travel desk", "--redirect-uri", "https://app.example/cb")
+    assert made["client_secret"]
+    assert (made["issuer"], made["discovery"]) == (ISSUER, f"{ISSUER}/.well-known/openid-configuration")
+    assert made["scope"] == "openid profile email offline_access assurance"
+    assert (made["token_endpoint_auth_method"], made["id_token_signed_response_alg"]) == (
+        "client_secret_basic",
+        "ES256",
+    )
+    assert made["required"] == ["PKCE with S256", "a nonce in each request"]
+    assert made["claims"] == "at userinfo"
+    other = ("--redirect-uri", "https://b.example/cb", "--nonce-optional", "--pkce-optional", "--claims-in-id-token")
+    made = run("add", "Wiki", *other, "--id-token-alg", "RS256", "--par")
+    assert (made["required"], made["claims"]) == (["pushed authorization requests"], "in the ID token and at userinfo")
+    assert run("show", made["client_id"])["claims_in_id_token"] is True

@@ -11,6 +11,8 @@ import pytest
 import time_machine
 
 from demo.browser import Browser
+from derived import clock
+from idp import clients
 from idp.models import ClientPolicy
 from tests.fixtures.world import AAL, CALLBACK, ISSUER, answer, claims, http, userinfo
 
@@ -139,6 +141,23 @@ def test_claims_appear_where_they_were_requested(world: World) -> None:
     tokens = world.tokens(narrow, desktop, scope="openid", claims=asked)
     assert "email" not in claims(tokens["id_token"])
     assert "name" not in userinfo(tokens["access_token"]).json()
+
+
+def test_client_may_have_the_claims_of_its_scopes_in_the_id_token(world: World) -> None:
+    """FA-5: off by default; as far as the scope goes, at the code and at a refresh, beside the `claims` parameter."""
+    _, browser = world.enrolled()
+    plain, rich = world.app(), world.app(name="Rich", claims_in_id_token=True)
+    assert not {"name", "email"} & claims(world.tokens(plain, browser)["id_token"]).keys()
+    tokens = world.tokens(rich, browser, scope="openid email offline_access")
+    about = claims(tokens["id_token"])
+    assert (about["email"], "name" in about) == ("alex@example.org", False)
+    about = claims(rich.refresh(tokens["refresh_token"]).json()["id_token"])
+    assert about["email"] == "alex@example.org"
+    asked = json.dumps({"id_token": {"given_name": None}})
+    about = claims(world.tokens(rich, browser, scope="openid email", claims=asked)["id_token"])
+    assert (about["email"], about["given_name"], "family_name" in about) == ("alex@example.org", "Alex", False)
+    clients.change(rich.party, now=clock.now(), claims_in_id_token=False)
+    assert "email" not in claims(world.tokens(rich, browser)["id_token"])
 
 
 def test_claims_by_name_need_consent(world: World) -> None:
