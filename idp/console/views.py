@@ -97,7 +97,7 @@ def _whole_case(case: Case) -> dict[str, Any]:
     return {
         **_case(case.pairs[0]),
         "id": case.number,
-        "records": [{"name": one.resource["userName"], "source": one.source.name} for one in case.records()],
+        "records": ", ".join(f"{one.resource['userName']} ({one.source.name})" for one in case.records()),
         "people": len(case.people()),
     }
 

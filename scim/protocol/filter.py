@@ -29,6 +29,7 @@ _Node: TypeAlias = Any  # the engine's classes are untyped
 
 LONGEST_PATH = 512
 MOST_COMPARISONS = 50
+_LONGEST_SHOWN = 120
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
 _TEXT_ONLY = frozenset({"co", "sw", "ew"})
 
@@ -73,7 +74,8 @@ def _path(found: list[FilterToken], kind: ResourceType) -> PatchPath:
     sub = _text(rest.pop()) if rest and rest[-1].type == "SUBATTR" else None
     located = kind.locate(name, urn=urn, sub=sub) if name is not None else None
     if located is None:
-        raise invalid_path("The path names no attribute of this resource type.")
+        named = ".".join(filter(None, (name, sub)))[:_LONGEST_SHOWN]
+        raise invalid_path(f"The path names no attribute of this resource type: {named or 'it begins with no name'}.")
     if not rest:
         return PatchPath(located)
     attribute = located.attribute

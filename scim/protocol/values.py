@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scim.protocol.schema import Attribute, ResourceType
 
 LONGEST_FOLD = 512
+_LONGEST_SHOWN = 120
 _SHORT = 256  # values up to this length may be in an index, folded
 # Invisible, so two identifiers that differ only by these look the same: controls, formats (bidi, zero width), line
 # separators, private use, unassigned.
@@ -37,6 +38,11 @@ _LAYOUT = frozenset("\t\n\r")
 def fold(text: str) -> str:
     """The form for comparison without case: NFKC, case folded, NFKC again."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def shown_name(unverified_name: str) -> str:
+    """A name that a client gave, for an error message: bounded, and printable."""
+    return "".join(one if one.isprintable() else "?" for one in unverified_name[:_LONGEST_SHOWN])
 
 
 def is_unassigned(value: Json) -> bool:
@@ -153,7 +159,7 @@ def _complex(attribute: Attribute, value: Json, *, where: str) -> Json:
     for key, inner in value.items():
         sub = attribute.sub(key)
         if sub is None:
-            raise invalid_syntax(f"{where} has no sub-attribute of one of the names given.")
+            raise invalid_syntax(f"{where} has no sub-attribute {shown_name(key)}.")
         if sub.name in seen:
             raise invalid_syntax(f"{where}.{sub.name} is given twice.")
         seen.add(sub.name)
@@ -190,16 +196,16 @@ def members(body: dict[str, Json], kind: ResourceType) -> Iterator[tuple[Attribu
     for key, value in body.items():
         whole = kind.extension(key)
         if whole is None:
-            inside: list[tuple[AttributePath | None, Json]] = [(kind.locate_key(key), value)]
+            inside: list[tuple[str, AttributePath | None, Json]] = [(key, kind.locate_key(key), value)]
         elif value is None or isinstance(value, dict):
             # Some clients (scim2-models) repeat `schemas` inside an extension, without meaning.
             given = {name: inner for name, inner in (value or {}).items() if name.lower() != "schemas"}
-            inside = [(kind.locate(name, urn=whole.urn), inner) for name, inner in given.items()]
+            inside = [(f"{whole.urn}:{name}", kind.locate(name, urn=whole.urn), inner) for name, inner in given.items()]
         else:
             raise invalid_syntax(f"{whole.urn} must be an object.")
-        for located, inner in inside:
+        for name, located, inner in inside:
             if located is None:
-                raise invalid_syntax("An attribute is not in the schemas of this resource type.")
+                raise invalid_syntax(f"{shown_name(name)} is in no schema of this resource type.")
             if located.name in seen:
                 raise invalid_syntax(f"{located.name} is given twice.")
             seen.add(located.name)

@@ -4,6 +4,7 @@
     test_card              A card in a real browser: Chromium shows its certificate to a real nginx, and comes
     test_certificates      A certificate from the pages: pasted, and for another device without any script; held
     test_consent           A relying party that was registered to ask first
+    test_console_cases     a leaver who is still active, and one case of three records, in the console
     test_derived_passkeys  passkeys that grow from a root, in Chromium with a virtual authenticator on each of two
     test_disabled          a disabled password comes back: from outside, in My devices, in the console
     test_invitation        from the mail to the first session: password, authenticator app, recovery codes

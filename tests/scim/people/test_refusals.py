@@ -223,6 +223,7 @@ def test_commands(hr: Scim, capsys: pytest.CaptureFixture[str]) -> None:
 
     shown = said("source", "show", "hr")
     assert (shown["leavers_still_active"], len(shown["refused"])) == (1, 2)
+    assert "salary is in no schema" in shown["refused"][0], "the operator hears which attribute it was"
     rows = said("source", "refused", "hr")
     assert [(one["request"], one["leaver"]) for one in rows] == [("PUT Users", "bob"), ("PATCH Users", "")]
     assert len(said("person", "show", "bob")["leaver_refused"]) == 1
