@@ -75,7 +75,9 @@ def _waiting(request: HttpRequest) -> AuthorizationRequest | None:
 def _password_page(request: HttpRequest, error: str | None, *, status: int = 200) -> HttpResponse:
     waiting = _waiting(request)
     hint = waiting.ask.get("login_hint", "") if waiting else ""
-    username = request.POST.get("username", "")[:320] or hint
+    mine = session.signed_in(request)
+    known = mine.account.person.login_name if mine is not None else ""  # known, and asked for again
+    username = request.POST.get("username", "")[:320] or hint or known or ""
     values = {
         "error": error,
         "username": username,

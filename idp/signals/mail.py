@@ -139,7 +139,8 @@ def _invite(row: OutboxRow, account: Account, person: Person, *, now: datetime) 
     if token:
         link = f"{config().issuer}/invitation/{token}"
         hours = int(invitation.LIVES.total_seconds() // 3600)
-        _send(row, "invitation", {"display_name": person.display_name(), "link": link, "hours": hours}, [address])
+        names = {"display_name": person.display_name(), "username": person.login_name}
+        _send(row, "invitation", {**names, "link": link, "hours": hours}, [address])
 
 
 def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:

@@ -317,3 +317,40 @@ def test_code_in_groups_is_no_wrong_guess(world: World, monkeypatch: pytest.Monk
     after_password(browser, person)
     page = with_code(browser, person.recovery_codes[0].replace("-", "\u00a0").lower())
     assert page.path == "/login/recover/totp", page.words()
+
+
+def test_people_are_told_their_user_name(world: World) -> None:
+    """In the invitation, on its first page, and on their own page; a second sign-in knows it already."""
+    world.push("amoss", emails=[{"value": "alex.moss@example.org", "primary": True}])
+    (letter,) = world.mails("alex.moss@example.org", "invitation")
+    assert "Your user name is: amoss" in letter.body
+    person = Person(username="amoss", name="Alex Moss", email="alex.moss@example.org")
+    browser = Browser(http())
+    link = world.invitation("alex.moss@example.org")
+    assert "Your user name is amoss" in browser.get(link).words()
+    person.accept_invitation(browser, link)
+    assert "Your user name is <strong>amoss</strong>" in browser.get(f"{ISSUER}/devices").html
+    assert browser.get(f"{ISSUER}/login").form_with("username").fields["username"] == "amoss"  # type: ignore[union-attr]
+    assert Browser(http()).get(f"{ISSUER}/login").form_with("username").fields["username"] == ""  # type: ignore[union-attr]
+
+
+def test_unique_mail_address_is_a_name_too(world: World) -> None:
+    """In any case; not if two people have it, nor if it is a user name of another; the answer is always the same."""
+    world.push("amoss", emails=[{"value": "Alex.Moss@example.org", "primary": True}, {"value": "team@example.org"}])
+    world.push("bfern", emails=[{"value": "bo@example.org", "primary": True}, {"value": "team@example.org"}])
+    world.push("bo@example.org", emails=[{"value": "third@example.org", "primary": True}])
+    person = Person(username="amoss", name="Alex Moss", email="alex.moss@example.org")
+    person.accept_invitation(Browser(http()), world.invitation("Alex.Moss@example.org"))
+    other = Person(username="bfern", name="Bo Fern", email="bo@example.org")
+    other.accept_invitation(Browser(http()), world.invitation("bo@example.org"))
+
+    def tried(someone: Person, name: str) -> Page:
+        browser = Browser(http())
+        page = browser.get(f"{ISSUER}/login")
+        return browser.submit(page, page.forms()[0], values={"username": name, "password": someone.password})
+
+    assert tried(person, " alex.moss@EXAMPLE.org").path == "/login/totp"
+    refused = [tried(person, "team@example.org"), tried(other, "bo@example.org"), tried(person, "nobody@example.org")]
+    assert {one.status for one in refused} == {400}
+    assert len({" ".join(one.by_class("error")) for one in refused}) == 1
+    assert tried(other, "bfern").path == "/login/totp"
