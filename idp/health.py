@@ -39,6 +39,8 @@ def ready(_request: HttpRequest) -> HttpResponse:
         found = standing.look(now=clock.now())
         if found != Standing.CURRENT:
             wrong = "restored" if found == Standing.OLDER else "witness"
+        elif standing.altered():
+            wrong = "audit"
         keyring().sign({}, typ="probe", alg="ES256", now=clock.now(), purpose=KeyPurpose.TOKENS)
     except DatabaseError:
         wrong = "database"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 GENESIS = "0" * 64
+KEYED = "audit.keyed"  # the keyed Event with which the migration sealed the older, unkeyed ones of a chain
 ENDINGS = frozenset({"account.terminated", "credential.revoked"})
 _BATCH = 2_000
 _FIELDS = ("id", "account_id", "seq", "at", "kind", "actor", "credential_id", "body", "previous", "hash", "keyed")
@@ -159,6 +160,18 @@ def build_event(  # noqa: PLR0913 - the fields of an Event
     )
 
 
+def is_genuine(event: Event) -> bool:
+    """True if the hash of an Event was computed with the chain's key; its place in the chain is not looked at.
+
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    fields: dict[str, Any] = {
+        name: getattr(event, name)
+        for name in ("account_id", "seq", "at", "kind", "actor", "credential_id", "body", "previous")
+    }
+    return event.keyed and hmac.compare_digest(event.hash, link(chain_key(), **fields))
+
+
 @dataclass(frozen=True)
 class BrokenLink:
     """The first broken link of an account's chain, and the fault."""
@@ -210,13 +223,14 @@ def verify(account: Account) -> BrokenLink | None:
 def broken_links(
     accounts: QuerySet[Account] | None = None,
     *,
-    witnessed: Mapping[uuid.UUID, Head] | None = None,
+    witnessed: Mapping[uuid.UUID, Mapping[int, str]] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[BrokenLink]:
     """Walk the chains of accounts (default: of all), and yield the first broken link of each broken one.
 
-    Call it within `snapshot`, so that changes meanwhile are no faults. witnessed: heads that a witness has seen; each
-    must be on its account's chain. progress: called after each batch with the number of Events so far.
+    Call it within `snapshot`, so that changes meanwhile are no faults. witnessed: by account, the number and the hash
+    of every Event that a witness has seen; each must be on its account's chain. progress: called after each batch with
+    the number of Events so far.
     """
     key, expected = chain_key(), dict(witnessed or {})
     events = Event.objects.order_by("account_id", "seq")
@@ -225,14 +239,14 @@ def broken_links(
     rows = _with_details(events.values_list(*_FIELDS).iterator(chunk_size=_BATCH), progress)
     held = next(rows, None)
     for account_id, head in heads(accounts):
-        chain = _Chain(account_id, key, expected.pop(account_id, None))
+        chain = _Chain(account_id, key, expected.pop(account_id, {}))
         while held is not None and held[0].account_id == account_id:
             chain.take(*held)
             held = next(rows, None)
         if broken := chain.fault(head):
             yield broken
     for account_id, seen in expected.items():
-        yield BrokenLink(account_id, seen.seq, "the witness knows this account, and the database does not")
+        yield BrokenLink(account_id, max(seen, default=0), "the witness knows this account, and the database does not")
 
 
 def _with_details(
@@ -257,7 +271,7 @@ def _with_details(
 class _Chain:
     """One chain, checked Event by Event."""
 
-    def __init__(self, account_id: uuid.UUID, key: bytes, witnessed: Head | None) -> None:
+    def __init__(self, account_id: uuid.UUID, key: bytes, witnessed: Mapping[int, str]) -> None:
         self._account_id, self._key, self._witnessed = account_id, key, witnessed
         self._seq, self._previous, self._keyed = 0, GENESIS, False
         self._fault: BrokenLink | None = None
@@ -280,7 +294,7 @@ class _Chain:
             return BrokenLink(self._account_id, after, "the chain ends before or after the head on the account")
         if self._seq and not self._keyed:
             return BrokenLink(self._account_id, self._seq, "it is not keyed, and no keyed event follows")
-        if self._witnessed is not None and self._witnessed.seq > self._seq:
+        if max(self._witnessed, default=0) > self._seq:
             return BrokenLink(self._account_id, after, "the witness has seen later events, which are missing")
         return None
 
@@ -291,6 +305,8 @@ class _Chain:
             return "its previous hash is not the hash of the event before it"
         if self._keyed and not row.keyed:
             return "it is not keyed, and the event before it is"
+        if row.keyed and not self._keyed and row.seq > 1 and row.kind != KEYED:
+            return f"events without a key come before it, and {KEYED} does not seal them"
         expected = link(
             self._key if row.keyed else None,
             account_id=row.account_id,
@@ -308,7 +324,6 @@ class _Chain:
         for name, salt, value in details:
             if commitments.get(name) != _commitment(salt, value):
                 return f"its personal detail {name!r} was changed"
-        seen = self._witnessed
-        if seen is not None and seen.seq == row.seq and seen != Head(row.seq, row.hash):
+        if self._witnessed.get(row.seq, row.hash) != row.hash:
             return "the witness has seen another event here: the chain was rebuilt"
         return None

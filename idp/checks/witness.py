@@ -1,4 +1,4 @@
-"""The check of the witness: a database that is older than it, or whose witness is missing (ramet.W050 to W052)."""
+"""The check of the witness: a database that is older than it, or whose witness is missing (ramet.W050 to W053)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.core.checks import Warning, register  # noqa: A004 - Django's name
 from django.db import DatabaseError
 
 from derived import clock
+from derived.errors import Unavailable
 from idp.witness import standing
 from idp.witness.folder import witness
 from idp.witness.standing import Standing
@@ -15,8 +16,9 @@ from idp.witness.standing import Standing
 def database_agrees_with_its_witness(**_context: object) -> list[Warning]:
     """A warning, not an error: `serve` starts, and answers 503, until an operator has decided."""
     try:
-        found = standing.compare(witness().newest(), now=clock.now())
-    except DatabaseError:  # before the first migration
+        line = witness().newest()
+        found = standing.compare(line, now=clock.now())
+    except (DatabaseError, Unavailable):  # before the first migration, or without the key: another check tells
         return []
     except OSError as error:
         return [Warning(f"the witness {witness()} cannot be read: {type(error).__name__}", id="ramet.W052")]
@@ -26,4 +28,8 @@ def database_agrees_with_its_witness(**_context: object) -> list[Warning]:
     if found == Standing.LOST:
         hint = "Bring the folder back. If it is lost: manage.py restore accept"
         return [Warning(f"the witness {witness()} is missing", hint=hint, id="ramet.W051")]
+    if line is not None and line.altered:
+        hint = "See: manage.py audit verify, and docs/operating.md, 'The witness'"
+        message = f"{len(line.altered)} audit chains lack events that the witness has seen"
+        return [Warning(message, hint=hint, id="ramet.W053")]
     return []

@@ -2,6 +2,7 @@
 
     lines           a line of the witness: position, heads of chains, endings, a signed checkpoint
     folder          the witness as files below `RAMET_VAR/witness`; the interface for another kind of witness
+    known           the heads and endings that the lines of a witness name
     standing        compare the database with its witness; a database that is older serves nothing
     operator_chain  the chain of sources, clients, roles, keys and policy files
     writing         append positions and checkpoints

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from idp.config import config
 from idp.witness.lines import Line
@@ -22,6 +22,13 @@ _TAIL = 512 * 1024  # longer than any line
 
 class Damaged(ValueError):
     """A line of the witness that cannot be read."""
+
+
+class Place(NamedTuple):
+    """A place between two lines: the name of a file, and an offset in bytes."""
+
+    file: str
+    offset: int
 
 
 class Folder:
@@ -58,16 +65,33 @@ class Folder:
 
         Raises: OSError; Damaged for a line that cannot be read, other than one torn at the end of a file.
         """
+        return (line for line, _ in self.lines_after(None))
+
+    def lines_after(self, after: Place | None) -> Iterator[tuple[Line, Place]]:
+        """The lines after a place (None: all), the oldest first, each with the place of its end.
+
+        Raises: OSError; Damaged for a line that cannot be read, other than one torn at the end of a file, and for a
+        file that ends before the place.
+        """
         for file in self._files():
-            with file.open(encoding="utf-8") as opened:
-                for number, text in enumerate(opened, start=1):
+            start = after.offset if after and file.name == after.file else 0
+            if after and file.name < after.file:
+                continue
+            if file.stat().st_size < start:
+                message = f"{file} was shortened"
+                raise Damaged(message)
+            with file.open("rb") as opened:
+                offset = opened.seek(start)
+                for text in opened:
                     try:
-                        yield Line.read(text)
+                        line = Line.read(text.decode())
                     except ValueError as error:
-                        if not text.endswith("\n"):
+                        if not text.endswith(b"\n"):
                             continue
-                        message = f"{file}, line {number}: {error}"
+                        message = f"{file}, at byte {offset}: {error}"
                         raise Damaged(message) from error
+                    offset += len(text) if text.endswith(b"\n") else 0
+                    yield line, Place(file.name, offset)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -28,6 +28,8 @@ class Line:
 
     generation: of the database (`LedgerState`). newest: id and hash of its newest Event. heads: of chains that have
     grown since the line before, by account. endings: of the same time, or committed since `newest` (`endings`).
+    altered: accounts whose chain does not continue their last head here, so that no later head is written.
+    lost: by account, the number of the first Event that an accepted restore lacked (0: the account itself).
     statement: a checkpoint, as a signed JWS; checkpoint_at and checkpoint_hash: of the newest checkpoint, this line's
     own included.
     """
@@ -37,6 +39,8 @@ class Line:
     newest: tuple[int, str] | None
     heads: dict[str, Head] = field(default_factory=dict)
     endings: tuple[Ending, ...] = ()
+    altered: tuple[str, ...] = ()
+    lost: dict[str, int] = field(default_factory=dict)
     statement: str = ""
     checkpoint_at: str = ""
     checkpoint_hash: str = ""
@@ -62,6 +66,8 @@ class Line:
                     str(name): Head(int(seq), str(hashed)) for name, (seq, hashed) in found.get("heads", {}).items()
                 },
                 endings=tuple(Ending(*values) for values in found.get("endings", ())),
+                altered=tuple(str(name) for name in found.get("altered", ())),
+                lost={str(name): int(seq) for name, seq in found.get("lost", {}).items()},
                 statement=str(found.get("statement", "")),
                 checkpoint_at=str(found.get("checkpoint_at", "")),
                 checkpoint_hash=str(found.get("checkpoint_hash", "")),

@@ -18,7 +18,7 @@ from derived.ledger import audit
 from derived.ledger.chain_key import chain_key
 from derived.ledger.locking import under_lock
 from derived.ledger.prepared_sql import options
-from derived.models import Account, AccountStatus, Authority, SigningKey
+from derived.models import Account, AccountStatus, Authority, Event, SigningKey
 from idp.config import config
 from idp.models import ClientPolicy, RegisteredUri, Upstream
 from scim.models import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 OPERATOR: Final = UUID(int=0)
 _KIND = "operator.changed"
+ACCEPTED: Final = "operator.restore_accepted"
 _MOST = 200  # names in one Event
 _WATCHED: Final[tuple[type[Model], ...]] = (
     Source, SourceCredential, MatchRule, AccessRule, AccessOwner, Manager, Receiver, ReceiverCredential,
@@ -59,7 +60,7 @@ def record_changes(*, now: datetime, actor: str) -> int:
     """
     if not _changes():
         return 0
-    Account.objects.get_or_create(id=OPERATOR, defaults={"status": AccountStatus.TERMINATED, "created_at": now})
+    begin(now=now)
 
     def work(account: Account) -> int:
         changed = sorted(_changes().items())  # again under the lock: another process may have been first
@@ -69,6 +70,20 @@ def record_changes(*, now: datetime, actor: str) -> int:
         return len(changed)
 
     return under_lock(OPERATOR, work)
+
+
+def begin(*, now: datetime) -> None:
+    """Create the account of the chain, unless it is there."""
+    Account.objects.get_or_create(id=OPERATOR, defaults={"status": AccountStatus.TERMINATED, "created_at": now})
+
+
+def was_accepted(generation: int) -> bool:
+    """True if the chain holds the Event, made with its key, by which an operator accepted a generation.
+
+    Raises: Unavailable(KEY_UNAVAILABLE).
+    """
+    events = Event.objects.filter(account_id=OPERATOR, kind=ACCEPTED, body__generation=generation)
+    return any(audit.is_genuine(event) for event in events)
 
 
 def _changes() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -12,18 +11,17 @@ from django.db.models import F
 from derived.changes import revoke
 from derived.errors import Reason
 from derived.ledger import audit
-from derived.ledger.locking import transacted, under_lock
-from derived.models import Account, Authority, Credential, Event, LedgerState
+from derived.ledger.locking import under_lock
+from derived.models import Account, Authority, Credential, LedgerState
 from derived.rules.kinds import Kind
 from idp.witness import operator_chain, standing, writing
 from idp.witness.folder import witness
+from idp.witness.known import Named, digest
 from scim.models import Access, AccessOwner, Manager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
-    from derived.ledger.audit import Head
     from idp.witness.lines import Ending
 
 _BATCH = 500
@@ -35,77 +33,67 @@ class Difference:
     """The part of the ledger that the witness has seen and the database lacks.
 
     endings: to be applied again. changed: accounts whose chain goes on, or differently, in the witness. unknown:
-    accounts that the database does not have.
+    accounts that the database does not have. lost: of both, the number of the first Event that is missing, or 0.
     """
 
     endings: list[Ending] = field(default_factory=list)
     changed: list[UUID] = field(default_factory=list)
     unknown: list[UUID] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
 
 
 def difference() -> Difference:
     """Compare the endings and heads of the witness with the database.
 
-    Endings of generations before the database's own were applied when it began.
     Raises: OSError, folder.Damaged.
     """
-    found, heads = Difference(), writing.known_heads()
-    generation, lacking = LedgerState.objects.get().generation, dict[str, "Ending"]()
+    found, named, endings = Difference(), Named(), dict[str, "Ending"]()
+    generation = LedgerState.objects.get().generation
     for line in witness().lines():
-        if line.generation < generation:
-            continue
-        present = set(
-            Event.objects.filter(hash__in=[ending.hash for ending in line.endings]).values_list("hash", flat=True)
-        )
-        lacking.update({ending.hash: ending for ending in line.endings if ending.hash not in present})
-    found.endings = list(lacking.values())  # an ending stands twice: at once, and in the worker's next position
-    for some in _batches(heads):
-        accounts = [UUID(name) for name, _ in some]
-        known = set(Account.objects.filter(id__in=accounts).values_list("id", flat=True))
-        rows = Event.objects.filter(hash__in=[head.hash for _, head in some]).values_list("account_id", "seq", "hash")
-        present_heads = {(account_id, seq, hashed) for account_id, seq, hashed in rows}
-        for account_id, (_, head) in zip(accounts, some, strict=True):
-            if account_id not in known:
-                found.unknown.append(account_id)
-            elif head.seq and (account_id, head.seq, head.hash) not in present_heads:
-                found.changed.append(account_id)
+        if line.generation <= generation:  # a later restore was not accepted by this database
+            named.forget(line.lost)
+        named.take(line)
+        endings.update({ending.hash: ending for ending in line.endings})  # each stands twice: at once, in a position
+    found.lost = named.lacking()
+    for name, first in found.lost.items():
+        (found.changed if first else found.unknown).append(UUID(name))
+    found.endings = [
+        ending
+        for hashed, ending in endings.items()
+        if ending.seq >= found.lost.get(ending.account, ending.seq + 1)
+        and named.events[UUID(ending.account)].get(ending.seq) == hashed
+    ]
     return found
-
-
-def _batches(heads: dict[str, Head]) -> Iterator[list[tuple[str, Head]]]:
-    source = iter(heads.items())
-    while some := list(islice(source, _BATCH)):
-        yield some
 
 
 def accept(*, now: datetime) -> Difference:
     """Make the restored database the present one, in a new generation; return what the backup lacked.
 
-    Endings come first: a process that dies in between leaves a database that is refused still, and all is done again.
+    The witness comes first, then the endings: a process that dies in between leaves a database that is refused still,
+    and all is done again.
     Raises: OSError, folder.Damaged, DatabaseError, RametError.
     """
     lacking = difference()
+    newest = witness().newest()
+    generation = max(LedgerState.objects.get().generation, newest.generation if newest else 0) + 1
+    writing.write_lost(lacking.lost, generation=generation, now=now)
     for ending in lacking.endings:
         _apply(ending, now=now)
-    newest = witness().newest()
-    before = newest.generation if newest else 0
-    transacted(lambda: _next_generation(before))
     operator_chain.record_changes(now=now, actor="operator")
-    under_lock(
-        operator_chain.OPERATOR,
-        lambda account: audit.record(
-            account,
-            "operator.restore_accepted",
-            now=now,
-            actor="operator",
-            body={
-                "generation": LedgerState.objects.get().generation,
-                "endings": len(lacking.endings),
-                "changed": [str(account_id) for account_id in lacking.changed[:_BATCH]],
-                "unknown": [str(account_id) for account_id in lacking.unknown[:_BATCH]],
-            },
-        ),
-    )
+    operator_chain.begin(now=now)
+    body = {
+        "generation": generation,
+        "endings": len(lacking.endings),
+        "changed": [str(account_id) for account_id in lacking.changed[:_BATCH]],
+        "unknown": [str(account_id) for account_id in lacking.unknown[:_BATCH]],
+        "lost": digest(lacking.lost),
+    }
+
+    def work(account: Account) -> None:
+        _next_generation(generation)
+        audit.record(account, operator_chain.ACCEPTED, now=now, actor="operator", body=body)
+
+    under_lock(operator_chain.OPERATOR, work)
     writing.checkpoint(now=now)
     standing.look(now=now)
     return lacking
@@ -129,7 +117,7 @@ def _apply(ending: Ending, *, now: datetime) -> None:
     under_lock(account_id, work)
 
 
-def _next_generation(before: int) -> None:
+def _next_generation(generation: int) -> None:
     """Raise the generation and every account's epoch: sessions, token families and codes of the backup are invalid.
 
     Rows that live longer than a login move into the new epoch with their account.
@@ -140,6 +128,4 @@ def _next_generation(before: int) -> None:
         model.objects.filter(epoch=F("person__account__epoch")).update(epoch=F("epoch") + 1)
     Account.objects.update(epoch=F("epoch") + 1)
     Authority.objects.update(crl_number=F("crl_number") + _CRL_STEP)
-    state = LedgerState.objects.select_for_update().get()
-    state.generation = max(state.generation, before) + 1
-    state.save(update_fields=["generation"])
+    LedgerState.objects.update(generation=generation)

@@ -17,7 +17,9 @@ from uuid import UUID
 from django.db import DatabaseError, connection
 
 from derived import clock
+from derived.errors import Unavailable
 from derived.models import Event, LedgerState
+from idp.witness import operator_chain
 from idp.witness.folder import witness
 
 if TYPE_CHECKING:
@@ -53,6 +55,12 @@ class _Process:
 
     standing = Standing.CURRENT
     compared = False
+    altered: tuple[str, ...] = ()
+
+
+def altered() -> tuple[str, ...]:
+    """The accounts whose chains were rewritten, as the witness said at the last comparison."""
+    return _Process.altered
 
 
 def refusal() -> str:
@@ -72,8 +80,10 @@ def compare(line: Line | None, *, now: datetime) -> Standing:
     if line is None:
         is_expected = compared_at is not None and now - compared_at > _RECENT
         return Standing.LOST if is_expected else Standing.CURRENT
-    if generation != line.generation:
-        return Standing.CURRENT if generation > line.generation else Standing.OLDER
+    if generation > line.generation:  # accepted with another witness, or the row was changed by SQL
+        return Standing.CURRENT if operator_chain.was_accepted(generation) else Standing.OLDER
+    if generation < line.generation:
+        return Standing.OLDER
     if line.newest is None:
         return Standing.CURRENT
     event_id, hashed = line.newest
@@ -96,7 +106,9 @@ def look(*, now: datetime) -> Standing:
     Raises: DatabaseError.
     """
     try:
-        found = compare(witness().newest(), now=now)
+        line = witness().newest()
+        found = compare(line, now=now)
+        _Process.altered = line.altered if line else ()
     except OSError as error:
         logger.error("the witness %s cannot be read: %s", witness(), type(error).__name__)  # noqa: TRY400 - one line
         found = Standing.LOST
@@ -137,7 +149,7 @@ def _watch() -> None:
 def _looked() -> None:
     try:
         look(now=clock.now())
-    except DatabaseError as error:  # every request that needs the database is refused meanwhile anyway
+    except (DatabaseError, Unavailable) as error:  # every request that needs the database is refused meanwhile anyway
         logger.warning("the database was not compared with its witness: %s", type(error).__name__)
     finally:
         connection.close()

@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from derived.keyring import KeyPurpose
 from derived.ledger import audit, merkle
 from derived.ledger.audit import Head
 from derived.ledger.locking import snapshot
-from derived.models import Event, LedgerState
+from derived.models import Account, Event, LedgerState
 from idp.config import config
 from idp.keys import keyring
 from idp.witness import operator_chain, standing
 from idp.witness.folder import witness
+from idp.witness.known import Known
 from idp.witness.lines import Ending, Line
 from idp.witness.standing import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from django.db.models import QuerySet
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=30)
 _MOST = 1_000  # heads or endings in one line, so that a line has at most 200 KiB
+_MOST_NAMED = 20  # accounts in one line of the log
 _CHECKPOINT = timedelta(days=1)
 _OVERLAP = 10_000  # ids: an Event may be committed after one with a higher id
 
 
 class Writer:
-    """Writes positions for one worker; it remembers the endings that it has written."""
+    """Writes positions for one worker; it remembers the witness's heads, and the endings that it has written."""
 
     def __init__(self) -> None:
         self._written: set[int] = set()
+        self._known = Known()
 
     def write(self, *, now: datetime) -> None:
         """Append the position if the ledger has changed, and a checkpoint if one is due.
 
-        Nothing is written for a database that is older than its witness. Raises: OSError, DatabaseError, RametError.
+        Nothing is written for a database that is older than its witness, and no head that does not continue the last
+        one of its account. Raises: OSError, Damaged, DatabaseError, RametError.
         """
         if standing.look(now=now) != Standing.CURRENT:
             return
@@ -48,7 +57,8 @@ class Writer:
         if last is None or not last.checkpoint_at or now - datetime.fromisoformat(last.checkpoint_at) >= _CHECKPOINT:
             checkpoint(now=now)
         with witness().held():
-            last = witness().newest()
+            self._known.refresh()
+            last = self._known.last
             with snapshot():
                 lines = [] if last is None else self._position(last, now=now)
             if lines:
@@ -58,10 +68,16 @@ class Writer:
     def _position(self, last: Line, *, now: datetime) -> list[Line]:
         since = 0 if last.newest is None else last.newest[0]
         newest = Event.objects.order_by("-id").values_list("id", "hash").first()
-        if newest is None or newest[0] == since:
+        if newest is None or (newest[0] == since and not last.altered):
             return []
         rows = Event.objects.filter(id__gt=since).order_by("id").values_list("account_id", "seq", "hash")
-        heads = {str(account_id): Head(seq, hashed) for account_id, seq, hashed in rows.iterator()}
+        heads = {str(account_id): head for account_id, head in audit.heads(_of(last.altered))}
+        heads.update((str(account_id), Head(seq, hashed)) for account_id, seq, hashed in rows.iterator())
+        altered = self._known.discontinued([*heads, *last.altered])
+        for name in altered:
+            heads.pop(name, None)
+        if newest[0] == since and altered == set(last.altered):
+            return []
         ended = Event.objects.filter(id__gt=since - _OVERLAP, kind__in=audit.ENDINGS).order_by("id")
         endings = [event for event in ended if event.id not in self._written]
         self._written = {event.id for event in ended}
@@ -72,6 +88,7 @@ class Writer:
                 newest=newest,
                 checkpoint_at=last.checkpoint_at,
                 checkpoint_hash=last.checkpoint_hash,
+                altered=_told(altered, last),
             ),
             heads,
             [ending_of(event) for event in endings],
@@ -81,17 +98,26 @@ class Writer:
 def checkpoint(*, now: datetime) -> dict[str, Any]:
     """Sign the Merkle root over all heads, append it to the witness, and return the statement with its claims.
 
-    Its lines hold every head that the witness did not know, so that the root can be computed from the witness alone.
+    Its lines hold every head that the witness did not know, so that the root can be computed from the witness alone. A
+    chain that does not continue its last head here stays in the root with that head.
     Raises: OSError, Damaged, DatabaseError, RametError.
     """
     keyring().ensure(KeyPurpose.CHECKPOINT, "ES256", now=now)
     operator_chain.record_changes(now=now, actor="worker")
     with witness().held():
-        last, known = witness().newest(), known_heads()
+        known = known_heads()
+        last = known.last
         with snapshot():
             heads = {str(account_id): head for account_id, head in audit.heads()}
             newest = Event.objects.order_by("-id").values_list("id", "hash").first()
             generation = _generation()
+            changed = {name: head for name, head in heads.items() if known.get(name) != head}
+            present, altered = set(heads), known.discontinued(changed)
+            for name, head in known.heads():
+                if name in altered or name not in present:
+                    altered.add(name)
+                    changed.pop(name, None)
+                    heads[name] = head
         claims: dict[str, Any] = {
             "iss": config().issuer,
             "iat": int(now.timestamp()),
@@ -111,12 +137,28 @@ def checkpoint(*, now: datetime) -> dict[str, Any]:
             statement=statement,
             checkpoint_at=now.isoformat(),
             checkpoint_hash=hashlib.sha256(statement.encode()).hexdigest(),
+            altered=_told(altered, last),
         )
-        changed = {name: head for name, head in heads.items() if known.get(name) != head}
         endings = Event.objects.filter(kind__in=audit.ENDINGS).order_by("id") if last is None else Event.objects.none()
         witness().append(_lines(line, changed, [ending_of(event) for event in endings]))
     LedgerState.objects.update(compared_at=now)
     return {**claims, "statement": statement, "witness": str(witness())}
+
+
+def write_lost(lost: Mapping[str, int], *, generation: int, now: datetime) -> None:
+    """Append to the witness what an accepted restore lacks; nothing is written if there is no witness.
+
+    Raises: OSError.
+    """
+    newest = Event.objects.order_by("-id").values_list("id", "hash").first()
+    with witness().held():
+        last = witness().newest()
+        if last is None:
+            return
+        line, names = replace(last, at=now.isoformat(), generation=generation, newest=newest, heads={}), sorted(lost)
+        line = replace(line, endings=(), altered=(), statement="", lost={})
+        some = [replace(line, lost={name: lost[name] for name in part}) for part in _parts(names)]
+        witness().append(some or [line])
 
 
 def root(heads: Mapping[str, Head]) -> str:
@@ -124,20 +166,36 @@ def root(heads: Mapping[str, Head]) -> str:
     return merkle.root(f"{name}:{head.seq}:{head.hash}".encode() for name, head in sorted(heads.items())).hex()
 
 
-def known_heads() -> dict[str, Head]:
-    """The newest head of each account that the witness knows.
+def known_heads() -> Known:
+    """The newest head of each account that the witness knows, and its last line.
 
     Raises: OSError, Damaged.
     """
-    known: dict[str, Head] = {}
-    for line in witness().lines():
-        known.update(line.heads)
+    known = Known()
+    known.refresh()
     return known
+
+
+def _of(names: Iterable[str]) -> QuerySet[Account]:
+    return Account.objects.filter(id__in=[UUID(name) for name in names])
+
+
+def _told(altered: Iterable[str], last: Line | None) -> tuple[str, ...]:
+    """The accounts whose chains were rewritten, for a line; new ones are logged."""
+    found = tuple(sorted(altered)[:_MOST])
+    if new := set(found) - set(last.altered if last else ()):
+        logger.error(
+            "the audit chains of %s accounts lack events that the witness has seen, so events were removed or "
+            "exchanged in the database; their new heads are not written. Accounts: %s. See: manage.py audit verify",
+            len(new),
+            ", ".join(sorted(new)[:_MOST_NAMED]),
+        )
+    return found
 
 
 def _lines(last: Line, heads: Mapping[str, Head], endings: list[Ending]) -> list[Line]:
     """The line, after as many others as its heads and endings need."""
-    names, before = sorted(heads), Line(at=last.at, generation=last.generation, newest=last.newest)
+    names, before = sorted(heads), replace(last, statement="", checkpoint_at="", checkpoint_hash="")
     return [
         *(replace(before, heads={name: heads[name] for name in some}) for some in _parts(names)),
         *(replace(before, endings=tuple(some)) for some in _parts(endings)),

@@ -52,8 +52,8 @@ class Command(Noun):
         seen = self._seen(options["against"])
         found: dict[str, Any] = {} if seen is None or not seen.fault else {"ok": False, "why": seen.fault}
         with snapshot():
-            heads = {} if seen is None else seen.heads
-            broken = next(audit.broken_links(witnessed=heads, progress=self._progress(options)), None)
+            named = {} if seen is None else seen.events
+            broken = next(audit.broken_links(witnessed=named, progress=self._progress(options)), None)
             counted = {"accounts": Account.objects.count(), "events": Event.objects.count()}
         if broken is not None:
             found = {"ok": False, "account": broken.account_id, "event": broken.seq, "why": broken.why}
@@ -76,7 +76,7 @@ class Command(Noun):
         except OSError as error:
             message = f"{where} cannot be read: {type(error).__name__}."
             raise CommandError(message) from error
-        if seen is not None and not seen.heads and not seen.fault:
+        if seen is not None and not seen.events and not seen.fault:
             message = f"{where} holds nothing of a witness. Give the folder, or one of its files."
             raise CommandError(message)
         return seen

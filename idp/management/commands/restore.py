@@ -38,13 +38,14 @@ class Command(Noun):
             "standing": standing.look(now=clock.now()),
             "generation": LedgerState.objects.get().generation,
             "witness": str(witness()),
+            "rewritten": len(standing.altered()),
             **self._told(self._read(restored.difference)),
         }
 
     def accept(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Accept the database as it is."""
         now = clock.now()
-        if standing.look(now=now) == Standing.CURRENT:
+        if standing.look(now=now) == Standing.CURRENT and not standing.altered():
             message = "The database agrees with its witness: there is nothing to accept."
             raise CommandError(message)
         found = self._read(lambda: restored.accept(now=now))

@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection, transaction
 from derived import clock
 from derived.errors import Unavailable
 from derived.ledger import audit, chain_key, merkle
+from derived.ledger.locking import under_lock
 from derived.models import Account, Event, LedgerState
 from derived.wrapping import Wrapper
 from idp.keys import wrapper
@@ -86,6 +87,19 @@ def test_an_unkeyed_event_after_a_keyed_one_is_found(db: None) -> None:
     broken = audit.verify(owner)
     assert broken is not None
     assert broken.why == "it is not keyed, and the event before it is"
+
+
+def test_an_honest_event_seals_no_forged_chain(db: None) -> None:
+    """Only the migration's keyed Event seals older ones: a chain rebuilt without the key stays broken ever after."""
+    owner = account()
+    rebuild(owner, without=3, keyed=False)
+    event = under_lock(owner.id, lambda locked: audit.record(locked, "test", now=clock.now(), actor="x"))
+    Account.objects.filter(id=owner.id).update(audit_seq=event.seq, audit_head=event.hash)
+    owner.refresh_from_db()
+    broken = audit.verify(owner)
+    assert broken is not None
+    assert broken.seq == event.seq
+    assert "without a key" in broken.why
 
 
 def test_events_from_before_the_key_stay_valid(db: None) -> None:
