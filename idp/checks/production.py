@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from django.core.checks import Warning, register  # noqa: A004 - Django's name
+from django.core import checks
 
 from idp.config import Config, config, is_loopback
 
 
-@register
-def production_is_set_up(**_context: object) -> list[Warning]:
+@checks.register
+def production_is_set_up(**_context: object) -> list[checks.Warning]:
     """Warn of each default that a public installation should have changed."""
     here = config()
     if not here.is_https or is_loopback(here.host):
@@ -41,4 +41,4 @@ def production_is_set_up(**_context: object) -> list[Warning]:
             "ramet.W073",
         ),
     ]
-    return [Warning(words, hint=hint, id=identifier) for wrong, words, hint, identifier in found if wrong]
+    return [checks.Warning(words, hint=hint, id=identifier) for wrong, words, hint, identifier in found if wrong]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
-NOWHERE = "0.0.0.0"  # noqa: S104 - an unknown place, as a label
+NOWHERE = str(ipaddress.IPv4Address(0))  # an unknown place, as a label
+_PREFIXES = {4: 24, 6: 48}  # a network, by the version of IP
 _MOST_ADDRESS = 64
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
 
@@ -85,7 +86,7 @@ def _canonical(text: str) -> str:
 def network(found: str) -> str:
     """The /24 or /48 of an address: within it, callers take turns."""
     place = ipaddress.ip_address(found)
-    return str(ipaddress.ip_network(f"{place}/{24 if place.version == 4 else 48}", strict=False))  # noqa: PLR2004
+    return str(ipaddress.ip_network(f"{place}/{_PREFIXES[place.version]}", strict=False))
 
 
 def _listed() -> frozenset[str]:

@@ -42,7 +42,8 @@ _PEM = re.compile(
     rb"\A\s*-----BEGIN CERTIFICATE-----\r?\n((?:[A-Za-z0-9+/]{1,76}={0,2}\r?\n)+)-----END CERTIFICATE-----\s*\Z"
 )
 _ESCAPED = re.compile(r"[A-Za-z0-9%._~+/=\-]+")
-_SEQUENCE, _LONG_LENGTH = 0x30, 0x80
+_SEQUENCE, _LONG_LENGTH, _TAG_AND_LENGTH = 0x30, 0x80, 2
+_TAG_AND_LENGTH = 2
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _elements(der: bytes) -> list[bytes]:
 
 def _sequence_size(head: bytes) -> int:
     """How many bytes the SEQUENCE takes that begins so; 0 if none does."""
-    if len(head) < 2 or head[0] != _SEQUENCE:  # noqa: PLR2004 - tag and length
+    if len(head) < _TAG_AND_LENGTH or head[0] != _SEQUENCE:
         return 0
     if head[1] < _LONG_LENGTH:
         return 2 + head[1]

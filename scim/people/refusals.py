@@ -10,6 +10,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
@@ -139,7 +140,7 @@ def _is_alarm(source: Source, request: RefusedRequest, record: Record | None, er
     """True if somebody stays active who would have ended."""
     if not request.may_end or trust.ACTIVE not in source.trusted_for or error.status in _TRIED_AGAIN:
         return False
-    if error.status == 412 and ordering.sequence(request.unverified_body) is not None:  # noqa: PLR2004
+    if error.status == HTTPStatus.PRECONDITION_FAILED and ordering.sequence(request.unverified_body) is not None:
         return False  # a newer version of this source says otherwise
     if record is None:
         return request.method != "DELETE" and bool(request.target or request.kind == "Bulk")
