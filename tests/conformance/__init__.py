@@ -4,6 +4,7 @@
     stage                `make run`, and people who log in
     suite                requests of the suite's modules
     test_apache          Apache with mod_auth_openidc
+    test_apps_page       the snippets of docs/apps.md
     test_openid_client   npm's openid-client
     test_scim_checkers   scim2-tester and scim-sanity
     test_suite_openid    the OpenID Connect plans

@@ -19,6 +19,7 @@ import pytest
 from demo.relying_party import AAL
 from demo.server import free_port
 from tests.conformance.stage import browser
+from tests.fixtures.apps_page import snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +78,7 @@ def site(program: str, stage: Stage) -> Iterator[Site]:
         (here / "pages").mkdir()
         for page in ("open", "protected", "strong", "stronger"):
             (here / "pages" / f"{page}.shtml").write_text(_PAGE)
+        (here / "openidc.conf").write_text(snippet("apache", "OIDCProviderMetadataURL"))
         settings = {
             "HERE": name, "PORT": str(port), "MODULES": str(MODULES), "ISSUER": stage.issuer,
             "CLIENT_ID": made["client_id"], "CLIENT_SECRET": made["client_secret"], "PASSPHRASE": secrets.token_hex(16),
