@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from django.core import signing
+from django.core.exceptions import SuspiciousOperation
+from django.http.request import UnreadablePostError
 from django.urls import reverse
 
 from derived import clock
@@ -92,10 +94,18 @@ def asked(*, flow: str = "", next_path: str = "", why: str = "", need: Need | No
 def of_request(request: HttpRequest) -> Purpose:
     """The purpose of the login that a request is a step of."""
     if not hasattr(request, "ramet_purpose"):
-        sealed = request.POST.get(FIELD) or request.GET.get(FIELD, "")
-        request.ramet_purpose = Purpose.opened(sealed) if sealed else _plain(request)  # type: ignore[attr-defined]
+        request.ramet_purpose = _stated(request)  # type: ignore[attr-defined]
     found: Purpose = request.ramet_purpose  # type: ignore[attr-defined]
     return found
+
+
+def _stated(request: HttpRequest) -> Purpose:
+    """The purpose in the fields of a request; none if they cannot be read, as on the page that says so."""
+    try:
+        sealed = request.POST.get(FIELD) or request.GET.get(FIELD, "")
+        return Purpose.opened(sealed) if sealed else _plain(request)
+    except (SuspiciousOperation, UnreadablePostError):
+        return Purpose()
 
 
 def _plain(request: HttpRequest) -> Purpose:

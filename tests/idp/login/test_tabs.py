@@ -158,3 +158,10 @@ def test_two_tabs_for_a_device(world: World) -> None:
     assert len(set(challenges)) == 2
     assert all(f'data-challenge="{one}"' in page.html for one, page in zip(challenges, (first, second), strict=True))
     assert parse_qs(urlsplit(first.url).query) == {}
+
+
+@pytest.mark.parametrize("path", ["/login", "/invitation/x", "/nowhere"])
+def test_more_fields_than_are_read_are_an_error_page(path: str) -> None:
+    """The page that says so reads no field again: it was a 500."""
+    with http() as agent:
+        assert agent.get(f"{path}?{'a=1&' * 2_000}").status_code in {400, 404}
