@@ -38,7 +38,7 @@ def ready(_request: HttpRequest) -> HttpResponse:
         connection.ensure_connection()
         found = standing.look(now=clock.now())
         if found != Standing.CURRENT:
-            wrong = "restored" if found == Standing.OLDER else "witness"
+            wrong = "restored" if found in {Standing.OLDER, Standing.PARTIAL} else "witness"
         elif standing.altered():
             wrong = "audit"
         keyring().sign({}, typ="probe", alg="ES256", now=clock.now(), purpose=KeyPurpose.TOKENS)

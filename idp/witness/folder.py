@@ -73,7 +73,11 @@ class Folder:
         Raises: OSError; Damaged for a line that cannot be read, other than one torn at the end of a file, and for a
         file that ends before the place.
         """
-        for file in self._files():
+        files = self._files()
+        if after and after.file not in {file.name for file in files}:
+            message = f"{self._path / after.file} is missing"
+            raise Damaged(message)
+        for file in files:
             start = after.offset if after and file.name == after.file else 0
             if after and file.name < after.file:
                 continue

@@ -94,7 +94,8 @@ def accept(*, now: datetime) -> Difference:
         audit.record(account, operator_chain.ACCEPTED, now=now, actor="operator", body=body)
 
     under_lock(operator_chain.OPERATOR, work)
-    writing.checkpoint(now=now)
+    writing.checkpoint(now=now, begins=True)
+    standing.note_agreement()
     standing.look(now=now)
     return lacking
 

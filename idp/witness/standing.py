@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import DatabaseError, connection
+from django.db.models import F, Q
 
 from derived import clock
 from derived.errors import Unavailable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _EVERY = 5.0  # seconds
+_NEWEST_EVENTS = 10_000  # whose accounts are compared when a process starts
 _RECENT = timedelta(minutes=2)  # four positions of the worker (`writing.EVERY`)
 
 
@@ -38,6 +40,7 @@ class Standing(StrEnum):
 
     CURRENT = "current"
     OLDER = "older"
+    PARTIAL = "partial"
     LOST = "lost"
     UNKNOWN = "unknown"
 
@@ -45,6 +48,7 @@ class Standing(StrEnum):
 WORDS = {
     Standing.CURRENT: "",
     Standing.OLDER: "The database is older than its witness (or belongs to another one), so nothing is served.",
+    Standing.PARTIAL: "Accounts lack events of their chains: a part of the database was restored. Nothing is served.",
     Standing.LOST: "The witness of this database is missing, so nothing is served.",
     Standing.UNKNOWN: "The database could not be compared with its witness yet, so nothing is served.",
 }
@@ -55,6 +59,7 @@ class _Process:
 
     standing = Standing.CURRENT
     compared = False
+    has_seen = False
     altered: tuple[str, ...] = ()
 
 
@@ -99,20 +104,47 @@ def _has_ended(line: Line) -> bool:
     return Event.objects.filter(account=UUID(last.account), seq=last.seq, hash=last.hash).exists()
 
 
+def is_missing(line: Line | None) -> bool:
+    """True if this database had a witness, and there is none here; another machine may hold it."""
+    return line is None and LedgerState.objects.filter(compared_at__isnull=False).exists()
+
+
+def has_its_heads() -> bool:
+    """True if the accounts of the newest Events have those Events as their heads: otherwise one table is older."""
+    newest = Event.objects.order_by("-id").values_list("id", flat=True).first()
+    if newest is None:
+        return True
+    later = Q(seq__gt=F("account__audit_seq"))
+    other = Q(seq=F("account__audit_seq")) & ~Q(hash=F("account__audit_head"))
+    return not Event.objects.filter(later | other, id__gt=newest - _NEWEST_EVENTS).exists()
+
+
+def compare_all(line: Line | None, *, now: datetime) -> Standing:
+    """`compare`, and the heads of accounts, as for a process that starts."""
+    found = compare(line, now=now)
+    return Standing.PARTIAL if found == Standing.CURRENT and not has_its_heads() else found
+
+
 def look(*, now: datetime) -> Standing:
     """Compare now, and hold the result in this process; a change is logged once.
 
-    A witness that cannot be read, or goes missing, stops a process that starts, and none that has compared before.
+    A witness that cannot be read stops a process that starts, and none that has compared before. A witness that this
+    process has seen, and that is gone, stops it too.
     Raises: DatabaseError.
     """
     try:
         line = witness().newest()
-        found = compare(line, now=now)
+        is_started = _Process.compared and _Process.standing != Standing.PARTIAL
+        found = (compare if is_started else compare_all)(line, now=now)
+        is_gone = line is None and _Process.has_seen
+        if is_gone:
+            found = Standing.LOST
+        _Process.has_seen = _Process.has_seen or line is not None
         _Process.altered = line.altered if line else ()
     except OSError as error:
         logger.error("the witness %s cannot be read: %s", witness(), type(error).__name__)  # noqa: TRY400 - one line
-        found = Standing.LOST
-    if found == Standing.LOST and _Process.compared and _Process.standing == Standing.CURRENT:
+        found, is_gone = Standing.LOST, False
+    if found == Standing.LOST and not is_gone and _Process.compared and _Process.standing == Standing.CURRENT:
         return Standing.CURRENT
     if found != _Process.standing:
         if found == Standing.CURRENT and _Process.standing != Standing.UNKNOWN:
@@ -125,12 +157,12 @@ def look(*, now: datetime) -> Standing:
 
 def note_agreement() -> None:
     """Refuse nothing in this process; `look` compares again."""
-    _Process.standing, _Process.compared = Standing.CURRENT, False
+    _Process.standing, _Process.compared, _Process.has_seen = Standing.CURRENT, False, False
 
 
 def require_comparison() -> None:
     """Refuse everything in this process until `look` has compared."""
-    _Process.standing, _Process.compared = Standing.UNKNOWN, False
+    _Process.standing, _Process.compared, _Process.has_seen = Standing.UNKNOWN, False, False
 
 
 def watch() -> None:

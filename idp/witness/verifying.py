@@ -50,7 +50,7 @@ def read(where: str) -> Seen | None:
     Raises: OSError.
     """
     folder = witness() if where == "witness" else Folder(Path(where))
-    reading, fault = _Reading(), ""
+    reading, fault = _Reading(is_folder=not Path(where).is_file()), ""
     try:
         for line in folder.lines():
             if fault := reading.take(line):
@@ -64,7 +64,8 @@ def read(where: str) -> Seen | None:
 class _Reading:
     """The lines of a witness, checked one by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_folder: bool) -> None:
+        self._is_folder = is_folder
         self.named, self.checkpoints = Named(), 0
         self._known, self._keys = Known(), keyring().of_checkpoints()
         self._accepted, self._lost = _accepted(), dict[int, dict[str, int]]()
@@ -85,6 +86,8 @@ class _Reading:
             return f"the checkpoint of {line.at} is not signed by a key of this database"
         if self._previous is None:
             self._is_whole = claims.get("previous") == ""
+            if self._is_folder and not self._is_whole:
+                return f"the checkpoint of {line.at} is not the first one: the beginning of the witness is missing"
         elif claims.get("previous") != self._previous:
             return f"the checkpoint of {line.at} does not continue the one before it: one is missing"
         self._previous = hashlib.sha256(line.statement.encode()).hexdigest()
@@ -95,6 +98,8 @@ class _Reading:
     def fault(self) -> str:
         """The fault of the lines together, once all were taken, or ""."""
         signed, covered = self._newest
+        if self._is_folder and self.named.events and not self.checkpoints:
+            return "it has no checkpoint: the beginning of the witness is missing"
         if self._is_whole and signed != writing.root(dict(covered)):
             return "the heads of the witness do not give the root of its newest checkpoint: a line was changed"
         if any(digest(lost) != self._accepted[generation] for generation, lost in self._lost.items()):

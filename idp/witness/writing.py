@@ -17,7 +17,7 @@ from derived.models import Account, Event, LedgerState
 from idp.config import config
 from idp.keys import keyring
 from idp.witness import operator_chain, standing
-from idp.witness.folder import witness
+from idp.witness.folder import Damaged, witness
 from idp.witness.known import Known
 from idp.witness.lines import Ending, Line
 from idp.witness.standing import Standing
@@ -52,8 +52,9 @@ class Writer:
         """
         if standing.look(now=now) != Standing.CURRENT:
             return
-        with witness().held():
-            last = witness().newest()
+        last = witness().newest()
+        if standing.is_missing(last):
+            return  # another machine holds it, or it was deleted: a new one is begun by `restore accept` only
         if last is None or not last.checkpoint_at or now - datetime.fromisoformat(last.checkpoint_at) >= _CHECKPOINT:
             checkpoint(now=now)
         with witness().held():
@@ -63,6 +64,7 @@ class Writer:
                 lines = [] if last is None else self._position(last, now=now)
             if lines:
                 witness().append(lines)
+                self._known.refresh()
         LedgerState.objects.update(compared_at=now)
 
     def _position(self, last: Line, *, now: datetime) -> list[Line]:
@@ -95,11 +97,12 @@ class Writer:
         )
 
 
-def checkpoint(*, now: datetime) -> dict[str, Any]:
+def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
     """Sign the Merkle root over all heads, append it to the witness, and return the statement with its claims.
 
     Its lines hold every head that the witness did not know, so that the root can be computed from the witness alone. A
-    chain that does not continue its last head here stays in the root with that head.
+    chain that does not continue its last head here stays in the root with that head. begins: begin a new witness where
+    this database had one.
     Raises: OSError, Damaged, DatabaseError, RametError.
     """
     keyring().ensure(KeyPurpose.CHECKPOINT, "ES256", now=now)
@@ -107,6 +110,9 @@ def checkpoint(*, now: datetime) -> dict[str, Any]:
     with witness().held():
         known = known_heads()
         last = known.last
+        if not begins and standing.is_missing(last):
+            message = "the witness is missing"
+            raise Damaged(message)
         with snapshot():
             heads = {str(account_id): head for account_id, head in audit.heads()}
             newest = Event.objects.order_by("-id").values_list("id", "hash").first()

@@ -15,6 +15,7 @@ from derived.ledger.locking import snapshot
 from derived.models import Account, Event
 from idp.management.verbs import UUID_LENGTH, Noun, no_arguments
 from idp.witness import standing, verifying, writing
+from idp.witness.folder import witness
 from idp.witness.standing import Standing
 from scim.models import Person
 from scim.protocol.values import fold
@@ -118,5 +119,8 @@ class Command(Noun):
         """Sign a checkpoint of all heads, and append it to the witness."""
         if standing.look(now=clock.now()) != Standing.CURRENT:
             message = f"{standing.refusal()} See: manage.py restore status"
+            raise CommandError(message)
+        if standing.is_missing(witness().newest()):
+            message = f"{standing.WORDS[Standing.LOST]} See: manage.py restore status"
             raise CommandError(message)
         return writing.checkpoint(now=clock.now())

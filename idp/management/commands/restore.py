@@ -11,7 +11,7 @@ from derived.models import LedgerState
 from idp.management.verbs import Noun, no_arguments
 from idp.witness import restored, standing
 from idp.witness.folder import Damaged, witness
-from idp.witness.standing import Standing
+from idp.witness.standing import WORDS, Standing
 from scim.models import Person
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Command(Noun):
     def status(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Compare, and change nothing."""
         return {
-            "standing": standing.look(now=clock.now()),
+            "standing": self._standing(),
             "generation": LedgerState.objects.get().generation,
             "witness": str(witness()),
             "rewritten": len(standing.altered()),
@@ -45,11 +45,20 @@ class Command(Noun):
     def accept(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Accept the database as it is."""
         now = clock.now()
-        if standing.look(now=now) == Standing.CURRENT and not standing.altered():
+        if not standing.has_its_heads():
+            message = f"{WORDS[Standing.PARTIAL]} Restore all tables from one backup."
+            raise CommandError(message)
+        found = self._standing()
+        if found == Standing.CURRENT and not standing.altered():
             message = "The database agrees with its witness: there is nothing to accept."
             raise CommandError(message)
-        found = self._read(lambda: restored.accept(now=now))
-        return {"generation": LedgerState.objects.get().generation, **self._told(found)}
+        lacking = self._read(lambda: restored.accept(now=now))
+        return {"generation": LedgerState.objects.get().generation, **self._told(lacking)}
+
+    def _standing(self) -> Standing:
+        """The standing here: on a machine without the witness "lost", although another one may hold it."""
+        found = standing.look(now=clock.now())
+        return Standing.LOST if found == Standing.CURRENT and standing.is_missing(witness().newest()) else found
 
     def _read(self, work: Callable[[], restored.Difference]) -> restored.Difference:
         try:

@@ -96,7 +96,7 @@ def test_a_copy_of_the_witness_is_a_witness(
     copy.write_text(file.read_text())
     rebuild_with_the_key(owner, change="missing")
     file.unlink()
-    writing.checkpoint(now=clock.now())
+    writing.checkpoint(now=clock.now(), begins=True)
     call_command("audit", "verify")
     with pytest.raises(CommandError, match=str(owner.id)):
         call_command("audit", "verify", "--against", str(copy))
@@ -106,7 +106,7 @@ def test_a_copy_of_the_witness_is_a_witness(
     assert json.loads(capsys.readouterr().out)["account"] == str(owner.id)
 
 
-@pytest.mark.parametrize("change", ["head", "signature", "missing checkpoint", "torn"])
+@pytest.mark.parametrize("change", ["head", "signature", "missing checkpoint", "beginning", "checkpoints", "torn"])
 def test_a_witness_that_was_changed_is_found(witness_folder: Folder, tmp_path: Path, change: str) -> None:
     """Lines are covered by the signed root, and checkpoints by their order."""
     for _ in range(3):
@@ -123,6 +123,10 @@ def test_a_witness_that_was_changed_is_found(witness_folder: Folder, tmp_path: P
             lines[signed[0]]["statement"] = lines[signed[0]]["statement"][:-8] + "AAAAAAAA"
         case "missing checkpoint":
             del lines[signed[1]]
+        case "beginning":
+            del lines[: signed[1] + 1]
+        case "checkpoints":
+            lines = [line for line in lines if "statement" not in line]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     file.write_text(text[: len(text) // 2] + "\n" + text[len(text) // 2 :] if change == "torn" else text)
     seen = verifying.read("witness")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from joserfc import jws
 from joserfc.jwk import KeySet
 
@@ -21,7 +21,7 @@ from derived.ledger.locking import under_lock
 from derived.models import Account, Event, LedgerState
 from idp.checks.witness import database_agrees_with_its_witness
 from idp.witness import operator_chain, restored, standing, writing
-from idp.witness.folder import Folder
+from idp.witness.folder import Damaged, Folder
 from idp.witness.operator_chain import OPERATOR
 from idp.witness.standing import Standing
 from scim.models import Source
@@ -131,15 +131,97 @@ def test_generations(witness_folder: Folder, number: int, expected: Standing) ->
     assert standing.compare(witness_folder.newest(), now=clock.now()) == expected
 
 
-def test_a_witness_that_goes_missing_stops_no_running_process(witness_folder: Folder, tmp_path: Path) -> None:
-    """Only a process that starts refuses to serve."""
+def test_a_witness_that_was_deleted_is_not_begun_anew(
+    witness_folder: Folder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that has seen it refuses at once, and the worker begins no other one, until an operator accepts."""
+    standing.require_comparison()
+    writer = writing.Writer()
+    writer.write(now=clock.now())
+    standing.look(now=clock.now())
+    assert not standing.refusal()
+    file = next((tmp_path / "witness").glob("*.jsonl"))
+    text = file.read_text()
+    file.unlink()
+    account()
+    caplog.clear()
+    for some in (writer, writing.Writer()):
+        some.write(now=clock.now())
+    assert "missing" in standing.refusal()
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
+    with http() as agent:
+        assert agent.get("/readyz").json()["status"] == "witness"
+    standing.require_comparison()  # a process that starts: another machine may hold it
+    writing.Writer().write(now=clock.now())
+    with pytest.raises(CommandError, match="witness of this database is missing"):
+        call_command("audit", "checkpoint")
+    assert not file.exists()
+    file.write_text(text)
+    assert standing.look(now=clock.now()) == Standing.CURRENT
+    file.unlink()
+    call_command("restore", "accept")
+    assert file.exists()
+    assert standing.look(now=clock.now()) == Standing.CURRENT
+    writing.Writer().write(now=clock.now())
+    call_command("audit", "verify")
+
+
+def test_a_witness_that_cannot_be_read_stops_no_running_process(
+    witness_folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not answer stops a process that starts only."""
     writing.checkpoint(now=clock.now())
     assert standing.look(now=clock.now()) == Standing.CURRENT
-    next((tmp_path / "witness").glob("*.jsonl")).unlink()
-    later = clock.now() + timedelta(hours=1)
-    assert standing.look(now=later) == Standing.CURRENT
+
+    def refused(_self: Folder) -> None:
+        raise OSError
+
+    monkeypatch.setattr("idp.witness.folder.Folder.newest", refused)
+    assert standing.look(now=clock.now()) == Standing.CURRENT
     standing.require_comparison()
-    assert standing.look(now=later) == Standing.LOST
+    assert standing.look(now=clock.now()) == Standing.LOST
+
+
+def test_a_file_of_the_witness_that_was_removed_or_shortened_is_told(witness_folder: Folder, tmp_path: Path) -> None:
+    """A worker that has read further writes nothing more into it."""
+    writer = writing.Writer()
+    writer.write(now=clock.now())
+    account()
+    writer.write(now=clock.now())
+    file = next((tmp_path / "witness").glob("*.jsonl"))
+    lines = file.read_text().splitlines(keepends=True)
+    for text in ("".join(lines[:-1]), None):
+        (tmp_path / "witness" / "2020-01-01.jsonl").write_text("".join(lines))
+        file.unlink()
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(Damaged):
+            writer.write(now=clock.now())
+
+
+@pytest.mark.parametrize("change", ["older", "other"])
+def test_accounts_that_lack_events_of_their_chains_are_refused(witness_folder: Folder, change: str) -> None:
+    """All tables but the Events were restored: a process that starts refuses, `check` says it, and none may accept."""
+    owner = account()
+    writing.Writer().write(now=clock.now())
+    end(owner)
+    writing.Writer().write(now=clock.now())
+    last = Event.objects.get(account=owner, seq=4)
+    head = (4, last.hash) if change == "older" else (owner.events.count(), "0" * 64)
+    Account.objects.filter(id=owner.id).update(status="active", audit_seq=head[0], audit_head=head[1])
+    standing.require_comparison()
+    for _ in range(2):
+        assert standing.look(now=clock.now()) == Standing.PARTIAL
+    with http() as agent:
+        assert agent.get("/readyz").json()["status"] == "restored"
+    assert [warning.id for warning in database_agrees_with_its_witness()] == ["ramet.W055"]
+    for words in (("restore", "accept"), ("source", "list")):
+        with pytest.raises(CommandError, match="a part of the database was restored"):
+            call_command(*words)
+    owner.refresh_from_db()
+    last = owner.events.order_by("-seq")[0]
+    Account.objects.filter(id=owner.id).update(audit_seq=last.seq, audit_head=last.hash)
+    assert standing.look(now=clock.now()) == Standing.CURRENT
 
 
 def _operator_events() -> list[Event]:
