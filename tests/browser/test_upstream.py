@@ -50,7 +50,7 @@ def test_person_links_an_upstream_provider_and_signs_in_with_it(
     page.context.clear_cookies()
     page.goto(f"{served.app.url}/login")
     desktop.reads("Sign in")
-    page.goto(f"{served.url}/login/upstream/elsewhere")
+    page.get_by_role("link", name="Sign in at Elsewhere").click()
     desktop.reads("Sign in at Elsewhere")
     expect(page.get_by_text(f"to continue to {served.app.name}")).to_be_visible()
     desktop.look("upstream-login")
