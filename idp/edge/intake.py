@@ -15,11 +15,12 @@ from idp.edge import caller, fields, routes, unlisted
 from idp.login.hop import UNIX
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
 FIRST_SECONDS = 10.0
 LEAST_RATE = 64 * 1024  # bytes a second
 MOST_HELD = 64 * 1024 * 1024  # bytes of bodies that are not answered yet, in this process
+_SMALL = 4 * 1024  # bytes of a body that needs no rate, and is counted when it is whole
 _HELD_SHARE = 4  # the share that one network may hold
 REFUSED, PEER, ARRIVED = "ramet.refused", "ramet.peer", "ramet.arrived"
 _SERVER = {
@@ -61,6 +62,9 @@ class Transport(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The parts, as they come."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """The whole body."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Answer."""
@@ -216,6 +220,12 @@ async def _read(body: bytearray, meta: dict[str, Any], transport: Transport, hel
     declared = meta.get("CONTENT_LENGTH", "")
     if declared.isascii() and declared.isdecimal() and (len(declared) > len(str(most)) or int(declared) > most):
         raise _Refused(too_large(most))
+    if declared.isascii() and declared.isdecimal() and int(declared) <= _SMALL:
+        async with asyncio.timeout(FIRST_SECONDS) as reading.deadline:
+            body += await transport()  # waits once, and not for each part and the end
+        if not held.add(reading, len(body)):
+            raise _Refused(_TOO_MUCH)
+        return
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.timeout_at(began + FIRST_SECONDS) as deadline:

@@ -63,7 +63,7 @@ class Server(Engine):
         return gate.form(request)
 
     def authenticated(
-        self, request: HttpRequest, *, count_unproven: Callable[[], None] = lambda: None
+        self, request: HttpRequest, *, count_unproven: Callable[[], None] | None = None
     ) -> tuple[RelyingParty, dict[str, str]]:
         """The client that calls a back-channel endpoint, and its parameters.
 
@@ -72,6 +72,8 @@ class Server(Engine):
         """
         parameters = gate.form(request)
         asked = OAuthRequest(request, parameters)
+        if count_unproven is None:
+            return self.authenticate_client(asked), parameters
         proves = client_auth.presents_proof(asked.http, asked.form, asked.headers)
         if not proves:
             count_unproven()

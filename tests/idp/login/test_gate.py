@@ -203,6 +203,7 @@ def test_a_signed_in_browser_is_remembered_longer(world: World) -> None:
         _, desktop = world.enrolled()
         now.shift(timedelta(minutes=50))
         desktop.get(f"{ISSUER}/devices")
+        assert Session.objects.latest("expire_date").expire_date > clock.now() + timedelta(hours=12)
         now.shift(timedelta(minutes=50))
         purging.purge(now=clock.now())
         assert desktop.get(f"{ISSUER}/devices").path == "/devices"

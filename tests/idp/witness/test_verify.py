@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from derived import clock
 from derived.ledger import audit, chain_key
 from derived.models import Account, Event, EventDetail
 from idp.witness import verifying, writing
-from idp.witness.lines import Line
+from idp.witness.lines import Ending, Line
 from tests.fixtures.audit_chain import account, without_triggers
 
 if TYPE_CHECKING:
@@ -159,8 +160,12 @@ def test_a_line_is_read_as_it_was_written() -> None:
         generation=3,
         newest=(7, "ab"),
         heads={"x": audit.Head(1, "cd")},
+        endings=(Ending("x", 1, "cd", "y", "lost"),),
+        statement="a.b.c",
+        checkpoint_at="2026-11-30T11:00:00+00:00",
         checkpoint_hash="ef",
     )
+    assert all(asdict(line).values()), "a field that is empty is not written"
     assert Line.read(line.text()) == line
     for text in (
         "",
