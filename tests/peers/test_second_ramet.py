@@ -95,8 +95,8 @@ def test_login_at_a_second_ramet_is_mapped(second: Upstream, world: World, live:
     assert page.url == f"{ISSUER}/devices", (page.url, page.words())
 
     app, fresh = world.app(), desktop(live, "")
-    fresh.get(app.url(acr_values=AAL2))
-    page = fresh.get(f"{ISSUER}/login/upstream/second")
+    page = fresh.get(app.url(acr_values=AAL2))
+    page = fresh.get(page.link_to("/login/upstream/second"))
     page = fresh.submit(page, page.forms()[-1], stop_at=app.redirect_uri)
     page = there.sign_in(fresh, page, stop_at=app.redirect_uri)
     told = claims(app.redeem(asked(page.stopped_at)["code"]).json()["id_token"])
