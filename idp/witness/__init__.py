@@ -5,6 +5,7 @@
     known           the heads and endings that the lines of a witness name
     standing        compare the database with its witness; a database that is older serves nothing
     operator_chain  the chain of sources, clients, roles, keys and policy files
+    withdrawn       what an operator took away: sources, clients, secrets, keys, managers
     writing         append positions and checkpoints
     endings         append each ending at once, in the process that committed it
     verifying       read a witness, and check signatures, order and root

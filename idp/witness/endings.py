@@ -80,7 +80,9 @@ class Appender:
                 last = witness().newest()
                 if last is not None:
                     at = clock.now().isoformat()
-                    witness().append([replace(last, at=at, heads={}, statement="", endings=tuple(endings))])
+                    witness().append(
+                        [replace(last, at=at, heads={}, states={}, lost={}, statement="", endings=tuple(endings))]
+                    )
         except OSError as error:
             if not self._failed:
                 logger.warning(

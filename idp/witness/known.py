@@ -27,12 +27,16 @@ _SEQ_BYTES = 4
 
 
 class Known:
-    """The newest head of each account that the witness names, packed: about 200 bytes an account."""
+    """The newest head of each account that the witness names, packed: about 200 bytes an account.
+
+    last: the last line. states: of what an operator can take away (`withdrawn`).
+    """
 
     def __init__(self) -> None:
         self._packed: dict[bytes, bytes] = {}
         self._place: Place | None = None
         self.last: Line | None = None
+        self.states: dict[str, str] = {}
 
     def refresh(self) -> None:
         """Take the lines that were appended since the last time.
@@ -45,6 +49,7 @@ class Known:
 
     def take(self, line: Line) -> None:
         """Take the heads and endings of one line, after the ones before it."""
+        self.states.update(line.states)
         for name in line.lost:
             self._packed.pop(UUID(name).bytes, None)
         for name, head in line.heads.items():

@@ -30,6 +30,7 @@ class Line:
     grown since the line before, by account. endings: of the same time, or committed since `newest` (`endings`).
     altered: accounts whose chain does not continue their last head here, so that no later head is written.
     lost: by account, the number of the first Event that an accepted restore lacked (0: the account itself).
+    states: of what an operator can take away, where they have changed (`withdrawn`).
     statement: a checkpoint, as a signed JWS; checkpoint_at and checkpoint_hash: of the newest checkpoint, this line's
     own included.
     """
@@ -41,6 +42,7 @@ class Line:
     endings: tuple[Ending, ...] = ()
     altered: tuple[str, ...] = ()
     lost: dict[str, int] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
     statement: str = ""
     checkpoint_at: str = ""
     checkpoint_hash: str = ""
@@ -68,6 +70,7 @@ class Line:
                 endings=tuple(Ending(*values) for values in found.get("endings", ())),
                 altered=tuple(str(name) for name in found.get("altered", ())),
                 lost={str(name): int(seq) for name, seq in found.get("lost", {}).items()},
+                states={str(name): str(state) for name, state in found.get("states", {}).items()},
                 statement=str(found.get("statement", "")),
                 checkpoint_at=str(found.get("checkpoint_at", "")),
                 checkpoint_hash=str(found.get("checkpoint_hash", "")),

@@ -14,7 +14,7 @@ from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from derived.models import Account, Authority, Credential, LedgerState
 from derived.rules.kinds import Kind
-from idp.witness import operator_chain, standing, writing
+from idp.witness import operator_chain, standing, withdrawn, writing
 from idp.witness.folder import witness
 from idp.witness.known import Named, digest
 from scim.models import Access, AccessOwner, Manager
@@ -34,27 +34,30 @@ class Difference:
 
     endings: to be applied again. changed: accounts whose chain goes on, or differently, in the witness. unknown:
     accounts that the database does not have. lost: of both, the number of the first Event that is missing, or 0.
+    returned: what an operator had taken away (`withdrawn`).
     """
 
     endings: list[Ending] = field(default_factory=list)
     changed: list[UUID] = field(default_factory=list)
     unknown: list[UUID] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
+    returned: list[withdrawn.Item] = field(default_factory=list)
 
 
-def difference() -> Difference:
-    """Compare the endings and heads of the witness with the database.
+def difference(*, now: datetime) -> Difference:
+    """Compare the endings, heads and states of the witness with the database.
 
     Raises: OSError, folder.Damaged.
     """
-    found, named, endings = Difference(), Named(), dict[str, "Ending"]()
+    found, named, endings, states = Difference(), Named(), dict[str, "Ending"](), dict[str, str]()
     generation = LedgerState.objects.get().generation
     for line in witness().lines():
         if line.generation <= generation:  # a later restore was not accepted by this database
             named.forget(line.lost)
         named.take(line)
+        states.update(line.states)
         endings.update({ending.hash: ending for ending in line.endings})  # each stands twice: at once, in a position
-    found.lost = named.lacking()
+    found.lost, found.returned = named.lacking(), withdrawn.returned(states, now=now)
     for name, first in found.lost.items():
         (found.changed if first else found.unknown).append(UUID(name))
     found.endings = [
@@ -73,12 +76,14 @@ def accept(*, now: datetime) -> Difference:
     and all is done again.
     Raises: OSError, folder.Damaged, DatabaseError, RametError.
     """
-    lacking = difference()
+    lacking = difference(now=now)
     newest = witness().newest()
     generation = max(LedgerState.objects.get().generation, newest.generation if newest else 0) + 1
     writing.write_lost(lacking.lost, generation=generation, now=now)
     for ending in lacking.endings:
         _apply(ending, now=now)
+    for item in lacking.returned:
+        item.end()
     operator_chain.record_changes(now=now, actor="operator")
     operator_chain.begin(now=now)
     body = {

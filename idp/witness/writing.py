@@ -16,7 +16,7 @@ from derived.ledger.locking import snapshot
 from derived.models import Account, Event, LedgerState
 from idp.config import config
 from idp.keys import keyring
-from idp.witness import operator_chain, standing
+from idp.witness import operator_chain, standing, withdrawn
 from idp.witness.folder import Damaged, witness
 from idp.witness.known import Known
 from idp.witness.lines import Ending, Line
@@ -70,7 +70,8 @@ class Writer:
     def _position(self, last: Line, *, now: datetime) -> list[Line]:
         since = 0 if last.newest is None else last.newest[0]
         newest = Event.objects.order_by("-id").values_list("id", "hash").first()
-        if newest is None or (newest[0] == since and not last.altered):
+        states = withdrawn.changed(self._known.states, now=now)
+        if newest is None or (newest[0] == since and not last.altered and not states):
             return []
         rows = Event.objects.filter(id__gt=since).order_by("id").values_list("account_id", "seq", "hash")
         heads = {str(account_id): head for account_id, head in audit.heads(_of(last.altered))}
@@ -78,11 +79,9 @@ class Writer:
         altered = self._known.discontinued([*heads, *last.altered])
         for name in altered:
             heads.pop(name, None)
-        if newest[0] == since and altered == set(last.altered):
+        if newest[0] == since and altered == set(last.altered) and not states:
             return []
-        ended = Event.objects.filter(id__gt=since - _OVERLAP, kind__in=audit.ENDINGS).order_by("id")
-        endings = [event for event in ended if event.id not in self._written]
-        self._written = {event.id for event in ended}
+        endings = self._new_endings(since) if newest[0] != since else []
         return _lines(
             Line(
                 at=now.isoformat(),
@@ -94,7 +93,15 @@ class Writer:
             ),
             heads,
             [ending_of(event) for event in endings],
+            states,
         )
+
+    def _new_endings(self, since: int) -> list[Event]:
+        """Endings from `since` on, or shortly before, that this worker has not written."""
+        ended = list(Event.objects.filter(id__gt=since - _OVERLAP, kind__in=audit.ENDINGS).order_by("id"))
+        new = [event for event in ended if event.id not in self._written]
+        self._written = {event.id for event in ended}
+        return new
 
 
 def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
@@ -146,7 +153,8 @@ def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
             altered=_told(altered, last),
         )
         endings = Event.objects.filter(kind__in=audit.ENDINGS).order_by("id") if last is None else Event.objects.none()
-        witness().append(_lines(line, changed, [ending_of(event) for event in endings]))
+        states = withdrawn.changed(known.states, now=now)
+        witness().append(_lines(line, changed, [ending_of(event) for event in endings], states))
     LedgerState.objects.update(compared_at=now)
     return {**claims, "statement": statement, "witness": str(witness())}
 
@@ -162,7 +170,7 @@ def write_lost(lost: Mapping[str, int], *, generation: int, now: datetime) -> No
         if last is None:
             return
         line, names = replace(last, at=now.isoformat(), generation=generation, newest=newest, heads={}), sorted(lost)
-        line = replace(line, endings=(), altered=(), statement="", lost={})
+        line = replace(line, endings=(), altered=(), statement="", lost={}, states={})
         some = [replace(line, lost={name: lost[name] for name in part}) for part in _parts(names)]
         witness().append(some or [line])
 
@@ -199,12 +207,15 @@ def _told(altered: Iterable[str], last: Line | None) -> tuple[str, ...]:
     return found
 
 
-def _lines(last: Line, heads: Mapping[str, Head], endings: list[Ending]) -> list[Line]:
-    """The line, after as many others as its heads and endings need."""
+def _lines(
+    last: Line, heads: Mapping[str, Head], endings: list[Ending], states: Mapping[str, str] | None = None
+) -> list[Line]:
+    """The line, after as many others as its heads, endings and states need."""
     names, before = sorted(heads), replace(last, statement="", checkpoint_at="", checkpoint_hash="")
     return [
         *(replace(before, heads={name: heads[name] for name in some}) for some in _parts(names)),
         *(replace(before, endings=tuple(some)) for some in _parts(endings)),
+        *(replace(before, states=dict(some)) for some in _parts(list((states or {}).items()))),
         last,
     ]
 

@@ -26,7 +26,7 @@ class Command(Noun):
     verbs: ClassVar = {
         "status": ("Whether the database is older than its witness, and which endings it lacks.", no_arguments),
         "accept": (
-            "Go on with a restored database: end sessions, token families and codes, and apply known endings again.",
+            "Go on with a restored database: end sessions, token families and codes, and end again what was ended.",
             no_arguments,
         ),
     }
@@ -39,7 +39,7 @@ class Command(Noun):
             "generation": LedgerState.objects.get().generation,
             "witness": str(witness()),
             "rewritten": len(standing.altered()),
-            **self._told(self._read(restored.difference)),
+            **self._told(self._read(lambda: restored.difference(now=clock.now()))),
         }
 
     def accept(self, _options: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +71,7 @@ class Command(Noun):
         return {
             "endings": len(found.endings),
             "look_at": self._names([*found.changed, *(ending.account for ending in found.endings)]),
+            "taken_away": [item.told for item in found.returned],
             "unknown_accounts": [str(account_id) for account_id in found.unknown],
         }
 

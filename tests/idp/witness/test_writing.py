@@ -16,21 +16,28 @@ from joserfc.jwk import KeySet
 from derived import clock
 from derived.changes import revoke
 from derived.errors import Reason
+from derived.keyring import KeyPurpose
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
-from derived.models import Account, Event, LedgerState
+from derived.models import Account, Event, LedgerState, SigningKey
 from idp.checks.witness import database_agrees_with_its_witness
+from idp.clients import registration
+from idp.keys import keyring
+from idp.models import ClientPolicy
 from idp.witness import operator_chain, restored, standing, writing
 from idp.witness.folder import Damaged, Folder
 from idp.witness.operator_chain import OPERATOR
 from idp.witness.standing import Standing
-from scim.models import Source
+from scim.access import entitlements
+from scim.models import Manager, Source, SourceCredential
 from scim.people import provision
 from tests.fixtures.audit_chain import account
 from tests.fixtures.world import World, http
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from idp.clients.party import RelyingParty
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -311,7 +318,79 @@ def test_accepting_applies_the_endings_that_the_database_lacks(witness_folder: F
     assert (leaves.status, loses.status) == ("terminated", "active")
     assert (lost.state, kept.state) == ("revoked", "active")
     assert standing.look(now=clock.now()) == Standing.CURRENT
-    assert restored.difference() == restored.Difference(unknown=[])
+    assert restored.difference(now=clock.now()) == restored.Difference(unknown=[])
+
+
+def test_accepting_takes_away_again_what_an_operator_took_away(
+    witness_folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tokens, secrets, sources, clients, keys and managers of after the backup; what was given back stays."""
+    World().enrolled()
+    payroll, _ = provision.register_source("payroll", now=clock.now())
+    for name in ("partner", "paused"):
+        provision.register_source(name, now=clock.now())
+    call_command("source", "disable", "paused", "--yes")
+    call_command("person", "appoint", "alex@example.org")
+    clients = [_client(name) for name in ("rotated", "disabled", "untouched")]
+    kid = keyring().ensure(KeyPurpose.TOKENS, "ES256", now=clock.now()).kid
+    writer = writing.Writer()
+    writer.write(now=clock.now())
+    tables = [Source, SourceCredential, ClientPolicy, SigningKey, Manager]
+    backup = [(model, list(model.objects.values())) for model in tables]
+
+    call_command("source", "rotate", "payroll")
+    call_command("source", "disable", "partner", "--yes")
+    call_command("source", "enable", "paused")
+    call_command("client", "rotate-secret", clients[0].client_id)
+    call_command("client", "disable", clients[1].client_id)
+    call_command("key", "revoke", kid)
+    call_command("person", "dismiss", "alex@example.org")
+    writer.write(now=clock.now())
+    lines = len(list(witness_folder.lines()))
+    writer.write(now=clock.now())
+    assert len(list(witness_folder.lines())) == lines
+
+    SigningKey.objects.filter(purpose=KeyPurpose.TOKENS, state="active").delete()
+    for model, rows in backup:
+        for row in rows:
+            model.objects.update_or_create(pk=row[model._meta.pk.attname], defaults=row)
+    credential = payroll.credentials.order_by("id")[0]
+    assert credential.is_live(now=clock.now())
+    newest = witness_folder.newest()
+    assert newest is not None
+    with witness_folder.held():
+        witness_folder.append([type(newest)(at=newest.at, generation=1, newest=(10**9, "4" * 64))])
+    capsys.readouterr()
+    call_command("restore", "accept", "--json")
+    told = json.loads(capsys.readouterr().out)["taken_away"]
+    assert len(told) == 6
+    for words in (
+        "source rotate payroll",
+        "source enable partner",
+        "client rotate-secret",
+        "client enable",
+        kid,
+        "alex",
+    ):
+        assert len([one for one in told if words in one]) == 1, (words, told)
+    credential.refresh_from_db()
+    assert not credential.is_live(now=clock.now())
+    assert Source.objects.get(name="payroll").disabled_at is None
+    assert Source.objects.get(name="partner").disabled_at is not None
+    hashes = {row["pk"]: row["secret_hash"] for row in ClientPolicy.objects.values("pk", "secret_hash")}
+    before = {row["client_id"]: row["secret_hash"] for row in dict(backup)[ClientPolicy]}
+    assert [hashes[one.policy.pk] == before[one.policy.pk] for one in clients] == [False, True, True]
+    assert [ClientPolicy.objects.get(pk=one.policy.pk).disabled_at is None for one in clients] == [True, False, True]
+    assert SigningKey.objects.get(kid=kid).state == "revoked"
+    assert not entitlements.managers().exists()
+
+
+def _client(name: str) -> RelyingParty:
+    party, secret = registration.register(
+        registration.Registration(name=name, redirect_uris=("https://app.example/cb",)), now=clock.now()
+    )
+    assert secret
+    return party
 
 
 @pytest.mark.parametrize(("standing_is", "found"), [("older", "ramet.W050"), ("lost", "ramet.W051")])
