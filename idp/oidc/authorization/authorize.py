@@ -368,7 +368,12 @@ def _grant(  # noqa: PLR0913 - the evidence
             expires_at=now + lifetimes.CODE,
         )
 
-    under_lock(session.account_id, work)
+    try:
+        under_lock(session.account_id, work)
+    except AlreadySpent:
+        if request.method == "POST":  # the same form, sent twice at once: on to the answer that the first one got
+            return redirect("authorize-go-on", flow=row.id)
+        raise
     if said.allowed:
         clients.remember_consent(
             party,
@@ -398,7 +403,8 @@ def _repeated(request: HttpRequest, flow: str) -> HttpResponse:
     """The answer to a request that is over: the one that it got, if it got it just now in this browser."""
     sealed, until = request.session.get(_ANSWERS, {}).get(flow, ("", 0))
     if until <= clock.now().timestamp():
-        return _page(request, _OVER)
+        # A form that was sent twice at once may come before the answer to the first is kept: look once more.
+        return redirect("authorize-go-on", flow=flow) if request.method == "POST" else _page(request, _OVER)
     answer = json.loads(wrapper().unwrap(b64decode(sealed), purpose=_ANSWERS, owner=flow))
     return answers.authorization_response(request, answer.pop("redirect_uri"), **answer)
 
