@@ -118,6 +118,7 @@ def has_body(meta: dict[str, Any]) -> bool:
     return meta.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in meta
 
 
+_CUT_SHORT = Refusal(400, "invalid_request", "The request's body is shorter than its Content-Length.")
 _TOO_MUCH = Refusal(503, "temporarily_unavailable", "Too much is being sent at once.")
 
 
@@ -222,7 +223,10 @@ async def _read(body: bytearray, meta: dict[str, Any], transport: Transport, hel
         raise _Refused(too_large(most))
     if declared.isascii() and declared.isdecimal() and int(declared) <= _SMALL:
         async with asyncio.timeout(FIRST_SECONDS) as reading.deadline:
-            body += await transport()  # waits once, and not for each part and the end
+            try:
+                body += await transport()  # waits once, and not for each part and the end
+            except RuntimeError:  # granian's RSGIProtocolError: the caller closed before the last byte
+                raise _Refused(_CUT_SHORT) from None
         if not held.add(reading, len(body)):
             raise _Refused(_TOO_MUCH)
         return

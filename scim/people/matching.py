@@ -117,12 +117,15 @@ def starts_adopted(source: Source, person: Person | None, *, attribute: str = ""
     return not person.records.filter(adopted=True).exists() and not status.ever_had_authenticator(person.account)
 
 
-def match_after_write(record: Record, *, now: datetime) -> None:
-    """After a committed write: join the record's person if the case is unambiguous, or let a manager decide."""
+def match_after_write(record: Record, *, now: datetime, is_new: bool = False) -> None:
+    """After a committed write: join the record's person if the case is unambiguous, or let a manager decide.
+
+    is_new: this write created the record and its person, beside a write of another source about the same person.
+    """
     keys = candidates.keys_of(record.source, record.resource)
     found = candidates.find(record.source, keys, record=record)
     if len(found) == 1 and not found[0].why:
-        moves = _moves_clear(record, found[0])
+        moves = _moves_clear(record, found[0], is_new=is_new)
         if moves is not None:
             with contextlib.suppress(Refused):  # a concurrent join by another request is not an error here
                 join(moves, _other(moves, record, found[0]), attribute=found[0].attribute, now=now, actor=BY_RULE)
@@ -136,16 +139,19 @@ def match_after_write(record: Record, *, now: datetime) -> None:
         )
 
 
-def _moves_clear(record: Record, found: candidates.Candidate) -> Record | None:
+def _moves_clear(record: Record, found: candidates.Candidate, *, is_new: bool) -> Record | None:
     """The record that a rule may move to the other person, or None if a manager must decide.
 
     A record moves if its person has nothing else, never enrolled, and loses nothing: the record was not adopted, or is
-    adopted there too. So a rule never takes a source's joiner into an account where that source has no say.
+    adopted there too. So a rule never takes a source's joiner into an account where that source has no say. A record
+    that was created just now moves as it would have been attached a moment later.
     """
     other = found.person.records.filter(deleted_at__isnull=True).select_related("person", "source").first()
     moves = [(record, found.person)] + ([(other, record.person)] if other is not None else [])
     for one, into in sorted(moves, key=lambda pair: pair[0].adopted):
-        stays_heard = not one.adopted or starts_adopted(one.source, into, attribute=found.attribute)
+        stays_heard = (
+            (is_new and one is record) or not one.adopted or starts_adopted(one.source, into, attribute=found.attribute)
+        )
         if stays_heard and candidates.has_nothing_to_lose(one.person):
             return one
     return None

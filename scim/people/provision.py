@@ -80,7 +80,7 @@ def create_user(source: Source, unverified_body: Json, *, now: datetime) -> Reco
     record = _attached(source, unverified_body, resource, now=now)
     if record is None:
         record = _unique(lambda: transacted(lambda: _create(source, unverified_body, resource, now=now)))
-        matching.match_after_write(record, now=now)
+        matching.match_after_write(record, now=now, is_new=True)
     return record
 
 

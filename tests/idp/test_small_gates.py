@@ -62,7 +62,7 @@ def test_a_public_address_stays_public(address: str) -> None:
 )
 def test_a_line_that_csv_cannot_read_is_refused_alone(text: str) -> None:
     """The line is named, and the lines around it are read."""
-    found = list(tables.entries(io.StringIO(text, newline=""), "csv"))
+    found = list(tables.read(text.encode(), "csv", now=clock.now()).people)
     assert found[0].body["userName"] == "ada"
     assert found[1].wrong or found[1].body.get("userName") == "bo\x00b"
     assert found[-1].body.get("userName") == "cy"
