@@ -77,6 +77,9 @@ class Command(Noun):
         except OSError as error:
             message = f"{where} cannot be read: {type(error).__name__}."
             raise CommandError(message) from error
+        if seen is None and standing.is_missing(None):
+            message = f"{standing.WORDS[Standing.LOST]} Give a copy with --against, or run it where the witness is."
+            raise CommandError(message)
         if seen is not None and not seen.events and not seen.fault:
             message = f"{where} holds nothing of a witness. Give the folder, or one of its files."
             raise CommandError(message)
