@@ -28,11 +28,12 @@ CALLBACK = f"{ISSUER}/login/upstream/second/callback"
 
 
 def desktop(live: Live, session: str) -> Browser:
-    """One browser for both: this Ramet in this process, the other over loopback, where its person is signed in."""
-    agent = httpx.Client(
-        mounts={"all://localhost:8000": InProcess()},
-        timeout=60,
-    )
+    """One browser for both: this Ramet in this process, the other over loopback, where its person is signed in.
+
+    It calls from a network of its own, since other tests of the shared server guess passwords from theirs.
+    """
+    own_network = httpx.HTTPTransport(local_address="127.0.7.7")
+    agent = httpx.Client(mounts={"all://localhost:8000": InProcess(), "all://127.0.0.1": own_network}, timeout=60)
     agent.cookies.set("ramet_session", session, domain="127.0.0.1")
     assert live.issuer.startswith("http://127.0.0.1:")
     return Browser(agent)

@@ -49,10 +49,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = wanted
     yield
     here = set(items)  # `-k` and `-m` have left some out
-    items[:] = [
-        *(item for item in wanted if item in here and not _takes_little(item)),
-        *(item for item in items if _takes_little(item)),
-    ]
+    long = [item for item in wanted if item in here and not _takes_little(item)]
+    if long:  # again next to each other where they share a fixture with a parameter, as pytest does it
+        long[0].session._fixturemanager.pytest_collection_modifyitems(long)
+    items[:] = [*long, *(item for item in items if _takes_little(item))]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -198,7 +198,9 @@ def test_clients_minimum_holds_after_the_cap(linked: AtUpstream) -> None:
     assert app.refresh(tokens["refresh_token"]).status_code == 400
     assert app.introspect(tokens["access_token"]) == {"active": False}
     fresh = Browser(http())
-    page = linked.sign_in(fresh, app.url(), stop_at=app.redirect_uri)
+    assert "/login/upstream/liar" not in fresh.get(app.url()).html, "a way that cannot reach the minimum is not offered"
+    linked.sign_in(fresh, f"{ISSUER}/login")
+    page = fresh.get(app.url(), stop_at=app.redirect_uri)
     assert asked(page.stopped_at).get("error") == "unmet_authentication_requirements" or not page.stopped_at
 
 
