@@ -66,6 +66,7 @@ def test_tasks_end_at_the_whole_url_of_the_suite(loaded: dict[str, fixtures.Stat
         assert made["server"]["allow_unexpected_metadata_fields"]
 
 
+@pytest.mark.database
 def test_loading_again_keeps_the_clients(loaded: dict[str, fixtures.Static]) -> None:
     """Secrets and certificates are new each time; the client_ids stay."""
     again = fixtures.load(SUITE, "ramet", keys={}, now=clock.now())

@@ -139,6 +139,7 @@ def test_person_page_readmits_a_returning_person(world: World) -> None:
     assert alex.active
 
 
+@pytest.mark.database
 def test_manager_enables_what_wrong_tries_disabled(world: World) -> None:
     """TH-1, ruling 33: recorded with the manager's name; not for oneself, not for another person's authenticator, and
     once.

@@ -334,6 +334,7 @@ def test_people_are_told_their_user_name(world: World) -> None:
     assert Browser(http()).get(f"{ISSUER}/login").form_with("username").fields["username"] == ""  # type: ignore[union-attr]
 
 
+@pytest.mark.database
 def test_unique_mail_address_is_a_name_too(world: World) -> None:
     """In any case; not if two people have it, nor if it is a user name of another; the answer is always the same."""
     world.push("amoss", emails=[{"value": "Alex.Moss@example.org", "primary": True}, {"value": "team@example.org"}])

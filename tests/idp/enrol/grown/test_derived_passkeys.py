@@ -279,6 +279,7 @@ def test_same_key_is_never_bound_twice(world: World) -> None:
     assert sign_in(stranger(), grown).path == "/login/passkey"  # IV-9
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("registering", [register, grow], ids=["root", "derived"])
 def test_registration_without_proof_does_not_burn_the_key_of_another(
     authority: dict[str, Any], world: World, registering: Callable[[Browser, SoftKey], Page]

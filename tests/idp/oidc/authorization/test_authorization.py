@@ -362,6 +362,7 @@ def test_every_response_has_the_security_headers(world: World) -> None:
     assert http().get("/.well-known/openid-configuration", headers={"Host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.database
 def test_id_token_hint_selects_the_person(world: World) -> None:
     """C42, OpenID Connect Core 3.1.2.1: with `id_token_hint` no other person's login answers the request."""
     _, alexs = world.enrolled()

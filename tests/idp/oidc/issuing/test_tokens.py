@@ -260,6 +260,7 @@ def test_bound_grant_of_a_confidential_client_yields_no_bearer_token(
     assert app.refresh(found["refresh_token"], dpop=dpop(key)).status_code == 200
 
 
+@pytest.mark.database
 def test_first_proof_at_refresh_binds_a_public_client(world: World, person_and_browser: tuple[Person, Browser]) -> None:
     """RFC 9449 §5: the access token, and the refresh token of a public client from then on; DK-4."""
     app, web, key = world.app(public=True), world.app(), DeviceKey.generate()

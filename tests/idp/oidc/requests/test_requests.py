@@ -143,6 +143,7 @@ def test_claims_appear_where_they_were_requested(world: World) -> None:
     assert "name" not in userinfo(tokens["access_token"]).json()
 
 
+@pytest.mark.database
 def test_client_may_have_the_claims_of_its_scopes_in_the_id_token(world: World) -> None:
     """FA-5: off by default; as far as the scope goes, at the code and at a refresh, beside the `claims` parameter."""
     _, browser = world.enrolled()
