@@ -166,11 +166,15 @@ class Held:
         own = self._of[reading.network] = self._of.get(reading.network, 0) + count
         if own > MOST_HELD // _HELD_SHARE:
             return False
-        return self._all <= MOST_HELD or self._make_room(reading)
+        while self._all > MOST_HELD:
+            if not self._make_room(reading):
+                return False
+        return True
 
     def _make_room(self, reading: Reading) -> bool:
         """Refuse the largest unfinished body of the network that holds most; False if that is this one's network."""
-        found = max(self._unfinished - {reading}, key=self._weight, default=reading)
+        others = (one for one in self._unfinished if one.count and one is not reading)
+        found = max(others, key=self._weight, default=reading)
         if self._of[found.network] <= self._of[reading.network]:
             return False
         self._unfinished.discard(found)
@@ -202,6 +206,8 @@ async def read(meta: dict[str, Any], transport: Transport, held: Held, network: 
     held.begin(reading)
     try:
         await _read(body, meta, transport, held, reading)
+        if reading.refusal is not None:  # refused with its last byte: its bytes are uncounted already
+            raise _Refused(reading.refusal)
         is_whole = True
     except _Refused as refused:
         meta[REFUSED] = refused.refusal

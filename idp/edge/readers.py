@@ -2,7 +2,8 @@
 
 The kernel knows how much of what was sent is acknowledged (tcp(7), TCP_INFO). A thread compares that every few seconds:
 while bytes wait, a caller has to take `LEAST_RATE` on average over `WINDOW` seconds. A caller who takes nothing at all
-is the kernel's own matter (`edge.listeners`). No thread and no lane waits for readers; this bounds sockets and memory.
+is ended too; the kernel's own deadline (`edge.listeners`) holds without this thread. No thread and no lane waits for
+readers; this bounds sockets and memory.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ def _watch(readers: Readers) -> None:
         try:
             if ended := readers.end_slow(now=time.monotonic()):
                 logger.info("%s connections were ended: their callers read too slowly", ended)
-        except (OSError, struct.error) as error:  # a kernel that tells less: only this bound is missing
+        except OSError as error:  # no descriptor is free, say: the next look may succeed
+            logger.warning("slow readers were not looked for: %s", error)
+        except struct.error as error:  # a kernel that tells less: only this bound is missing
             logger.warning("slow readers are not ended: %s", error)
             return

@@ -43,7 +43,6 @@ _PEM = re.compile(
 )
 _ESCAPED = re.compile(r"[A-Za-z0-9%._~+/=\-]+")
 _SEQUENCE, _LONG_LENGTH, _TAG_AND_LENGTH = 0x30, 0x80, 2
-_TAG_AND_LENGTH = 2
 
 
 @dataclass(frozen=True)

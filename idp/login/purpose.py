@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.core import signing
 from django.core.exceptions import SuspiciousOperation
@@ -111,7 +111,7 @@ def _stated(request: HttpRequest) -> Purpose:
 def _plain(request: HttpRequest) -> Purpose:
     """The purpose that a link names: a waiting request, or a page of this site."""
     flow = request.GET.get("flow", "")[:_LONGEST_FLOW]
-    if flow and flow.isprintable():
+    if flow and flow.isprintable() and "/" not in flow:
         return Purpose(flow=flow)
     return Purpose(next_path=safe_path(request.GET.get("next", "")))
 
@@ -135,6 +135,5 @@ def recall(request: HttpRequest, trip: str) -> None:
 
 def safe_path(wanted: str) -> str:
     """A path of this site, or nothing."""
-    parts = urlsplit(wanted[:_LONGEST_PATH])
     clean = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if clean and not parts.netloc and not parts.scheme else ""
+    return wanted if clean and len(wanted) <= _LONGEST_PATH else ""

@@ -31,6 +31,7 @@ _POINTER = "login_session"
 _BROWSER = "browser"
 WRONG_TRIES = "wrong-tries"  # in unknown browsers, before the last login
 _PAUSE = "longest-pause"  # seconds since the login, for a client's own limit
+KEPT_ANSWERS = "answers"  # of authorization requests, for a form that is sent twice
 _TOUCH_EVERY = timedelta(seconds=60)
 _LIMITS = {  # SS-1, SS-2: overall, idle
     AAL.AAL1: (timedelta(hours=24), timedelta(hours=1)),
@@ -159,8 +160,8 @@ def establish(  # noqa: PLR0913 - the evidence
         end(before, now=now, actor="person")  # otherwise unreachable: its browser has another person's session now
     request.session.cycle_key()
     request.session[_POINTER] = str(session.id)
-    request.session.pop("login", None)
-    request.session.pop(_PAUSE, None)
+    for name in ("login", _PAUSE, KEPT_ANSWERS):  # what an earlier login got is not another one's
+        request.session.pop(name, None)
     request.ramet_session = session  # type: ignore[attr-defined]
     return session
 

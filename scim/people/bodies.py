@@ -8,6 +8,7 @@ from django.db.models import F
 
 from scim.models import DroppedAttribute
 from scim.protocol.dropping import without_unknown
+from scim.protocol.endings import states_ending
 from scim.protocol.normalise import Form, normalise
 from scim.protocol.user import USER
 
@@ -24,10 +25,12 @@ def read(source: Source, unverified_body: Json, form: Form, kind: ResourceType =
     body = normalise(unverified_body, source.normalisers, form, kind)
     if not source.drops_unknown:
         return body
-    body, dropped = without_unknown(body, form, kind)
+    kept, dropped = without_unknown(body, form, kind)
+    if kind is USER and states_ending(body) and not states_ending(kept):
+        return body  # `active` in a spelling that is not understood: it is refused, which alarms the managers
     if dropped and counts:
         _count(source, dropped)
-    return body
+    return kept
 
 
 def _count(source: Source, names: set[str]) -> None:

@@ -43,12 +43,12 @@ def holds(person: Person, account: Account, *, source: str, now: datetime) -> bo
         return True
     if not source:
         return False
-    ending = Source.objects.select_for_update().get(name=source)  # endings of one source are counted one by one
-    recent = ending.endings.filter(at__gt=now - WINDOW).count()
-    if recent < _allowed(ending, recent, now=now):
-        SourceEnding.objects.create(source=ending, at=now)
+    braked = Source.objects.select_for_update().get(name=source)  # endings of one source are counted one by one
+    recent = braked.endings.filter(at__gt=now - WINDOW).count()
+    if recent < _allowed(braked, recent, now=now):
+        SourceEnding.objects.create(source=braked, at=now)
         return False
-    _hold(person, account, ending, now=now)
+    _hold(person, account, braked, now=now)
     return True
 
 

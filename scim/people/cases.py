@@ -95,9 +95,9 @@ def join(case: Case, *, now: datetime, actor: str) -> bool:
     Raises: Refused(ILLEGAL_MOVE) if nothing of it waits.
     """
     _require_waiting(case)
-    into, attribute = case.keeps(), case.pairs[0].attribute
+    into = case.keeps()
     done = [
-        matching.join(record, into, attribute=attribute, now=now, actor=actor) is not None
+        matching.join(record, into, attribute=_attribute(case, record, into), now=now, actor=actor) is not None
         for record in case.records()
         if record.person_id != into.id
     ]
@@ -106,6 +106,12 @@ def join(case: Case, *, now: datetime, actor: str) -> bool:
         left = [one.id for one in case.pairs]
         Match.objects.filter(id__in=left, state=MatchState.WAITING).delete()
     return all(done)
+
+
+def _attribute(case: Case, record: Record, into: Person) -> str:
+    """The identifier by which this very record was found for the person, or "": then it waits for its adoption."""
+    own = (one.attribute for one in case.pairs if one.record_id == record.id and one.person_id == into.id)
+    return next(own, "")
 
 
 def keep_apart(case: Case, *, now: datetime, actor: str) -> None:

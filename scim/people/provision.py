@@ -255,6 +255,8 @@ def _write(  # noqa: PLR0913 - the parts of a change
             return record
         check_unique(source, resource, but=record)
         kept = _without_secrets(push.body) if push.body is not None else _repushed(record, resource)
+        if push.says_active and not _means_active(record, resource):
+            record.overruled = False  # stated again, after a manager gave the person back
         _store(record, resource, push.body, kept, now=now)
         _record(account, "person.updated", record, now=now)
         if set(trust.untrusted_attributes(resource, source.trusted_for)) - set(

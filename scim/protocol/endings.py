@@ -38,9 +38,9 @@ def states_ending(unverified_body: Json) -> bool:
             waiting += value
         elif isinstance(value, dict):
             parts = {key.lower(): inner for key, inner in value.items()}
-            if parts.get("method") == "DELETE":
+            if str(parts.get("method")).upper() == "DELETE":
                 return True
-            named = [inner for key, inner in parts.items() if _is_active(key)]
+            named = [inner for key, inner in value.items() if _is_active(key)]
             if _is_active(parts.get("path")) and "value" in parts:
                 named.append(parts["value"])
             if any(not _is_true(inner) for inner in named):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import resource
 import socket
 import threading
@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.edge import slow
 from tests.fixtures.live_server import Live, Request, document, form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = [pytest.mark.slow]
 HEADER_SECONDS = 10
@@ -253,6 +253,46 @@ def test_a_full_memory_takes_from_the_network_that_holds_most() -> None:
     assert not held.add(late, 10 * each), "nobody makes room for the network that holds most"
 
 
+def test_a_body_without_bytes_makes_no_room() -> None:
+    """Bodies that came whole fill the memory: refusing one of which nothing has come would free nothing."""
+    held = intake.Held()
+    for number in range(4):
+        whole = intake.Reading(f"network {number}")
+        held.begin(whole)
+        assert held.add(whole, intake.MOST_HELD // 4)
+        held.end(whole, is_whole=True)
+    begun = intake.Reading("network 0")
+    held.begin(begun)
+    source = intake.Reading("source")
+    held.begin(source)
+    assert not held.add(source, 300)
+    assert begun.refusal is None
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_body_that_is_refused_with_its_last_byte_is_uncounted_once(*, refused: bool) -> None:
+    """The application drops the bytes of a whole body; those of a refused one are gone already."""
+    held = intake.Held()
+
+    class Line:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"a" * 5000
+            if refused:
+                [found] = held._unfinished
+                held._drop_all(found)
+                found.refusal = intake._TOO_MUCH
+
+        async def __call__(self) -> bytes:
+            raise NotImplementedError
+
+        def response_bytes(self, *_: object) -> None:
+            raise NotImplementedError
+
+    meta: dict[str, Any] = {"PATH_INFO": "/scim/v2/Users", "CONTENT_LENGTH": "5000"}
+    body = asyncio.run(intake.read(meta, Line(), held, "one"))
+    assert (len(body), held._all, intake.REFUSED in meta) == ((0, 0, True) if refused else (5000, 5000, False))
+
+
 def test_bodies_that_strangers_hold_open_refuse_no_ending(served: Live) -> None:
     """80 sockets of 1 MiB less a byte, from five networks, for SCIM: each `active:false` is acknowledged."""
     people = served.people(5)
@@ -264,7 +304,7 @@ def test_bodies_that_strangers_hold_open_refuse_no_ending(served: Live) -> None:
     for number in range(80):
         line = socket.create_connection(("127.0.0.1", served.port), timeout=10)
         line.settimeout(10)
-        with contextlib.suppress(OSError):  # some are refused while they send
+        with suppress(OSError):  # some are refused while they send
             line.sendall(f"{head}X-Forwarded-For: 198.51.{number % 5}.7\r\n\r\n".encode() + b"a" * 1048575)
         lines.append(line)
     assert [served.call(served.deactivation(person)).status for person in people] == [200] * 5

@@ -35,7 +35,16 @@ from idp.clients import names
 from idp.errors import UNMET
 from idp.keys import wrapper
 from idp.login import choices, purpose
-from idp.login.session import browser_hash, is_live, login_of, note_idle, session_under_lock, signed_in, was_idle
+from idp.login.session import (
+    KEPT_ANSWERS,
+    browser_hash,
+    is_live,
+    login_of,
+    note_idle,
+    session_under_lock,
+    signed_in,
+    was_idle,
+)
 from idp.models import AuthorizationRequest, Code, PushedRequest
 from idp.oidc import lifetimes
 from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
@@ -60,7 +69,7 @@ if TYPE_CHECKING:
     from idp.oidc.requests.intake import AdmittedRequest
 
 _ASKED, _CHOSEN = "asked", "chosen"
-_ANSWERS, _MOST_ANSWERS = "answers", 5
+_ANSWERS, _MOST_ANSWERS = KEPT_ANSWERS, 5
 _OVER = "This sign-in has expired or was begun in another browser."
 _LINK_WORDS = {
     "client_uri": "Website",

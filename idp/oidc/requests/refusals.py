@@ -66,14 +66,16 @@ def noted(request: HttpRequest, response: HttpResponse, error: str, words: str) 
     request_id = secrets.token_hex(16)
     response[HEADER] = request_id
     claimed = str(getattr(request, "ramet_claimed_client", "not registered"))
-    is_permitted, left_out = limiter.permits(f"{claimed} {request.path} {error} {words}")
+    # The route, which names no request, so that all its paths count as alike.
+    where = f"/{request.resolver_match.route}" if request.resolver_match else request.path
+    is_permitted, left_out = limiter.permits(f"{claimed} {where} {error} {words}")
     if not is_permitted:
         return response
     if left_out:
         logger.warning("%d more refused requests of the last minute were not written", left_out)
     level = logging.INFO if error in _EXPECTED else logging.WARNING
     form = "refused: client %s, %s, %s: %s (request %s)"
-    logger.log(level, form, claimed, request.path, error, words or "no reason", request_id)
+    logger.log(level, form, claimed, where, error, words or "no reason", request_id)
     return response
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from demo.browser import Browser
-from idp.login.purpose import FIELD, Purpose
+from idp.login.purpose import FIELD, Purpose, safe_path
 from tests.fixtures.world import ISSUER, answer, http
 
 if TYPE_CHECKING:
@@ -165,3 +165,12 @@ def test_more_fields_than_are_read_are_no_purpose(path: str, status: int) -> Non
     """The page is what it is without them: it was a 500, since its error page read them again."""
     with http() as agent:
         assert agent.get(f"{path}?{'a=1&' * 2_000}").status_code == status
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["//[", "//[a]b", "/\\x", "//evil.example/", "/" + "a" * 600, "javascript:x"])
+def test_no_path_is_a_fault(path: str) -> None:
+    """Any text after `next=` on any page: no error, and nothing of it leads anywhere."""
+    page = http().get(f"{ISSUER}/login", params={"next": path})
+    assert page.status_code == 200
+    assert safe_path(path) == ""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scim.errors import ScimError
 from scim.models import DroppedAttribute
-from scim.people import bodies
+from scim.people import bodies, refusals
 from scim.protocol import values
 from scim.protocol.dropping import without_unknown
 from scim.protocol.normalise import Form
@@ -81,6 +81,16 @@ def test_unknown_attributes_of_a_patch(dropping: Scim) -> None:
     ends = {"op": "replace", "value": {"active": False, "shoeSize": 9}}
     assert dropping.patch(record_id, *unknown, ends)[1]["active"] is False
     assert not _record(record_id).person.account.is_active
+
+
+@pytest.mark.parametrize("name", ["active ", "urn:scim:schemas:core:1.0:active"])
+def test_an_ending_in_an_odd_spelling_is_refused_or_understood(dropping: Scim, name: str) -> None:
+    """Dropped, it would be answered 200 while the person stays; refused, it alarms the managers."""
+    record_id = dropping.create()
+    assert dropping("PUT", f"/Users/{record_id}", {**user(), name: False})[0] == 400
+    assert refusals.alarms().count() == 1
+    status, _ = dropping.patch(record_id, {"op": "replace", "path": name, "value": False})
+    assert (status, _record(record_id).person.account.is_active) in {(400, True), (200, False)}
 
 
 def test_groups_and_bulk(dropping: Scim) -> None:

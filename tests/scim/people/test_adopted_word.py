@@ -386,6 +386,11 @@ def test_a_held_person_can_do_nothing_and_is_given_back_whole(world: World, alex
     assert _works(alex)
     hr.patch(record, {"op": "replace", "path": "title", "value": "y"})
     assert _works(alex), "another attribute does not end them"
+    whole = world.scim("GET", f"/Users/{record}").json()
+    assert hr("PUT", f"/Users/{record}", {**whole, "title": "z"})[0] == 200
+    assert not _works(alex), "stated again beside another change, it counts"
+    call_command("held", "give-back", "--name", ALEX, stdout=io.StringIO())
+    assert _works(alex)
     Source.objects.update(brake_count=10, brake_percent=5)
     hr.patch(record, _OFF)
     assert not _works(alex)

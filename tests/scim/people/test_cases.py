@@ -10,8 +10,9 @@ import pytest
 from django.core.management import call_command
 
 from derived import clock
-from scim.models import Match, MatchState, Record
+from scim.models import Match, MatchState, Record, Source
 from scim.people import cases, matching
+from scim.protocol import trust
 from tests.fixtures.scim_client import ENTERPRISE, Scim, user
 from tests.fixtures.scim_records import _number, _record
 from tests.fixtures.world import ISSUER
@@ -58,6 +59,22 @@ def test_one_decision_joins_all(made: list[str]) -> None:
     assert len({_record(one).person_id for one in made}) == 1
     assert cases.waiting() == []
     assert not Match.objects.filter(state=MatchState.WAITING).exists()
+
+
+def test_a_record_without_the_identifier_waits_for_its_adoption(connect: Callable[..., Scim]) -> None:
+    """A source that adopts by number says nothing about a person by a record that has none, whatever the pair says."""
+    hr, side = connect("hr"), connect("side")
+    made = _several([hr, hr, hr])
+    Source.objects.update(adopts=[trust.EMPLOYEE_NUMBER])
+    extra = side.create("extra")
+    for record_id in made[1:]:
+        person = _record(record_id).person
+        if person.id != cases.waiting()[0].keeps().id:
+            matching.join(_record(extra), person, now=clock.now(), actor="operator")
+    assert _record(extra).adopted is False
+    call_command("match", "accept", str(cases.waiting()[0].number), stdout=io.StringIO())
+    assert len({_record(one).person_id for one in [*made, extra]}) == 1
+    assert _record(extra).adopted is False
 
 
 def test_one_decision_keeps_all_apart(made: list[str]) -> None:
