@@ -2,7 +2,8 @@
 
 A key counts as proven where its holder signed a challenge of the transaction with it, or its hardware vouches for it. A
 registration without either (a passkey with the attestation `none`) only reserves the name: it keeps it from another
-such registration, but not from a holder who proves possession. The first login with such a passkey proves its key.
+such registration, but not from a holder who proves possession. The first login with such a passkey proves its key;
+where another holder has proven the key by then, the login is refused, so that no key signs in to two accounts.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def is_bound(name: str) -> bool:
     return BoundKey.objects.filter(name=name, proven=True).exists()
 
 
-def record_possession(credential_id: UUID) -> None:
-    """Record that a login has proven the credential's keys."""
+def record_possession(credential_id: UUID, name: str) -> None:
+    """Record that a login has proven the credential's key of this name.
+
+    Raises: Refused(KEY_SEEN_BEFORE) if another credential holds the name: its holder has proven the key in between.
+    """
+    if BoundKey.objects.filter(name=name).exclude(credential=credential_id).exists():
+        raise Refused(Reason.KEY_SEEN_BEFORE)
     BoundKey.objects.filter(credential=credential_id, proven=False).update(proven=True)

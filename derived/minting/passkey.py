@@ -305,7 +305,7 @@ def register(
         model=verdict.model,
         transports=_transports(response.document),
         listed_as=verdict.listed_as,
-        key=_checked(lambda: key_name(_public(verified.credential_public_key))),
+        key=public_key_name(verified.credential_public_key),
         proves_possession=verdict.attested or verdict.attestation == SELF,
     )
 
@@ -338,6 +338,14 @@ def verify(
     if flags.be != verifier.backup_eligible:  # BE never changes (§6.1.3): another value means another key
         raise Refused(Reason.BAD_PROOF)
     return VerifiedAssertion(user_verified=flags.uv, backed_up=flags.bs, sign_count=verified.new_sign_count)
+
+
+def public_key_name(cose: bytes) -> str:
+    """The name of a passkey's public key, as `key_name` gives it; cose: RFC 9052 COSE_Key.
+
+    Raises: Refused(BAD_PROOF).
+    """
+    return _checked(lambda: key_name(_public(cose)))
 
 
 def _checked(work: Callable[[], T]) -> T:

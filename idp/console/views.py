@@ -15,6 +15,7 @@ from derived.changes.identity_checks import Biometric, Presence
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
+from derived.models import Credential
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.console.guards import managers_only, name_of, officers_only
@@ -115,6 +116,8 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
     sides = [row.record, *(one for one in whole.records() if one.id != row.record_id)]
     if row.state != MatchState.WAITING:
         sides = [one for one in sides if one.id == row.record_id or one.person_id == row.person_id]
+    keeps, people = whole.keeps(), whole.people()
+    joining = [one.account_id for one in people if one.id != keeps.id]
     names = sorted(
         {name for one in sides for name in trust.assigned_attributes(one.resource)},
         key=lambda name: (":" in name, name),
@@ -126,10 +129,10 @@ def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
         "rows": [_compared(name, sides) for name in names],
         "person": row.person.display_name(),
         "person_id": row.person_id,
-        "in_use": any(one.account.credentials.exists() for one in whole.people() if one.id != whole.keeps().id),
-        "people": len(whole.people()),
-        "keeps": whole.keeps().display_name(),
-        "pairs": [_case(one) for one in whole.pairs] if len(whole.people()) > _PAIR else [],
+        "in_use": Credential.objects.filter(account__in=joining).exists(),
+        "people": len(people),
+        "keeps": keeps.display_name(),
+        "pairs": [_case(one) for one in whole.pairs] if len(people) > _PAIR else [],
     }
     return pages.page(request, "console_match", values)
 

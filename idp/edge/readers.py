@@ -16,7 +16,7 @@ import struct
 import termios
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,17 +52,16 @@ class Readers:
         """End each connection that took too little since the last full window; returns their number."""
         ended, seen = 0, set[int]()
         for inode, line in self._connections():
-            with line:
-                acknowledged = _acknowledged(line)
-                seen.add(inode)
-                before = self._waiting.setdefault(inode, _Reader(now, acknowledged))
-                if now - before.since < WINDOW:
-                    continue
-                if acknowledged - before.acknowledged < LEAST_RATE * (now - before.since):
-                    with suppress(OSError):
-                        line.shutdown(socket.SHUT_RDWR)
-                    ended += 1
-                self._waiting[inode] = _Reader(now, acknowledged)
+            acknowledged = _acknowledged(line)
+            seen.add(inode)
+            before = self._waiting.setdefault(inode, _Reader(now, acknowledged))
+            if now - before.since < WINDOW:
+                continue
+            if acknowledged - before.acknowledged < LEAST_RATE * (now - before.since):
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+                ended += 1
+            self._waiting[inode] = _Reader(now, acknowledged)
         for inode in self._waiting.keys() - seen:
             del self._waiting[inode]
         return ended
@@ -73,11 +72,9 @@ class Readers:
             with suppress(OSError, ValueError):
                 if not os.readlink(entry.path).startswith("socket:"):  # noqa: PTH115 - many of them, every few seconds
                     continue
-                copy = socket.socket(fileno=os.dup(int(entry.name)))
-                if self._is_reader(copy):
-                    yield os.fstat(copy.fileno()).st_ino, copy
-                else:
-                    copy.close()
+                with _copied(int(entry.name)) as copy:
+                    if self._is_reader(copy):
+                        yield os.fstat(copy.fileno()).st_ino, copy
 
     def _is_reader(self, line: socket.socket) -> bool:
         return (
@@ -87,6 +84,19 @@ class Readers:
             and not line.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             and _COUNT.unpack(fcntl.ioctl(line, termios.TIOCOUTQ, bytes(_COUNT.size)))[0] > 0
         )
+
+
+@contextmanager
+def _copied(descriptor: int) -> Iterator[socket.socket]:
+    """A copy of a socket, closed in any case."""
+    copy = os.dup(descriptor)
+    try:
+        line = socket.socket(fileno=copy)
+    except OSError:  # the connection ended, and its number is another file's now
+        os.close(copy)
+        raise
+    with line:
+        yield line
 
 
 def _acknowledged(line: socket.socket) -> int:

@@ -101,7 +101,9 @@ def _person_by_address(typed: str) -> Person | None:
     if "@" not in wanted or len(wanted) > _LONGEST_NAME or not wanted.isprintable():
         return None
     rows = RecordEmail.objects.filter(source__in=list(Source.objects.values_list("id", flat=True)), value_fold=wanted)
-    ids = set(rows.values_list("record__person_id", flat=True)[:_MOST_ALIKE]) - {None}
+    ids = set(rows.values_list("record__person_id", flat=True).distinct()[: _MOST_ALIKE + 1]) - {None}
+    if len(ids) > _MOST_ALIKE:
+        return None  # it is nobody's own
     found = [
         person
         for person in Person.objects.filter(id__in=ids).select_related("account")

@@ -206,7 +206,8 @@ def verify_second_factor(
 def _key(response: UnverifiedResponse) -> Passkey:
     """The key of a response; the account follows from it alone (C61)."""
     rows = Passkey.objects.select_related("credential__account", "credential__root", "credential__parent")
-    rows = rows.annotate(unproven=Exists(BoundKey.objects.filter(credential=OuterRef("credential"), proven=False)))
+    keys = BoundKey.objects.filter(credential=OuterRef("credential"), proven=True).exclude(name=OuterRef("raw_id_hash"))
+    rows = rows.annotate(proven=Exists(keys))
     found = rows.filter(raw_id_hash=passkey.hashed_id(response.unverified_raw_id)).first()
     if found is None:
         raise Refused(Reason.CREDENTIAL_UNKNOWN)
@@ -249,7 +250,7 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAsse
     """Under the account's lock: the challenge once, and the key's counter forward only.
 
     Raises: AlreadySpent; Refused(KEY_MAY_BE_COPIED), which is recorded; Refused(LOGIN_ENDED) for a key that was lowered
-    meanwhile.
+    meanwhile; Refused(KEY_SEEN_BEFORE) for a key that another account holds.
     """
     spend_challenge(row, now=now)
     rows = Passkey.objects.filter(credential_id=key.credential_id)
@@ -267,6 +268,6 @@ def _claim(account: Account, row: Ceremony, key: Passkey, asserted: VerifiedAsse
     if fresh.hardware != key.hardware:
         raise Refused(Reason.LOGIN_ENDED)
     _activate_on_first_login(account, key.credential_id, asserted, now=now)
-    if key.unproven:  # type: ignore[attr-defined]  # annotated by `_key`
-        bound_keys.record_possession(key.credential_id)
+    if not key.proven:  # type: ignore[attr-defined]  # annotated by `_key`
+        bound_keys.record_possession(key.credential_id, passkey.public_key_name(bytes(key.public_key)))
     rows.update(sign_count=asserted.sign_count, backed_up=asserted.backed_up)

@@ -167,9 +167,10 @@ def _proven(request: HttpRequest, *, now: datetime) -> device.ProvenDevice:
     """
     challenges = request.session.get(_CHALLENGES, [])
     challenge = request.POST.get("challenge", "")
-    if challenge not in challenges or not transacted(
-        lambda: spend("login-challenge", challenge, expires_at=now + flow.LASTS)
-    ):
+    if challenge not in challenges:
+        raise Refused(Reason.BAD_PROOF)
+    request.session[_CHALLENGES] = [one for one in challenges if one != challenge]
+    if not transacted(lambda: spend("login-challenge", challenge, expires_at=now + flow.LASTS)):
         raise Refused(Reason.BAD_PROOF)
     expected = {"aud": config().issuer, "nonce": challenge}
     return device.prove(request.POST.get("proof", ""), typ=LOGIN_TYP, expected=expected, now=now)

@@ -116,7 +116,9 @@ class Folder:
 
         Raises: OSError.
         """
-        path = self._path / f"{lines[0].at[:10]}.jsonl"
+        # Writers that meet around midnight have taken the time before they waited: no line goes before the newest one.
+        name = max([f"{lines[0].at[:10]}.jsonl", *(file.name for file in self._files()[-1:])])
+        path = self._path / name
         is_new = not path.exists()
         opened = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
         try:

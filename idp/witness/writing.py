@@ -91,6 +91,7 @@ class Writer:
                 checkpoint_hash=last.checkpoint_hash,
                 altered=_told(altered, last),
             ),
+            last,
             heads,
             [ending_of(event) for event in endings],
             states,
@@ -154,7 +155,7 @@ def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
         )
         endings = Event.objects.filter(kind__in=audit.ENDINGS).order_by("id") if last is None else Event.objects.none()
         states = withdrawn.changed(known.states, now=now)
-        witness().append(_lines(line, changed, [ending_of(event) for event in endings], states))
+        witness().append(_lines(line, last, changed, [ending_of(event) for event in endings], states))
     LedgerState.objects.update(compared_at=now)
     return {**claims, "statement": statement, "witness": str(witness())}
 
@@ -208,15 +209,27 @@ def _told(altered: Iterable[str], last: Line | None) -> tuple[str, ...]:
 
 
 def _lines(
-    last: Line, heads: Mapping[str, Head], endings: list[Ending], states: Mapping[str, str] | None = None
+    line: Line, last: Line | None, heads: Mapping[str, Head], endings: list[Ending], states: Mapping[str, str]
 ) -> list[Line]:
-    """The line, after as many others as its heads, endings and states need."""
-    names, before = sorted(heads), replace(last, statement="", checkpoint_at="", checkpoint_hash="")
+    """The line, after as many others as its heads, endings and states need.
+
+    Those others repeat the position and the checkpoint of the last line, so that a write that is torn between two of
+    them leaves everything after that position to be written again.
+    """
+    names = sorted(heads)
+    before = replace(
+        line,
+        statement="",
+        newest=last.newest if last else None,
+        checkpoint_at=last.checkpoint_at if last else "",
+        checkpoint_hash=last.checkpoint_hash if last else "",
+        altered=last.altered if last else (),
+    )
     return [
         *(replace(before, heads={name: heads[name] for name in some}) for some in _parts(names)),
         *(replace(before, endings=tuple(some)) for some in _parts(endings)),
-        *(replace(before, states=dict(some)) for some in _parts(list((states or {}).items()))),
-        last,
+        *(replace(before, states=dict(some)) for some in _parts(list(states.items()))),
+        line,
     ]
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from derived.errors import Reason, Refused
 from derived.ledger import status
-from scim.models import Match, MatchState
+from scim.models import Match, MatchState, Record
 from scim.people import matching
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from scim.models import Person, Record
+    from scim.models import Person
 
 _MOST = 5_000  # pairs read at once
 _PAIR = 2
@@ -44,13 +44,10 @@ class Case:
 
     def records(self) -> list[Record]:
         """The living records of its people, those of the first pair's record first."""
-        return [
-            record
-            for person in self.people()
-            for record in person.records.filter(deleted_at__isnull=True)
-            .select_related("source", "person__account")
-            .order_by("source__precedence", "created_at")
-        ]
+        places = {person.id: place for place, person in enumerate(self.people())}
+        rows = Record.objects.filter(person__in=places, deleted_at__isnull=True)
+        rows = rows.select_related("source", "person__account").order_by("source__precedence", "created_at")
+        return sorted(rows, key=lambda record: places[record.person_id])
 
     def keeps(self) -> Person:
         """The person whom the others join: of a pair the older record's, of more the one whose account is in use."""

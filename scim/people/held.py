@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def waiting(source: str = "") -> QuerySet[Person]:
     """The held people, longest held first; source: only those of one."""
-    rows = Person.objects.filter(held_at__isnull=False).select_related("held_by", "account")
+    rows = Person.objects.filter(held_at__isnull=False).exclude(account__status=AccountStatus.TERMINATED)
+    rows = rows.select_related("held_by", "account")
     return (rows.filter(held_by__name=source) if source else rows).order_by("held_at", "id")
 
 

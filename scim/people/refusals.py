@@ -1,7 +1,8 @@
 """Refused pushes: each is kept for the operator, and one that would have ended somebody is an alarm.
 
 A refused push changes nothing, so a leaver in it stays active until a manager acts. Equal refusals are one row with a
-count. Nothing of the body is kept. An alarm lasts while the person is active and no manager has dismissed it.
+count. Nothing of the body is kept. An alarm lasts while the person is active and no manager has dismissed it; a
+dismissed one waits again where the push is repeated a day later, or where nobody knows whom it meant.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 KEPT = timedelta(days=30)
 _MOST = 500  # rows of a source, alarms apart
 _MAIL_AGAIN = timedelta(days=1)
+_DISMISSED_FOR = timedelta(days=1)  # longer than senders retry a push
 _MOST_MAILS = 10  # of a source in an hour; the console has them all
 _TRIED_AGAIN = frozenset({429, 503})  # the sender repeats these by itself
 
@@ -104,14 +106,24 @@ def note(source: Source, request: RefusedRequest, error: ScimError, *, now: date
         if is_new:
             _delete_surplus(source)
         else:
-            RefusedPush.objects.filter(id=row.id).update(count=F("count") + 1, last_at=now)
-        if is_alarm and row.settled_at is None:
+            reopened = _reopened(row, now=now)
+            RefusedPush.objects.filter(id=row.id).update(count=F("count") + 1, last_at=now, **reopened)
+        if is_alarm and _waiting(RefusedPush.objects.filter(id=row.id)).exists():
             _mail(row, now=now)
 
     try:
         transacted(work)
     except Unavailable:  # the answer to the source is its refusal all the same
         logger.warning("a refused push of source %s was not kept: the database is busy", source.name)
+
+
+def _reopened(row: RefusedPush, *, now: datetime) -> dict[str, object]:
+    """The columns that make a dismissed alarm wait again, if the dismissal does not cover its repetition.
+
+    A manager decided about one person and one push: a repetition by a sender that retries is covered for a day.
+    """
+    covers = row.person_id is not None and row.settled_at is not None and now < row.settled_at + _DISMISSED_FOR
+    return {} if row.settled_at is None or covers else {"settled_at": None, "settled_by": ""}
 
 
 def _record(source: Source, request: RefusedRequest) -> Record | None:
@@ -137,14 +149,14 @@ def _record(source: Source, request: RefusedRequest) -> Record | None:
 
 
 def _is_alarm(source: Source, request: RefusedRequest, record: Record | None, error: ScimError) -> bool:
-    """True if somebody stays active who would have ended."""
+    """True if somebody stays who would have ended: active, or suspended and thus able to be resumed."""
     if not request.may_end or trust.ACTIVE not in source.trusted_for or error.status in _TRIED_AGAIN:
         return False
     if error.status == HTTPStatus.PRECONDITION_FAILED and ordering.sequence(request.unverified_body) is not None:
         return False  # a newer version of this source says otherwise
     if record is None:
         return request.method != "DELETE" and bool(request.target or request.kind == "Bulk")
-    return record.deleted_at is None and record.adopted and record.person.account.status == AccountStatus.ACTIVE
+    return record.deleted_at is None and record.adopted and record.person.account.status != AccountStatus.TERMINATED
 
 
 def _mail(row: RefusedPush, *, now: datetime) -> None:
@@ -165,10 +177,15 @@ def _delete_surplus(source: Source) -> None:
         RefusedPush.objects.filter(id__in=surplus).delete()
 
 
+def _waiting(rows: QuerySet[RefusedPush]) -> QuerySet[RefusedPush]:
+    """The alarms among these that wait for a manager: of a suspended person only once they are resumed."""
+    waits = Q(person__isnull=True) | Q(person__account__status=AccountStatus.ACTIVE)
+    return rows.filter(waits, ends=True, settled_at__isnull=True)
+
+
 def alarms(person: Person | None = None) -> QuerySet[RefusedPush]:
     """The refused pushes that wait for a manager, newest first; person: only those about them."""
-    waits = Q(person__isnull=True) | Q(person__account__status=AccountStatus.ACTIVE)
-    rows = RefusedPush.objects.filter(waits, ends=True, settled_at__isnull=True)
+    rows = _waiting(RefusedPush.objects.all())
     rows = rows if person is None else rows.filter(person=person)
     return rows.select_related("source", "person__account").order_by("-last_at", "-id")
 
@@ -218,4 +235,6 @@ def suspend_person(row: RefusedPush, *, now: datetime, actor: str) -> None:
 def delete_old(*, now: datetime) -> None:
     """Delete the refusals that nobody has repeated for a month, and no alarm that waits."""
     old = RefusedPush.objects.filter(last_at__lte=now - KEPT)
-    old.exclude(id__in=alarms().values("id")).delete()
+    suspended = Q(ends=True, settled_at__isnull=True, person__account__status=AccountStatus.SUSPENDED)
+    waits = RefusedPush.objects.filter(suspended) | _waiting(RefusedPush.objects.all())
+    old.exclude(id__in=waits.values("id")).delete()

@@ -23,10 +23,19 @@ def may_end(method: str, unverified_raw: bytes | None) -> bool:
     if method == "DELETE" or unverified_raw is None:
         return True
     try:
-        return states_ending(json.loads(unverified_raw.decode("utf-8-sig")))
+        unverified_body = json.loads(unverified_raw.decode("utf-8-sig"), object_pairs_hook=_with_repeated_names)
+        return states_ending(unverified_body)
     except (ValueError, RecursionError):
         text = unverified_raw.replace(b"\x00", b"").lower()
         return _ACTIVE.encode() in text and b"false" in text
+
+
+def _with_repeated_names(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object; a name that stands in it twice keeps all its values, since each of them may be meant."""
+    values: dict[str, list[Json]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
 
 
 def states_ending(unverified_body: Json) -> bool:

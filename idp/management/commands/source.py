@@ -287,7 +287,7 @@ class Command(Callers[Source]):
             "namespace": one.namespace,
             "brake": f"{one.brake_count} people or {one.brake_percent} % an hour",
             "held": held.waiting(one.name).count(),
-            "leavers_still_active": sum(row.source_id == one.id for row in refusals.alarms()),
+            "leavers_still_active": refusals.alarms().filter(source=one).count(),
             "refused": [
                 f"{row.last_at:%Y-%m-%d %H:%M} {row.request}, {row.count} times: {row.status} {row.detail}"
                 for row in refusals.latest(one)[:10]

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 _ASKED, _CHOSEN = "asked", "chosen"
 _ANSWERS, _MOST_ANSWERS = KEPT_ANSWERS, 5
 _OVER = "This sign-in has expired or was begun in another browser."
+_ANSWERED = "This sign-in is finished: the application has received its answer."
 _LINK_WORDS = {
     "client_uri": "Website",
     "policy_uri": "Privacy policy",
@@ -415,6 +416,8 @@ def _repeated(request: HttpRequest, flow: str) -> HttpResponse:
         # A form that was sent twice at once may come before the answer to the first is kept: look once more.
         return redirect("authorize-go-on", flow=flow) if request.method == "POST" else _page(request, _OVER)
     answer = json.loads(wrapper().unwrap(b64decode(sealed), purpose=_ANSWERS, owner=flow))
+    if "code" in answer and not Code.objects.filter(request=flow, consumed_at__isnull=True).exists():
+        return _page(request, _ANSWERED)  # a second use of its code would end the tokens of the first
     return answers.authorization_response(request, answer.pop("redirect_uri"), **answer)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from demo.browser import Browser
 from idp.login.purpose import FIELD, Purpose, safe_path
-from tests.fixtures.world import ISSUER, answer, http
+from tests.fixtures.world import ISSUER, answer, http, userinfo
 
 if TYPE_CHECKING:
     from demo.browser import Page
@@ -112,6 +112,18 @@ def test_consent_sent_twice(world: World, decision: str, told: str) -> None:
     other = world.signed_in(person)
     refused = other.get(f"{ISSUER}{urlsplit(page.forms()[0].action).path.removesuffix('/consent')}", stop_at=OUTSIDE)
     assert (refused.status, refused.stopped_at) == (400, "")
+
+
+def test_no_redeemed_code_is_sent_again(world: World) -> None:
+    """RFC 6749 §4.1.2: a second use of a code ends the tokens of the first, so the page says that it is done."""
+    _, browser = world.enrolled()
+    app = world.app(consent=True)
+    page = browser.get(app.url(), stop_at=OUTSIDE)
+    tokens = app.redeem(answer(sent(browser, page, decision="allow"))["code"]).json()
+    again = sent(browser, page, decision="allow")
+    assert (again.status, again.stopped_at) == (400, "")
+    assert "the application has received its answer" in again.words()
+    assert userinfo(tokens["access_token"]).status_code == 200
 
 
 def test_form_post_sent_twice(world: World) -> None:

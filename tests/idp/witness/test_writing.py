@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,6 @@ from tests.fixtures.audit_chain import account
 from tests.fixtures.world import World, http
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from idp.clients.party import RelyingParty
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -78,6 +76,44 @@ def test_a_position_holds_what_has_changed_since(witness_folder: Folder) -> None
     assert [ending.account for line in lines for ending in line.endings] == [str(leaves.id)]
     assert not any(line.statement for line in lines)
     assert str(stays.id) not in {name for line in lines for name in line.heads}
+
+
+@pytest.mark.parametrize("what", ["position", "checkpoint"])
+def test_a_write_that_is_torn_between_two_lines_is_made_up_for(
+    witness_folder: Folder, tmp_path: Path, what: str
+) -> None:
+    """The lines that reached the disk promise nothing for those that did not."""
+    writing.Writer().write(now=clock.now())
+    ended, lines = account(), len(list(witness_folder.lines()))
+    end(ended)
+
+    def write() -> None:
+        if what == "checkpoint":
+            writing.checkpoint(now=clock.now())
+        else:
+            writing.Writer().write(now=clock.now())
+
+    write()
+    file = next((tmp_path / "witness").glob("*.jsonl"))
+    whole = file.read_text().splitlines(keepends=True)
+    assert len(whole) > lines + 1
+    file.write_text("".join(whole[: lines + 1]) + '{"at":"2026')
+    write()
+    endings = [ending for line in witness_folder.lines() for ending in line.endings]
+    assert str(ended.id) in {ending.account for ending in endings} or what == "checkpoint"
+    assert writing.known_heads().get(str(ended.id)) == dict(audit.heads())[ended.id]
+    call_command("audit", "verify")
+
+
+def test_a_line_never_goes_before_the_newest(witness_folder: Folder, tmp_path: Path) -> None:
+    """A checkpoint whose time was taken before midnight waited for the writer of the next day's first line."""
+    midnight = datetime(2031, 1, 2, tzinfo=UTC)
+    account()
+    writing.checkpoint(now=midnight)
+    account()
+    writing.checkpoint(now=midnight - timedelta(seconds=1))
+    assert [file.name for file in (tmp_path / "witness").glob("*.jsonl")] == ["2031-01-02.jsonl"]
+    call_command("audit", "verify")
 
 
 def test_a_checkpoint_is_signed_chained_and_daily(witness_folder: Folder) -> None:

@@ -59,6 +59,7 @@ _PUSHES: dict[str, Callable[[Scim, str], int]] = {
     "PATCH, as a list": lambda scim, one: scim("PATCH", f"/Users/{one}", _patch([{"value": "False"}]))[0],
     "POST": lambda scim, _: scim("POST", "/Users", _leaver())[0],
     "a duplicate key": lambda scim, one: scim("PUT", f"/Users/{one}", b'{"a":1,"a":2,"active":false}')[0],
+    "active twice": lambda scim, one: scim("PUT", f"/Users/{one}", b'{"active":false,"active":true}')[0],
     "no JSON": lambda scim, one: scim("PUT", f"/Users/{one}", b'{"active": false')[0],
     "UTF-16": lambda scim, one: scim("PUT", f"/Users/{one}", json.dumps(_leaver()).encode("utf-16"))[0],
     "another type": lambda scim, one: scim("PUT", f"/Users/{one}", _leaver(), Content_Type="text/plain")[0],
@@ -150,6 +151,48 @@ def test_a_dismissed_alarm_stays_dismissed(world: World, mona: Browser, hr: Scim
     row = RefusedPush.objects.get()
     assert (row.count, row.settled_by.partition(":")[0], refusals.alarms().count()) == (2, "manager", 0)
     assert _record(record_id).person.account.events.filter(kind="person.refused_ending_dismissed").count() == 1
+
+
+def _dismiss(manager: Browser, person_id: object) -> None:
+    page = manager.get(f"{ISSUER}/console/people/{person_id}")
+    form = page.form_with("push")
+    assert form is not None
+    manager.submit(page, form, values={"decision": "dismiss"})
+
+
+def test_a_dismissal_covers_a_day(world: World, mona: Browser, hr: Scim) -> None:
+    """The source says so again a day later: the alarm waits again, and managers are mailed."""
+    world.push(ALEX)
+    record_id = _record_id(hr, ALEX)
+    hr("PUT", f"/Users/{record_id}", _leaver())
+    _dismiss(mona, _record(record_id).person_id)
+    with time_machine.travel(clock.now() + timedelta(hours=25)):
+        hr("PUT", f"/Users/{record_id}", _leaver())
+        row = refusals.alarms().get()
+        assert (row.count, row.settled_by) == (2, "")
+        assert len(_told(world)) == 2
+
+
+def test_a_dismissal_of_nobody_covers_nothing(hr: Scim) -> None:
+    """Another leaver whom nobody knows looks the same."""
+    hr("PATCH", "/Users/0", _patch())
+    refusals.dismiss(refusals.alarms().get(), now=clock.now(), actor="operator")
+    hr("PATCH", "/Users/0", _patch())
+    assert refusals.alarms().get().count == 2
+
+
+def test_a_leaver_who_is_suspended_waits_until_they_are_resumed(world: World, mona: Browser, hr: Scim) -> None:
+    """Nothing of theirs works, so nobody is mailed; the alarm is kept, and shown as soon as they are active again."""
+    assert mona
+    world.push(ALEX)
+    record_id = _record_id(hr, ALEX)
+    call_command("person", "suspend", ALEX, stdout=io.StringIO())
+    hr("PUT", f"/Users/{record_id}", _leaver())
+    assert (refusals.alarms().count(), _told(world)) == (0, [])
+    with time_machine.travel(clock.now() + timedelta(days=31)):
+        worker.housekeeping(now=clock.now())
+        call_command("person", "resume", ALEX, stdout=io.StringIO())
+        assert [one.person for one in refusals.alarms()] == [_record(record_id).person]
 
 
 def test_the_source_ends_the_person_after_all(world: World, mona: Browser, hr: Scim) -> None:

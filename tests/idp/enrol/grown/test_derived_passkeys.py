@@ -302,6 +302,21 @@ def test_registration_without_proof_does_not_burn_the_key_of_another(
         assert add(desktop, request=csr_for(desktop, key.key)).status == 409  # type: ignore[arg-type]
 
 
+@pytest.mark.database
+def test_a_reserved_key_that_its_holder_has_proven_elsewhere_signs_nobody_in(
+    authority: dict[str, Any], world: World
+) -> None:
+    """C5: a passkey without proof gives way to a proof of its key, and its own first login comes too late."""
+    _, desktop = world.enrolled()
+    _, sam = world.enrolled("sam@example.org")
+    key = SoftKey()
+    register(sam, key)
+    assert issued(desktop, key.key).certificate.public_key() == key.key.public_key()
+    browser = stranger()
+    assert sign_in(browser, key).path == "/login/passkey"
+    assert browser.get(f"{ISSUER}/devices").path == "/login"
+
+
 def test_derived_passkey_ends_with_its_person_or_by_link(world: World) -> None:
     """IV-1, IV-9, BI-5: HR ends the person; or the notice's link ends the passkey."""
     _, desktop = world.enrolled()
