@@ -77,6 +77,7 @@ class Reason(StrEnum):
     ENDED_BY_MANAGER = "ended_by_manager"
     REMOVED_BY_PERSON = "removed_by_person"
     REPORTED_BY_PERSON = "reported_by_person"
+    REPLACED_IN_RECOVERY = "replaced_in_recovery"
     REPLAY_DETECTED = "replay_detected"
     PARENT_ENDED = "parent_ended"
     SIGNED_OUT = "signed_out"

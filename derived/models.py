@@ -536,6 +536,25 @@ class IdentityCheckConfirmation(models.Model):
         return f"confirmation of identity check {self.check_made_id}"
 
 
+class VouchedRecovery(models.Model):
+    """A permission to bind a first root again: the identity of a person without a way in was checked (RC-1).
+
+    invitation_to: SHA-256 of the address to which the invitation may go. by, seconded_by: the people who vouched.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="vouched_recoveries")
+    epoch = models.PositiveIntegerField()
+    invitation_to = models.CharField(max_length=64)
+    by = models.CharField(max_length=120)
+    seconded_by = models.CharField(max_length=120)
+    at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"vouched recovery of {self.account_id}"
+
+
 class RevocationList(models.Model):
     """The newest CRL of an authority or of one of its shards (-1: the full list), as every node publishes it."""
 

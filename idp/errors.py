@@ -224,6 +224,7 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
             | Reason.ENDED_BY_MANAGER
             | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON
+            | Reason.REPLACED_IN_RECOVERY
             | Reason.PARENT_ENDED
             | Reason.SIGNED_OUT
             | Reason.REVOKED_BY_CLIENT
@@ -271,6 +272,7 @@ ENDINGS: dict[str, str] = {
     Reason.ENDED_BY_MANAGER: "an identity manager ended it",
     Reason.REMOVED_BY_PERSON: "it was removed on the My devices page",
     Reason.REPORTED_BY_PERSON: "it was reported as not yours",
+    Reason.REPLACED_IN_RECOVERY: "your identity team helped you to sign in again, and it is replaced",
     Reason.COMPROMISED: "its key was reported as compromised",
     Reason.REPLACED: "it was replaced",
     Reason.EXPIRED: "its time was over",

@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from idp import health, published
 from idp.console import access, deliveries, held, needs, refused
+from idp.console import recovery as console_recovery
 from idp.console import views as console
 from idp.enrol.devices import pages as enrol
 from idp.enrol.devices import tree
@@ -119,6 +120,7 @@ urlpatterns = [
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
+    path("console/people/<uuid:person_id>/recovery", console_recovery.recover, name="console-recovery"),
     path(
         "console/people/<uuid:person_id>/credentials/<uuid:credential_id>/enable",
         console.enable,

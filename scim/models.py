@@ -309,12 +309,14 @@ class SourceEnding(models.Model):
 class Approval(models.Model):
     """The first of two managers' approvals of an act on an account that ever had an authenticator (ruling 27).
 
-    act: adopt, readmit or join. about: the id of the record or the person. by: the manager.
+    act: adopt, readmit, join or recover. about: the id of the record or the person. by: the manager. said: the terms
+    that the second one agrees to; an approval of other terms is none.
     """
 
     act = models.CharField(max_length=16)
     about = models.CharField(max_length=80)
     by = models.CharField(max_length=80)
+    said = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     at = models.DateTimeField()
 
     class Meta:

@@ -5,6 +5,7 @@ See TK-1.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django.db.models import QuerySet
+
+    from derived.models import VouchedRecovery
 
 MOST_FAILURES = 100  # TH-1: wrong tries in a row; the last of them disables the authenticator until it is bound anew
 
@@ -142,3 +145,24 @@ def ever_had_authenticator(account: Account) -> bool:
 def was_ever_enrolled(account: Account) -> bool:
     """True if the account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
     return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()
+
+
+def open_recovery(account: Account, *, now: datetime) -> VouchedRecovery | None:
+    """The permission to bind a first root again that a vouched recovery gave, if it is not used and not expired."""
+    rows = account.vouched_recoveries.filter(epoch=account.epoch, consumed_at__isnull=True, expires_at__gt=now)
+    return rows.order_by("-at").first()
+
+
+def may_be_invited(account: Account, address: str, *, now: datetime) -> bool:
+    """True if an invitation to this address may bind a root: the first one, or the first after a recovery to it."""
+    if not account.is_active:
+        return False
+    if not was_ever_enrolled(account):
+        return True
+    row = open_recovery(account, now=now)
+    return row is not None and row.invitation_to == hashed_address(address)
+
+
+def hashed_address(address: str) -> str:
+    """An address as a recovery keeps it."""
+    return hashlib.sha256(address.encode()).hexdigest()

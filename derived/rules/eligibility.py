@@ -67,6 +67,7 @@ class BoundVia(StrEnum):
     LOGIN = "login"
     MANAGER = "manager"
     RECOVERY = "recovery"
+    VOUCHED = "vouched"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class BoundBy:
                 return self.login.aal if self.login else AAL.NONE
             case BoundVia.RECOVERY:
                 return self.replaces
-            case BoundVia.INVITATION | BoundVia.MANAGER:
+            case BoundVia.INVITATION | BoundVia.VOUCHED | BoundVia.MANAGER:
                 return AAL.AAL3 if kind == Kind.PIV_CARD else AAL.AAL2
 
 

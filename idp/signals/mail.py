@@ -40,12 +40,13 @@ KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
-    "return.waits",
+    "return.waits", "account.recovery",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
     "login": "by someone who was signed in as you",
     "manager": "by your identity team",
+    "vouched": "through the invitation after your identity team had checked that it is you",
     "recovery": "with one of your recovery codes",
 }
 _CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
@@ -131,7 +132,7 @@ def _invite(row: OutboxRow, account: Account, person: Person, *, now: datetime) 
         return
 
     def work(locked: Account) -> str | None:
-        if not locked.is_active or status.was_ever_enrolled(locked):
+        if not status.may_be_invited(locked, address, now=now):
             return None
         return invitation.make(locked, address, now=now)
 
@@ -186,8 +187,8 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
             return "credential_review", {**values, "lost": credential.name, "reviewed": _reviewed(row, now=now)}
         case "account.ended", _:
             return "account_ended", {"why": why}
-        case "account.frozen", _:
-            return "account_frozen", values
+        case (("account.frozen" | "account.recovery"), _):
+            return row.kind.replace(".", "_"), values
         case "profile_changed", _:
             changed = ", ".join(str(one) for one in row.payload.get("changed", [])) or "your record"
             return "profile_changed", {"changes": changed}

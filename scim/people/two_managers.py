@@ -20,26 +20,28 @@ if TYPE_CHECKING:
 LIVES = timedelta(days=7)
 
 
-def agreed(account: Account, act: str, about: object, *, actor: str, now: datetime) -> bool:
+def agreed(  # noqa: PLR0913 - the act, its terms, the actor and the time
+    account: Account, act: str, about: object, *, actor: str, now: datetime, said: dict[str, str] | None = None
+) -> bool:
     """True if the act may be done now; else the approval of this manager is recorded, and a second one is needed.
 
-    account: locked by the caller. about: the id of the record or the person.
+    account: locked by the caller. about: the id of the record or the person. said: the terms of the act, for the second
+    manager to see and to agree to.
     """
     if not actor.startswith("manager:") or not status.ever_had_authenticator(account):
         return True
     rows = Approval.objects.filter(act=act, about=str(about), at__gt=now - LIVES)
-    first = rows.exclude(by=actor).order_by("at").first()
+    first = next((one for one in rows.exclude(by=actor).order_by("at") if one.said == (said or {})), None)
     if first is not None:
         Approval.objects.filter(act=act, about=str(about)).delete()
         body = {"act": act, "about": str(about), "first": first.by}
         audit.record(account, "person.approved_by_two", now=now, actor=actor, body=body)
         return True
-    Approval.objects.update_or_create(act=act, about=str(about), by=actor, defaults={"at": now})
+    Approval.objects.update_or_create(act=act, about=str(about), by=actor, defaults={"at": now, "said": said or {}})
     audit.record(account, "person.approval", now=now, actor=actor, body={"act": act, "about": str(about)})
     return False
 
 
-def first_of(act: str, about: object, *, now: datetime) -> str:
-    """The manager whose approval waits for a second one, or an empty string."""
-    row = Approval.objects.filter(act=act, about=str(about), at__gt=now - LIVES).order_by("at").first()
-    return row.by if row else ""
+def first_of(act: str, about: object, *, now: datetime) -> Approval | None:
+    """The approval that waits for a second one, or None."""
+    return Approval.objects.filter(act=act, about=str(about), at__gt=now - LIVES).order_by("at").first()

@@ -1292,6 +1292,11 @@ def console_readmit(valid_state: ValidState) -> Draft:
     return _page(valid_state, f"/console/people/{_managed(valid_state).id}/readmit")
 
 
+def console_recovery(valid_state: ValidState) -> Draft:
+    form = {"checked": "in_person", "words": "staff card with photo"}
+    return _page(valid_state, f"/console/people/{_managed(valid_state).id}/recovery", **form)
+
+
 def console_enable(valid_state: ValidState) -> Draft:
     person, row = _managed(valid_state), Credential.objects.order_by("?").first()
     return _page(valid_state, f"/console/people/{person.id}/credentials/{row.id if row else uuid4()}/enable")
@@ -1529,6 +1534,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_person,
     console_enable,
     console_readmit,
+    console_recovery,
     console_adopt,
     console_check,
     console_check_confirm,

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from derived.errors import Reason, Refused
 from derived.ledger import audit, bound_keys, exclusive_holders, status
 from derived.ledger.rows import Draft, create_row, event_body, notify, require_active
+from derived.ledger.single_use import claim_once
 from derived.models import (
     Account,
     CardCertificate,
@@ -21,6 +22,7 @@ from derived.models import (
     PasswordAndTotp,
     RecoveryCode,
     UpstreamIdentity,
+    VouchedRecovery,
 )
 from derived.rules.assurance import AAL, Factor, VerifiedFactors
 from derived.rules.capping import cap
@@ -98,6 +100,8 @@ def _require_admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reache
     require_active(account)
     if bound_by.how == BoundVia.INVITATION and status.was_ever_enrolled(account):
         raise Refused(Reason.ALREADY_ENROLLED)
+    if bound_by.how == BoundVia.VOUCHED and not _uses_a_recovery(account, now=now):
+        raise Refused(Reason.ALREADY_ENROLLED)
     if bound_by.how == BoundVia.LOGIN:
         if bound_by.login is None:
             raise Refused(Reason.LOGIN_ENDED)
@@ -108,6 +112,12 @@ def _require_admitted(account: Account, kind: Kind, bound_by: BoundBy, *, reache
             raise Refused(reason)
     if cap(kind, reaches, bound_by.ceiling(kind)) < policy_of(kind).floor:
         raise Refused(Reason.KEY_TOO_WEAK)
+
+
+def _uses_a_recovery(account: Account, *, now: datetime) -> bool:
+    """Use up the permission that a vouched recovery gave; False if there is none."""
+    row = status.open_recovery(account, now=now)
+    return row is not None and claim_once(VouchedRecovery.objects.filter(id=row.id), now=now)
 
 
 def _draft(  # noqa: PLR0913 - the parts of a root

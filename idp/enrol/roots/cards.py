@@ -195,7 +195,7 @@ def accept(row: Invitation, shown: CertificateLogin, verified: VerifiedCertifica
         invitation.spend(row, account, now=now)
         card.spend_result(shown, now=now)
         return issue.certificate(
-            account, verified, bound_by=BoundBy(how=BoundVia.INVITATION), name=_NAME, now=now, actor="person"
+            account, verified, bound_by=invitation.bound_by(account), name=_NAME, now=now, actor="person"
         )
 
     return under_lock(row.account_id, work)

@@ -1,7 +1,8 @@
 """Invitations: bind the first root of an account without authenticators (ruling 3).
 
 The worker makes the link when it sends the mail. Opening it spends nothing, because mail scanners open links; the POST
-that binds the root does. A changed address, a termination, or an authenticator voids it.
+that binds the root does. A changed address, a termination, or an authenticator voids it. After a vouched
+recovery it binds the first root of a person who had others before.
 """
 
 from __future__ import annotations
@@ -51,16 +52,15 @@ def valid(token: str, *, now: datetime) -> Invitation | None:
         .filter(token_hash=hash_secret(token, kind="invitation"), consumed_at__isnull=True, expires_at__gt=now)
         .first()
     )
-    return row if row is not None and _still_meant(row, row.account) else None
+    return row if row is not None and _still_meant(row, row.account, now=now) else None
 
 
-def _still_meant(row: Invitation, account: Account) -> bool:
+def _still_meant(row: Invitation, account: Account, *, now: datetime) -> bool:
     person: Person = row.account.person
     return (
-        account.is_active
-        and row.epoch == account.epoch
+        row.epoch == account.epoch
         and person.invitation_address() == row.address
-        and not status.was_ever_enrolled(account)
+        and status.may_be_invited(account, row.address, now=now)
     )
 
 
@@ -70,10 +70,15 @@ def spend(row: Invitation, account: Account, *, now: datetime) -> None:
     Raises: Refused(BAD_CODE) if it was used meanwhile or is not meant any more.
     """
     fresh = Invitation.objects.select_related("account__person").get(token_hash=row.token_hash)
-    if not _still_meant(fresh, account) or not claim_once(
+    if not _still_meant(fresh, account, now=now) or not claim_once(
         Invitation.objects.filter(token_hash=row.token_hash), now=now
     ):
         raise Refused(Reason.BAD_CODE)
+
+
+def bound_by(account: Account) -> BoundBy:
+    """The authority of an invitation: the first one, or the one after a vouched recovery."""
+    return BoundBy(how=BoundVia.VOUCHED if status.was_ever_enrolled(account) else BoundVia.INVITATION)
 
 
 def recovery_codes() -> list[str]:
@@ -104,7 +109,7 @@ def accept(  # noqa: PLR0913 - what the enrolment proved
             totp_seed=totp_seed,
             totp_step=totp_step,
             recovery_code_hashes=[recovery_hash(code) for code in codes],
-            bound_by=BoundBy(how=BoundVia.INVITATION),
+            bound_by=bound_by(account),
             now=now,
             actor="person",
         )

@@ -190,7 +190,7 @@ def accept(row: Invitation, ceremony: Ceremony, verified: RegisteredPasskey, *, 
         invitation.spend(row, account, now=now)
         spend_challenge(ceremony, now=now)
         return issue.passkey(
-            account, verified, bound_by=BoundBy(how=BoundVia.INVITATION), name=name, now=now, actor="person"
+            account, verified, bound_by=invitation.bound_by(account), name=name, now=now, actor="person"
         )
 
     return under_lock(row.account_id, work)

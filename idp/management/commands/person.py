@@ -12,13 +12,15 @@ from rich.table import Table
 
 from derived import clock
 from derived.changes import revoke, suspend
-from derived.errors import Reason
+from derived.changes.recovery import CheckedBy
+from derived.errors import Reason, Refused
 from derived.ledger import accounts, audit, outbox, status
 from derived.ledger.locking import under_lock
+from idp.errors import answer_to
 from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
 from scim.feed import writing as feed
 from scim.models import Manager, Person, Record
-from scim.people import refusals, returns, settle
+from scim.people import recovering, refusals, returns, settle
 from scim.protocol import aggregate
 from scim.protocol.values import fold
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NAME = "the login name, or the id"
+_NO_RECOVERY = {
+    Reason.ILLEGAL_MOVE: "This person never had a way to sign in, or no source gave an address. See: person invite",
+    Reason.BAD_PROOF: "Say in --because what you compared with what, in 8 to 300 characters on one line.",
+}
 
 
 def _vouch(parser: CommandParser) -> None:
@@ -37,6 +43,12 @@ def _vouch(parser: CommandParser) -> None:
     parser.add_argument(
         "--ial", type=int, choices=[0, 1, 2, 3], required=True, help="the level that you checked, or 0 to take it back"
     )
+
+
+def _recover(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--checked", choices=[one.value for one in CheckedBy], required=True, help="how you checked")
+    parser.add_argument("--because", required=True, help="what you compared with what, in 8 to 300 characters")
 
 
 def _adopt(parser: CommandParser) -> None:
@@ -49,7 +61,8 @@ class Command(Noun):
     """The verbs for people."""
 
     help = (
-        "People: list, show (attributes with provenance), waiting, readmit, adopt, invite, vouch, suspend, resume, end."
+        "People: list, show (attributes with provenance), waiting, readmit, adopt, invite, recover, vouch, suspend, "
+        "resume, end."
     )
     configures = True  # appoints managers
     verbs: ClassVar = {
@@ -72,6 +85,10 @@ class Command(Noun):
         "invite": (
             "Send a person without authenticators a new invitation; an earlier one is void.",
             name_argument(_NAME),
+        ),
+        "recover": (
+            "Help a person who cannot sign in any more: end their roots, and send an invitation.",
+            _recover,
         ),
         "vouch": ("Say that you checked a person's identity.", _vouch),
         "suspend": ("Stop everything of a person for a while.", name_argument(_NAME)),
@@ -211,16 +228,36 @@ class Command(Noun):
             raise CommandError(message)
 
         def work(account: Account) -> bool:
-            if not account.is_active or status.was_ever_enrolled(account):
+            if not status.may_be_invited(account, person.invitation_address() or "", now=clock.now()):
                 return False
             receiver = f"mail:{account.id}"
             outbox.enqueue(kind="invite", receiver=receiver, account=account, payload={}, now=clock.now())
             return True
 
         if not under_lock(person.account_id, work):
-            message = "This account is not active, or has authenticators: a person is invited only once."
+            message = (
+                "This account is not active, or had authenticators: a person is invited only once. For a person who "
+                "cannot sign in any more: manage.py person recover"
+            )
             raise CommandError(message)
         return f"an invitation goes to {person.invitation_address()} when the worker next runs"
+
+    def recover(self, options: dict[str, Any]) -> str:
+        """Help a person without a way in."""
+        person = self._found(options)
+        try:
+            done = recovering.recover(
+                person,
+                checked=CheckedBy(options["checked"]),
+                words=options["because"],
+                now=clock.now(),
+                actor="operator",
+            )
+        except Refused as refused:
+            raise CommandError(_NO_RECOVERY.get(refused.reason, answer_to(refused).words)) from refused
+        if not done:
+            return "recorded; a manager must agree in the console within 7 days"
+        return f"all roots have ended; an invitation goes to {person.invitation_address()} when the worker next runs"
 
     def vouch(self, options: dict[str, Any]) -> str:
         """Set a person's IAL."""

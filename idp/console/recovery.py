@@ -1,0 +1,91 @@
+"""The console's way back in for a person who cannot sign in: two managers vouch, and an invitation goes out (RC-1)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.changes import recovery
+from derived.changes.recovery import CheckedBy
+from derived.errors import Reason, Refused
+from idp.console.guards import managers_only, name_of
+from idp.errors import error_response
+from scim.models import Person
+from scim.people import recovering
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+WAYS = {
+    CheckedBy.IN_PERSON: "Face to face, with a photo document",
+    CheckedBy.VIDEO: "In a video call, with a photo document",
+    CheckedBy.CALL_BACK: "I called a number that was known before, and asked what only this person knows",
+}
+_NEW_ADDRESS = timedelta(days=30)
+_TOO_LITTLE = "Say how you checked who it is, in 8 to 300 characters on one line. Nothing was changed."
+
+
+def shown(found: Person, *, now: datetime) -> dict[str, object]:
+    """The recovery of one person, for their page: what waits for a second manager, or why nothing can be done."""
+    first, obstacle = recovering.waiting(found, now=now), ""
+    try:
+        recovery.require_possible(found.account, now=now)
+    except Refused as refused:
+        obstacle = _obstacle(refused)
+    address = found.invitation_address()
+    return {
+        "address": address,
+        "address_changed": found.contact_changed_at
+        if found.contact_changed_at and found.contact_changed_at > now - _NEW_ADDRESS
+        else None,
+        "obstacle": obstacle if address else "No source gave an address, so no invitation can be sent.",
+        "ways": [{"value": way.value, "label": label} for way, label in WAYS.items()],
+        "first": first,
+        "first_way": WAYS.get(CheckedBy(first.said["checked"])) if first is not None else "",
+        "most_words": recovery.MOST_WORDS,
+    }
+
+
+def _obstacle(refused: Refused) -> str:
+    if refused.reason == Reason.ILLEGAL_MOVE:
+        return "This person has never had a way to sign in. Send the invitation again instead."
+    if refused.reason == Reason.RECOVERY_IN_PERSON:
+        return "At this person's level it takes a confirmed check in person first: see above."
+    return error_response(refused.reason).words
+
+
+@require_http_methods(["POST"])
+@managers_only
+def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
+    """State how the person was checked, or agree to another manager's statement; never about oneself (RQ-3)."""
+    found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
+    if found.id == manager.id:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    now, actor = clock.now(), name_of(manager)
+    first = recovering.waiting(found, now=now)
+    given = request.POST
+    agrees = given.get("agree") == "yes" and first is not None
+    checked, words = (first.said["checked"], first.said["words"]) if agrees and first else ("", "")
+    if not agrees:
+        checked, words = given.get("checked", ""), given.get("words", "").strip()
+    if checked not in list(CheckedBy):
+        raise Refused(Reason.BAD_PROOF)
+    try:
+        done = recovering.recover(found, checked=CheckedBy(checked), words=words, now=now, actor=actor)
+    except Refused as refused:
+        said = _TOO_LITTLE if refused.reason == Reason.BAD_PROOF else _obstacle(refused)
+    else:
+        said = (
+            f"An invitation goes to {found.invitation_address()}. All earlier ways to sign in have ended."
+            if done
+            else "Recorded. A second manager must agree within 7 days. Nothing was changed yet."
+        )
+    request.session["notice"] = said
+    return redirect("console-person", person_id=found.id)
