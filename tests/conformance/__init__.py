@@ -1,6 +1,7 @@
 """Third-party clients and checkers, and the modules of the OpenID conformance suite.
 
     conftest             one `make run` for all
+    django_desk          a Django project for mozilla-django-oidc
     stage                `make run`, and people who log in
     suite                requests of the suite's modules
     test_apache          Apache with mod_auth_openidc

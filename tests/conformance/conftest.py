@@ -8,6 +8,7 @@ import pytest
 
 from tests.conformance import suite
 from tests.conformance.stage import Stage, running
+from tests.fixtures.node_packages import node_with_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/conformance/" in item.nodeid:
             item.add_marker(pytest.mark.conformance)
+
+
+@pytest.fixture(scope="package")
+def node() -> str:
+    """Node, with what the lock file names installed."""
+    return node_with_packages()
 
 
 @pytest.fixture(scope="package")

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from demo.authenticator import STEP, Authenticator
-from demo.browser import Browser
+from demo.browser import Browser, Page
+from demo.forms import Form
 from demo.hr import HumanResources
-from demo.person import Person
+from demo.passkey import Passkey
+from demo.person import Person, needed
 from demo.server import PROJECT, Ramet, free_port
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _START_SECONDS = 150
+_SPARE = 8  # seconds before the end of a step in which the code of the step before is not used any more
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Stage:
     ramet: Ramet
     http: httpx.Client = field(repr=False)
     _free: list[dict[str, str]] = field(repr=False)
+    _since: float = field(default_factory=time.time, repr=False)
 
     @property
     def issuer(self) -> str:
@@ -54,18 +58,42 @@ class Stage:
         """One of the people of `demo.json` whom no other test has taken."""
         known = self._free.pop()
         person = Person(known["username"], name=known["username"], email="", password=known["password"])
-        person.authenticator = _Unused(known["totp_secret"])
+        person.authenticator = _Unused(known["totp_secret"], since=self._since)
         return person
+
+    def add_passkey(self, desktop: Browser) -> Passkey:
+        """A passkey of the person who has just signed in with this browser."""
+        key, page = Passkey(self.issuer), desktop.get(f"{self.issuer}/devices/roots/passkey/add")
+        answer = key.create(self._options(desktop, page, "/devices/roots/passkey/options"))
+        page = desktop.submit(page, needed(page, "response"), values={"response": answer, "name": "Key"})
+        assert page.status == httpx.codes.OK, page.words()
+        return key
+
+    def sign_in_with_passkey(self, key: Passkey, desktop: Browser, page: Page, *, stop_at: str = "") -> Page:
+        """Follow the login page's link to the passkey, and answer with it."""
+        page = desktop.get(page.link_to("/login/passkey"))
+        answer = key.get(self._options(desktop, page, "/login/passkey/options"))
+        return desktop.submit(page, needed(page, "response"), values={"response": answer}, stop_at=stop_at)
+
+    def _options(self, desktop: Browser, page: Page, path: str) -> dict[str, Any]:
+        form = Form(self.issuer + path, "post", dict(needed(page, "response").fields), {})
+        return dict(json.loads(desktop.submit(page, form).html))
 
 
 class _Unused(Authenticator):
-    """An authenticator that begins one step ahead: the stage may have used the present one when it enrolled the
-    person.
+    """An authenticator whose codes are unused since the stage has enrolled its person.
+
+    The codes of the step before and of the next one are right too, so several sign-ins need not wait for each other.
     """
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, since: float) -> None:
         super().__init__(secret)
-        self._last = int(time.time()) // STEP
+        self._last = int(since) // STEP - 1
+
+    def code(self) -> str:
+        """The first unused code that is right for some seconds more."""
+        step, second = divmod(int(time.time()), STEP)
+        return self._at(max(self._last + 1, step - 1 if second < STEP - _SPARE else step))
 
 
 @contextmanager

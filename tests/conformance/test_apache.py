@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ import pytest
 from demo.relying_party import AAL
 from demo.server import free_port
 from tests.conformance.stage import browser
-from tests.fixtures.apps_page import snippet
+from tests.fixtures.apps_page import registered, snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,22 +68,19 @@ def site(program: str, stage: Stage) -> Iterator[Site]:
     """A web server of this module's own, registered as a relying party with back-channel logout."""
     port = free_port()
     url = f"http://localhost:{port}"
-    made = stage.ramet.ask(
-        "client", "add", "Intranet", "--redirect-uri", f"{url}/redirect_uri",
-        "--backchannel-logout-uri", f"{url}/redirect_uri?logout=backchannel",
-        "--post-logout-redirect-uri", f"{url}/open.shtml",
-    )  # fmt: skip
+    after_logout = f"{url}/open.shtml"
+    _, printed = registered(stage.ramet, "mod-auth-openidc", url, "--post-logout-redirect-uri", after_logout)
     # Not below pytest's own folder: Apache gives up root, and its owner alone may look into that one.
     with tempfile.TemporaryDirectory(prefix="ramet-apache-") as name:
         here = Path(name)
         here.chmod(0o755)
-        (here / "pages").mkdir()
-        for page in ("open", "protected", "strong", "stronger"):
+        (here / "pages" / "payments").mkdir(parents=True)
+        for page in ("open", "protected", "strong", "stronger", "payments/today"):
             (here / "pages" / f"{page}.shtml").write_text(_PAGE)
         (here / "openidc.conf").write_text(snippet("apache", "OIDCProviderMetadataURL"))
         settings = {
-            "HERE": name, "PORT": str(port), "MODULES": str(MODULES), "ISSUER": stage.issuer,
-            "CLIENT_ID": made["client_id"], "CLIENT_SECRET": made["client_secret"], "PASSPHRASE": secrets.token_hex(16),
+            **printed, "AFTER_LOGOUT": after_logout, "PASSPHRASE": secrets.token_hex(16),
+            "HERE": name, "PORT": str(port), "MODULES": str(MODULES),
         }  # fmt: skip
         with _served(program, settings, here=here):
             yield Site(url, here / "error.log")
@@ -150,9 +149,22 @@ def test_module_authorises_by_acr(site: Site, person: Person, desktop: Browser) 
     assert _open(site, person, desktop, name="stronger").status in {401, 403}
 
 
-def test_logout_at_the_site_ends_the_session_at_the_provider(stage: Stage, site: Site) -> None:
+def test_module_asks_for_a_stronger_sign_in(stage: Stage, site: Site, person: Person, desktop: Browser) -> None:
+    """`OIDCUnAutzAction auth` with `acr_values`: a passkey after the password and the code."""
+    assert _open(site, person, desktop, name="protected").by_id("acr") == AAL + "2"
+    key = stage.add_passkey(desktop)
+    page = desktop.get(site.page("payments/today"))
+    asked = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.html)
+    assert asked, f"{page.url} ({page.status}): {page.html}"
+    page = desktop.get(unescape(asked[1]))  # the module's page goes on by itself in a browser
+    assert page.url.startswith(f"{stage.issuer}/login"), f"{page.url} ({page.status}): {page.words()}"
+    page = stage.sign_in_with_passkey(key, desktop, page)
+    assert (page.status, page.url) == (200, site.page("payments/today")), site.log.read_text()[-2000:]
+    assert page.by_id("acr") == f"{AAL}2?phishing_resistant=true"
+
+
+def test_logout_at_the_site_ends_the_session_at_the_provider(stage: Stage, site: Site, person: Person) -> None:
     """The module's own logout goes through our end_session_endpoint and comes back; then both ask for a login again."""
-    person = stage.person()
     with browser() as desktop:
         assert _open(site, person, desktop, name="protected").url == site.page("protected")
         page = desktop.get(f"{site.url}/redirect_uri?logout={site.page('open')}")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +11,7 @@ from joserfc.jwk import ECKey
 
 from demo.relying_party import AAL
 from tests.conformance.stage import browser
+from tests.fixtures.node_packages import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,27 +20,7 @@ if TYPE_CHECKING:
     from demo.person import Person
     from tests.conformance.stage import Stage
 
-FOLDER = Path(__file__).parent / "node"
-_HOW = "openid-client is missing: install Node 20 with npm, then `npm ci` in tests/conformance/node"
 pytestmark = pytest.mark.usefixtures("node")  # first of all: what is to be skipped starts no server
-_LOCKED = FOLDER / "node_modules" / ".package-lock.json"
-
-
-@pytest.fixture(scope="package")
-def node() -> str:
-    """Node, with what the lock file names installed."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None:
-        pytest.skip(_HOW)
-    lock = FOLDER / "package-lock.json"
-    if not _LOCKED.exists() or _LOCKED.stat().st_mtime < lock.stat().st_mtime:
-        installed = (
-            npm and subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, timeout=300, check=False).returncode == 0
-        )
-        if not installed:
-            pytest.skip(_HOW)
-        _LOCKED.touch()
-    return program
 
 
 @pytest.fixture(scope="module")

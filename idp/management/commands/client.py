@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
@@ -13,7 +14,7 @@ from derived import clock
 from idp import clients
 from idp.clients import SCOPES, BadRegistration, Registration, registry
 from idp.config import config
-from idp.management import terms
+from idp.management import presets, terms
 from idp.management.verbs import Noun, duration, name_argument, no_arguments
 from idp.models import ClientPolicy, RegistrationToken
 from idp.secrets import hash_secret, opaque
@@ -39,6 +40,13 @@ def _add(parser: CommandParser) -> None:
         help="an app that runs in the browser, from the origin of its redirect URI; public",
     )
     parser.add_argument("--pairwise", action="store_true", help="know each person by a subject of its own")
+    parser.add_argument("--preset", choices=sorted(presets.PRESETS), default="", help="for this library (docs/apps.md)")
+    parser.add_argument(
+        "--app-url",
+        default="",
+        metavar="URL",
+        help="with --preset: where the application is, like https://app.example; its addresses follow from it",
+    )
     terms.add_options(parser)
 
 
@@ -94,21 +102,15 @@ class Command(Noun):
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a client."""
-        kind = "native" if options["native"] else "browser" if options["browser"] else "web"
-        said = {
-            "name": options["name"],
-            "application_type": kind,
-            "public": options["public"] or kind != "web",
-            "client_id": options["client_id"],
-            "subject_type": "pairwise" if options["pairwise"] else "public",
-            **terms.given_fields(options),
-        }
-        said["public"] = said["public"] or said.get("auth_method") == "none"
+        preset = presets.PRESETS.get(options["preset"])
         try:
-            party, secret = clients.register(Registration(**said), now=clock.now())
+            url = presets.base_url(options["app_url"]) if options["app_url"] else ""
+            wanted = Registration(**_registration(options, preset, url=url))
+            party, secret = clients.register(wanted, now=clock.now())
         except BadRegistration as bad:
             raise CommandError(str(bad)) from bad
-        return {**_answer(party, secret), **_to_set(party)}
+        found = {**_answer(party, secret), **_to_set(party)}
+        return {**found, **_block(options["preset"], found, url=url)} if preset else found
 
     def change(self, options: dict[str, Any]) -> dict[str, Any]:
         """Change a client's terms."""
@@ -219,6 +221,41 @@ class Command(Noun):
             message = f"There is no client {options['name']}. See: manage.py client list"
             raise CommandError(message)
         return found
+
+
+def _registration(options: dict[str, Any], preset: presets.Preset | None, *, url: str) -> dict[str, Any]:
+    """The fields of a new client: those of its preset, and over them those that are given.
+
+    Raises: CommandError.
+    """
+    given = terms.given_fields(options)
+    if url and preset is None:
+        message = "--app-url goes with --preset; without one, say --redirect-uri."
+        raise CommandError(message)
+    if preset is not None and not url and not given.get("redirect_uris"):
+        message = f"Say where the application is: --app-url https://app.example (its callback is {preset.callback})"
+        raise CommandError(message)
+    kind = "native" if options["native"] else "browser" if options["browser"] else "web"
+    public = {"public": True} if options["public"] or kind != "web" else {}
+    said = {
+        "public": False,
+        **(preset.registration(url) if preset else {}),
+        **({"application_type": kind} if kind != "web" else {}),
+        **public,
+        "name": options["name"],
+        "client_id": options["client_id"],
+        "subject_type": "pairwise" if options["pairwise"] else "public",
+        **given,
+    }
+    return {**said, "public": said["public"] or said.get("auth_method") == "none"}
+
+
+def _block(name: str, made: dict[str, Any], *, url: str) -> dict[str, Any]:
+    """The settings of a preset's library, with the values of the client that was made."""
+    redirect_uri = made["redirect_uris"][0]
+    values = {"issuer": made["issuer"], "client_id": made["client_id"], "client_secret": made.get("client_secret", "")}
+    base = url or "{0.scheme}://{0.netloc}".format(urlsplit(redirect_uri))
+    return {"preset": name, "settings": presets.PRESETS[name].block(**values, redirect_uri=redirect_uri, url=base)}
 
 
 def _answer(party: RelyingParty, secret: str | None) -> dict[str, Any]:

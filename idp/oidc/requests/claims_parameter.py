@@ -18,6 +18,7 @@ _MOST_NESTING = (
 _MOST_NAMES = 50
 _LONGEST_NAME = 100
 _MALFORMED = "claims is a JSON object with the members userinfo and id_token, as OpenID Connect Core 5.5 says."
+_TWICE = "claims is encoded twice: give your library the JSON object itself, not a text that holds it."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def parse(text: str) -> AskedClaims:
     except (ValueError, RecursionError):
         raise InvalidRequestError(_MALFORMED) from None
     if not isinstance(asked, dict):
-        raise InvalidRequestError(_MALFORMED)
+        raise InvalidRequestError(_TWICE if isinstance(asked, str) else _MALFORMED)
     userinfo, id_token = _member(asked, "userinfo"), _member(asked, "id_token")
     about_acr = id_token.get("acr") or {}
     subjects = {value for member in (userinfo, id_token) for value in _values(member.get("sub") or {})}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,14 +14,13 @@ from rich.console import Console
 
 from idp import clients
 from idp.management import terms
+from idp.management.presets import PRESETS
 from idp.management.verbs import table
 from idp.models import ClientPolicy
 from tests.fixtures.signing_client import jwks, new_key
 from tests.fixtures.world import ISSUER
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+APPS_PAGE = Path(__file__).resolve().parents[3] / "docs" / "apps.md"
 pytestmark = pytest.mark.django_db
 URI = ["--redirect-uri", "https://app.example/cb"]
 
@@ -189,3 +190,52 @@ def test_added_client_comes_with_what_an_application_sets() -> None:
     made = run("add", "Wiki", *other, "--id-token-alg", "RS256", "--par")
     assert (made["required"], made["claims"]) == (["pushed authorization requests"], "in the ID token and at userinfo")
     assert run("show", made["client_id"])["claims_in_id_token"] is True
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_preset_registers_its_library_and_prints_its_settings(name: str) -> None:
+    """The addresses of the library below the application's URL, what it is excused from, and each value filled in."""
+    preset = PRESETS[name]
+    made = run("add", "Desk", "--preset", name, "--app-url", "https://app.example/desk/")
+    assert made["redirect_uris"] == [f"https://app.example/desk{preset.callback}"]
+    shown = run("show", made["client_id"])
+    assert shown["post_logout_redirect_uris"] == [f"https://app.example/desk{preset.after_logout}"]
+    assert shown["backchannel_logout_uri"] == (preset.backchannel and f"https://app.example/desk{preset.backchannel}")
+    assert {field: shown[field] for field in preset.terms if field in shown} == {
+        field: value for field, value in preset.terms.items() if field in shown
+    }
+    for value in (made["issuer"], made["client_id"], made.get("client_secret", "")):
+        assert value in made["settings"]
+    assert not re.search(r"\{(issuer|client_id|client_secret|redirect_uri|url)\}", made["settings"])
+    assert name in APPS_PAGE.read_text()
+
+
+def test_given_options_win_over_a_preset() -> None:
+    """An application at another address, with another algorithm, and a public one."""
+    own = ("--redirect-uri", "https://app.example/own", "--id-token-alg", "RS256", "--no-claims-in-id-token")
+    made = run("add", "Desk", "--preset", "authjs", *own)
+    assert (made["redirect_uris"], made["id_token_signed_response_alg"], made["claims"]) == (
+        ["https://app.example/own"],
+        "RS256",
+        "at userinfo",
+    )
+    assert "BASE_URL=https://app.example\n" in made["settings"] + "\n"
+    native = run("add", "Pocket", "--preset", "authlib", "--native", "--redirect-uri", "http://127.0.0.1/cb")
+    assert "client_secret" not in native
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--preset", "authjs"), "--app-url https://app.example .its callback is /auth/callback/ramet"),
+        (("--app-url", "https://app.example"), "goes with --preset"),
+        (("--preset", "authjs", "--app-url", "app.example"), "is not"),
+        (("--preset", "authjs", "--app-url", "https://app.example/?a=1"), "is not"),
+        (("--preset", "authjs", "--app-url", "http://app.example"), "https"),
+    ],
+)
+def test_preset_without_a_usable_address_is_refused(options: tuple[str, ...], words: str) -> None:
+    """The message says which option to give; nothing is registered."""
+    with pytest.raises(CommandError, match=words):
+        run("add", "Desk", *options)
+    assert not ClientPolicy.objects.exists()

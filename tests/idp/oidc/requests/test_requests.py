@@ -161,6 +161,14 @@ def test_client_may_have_the_claims_of_its_scopes_in_the_id_token(world: World) 
     assert "email" not in claims(world.tokens(rich, browser)["id_token"])
 
 
+def test_claims_that_are_encoded_twice_are_told_so(world: World) -> None:
+    """Auth.js makes JSON of `claims` itself, so a text that is JSON already arrives as a text in a text."""
+    asked = json.dumps(json.dumps({"id_token": {"email": None}}))
+    found = world.ask(world.app(), Browser(http()), claims=asked)
+    assert found["error"] == "invalid_request"
+    assert "encoded twice" in found["error_description"]
+
+
 def test_claims_by_name_need_consent(world: World) -> None:
     """C54: a consent to `openid` is no consent to an e-mail address that `claims` asks for."""
     _, desktop = world.enrolled()
