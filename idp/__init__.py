@@ -20,6 +20,7 @@
     wire           connections to checked addresses
     renamed        former names of operator files
     models         the tables
+    postgresql     Django's backend for PostgreSQL, with a cheaper health check
     oidc           the OpenID provider
     login          logins and sessions
     enrol          binding of credentials

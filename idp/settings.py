@@ -78,6 +78,7 @@ def _database(url: str) -> dict[str, Any]:
         # own.
         found["CONN_MAX_AGE"] = 600
     else:
+        found["ENGINE"] = "idp.postgresql"
         found["CONN_MAX_AGE"] = 60
         found["CONN_HEALTH_CHECKS"] = True
         options = found.setdefault("OPTIONS", {})

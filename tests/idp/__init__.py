@@ -5,6 +5,7 @@
     test_journey      the road through all three storeys, step by step, as the issue tells it
     test_machines     what programs call is served without what serves cookies: every view there needs none, and
     test_matrix       the route × gate matrix
+    test_postgresql   the health check of a connection, without a statement
     test_routes       every route of the house is classified
     test_small_gates  small gates at the edge: CSP sources, addresses that are nobody's, unreadable files
     certificates      certificates of others: path validation and revocation status
