@@ -23,9 +23,13 @@ from django.utils.http import parse_header_parameters
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from django.http import HttpRequest
+    from django.urls import ResolverMatch
+
     from idp.edge.intake import Scope, Transport
 
 logger = logging.getLogger(__name__)
+_MOST_FIXED = 64  # paths; the routes of programs without a variable part are fewer
 
 
 class Utf8Request(WSGIRequest):
@@ -68,10 +72,24 @@ class MachineHandler(Handler):
     needs no more.
     """
 
+    def __init__(self) -> None:
+        self._fixed: dict[str, ResolverMatch] = {}
+        super().__init__()
+
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
         """The edge, and nothing else."""
         with _with_settings(MIDDLEWARE=["idp.edge.middleware.Edge"]):
             super().load_middleware(is_async)
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """The view: paths without a variable part are looked up, and not compared with every pattern again."""
+        found = self._fixed.get(request.path_info)
+        if found is None:
+            found = super().resolve_request(request)
+            if not found.args and not found.kwargs and len(self._fixed) < _MOST_FIXED:
+                self._fixed[request.path_info] = found
+        request.resolver_match = found
+        return found
 
 
 @contextmanager
@@ -90,6 +108,7 @@ def _with_settings(**changed: object) -> Iterator[None]:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 django.setup(set_prefix=False)
 from idp.edge import caller, intake, listeners, routes  # noqa: E402 - Django's apps come first
+from idp.edge.answered import AnsweredRequests  # noqa: E402
 from idp.edge.lanes import Job, Lane  # noqa: E402
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -115,46 +134,45 @@ class Application:
     def __init__(self, threads: int) -> None:
         self.lanes = {name: Lane(name, count or threads) for name, count in routes.LANES.items()}
         self._held = intake.Held()
+        self._answered = AnsweredRequests()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Once for each process, before it serves."""
         listeners.watch(loop)
 
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once for each process, after it has served."""
+        self._answered.end_all()
+        loop.run_until_complete(asyncio.sleep(0))
+
     async def __rsgi__(self, scope: Scope, transport: Transport) -> None:
-        """Read, let a thread answer, and hand the answer over."""
+        """Read, and let a thread answer."""
+        self._answered.end_all()
         environ = intake.environ(scope)
         network = caller.network(environ[intake.PEER])
         body = b""
         # Prepared documents (discovery, keys) can be served here, before any thread.
         if intake.REFUSED not in environ and intake.has_body(environ):
             body = await intake.read(environ, transport, self._held, network)
-        try:
-            status, headers, content = await self._answered(environ, body, network)
-        finally:
-            if body:
-                self._held.drop(network, len(body))
-        transport.response_bytes(status, headers, content)
-
-    async def _answered(self, environ: dict[str, Any], body: bytes, network: str) -> Answer:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Answer] = loop.create_future()
-
-        def settle(found: Answer) -> None:
-            loop.call_soon_threadsafe(_set, answered, found)
+        ended = self._answered.begin()
 
         def run() -> None:
             try:
-                found = answer(environ, body)
+                transport.response_bytes(*answer(environ, body))
             except BaseException:
                 logger.exception("a request was not answered")
-                found = _FAILED
-            settle(found)
+                transport.response_bytes(*_FAILED)
+            finally:
+                self._answered.add(ended)
+
+        def shed() -> None:
+            transport.response_bytes(*_BUSY)
+            self._answered.add(ended)
 
         lane = self.lanes[routes.lane(environ["PATH_INFO"], environ["REQUEST_METHOD"])]
-        lane.submit(Job(network, run, lambda: settle(_BUSY)))
-        return await answered
-
-
-def _set(future: asyncio.Future[Answer], found: Answer) -> None:
-    if not future.done():
-        future.set_result(found)
+        lane.submit(Job(network, run, shed))
+        try:
+            await ended
+        finally:
+            if body:
+                self._held.drop(network, len(body))

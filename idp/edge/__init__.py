@@ -5,6 +5,7 @@
     unlisted    a proxy that is not listed: one log line, and a warning of `manage.py check`
     routes      per path: whether only programs call it, the greatest body, the lane
     lanes       threads with queues, one lane for each kind of request, fair between networks
+    answered    end the coroutines of answered requests, several at a time
     intake      a request of the server's interface (RSGI) -> a WSGI environ; reads the body with a deadline
     listeners   options of the listening sockets: the deadline for callers who do not read
     readers     end connections whose callers read an answer too slowly

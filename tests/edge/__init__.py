@@ -3,6 +3,7 @@ caller's address.
 
     proxies            HAProxy, Apache and nginx from the files in `deploy/`, as processes
     slow               sockets of slow callers
+    test_answered      the end of answered requests on the event loop
     test_deadlines     deadlines and bounds of requests and answers
     test_full_disk     endings on a full disk
     test_fields        names that fold, repeated fields, X-Forwarded-For, and unlisted proxies
