@@ -18,6 +18,7 @@ from idp.config import config
 from idp.enrol.grown import binding, codes
 from idp.errors import answer_to, retry_after
 from idp.login import throttle
+from idp.oidc.requests.refusals import logged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +82,7 @@ def json_api(view: Callable[..., dict[str, Any] | tuple[int, dict[str, Any]]]) -
     """Decorate a POST of JSON that is answered with JSON, refusals included."""
 
     @csrf_exempt
+    @logged
     @require_http_methods(["POST"])
     @wraps(view)
     def wrapped(request: HttpRequest, **kwargs: UUID) -> HttpResponse:

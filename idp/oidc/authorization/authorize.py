@@ -90,6 +90,7 @@ SCOPE_WORDS = {
 
 
 @csrf_exempt
+@refusals.logged
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
     """OpenID Connect Core §3.1.2.1; both methods, the parameters from one place only."""

@@ -41,6 +41,7 @@ from idp.oidc.issuing.families import relayed_login
 from idp.oidc.issuing.provider import server
 from idp.oidc.requests import target
 from idp.oidc.requests.ask import Ask
+from idp.oidc.requests.refusals import logged
 from idp.secrets import grouped, hash_secret, new_code, normalise_code, opaque
 from scim.access import entitlements
 
@@ -65,6 +66,7 @@ _OVER = "This was decided already, or took too long. Start again on the device."
 
 
 @csrf_exempt
+@logged
 @require_http_methods(["POST"])
 def device_authorization(request: HttpRequest) -> HttpResponse:
     """RFC 8628 §3.1, §3.2."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.http import HttpResponse
 
 from idp import clients
+from idp.oidc.requests.refusals import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def readable_by_registered_origins(view: Callable[..., HttpResponse]) -> Callabl
         response["Vary"] = "Origin"
         if listed:
             response["Access-Control-Allow-Origin"] = origin
-            response["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce"
+            response["Access-Control-Expose-Headers"] = f"WWW-Authenticate, DPoP-Nonce, {HEADER}"
         return response
 
     return wrapped

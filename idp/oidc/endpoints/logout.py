@@ -31,6 +31,7 @@ _CARRIED = ("client_id", "post_logout_redirect_uri", "state")
 
 
 @csrf_exempt
+@refusals.logged
 @require_http_methods(["GET", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
     """OpenID Connect RP-Initiated Logout 1.0 §2; the person's confirmation goes to `logout_confirmed`."""

@@ -26,6 +26,7 @@ from idp import clients
 from idp.clients import BadRegistration, Registration, keys, metadata
 from idp.config import config
 from idp.models import ClientPolicy, RegistrationToken
+from idp.oidc.requests.refusals import claim, logged
 from idp.outbound import NotFetched
 from idp.secrets import hash_secret, opaque
 
@@ -86,6 +87,7 @@ def is_on(*, now: datetime) -> bool:
 
 
 @csrf_exempt
+@logged
 @require_http_methods(["POST"])
 def register(request: HttpRequest) -> HttpResponse:
     """RFC 7591 §3."""
@@ -114,6 +116,7 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
+@logged
 @require_http_methods(["GET", "PUT", "DELETE"])
 def manage(request: HttpRequest, client_id: str) -> HttpResponse:
     """RFC 7592 §2: read, replace, end; by the client's own registration access token."""
@@ -121,6 +124,7 @@ def manage(request: HttpRequest, client_id: str) -> HttpResponse:
     try:
         access = _bearer(request)
         party = _client_of_token(client_id, access)
+        claim(request, party)
         if request.method == "DELETE":
             ClientPolicy.objects.filter(pk=party.policy.pk).update(disabled_at=now, registration_hash="")
             return HttpResponse(status=204)

@@ -37,6 +37,7 @@ from idp.enrol.grown.certificate import by_code as ordering
 from idp.enrol.grown.certificate import issuing as certificates
 from idp.errors import answer_to, error_response
 from idp.login import hop, probe, throttle
+from idp.oidc.requests.refusals import logged
 from idp.secrets import matches_code
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _est(method: str) -> Callable[[Callable[[HttpRequest], HttpResponse]], Calla
 
     def decorated(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
         @csrf_exempt
+        @logged
         @require_http_methods([method])
         @wraps(view)
         def wrapped(request: HttpRequest) -> HttpResponse:
