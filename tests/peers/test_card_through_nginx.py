@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from demo.pki import Card
 
-pytestmark = [pytest.mark.slow, pytest.mark.database]
+pytestmark = pytest.mark.slow
 HOP_LINE = 'proxy_set_header RametHop "'
 _MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 _ENGINES = ("/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so", "/usr/lib/aarch64-linux-gnu/engines-3/pkcs11.so")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from demo.browser import Page
     from demo.pki import Card
 
-pytestmark = [pytest.mark.slow, pytest.mark.database]
+pytestmark = pytest.mark.slow
 STATUS = "http://pki.mossy.example"
 
 
@@ -327,6 +327,7 @@ def _none() -> Any:
 # ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_one_login_three_credentials_one_patch_ends_them(  # noqa: PLR0915 - a whole journey
     issuing_server: IssuingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ from tests.fixtures.certificate_enrolment import enroll, order
 if TYPE_CHECKING:
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 ALEX = "alex@example.org"
 URLS = [
     "--crl-url",
@@ -87,6 +87,7 @@ def deliver() -> None:
         pass
 
 
+@pytest.mark.database
 def test_external_authority_issues_holds_and_revokes(others: Path, world: World, tmp_path: Path) -> None:
     """X-1 to X-6, MT-8, C92: issued by `openssl`, checked by us; on hold, good again, and revoked on *their* list;
     ours are signed as before.
@@ -176,6 +177,7 @@ def test_unreachable_external_authority_is_told_later(others: Path, world: World
     assert f"revoke {pending.issued.serial}" in (others / "log").read_text()
 
 
+@pytest.mark.database
 def test_certificate_of_a_person_who_ended_meanwhile_is_revoked(
     others: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

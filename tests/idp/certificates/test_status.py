@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from demo.pki import Card
     from tests.fixtures.pki_with_responder import PkiSetup
 
-pytestmark = pytest.mark.database
-
 
 def accepted(pki_setup: PkiSetup, card: Card) -> bool:
     """Whether a card may sign in now."""
@@ -35,6 +33,7 @@ def forget() -> None:
     PkiObject.objects.all().delete()
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("silent", ["ocsp", "crl"])
 def test_revoked_card_is_refused_by_ocsp_or_crl_alone(pki_setup: PkiSetup, silent: str) -> None:
     """AU-2: the OCSP responder alone, or the CRL alone, is enough to refuse, also where the other says good."""
@@ -102,6 +101,7 @@ def test_status_lookup_time_is_bounded(pki_setup: PkiSetup) -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.database
 def test_cached_response_serves_until_it_is_stale(pki_setup: PkiSetup) -> None:
     """C22: asked once, used until it is stale, and no longer."""
     card = pki_setup.pki.card()
@@ -147,6 +147,7 @@ def test_stricter_limit_applies_to_cached_responses(pki_setup: PkiSetup) -> None
     assert refusal(pki_setup, card) == Reason.CERTIFICATE_STATUS_UNKNOWN
 
 
+@pytest.mark.database
 def test_replayed_older_response_does_not_replace_a_newer(pki_setup: PkiSetup) -> None:
     """C22: over plain http, yesterday's CRL that is still valid cannot undo a revocation that was seen already."""
     card = pki_setup.pki.card(ocsp_too=False)
@@ -321,6 +322,7 @@ def test_operator_may_choose_one_mechanism(pki_setup: PkiSetup, only: str) -> No
         assert not [path for path in pki_setup.asked() if path.startswith("/crl")]
 
 
+@pytest.mark.database
 def test_worker_prefetches_crls(pki_setup: PkiSetup) -> None:
     """C22: after an hour kept CRLs are fetched again; a login then needs no network; a stranger's list is not taken."""
     card = pki_setup.pki.card(ocsp_too=False)

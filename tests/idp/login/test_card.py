@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.fixtures.card_reader import CardSetup
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 RETURN = f"{ISSUER}/login/card/done"
 
 
@@ -108,6 +108,7 @@ def test_same_identifiers_from_another_authority_are_another_card(
     assert not LoginSession.objects.exists()
 
 
+@pytest.mark.database
 def test_newer_certificate_of_the_same_card_is_recognised(card_setup: CardSetup, world: World, tmp_path: Path) -> None:
     """C24: same issuer's key, same FASC-N and UUID; from then on the older certificate is superseded."""
     world.push(ALEX)
@@ -235,6 +236,7 @@ def begun(card_setup: CardSetup, browser: Browser) -> str:
     return browser.submit(page, page.forms()[0], stop_at=f"https://{PLACE}").stopped_at
 
 
+@pytest.mark.database
 def test_card_result_in_another_browser_is_refused_and_spent(card_setup: CardSetup, world: World, card: Card) -> None:
     """Ruling 7, P23: neither the victim, whom an attacker sent a ticket, nor the attacker is signed in."""
     attacker, victim = card_setup.reader().browser(), card_setup.reader(card).browser()
@@ -245,6 +247,7 @@ def test_card_result_in_another_browser_is_refused_and_spent(card_setup: CardSet
     assert not LoginSession.objects.exists()
 
 
+@pytest.mark.database
 def test_ticket_and_result_are_single_use(card_setup: CardSetup, world: World, card: Card) -> None:
     """I3: shown twice, or come back twice: one login."""
     browser = card_setup.reader(card).browser()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.card_reader import CardSetup
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 ALEX = "alex@example.org"
 UNMET = "unmet_authentication_requirements"
 
@@ -114,6 +114,7 @@ def test_unreachable_level_is_refused_at_once(world: World) -> None:
     assert came["error"] == UNMET
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("verifies", [True, False])
 def test_password_is_offered_where_a_key_beside_it_suffices(
     world: World,

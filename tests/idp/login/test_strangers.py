@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from demo.person import Person
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 NOON = "2026-11-23T12:00:00Z"
 
 
@@ -144,6 +144,7 @@ def test_nobody_elses_authenticator_is_switched_on(world: World) -> None:
     assert row.failures == 100
 
 
+@pytest.mark.database
 def test_a_recovery_code_leads_back_without_a_known_browser(world: World) -> None:
     """Ruling 33, RC-1: user name, password and code on one page; a new app, and the old pair has ended."""
     person, _ = world.enrolled()
@@ -225,6 +226,7 @@ def test_a_right_password_never_lengthens_a_wait(world: World) -> None:
         assert person.sign_in(browser, page).path == "/devices"
 
 
+@pytest.mark.database
 def test_a_right_password_takes_back_only_its_own_count(world: World) -> None:
     """Six wrong guesses and a right one leave the wait of the six."""
     with time_machine.travel(NOON, tick=False) as now:

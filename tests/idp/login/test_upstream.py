@@ -27,9 +27,8 @@ from tests.fixtures.world import AAL, ISSUER, claims, http
 if TYPE_CHECKING:
     from tests.fixtures.linked_upstream import AtUpstream
 
-pytestmark = pytest.mark.database
 
-
+@pytest.mark.database
 def test_relying_party_gets_the_mapped_acr_amr_and_idp(linked: AtUpstream) -> None:
     """AU-7, C10, FA-8: acr aal/2 by the table is AAL2; `amr` is the upstream's; `idp` names it."""
     app, browser = linked.world.app(), Browser(http())
@@ -232,6 +231,7 @@ def test_response_in_another_browser_is_refused(linked: AtUpstream) -> None:
     assert intruder.get(back).path == "/devices"
 
 
+@pytest.mark.database
 def test_state_is_single_use(linked: AtUpstream) -> None:
     """P35: the second answer with one state is refused, whatever code it brings, and signs nobody in."""
     browser = Browser(http())
@@ -313,6 +313,7 @@ def test_upstream_disabled_before_the_callback_is_refused(linked: AtUpstream) ->
     assert browser.get(f"{ISSUER}/login/upstream/liar").status == 403
 
 
+@pytest.mark.database
 def test_upstream_disabled_after_the_exchange_is_refused(linked: AtUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """P26: the last look is under the account's lock."""
     from idp.login import upstream as login_upstream
@@ -341,6 +342,7 @@ def test_upstream_capped_after_the_exchange_is_refused(linked: AtUpstream, monke
     assert linked.sign_in().status == 400
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("subject", ["subject-2", "SUBJECT-1", "alex@example.org", "subject-1 "])
 def test_unlinked_identity_is_refused(linked: AtUpstream, subject: str) -> None:
     """P33: only (iss, sub) finds somebody; a true login name or verified address does not."""
@@ -354,6 +356,7 @@ def test_unlinked_identity_is_refused(linked: AtUpstream, subject: str) -> None:
     assert (page.status, "link it" in page.words()) == (403, True), page.words()
 
 
+@pytest.mark.database
 def test_same_sub_at_another_issuer_is_another_identity(linked: AtUpstream) -> None:
     """P33: `sub` alone names nobody."""
     from tests.fixtures.lying_provider import LyingProvider
@@ -487,6 +490,7 @@ def test_stale_upstream_login_does_not_satisfy_prompt_login(linked: AtUpstream) 
     assert linked.sign_in(Browser(http()), app.url(prompt="login")).status == 400
 
 
+@pytest.mark.database
 def test_state_nonce_and_verifier_are_not_stored_in_clear(linked: AtUpstream) -> None:
     """I10: state and nonce as hashes, the verifier wrapped."""
     found = asked(linked.away(Browser(http())))

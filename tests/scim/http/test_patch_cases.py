@@ -16,7 +16,6 @@ from tests.fixtures.scim_client import Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.database
 
 _CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "data" / "scim_patch_cases.json").read_text())
 _EMPTY: tuple[Any, ...] = (None, [], {}, "")

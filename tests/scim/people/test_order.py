@@ -25,7 +25,6 @@ from tests.fixtures.scim_client import Scim, user
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-pytestmark = pytest.mark.database
 
 _OFF = {"op": "replace", "path": "active", "value": False}
 _ON = {"op": "replace", "path": "active", "value": True}
@@ -108,12 +107,14 @@ def test_all_orders_of_six_numbered_events_converge(hr: Scim) -> None:
     assert ends[0][0]["title"] == "Boss"
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (2, 4, 0, 5, 1, 3)])
 def test_orders_over_http_converge(hr: Scim, order: tuple[int, ...]) -> None:
     """The same over HTTP, with what a queue does: look up, then PUT or POST; each event twice."""
     assert _final(hr, "expected", _EVENTS) == _final(hr, "other", [_EVENTS[at] for at in order for _ in range(2)])
 
 
+@pytest.mark.database
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_numbered_history_with_replays_converges(hr: Scim, data: st.DataObject) -> None:
@@ -133,12 +134,14 @@ def test_any_numbered_history_with_replays_converges(hr: Scim, data: st.DataObje
     assert _final(hr, f"a{tag}", in_order) == _final(hr, f"b{tag}", shuffled)
 
 
+@pytest.mark.database
 def test_numbered_push_must_state_active(hr: Scim) -> None:
     """A numbered push that leaves `active` to what was there would depend on the order; it is refused."""
     assert hr("POST", "/Users", user("a", meta={"version": "1"}))[1]["scimType"] == "invalidValue"
     assert hr("POST", "/Users", user("a", active=True, meta={"version": "1"}))[0] == 201
 
 
+@pytest.mark.database
 def test_delayed_push_does_not_restore_a_deleted_record(hr: Scim) -> None:
     """After a DELETE, the past of the same record makes nobody; a newer number is a new hire, and a new subject
     (C28, C29).
@@ -151,6 +154,7 @@ def test_delayed_push_does_not_restore_a_deleted_record(hr: Scim) -> None:
     assert _person(again).account_id != _person(record_id).account_id
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("shape", ["patch", "pathless", "put", "any tag"])
 def test_unversioned_return_waits_for_a_manager(hr: Scim, shape: str) -> None:
     """Nobody can say that it is newer than the end: the source reads that it waits (C29, ruling 11)."""
@@ -181,6 +185,7 @@ def test_unversioned_return_waits_for_a_manager(hr: Scim, shape: str) -> None:
         returns.readmit(person, now=clock.now(), actor="manager:m")
 
 
+@pytest.mark.database
 def test_waiting_return_can_be_proved_or_withdrawn(hr: Scim) -> None:
     """The source's later proof needs no manager; its later end takes the wish away."""
     record_id = hr.create()
@@ -194,6 +199,7 @@ def test_waiting_return_can_be_proved_or_withdrawn(hr: Scim) -> None:
     assert _person(record_id).account.status == AccountStatus.ACTIVE
 
 
+@pytest.mark.database
 def test_never_active_record_is_activated_by_any_push(hr: Scim) -> None:
     """Staged before their first day, a joiner is opened by an unversioned push: nothing of theirs had ended
     (okta-002).
@@ -203,6 +209,7 @@ def test_never_active_record_is_activated_by_any_push(hr: Scim) -> None:
     assert _person(record_id).account.status == AccountStatus.ACTIVE
 
 
+@pytest.mark.database
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pushes=st.lists(st.booleans(), min_size=1, max_size=5))
 def test_unversioned_deactivation_is_sticky_in_any_order(hr: Scim, pushes: list[bool]) -> None:
@@ -213,6 +220,7 @@ def test_unversioned_deactivation_is_sticky_in_any_order(hr: Scim, pushes: list[
     assert _person(record_id).active is all(pushes)
 
 
+@pytest.mark.database
 def test_readmission_restores_no_credential(hr: Scim) -> None:
     """Readmitted, the person has what they had before: no credential (C30)."""
     record_id = hr.create()
@@ -228,6 +236,7 @@ def test_readmission_restores_no_credential(hr: Scim) -> None:
     assert _person(record_id).account.epoch > row.epoch
 
 
+@pytest.mark.database
 def test_deletion_ends_only_with_trust_in_active(connect: Callable[..., Scim]) -> None:
     """A delete by a source that is not believed about `active` is a retraction and no end."""
     scim = connect("badge", trusted_for=trust.PRESETS["security"])

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.fixtures.card_reader import CardSetup, Reader
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 ADD = f"{ISSUER}/devices/roots/card/add"
 SAM = "sam@example.org"
 
@@ -55,6 +55,7 @@ def card_row(account_of: str = ALEX) -> Credential:
     return Credential.objects.get(kind="piv_card", state="active", account__person__login_name=account_of)
 
 
+@pytest.mark.database
 def test_invitation_is_accepted_with_a_card(card_setup: CardSetup, world: World) -> None:
     """Ruling 3: the first authenticator; the card proves AAL3 by itself, and the person is signed in."""
     world.push(ALEX)
@@ -98,6 +99,7 @@ def test_derived_certificate_does_not_accept_an_invitation(card_setup: CardSetup
     assert browser.get(link).status == 200
 
 
+@pytest.mark.database
 def test_card_added_under_a_password_is_capped_at_aal2(card_setup: CardSetup, world: World) -> None:
     """Ruling 5: no ladder; the token says AAL2, and still that it was phishing-resistant."""
     card = card_setup.pki.card()
@@ -153,6 +155,7 @@ def test_stale_login_adds_no_card(card_setup: CardSetup, world: World) -> None:
         assert browser.get(ADD).path == "/login"
 
 
+@pytest.mark.database
 def test_card_of_another_account_is_refused(card_setup: CardSetup, world: World, tmp_path: Path) -> None:
     """C24: neither under a login, nor by invitation, nor by a manager; and the page does not reveal its holder."""
     card = card_setup.pki.card()
@@ -291,6 +294,7 @@ def test_new_card_is_notified_to_every_address(card_setup: CardSetup, world: Wor
     assert {ALEX, f"home.{ALEX}"} <= told
 
 
+@pytest.mark.database
 def test_card_list_and_card_status(
     card_setup: CardSetup, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

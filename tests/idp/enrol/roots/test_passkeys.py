@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from demo.person import Person
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 NOON = "2026-11-24T12:00:00Z"
 
 
@@ -219,6 +219,7 @@ ROWS: dict[str, tuple[Callable[[Maker], SoftKey], bool, int, set[str], bool]] = 
 }
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("row", ROWS)
 def test_id_token_carries_the_level_of_the_credential(world: World, maker: Maker, row: str) -> None:
     """Each WebAuthn row of standards.md's look-up, with every key bound under AAL3 (AU-4, PK-1, PK-2, C60, TK-3)."""
@@ -310,6 +311,7 @@ def test_malformed_response_gets_an_error_page(world: World, answer: str) -> Non
     assert "This key was not accepted" in found.html
 
 
+@pytest.mark.database
 def test_challenge_is_single_use(world: World) -> None:
     """The same response a second time (I3)."""
     _, desktop = world.enrolled()
@@ -374,6 +376,7 @@ def test_challenge_is_for_one_purpose_and_account(world: World) -> None:
     assert sent(desktop, page, SoftKey().create(to_register)).status == 200
 
 
+@pytest.mark.database
 def test_registration_challenge_binds_one_key(world: World) -> None:
     """Another key may not answer it again."""
     _, desktop = world.enrolled()
@@ -384,6 +387,7 @@ def test_registration_challenge_binds_one_key(world: World) -> None:
     assert Passkey.objects.count() == 1
 
 
+@pytest.mark.database
 def test_ended_session_binds_nothing(world: World) -> None:
     """Read again under the lock (C7)."""
     person, desktop = world.enrolled()
@@ -401,6 +405,7 @@ def test_ended_session_binds_nothing(world: World) -> None:
     assert not Passkey.objects.exists()
 
 
+@pytest.mark.database
 def test_level_is_compared_under_the_lock(world: World, maker: Maker) -> None:
     """The login reads the level before the lock; it is compared under it."""
     person, desktop = world.enrolled()
@@ -457,6 +462,7 @@ def test_cross_site_form_is_refused(world: World) -> None:
 # --- the counter ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("step", ["alone", "second"])
 def test_lower_counter_is_refused_and_recorded(world: World, step: str) -> None:
     """A copied key repeats a counter value: refused, recorded, and its challenge is spent (C59)."""

@@ -21,7 +21,6 @@ from tests.fixtures.world import AAL, ISSUER, http
 if TYPE_CHECKING:
     from tests.fixtures.linked_upstream import AtUpstream
 
-pytestmark = pytest.mark.database
 ADD = f"{ISSUER}/devices/roots/upstream/liar/add"
 
 
@@ -81,6 +80,7 @@ def test_device_login_links_nothing(linked: AtUpstream) -> None:
     assert linked.desktop.get(ADD).path == "/login"
 
 
+@pytest.mark.database
 def test_link_intent_is_single_use(at_upstream: AtUpstream) -> None:
     """P32, CVE-2025-46815: the same answer, or another identity under the same intent, links nothing more."""
     away = at_upstream.link_page()
@@ -123,6 +123,7 @@ def test_login_trip_links_nothing(at_upstream: AtUpstream) -> None:
     assert (page.status, UpstreamIdentity.objects.count()) == (403, 0)
 
 
+@pytest.mark.database
 def test_upstream_identity_belongs_to_one_account(linked: AtUpstream) -> None:
     """P32: held by another account: refused; by this one: it is there already."""
     _, sams = linked.world.enrolled("sam@example.org")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from demo.person import Person
     from tests.fixtures.card_reader import CardSetup
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 ALEX = "alex@example.org"
 UNMET = "unmet_authentication_requirements"
 

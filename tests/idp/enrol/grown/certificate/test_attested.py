@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from tests.fixtures.software_tpm import Chip
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 def another(maker: YubiKey) -> YubiKey:
@@ -79,6 +79,7 @@ def worth(held: Holding) -> tuple[int, list[str]]:
     return held.row.credential.aal, policies(held)
 
 
+@pytest.mark.database
 def test_attested_key_with_identity_check_yields_policy_41(
     cards_and_authority: CardSetup, world: World, maker: YubiKey, tmp_path: Path, sample: str
 ) -> None:
@@ -208,6 +209,7 @@ def test_files_are_accepted_like_text(
     assert browser.submit(page, browser.get(f"{ISSUER}/devices").forms()[0], files={"x": ("x", b"x")}).status == 400
 
 
+@pytest.mark.database
 def test_renewal_with_an_unattested_key_is_40(
     cards_and_authority: CardSetup, world: World, maker: YubiKey, tmp_path: Path, sample: str
 ) -> None:
@@ -224,6 +226,7 @@ def test_renewal_with_an_unattested_key_is_40(
     assert IdentityCheck.objects.filter(credential=None).count() == 1
 
 
+@pytest.mark.database
 def test_release_checks_its_conditions_again(
     cards_and_authority: CardSetup,
     world: World,
@@ -298,6 +301,7 @@ def test_weaker_root_suspends_policy_41(
 _IRIS = b"IIR\x00" + bytes(2000)
 
 
+@pytest.mark.database
 def test_identity_check_is_immutable(world: World, sample: str, tmp_path: Path) -> None:
     """X-9, RQ-3: the database refuses to change or delete one; nobody checks themselves; empty and oversized samples
     are refused.
@@ -336,6 +340,7 @@ def test_identity_check_is_immutable(world: World, sample: str, tmp_path: Path) 
     assert {one.name for one in EventDetail.objects.filter(event=event)} == {"officer", "place", "against"}
 
 
+@pytest.mark.database
 def test_manager_records_an_identity_check(world: World) -> None:
     """X-9, RQ-3: by the console, at AAL3, with a file and without a script; a second manager at AAL3 confirms it."""
     _, desktop = world.enrolled("mona@example.org")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.certificate_authority import Holding
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 ALEX, AGENCY = "alex@example.org", 4700
 PIV = "2.16.840.1.101.3.2.1.3.40"
 
@@ -75,6 +75,7 @@ def test_policy_40_needs_the_piv_label(
     assert str(held.row.uuid) != card.certificates.get().card_uuid
 
 
+@pytest.mark.database
 def test_card_revoked_within_a_week_flags_its_certificate(
     cards_and_authority: CardSetup, world: World, tmp_path: Path
 ) -> None:

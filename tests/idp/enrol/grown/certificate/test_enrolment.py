@@ -61,7 +61,7 @@ from tests.fixtures.world import AAL, ISSUER, answer, claims, http
 if TYPE_CHECKING:
     from tests.fixtures.world import World
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -109,6 +109,7 @@ def test_certificate_needs_a_passphrase_and_a_fresh_login(authority: dict[str, A
     assert "BEGIN PRIVATE KEY" not in page.html
 
 
+@pytest.mark.database
 def test_key_is_bound_once_in_any_form(authority: dict[str, Any], world: World) -> None:
     """C5, C6: neither by another person, nor after it was ended, nor if it was a device's key before."""
     _, desktop = world.enrolled()
@@ -235,6 +236,7 @@ def test_certificate_of_a_leaver_is_not_released(
     assert (row.released_at, row.der, row.credential.state) == (None, None, "revoked")
 
 
+@pytest.mark.database
 def test_certificate_is_released_once(authority: dict[str, Any], world: World) -> None:
     """The second of two is refused."""
     from derived.authority import making
@@ -255,6 +257,7 @@ def test_certificate_is_released_once(authority: dict[str, Any], world: World) -
 # --- EST --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("form", [0, 1], ids=["long", "short"])
 def test_est_enrolment_waits_for_the_desktops_approval(authority: dict[str, Any], world: World, form: int) -> None:
     """RFC 7030 §4.2, BI-1, C14: 202 until the approval; the fingerprint on the desktop is that of the device's key."""
@@ -295,6 +298,7 @@ def test_reference_device_enrols_and_renews(host: None, world: World) -> None:
     assert again.key.public_key() != made.key.public_key()
 
 
+@pytest.mark.database
 def test_second_key_burns_the_code(authority: dict[str, Any], world: World) -> None:
     """C12, C14: a second device that read the code burns it, and nothing is issued."""
     _, desktop = world.enrolled()
@@ -306,6 +310,7 @@ def test_second_key_burns_the_code(authority: dict[str, Any], world: World) -> N
     assert not IssuedCertificate.objects.exists()
 
 
+@pytest.mark.database
 def test_code_expires_and_refusal_is_final(authority: dict[str, Any], world: World) -> None:
     """BI-2: ten minutes; after a refusal on the desktop or the end of the account: 401, the same as for a guess."""
     _, desktop = world.enrolled()
@@ -576,6 +581,7 @@ def test_caps_per_person_count_certificates(authority: dict[str, Any], world: Wo
     assert BoundKey.objects.count() == 10
 
 
+@pytest.mark.database
 def test_worker_maintains_certificates(authority: dict[str, Any], world: World) -> None:
     """Housekeeping with an authority succeeds."""
     _, desktop = world.enrolled()
