@@ -40,19 +40,19 @@ class Page:
         return urlsplit(self.url).path
 
     def forms(self) -> list[Form]:
-        """All forms, in the page's order."""
-        return self._read().forms
+        """All forms, in the page's order, but for those of the header that every page shares."""
+        return [form for form in self._read().forms if not form.framed]
 
     def form_with(self, *names: str) -> Form | None:
         """The first form with all these fields or buttons, or None."""
         return next((form for form in self.forms() if {*names} <= {*form.fields, *form.buttons}), None)
 
     def form_to(self, suffix: str) -> Form:
-        """The first form whose action ends with this.
+        """The first form whose action ends with this; the header's last.
 
         Raises: UnexpectedPage.
         """
-        for form in self.forms():
+        for form in [*self.forms(), *(form for form in self._read().forms if form.framed)]:
             target = urljoin(self.url, form.action)
             if target.endswith(suffix) or target.partition("?")[0].endswith(suffix):
                 return form

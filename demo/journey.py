@@ -48,7 +48,7 @@ def _running(folder: Path, narration: Narration) -> Iterator[tuple[Ramet, card_o
     narration.call("operator", f"manage.py serve --port {port}    and    manage.py worker")
     try:
         ramet.start("serve", "serve", "--port", str(port))
-        ramet.start("worker", "worker")
+        ramet.start("worker", "worker", "--mail-pause", "0")
         ramet.wait_until_ready()
         if office:
             narration.call("operator", "manage.py serve --socket certificate.sock    and    nginx in front of it")

@@ -128,7 +128,7 @@ def _start_everything(stage: Stage, ramet: Ramet) -> None:
     ramet.manage("migrate", "--verbosity", "0")
     host = "0.0.0.0" if stage.certificate else "127.0.0.1"  # noqa: S104 - TLS mode is for the local network
     ramet.start("serve", "serve", "--host", host, "--port", str(stage.port), *stage.tls_options())
-    ramet.start("worker", "worker")
+    ramet.start("worker", "worker", "--mail-pause", "1")
     ramet.wait_until_ready()
     written = stage.var / "demo.json"
     with httpx.Client(verify=stage.verify, timeout=30) as http:

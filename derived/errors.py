@@ -78,6 +78,7 @@ class Reason(StrEnum):
     REMOVED_BY_PERSON = "removed_by_person"
     REPORTED_BY_PERSON = "reported_by_person"
     REPLACED_IN_RECOVERY = "replaced_in_recovery"
+    DISOWNED_BY_PERSON = "disowned_by_person"
     REPLAY_DETECTED = "replay_detected"
     PARENT_ENDED = "parent_ended"
     SIGNED_OUT = "signed_out"

@@ -225,6 +225,7 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
             | Reason.REMOVED_BY_PERSON
             | Reason.REPORTED_BY_PERSON
             | Reason.REPLACED_IN_RECOVERY
+            | Reason.DISOWNED_BY_PERSON
             | Reason.PARENT_ENDED
             | Reason.SIGNED_OUT
             | Reason.REVOKED_BY_CLIENT
@@ -271,9 +272,10 @@ ENDINGS: dict[str, str] = {
     Reason.DELETED_BY_SOURCE: "your organisation removed your record",
     Reason.ENDED_BY_MANAGER: "an identity manager ended it",
     Reason.REMOVED_BY_PERSON: "it was removed on the My devices page",
-    Reason.REPORTED_BY_PERSON: "it was reported as not yours",
+    Reason.REPORTED_BY_PERSON: "it was reported as lost or stolen on the My devices page",
+    Reason.DISOWNED_BY_PERSON: "it was reported as not yours, through a link in a notice",
     Reason.REPLACED_IN_RECOVERY: "your identity team helped you to sign in again, and it is replaced",
-    Reason.COMPROMISED: "its key was reported as compromised",
+    Reason.COMPROMISED: "it was reported that somebody else has used it, or may use it",
     Reason.REPLACED: "it was replaced",
     Reason.EXPIRED: "its time was over",
     Reason.NEVER_RELEASED: "it was never finished",

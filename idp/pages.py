@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
+# In the words of the person who reads it: the phrase of the status code is for programs.
+_TITLES: dict[int, str] = {
+    HTTPStatus.FORBIDDEN: "Not possible",
+    HTTPStatus.NOT_FOUND: "Nothing here",
+    HTTPStatus.METHOD_NOT_ALLOWED: "That did not work",
+    HTTPStatus.CONFLICT: "Not possible as things are",
+    HTTPStatus.GONE: "Too late",
+    HTTPStatus.TOO_MANY_REQUESTS: "Please wait",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not available just now",
+}
 _SOURCE = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*:")  # CSP §2.3.1
 
 
@@ -29,9 +40,7 @@ def problem(
     request: HttpRequest, message: str, *, status: int, title: str | None = None, next_step: str | None = None
 ) -> HttpResponse:
     """An error page: the fault and the next step."""
-    title = title or {400: "That did not work", 403: "Not possible", 404: "Nothing here", 429: "Please wait"}.get(
-        status, HTTPStatus(status).phrase
-    )
+    title = title or _TITLES.get(status, "That did not work")
     values = {"title": title, "message": message, "next_step": next_step, "status": status}
     return page(request, "error", values, status=status)
 

@@ -8,8 +8,8 @@ from idp import health, published
 from idp.console import access, deliveries, held, needs, refused
 from idp.console import recovery as console_recovery
 from idp.console import views as console
+from idp.enrol.devices import apps, tree
 from idp.enrol.devices import pages as enrol
-from idp.enrol.devices import tree
 from idp.enrol.grown import binding_api as api
 from idp.enrol.grown import registry
 from idp.enrol.roots import cards, passkeys, passwords, recovery, upstream_links
@@ -109,6 +109,8 @@ urlpatterns = [
     path("devices/roots/<uuid:credential_id>/remove", roots.remove, name="root-remove"),
     path("devices/roots/<uuid:credential_id>/enable", roots.enable, name="root-enable"),
     path("devices/roots/<uuid:credential_id>/report", roots.report, name="root-report"),
+    path("apps", apps.mine, name="apps"),
+    path("apps/<int:number>/withdraw", apps.withdraw, name="app-withdraw"),
     path("devices/apps/<uuid:family_id>/end", tree.end_family, name="family-end"),
     path("devices/<uuid:credential_id>/remove", enrol.remove, name="device-remove"),
     path("devices/<uuid:credential_id>/rename", enrol.rename, name="device-rename"),

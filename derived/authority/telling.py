@@ -28,6 +28,7 @@ _AT_ONCE = 500
 _WHY: dict[str, RevocationReason] = {
     Reason.COMPROMISED: RevocationReason.COMPROMISED,
     Reason.REPORTED_BY_PERSON: RevocationReason.COMPROMISED,
+    Reason.DISOWNED_BY_PERSON: RevocationReason.COMPROMISED,
     Reason.REPLACED: RevocationReason.SUPERSEDED,
     Reason.NAME_CHANGED: RevocationReason.CHANGED,
     Reason.DEACTIVATED_BY_SOURCE: RevocationReason.ENDED,

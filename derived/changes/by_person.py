@@ -37,8 +37,17 @@ def refusal_to_remove(account: Account, row: Credential, login: Authentication, 
     """The reason why this login may not remove a credential, or None; the last way in stays (ruling 14)."""
     if reason := refusal_to_change(login, affected=status.level(row), now=now):
         return reason
-    left = [one for one in status.live_roots(account, now=now) if one.id != row.id and status.signs_in_alone(one)]
-    return Reason.LAST_WAY_IN if status.is_root(row) and not left else None
+    return Reason.LAST_WAY_IN if is_last_way_in(row, ways_in(account, now=now)) else None
+
+
+def ways_in(account: Account, *, now: datetime) -> set[UUID]:
+    """The roots with which the person can sign in with two factors, each by itself."""
+    return {one.id for one in status.live_roots(account, now=now) if status.signs_in_alone(one)}
+
+
+def is_last_way_in(row: Credential, ways: set[UUID]) -> bool:
+    """True for a root without which no way in would be left; its person cannot remove it (ruling 14)."""
+    return status.is_root(row) and not ways - {row.id}
 
 
 def rename(  # noqa: PLR0913 - the credential, its name, the login, the time and the actor
@@ -129,5 +138,5 @@ def enable(account: Account, row: Credential, *, now: datetime, actor: str) -> b
 
 def disown(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """End a credential that the person did not add, with all that is derived from it (BI-5, ruling 4)."""
-    revoke.tree(row, account=account, because=Reason.REPORTED_BY_PERSON, since=row.created_at, now=now, actor=actor)
-    review_after_loss.mark(account, row, because=Reason.REPORTED_BY_PERSON, now=now, actor=actor)
+    revoke.tree(row, account=account, because=Reason.DISOWNED_BY_PERSON, since=row.created_at, now=now, actor=actor)
+    review_after_loss.mark(account, row, because=Reason.DISOWNED_BY_PERSON, now=now, actor=actor)

@@ -2,6 +2,9 @@
 
 Delivery is at least once, in order per receiver, and no receiver waits for another (C83). A refusal is final and parks
 the row; a fault is tried again; a receiver that rests is not asked (ruling 31). Several workers may run.
+
+A person gets one mail for one cause: mail that is due to the same person for the same cause is one row (`_joined`), and
+causes that come in bursts wait until the burst is over (`Pause`).
 """
 
 from __future__ import annotations
@@ -28,9 +31,12 @@ LEASE = timedelta(seconds=60)
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 PARK_AFTER = timedelta(hours=24)
+JOINED_FOR = timedelta(hours=1)
 LISTS = "lists"
 _WAITING = Q(delivered_at__isnull=True, parked_at__isnull=True)
-_IS_MAIL = Q(receiver__startswith="mail:")
+_UNTRIED = Q(attempts=0, leased_until__isnull=True)
+_MAIL = "mail:"
+_IS_MAIL = Q(receiver__startswith=_MAIL)
 
 
 class DeliveryLane(Enum):
@@ -41,17 +47,64 @@ class DeliveryLane(Enum):
     OTHERS = "others"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """The wait of mail whose causes come in bursts: a source that pushes a person writes several times in a row.
+
+    kinds: the kinds that wait. quiet: the time without another cause after which the mail goes. longest: the time after
+    the first cause at which it goes in any case.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    quiet: timedelta = timedelta()
+    longest: timedelta = timedelta()
+
+    def holds(self, *, now: datetime) -> Q:
+        """The rows that wait for the end of their burst."""
+        return Q(
+            kind__in=self.kinds,
+            attempts=0,
+            due_at__gt=now - self.quiet,
+            created_at__gt=now - self.longest,
+        )
+
+
+NO_PAUSE = Pause()
+
+
 def enqueue(
     *, kind: str, receiver: str, account: Account | None, payload: Mapping[str, object], now: datetime
 ) -> OutboxRow:
-    """Write an outbox row in the caller's transaction.
+    """Write an outbox row in the caller's transaction; mail for a cause that waits to be told already is that row.
 
     receiver: `mail:{account}`, `client:{client_id}:{account}:{sid}` or `worker:{account}`; the unit of ordering.
     payload: ids only (ruling 10).
     """
+    if receiver.startswith(_MAIL) and (told := _joined(kind, receiver, payload, now=now)):
+        return told
     return OutboxRow.objects.create(
         account=account, kind=kind, receiver=receiver, payload=dict(payload), created_at=now, due_at=now
     )
+
+
+def _joined(kind: str, receiver: str, payload: Mapping[str, object], *, now: datetime) -> OutboxRow | None:
+    """Add a cause to the mail about it of the last hour that no worker has taken yet; None if there is none.
+
+    Causes are the same if their payloads differ in lists only, which are united.
+    """
+    named = {name: value for name, value in payload.items() if not isinstance(value, list)}
+    rows = OutboxRow.objects.filter(_WAITING, _UNTRIED, receiver=receiver, kind=kind, created_at__gt=now - JOINED_FOR)
+    for row in rows.order_by("id"):
+        lists = {name: value for name, value in row.payload.items() if isinstance(value, list)}
+        if {name: value for name, value in row.payload.items() if name not in lists} != named:
+            continue
+        more = {name: value for name, value in payload.items() if isinstance(value, list)}
+        united = {name: list(dict.fromkeys([*lists.get(name, []), *more.get(name, [])])) for name in {**lists, **more}}
+        row.payload, row.due_at = {**named, **united}, now
+        untaken = OutboxRow.objects.filter(_WAITING, _UNTRIED, id=row.id)
+        if untaken.update(payload=row.payload, due_at=now):
+            return row
+    return None
 
 
 def fan_out(account: Account, payload: Mapping[str, object], *, now: datetime) -> OutboxRow:
@@ -87,13 +140,22 @@ def mark_delivered_up_to(receiver: str, row_id: int, *, now: datetime) -> None:
 
 
 def lease(
-    *, now: datetime, most: int = 20, lane: DeliveryLane = DeliveryLane.ALL, without: Sequence[str] = ()
+    *,
+    now: datetime,
+    most: int = 20,
+    lane: DeliveryLane = DeliveryLane.ALL,
+    without: Sequence[str] = (),
+    pause: Pause = NO_PAUSE,
 ) -> list[OutboxRow]:
     """Lease up to `most` rows for delivery: each receiver's oldest waiting row that is due and not leased.
 
-    without: prefixes of receivers that are busy; their rows stay where they are.
+    without: prefixes of receivers that are busy; their rows stay where they are. pause: mail that waits for the end of
+    its burst, and lets the receiver's later rows pass meanwhile.
     """
-    first = OutboxRow.objects.filter(_WAITING, receiver=OuterRef("receiver")).order_by("id").values("id")[:1]
+    waiting = OutboxRow.objects.filter(_WAITING, receiver=OuterRef("receiver"))
+    if pause.kinds:
+        waiting = waiting.exclude(pause.holds(now=now))
+    first = waiting.order_by("id").values("id")[:1]
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
     of_lane = {DeliveryLane.ALL: Q(), DeliveryLane.MAIL: _IS_MAIL, DeliveryLane.OTHERS: ~_IS_MAIL}[lane]
     for prefix in without:

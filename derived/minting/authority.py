@@ -51,6 +51,7 @@ _REASONS: dict[str, x509.ReasonFlags] = {
     Reason.COMPROMISED: _FLAGS.key_compromise,
     Reason.REPORTED_BY_PERSON: _FLAGS.key_compromise,
     Reason.REPLACED_IN_RECOVERY: _FLAGS.superseded,
+    Reason.DISOWNED_BY_PERSON: _FLAGS.key_compromise,
     Reason.REPLACED: _FLAGS.superseded,
     Reason.NAME_CHANGED: _FLAGS.affiliation_changed,
     Reason.DEACTIVATED_BY_SOURCE: _FLAGS.cessation_of_operation,

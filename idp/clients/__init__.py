@@ -18,7 +18,7 @@ empty. May import `idp.uris`, `idp.keys`, `idp.outbound`, `idp.models`, `idp.con
 
 from __future__ import annotations
 
-from idp.clients.consents import consent_needed, remember_consent, withdraw_consent
+from idp.clients.consents import consent_needed, remember_consent, remembered_consents, withdraw_consent
 from idp.clients.party import (
     RelyingParty,
     find,
@@ -69,6 +69,7 @@ __all__ = [
     "registered_origins",
     "registration_of",
     "remember_consent",
+    "remembered_consents",
     "rotate_secret",
     "subject_of",
     "withdraw_consent",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from oidc_provider.models import UserConsent
 
+from idp.clients.party import party_of
 from idp.models import ConsentTerms
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ def _is_current(given: UserConsent, party: RelyingParty) -> bool:
     """
     terms: ConsentTerms | None = getattr(given, "terms", None)
     return terms is not None and (terms.version, terms.name) == (party.policy.version, party.name)
+
+
+def remembered_consents(person: Person, *, now: datetime) -> list[UserConsent]:
+    """A person's consents that still spare them the question, each with its client."""
+    given = UserConsent.objects.filter(user=person, expires_at__gt=now, client__require_consent=True)
+    parties = ((one, party_of(one.client)) for one in given.select_related("client__policy", "terms"))
+    return [one for one, party in parties if party is not None and _is_current(one, party)]
 
 
 def withdraw_consent(client: Client, person: Person) -> None:

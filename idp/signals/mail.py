@@ -51,6 +51,9 @@ _BOUND_BY = {
 }
 _CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
 _NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
+# Sources write a person several times in a row: one mail at the end tells it all, and holds the one link that works.
+_IN_BURSTS = frozenset({"invite", "profile_changed", "access.changed", "adoption.waits", "return.waits"})
+_LONGEST_PAUSE = 12  # times the pause, after the first cause
 _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
 # about another person
@@ -64,11 +67,24 @@ _SUSPENDED = {
     "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
 }
 # Endings by the person, or by an intruder in their place, so the notice can freeze the account.
-_BY_PERSON = frozenset({Reason.REMOVED_BY_PERSON, Reason.REPORTED_BY_PERSON, Reason.REPLACED, Reason.COMPROMISED})
+_BY_PERSON = frozenset(
+    {
+        Reason.REMOVED_BY_PERSON,
+        Reason.REPORTED_BY_PERSON,
+        Reason.DISOWNED_BY_PERSON,
+        Reason.REPLACED,
+        Reason.COMPROMISED,
+    }
+)
 
 
 class MailRefused(Exception):
     """No address of a notice takes mail; another try is useless."""
+
+
+def pause_of(quiet: timedelta) -> outbox.Pause:
+    """The pause of mail whose causes come in bursts, where a burst is over after `quiet` without another cause."""
+    return outbox.Pause(kinds=_IN_BURSTS, quiet=quiet, longest=_LONGEST_PAUSE * quiet)
 
 
 def tell_managers(row: OutboxRow, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from django.db import DatabaseError, connection
@@ -53,8 +54,10 @@ class Deliveries:
     A slow client occupies at most a few of the connections, so that it delays no other (C83). Use as a context manager.
     """
 
-    def __init__(self, lane: outbox.DeliveryLane = outbox.DeliveryLane.ALL) -> None:
-        self._lane = lane
+    def __init__(
+        self, lane: outbox.DeliveryLane = outbox.DeliveryLane.ALL, *, pause: outbox.Pause = outbox.NO_PAUSE
+    ) -> None:
+        self._lane, self._pause = lane, pause
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._under_way: dict[Future[Outcome], backchannel.LogoutMessage] = {}
 
@@ -75,7 +78,7 @@ class Deliveries:
         free = _AT_ONCE - len(self._under_way)
         if free <= 0:
             return 0
-        rows = outbox.lease(now=now, most=free, lane=self._lane, without=self._not_now(now=now))
+        rows = outbox.lease(now=now, most=free, lane=self._lane, without=self._not_now(now=now), pause=self._pause)
         for row in rows:
             if self._count(str(row.payload.get("client_id"))) >= _AT_ONCE_PER_CLIENT:
                 outbox.mark_postponed(row, "", until=now)  # before anything is signed
@@ -224,10 +227,12 @@ def _expire(*, now: datetime) -> None:
         under_lock(credential.account_id, work)
 
 
-def run(should_stop: Callable[[], bool]) -> None:
-    """Work until told to stop; an unavailable database is waited for. Mail has a thread of its own."""
+def run(should_stop: Callable[[], bool], *, pause: outbox.Pause = outbox.NO_PAUSE) -> None:
+    """Work until told to stop; an unavailable database is waited for. Mail has a thread of its own, which may pause."""
     standing.require_comparison()
-    mails = threading.Thread(target=_deliver, args=(outbox.DeliveryLane.MAIL, should_stop), name="mail", daemon=True)
+    mails = threading.Thread(
+        target=partial(_deliver, outbox.DeliveryLane.MAIL, should_stop, pause=pause), name="mail", daemon=True
+    )
     mails.start()
     keeper = _Housekeeper()
     _deliver(outbox.DeliveryLane.OTHERS, should_stop, keeper)
@@ -262,8 +267,14 @@ class _Housekeeper:
             self._next_mirror = now + _AFTER_A_FAULT
 
 
-def _deliver(lane: outbox.DeliveryLane, should_stop: Callable[[], bool], keeper: _Housekeeper | None = None) -> None:
-    with Deliveries(lane) as deliveries:
+def _deliver(
+    lane: outbox.DeliveryLane,
+    should_stop: Callable[[], bool],
+    keeper: _Housekeeper | None = None,
+    *,
+    pause: outbox.Pause = outbox.NO_PAUSE,
+) -> None:
+    with Deliveries(lane, pause=pause) as deliveries:
         while not should_stop():
             try:
                 if keeper is not None:

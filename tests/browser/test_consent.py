@@ -32,3 +32,30 @@ def test_consent_is_asked_again_after_denial_and_remembered_after_approval(
     desktop.reads("Hello, Tove Adler")
     page.goto(f"{served.asking.url}/login")
     desktop.is_at(f"{served.asking.url}/")
+
+    page.goto(f"{served.url}/apps")
+    desktop.reads("My apps")
+    desktop.look("apps")
+    page.get_by_role("button", name=f"Take back what {served.asking.name} may do, and sign it out").click()
+    expect(page.get_by_role("status")).to_contain_text(
+        f"{served.asking.name} was signed out, and has to ask you again."
+    )
+    desktop.look("apps-none")
+    page.goto(f"{served.asking.url}/login")
+    desktop.reads(f"Allow {served.asking.name}?")
+
+
+def test_the_last_way_in_explains_itself(served: ServedForBrowsers, desktop: Visitor) -> None:
+    """It is not offered for removal; an old page that offers it leads to what helps."""
+    person, page = served.employee("Elin", "Roth"), desktop.page
+    desktop.sign_in(person, f"{served.url}/login")
+    desktop.reads("My devices")
+    desktop.look("devices-one-root")
+    report = page.get_by_role("link", name="Report Password and authenticator app lost or stolen").get_attribute("href")
+    assert report
+    page.goto(served.url + report.replace("/report", "/remove"))
+    desktop.reads("“Password and authenticator app” is your last way of signing in")
+    desktop.troubles.clear()  # the browser notes every 409
+    desktop.look("root-last")
+    desktop.press("Add: Passkey or security key")
+    desktop.is_at(f"{served.url}/devices/roots/passkey/add")

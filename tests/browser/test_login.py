@@ -110,11 +110,11 @@ def test_every_page_works_by_keyboard(served: ServedForBrowsers, desktop: Visito
     page.keyboard.press("Enter")
     desktop.reads("The device was not added")
     desktop.look("device-refused")
-    _tab_to(desktop, "Sign out")
-    page.keyboard.press("Enter")
+    page.goto(f"{served.url}/oidc/logout")  # where an application asks for it
     desktop.reads("Sign out?")
     desktop.look("logout")
-    _tab_to(desktop, "Sign out")  # the link at the top
+    page.goto(f"{served.url}/apps")
+    desktop.reads("My apps")
     _tab_to(desktop, "Sign out")
     page.keyboard.press("Enter")
     desktop.reads("You are signed out")

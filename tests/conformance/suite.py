@@ -117,7 +117,7 @@ def running(folder: Path) -> Iterator[SuiteServer]:
         ramet.verify = trust
         _, *serve = said["serve"].split()
         ramet.start("serve", *serve, "--port", str(port))
-        ramet.start("worker", "worker")
+        ramet.start("worker", "worker", "--mail-pause", "0")
         ramet.wait_until_ready()
         yield SuiteServer(ramet, said, callbacks, trust)
     finally:

@@ -662,6 +662,14 @@ def family_end(valid_state: ValidState) -> Draft:
     return _page(valid_state, f"/devices/apps/{uuid4()}/end", valid_state.victims)
 
 
+def apps(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/apps", valid_state.victims)
+
+
+def app_withdraw(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/apps/{valid_state.random.randint(1, 9)}/withdraw", valid_state.victims)
+
+
 def derived_passkey(valid_state: ValidState) -> Draft:
     return _get(valid_state, f"/devices/passkey/{uuid4()}")
 
@@ -1495,6 +1503,8 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     root_passkey_options,
     root_passkey,
     family_end,
+    apps,
+    app_withdraw,
     derived_passkey_add,
     derived_passkey_options,
     derived_passkey,

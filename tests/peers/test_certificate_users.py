@@ -235,7 +235,7 @@ def test_strongswan_enrols_and_renews_over_est(issuing_server: IssuingServer) ->
     )))  # fmt: skip
     asking.start()
     until = time.monotonic() + 20
-    while "/confirm" not in (page := browser.get(page.url)).html and time.monotonic() < until:
+    while '/confirm"' not in (page := browser.get(page.url)).html and time.monotonic() < until:
         time.sleep(0.2)
     public = openssl("pkey", "-in", str(folder / "first.key"), "-pubout", "-outform", "DER").stdout
     assert hashlib.sha256(public).hexdigest().upper().startswith(page.by_id("fingerprint").replace(" ", ""))

@@ -1,6 +1,7 @@
 """My devices.
 
     pages        the list, adding a device, the device's page, undo links
+    apps         My apps: what a person allowed, or is signed in to
     tree         the tree of credentials and their token families
     undo_links   links in notices that revoke or suspend
 

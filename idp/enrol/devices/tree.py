@@ -15,20 +15,19 @@ from derived.ledger.locking import under_lock
 from derived.models import Credential
 from derived.rules.kinds import Kind, Label, policy_of
 from idp import clients, pages
-from idp.login.session import has_not_ended, signed_in, with_evidence
+from idp.enrol.devices import apps
+from idp.login.session import signed_in
 from idp.login.views import fresh_login_needed
-from idp.models import Grant, LoginSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
 
     from derived.models import Account
+    from idp.models import LoginSession
 
-_MOST_FAMILIES = 200
 _STATES = {"pending": "waits for its first sign-in", "active": "active", "suspended": "suspended"}
 
 
@@ -68,16 +67,9 @@ def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, 
 
 def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[str, Any]]]:
     """The living token families, by the credential that opened them."""
-    rows = status.live_only(Credential.objects.filter(account=session.account_id, kind=Kind.TOKEN_FAMILY), now=now)
-    grants = (
-        Grant.objects.filter(family__in=rows)
-        .select_related("family", "client")
-        .order_by("-family__created_at")[:_MOST_FAMILIES]
-    )
-    standing = _not_ended((one.session_id for one in grants if one.session_id), now=now)
     found: dict[UUID, list[dict[str, Any]]] = {}
-    for grant in grants:
-        if grant.family.parent_id and (grant.session_id is None or grant.offline or grant.session_id in standing):
+    for grant in apps.families(session.account_id, now=now):
+        if grant.family.parent_id:
             found.setdefault(grant.family.parent_id, []).append(
                 {
                     "id": grant.family_id,
@@ -89,12 +81,6 @@ def _families(session: LoginSession, *, now: datetime) -> dict[UUID, list[dict[s
                 }
             )
     return found
-
-
-def _not_ended(ids: Iterable[UUID], *, now: datetime) -> set[UUID]:
-    return {
-        one.id for one in with_evidence(LoginSession.objects.filter(id__in=set(ids))) if has_not_ended(one, now=now)
-    }
 
 
 @require_http_methods(["POST"])

@@ -63,7 +63,7 @@ def use(link: UndoLink, *, now: datetime) -> bool:
         elif status.is_root(row):
             by_person.disown(account, row, now=now, actor="person")
         else:
-            revoke.credential(row, account=account, because=Reason.REPORTED_BY_PERSON, now=now, actor="person")
+            revoke.credential(row, account=account, because=Reason.DISOWNED_BY_PERSON, now=now, actor="person")
         return True
 
     return under_lock(link.credential.account_id, work)

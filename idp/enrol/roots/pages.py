@@ -68,10 +68,13 @@ def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
         if one.expires_at is None or one.expires_at > now
     ]
     reviewed = set(review_after_loss.marked().filter(account=session.account_id).values_list("id", flat=True))
-    return [_described(one, session, reviewed=one.id in reviewed) for one in rows]
+    ways = by_person.ways_in(session.account, now=now)
+    return [
+        _described(one, session, reviewed=one.id in reviewed, last=by_person.is_last_way_in(one, ways)) for one in rows
+    ]
 
 
-def _described(row: Credential, session: LoginSession, *, reviewed: bool = False) -> dict[str, Any]:
+def _described(row: Credential, session: LoginSession, *, reviewed: bool = False, last: bool = False) -> dict[str, Any]:
     level = status.level(row)
     return {
         "id": row.id,
@@ -88,6 +91,7 @@ def _described(row: Credential, session: LoginSession, *, reviewed: bool = False
         "disabled": status.is_disabled(row),
         "suspended": row.state == "suspended",
         "reviewed": reviewed,
+        "last": last,
         "here": row.id in {session.event.credential_id, session.event.beside_id},
         "password": row.kind == Kind.PASSWORD_TOTP,
     }
@@ -235,6 +239,9 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             now=now,
         )
     except Refused as no:
+        if no.reason == Reason.LAST_WAY_IN:
+            values = {"root": _described(row, session), "adding": ways_to_add(session)}
+            return pages.page(request, "root_last", values, status=error_response(no.reason).status)
         report_url = reverse("root-report", args=[row.id])
         return refused(request, no.reason, session, affected=status.level(row), name=row.name, report=report_url)
     return _ended(request, session, row, f"{row.name} was removed. It cannot sign in any more.")

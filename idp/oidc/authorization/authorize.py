@@ -49,6 +49,7 @@ from idp.models import AuthorizationRequest, Code, PushedRequest
 from idp.oidc import lifetimes
 from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import claims
+from idp.oidc.claims.words import in_words
 from idp.oidc.requests import answers, gate, refusals
 from idp.oidc.requests import pushed as pushed_requests
 from idp.oidc.requests.answers import DeclinedRequest
@@ -77,15 +78,6 @@ _LINK_WORDS = {
     "policy_uri": "Privacy policy",
     "tos_uri": "Terms of service",
     "logo_uri": "Logo",
-}
-SCOPE_WORDS = {
-    "openid": "know that it is you",
-    "profile": "see your name and user name",
-    "email": "see your e-mail address",
-    "phone": "see your telephone number",
-    "address": "see your postal address",
-    "offline_access": "stay signed in when you are away",
-    "assurance": "see how strongly you signed in and how your identity was checked",
 }
 
 
@@ -251,7 +243,7 @@ def _go_on(
                 "mixed": names.looks_like_another(party.name),
                 "links": _client_links(party),
                 "scopes": [
-                    {"name": one, "words": SCOPE_WORDS.get(one, one)}
+                    {"name": one, "words": in_words(one)}
                     for one in claims.scopes_for_consent(ask, allowed=party.policy.scopes).split()
                 ],
             }

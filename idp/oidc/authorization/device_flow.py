@@ -34,9 +34,9 @@ from idp.login.session import is_live, session_under_lock, signed_in, was_idle
 from idp.login.views import fresh_login_needed
 from idp.models import DeviceAuthorization
 from idp.oidc import lifetimes
-from idp.oidc.authorization.authorize import SCOPE_WORDS
 from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import acr
+from idp.oidc.claims.words import in_words
 from idp.oidc.issuing.families import relayed_login
 from idp.oidc.issuing.provider import server
 from idp.oidc.requests import target
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django.http import HttpRequest, HttpResponse
+    from oidc_provider.models import Client
 
     from derived.models import Account
     from idp.clients import RelyingParty
@@ -202,7 +203,7 @@ def _approval_values(row: DeviceAuthorization, party: RelyingParty) -> dict[str,
         "browser": row.browser,
         "network": row.network,
         "asked_at": row.created_at,
-        "scopes": [{"name": one, "words": SCOPE_WORDS[one]} for one in row.scope.split() if one in SCOPE_WORDS],
+        "scopes": [{"name": one, "words": in_words(one)} for one in row.scope.split()],
     }
 
 
@@ -254,3 +255,9 @@ def _decide(row: DeviceAuthorization, session: LoginSession, outcome: str, *, no
             raise AlreadySpent
 
     under_lock(session.account_id, work)
+
+
+def forget_approvals(account: Account, client: Client, *, now: datetime) -> None:
+    """Deny what the person approved for this client and no device has redeemed yet; the caller holds the lock."""
+    rows = DeviceAuthorization.objects.filter(account=account, client=client, status="approved", consumed_at=None)
+    rows.update(status="denied", decided_at=now)

@@ -404,6 +404,51 @@ def test_outbox_keeps_order_per_receiver(db: None) -> None:
     assert [row.payload["n"] for row in outbox.lease(now=later)] == [2]
 
 
+def test_mail_for_one_cause_is_one_row_until_a_worker_takes_it(db: None) -> None:
+    """Equal causes of one person are united with their lists; another cause, person or channel stays by itself."""
+    now, later = clock.now(), clock.now() + timedelta(seconds=3)
+
+    def tell(payload: dict[str, object], *, to: str = "mail:1", kind: str = "changed", at: datetime = now) -> OutboxRow:
+        return outbox.enqueue(kind=kind, receiver=to, account=None, payload=payload, now=at)
+
+    first = tell({"of": "a", "changed": ["name"]})
+    assert tell({"of": "a", "changed": ["emails", "name"]}, at=later).id == first.id
+    others = [
+        tell({"of": "b", "changed": ["name"]}),
+        tell({"of": "a"}, to="mail:2"),
+        tell({"of": "a"}, kind="ended"),
+        *(tell({"of": "a"}, to="worker:1", kind="fan_out") for _ in range(2)),
+    ]
+    assert len({first.id, *(row.id for row in others)}) == 6
+    [taken] = [row for row in outbox.lease(now=later) if row.receiver == "mail:1"]
+    assert (taken.id, taken.payload, taken.due_at) == (first.id, {"of": "a", "changed": ["name", "emails"]}, later)
+    assert tell({"of": "a", "changed": ["name"]}).id != first.id, "a worker may have read that row"
+    outbox.mark_failed(taken, "down", now=later)
+    assert tell({"of": "a", "changed": ["phone"]}).id != first.id, "some addresses may have it already"
+
+
+def test_mail_of_a_burst_waits_for_its_end_and_holds_up_no_other(db: None) -> None:
+    """Each cause prolongs the pause, up to the longest; mail of another kind to the same person goes at once."""
+    start, second = clock.now(), timedelta(seconds=1)
+    pause = outbox.Pause(kinds=frozenset({"changed"}), quiet=10 * second, longest=30 * second)
+
+    def tell(kind: str, after: timedelta) -> None:
+        outbox.enqueue(kind=kind, receiver="mail:1", account=None, payload={}, now=start + after)
+
+    def leased(after: timedelta) -> list[str]:
+        return [row.kind for row in outbox.lease(now=start + after, pause=pause)]
+
+    tell("changed", 0 * second)
+    tell("bound", 1 * second)
+    assert leased(1 * second) == ["bound"]
+    tell("changed", 8 * second)
+    assert leased(17 * second) == []
+    tell("changed", 17 * second)
+    tell("changed", 26 * second)
+    assert leased(29 * second) == []
+    assert leased(30 * second) == ["changed"]
+
+
 def test_lost_lease_is_taken_again_and_a_day_of_failures_parks(db: None) -> None:
     """C83: a worker that died loses nothing; what cannot be delivered is parked where it is seen."""
     now = clock.now()

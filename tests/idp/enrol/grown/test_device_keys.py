@@ -456,7 +456,7 @@ def test_every_address_gets_a_notice_with_a_revocation_link(world: World) -> Non
     assert Credential.objects.get(kind="device_key").state == "pending"
     browser.submit(page, page.forms()[-1])
     row = Credential.objects.get(id=phone.enrolment.credential_id)
-    assert (row.state, row.end_reason) == ("revoked", "reported_by_person")
+    assert (row.state, row.end_reason) == ("revoked", "disowned_by_person")
     assert browser.get(link).status == 410
     with refused(400, "invalid_grant"):
         phone.login(world.phone_app().client_id, passphrase=PASSPHRASE)

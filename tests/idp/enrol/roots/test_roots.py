@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from http import HTTPStatus
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from derived.ledger import audit, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, Event
 from derived.rules.assurance import AAL
+from idp import pages
 from idp.models import AuthenticationEvent, UndoLink
 from tests.fixtures.signing_in import at, key, sign_in_with, strong
 from tests.fixtures.world import ISSUER, http
@@ -119,6 +121,33 @@ def test_last_usable_root_cannot_be_removed(world: World, other: str) -> None:
     pair.refresh_from_db()
     assert pair.state == ("revoked" if other == "key" else "active")
     assert page.status == (200 if other == "key" else 409), page.words()
+
+
+def test_last_way_in_is_not_offered_for_removal(world: World) -> None:
+    """Where a person presses nothing wrong, no "Conflict 409" answers: the list and the page say what to do."""
+    _, desktop = world.enrolled()
+    pair = Credential.objects.get()
+    url = f"/devices/roots/{pair.id}/remove"
+    page = desktop.get(f"{ISSUER}/devices")
+    assert url not in page.html
+    assert "the only way by which you can sign in" in page.html
+    page = desktop.get(ISSUER + url)
+    assert page.status == 409
+    assert "is your last way of signing in" in page.words()
+    assert "/devices/roots/passkey/add" in page.html
+    assert f"/devices/roots/{pair.id}/report" in page.html
+    assert not {"Conflict", "409"} & set(page.words().split())
+    key(Account.objects.get().id)
+    assert url in desktop.get(f"{ISSUER}/devices").html
+
+
+@pytest.mark.parametrize("status_code", [400, 403, 404, 405, 409, 410, 413, 429, 500, 503])
+def test_error_page_has_a_title_in_plain_words(status_code: int) -> None:
+    """No page for people is headed by the phrase of a status code."""
+    from django.test import RequestFactory
+
+    page = pages.problem(RequestFactory().get("/"), "words", status=status_code).content.decode()
+    assert HTTPStatus(status_code).phrase not in page
 
 
 def test_removed_root_leaves_its_devices(world: World) -> None:
@@ -252,6 +281,29 @@ def test_every_change_is_notified_with_a_freeze_link(world: World) -> None:
     assert row.name == "Red key"  # it restores nothing
 
 
+@pytest.mark.parametrize(
+    ("used", "reason"),
+    [("no", "reported as lost or stolen on the My devices page"), ("yes", "somebody else has used it, or may use it")],
+)
+def test_mail_after_a_reported_loss_says_what_was_reported(world: World, used: str, reason: str) -> None:
+    """NT-1: the person pressed "Lost or stolen", and is not told that it was "not theirs"."""
+    person, desktop = world.enrolled()
+    post(desktop, Credential.objects.get(kind="password_totp"), "report", used=used, since=f"{clock.now():%Y-%m-%d}")
+    told = world.mails(person.username, "has ended")[-1]
+    assert reason in str(told.body)
+    assert "not yours" not in str(told.body)
+
+
+def test_mail_after_an_undone_addition_says_that_it_was_not_theirs(world: World) -> None:
+    """BI-5: the other reason, which the link of a notice means."""
+    person, _ = world.enrolled()
+    link = link_in(world, person.username, "was added to your account")
+    browser = Browser(http())
+    page = browser.get(link)
+    browser.submit(page, page.forms()[-1])
+    assert "not yours, through a link in a notice" in str(world.mails(person.username, "has ended")[-1].body)
+
+
 def test_undo_link_of_an_addition_ends_its_derived_credentials(world: World) -> None:
     """BI-5: “that was not me” is about the root and all of its devices."""
     person, desktop = world.enrolled()
@@ -262,7 +314,7 @@ def test_undo_link_of_an_addition_ends_its_derived_credentials(world: World) -> 
     page = browser.get(link)
     browser.submit(page, page.forms()[-1])
     assert set(Credential.objects.exclude(kind="token_family").values_list("state", "end_reason")) == {
-        ("revoked", "reported_by_person")
+        ("revoked", "disowned_by_person")
     }
 
 

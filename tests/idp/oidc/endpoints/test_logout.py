@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -232,3 +233,17 @@ def test_native_app_is_redirected_to_after_logout(world: World) -> None:
     asked = f"/oidc/logout?client_id={app.client_id}&post_logout_redirect_uri=org.example.app:/bye&state=s"
     response = http().get(asked)
     assert (response.status_code, response.headers.get("Location")) == (302, "org.example.app:/bye?state=s")
+
+
+def test_own_pages_sign_out_by_one_form(world: World) -> None:
+    """One press on any page of ours ends the session; the form carries our token, so no other site can send it."""
+    _, desktop = world.enrolled()
+    page = desktop.get(f"{ISSUER}/devices")
+    form = page.form_to("/oidc/logout/confirmed")
+    assert form.framed
+    forged = replace(form, fields={"csrfmiddlewaretoken": "0" * 32})
+    assert desktop.submit(page, forged).status == 403
+    page = desktop.submit(page, form)
+    assert (page.status, "You are signed out" in page.words()) == (200, True)
+    assert desktop.get(f"{ISSUER}/devices").path == "/login"
+    assert "/oidc/logout" not in desktop.get(f"{ISSUER}/login").html
