@@ -12,7 +12,7 @@ from idp.enrol.devices import apps, tree
 from idp.enrol.devices import pages as enrol
 from idp.enrol.grown import binding_api as api
 from idp.enrol.grown import registry
-from idp.enrol.roots import cards, passkeys, passwords, recovery, upstream_links
+from idp.enrol.roots import cards, passkeys, passwords, recovery, saved_codes, upstream_links
 from idp.enrol.roots import invitation_pages as invited
 from idp.enrol.roots import pages as roots
 from idp.home import home
@@ -105,6 +105,8 @@ urlpatterns = [
     path("devices/roots/password/add/app", passwords.add_app, name="roots-password-add-app"),
     path("devices/roots/<uuid:credential_id>/password", passwords.change, name="root-password"),
     path("devices/roots/<uuid:credential_id>/app", passwords.app, name="root-app"),
+    path("devices/roots/<uuid:credential_id>/codes", saved_codes.renew, name="root-codes"),
+    path("recovery-codes/download", saved_codes.download, name="recovery-codes-download"),
     path("devices/roots/<uuid:credential_id>/rename", roots.rename, name="root-rename"),
     path("devices/roots/<uuid:credential_id>/remove", roots.remove, name="root-remove"),
     path("devices/roots/<uuid:credential_id>/enable", roots.enable, name="root-enable"),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.changes import review_after_loss, revoke
+from derived.changes import issue, review_after_loss, revoke
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.models import Credential
 from derived.rules.eligibility import refusal_to_change
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -85,6 +86,25 @@ def remove(account: Account, credential_id: UUID, *, login: Authentication, now:
         raise Refused(reason)
     revoke.credential(row, account=account, because=Reason.REMOVED_BY_PERSON, now=now, actor=actor)
     return row
+
+
+def replace_recovery_codes(
+    account: Account, credential_id: UUID, code_hashes: Sequence[str], *, login: Authentication, now: datetime
+) -> None:
+    """Replace all recovery codes of a password and TOTP root, and notify every address (RC-3, NT-1).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE), Refused with the reason of eligibility.
+    """
+    row = require_living(account, credential_id)
+    if reason := refusal_to_change(login, affected=status.level(row), now=now):
+        raise Refused(reason)
+    row.recovery_codes.filter(consumed_at__isnull=True).update(consumed_at=now)
+    issue.save_recovery_codes(row, code_hashes, now=now)
+    audit.record(account, "credential.recovery_codes_replaced", now=now, actor="person", credential=row)
+    payload = {"credential": str(row.id), "change": "codes"}
+    outbox.enqueue(
+        kind="authenticator.changed", receiver=f"mail:{account.id}", account=account, payload=payload, now=now
+    )
 
 
 def report_loss(

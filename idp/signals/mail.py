@@ -49,7 +49,11 @@ _BOUND_BY = {
     "vouched": "through the invitation after your identity team had checked that it is you",
     "recovery": "with one of your recovery codes",
 }
-_CHANGES = {"password": "Its password was changed", "name": "It has this new name"}
+_CHANGES = {
+    "password": "Its password was changed",
+    "name": "It has this new name",
+    "codes": "Its recovery codes were replaced by new ones",
+}
 _NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
 # Sources write a person several times in a row: one mail at the end tells it all, and holds the one link that works.
 _IN_BURSTS = frozenset({"invite", "profile_changed", "access.changed", "adoption.waits", "return.waits"})

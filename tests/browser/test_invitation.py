@@ -34,7 +34,11 @@ def test_invitation_creates_a_root_credential_and_a_session(
     desktop.choose_password(person.password)
     desktop.reads("Connect an authenticator app")
     desktop.look("invitation-totp")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     authenticator = Authenticator(page.locator("#totp-secret").inner_text())
+    desktop.press("Copy the secret")
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#totp-secret").inner_text()
     page.get_by_label("Code from the app").fill("000000")
     desktop.press("Continue")
     expect(page.get_by_role("alert")).to_contain_text("That code is not right.")
@@ -45,6 +49,10 @@ def test_invitation_creates_a_root_credential_and_a_session(
     assert page.locator(".recovery-code").count() >= 8
     expect(page.get_by_role("button", name="Print")).to_be_visible()
     desktop.look("recovery-codes")
+    codes = page.locator(".recovery-code").all_inner_texts()
+    desktop.press("Copy")
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").splitlines() == codes
     desktop.press("I have kept them: continue")
     desktop.is_at(f"{served.url}/devices")
     desktop.reads("My devices")
@@ -55,6 +63,22 @@ def test_invitation_creates_a_root_credential_and_a_session(
     stranger.page.goto(link)
     stranger.reads("This invitation does not work")
     stranger.look("invitation-invalid")
+
+
+def test_recovery_codes_and_the_app_are_replaced_or_kept(served: ServedForBrowsers, desktop: Visitor) -> None:
+    """Each page says what stops, and has a way out."""
+    person, page = served.employee("Ivo", "Brandt"), desktop.page
+    desktop.sign_in(person, f"{served.url}/login")
+    desktop.press("Recovery codes")
+    desktop.look("root-codes")
+    desktop.press("Make new codes")
+    desktop.reads("Your recovery codes")
+    assert not {*page.locator(".recovery-code").all_inner_texts()} & {*person.recovery_codes}
+    desktop.press("I have kept them: continue")
+    desktop.press("Replace the app")
+    desktop.look("root-app")
+    desktop.press("Keep the app that I have")
+    desktop.reads("My devices")
 
 
 def test_password_can_be_shown_while_typing(served: ServedForBrowsers, desktop: Visitor) -> None:

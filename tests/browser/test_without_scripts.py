@@ -25,7 +25,13 @@ def test_invitation_login_consent_and_logout_work_without_scripts(served: Served
     plain.press("Continue")
     plain.reads("Your recovery codes")
     plain.look("noscript-recovery-codes")
-    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    for button in ("Print", "Copy"):
+        expect(page.get_by_role("button", name=button)).to_be_hidden()
+    codes = page.locator(".recovery-code").all_inner_texts()
+    with page.expect_download() as saved:
+        plain.press("Save as a file")
+    assert saved.value.suggested_filename == "recovery-codes.txt"
+    assert set(codes) <= set(saved.value.path().read_text().splitlines())
     plain.press("I have kept them: continue")
     plain.reads("My devices")
 

@@ -497,6 +497,15 @@ def root_rename(valid_state: ValidState) -> Draft:
     return _page(valid_state, _root(valid_state) + "/rename", valid_state.victims, name="My key")
 
 
+def root_codes(valid_state: ValidState) -> Draft:
+    return _page(valid_state, _root(valid_state) + "/codes", valid_state.victims)
+
+
+def recovery_codes_download(valid_state: ValidState) -> Draft:
+    code = valid_state.random.choice(["ABCD-EFGH-JKMN-PQRS", "abcd", "ABCD-EFGH-JKMN-PQR\r\nX"])
+    return _page(valid_state, "/recovery-codes/download", Browser(http()), code=code)
+
+
 def root_remove(valid_state: ValidState) -> Draft:
     return _page(valid_state, _root(valid_state) + "/remove", valid_state.victims)
 
@@ -1410,6 +1419,8 @@ def access_decide(valid_state: ValidState) -> Draft:
 
 DRAFTS: list[Callable[[ValidState], Draft]] = [
     root_rename,
+    root_codes,
+    recovery_codes_download,
     root_remove,
     root_enable,
     root_report,

@@ -19,6 +19,7 @@ from derived.changes.issue.roots import (
     passkey,
     password_totp,
     record_certificate,
+    save_recovery_codes,
     upstream,
 )
 from derived.minting.passkey import RegisteredPasskey
@@ -36,6 +37,7 @@ __all__ = [
     "reissue",
     "release",
     "renew_derived",
+    "save_recovery_codes",
     "token_family",
     "upstream",
 ]

@@ -212,11 +212,16 @@ def password_totp(  # noqa: PLR0913 - the facts proved in the enrolment
     PasswordAndTotp.objects.create(
         credential=row, password_hash=password_hash, totp_seed=totp_seed, totp_last_step=totp_step
     )
+    save_recovery_codes(row, recovery_code_hashes, now=now)
+    return _recorded(account, row, bound_by, now=now, actor=actor)
+
+
+def save_recovery_codes(row: Credential, code_hashes: Sequence[str], *, now: datetime) -> None:
+    """Store the hashes of new recovery codes of a pair."""
     expires_at = now.replace(year=now.year + RECOVERY_CODES_LIVE_YEARS, day=min(now.day, 28))
     RecoveryCode.objects.bulk_create(
-        RecoveryCode(credential=row, code_hash=code_hash, expires_at=expires_at) for code_hash in recovery_code_hashes
+        RecoveryCode(credential=row, code_hash=code_hash, expires_at=expires_at) for code_hash in code_hashes
     )
-    return _recorded(account, row, bound_by, now=now, actor=actor)
 
 
 def certificate(  # noqa: PLR0913 - the parts of a binding

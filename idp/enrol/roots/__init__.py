@@ -5,6 +5,7 @@
     passkeys           passkeys and security keys
     cards              PIV and CAC cards
     upstream_links     identities at upstream providers
+    saved_codes        recovery codes: shown once, counted, replaced, as a file
     recovery           a lost authenticator app
     invitations        links that bind the first root
     invitation_pages   the pages of an invitation

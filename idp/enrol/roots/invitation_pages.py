@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -14,10 +15,10 @@ from derived import clock
 from idp import pages
 from idp.config import config
 from idp.enrol.roots import invitations as invitation
+from idp.enrol.roots import saved_codes
 from idp.login import password, throttle, totp
 from idp.login.session import establish
 from idp.login.views import PASSWORD_AND_TOTP
-from idp.secrets import grouped
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -93,8 +94,7 @@ def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
     request.session.pop("enrolling")
     # Both factors were shown in this one transaction, so it is a login like any other (ruling 6).
     establish(request, credential, PASSWORD_AND_TOTP, now=now)
-    values = {"codes": [grouped(code) for code in codes], "continue_url": "/devices"}
-    response = pages.page(request, "recovery_codes", values)
+    response = saved_codes.shown(request, codes, continue_url="/devices", button="continue", step="Step 3 of 3")
     throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
     return response
 
@@ -103,13 +103,28 @@ def _name(row: Invitation) -> str:
     return row.account.person.login_name or row.address
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppWords:
+    """What the page to connect an app says beside it.
+
+    step: of an invitation. stops: what no longer works afterwards. way_out: the button that changes nothing.
+    """
+
+    step: str = ""
+    stops: str = ""
+    way_out: str = ""
+
+
+_INVITED = AppWords(step="Step 2 of 3")
+
+
 def connect_an_app(
-    request: HttpRequest, seed: bytes, *, name: str, error: str | None, recovering: bool = False
+    request: HttpRequest, seed: bytes, *, name: str, error: str | None, words: AppWords = _INVITED
 ) -> HttpResponse:
     """The page with a TOTP seed, as QR code and text, that asks for its first code."""
     otpauth = totp.otpauth(seed, account_name=name, issuer="Ramet")
     values = {
-        "recovering": recovering,
+        "words": words,
         "error": error,
         "secret": totp.seed_text(seed),
         "otpauth": otpauth,

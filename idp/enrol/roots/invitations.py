@@ -17,7 +17,7 @@ from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
 from derived.rules.eligibility import BoundBy, BoundVia
 from idp.models import Invitation
-from idp.secrets import hash_secret, new_code, normalise_code, opaque
+from idp.secrets import ALPHABET, grouped, hash_secret, new_code, normalise_code, opaque
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -84,6 +84,12 @@ def bound_by(account: Account) -> BoundBy:
 def recovery_codes() -> list[str]:
     """New recovery codes, to be shown once and stored as hashes (RC-3)."""
     return [new_code(_RECOVERY_CHARACTERS) for _ in range(RECOVERY_CODES)]
+
+
+def is_recovery_code(text: str) -> bool:
+    """True for a text in the form in which recovery codes are shown."""
+    code = normalise_code(text[:64])
+    return len(code) == _RECOVERY_CHARACTERS and set(code) <= set(ALPHABET) and grouped(code) == text
 
 
 def recovery_hash(typed: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ from derived.changes import by_person, review_after_loss
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
+from derived.models import RecoveryCode
 from derived.rules.assurance import AAL
 from derived.rules.eligibility import refusal_to_change
 from derived.rules.kinds import Kind, policy_of
@@ -69,12 +71,26 @@ def listed(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
     ]
     reviewed = set(review_after_loss.marked().filter(account=session.account_id).values_list("id", flat=True))
     ways = by_person.ways_in(session.account, now=now)
+    codes = recovery_codes_left([one for one in rows if one.kind == Kind.PASSWORD_TOTP], now=now)
     return [
-        _described(one, session, reviewed=one.id in reviewed, last=by_person.is_last_way_in(one, ways)) for one in rows
+        {
+            **_described(one, session, reviewed=one.id in reviewed),
+            "last": by_person.is_last_way_in(one, ways),
+            "codes": codes.get(one.id, 0),
+        }
+        for one in rows
     ]
 
 
-def _described(row: Credential, session: LoginSession, *, reviewed: bool = False, last: bool = False) -> dict[str, Any]:
+def recovery_codes_left(rows: list[Credential], *, now: datetime) -> dict[UUID, int]:
+    """The number of recovery codes that serve still, by credential."""
+    if not rows:
+        return {}
+    serves = RecoveryCode.objects.filter(credential__in=rows, consumed_at__isnull=True, expires_at__gt=now)
+    return Counter(serves.values_list("credential", flat=True))
+
+
+def _described(row: Credential, session: LoginSession, *, reviewed: bool = False) -> dict[str, Any]:
     level = status.level(row)
     return {
         "id": row.id,
@@ -91,7 +107,6 @@ def _described(row: Credential, session: LoginSession, *, reviewed: bool = False
         "disabled": status.is_disabled(row),
         "suspended": row.state == "suspended",
         "reviewed": reviewed,
-        "last": last,
         "here": row.id in {session.event.credential_id, session.event.beside_id},
         "password": row.kind == Kind.PASSWORD_TOTP,
     }

@@ -18,13 +18,13 @@ from derived.rules.assurance import AAL
 from derived.rules.eligibility import BoundBy, BoundVia, refusal_to_add, refusal_to_change
 from derived.rules.kinds import Kind
 from idp import pages
-from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
+from idp.enrol.roots import saved_codes
+from idp.enrol.roots.invitation_pages import WRONG_CODE, AppWords, connect_an_app
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
 from idp.enrol.roots.pages import mine, refused, under_my_lock
 from idp.login import password, totp
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
-from idp.secrets import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from idp.models import LoginSession
 
 _KEY = "own_pair"
+_ADDING = AppWords(way_out="Add nothing")
+_REPLACING = AppWords(
+    stops=(
+        "The app that you use now stops working as soon as this one is connected, and so do your recovery codes: you "
+        "get new ones. Until then nothing changes."
+    ),
+    way_out="Keep the app that I have",
+)
 _GONE = "There is no such way of signing in, or it has ended already."
 
 
@@ -140,11 +148,12 @@ def _connect(
 ) -> HttpResponse:
     now, fresh, wrapped = clock.now(), UUID(state["new"]), b64decode(state["seed"])
     seed, name = totp.unwrap(wrapped, owner=fresh), session.account.person.login_name or ""
+    words = _REPLACING if "old" in state else _ADDING
     if request.method == "GET":
-        return connect_an_app(request, seed, name=name, error=None, recovering=True)
+        return connect_an_app(request, seed, name=name, error=None, words=words)
     step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
     if step is None:
-        return connect_an_app(request, seed, name=name, error=WRONG_CODE, recovering=True)
+        return connect_an_app(request, seed, name=name, error=WRONG_CODE, words=words)
     codes = recovery_codes()
     proved = {
         "credential_id": fresh,
@@ -157,11 +166,7 @@ def _connect(
     except Refused as no:
         return refused(request, no.reason, session, affected=affected)
     request.session.pop(_KEY, None)
-    return pages.page(
-        request,
-        "recovery_codes",
-        {"codes": [grouped(code) for code in codes], "continue_url": "/devices", "recovering": True},
-    )
+    return saved_codes.shown(request, codes, continue_url="/devices", button="continue")
 
 
 @require_http_methods(["GET", "POST"])

@@ -20,11 +20,11 @@ from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
 from derived.models import Credential, RecoveryCode
 from idp import pages
-from idp.enrol.roots.invitation_pages import WRONG_CODE, connect_an_app
+from idp.enrol.roots import saved_codes
+from idp.enrol.roots.invitation_pages import WRONG_CODE, AppWords, connect_an_app
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
 from idp.errors import answer_to, error_response
 from idp.login import flow, password, purpose, throttle, totp
-from idp.secrets import grouped
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _WRONG = "That code is not one of your recovery codes, or was used already."
 _WRONG_OF_THREE = "These three do not go together. Check the user name, the password and the code, and try again."
+_STOPS = AppWords(stops="The app that you lost stops working as soon as this one is connected.")
 _KEY = "recovering"
 
 
@@ -153,10 +154,10 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     seed = totp.unwrap(wrapped, owner=fresh)
     name = old.account.person.login_name or ""
     if request.method == "GET":
-        return connect_an_app(request, seed, name=name, error=None, recovering=True)
+        return connect_an_app(request, seed, name=name, error=None, words=_STOPS)
     step = totp.matching_step(seed, request.POST.get("totp", "").strip(), now=now)
     if step is None:
-        return connect_an_app(request, seed, name=name, error=WRONG_CODE, recovering=True)
+        return connect_an_app(request, seed, name=name, error=WRONG_CODE, words=_STOPS)
     codes = recovery_codes()
 
     def work(account: Account) -> None:
@@ -176,12 +177,4 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
 
     under_lock(old.account_id, work)
     request.session.flush()
-    return pages.page(
-        request,
-        "recovery_codes",
-        {
-            "codes": [grouped(code) for code in codes],
-            "continue_url": purpose.of_request(request).url(),
-            "recovering": True,
-        },
-    )
+    return saved_codes.shown(request, codes, continue_url=purpose.of_request(request).url(), button="sign in")

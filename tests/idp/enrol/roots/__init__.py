@@ -5,6 +5,7 @@
     test_passwords       adding a password and an app, another password, another app; recovery in person
     test_recovery        A lost authenticator app
     test_roots           renaming, removing and reporting one's own ways of signing in
+    test_saved_codes     recovery codes: how many are left, new ones, as a file; the way out of another app
     test_upstream_links  linking: with proof, by a fresh root sign-in, for one account, in one browser, once
 
 May import everything.
