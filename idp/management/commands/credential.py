@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 from rich.tree import Tree
 
 from derived import clock
@@ -84,8 +85,17 @@ class Command(Noun):
         return [_facts(one) for one in self._rows(options)]
 
     def tree(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """List a person's credentials, nested by parent."""
-        return _grown(list(self._rows(options)), None)
+        """List a person's credentials, nested by parent; a parent that has ended is there while something of it lives.
+
+        That is so without --all too: a device goes on after its root (trap 1).
+        """
+        rows = {row.id: row for row in self._rows(options)}
+        missing = {row.parent_id for row in rows.values() if row.parent_id} - rows.keys()
+        while missing:
+            ended = Credential.objects.filter(id__in=missing).select_related("root", "parent")
+            rows |= {row.id: row for row in ended}
+            missing = {row.parent_id for row in ended if row.parent_id} - rows.keys()
+        return _grown(sorted(rows.values(), key=lambda row: row.created_at), None)
 
     def reviewed(self, options: dict[str, Any]) -> str:
         """Close a review without a change."""
@@ -113,11 +123,14 @@ class Command(Noun):
         }
 
     def present(self, verb: str, found: Option) -> None:
-        """Print a tree as a tree."""
+        """Print a tree as a tree, and a list in 80 columns."""
+        console = Console(file=cast("IO[str]", self.stdout), highlight=False, emoji=False)
+        if verb == "list" and found:
+            console.print(_narrow(found))
+            return
         if verb != "tree":
             super().present(verb, found)
             return
-        console = Console(file=cast("IO[str]", self.stdout), highlight=False, emoji=False)
         for root in found:
             console.print(_picture(root))
 
@@ -200,6 +213,21 @@ def _facts(row: Credential) -> dict[str, Any]:
         "ended": row.ended_at,
         "because": row.end_reason,
     }
+
+
+def _narrow(rows: list[dict[str, Any]]) -> Table:
+    """The list for a terminal of 80 columns; the other facts are in `show` and --json."""
+    made = Table(show_edge=False, pad_edge=False)
+    made.add_column("id", no_wrap=True, min_width=UUID_LENGTH)
+    made.add_column("what", overflow="fold")
+    made.add_column("state", no_wrap=True)
+    made.add_column("AAL/IAL", no_wrap=True)
+    for row in rows:
+        told = [row["name"], row["kind"], row.get("person"), row["because"]]
+        what = "\n".join(str(one) for one in told if one)
+        cells = (str(row["id"]), what, row["state"], f"{row['aal']}/{row['ial']}")
+        made.add_row(*(plain_text(cell) for cell in cells))
+    return made
 
 
 def _grown(rows: list[Credential], parent: UUID | None) -> list[dict[str, Any]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.functions import Coalesce
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -16,10 +19,12 @@ from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
 from derived.ledger import accounts, audit, outbox, status
 from derived.ledger.locking import under_lock
+from derived.models import AccountStatus, Credential
+from derived.rules.kinds import Kind
 from idp.errors import answer_to
 from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
 from scim.feed import writing as feed
-from scim.models import Manager, Person, Record
+from scim.models import Manager, Person, Record, Source
 from scim.people import recovering, refusals, returns, settle
 from scim.protocol import aggregate
 from scim.protocol.values import fold
@@ -27,15 +32,54 @@ from scim.protocol.values import fold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.db.models import QuerySet
+
     from derived.models import Account
 
 T = TypeVar("T")
 
 _NAME = "the login name, or the id"
+_MOST_DIGITS = 6
+_AUTHENTICATORS = Credential.objects.filter(account=OuterRef("account"), epoch=OuterRef("account__epoch")).exclude(
+    kind=Kind.TOKEN_FAMILY
+)
 _NO_RECOVERY = {
     Reason.ILLEGAL_MOVE: "This person never had a way to sign in, or no source gave an address. See: person invite",
     Reason.BAD_PROOF: "Say in --because what you compared with what, in 8 to 300 characters on one line.",
 }
+
+
+_STATES = {
+    "active": Q(account__status=AccountStatus.ACTIVE),
+    "suspended": Q(account__status=AccountStatus.SUSPENDED),
+    "terminated": Q(account__status=AccountStatus.TERMINATED),
+    "held": Q(held_at__isnull=False),
+    "not-enrolled": Q(account__status=AccountStatus.ACTIVE) & ~Q(Exists(_AUTHENTICATORS)),
+}
+_PAGE = 50
+
+
+def _list(parser: CommandParser) -> None:
+    parser.add_argument("--search", default="", metavar="TEXT", help="part of the login name, a name or an address")
+    parser.add_argument("--source", default="", help="only people of whom this source has a record")
+    parser.add_argument(
+        "--state",
+        choices=list(_STATES),
+        help="only these; held: a source ended many people; not-enrolled: active, without a way to sign in yet",
+    )
+    parser.add_argument("--limit", type=_count, help=f"people on a page (default: {_PAGE}; with --json all)")
+    parser.add_argument("--page", type=_count, default=1, help="the page, from 1")
+
+
+def _count(text: str) -> int:
+    """A number from 1 to 999,999.
+
+    Raises: ArgumentTypeError.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0):
+        message = f"{text} is not a number from 1 on"
+        raise ArgumentTypeError(message)
+    return int(text)
 
 
 def _vouch(parser: CommandParser) -> None:
@@ -66,7 +110,7 @@ class Command(Noun):
     )
     configures = True  # appoints managers
     verbs: ClassVar = {
-        "list": ("All people.", no_arguments),
+        "list": ("People, by login name: all, or those that you look for.", _list),
         "show": (
             "One person: every attribute with its source and the overridden values; account, credentials.",
             name_argument(_NAME),
@@ -96,9 +140,17 @@ class Command(Noun):
         "end": ("End a person's account and everything that grew from it. For good.", name_argument(_NAME)),
     }
 
-    def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
-        """List the people."""
-        rows = Person.objects.select_related("account").order_by("login_name")
+    def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """List a page of the people, or those that are looked for."""
+        if options["source"] and not Source.objects.filter(name=options["source"]).exists():
+            message = f"There is no source {options['source']}. See: manage.py source list"
+            raise CommandError(message)
+        found = _people(search=options["search"], source=options["source"], state=options["state"])
+        size, number = options["limit"] or (None if options["json"] else _PAGE), options["page"]
+        rows = found.select_related("account")
+        if size is not None:
+            rows = rows[(number - 1) * size : number * size]
+            self._told = _told(found.count(), size=size, number=number)
         return [
             {
                 "login_name": one.login_name,
@@ -139,7 +191,11 @@ class Command(Noun):
         }
 
     def present(self, verb: str, found: object) -> None:
-        """Print a profile as a table."""
+        """Print a profile as a table, and a page of people with its number."""
+        if verb == "list":
+            super().present(verb, found)
+            self.stdout.write(self._told)
+            return
         if verb != "show" or not isinstance(found, dict):
             super().present(verb, found)
             return
@@ -291,6 +347,8 @@ class Command(Noun):
         )
         return f"terminated; {ended} credentials ended"
 
+    _told = ""
+
     def _under(self, person: Person, work: Callable[[Account], T]) -> T:
         """Run work with the account locked, and write a feed event if the person became active or inactive."""
 
@@ -312,6 +370,26 @@ class Command(Noun):
             message = f"There is no person {name}. See: manage.py person list"
             raise CommandError(message)
         return found
+
+
+def _people(*, search: str, source: str, state: str | None) -> QuerySet[Person]:
+    """The people who match, by login name; those without one come first."""
+    rows = Person.objects.order_by(Coalesce("login_name_fold", Value("")), "id")
+    if search:
+        names = ("displayName", "name__givenName", "name__familyName", "name__formatted")
+        wanted = Q(login_name_fold__contains=fold(search)) | Q(contact__emails__icontains=search)
+        for name in names:
+            wanted |= Q(**{f"profile__{name}__icontains": search})
+        rows = rows.filter(wanted)
+    if source:
+        rows = rows.filter(Exists(Record.objects.filter(person=OuterRef("pk"), source__name=source, deleted_at=None)))
+    return rows.filter(_STATES[state]) if state else rows
+
+
+def _told(count: int, *, size: int, number: int) -> str:
+    pages = max(1, -(-count // size))
+    more = f"; the next: --page {number + 1}" if number < pages else ""
+    return f"page {number} of {pages}, {count} {'person' if count == 1 else 'people'}{more}"
 
 
 def _attributes(person: Person) -> list[dict[str, Any]]:

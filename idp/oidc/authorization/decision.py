@@ -102,7 +102,7 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
     if (
         why := _reauthentication_reason(ask, login, fresh=fresh, now=now) or _age_limit_reason(limits, login, now=now)
     ) is not None:
-        return _refuse("login_required", why) if silent else Decision(next=Next.LOG_IN, words=why, need=need)
+        return _log_in_again(ask, need, login, why, reachable=reachable)
     if not is_entitled:
         return _refuse("access_denied", "This person is not assigned to this application.")
     value = acr.satisfied_class(ask, login)
@@ -144,12 +144,30 @@ def _age_limit_reason(limits: AgeLimits | None, login: Authentication, *, now: d
     return None
 
 
+def _log_in_again(
+    ask: Ask, need: Need, login: Authentication, why: str, *, reachable: Iterable[AchievedLevel]
+) -> Decision:
+    """Request another login, unless this person cannot meet the requirements by it; `prompt=login` is for anybody."""
+    if "none" in ask.prompt:
+        return _refuse("login_required", why)
+    if "login" not in ask.prompt and not _may_meet(need, login, reachable):
+        return _unreachable()
+    return Decision(next=Next.LOG_IN, words=why, need=need)
+
+
+def _may_meet(need: Need, login: Authentication, reachable: Iterable[AchievedLevel]) -> bool:
+    """True if this person can meet the requirements: by the login that they have, or by a credential."""
+    return need.is_met_by(AchievedLevel.of(login)) or any(need.is_met_by(option) for option in reachable)
+
+
+def _unreachable() -> Decision:
+    return _refuse(UNMET, "The requested authentication level cannot be reached with the credentials of this person.")
+
+
 def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[AchievedLevel]) -> Decision:
     """Request a stronger login if possible, even after a weaker one; else an unmet level (AS-5, TK-2; ruling 16)."""
     if silent or not any(need.is_met_by(option) for option in reachable):
-        return _refuse(
-            UNMET, "The requested authentication level cannot be reached with the credentials of this person."
-        )
+        return _unreachable()
     return Decision(
         next=Next.LOG_IN,
         words=f"This application needs {need.missing(AchievedLevel.of(login))}.",

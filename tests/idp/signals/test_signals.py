@@ -22,7 +22,7 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from derived import clock
-from derived.models import OutboxRow
+from derived.models import Credential, OutboxRow
 from idp import outbound, wire
 from idp.checks import configuration as checks
 from idp.config import Config
@@ -337,6 +337,64 @@ def test_commands_print_tables_and_json(world: World) -> None:
     out = io.StringIO()
     call_command("credential", "tree", person.username, "--all", stdout=out)
     assert "device_key" in out.getvalue()
+
+
+def lines(*words: str) -> list[str]:
+    """What a command prints for a person at a terminal of 80 columns."""
+    out = io.StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def test_tree_shows_a_device_whose_root_has_ended(world: World) -> None:
+    """Trap 1: it lives on, and so does its place in the tree, without --all; the ended root is told as such."""
+    person, desktop = world.enrolled()
+    phone = world.device(desktop)
+    root = Credential.objects.get(kind="password_totp")
+    call_command("credential", "revoke", str(root.id), stdout=io.StringIO())
+    [node] = said("credential", "tree", person.username)
+    assert (node["id"], node["state"], node["because"]) == (str(root.id), "revoked", "ended_by_manager")
+    assert [child["id"] for child in node["children"]] == [phone.enrolment.credential_id]
+    shown = "\n".join(lines("credential", "tree", person.username))
+    assert "Alex's phone" in shown
+    assert "revoked" in shown
+
+
+def test_credential_list_fits_80_columns(world: World) -> None:
+    """Ids are whole, since other commands take them; --json has every fact."""
+    person, desktop = world.enrolled()
+    phone = world.device(desktop, name="A telephone with a name that is much longer than any column")
+    shown = lines("credential", "list", person.username)
+    assert max(map(len, shown)) <= 80
+    assert any(phone.enrolment.credential_id in line for line in shown)
+    assert any("password_totp" in line for line in shown)
+    assert "last_used" in said("credential", "list", person.username)[0]
+
+
+def test_people_are_looked_for_and_listed_by_pages(world: World) -> None:
+    """--search, --source and --state, together; pages say how many there are and how to see the next."""
+    world.enrolled()
+    for number in range(4):
+        world.push(f"p{number}@example.org", name={"givenName": "Kim", "familyName": f"Rivers{number}"})
+    world.deactivate("p3@example.org")
+
+    def names(*options: str) -> list[str]:
+        return [row["login_name"] for row in said("person", "list", *options)]
+
+    everybody = ["alex@example.org", *(f"p{number}@example.org" for number in range(4))]
+    assert names() == everybody
+    assert names("--search", "rivers1") == names("--search", "P1@EXAMPLE") == ["p1@example.org"]
+    assert names("--search", "home.p2@") == ["p2@example.org"]
+    assert names("--search", "100%") == []
+    assert names("--state", "terminated") == ["p3@example.org"]
+    assert names("--state", "not-enrolled", "--search", "kim") == everybody[1:4]
+    assert (names("--source", "hr"), names("--state", "held")) == (everybody, [])
+    assert names("--limit", "2", "--page", "3") == everybody[4:]
+    shown = lines("person", "list", "--limit", "2", "--page", "2")
+    assert shown[-1] == "page 2 of 3, 5 people; the next: --page 3"
+    assert lines("person", "list")[-1] == "page 1 of 1, 5 people"
+    with pytest.raises(CommandError, match="There is no source x"):
+        call_command("person", "list", "--source", "x")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import time_machine
 
 from demo.browser import Browser
 from derived import clock
+from derived.models import Account
 from idp import clients
 from idp.models import Code
+from tests.fixtures.signing_in import strong
 from tests.fixtures.world import AAL, CALLBACK, ISSUER, answer, claims, http
 
 if TYPE_CHECKING:
@@ -237,6 +239,18 @@ def test_fresh_login_is_required_within_the_flow(world: World, changed: dict[str
         assert person.asked == ["password", "totp"]
         assert after["auth_time"] == before["auth_time"] + 120
         assert after["sid"] == before["sid"]
+
+
+def test_aal3_with_max_age_is_refused_at_once_for_somebody_without_a_key(world: World) -> None:
+    """docs/step-up.md: the client gets the error, and the person is not sent through a sign-in that ends there too."""
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
+        _, desktop = world.enrolled()
+        app = world.app()
+        clock.shift(600)
+        asked = {"acr_values": f"{AAL}3", "max_age": "60"}
+        assert world.ask(app, desktop, **asked)["error"] == "unmet_authentication_requirements"
+        strong(Account.objects.get().id)
+        assert desktop.get(app.url(**asked), stop_at=CALLBACK).path == "/login"
 
 
 def test_login_of_another_session_does_not_count(world: World) -> None:

@@ -108,8 +108,21 @@ def test_max_age(max_age: int, age: int, outcome: Next) -> None:
 
 
 def test_unreachable_level_is_refused_at_once() -> None:
-    """AS-5: no credential of this person reaches AAL3, so asking for another login would be useless."""
-    assert decided(ask(acr_values=(f"{NS}3",)), login()) == (Next.REFUSE, "unmet_authentication_requirements")
+    """AS-5: no credential of this person reaches AAL3, so asking for another login would be useless.
+
+    Also where the login is too old for `max_age`; not where the person may sign in as somebody else, or reaches it.
+    """
+    unmet = (Next.REFUSE, "unmet_authentication_requirements")
+    assert decided(ask(acr_values=(f"{NS}3",)), login()) == unmet
+    assert decided(ask(acr_values=(f"{NS}3",), max_age=60), login()) == unmet
+    assert decided(ask(max_age=60), login(), phishing_resistant=True) == unmet
+    assert decided(ask(acr_values=(f"{NS}3",), max_age=60, prompt=("login",)), login())[0] == Next.LOG_IN
+    assert decided(ask(acr_values=(f"{NS}3",), max_age=60), login(AAL.AAL3))[0] == Next.LOG_IN
+    assert decided(ask(acr_values=(f"{NS}2",), max_age=60), login(AAL.AAL1))[0] == Next.LOG_IN
+    assert decided(ask(acr_values=(f"{NS}3",), max_age=60, prompt=("none",)), login()) == (
+        Next.REFUSE,
+        "login_required",
+    )
 
 
 def test_reachable_level_is_requested_until_shown_or_declined() -> None:

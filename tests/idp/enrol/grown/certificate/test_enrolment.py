@@ -306,7 +306,7 @@ def test_second_key_burns_the_code(authority: dict[str, Any], world: World) -> N
     assert enroll(code, new_key()).status_code == 202
     assert enroll(code, new_key()).status_code == 401
     assert "dead" in desktop.get(page.url).html
-    assert "/confirm" not in desktop.get(page.url).html
+    assert '/confirm"' not in desktop.get(page.url).html
     assert not IssuedCertificate.objects.exists()
 
 
