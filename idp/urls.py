@@ -12,11 +12,11 @@ from idp.enrol.devices import apps, tree
 from idp.enrol.devices import pages as enrol
 from idp.enrol.grown import binding_api as api
 from idp.enrol.grown import registry
-from idp.enrol.roots import cards, passkeys, passwords, recovery, saved_codes, upstream_links
+from idp.enrol.roots import cards, lost_ways, passkeys, passwords, recovery, saved_codes, upstream_links
 from idp.enrol.roots import invitation_pages as invited
 from idp.enrol.roots import pages as roots
 from idp.home import home
-from idp.login import card_views, passkey_views, upstream_views
+from idp.login import card_views, passkey_views, temporary_pass, upstream_views
 from idp.login import views as login
 from idp.oidc.authorization import authorize, device_flow
 from idp.oidc.endpoints import logout, par, registration
@@ -62,6 +62,11 @@ urlpatterns = [
     path("login/totp", login.login_totp, name="login-totp"),
     path("login/recover", recovery.recover, name="login-recover"),
     path("login/recover/totp", recovery.recover_totp, name="login-recover-totp"),
+    path("login/recover/password", recovery.recover_password, name="login-recover-password"),
+    path("login/help", lost_ways.cannot_sign_in, name="login-help"),
+    path("login/mailed", lost_ways.mail_codes, name="login-mailed"),
+    path("login/mailed/codes", lost_ways.mailed, name="login-mailed-codes"),
+    path("login/pass", temporary_pass.login_pass, name="login-pass"),
     path("login/device", login.login_device, name="login-device"),
     path("login/card", card_views.login_card, name="login-card"),
     path("login/card/done", card_views.done, name="login-card-done"),
@@ -124,6 +129,7 @@ urlpatterns = [
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
+    path("console/people/<uuid:person_id>/pass", console_recovery.give_pass, name="console-pass"),
     path("console/people/<uuid:person_id>/recovery", console_recovery.recover, name="console-recovery"),
     path(
         "console/people/<uuid:person_id>/credentials/<uuid:credential_id>/enable",

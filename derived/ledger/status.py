@@ -15,7 +15,7 @@ from derived.minting.certificate import DERIVED_PIV_HARDWARE
 from derived.models import Account, AccountStatus, Credential, IssuedCertificate
 from derived.rules.assurance import AAL, IAL
 from derived.rules.capping import cap
-from derived.rules.kinds import MINT_FLOOR, Kind, Label, policy_of
+from derived.rules.kinds import MINT_FLOOR, NO_AUTHENTICATORS, Kind, Label, policy_of
 from derived.rules.lifecycle import LIVING, State
 
 if TYPE_CHECKING:
@@ -139,12 +139,12 @@ def may_recover(account: Account) -> bool:
 
 def ever_had_authenticator(account: Account) -> bool:
     """True if the account had an authenticator in any epoch (ruling 27)."""
-    return account.credentials.exclude(kind=Kind.TOKEN_FAMILY).exists()
+    return account.credentials.exclude(kind__in=NO_AUTHENTICATORS).exists()
 
 
 def was_ever_enrolled(account: Account) -> bool:
     """True if the account had an authenticator in its present epoch (ruling 3: it is invited only once)."""
-    return account.credentials.filter(epoch=account.epoch).exclude(kind=Kind.TOKEN_FAMILY).exists()
+    return account.credentials.filter(epoch=account.epoch).exclude(kind__in=NO_AUTHENTICATORS).exists()
 
 
 def open_recovery(account: Account, *, now: datetime) -> VouchedRecovery | None:

@@ -56,6 +56,7 @@ class Factor(StrEnum):
     PASSKEY = "passkey"
     USER_VERIFICATION = "user_verification"
     UPSTREAM = "upstream"
+    ISSUED_CODE = "issued_code"
 
     @property
     def factor_class(self) -> FactorClass:
@@ -74,6 +75,7 @@ _CLASSES = {
     Factor.PASSKEY: FactorClass.HAVE,
     Factor.USER_VERIFICATION: FactorClass.ACTIVATION,
     Factor.UPSTREAM: FactorClass.VOUCHED,
+    Factor.ISSUED_CODE: FactorClass.HAVE,
 }
 
 # Keys whose proof names the verifier: TLS client authentication and WebAuthn (63B-4 §3.2.5).
@@ -90,6 +92,7 @@ _AMR: dict[Factor, tuple[str, ...]] = {
     Factor.CERTIFICATE: ("pop",),
     Factor.PASSKEY: ("pop", "user"),
     Factor.USER_VERIFICATION: ("user",),
+    Factor.ISSUED_CODE: ("otp",),
 }
 
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CERTIFICATE = "certificate"
     DEVICE_KEY = "device_key"
     DERIVED_PASSKEY = "derived_passkey"
+    TEMPORARY_PASS = auto()
     TOKEN_FAMILY = auto()
 
 
@@ -111,9 +112,14 @@ POLICIES: dict[Kind, KindPolicy] = {
         verifier="passkey",
         signs_in_as=Kind.PASSKEY,
     ),
+    # One factor, once, for the first day or after a loss (63B-4 §2.1): it signs in, and nothing is derived from it.
+    Kind.TEMPORARY_PASS: KindPolicy(
+        label="Temporary pass", ceiling=AAL.AAL1, floor=AAL.AAL1, lifetime=timedelta(hours=1)
+    ),
     Kind.TOKEN_FAMILY: KindPolicy(label="App sign-in", ceiling=AAL.AAL3, floor=AAL.AAL1, lifetime=None),
 }
 
+NO_AUTHENTICATORS = frozenset({Kind.TEMPORARY_PASS, Kind.TOKEN_FAMILY})  # nothing that a person keeps
 MINT_FRESHNESS = timedelta(minutes=20)  # AU-8
 MINT_FLOOR = AAL.AAL2  # EL-1
 MOST_DERIVED_PER_PERSON = 10  # EL-5

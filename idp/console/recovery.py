@@ -9,11 +9,16 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.changes import recovery
+from derived.changes import issue, recovery
+from derived.changes.issue import GivenBy, GivenPass
 from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
-from idp.console.guards import managers_only, name_of
+from derived.ledger.locking import under_lock
+from idp import pages
+from idp.console.guards import managers_only, name_of, officers_only
 from idp.errors import error_response
+from idp.login import temporary_pass
+from idp.secrets import grouped
 from scim.models import Person
 from scim.people import recovering
 
@@ -28,6 +33,7 @@ WAYS = {
     CheckedBy.VIDEO: "In a video call, with a photo document",
     CheckedBy.CALL_BACK: "I called a number that was known before, and asked what only this person knows",
 }
+LEAST_PLACE, MOST_PLACE = 2, 120
 _NEW_ADDRESS = timedelta(days=30)
 _TOO_LITTLE = "Say how you checked who it is, in 8 to 300 characters on one line. Nothing was changed."
 
@@ -89,3 +95,33 @@ def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
         )
     request.session["notice"] = said
     return redirect("console-person", person_id=found.id)
+
+
+@require_http_methods(["POST"])
+@officers_only
+def give_pass(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
+    """Give a temporary pass to a person who stands before this officer; its code is shown once; never to oneself."""
+    found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
+    words = request.POST.get("place", "").strip()
+    if found.id == manager.id or not found.login_name:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    if not LEAST_PLACE <= len(words) <= MOST_PLACE or not words.isprintable():
+        raise Refused(Reason.BAD_PROOF)
+    now, (code, code_hash) = clock.now(), temporary_pass.make()
+    row = under_lock(
+        found.account_id,
+        lambda account: issue.temporary_pass(
+            account,
+            GivenPass(by=GivenBy.OFFICER, code_hash=code_hash, words=words),
+            now=now,
+            actor=name_of(manager),
+        ),
+    )
+    values = {
+        "name": found.display_name(),
+        "username": found.login_name,
+        "code": grouped(code),
+        "until": row.expires_at,
+        "person_id": found.id,
+    }
+    return pages.page(request, "console_pass", values)

@@ -22,6 +22,7 @@ from idp.console import recovery
 from idp.console.guards import managers_only, name_of, officers_only
 from idp.console.refused import shown
 from idp.keys import wrapper
+from idp.login import asking
 from scim.access import requests
 from scim.models import Match, MatchState, Person, Record
 from scim.people import cases, held, matching, refusals, returns, settle
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _MOST = 100
 _PAIR = 2
+_MOST_LOCKED_OUT = 20
 _SECOND = "Your approval is recorded. A second manager must approve the same within 7 days."
 _WHY = {
     SelectionReason.ONLY: "nobody else says anything",
@@ -66,6 +68,7 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
         "requests": requests.waiting_for().count(),
         "held": held.waiting().count(),
         "alarms": refusals.alarms().count(),
+        "locked_out": list(asking.waiting(now=clock.now())[:_MOST_LOCKED_OUT]),
         "notice": request.session.pop("notice", None),
         "sought": sought,
         "found": _search(sought),

@@ -15,6 +15,8 @@
     card             PIV and CAC cards, by the certificate host
     hop              the trusted proxy of the certificate host
     probe            a check that the proxy strips forged headers
+    temporary_pass   temporary passes, and their page
+    asking           ask the identity team for help with signing in
     upstream         logins at another provider
     approved         the operator's rules at each login
     withdrawn        keys whose model is no longer trusted

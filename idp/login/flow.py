@@ -85,11 +85,16 @@ def counted_password(request: HttpRequest) -> str:
 
 def credential_of(username: str, *, now: datetime) -> Credential | None:
     """The live password of a login name, or of the person who alone has an e-mail address; a name comes first."""
-    person = person_by_login_name(username) or _person_by_address(username)
+    person = person_of(username)
     if person is None:
         return None
     rows = Credential.objects.filter(account_id=person.account_id, kind=Kind.PASSWORD_TOTP)
     return status.live_only(rows, now=now).select_related("account", "password_totp").first()
+
+
+def person_of(username: str) -> Person | None:
+    """The person with a login name, or who alone has an e-mail address; a name comes first."""
+    return person_by_login_name(username) or _person_by_address(username)
 
 
 def _person_by_address(typed: str) -> Person | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from idp.models.certificates import CertificateLogin, PkiObject, Probe
 from idp.models.clients import ClientKeys, ClientPolicy, ConsentTerms, RegisteredUri, RegistrationToken
-from idp.models.enrol import Binding, CertificateOrder, Invitation, UndoLink
+from idp.models.enrol import Binding, CertificateOrder, Invitation, RecoveryAttempt, UndoLink
 from idp.models.login import AuthenticationEvent, Ceremony, LoginSession, Throttle
 from idp.models.oidc import (
     AuthorizationRequest,
@@ -49,6 +49,7 @@ __all__ = [
     "PkiObject",
     "Probe",
     "PushedRequest",
+    "RecoveryAttempt",
     "RefreshToken",
     "RegisteredUri",
     "RegistrationToken",

@@ -25,6 +25,26 @@ class Invitation(models.Model):
         return f"invitation {self.token_hash[:6]}…"
 
 
+class RecoveryAttempt(models.Model):
+    """An attempt to come back by codes that are mailed to two addresses (RC-1); also for names that nobody has.
+
+    account: None if the name is nobody's, or its person cannot come back in this way. browser: only it may send the
+    codes. wrong: wrong tries. The codes are computed from the id (`mailed_codes.codes`) and not stored.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="recovery_attempts")
+    epoch = models.PositiveIntegerField(default=0)
+    browser = models.CharField(max_length=64)
+    wrong = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"recovery attempt {self.id}"
+
+
 class UndoLink(models.Model):
     """A link in a notice, used by POST, that revokes a credential or freezes the account; never restores.
 

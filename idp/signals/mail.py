@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.mail import get_connection
 from django.template.loader import render_to_string
 
+from derived.changes.issue import GivenBy
 from derived.errors import Reason
 from derived.ledger import outbox, status
 from derived.ledger.locking import under_lock
@@ -24,7 +25,10 @@ from idp import clients
 from idp.config import config
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.roots import invitations as invitation
+from idp.enrol.roots import mailed_codes
 from idp.errors import ENDINGS
+from idp.models import RecoveryAttempt
+from idp.secrets import grouped
 from idp.signals import transport
 from idp.signals.transport import NotInternational
 from scim.models import Access, AccessState, Person
@@ -40,7 +44,7 @@ KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
-    "return.waits", "account.recovery",
+    "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -61,7 +65,9 @@ _LONGEST_PAUSE = 12  # times the pause, after the first cause
 _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
 # about another person
-_FOR_MANAGERS = frozenset({"mail.refused", "brake.held", "push.refused", "adoption.waits", "return.waits"})
+_FOR_MANAGERS = frozenset(
+    {"mail.refused", "brake.held", "push.refused", "adoption.waits", "return.waits", "help.asked"}
+)
 _SUSPENDED = {
     "name_changed": (
         "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
@@ -111,8 +117,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     person: Person | None = getattr(account, "person", None) if account else None
     if account is None or person is None:
         return
-    if row.kind == "invite":
-        _invite(row, account, person, now=now)
+    if row.kind in {"invite", "recovery.codes"}:
+        (_invite if row.kind == "invite" else _codes)(row, account, person, now=now)
         return
     credential = (
         Credential.objects.filter(id=row.payload.get("credential")).first() if "credential" in row.payload else None
@@ -128,8 +134,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
         case "return.waits":
             template, values = "return_waits", _of_push(row)
-        case "mail.refused":
-            template, values = "mail_refused", _of_another(row)
+        case "mail.refused" | "help.asked":
+            template, values = row.kind.replace(".", "_"), _of_another(row)
         case _:
             template, values = _notice(row, credential, now=now)
     if template:
@@ -164,27 +170,24 @@ def _invite(row: OutboxRow, account: Account, person: Person, *, now: datetime) 
         _send(row, "invitation", {**names, "link": link, "hours": hours}, [address])
 
 
+def _codes(row: OutboxRow, account: Account, person: Person, *, now: datetime) -> None:
+    """Send the codes of an attempt to come back, one to each address, while the attempt waits for them."""
+    found = RecoveryAttempt.objects.filter(id=row.payload.get("attempt"), account=account, expires_at__gt=now).first()
+    if found is None or found.consumed_at is not None or not mailed_codes.is_meant(found, account):
+        return
+    for code, address in zip(mailed_codes.codes(found), mailed_codes.addresses(person), strict=True):
+        values = {"display_name": person.display_name(), "code": grouped(code)}
+        _send(row, "recovery_code", values, [address])
+
+
 def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
     """The template of a notice and its values; "" if there is nothing to send."""
     values: dict[str, Any] = {"when": row.created_at.strftime("%-d %B %Y, %H:%M UTC")}
     because = str(row.payload.get("because", ""))
     why = ENDINGS.get(because, "it was ended")
     match row.kind, credential:
-        case (("device.bound" | "device.active"), Credential()):
-            return row.kind.replace(".", "_"), {
-                **values,
-                "device_name": credential.name,
-                "certificate": credential.kind == Kind.CERTIFICATE,
-                "undo_link": _link(credential, undo.REVOKE, now=now),
-            }
-        case "authenticator.bound", Credential():
-            how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
-            return "authenticator_bound", {
-                **values,
-                "what": credential.name,
-                "how": how,
-                "undo_link": _link(credential, undo.REVOKE, now=now),
-            }
+        case (("device.bound" | "device.active" | "authenticator.bound" | "pass.issued"), Credential()):
+            return row.kind.replace(".", "_"), {**values, **_of_new(row, credential, now=now)}
         case (("authenticator.changed" | "authenticator.disabled"), Credential()):
             change = _CHANGES.get(str(row.payload.get("change", "")), "It was changed")
             told = {
@@ -214,6 +217,19 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
             return "profile_changed", {"changes": changed}
         case _:
             return "", {}
+
+
+def _of_new(row: OutboxRow, credential: Credential, *, now: datetime) -> dict[str, Any]:
+    """A new credential, and the link that ends it."""
+    values = {"undo_link": _link(credential, undo.REVOKE, now=now)}
+    match row.kind:
+        case "pass.issued":
+            return {**values, "by_codes": credential.evidence.get("given_by") == GivenBy.TWO_ADDRESSES}
+        case "authenticator.bound":
+            how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
+            return {**values, "what": credential.name, "how": how}
+        case _:
+            return {**values, "device_name": credential.name, "certificate": credential.kind == Kind.CERTIFICATE}
 
 
 def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:

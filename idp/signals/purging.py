@@ -30,6 +30,7 @@ from idp.models import (
     LoginSession,
     OpaqueToken,
     PushedRequest,
+    RecoveryAttempt,
     RefreshToken,
     ServiceToken,
     Throttle,
@@ -74,7 +75,7 @@ def _expired(*, now: datetime) -> Iterator[QuerySet[Model]]:
     unanswered = Q(expires_at__lt=now, consumed_at__isnull=True)
     for model in (AuthorizationRequest, PushedRequest, UpstreamLogin, CertificateLogin):
         yield model.objects.filter(Q(expires_at__lt=late) | unanswered)
-    for day_old in (RefreshToken, DeviceAuthorization, CertificateOrder):
+    for day_old in (RefreshToken, DeviceAuthorization, CertificateOrder, RecoveryAttempt):
         yield day_old.objects.filter(expires_at__lt=late)
     yield Binding.objects.filter(expires_at__lt=old)
     yield Grant.objects.filter(family__ended_at__lt=old, refresh_tokens__isnull=True).exclude(family__state__in=LIVING)

@@ -415,6 +415,36 @@ def login_recover_totp(valid_state: ValidState) -> Draft:
     return _page(valid_state, "/login/recover/totp", browser, totp="123456")
 
 
+def login_help(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/help", Browser(http()), username=valid_state.victim.username)
+
+
+def login_mailed(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/login/mailed", Browser(http()), username=valid_state.victim.username)
+
+
+def login_mailed_codes(valid_state: ValidState) -> Draft:
+    browser = Browser(http())
+    page = browser.get(f"{ISSUER}/login/mailed")
+    if form := page.form_with("username"):
+        browser.submit(page, form, values={"username": valid_state.victim.username})
+    return _page(valid_state, "/login/mailed/codes", browser, first="AAAA-AAAA-AAAA", second="B", password="", saved="")
+
+
+def login_recover_password(valid_state: ValidState) -> Draft:
+    given = {"password": "seven mossy stones", "password_again": "seven mossy stones"}
+    return _page(valid_state, "/login/recover/password", _half(valid_state.victim), **given)
+
+
+def login_pass(valid_state: ValidState) -> Draft:
+    given = {"username": valid_state.victim.username, "code": "AAAA-AAAA-AAAA"}
+    return _page(valid_state, "/login/pass", Browser(http()), **given)
+
+
+def console_pass(valid_state: ValidState) -> Draft:
+    return _page(valid_state, f"/console/people/{_managed(valid_state).id}/pass", place="front desk")
+
+
 def login_device(valid_state: ValidState) -> Draft:
     browser, key = Browser(http()), valid_state.phone.enrolment.key
     page = browser.get(f"{ISSUER}/login/device")
@@ -1458,6 +1488,12 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     login_totp,
     login_recover,
     login_recover_totp,
+    login_recover_password,
+    login_help,
+    login_mailed,
+    login_mailed_codes,
+    login_pass,
+    console_pass,
     login_device,
     sessions_end_others,
     session_end,

@@ -3,6 +3,7 @@
     roots     bind what the person already has
     grown     issue derived credentials and token families
     release   release a signed certificate after a second check
+    temporary  a temporary pass, by an officer or by codes sent to two addresses
 
 Slow work (argon2, signatures, path validation) is done before the lock and passed in; single-use values (a code, an
 invitation, a challenge) are claimed by the caller under the same lock, in the same transaction. May import
@@ -22,9 +23,12 @@ from derived.changes.issue.roots import (
     save_recovery_codes,
     upstream,
 )
+from derived.changes.issue.temporary import GivenBy, GivenPass, temporary_pass
 from derived.minting.passkey import RegisteredPasskey
 
 __all__ = [
+    "GivenBy",
+    "GivenPass",
     "IssuanceRequest",
     "RegisteredPasskey",
     "VerifiedCertificate",
@@ -38,6 +42,7 @@ __all__ = [
     "release",
     "renew_derived",
     "save_recovery_codes",
+    "temporary_pass",
     "token_family",
     "upstream",
 ]

@@ -6,6 +6,8 @@
     cards              PIV and CAC cards
     upstream_links     identities at upstream providers
     saved_codes        recovery codes: shown once, counted, replaced, as a file
+    lost_ways          pages for people who cannot sign in
+    mailed_codes       recovery codes that are mailed to two addresses
     recovery           a lost authenticator app
     invitations        links that bind the first root
     invitation_pages   the pages of an invitation

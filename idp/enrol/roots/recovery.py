@@ -6,7 +6,7 @@ Nobody is signed in by it, the old root ends, and every address is notified.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.shortcuts import redirect
@@ -20,11 +20,12 @@ from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
 from derived.models import Credential, RecoveryCode
 from idp import pages
-from idp.enrol.roots import saved_codes
+from idp.enrol.roots import mailed_codes, saved_codes
 from idp.enrol.roots.invitation_pages import WRONG_CODE, AppWords, connect_an_app
 from idp.enrol.roots.invitations import recovery_codes, recovery_hash
 from idp.errors import answer_to, error_response
 from idp.login import flow, password, purpose, throttle, totp
+from idp.models import RecoveryAttempt
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,7 +61,7 @@ def recover(request: HttpRequest) -> HttpResponse:
         code_hash = _looked_at(request, credential, place, now=now)
     except Refused as refused:
         return _again(request, "recover", refused, _WRONG)
-    return _connect(request, credential, code_hash)
+    return begin(request, credential, code_hash=code_hash)
 
 
 def _again(request: HttpRequest, page: str, refused: Refused, wrong: str) -> HttpResponse:
@@ -70,16 +71,25 @@ def _again(request: HttpRequest, page: str, refused: Refused, wrong: str) -> Htt
     return pages.with_wait(response, refused)
 
 
-def _connect(request: HttpRequest, credential: Credential, code_hash: str) -> HttpResponse:
+def begin(
+    request: HttpRequest, credential: Credential, *, code_hash: str = "", attempt: str = "", forgotten: bool = False
+) -> HttpResponse:
+    """Go on to a new authenticator app, and before it to a new password if the old one is forgotten.
+
+    code_hash: of the saved recovery code that is to be spent; attempt: the id of mailed codes that are to be spent.
+    """
     fresh = uuid4()
     request.session.cycle_key()
     request.session[_KEY] = {
         "code": code_hash,
+        "attempt": attempt,
         "old": str(credential.id),
         "new": str(fresh),
         "seed": b64encode(totp.wrap(totp.new_seed(), owner=fresh)).decode(),
+        "password_hash": "",
+        "forgotten": forgotten,
     }
-    return redirect(purpose.of_request(request).url("login-recover-totp"))
+    return redirect(purpose.of_request(request).url("login-recover-password" if forgotten else "login-recover-totp"))
 
 
 def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
@@ -95,7 +105,7 @@ def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
     credential = flow.credential_of(username, now=now)
     place = flow.place_of(request, credential, username)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
-    has_code = credential is not None and _is_saved(credential, code_hash, now=now)
+    has_code = credential is not None and is_saved(credential, code_hash, now=now)
     try:
         if has_code and credential is not None:
             tried = throttle.count_attempt(throttle.backoff_key(request, f"recovery {credential.id}"), now=now)
@@ -112,7 +122,7 @@ def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
         return _in_person(request)
     throttle.take_back(tried, now=now)
     flow.open_transaction(request, credential, place, now=now)
-    return _connect(request, credential, code_hash)
+    return begin(request, credential, code_hash=code_hash)
 
 
 def _in_person(request: HttpRequest) -> HttpResponse:
@@ -130,7 +140,7 @@ def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now:
     tried = throttle.count_attempt(place, now=now)
     guess = throttle.count_guess(credential, request, now=now)
     code_hash = recovery_hash(request.POST.get("code", "")[:64])
-    if not _is_saved(credential, code_hash, now=now):
+    if not is_saved(credential, code_hash, now=now):
         throttle.record_last_guess(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
     throttle.uncount_guess(guess)
@@ -138,9 +148,30 @@ def _looked_at(request: HttpRequest, credential: Credential, place: str, *, now:
     return code_hash
 
 
-def _is_saved(credential: Credential, code_hash: str, *, now: datetime) -> bool:
+def is_saved(credential: Credential, code_hash: str, *, now: datetime) -> bool:
     """True for one of the credential's recovery codes that serves still."""
     return _saved(credential, code_hash).filter(consumed_at__isnull=True, expires_at__gt=now).exists()
+
+
+@require_http_methods(["GET", "POST"])
+def recover_password(request: HttpRequest) -> HttpResponse:
+    """Choose a new password, where the old one is forgotten; nothing is changed before the new app is connected."""
+    half, begun = flow.password_verified(request, now=clock.now()), request.session.get(_KEY)
+    if half is None or not begun or begun["old"] != str(half[0].id) or not begun["forgotten"]:
+        return redirect(purpose.of_request(request).url())
+    person = half[0].account.person
+    values = {"error": None, "username": person.login_name}
+    if request.method == "GET":
+        return pages.page(request, "recover_password", values)
+    secret = request.POST.get("password", "")
+    context = (person.login_name or "", *person.addresses(), person.display_name(), "ramet")
+    error = password.objection(secret, context=context)
+    if not error and secret != request.POST.get("password_again", ""):
+        error = "The two passwords are not the same."
+    if error:
+        return pages.page(request, "recover_password", {**values, "error": error}, status=400)
+    request.session[_KEY] = {**begun, "password_hash": password.hashed(secret)}
+    return redirect(purpose.of_request(request).url("login-recover-totp"))
 
 
 @require_http_methods(["GET", "POST"])
@@ -150,6 +181,8 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     half, begun = flow.password_verified(request, now=now), request.session.get(_KEY)
     if half is None or not begun or begun["old"] != str(half[0].id):
         return redirect(purpose.of_request(request).url())
+    if begun["forgotten"] and not begun["password_hash"]:
+        return redirect(purpose.of_request(request).url("login-recover-password"))
     old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])
     seed = totp.unwrap(wrapped, owner=fresh)
     name = old.account.person.login_name or ""
@@ -161,8 +194,7 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     codes = recovery_codes()
 
     def work(account: Account) -> None:
-        if not claim_once(_saved(old, begun["code"]), now=now):
-            raise Refused(Reason.BAD_CODE)
+        _spend(begun, old, account, now=now)
         row = Credential.objects.select_related("root", "parent", "password_totp").get(id=old.id)
         renew.password_totp(
             account,
@@ -173,8 +205,22 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
             recovery_code_hashes=[recovery_hash(code) for code in codes],
             now=now,
             actor="person",
+            password_hash=begun["password_hash"],
         )
 
     under_lock(old.account_id, work)
     request.session.flush()
     return saved_codes.shown(request, codes, continue_url=purpose.of_request(request).url(), button="sign in")
+
+
+def _spend(begun: dict[str, Any], old: Credential, account: Account, *, now: datetime) -> None:
+    """Spend what this recovery was begun with: a saved code, mailed codes, or both.
+
+    Raises: Refused(BAD_CODE).
+    """
+    if begun["code"] and not claim_once(_saved(old, begun["code"]), now=now):
+        raise Refused(Reason.BAD_CODE)
+    if begun["attempt"]:
+        mailed_codes.spend(RecoveryAttempt.objects.get(id=begun["attempt"]), account, now=now)
+    if not begun["code"] and not begun["attempt"]:
+        raise Refused(Reason.BAD_CODE)
