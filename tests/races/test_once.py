@@ -142,6 +142,27 @@ def test_totp_step_is_single_use(live: Live) -> None:
     assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2  # the first one is of the preparation
 
 
+def test_temporary_pass_is_single_use(live: Live) -> None:
+    """A hundred strangers with the same pass: one is signed in; the others are refused or put off."""
+    person = live.people(1)[0]
+    given = live.inside.ask("temporary_pass", account=person["account"])
+    request = page_form("/login/pass", live.inside.ask("stranger"), **given)
+    answers = live.together([request] * MANY)
+    single_winner(answers, lambda one: one.status == 302, losers=lambda one: one.status in {400, 429})
+    assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2
+
+
+def test_mailed_codes_sign_in_once(live: Live) -> None:
+    """The same form with both codes, a hundred times."""
+    person = live.people(1)[0]
+    given = live.inside.ask("mailed_codes_of", account=person["account"])
+    session = given.pop("session")
+    answers = live.together([page_form("/login/mailed/codes", session, password="", saved="", **given)] * MANY)
+    winners = [one for one in answers if one.status == 302 and one.headers["location"] == "/devices"]
+    assert len(winners) == 1
+    assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2
+
+
 def test_consent_yields_one_code(live: Live) -> None:
     """The same form sent 100 times: one code, and its family lives (ruling 20); the others lead where the first led."""
     client = live.client(name="Consent desk", consent=True)

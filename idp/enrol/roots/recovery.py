@@ -157,7 +157,7 @@ def is_saved(credential: Credential, code_hash: str, *, now: datetime) -> bool:
 def recover_password(request: HttpRequest) -> HttpResponse:
     """Choose a new password, where the old one is forgotten; nothing is changed before the new app is connected."""
     half, begun = flow.password_verified(request, now=clock.now()), request.session.get(_KEY)
-    if half is None or not begun or begun["old"] != str(half[0].id) or not begun["forgotten"]:
+    if half is None or not begun or begun["old"] != str(half[0].id) or not begun.get("forgotten"):
         return redirect(purpose.of_request(request).url())
     person = half[0].account.person
     values = {"error": None, "username": person.login_name}
@@ -181,7 +181,7 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
     half, begun = flow.password_verified(request, now=now), request.session.get(_KEY)
     if half is None or not begun or begun["old"] != str(half[0].id):
         return redirect(purpose.of_request(request).url())
-    if begun["forgotten"] and not begun["password_hash"]:
+    if begun.get("forgotten") and not begun["password_hash"]:
         return redirect(purpose.of_request(request).url("login-recover-password"))
     old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])
     seed = totp.unwrap(wrapped, owner=fresh)
@@ -205,7 +205,7 @@ def recover_totp(request: HttpRequest) -> HttpResponse:
             recovery_code_hashes=[recovery_hash(code) for code in codes],
             now=now,
             actor="person",
-            password_hash=begun["password_hash"],
+            password_hash=begun.get("password_hash", ""),
         )
 
     under_lock(old.account_id, work)
@@ -220,7 +220,7 @@ def _spend(begun: dict[str, Any], old: Credential, account: Account, *, now: dat
     """
     if begun["code"] and not claim_once(_saved(old, begun["code"]), now=now):
         raise Refused(Reason.BAD_CODE)
-    if begun["attempt"]:
-        mailed_codes.spend(RecoveryAttempt.objects.get(id=begun["attempt"]), account, now=now)
-    if not begun["code"] and not begun["attempt"]:
+    if attempt := begun.get("attempt"):
+        mailed_codes.spend(RecoveryAttempt.objects.get(id=attempt), account, now=now)
+    if not begun["code"] and not attempt:
         raise Refused(Reason.BAD_CODE)
