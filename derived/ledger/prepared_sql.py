@@ -7,19 +7,21 @@ cached, never rows.
 
 from __future__ import annotations
 
+import re
+import threading
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
-from django.db.models import AutoField, Expression, Field, Model
+from django.db.backends.utils import CursorWrapper
+from django.db.models import AutoField, BooleanField, CharField, Expression, Field, ForeignKey, Model, TextField
 from django.db.models.base import ModelState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.backends.utils import CursorWrapper
     from django.db.models import QuerySet
     from django.db.models.options import Options
 
@@ -63,20 +65,40 @@ def field_of(model: type[Model], name: str = "pk") -> Field[Any, Any]:
     return found
 
 
+def database() -> BaseDatabaseWrapper:
+    """The connection of the present thread, which each use of Django's `connection` looks up anew."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+class _KeptCursor(CursorWrapper):
+    """A cursor that is used for one statement after another, and ends with its connection."""
+
+    def __exit__(self, *_: object) -> None:
+        """Stay open."""
+
+
+_kept = threading.local()
+
+
 def statement_cursor() -> CursorWrapper:
     """A cursor for repeated text: PostgreSQL receives the values apart from it, and plans once per connection.
 
+    Fetch what a statement returns before the next one begins: on PostgreSQL each connection has one such cursor.
     Django's own cursor interpolates the values, so the server parses and plans each statement anew. Django's handling
     around a statement (errors, execute wrappers) still applies. SQLite's driver caches statements itself; the text is
     rewritten for it once (Django's own cursor does that for each execution, which costs as much as the execution).
     """
-    if connection.vendor != "postgresql":
-        connection.ensure_connection()
-        return connection.make_cursor(connection.connection.cursor(factory=_SqliteCursor))
-    from psycopg import Cursor  # noqa: PLC0415 - only where it is the driver
+    here = database()
+    here.close_if_health_check_failed()
+    here.ensure_connection()
+    if here.vendor != "postgresql":
+        return here.make_cursor(here.connection.cursor(factory=_SqliteCursor))
+    found: _KeptCursor | None = getattr(_kept, "cursor", None)
+    if found is None or found.connection is not here.connection:
+        from psycopg import Cursor  # noqa: PLC0415 - only where it is the driver
 
-    connection.ensure_connection()
-    return connection.make_cursor(Cursor(connection.connection))  # type: ignore[arg-type]  # it wraps any cursor
+        found = _kept.cursor = _KeptCursor(Cursor(here.connection), here)
+    return found
 
 
 class BoundValue(Expression):
@@ -115,11 +137,11 @@ class PreparedSelect(Generic[M]):
 
     def first(self, **given: object) -> M | None:
         """The row, or None."""
-        plan = self.plan()
+        plan, here = self.plan(), database()
         with statement_cursor() as cursor:
-            cursor.execute(plan.sql, plan.bound(given, connection))
+            cursor.execute(plan.sql, plan.bound(given, here))
             row = cursor.fetchone()
-        return None if row is None else plan.made(row, connection)
+        return None if row is None else plan.made(row, here)
 
     def plan(self) -> _Plan:
         """The compiled statement for this database."""
@@ -134,7 +156,7 @@ class _Plan:
 
     def __init__(self, queryset: QuerySet[Any], database: BaseDatabaseWrapper) -> None:
         compiler = queryset.query.get_compiler(connection=database)
-        self.sql, self._parameters = compiler.as_sql()
+        self.sql, self._parameters = _with_literals(*compiler.as_sql())
         if compiler.klass_info is None:
             message = "only rows of a model can be prepared"
             raise TypeError(message)
@@ -161,6 +183,24 @@ class _Plan:
         for name, place in self._annotations:
             instance.__dict__[name] = values[place]
         return instance
+
+
+_LITERAL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def _with_literals(sql: str, parameters: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The statement with its constant texts written into it, and the values that remain to be bound.
+
+    SQLite plans a statement anew at every execution while the use of a partial index depends on a bound value.
+    """
+    parts, remaining = sql.split("%s"), list[Any]()
+    text = parts[0]
+    for value, part in zip(parameters, parts[1:], strict=True):
+        is_constant = isinstance(value, str) and _LITERAL.fullmatch(value)
+        if not is_constant:
+            remaining.append(value)
+        text += (f"'{value}'" if is_constant else "%s") + part
+    return text, remaining
 
 
 class _Node:
@@ -191,18 +231,37 @@ class _Node:
         return instance
 
 
-_inserts: dict[tuple[str, type[Model]], tuple[str, list[Field[Any, Any]]]] = {}
+_AS_IT_IS: dict[type[Field[Any, Any]], type] = {CharField: str, TextField: str, BooleanField: bool}
 
 
-def _insert(model: type[Model]) -> tuple[str, list[Field[Any, Any]]]:
-    """The INSERT of one row of a model, and the fields that it binds."""
-    found = _inserts.get((connection.vendor, model))
+class _Column:
+    """A column that an INSERT binds."""
+
+    def __init__(self, field: Field[Any, Any]) -> None:
+        self.name, self.attname = str(field.column), field.attname
+        while isinstance(field, ForeignKey):
+            field = field.target_field
+        self._field, self._as_it_is = field, _AS_IT_IS.get(type(field))
+
+    def bound(self, row: Model, here: BaseDatabaseWrapper) -> _DriverValue:
+        """A row's value, converted for this database; not converted where the field would change nothing."""
+        value = getattr(row, self.attname)
+        is_driver_value = value is None or type(value) is self._as_it_is
+        return value if is_driver_value else self._field.get_db_prep_save(value, here)
+
+
+_inserts: dict[tuple[str, type[Model]], tuple[str, list[_Column]]] = {}
+
+
+def _insert(model: type[Model], here: BaseDatabaseWrapper) -> tuple[str, list[_Column]]:
+    """The INSERT of one row of a model, and the columns that it binds."""
+    found = _inserts.get((here.vendor, model))
     if found is None:
-        fields = [field for field in options(model).concrete_fields if not isinstance(field, AutoField)]
-        names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
-        places = ", ".join(["%s"] * len(fields))
+        bound = [_Column(field) for field in options(model).concrete_fields if not isinstance(field, AutoField)]
+        names = ", ".join(here.ops.quote_name(column.name) for column in bound)
+        places = ", ".join(["%s"] * len(bound))
         text = f"INSERT INTO {table_of(model)} ({names}) VALUES ({places})"  # noqa: S608 - names of the models
-        found = _inserts[connection.vendor, model] = (text, fields)
+        found = _inserts[here.vendor, model] = (text, bound)
     return found
 
 
@@ -211,13 +270,13 @@ def insert_rows(*rows: Model) -> None:
 
     Keys made by the database are not read back.
     """
-    texts, values = [], []
+    here, texts, values = database(), [], []
     for row in rows:
-        text, fields = _insert(type(row))
+        text, bound = _insert(type(row), here)
         texts.append(text)
-        values.append([field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+        values.append([column.bound(row, here) for column in bound])
     with statement_cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if here.vendor == "postgresql":
             earlier = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(texts[:-1]))
             cursor.execute(
                 f"WITH {earlier} {texts[-1]}" if earlier else texts[-1], [one for some in values for one in some]
@@ -226,4 +285,4 @@ def insert_rows(*rows: Model) -> None:
             for text, some in zip(texts, values, strict=True):
                 cursor.execute(text, some)
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001
+        row._state.adding, row._state.db = False, here.alias  # noqa: SLF001
