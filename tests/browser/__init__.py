@@ -9,6 +9,7 @@
     test_disabled          a disabled password comes back: from outside, in My devices, in the console
     test_invitation        from the mail to the first session: password, authenticator app, recovery codes
     test_oidc_client_ts    npm's oidc-client-ts, by the snippet of docs/apps.md
+    test_lost_ways         a person who has lost everything asks, two managers vouch, an invitation comes
     test_login             signing in with password and code, at Ramet and for a relying party, and signing out
     test_passkeys          the whole life of a key with Chromium's virtual authenticators
     test_tablet            A tablet becomes a derived credential, logs its person in, and ends
