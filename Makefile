@@ -27,13 +27,17 @@ help: ## show this list
 	@echo "installing what its tests need (a minute, once) ..."
 	@$(PIP) -r requirements-dev.lock && touch $@
 
-setup: .venv/.runtime ## make .venv with what Ramet runs on
-setup-dev: .venv/.dev ## the same, with what its tests need
+.venv/bin/ramet: deploy/ramet .venv/.runtime
+	@install -m 755 $< $@
+
+setup: .venv/.runtime .venv/bin/ramet ## make .venv with what Ramet runs on
+setup-dev: .venv/.dev .venv/bin/ramet ## the same, with what its tests need
 
 demo: setup ## the whole journey over real HTTP, narrated and checked, on a temporary database
 	@$(BIN)/python -m demo.journey
 
 run: setup ## serve on http://localhost:8000 with demo people; TLS=1 for a tablet on the local network
+	@echo "starting Ramet (half a minute the first time; each step is told) ..."
 	@$(BIN)/python -m demo.stage $(if $(TLS),--tls)
 
 test: setup-dev ## the test suite, on SQLite and PostgreSQL, in a real browser, with real relying parties

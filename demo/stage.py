@@ -125,20 +125,40 @@ def main() -> int:
 def _start_everything(stage: Stage, ramet: Ramet) -> None:
     say = stage.console.print
     say(f"Database, keys and mail: {escape(str(stage.var))}")
+    say("The database is brought up to date …")
     ramet.manage("migrate", "--verbosity", "0")
+    say(f"The server starts: {ramet.issuer} …")
     host = "0.0.0.0" if stage.certificate else "127.0.0.1"  # noqa: S104 - TLS mode is for the local network
     ramet.start("serve", "serve", "--host", host, "--port", str(stage.port), *stage.tls_options())
     ramet.start("worker", "worker", "--mail-pause", "1")
     ramet.wait_until_ready()
     written = stage.var / "demo.json"
     with httpx.Client(verify=stage.verify, timeout=30) as http:
+        _set_up_authority(stage, ramet, http)
+        say("Demo people and applications are looked for, and made where they are missing …")
         mailbox = Mailbox(stage.var / "mail")
         made = company.Company(
             ramet, http, mailbox=mailbox, known=company.read(written), say=lambda words: say(f"  + {escape(words)}")
         ).assemble(company.registrations(stage.app_url, app_port=stage.port + 1))
     company.write(written, made)
+    say(f"The demo application starts: {stage.app_url} …")
     _start_app(stage, ramet, made["clients"][0], host=host)
     _show(stage, made, written=written)
+
+
+def _set_up_authority(stage: Stage, ramet: Ramet, http: httpx.Client) -> None:
+    """An authority of this demo, so that a certificate can be tried; its root stays here, which only a demo may do."""
+    if http.get(f"{ramet.issuer}/.well-known/est/cacerts").status_code == httpx.codes.OK:
+        return
+    stage.console.print("  + a development authority for certificates")
+    folder = stage.var / "demo-authority"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    root, passphrase = folder / "root.pem", folder / "root-passphrase"
+    if not passphrase.exists():
+        passphrase.touch(mode=0o600)
+        passphrase.write_text(f"{b64encode(token_bytes(24)).decode()}\n")
+    where = ("--root-file", str(root), "--root-passphrase-file", str(passphrase))
+    ramet.manage("ca", "init", "--organisation", "Ramet demo, not for production", *where)
 
 
 def _start_app(stage: Stage, ramet: Ramet, client: dict[str, Any], *, host: str) -> None:
@@ -162,7 +182,11 @@ def _show(stage: Stage, made: dict[str, Any], *, written: Path) -> None:
     say("\nThe code of an authenticator:  python -m demo.authenticator SECRET   (a code is single-use)")
     say(f"\n[bold]Log in at the demo app[/]   {stage.app_url}")
     say(f"[bold]My devices[/]               {made['issuer']}/devices")
-    say(f"[bold]Enrol a phone[/]            python manage.py device enroll --issuer {made['issuer']} --code …")
+    say(
+        f"[bold]Try a certificate[/]        {made['issuer']}/devices/certificates/add   "
+        "(its authority: /.well-known/est/cacerts)"
+    )
+    say(f"[bold]Enrol a phone[/]            ./manage.py device enroll --issuer {made['issuer']} --code …")
     say(f"[bold]Push as HR[/]               {made['scim']['base']}   (token in {escape(str(written))})")
     say(f"[bold]Sent mail[/]                {escape(str(stage.var / 'mail'))}")
     if stage.certificate:

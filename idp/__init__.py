@@ -5,9 +5,10 @@
     urls           every URL
     rsgi           the application that `manage.py serve` runs
     apps           the Django apps
+    command_line   the entry of `manage.py` and `ramet`
     edge           every request and response: hosts, sizes, headers, the peer's address
     pages          rendering and error pages
-    home           the front page
+    home           the front page, and addresses that every site has
     published      discovery documents, keys, CRLs, OCSP
     health         liveness and readiness
     errors         each Reason as an OAuth error, an HTTP status, and words for people

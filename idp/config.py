@@ -4,39 +4,46 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import ipaddress
+import json
+import os
 import secrets
 import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _KEK_BYTES = 32  # AES-256
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+_PREFIX = "RAMET_"
+_OF_COMMANDS = ("RAMET_UPSTREAM_SECRET", "RAMET_DEVICE_PASSPHRASE")
+_OF_TESTS = "RAMET_TEST_"
 EMAIL_SCHEMES = ("file", "console", "smtp", "smtps")
 
 
 class Config(BaseSettings):
-    """The operator's settings; twelve fields or fewer, and none that weakens security.
+    """The operator's settings; few, and none that weakens security.
 
     issuer: the public URL of this provider, without a trailing slash (RFC 8414 §2).
     database_url: a `sqlite:///…` or `postgresql://…` URL; empty means SQLite in `var`.
     kek: base64 of 32 bytes that wrap every stored key; empty means a development key generated in `var`.
     email_url: `file:` (a folder under `var`), `console:` (prints links that work), `smtp://user:password@host:port`
     (with STARTTLS, except for a server on loopback) or `smtps://…` (TLS from the start).
-    trusted_proxies: addresses whose `X-Forwarded-For` is accepted.
+    trusted_proxies: addresses whose `X-Forwarded-For` is accepted; one, or several with commas, or a JSON list.
+    security_contact: where to report a vulnerability, as URIs (mailto:, https:, tel:), for security.txt (RFC 9116).
     certificate_url: the public URL of the certificate host (PIV and CAC login), without a trailing slash; empty means
     off.
     certificate_peers: addresses of the proxies of that host, or `unix`; certificate_secret: their shared secret.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RAMET_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     issuer: str = "http://localhost:8000"
     var: Path = PROJECT / "var"
@@ -44,12 +51,35 @@ class Config(BaseSettings):
     kek: SecretStr = SecretStr("")
     email_url: SecretStr = SecretStr("file:")
     email_from: str = "Ramet <no-reply@localhost>"
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     contact: str = "your identity team"
+    security_contact: Annotated[tuple[str, ...], NoDecode] = ()
     certificate_url: str = ""
-    certificate_peers: tuple[str, ...] = ()
+    certificate_peers: Annotated[tuple[str, ...], NoDecode] = ()
     certificate_secret: SecretStr = SecretStr("")
+
+    @field_validator("trusted_proxies", "certificate_peers", "security_contact", mode="before")
+    @classmethod
+    def _a_list(cls, value: object) -> object:
+        """Read a list as people write it: one value, several with commas or spaces, or JSON."""
+        if not isinstance(value, str):
+            return value
+        if not value.lstrip().startswith("["):
+            return tuple(value.replace(",", " ").split())
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            message = "must be one value, several with commas, or a JSON list"
+            raise ValueError(message) from error
+
+    @field_validator("security_contact")
+    @classmethod
+    def _contacts_are_uris(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(urlsplit(one).scheme in {"mailto", "https", "tel"} and one.isprintable() for one in value):
+            message = "must be URIs like mailto:security@example.org, https://… or tel:… (RFC 9116 §2.5.3)"
+            raise ValueError(message)
+        return value
 
     @field_validator("email_url")
     @classmethod
@@ -179,10 +209,36 @@ def _development_kek(var: Path) -> bytes:
     return _decode_kek(path.read_text().strip())
 
 
+class BadSettings(Exception):
+    """Variables without a usable value; each line names one, and what to write instead, never its value."""
+
+
 @lru_cache(maxsize=1)
 def config() -> Config:
     """The process's configuration, read once.
 
-    Raises: pydantic.ValidationError naming every bad variable.
+    Raises: BadSettings naming every bad variable.
     """
-    return Config()
+    try:
+        return Config()
+    except ValidationError as error:
+        raise BadSettings("\n".join(_named(error))) from None
+
+
+def _named(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        words = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{_PREFIX}{str(fault['loc'][0]).upper()}: {words}" if fault["loc"] else words)
+    return lines
+
+
+def unknown_variables() -> dict[str, str]:
+    """The `RAMET_…` variables of this process that nothing reads, each with the name that it resembles, or ""."""
+    known = [*(f"{_PREFIX}{name.upper()}" for name in Config.model_fields), *_OF_COMMANDS]
+    there = [name for name in os.environ if name.upper().startswith(_PREFIX) and not name.startswith(_OF_TESTS)]
+    return {
+        name: next(iter(difflib.get_close_matches(name.upper(), known, n=1)), "")
+        for name in sorted(there)
+        if name.upper() not in known
+    }

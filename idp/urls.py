@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from idp import health, published
+from idp import health, home, published
 from idp.console import access, deliveries, held, needs, refused
 from idp.console import recovery as console_recovery
 from idp.console import views as console
@@ -15,7 +15,6 @@ from idp.enrol.grown import registry
 from idp.enrol.roots import cards, lost_ways, passkeys, passwords, recovery, saved_codes, upstream_links
 from idp.enrol.roots import invitation_pages as invited
 from idp.enrol.roots import pages as roots
-from idp.home import home
 from idp.login import card_views, passkey_views, temporary_pass, upstream_views
 from idp.login import views as login
 from idp.oidc.authorization import authorize, device_flow
@@ -29,7 +28,11 @@ handler404 = "idp.pages.not_found"
 handler500 = "idp.pages.server_error"
 
 urlpatterns = [
-    path("", home, name="home"),
+    path("", home.home, name="home"),
+    path("favicon.ico", home.favicon, name="favicon"),
+    path("robots.txt", home.robots, name="robots"),
+    path(".well-known/change-password", home.change_password, name="change-password"),
+    path(".well-known/security.txt", home.security_txt, name="security-txt"),
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
     path("scim/v2/Feed/Events", feed.poll, name="feed-events"),

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from idp import renamed
 from idp.certificates import configuration
-from idp.config import config, is_loopback
+from idp.config import config, is_loopback, unknown_variables
 from idp.policies import attestation, fido_metadata
 from idp.policies import issuance as rulebook
 
@@ -195,3 +195,16 @@ def files_have_current_names(**_context: object) -> list[checks.Warning]:
     }
     told = [renamed.deprecated(folder, name) for name, folder in places.items()]
     return [checks.Warning(text, hint="Rename the file, or remove it.", id="ramet.W048") for text in told if text]
+
+
+@register
+def every_variable_is_read(**_context: object) -> list[checks.Warning]:
+    """Warn of each `RAMET_…` variable that nothing reads: a mistyped name would leave its default."""
+    return [
+        checks.Warning(
+            f"nothing reads {name}",
+            hint=f"Is it {like}?" if like else "docs/settings.md lists the variables; remove this one.",
+            id="ramet.W074",
+        )
+        for name, like in unknown_variables().items()
+    ]

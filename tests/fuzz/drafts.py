@@ -705,6 +705,10 @@ def apps(valid_state: ValidState) -> Draft:
     return _get(valid_state, "/apps", valid_state.victims)
 
 
+def change_password(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/.well-known/change-password", valid_state.victims)
+
+
 def app_withdraw(valid_state: ValidState) -> Draft:
     return _page(valid_state, f"/apps/{valid_state.random.randint(1, 9)}/withdraw", valid_state.victims)
 
@@ -1552,6 +1556,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     family_end,
     apps,
     app_withdraw,
+    change_password,
     derived_passkey_add,
     derived_passkey_options,
     derived_passkey,

@@ -1,12 +1,14 @@
 """Tests of `idp`.
 
     test_closed       when the house cannot decide, the answer is a refusal
+    test_command_line  `manage.py` and `ramet`: their Python, their version, bad and unknown variables
     test_edges        what arrives, and what is made of it: parameters, URIs, codes, passwords, reserved claims
     test_journey      the road through all three storeys, step by step, as the issue tells it
     test_machines     what programs call is served without what serves cookies: every view there needs none, and
     test_matrix       the route × gate matrix
     test_postgresql   the health check of a connection, without a statement
     test_routes       every route of the house is classified
+    test_site         addresses at which browsers, search engines and strangers look at every site
     test_small_gates  small gates at the edge: CSP sources, addresses that are nobody's, unreadable files
     certificates      certificates of others: path validation and revocation status
     checks            the system checks
