@@ -6,6 +6,7 @@
     purpose          the request or page that a login is for, sealed, in every page and form of it
     flow             a login transaction in a browser
     session          the session of a browser, read from the database at every request
+    repeats          a login form that is sent twice at once
     browser_store    Django's sessions, stored under the hash of their key
     throttle         limits on guessing
     password         passwords and device passphrases: rules and hashing

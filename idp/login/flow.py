@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.shortcuts import redirect
 
+from derived import clock
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import Credential
 from derived.rules.kinds import Kind
 from idp.config import config
 from idp.login import password, purpose, throttle
+from idp.login.session import take_up_repeated
 from scim.models import Person, RecordEmail, Source
 from scim.people.directory import person_by_login_name
 from scim.protocol.values import fold
@@ -133,12 +135,18 @@ def without_password(request: HttpRequest) -> HttpResponse:
 
     The form of a second step that is sent twice leads where it led the first time.
     """
+    if (session := take_up_repeated(request, now=clock.now())) is not None:
+        return _onward(request, session.account_id)
     found = purpose.of_request(request)
     return redirect(found.destination() if purpose.is_fulfilled(request) else found.url())
 
 
 def finish(request: HttpRequest, credential: Credential) -> HttpResponse:
     """After `session.establish`: remember this browser, and go where this login leads."""
+    return _onward(request, credential.account_id)
+
+
+def _onward(request: HttpRequest, account_id: UUID) -> HttpResponse:
     response = redirect(purpose.of_request(request).destination())
-    throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
+    throttle.remember(response, account_id, secure=config().is_https, nonce=uuid4().hex)
     return response

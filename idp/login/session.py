@@ -16,7 +16,7 @@ from derived.ledger import audit, outbox, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
 from derived.rules.assurance import AAL, Authentication, Factor, VerifiedFactors
-from idp.login import approved
+from idp.login import approved, repeats
 from idp.login.throttle import clear_guesses, network
 from idp.models import AuthenticationEvent, LoginSession
 from idp.secrets import hash_secret, opaque
@@ -32,6 +32,7 @@ _BROWSER = "browser"
 WRONG_TRIES = "wrong-tries"  # in unknown browsers, before the last login
 _PAUSE = "longest-pause"  # seconds since the login, for a client's own limit
 KEPT_ANSWERS = "answers"  # of authorization requests, for a form that is sent twice
+_OF_ONE_LOGIN = ("login", _PAUSE, KEPT_ANSWERS)  # what an earlier login got is not another one's
 _TOUCH_EVERY = timedelta(seconds=60)
 _LIMITS = {  # SS-1, SS-2: overall, idle
     AAL.AAL1: (timedelta(hours=24), timedelta(hours=1)),
@@ -137,11 +138,12 @@ def establish(  # noqa: PLR0913 - the evidence
     claim: Callable[[Account], None] | None = None,
     beside: Credential | None = None,
     at: datetime | None = None,
+    repeatable: bool = False,
 ) -> LoginSession:
     """Record a login and make it this browser's session, with a new cookie value.
 
     beside: a second credential of the login. claim: values that the login spends or activates, under the account's
-    lock.
+    lock. repeatable: the same form once more, sent at once, gets this session too (`take_up_repeated`).
     Raises: Refused(ACCOUNT_NOT_ACTIVE), Refused(CREDENTIAL_NOT_LIVE), and any exception of `claim`.
     """
     before = of_browser(request, now=now)
@@ -153,17 +155,38 @@ def establish(  # noqa: PLR0913 - the evidence
             wrong += clear_guesses(account, beside, request, now=now)
         if wrong:
             request.session[WRONG_TRIES] = wrong
-        return _create_session(request, before, account, event, now=now)
+        made = _create_session(request, before, account, event, now=now)
+        if repeatable:
+            _keep_for_repeats(request, made, now=now)
+        return made
 
     session = under_lock(credential.account_id, work)
     if before is not None and before.account_id != session.account_id:
         end(before, now=now, actor="person")  # otherwise unreachable: its browser has another person's session now
     request.session.cycle_key()
     request.session[_POINTER] = str(session.id)
-    for name in ("login", _PAUSE, KEPT_ANSWERS):  # what an earlier login got is not another one's
+    for name in _OF_ONE_LOGIN:
         request.session.pop(name, None)
     request.ramet_session = session  # type: ignore[attr-defined]
     return session
+
+
+def _keep_for_repeats(request: HttpRequest, session: LoginSession, *, now: datetime) -> None:
+    kept = {name: value for name, value in request.session.items() if name not in _OF_ONE_LOGIN}
+    repeats.keep(request, {**kept, _POINTER: str(session.id)}, now=now)
+
+
+def take_up_repeated(request: HttpRequest, *, now: datetime) -> LoginSession | None:
+    """The live session that the same form, sent twice at once, got a moment ago, as this browser's; or None."""
+    own = request.session
+    if not repeats.take_up(request, now=now):
+        return None
+    found = of_browser(request, now=now)
+    if found is None:
+        request.session = own
+    else:
+        request.ramet_session = found  # type: ignore[attr-defined]
+    return found
 
 
 def record_login(  # noqa: PLR0913 - the evidence

@@ -38,6 +38,7 @@ _PAIR = 2
 Found = TypeVar("Found")
 FREE_TRIES = 5
 LONGEST_WAIT = timedelta(minutes=15)
+_MOMENT = timedelta(minutes=1)
 FORGET_AFTER = timedelta(hours=24)
 WINDOW = timedelta(minutes=10)
 MOST_OF_A_NETWORK = 100  # tries at passwords in a window, over all names, from unknown browsers
@@ -129,9 +130,11 @@ def count_attempt(key: str, *, now: datetime) -> Try:
     Raises: TryLater while the place is in back-off.
     """
     with transaction.atomic():
-        Throttle.objects.get_or_create(key=key, defaults={"until": now, "seen_at": now})
+        # Free since a moment ago: the clock of a try at the same moment may be behind this one's.
+        free = now - _MOMENT
+        Throttle.objects.get_or_create(key=key, defaults={"until": free, "seen_at": now})
         # Locked from the read to the count, so that parallel tries wait for each other; None: reset concurrently.
-        row = Throttle.objects.select_for_update().filter(key=key).first() or Throttle(key=key, until=now, seen_at=now)
+        row = Throttle.objects.select_for_update().filter(key=key).first() or Throttle(key=key, until=free, seen_at=now)
         if row.until > now:
             raise TryLater((row.until - now).total_seconds())
         failures = 1 if row.seen_at < now - FORGET_AFTER else min(row.failures + 1, _MOST_COUNTED)
@@ -145,7 +148,7 @@ def count_attempt(key: str, *, now: datetime) -> Try:
 def take_back(tried: Try, *, now: datetime) -> None:
     """Undo the count of a try with a correct factor (ruling 33); tries that were counted meanwhile stay."""
     own = Throttle.objects.filter(key=tried.key, failures=tried.failures, until=tried.until)
-    if own.update(failures=F("failures") - 1, until=now) != 1:
+    if own.update(failures=F("failures") - 1, until=now - _MOMENT) != 1:
         Throttle.objects.filter(key=tried.key, failures__gt=0).update(failures=F("failures") - 1)
 
 

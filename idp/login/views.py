@@ -127,7 +127,13 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
         if not totp.claim_step(verifier, step):
             raise Refused(Reason.WRONG_FACTOR)
 
-    session.establish(request, credential, PASSWORD_AND_TOTP, now=now, claim=claim)
+    try:
+        session.establish(request, credential, PASSWORD_AND_TOTP, now=now, claim=claim, repeatable=True)
+    except Refused:
+        if session.take_up_repeated(request, now=now) is None:
+            raise
+        throttle.uncount_guess(guess)  # no guess, but the same form once more
+        return
     throttle.reset_backoff(place)
     throttle.uncount_password_attempt(counted)
 

@@ -163,6 +163,16 @@ def test_mailed_codes_sign_in_once(live: Live) -> None:
     assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2
 
 
+def test_code_that_is_sent_twice_at_once_leads_on_twice(live: Live) -> None:
+    """A double click, whose second press ends the first request: one login, and both answers lead where it leads."""
+    person = live.people(1)[0]
+    browser = live.inside.ask("half_logins", root=person["root"], count=1)[0]
+    code = totp(person["totp_secret"], step=int(datetime.now(UTC).timestamp() + 5) // STEP)
+    answers = live.together([page_form("/login/totp", browser, totp=code)] * 2)
+    assert [(one.status, one.headers.get("location")) for one in answers] == [(302, "/devices")] * 2
+    assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2  # the first one is of the preparation
+
+
 def test_consent_yields_one_code(live: Live) -> None:
     """The same form sent 100 times: one code, and its family lives (ruling 20); the others lead where the first led."""
     client = live.client(name="Consent desk", consent=True)

@@ -179,6 +179,17 @@ def test_concurrent_successes_do_not_fail(world: World, monkeypatch: pytest.Monk
     assert not ThrottleRow.objects.filter(key=key).exists()
 
 
+def test_free_tries_at_once_do_not_wait_for_each_other(world: World) -> None:
+    """The second may have read its clock before the first one has, and may come before its forgiveness or after."""
+    now, later = clock.now(), timedelta(milliseconds=3)
+    first = throttle.count_attempt("a" * 64, now=now + later)
+    assert throttle.count_attempt("a" * 64, now=now).failures == 2
+    throttle.take_back(first, now=now + 2 * later)
+    again = throttle.count_attempt("b" * 64, now=now + later)
+    throttle.take_back(again, now=now + 2 * later)
+    assert throttle.count_attempt("b" * 64, now=now).failures == 1
+
+
 def test_attempt_is_admitted_and_counted_in_one_transaction(world: World) -> None:
     """P53: parallel tries must not all pass before the first one starts the wait."""
     key, now = "k" * 64, clock.now()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
+from django.conf import settings
 
 from demo.browser import Browser
+from derived import clock
+from derived.models import Credential
 from idp.login.purpose import FIELD, Purpose, safe_path
+from idp.models import LoginSession
 from tests.fixtures.world import ISSUER, answer, http, userinfo
 
 if TYPE_CHECKING:
@@ -25,6 +31,26 @@ OUTSIDE = "https://"
 def apps(world: World) -> tuple[App, App]:
     """Two applications."""
     return world.app(name="One", redirect_uris=[ONE]), world.app(name="Two", redirect_uris=[TWO])
+
+
+class HalfLogin:
+    """A browser between its two factors."""
+
+    def __init__(self, browser: Browser, page: Page, *, code: str) -> None:
+        self.browser, self.page, self.code = browser, page, code
+        self.before_again = self.as_before()
+
+    def as_before(self) -> Browser:
+        """The same browser as it is now, without what it will be told later."""
+        agent = http()
+        agent.cookies.update(self.browser._http.cookies)
+        return Browser(agent)
+
+    def form(self, code: str) -> dict[str, str]:
+        """The form of the second factor."""
+        form = self.page.form_with("totp")
+        assert form is not None
+        return {**form.fields, "totp": code}
 
 
 def signed_in(person: Person, browser: Browser, page: Page) -> Page:
@@ -87,6 +113,49 @@ def test_second_factor_sent_twice(world: World, apps: tuple[App, App]) -> None:
     assert first.stopped_at == second.stopped_at
     assert first.stopped_at.startswith(f"{ONE}?code=")
     assert apps[0].redeem(answer(second)["code"]).status_code == 200
+
+
+@pytest.fixture
+def half(world: World, apps: tuple[App, App]) -> HalfLogin:
+    """A browser that has shown the password for an application, and the code that is next."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    page = browser.get(apps[0].url(), stop_at=OUTSIDE)
+    page = sent(browser, page, username=person.username, password=person.password)
+    assert person.authenticator is not None
+    return HalfLogin(browser, page, code=person.authenticator.code())
+
+
+@pytest.mark.database
+def test_second_factor_sent_twice_at_once(half: HalfLogin, apps: tuple[App, App]) -> None:
+    """The second press ended the first request, so its answer and cookie never came: the second signs in as well."""
+    late = half.as_before()
+    assert sent(half.browser, half.page, totp=half.code).stopped_at.startswith(f"{ONE}?code=")
+    page = late.get(half.page.url, stop_at=OUTSIDE)  # nothing but the form itself leads on
+    assert page.path == "/login"
+    late = half.before_again
+    response = late._http.post(half.page.url, data=half.form(half.code), follow_redirects=False)
+    assert response.headers["Location"].startswith("/oidc/authorize/")
+    assert late.get(f"{ISSUER}/devices").path == "/devices"
+    assert LoginSession.objects.filter(ended_at=None).count() == 2  # one is of the enrolment
+    assert not Credential.objects.filter(failures__gt=0).exists()
+
+
+@pytest.mark.parametrize("what", ["another code", "another browser", "too late", "signed out"])
+def test_only_the_same_form_of_the_same_browser_leads_on(half: HalfLogin, what: str) -> None:
+    """C56, C11: neither the cookie of before nor a code that was seen signs anybody in by itself."""
+    late = half.as_before()
+    assert sent(half.browser, half.page, totp=half.code).stopped_at
+    if what == "another browser":
+        (cookie,) = [one for one in late._http.cookies.jar if one.name == settings.SESSION_COOKIE_NAME]
+        cookie.value = "y" * 32
+    if what == "signed out":
+        LoginSession.objects.update(ended_at=clock.now())
+    with time_machine.travel(clock.now() + timedelta(seconds=61 if what == "too late" else 0)):
+        code = half.code if what != "another code" else f"{(int(half.code) + 1) % 10**6:06d}"
+        response = late._http.post(half.page.url, data=half.form(code), follow_redirects=False)
+        assert response.headers.get("Location", "").startswith("/login")
+        assert late.get(f"{ISSUER}/devices").path == "/login"
 
 
 def test_password_sent_twice(world: World, apps: tuple[App, App]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 
+from demo import authenticator
 from demo.authenticator import Authenticator
 from derived.ledger import status
 from derived.models import Account, Credential, PasswordAndTotp
@@ -145,6 +146,27 @@ def test_changed_app_replaces_the_old_one(world: World) -> None:
         assert Credential.objects.get(id=phone.enrolment.credential_id).state == "pending"
         now.shift(60)
         assert world.signed_in(person).get(f"{ISSUER}/devices").path == "/devices"
+
+
+@pytest.mark.parametrize("way", ["app", "add"])
+def test_code_of_the_new_app_may_be_in_groups(world: World, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """As the app shows it, at "Replace the app" and where the pair is added: with a space, and in other digits."""
+    plain = authenticator.totp
+
+    def grouped(secret: str, *, step: int) -> str:
+        code = plain(secret, step=step)
+        return f"{code[:3]} {''.join(chr(0x6F0 + int(one)) for one in code[3:])}"
+
+    with time_machine.travel(NOON, tick=False):
+        if way == "add":
+            desktop = with_a_key_only(world)
+            page = choose(desktop, f"{ISSUER}/devices/roots/password/add")
+        else:
+            _, desktop = world.enrolled()
+            page = desktop.get(f"{ISSUER}/devices/roots/{Credential.objects.get().id}/app")
+        monkeypatch.setattr(authenticator, "totp", grouped)
+        _, page = connect(desktop, page)
+        assert len(page.by_class("recovery-code")) == 10, page.words()
 
 
 @pytest.mark.parametrize(
