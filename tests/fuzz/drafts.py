@@ -1244,7 +1244,7 @@ def certificate_scim(valid_state: ValidState) -> Draft:
 
 _PUBLIC = cycle([
     "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
-    "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere",
+    "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere", "/favicon.ico", "/robots.txt", "/.well-known/security.txt",
     "/.well-known/ramet-checkpoint-keys",
 ])  # fmt: skip
 
@@ -1540,7 +1540,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     scim_documents,
     scim_documents,
     scim_documents,
-    public,
+    *[public] * 4,
     public,
     public,
     login_upstream,

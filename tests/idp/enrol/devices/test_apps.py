@@ -32,6 +32,7 @@ def take_back(browser: Browser) -> Page:
     return browser.submit(page, page.form_to("/withdraw"))
 
 
+@pytest.mark.database
 def test_allowed_app_is_listed_and_taken_back(world: World) -> None:
     """Which application, what it may, since when, last used; then it holds nothing and has to ask again."""
     with time_machine.travel(NOON, tick=False) as now:

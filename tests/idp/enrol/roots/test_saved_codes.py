@@ -35,6 +35,7 @@ def renewed(browser: Browser) -> Page:
     return browser.submit(page, page.form_to("/codes") if page.forms()[0].action else page.forms()[0])
 
 
+@pytest.mark.database
 def test_codes_left_are_told_and_new_ones_replace_them(world: World) -> None:
     """My devices counts them; after new ones none of the old serves, each new one does, and the person is told."""
     with time_machine.travel(NOON, tick=False) as now:
