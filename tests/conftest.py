@@ -30,6 +30,7 @@ from tests.fixtures.databases import (
 pytest_plugins = [
     "tests.plugins.selection",
     "tests.plugins.durations",
+    "tests.plugins.examples",
     "tests.plugins.failures",
     "tests.plugins.statement_sites",
     "tests.fixtures.attested_certificates",

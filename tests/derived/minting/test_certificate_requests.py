@@ -210,7 +210,7 @@ def test_sha1_request_is_refused(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_mutated_requests_are_refused(data: st.DataObject) -> None:
     """P58: three hundred broken requests: either the very same key, or a refusal; no other exception."""
@@ -236,7 +236,7 @@ def test_mutated_requests_are_refused(data: st.DataObject) -> None:
         assert found.public_numbers() == KEY.public_key().public_numbers()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=2000))
 def test_random_bytes_are_refused(raw: bytes) -> None:
     """P58: any bytes yield a refusal and no other exception."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from derived.errors import Reason, Refused, Unavailable
@@ -17,9 +17,7 @@ from tests.fixtures.pki_with_responder import NOW
 if TYPE_CHECKING:
     from tests.fixtures.pki_with_responder import PkiSetup
 
-FUZZ = settings(
-    max_examples=300 if LONG else 100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=300 if LONG else 100)
 
 
 @FUZZ

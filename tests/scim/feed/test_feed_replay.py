@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derived import clock
@@ -229,11 +229,7 @@ class Directory:
             return
 
 
-@settings(
-    max_examples=200 if LONG else 4,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=200 if LONG else 4)
 @given(seed=st.integers(0, 2**32), acts=st.lists(st.sampled_from(ACTS), min_size=25, max_size=45))
 def test_replay_equals_the_directory(db: None, seed: int, acts: list[str]) -> None:
     """Over any history of two joined sources, groups in groups, managers and operators, taken in any portions."""

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derived import clock
@@ -181,7 +181,7 @@ def test_limits_methods_and_authentication(hr: Scim) -> None:
     assert hr("GET", "/Bulk")[0] == 405
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=True))
 def test_mutated_bulk_requests_yield_no_5xx(hr: Scim, chance: Any) -> None:
     """Mutated messages are answered below 500, and so is every operation in them."""

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim.http.body import LARGEST
@@ -263,7 +263,7 @@ _MESSAGE = {
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(chance=st.randoms(use_true_random=True))
 def test_mutated_requests_yield_no_5xx(hr: Scim, chance: Any) -> None:
     """Mutated bodies, ids, queries and headers are answered with a SCIM answer below 500."""

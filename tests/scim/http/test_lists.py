@@ -14,7 +14,7 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derived import clock
@@ -174,7 +174,7 @@ def _by_evaluator(text: str, shelf: ResourceTable) -> set[UUID]:
     return {row.id for row, view in zip(rows, views, strict=True) if matches(tree, view)}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(text=_FILTERS)
 def test_sql_agrees_with_the_evaluator(town: Scim, text: str) -> None:
     """Every row that matches is selected, and where SQL claims to be exact, no other is (S1 to S9)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derived import clock
@@ -340,7 +340,7 @@ def test_difference_equals_sequential_operations(
     assert not change.removed & set(change.added)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=True))
 def test_mutated_group_requests_yield_no_5xx(hr: Scim, chance: Any) -> None:
     """Mutated groups, patches and ids are answered with a SCIM answer below 500."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derived import clock
@@ -116,7 +116,7 @@ def test_orders_over_http_converge(hr: Scim, order: tuple[int, ...]) -> None:
 
 
 @pytest.mark.database
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(data=st.data())
 def test_any_numbered_history_with_replays_converges(hr: Scim, data: st.DataObject) -> None:
     """Any history, shuffled, with duplicates and replays, ends as the history in order does (C29)."""
@@ -213,7 +213,7 @@ def test_never_active_record_is_activated_by_any_push(hr: Scim) -> None:
 
 
 @pytest.mark.database
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(pushes=st.lists(st.booleans(), min_size=1, max_size=5))
 def test_unversioned_deactivation_is_sticky_in_any_order(hr: Scim, pushes: list[bool]) -> None:
     """Of unversioned pushes in any order, one `active: false` is enough (C29)."""

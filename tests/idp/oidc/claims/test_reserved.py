@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.oidc.claims.claims import RESERVED, assemble
@@ -21,7 +21,6 @@ def test_every_registered_claim_is_classified() -> None:
     assert not PERSONAL & RESERVED
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw is slow on a busy machine
 @given(ABOUT, OURS)
 def test_reserved_claims_come_from_the_provider_only(about: dict[str, object], ours: dict[str, object]) -> None:
     """C17: whatever a source calls its attributes, a reserved claim has our value or is not there."""
