@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Ramet's command line: `manage.py help` lists the verbs, `manage.py VERB --help` teaches each; `ramet` is the same."""
 
+import gc
 import importlib
 import os
 import sys
@@ -26,6 +27,8 @@ if __name__ == "__main__":
         sys.stdout.write(f"ramet {_version()}\n")
         sys.exit()
     _use_own_python()
+    # What is imported lives as long as the process; the default of 700 searches it again and again while it starts.
+    gc.set_threshold(50_000, 20, 20)
     os.umask(0o077)  # what Ramet writes is its own: keys, mail, the database; published files set their mode themselves
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
     try:

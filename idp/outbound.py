@@ -5,20 +5,20 @@ Every fetch of this installation from elsewhere goes through `fetch`.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import certifi
 import httpcore
-import httpx
 
 from idp import wire
 from idp.config import config, is_loopback
 from idp.wire import Deadline, is_odd, is_own, is_public
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping, Sequence
 
     from idp.wire import Address
@@ -43,7 +43,7 @@ class FetchedResponse:
 @lru_cache(maxsize=1)
 def trusted_authorities() -> ssl.SSLContext:
     """Public authorities, and those that this machine's operator added: peers often live inside."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     return context
 
