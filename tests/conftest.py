@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -171,6 +172,12 @@ def world(recording: None, db: None) -> World:
     from tests.fixtures.world import World
 
     return World()
+
+
+def pytest_collection_finish() -> None:
+    """Modules and test items stay until the end: no collection of garbage looks at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ RAMET_TEST_TEMPLATES: the folder of the run's migrated databases (`tests.fixture
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.fixtures")
 
+gc.set_threshold(20_000, 20, 20)  # what is imported here lives as long as the process, and is not worth searching
 KIND = os.environ.get("RAMET_TEST_DATABASE", "sqlite")
 VAR = Path(tempfile.mkdtemp(prefix="ramet-test-"))
 atexit.register(shutil.rmtree, VAR, ignore_errors=True)

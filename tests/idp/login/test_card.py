@@ -16,9 +16,11 @@ from demo.pki import CARD_AUTH, number_of
 from derived import clock
 from derived.errors import Reason
 from derived.models import CardCertificate, Credential, Event
+from idp.login import probe
+from idp.login.card import PROBE
 from idp.models import AuthenticationEvent, CertificateLogin, LoginSession, PkiObject, Probe
 from tests.fixtures.card_pages import ALEX, why
-from tests.fixtures.card_reader import PLACE, SECRET, Reader
+from tests.fixtures.card_reader import PLACE, SECRET, Reader, through
 from tests.fixtures.proxy_hop import NAME, said
 from tests.fixtures.world import AAL, ISSUER, answer, claims
 
@@ -266,6 +268,19 @@ def test_ticket_expires(card_setup: CardSetup, world: World, card: Card, seconds
     ticket = begun(card_setup, browser)
     with time_machine.travel(clock.now() + timedelta(seconds=seconds), tick=True):
         assert browser.get(ticket).status == 410
+
+
+@pytest.mark.database
+def test_probe_tells_whether_forged_headers_were_stripped(
+    card_setup: CardSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H4: through the configuration that we ship it passes; a proxy that hands on what it was sent is named."""
+    assert probe.run(now=clock.now()) == (True, "forged headers are stripped")
+    assert Probe.objects.get(name=PROBE).passed
+    monkeypatch.setattr(probe, "fetch", through(card_setup.reader(strips=False)))
+    passed, words = probe.run(now=clock.now())
+    assert (passed, words) == (False, f"forged headers came through: {NAME.lower()}")
+    assert not Probe.objects.get(name=PROBE).passed
 
 
 def test_card_login_needs_a_recent_probe(card_setup: CardSetup, world: World, card: Card) -> None:
