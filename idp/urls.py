@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, home, published
-from idp.console import access, deliveries, held, needs, refused
+from idp.console import access, acts, deliveries, held, needs, refused
 from idp.console import recovery as console_recovery
 from idp.console import views as console
 from idp.enrol.devices import apps, tree
@@ -132,6 +132,7 @@ urlpatterns = [
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),
     path("console/people/<uuid:person_id>/readmit", console.readmit, name="console-readmit"),
+    path("console/people/<uuid:person_id>/act", acts.act, name="console-act"),
     path("console/people/<uuid:person_id>/pass", console_recovery.give_pass, name="console-pass"),
     path("console/people/<uuid:person_id>/recovery", console_recovery.recover, name="console-recovery"),
     path(

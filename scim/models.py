@@ -309,8 +309,8 @@ class SourceEnding(models.Model):
 class Approval(models.Model):
     """The first of two managers' approvals of an act on an account that ever had an authenticator (ruling 27).
 
-    act: adopt, readmit, join or recover. about: the id of the record or the person. by: the manager. said: the terms
-    that the second one agrees to; an approval of other terms is none.
+    act: adopt, readmit, join, recover, end, or a stop beyond the hourly limit. about: the id of the record, the person
+    or the credential. by: the manager. said: the terms that the second one agrees to; an approval of others is none.
     """
 
     act = models.CharField(max_length=16)
@@ -324,6 +324,20 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"approval of {self.act}"
+
+
+class ManagerStop(models.Model):
+    """A person whom a manager has stopped, counted for an hour: one manager alone stops at most twenty."""
+
+    actor = models.CharField(max_length=80)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["actor", "at"], name="stops_of_manager")]
+
+    def __str__(self) -> str:
+        return f"stop by {self.actor}"
 
 
 class RecordEmail(models.Model):

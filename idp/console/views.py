@@ -18,7 +18,7 @@ from derived.ledger.locking import under_lock
 from derived.models import Credential
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
-from idp.console import recovery
+from idp.console import acts, recovery
 from idp.console.guards import managers_only, name_of, officers_only
 from idp.console.refused import shown
 from idp.keys import wrapper
@@ -242,6 +242,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         "own": found.id == manager.id,
         "alarms": [shown(one) for one in refusals.alarms(found)] if found.id != manager.id else [],
         "recovery": recovery.shown(found, now=clock.now()),
+        "acts": acts.offered(found, now=clock.now()),
         "most_sample": identity_checks.LARGEST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),
     }

@@ -259,14 +259,20 @@ def _create_session(
 
 def end(session: LoginSession, *, now: datetime, actor: str) -> None:
     """End a session, notify its relying parties, and so end the families that depend on it."""
+    under_lock(session.account_id, lambda account: _end(account, session.id, now=now, actor=actor))
 
-    def work(account: Account) -> None:
-        if LoginSession.objects.filter(id=session.id, ended_at__isnull=True).update(ended_at=now):
-            audit.record(account, "session.ended", now=now, actor=actor, body={"session": str(session.id)})
-            payload = {"session": str(session.id), "because": Reason.SIGNED_OUT.value}
-            outbox.fan_out(account, payload, now=now)
 
-    under_lock(session.account_id, work)
+def end_all(account: Account, *, now: datetime, actor: str) -> None:
+    """End every session of an account; the caller holds its lock."""
+    for session_id in account.sessions.filter(ended_at__isnull=True).values_list("id", flat=True):
+        _end(account, session_id, now=now, actor=actor)
+
+
+def _end(account: Account, session_id: UUID, *, now: datetime, actor: str) -> None:
+    if LoginSession.objects.filter(id=session_id, account=account, ended_at__isnull=True).update(ended_at=now):
+        audit.record(account, "session.ended", now=now, actor=actor, body={"session": str(session_id)})
+        payload = {"session": str(session_id), "because": Reason.SIGNED_OUT.value}
+        outbox.fan_out(account, payload, now=now)
 
 
 def signed_in(request: HttpRequest) -> LoginSession | None:

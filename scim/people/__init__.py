@@ -12,6 +12,7 @@
     waiting_returns  records whose `active: true` waits for a manager
     cases          possible matches that hang together, decided at once
     returns        decisions of a manager: readmit, adopt
+    acting         acts of a manager on one person, and their hourly limit
     recovering     vouched recovery of a person who cannot sign in, by two managers
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people

@@ -441,6 +441,12 @@ def login_pass(valid_state: ValidState) -> Draft:
     return _page(valid_state, "/login/pass", Browser(http()), **given)
 
 
+def console_act(valid_state: ValidState) -> Draft:
+    act = valid_state.random.choice(["suspend", "resume", "invite", "revoke", "sign-out", "end"])
+    path = f"/console/people/{_managed(valid_state).id}/act"
+    return _page(valid_state, path, act=act, because="", credential=str(uuid4()))
+
+
 def console_pass(valid_state: ValidState) -> Draft:
     return _page(valid_state, f"/console/people/{_managed(valid_state).id}/pass", place="front desk")
 
@@ -1498,6 +1504,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     login_mailed_codes,
     login_pass,
     console_pass,
+    console_act,
     login_device,
     sessions_end_others,
     session_end,

@@ -1,0 +1,100 @@
+"""A manager's acts on one person: suspend, resume, invite again, sign out, revoke a credential, end the account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods
+
+from derived import clock
+from derived.errors import Reason, Refused
+from derived.ledger import status
+from derived.models import AccountStatus
+from idp.console.guards import managers_only, name_of
+from idp.errors import error_response
+from idp.login import session
+from scim.models import Person
+from scim.people import acting
+from scim.people.acting import Act
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest, HttpResponse
+
+_DONE = {
+    Act.SUSPEND: "Suspended: nothing of this person works until somebody resumes them.",
+    Act.RESUME: "Resumed: everything of this person works again.",
+    Act.INVITE: "An invitation goes out; an earlier one no longer works.",
+    Act.REVOKE: "It no longer works.",
+    Act.SIGN_OUT: "Signed out everywhere. This person can sign in again.",
+    Act.END: "Ended, for good: nothing of this person works any more.",
+}
+_SECOND = "Recorded. A second manager must do the same within 7 days. Nothing was changed yet."
+_TOO_LITTLE = "Say why, in 4 to 300 characters on one line. Nothing was changed."
+_NOT_NOW = "That is not possible now: somebody may have done it already. Nothing was changed."
+
+
+def offered(found: Person, *, now: datetime) -> dict[str, object]:
+    """The acts that are possible on a person, for their page."""
+    state, address = found.account.status, found.invitation_address()
+    return {
+        "suspend": state == AccountStatus.ACTIVE,
+        "resume": state == AccountStatus.SUSPENDED and found.held_at is None,
+        "invite": bool(address) and status.may_be_invited(found.account, address or "", now=now),
+        "end": state != AccountStatus.TERMINATED,
+        "end_waits": acting.waiting_for_second(found, now=now),
+        "most_words": acting.MOST_WORDS,
+    }
+
+
+@require_http_methods(["POST"])
+@managers_only
+def act(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
+    """Do one act on another person, with a reason that stays in the record (RQ-3)."""
+    found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
+    wanted, because = request.POST.get("act", ""), request.POST.get("because", "")
+    if found.id == manager.id or wanted not in list(Act):
+        raise Refused(Reason.ILLEGAL_MOVE)
+    try:
+        done = _done(found, Act(wanted), request.POST.get("credential", ""), because=because, actor=name_of(manager))
+    except Refused as refused:
+        words = {Reason.BAD_PROOF: _TOO_LITTLE, Reason.ILLEGAL_MOVE: _NOT_NOW}
+        request.session["notice"] = words.get(refused.reason, error_response(refused.reason).words)
+    else:
+        request.session["notice"] = _DONE[Act(wanted)] if done else _SECOND
+    return redirect("console-person", person_id=found.id)
+
+
+def _done(found: Person, wanted: Act, credential: str, *, because: str, actor: str) -> bool:
+    """Do the act; False if a second manager must agree.
+
+    Raises: Refused.
+    """
+    now = clock.now()
+    match wanted:
+        case Act.SUSPEND:
+            return acting.suspend_person(found, because=because, now=now, actor=actor)
+        case Act.RESUME:
+            return acting.resume_person(found, because=because, now=now, actor=actor)
+        case Act.INVITE:
+            return acting.invite_again(found, because=because, now=now, actor=actor)
+        case Act.END:
+            return acting.end_person(found, because=because, now=now, actor=actor)
+        case Act.SIGN_OUT:
+            return acting.perform(
+                found,
+                wanted,
+                lambda account: session.end_all(account, now=now, actor=actor),
+                because=because,
+                now=now,
+                actor=actor,
+            )
+        case Act.REVOKE:
+            try:
+                credential_id = UUID(credential)
+            except ValueError:
+                raise Refused(Reason.CREDENTIAL_NOT_LIVE) from None
+            return acting.revoke_credential(found, credential_id, because=because, now=now, actor=actor)

@@ -1,0 +1,166 @@
+"""Acts of an identity manager on one person: suspend, resume, invite again, revoke a credential, end the account.
+
+Ending takes two managers. One manager alone stops at most twenty people an hour; from then on a second one must agree.
+Each act keeps the manager's reason in the audit chain. Nobody acts on themselves (the caller's duty, RQ-3).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from derived.changes import revoke, suspend
+from derived.errors import Reason, Refused
+from derived.ledger import audit, outbox, status
+from derived.ledger.locking import under_lock
+from scim.feed import writing as feed
+from scim.models import ManagerStop
+from scim.people import two_managers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from derived.models import Account
+    from scim.models import Person
+
+MOST_STOPPED = 20
+WINDOW = timedelta(hours=1)
+LEAST_WORDS, MOST_WORDS = 4, 300
+
+
+class Act(StrEnum):
+    """The acts on a person."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    INVITE = "invite"
+    REVOKE = "revoke"
+    SIGN_OUT = "sign-out"
+    END = "end"
+
+
+STOPS = frozenset({Act.SUSPEND, Act.REVOKE, Act.SIGN_OUT, Act.END})
+
+
+def perform(  # noqa: PLR0913 - the act, its reason, the actor and the time
+    person: Person,
+    act: Act,
+    work: Callable[[Account], None],
+    *,
+    because: str,
+    now: datetime,
+    actor: str,
+    about: object = None,
+) -> bool:
+    """Do one act with the account locked, and keep its reason; False if a second manager must agree.
+
+    work: the change. about: the id of the credential of a REVOKE.
+    Raises: Refused(BAD_PROOF) for a reason that says too little, and what `work` raises.
+    """
+    words = because.strip()
+    if not LEAST_WORDS <= len(words) <= MOST_WORDS or not words.isprintable():
+        raise Refused(Reason.BAD_PROOF)
+
+    def locked(account: Account) -> bool:
+        was_active = account.is_active
+        needs_two = act == Act.END or (act in STOPS and _stopped(actor, but=person, now=now) >= MOST_STOPPED)
+        if needs_two and not two_managers.agreed(account, act.value, about or person.id, actor=actor, now=now):
+            return False
+        work(account)
+        if act in STOPS:
+            ManagerStop.objects.create(actor=actor, person=person, at=now)
+        audit.record(
+            account, "manager.acted", now=now, actor=actor, body={"act": act.value}, personal={"because": words}
+        )
+        feed.account_changed(account, was_active=was_active, now=now)
+        return True
+
+    return under_lock(person.account_id, locked)
+
+
+def _stopped(actor: str, *, but: Person, now: datetime) -> int:
+    """The number of other people whom a manager has stopped in the last hour."""
+    rows = ManagerStop.objects.filter(actor=actor, at__gt=now - WINDOW).exclude(person=but)
+    return rows.values("person").distinct().count()
+
+
+def suspend_person(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+    """Stop everything of an active person until somebody resumes them.
+
+    Raises: Refused(ILLEGAL_MOVE) unless the account is active; as `perform`.
+    """
+    return perform(
+        person,
+        Act.SUSPEND,
+        lambda account: suspend.suspend(account, now=now, actor=actor),
+        because=because,
+        now=now,
+        actor=actor,
+    )
+
+
+def resume_person(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+    """Resume a suspended person, unless a mass ending holds them (ruling 28).
+
+    Raises: Refused(ILLEGAL_MOVE) for a person who is held or not suspended; as `perform`.
+    """
+
+    def work(account: Account) -> None:
+        if type(person).objects.filter(id=person.id, held_at__isnull=False).exists():
+            raise Refused(Reason.ILLEGAL_MOVE)
+        suspend.resume(account, now=now, actor=actor)
+
+    return perform(person, Act.RESUME, work, because=because, now=now, actor=actor)
+
+
+def invite_again(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+    """Send a person without a root a new invitation; an earlier one is void.
+
+    Raises: Refused(ILLEGAL_MOVE) for a person who may not be invited; as `perform`.
+    """
+
+    def work(account: Account) -> None:
+        address = person.invitation_address()
+        if not address or not status.may_be_invited(account, address, now=now):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        outbox.enqueue(kind="invite", receiver=f"mail:{account.id}", account=account, payload={}, now=now)
+
+    return perform(person, Act.INVITE, work, because=because, now=now, actor=actor)
+
+
+def revoke_credential(person: Person, credential_id: UUID, *, because: str, now: datetime, actor: str) -> bool:
+    """End one credential of a person; what was derived from it continues (trap 1).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE); as `perform`.
+    """
+
+    def work(account: Account) -> None:
+        row = status.living(account.id).filter(id=credential_id).first()
+        if row is None:
+            raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+        revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
+
+    return perform(person, Act.REVOKE, work, because=because, now=now, actor=actor, about=credential_id)
+
+
+def end_person(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+    """End a person's account and everything of it, for good; False if a second manager must agree.
+
+    Raises: Refused(ILLEGAL_MOVE) for an account that a manager has ended; as `perform`.
+    """
+
+    def work(account: Account) -> None:
+        if revoke.terminated_because(account) == Reason.ENDED_BY_MANAGER.value and not account.is_active:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
+
+    return perform(person, Act.END, work, because=because, now=now, actor=actor)
+
+
+def waiting_for_second(person: Person, *, now: datetime) -> str:
+    """The manager who wants to end this person and waits for a second one; "" for none."""
+    row = two_managers.first_of(Act.END.value, person.id, now=now)
+    return row.by if row is not None else ""
