@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def tell_managers(kind: str, payload: dict[str, object], *, now: datetime) -> None:
     """Enqueue a notice for each identity manager, in the transaction of the caller."""
-    for manager in entitlements.managers().select_related("person__account"):
+    # In one order, since two transactions that tell the same may join their rows (`outbox.enqueue`).
+    for manager in entitlements.managers().select_related("person__account").order_by("pk"):
         account = manager.person.account
         outbox.enqueue(kind=kind, receiver=f"mail:{account.id}", account=account, payload=payload, now=now)

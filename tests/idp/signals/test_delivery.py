@@ -576,3 +576,24 @@ def test_invalid_address_does_not_silence_the_others(world: World, monkeypatch: 
         "last@example.org",
     ]
     assert not OutboxRow.objects.filter(delivered_at=None, receiver__startswith="mail:").exists()
+
+
+def test_worker_pauses_for_bursts_by_default_and_never_for_what_must_be_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`manage.py worker` waits ten seconds for another cause of mail that sources cause in bursts; 0 is possible."""
+    pauses: list[outbox.Pause] = []
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(worker, "run", lambda _stop, *, pause: pauses.append(pause))
+    call_command("worker", stdout=io.StringIO())
+    call_command("worker", "--mail-pause", "0", stdout=io.StringIO())
+    assert [one.quiet for one in pauses] == [timedelta(seconds=10), timedelta()]
+    with pytest.raises(CommandError, match="from 0 to 300"):
+        call_command("worker", "--mail-pause", "301", stdout=io.StringIO())
+    person, _ = world.enrolled()
+    world.patch(person.username, {"name": {"givenName": "Alexa", "familyName": "Moss"}})
+    at_once = [row.kind for row in outbox.lease(now=clock.now(), pause=pauses[0])]
+    assert at_once == ["authenticator.bound"]
+    OutboxRow.objects.filter(kind="authenticator.bound").delete()
+    later = clock.now() + timedelta(seconds=11)
+    assert [row.kind for row in outbox.lease(now=later, pause=pauses[0])] == ["profile_changed"]
