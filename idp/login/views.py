@@ -122,6 +122,7 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     if step is None:
         throttle.record_last_guess(guess, now=now)
         raise Refused(Reason.WRONG_FACTOR)
+    throttle.uncount_guess(guess)  # before the login tells how many wrong ones there were
 
     def claim(_account: Account) -> None:
         if not totp.claim_step(verifier, step):
@@ -132,7 +133,6 @@ def _finish(request: HttpRequest, credential: Credential, place: str, *, now: da
     except Refused:
         if session.take_up_repeated(request, now=now) is None:
             raise
-        throttle.uncount_guess(guess)  # no guess, but the same form once more
         return
     throttle.reset_backoff(place)
     throttle.uncount_password_attempt(counted)

@@ -93,7 +93,8 @@ def logout_confirmed(request: HttpRequest) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, words: str) -> HttpResponse:
-    return refusals.noted(request, pages.problem(request, words, status=400), "invalid_request", words)
+    stays = "Use “Sign out” at the top: you are still signed in here." if signed_in(request) else None
+    return refusals.noted(request, pages.problem(request, words, status=400, next_step=stays), "invalid_request", words)
 
 
 def _end_and_return(request: HttpRequest, session: LoginSession, target: str | None) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -317,6 +318,21 @@ def test_code_in_groups_is_no_wrong_guess(world: World, monkeypatch: pytest.Monk
     after_password(browser, person)
     page = with_code(browser, person.recovery_codes[0].replace("-", "\u00a0").lower())
     assert page.path == "/login/recover/totp", page.words()
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_wrong_tries_are_counted_without_the_right_one(world: World, wrong: int) -> None:
+    """A browser that nobody knows: what it says on My devices is the number of tries that were wrong."""
+    person, _ = world.enrolled()
+    browser = Browser(http())
+    page = after_password(browser, person)
+    for _ in range(wrong):
+        page = browser.submit(page, page.form_with("totp"), values={"totp": "000000"})  # type: ignore[arg-type]
+        assert page.status == 400
+    page = person.sign_in(browser, page)
+    assert page.path == "/devices"
+    told = re.findall(r"([0-9]+) wrong (?:try was|tries were)", page.html)
+    assert told == ([str(wrong)] if wrong else [])
 
 
 def test_people_are_told_their_user_name(world: World) -> None:

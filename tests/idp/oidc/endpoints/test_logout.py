@@ -106,6 +106,16 @@ def test_without_a_hint_and_a_client_id_nobody_is_redirected(world: World) -> No
     page = leave(desktop, post_logout_redirect_uri=BYE, client_id="unknown")
     assert (page.status, page.words().count("is not registered")) == (400, 1)
     assert "address" not in page.words()
+    assert "still signed in" not in page.words()  # nobody is
+
+
+def test_refused_sign_out_says_that_nothing_ended(world: World) -> None:
+    """A wrong address to return to: the person is told that the session goes on, and where to end it."""
+    _, desktop = world.enrolled()
+    app = relying_party(world)
+    page = leave(desktop, post_logout_redirect_uri="https://other.example/", client_id=app.client_id)
+    assert (page.status, is_signed_in(desktop)) == (400, True)
+    assert "you are still signed in here" in page.words()
 
 
 def test_hint_by_a_retired_key(world: World) -> None:
