@@ -12,7 +12,9 @@ import pytest
 import segno
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Col, Expression
 from django.test import TransactionTestCase
+from django.utils.functional import cached_property
 
 from idp.gate import gate_of_process
 from idp.login.password import Argon2
@@ -56,6 +58,24 @@ if TYPE_CHECKING:
 
 _migrated: dict[str, list[tuple[Any, ...]]] = {}
 _SERVED = {"live", "served"}  # whoever asks for these speaks with processes of their own
+
+
+_identity = Expression.__dict__["identity"].func
+
+
+def _identity_of_column(column: Col) -> Any:
+    """The same value as Django's, without `inspect`: each ordered query asks for that of each of its columns."""
+    (alias, target, *output), more = column._constructor_args
+    if more or len(output) > 1:
+        return _identity(column)
+    names = Col._identity(target), Col._identity(output[0]) if output else None
+    return Col, ("alias", alias), ("target", names[0]), ("output_field", names[1])
+
+
+def pytest_configure() -> None:
+    """Compile queries faster: a twentieth of the suite's time."""
+    Col.identity = cached_property(_identity_of_column)  # type: ignore[method-assign]
+    Col.identity.__set_name__(Col, "identity")
 
 
 def _hash_fast(patch: pytest.MonkeyPatch) -> None:

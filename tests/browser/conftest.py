@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-_HOW = "Chromium is missing: apt-get install --no-install-recommends chromium"
+# Without the windows around the pages it takes a quarter less of the processor.
+_PROGRAMS = ("chromium-headless-shell", "chromium")
+_HOW = "Chromium is missing: apt-get install --no-install-recommends chromium-headless-shell"
 
 
 class Arrive(Protocol):
@@ -40,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The distribution's own Chromium."""
-    program = shutil.which("chromium")
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
         pytest.skip(_HOW)
     SCREENSHOTS.mkdir(exist_ok=True)

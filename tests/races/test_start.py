@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.server import PROJECT, Ramet
+from tests.fixtures.databases import migrated
 from tests.fixtures.live_server import Database
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ print(keyring().sign({"sub": "x"}, typ="JWT", alg="ES256", now=clock.now()))
 @pytest.fixture
 def ramet(tmp_path: Path) -> Iterator[Ramet]:
     """A Ramet that nobody has started yet."""
-    database = Database.made(empty=True)
+    database = Database.made()
     extra = {"RAMET_LOG_LEVEL": "WARNING", **({"RAMET_DATABASE_URL": database.url} if database.url else {})}
     yield Ramet(tmp_path, "http://127.0.0.1:1", 1, extra)
     database.drop()
@@ -80,7 +81,7 @@ def test_concurrent_starts_make_one_key_encryption_key(ramet: Ramet) -> None:
 
 def test_concurrent_starts_make_one_signing_key(ramet: Ramet) -> None:
     """Every one of them signs with the same key, and it is the only one that is published."""
-    ramet.manage("migrate", "--verbosity", "0")
+    migrated(ramet)
     tokens = _at_once(ramet, _SIGN)
     kids = {json.loads(_padded(token.split(".")[0]))["kid"] for token in tokens}
     listed = ramet.ask("key", "list")
