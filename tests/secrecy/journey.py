@@ -22,13 +22,14 @@ from demo.mailbox import Mailbox
 from demo.openid import OpenIdClient
 from demo.person import Person, needed
 from device.client import Answered, Code, DeviceClient
+from tests.fixtures.databases import shared_key
 from tests.fixtures.live_server import CALLBACK, Answer, Live, Request, document, form, page_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EMAIL = "canary@example.org"
-KEK = secrets.token_bytes(32)
+KEK = base64.b64decode(shared_key())  # so that its server starts from a copy of the migrated database
 OUR_OWN = "/invitation/"  # its pages show the person's own seed, error or not: that is their purpose
 
 
