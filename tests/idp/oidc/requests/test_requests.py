@@ -234,8 +234,11 @@ def test_select_account_offers_both_accounts(world: World) -> None:
         assert form is not None
         assert "alex@example.org" in page.html
         found = answer(desktop.submit(page, form, values={"account": "this"}, stop_at=CALLBACK))
-        mine = claims(app.redeem(found["code"]).json()["id_token"])["sub"]
         assert answer(desktop.submit(page, form, values={"account": "this"}, stop_at=CALLBACK)) == found
+        mine = claims(app.redeem(found["code"]).json()["id_token"])["sub"]
+        assert desktop.submit(page, form, values={"account": "this"}, stop_at=CALLBACK).status == 400, (
+            "the code is used"
+        )
         clock.shift(61)
         assert desktop.submit(page, form, values={"account": "this"}, stop_at=CALLBACK).status == 400
         page = desktop.get(app.url(prompt="select_account"), stop_at=CALLBACK)
