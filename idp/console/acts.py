@@ -12,7 +12,7 @@ from derived import clock
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import AccountStatus
-from idp.console.guards import managers_only, name_of
+from idp.console.guards import managers_only, name_of, require_another
 from idp.errors import error_response
 from idp.login import session
 from scim.models import Person
@@ -58,6 +58,8 @@ def act(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     wanted, because = request.POST.get("act", ""), request.POST.get("because", "")
     if found.id == manager.id or wanted not in list(Act):
         raise Refused(Reason.ILLEGAL_MOVE)
+    if Act(wanted) not in acting.STOPS:
+        require_another(manager, found)
     try:
         done = _done(found, Act(wanted), request.POST.get("credential", ""), because=because, actor=name_of(manager))
     except Refused as refused:

@@ -6,14 +6,14 @@ import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from derived import clock
-from derived.errors import Refused
+from derived.errors import Reason, Refused
 from derived.rules.assurance import AAL
 from derived.rules.kinds import MINT_FRESHNESS
 from idp import pages
 from idp.errors import error_response
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
-from scim.access import entitlements
+from scim.access import entitlements, same_human
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +80,15 @@ def _guarded(
             )
 
     return wrapped
+
+
+def require_another(manager: Person, found: Person) -> None:
+    """Require that a manager does not decide for themselves, under whatever record (RQ-3, `scim.access.same_human`).
+
+    Raises: Refused(ILLEGAL_MOVE).
+    """
+    if same_human.may_be_one(manager, found):
+        raise Refused(Reason.ILLEGAL_MOVE)
 
 
 def name_of(manager: Person) -> str:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
-from idp.console.guards import managers_only, name_of
+from idp.console.guards import managers_only, name_of, require_another
 from scim.people import held
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def _decide(request: HttpRequest, manager: Person) -> HttpResponse:
     people = [one for one in rows if not person_id or str(one.id) == person_id]
     if any(one.id == manager.id for one in people):
         raise Refused(Reason.ILLEGAL_MOVE)
+    if decision == "give-back":
+        for one in people:
+            require_another(manager, one)
     for one in people:
         act(one, now=clock.now(), actor=name_of(manager))
     request.session["notice"] = f"{len(people)} {words}."

@@ -16,7 +16,7 @@ from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
-from idp.console.guards import managers_only, name_of
+from idp.console.guards import managers_only, name_of, require_another
 from idp.policies import issuance as rulebook
 from scim.models import Person, Record
 
@@ -57,6 +57,8 @@ def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
     person, decision = get_object_or_404(Person, id=person_id), request.POST.get("decision")
     if person.id == manager.id or decision not in {"keep", "end"}:
         raise Refused(Reason.ILLEGAL_MOVE)
+    if decision == "keep":
+        require_another(manager, person)
     move = access_review.keep_all if decision == "keep" else access_review.end_all
     now = clock.now()
     many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))

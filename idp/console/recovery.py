@@ -15,7 +15,7 @@ from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
 from idp import pages
-from idp.console.guards import managers_only, name_of, officers_only
+from idp.console.guards import managers_only, name_of, officers_only, require_another
 from idp.errors import error_response
 from idp.login import temporary_pass
 from idp.secrets import grouped
@@ -72,8 +72,7 @@ def _obstacle(refused: Refused) -> str:
 def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """State how the person was checked, or agree to another manager's statement; never about oneself (RQ-3)."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
-    if found.id == manager.id:
-        raise Refused(Reason.ILLEGAL_MOVE)
+    require_another(manager, found)
     now, actor = clock.now(), name_of(manager)
     first = recovering.waiting(found, now=now)
     given = request.POST
@@ -103,7 +102,8 @@ def give_pass(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRes
     """Give a temporary pass to a person who stands before this officer; its code is shown once; never to oneself."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     words = request.POST.get("place", "").strip()
-    if found.id == manager.id or not found.login_name:
+    require_another(manager, found)
+    if not found.login_name:
         raise Refused(Reason.ILLEGAL_MOVE)
     if not LEAST_PLACE <= len(words) <= MOST_PLACE or not words.isprintable():
         raise Refused(Reason.BAD_PROOF)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
-from idp.console.guards import managers_only, name_of
+from idp.console.guards import managers_only, name_of, require_another
 from scim.people import refusals
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def _decide(request: HttpRequest, manager: Person) -> HttpResponse:
     row = refusals.alarms().filter(id=int(number)).first() if number.isascii() and number.isdecimal() else None
     if row is None or decision not in _ACTS or row.person_id == manager.id:
         raise Refused(Reason.ILLEGAL_MOVE)
+    if decision == "dismiss" and row.person is not None:
+        require_another(manager, row.person)
     act, words = _ACTS[decision]
     act(row, now=clock.now(), actor=name_of(manager))
     request.session["notice"] = words

@@ -19,7 +19,7 @@ from derived.models import Credential
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.console import acts, recovery
-from idp.console.guards import managers_only, name_of, officers_only
+from idp.console.guards import managers_only, name_of, officers_only, require_another
 from idp.console.refused import shown
 from idp.keys import wrapper
 from idp.login import asking
@@ -261,8 +261,7 @@ def _named(officer: str) -> str:
 def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Record that this manager has seen the person (X-9); never themselves (RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
-    if found.id == manager.id:
-        raise Refused(Reason.ILLEGAL_MOVE)
+    require_another(manager, found)
     given, sample = request.POST, request.FILES.get("sample")
     if (
         given.get("how") not in list(Presence)
@@ -292,8 +291,7 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
 def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_id: UUID) -> HttpResponse:
     """Confirm another manager's identity check; never one's own, and never about oneself (X-9, RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
-    if found.id == manager.id:
-        raise Refused(Reason.ILLEGAL_MOVE)
+    require_another(manager, found)
     now, name = clock.now(), name_of(manager)
     under_lock(
         found.account_id,
@@ -308,8 +306,7 @@ def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_
 def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Approve a person's return."""
     found = get_object_or_404(Person, id=person_id)
-    if found.id == manager.id:
-        raise Refused(Reason.ILLEGAL_MOVE)
+    require_another(manager, found)
     words = returns.obstacle(found)
     if not words:
         done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
@@ -325,9 +322,8 @@ def enable(request: HttpRequest, manager: Person, person_id: UUID, credential_id
     found = get_object_or_404(Person, id=person_id)
     row = get_object_or_404(status.living(found.account_id), id=credential_id)
     now, name = clock.now(), name_of(manager)
-    if found.id == manager.id or not under_lock(
-        found.account_id, lambda account: by_person.enable(account, row, now=now, actor=name)
-    ):
+    require_another(manager, found)
+    if not under_lock(found.account_id, lambda account: by_person.enable(account, row, now=now, actor=name)):
         raise Refused(Reason.ILLEGAL_MOVE)
     request.session["notice"] = f"{row.name} signs in again."
     return redirect("console-person", person_id=found.id)
@@ -338,8 +334,7 @@ def enable(request: HttpRequest, manager: Person, person_id: UUID, credential_id
 def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpResponse:
     """Let a joined record set login name, addresses and IAL."""
     record = get_object_or_404(Record.objects.select_related("person", "source"), id=record_id)
-    if record.person_id == manager.id:
-        raise Refused(Reason.ILLEGAL_MOVE)
+    require_another(manager, record.person)
     done = returns.adopt(record, now=clock.now(), actor=name_of(manager))
     words = f"The record of {record.source.name} counts from now on, for all that this source is trusted for."
     request.session["notice"] = words if done else _SECOND

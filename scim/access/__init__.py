@@ -2,7 +2,9 @@
 
     belonging      the groups of a person, through nested groups
     entitlements   rules, access questions, owners
-    requests       requests for access, and their decisions
+    same_human     whether two people may be one human being
+    requests       same_human     whether two people may be one human being
+    requests for access, and their decisions
 
 May import: `scim.models`, `scim.protocol` and `derived`.
 """

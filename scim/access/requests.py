@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox
 from derived.ledger.locking import under_lock
+from scim.access import same_human
 from scim.access.belonging import groups_of
 from scim.access.entitlements import decides_all, matches, may_decide, owned_by
 from scim.models import Access, AccessRule, AccessState, Person
@@ -118,8 +119,13 @@ def _decide(  # noqa: PLR0913
 
 
 def is_own(access: Access, person: Person) -> bool:
-    """True if the person requested this access, or it is for them."""
-    return access.person_id == person.id or access.requested_by == actor_of(person)
+    """True if the person, under whatever record, requested this access, or it is for them."""
+    asked = same_human.of_actor(access.requested_by)
+    return (
+        access.requested_by == actor_of(person)
+        or same_human.may_be_one(access.person, person)
+        or (asked is not None and same_human.may_be_one(asked, person))
+    )
 
 
 def withdraw(access: Access, *, now: datetime, actor: str) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from derived.ledger import audit, status
+from scim.access import same_human
 from scim.models import Approval
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def agreed(  # noqa: PLR0913 - the act, its terms, the actor and the time
     if not actor.startswith("manager:") or not status.ever_had_authenticator(account):
         return True
     rows = Approval.objects.filter(act=act, about=str(about), at__gt=now - LIVES)
-    first = next((one for one in rows.exclude(by=actor).order_by("at") if one.said == (said or {})), None)
+    others = [one for one in rows.exclude(by=actor).order_by("at") if one.said == (said or {})]
+    first = next((one for one in others if _differ(one.by, actor)), None)
     if first is not None:
         Approval.objects.filter(act=act, about=str(about)).delete()
         body = {"act": act, "about": str(about), "first": first.by}
@@ -40,6 +42,12 @@ def agreed(  # noqa: PLR0913 - the act, its terms, the actor and the time
     Approval.objects.update_or_create(act=act, about=str(about), by=actor, defaults={"at": now, "said": said or {}})
     audit.record(account, "person.approval", now=now, actor=actor, body={"act": act, "about": str(about)})
     return False
+
+
+def _differ(one: str, other: str) -> bool:
+    """True if two managers are two human beings."""
+    people = [same_human.of_actor(actor) for actor in (one, other)]
+    return people[0] is None or people[1] is None or not same_human.may_be_one(people[0], people[1])
 
 
 def first_of(act: str, about: object, *, now: datetime) -> Approval | None:
