@@ -7,6 +7,7 @@ flood of logins delays them (R28).
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict, deque
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
 
 MOST_OF_A_NETWORK = 128  # requests that wait
 MOST_IN_ALL = 512
@@ -84,10 +87,13 @@ class Lane:
                 self._idle += 1
             self._calls.get()
             job = self._next()
-            if time.monotonic() - job.since > LONGEST_WAIT:
-                job.shed()
-            else:
-                job.run()
+            try:
+                if time.monotonic() - job.since > LONGEST_WAIT:
+                    job.shed()
+                else:
+                    job.run()
+            except BaseException:  # an answer that the server does not take, say: the next caller needs this thread
+                logger.exception("a request ended with an error after its answer")
 
     def _next(self) -> Job:
         """The oldest job of the network with the next turn; that network moves to the end."""

@@ -56,6 +56,20 @@ def test_networks_take_turns() -> None:
     assert [one for one in asked.run if one.startswith("flood")] == [f"flood {number}" for number in range(100)]
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_an_error_ends_no_thread(error: type[BaseException]) -> None:
+    """The lane's only thread goes on after a request whose answer failed."""
+    asked = Asked()
+
+    def fail() -> None:
+        raise error
+
+    asked.lane.submit(Job("a", fail, fail))
+    asked.ask("a", "next")
+    asked.finish(1)
+    assert asked.run == ["next"]
+
+
 def test_a_network_has_a_bound() -> None:
     """What comes beyond it is shed at once, and nobody else is."""
     asked = Asked()
