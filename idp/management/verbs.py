@@ -18,12 +18,14 @@ from derived.errors import RametError, Refused
 from idp.errors import answer_to
 from idp.witness import endings, operator_chain, standing
 from idp.witness.standing import Standing
+from scim.people.directory import person_by_login_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _LONGEST_SPAN = 6  # a day in seconds
 UUID_LENGTH = 36
+OPERATOR = "operator"
 MANY = 200  # rows from which a command shows its progress
 Option: TypeAlias = Any  # a value that argparse has read
 
@@ -40,6 +42,7 @@ class Noun(BaseCommand):
     configures: ClassVar[bool] = False
     unguarded: ClassVar[frozenset[str]] = frozenset()
     methods: ClassVar[Mapping[str, str]] = {"list": "all"}  # where a verb is a word of Python's
+    actor = OPERATOR  # as the audit chain names whoever runs the verb
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One sub-parser per verb, each with --json."""
@@ -47,6 +50,7 @@ class Noun(BaseCommand):
         for name, (text, arguments) in self.verbs.items():
             verb = added.add_parser(name, help=text, description=text)
             verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
+            verb.add_argument("--as", dest="acting", default="", metavar="NAME", help="who you are: your login name")
             arguments(verb)
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -62,9 +66,10 @@ class Noun(BaseCommand):
             if is_guarded and standing.look(now=clock.now()) != Standing.CURRENT:
                 message = f"{standing.refusal()} See: manage.py restore status"
                 raise CommandError(message)
+            self.actor = _acting(options["acting"])
             found = getattr(self, self.methods.get(verb, verb))(options)
             if self.configures and is_guarded:
-                operator_chain.record_changes(now=clock.now(), actor="operator")
+                operator_chain.record_changes(now=clock.now(), actor=self.actor)
         except Refused as refused:
             raise CommandError(answer_to(refused).words) from refused
         except RametError as error:
@@ -96,6 +101,20 @@ class Noun(BaseCommand):
                 )
         elif found is not None:
             console.print(plain_text(str(found)), soft_wrap=True)
+
+
+def _acting(name: str) -> str:
+    """The actor of a verb: the person whom `--as` names, or the nameless operator.
+
+    Raises: CommandError unless that person is active.
+    """
+    if not name:
+        return OPERATOR
+    person = person_by_login_name(name)
+    if person is None or not person.account.is_active:
+        message = f"--as {name}: there is no active person with this login name."
+        raise CommandError(message)
+    return f"{OPERATOR}:{person.id}"
 
 
 def plain_text(text: str) -> Text:

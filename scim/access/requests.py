@@ -106,6 +106,8 @@ def _decide(  # noqa: PLR0913
             raise Refused(Reason.ILLEGAL_MOVE)
         if by is not None and (is_own(row, by) or not may_decide(by, row.rule)):
             raise Refused(Reason.ILLEGAL_MOVE)
+        if is_decided_by_requester(row, actor=actor):
+            raise Refused(Reason.ILLEGAL_MOVE)
         if approve and not (account.is_active and _holds(row.rule, row.person)):
             raise Refused(Reason.NOT_ENTITLED)
         row.state = AccessState.ASSIGNED if approve else AccessState.REFUSED
@@ -116,6 +118,12 @@ def _decide(  # noqa: PLR0913
         _tell(account, row, now=now)
 
     under_lock(access.person.account_id, work)
+
+
+def is_decided_by_requester(access: Access, *, actor: str) -> bool:
+    """True if this actor asked, or it is for them; a nameless operator may be the one who asked without a name."""
+    person = same_human.of_actor(actor)
+    return access.requested_by == actor or (person is not None and is_own(access, person))
 
 
 def is_own(access: Access, person: Person) -> bool:

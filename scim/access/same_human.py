@@ -35,10 +35,10 @@ def may_be_one(one: Person, other: Person) -> bool:
 
 
 def of_actor(actor: str) -> Person | None:
-    """The person of an actor in the audit chain, `manager:…` or `owner:…`; None for the operator and sources."""
+    """The person of an actor in the audit chain, such as `manager:…`; None for a nameless operator and for sources."""
     kind, _, own = actor.partition(":")
     try:
-        found = UUID(own) if kind in {"manager", "owner", "person"} else None
+        found = UUID(own) if kind in {"manager", "operator", "owner", "person"} else None
     except ValueError:
         return None
     return Person.objects.filter(id=found).first() if found else None

@@ -151,7 +151,7 @@ class Command(Noun):
             message = "There is no such rule. See: manage.py access rules"
             raise CommandError(message)
         made = requests.request_access(
-            self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor="operator"
+            self._person(options), rule, purpose=options["purpose"], now=clock.now(), actor=self.actor
         )
         return {"number": made.id}
 
@@ -161,13 +161,22 @@ class Command(Noun):
 
     def approve(self, options: dict[str, Any]) -> str:
         """Approve a request."""
-        requests.approve(self._found(options), by=None, days=options["days"], now=clock.now(), actor="operator")
+        found = self._decidable(options)
+        requests.approve(found, by=None, days=options["days"], now=clock.now(), actor=self.actor)
         return "assigned"
 
     def refuse(self, options: dict[str, Any]) -> str:
         """Refuse a request."""
-        requests.refuse(self._found(options), reason=options["reason"], by=None, now=clock.now(), actor="operator")
+        found = self._decidable(options)
+        requests.refuse(found, reason=options["reason"], by=None, now=clock.now(), actor=self.actor)
         return "refused"
+
+    def _decidable(self, options: dict[str, Any]) -> Access:
+        found = self._found(options)
+        if requests.is_decided_by_requester(found, actor=self.actor):
+            message = "Whoever asked, or whom it is for, does not decide. See: --as NAME, or the console."
+            raise CommandError(message)
+        return found
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the assignments."""
@@ -175,7 +184,7 @@ class Command(Noun):
 
     def remove(self, options: dict[str, Any]) -> str:
         """End an assignment."""
-        requests.remove(self._found(options), now=clock.now(), actor="operator")
+        requests.remove(self._found(options), now=clock.now(), actor=self.actor)
         return "removed"
 
     def may(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Command(Noun):
         row = self._one(options["id"])
         under_lock(
             row.account_id,
-            lambda account: review_after_loss.record_reviewed(account, row, now=clock.now(), actor="operator"),
+            lambda account: review_after_loss.record_reviewed(account, row, now=clock.now(), actor=self.actor),
         )
         return "it stays"
 
@@ -146,9 +146,9 @@ class Command(Noun):
         def work(account: Account) -> int:
             if since is not None:
                 return revoke.tree(
-                    row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor="operator"
+                    row, account=account, because=Reason.COMPROMISED, since=since, now=now, actor=self.actor
                 )
-            return revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor="operator")
+            return revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=self.actor)
 
         return f"{int(under_lock(row.account_id, work))} ended"
 
@@ -157,7 +157,7 @@ class Command(Noun):
         row = self._one(options["id"])
         now = clock.now()
         try:
-            under_lock(row.account_id, lambda account: suspend.lift(account, row, now=now, actor="operator"))
+            under_lock(row.account_id, lambda account: suspend.lift(account, row, now=now, actor=self.actor))
         except Refused as refused:
             if refused.reason != Reason.KEY_TOO_WEAK:
                 raise
@@ -172,7 +172,7 @@ class Command(Noun):
         """Turn a disabled authenticator on."""
         row = self._one(options["id"])
         now = clock.now()
-        if not under_lock(row.account_id, lambda account: by_person.enable(account, row, now=now, actor="operator")):
+        if not under_lock(row.account_id, lambda account: by_person.enable(account, row, now=now, actor=self.actor)):
             message = f"{row.name} is not disabled"
             raise CommandError(message)
         return f"{row.name} is on again"

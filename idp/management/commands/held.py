@@ -67,7 +67,7 @@ class Command(Noun):
         for person in track(
             people, description="deciding", console=Console(stderr=True), transient=True, disable=options["json"]
         ):
-            act(person, now=clock.now(), actor="operator")
+            act(person, now=clock.now(), actor=self.actor)
         return len(people)
 
     def _chosen(self, options: dict[str, Any]) -> list[Person]:

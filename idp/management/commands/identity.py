@@ -92,8 +92,8 @@ class Command(Noun):
 
         def work(account: Account) -> IdentityCheck:
             now = clock.now()
-            row = identity_checks.record(account, said, wrapper(), now=now, actor="operator")
-            return identity_checks.confirm(account, row.id, by=second, now=now, actor="operator")
+            row = identity_checks.record(account, said, wrapper(), now=now, actor=self.actor)
+            return identity_checks.confirm(account, row.id, by=second, now=now, actor=self.actor)
 
         try:
             return identity_checks.fields_of(under_lock(person.account_id, work))

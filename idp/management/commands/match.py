@@ -106,18 +106,18 @@ class Command(Noun):
         """Join the records of a case."""
         match = self._found(options, MatchState.WAITING)
         if options["pair"]:
-            matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor="operator")
+            matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor=self.actor)
         else:
-            cases.join(cases.of(match), now=clock.now(), actor="operator")
+            cases.join(cases.of(match), now=clock.now(), actor=self.actor)
         return "joined"
 
     def apart(self, options: dict[str, Any]) -> str:
         """Decide that a case is two people."""
         match = self._found(options, MatchState.WAITING)
         if options["pair"]:
-            matching.keep_apart(match, now=clock.now(), actor="operator")
+            matching.keep_apart(match, now=clock.now(), actor=self.actor)
         else:
-            cases.keep_apart(cases.of(match), now=clock.now(), actor="operator")
+            cases.keep_apart(cases.of(match), now=clock.now(), actor=self.actor)
         return "kept apart"
 
     def join(self, options: dict[str, Any]) -> str:
@@ -132,12 +132,12 @@ class Command(Noun):
                 "There is no such record, or no such person. See: manage.py person list, manage.py person show NAME"
             )
             raise CommandError(message)
-        matching.join(record, person, now=clock.now(), actor="operator")
+        matching.join(record, person, now=clock.now(), actor=self.actor)
         return "joined"
 
     def split(self, options: dict[str, Any]) -> dict[str, Any]:
         """Undo a join."""
-        person = matching.split(self._found(options, MatchState.JOINED), now=clock.now(), actor="operator")
+        person = matching.split(self._found(options, MatchState.JOINED), now=clock.now(), actor=self.actor)
         return {"person": person.id, "login_name": person.login_name}
 
     def _found(self, options: dict[str, Any], state: MatchState) -> Match:

@@ -96,7 +96,7 @@ class Command(Noun):
         """Compare registered keys with the metadata."""
         gone = withdrawn.find_withdrawn(*_in_use())
         for one in gone:
-            withdrawn.withdraw(one, now=clock.now(), actor="operator")
+            withdrawn.withdraw(one, now=clock.now(), actor=self.actor)
         return {"withdrawn": [{"credential": one.credential.id, "model": one.model} for one in gone]}
 
 

@@ -220,7 +220,7 @@ class Command(Noun):
         person = self._found(options)
         if words := returns.obstacle(person):
             raise CommandError(words)
-        returns.readmit(person, now=clock.now(), actor="operator")
+        returns.readmit(person, now=clock.now(), actor=self.actor)
         person.account.refresh_from_db()
         return f"readmitted; the account is {person.account.status}"
 
@@ -233,7 +233,7 @@ class Command(Noun):
                 )
             )
             for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < MANY):
-                returns.adopt(row, now=clock.now(), actor="operator")
+                returns.adopt(row, now=clock.now(), actor=self.actor)
             return (
                 f"{options['source']} may move the login name, the addresses and the IAL of "
                 f"{len(rows)} people from now on"
@@ -249,7 +249,7 @@ class Command(Noun):
                 f"{options['source']} says nothing about this person. See: manage.py person show {options['name']}"
             )
             raise CommandError(message)
-        returns.adopt(record, now=clock.now(), actor="operator")
+        returns.adopt(record, now=clock.now(), actor=self.actor)
         return f"{options['source']} may move the login name, the addresses and the IAL from now on"
 
     def appoint(self, options: dict[str, Any]) -> str:
@@ -259,7 +259,7 @@ class Command(Noun):
         def work(account: Account) -> None:
             values = {"epoch": account.epoch, "appointed_at": now, "ended_at": None}
             Manager.objects.update_or_create(person=person, defaults=values)
-            audit.record(account, "manager.appointed", now=now, actor="operator")
+            audit.record(account, "manager.appointed", now=now, actor=self.actor)
 
         under_lock(person.account_id, work)
         return f"{person.display_name()} is an identity manager, from their next sign-in with two factors"
@@ -271,7 +271,7 @@ class Command(Noun):
         def work(account: Account) -> int:
             ended = Manager.objects.filter(person=person, ended_at=None).update(ended_at=now)
             if ended:
-                audit.record(account, "manager.dismissed", now=now, actor="operator")
+                audit.record(account, "manager.dismissed", now=now, actor=self.actor)
             return ended
 
         return "dismissed" if under_lock(person.account_id, work) else "was no manager"
@@ -307,7 +307,7 @@ class Command(Noun):
                 checked=CheckedBy(options["checked"]),
                 words=options["because"],
                 now=clock.now(),
-                actor="operator",
+                actor=self.actor,
             )
         except Refused as refused:
             raise CommandError(_NO_RECOVERY.get(refused.reason, answer_to(refused).words)) from refused
@@ -319,13 +319,13 @@ class Command(Noun):
         """Set a person's IAL."""
         person = self._found(options)
         self._under(
-            person, lambda account: accounts.vouch(account, ial=options["ial"], now=clock.now(), actor="operator")
+            person, lambda account: accounts.vouch(account, ial=options["ial"], now=clock.now(), actor=self.actor)
         )
         return f"IAL{options['ial']}"
 
     def suspend(self, options: dict[str, Any]) -> str:
         """Suspend an account."""
-        self._under(self._found(options), lambda account: suspend.suspend(account, now=clock.now(), actor="operator"))
+        self._under(self._found(options), lambda account: suspend.suspend(account, now=clock.now(), actor=self.actor))
         return "suspended"
 
     def resume(self, options: dict[str, Any]) -> str:
@@ -333,7 +333,7 @@ class Command(Noun):
         if self._found(options).held_at is not None:
             message = "This person is held: a source ended many people. Decide with: manage.py held end|give-back"
             raise CommandError(message)
-        self._under(self._found(options), lambda account: suspend.resume(account, now=clock.now(), actor="operator"))
+        self._under(self._found(options), lambda account: suspend.resume(account, now=clock.now(), actor=self.actor))
         return "active"
 
     def end(self, options: dict[str, Any]) -> str:
@@ -342,7 +342,7 @@ class Command(Noun):
         ended = self._under(
             person,
             lambda account: revoke.everything(
-                account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor="operator"
+                account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor=self.actor
             ),
         )
         return f"terminated; {ended} credentials ended"

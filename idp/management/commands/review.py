@@ -98,4 +98,4 @@ class Command(Noun):
         if found is None:
             message = f"There is no person {options['name']}. See: manage.py person list"
             raise CommandError(message)
-        return under_lock(found.account_id, lambda account: move(account, now=now, actor="operator"))
+        return under_lock(found.account_id, lambda account: move(account, now=now, actor=self.actor))

@@ -314,7 +314,7 @@ class Command(Callers[Source]):
             if row is None:
                 message = "No such refused push waits. See: manage.py source refused"
                 raise CommandError(message)
-            refusals.dismiss(row, now=clock.now(), actor="operator")
+            refusals.dismiss(row, now=clock.now(), actor=self.actor)
             return "dismissed: the person stays active"
         source = self.found(options) if options["name"] else None
         waiting = [one for one in refusals.alarms() if source is None or one.source_id == source.id]
@@ -341,7 +341,7 @@ class Command(Callers[Source]):
             transient=True,
             disable=options["json"] or len(people) < MANY,
         ):
-            settle.merge_again(person_id, now=clock.now(), actor="operator")
+            settle.merge_again(person_id, now=clock.now(), actor=self.actor)
         return {"name": source.name, "trusted_for": believed, "people": len(people)}
 
     def rotate(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -253,7 +253,7 @@ class Command(Noun):
         ):
 
             def work(account: Account, credential: Credential = link.credential) -> int:
-                return lower_level.lower(account, credential, to=to, because=because, now=clock.now(), actor="operator")
+                return lower_level.lower(account, credential, to=to, because=because, now=clock.now(), actor=self.actor)
 
             suspended += under_lock(link.credential.account_id, work)
         return len(found), suspended

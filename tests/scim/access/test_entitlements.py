@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -251,7 +251,7 @@ def test_rule_is_checked_again_at_approval(world: World) -> None:
     access = requests.request_access(_person(), rule, purpose="x", now=clock.now(), actor="operator")
     Person.objects.filter(id=access.person_id).update(profile={})
     with pytest.raises(Refused, match="not_entitled"):
-        requests.approve(access, by=None, now=clock.now(), actor="operator")
+        requests.approve(access, by=None, now=clock.now(), actor="operator:x")
 
 
 def test_assignment_does_not_come_back_with_a_rehire(world: World) -> None:
@@ -259,7 +259,7 @@ def test_assignment_does_not_come_back_with_a_rehire(world: World) -> None:
     world.push()
     rule = entitlements.add_rule("any", "everyone", by_request=True, now=clock.now())
     access = requests.request_access(_person(), rule, purpose="x", now=clock.now(), actor="operator")
-    requests.approve(access, by=None, now=clock.now(), actor="operator")
+    requests.approve(access, by=None, now=clock.now(), actor="operator:x")
     assert entitlements.may_enter(_person(), "any", now=clock.now())
     world.deactivate()
     world.reactivate()
@@ -272,7 +272,7 @@ def test_assignment_ends_when_its_group_is_left(world: World) -> None:
     group = _group(world, "G", world.ids[ALEX])
     rule = entitlements.add_rule("any", "group", group, by_request=True, now=clock.now())
     access = requests.request_access(_person(), rule, purpose="x", now=clock.now(), actor="operator")
-    requests.approve(access, by=None, now=clock.now(), actor="operator")
+    requests.approve(access, by=None, now=clock.now(), actor="operator:x")
     path, member = f"/Groups/{group}", {"value": world.ids[ALEX]}
     out = {"schemas": [PATCH], "Operations": [{"op": "remove", "path": "members"}]}
     assert world.scim("PATCH", path, out).status_code in {200, 204}
@@ -302,7 +302,7 @@ def test_bad_rules_are_refused(kind: str, subject: str) -> None:
 
 @pytest.mark.database
 def test_access_commands(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """The operator does all of it at a terminal."""
+    """Operators do all of it at a terminal; whoever asked does not decide, by name or without one (RL-4)."""
 
     def run(*words: str) -> Any:
         call_command("access", *words, "--json")
@@ -314,10 +314,16 @@ def test_access_commands(world: World, capsys: pytest.CaptureFixture[str]) -> No
     assert run("may", app.client_id, ALEX) == {"may_enter": False}
     asked = str(run("ask", number, ALEX, "--purpose", "work")["number"])
     assert [one["purpose"] for one in run("waiting")] == ["work"]
-    run("approve", asked)
+    with pytest.raises(CommandError, match="Whoever asked"):
+        run("approve", asked)
+    world.push("omar@example.org")
+    run("approve", asked, "--as", "omar@example.org")
     assert run("may", app.client_id, ALEX) == {"may_enter": True, "entitlements": ["e"]}
     run("remove", asked)
-    asked = str(run("ask", number, ALEX, "--purpose", "work")["number"])
+    asked = str(run("ask", number, ALEX, "--purpose", "work", "--as", "omar@example.org")["number"])
+    for name, words in (("omar@example.org", "Whoever asked"), (ALEX, "Whoever asked"), ("nobody", "no active person")):
+        with pytest.raises(CommandError, match=words):
+            run("approve", asked, "--as", name)
     run("refuse", asked, "--reason", "not now")
     assert run("list") == []
     run("end-rule", number)
