@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import UTC, datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
+from django.db.backends.sqlite3.operations import DatabaseOperations
 from django.db.backends.utils import CursorWrapper
 from django.db.models import AutoField, BooleanField, CharField, Expression, Field, ForeignKey, Model, TextField
 from django.db.models.base import ModelState
@@ -151,6 +155,22 @@ class PreparedSelect(Generic[M]):
         return found
 
 
+def _aware(value: datetime | None, _expression: object, _database: object) -> datetime | None:
+    return value if value is None else value.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=4096)  # a joined row has the same few ids several times
+def _uuid(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
+
+
+# Shorter forms of SQLite's conversions: the settings, which they ask for each value, say that all times are UTC.
+_SQLITE: dict[object, Callable[[Any, object, object], object]] = {
+    DatabaseOperations.convert_datetimefield_value: _aware,
+    DatabaseOperations.convert_uuidfield_value: lambda value, _expression, _database: _uuid(value),
+}
+
+
 class _Plan:
     """The text of a SELECT, the positions of its values, and the conversion of a row to instances."""
 
@@ -161,7 +181,7 @@ class _Plan:
             message = "only rows of a model can be prepared"
             raise TypeError(message)
         self._converters = [
-            (place, convert, expression)
+            (place, _SQLITE.get(getattr(convert, "__func__", None), convert), expression)
             for place, (converters, expression) in compiler.get_converters(
                 [one for one, _, _ in compiler.select]
             ).items()
@@ -212,22 +232,25 @@ class _Node:
         self._names = [select[place][0].target.attname for place in places]
         self._pick = itemgetter(*places) if len(places) > 1 else lambda row, only=places[0]: (row[only],)
         self.key = places[self._names.index(field_of(self._model).attname)]
-        self.local, self.remote = info.get("local_setter"), info.get("remote_setter")
+        relation = info["local_setter"].__self__ if "local_setter" in info else None
+        self.name = relation.cache_name if relation is not None else ""  # where Django finds a joined instance again
+        is_mutual = relation is not None and (info["reverse"] or info["field"].unique)
+        self.remote = info["remote_setter"] if is_mutual else None
         self._nested = [_Node(one, select) for one in info.get("related_klass_infos", ())]
 
     def made(self, row: Sequence[Any], alias: str) -> Model:
         """The instance with its joined instances, made without `__init__`, which would need every column."""
         instance = self._model.__new__(self._model)
-        instance.__dict__.update(zip(self._names, self._pick(row), strict=True))
-        state = ModelState()
+        values = instance.__dict__
+        values.update(zip(self._names, self._pick(row), strict=True))
+        state = values["_state"] = ModelState()
         state.db, state.adding = alias, False
-        instance._state = state  # noqa: SLF001
-        for node in self._nested:
-            related = None if row[node.key] is None else node.made(row, alias)
-            if node.local is not None:
-                node.local(instance, related)
-            if related is not None and node.remote is not None:
-                node.remote(related, instance)
+        if self._nested:
+            joined = state.fields_cache = {}
+            for node in self._nested:
+                related = joined[node.name] = None if row[node.key] is None else node.made(row, alias)
+                if related is not None and node.remote is not None:
+                    node.remote(related, instance)
         return instance
 
 

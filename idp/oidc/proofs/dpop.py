@@ -13,6 +13,7 @@ from base64 import urlsafe_b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -207,8 +208,7 @@ def _key(header: dict[str, Any], algs: tuple[str, ...]) -> tuple[ECKey | OKPKey 
     if kty == "RSA" and len(str(clean["n"])) * 6 < _LEAST_RSA_BITS:  # the engine would import it, and only grumble
         raise Refused(Reason.BAD_PROOF)
     try:
-        key = family.import_key({name: str(value) for name, value in clean.items()})
-        jkt = key.thumbprint()
+        key, jkt = _imported(family, tuple((name, str(value)) for name, value in clean.items()))
     except (JoseError, ValueError, TypeError) as error:
         raise Refused(Reason.BAD_PROOF) from error
     if isinstance(key, RSAKey) and key.raw_value.key_size < _LEAST_RSA_BITS:
@@ -216,11 +216,28 @@ def _key(header: dict[str, Any], algs: tuple[str, ...]) -> tuple[ECKey | OKPKey 
     return key, jkt
 
 
+@lru_cache(maxsize=1024)
+def _imported(
+    family: type[ECKey | OKPKey | RSAKey], members: tuple[tuple[str, str], ...]
+) -> tuple[ECKey | OKPKey | RSAKey, str]:
+    """A public key with its thumbprint; apps use theirs again and again.
+
+    Raises: JoseError, ValueError, TypeError.
+    """
+    key = family.import_key(dict(members))
+    return key, key.thumbprint()
+
+
+@lru_cache(maxsize=len(ALGS))
+def _registry(alg: str) -> jws.JWSRegistry:
+    made = jws.JWSRegistry(algorithms=[alg])
+    made.max_header_length = 4096
+    return made
+
+
 def _verified(proof: str, key: ECKey | OKPKey | RSAKey, alg: str) -> dict[str, Any]:
-    registry = jws.JWSRegistry(algorithms=[alg])
-    registry.max_header_length = 4096
     try:
-        jws.deserialize_compact(proof, key, registry=registry)
+        jws.deserialize_compact(proof, key, registry=_registry(alg))
     except (JoseError, ValueError) as error:
         raise Refused(Reason.BAD_PROOF) from error
     return bounded_json(proof.split(".")[1])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from derived.errors import Refused
@@ -49,13 +49,16 @@ def signed(unverified_token: str, *, typ: str, algs: Sequence[str]) -> Signed | 
         key = keyring().public(kid)
         if key is None:
             return None
-        decoded = jwt.decode(
-            unverified_token, KeySet([key]), algorithms=list(algs), registry=JWSRegistry(algorithms=list(algs))
-        )
+        decoded = jwt.decode(unverified_token, key, algorithms=algs, registry=_registry(tuple(algs)))
     except (JoseError, Refused, ValueError, RecursionError):
         return None
     found: dict[str, Any] = decoded.claims
     return Signed(found, kid) if found.get("iss") == config().issuer else None
+
+
+@lru_cache(maxsize=8)
+def _registry(algs: tuple[str, ...]) -> JWSRegistry:
+    return JWSRegistry(algorithms=list(algs))
 
 
 def hint(id_token_hint: str) -> dict[str, str] | None:

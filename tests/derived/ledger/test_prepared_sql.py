@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from oidc_provider.models import Client
 
 from derived import clock
 from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of, insert_rows, options, statement_cursor
 from derived.models import Account, Event, SigningKey, Spent
+from idp.models import ClientPolicy
 
 if TYPE_CHECKING:
+    from django.db.models import Model
+
     from tests.fixtures.world import World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -56,6 +61,40 @@ def test_inserted_values_are_those_of_the_fields(world: World) -> None:
         if field.attname != "id":
             assert getattr(stored, field.attname) == getattr(copy, field.attname), field.attname
     assert Spent.objects.get(pk=spent.pk).expires_at == spent.expires_at
+
+
+def same(found: Model, expected: Model) -> None:
+    """Each column has the value, and the type, that the ORM reads."""
+    for field in options(type(expected)).concrete_fields:
+        value, other = getattr(found, field.attname), getattr(expected, field.attname)
+        assert (type(value), value) == (type(other), other), field
+
+
+def test_rows_are_those_of_the_orm(world: World) -> None:
+    """Joined forward, by a missing relation, and backward: the same columns, and nothing is read later."""
+    world.enrolled()
+    world.app()
+    events = Event.objects.select_related("account", "credential__root", "credential__parent")
+    select = PreparedSelect(lambda: events.filter(id=BoundValue("id", field_of(Event))))
+    for expected in events.filter(credential__isnull=False):
+        found = select.first(id=expected.id)
+        assert found is not None
+        assert found.credential is not None
+        assert expected.credential is not None
+        with CaptureQueriesContext(connection) as read:
+            same(found, expected)
+            same(found.account, expected.account)
+            same(found.credential, expected.credential)
+            assert (found.credential.parent is None) == (expected.credential.parent is None)
+        assert len(read) == 0
+    policy = ClientPolicy.objects.select_related("client").get()
+    client = PreparedSelect(
+        lambda: Client.objects.select_related("policy").filter(id=BoundValue("id", field_of(Client)))
+    ).first(id=policy.client_id)
+    with CaptureQueriesContext(connection) as read:
+        same(client.policy, policy)
+        assert client.policy.client is client
+    assert len(read) == 0
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite gets a cursor for each statement")
