@@ -16,16 +16,16 @@ class Form:
     """One form.
 
     action: as written; empty means the page's own URL.
-    framed: True in the page's header, which every page shares.
     fields: name to value, for every named input (without unchecked boxes), textarea and select.
     buttons: the names of submit buttons and their values.
+    framed: True in the page's header, which every page shares.
     """
 
     action: str = ""
     method: str = "get"
-    framed: bool = False
     fields: dict[str, str] = field(default_factory=dict)
     buttons: dict[str, list[str]] = field(default_factory=dict)
+    framed: bool = False
 
 
 @dataclass
@@ -64,7 +64,7 @@ class PageReader(HTMLParser):
             self._open.append(element)
         if tag == "form":
             framed = any(one.tag == "header" for one in self._open)
-            self._form = Form(found.get("action", ""), found.get("method", "get").lower(), framed)
+            self._form = Form(found.get("action", ""), found.get("method", "get").lower(), framed=framed)
             self.forms.append(self._form)
         elif self._form is not None:
             self._control(self._form, tag, found)
