@@ -97,7 +97,7 @@ def test_oidc_client_ts_signs_in_up_and_out(served: ServedForBrowsers, app: str,
     desktop.reads("Hello, Ida Lund")
     again = claims()
     assert (again["sub"], again["acr"]) == (first["sub"], f"{AAL}2")
-    assert again["auth_time"] > first["auth_time"]
+    assert again["auth_time"] >= first["auth_time"]  # both may be in one second
 
     desktop.press("Sign out")
     desktop.is_at(app)

@@ -76,8 +76,10 @@ class Stage:
         return desktop.submit(page, needed(page, "response"), values={"response": answer}, stop_at=stop_at)
 
     def _options(self, desktop: Browser, page: Page, path: str) -> dict[str, Any]:
-        form = Form(self.issuer + path, "post", dict(needed(page, "response").fields), {})
-        return dict(json.loads(desktop.submit(page, form).html))
+        form = Form(action=self.issuer + path, method="post", fields=needed(page, "response").fields)
+        answer = desktop.submit(page, form)
+        assert answer.html.startswith("{"), f"{answer.path} ({answer.status}): {answer.words()}"
+        return dict(json.loads(answer.html))
 
 
 class _Unused(Authenticator):
