@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +22,7 @@ MANAGE = PROJECT / "manage.py"
 _START_SECONDS = 40.0
 _STOP_SECONDS = 10.0
 _COMMAND_SECONDS = 120
+_FIRST_PORT, _PORTS = 20_000, 12_000
 
 
 class CommandFailed(Exception):
@@ -175,7 +178,9 @@ class Ramet:
 
 
 def free_port() -> int:
-    """A TCP port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that is free now, below those that Linux gives to outgoing connections: none takes it meanwhile."""
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,17 +13,13 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
+from demo.server import free_port
 from derived.ledger import locking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -34,7 +29,7 @@ def pooled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if not shutil.which(program):
         pytest.skip("pgbouncer is missing: apt-get install pgbouncer")
     given = connection.settings_dict
-    port, folder = _free_port(), tmp_path_factory.mktemp("pgbouncer")
+    port, folder = free_port(), tmp_path_factory.mktemp("pgbouncer")
     host = given["HOST"] or given["OPTIONS"].get("host") or "127.0.0.1"
     server = f"host={host} port={given['PORT'] or 5432} dbname={given['NAME']}"
     (folder / "bouncer.ini").write_text(

@@ -247,7 +247,7 @@ def test_random_bytes_are_refused(raw: bytes) -> None:
 @pytest.mark.parametrize("inside", [" ", "\n", "A", "A ", "= \t"])
 def test_long_blank_input_is_refused_in_linear_time(inside: str) -> None:
     """Pasted text is read in one pass: a request that begins and does not end occupies no thread (C75)."""
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert (
         reason_of(
             from_text,
@@ -255,4 +255,4 @@ def test_long_blank_input_is_refused_in_linear_time(inside: str) -> None:
         )
         == Reason.BAD_PROOF
     )
-    assert time.monotonic() - begun < 1
+    assert time.thread_time() - begun < 1

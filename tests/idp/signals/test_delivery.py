@@ -20,6 +20,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 from pydantic import ValidationError
 
+from demo.server import free_port
 from derived import clock
 from derived.errors import Reason, Unavailable
 from derived.ledger import outbox
@@ -289,17 +290,12 @@ def manager(world: World) -> str:
 def mailbox() -> Iterator[Mailbox]:
     box = Mailbox()
     server = Controller(box, hostname="127.0.0.1", port=0)
-    server.port = _free_port()
+    server.port = free_port()
     server.start()
     smtp = "django.core.mail.backends.smtp.EmailBackend"
     with override_settings(EMAIL_BACKEND=smtp, EMAIL_HOST="127.0.0.1", EMAIL_PORT=server.port, EMAIL_USE_TLS=False):
         yield box
     server.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def test_a_dead_address_holds_up_no_later_mail_and_managers_are_told(

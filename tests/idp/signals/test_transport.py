@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from aiosmtpd.controller import Controller
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
+from demo.server import free_port
 from derived import clock
 from derived.models import OutboxRow
 from idp.signals import worker
@@ -48,8 +48,7 @@ def served(world: World) -> Iterator[Callable[[str], Recorder]]:
     stops: list[Callable[[], None]] = []
 
     def start(extension: str) -> Recorder:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port = int(found.getsockname()[1])
+        port = free_port()
         box = Recorder()
         server = Controller(box, hostname="127.0.0.1", port=port, enable_SMTPUTF8=extension == UTF8)
         server.start()
