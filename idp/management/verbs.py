@@ -94,11 +94,10 @@ class Noun(BaseCommand):
             console.print(table(found))
         elif isinstance(found, dict):
             for name, value in found.items():
-                console.print(f"[bold]{name}[/]: ", end="")
-                console.print(
-                    plain_text(value if isinstance(value, str) else json.dumps(value, default=str, indent=2)),
-                    soft_wrap=True,
-                )
+                text = value if isinstance(value, str) else json.dumps(value, default=str, indent=2)
+                # One print for a line: Django ends each write with a newline. Several lines begin below their name.
+                start = "\n" if isinstance(value, str) and "\n" in value else ""
+                console.print(Text.assemble((f"{name}: ", "bold"), start, plain_text(text)), soft_wrap=True)
         elif found is not None:
             console.print(plain_text(str(found)), soft_wrap=True)
 

@@ -210,6 +210,16 @@ def test_preset_registers_its_library_and_prints_its_settings(name: str) -> None
     assert name in APPS_PAGE.read_text()
 
 
+def test_settings_are_printed_below_each_other() -> None:
+    """For people: a name and its value are one line, and the block begins on a line of its own."""
+    said = StringIO()
+    call_command("client", "add", "Desk", "--preset", "authjs", "--app-url", "https://app.example", stdout=said)
+    lines = said.getvalue().splitlines()
+    assert f"issuer: {ISSUER}" in lines
+    assert lines[lines.index("settings: ") + 1] == f"ISSUER={ISSUER}"
+    assert "BASE_URL=https://app.example" in lines
+
+
 def test_given_options_win_over_a_preset() -> None:
     """An application at another address, with another algorithm, and a public one."""
     own = ("--redirect-uri", "https://app.example/own", "--id-token-alg", "RS256", "--no-claims-in-id-token")
