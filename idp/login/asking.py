@@ -33,6 +33,7 @@ def ask(request: HttpRequest, username: str, *, now: datetime) -> None:
 
     Raises: TryLater.
     """
+    throttle.count_password_attempt(request, "", now=now)  # of the network, over all names: each causes mail
     throttle.count_attempt(throttle.backoff_key(request, f"help {fold(username)}"), now=now)
     person = person_of(username)
     if person is None or not person.account.is_active:

@@ -43,6 +43,7 @@ def begin(request: HttpRequest, username: str, *, now: datetime) -> RecoveryAtte
 
     Raises: TryLater.
     """
+    throttle.count_password_attempt(request, "", now=now)  # of the network, over all names: each causes mail
     throttle.count_attempt(throttle.backoff_key(request, f"mailed codes {fold(username)}"), now=now)
     person = person_of(username)
     account = person.account if person is not None and _may_begin(person, now=now) else None

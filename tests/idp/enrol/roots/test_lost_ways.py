@@ -173,6 +173,20 @@ def test_no_codes_are_sent(world: World, who: str) -> None:
     assert len(world.mails("", "one of two")) == (6 if who == "asked thrice" else 0)
 
 
+@pytest.mark.parametrize("path", ["/login/mailed", "/login/help"])
+def test_a_network_causes_so_much_mail(world: World, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Over all names: a stranger does not have everybody mailed."""
+    monkeypatch.setattr("idp.login.throttle.MOST_OF_A_NETWORK", 3)
+    statuses = []
+    for number in range(5):
+        browser = Browser(http())
+        page = browser.get(f"{ISSUER}{path}")
+        name = f"somebody.{number}@example.org"
+        statuses.append(browser.submit(page, page.form_with("username"), values={"username": name}).status)
+    assert statuses == [200, 200, 200, 429, 429]
+    assert world
+
+
 def test_a_wrong_second_method_changes_nothing(world: World) -> None:
     """Each try is counted, and the codes can be used again."""
     person, _ = world.enrolled()
