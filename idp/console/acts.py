@@ -17,7 +17,7 @@ from idp.errors import error_response
 from idp.login import session
 from scim.models import Person
 from scim.people import acting
-from scim.people.acting import Act
+from scim.people.acting import Act, Deed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,8 +60,15 @@ def act(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
         raise Refused(Reason.ILLEGAL_MOVE)
     if Act(wanted) not in acting.STOPS:
         require_another(manager, found)
+    deed = Deed(
+        act=Act(wanted),
+        because=because,
+        actor=name_of(manager),
+        now=clock.now(),
+        about=_id(request.POST.get("credential", "")),
+    )
     try:
-        done = _done(found, Act(wanted), request.POST.get("credential", ""), because=because, actor=name_of(manager))
+        done = _done(found, deed)
     except Refused as refused:
         words = {Reason.BAD_PROOF: _TOO_LITTLE, Reason.ILLEGAL_MOVE: _NOT_NOW}
         request.session["notice"] = words.get(refused.reason, error_response(refused.reason).words)
@@ -70,33 +77,28 @@ def act(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     return redirect("console-person", person_id=found.id)
 
 
-def _done(found: Person, wanted: Act, credential: str, *, because: str, actor: str) -> bool:
+def _id(typed: str) -> UUID | None:
+    try:
+        return UUID(typed)
+    except ValueError:
+        return None
+
+
+def _done(found: Person, deed: Deed) -> bool:
     """Do the act; False if a second manager must agree.
 
     Raises: Refused.
     """
-    now = clock.now()
-    match wanted:
+    match deed.act:
         case Act.SUSPEND:
-            return acting.suspend_person(found, because=because, now=now, actor=actor)
+            return acting.suspend_person(found, deed)
         case Act.RESUME:
-            return acting.resume_person(found, because=because, now=now, actor=actor)
+            return acting.resume_person(found, deed)
         case Act.INVITE:
-            return acting.invite_again(found, because=because, now=now, actor=actor)
+            return acting.invite_again(found, deed)
         case Act.END:
-            return acting.end_person(found, because=because, now=now, actor=actor)
-        case Act.SIGN_OUT:
-            return acting.perform(
-                found,
-                wanted,
-                lambda account: session.end_all(account, now=now, actor=actor),
-                because=because,
-                now=now,
-                actor=actor,
-            )
+            return acting.end_person(found, deed)
         case Act.REVOKE:
-            try:
-                credential_id = UUID(credential)
-            except ValueError:
-                raise Refused(Reason.CREDENTIAL_NOT_LIVE) from None
-            return acting.revoke_credential(found, credential_id, because=because, now=now, actor=actor)
+            return acting.revoke_credential(found, deed)
+        case Act.SIGN_OUT:
+            return acting.perform(found, deed, lambda account: session.end_all(account, now=deed.now, actor=deed.actor))

@@ -6,6 +6,7 @@ Each act keeps the manager's reason in the audit chain. Nobody acts on themselve
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from derived.ledger.locking import under_lock
 from scim.feed import writing as feed
 from scim.models import ManagerStop
 from scim.people import two_managers
+from scim.people.two_managers import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,36 +47,37 @@ class Act(StrEnum):
 STOPS = frozenset({Act.SUSPEND, Act.REVOKE, Act.SIGN_OUT, Act.END})
 
 
-def perform(  # noqa: PLR0913 - the act, its reason, the actor and the time
-    person: Person,
-    act: Act,
-    work: Callable[[Account], None],
-    *,
-    because: str,
-    now: datetime,
-    actor: str,
-    about: object = None,
-) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """One act of a manager: because: the reason, in words. about: the id of the credential of a REVOKE."""
+
+    act: Act
+    because: str
+    actor: str
+    now: datetime
+    about: UUID | None = None
+
+
+def perform(person: Person, deed: Deed, work: Callable[[Account], None]) -> bool:
     """Do one act with the account locked, and keep its reason; False if a second manager must agree.
 
-    work: the change. about: the id of the credential of a REVOKE.
     Raises: Refused(BAD_PROOF) for a reason that says too little, and what `work` raises.
     """
-    words = because.strip()
+    words, now, actor = deed.because.strip(), deed.now, deed.actor
     if not LEAST_WORDS <= len(words) <= MOST_WORDS or not words.isprintable():
         raise Refused(Reason.BAD_PROOF)
 
     def locked(account: Account) -> bool:
-        was_active = account.is_active
-        needs_two = act == Act.END or (act in STOPS and _stopped(actor, but=person, now=now) >= MOST_STOPPED)
-        if needs_two and not two_managers.agreed(account, act.value, about or person.id, actor=actor, now=now):
+        was_active, is_stop = account.is_active, deed.act in STOPS
+        needs_two = deed.act == Act.END or (is_stop and _stopped(actor, but=person, now=now) >= MOST_STOPPED)
+        proposal = Proposal(deed.act.value, deed.about or person.id)
+        if needs_two and not two_managers.agreed(account, proposal, actor=actor, now=now):
             return False
         work(account)
-        if act in STOPS:
+        if is_stop:
             ManagerStop.objects.create(actor=actor, person=person, at=now)
-        audit.record(
-            account, "manager.acted", now=now, actor=actor, body={"act": act.value}, personal={"because": words}
-        )
+        body, personal = {"act": deed.act.value}, {"because": words}
+        audit.record(account, "manager.acted", now=now, actor=actor, body=body, personal=personal)
         feed.account_changed(account, was_active=was_active, now=now)
         return True
 
@@ -87,22 +90,15 @@ def _stopped(actor: str, *, but: Person, now: datetime) -> int:
     return rows.values("person").distinct().count()
 
 
-def suspend_person(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+def suspend_person(person: Person, deed: Deed) -> bool:
     """Stop everything of an active person until somebody resumes them.
 
     Raises: Refused(ILLEGAL_MOVE) unless the account is active; as `perform`.
     """
-    return perform(
-        person,
-        Act.SUSPEND,
-        lambda account: suspend.suspend(account, now=now, actor=actor),
-        because=because,
-        now=now,
-        actor=actor,
-    )
+    return perform(person, deed, lambda account: suspend.suspend(account, now=deed.now, actor=deed.actor))
 
 
-def resume_person(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+def resume_person(person: Person, deed: Deed) -> bool:
     """Resume a suspended person, unless a mass ending holds them (ruling 28).
 
     Raises: Refused(ILLEGAL_MOVE) for a person who is held or not suspended; as `perform`.
@@ -111,12 +107,12 @@ def resume_person(person: Person, *, because: str, now: datetime, actor: str) ->
     def work(account: Account) -> None:
         if type(person).objects.filter(id=person.id, held_at__isnull=False).exists():
             raise Refused(Reason.ILLEGAL_MOVE)
-        suspend.resume(account, now=now, actor=actor)
+        suspend.resume(account, now=deed.now, actor=deed.actor)
 
-    return perform(person, Act.RESUME, work, because=because, now=now, actor=actor)
+    return perform(person, deed, work)
 
 
-def invite_again(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+def invite_again(person: Person, deed: Deed) -> bool:
     """Send a person without a root a new invitation; an earlier one is void.
 
     Raises: Refused(ILLEGAL_MOVE) for a person who may not be invited; as `perform`.
@@ -124,29 +120,29 @@ def invite_again(person: Person, *, because: str, now: datetime, actor: str) -> 
 
     def work(account: Account) -> None:
         address = person.invitation_address()
-        if not address or not status.may_be_invited(account, address, now=now):
+        if not address or not status.may_be_invited(account, address, now=deed.now):
             raise Refused(Reason.ILLEGAL_MOVE)
-        outbox.enqueue(kind="invite", receiver=f"mail:{account.id}", account=account, payload={}, now=now)
+        outbox.enqueue(kind="invite", receiver=f"mail:{account.id}", account=account, payload={}, now=deed.now)
 
-    return perform(person, Act.INVITE, work, because=because, now=now, actor=actor)
+    return perform(person, deed, work)
 
 
-def revoke_credential(person: Person, credential_id: UUID, *, because: str, now: datetime, actor: str) -> bool:
-    """End one credential of a person; what was derived from it continues (trap 1).
+def revoke_credential(person: Person, deed: Deed) -> bool:
+    """End the credential that the deed is about; what was derived from it continues (trap 1).
 
     Raises: Refused(CREDENTIAL_NOT_LIVE); as `perform`.
     """
 
     def work(account: Account) -> None:
-        row = status.living(account.id).filter(id=credential_id).first()
+        row = status.living(account.id).filter(id=deed.about).first() if deed.about else None
         if row is None:
             raise Refused(Reason.CREDENTIAL_NOT_LIVE)
-        revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
+        revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=deed.now, actor=deed.actor)
 
-    return perform(person, Act.REVOKE, work, because=because, now=now, actor=actor, about=credential_id)
+    return perform(person, deed, work)
 
 
-def end_person(person: Person, *, because: str, now: datetime, actor: str) -> bool:
+def end_person(person: Person, deed: Deed) -> bool:
     """End a person's account and everything of it, for good; False if a second manager must agree.
 
     Raises: Refused(ILLEGAL_MOVE) for an account that a manager has ended; as `perform`.
@@ -155,12 +151,12 @@ def end_person(person: Person, *, because: str, now: datetime, actor: str) -> bo
     def work(account: Account) -> None:
         if revoke.terminated_because(account) == Reason.ENDED_BY_MANAGER.value and not account.is_active:
             raise Refused(Reason.ILLEGAL_MOVE)
-        revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
+        revoke.everything(account, because=Reason.ENDED_BY_MANAGER, now=deed.now, actor=deed.actor)
 
-    return perform(person, Act.END, work, because=because, now=now, actor=actor)
+    return perform(person, deed, work)
 
 
 def waiting_for_second(person: Person, *, now: datetime) -> str:
     """The manager who wants to end this person and waits for a second one; "" for none."""
-    row = two_managers.first_of(Act.END.value, person.id, now=now)
+    row = two_managers.first_of(Proposal(Act.END.value, person.id), now=now)
     return row.by if row is not None else ""

@@ -21,6 +21,7 @@ from scim.feed import writing as feed
 from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
 from scim.people import candidates, notices, two_managers
 from scim.people.settle import WriteContext, apply_write
+from scim.people.two_managers import Proposal
 from scim.protocol import trust
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         into, old = Person.objects.get(id=person.id), fresh.person
         about = f"{fresh.id}:{into.id}"
         used = next((one for one in locked.values() if status.ever_had_authenticator(one)), locked[into.account_id])
-        if not two_managers.agreed(used, "join", about, actor=actor, now=now):
+        if not two_managers.agreed(used, Proposal("join", about), actor=actor, now=now):
             return None
         write = WriteContext(
             account=locked[into.account_id],

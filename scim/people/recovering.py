@@ -14,6 +14,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import outbox
 from derived.ledger.locking import under_lock
 from scim.people import two_managers
+from scim.people.two_managers import Proposal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +27,7 @@ _ACT = "recover"
 
 def waiting(person: Person, *, now: datetime) -> Approval | None:
     """The statement of a first manager that waits for a second one, if it names the present address."""
-    row = two_managers.first_of(_ACT, person.id, now=now)
+    row = two_managers.first_of(Proposal(_ACT, person.id), now=now)
     return row if row is not None and row.said.get("address") == person.invitation_address() else None
 
 
@@ -52,7 +53,7 @@ def recover(person: Person, *, checked: CheckedBy, words: str, now: datetime, ac
 
     def work(account: Account) -> bool:
         recovery.require_possible(account, now=now)
-        if not two_managers.agreed(account, _ACT, person.id, actor=actor, now=now, said=said):
+        if not two_managers.agreed(account, Proposal(_ACT, person.id, said), actor=actor, now=now):
             return False
         recovery.vouch(account, statement, now=now, actor=actor)
         outbox.enqueue(kind="invite", receiver=f"mail:{account.id}", account=account, payload={}, now=now)

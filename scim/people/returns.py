@@ -16,6 +16,7 @@ from scim.models import Person, Record
 from scim.people import two_managers, waiting_returns
 from scim.people.consequences import ended_by_source
 from scim.people.settle import WriteContext, apply_write
+from scim.people.two_managers import Proposal
 from scim.protocol import trust
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
         rows = person.records.all()
         if not _waits(person):
             raise Refused(Reason.ILLEGAL_MOVE)
-        if not two_managers.agreed(account, "readmit", person.id, actor=actor, now=now):
+        if not two_managers.agreed(account, Proposal("readmit", person.id), actor=actor, now=now):
             return False
         waited = waiting_returns.let_through(rows.filter(returns_at__isnull=False, deleted_at__isnull=True), now=now)
         lifted = (
@@ -95,7 +96,7 @@ def adopt(record: Record, *, now: datetime, actor: str) -> bool:
         rows = Record.objects.filter(id=record.id, adopted=False, deleted_at__isnull=True, person__account=account)
         if not rows.exists():
             raise Refused(Reason.ILLEGAL_MOVE)
-        if not two_managers.agreed(account, "adopt", record.id, actor=actor, now=now):
+        if not two_managers.agreed(account, Proposal("adopt", record.id), actor=actor, now=now):
             return False
         rows.update(adopted=True)
         audit.record(

@@ -6,6 +6,7 @@ act alone: whoever has a shell could write the database.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,31 +17,46 @@ from scim.models import Approval
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from django.db.models import QuerySet
+
     from derived.models import Account
 
 LIVES = timedelta(days=7)
 
 
-def agreed(  # noqa: PLR0913 - the act, its terms, the actor and the time
-    account: Account, act: str, about: object, *, actor: str, now: datetime, said: dict[str, str] | None = None
-) -> bool:
+@dataclass(frozen=True)
+class Proposal:
+    """An act that needs two managers. about: the id of the record, the person or the credential.
+
+    said: the terms of the act, for the second manager to see and to agree to.
+    """
+
+    act: str
+    about: object
+    said: dict[str, str] = field(default_factory=dict)
+
+    def approvals(self, *, now: datetime) -> QuerySet[Approval]:
+        """The approvals of the act that still count, on whatever terms, oldest first."""
+        return Approval.objects.filter(act=self.act, about=str(self.about), at__gt=now - LIVES).order_by("at")
+
+
+def agreed(account: Account, proposal: Proposal, *, actor: str, now: datetime) -> bool:
     """True if the act may be done now; else the approval of this manager is recorded, and a second one is needed.
 
-    account: locked by the caller. about: the id of the record or the person. said: the terms of the act, for the second
-    manager to see and to agree to.
+    account: locked by the caller.
     """
     if not actor.startswith("manager:") or not status.ever_had_authenticator(account):
         return True
-    rows = Approval.objects.filter(act=act, about=str(about), at__gt=now - LIVES)
-    others = [one for one in rows.exclude(by=actor).order_by("at") if one.said == (said or {})]
+    others = [one for one in proposal.approvals(now=now).exclude(by=actor) if one.said == proposal.said]
     first = next((one for one in others if _differ(one.by, actor)), None)
+    act, about = proposal.act, str(proposal.about)
     if first is not None:
-        Approval.objects.filter(act=act, about=str(about)).delete()
-        body = {"act": act, "about": str(about), "first": first.by}
+        Approval.objects.filter(act=act, about=about).delete()
+        body = {"act": act, "about": about, "first": first.by}
         audit.record(account, "person.approved_by_two", now=now, actor=actor, body=body)
         return True
-    Approval.objects.update_or_create(act=act, about=str(about), by=actor, defaults={"at": now, "said": said or {}})
-    audit.record(account, "person.approval", now=now, actor=actor, body={"act": act, "about": str(about)})
+    Approval.objects.update_or_create(act=act, about=about, by=actor, defaults={"at": now, "said": proposal.said})
+    audit.record(account, "person.approval", now=now, actor=actor, body={"act": act, "about": about})
     return False
 
 
@@ -50,6 +66,6 @@ def _differ(one: str, other: str) -> bool:
     return people[0] is None or people[1] is None or not same_human.may_be_one(people[0], people[1])
 
 
-def first_of(act: str, about: object, *, now: datetime) -> Approval | None:
-    """The approval that waits for a second one, or None."""
-    return Approval.objects.filter(act=act, about=str(about), at__gt=now - LIVES).order_by("at").first()
+def first_of(proposal: Proposal, *, now: datetime) -> Approval | None:
+    """The approval that waits for a second one, on whatever terms, or None."""
+    return proposal.approvals(now=now).first()

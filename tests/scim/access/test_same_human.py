@@ -15,6 +15,7 @@ from derived.models import CardCertificate, Credential, UpstreamIdentity
 from scim.access import entitlements, requests, same_human
 from scim.models import Match, MatchState, Person, Record, Source
 from scim.people import matching, two_managers
+from scim.people.two_managers import Proposal
 from tests.fixtures.scim_client import ENTERPRISE
 from tests.fixtures.world import ISSUER
 
@@ -123,9 +124,14 @@ def test_one_human_is_not_two_managers(world: World) -> None:
     third = world.enrolled("kim@example.org")
     account, now = _person("kim@example.org").account, clock.now()
     actors = [f"manager:{_person(name).id}" for name in (ALEX, MONA)]
-    assert [two_managers.agreed(account, "adopt", "x", actor=actor, now=now) for actor in actors] == [False, False]
+    assert [two_managers.agreed(account, Proposal("adopt", "x"), actor=actor, now=now) for actor in actors] == [
+        False,
+        False,
+    ]
     world.push("omar@example.org")
-    assert two_managers.agreed(account, "adopt", "x", actor=f"manager:{_person('omar@example.org').id}", now=now)
+    assert two_managers.agreed(
+        account, Proposal("adopt", "x"), actor=f"manager:{_person('omar@example.org').id}", now=now
+    )
     assert third
 
 
