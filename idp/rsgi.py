@@ -166,8 +166,10 @@ class Application:
                 self._answered.add(ended)
 
         def shed() -> None:
-            transport.response_bytes(*_BUSY)
-            self._answered.add(ended)
+            try:
+                transport.response_bytes(*_BUSY)
+            finally:
+                self._answered.add(ended)
 
         lane = self.lanes[routes.lane(environ["PATH_INFO"], environ["REQUEST_METHOD"])]
         lane.submit(Job(network, run, shed))

@@ -8,6 +8,7 @@
     by_person           changes by a person: rename, remove, report a loss
     identity_changes    changes of eligibility, identity assurance or name
     identity_checks     the record of an identity check in person
+    temporary_passes    give a temporary pass, which ends the one before
     recovery            vouched recovery of a person without a way in
     review_after_loss   bindings that may rest on a lost root, for a review
     access_review       the periodic review of derived credentials

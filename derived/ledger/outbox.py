@@ -32,6 +32,7 @@ FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 PARK_AFTER = timedelta(hours=24)
 JOINED_FOR = timedelta(hours=1)
+_TRIED = {"taken", "refused"}  # addresses of a delivery that was begun
 LISTS = "lists"
 _WAITING = Q(delivered_at__isnull=True, parked_at__isnull=True)
 _UNTRIED = Q(attempts=0, leased_until__isnull=True)
@@ -95,6 +96,8 @@ def _joined(kind: str, receiver: str, payload: Mapping[str, object], *, now: dat
     named = {name: value for name, value in payload.items() if not isinstance(value, list)}
     rows = OutboxRow.objects.filter(_WAITING, _UNTRIED, receiver=receiver, kind=kind, created_at__gt=now - JOINED_FOR)
     for row in rows.order_by("id"):
+        if row.payload.keys() & _TRIED:
+            continue  # some addresses took it already, and would not hear of this cause
         lists = {name: value for name, value in row.payload.items() if isinstance(value, list)}
         if {name: value for name, value in row.payload.items() if name not in lists} != named:
             continue

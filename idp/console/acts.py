@@ -29,7 +29,7 @@ _DONE = {
     Act.RESUME: "Resumed: everything of this person works again.",
     Act.INVITE: "An invitation goes out; an earlier one no longer works.",
     Act.REVOKE: "It no longer works.",
-    Act.SIGN_OUT: "Signed out everywhere. This person can sign in again.",
+    Act.SIGN_OUT: "Signed out. This person can sign in again.",
     Act.END: "Ended, for good: nothing of this person works any more.",
 }
 _SECOND = "Recorded. A second manager must do the same within 7 days. Nothing was changed yet."
@@ -60,13 +60,10 @@ def act(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
         raise Refused(Reason.ILLEGAL_MOVE)
     if Act(wanted) not in acting.STOPS:
         require_another(manager, found)
-    deed = Deed(
-        act=Act(wanted),
-        because=because,
-        actor=name_of(manager),
-        now=clock.now(),
-        about=_id(request.POST.get("credential", "")),
-    )
+    about = _id(request.POST.get("credential", "")) if wanted == Act.REVOKE else None
+    if wanted == Act.REVOKE and about is None:
+        raise Refused(Reason.CREDENTIAL_NOT_LIVE)
+    deed = Deed(act=Act(wanted), because=because, actor=name_of(manager), now=clock.now(), about=about)
     try:
         done = _done(found, deed)
     except Refused as refused:

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.changes import issue, recovery
+from derived.changes import recovery, temporary_passes
 from derived.changes.issue import GivenBy, GivenPass
 from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
@@ -38,9 +38,9 @@ _NEW_ADDRESS = timedelta(days=30)
 _TOO_LITTLE = "Say how you checked who it is, in 8 to 300 characters on one line. Nothing was changed."
 
 
-def shown(found: Person, *, now: datetime) -> dict[str, object]:
+def shown(found: Person, manager: Person, *, now: datetime) -> dict[str, object]:
     """The recovery of one person, for their page: what waits for a second manager, or why nothing can be done."""
-    first, obstacle = recovering.waiting(found, now=now), ""
+    first, obstacle = recovering.waiting(found, now=now, but=name_of(manager)), ""
     try:
         recovery.require_possible(found.account, now=now)
     except Refused as refused:
@@ -74,7 +74,7 @@ def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     require_another(manager, found)
     now, actor = clock.now(), name_of(manager)
-    first = recovering.waiting(found, now=now)
+    first = recovering.waiting(found, now=now, but=actor)
     given = request.POST
     agrees = given.get("agree") == "yes" and first is not None
     checked, words = (first.said["checked"], first.said["words"]) if agrees and first else ("", "")
@@ -110,7 +110,7 @@ def give_pass(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRes
     now, (code, code_hash) = clock.now(), temporary_pass.make()
     row = under_lock(
         found.account_id,
-        lambda account: issue.temporary_pass(
+        lambda account: temporary_passes.give(
             account,
             GivenPass(by=GivenBy.OFFICER, code_hash=code_hash, words=words),
             now=now,

@@ -241,7 +241,7 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         "compared": list(Biometric),
         "own": found.id == manager.id,
         "alarms": [shown(one) for one in refusals.alarms(found)] if found.id != manager.id else [],
-        "recovery": recovery.shown(found, now=clock.now()),
+        "recovery": recovery.shown(found, manager, now=clock.now()),
         "acts": acts.offered(found, now=clock.now()),
         "most_sample": identity_checks.LARGEST_SAMPLE // 1024,
         "notice": request.session.pop("notice", None),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from derived.ledger import audit
+from django.db.models import Exists, OuterRef
+
+from derived.ledger import audit, outbox
 from derived.ledger.locking import under_lock
 from derived.models import Event, OutboxRow
 from idp.login import throttle
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from derived.models import Account
 
-ASKED = "account.help_asked"
+ASKED, REQUEST = "account.help_asked", "help.request"
 WAITS = timedelta(days=7)
 _ONCE_A = timedelta(days=1)
 _MOST_MAILS = 20  # an hour, to all managers
@@ -36,6 +38,14 @@ def ask(request: HttpRequest, username: str, *, now: datetime) -> None:
     throttle.count_password_attempt(request, "", now=now)  # of the network, over all names: each causes mail
     throttle.count_attempt(throttle.backoff_key(request, f"help {fold(username)}"), now=now)
     person = person_of(username)
+    payload = {"person": str(person.id) if person else ""}
+    outbox.enqueue(kind=REQUEST, receiver=f"worker:{REQUEST}", account=None, payload=payload, now=now)
+
+
+def record(row: OutboxRow, *, now: datetime) -> None:
+    """Record a request and mail the managers, once a day for a person; the worker does, and takes its time for it."""
+    named = row.payload.get("person")
+    person = Person.objects.select_related("account").filter(id=named).first() if named else None
     if person is None or not person.account.is_active:
         return
 
@@ -52,7 +62,7 @@ def ask(request: HttpRequest, username: str, *, now: datetime) -> None:
 
 def waiting(*, now: datetime) -> QuerySet[Person]:
     """The people who asked for help in the last week, and for whom nobody has vouched since."""
-    asked = Event.objects.filter(kind=ASKED, at__gt=now - WAITS)
-    helped = Event.objects.filter(kind="account.recovery_vouched", at__gt=now - WAITS)
-    rows = Person.objects.filter(account__in=asked.values("account")).exclude(account__in=helped.values("account"))
+    helped = Event.objects.filter(kind="account.recovery_vouched", account=OuterRef("account"), at__gt=OuterRef("at"))
+    asked = Event.objects.filter(~Exists(helped), kind=ASKED, at__gt=now - WAITS)
+    rows = Person.objects.filter(account__in=asked.values("account"))
     return rows.select_related("account").order_by("login_name")

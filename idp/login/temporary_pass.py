@@ -16,7 +16,7 @@ from derived.rules.kinds import Kind
 from idp import pages
 from idp.errors import answer_to
 from idp.login import flow, purpose, throttle
-from idp.login.session import establish
+from idp.login.session import browser_hash, establish, take_up_repeated
 from idp.secrets import hash_secret, new_code, normalise_code
 from scim.protocol.values import fold
 
@@ -47,13 +47,16 @@ def login_pass(request: HttpRequest) -> HttpResponse:
     if purpose.is_fulfilled(request):
         return redirect(purpose.of_request(request).destination())
     if request.method == "GET":
+        browser_hash(request)  # so that a form that is sent twice is known again
         return pages.page(request, "login_pass", {"error": None, "username": ""})
     now = clock.now()
     username = request.POST.get("username", "").strip()[:_LONGEST_NAME]
     try:
         row, tried = _matching(request, username, now=now)
-        establish(request, row, temporary.SHOWN, now=now, claim=lambda _: temporary.use(row))
+        establish(request, row, temporary.SHOWN, now=now, claim=lambda _: temporary.use(row), repeatable=True)
     except Refused as refused:
+        if take_up_repeated(request, now=now) is not None:  # the same form, sent twice at once
+            return redirect(purpose.of_request(request).destination())
         words = answer_to(refused).words if isinstance(refused, TryLater) else _WRONG
         values = {"error": words, "username": username}
         response = pages.page(request, "login_pass", values, status=429 if isinstance(refused, TryLater) else 400)

@@ -124,6 +124,12 @@ def _known(request: HttpRequest) -> list[str] | None:
     return value if isinstance(value, list) and len(value) == _PAIR else None
 
 
+def is_known(request: HttpRequest, account_id: UUID) -> bool:
+    """True for a browser in which the account's person has signed in before."""
+    known = _known(request)
+    return known is not None and known[0] == str(account_id)
+
+
 def count_attempt(key: str, *, now: datetime) -> Try:
     """Count one try from a place.
 

@@ -173,9 +173,9 @@ def _invite(row: OutboxRow, account: Account, person: Person, *, now: datetime) 
 def _codes(row: OutboxRow, account: Account, person: Person, *, now: datetime) -> None:
     """Send the codes of an attempt to come back, one to each address, while the attempt waits for them."""
     found = RecoveryAttempt.objects.filter(id=row.payload.get("attempt"), account=account, expires_at__gt=now).first()
-    if found is None or found.consumed_at is not None or not mailed_codes.is_meant(found, account):
+    if found is None or found.consumed_at is not None or not mailed_codes.is_meant(found, account, now=now):
         return
-    for code, address in zip(mailed_codes.codes(found), mailed_codes.addresses(person), strict=True):
+    for code, address in zip(mailed_codes.codes(found), mailed_codes.addresses(person, now=now), strict=True):
         values = {"display_name": person.display_name(), "code": grouped(code)}
         _send(row, "recovery_code", values, [address])
 

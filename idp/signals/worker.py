@@ -23,7 +23,7 @@ from derived.rules.kinds import Kind
 from derived.rules.lifecycle import LIVING, State
 from idp import certificates
 from idp.keys import keyring, wrapper
-from idp.login import probe
+from idp.login import asking, probe
 from idp.models import Binding
 from idp.signals import backchannel, files, mail, purging, tending
 from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
@@ -148,6 +148,8 @@ def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.LogoutM
         outbox.mark_delivered_up_to(outbox.LISTS, upto, now=now)
     elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
+    elif row.kind == asking.REQUEST:
+        asking.record(row, now=now)
     elif row.kind in mail.KINDS:
         mail.deliver(row, now=now)
     else:

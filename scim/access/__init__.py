@@ -3,8 +3,7 @@
     belonging      the groups of a person, through nested groups
     entitlements   rules, access questions, owners
     same_human     whether two people may be one human being
-    requests       same_human     whether two people may be one human being
-    requests for access, and their decisions
+    requests       requests for access, and their decisions
 
 May import: `scim.models`, `scim.protocol` and `derived`.
 """

@@ -15,8 +15,9 @@ from derived.changes import revoke, suspend
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.ledger.locking import under_lock
+from scim.access import same_human
 from scim.feed import writing as feed
-from scim.models import ManagerStop
+from scim.models import Manager, ManagerStop
 from scim.people import two_managers
 from scim.people.two_managers import Proposal
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from derived.models import Account
-    from scim.models import Person
+    from scim.models import Approval, Person
 
 MOST_STOPPED = 20
 WINDOW = timedelta(hours=1)
@@ -70,7 +71,7 @@ def perform(person: Person, deed: Deed, work: Callable[[Account], None]) -> bool
     def locked(account: Account) -> bool:
         was_active, is_stop = account.is_active, deed.act in STOPS
         needs_two = deed.act == Act.END or (is_stop and _stopped(actor, but=person, now=now) >= MOST_STOPPED)
-        proposal = Proposal(deed.act.value, deed.about or person.id)
+        proposal = Proposal(deed.act.value, deed.about or person.id, because=words, always=True)
         if needs_two and not two_managers.agreed(account, proposal, actor=actor, now=now):
             return False
         work(account)
@@ -85,7 +86,9 @@ def perform(person: Person, deed: Deed, work: Callable[[Account], None]) -> bool
 
 
 def _stopped(actor: str, *, but: Person, now: datetime) -> int:
-    """The number of other people whom a manager has stopped in the last hour."""
+    """The number of other people whom a manager has stopped in the last hour; their acts wait for each other."""
+    if (manager := same_human.of_actor(actor)) is not None:
+        list(Manager.objects.select_for_update().filter(person=manager).values_list("person"))
     rows = ManagerStop.objects.filter(actor=actor, at__gt=now - WINDOW).exclude(person=but)
     return rows.values("person").distinct().count()
 
@@ -156,7 +159,6 @@ def end_person(person: Person, deed: Deed) -> bool:
     return perform(person, deed, work)
 
 
-def waiting_for_second(person: Person, *, now: datetime) -> str:
-    """The manager who wants to end this person and waits for a second one; "" for none."""
-    row = two_managers.first_of(Proposal(Act.END.value, person.id), now=now)
-    return row.by if row is not None else ""
+def waiting_for_second(person: Person, *, now: datetime) -> Approval | None:
+    """The approval of a manager who wants to end this person and waits for a second one; `said` has the reason."""
+    return two_managers.first_of(Proposal(Act.END.value, person.id), now=now)

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _ACT = "recover"
 
 
-def waiting(person: Person, *, now: datetime) -> Approval | None:
-    """The statement of a first manager that waits for a second one, if it names the present address."""
-    row = two_managers.first_of(Proposal(_ACT, person.id), now=now)
-    return row if row is not None and row.said.get("address") == person.invitation_address() else None
+def waiting(person: Person, *, now: datetime, but: str = "") -> Approval | None:
+    """The oldest statement that waits for a second manager and names the present address; but: not of this actor."""
+    rows = Proposal(_ACT, person.id).approvals(now=now).exclude(by=but)
+    return next((row for row in rows if row.said.get("address") == person.invitation_address()), None)
 
 
 def recover(person: Person, *, checked: CheckedBy, words: str, now: datetime, actor: str) -> bool:
@@ -41,12 +41,12 @@ def recover(person: Person, *, checked: CheckedBy, words: str, now: datetime, ac
     address = person.invitation_address()
     if not address or not person.login_name:
         raise Refused(Reason.ILLEGAL_MOVE)
-    first = waiting(person, now=now)
+    first = waiting(person, now=now, but=actor)
     statement = RecoveryStatement(
         checked=checked,
         words=words,
         by=first.by if first is not None else actor,
-        seconded_by=actor if first is not None and first.by != actor else "",
+        seconded_by=actor if first is not None else "",
         invitation_to=address,
     )
     said = {"checked": checked.value, "words": words.strip(), "address": address}

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from derived.ledger import audit, status
-from scim.access import same_human
+from scim.access import entitlements, same_human
 from scim.models import Approval
 
 if TYPE_CHECKING:
@@ -22,18 +22,26 @@ if TYPE_CHECKING:
     from derived.models import Account
 
 LIVES = timedelta(days=7)
+_BECAUSE = "because"
 
 
 @dataclass(frozen=True)
 class Proposal:
     """An act that needs two managers. about: the id of the record, the person or the credential.
 
-    said: the terms of the act, for the second manager to see and to agree to.
+    said: the terms of the act, for the second manager to see and to agree to. because: a manager's reason, of their
+    own. always: also where the account never had an authenticator.
     """
 
     act: str
     about: object
     said: dict[str, str] = field(default_factory=dict)
+    because: str = ""
+    always: bool = False
+
+    def is_of_same_terms(self, approval: Approval) -> bool:
+        """True if an approval is of these terms, whatever its manager's reason."""
+        return {name: value for name, value in approval.said.items() if name != _BECAUSE} == self.said
 
     def approvals(self, *, now: datetime) -> QuerySet[Approval]:
         """The approvals of the act that still count, on whatever terms, oldest first."""
@@ -45,19 +53,27 @@ def agreed(account: Account, proposal: Proposal, *, actor: str, now: datetime) -
 
     account: locked by the caller.
     """
-    if not actor.startswith("manager:") or not status.ever_had_authenticator(account):
+    if not actor.startswith("manager:") or not (proposal.always or status.ever_had_authenticator(account)):
         return True
-    others = [one for one in proposal.approvals(now=now).exclude(by=actor) if one.said == proposal.said]
-    first = next((one for one in others if _differ(one.by, actor)), None)
+    others = [one for one in proposal.approvals(now=now).exclude(by=actor) if proposal.is_of_same_terms(one)]
+    first = next((one for one in others if _still_decides(one.by) and _differ(one.by, actor)), None)
     act, about = proposal.act, str(proposal.about)
     if first is not None:
         Approval.objects.filter(act=act, about=about).delete()
         body = {"act": act, "about": about, "first": first.by}
         audit.record(account, "person.approved_by_two", now=now, actor=actor, body=body)
         return True
-    Approval.objects.update_or_create(act=act, about=about, by=actor, defaults={"at": now, "said": proposal.said})
-    audit.record(account, "person.approval", now=now, actor=actor, body={"act": act, "about": about})
+    kept = {**proposal.said, _BECAUSE: proposal.because} if proposal.because else proposal.said
+    Approval.objects.update_or_create(act=act, about=about, by=actor, defaults={"at": now, "said": kept})
+    body, personal = {"act": act, "about": about}, {_BECAUSE: proposal.because} if proposal.because else {}
+    audit.record(account, "person.approval", now=now, actor=actor, body=body, personal=personal)
     return False
+
+
+def _still_decides(actor: str) -> bool:
+    """True unless the manager of an approval has been dismissed, or has left, since."""
+    person = same_human.of_actor(actor)
+    return person is None or entitlements.decides_all(person)
 
 
 def _differ(one: str, other: str) -> bool:

@@ -146,31 +146,20 @@ def test_temporary_pass_is_single_use(live: Live) -> None:
     """A hundred strangers with the same pass: one is signed in; the others are refused or put off."""
     person = live.people(1)[0]
     given = live.inside.ask("temporary_pass", account=person["account"])
-    request = page_form("/login/pass", live.inside.ask("stranger"), **given)
-    answers = live.together([request] * MANY)
+    browsers = live.inside.ask("strangers", count=MANY)
+    answers = live.together([page_form("/login/pass", browser, **given) for browser in browsers])
     single_winner(answers, lambda one: one.status == 302, losers=lambda one: one.status in {400, 429})
     assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2
 
 
 def test_mailed_codes_sign_in_once(live: Live) -> None:
-    """The same form with both codes, a hundred times."""
+    """The same form with both codes, a hundred times: one session, whichever answers lead to it."""
     person = live.people(1)[0]
     given = live.inside.ask("mailed_codes_of", account=person["account"])
     session = given.pop("session")
     answers = live.together([page_form("/login/mailed/codes", session, password="", saved="", **given)] * MANY)
-    winners = [one for one in answers if one.status == 302 and one.headers["location"] == "/devices"]
-    assert len(winners) == 1
+    assert any(one.status == 302 and one.headers["location"] == "/devices" for one in answers)
     assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2
-
-
-def test_code_that_is_sent_twice_at_once_leads_on_twice(live: Live) -> None:
-    """A double click, whose second press ends the first request: one login, and both answers lead where it leads."""
-    person = live.people(1)[0]
-    browser = live.inside.ask("half_logins", root=person["root"], count=1)[0]
-    code = totp(person["totp_secret"], step=int(datetime.now(UTC).timestamp() + 5) // STEP)
-    answers = live.together([page_form("/login/totp", browser, totp=code)] * 2)
-    assert [(one.status, one.headers.get("location")) for one in answers] == [(302, "/devices")] * 2
-    assert live.inside.ask("ledger", account=person["account"])["sessions"] == 2  # the first one is of the preparation
 
 
 def test_consent_yields_one_code(live: Live) -> None:

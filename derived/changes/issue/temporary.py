@@ -17,7 +17,7 @@ from derived.ledger.single_use import spend
 from derived.models import Credential, Verifier
 from derived.rules.assurance import Factor, VerifiedFactors
 from derived.rules.kinds import Kind, policy_of
-from derived.rules.lifecycle import LIVING, State
+from derived.rules.lifecycle import State
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,14 +47,11 @@ class GivenPass:
 
 
 def temporary_pass(account: Account, given: GivenPass, *, now: datetime, actor: str) -> Credential:
-    """Issue a temporary pass; an earlier one ends. Every address of the person is notified.
+    """Issue a temporary pass, and notify every address of the person; `temporary_passes.give` ends an earlier one.
 
     Raises: Refused(ACCOUNT_NOT_ACTIVE).
     """
     require_active(account)
-    account.credentials.filter(kind=Kind.TEMPORARY_PASS, state__in=LIVING).update(
-        state=State.REVOKED, ended_at=now, end_reason=Reason.REPLACED.value
-    )
     row = create_row(
         account,
         Draft(

@@ -53,6 +53,7 @@ _WORDS = {
     Factor.PASSKEY: "passkey",
     Factor.USER_VERIFICATION: "screen lock or PIN",
     Factor.UPSTREAM: "another provider",
+    Factor.ISSUED_CODE: "temporary pass",
 }
 _SHOWN_ONCE = "binding-code"
 _SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
-from derived.changes import issue
+from derived.changes import temporary_passes
 from derived.changes.issue import GivenBy, GivenPass, temporary
 from derived.errors import Reason, Refused, TryLater
 from derived.ledger.locking import under_lock
@@ -73,11 +73,13 @@ def mailed(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     row = mailed_codes.attempt_of(request, request.session.get(_KEY, {}).get("attempt", str(uuid4())), now=now)
     if row is None:
+        if session.take_up_repeated(request, now=now) is not None:  # the same form, sent twice at once
+            return redirect(purpose.of_request(request).destination())
         return redirect(purpose.of_request(request).url("login-mailed"))
     if request.method == "GET":
         return pages.page(request, "mailed_codes", {"error": None})
     try:
-        account = mailed_codes.verify(row, [request.POST.get(name, "")[:64] for name in ("first", "second")])
+        account = mailed_codes.verify(row, [request.POST.get(name, "")[:64] for name in ("first", "second")], now=now)
     except Refused:
         return pages.page(request, "mailed_codes", {"error": _WRONG}, status=400)
     secret, saved = request.POST.get("password", ""), request.POST.get("saved", "")[:64].strip()
@@ -87,32 +89,22 @@ def mailed(request: HttpRequest) -> HttpResponse:
     try:
         if credential is None:
             raise Refused(Reason.WRONG_FACTOR)
-        _count(request, credential, now=now)
+        throttle.count_attempt(throttle.backoff_key(request, f"recovery {credential.id}"), now=now)
+        guess = throttle.count_guess(credential, request, now=now)
         knows = bool(secret) and password.matches(secret, credential.password_totp.password_hash)
         has = bool(saved) and recovery.is_saved(credential, recovery_hash(saved), now=now)
         if not knows and not has:
+            throttle.record_last_guess(guess, now=now)
             raise Refused(Reason.WRONG_FACTOR)
+        throttle.uncount_guess(guess)
     except Refused as refused:
         words = _WRONG_SECRET if refused.reason == Reason.WRONG_FACTOR else answer_to(refused).words
         response = pages.page(
             request, "mailed_codes", {"error": words}, status=429 if isinstance(refused, TryLater) else 400
         )
         return pages.with_wait(response, refused)
-    flow.open_transaction(request, credential, _place(request, credential), now=now)
     code_hash = "" if knows else recovery_hash(saved)
     return recovery.begin(request, credential, code_hash=code_hash, attempt=str(row.id), forgotten=not knows)
-
-
-def _place(request: HttpRequest, credential: Credential) -> str:
-    return throttle.backoff_key(request, f"recovery {credential.id}")
-
-
-def _count(request: HttpRequest, credential: Credential, *, now: datetime) -> None:
-    """Count a try at a password or a saved code beside correct codes.
-
-    Raises: TryLater.
-    """
-    throttle.count_attempt(_place(request, credential), now=now)
 
 
 def _signed_in(request: HttpRequest, row: RecoveryAttempt, account: Account, *, now: datetime) -> HttpResponse:
@@ -120,12 +112,13 @@ def _signed_in(request: HttpRequest, row: RecoveryAttempt, account: Account, *, 
 
     def work(locked: Account) -> Credential:
         mailed_codes.spend(row, locked, now=now)
-        return issue.temporary_pass(locked, GivenPass(by=GivenBy.TWO_ADDRESSES), now=now, actor="person")
+        return temporary_passes.give(locked, GivenPass(by=GivenBy.TWO_ADDRESSES), now=now, actor="person")
 
     try:
         given = under_lock(account.id, work)
     except Refused:
         return pages.page(request, "mailed_codes", {"error": _WRONG}, status=400)
     request.session.pop(_KEY, None)
-    session.establish(request, given, temporary.SHOWN, now=now, claim=lambda _: temporary.use(given))
+    claim = lambda _: temporary.use(given)  # noqa: E731
+    session.establish(request, given, temporary.SHOWN, now=now, claim=claim, repeatable=True)
     return redirect(purpose.of_request(request).destination())

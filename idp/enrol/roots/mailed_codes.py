@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 LIVES = timedelta(hours=1)
 _CHARACTERS = 12  # 60 bits; each attempt has five tries
 _MOST_WRONG = 5
-_MOST_AN_HOUR = 3  # mails to a person
+_MOST_AN_HOUR = 20  # mails to a person; a browser of theirs is not limited by the requests of strangers (ruling 13)
 _ADDRESSES = 2
+_SETTLED = timedelta(days=30)
 
 
 def begin(request: HttpRequest, username: str, *, now: datetime) -> RecoveryAttempt:
@@ -46,7 +47,7 @@ def begin(request: HttpRequest, username: str, *, now: datetime) -> RecoveryAtte
     throttle.count_password_attempt(request, "", now=now)  # of the network, over all names: each causes mail
     throttle.count_attempt(throttle.backoff_key(request, f"mailed codes {fold(username)}"), now=now)
     person = person_of(username)
-    account = person.account if person is not None and _may_begin(person, now=now) else None
+    account = person.account if person is not None and _may_begin(request, person, now=now) else None
     row = RecoveryAttempt.objects.create(
         account=account,
         epoch=account.epoch if account else 0,
@@ -54,29 +55,32 @@ def begin(request: HttpRequest, username: str, *, now: datetime) -> RecoveryAtte
         created_at=now,
         expires_at=now + LIVES,
     )
-    receiver = f"mail:{account.id if account else 'nobody'}"
+    receiver = f"mail:{account.id}" if account else f"mail:nobody:{row.id}"
     outbox.enqueue(kind="recovery.codes", receiver=receiver, account=account, payload={"attempt": str(row.id)}, now=now)
     return row
 
 
-def _may_begin(person: Person, *, now: datetime) -> bool:
+def _may_begin(request: HttpRequest, person: Person, *, now: datetime) -> bool:
     lately = RecoveryAttempt.objects.filter(account=person.account, created_at__gt=now - timedelta(hours=1))
     return (
         person.account.is_active
         and status.was_ever_enrolled(person.account)
         and status.may_recover(person.account)
-        and bool(addresses(person))
-        and lately.count() < _MOST_AN_HOUR
+        and bool(addresses(person, now=now))
+        and (throttle.is_known(request, person.account_id) or lately.count() < _MOST_AN_HOUR)
     )
 
 
-def addresses(person: Person) -> list[str]:
-    """The two addresses for codes; none where a source has moved an address in the last 30 days.
+def addresses(person: Person, *, now: datetime) -> list[str]:
+    """The two addresses for codes; none where a source has changed an address in the last 30 days.
 
-    Whoever stole a credential of a source could have moved both.
+    Whoever stole a credential of a source could have added or moved both. Two spellings of one address are one mailbox.
     """
-    found = person.addresses()[:_ADDRESSES]
-    return found if len(found) == _ADDRESSES and not person.former_addresses else []
+    changed: datetime | None = person.contact_changed_at
+    if changed is not None and changed > now - _SETTLED:
+        return []
+    found = list({fold(address): address for address in reversed(person.addresses())}.values())[::-1]
+    return found[:_ADDRESSES] if len(found) >= _ADDRESSES else []
 
 
 def codes(row: RecoveryAttempt) -> list[str]:
@@ -87,7 +91,7 @@ def codes(row: RecoveryAttempt) -> list[str]:
     ]
 
 
-def verify(row: RecoveryAttempt, typed: list[str]) -> Account:
+def verify(row: RecoveryAttempt, typed: list[str], *, now: datetime) -> Account:
     """Check both codes, in any order; each try is counted before it is compared (P54).
 
     Raises: Refused(BAD_CODE).
@@ -100,20 +104,19 @@ def verify(row: RecoveryAttempt, typed: list[str]) -> Account:
     straight = matches_code(one, first) & matches_code(other, second)
     crossed = matches_code(one, second) & matches_code(other, first)
     account = row.account
-    if account is None or not (straight | crossed) or not is_meant(row, account):
+    if account is None or not (straight | crossed) or not is_meant(row, account, now=now):
         raise Refused(Reason.BAD_CODE)
     RecoveryAttempt.objects.filter(id=row.id).update(wrong=F("wrong") - 1)
     return account
 
 
-def is_meant(row: RecoveryAttempt, account: Account) -> bool:
-    """True if the account and its addresses are as they were when the codes were asked for."""
-    changed: datetime | None = account.person.contact_changed_at
+def is_meant(row: RecoveryAttempt, account: Account, *, now: datetime) -> bool:
+    """True if the person may still come back in this way, to the addresses of when the codes were asked for (RC-2)."""
     return (
         account.is_active
         and account.epoch == row.epoch
-        and bool(addresses(account.person))
-        and (changed is None or changed <= row.created_at)
+        and status.may_recover(account)
+        and bool(addresses(account.person, now=now))
     )
 
 
@@ -123,7 +126,7 @@ def spend(row: RecoveryAttempt, account: Account, *, now: datetime) -> None:
     Raises: Refused(BAD_CODE) for every caller except the first, and for an attempt that is not meant any more.
     """
     fresh = RecoveryAttempt.objects.select_related("account__person").get(id=row.id)
-    if not is_meant(fresh, account) or not claim_once(RecoveryAttempt.objects.filter(id=row.id), now=now):
+    if not is_meant(fresh, account, now=now) or not claim_once(RecoveryAttempt.objects.filter(id=row.id), now=now):
         raise Refused(Reason.BAD_CODE)
 
 

@@ -81,6 +81,7 @@ def begin(
     fresh = uuid4()
     request.session.cycle_key()
     request.session[_KEY] = {
+        "at": clock.now().timestamp(),
         "code": code_hash,
         "attempt": attempt,
         "old": str(credential.id),
@@ -121,12 +122,11 @@ def _from_outside(request: HttpRequest, *, now: datetime) -> HttpResponse:
     if not status.may_recover(credential.account):
         return _in_person(request)
     throttle.take_back(tried, now=now)
-    flow.open_transaction(request, credential, place, now=now)
     return begin(request, credential, code_hash=code_hash)
 
 
 def _in_person(request: HttpRequest) -> HttpResponse:
-    """True if recovery needs a manager: AAL3 and IAL3 (RC-2)."""
+    """The page for a recovery that needs a manager: at AAL3 and IAL3 (RC-2)."""
     found = error_response(Reason.RECOVERY_IN_PERSON)
     return pages.problem(
         request,
@@ -153,13 +153,25 @@ def is_saved(credential: Credential, code_hash: str, *, now: datetime) -> bool:
     return _saved(credential, code_hash).filter(consumed_at__isnull=True, expires_at__gt=now).exists()
 
 
+def _subject(request: HttpRequest, *, now: datetime) -> tuple[Credential | None, dict[str, Any]]:
+    """The live credential that this browser is about to replace, for ten minutes, and what it has shown for that.
+
+    It is no login: nothing of it counts for `idp.login.flow`.
+    """
+    begun: dict[str, Any] = request.session.get(_KEY, {})
+    if not begun or now.timestamp() - begun.get("at", 0) > flow.LASTS.total_seconds():
+        return None, {}
+    row = Credential.objects.filter(id=begun["old"]).select_related("account__person", "password_totp").first()
+    return (row, begun) if row is not None and status.is_live(row, row.account, now=now) else (None, {})
+
+
 @require_http_methods(["GET", "POST"])
 def recover_password(request: HttpRequest) -> HttpResponse:
     """Choose a new password, where the old one is forgotten; nothing is changed before the new app is connected."""
-    half, begun = flow.password_verified(request, now=clock.now()), request.session.get(_KEY)
-    if half is None or not begun or begun["old"] != str(half[0].id) or not begun.get("forgotten"):
+    old, begun = _subject(request, now=clock.now())
+    if old is None or not begun.get("forgotten"):
         return redirect(purpose.of_request(request).url())
-    person = half[0].account.person
+    person = old.account.person
     values = {"error": None, "username": person.login_name}
     if request.method == "GET":
         return pages.page(request, "recover_password", values)
@@ -178,12 +190,12 @@ def recover_password(request: HttpRequest) -> HttpResponse:
 def recover_totp(request: HttpRequest) -> HttpResponse:
     """Connect a new authenticator app and prove it, which spends the code and ends the old root."""
     now = clock.now()
-    half, begun = flow.password_verified(request, now=now), request.session.get(_KEY)
-    if half is None or not begun or begun["old"] != str(half[0].id):
+    old, begun = _subject(request, now=now)
+    if old is None:
         return redirect(purpose.of_request(request).url())
     if begun.get("forgotten") and not begun["password_hash"]:
         return redirect(purpose.of_request(request).url("login-recover-password"))
-    old, fresh, wrapped = half[0], UUID(begun["new"]), b64decode(begun["seed"])
+    fresh, wrapped = UUID(begun["new"]), b64decode(begun["seed"])
     seed = totp.unwrap(wrapped, owner=fresh)
     name = old.account.person.login_name or ""
     if request.method == "GET":

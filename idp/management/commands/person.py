@@ -20,7 +20,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import accounts, audit, outbox, status
 from derived.ledger.locking import under_lock
 from derived.models import AccountStatus, Credential
-from derived.rules.kinds import Kind
+from derived.rules.kinds import NO_AUTHENTICATORS
 from idp.errors import answer_to
 from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
 from scim.feed import writing as feed
@@ -41,7 +41,7 @@ T = TypeVar("T")
 _NAME = "the login name, or the id"
 _MOST_DIGITS = 6
 _AUTHENTICATORS = Credential.objects.filter(account=OuterRef("account"), epoch=OuterRef("account__epoch")).exclude(
-    kind=Kind.TOKEN_FAMILY
+    kind__in=NO_AUTHENTICATORS
 )
 _NO_RECOVERY = {
     Reason.ILLEGAL_MOVE: "This person never had a way to sign in, or no source gave an address. See: person invite",

@@ -94,10 +94,37 @@ def test_ending_takes_two(world: World, managers: tuple[Browser, Browser]) -> No
     for _ in range(2):
         assert "A second manager" in _do(managers[0], "end")
     assert _person().account.status == AccountStatus.ACTIVE
-    assert "waits for a second one" in managers[1].get(f"{ISSUER}/console/people/{_person().id}").html
+    page = managers[1].get(f"{ISSUER}/console/people/{_person().id}")
+    assert "waits for a second one: “Asked for by the security desk”" in page.html
+    event = _person().account.events.filter(kind="person.approval").latest("seq")
+    assert event.details.get(name="because").value == "Asked for by the security desk"
     assert "Ended" in _do(managers[1], "end", "He left on Friday")
     assert _person().account.status == AccountStatus.TERMINATED
     assert _offered(managers[0]) == set()
+
+
+def test_an_approval_ends_with_its_manager(world: World, managers: tuple[Browser, Browser]) -> None:
+    """A dismissed manager's approval completes nothing."""
+    world.enrolled(ALEX)
+    _do(managers[0], "end")
+    call_command("person", "dismiss", MONA, stdout=io.StringIO())
+    assert "A second manager" in _do(managers[1], "end")
+
+
+def test_a_newcomer_is_ended_by_two_as_well(managers: tuple[Browser, Browser]) -> None:
+    """Also who never had a way to sign in."""
+    assert "A second manager" in _do(managers[0], "end")
+    assert "Ended" in _do(managers[1], "end")
+
+
+def test_an_approval_is_about_its_person(world: World, managers: tuple[Browser, Browser]) -> None:
+    """A form with another's id beside it ends nobody else with a single manager."""
+    world.enrolled(ALEX)
+    page = managers[0].get(f"{ISSUER}/console/people/{_person(OMAR).id}")
+    form = next(one for one in page.forms() if "end" in one.buttons.get("act", []))
+    values = {"act": "end", "because": "a reason", "credential": str(_person().id)}
+    managers[0].submit(page, form, values=values)
+    assert "A second manager" in _do(managers[1], "end")
 
 
 @pytest.mark.parametrize("act", ["suspend", "sign-out", "revoke"])
@@ -146,7 +173,7 @@ def test_what_is_refused(world: World, managers: tuple[Browser, Browser], what: 
         case _:
             values |= {"act": "revoke", "credential": str(uuid4())[:8]}
     answered = managers[0].submit(page, form, values=values)
-    assert answered.status in {200, 409}
+    assert answered.status in {200, 400, 409}
     assert "Suspended:" not in answered.html
     states = set(Credential.objects.exclude(kind="token_family").values_list("state", flat=True))
     assert states == {State.ACTIVE}

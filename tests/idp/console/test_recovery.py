@@ -96,7 +96,7 @@ def test_one_manager_alone_brings_nobody_back(world: World, managers: tuple[Brow
     _state(managers[0])
     match again:
         case "the same manager":
-            _agree(managers[0])
+            _state(managers[0])
         case "other words":
             _state(managers[1], words="He sounded like himself on the telephone", checked="call_back")
         case _:
@@ -125,6 +125,17 @@ def test_a_source_that_moves_the_address_gains_nothing(
         with pytest.raises(CommandError):
             call_command("person", "invite", ALEX)
     assert len(world.mails("thief@example.org", "invit")) == sent
+
+
+def test_a_statement_is_made_anew_for_a_new_address(world: World, managers: tuple[Browser, Browser]) -> None:
+    """The one about the address of before waits for nobody, and nobody agrees to their own."""
+    world.enrolled(ALEX)
+    _state(managers[0])
+    world.patch(ALEX, {"emails": [{"value": "new@example.org", "primary": True}]})
+    _state(managers[1])
+    page = managers[1].get(f"{ISSUER}/console/people/{_person().id}")
+    assert not [one for one in page.forms() if "agree" in one.buttons]
+    assert "An invitation goes to new@example.org" in _agree(managers[0])
 
 
 def test_who_may_not(world: World, managers: tuple[Browser, Browser]) -> None:

@@ -121,6 +121,9 @@ def test_no_second_record_approves_access(world: World) -> None:
 def test_one_human_is_not_two_managers(world: World) -> None:
     """The second approval of an act comes from another human being."""
     _take(world, "address")
+    world.push("omar@example.org")
+    for name in (ALEX, MONA, "omar@example.org"):
+        call_command("person", "appoint", name, stdout=io.StringIO())
     third = world.enrolled("kim@example.org")
     account, now = _person("kim@example.org").account, clock.now()
     actors = [f"manager:{_person(name).id}" for name in (ALEX, MONA)]
@@ -128,7 +131,6 @@ def test_one_human_is_not_two_managers(world: World) -> None:
         False,
         False,
     ]
-    world.push("omar@example.org")
     assert two_managers.agreed(
         account, Proposal("adopt", "x"), actor=f"manager:{_person('omar@example.org').id}", now=now
     )

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from demo.authenticator import Authenticator
 from demo.browser import Browser
 from derived import clock
-from derived.changes import issue
+from derived.changes import issue, temporary_passes
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential
 from derived.rules.assurance import AAL
@@ -72,7 +72,8 @@ def test_codes_alone_sign_in_at_the_lowest_level(world: World) -> None:
     """Two codes by mail are one method: AAL1, for an hour, and nothing can be added; all addresses are told."""
     person, _ = world.enrolled()
     browser, page = _alone(world, person)
-    assert page.path == "/devices"
+    assert (page.path, page.status) == ("/devices", 200)
+    assert "Temporary pass" in page.html
     session = LoginSession.objects.select_related("event__credential").latest("created_at")
     assert (login_of(session.event).aal, login_of(session.event).root, session.event.amr) == (1, False, ["otp"])
     assert {*_codes(world)} == {ALEX, f"home.{ALEX}"}
@@ -147,8 +148,9 @@ def test_codes_that_serve_nobody(world: World, how: str) -> None:
 
 
 @pytest.mark.parametrize("who", ["nobody", "one address", "the highest level", "never enrolled", "asked thrice"])
-def test_no_codes_are_sent(world: World, who: str) -> None:
-    """The page is the same for everybody (C67, RC-2); a person is mailed at most three times an hour."""
+def test_no_codes_are_sent(world: World, monkeypatch: pytest.MonkeyPatch, who: str) -> None:
+    """The page is the same for everybody (C67, RC-2); strangers have a person mailed so often an hour."""
+    monkeypatch.setattr(mailed_codes, "_MOST_AN_HOUR", 3)
     known = _asked(ALEX)[1].html if who == "asked thrice" else ""
     match who:
         case "one address":
@@ -173,6 +175,58 @@ def test_no_codes_are_sent(world: World, who: str) -> None:
     assert len(world.mails("", "one of two")) == (6 if who == "asked thrice" else 0)
 
 
+def test_no_recovery_is_a_login(world: World) -> None:
+    """Both mailed codes and a saved one prove no password: a code of the old app signs nobody in meanwhile."""
+    person, _ = world.enrolled()
+    browser, page = _asked()
+    assert _sent(browser, page, list(_codes(world).values()), saved=person.recovery_codes[0]).path.endswith("/password")
+    assert browser.get(f"{ISSUER}/login/totp").path == "/login"
+    with time_machine.travel(clock.now() + timedelta(minutes=11)):
+        assert browser.get(f"{ISSUER}/login/recover/totp").path == "/login"
+
+
+@pytest.mark.parametrize("emails", [["t1@example.org", "t2@example.org", ALEX], [ALEX, ALEX.title()]])
+def test_codes_go_to_two_settled_mailboxes(world: World, emails: list[str]) -> None:
+    """Addresses that a source has added lately, and two spellings of one address, get no codes."""
+    world.enrolled()
+    rows = [{"value": one, "primary": one == emails[0]} for one in emails]
+    later = timedelta(days=31) if len(emails) == 2 else timedelta()
+    assert world.patch(ALEX, {"emails": rows}).status_code == 200
+    with time_machine.travel(clock.now() + later):
+        _asked()
+        assert not world.mails("", "one of two")
+
+
+def test_addresses_serve_again_after_a_month(world: World) -> None:
+    """A changed address does not shut its person out for good."""
+    world.enrolled()
+    rows = [{"value": "new@example.org", "primary": True}, {"value": ALEX}]
+    assert world.patch(ALEX, {"emails": rows}).status_code == 200
+    with time_machine.travel(clock.now() + timedelta(days=31)):
+        _asked()
+        assert {*_codes(world)} == {"new@example.org", ALEX}
+
+
+def test_forms_sent_twice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A double press signs in once, and both answers lead on; another browser with the same pass gets nothing."""
+    person, _ = world.enrolled()
+    browser, page = _asked(person.username)
+    codes = list(_codes(world).values())
+    _twice(browser, page, {"first": codes[0], "second": codes[1]})
+    code = _given(world, monkeypatch)
+    browser = Browser(http())
+    _twice(browser, browser.get(f"{ISSUER}/login/pass"), {"username": ALEX, "code": code})
+    assert LoginSession.objects.filter(event__credential__kind=Kind.TEMPORARY_PASS).count() == 2
+
+
+def _twice(browser: Browser, page: Page, values: dict[str, str]) -> None:
+    """The same form from the cookie of before, once the first answer has changed it."""
+    late = Browser(http())
+    late._http.cookies.update(browser._http.cookies)
+    pages = [one.submit(page, page.form_with(*values), values=values) for one in (browser, late)]
+    assert [(one.path, one.status) for one in pages] == [("/devices", 200)] * 2
+
+
 @pytest.mark.parametrize("path", ["/login/mailed", "/login/help"])
 def test_a_network_causes_so_much_mail(world: World, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Over all names: a stranger does not have everybody mailed."""
@@ -187,6 +241,18 @@ def test_a_network_causes_so_much_mail(world: World, monkeypatch: pytest.MonkeyP
     assert world
 
 
+def test_strangers_take_no_codes_from_a_known_browser(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ruling 13: requests in unknown browsers do not count against the person's own."""
+    monkeypatch.setattr(mailed_codes, "_MOST_AN_HOUR", 1)
+    person, _ = world.enrolled()
+    own = world.signed_in(person)
+    _asked()
+    assert len(world.mails("", "one of two")) == 2
+    page = own.get(f"{ISSUER}/login/mailed")
+    own.submit(page, page.form_with("username"), values={"username": ALEX})
+    assert len(world.mails("", "one of two")) == 4
+
+
 def test_a_wrong_second_method_changes_nothing(world: World) -> None:
     """Each try is counted, and the codes can be used again."""
     person, _ = world.enrolled()
@@ -195,6 +261,7 @@ def test_a_wrong_second_method_changes_nothing(world: World) -> None:
     statuses = [_sent(browser, page, codes, password="wrong wrong wrong").status for _ in range(7)]
     assert (statuses[0], statuses[-1]) == (400, 429)
     assert Credential.objects.get().state == State.ACTIVE
+    assert Credential.objects.get().failures > 4
     assert _sent(browser, page, codes).path == "/devices"
     assert person
 
@@ -237,7 +304,7 @@ def test_a_temporary_pass_signs_in_once(world: World, monkeypatch: pytest.Monkey
         world.push(ALEX)
     code = _given(world, monkeypatch)
     browser, page = _with_pass(code.replace("-", " ").lower())
-    assert page.path == "/devices"
+    assert (page.path, page.status) == ("/devices", 200)
     session = LoginSession.objects.select_related("event__credential").latest("created_at")
     assert (login_of(session.event).aal, login_of(session.event).root) == (1, False)
     assert _with_pass(code)[1].status == 400
@@ -269,7 +336,7 @@ def test_a_pass_that_serves_nobody(world: World, monkeypatch: pytest.MonkeyPatch
             given = issue.GivenPass(by=issue.GivenBy.OFFICER, code_hash="x")
             under_lock(
                 Person.objects.get(login_name=ALEX).account_id,
-                lambda account: issue.temporary_pass(account, given, now=clock.now(), actor="manager:x"),
+                lambda account: temporary_passes.give(account, given, now=clock.now(), actor="manager:x"),
             )
         case "ended":
             world.deactivate(ALEX)
@@ -308,6 +375,7 @@ def test_asking_for_help(world: World) -> None:
     assert all("knows that you need help" in page.html for page in pages)
     assert [one.to for one in world.mails(MONA, f"{ALEX} cannot sign in")] == [[MONA], [f"home.{MONA}"]]
     assert [one.login_name for one in asking.waiting(now=clock.now())] == [ALEX]
+    assert world.mails(MONA)
     assert "1 person cannot sign in" in manager.get(f"{ISSUER}/console").html
     assert person
 
