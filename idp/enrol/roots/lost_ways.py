@@ -119,6 +119,5 @@ def _signed_in(request: HttpRequest, row: RecoveryAttempt, account: Account, *, 
     except Refused:
         return pages.page(request, "mailed_codes", {"error": _WRONG}, status=400)
     request.session.pop(_KEY, None)
-    claim = lambda _: temporary.use(given)  # noqa: E731
-    session.establish(request, given, temporary.SHOWN, now=now, claim=claim, repeatable=True)
+    session.establish(request, given, temporary.SHOWN, now=now, claim=lambda _: temporary.use(given), repeatable=True)
     return redirect(purpose.of_request(request).destination())
