@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.database,
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection that could be lost"),
+    pytest.mark.postgresql,  # SQLite has no connection that could be lost
 ]
 
 

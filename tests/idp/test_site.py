@@ -30,6 +30,7 @@ def test_favicon_and_robots_answer() -> None:
         assert found.text == "User-agent: *\nDisallow: /\n"
 
 
+@pytest.mark.database
 def test_change_password_leads_to_its_page(world: World) -> None:
     """A password manager opens it: signed in at the page itself, else after the sign-in."""
     person, desktop = world.enrolled()

@@ -97,7 +97,7 @@ def test_rows_are_those_of_the_orm(world: World) -> None:
     assert len(read) == 0
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite gets a cursor for each statement")
+@pytest.mark.postgresql  # SQLite gets a cursor for each statement
 @pytest.mark.django_db(transaction=True)
 def test_new_connection_gets_a_new_cursor() -> None:
     """The kept cursor ends with its connection."""

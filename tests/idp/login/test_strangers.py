@@ -207,6 +207,7 @@ def test_an_operators_verb_switches_it_on_again(world: World) -> None:
         call_command("credential", "enable", str(row.id), stdout=said)
 
 
+@pytest.mark.database
 def test_a_right_password_never_lengthens_a_wait(world: World) -> None:
     """Ruling 33: one wrong password, one wrong code, one wrong recovery code; then the right password as often as
     one likes.

@@ -183,6 +183,7 @@ def test_consent_sent_twice(world: World, decision: str, told: str) -> None:
     assert (refused.status, refused.stopped_at) == (400, "")
 
 
+@pytest.mark.database
 def test_no_redeemed_code_is_sent_again(world: World) -> None:
     """RFC 6749 §4.1.2: a second use of a code ends the tokens of the first, so the page says that it is done."""
     _, browser = world.enrolled()
