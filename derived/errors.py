@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NOT_ELIGIBLE = "not_eligible"
     NOT_ENTITLED = "not_entitled"
     IDENTITY_CHECK_NEEDED = "identity_check_needed"
+    SEPARATION_OF_DUTIES = "separation_of_duties"
 
     # Reasons to refuse a certificate (RFC 5280, FIPS 201-3 §6.2.3.1).
     CERTIFICATE_LOGIN_OFF = "certificate_login_off"

@@ -150,6 +150,13 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
                 "access_denied",
                 "This takes a check in person that nothing was issued on yet. Ask your identity team for one.",
             )
+        case Reason.SEPARATION_OF_DUTIES:
+            return ErrorResponse(
+                409,
+                "invalid_request",
+                "This person has another role that excludes this one. End that role first, or give this one to "
+                "somebody else.",
+            )
         case Reason.NOT_ELIGIBLE:
             return ErrorResponse(
                 403, "access_denied", "You may not hold derived credentials at present. Ask your identity team."

@@ -562,35 +562,58 @@ class Access(models.Model):
         return f"access {self.id}"
 
 
-class AccessOwner(models.Model):
-    """A person who decides on requests for a client or an entitlement; valid in its epoch only (C30)."""
+class RoleName(models.TextChoices):
+    """The roles of people and machines (`scim.access.roles` has what each of them may do)."""
 
-    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owns")
-    client_key = models.CharField(max_length=255)
-    entitlement = models.CharField(max_length=120, default="")
+    EMPLOYEE = "employee"
+    SUPERVISOR = "supervisor"
+    MANAGER = "manager", "identity manager"
+    OFFICER = "officer", "issuing officer"
+    HELP_DESK = "help-desk", "help desk"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    OWNER = "owner", "owner of an entitlement"
+    EMERGENCY = "emergency", "emergency access"
+    MACHINE = "machine"
+
+
+GIVEN_ROLES = (
+    RoleName.MANAGER, RoleName.OFFICER, RoleName.HELP_DESK, RoleName.AUDITOR, RoleName.OPERATOR, RoleName.OWNER,
+    RoleName.EMERGENCY,
+)  # fmt: skip
+
+
+class Role(models.Model):
+    """A role that a person was given until a time; valid in its epoch only (C30, RL-3).
+
+    role: one of GIVEN_ROLES; everybody is an employee, and a source says who supervises whom. scope: of an owner
+    (`scim.access.roles.scope_of`), else "". given_by, seconded_by: actors of the audit chain. reason: in words.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="roles")
+    role = models.CharField(max_length=12, choices=RoleName.choices)
+    scope = models.CharField(max_length=400, default="")
     epoch = models.PositiveIntegerField()
-    appointed_at = models.DateTimeField()
+    given_by = models.CharField(max_length=80)
+    seconded_by = models.CharField(max_length=80, default="")
+    reason = models.CharField(max_length=300)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["person", "client_key", "entitlement"], name="access_owner_once")
+            models.UniqueConstraint(
+                fields=["person", "role", "scope"], condition=Q(ended_at__isnull=True), name="role_once_at_a_time"
+            ),
+            models.CheckConstraint(name="role_is_given", condition=Q(role__in=[str(one) for one in GIVEN_ROLES])),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["role", "scope"], condition=Q(ended_at__isnull=True), name="role_by_name")
         ]
 
     def __str__(self) -> str:
-        return f"owner {self.person_id}"
-
-
-class Manager(models.Model):
-    """A person whom the operator appointed as a manager (ruling 24); valid in its epoch only (C30)."""
-
-    person = models.OneToOneField(Person, on_delete=models.PROTECT, related_name="manager")
-    epoch = models.PositiveIntegerField()
-    appointed_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
-
-    def __str__(self) -> str:
-        return f"manager {self.person_id}"
+        return f"{self.role} {self.person_id}"
 
 
 class Receiver(models.Model):

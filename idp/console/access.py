@@ -15,8 +15,8 @@ from idp.console.guards import deciders_only, name_of
 from idp.errors import error_response
 from idp.login.session import signed_in
 from idp.login.views import fresh_login_needed
-from scim.access import entitlements, requests
-from scim.models import Access, AccessRule, AccessState
+from scim.access import entitlements, requests, roles
+from scim.models import Access, AccessRule, AccessState, RoleName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +80,8 @@ def _mine(request: HttpRequest, person: Person, *, wrong: int | None = None) -> 
         "wrong": wrong,
         "error": wrong is not None,
         "notice": request.session.pop("notice", None),
-        "decides": entitlements.decides_all(person) or bool(entitlements.owned_by(person)),
-        "to_decide": requests.waiting_for(person).count(),
+        "decides": roles.has(person, RoleName.MANAGER, RoleName.OWNER, now=now),
+        "to_decide": requests.waiting_for(person, now=now).count(),
     }
     return pages.page(request, "access", values, status=400 if wrong else 200)
 
@@ -153,13 +153,13 @@ def review(request: HttpRequest, decider: Person) -> HttpResponse:
 
 
 def _review(request: HttpRequest, decider: Person, *, wrong: int | None = None) -> HttpResponse:
-    waiting = requests.waiting_for(decider)
+    waiting = requests.waiting_for(decider, now=clock.now())
     values = {
         "requests": [_waiting(one, decider) for one in waiting[:_MOST]],
         "more": max(0, waiting.count() - _MOST),
         "wrong": wrong,
         "error": wrong is not None,
-        "manages": entitlements.decides_all(decider),
+        "manages": entitlements.decides_all(decider, now=clock.now()),
         "notice": request.session.pop("notice", None),
     }
     return pages.page(request, "access_review", values, status=400 if wrong else 200)
@@ -187,7 +187,7 @@ def _waiting(access: Access, decider: Person) -> dict[str, Any]:
 def decide(request: HttpRequest, decider: Person, number: int) -> HttpResponse:
     """Approve for a limited time, or refuse with a reason."""
     row = get_object_or_404(Access.objects.select_related("person", "rule"), id=number)
-    if not entitlements.may_decide(decider, row.rule):
+    if not entitlements.may_decide(decider, row.rule, now=clock.now()):
         return pages.problem(request, "There is no such request.", status=404)
     now, reason = clock.now(), request.POST.get("reason", "")
     match request.POST.get("decision"):

@@ -13,7 +13,8 @@ from idp import pages
 from idp.errors import error_response
 from idp.login.session import login_of, signed_in
 from idp.login.views import fresh_login_needed
-from scim.access import entitlements, same_human
+from scim.access import roles, same_human
+from scim.models import RoleName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,19 +32,25 @@ _FRESH = "Deciding for other people needs a sign-in in the last 20 minutes."
 
 def managers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Decorate a page for managers; other visitors get an answer that names what is missing."""
-    return _guarded(view, entitlements.decides_all, "/console")
+    return _guarded(view, _manages, "/console")
 
 
 def officers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Decorate what gives AAL3 to others: a manager who is signed in at AAL3 (X-9)."""
-    return _guarded(view, entitlements.decides_all, "/console", least=AAL.AAL3)
+    return _guarded(view, _manages, "/console", least=AAL.AAL3)
 
 
 def deciders_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Decorate a page for those who decide on requests for access: managers, and owners of a client."""
     return _guarded(
-        view, lambda person: entitlements.decides_all(person) or bool(entitlements.owned_by(person)), "/access/review"
+        view,
+        lambda person: roles.has(person, RoleName.MANAGER, RoleName.OWNER, now=clock.now()),
+        "/access/review",
     )
+
+
+def _manages(person: Person) -> bool:
+    return roles.has(person, RoleName.MANAGER, now=clock.now())
 
 
 def _guarded(

@@ -65,7 +65,7 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
             }
             for one in returns.waiting()[:_MOST]
         ],
-        "requests": requests.waiting_for().count(),
+        "requests": requests.waiting_for(now=clock.now()).count(),
         "held": held.waiting().count(),
         "alarms": refusals.alarms().count(),
         "locked_out": list(asking.waiting(now=clock.now())[:_MOST_LOCKED_OUT]),

@@ -22,12 +22,11 @@ from derived.models import Account, AccountStatus, Authority, Event, SigningKey
 from idp.config import config
 from idp.models import ClientPolicy, RegisteredUri, Upstream
 from scim.models import (
-    AccessOwner,
     AccessRule,
-    Manager,
     MatchRule,
     Receiver,
     ReceiverCredential,
+    Role,
     Source,
     SourceCredential,
 )
@@ -43,7 +42,7 @@ _KIND = "operator.changed"
 ACCEPTED: Final = "operator.restore_accepted"
 _MOST = 200  # names in one Event
 _WATCHED: Final[tuple[type[Model], ...]] = (
-    Source, SourceCredential, MatchRule, AccessRule, AccessOwner, Manager, Receiver, ReceiverCredential,
+    Source, SourceCredential, MatchRule, AccessRule, Role, Receiver, ReceiverCredential,
     Client, ClientPolicy, RegisteredUri, Upstream, SigningKey, Authority,
 )  # fmt: skip
 _BY_USE: Final = frozenset({

@@ -17,7 +17,7 @@ from derived.rules.kinds import Kind
 from idp.witness import operator_chain, standing, withdrawn, writing
 from idp.witness.folder import witness
 from idp.witness.known import Named, digest
-from scim.models import Access, AccessOwner, Manager
+from scim.models import Access, Role
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -130,7 +130,7 @@ def _next_generation(generation: int) -> None:
     """
     lasting = Credential.objects.exclude(kind=Kind.TOKEN_FAMILY)
     lasting.filter(epoch=F("account__epoch")).update(epoch=F("epoch") + 1)
-    for model in (Access, AccessOwner, Manager):
+    for model in (Access, Role):
         model.objects.filter(epoch=F("person__account__epoch")).update(epoch=F("epoch") + 1)
     Account.objects.update(epoch=F("epoch") + 1)
     Authority.objects.update(crl_number=F("crl_number") + _CRL_STEP)

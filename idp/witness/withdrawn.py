@@ -18,7 +18,7 @@ from derived.models import SigningKey
 from idp.keys import keyring
 from idp.models import ClientPolicy, Upstream
 from idp.secrets import hash_secret
-from scim.models import Manager, Receiver, ReceiverCredential, Source, SourceCredential
+from scim.models import Receiver, ReceiverCredential, Role, RoleName, Source, SourceCredential
 from scim.people import disabling
 
 if TYPE_CHECKING:
@@ -138,14 +138,19 @@ def _of_keys_and_people(*, now: datetime) -> Iterator[Item]:
             partial(keyring().revoke, kid, now=now),
             f"signing key {kid} was revoked again; a new one signs",
         )
-    for manager in Manager.objects.select_related("person"):
+    for row in Role.objects.select_related("person"):
+        # Of a manager as databases of before the other roles name it, of which a witness may remember the end.
+        name = f"manager:{row.person_id}" if row.role == RoleName.MANAGER else f"role:{_digest(_role(row))}"
         yield Item(
-            f"manager:{manager.person_id}:{manager.appointed_at.isoformat()}",
-            _state(ended=manager.ended_at is not None),
-            partial(Manager.objects.filter(id=manager.id).update, ended_at=now),
-            f"manager {manager.person.get_username()} was dismissed again; to undo it: manage.py person appoint "
-            f"{manager.person.get_username()}",
+            f"{name}:{row.since.isoformat()}",
+            _state(ended=row.ended_at is not None),
+            partial(Role.objects.filter(id=row.id).update, ended_at=now),
+            f"the role {row.role} of {row.person.get_username()} was ended again; to undo it: manage.py role give",
         )
+
+
+def _role(row: Role) -> str:
+    return f"{row.person_id} {row.role} {row.scope}"
 
 
 def _state(*, ended: bool) -> str:

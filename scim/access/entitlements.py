@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 
+from scim.access import roles
 from scim.access.belonging import groups_of
-from scim.models import Access, AccessOwner, AccessRule, AccessState, Group, Manager, Person
+from scim.models import Access, AccessRule, AccessState, Group, Person, RoleName
 from scim.protocol import trust
 from scim.protocol.values import fold
 
@@ -216,45 +217,18 @@ def _unknown(kind: str, subject: str) -> str | None:
 # --- approvers ---
 
 
-def appoint_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> AccessOwner:
-    """Let a person decide on requests for a client or one of its entitlements, in their account's present epoch.
-
-    See C30.
-    """
-    row, _ = AccessOwner.objects.update_or_create(
-        person=person,
-        client_key=client_key,
-        entitlement=entitlement,
-        defaults={"epoch": person.account.epoch, "appointed_at": now, "ended_at": None},
-    )
-    return row
+def decides_all(person: Person, *, now: datetime) -> bool:
+    """True if a person is an identity manager now."""
+    return roles.has(person, RoleName.MANAGER, now=now)
 
 
-def dismiss_owner(person: Person, client_key: str, *, entitlement: str = "", now: datetime) -> bool:
-    """End an owner's appointment; False if there was none."""
-    rows = AccessOwner.objects.filter(
-        person=person, client_key=client_key, entitlement=entitlement, ended_at__isnull=True
-    )
-    return bool(rows.update(ended_at=now))
+def owned_by(person: Person, *, now: datetime) -> list[tuple[str, str]]:
+    """The clients, each with an entitlement or "" for all, on whose requests a person decides as an owner."""
+    rows = roles.live(now=now).filter(person=person, role=RoleName.OWNER).order_by("id")
+    return [roles.parts_of(scope) for scope in rows.values_list("scope", flat=True)]
 
 
-def decides_all(person: Person) -> bool:
-    """True if a person is an appointed manager, in their account's present epoch (C30)."""
-    return managers().filter(person=person).exists()
-
-
-def managers() -> QuerySet[Manager]:
-    """The appointments of managers that hold now, each in the present epoch of its person's account."""
-    return Manager.objects.filter(epoch=F("person__account__epoch"), ended_at__isnull=True)
-
-
-def owned_by(person: Person) -> list[AccessOwner]:
-    """The appointments of a person as an owner."""
-    return list(AccessOwner.objects.filter(person=person, epoch=F("person__account__epoch"), ended_at__isnull=True))
-
-
-def may_decide(person: Person, rule: AccessRule) -> bool:
-    """True if a person decides on requests under a rule: a manager on all, an owner on their own."""
-    return decides_all(person) or any(
-        one.client_key == rule.client_key and one.entitlement in {"", rule.entitlement} for one in owned_by(person)
-    )
+def may_decide(person: Person, rule: AccessRule, *, now: datetime, about: Person | None = None) -> bool:
+    """True if a person decides on requests under a rule; about: on one of this person."""
+    scope = roles.scope_of(rule.client_key, rule.entitlement)
+    return bool(roles.may(person, roles.Verb.APPROVE, about=about, scope=scope, now=now))

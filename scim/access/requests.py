@@ -104,7 +104,7 @@ def _decide(  # noqa: PLR0913
         lasts = row.rule.most_days if days is None else days
         if row.state != AccessState.REQUESTED or row.epoch != account.epoch or not 1 <= lasts <= row.rule.most_days:
             raise Refused(Reason.ILLEGAL_MOVE)
-        if by is not None and (is_own(row, by) or not may_decide(by, row.rule)):
+        if by is not None and (is_own(row, by) or not may_decide(by, row.rule, about=row.person, now=now)):
             raise Refused(Reason.ILLEGAL_MOVE)
         if is_decided_by_requester(row, actor=actor):
             raise Refused(Reason.ILLEGAL_MOVE)
@@ -179,17 +179,15 @@ def end_all_disallowed(*, now: datetime, actor: str) -> int:
     )
 
 
-def waiting_for(decider: Person | None = None) -> QuerySet[Access]:
-    """The waiting requests, oldest first; decider: only those that this person decides on."""
+def waiting_for(decider: Person | None = None, *, now: datetime) -> QuerySet[Access]:
+    """The waiting requests, oldest first; decider: only those that this manager or owner decides on."""
     rows = Access.objects.filter(
         state=AccessState.REQUESTED, epoch=F("person__account__epoch"), rule__ended_at__isnull=True
     )
-    if decider is not None and not decides_all(decider):
+    if decider is not None and not decides_all(decider, now=now):
         theirs = Q(pk__in=[])
-        for one in owned_by(decider):
-            theirs |= Q(
-                rule__client_key=one.client_key, **({"rule__entitlement": one.entitlement} if one.entitlement else {})
-            )
+        for client_key, entitlement in owned_by(decider, now=now):
+            theirs |= Q(rule__client_key=client_key, **({"rule__entitlement": entitlement} if entitlement else {}))
         rows = rows.filter(theirs)
     return rows.select_related("person__account", "rule").order_by("requested_at")
 

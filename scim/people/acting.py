@@ -17,7 +17,7 @@ from derived.ledger import audit, outbox, status
 from derived.ledger.locking import under_lock
 from scim.access import same_human
 from scim.feed import writing as feed
-from scim.models import Manager, ManagerStop
+from scim.models import ManagerStop, Role
 from scim.people import two_managers
 from scim.people.two_managers import Proposal
 
@@ -88,7 +88,7 @@ def perform(person: Person, deed: Deed, work: Callable[[Account], None]) -> bool
 def _stopped(actor: str, *, but: Person, now: datetime) -> int:
     """The number of other people whom a manager has stopped in the last hour; their acts wait for each other."""
     if (manager := same_human.of_actor(actor)) is not None:
-        list(Manager.objects.select_for_update().filter(person=manager).values_list("person"))
+        list(Role.objects.select_for_update().filter(person=manager, ended_at__isnull=True).values_list("person"))
     rows = ManagerStop.objects.filter(actor=actor, at__gt=now - WINDOW).exclude(person=but)
     return rows.values("person").distinct().count()
 

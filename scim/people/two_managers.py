@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from derived.ledger import audit, status
-from scim.access import entitlements, same_human
-from scim.models import Approval
+from scim.access import roles, same_human
+from scim.models import Approval, RoleName
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +56,7 @@ def agreed(account: Account, proposal: Proposal, *, actor: str, now: datetime) -
     if not actor.startswith("manager:") or not (proposal.always or status.ever_had_authenticator(account)):
         return True
     others = [one for one in proposal.approvals(now=now).exclude(by=actor) if proposal.is_of_same_terms(one)]
-    first = next((one for one in others if _still_decides(one.by) and _differ(one.by, actor)), None)
+    first = next((one for one in others if _still_decides(one.by, now=now) and _differ(one.by, actor)), None)
     act, about = proposal.act, str(proposal.about)
     if first is not None:
         Approval.objects.filter(act=act, about=about).delete()
@@ -70,10 +70,10 @@ def agreed(account: Account, proposal: Proposal, *, actor: str, now: datetime) -
     return False
 
 
-def _still_decides(actor: str) -> bool:
+def _still_decides(actor: str, *, now: datetime) -> bool:
     """True unless the manager of an approval has been dismissed, or has left, since."""
     person = same_human.of_actor(actor)
-    return person is None or entitlements.decides_all(person)
+    return person is None or roles.has(person, RoleName.MANAGER, now=now)
 
 
 def _differ(one: str, other: str) -> bool:

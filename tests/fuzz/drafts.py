@@ -24,11 +24,13 @@ from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
 from idp.models import ClientPolicy, RegistrationToken, Upstream
 from idp.secrets import hash_secret
-from scim.models import Access, AccessRule, Manager, Match
+from scim.access import roles
+from scim.models import Access, AccessRule, Match, RoleName
 from scim.people import directory
 from tests.fixtures.card_reader import PLACE, SECRET, Reader
 from tests.fixtures.certificate_authority import csr
 from tests.fixtures.proxy_hop import NAME, said
+from tests.fixtures.roles import appoint
 from tests.fixtures.software_authenticator import SoftKey
 from tests.fixtures.world import CALLBACK, CORE, ISSUER, PATCH, http
 from tests.fuzz.valid_state import CSRF, PASSPHRASE, ValidState, fresh
@@ -1319,9 +1321,8 @@ def _managed(valid_state: ValidState) -> Person:
     """The person whom nobody ends, as an identity manager."""
     found = directory.person_by_login_name(valid_state.person.username)
     assert found is not None
-    Manager.objects.update_or_create(
-        person=found, defaults={"epoch": found.account.epoch, "appointed_at": clock.now(), "ended_at": None}
-    )
+    if not roles.has(found, RoleName.MANAGER, now=clock.now()):
+        appoint(valid_state.person.username, RoleName.MANAGER)
     victim = directory.person_by_login_name(valid_state.victim.username)
     return victim or found
 

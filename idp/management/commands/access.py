@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
-from django.db.models import F
 
 from derived import clock
+from derived.ledger.locking import under_lock
 from idp import clients
 from idp.config import config
 from idp.management.verbs import Noun, no_arguments
-from scim.access import entitlements, requests
-from scim.models import Access, AccessOwner, AccessRule, AccessState, Person
+from scim.access import appointments, entitlements, requests, roles
+from scim.access.appointments import Appointment
+from scim.models import Access, AccessRule, AccessState, Person, Role, RoleName
 from scim.protocol.values import fold
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Command(Noun):
 
     def waiting(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the requests that wait."""
-        return _rows(requests.waiting_for())
+        return _rows(requests.waiting_for(now=clock.now()))
 
     def approve(self, options: dict[str, Any]) -> str:
         """Approve a request."""
@@ -200,15 +201,26 @@ class Command(Noun):
         if clients.find(options["client_id"]) is None:
             message = f"There is no client {options['client_id']}. See: manage.py client list"
             raise CommandError(message)
-        entitlements.appoint_owner(
-            self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()
+        person, now = self._person(options), clock.now()
+        wanted = Appointment(
+            person=person,
+            role=RoleName.OWNER,
+            scope=roles.scope_of(options["client_id"], options["entitlement"]),
+            until=now + roles.LONGEST,
+            reason="appointed at a terminal",
+            given_by=self.actor,
         )
+        under_lock(person.account_id, lambda account: appointments.give(account, wanted, now=now))
         return f"{options['name']} decides on requests for {options['client_id']} at {config().issuer}/access/review"
 
     def disown(self, options: dict[str, Any]) -> str:
         """End an owner's appointment."""
-        if not entitlements.dismiss_owner(
-            self._person(options), options["client_id"], entitlement=options["entitlement"], now=clock.now()
+        person, now = self._person(options), clock.now()
+        scope = roles.scope_of(options["client_id"], options["entitlement"])
+        row = Role.objects.filter(person=person, role=RoleName.OWNER, scope=scope, ended_at=None).first()
+        if row is None or not under_lock(
+            person.account_id,
+            lambda account: appointments.end(account, row, because="", actor=self.actor, now=now),
         ):
             message = "This person does not decide on requests for that client. See: manage.py access owners"
             raise CommandError(message)
@@ -216,17 +228,14 @@ class Command(Noun):
 
     def owners(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the owners."""
-        rows = (
-            AccessOwner.objects.filter(ended_at=None, epoch=F("person__account__epoch"))
-            .select_related("person")
-            .order_by("client_key", "id")
-        )
+        rows = roles.live(now=clock.now()).filter(role=RoleName.OWNER).select_related("person").order_by("scope", "id")
         return [
             {
-                "client_id": one.client_key,
-                "entitlement": one.entitlement,
+                "client_id": roles.parts_of(one.scope)[0],
+                "entitlement": roles.parts_of(one.scope)[1],
                 "person": one.person.login_name,
-                "since": one.appointed_at,
+                "since": one.since,
+                "until": one.until,
             }
             for one in rows
         ]

@@ -17,14 +17,17 @@ from derived import clock
 from derived.changes import revoke, suspend
 from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
-from derived.ledger import accounts, audit, outbox, status
+from derived.ledger import accounts, outbox, status
 from derived.ledger.locking import under_lock
 from derived.models import AccountStatus, Credential
 from derived.rules.kinds import NO_AUTHENTICATORS
 from idp.errors import answer_to
 from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
+from scim.access import appointments
+from scim.access.appointments import Appointment
+from scim.access.roles import LONGEST
 from scim.feed import writing as feed
-from scim.models import Manager, Person, Record, Source
+from scim.models import Person, Record, Role, RoleName, Source
 from scim.people import recovering, refusals, returns, settle
 from scim.protocol import aggregate
 from scim.protocol.values import fold
@@ -257,9 +260,14 @@ class Command(Noun):
         person, now = self._found(options), clock.now()
 
         def work(account: Account) -> None:
-            values = {"epoch": account.epoch, "appointed_at": now, "ended_at": None}
-            Manager.objects.update_or_create(person=person, defaults=values)
-            audit.record(account, "manager.appointed", now=now, actor=self.actor)
+            wanted = Appointment(
+                person=person,
+                role=RoleName.MANAGER,
+                until=now + LONGEST,
+                reason="appointed at a terminal",
+                given_by=self.actor,
+            )
+            appointments.give(account, wanted, now=now)
 
         under_lock(person.account_id, work)
         return f"{person.display_name()} is an identity manager, from their next sign-in with two factors"
@@ -268,11 +276,9 @@ class Command(Noun):
         """End a manager's appointment."""
         person, now = self._found(options), clock.now()
 
-        def work(account: Account) -> int:
-            ended = Manager.objects.filter(person=person, ended_at=None).update(ended_at=now)
-            if ended:
-                audit.record(account, "manager.dismissed", now=now, actor=self.actor)
-            return ended
+        def work(account: Account) -> bool:
+            row = Role.objects.filter(person=person, role=RoleName.MANAGER, ended_at=None).first()
+            return row is not None and appointments.end(account, row, because="", actor=self.actor, now=now)
 
         return "dismissed" if under_lock(person.account_id, work) else "was no manager"
 

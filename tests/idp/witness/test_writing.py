@@ -28,8 +28,8 @@ from idp.witness import operator_chain, restored, standing, writing
 from idp.witness.folder import Damaged, Folder
 from idp.witness.operator_chain import OPERATOR
 from idp.witness.standing import Standing
-from scim.access import entitlements
-from scim.models import Manager, Source, SourceCredential
+from scim.access import roles
+from scim.models import Role, Source, SourceCredential
 from scim.people import provision
 from tests.fixtures.audit_chain import account
 from tests.fixtures.world import World, http
@@ -372,7 +372,7 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
     kid = keyring().ensure(KeyPurpose.TOKENS, "ES256", now=clock.now()).kid
     writer = writing.Writer()
     writer.write(now=clock.now())
-    tables = [Source, SourceCredential, ClientPolicy, SigningKey, Manager]
+    tables = [Source, SourceCredential, ClientPolicy, SigningKey, Role]
     backup = [(model, list(model.objects.values())) for model in tables]
 
     call_command("source", "rotate", "payroll")
@@ -419,7 +419,7 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
     assert [hashes[one.policy.pk] == before[one.policy.pk] for one in clients] == [False, True, True]
     assert [ClientPolicy.objects.get(pk=one.policy.pk).disabled_at is None for one in clients] == [True, False, True]
     assert SigningKey.objects.get(kid=kid).state == "revoked"
-    assert not entitlements.managers().exists()
+    assert not roles.live(now=clock.now()).exists()
 
 
 def _client(name: str) -> RelyingParty:

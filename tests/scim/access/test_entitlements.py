@@ -19,6 +19,7 @@ from device.errors import ProtocolError
 from idp.policies.issuance import groups_of
 from scim.access import belonging, entitlements, requests
 from scim.models import Access, AccessState, Person
+from tests.fixtures.roles import own
 from tests.fixtures.world import CALLBACK, ISSUER, PATCH, App, World, claims, http, userinfo
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def test_request_review_approval_assignment_removal(world: World) -> None:
         requests.approve(access, by=alex, now=clock.now(), actor=requests.actor_of(alex))
     with pytest.raises(Refused, match="illegal_move"):
         requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
-    entitlements.appoint_owner(mona, app.client_id, now=clock.now())
+    own(mona, app.client_id)
     requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
     assert entitlements.claims_for(_person(), app.client_id, now=clock.now()) == {"entitlements": ["operator"]}
     _work_in(world, "Sales")
