@@ -12,7 +12,10 @@ import time_machine
 
 from derived import clock
 from derived.errors import Refused
-from scim.access import roles
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
+from scim.access import appointments, roles
+from scim.access.appointments import Appointment
 from scim.access.roles import Extent, Verb, may
 from scim.models import GIVEN_ROLES, Person, Record, Role, RoleName
 from scim.protocol.user import ENTERPRISE_URN
@@ -78,6 +81,7 @@ def test_matrix_is_the_table_of_the_contract() -> None:
     assert pairs == {(other, one) for one, other in pairs}
 
 
+@pytest.mark.database
 def test_role_counts_only_while_it_is_live(world: World) -> None:
     """RL-3: not before its time, not after it, not ended, not for a suspended holder, not after a return."""
     world.push(ALEX)
@@ -130,6 +134,7 @@ def _names_manager(of: str, boss: str) -> None:
     person.save(update_fields=["profile", "provenance"])
 
 
+@pytest.mark.database
 def test_source_says_who_supervises(world: World) -> None:
     """A supervisor acts for direct reports only; by a deleted record, another source's id or in a circle nobody is."""
     for name in (ALEX, MONA, OMAR):
@@ -200,6 +205,26 @@ def test_term_ends_after_a_year_at_most(world: World) -> None:
         appoint(MONA, RoleName.MANAGER)
         assert [one.ended_at is None for one in mona.roles.order_by("id")] == [False, True]
         assert [one.name for one in roles.held(mona, now=clock.now())] == [RoleName.EMPLOYEE, RoleName.MANAGER]
+
+
+def test_record_of_a_role_names_giver_second_and_reason(world: World) -> None:
+    """RL-5: in the event and in the row; the reason is a personal detail that can be erased."""
+    world.push(MONA)
+    person, now = _person(MONA), clock.now()
+    wanted = Appointment(
+        person=person,
+        role=RoleName.AUDITOR,
+        until=now + timedelta(days=30),
+        reason="Audit of the third quarter",
+        given_by="manager:1",
+        seconded_by="manager:2",
+    )
+    row = under_lock(person.account_id, lambda account: appointments.give(account, wanted, now=now))
+    event = person.account.events.get(kind="role.given")
+    assert (event.body["given_by"], event.body["seconded_by"]) == (row.given_by, row.seconded_by)
+    assert (row.given_by, row.seconded_by, event.actor) == ("manager:1", "manager:2", "manager:2")
+    assert event.details.get(name="because").value == row.reason == "Audit of the third quarter"
+    assert audit.verify(person.account) is None
 
 
 def test_former_appointments_become_roles() -> None:
