@@ -9,14 +9,26 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 
 from derived import clock
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from idp.secrets import hash_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from django.db.models import QuerySet
 
 _POINTER = "login_session"  # `idp.login.session`
 _ANONYMOUS = timedelta(hours=1)
+
+
+def _live() -> QuerySet[Session]:
+    return Session.objects.filter(
+        session_key=BoundValue("session_key", field_of(Session)),
+        expire_date__gt=BoundValue("now", field_of(Session, "expire_date")),
+    )
+
+
+_STATE = PreparedSelect(_live)
 
 
 class SessionStore(DatabaseStore):
@@ -27,7 +39,7 @@ class SessionStore(DatabaseStore):
         return hash_secret(self.session_key or "", kind="browser")[:40]
 
     def _get_session_from_db(self) -> Session | None:
-        row = Session.objects.filter(session_key=self._row_key, expire_date__gt=clock.now()).first()
+        row = _STATE.first(session_key=self._row_key, now=clock.now())
         if row is None:
             self._session_key = None
         return row

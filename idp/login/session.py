@@ -14,6 +14,7 @@ from derived import clock
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.ledger.locking import under_lock
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from derived.models import Account, Credential
 from derived.rules.assurance import AAL, Authentication, Factor, VerifiedFactors
 from idp.login import approved, repeats
@@ -64,7 +65,9 @@ def has_live_credentials(event: AuthenticationEvent, account: Account, *, now: d
 
 def session_under_lock(session_id: UUID, account: Account) -> LoginSession:
     """A session as it is now, for callers that hold its account's lock."""
-    fresh = with_evidence(LoginSession.objects).get(id=session_id, account=account)
+    fresh = _SESSION.first(id=session_id)
+    if fresh is None or fresh.account_id != account.id:
+        raise LoginSession.DoesNotExist
     fresh.account.status, fresh.account.epoch = account.status, account.epoch
     return fresh
 
@@ -74,6 +77,11 @@ def with_evidence(rows: Manager[LoginSession] | QuerySet[LoginSession]) -> Query
     return rows.select_related(
         "account__person", "event__credential__root", "event__credential__parent", "event__beside"
     )
+
+
+_SESSION = PreparedSelect(
+    lambda: with_evidence(LoginSession.objects.filter(id=BoundValue("id", field_of(LoginSession))))
+)
 
 
 def has_not_ended(session: LoginSession, *, now: datetime) -> bool:
@@ -98,7 +106,7 @@ def of_browser(request: HttpRequest, *, now: datetime) -> LoginSession | None:
     pointer = request.session.get(_POINTER)
     if not pointer:
         return None
-    found = with_evidence(LoginSession.objects.filter(id=UUID(pointer))).first()
+    found = _SESSION.first(id=UUID(pointer))
     if found is None or not is_live(found, now=now):
         return None
     idle = now - found.last_seen_at
