@@ -51,6 +51,7 @@ class Reason(StrEnum):
     RECOVERY_IN_PERSON = "recovery_in_person"
     NOT_ELIGIBLE = "not_eligible"
     NOT_ENTITLED = "not_entitled"
+    NO_AGREEMENT = "no_agreement"
     IDENTITY_CHECK_NEEDED = "identity_check_needed"
     SEPARATION_OF_DUTIES = "separation_of_duties"
 

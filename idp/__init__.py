@@ -26,6 +26,7 @@
     login          logins and sessions
     enrol          binding of credentials
     console        pages of managers and owners
+    agreements     trust agreements with relying parties, and redress
     clients        relying parties
     upstreams      other OpenID providers
     certificates   validation of certificates

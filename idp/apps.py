@@ -14,6 +14,7 @@ class IdpConfig(AppConfig):
         """Register the system checks, and the recognisers of SCIM callers."""
         from derived.ledger.chain_key import unwrap_with  # noqa: PLC0415 - models are ready here
         from idp.checks import (  # noqa: F401, PLC0415 - registration happens on import, when apps are ready
+            agreements,
             certificate_host,
             configuration,
             pki_folder,

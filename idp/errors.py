@@ -144,6 +144,13 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
                 "access_denied",
                 "You are not assigned to this. Ask your identity team for access, and say what for.",
             )
+        case Reason.NO_AGREEMENT:
+            return ErrorResponse(
+                403,
+                "unauthorized_client",
+                "Your organisation has no agreement in force with this application about your details. Tell your "
+                "identity team.",
+            )
         case Reason.IDENTITY_CHECK_NEEDED:
             return ErrorResponse(
                 403,

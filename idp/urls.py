@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import health, home, published
-from idp.console import access, acts, deliveries, held, needs, refused
+from idp.console import access, acts, agreements, deliveries, held, needs, refused
 from idp.console import recovery as console_recovery
 from idp.console import views as console
-from idp.enrol.devices import apps, tree
+from idp.enrol.devices import agreement_pages, apps, tree
 from idp.enrol.devices import pages as enrol
 from idp.enrol.grown import binding_api as api
 from idp.enrol.grown import registry
@@ -120,6 +120,8 @@ urlpatterns = [
     path("devices/roots/<uuid:credential_id>/enable", roots.enable, name="root-enable"),
     path("devices/roots/<uuid:credential_id>/report", roots.report, name="root-report"),
     path("apps", apps.mine, name="apps"),
+    path("apps/<int:number>", agreement_pages.app, name="app"),
+    path("redress", agreement_pages.objections, name="redress"),
     path("apps/<int:number>/withdraw", apps.withdraw, name="app-withdraw"),
     path("devices/apps/<uuid:family_id>/end", tree.end_family, name="family-end"),
     path("devices/<uuid:credential_id>/remove", enrol.remove, name="device-remove"),
@@ -147,6 +149,9 @@ urlpatterns = [
         name="console-check-confirm",
     ),
     path("console/records/<uuid:record_id>/adopt", console.adopt, name="console-adopt"),
+    path("console/agreements", agreements.agreements, name="console-agreements"),
+    path("console/redress", agreements.cases, name="console-redress"),
+    path("console/redress/<int:number>", agreements.case, name="console-redress-case"),
     path("console/refused", refused.refused, name="console-refused"),
     path("console/held", held.waiting, name="console-held"),
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),

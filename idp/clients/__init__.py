@@ -22,6 +22,7 @@ from idp.clients.consents import consent_needed, remember_consent, remembered_co
 from idp.clients.party import (
     RelyingParty,
     find,
+    find_by_number,
     find_in_any_state,
     parties_for_devices,
     party_of,
@@ -61,6 +62,7 @@ __all__ = [
     "change",
     "consent_needed",
     "find",
+    "find_by_number",
     "find_in_any_state",
     "hashed_secret",
     "parties_for_devices",

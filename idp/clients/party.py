@@ -203,6 +203,12 @@ def party_of(client: Client) -> RelyingParty | None:
     return RelyingParty(policy)
 
 
+def find_by_number(number: int) -> RelyingParty | None:
+    """The client of that row number, as pages name it, if it is there and not disabled."""
+    policy = ClientPolicy.objects.filter(pk=number, disabled_at__isnull=True).select_related("client").first()
+    return RelyingParty(policy) if policy else None
+
+
 def parties_for_devices() -> list[RelyingParty]:
     """The clients that a device may be allowed to serve without a browser (ruling 2)."""
     rows = ClientPolicy.objects.filter(device_assertion=True, disabled_at__isnull=True).select_related("client")

@@ -4,6 +4,7 @@
     views        waiting cases, one case, one person, decisions
     access       requests for access, of people and of those who decide
     needs        the yearly review of derived credentials
+    agreements   trust agreements with applications, and cases of redress
     acts         suspend, resume, invite again, sign out, revoke, end
     recovery     a person who cannot sign in: two managers vouch, and an invitation goes out
     held         held people: let them end, or give them back

@@ -5,6 +5,7 @@
     certificates   logins by certificate, fetched objects of authorities, probes
     upstreams      upstream OpenID providers and logins in progress
     oidc           pushed and waiting requests, codes, token families, tokens
+    agreements     trust agreements with clients, redress cases
     enrol          invitations, undo links, bindings, certificate orders
 
 Each row that authorises a request carries account, epoch and credential, and every read joins the Account and the
@@ -14,6 +15,7 @@ values. May import `derived.models` and the registry of django-oidc-provider.
 
 from __future__ import annotations
 
+from idp.models.agreements import RedressCase, TrustAgreement
 from idp.models.certificates import CertificateLogin, PkiObject, Probe
 from idp.models.clients import ClientKeys, ClientPolicy, ConsentTerms, RegisteredUri, RegistrationToken
 from idp.models.enrol import Binding, CertificateOrder, Invitation, RecoveryAttempt, UndoLink
@@ -50,11 +52,13 @@ __all__ = [
     "Probe",
     "PushedRequest",
     "RecoveryAttempt",
+    "RedressCase",
     "RefreshToken",
     "RegisteredUri",
     "RegistrationToken",
     "ServiceToken",
     "Throttle",
+    "TrustAgreement",
     "UndoLink",
     "Upstream",
     "UpstreamLogin",

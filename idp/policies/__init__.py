@@ -1,6 +1,7 @@
 """The operator's policy files, read again whenever they change.
 
     issuance        the issuance rules of `var/issuance.toml`
+    site            the organisation's settings of the site, `var/site.toml`
     attestation     trusted roots of hardware attestation, and the operator's lists
     fido_metadata   FIDO metadata, and the operator's policy on models
 

@@ -27,7 +27,7 @@ from idp.enrol.devices import undo_links as undo
 from idp.enrol.roots import invitations as invitation
 from idp.enrol.roots import mailed_codes
 from idp.errors import ENDINGS
-from idp.models import RecoveryAttempt
+from idp.models import RecoveryAttempt, RedressCase
 from idp.secrets import grouped
 from idp.signals import transport
 from idp.signals.transport import NotInternational
@@ -45,6 +45,7 @@ KINDS = (
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
     "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked",
+    "redress.opened", "redress.answered",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -66,7 +67,7 @@ _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
 # about another person
 _FOR_MANAGERS = frozenset(
-    {"mail.refused", "brake.held", "push.refused", "adoption.waits", "return.waits", "help.asked"}
+    {"mail.refused", "brake.held", "push.refused", "adoption.waits", "return.waits", "help.asked", "redress.opened"}
 )
 _SUSPENDED = {
     "name_changed": (
@@ -134,7 +135,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
         case "return.waits":
             template, values = "return_waits", _of_push(row)
-        case "mail.refused" | "help.asked":
+        case "mail.refused" | "help.asked" | "redress.opened" | "redress.answered":
             template, values = row.kind.replace(".", "_"), _of_another(row)
         case _:
             template, values = _notice(row, credential, now=now)
@@ -262,7 +263,18 @@ def _of_another(row: OutboxRow) -> dict[str, Any]:
         "of": (person.login_name or person.display_name()) if person else "a person who is no longer here",
         "notice": _NOTICES.get(str(row.payload.get("kind")), "a notice"),
         "link": f"{config().issuer}/console/people/{person.id}" if person else f"{config().issuer}/console",
+        **_of_case(row),
     }
+
+
+def _of_case(row: OutboxRow) -> dict[str, Any]:
+    """A case of redress, for the managers who answer it and for the person who opened it; nothing for other rows."""
+    case = RedressCase.objects.filter(pk=row.payload.get("case")).first()
+    if case is None:
+        return {}
+    is_answer = row.kind == "redress.answered"
+    link = f"{config().issuer}/redress" if is_answer else _console(f"redress/{case.pk}")
+    return {"case": case.pk, "due": case.due_at, "link": link}
 
 
 def _of_push(row: OutboxRow) -> dict[str, Any]:

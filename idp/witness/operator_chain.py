@@ -20,7 +20,7 @@ from derived.ledger.locking import under_lock
 from derived.ledger.prepared_sql import options
 from derived.models import Account, AccountStatus, Authority, Event, SigningKey
 from idp.config import config
-from idp.models import ClientPolicy, RegisteredUri, Upstream
+from idp.models import ClientPolicy, RegisteredUri, TrustAgreement, Upstream
 from scim.models import (
     AccessRule,
     MatchRule,
@@ -43,7 +43,7 @@ ACCEPTED: Final = "operator.restore_accepted"
 _MOST = 200  # names in one Event
 _WATCHED: Final[tuple[type[Model], ...]] = (
     Source, SourceCredential, MatchRule, AccessRule, Role, Receiver, ReceiverCredential,
-    Client, ClientPolicy, RegisteredUri, Upstream, SigningKey, Authority,
+    Client, ClientPolicy, RegisteredUri, TrustAgreement, Upstream, SigningKey, Authority,
 )  # fmt: skip
 _BY_USE: Final = frozenset({
     "last_seen_at", "last_said", "last_used_at", "last_polled_at", "last_error", "floor", "to_read", "metadata",

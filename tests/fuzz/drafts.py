@@ -22,7 +22,8 @@ from derived import clock
 from derived.authority.keeping import certificate_of
 from derived.models import Authority, Credential, IssuedCertificate
 from device.proofs import THUMBPRINT_URN
-from idp.models import ClientPolicy, RegistrationToken, Upstream
+from idp.agreements.redress import open_case
+from idp.models import ClientPolicy, RedressCase, RegistrationToken, Upstream
 from idp.secrets import hash_secret
 from scim.access import roles
 from scim.models import Access, AccessRule, Match, RoleName
@@ -715,6 +716,33 @@ def apps(valid_state: ValidState) -> Draft:
 
 def change_password(valid_state: ValidState) -> Draft:
     return _get(valid_state, "/.well-known/change-password", valid_state.victims)
+
+
+def app(valid_state: ValidState) -> Draft:
+    return _get(valid_state, f"/apps/{valid_state.random.choice([1, 2, 10**20])}", valid_state.victims)
+
+
+def redress(valid_state: ValidState) -> Draft:
+    about = valid_state.random.choice(["", "app:1", "act:1", "act:x", "x"])
+    return _page(valid_state, "/redress", valid_state.victims, about=about, words="My name is spelled wrong.")
+
+
+def console_agreements(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    return _get(valid_state, "/console/agreements")
+
+
+def console_redress(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    return _get(valid_state, "/console/redress")
+
+
+def console_redress_case(valid_state: ValidState) -> Draft:
+    person = _managed(valid_state)
+    if RedressCase.objects.filter(account=person.account_id, answered_at__isnull=True).count() < 5:
+        open_case(person, "My name is spelled wrong.", now=clock.now())
+    case = RedressCase.objects.filter(answered_at__isnull=True).first()
+    return _page(valid_state, f"/console/redress/{case.pk if case else 7}", answer="It was an error.")
 
 
 def app_withdraw(valid_state: ValidState) -> Draft:
@@ -1563,7 +1591,9 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     root_passkey,
     family_end,
     apps,
+    app,
     app_withdraw,
+    redress,
     change_password,
     derived_passkey_add,
     derived_passkey_options,
@@ -1610,6 +1640,9 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_check_confirm,
     console_held,
     console_refused,
+    console_agreements,
+    console_redress,
+    console_redress_case,
     console_deliveries,
     console_needs,
     console_needs_decide,

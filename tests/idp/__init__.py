@@ -10,6 +10,7 @@
     test_routes       every route of the house is classified
     test_site         addresses at which browsers, search engines and strangers look at every site
     test_small_gates  small gates at the edge: CSP sources, addresses that are nobody's, unreadable files
+    agreements        trust agreements and redress
     certificates      certificates of others: path validation and revocation status
     checks            the system checks
     clients           clients and their keys

@@ -83,6 +83,11 @@ class _App:
         }
 
 
+def of_account(account: Account, *, now: datetime) -> list[dict[str, Any]]:
+    """The applications of an account, each with its number, client_id and name."""
+    return [{"id": one.number, "client_id": one.client_id, "name": one.name} for one in _apps(account, now=now)]
+
+
 def _apps(account: Account, *, now: datetime) -> list[_App]:
     found: dict[int, _App] = {}
     given = clients.remembered_consents(account.person, now=now)

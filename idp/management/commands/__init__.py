@@ -1,6 +1,7 @@
 """One module per command; Django finds them by name.
 
     access        rules of access to clients, requests, and assignments
+    agreement     trust agreements with clients, and cases of redress
     audit         verify the hash chains, show one, sign a checkpoint
     ca            the authority of derived certificates
     card          PIV and CAC cards

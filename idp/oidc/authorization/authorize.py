@@ -32,7 +32,7 @@ from derived.ledger.locking import under_lock
 from derived.ledger.single_use import claim_once
 from idp import clients, pages
 from idp.clients import names
-from idp.errors import UNMET
+from idp.errors import UNMET, error_response
 from idp.keys import wrapper
 from idp.login import choices, purpose
 from idp.login.session import (
@@ -50,6 +50,7 @@ from idp.oidc import lifetimes
 from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import claims
 from idp.oidc.claims.words import in_words
+from idp.oidc.issuing.families import has_no_agreement
 from idp.oidc.requests import answers, gate, refusals
 from idp.oidc.requests import pushed as pushed_requests
 from idp.oidc.requests.answers import DeclinedRequest
@@ -223,6 +224,9 @@ def _go_on(
 ) -> HttpResponse:
     now = clock.now()
     ask = Ask.restored(row.ask)
+    if has_no_agreement(party, now=now):
+        refusal = error_response(Reason.NO_AGREEMENT)
+        return _refuse(request, row, refusal.error, refusal.words, now=now)
     session = signed_in(request)
     said = _PersonAnswers(
         allowed, chosen=session is not None and request.session.get(_CHOSEN) == _answer_binding(row, session)

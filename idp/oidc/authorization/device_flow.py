@@ -26,7 +26,7 @@ from derived.rules.assurance import AAL
 from idp import clients, pages
 from idp.clients import DEVICE_CODE
 from idp.config import config
-from idp.errors import UNMET, answer_to
+from idp.errors import UNMET, answer_to, error_response
 from idp.gate import Caller, Kind, gate
 from idp.login import choices, throttle
 from idp.login.need import AchievedLevel, is_satisfied
@@ -37,7 +37,7 @@ from idp.oidc import lifetimes
 from idp.oidc.authorization.decision import AgeLimits, Decision, Next, decide
 from idp.oidc.claims import acr
 from idp.oidc.claims.words import in_words
-from idp.oidc.issuing.families import relayed_login
+from idp.oidc.issuing.families import has_no_agreement, relayed_login
 from idp.oidc.issuing.provider import server
 from idp.oidc.requests import target
 from idp.oidc.requests.ask import Ask
@@ -87,6 +87,8 @@ def _new_authorization(
 ) -> dict[str, Any]:
     if not party.check_grant_type(DEVICE_CODE):
         raise UnauthorizedClientError("This client may not use this grant type.")
+    if has_no_agreement(party, now=now):
+        raise UnauthorizedClientError(error_response(Reason.NO_AGREEMENT).words)
     wanted = acr.known_classes(parameters.get("acr_values", "").split())
     if (
         party.min_aal > _MOST.aal
@@ -182,6 +184,9 @@ def _step(
     party = clients.party_of(row.client)
     if party is None or not party.check_grant_type(DEVICE_CODE):
         return pages.problem(request, _OVER, status=400)
+    if has_no_agreement(party, now=now):
+        _decide(row, session, "denied", now=now)
+        return pages.problem(request, error_response(Reason.NO_AGREEMENT).words, status=403)
     decision = _decision(row, party, session, allowed=allowed, now=now)
     if decision.next == Next.LOG_IN:
         return fresh_login_needed(decision.words, next_path="/device/approval", need=decision.need)

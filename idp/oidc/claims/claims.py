@@ -84,6 +84,13 @@ def scopes_disclosing(names: Iterable[str], *, allowed: str) -> list[str]:
     return [scope for scope, method in known.items() if method is not None and wanted & method().keys()]
 
 
+def disclosed(allowed: str) -> set[str]:
+    """The names of the claims about a person that these scopes disclose."""
+    empty = _OfPerson({}, allowed)
+    methods = (getattr(empty, f"scope_{scope}", None) for scope in allowed.split())
+    return {name for method in methods if method is not None for name in method()}
+
+
 def scopes_for_consent(ask: Ask, *, allowed: str) -> str:
     """The requested scopes, and the scopes of claims requested by name, for consent."""
     by_names = scopes_disclosing(ask.claims.names, allowed=allowed) if ask.is_openid else []

@@ -10,6 +10,7 @@ from derived.errors import Reason, Refused
 from derived.ledger.prepared_sql import insert_rows
 from derived.rules.assurance import AAL
 from idp import clients
+from idp.agreements import register
 from idp.login.session import login_of
 from idp.models import Grant, RefreshToken
 from idp.oidc.claims import claims
@@ -45,10 +46,17 @@ def login_of_grant(grant: Grant) -> Authentication:
 def require_entitled(account: Account, party: RelyingParty, *, now: datetime, spends: bool = False) -> None:
     """Require that the person may enter this client, for every grant type (C16, P34, EN-1).
 
-    Raises: Refused(NOT_ENTITLED).
+    Raises: Refused(NO_AGREEMENT) if the client needs a trust agreement and has none; Refused(NOT_ENTITLED).
     """
+    if has_no_agreement(party, now=now):
+        raise Refused(Reason.NO_AGREEMENT, spends=spends)
     if party.has_rules and not entitlements.may_enter(account.person, party.client_id, now=now):
         raise Refused(Reason.NOT_ENTITLED, spends=spends)
+
+
+def has_no_agreement(party: RelyingParty, *, now: datetime) -> bool:
+    """True if the operator requires trust agreements, and this client has none in force (63C-4 §4.3)."""
+    return register.refuses(party.client_id, disclosed=lambda: claims.disclosed(party.policy.scopes), now=now)
 
 
 class ConsentEnded(Refused):
