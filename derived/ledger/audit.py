@@ -21,7 +21,9 @@ from django.db import transaction
 
 from derived.ledger.chain_key import chain_key
 from derived.ledger.prepared_sql import insert_rows
+from derived.ledger.replay import ACCOUNT_COLUMNS, CREDENTIAL_COLUMNS, RESTORED, AccountRow, CredentialRow, Replay
 from derived.models import Account, Credential, Event, EventDetail
+from derived.rules.kinds import Kind
 
 if TYPE_CHECKING:
     import uuid
@@ -174,7 +176,7 @@ def is_genuine(event: Event) -> bool:
 
 @dataclass(frozen=True)
 class BrokenLink:
-    """The first broken link of an account's chain, and the fault."""
+    """The first broken link of an account's chain, or a row that differs from the chain, and the fault."""
 
     account_id: uuid.UUID
     seq: int
@@ -228,6 +230,8 @@ def broken_links(
 ) -> Iterator[BrokenLink]:
     """Walk the chains of accounts (default: of all), and yield the first broken link of each broken one.
 
+    Of an intact chain, each row that differs from what its Events say is yielded (`replay`).
+
     Call it within `snapshot`, so that changes meanwhile are no faults. witnessed: by account, the number and the hash
     of every Event that a witness has seen; each must be on its account's chain. progress: called after each batch with
     the number of Events so far.
@@ -238,15 +242,40 @@ def broken_links(
         events = events.filter(account__in=accounts)
     rows = _with_details(events.values_list(*_FIELDS).iterator(chunk_size=_BATCH), progress)
     held = next(rows, None)
-    for account_id, head in heads(accounts):
-        chain = _Chain(account_id, key, expected.pop(account_id, {}))
-        while held is not None and held[0].account_id == account_id:
+    restored = list(Event.objects.filter(kind=RESTORED).values_list("at", flat=True))
+    credentials = _Grouped(accounts)
+    for account in _accounts(accounts):
+        chain = _Chain(account.id, key, expected.pop(account.id, {}), Replay(restored))
+        while held is not None and held[0].account_id == account.id:
             chain.take(*held)
             held = next(rows, None)
-        if broken := chain.fault(head):
-            yield broken
+        yield from chain.faults(account, credentials.of(account.id))
     for account_id, seen in expected.items():
         yield BrokenLink(account_id, max(seen, default=0), "the witness knows this account, and the database does not")
+
+
+def _accounts(accounts: QuerySet[Account] | None) -> Iterator[AccountRow]:
+    rows = (Account.objects.all() if accounts is None else accounts).order_by("id").values_list(*ACCOUNT_COLUMNS)
+    return (AccountRow(*values) for values in rows.iterator(chunk_size=_BATCH))
+
+
+class _Grouped:
+    """The credentials of accounts, read in the order of the accounts."""
+
+    def __init__(self, accounts: QuerySet[Account] | None) -> None:
+        rows = Credential.objects.exclude(kind=Kind.TOKEN_FAMILY).order_by("account_id")
+        if accounts is not None:
+            rows = rows.filter(account__in=accounts)
+        self._rows = (CredentialRow(*some) for some in rows.values_list(*CREDENTIAL_COLUMNS).iterator(_BATCH))
+        self._held = next(self._rows, None)
+
+    def of(self, account_id: uuid.UUID) -> list[CredentialRow]:
+        """Those of the next account."""
+        found = []
+        while self._held is not None and self._held.account_id == account_id:
+            found.append(self._held)
+            self._held = next(self._rows, None)
+        return found
 
 
 def _with_details(
@@ -271,8 +300,8 @@ def _with_details(
 class _Chain:
     """One chain, checked Event by Event."""
 
-    def __init__(self, account_id: uuid.UUID, key: bytes, witnessed: Mapping[int, str]) -> None:
-        self._account_id, self._key, self._witnessed = account_id, key, witnessed
+    def __init__(self, account_id: uuid.UUID, key: bytes, witnessed: Mapping[int, str], replay: Replay) -> None:
+        self._account_id, self._key, self._witnessed, self._replay = account_id, key, witnessed, replay
         self._seq, self._previous, self._keyed = 0, GENESIS, False
         self._fault: BrokenLink | None = None
 
@@ -284,6 +313,15 @@ class _Chain:
         if why := self._why(row, details):
             self._fault = BrokenLink(self._account_id, self._seq, why)
         self._previous, self._keyed = row.hash, row.keyed
+        self._replay.take(row.seq, row.kind, row.at, row.credential_id, row.body)
+
+    def faults(self, account: AccountRow, credentials: list[CredentialRow]) -> Iterator[BrokenLink]:
+        """The first broken link; of an intact chain the rows that differ from it, once all Events were taken."""
+        if broken := self.fault(Head(account.audit_seq, account.audit_head)):
+            yield broken
+            return
+        for found in self._replay.differences(account, credentials):
+            yield BrokenLink(self._account_id, found.seq, found.why)
 
     def fault(self, head: Head) -> BrokenLink | None:
         """The first broken link, once all Events were taken. head: as the account has it."""

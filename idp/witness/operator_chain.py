@@ -18,6 +18,7 @@ from derived.ledger import audit
 from derived.ledger.chain_key import chain_key
 from derived.ledger.locking import under_lock
 from derived.ledger.prepared_sql import options
+from derived.ledger.replay import RESTORED
 from derived.models import Account, AccountStatus, Authority, Event, SigningKey
 from idp.config import config
 from idp.models import ClientPolicy, RegisteredUri, TrustAgreement, Upstream
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 OPERATOR: Final = UUID(int=0)
 _KIND = "operator.changed"
-ACCEPTED: Final = "operator.restore_accepted"
+ACCEPTED: Final = RESTORED
 _MOST = 200  # names in one Event
 _WATCHED: Final[tuple[type[Model], ...]] = (
     Source, SourceCredential, MatchRule, AccessRule, Role, Receiver, ReceiverCredential,

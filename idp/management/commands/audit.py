@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
@@ -22,6 +23,8 @@ from scim.protocol.values import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_MOST_NAMED = 50  # faults that one run names
 
 
 def _verify(parser: CommandParser) -> None:
@@ -43,7 +46,10 @@ class Command(Noun):
     help = "The tamper-evident record: verify, show, checkpoint."
     unguarded = frozenset({"checkpoint", "show", "verify"})
     verbs: ClassVar = {
-        "verify": ("Walk every chain; exit 1 and name the first broken link if one is broken.", _verify),
+        "verify": (
+            "Walk every chain and compare the rows with it; exit 1 and name all faults.",
+            _verify,
+        ),
         "show": ("The Events of one account.", _show),
         "checkpoint": ("A signed statement over all chain heads, to be kept elsewhere.", no_arguments),
     }
@@ -54,10 +60,12 @@ class Command(Noun):
         found: dict[str, Any] = {} if seen is None or not seen.fault else {"ok": False, "why": seen.fault}
         with snapshot():
             named = {} if seen is None else seen.events
-            broken = next(audit.broken_links(witnessed=named, progress=self._progress(options)), None)
+            links = audit.broken_links(witnessed=named, progress=self._progress(options))
+            broken = list(islice(links, _MOST_NAMED))
             counted = {"accounts": Account.objects.count(), "events": Event.objects.count()}
-        if broken is not None:
-            found = {"ok": False, "account": broken.account_id, "event": broken.seq, "why": broken.why}
+        if broken:
+            faults = [{"account": one.account_id, "event": one.seq, "why": one.why} for one in broken]
+            found = {"ok": False, **faults[0], "faults": faults}
         if not found:
             against = (
                 {"against": "no witness yet"}
@@ -68,8 +76,12 @@ class Command(Noun):
         if options["json"]:
             self.stdout.write(json.dumps(found, default=str))
             sys.exit(1)
-        where = f"account {found['account']}, event {found['event']}: " if "account" in found else ""
-        raise CommandError(f"{where}{found['why']}")
+        raise CommandError(
+            "\n".join(
+                f"account {one['account']}, event {one['event']}: {one['why']}" if "account" in one else str(one["why"])
+                for one in found.get("faults", [found])
+            )
+        )
 
     def _seen(self, where: str) -> verifying.Seen | None:
         try:

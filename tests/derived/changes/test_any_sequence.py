@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from derived import clock
 from derived.changes import issue, revoke
 from derived.errors import Reason, Refused
-from derived.ledger import accounts, status
+from derived.ledger import accounts, audit, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, DeviceKey
 from derived.rules.assurance import AAL, Factor, VerifiedFactors
@@ -270,7 +270,14 @@ class Machine(RuleBasedStateMachine):
     @rule(root=roots)
     def weaken_root(self, root: Any) -> None:
         """It turns out weaker than recorded: everything below falls with it."""
-        Credential.objects.filter(id=root).update(aal=AAL.AAL1)
+
+        def weaken(locked: Account) -> None:
+            row = Credential.objects.get(id=root)
+            Credential.objects.filter(id=root).update(aal=AAL.AAL1)
+            body = {"from": row.aal, "to": int(AAL.AAL1)}
+            audit.record(locked, "credential.lowered", now=clock.now(), actor="t", credential=row, body=body)
+
+        under_lock(self.account_id, weaken)
         below = {row.id for row in Credential.objects.filter(root_id=root)} | {root}
         for known in self.bound:
             if known in below:
@@ -302,6 +309,11 @@ class Machine(RuleBasedStateMachine):
             assert status.level(row) <= self.bound[row.id]
             assert row.root is None or status.level(row) <= AAL(row.root.aal)
             assert row.parent is None or status.level(row) <= AAL(row.parent.aal)
+
+    @invariant()
+    def the_rows_are_as_the_chain_tells_them(self) -> None:
+        if hasattr(self, "bound"):
+            assert audit.verify(self.account) is None
 
     @invariant()
     def nothing_revoked_is_live(self) -> None:
