@@ -54,6 +54,12 @@ class Reason(StrEnum):
     NO_AGREEMENT = "no_agreement"
     IDENTITY_CHECK_NEEDED = "identity_check_needed"
     SEPARATION_OF_DUTIES = "separation_of_duties"
+    APPROVAL_NEEDED = "approval_needed"
+    APPROVER_GONE = "approver_gone"
+    NOT_AN_APPROVER = "not_an_approver"
+    REQUEST_EXPIRED = "request_expired"
+    TERMS_CHANGED = "terms_changed"
+    OTHER_TERMS = "other_terms"
 
     # Reasons to refuse a certificate (RFC 5280, FIPS 201-3 §6.2.3.1).
     CERTIFICATE_LOGIN_OFF = "certificate_login_off"

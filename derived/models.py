@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from derived.rules.assurance import AAL, IAL
 from derived.rules.kinds import Label
 from derived.rules.lifecycle import LIVING, State
+from derived.rules.requests import OPEN, RequestState
 
 
 class AccountStatus(models.TextChoices):
@@ -273,23 +274,116 @@ class BoundKey(models.Model):
 
 
 class Request(models.Model):
-    """A request for a credential: requester, kind, device type, login level and decision (RQ-1)."""
+    """A request for a credential, from its asking to its end (RQ-1, `derived.rules.requests`).
+
+    epoch: the account's when it was asked; a request of an older epoch is no more. requested_by, requester: the actor
+    and, for a person, their account. role: in which they ask: self, supervisor, manager, system. channel: page,
+    command, api, scim, timer. about: distinguishes open requests of one kind; "" for a credential. aal: the highest
+    level that was approved. form_factor: phone, tablet, laptop, key or vpn. device_model, device_serial: if given, the
+    device must prove them. terms: everything that approvers are shown; terms_hash: its hash. policy_hash: of the rules
+    when it was asked. approval, approvers: the needed approvals, and the groups that are asked in turn. stage: the
+    number of groups asked beyond the first. rule: the automatic rule that approved it, with a hash. reminded: reminders
+    sent. lasts_until: the latest end of the credential. idempotency: of an import, unique, or "". expires_at: the
+    deadline of the present state. consumed_at: when it was collected, once. reason: words for the person.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="requests")
+    epoch = models.PositiveIntegerField(default=1)
+    state = models.CharField(
+        max_length=12, choices=[(one.value, one.value) for one in RequestState], default=RequestState.ASKED
+    )
     requested_by = models.CharField(max_length=80)
+    requester = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="requests_for_others")
+    role = models.CharField(max_length=12, default="self")
+    channel = models.CharField(max_length=12, default="page")
     kind = models.CharField(max_length=24)
+    about = models.CharField(max_length=80, default="")
+    label = models.CharField(max_length=16, default=Label.GENERIC)
+    aal = models.PositiveSmallIntegerField(default=AAL.AAL3)
+    form_factor = models.CharField(max_length=12, default="")
     device_name = models.CharField(max_length=80)
     device_type = models.CharField(max_length=24, default="software")
-    purpose = models.CharField(max_length=120)
-    login_aal = models.PositiveSmallIntegerField()
+    device_model = models.CharField(max_length=200, default="")
+    device_serial = models.CharField(max_length=80, default="")
+    asset_tag = models.CharField(max_length=80, default="")
+    managed = models.BooleanField(null=True)
+    purpose = models.CharField(max_length=300)
+    ticket = models.CharField(max_length=80, default="")
+    lasts_until = models.DateTimeField(null=True)
+    batch = models.CharField(max_length=36, default="", db_index=True)
+    idempotency = models.CharField(max_length=64, default="")
+    terms = models.JSONField(default=dict)
+    terms_hash = models.CharField(max_length=64, default="")
+    policy_hash = models.CharField(max_length=64, default="")
+    approval = models.CharField(max_length=8, default="none")
+    approvers = models.JSONField(default=list)
+    stage = models.PositiveSmallIntegerField(default=0)
+    rule = models.CharField(max_length=160, default="")
+    reminded = models.PositiveSmallIntegerField(default=0)
+    login_aal = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
-    decided_at = models.DateTimeField()
-    decision = models.CharField(max_length=12)
+    expires_at = models.DateTimeField(null=True)
+    consumed_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=300, default="")
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, related_name="requests")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "kind", "about"], condition=Q(state__in=sorted(OPEN)), name="one_open_request"
+            ),
+            models.UniqueConstraint(
+                fields=["idempotency"], condition=~Q(idempotency=""), name="one_request_for_each_row"
+            ),
+            models.CheckConstraint(
+                name="request_collected_once",
+                condition=~Q(state__in=["collecting", "issued", "active"]) | Q(consumed_at__isnull=False),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at", "id"], condition=Q(state="waiting"), name="requests_waiting"),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(state__in=sorted([*OPEN, RequestState.ISSUED])),
+                name="requests_due_to_expire",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"request {self.id}"
+
+
+class RequestDecision(models.Model):
+    """One approval or refusal of a request: who, when, yes or no, in which words, of which terms (RQ-1).
+
+    by: the actor; account, epoch: of a person. role: manager, supervisor, group, system. acting_for: the account of
+    the approver who delegated this decision. void_at: since when it no longer counts, because its approver left.
+    """
+
+    request = models.ForeignKey(Request, on_delete=models.PROTECT, related_name="decisions")
+    by = models.CharField(max_length=120)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="request_decisions")
+    epoch = models.PositiveIntegerField(default=0)
+    role = models.CharField(max_length=120)
+    acting_for = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+")
+    approves = models.BooleanField()
+    words = models.CharField(max_length=300, default="")
+    terms_hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    void_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["request", "by"], condition=Q(void_at__isnull=True), name="one_decision_each"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"decision on request {self.request_id}"
 
 
 class Event(models.Model):

@@ -25,6 +25,7 @@
     oidc           the OpenID provider
     login          logins and sessions
     enrol          binding of credentials
+    requests       requests for credentials: the pages of those who ask, decide and collect
     console        pages of managers and owners
     agreements     trust agreements with relying parties, and redress
     clients        relying parties

@@ -164,6 +164,34 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
                 "This person has another role that excludes this one. End that role first, or give this one to "
                 "somebody else.",
             )
+        case Reason.APPROVAL_NEEDED:
+            return ErrorResponse(
+                403,
+                "access_denied",
+                "This needs an approval first. Ask for it in My requests, then add it when you are told.",
+            )
+        case Reason.APPROVER_GONE:
+            return ErrorResponse(
+                409,
+                "access_denied",
+                "A person who approved this no longer decides here. The request waits for another approval.",
+            )
+        case Reason.NOT_AN_APPROVER:
+            return ErrorResponse(
+                403, "access_denied", "You do not decide on this request. Another approver must do it."
+            )
+        case Reason.REQUEST_EXPIRED:
+            return ErrorResponse(409, "invalid_request", "This request has expired. Ask again.")
+        case Reason.TERMS_CHANGED:
+            return ErrorResponse(
+                409, "invalid_request", "The request has changed since you saw it. Read it again before you decide."
+            )
+        case Reason.OTHER_TERMS:
+            return ErrorResponse(
+                409,
+                "access_denied",
+                "This is not what was approved. Sign in with the credential that the request names, or withdraw it.",
+            )
         case Reason.NOT_ELIGIBLE:
             return ErrorResponse(
                 403, "access_denied", "You may not hold derived credentials at present. Ask your identity team."

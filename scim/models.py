@@ -616,6 +616,73 @@ class Role(models.Model):
         return f"{self.role} {self.person_id}"
 
 
+class Delegation(models.Model):
+    """An approver lets another one of the same role decide on requests for them, for 30 days at most, one level."""
+
+    by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="delegations")
+    to = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="delegated")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"delegation {self.id}"
+
+
+class DecisionSystem(models.Model):
+    """A system that decides on requests by signed statements, such as a ticket system.
+
+    owner: the person who answers for it; it decides nothing that they asked for or that is for them. jwk: its public
+    key. url: receives webhooks about requests that wait for it, or "".
+    """
+
+    name = models.SlugField(max_length=63, unique=True)
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="decision_systems")
+    jwk = models.JSONField()
+    url = models.CharField(max_length=300, default="")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"system {self.name}"
+
+
+class RequestBatch(models.Model):
+    """Many requests at once, from a file; each row becomes a request of its own.
+
+    by: the actor. person: who imports it. digest: SHA-256 of the rows, which one approval covers. paused_at: no row is
+    worked on.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    by = models.CharField(max_length=120)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="request_batches")
+    digest = models.CharField(max_length=64, db_index=True)
+    created_at = models.DateTimeField()
+    paused_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"batch {self.id}"
+
+
+class RequestBatchRow(models.Model):
+    """One row of a batch: its cells, its state (waiting, done, known, failed) and the request that it became."""
+
+    batch = models.ForeignKey(RequestBatch, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    number = models.PositiveIntegerField()
+    cells = models.JSONField()
+    state = models.CharField(max_length=8, default="waiting")
+    why = models.CharField(max_length=200, default="")
+    request = models.UUIDField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["batch", "number"], name="batch_row_once")]
+
+    def __str__(self) -> str:
+        return f"row {self.number} of {self.batch_id}"
+
+
 class Receiver(models.Model):
     """A receiver of the feed, and its visible part (RFC 9967; least privilege).
 

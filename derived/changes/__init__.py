@@ -7,6 +7,7 @@
     lower_level         lower a root's level, and suspend descendants that become too weak
     by_person           changes by a person: rename, remove, report a loss
     identity_changes    changes of eligibility, identity assurance or name
+    requests            the request for a credential: ask, decide, withdraw, collect, lapse, expire
     identity_checks     the record of an identity check in person
     temporary_passes    give a temporary pass, which ends the one before
     recovery            vouched recovery of a person without a way in

@@ -61,6 +61,7 @@ class KindPolicy:
     verifier: str = "verifier"
     signs_in_as: Kind | None = None
     in_person: bool = False
+    released_later: bool = False
 
 
 POLICIES: dict[Kind, KindPolicy] = {
@@ -92,6 +93,7 @@ POLICIES: dict[Kind, KindPolicy] = {
         is_derived=True,
         verifier="issuedcertificate",
         in_person=True,
+        released_later=True,
     ),
     Kind.DEVICE_KEY: KindPolicy(
         label="Device key",

@@ -6,13 +6,16 @@ all rules. A rule only narrows: nothing in a rulebook raises a level or extends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import hashlib
+import json
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from derived.errors import Reason
 from derived.rules.assurance import AAL
 from derived.rules.kinds import MOST_DERIVED_PER_PERSON, POLICIES, Kind, Label, policy_of
+from derived.rules.requests import Approval, stricter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,9 +53,54 @@ class ApprovedDevices:
         return any(said and said in listed for listed, said in pairs)
 
 
+SUPERVISOR, MANAGER, GROUP = "supervisor", "manager", "group:"
+_AAL3 = "aal3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutomaticRule:
+    """A rule that approves without a person: for everybody in `group` who derives from `root` into `device`.
+
+    name: as the record names it. root: a kind of root; device: a type of device; group: of the person. "" for any.
+    """
+
+    name: str
+    root: str = ""
+    device: str = ""
+    group: str = ""
+
+    def holds(self, *, root: str, device: str, groups: frozenset[str]) -> bool:
+        """True if it approves this issuance."""
+        return self.root in {"", root} and self.device in {"", device} and (not self.group or self.group in groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRules:
+    """Who must approve a credential before it is issued (RQ-1).
+
+    approvers: the groups that are asked in turn: `supervisor`, `manager`, `group:` and a group. automatic: never at
+    AAL3 in a certificate. approving_group: a group whose members a source has approved by putting them into it.
+    """
+
+    approval: Approval = Approval.NONE
+    approvers: tuple[str, ...] = (MANAGER,)
+    automatic: tuple[AutomaticRule, ...] = ()
+    approving_group: str = ""
+
+
+_APPROVALS = {
+    Label.GENERIC.value: ApprovalRules(),
+    Label.DERIVED_PIV.value: ApprovalRules(approval=Approval.ONE),
+    _AAL3: ApprovalRules(approval=Approval.TWO),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class KindRules:
     """The issuance rules for a kind.
+
+    approvals: by label, and `aal3` for certificates at that level; None for the defaults: nobody's for generic ones,
+    one person's for derived PIV, two people's for a certificate at AAL3.
 
     offered: whether it is issued at all. labels: the permitted labels. groups: whose members may have it; none for
     everybody. devices: the permitted types of device; none for all. only_approved: only on approved devices (RQ-4).
@@ -69,6 +117,7 @@ class KindRules:
     most: int = MOST_DERIVED_PER_PERSON
     lifetime: timedelta | None = None
     synced: frozenset[Label] = frozenset({Label.GENERIC})
+    approvals: Mapping[str, ApprovalRules] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +138,19 @@ class Rulebook:
     def of(self, kind: Kind) -> KindRules:
         """The terms of a kind."""
         return self.terms.get(kind, _USUAL)
+
+    def approval_rules(self, kind: Kind) -> dict[str, ApprovalRules]:
+        """The approval rules of a kind, by label."""
+        return {**_APPROVALS, **self.of(kind).approvals}
+
+    def approval_of(self, kind: Kind, label: Label, level: AAL) -> ApprovalRules:
+        """The approval that a credential needs before it is issued; level: the one that it would have."""
+        said = self.approval_rules(kind)
+        found = said[label.value]
+        if not (policy_of(kind).in_person and level == AAL.AAL3):
+            return found
+        high = said[_AAL3]
+        return replace(high, approval=stricter(high.approval, found.approval), automatic=(), approving_group="")
 
     def refusal(self, kind: Kind, label: Label, device: DeviceFacts, *, groups: frozenset[str]) -> Reason | None:
         """The reason to refuse this issuance, or None; groups: the person's groups."""
@@ -132,6 +194,25 @@ class Rulebook:
 
 
 _USUAL = KindRules()
+
+
+def digest(rules: Rulebook, kind: Kind) -> str:
+    """SHA-256 of the rules that a credential of this kind is issued by, in hex."""
+    said = [_plain(rules.of(kind)), _plain(rules.home_agencies), rules.most_in_all, _plain(rules.approval_rules(kind))]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """A value of a rulebook as JSON, in one order."""
+    if isinstance(value, frozenset):
+        return sorted(str(one) for one in value)
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, str | int | None) else str(value)
 
 
 # --- the TOML form ---
@@ -181,9 +262,47 @@ def _terms(kind: str, rules: Mapping[str, Any]) -> KindRules:
                 made[name] = AAL(value)
             case "lifetime_days" if _is_number(value) and value:
                 made["lifetime"] = timedelta(days=value)
+            case "generic" | "derived_piv" | "aal3" if isinstance(value, dict):
+                if name == _AAL3 and not policy_of(Kind(kind)).in_person:
+                    raise ValueError(f"[{where}] is for certificates only")
+                made.setdefault("approvals", {})[name] = _approval(where, name, value)
             case _:
                 raise ValueError(f"{where} = {value!r} is not valid")
     return KindRules(**made)
+
+
+def _approval(where: str, label: str, rules: Mapping[str, Any]) -> ApprovalRules:
+    """The approval rules of one label."""
+    given = dict(rules)
+    approval, approvers = given.pop("approval", _APPROVALS[label].approval), given.pop("approvers", [MANAGER])
+    automatic, group = given.pop("automatic", []), given.pop("approving_group", "")
+    _texts(f"{where}.approvers", approvers)
+    if approval not in set(Approval):
+        raise ValueError(f"{where}.approval is one of {', '.join(Approval)}")
+    if not approvers or not all(_names_approvers(one) for one in approvers):
+        raise ValueError(f'{where}.approvers names "supervisor", "manager" or "group:SOURCE/NAME"')
+    if given or not isinstance(group, str) or not isinstance(automatic, list):
+        raise ValueError(f"[{where}] has approval, approvers, automatic and approving_group only")
+    if label == _AAL3 and (automatic or group):
+        raise ValueError(f"[{where}] is never approved automatically")
+    return ApprovalRules(
+        approval=Approval(approval),
+        approvers=tuple(approvers),
+        automatic=tuple(_automatic(where, one) for one in automatic),
+        approving_group=group,
+    )
+
+
+def _names_approvers(text: str) -> bool:
+    return text in {SUPERVISOR, MANAGER} or (text.startswith(GROUP) and len(text) > len(GROUP))
+
+
+def _automatic(where: str, rule: object) -> AutomaticRule:
+    names = {one.name for one in fields(AutomaticRule)}
+    given = rule if isinstance(rule, dict) else {}
+    if not {"name"} < set(given) <= names or not all(isinstance(one, str) and one for one in given.values()):
+        raise ValueError(f"{where}.automatic is a list of tables with a name and root, device or group")
+    return AutomaticRule(**given)
 
 
 def _is_number(value: object) -> bool:
@@ -256,7 +375,31 @@ def _of_kind(rules: Rulebook, kind: Kind) -> list[str]:
         f"  At most {min(terms.most, rules.most_in_all)} a person, each for {each}.",
         *_IN_PERSON[: policy_of(kind).in_person],
         f"  A key that can be copied to other devices: {synced}.",
+        *_of_approvals(rules, kind),
     ]
+
+
+_APPROVED_BY = {
+    Approval.NONE: "no approval",
+    Approval.ONE: "one approval",
+    Approval.TWO: "the approvals of two people",
+    Approval.SYSTEM: "the signed decision of a system",
+}
+
+
+def _of_approvals(rules: Rulebook, kind: Kind) -> list[str]:
+    """One line for each label: the needed approvals, and the automatic rules."""
+    cases = [(label.value.replace("_", " "), label, AAL.AAL2) for label in Label if label in rules.of(kind).labels]
+    if policy_of(kind).in_person:
+        cases.append(("derived piv at AAL3", Label.DERIVED_PIV, AAL.AAL3))
+    said = []
+    for name, label, level in cases:
+        found = rules.approval_of(kind, label, level)
+        by = f" from {_listed(found.approvers)}" if found.approval in {Approval.ONE, Approval.TWO} else ""
+        automatic = f"; automatic: {_listed(one.name for one in found.automatic)}" if found.automatic else ""
+        group = f"; members of {found.approving_group} are approved" if found.approving_group else ""
+        said.append(f"  Approval for {name}: {_APPROVED_BY[found.approval]}{by}{automatic}{group}.")
+    return said
 
 
 def _listed(names: Iterable[str]) -> str:

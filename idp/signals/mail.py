@@ -18,9 +18,10 @@ from derived.changes.issue import GivenBy
 from derived.errors import Reason
 from derived.ledger import outbox, status
 from derived.ledger.locking import under_lock
-from derived.models import Account, Credential, OutboxRow
-from derived.rules.kinds import Kind
+from derived.models import Account, Credential, OutboxRow, Request
+from derived.rules.kinds import Kind, policy_of
 from derived.rules.lifecycle import LIVING
+from derived.rules.requests import RequestState
 from idp import clients
 from idp.config import config
 from idp.enrol.devices import undo_links as undo
@@ -46,6 +47,7 @@ KINDS = (
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
     "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked",
     "redress.opened", "redress.answered",
+    "request.changed", "request.decide",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -67,7 +69,16 @@ _PERMANENT = 500
 _ONCE_A = timedelta(days=1)
 # about another person
 _FOR_MANAGERS = frozenset(
-    {"mail.refused", "brake.held", "push.refused", "adoption.waits", "return.waits", "help.asked", "redress.opened"}
+    {
+        "mail.refused",
+        "brake.held",
+        "push.refused",
+        "adoption.waits",
+        "return.waits",
+        "help.asked",
+        "redress.opened",
+        "request.decide",
+    }
 )
 _SUSPENDED = {
     "name_changed": (
@@ -127,14 +138,14 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     match row.kind:
         case "access.changed":
             template, values = _of_access(row)
+        case "request.changed" | "request.decide":
+            template, values = _of_request(row, person)
         case "brake.held":
             template, values = "brake_held", {"source": row.payload.get("source", ""), "link": _console("held")}
-        case "push.refused":
-            template, values = "push_refused", _of_push(row)
         case "adoption.waits":
             template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
-        case "return.waits":
-            template, values = "return_waits", _of_push(row)
+        case "push.refused" | "return.waits":
+            template, values = row.kind.replace(".", "_"), _of_push(row)
         case "mail.refused" | "help.asked" | "redress.opened" | "redress.answered":
             template, values = row.kind.replace(".", "_"), _of_another(row)
         case _:
@@ -250,6 +261,32 @@ def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
         "reason": found.reason,
         "link": f"{config().issuer}/access",
     }
+
+
+def _of_request(row: OutboxRow, person: Person) -> tuple[str, dict[str, Any]]:
+    """The request that changed, for its subject or requester; or that waits, for an approver, while it waits."""
+    found = Request.objects.select_related("account__person", "requester__person").filter(id=row.payload["request"])
+    request = found.first()
+    if request is None or (row.kind == "request.decide" and request.state != RequestState.WAITING):
+        return "", {}
+    subject: Person = request.account.person
+    is_subject = subject.id == person.id
+    is_for_another = request.requester is not None and request.requester_id != request.account_id
+    by = request.requester.person.display_name() if request.requester and is_for_another else ""
+    values: dict[str, Any] = {
+        "state": row.payload.get("state"),
+        "is_subject": is_subject,
+        "of": subject.display_name(),
+        "by": by,
+        "kind": policy_of(Kind(request.kind)).label,
+        "reason": request.reason,
+        "reminded": row.payload.get("reminded"),
+        "until": request.expires_at.strftime("%-d %B %Y") if request.expires_at else "",
+        "link": f"{config().issuer}/requests/{request.id}",
+    }
+    if row.kind == "request.decide":
+        return "request_decide", {**values, "link": _console(f"requests/{request.id}")}
+    return "request_changed", values
 
 
 def _console(page: str) -> str:

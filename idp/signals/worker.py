@@ -25,6 +25,7 @@ from idp import certificates
 from idp.keys import keyring, wrapper
 from idp.login import asking, probe
 from idp.models import Binding
+from idp.requests import notices
 from idp.signals import backchannel, files, mail, purging, tending
 from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
 from idp.witness import operator_chain, standing, writing
@@ -148,6 +149,8 @@ def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.LogoutM
         outbox.mark_delivered_up_to(outbox.LISTS, upto, now=now)
     elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
+    elif row.kind == notices.WAITS:
+        notices.tell_approvers(row, now=now)
     elif row.kind == asking.REQUEST:
         asking.record(row, now=now)
     elif row.kind in mail.KINDS:

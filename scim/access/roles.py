@@ -160,7 +160,7 @@ def may(person: Person, verb: Verb, *, now: datetime, about: Person | None = Non
     """
     row = MATRIX[verb]
     roles = [one for one in held(person, now=now) if one.name in row]
-    if about is not None and RoleName.SUPERVISOR in row and (reporting := _supervises(person, about)) is not None:
+    if about is not None and RoleName.SUPERVISOR in row and (reporting := supervises(person, about)) is not None:
         roles.append(reporting)
     is_own = about is not None and about.id == person.id
     found = [
@@ -261,8 +261,8 @@ def reports_of(person: Person) -> QuerySet[Person]:
     return Person.objects.filter(**{f"profile__{ENTERPRISE_URN}__manager__value__in": ids}).exclude(id=person.id)
 
 
-def _supervises(person: Person, about: Person) -> HeldRole | None:
-    """The role of a supervisor of this subject, or None."""
+def supervises(person: Person, about: Person) -> HeldRole | None:
+    """The role of a supervisor of this subject, or None. since: when the source first said so."""
     if about.id == person.id or not person.account.is_active or supervisor_of(about) != person:
         return None
     since = about.provenance.get(_MANAGER_OF, {}).get("since", "")

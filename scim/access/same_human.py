@@ -37,11 +37,16 @@ def may_be_one(one: Person, other: Person) -> bool:
 def of_actor(actor: str) -> Person | None:
     """The person of an actor in the audit chain, such as `manager:…`; None for a nameless operator and for sources."""
     kind, _, own = actor.partition(":")
+    found = as_uuid(own) if kind in {"manager", "operator", "owner", "person"} else None
+    return Person.objects.filter(id=found).first() if found else None
+
+
+def as_uuid(unverified: str) -> UUID | None:
+    """The UUID that a text is, or None."""
     try:
-        found = UUID(own) if kind in {"manager", "operator", "owner", "person"} else None
+        return UUID(unverified)
     except ValueError:
         return None
-    return Person.objects.filter(id=found).first() if found else None
 
 
 def _addresses(person: Person) -> set[str]:

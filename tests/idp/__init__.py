@@ -20,6 +20,7 @@
     login             the login page, sessions, throttling
     oidc              openID Connect and OAuth
     policies          policy files and FIDO's metadata
+    requests          requests for credentials: asking, deciding, collecting
     signals           the worker: mail, logout tokens, deliveries, purging
     upstreams         upstream OpenID providers
     witness           the witness of the ledger, kept outside of the database

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.apps import apps
 from django.db import IntegrityError, transaction
 
-from derived.changes import identity_checks
+from derived.changes import identity_checks, requests
 from derived.errors import Reason, Refused
 from derived.ledger import audit, bound_keys, status
 from derived.ledger.prepared_sql import insert_rows
@@ -19,17 +20,18 @@ from derived.rules.assurance import AAL, IAL
 from derived.rules.eligibility import highest_level, label_of, refusal, refusal_of_level
 from derived.rules.kinds import POLICIES, Kind, Label, policy_of
 from derived.rules.lifecycle import LIVING, State, may_move
+from derived.rules.requests import FIRST_USE_WITHIN, Approval, RequestState
 from derived.rules.rulebook import Rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from uuid import UUID
 
     from django.db.models import Model
 
     from derived.minting.proven import VerifiedProof
-    from derived.models import IssuedCertificate
+    from derived.models import IssuedCertificate, RequestDecision
     from derived.rules.assurance import Authentication
 
 
@@ -38,7 +40,8 @@ class IssuanceRequest:
     """A request for a derived credential: requester, holder, login and rules (RQ-1).
 
     login: the live authentication, by `root`. name: given by the holder. by: the requester: `person`, `manager:…`.
-    person: the holder's login name; groups: the holder's groups.
+    person: the holder's login name; groups: the holder's groups. counts: whether an approval of a request still counts,
+    asked under the lock; without it none does.
     """
 
     login: Authentication
@@ -49,6 +52,7 @@ class IssuanceRequest:
     person: str = ""
     groups: frozenset[str] = frozenset()
     rulebook: Rulebook = field(default_factory=Rulebook)
+    counts: Callable[[RequestDecision], bool] | None = None
 
 
 def derive(
@@ -61,36 +65,108 @@ def derive(
     """
     root = _parent(account, asked, now=now)
     label = _label(account, root, proven, asked)
+    request = requests.open_request(account, proven.kind, now=now)
+    if request is not None and request.label == Label.GENERIC:
+        label = Label.GENERIC  # the approval of a generic credential is none of a derived PIV credential
     if reason := asked.rulebook.refusal(proven.kind, label, proven.device, groups=asked.groups):
-        raise Refused(reason)
-    limits = (
+        if request is not None and reason == Reason.NOT_OFFERED:
+            requests.lapse(request, reason, now=now)
+        raise Refused(reason, spends=request is not None)
+    limits: tuple[AAL, ...] = (
         asked.login.aal,
         asked.rulebook.most(proven.kind, label, proven.device, person=asked.person),
         highest_level(proven.kind, label, proven.shown, vetted=identity_checks.unused(account, now=now) is not None),
     )
+    if request is not None:
+        limits = (*limits, AAL(request.aal))
     draft = replace(_draft(root, proven, asked, label=label, limits=limits, now=now), credential_id=credential_id)
+    if request is not None:
+        draft = replace(draft, lifetime=_lifetime(draft, request, now=now))
     if reason := refusal_of_level(proven.kind, draft.level) or _too_many(account, proven.kind, asked.rulebook):
         raise Refused(reason)
+    rule = _admitted(request, proven, asked, draft, now=now)
     row = _written(account, draft, proven)
+    released = not policy_of(proven.kind).released_later
+    body = event_body(row)
+    if request is None:
+        _recorded(row, proven, asked, rule=rule, now=now)
+    else:
+        requests.issued(request, row, released=released, actor=asked.by, now=now)
+        body = {**body, "request": str(request.id)}
+    personal = {"name": asked.name, **({"serial": proven.device.serial} if proven.device.serial else {})}
+    audit.record(account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal=personal)
+    notify(account, "device.bound", row, now=now)
+    return row
+
+
+def _lifetime(draft: Draft, request: Request, *, now: datetime) -> timedelta | None:
+    """The lifetime of a draft, no longer than was approved.
+
+    Raises: Refused(REQUEST_EXPIRED) if the approved end has passed.
+    """
+    lives = [draft.lifetime or policy_of(draft.kind).lifetime]
+    if days := request.terms.get("lifetime_days"):
+        lives.append(timedelta(days=days))
+    if request.lasts_until is not None:
+        if request.lasts_until <= now:
+            raise Refused(Reason.REQUEST_EXPIRED)
+        lives.append(request.lasts_until - now)
+    return min((one for one in lives if one is not None), default=None)
+
+
+def _admitted(
+    request: Request | None, proven: VerifiedProof, asked: IssuanceRequest, draft: Draft, *, now: datetime
+) -> str:
+    """Claim the approved request of this issuance; without one, the name of the rule by which none is needed.
+
+    Raises: Refused(APPROVAL_NEEDED) (WF-1); of a request, as `requests.require_collectable` and `requests.collect`;
+    Refused(IDENTITY_CHECK_NEEDED) if AAL3 was approved for a certificate, and the check is missing or too old (RQ-6).
+    """
+    rules = asked.rulebook.approval_of(proven.kind, draft.label, draft.level)
+    if request is None:
+        if rules.approval == Approval.NONE:
+            return ""
+        if rules.approving_group and rules.approving_group in asked.groups:
+            return f"group:{rules.approving_group}"
+        for rule in rules.automatic:
+            if rule.holds(root=asked.root.kind, device=proven.device.type, groups=asked.groups):
+                return f"rule:{rule.name}"
+        raise Refused(Reason.APPROVAL_NEEDED)
+    collecting = requests.Collecting(
+        label=draft.label, device=proven.device, root=asked.root, rules=rules, counts=asked.counts
+    )
+    requests.require_collectable(request, collecting, now=now)
+    is_high = policy_of(proven.kind).in_person and request.aal == AAL.AAL3
+    if is_high and identity_checks.unused(request.account, now=now) is None:
+        raise Refused(Reason.IDENTITY_CHECK_NEEDED)
+    requests.collect(request, now=now)
+    return ""
+
+
+def _recorded(row: Credential, proven: VerifiedProof, asked: IssuanceRequest, *, rule: str, now: datetime) -> None:
+    """Record the request of an issuance that needed no approval (RQ-1)."""
+    account = row.account
+    later = policy_of(proven.kind).released_later
     Request.objects.create(
         account=account,
+        epoch=account.epoch,
+        state=RequestState.COLLECTING if later else RequestState.ISSUED,
         requested_by=asked.by,
         kind=proven.kind,
+        label=row.label,
+        aal=row.aal,
         device_name=asked.name,
         device_type=proven.device.type,
+        device_model=proven.device.model,
         purpose=asked.purpose,
+        rule=rule,
         login_aal=asked.login.aal,
         created_at=now,
         decided_at=now,
-        decision="issued",
+        consumed_at=now,
+        expires_at=None if later else now + FIRST_USE_WITHIN,
         credential=row,
     )
-    personal = {"name": asked.name, **({"serial": proven.device.serial} if proven.device.serial else {})}
-    audit.record(
-        account, "credential.issued", now=now, actor=asked.by, credential=row, body=event_body(row), personal=personal
-    )
-    notify(account, "device.bound", row, now=now)
-    return row
 
 
 def renew_derived(
@@ -156,19 +232,7 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
     if reason := refusal_of_level(proven.kind, draft.level):
         raise Refused(reason)
     row = _written(account, draft, proven)
-    Request.objects.create(
-        account=account,
-        requested_by=asked.by,
-        kind=proven.kind,
-        device_name=asked.name,
-        device_type=proven.device.type,
-        purpose=asked.purpose,
-        login_aal=asked.login.aal,
-        created_at=now,
-        decided_at=now,
-        decision="issued",
-        credential=row,
-    )
+    _recorded(row, proven, asked, rule="renewal", now=now)
     body = {**event_body(row), "renews": str(old.id)}
     audit.record(
         account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name}
@@ -324,6 +388,7 @@ def activate(credential: Credential, *, account: Account, now: datetime, actor: 
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     if not may_move(State(credential.state), State.ACTIVE) or credential.state != State.PENDING:
         raise Refused(Reason.ILLEGAL_MOVE)
+    requests.activated(credential, now=now)
     credential.state, credential.activated_at = State.ACTIVE, now
     credential.save(update_fields=["state", "activated_at"])
     audit.record(account, "credential.activated", now=now, actor=actor, credential=credential)

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from derived.changes import identity_checks
+from derived.changes import identity_checks, requests
 from derived.errors import Reason, Refused
 from derived.ledger import audit, status
 from derived.ledger.rows import require_active
@@ -79,5 +79,6 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
         "policies": policies,
         "not_after": made.not_valid_after_utc.isoformat(),
     }
+    requests.released(credential, now=now)
     audit.record(account, "certificate.released", now=now, actor=actor, credential=credential, body=body)
     return credential

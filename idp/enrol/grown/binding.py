@@ -16,6 +16,7 @@ from django.db.models import Q
 from joserfc.jwk import ECKey
 
 from derived.changes import issue
+from derived.changes.requests import under_locks_to_collect
 from derived.errors import Reason, Refused
 from derived.ledger.locking import transacted, under_lock
 from derived.ledger.single_use import claim_once, spend
@@ -243,7 +244,8 @@ def confirm(binding_id: UUID, session: LoginSession, number: str, *, now: dateti
         )
         return credential
 
-    return under_lock(session.account_id, work)
+    kind = Binding.objects.filter(id=binding_id).values_list("kind", flat=True).first() or Kind.DEVICE_KEY
+    return under_locks_to_collect(session.account_id, Kind(kind), work)
 
 
 def refuse(binding_id: UUID, session: LoginSession, *, now: datetime) -> None:

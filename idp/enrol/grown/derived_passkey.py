@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from derived import clock
 from derived.changes import issue
+from derived.changes.requests import under_locks_to_collect
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
@@ -128,7 +129,7 @@ def bind(
             account, derived_passkey.proof_of(verified, relayed=False), request_of(fresh, name=name), now=now
         )
 
-    return under_lock(session.account_id, work)
+    return under_locks_to_collect(session.account_id, Kind.DERIVED_PASSKEY, work)
 
 
 # --- on a phone, by code ----------------------------------------------------------------------------------------------

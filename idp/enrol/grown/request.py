@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from derived import clock
 from derived.changes.issue import IssuanceRequest
 from idp.login.session import login_of
 from idp.policies import issuance as rulebook
+from scim.access import approving
 
 if TYPE_CHECKING:
     from idp.models import LoginSession
@@ -24,4 +26,5 @@ def request_of(session: LoginSession, *, name: str, purpose: str = "sign in on a
         person=person.login_name or "",
         groups=rulebook.groups_of(person),
         rulebook=rulebook.rules(),
+        counts=lambda decision: approving.counts(decision, now=clock.now()),
     )

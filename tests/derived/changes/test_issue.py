@@ -28,6 +28,7 @@ from derived.rules.rulebook import ApprovedDevices, DeviceFacts, KindRules, Rule
 from device.client import Code, DeviceClient
 from device.key import DeviceKey
 from idp.checks.configuration import issuance_policy_is_readable
+from tests.fixtures.approval_rules import without_approval
 from tests.fixtures.fresh_proofs import FASC_N, card
 from tests.fixtures.world import ISSUER, claims, http
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from tests.fixtures.world import World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
-HOME = Rulebook(home_agencies=frozenset({"0032"}))
+HOME = Rulebook(home_agencies=frozenset({"0032"}), terms=without_approval())
 RESISTANT = VerifiedFactors(factors=frozenset({Factor.CERTIFICATE, Factor.USER_VERIFICATION}))
 CARD = frozenset({Factor.PIV_CARD, Factor.PIV_PIN})
 
@@ -138,7 +139,7 @@ def test_issuance_request_records_requester_and_grounds() -> None:
         asked.device_type,
         asked.purpose,
         asked.login_aal,
-        asked.decision,
+        asked.state,
     ) == (
         "manager:kim",
         "device_key",

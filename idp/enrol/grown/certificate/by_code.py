@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from django.db.models import Q
 
+from derived.changes.requests import under_locks_to_collect
 from derived.errors import Reason, Refused
 from derived.ledger import bound_keys
 from derived.ledger.locking import under_lock
@@ -22,6 +23,7 @@ from derived.minting.hardware import statement as hardware
 from derived.minting.hardware.judge import judge
 from derived.minting.hardware.statement import AttestationRequest as AboutKey
 from derived.minting.proven import key_name
+from derived.rules.kinds import Kind
 from idp.enrol.grown import codes, device_key
 from idp.enrol.grown.certificate.issuing import CertificateOptions, finish, record
 from idp.login.session import has_not_ended, session_under_lock
@@ -162,7 +164,7 @@ def confirm(order_id: UUID, session: LoginSession, shown: str, *, now: datetime)
         )
         return credential
 
-    return finish(under_lock(session.account_id, work))
+    return finish(under_locks_to_collect(session.account_id, Kind.CERTIFICATE, work))
 
 
 def refuse(order_id: UUID, session: LoginSession, *, now: datetime) -> None:

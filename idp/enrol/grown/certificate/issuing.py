@@ -17,6 +17,7 @@ from derived import clock
 from derived.authority import making
 from derived.authority.keeping import certificate_of, chain_of, require_current
 from derived.changes import issue, renew
+from derived.changes.requests import under_locks_to_collect
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
@@ -76,7 +77,9 @@ def make(session: LoginSession, wanted: CertificateOptions, *, now: datetime) ->
 
     Raises: Refused of `issue.derive`, of the key, or Refused(LOGIN_ENDED); Unavailable.
     """
-    credential = under_lock(session.account_id, lambda account: record(account, session, wanted, now=now, live=True))
+    credential = under_locks_to_collect(
+        session.account_id, Kind.CERTIFICATE, lambda account: record(account, session, wanted, now=now, live=True)
+    )
     return finish(credential)
 
 

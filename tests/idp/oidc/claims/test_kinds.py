@@ -33,6 +33,7 @@ from derived.rules.rulebook import ApprovedDevices, DeviceFacts, Rulebook
 from device.key import DeviceKey
 from idp.keys import wrapper
 from idp.login.session import login_of, record_login
+from tests.fixtures.approval_rules import without_approval
 from tests.fixtures.fresh_proofs import PROOFS, card, registered
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def cell(evidence: Evidence, root_name: str, monkeypatch: pytest.MonkeyPatch) ->
     made = evidence.make()
     rulebook = Rulebook(
         home_agencies=frozenset({"0032"}),
+        terms=without_approval(),
         assigned={"S1": "alex"},
         approved=ApprovedDevices(
             aaguids=frozenset({made.device.aaguid} - {""}),
