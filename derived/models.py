@@ -444,6 +444,43 @@ class LedgerState(models.Model):
         return f"generation {self.generation}"
 
 
+class Checkpoint(models.Model):
+    """A signed checkpoint of all chains; its leaves are what `CheckpointLeaf` says at it or before (EV-4, EV-5).
+
+    statement: the JWS. hash: SHA-256 of the statement, which the next one names. root: of the tree of public heads
+    (RFC 9162), "" for a checkpoint that was only read from the witness.
+    """
+
+    hash = models.CharField(max_length=64, unique=True)
+    statement = models.TextField()
+    root = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.hash[:8]}…"
+
+
+class CheckpointLeaf(models.Model):
+    """The public head of a chain at a checkpoint, written where the chain had grown since the one before.
+
+    head: unlike the head on the account, it is computed without a key, so that anybody can verify a chain that is
+    exported (`derived.ledger.public_heads`).
+    """
+
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="leaves")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    seq = models.PositiveIntegerField()
+    head = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "checkpoint"], name="leaf_once_per_checkpoint")
+        ]
+
+    def __str__(self) -> str:
+        return f"leaf of {self.account_id}"
+
+
 class OutboxRow(models.Model):
     """A message for a receiver outside, written with the change that causes it; delivered at least once.
 

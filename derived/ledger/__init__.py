@@ -6,6 +6,7 @@
     chain_key           the key of the audit chain, wrapped in the database
     audit               the hash chain of an account
     merkle              one hash over many leaves (RFC 9162)
+    public_heads        the heads of chains that anybody can compute, for checkpoints and exports
     replay              the rows of an account as its Events tell them, to find rows changed by SQL
     outbox              messages to the outside, written with the change that causes them
     status              the read side: whether a credential is live, and its present level

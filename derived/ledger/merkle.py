@@ -31,5 +31,33 @@ def root(leaves: Iterable[bytes]) -> bytes:
     return right
 
 
+class Tree:
+    """A tree that is held whole, for the paths of many of its leaves."""
+
+    def __init__(self, leaves: Iterable[bytes]) -> None:
+        level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
+        self._levels = [level]
+        while len(level) > 1:
+            # a node without a right sibling goes up as it is, which gives the tree of §2.1.1
+            pairs = [level[at : at + 2] for at in range(0, len(level), 2)]
+            level = [_node(*pair) if len(pair) > 1 else pair[0] for pair in pairs]
+            self._levels.append(level)
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return len(self._levels[0])
+
+    def path(self, index: int) -> list[str]:
+        """The inclusion path of a leaf, from the bottom up, in hex (RFC 9162 §2.1.3.1)."""
+        found = []
+        for level in self._levels[:-1]:
+            sibling = index ^ 1
+            if sibling < len(level):
+                found.append(level[sibling].hex())
+            index //= 2
+        return found
+
+
 def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()

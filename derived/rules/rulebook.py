@@ -126,7 +126,8 @@ class Rulebook:
 
     home_agencies: FASC-N agency codes whose cards may be parents of a *derived PIV* credential; if empty, no credential
     has that label (EL-3). assigned: {serial: login name} of devices issued to a person (RQ-5). most_in_all: the highest
-    number of living derived credentials per person, over all counted kinds (EL-5).
+    number of living derived credentials per person, over all counted kinds (EL-5). digest: the beginning of the
+    SHA-256 of the operator's file, by which a record of issuance names its rules; "" for the defaults.
     """
 
     terms: Mapping[Kind, KindRules] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class Rulebook:
     home_agencies: frozenset[str] = frozenset()
     assigned: Mapping[str, str] = field(default_factory=dict)
     most_in_all: int = MOST_DERIVED_PER_PERSON
+    digest: str = field(default="", compare=False)
 
     def of(self, kind: Kind) -> KindRules:
         """The terms of a kind."""

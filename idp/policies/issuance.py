@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scim.models import Person
+
+DIGITS = 40  # of the SHA-256 of the file, by which records of issuance and the operator's chain name it
 
 
 def path() -> Path:
@@ -52,7 +56,9 @@ def read(file: Path) -> Rulebook:
 
 @lru_cache(maxsize=4)
 def _read(file: Path, _changed: int, _size: int) -> Rulebook:
-    return rulebook.read(tomllib.loads(file.read_text(encoding="utf-8")))
+    text = file.read_bytes()
+    digest = hashlib.sha256(text).hexdigest()[:DIGITS]
+    return replace(rulebook.read(tomllib.loads(text.decode())), digest=digest)
 
 
 def groups_of(person: Person) -> frozenset[str]:

@@ -7,6 +7,7 @@ too. The comparison runs after each command that configures, as `operator`, and 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ from derived.ledger.replay import RESTORED
 from derived.models import Account, AccountStatus, Authority, Event, SigningKey
 from idp.config import config
 from idp.models import ClientPolicy, RegisteredUri, TrustAgreement, Upstream
+from idp.policies.issuance import DIGITS
 from scim.models import (
     AccessRule,
     MatchRule,
@@ -50,6 +52,8 @@ _BY_USE: Final = frozenset({
     "last_seen_at", "last_said", "last_used_at", "last_polled_at", "last_error", "floor", "to_read", "metadata",
     "metadata_at", "jwks_at", "crl_number", "wrapped", "epoch",
 })  # fmt: skip  # columns that change by use, or with the key-encryption key
+TEXT: Final = "text:"
+_KEPT: Final = ("*.toml", "attestation/*.toml")
 _POLICIES: Final = ("*.toml", "attestation/*.toml", "pki/*.toml")
 
 
@@ -58,15 +62,18 @@ def record_changes(*, now: datetime, actor: str) -> int:
 
     Raises: Unavailable(KEY_UNAVAILABLE, DATABASE_BUSY).
     """
-    if not _changes():
+    if not _changes() and not _new_texts():
         return 0
     begin(now=now)
 
     def work(account: Account) -> int:
-        changed = sorted(_changes().items())  # again under the lock: another process may have been first
-        for start in range(0, len(changed), _MOST):
-            body = {"changed": dict(changed[start : start + _MOST])}
-            audit.record(account, _KIND, now=now, actor=actor, body=body)
+        changed, texts = sorted(_changes().items()), _new_texts()  # again under the lock: another may have been first
+        for start in range(0, len(changed) or len(texts), _MOST):
+            body: dict[str, object] = {"changed": dict(changed[start : start + _MOST])}
+            if texts:
+                body["texts"] = {name: digest for name, (digest, _) in texts.items()}
+            kept, texts = {TEXT + digest: text for digest, text in texts.values()}, {}
+            audit.record(account, _KIND, now=now, actor=actor, body=body, personal=kept)
         return len(changed)
 
     return under_lock(OPERATOR, work)
@@ -107,6 +114,30 @@ def _present() -> Iterator[tuple[str, str]]:
     for pattern in _POLICIES:
         for file in sorted(config().var.glob(pattern)):
             yield f"file:{file.relative_to(config().var)}", _digest(key, file.read_text(encoding="utf-8"))
+
+
+def _new_texts() -> dict[str, tuple[str, str]]:
+    """The texts of `_texts` that no Event has yet."""
+    recorded: dict[str, str] = {}
+    events = Account(id=OPERATOR).events.filter(kind=_KIND, body__has_key="texts").order_by("seq")
+    for body in events.values_list("body", flat=True).iterator():
+        recorded.update(body["texts"])
+    return {name: found for name, found in _texts().items() if recorded.get(name) != found[0]}
+
+
+def _texts() -> dict[str, tuple[str, str]]:
+    """The files whose text is kept beside the Event, so that both texts of a change can be shown (EV-10).
+
+    By name: the SHA-256 of the text, which the record of an issuance names, and the text.
+    """
+    found = {}
+    for pattern in _KEPT:
+        for file in sorted(config().var.glob(pattern)):
+            text = file.read_bytes()
+            found[str(file.relative_to(config().var))] = (
+                hashlib.sha256(text).hexdigest()[:DIGITS], text.decode(errors="replace")
+            )  # fmt: skip
+    return found
 
 
 def _digest(key: bytes, value: object) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+from base64 import urlsafe_b64decode
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from django.db import transaction
+
 from derived.keyring import KeyPurpose
-from derived.ledger import audit, merkle
+from derived.ledger import audit, merkle, public_heads
 from derived.ledger.audit import Head
 from derived.ledger.locking import snapshot
-from derived.models import Account, Event, LedgerState
+from derived.models import Account, Checkpoint, CheckpointLeaf, Event, LedgerState
 from idp.config import config
 from idp.keys import keyring
 from idp.witness import operator_chain, standing, withdrawn
@@ -55,8 +59,8 @@ class Writer:
         last = witness().newest()
         if standing.is_missing(last):
             return  # another machine holds it, or it was deleted: a new one is begun by `restore accept` only
-        if last is None or not last.checkpoint_at or now - datetime.fromisoformat(last.checkpoint_at) >= _CHECKPOINT:
-            checkpoint(now=now)
+        if _is_due(last, now=now):
+            checkpoint(now=now, unless_done=True)
         with witness().held():
             self._known.refresh()
             last = self._known.last
@@ -105,12 +109,18 @@ class Writer:
         return new
 
 
-def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
+def _is_due(last: Line | None, *, now: datetime) -> bool:
+    """True if a day has gone since the newest checkpoint."""
+    return last is None or not last.checkpoint_at or now - datetime.fromisoformat(last.checkpoint_at) >= _CHECKPOINT
+
+
+def checkpoint(*, now: datetime, begins: bool = False, unless_done: bool = False) -> dict[str, Any]:
     """Sign the Merkle root over all heads, append it to the witness, and return the statement with its claims.
 
     Its lines hold every head that the witness did not know, so that the root can be computed from the witness alone. A
     chain that does not continue its last head here stays in the root with that head. begins: begin a new witness where
-    this database had one.
+    this database had one. unless_done: sign nothing if another worker has signed within a day meanwhile (EV-7).
+    The claim `tree` is the root over the public heads, of which evidence is exported (`derived.ledger.public_heads`).
     Raises: OSError, Damaged, DatabaseError, RametError.
     """
     keyring().ensure(KeyPurpose.CHECKPOINT, "ES256", now=now)
@@ -121,6 +131,9 @@ def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
         if not begins and standing.is_missing(last):
             message = "the witness is missing"
             raise Damaged(message)
+        if unless_done and not _is_due(last, now=now):
+            return {}
+        before = public_heads.leaves_at()
         with snapshot():
             heads = {str(account_id): head for account_id, head in audit.heads()}
             newest = Event.objects.order_by("-id").values_list("id", "hash").first()
@@ -132,6 +145,8 @@ def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
                     altered.add(name)
                     changed.pop(name, None)
                     heads[name] = head
+            grown = public_heads.grown(before)
+        leaves = before | grown
         claims: dict[str, Any] = {
             "iss": config().issuer,
             "iat": int(now.timestamp()),
@@ -140,6 +155,8 @@ def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
             "root": root(heads),
             "newest": list(newest) if newest else None,
             "previous": last.checkpoint_hash if last else "",
+            "tree": public_heads.root(leaves),
+            "leaves": len(leaves),
         }
         statement = keyring().sign(
             claims, typ="ramet-checkpoint+jwt", alg="ES256", now=now, purpose=KeyPurpose.CHECKPOINT
@@ -156,8 +173,37 @@ def checkpoint(*, now: datetime, begins: bool = False) -> dict[str, Any]:
         endings = Event.objects.filter(kind__in=audit.ENDINGS).order_by("id") if last is None else Event.objects.none()
         states = withdrawn.changed(known.states, now=now)
         witness().append(_lines(line, last, changed, [ending_of(event) for event in endings], states))
+        _keep(line, claims["tree"], grown, now=now)
     LedgerState.objects.update(compared_at=now)
     return {**claims, "statement": statement, "witness": str(witness())}
+
+
+def _keep(line: Line, tree: str, grown: Mapping[str, Head], *, now: datetime) -> None:
+    """Keep a checkpoint in the database with the leaves that have changed, for exports of evidence.
+
+    Statements that only the witness has (from before this table, or of a write that was torn) are kept before it.
+    """
+    kept = set(Checkpoint.objects.values_list("hash", flat=True))
+    older = [
+        Checkpoint(hash=one.checkpoint_hash, statement=one.statement, root="", at=datetime.fromisoformat(one.at))
+        for one in (witness().lines() if _lacks(line, kept) else ())
+        if one.statement and one.checkpoint_hash not in {*kept, line.checkpoint_hash}
+    ]
+    with transaction.atomic():
+        Checkpoint.objects.bulk_create(older)
+        made = Checkpoint.objects.create(hash=line.checkpoint_hash, statement=line.statement, root=tree, at=now)
+        rows = (
+            CheckpointLeaf(checkpoint=made, account_id=UUID(name), seq=head.seq, head=head.hash)
+            for name, head in sorted(grown.items())
+        )
+        CheckpointLeaf.objects.bulk_create(rows, batch_size=_MOST)
+
+
+def _lacks(line: Line, kept: set[str]) -> bool:
+    """True if the checkpoint before this one is not kept."""
+    payload = line.statement.split(".")[1]
+    previous = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["previous"]
+    return bool(previous) and previous not in kept
 
 
 def write_lost(lost: Mapping[str, int], *, generation: int, now: datetime) -> None:

@@ -87,7 +87,7 @@ def derive(
     rule = _admitted(request, proven, asked, draft, now=now)
     row = _written(account, draft, proven)
     released = not policy_of(proven.kind).released_later
-    body = event_body(row)
+    body = {**event_body(row), **_decision(row, asked, draft)}
     if request is None:
         _recorded(row, proven, asked, rule=rule, now=now)
     else:
@@ -233,12 +233,35 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
         raise Refused(reason)
     row = _written(account, draft, proven)
     _recorded(row, proven, asked, rule="renewal", now=now)
-    body = {**event_body(row), "renews": str(old.id)}
+    body = {**event_body(row), **_decision(row, asked, draft), "renews": str(old.id)}
     audit.record(
         account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name}
     )
     notify(account, "device.bound", row, now=now)
     return row
+
+
+def _decision(row: Credential, asked: IssuanceRequest, draft: Draft) -> dict[str, object]:
+    """The facts of the decision, for the record of issuance: rules, request, cap, and the parent's certificate."""
+    parent = row.root.certificates.filter(superseded_at__isnull=True).order_by("-seen_at").first() if row.root else None
+    shown = {} if parent is None else {
+        "parent_certificate": {
+            "sha256": parent.fingerprint, "serial": parent.serial, "issuer": parent.issuer,
+            "first_seen": parent.seen_at.isoformat(),
+            "status_at_login": "good",  # path and status are validated at each sign-in, which refuses otherwise
+        }
+    }  # fmt: skip
+    return {
+        "rules": asked.rulebook.digest or "defaults",
+        "purpose": asked.purpose,
+        "cap": {
+            "kind": int(policy_of(draft.kind).ceiling),
+            "key": int(draft.reaches),
+            "limits": [int(one) for one in draft.limits],
+            "parent": int(status.level(draft.parent)) if draft.parent else 0,
+        },
+        **shown,
+    }
 
 
 def _parent(account: Account, asked: IssuanceRequest, *, now: datetime) -> Credential:

@@ -78,6 +78,7 @@ def release(account: Account, credential_id: UUID, made: x509.Certificate, *, no
         "serial": row.serial,
         "policies": policies,
         "not_after": made.not_valid_after_utc.isoformat(),
+        "sha256": made.fingerprint(SHA256()).hex(),
     }
     requests.released(credential, now=now)
     audit.record(account, "certificate.released", now=now, actor=actor, credential=credential, body=body)
