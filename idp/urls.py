@@ -20,6 +20,8 @@ from idp.login import views as login
 from idp.oidc.authorization import authorize, device_flow
 from idp.oidc.endpoints import logout, par, registration
 from idp.oidc.endpoints import tokens as views
+from idp.requests import deciding as request_deciding
+from idp.requests import pages as request_pages
 from idp.signals import feed
 from scim.http import views as scim_views
 
@@ -130,6 +132,8 @@ urlpatterns = [
     path("enrol/v1/challenges", api.challenge, name="enrol-challenge"),
     path("enrol/v1/bindings", api.bind, name="enrol-bind"),
     path("enrol/v1/bindings/<uuid:binding_id>", api.status, name="enrol-status"),
+    *request_pages.urlpatterns,
+    *request_deciding.urlpatterns,
     path("console", console.console, name="console"),
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),

@@ -1,6 +1,10 @@
 """Requests for credentials: asked for, decided on, collected (docs/requests.md).
 
     terms       the wanted credential, and everything that an approver is shown
+    steps       where a request stands, in steps, the same for whoever looks
+    listing     pages of fifty, and the requests that somebody decides on
+    pages       My requests
+    deciding    the pages of approvers
     notices     mail and webhooks to those who decide
 
 May import `derived`, `scim`, and everything of `idp` up to `enrol` and `console`.

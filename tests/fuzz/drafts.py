@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from demo.browser import Browser
 from derived import clock
 from derived.authority.keeping import certificate_of
-from derived.models import Authority, Credential, IssuedCertificate
+from derived.models import Authority, Credential, IssuedCertificate, Request
 from device.proofs import THUMBPRINT_URN
 from idp.agreements.redress import open_case
 from idp.models import ClientPolicy, RedressCase, RegistrationToken, Upstream
@@ -1455,6 +1455,58 @@ def console_needs_decide(valid_state: ValidState) -> Draft:
     )
 
 
+def _asked(valid_state: ValidState) -> Request:
+    """A request of the person whom nobody ends."""
+    person = directory.person_by_login_name(valid_state.person.username)
+    assert person is not None
+    found = Request.objects.filter(account=person.account_id, state="waiting").first()
+    return found or Request.objects.create(
+        account=person.account,
+        epoch=person.account.epoch,
+        state="waiting",
+        requested_by=f"person:{person.id}",
+        requester=person.account,
+        kind="certificate",
+        about="x",
+        device_name="",
+        purpose="work",
+        approval="one",
+        created_at=clock.now(),
+        expires_at=clock.now() + timedelta(days=7),
+    )
+
+
+def requests(valid_state: ValidState) -> Draft:
+    return _get(valid_state, "/requests", after=valid_state.random.choice(["", "x_y", "2026-12-01_1"]))
+
+
+def request_ask(valid_state: ValidState) -> Draft:
+    kind = valid_state.random.choice(["device_key", "certificate", "x"])
+    form = {
+        "kind": kind,
+        "form_factor": "phone",
+        "purpose": "work on the road",
+        "until": "2027-01-01",
+        "login_name": "",
+    }
+    return _page(valid_state, "/requests/new", **form)
+
+
+def request_page(valid_state: ValidState) -> Draft:
+    action = valid_state.random.choice(["", "/withdraw", "/collect"])
+    path = f"/requests/{_asked(valid_state).id}{action}"
+    return _page(valid_state, path) if action == "/withdraw" else _get(valid_state, path)
+
+
+def console_requests(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    row = _asked(valid_state)
+    if valid_state.random.random() < 0.5:
+        return _get(valid_state, "/console/requests", after=valid_state.random.choice(["", "x"]))
+    decision = valid_state.random.choice(["approve", "refuse", "x"])
+    return _page(valid_state, f"/console/requests/{row.id}", decision=decision, words="not now", terms=row.terms_hash)
+
+
 def access(valid_state: ValidState) -> Draft:
     return _get(valid_state, "/access")
 
@@ -1646,6 +1698,10 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_deliveries,
     console_needs,
     console_needs_decide,
+    requests,
+    request_ask,
+    request_page,
+    console_requests,
     access,
     access_ask,
     access_withdraw,

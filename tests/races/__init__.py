@@ -7,6 +7,7 @@
     test_lock          the account lock is what it is said to be: BEGIN IMMEDIATE on SQLite, FOR UPDATE in a
     test_once          what may be used once is used once, with a hundred at the same moment
     test_passkeys      A challenge serves once, with a hundred completions at the same moment
+    test_requests      one collection of an approved request, and one of two decisions
     test_scim          sources that say the same, or the opposite, at the same moment
     test_start         many processes that start together agree on one signing key and one development
 
