@@ -4,11 +4,14 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
-def issued(apps, _editor):
+def issued(apps, editor):
     """Every request so far was written when its credential was issued."""
     rows = apps.get_model('derived', 'Request').objects
     rows.update(state='issued', consumed_at=models.F('decided_at'))
     rows.filter(credential__activated_at__isnull=False).update(state='active', ended_at=models.F('decided_at'))
+    if editor.connection.vendor == 'postgresql':  # the foreign keys are checked now, or no index can be made
+        editor.execute('SET CONSTRAINTS ALL IMMEDIATE')
+        editor.execute('SET CONSTRAINTS ALL DEFERRED')
 
 
 class Migration(migrations.Migration):
