@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from django.http import HttpRequest
 
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from scim.errors import ScimError
 from scim.models import Source, SourceCredential
 
@@ -102,8 +103,15 @@ def keys_of_header(header: str, request: HttpRequest, *, now: datetime) -> Itera
     yield [key for recogniser in _of_headers for key in recogniser(request, now)]
 
 
+_CREDENTIAL = PreparedSelect(
+    lambda: SourceCredential.objects.select_related("source").filter(
+        key=BoundValue("key", field_of(SourceCredential, "key"))
+    )
+)
+
+
 def _rows(keys: list[str]) -> list[SourceCredential]:
-    return list(SourceCredential.objects.select_related("source").filter(key__in=keys)) if keys else []
+    return [row for key in keys if (row := _CREDENTIAL.first(key=key)) is not None]
 
 
 def _live(rows: list[SourceCredential], *, now: datetime) -> SourceCredential | None:

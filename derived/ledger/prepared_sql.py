@@ -130,7 +130,7 @@ def columns(prefix: str, *names: str) -> list[str]:
 
 
 class PreparedSelect(Generic[M]):
-    """A SELECT of at most one row of `M` with its joined rows.
+    """A SELECT of rows of `M` with their joined rows.
 
     compose: the queryset, with `BoundValue` in place of values.
     """
@@ -146,6 +146,14 @@ class PreparedSelect(Generic[M]):
             cursor.execute(plan.sql, plan.bound(given, here))
             row = cursor.fetchone()
         return None if row is None else plan.made(row, here)
+
+    def all(self, **given: object) -> list[M]:
+        """The rows, in the order of the queryset."""
+        plan, here = self.plan(), database()
+        with statement_cursor() as cursor:
+            cursor.execute(plan.sql, plan.bound(given, here))
+            rows = cursor.fetchall()
+        return [plan.made(row, here) for row in rows]
 
     def plan(self) -> _Plan:
         """The compiled statement for this database."""

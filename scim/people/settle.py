@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from derived.ledger import audit, status
 from derived.ledger.locking import under_lock
+from derived.ledger.prepared_sql import BoundValue, PreparedSelect, field_of
 from derived.models import AccountStatus
 from scim.errors import uniqueness
 from scim.feed import events
@@ -25,6 +26,8 @@ from scim.protocol.values import fold
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
+
+    from django.db.models import QuerySet
 
     from derived.models import Account
     from scim.feed.writing import FollowedRecord
@@ -147,11 +150,17 @@ def statements_about(person: Person) -> list[aggregate.SourceStatement]:
     return [_said(record) for record in _speaking(person)]
 
 
-def _speaking(person: Person) -> list[FollowedRecord]:
+def _records() -> QuerySet[FollowedRecord]:
     alive = Q(deleted_at__isnull=True)
-    records = (
-        person.records.filter(alive | Q(was_active=True)).select_related("source").annotate(followed=feed.FOLLOWED)
-    )
+    rows = Record.objects.filter(alive | Q(was_active=True), person_id=BoundValue("person", field_of(Person)))
+    return rows.select_related("source").annotate(followed=feed.FOLLOWED)
+
+
+_RECORDS = PreparedSelect(_records)
+
+
+def _speaking(person: Person) -> list[FollowedRecord]:
+    records = _RECORDS.all(person=person.id)
     return [record for record in records if record.deleted_at is None or trust.ACTIVE in record.source.trusted_for]
 
 
