@@ -197,6 +197,19 @@ def decide(row: Request, deciding: Deciding, *, now: datetime) -> Request:
     return row
 
 
+def approve_by_rule(row: Request, rule: str, *, now: datetime) -> None:
+    """Approve a waiting request by an automatic rule, whose name and hash the record keeps.
+
+    Raises: Refused(ILLEGAL_MOVE), Refused(REQUEST_EXPIRED), Refused(NOT_ELIGIBLE).
+    """
+    _require_subject(row, now=now)
+    row.rule = rule
+    _make(row, Move.APPROVE, now=now, by=rule)
+    row.save(update_fields=["rule"])
+    _event(row, "request.approved", now=now, actor="rule", rule=rule, terms=row.terms_hash)
+    _tell(row, row.state, now=now)
+
+
 def _require_same_terms(row: Request, deciding: Deciding, *, now: datetime) -> None:
     """Require that the terms of now are those that the approver was shown, and keep those of now otherwise.
 
@@ -379,10 +392,11 @@ def activated(credential: Credential, *, now: datetime) -> None:
         _make(row, Move.ACTIVATE, now=now)
 
 
-def failed(credential: Credential, *, now: datetime, actor: str) -> None:
-    """End the request of a credential that ended before its first use."""
+def failed(credential: Credential, *, account: Account, now: datetime, actor: str) -> None:
+    """End the request of a credential that ended before its first use; account: as the caller holds it."""
     row = _of(credential, RequestState.COLLECTING, RequestState.ISSUED)
     if row is not None:
+        row.account = account  # whose head the caller's next Event continues
         _make(row, Move.FAIL, now=now)
         _event(row, "request.failed", now=now, actor=actor)
 
@@ -394,8 +408,8 @@ def _of(credential: Credential, *states: RequestState) -> Request | None:
 # --- the writing of a move --------------------------------------------------------------------------------------------
 
 
-def _make(row: Request, move: Move, *, now: datetime, reason: str = "") -> None:
-    moved = rules.after(standing_of(row), move, now=now)
+def _make(row: Request, move: Move, *, now: datetime, reason: str = "", by: str = "") -> None:
+    moved = rules.after(standing_of(row), move, now=now, by=by)
     if isinstance(moved, Reason):
         _refuse(row, moved, now=now)
     _move(row, moved, now=now, reason=reason)

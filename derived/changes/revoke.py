@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from derived.changes import requests
 from derived.errors import Reason
 from derived.ledger import audit, outbox
 from derived.models import Account, AccountStatus, Credential
@@ -36,6 +37,8 @@ def credential(credential: Credential, *, account: Account, because: Reason, now
     families = _end(
         Credential.objects.filter(parent=credential, kind=Kind.TOKEN_FAMILY), because=Reason.PARENT_ENDED, now=now
     )
+    if credential.state == State.PENDING:
+        requests.failed(credential, account=account, now=now, actor=actor)
     body = {"credential_kind": credential.kind, "because": because.value, "families": families}
     audit.record(account, "credential.revoked", now=now, actor=actor, credential=credential, body=body)
     if credential.kind != Kind.TOKEN_FAMILY:

@@ -25,7 +25,7 @@ from idp import certificates
 from idp.keys import keyring, wrapper
 from idp.login import asking, probe
 from idp.models import Binding
-from idp.requests import notices
+from idp.requests import notices, ticks
 from idp.signals import backchannel, files, mail, purging, tending
 from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
 from idp.witness import operator_chain, standing, writing
@@ -180,6 +180,7 @@ def housekeeping(*, now: datetime) -> None:
     for part in (
         purging.purge,
         tending.review_certificates,
+        ticks.tick,
         _make_lists,
         _send_status_changes,
         certificates.prefetch,
